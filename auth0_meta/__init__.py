@@ -1,0 +1,113 @@
+"""Write Auth0 user metadata: nested changes, one PATCH, the rate limit waited out.
+
+The public names are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from auth0_meta._version import __version__
+
+if TYPE_CHECKING:
+    from auth0_meta.batch import MetadataBatch
+    from auth0_meta.client import ManagementClient
+    from auth0_meta.errors import (
+        ActionTimeout,
+        AlreadyExistsError,
+        ApiError,
+        Auth0MetaError,
+        AuthError,
+        BadRequestError,
+        BatchError,
+        ConfigError,
+        ConflictError,
+        ForbiddenError,
+        InputError,
+        JobError,
+        LedgerError,
+        MetadataError,
+        MetadataWarning,
+        MissingExtraError,
+        NotFoundError,
+        NotSentError,
+        OutcomeUnknown,
+        PagingError,
+        PathError,
+        RateLimitError,
+        RedirectError,
+        ScopeError,
+        ServerError,
+        StateError,
+        StoredDataError,
+        TransportError,
+    )
+    from auth0_meta.models import CommitResult, Job, Page, RateLimit, User, Wait
+    from auth0_meta.transaction import MetadataTransaction
+
+_HOMES = {
+    "batch": ("MetadataBatch",),
+    "client": ("ManagementClient",),
+    "models": ("CommitResult", "Job", "Page", "RateLimit", "User", "Wait"),
+    "transaction": ("MetadataTransaction",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ActionTimeout",
+    "AlreadyExistsError",
+    "ApiError",
+    "Auth0MetaError",
+    "AuthError",
+    "BadRequestError",
+    "BatchError",
+    "CommitResult",
+    "ConfigError",
+    "ConflictError",
+    "ForbiddenError",
+    "InputError",
+    "Job",
+    "JobError",
+    "LedgerError",
+    "ManagementClient",
+    "MetadataBatch",
+    "MetadataError",
+    "MetadataTransaction",
+    "MetadataWarning",
+    "MissingExtraError",
+    "NotFoundError",
+    "NotSentError",
+    "OutcomeUnknown",
+    "Page",
+    "PagingError",
+    "PathError",
+    "RateLimit",
+    "RateLimitError",
+    "RedirectError",
+    "ScopeError",
+    "ServerError",
+    "StateError",
+    "StoredDataError",
+    "TransportError",
+    "User",
+    "Wait",
+    "__version__",
+]
+
+logging.getLogger("auth0_meta").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room; what has no room of its own is an error class."""
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,26 @@
+"""Run actions after a login, as Auth0's post-login trigger does: stage, one update at the end, redirect and go on."""
+
+from __future__ import annotations
+
+from auth0_meta.actions.api import Api
+from auth0_meta.actions.cache import Cache, CacheRecord, CacheResult
+from auth0_meta.actions.event import Event
+from auth0_meta.actions.hook import post_login
+from auth0_meta.actions.outcome import LoginOutcome, Redirect
+from auth0_meta.actions.suspended import MemoryStates, SqliteStates, States
+from auth0_meta.actions.trigger import PostLoginTrigger
+
+__all__ = [
+    "Api",
+    "Cache",
+    "CacheRecord",
+    "CacheResult",
+    "Event",
+    "LoginOutcome",
+    "MemoryStates",
+    "PostLoginTrigger",
+    "Redirect",
+    "SqliteStates",
+    "States",
+    "post_login",
+]

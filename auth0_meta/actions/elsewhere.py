@@ -1,0 +1,114 @@
+"""Name the parts of Auth0's `api` that make no sense outside Auth0, and why; PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+__all__ = ["ELSEWHERE", "Elsewhere"]
+
+_MFA = "Auth0 asks for factors itself, before the application sees the user; send the user to a page of yours instead"
+_TOKENS = (
+    "the session and its refresh tokens are Auth0's; an application changes them through the Management API"
+)
+_READ = "outside Auth0 this is a call of the Management API: client.request('GET', 'users/{id}/roles')"
+_SAML_WHY = "the assertion is built and signed by Auth0; only its attributes can be handed to an application"
+ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "authentication": (
+        _MFA,
+        (
+            "challenge_with",
+            "challenge_with_any",
+            "enroll_with",
+            "enroll_with_any",
+            "record_method",
+            "set_primary_user",
+        ),
+    ),
+    "groups": (_READ, ("get_user_groups", "has_group_membership")),
+    "multifactor": (_MFA, ("enable",)),
+    "prompt": (
+        "forms are rendered by Auth0's login pages; send the user to a page of yours: api.redirect.send_user_to",
+        ("render",),
+    ),
+    "refresh_token": (
+        _TOKENS,
+        (
+            "revoke",
+            "set_expires_at",
+            "set_idle_expires_at",
+            "set_metadata",
+            "delete_metadata",
+            "evict_metadata",
+        ),
+    ),
+    "roles": (
+        _READ,
+        ("get_user_effective_roles", "get_user_effective_roles_by_ids", "get_user_effective_roles_by_names"),
+    ),
+    "rules": ("rules ran inside Auth0, and were shut down in November 2026", ("was_executed",)),
+    "saml_response": (
+        _SAML_WHY,
+        (
+            "set_audience",
+            "set_recipient",
+            "set_destination",
+            "set_issuer",
+            "set_relay_state",
+            "set_create_upn_claim",
+            "set_passthrough_claims_with_no_mapping",
+            "set_map_unknown_claims_as_is",
+            "set_map_identities",
+            "set_signature_algorithm",
+            "set_digest_algorithm",
+            "set_lifetime_in_seconds",
+            "set_sign_response",
+            "set_name_identifier_format",
+            "set_name_identifier_probes",
+            "set_authn_context_class_ref",
+            "set_signing_cert",
+            "set_include_attribute_name_format",
+            "set_typed_attributes",
+            "set_encryption_cert",
+            "set_encryption_public_key",
+            "set_encryption_algorithm",
+            "set_cert",
+            "set_key",
+        ),
+    ),
+    "session": (
+        _TOKENS,
+        (
+            "revoke",
+            "set_expires_at",
+            "set_idle_expires_at",
+            "set_cookie_mode",
+            "set_metadata",
+            "delete_metadata",
+            "evict_metadata",
+        ),
+    ),
+}
+"""What makes no sense outside Auth0: namespace -> (why, its methods)."""
+
+
+class Elsewhere:
+    """Answer for a part of Auth0's api that exists only inside Auth0: each call says why."""
+
+    __slots__ = ("_namespace",)
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
+        why, methods = ELSEWHERE[self._namespace]
+        full = f"api.{self._namespace}.{name}"
+        if name not in methods:
+            msg = f"Auth0's api has no {full}"
+            raise AttributeError(msg)
+
+        def refuse(*args: object, **settings: object) -> NoReturn:
+            msg = f"{full} makes no sense outside Auth0: {why}"
+            raise NotImplementedError(msg)
+
+        return refuse

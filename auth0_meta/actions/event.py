@@ -1,0 +1,198 @@
+"""Describe a login: the post-login event, read-only, with everything its source knew; PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from auth0_meta.actions.frozen import Frozen, Section
+from auth0_meta.actions.sections import (
+    Application,
+    Authentication,
+    Authorization,
+    Connection,
+    CustomDomain,
+    EventUser,
+    Organization,
+    Prompt,
+    RefreshToken,
+    Request,
+    ResourceServer,
+    SecurityContext,
+    Session,
+    Stats,
+    Tenant,
+    Transaction,
+)
+from auth0_meta.errors import InputError
+from auth0_meta.models import BAGS, User
+from auth0_meta.users import user_path
+
+__all__ = ["Event"]
+
+
+# Always there, empty where the source has none; the others are None then. Source: the event's minimum.
+_ALWAYS = ("client", "configuration", "connection", "request", "secrets", "stats", "tenant", "transaction")
+_OBJECTS = {"request": ("query", "body", "geoip"), "transaction": ("metadata",)}
+
+# OpenID Connect's protocol claims say nothing about the user.
+_PROTOCOL_CLAIMS = frozenset({
+    "acr", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "exp", "iat", "iss", "jti", "nbf", "nonce",
+    "org_id", "org_name", "phone_number_verified", "s_hash", "sid", "sub",
+})  # fmt: skip
+
+
+class Event(Section):
+    """Show one login, read-only: Auth0's post-login event, version 3.
+
+    Sections are attributes (`event.user.email`, `event.request.geoip.country_code`), documented fields that
+    are absent are None, fields unknown to this package are kept.  Build one with `from_dict`, `from_profile` or
+    `from_claims`; the repr names the user and the sections, never values.  Source: Auth0 docs,
+    "Post-login triggers: event object".
+
+    >>> event = Event.from_dict({"user": {"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}})
+    >>> event.user.app_metadata["plan"], event.user.email, event.organization
+    ('pro', None, None)
+    """
+
+    __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
+        "authentication": Authentication,
+        "authorization": Authorization,
+        "client": Application,
+        "connection": Connection,
+        "custom_domain": CustomDomain,
+        "organization": Organization,
+        "prompt": Prompt,
+        "refresh_token": RefreshToken,
+        "request": Request,
+        "resource_server": ResourceServer,
+        "security_context": SecurityContext,
+        "session": Session,
+        "stats": Stats,
+        "tenant": Tenant,
+        "transaction": Transaction,
+        "user": EventUser,
+    }
+
+    agent: Frozen | None
+    anonymous_session: Frozen | None
+    authentication: Authentication | None
+    authorization: Authorization | None
+    client: Application
+    configuration: Frozen
+    connection: Connection
+    custom_domain: CustomDomain | None
+    experiment: Frozen | None
+    organization: Organization | None
+    prompt: Prompt | None
+    refresh_token: RefreshToken | None
+    request: Request
+    resource_server: ResourceServer | None
+    secrets: Frozen
+    security_context: SecurityContext | None
+    session: Session | None
+    session_transfer_token: Frozen | None
+    stats: Stats
+    tenant: Tenant
+    transaction: Transaction
+    user: EventUser
+
+    @classmethod
+    def from_dict(cls, event: Mapping[str, Any], /) -> Event:
+        """Build an event from Auth0's JSON; a bag that `user` lacks is unknown, not empty.
+
+        Raises `InputError` for a user without a usable `user_id`, a section that is no object, and what
+        JSON can't hold.
+        """
+        sections: dict[str, Any] = {name: {} for name in _ALWAYS} | dict(_object(event, "event"))
+        for name in sections.keys() & {*cls.SECTIONS, *_ALWAYS}:
+            if sections[name] is not None or name in _ALWAYS:
+                sections[name] = _object(sections[name], f"event.{name}")
+        for name, fields in _OBJECTS.items():
+            inner = {
+                field: _object(sections[name].get(field) or {}, f"event.{name}.{field}") for field in fields
+            }
+            sections[name] = {**sections[name], **inner}
+        user = sections.get("user") or {}
+        user_path(user.get("user_id", ""))
+        sections["user"] = {
+            name: value for name, value in user.items() if value is not None or name not in BAGS
+        }
+        built: Event = cls.build(sections, path="event")
+        return built
+
+    @classmethod
+    def from_profile(cls, profile: User | Mapping[str, Any], /, **sections: Any) -> Event:
+        """Build an event from a stored profile: what `GET /users/{id}` or an export gives.
+
+        An absent bag is empty, as Auth0 leaves empty ones out, unless it is a `User` that was read without that
+        bag.  `sections` are the rest of the event: `request={"ip": ...}`, `connection={...}`.
+
+        >>> event = Event.from_profile({"user_id": "auth0|1"}, request={"ip": "192.0.2.1"})
+        >>> event.user.app_metadata, event.request.ip
+        (<Frozen: empty>, '192.0.2.1')
+        """
+        raw, omitted = (profile.raw, profile.omitted) if isinstance(profile, User) else (profile, frozenset())
+        _object(raw, "the profile")
+        bags = {bag: {} if raw.get(bag) is None else raw[bag] for bag in BAGS if bag not in omitted}
+        return cls.from_dict({**sections, "user": {**raw, **bags}})
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any], /, **sections: Any) -> Event:
+        """Build an event from the claims of an ID token that you have verified: signature, issuer, audience, expiry.
+
+        Never pass claims that came unverified from a browser: whoever sends them chooses the user.  ID tokens
+        carry no metadata, so both bags are unknown and cost one read.  `sub` becomes `user.user_id`,
+        `org_id` `organization.id`, `sid` `session.id`, `aud` `client.client_id`; other claims become fields
+        of the user.  `sections` as in `from_profile`, and they win.
+
+        >>> event = Event.from_claims({"sub": "auth0|1", "aud": "app", "email": "ada@example.com"})
+        >>> event.user.user_id, event.user.email, event.client.client_id
+        ('auth0|1', 'ada@example.com', 'app')
+        """
+        _object(claims, "the claims")
+        user = {name: value for name, value in claims.items() if name not in (*_PROTOCOL_CLAIMS, *BAGS)}
+        user["user_id"] = claims.get("sub", "")
+        if "phone_number_verified" in claims:
+            user["phone_verified"] = claims["phone_number_verified"]
+        found: dict[str, Any] = {"user": user}
+        if isinstance(claims.get("aud"), str):
+            found["client"] = {"client_id": claims["aud"]}
+        if "org_id" in claims:
+            found["organization"] = {"id": claims["org_id"], "name": claims.get("org_name")}
+        if "sid" in claims:
+            found["session"] = {"id": claims["sid"]}
+        return cls.from_dict(found | sections)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Return the bags that this event's source had nothing about."""
+        return tuple(bag for bag in BAGS if bag not in self.user)
+
+    def of_a_run(self, secrets: Mapping[str, str], /) -> Event:
+        """Return this event with further secrets, and transaction metadata of its own for the api to change."""
+        transaction = Transaction(self.transaction)
+        dict.__setitem__(transaction, "metadata", Frozen(self.transaction.metadata))
+        return self._with(transaction=transaction, secrets=Frozen({**self.secrets, **secrets}))
+
+    def with_user(self, **fields: Any) -> Event:
+        """Return this event with frozen fields of the user exchanged; the rest is shared."""
+        user = EventUser(self.user)
+        dict.update(user, fields)
+        return self._with(user=user)
+
+    def _with(self, **sections: Any) -> Event:
+        made = Event(self)
+        dict.update(made, sections)
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Event {self.user.user_id!r}: {', '.join(name for name in self if self[name])}>"
+
+
+def _object(value: Any, path: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    msg = f"{path} is {type(value).__name__}, where Auth0 has an object: pass a dict"
+    raise InputError(msg)

@@ -1,0 +1,81 @@
+"""Check actions when they are registered, and call them all alike."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from auth0_meta.errors import ConfigError
+
+__all__ = ["Action", "Handler", "register"]
+
+_EXECUTE = "on_execute_post_login"
+_CONTINUE = "on_continue_post_login"
+
+
+@attrs.frozen
+class Handler:
+    """Hold one function of an action."""
+
+    name: str
+    call: Callable[..., Any]
+    is_async: bool
+
+
+@attrs.frozen
+class Action:
+    """Hold an action: what runs at a login, and what runs when a redirect of it comes back (None: it can't)."""
+
+    name: str
+    execute: Handler
+    resume: Handler | None
+
+
+def register(actions: Iterable[Any]) -> tuple[Action, ...]:
+    """Check every action: a function of (event, api), or an object or module with `on_execute_post_login`."""
+    if callable(actions) or not isinstance(actions, Iterable):
+        msg = f"actions is a list of actions, not {type(actions).__name__}"
+        raise ConfigError(msg)
+    return tuple(_action(action) for action in actions)
+
+
+def _action(action: Any) -> Action:
+    execute, resume = getattr(action, _EXECUTE, None), getattr(action, _CONTINUE, None)
+    if execute is None and resume is None and callable(action):
+        handler = _handler(action, _name(action))
+        return Action(handler.name, handler, None)
+    name = _name(action)
+    if execute is None:
+        msg = f"the action {name} has no {_EXECUTE}(event, api): pass a function of (event, api), or an object with that"
+        raise ConfigError(msg)
+    again = None if resume is None else _handler(resume, f"{name}.{_CONTINUE}")
+    return Action(name, _handler(execute, f"{name}.{_EXECUTE}"), again)
+
+
+def _name(action: Any) -> str:
+    return str(
+        getattr(action, "__qualname__", None)
+        or getattr(action, "__name__", None)
+        or type(action).__qualname__
+    )
+
+
+def _handler(function: Any, name: str) -> Handler:
+    if not callable(function):
+        msg = f"{name} is {type(function).__name__}, which can't be called"
+        raise ConfigError(msg)
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError as error:
+        msg = f"{name} can't be called with (event, api): {error}. If it is a class, pass an instance of it"
+        raise ConfigError(msg) from None
+    except ValueError:  # a builtin without a signature: the call will tell
+        pass
+    kinds = (function, getattr(function, "__call__", None))  # noqa: B004  # an object may have an async __call__
+    if any(inspect.isgeneratorfunction(kind) or inspect.isasyncgenfunction(kind) for kind in kinds):
+        msg = f"{name} is a generator: an action is a function or an async function"
+        raise ConfigError(msg)
+    return Handler(name, function, any(inspect.iscoroutinefunction(kind) for kind in kinds))

@@ -1,0 +1,293 @@
+"""Name the documented fields of the event's sections; PURE.  Source: Auth0 docs, "Post-login triggers: event object"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from auth0_meta.actions.frozen import Frozen, FrozenList, Section
+from auth0_meta.errors import StateError
+
+__all__ = [
+    "Application",
+    "Authentication",
+    "Authorization",
+    "Connection",
+    "CustomDomain",
+    "EventUser",
+    "GeoIp",
+    "Organization",
+    "Prompt",
+    "RefreshToken",
+    "Request",
+    "ResourceServer",
+    "RiskAssessment",
+    "SecurityContext",
+    "Session",
+    "Stats",
+    "Tenant",
+    "Transaction",
+]
+
+
+class EventUser(Section):
+    """Show the user as `event.user`; the bags are those before this action.
+
+    Reading `app_metadata` or `user_metadata` raises `StateError` where the event's source had no such bag
+    and the user has not been read yet.
+    """
+
+    __slots__ = ()
+
+    user_id: str
+    created_at: str | None
+    updated_at: str | None
+    email: str | None
+    email_verified: bool | None
+    name: str | None
+    given_name: str | None
+    family_name: str | None
+    nickname: str | None
+    picture: str | None
+    username: str | None
+    phone_number: str | None
+    phone_verified: bool | None
+    last_password_reset: str | None
+    multifactor: FrozenList | None
+    enrolled_factors: FrozenList | None
+    identities: FrozenList | None
+
+    @property
+    def app_metadata(self) -> Frozen:
+        """Return the application's bag, as it was before this action."""
+        return self._bag("app_metadata")
+
+    @property
+    def user_metadata(self) -> Frozen:
+        """Return the bag that the user may edit, as it was before this action."""
+        return self._bag("user_metadata")
+
+    def _bag(self, bag: str) -> Frozen:
+        if bag not in self:
+            msg = (
+                f"{bag} of {self['user_id']} is unknown: what this event was built from has no {bag}. "
+                "PostLoginTrigger and post_login read the user before the first action"
+            )
+            raise StateError(msg)
+        found: Frozen = dict.__getitem__(self, bag)
+        return found
+
+
+class GeoIp(Section):
+    """Show where a request came from, as `event.request.geoip`."""
+
+    __slots__ = ()
+
+    city_name: str | None
+    continent_code: str | None
+    country_code: str | None
+    country_code3: str | None
+    country_name: str | None
+    latitude: float | None
+    longitude: float | None
+    subdivision_code: str | None
+    subdivision_name: str | None
+    time_zone: str | None
+
+
+class Request(Section):
+    """Show the request that is answered: `event.request`; after a redirect it is the one to /continue."""
+
+    __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"geoip": GeoIp}
+
+    ip: str | None
+    method: str | None
+    query: Frozen
+    body: Frozen
+    geoip: GeoIp
+    hostname: str | None
+    asn: str | None
+    language: str | None
+    user_agent: str | None
+
+
+class Application(Section):
+    """Show the application that is logged in to: `event.client`."""
+
+    __slots__ = ()
+
+    client_id: str | None
+    name: str | None
+    metadata: Frozen | None
+
+
+class Connection(Section):
+    """Show where the user signed in: `event.connection`."""
+
+    __slots__ = ()
+
+    id: str | None
+    name: str | None
+    strategy: str | None
+    metadata: Frozen | None
+
+
+class Transaction(Section):
+    """Show the login transaction: `event.transaction`; `metadata` shows what was set at once."""
+
+    __slots__ = ()
+
+    id: str | None
+    acr_values: FrozenList | None
+    linking_id: str | None
+    locale: str | None
+    login_hint: str | None
+    prompt: FrozenList | None
+    protocol: str | None
+    redirect_uri: str | None
+    requested_authorization_details: FrozenList | None
+    requested_scopes: FrozenList | None
+    response_mode: str | None
+    response_type: FrozenList | None
+    state: str | None
+    ui_locales: FrozenList | None
+    actor: Frozen | None
+    actor_token_type: str | None
+    subject_token_type: str | None
+    correlation_id: str | None
+    metadata: Frozen
+
+
+class RiskAssessment(Section):
+    """Show Auth0's view of the risk: `event.authentication.risk_assessment`."""
+
+    __slots__ = ()
+
+    confidence: str | None
+    version: str | None
+    assessments: Frozen | None
+    supplemental: Frozen | None
+
+
+class Authentication(Section):
+    """Show how the user proved who they are: `event.authentication`."""
+
+    __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"riskAssessment": RiskAssessment}
+
+    methods: FrozenList | None
+    risk_assessment: RiskAssessment | None
+
+
+class Authorization(Section):
+    """Show the user's roles: `event.authorization`."""
+
+    __slots__ = ()
+
+    roles: FrozenList | None
+
+
+class Organization(Section):
+    """Show the organization that is logged in to: `event.organization`."""
+
+    __slots__ = ()
+
+    id: str | None
+    name: str | None
+    display_name: str | None
+    metadata: Frozen | None
+
+
+class Session(Section):
+    """Show the session: `event.session`; all but `id` on Enterprise plans only."""
+
+    __slots__ = ()
+
+    id: str | None
+    user_id: str | None
+    created_at: str | None
+    updated_at: str | None
+    authenticated_at: str | None
+    last_interacted_at: str | None
+    expires_at: str | None
+    idle_expires_at: str | None
+    clients: FrozenList | None
+    cookie: Frozen | None
+    device: Frozen | None
+    metadata: Frozen | None
+    session_transfer: Frozen | None
+    actor: Frozen | None
+
+
+class RefreshToken(Section):
+    """Show the refresh token: `event.refresh_token`, on Enterprise plans."""
+
+    __slots__ = ()
+
+    id: str | None
+    client_id: str | None
+    created_at: str | None
+    expires_at: str | None
+    idle_expires_at: str | None
+    last_exchanged_at: str | None
+    rotating: bool | None
+    session_id: str | None
+    user_id: str | None
+    resource_servers: FrozenList | None
+    device: Frozen | None
+    metadata: Frozen | None
+    session_transfer: Frozen | None
+    access: str | None
+
+
+class Stats(Section):
+    """Show `event.stats`; the count rises before the actions run, even if the login then fails."""
+
+    __slots__ = ()
+
+    logins_count: int | None
+
+
+class Tenant(Section):
+    """Show `event.tenant`."""
+
+    __slots__ = ()
+
+    id: str | None
+
+
+class ResourceServer(Section):
+    """Show the API that a token is asked for: `event.resource_server`."""
+
+    __slots__ = ()
+
+    identifier: str | None
+
+
+class CustomDomain(Section):
+    """Show `event.custom_domain`."""
+
+    __slots__ = ()
+
+    domain: str | None
+    domain_metadata: Frozen | None
+
+
+class SecurityContext(Section):
+    """Show `event.security_context`."""
+
+    __slots__ = ()
+
+    ja3: str | None
+    ja4: str | None
+
+
+class Prompt(Section):
+    """Show `event.prompt`."""
+
+    __slots__ = ()
+
+    id: str | None
+    fields: Frozen | None
+    vars: Frozen | None

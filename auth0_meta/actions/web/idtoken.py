@@ -1,0 +1,108 @@
+"""Verify ID tokens where no OpenID Connect library does: RS256 by the tenant's published keys."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from auth0_meta import jwt
+from auth0_meta.errors import AuthError, TransportError
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+
+__all__ = ["SigningKeys", "verify_id_token"]
+
+_PATH = "/.well-known/jwks.json"
+_OK = 200
+_BETWEEN = 60.0
+
+
+class SigningKeys:
+    """Hold a tenant's signing keys: fetched on use, and again for a key id that is not among them.
+
+    Whoever sends a made-up key id makes this ask at most once in `between` seconds (60).  Safe for many threads;
+    make one per application.
+    """
+
+    def __init__(self, client: ManagementClient, /, *, between: float = _BETWEEN) -> None:
+        self._client = client
+        self._between = between
+        self._lock = threading.Lock()
+        self._keys: dict[str, Mapping[str, Any]] = {}
+        self._asked_at: float | None = None
+
+    @property
+    def issuer(self) -> str:
+        """Return what `iss` is in the tokens of this tenant."""
+        return f"{self._client.sender.transport.base}/"
+
+    def get(self, key_id: str, /) -> Mapping[str, Any]:
+        """Return the key with this id as a JWK.
+
+        Raises `AuthError` where the tenant has none, `TransportError` where it does not answer.
+        """
+        with self._lock:
+            now = self._client.clock.monotonic()
+            due = self._asked_at is None or now - self._asked_at >= self._between
+            if key_id not in self._keys and due:
+                self._asked_at = now
+                self._keys = self._fetch()
+            key = self._keys.get(key_id)
+        if key is None:
+            msg = "the token does not hold: the tenant has no such signing key"
+            raise AuthError(msg, status=401)
+        return key
+
+    def _fetch(self) -> dict[str, Mapping[str, Any]]:
+        answer = self._client.sender.transport.send("GET", _PATH, headers={"Accept": "application/json"})
+        try:
+            if answer.status != _OK:
+                raise ValueError
+            keys = answer.json()["keys"]
+            return {key["kid"]: key for key in keys if key.get("kty") == "RSA"}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            msg = f"the tenant's signing keys could not be read: {_PATH} answered {answer.status}"
+            raise TransportError(msg) from None
+
+
+def verify_id_token(
+    token: str,
+    /,
+    *,
+    keys: SigningKeys,
+    audience: str,
+    nonce: str | None,
+    issuer: str | None = None,
+    leeway: int = 0,
+) -> dict[str, Any]:
+    """Return the claims of an ID token once signature (RS256 only), `iss`, `aud`, `exp` and `nonce` hold.
+
+    `audience`: the application's client id.  `nonce`: what /authorize was sent, kept in the browser's session; None
+    only where none was sent.  `issuer`: None is the domain of the keys' client; with a custom domain say which.
+    `leeway`: seconds of clock difference to bear.  Raises `AuthError` for a token that does not hold.
+    """
+    header = jwt.header(token)
+    key_id = header.get("kid")
+    if header.get("alg") != "RS256" or not isinstance(key_id, str):
+        msg = "the token does not hold: it is not signed with RS256 by a named key"
+        raise AuthError(msg, status=401)
+    claims = jwt.verify(
+        token, key=keys.get(key_id), audience=audience, issuer=issuer or keys.issuer, leeway=leeway
+    )
+    several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
+    if several and claims.get("azp") != audience:
+        msg = "the token does not hold: it was issued to another application"
+        raise AuthError(msg, status=401)
+    given = claims.get("nonce")
+    if nonce is not None and not (
+        isinstance(given, str) and hmac.compare_digest(given.encode(), nonce.encode())
+    ):
+        msg = "the token does not hold: its nonce is not that of this browser"
+        raise AuthError(msg, status=401)
+    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+        msg = "the token does not hold: it names no user"
+        raise AuthError(msg, status=401)
+    return claims

@@ -1,0 +1,159 @@
+"""Turn an answer that says no into the typed error to raise; pure.
+
+Auth0 echoes parts of a request in its messages, so whatever the request held as a value is
+taken out of them before they reach an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from auth0_meta.errors import ApiError, AuthError, RateLimitError, ScopeError, api_error
+
+__all__ = ["TOKEN_PATH", "error_from", "is_import_jobs_limit", "request_id"]
+
+TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
+_REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-id", "cf-ray")
+_SHORTEST_SECRET = 3
+
+# (status or None for any, what the message or error code holds) -> what to do next; the first that fits.
+_REMEDIES: tuple[tuple[int | None, str, str], ...] = (
+    (
+        400,
+        "invalid_paging",
+        "A search gives at most 1000 results: use a users-exports job for more, or a narrower query",
+    ),
+    (
+        400,
+        "Bad HTTP authentication header format",
+        "The token is no Management API token (a JWT in three parts)",
+    ),
+    (400, "Fields with", "Metadata keys may not hold '.' or '$': rename the key, or set a path"),
+    (
+        401,
+        "Bad audience",
+        "Pass audience='https://YOUR_TENANT.REGION.auth0.com/api/v2/': with a custom domain it stays the canonical one",
+    ),
+    (401, "Expired token", "Get a new token, or pass client_id and client_secret so that tokens are renewed"),
+    (None, "unauthorized_client", "Enable the Client Credentials grant for the application"),
+    (401, "access_denied", "Check client_id and client_secret (AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET)"),
+    (401, "", "Check the token, or pass client_id and client_secret"),
+    (
+        403,
+        "client-grant",
+        "Authorize the application for the Auth0 Management API, with the scopes that you need",
+    ),
+    (403, "insufficient_scope", "Grant one of these scopes to the application"),
+    (404, "inexistent_user", "Check the user id"),
+    (413, "", "Send less at once"),
+)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id that Auth0's support asks for, None where no header holds one."""
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+
+
+def is_import_jobs_limit(body: bytes) -> bool:
+    """Tell the 429 for two active import jobs, which no waiting until Reset ends, from a rate limit."""
+    return b"active import users jobs" in body
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Yield every value of a request body as it may be echoed."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Mapping):
+            todo += one.values()
+        elif isinstance(one, list | tuple):
+            todo += one
+        elif isinstance(one, str):
+            yield one
+            yield json.dumps(one)[1:-1]
+        elif one is not None and not isinstance(one, bool):
+            yield str(one)
+
+
+def _scrub(text: str, sent: Any) -> str:
+    """Take every value of the request out of a message."""
+    for leaf in sorted(set(_leaves(sent)), key=len, reverse=True):
+        if len(leaf) >= _SHORTEST_SECRET:
+            text = text.replace(leaf, "***")
+    return text
+
+
+def _parse(body: bytes) -> tuple[str, str | None, str | None]:
+    """Return (message, error code, error title) from any of Auth0's error bodies."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return f"an answer of {len(body)} B that is no JSON" if body else "an empty answer", None, None
+    if not isinstance(data, dict):
+        return f"an answer of {len(body)} B that is no error object", None, None
+    if "error_description" in data:  # the Authentication API: {"error", "error_description"}
+        return str(data["error_description"]), _text(data.get("error")), None
+    message = _text(data.get("message")) or _text(data.get("error")) or "no message"
+    return message, _text(data.get("errorCode")), _text(data.get("error"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _remedy(status: int, code: str | None, message: str) -> str:
+    for known, sign, remedy in _REMEDIES:
+        if known in (status, None) and (sign in message or sign == code):
+            return f". {remedy}"
+    return ""
+
+
+def error_from(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str,
+    path: str,
+    sent: Any = None,
+    user_id: str | None = None,
+    wait: float | None = None,
+    retry_at: float | None = None,
+    waited: float = 0.0,
+) -> ApiError:
+    """Build the error for an answer; its message says what, to whom, whether written, and what next.
+
+    `wait`: the seconds that a rate limit asks for and the caller has not, None otherwise.  `sent` is the parsed request body, whose values are taken out of Auth0's message.  Whatever 4xx but 429
+    the token endpoint gives is an `AuthError`.
+    """
+    message, code, title = _parse(body)
+    kind = api_error(status, error_code=code, message=message)
+    if path == TOKEN_PATH and 400 <= status < 500 and kind is not RateLimitError:
+        kind = AuthError
+    remedy = _remedy(status, code, message)
+    facts: dict[str, Any] = {}
+    if issubclass(kind, RateLimitError):
+        facts = {"retry_at": retry_at, "waited": waited}
+        if wait is not None:
+            remedy = f". It asks to wait {wait:.1f} s, past max_wait: try again at retry_at, or allow a longer max_wait"
+    if issubclass(kind, ScopeError):
+        named = message.partition("expected any of:")[2].split(",")
+        facts = {"expected": tuple(scope.strip() for scope in named if scope.strip())}
+    message = _scrub(message, sent)
+    ident = request_id(headers)
+    notes = [n for n in (f"errorCode {code}" if code else "", f"request id {ident}" if ident else "") if n]
+    lost = status >= 500 and method not in ("GET", "HEAD")
+    name = f"{status} {title}" if title else str(status)
+    aside = f" ({', '.join(notes)})" if notes else ""
+    written = "It may have been applied" if lost else "Nothing was written"
+    return kind(
+        f"{method} {path} was refused: {name}: {message}{aside}. {written}{remedy}",
+        status=status,
+        error_code=code,
+        api_message=message,
+        request_id=ident,
+        user_id=user_id,
+        **facts,
+    )

@@ -1,0 +1,394 @@
+"""Change many users, one PATCH each, at the tenant's pace and in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from auth0_meta.batchresult import BatchOutcome, BatchResult, BatchResults, Progress
+from auth0_meta.errors import AuthError, BatchError, InputError, NotSentError, ScopeError, StateError
+from auth0_meta.models import Bag, CommitResult, User
+from auth0_meta.throttle import Cancelled
+from auth0_meta.transaction import MetadataTransaction
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient, MaxWait
+
+__all__ = ["BatchResult", "BatchResults", "BatchTransaction", "MetadataBatch", "Progress"]
+
+_MOST_WORKERS = 64
+_STEADY = 1.5
+_SPARE = 2.0
+# Requests a second past which more threads only take the interpreter from each other; no published plan allows as many.
+_PLENTY = 500.0
+_AHEAD = 256
+_PROGRESS_EVERY = 0.2
+_WRITES = "users write"
+# What one user runs into here, every other would: the credentials, the scope, the way to the tenant.
+_EVERYBODYS = (AuthError, ScopeError, NotSentError)
+
+
+class BatchTransaction(MetadataTransaction):
+    """Be the transaction of one user in a batch, for staging only: the batch sends it.
+
+    Several threads may stage on it; what comes after it was taken to be sent raises instead of getting lost.
+    """
+
+    def __init__(self, client: ManagementClient, user_id: str, /, **settings: Any) -> None:
+        super().__init__(client, user_id, **settings)
+        self._guard = threading.Lock()
+        self._taken = False
+
+    def stage(self, bag: Bag, name: str, /, *args: Any, **settings: Any) -> None:
+        """Stage one call on a bag, unless it is too late."""
+        with self._guard:
+            if self._taken:
+                msg = f"the changes of {self.user_id} have been sent already: ask batch.user() again for more"
+                raise StateError(msg)
+            super().stage(bag, name, *args, **settings)
+
+    def _refuse(self) -> NoReturn:
+        msg = (
+            f"the batch sends the changes of {self.user_id}: stage on what batch.user() returns, "
+            "without `with`, commit or rollback"
+        )
+        raise StateError(msg)
+
+    def __enter__(self) -> NoReturn:
+        self._refuse()
+
+    def commit(self) -> NoReturn:
+        """Refuse with `StateError`."""
+        self._refuse()
+
+    def rollback(self) -> NoReturn:
+        """Refuse with `StateError`."""
+        self._refuse()
+
+    def send(self) -> CommitResult:
+        """Commit: for the batch."""
+        with self._guard:
+            self._taken = True
+        return super().commit()
+
+
+class MetadataBatch:
+    """Stage changes for many users and send one PATCH for each, while staging goes on.
+
+    `user(id)` gives the user's transaction to stage on.  The latest `window` users are held back, so that
+    changes to one user coalesce; older ones are sent by worker threads, and a user seen again
+    after that is a new PATCH, sent after the first has ended.  Staging blocks while the workers are behind, so memory
+    stays bounded.
+
+    `share`: the part of the rate limit that the batch may draw down, above 0 to 1.0 (all of it); the
+    rest is kept for live applications.  `concurrency`: worker threads; None adds them, up to 64, while
+    the tenant would take more.  `on_error`: "raise" a `BatchError` on leaving if any user failed, or
+    "collect".  `on_result` gets a `BatchResult` for each user, one at a time, from a worker thread;
+    `on_progress` a `Progress` about five times a second, and at the end.  `window`: at least the users that are staged
+    on at one time.  `max_wait`: seconds of waiting per user, None without bound.  `oversize`: as in
+    `MetadataTransaction`.  `keep`: how many failures `results` holds.
+
+    An exception in the block, Ctrl-C included, stops sending: what is in flight is finished, the rest is
+    reported as not sent, and the exception goes on.  So does an error of a callback, and one that would meet
+    every user: `AuthError`, `ScopeError`, `NotSentError`; these are raised from the block.
+
+    >>> with MetadataBatch(tenant.client()) as batch:
+    ...     batch.user(user.user_id).app_metadata.set("plan", "pro")
+    >>> batch.results
+    <BatchResults 1 updated>
+    """
+
+    def __init__(
+        self,
+        client: ManagementClient,
+        /,
+        *,
+        share: float = 0.5,
+        concurrency: int | None = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        on_result: Callable[[BatchResult], object] | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+        window: int = 1000,
+        max_wait: MaxWait = None,
+        oversize: str = "warn",
+        keep: int = 10_000,
+    ) -> None:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            msg = "share is above 0 and at most 1.0"
+            raise InputError(msg)
+        if on_error not in ("raise", "collect"):
+            msg = f"on_error is 'raise' or 'collect', not {on_error!r}"
+            raise InputError(msg)
+        whole = {"window": window, "keep": keep} | (
+            {} if concurrency is None else {"concurrency": concurrency}
+        )
+        for name, number in whole.items():
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                msg = f"{name} is a whole number above 0"
+                raise InputError(msg)
+        for name, call in {"on_result": on_result, "on_progress": on_progress}.items():
+            if call is not None and not callable(call):
+                msg = f"{name} is a function, or None"
+                raise InputError(msg)
+        self._client = client
+        self._settings: dict[str, Any] = {"max_wait": max_wait, "oversize": oversize, "join": False}
+        client.operation(max_wait=max_wait)  # refuses what is no budget
+        self._share = float(share)
+        self._raise = on_error == "raise"
+        self._on_result = on_result
+        self._on_progress = on_progress
+        self._window = window
+        self._most = concurrency or _MOST_WORKERS
+        self._first = concurrency or 1
+        self._lock = threading.Lock()  # guards what follows, up to _told_lock
+        self._work = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._open: OrderedDict[str, BatchTransaction] = OrderedDict()
+        self._sending: dict[str, deque[BatchTransaction]] = {}  # by user: what waits for its earlier PATCH
+        self._parked = 0
+        self._workers: list[threading.Thread] = []
+        self._idle = threading.Condition(self._lock)
+        self._flushing = False
+        self._staged = 0
+        self._fastest = float("inf")
+        self._broken: BaseException | None = None
+        self._told_lock = threading.Lock()  # one result at a time reaches results and callbacks
+        self._teller: int | None = None
+        self._cancelled = threading.Event()
+        self._entered = self._left = False
+        self._started = self._told = 0.0
+        self.results = BatchResults(keep=keep)
+        """Counts and failures, up to date at any time."""
+
+    def __enter__(self) -> MetadataBatch:
+        if self._entered:
+            msg = "this batch was entered before: open a new one"
+            raise StateError(msg)
+        self._entered = True
+        self._started = self._told = self._client.clock.monotonic()
+        return self
+
+    def user(self, user_id: str, /, *, base: User | Mapping[str, Any] | None = None) -> MetadataTransaction:
+        """Return the transaction to stage this user's changes on; it is sent later.
+
+        `base`: a profile at hand, which saves the read of a nested change (its risk is told at
+        `MetadataTransaction`); it counts for a user's first mention in the window.  Blocks while the workers are
+        behind.  Raises `InputError` for what is no user id and `StateError` outside the block or
+        from a callback; and what broke the batch, if anything did.
+        """
+        if not self._entered or self._left or self._teller == threading.get_ident():
+            msg = "stage users inside the batch's with block, and not from its callbacks"
+            raise StateError(msg)
+        with self._lock:
+            while self._broken is None:
+                known = self._open.get(user_id) if isinstance(user_id, str) else None
+                if known is not None:
+                    self._open.move_to_end(user_id)  # the latest `window` users are never taken
+                    return known
+                if len(self._open) + self._parked < self._window + _AHEAD:
+                    return self._add(user_id, base)
+                self._room.wait()
+            raise self._broken
+
+    def _add(self, user_id: str, base: User | Mapping[str, Any] | None) -> BatchTransaction:
+        """Open a user's transaction, and have a worker look if one is due."""
+        tx = BatchTransaction(self._client, user_id, base=base, **self._settings)
+        tx.as_bulk(share=self._share, cancelled=self._cancelled)
+        self._staged += 1
+        self._open[user_id] = tx
+        if len(self._open) > self._window:
+            self._staff()
+            self._work.notify()
+        return tx
+
+    # Sending ------------------------------------------------------------------------------------------
+
+    def _staff(self) -> None:
+        """Have the first workers at hand."""
+        while len(self._workers) < min(self._first, len(self._open)) and self._hire():
+            pass
+
+    def _hire(self) -> bool:
+        """Start a worker; False where the machine has no thread left and others do the work."""
+        worker = threading.Thread(target=self._run, name="auth0-meta-batch", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:
+            if not self._workers:
+                raise
+            self._most = self._first = len(self._workers)
+            return False
+        self._workers.append(worker)
+        return True
+
+    def _next(self, last: BatchTransaction | None) -> BatchTransaction | None:
+        """Return what to send after `last`, None when there will be nothing.
+
+        Two PATCHes for one user are never under way together: the later one waits for its turn.
+        """
+        with self._lock:
+            if last is not None:
+                line = self._sending[last.user_id]
+                if line:
+                    self._parked -= 1
+                    self._make_room()
+                    return line.popleft()
+                del self._sending[last.user_id]
+            while True:
+                if len(self._open) > (0 if self._flushing else self._window):
+                    user_id, tx = self._open.popitem(last=False)
+                    if user_id not in self._sending:
+                        self._sending[user_id] = deque()
+                        self._make_room()
+                        return tx
+                    self._sending[user_id].append(tx)
+                    self._parked += 1
+                elif self._flushing:
+                    self._idle.notify_all()
+                    return None
+                else:
+                    self._work.wait()
+
+    def _make_room(self) -> None:
+        """Let staging go on once it can for a while: a switch of threads for each user costs too much."""
+        if len(self._open) + self._parked <= self._window + _AHEAD // 2:
+            self._room.notify_all()
+
+    def _run(self) -> None:
+        """Send one user's change after the other until told to stop."""
+        tx: BatchTransaction | None = None
+        while (tx := self._next(tx)) is not None:
+            started = self._client.clock.monotonic()
+            result = self._send(tx)
+            took = self._client.clock.monotonic() - started
+            self._account(result)
+            if result.requests and not result.waited and len(self._workers) < self._most:
+                self._grow(took, result.requests)
+
+    def _send(self, tx: BatchTransaction) -> BatchResult:
+        """Send one user's change; its failure is a result, not an exception."""
+        outcome: BatchOutcome = "not_sent"
+        failure: BaseException | None = None
+        if not self._cancelled.is_set():
+            try:
+                outcome = tx.send().outcome
+            except Cancelled:
+                pass
+            except BaseException as error:  # noqa: BLE001  # whatever it is belongs to this user
+                outcome, failure = "failed", error
+                if isinstance(error, _EVERYBODYS) or not isinstance(error, Exception):
+                    self._stop(error)
+                else:
+                    _lighten(error)
+        cost = tx.result
+        return BatchResult(
+            user_id=tx.user_id,
+            outcome=outcome,
+            requests=cost.requests if cost else 0,
+            waited=cost.waited if cost else 0.0,
+            error=failure,
+        )
+
+    def _account(self, result: BatchResult) -> None:
+        """Count a result and tell those who listen; their error stops the batch and reaches the caller."""
+        with self._told_lock:
+            self._teller = threading.get_ident()
+            self.results.add(result)
+            try:
+                if self._on_result is not None:
+                    self._on_result(result)
+                if self._on_progress is not None:
+                    now = self._client.clock.monotonic()
+                    if now - self._told >= _PROGRESS_EVERY:
+                        self._told = now
+                        self._on_progress(self._progress(now))
+            except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
+                self._stop(error)
+            finally:
+                self._teller = None
+
+    def _progress(self, now: float) -> Progress:
+        seconds, done = now - self._started, self.results.done
+        rate = done / seconds if seconds > 0 else 0.0
+        failed = self.results.counts["failed"]
+        return Progress(staged=self._staged, done=done, failed=failed, seconds=seconds, per_second=rate)
+
+    def _stop(self, error: BaseException) -> None:
+        """Send no more, and have the caller hear why."""
+        self._cancelled.set()
+        with self._lock:
+            self._broken = self._broken or error
+            self._room.notify_all()
+
+    def _grow(self, took: float, requests: int) -> None:
+        """Add a worker while the tenant answers nearly as fast as it ever did and could take more.
+
+        So many are enough that their answers, each `took` seconds away, come at twice the rate of the bucket.
+        """
+        each = took / requests
+        rate = self._client.sender.throttle.snapshot(_WRITES).per_second
+        with self._lock:
+            self._fastest = min(self._fastest, each)
+            enough = min(_PLENTY * self._fastest, self._most)
+            if rate is not None:
+                enough = min(enough, _SPARE * (1.0 + rate * took))
+            behind = len(self._open) > (0 if self._flushing else self._window)
+            if behind and len(self._workers) < enough and each <= self._fastest * _STEADY:
+                self._hire()
+
+    # Leaving ------------------------------------------------------------------------------------------
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._left = True
+            if error is not None:
+                self._cancelled.set()
+            self._finish()
+        except BaseException:  # a second Ctrl-C, or one while the rest was being sent
+            self._cancelled.set()
+            self._finish()
+            raise
+        broken = self._broken
+        if error is not None and not isinstance(error, Cancelled):  # that one says that something broke
+            if broken is not None and error.__context__ is None and broken is not error:
+                error.__context__ = broken
+            return
+        if broken is not None:
+            raise broken
+        failed = self.results.counts["failed"]
+        if failed and self._raise:
+            first = self.results.failures[0]
+            msg = (
+                f"{failed} of {self.results.done} users failed; the first is {first.user_id}: {first.error}. "
+                f"In all: {self.results}. See .results.failures"
+            )
+            raise BatchError(msg, results=self.results)
+
+    def _finish(self) -> None:
+        """Let the workers empty the window, wait for them, and tell how it ended."""
+        with self._lock:
+            self._flushing = True
+            self._staff()
+            self._work.notify_all()
+            while self._open or self._sending:
+                self._idle.wait()  # a join that Ctrl-C ends could not be trusted the next time (bpo-45274)
+        for worker in self._workers:
+            worker.join()
+        if self._on_progress is not None:
+            try:
+                self._on_progress(self._progress(self._client.clock.monotonic()))
+            except Exception as error:  # noqa: BLE001  # as in _account
+                self._stop(error)
+
+
+def _lighten(error: BaseException) -> None:
+    """Let go of the frames it was raised in: thousands of failures may be kept."""
+    link: BaseException | None = error
+    while link is not None and link.__traceback__ is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__

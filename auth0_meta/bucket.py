@@ -1,0 +1,421 @@
+"""Learn a token bucket from what a client sees anyway; pure: every method is told the time.
+
+Limit, Remaining, Reset and Date come with each answer.  Reset and Date are whole seconds, so the
+refill rate is read from Remaining, which is exact.  The quantity to watch is
+
+    G = tokens in the bucket + tokens this client has taken so far
+
+since our own requests cancel out of it: only the refill raises G, other clients and a full
+bucket that runs over lower it.  Each answer bounds G on both sides; a rise between two answers
+bounds the rate from below, whatever anybody else does.  Too low a rate costs nothing: tokens pile
+up, Remaining shows them, and the next request leaves at once.
+
+`now` is monotonic seconds throughout; the server's clock is bounded against it through `Date`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import NamedTuple
+
+from auth0_meta.models import RateLimit
+from auth0_meta.ratelimit import RateHeaders, ServerClock, wait_after_429
+
+__all__ = ["Bucket", "Sent"]
+
+PATIENCE = 1.0
+"""Seconds after which a request that waits for another's answer goes ahead without it."""
+BURST_SECONDS = 1.0
+"""A bucket holds at least what is refilled in this time: so in every published plan."""
+IMPLAUSIBLE = 1.5
+"""Past this many bursts a second a rise was no drip."""
+FULL_ENOUGH = 0.7
+"""A bucket that holds less than this part right after Reset has another client, or drips."""
+LAST = 0.15
+"""The part of its floor that bulk work leaves even at the end of a window."""
+FADE = 0.98
+"""What one quiet answer leaves of the memory of other clients."""
+HISTORY = 48
+"""Answers that are compared for the rate."""
+STRETCH = 8.0
+"""Tokens' time over which the net rise is averaged."""
+TINY = 1e-6
+
+
+class Sent(NamedTuple):
+    """Remember one request of ours that left.
+
+    `at`: when.  `accepted`: our requests that had surely taken their token by then.  `bold`: it
+    left alone and no answer had shown its token; the refill had to have brought it.
+    """
+
+    at: float
+    accepted: int
+    bold: bool
+
+
+class Rises:
+    """Bound the refill rate from below by pairs of answers."""
+
+    __slots__ = ("_line", "_seen", "rate")
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        self._seen: deque[tuple[float, float]] = deque(maxlen=HISTORY)
+        self._line = inf
+
+    def learn(self, sent: float, received: float, least: float, most: float) -> None:
+        """Take in the bounds of G that one answer gives."""
+        if least - self.rate * received > self._line + TINY:  # some earlier answer allows a steeper line
+            for at, top in self._seen:
+                if received > at and least - top > self.rate * (received - at):
+                    self.rate = (least - top) / (received - at)
+            self._line = min(top - self.rate * at for at, top in self._seen)
+        self._seen.append((sent, most))
+        self._line = min(self._line, most - self.rate * sent)
+
+    def forget(self, rate: float = 0.0) -> None:
+        """Start over from `rate`."""
+        self.rate, self._line = rate, inf
+        self._seen.clear()
+
+
+def _first_try(limit: int) -> float:
+    """Return after how many windows to doubt that it is one: a doubt may cost a refusal."""
+    return 4.0 + 64.0 / limit
+
+
+class Bucket:
+    """Estimate one bucket and say when the next request may leave; hold its gate after a 429.
+
+    `known`: where to start; None learns everything.  `limit` and `remaining`: what the last answer
+    said.  `in_flight`: requests without an answer yet.  `window`: the bucket is refilled all at
+    once.  `closed_until`: the monotonic instant at which the gate opens.
+
+    >>> bucket = Bucket()
+    >>> sent = bucket.sent(0.0)
+    >>> bucket.answered(sent, 0.1, RateHeaders(limit=10, remaining=5), refused=False, wall=0.0, jitter=0.0)
+    >>> bucket.wait(0.1), bucket.wait(0.1, share=0.5)  # a caller who is waited for, and bulk at its floor
+    (0.0, 0.5)
+    """
+
+    def __init__(self, known: RateLimit | None = None) -> None:
+        self.in_flight = 0
+        self._reopened = False  # a gate closed and nothing has left since
+        self.closed_until = 0.0
+        self._refusals, self._refused_at = 0, -inf
+        self._last_sent = -inf
+        self._taken_most = 0  # own requests that may have taken a token
+        self._taken_least = 0  # own requests that surely have
+        self._width = 1.0 if known is None else inf  # requests that may be under way at once
+        self._clock = ServerClock()
+        self._rises = Rises()
+        self._start(known.burst if known else None)
+        if known is not None:
+            self._claim = self.rate = known.per_second
+            self._low = self._shown = float(known.burst)
+            self._proven = True
+
+    def _start(self, limit: int | None) -> None:
+        """Forget the bucket, keep the counts."""
+        self.limit = self.remaining = limit
+        self.rate = 0.0  # refill, lower bound; 0.0 while unknown
+        self._claim = 0.0  # the part of it that was only told
+        self._rises.forget()
+        self._reset_least, self._reset_most = 0.0, inf  # the rate by Reset alone
+        self._trust_reset = True
+        self._proven = False  # a token was found that only the refill can have brought
+        self._low = -inf  # G at `_since`, lower bound
+        self._shown = -inf  # the same without any refill: what answers have shown
+        self._since = 0.0
+        self._net, self._anchor = inf, (-inf, 0.0)  # how fast G rose of late, others' spending taken off
+        self._others = 0.0  # tokens that others took at one time of late
+        self._ramp = 1.0  # as `_width`, for bulk work that leaves a floor
+        self.window, self._guessed, self._may_be_window = False, False, True
+        self._reset, self._reset_at, self._period = 0, -inf, inf
+        self._top = inf  # G in this window, upper bound
+        self._turned = -inf  # when the first answer of this window came
+        self._windows, self._next_try = 0, _first_try(limit or 1)
+
+    @property
+    def per_second(self) -> float | None:
+        """Return the refill rate that is sure by now, None where nothing is."""
+        if self.window:
+            return self.limit / self._period if self.limit else None
+        return self.rate or None
+
+    # ---- the question
+
+    def wait(self, now: float, *, share: float | None = None, ahead: int = 0) -> float:
+        """Return the seconds until one more request may leave, 0.0 for at once.
+
+        `share`: None for a caller who is waited for, else the part of the bucket (0 to 1) that this
+        bulk work may draw down.  `ahead`: requests that go first.  Ask again after every answer.
+        """
+        if now < self.closed_until:
+            return self.closed_until - now
+        if self._reopened and not ahead and not self.in_flight:
+            return 0.0  # the server named this instant: the first of those that waited goes on it
+        patience = max(self._last_sent + PATIENCE - now, 0.0) if self.in_flight else 0.0
+        if patience:
+            ramps = share is not None and share < 1.0
+            if self.in_flight >= (min(self._width, self._ramp) if ramps else self._width):
+                return patience
+        limit = self.limit
+        if limit is None:
+            return 0.0
+        floor = 0.0 if share is None else min((1.0 - share) * limit, limit - 1.0)
+        need = 1.0 + max(floor, self._others)
+        taken = self._taken_most + ahead
+        if self.window and floor and self._shown - taken >= 1.0 + LAST * floor:
+            return self._ration(now, floor, taken)
+        if self._shown - taken >= (1.0 if share is None else need):
+            return 0.0
+        if self.window:
+            return patience or self._until_reset(now)
+        if patience and not self._proven:
+            return patience
+        rate = self._pace()
+        have = self._expected(now) - taken
+        if have >= need - TINY:
+            return 0.0
+        seconds = (need - have) / rate + max(self._since - now, 0.0) if rate else inf
+        if not patience and not ahead and not (floor and rate):
+            # Nothing is under way; the bucket may be full by now and run over, so one may look.
+            full = (limit - self._shown + self._taken_most) / self._fastest(limit)
+            seconds = min(seconds, full - (now - self._since))
+        elif seconds == inf:
+            return patience or PATIENCE
+        return seconds if seconds > TINY else 0.0
+
+    def _pace(self) -> float:
+        """Return the refill that is left for us."""
+        return self._net if self._net < 0.9 * self.rate else self.rate
+
+    def _expected(self, now: float) -> float:
+        """Return G as it must be by now, if nobody else spends more than of late."""
+        return self._low + self._pace() * (now - self._since) if now > self._since else self._low
+
+    def _fastest(self, limit: int) -> float:
+        """Return the fastest refill that is still possible."""
+        most = limit / BURST_SECONDS
+        return max(min(most, self._reset_most) if self._trust_reset else most, self.rate)
+
+    def _ration(self, now: float, floor: float, taken: int) -> float:
+        """Let the floor of bulk work fall as the window passes: what is left at its end is lost."""
+        spare = (self._shown - taken - 1.0 - LAST * floor) / ((2.0 - LAST) * floor)
+        period = self._period if self._period < inf else max(self._reset_at - self._since, 0.0)
+        return max(self._reset_at - spare * period - now, 0.0)
+
+    def _until_reset(self, now: float) -> float:
+        """Wait for the window's end, then let one request look; at times one looks in its middle."""
+        instant = self._reset_at
+        if self._windows >= self._next_try:
+            instant = (self._since + instant) / 2
+        return instant - now if instant - now > TINY else 0.0
+
+    # ---- the events
+
+    def sent(self, now: float) -> Sent:
+        """Note that a request leaves."""
+        bold = False
+        if self.limit is not None:
+            full = self.limit + self._taken_most
+            if self._expected(now) >= full:  # it ran over, and does until this request is there
+                self._low, self._since = full, now + PATIENCE
+            bold = not self.in_flight and self._shown - self._taken_most < 1.0
+            if bold and self.window and now < self._reset_at:
+                self._next_try = max(4.0 * self._windows, _first_try(self.limit))
+        self.in_flight += 1
+        self._last_sent = now
+        self._reopened = False
+        self._taken_most += 1
+        return Sent(now, self._taken_least, bold)
+
+    def lost(self) -> None:
+        """Note that no answer came: the token, if one was taken, counts as another client's."""
+        self.in_flight -= 1
+        self._disown()
+
+    def forget_flights(self) -> None:
+        """Note that nobody will report what is under way."""
+        while self.in_flight > 0:
+            self.lost()
+
+    def answered(
+        self, sent: Sent, now: float, headers: RateHeaders, *, refused: bool, wall: float, jitter: float
+    ) -> float | None:
+        """Learn from an answer; a refusal closes the gate and gives the seconds until it opens.
+
+        `wall` and `jitter`: see `wait_after_429`.  Headers may be missing: what is known stays.
+        """
+        self.in_flight -= 1
+        if headers.date is not None:
+            self._clock.learn(headers.date, sent.at, now)
+        closed = None
+        if refused:
+            closed = self._refuse(sent, now, headers, wall, jitter)
+        else:
+            self._accept()
+        limit, remaining = headers.limit, headers.remaining
+        if limit is None or remaining is None:
+            if not refused:
+                self._taken_least -= 1
+                self._disown()
+            elif self.limit is not None:
+                self._low = self._shown = sent.accepted
+                self._since = now
+            return closed
+        if limit != self.limit:
+            self._start(limit)
+        self.remaining = remaining
+        if refused and remaining:
+            return closed  # a limit that the headers don't show: the gate is all there is
+        least = remaining + sent.accepted + (not refused)
+        most = (1.0 if refused else min(remaining + 1.0, limit - 1.0)) + self._taken_most
+        if headers.reset is not None and headers.date is not None:
+            if not self.window:
+                self._learn_reset(sent, now, headers.reset, limit, remaining, least, most)
+            elif headers.reset < self._reset and sent.at < self._turned:
+                return closed  # overtaken by an answer of the next window
+            else:
+                self._follow_window(now, headers.reset, limit, remaining, least, most)
+        if not refused and self._shown > most + 0.5:
+            self._others = max(self._others, min(self._shown - most, limit / 2))
+        self._shown = least if refused else max(least, min(self._shown, most))
+        if not self.window:
+            self._learn(sent, now, limit, remaining, least, most, refused=refused)
+        self._since = now
+        return closed
+
+    def _disown(self) -> None:
+        self._taken_most -= 1
+        self._low -= 1.0
+        self._shown -= 1.0
+
+    def _accept(self) -> None:
+        self._taken_least += 1
+        self._refusals = 0
+        if self.limit is None:
+            self._width = self._ramp = inf if self._refused_at == -inf else self._width + 1.0
+            return
+        if self._width < inf:
+            self._width = self._width + 1.0 if self._width < self.limit else inf
+        if self._ramp < inf:
+            step = 1.0 / self._ramp if self._others else 1.0
+            self._ramp = self._ramp + step if self._ramp < self.limit else inf
+
+    def _refuse(self, sent: Sent, now: float, headers: RateHeaders, wall: float, jitter: float) -> float:
+        self._taken_most -= 1
+        if sent.at > self._refused_at:  # what was under way with the first refusal belongs to it
+            self._refusals += 1
+            self._refused_at = now
+        server = now + self._clock.least if headers.date is not None else None
+        seconds = wait_after_429(headers, wall=wall, refusals=self._refusals, jitter=jitter, server=server)
+        self.closed_until = max(self.closed_until, now + seconds)
+        self._reopened = True
+        self._width = self._ramp = 1.0
+        return self.closed_until - now
+
+    # ---- the bucket that drips
+
+    def _learn(
+        self, sent: Sent, now: float, limit: int, remaining: int, least: float, most: float, *, refused: bool
+    ) -> None:
+        """Compare what had to be there with what is, and move on from what is."""
+        self._average(now)
+        self._rises.learn(sent.at, now, least, most)
+        seen = max(self._rises.rate, self._reset_least)
+        self.rate = max(seen, self._claim)
+        if seen > IMPLAUSIBLE * limit / BURST_SECONDS and self._may_be_window and self._reset:
+            self._enter_window(guessed=False)
+            self._next_try = 0.0  # or a small bucket that drips fast: look at once
+        if sent.bold and not refused and remaining < limit / 2:  # a jump to a full bucket proves no drip
+            self._proven = True
+        pace = self._pace()
+        predicted = self._expected(now)
+        ceiling = most + pace * (now - sent.at)
+        if refused:
+            if self._claim:
+                self._claim, self._proven = 0.0, False
+            elif predicted >= ceiling - 2 * TINY:
+                self._contradicted(limit)
+            self._low = least
+        elif predicted > ceiling + TINY:  # others spend, or it ran over
+            if self._proven and remaining < limit - 1 and predicted > ceiling + 0.5:
+                self._others = max(self._others, min(predicted - ceiling, limit / 2))
+            self._low = least
+        else:
+            self._others = self._others * FADE if self._others > 0.5 else 0.0
+            self._low = max(least, predicted)
+
+    def _average(self, now: float) -> None:
+        """Keep the net rise of G over the time of a few tokens, never below half the refill."""
+        since, shown = self._anchor
+        if (now - since) * self.rate >= STRETCH:
+            if since > -inf:
+                slope = max((self._shown - shown) / (now - since), self.rate / 2)
+                self._net = slope if self._net == inf else (self._net + slope) / 2
+            self._anchor = (now, self._shown)
+
+    def _learn_reset(
+        self, sent: Sent, now: float, reset: int, limit: int, remaining: int, least: float, most: float
+    ) -> None:
+        """Bound the rate by the instant at which the bucket is said to be full."""
+        self._reset, self._reset_at, self._top = reset, reset - self._clock.least, most
+        if not self._trust_reset:
+            return
+        longest = self._reset_at - sent.at
+        if longest > 0:
+            self._reset_least = max(self._reset_least, (limit - most + self._taken_most) / longest)
+        shortest = reset - 1.0 - self._clock.most - now
+        if shortest > 0:
+            self._reset_most = min(self._reset_most, (limit - remaining) / shortest)
+        if self._reset_least > self._reset_most * (1 + TINY):  # Reset is no such instant
+            if self._may_be_window:
+                self._enter_window(guessed=False)
+            else:
+                self._trust_reset, self._reset_least = False, 0.0
+
+    def _contradicted(self, limit: int) -> None:
+        """Make sense of a refusal where a token had to be."""
+        self._proven = False
+        if self._others >= 1.0:
+            self._others = min(self._others * 2, limit / 2)
+        elif self._may_be_window and self._reset:
+            self._enter_window(guessed=True)
+        else:
+            self._others = min(1.0, limit / 2)
+            self._rises.forget(self._rises.rate * 0.95)
+
+    # ---- the bucket that is refilled all at once
+
+    def _enter_window(self, *, guessed: bool) -> None:
+        self.window, self._guessed = True, guessed
+        self.rate = 0.0
+
+    def _leave_window(self) -> None:
+        self.window = self._may_be_window = self._proven = False
+        self._rises.forget()
+        self._reset_least, self._reset_most = 0.0, inf
+
+    def _follow_window(
+        self, now: float, reset: int, limit: int, remaining: int, least: float, most: float
+    ) -> None:
+        self._reset_at = reset - self._clock.least
+        if reset == self._reset:
+            if least > self._top:  # tokens came and Reset did not: it drips
+                self._leave_window()
+            self._top = min(self._top, most)
+            return
+        if reset > self._reset:
+            if now < self._reset - 1.0 - self._clock.most:  # it moved on before it came: no window's end
+                self._leave_window()
+                return
+            self._period = min(self._period, reset - self._reset)
+        self._reset, self._top, self._shown, self._turned = reset, most, -inf, now
+        self._windows += 1
+        if self._guessed and remaining + 1 < FULL_ENOUGH * limit:
+            self._leave_window()
+            self._others = 1.0

@@ -1,0 +1,51 @@
+"""Start the command line; without the `cli` extra, say so and how to get it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from auth0_meta._version import __version__
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "demo": "Tell the whole story on a local tenant: no account, no network.",
+    "doctor": "Check token, scopes, audience, clock and rate limit, with a remedy for each failure.",
+    "emulator": "Run a local Auth0 tenant.",
+    "migrate": "Change many users: plan, apply at the tenant's pace, resume, undo.",
+    "user": "Show or change one user's metadata.",
+}
+_EXTRA_PACKAGES = ("click", "rich")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    `argv` are the words after the program's name; None takes them from `sys.argv`.
+    0 done, 1 failed, 2 usage, 4 refused credentials, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        from auth0_meta.cli.app import run  # noqa: PLC0415  # click and rich may be missing
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA_PACKAGES:
+            raise
+        return _bare(words)
+    return run(words)
+
+
+def _bare(words: Sequence[str]) -> int:
+    """Answer --version and --help with the standard library, and name the extra for the rest."""
+    extra = "The command line needs the cli extra: pip install 'auth0-meta[cli]'"
+    if list(words) == ["--version"]:
+        print(f"auth0-meta {__version__}")
+        return 0
+    if not words or words[0] in ("--help", "-h"):
+        print("Usage: auth0-meta [OPTIONS] COMMAND [ARGS]...\n\nCommands:")
+        for name, line in COMMANDS.items():
+            print(f"  {name:10}{line}")
+        print(f"\n{extra}")
+        return 0
+    print(f"error: {extra}", file=sys.stderr)
+    return 2

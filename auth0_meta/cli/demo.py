@@ -1,0 +1,197 @@
+"""Tell the story of the library on a local tenant; every line of it is what really happened."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Wait
+from auth0_meta.cli.common import console, local_tenants, print_code
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.models import BAGS
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator import LocalTenant
+
+__all__ = ["demo"]
+
+_USER = "auth0|ada"
+_PROFILE = {
+    "user_id": _USER,
+    "email": "ada@example.com",
+    "user_metadata": {"theme": "light", "prefs": {"lang": "en", "mail": True, "banner": "old"}},
+    "app_metadata": {"billing": {"plan": "free", "seats": 3, "trial": "2026-12-01"}, "logins": 41},
+}
+# Small, so that it is soon empty: 3 requests at once, one more each second, full again after 3 s.
+_RATE_LIMIT = "3@1"
+_MANAGEMENT = "/api/v2/"
+_OK = 200
+
+
+def _nested(tx: MetadataTransaction) -> None:
+    tx.user_metadata["theme"] = "dark"
+    tx.user_metadata.merge({"prefs": {"lang": "fi", "banner": None}})
+    tx.app_metadata.set("billing.plan", "pro")
+    tx.app_metadata.delete("billing.trial")
+    tx.app_metadata.increment("logins")
+
+
+def _flat(tx: MetadataTransaction) -> None:
+    tx.app_metadata["last_tenant"] = "acme"
+
+
+@click.command()
+def demo() -> None:
+    """Tell the whole story on a local tenant: no account, no network, about 4 seconds.
+
+    What is staged, what leaves, a 429 that is waited out, and what the tenant holds afterwards.
+    """
+    with local_tenants()(rate_limit=_RATE_LIMIT, users=[_PROFILE]) as tenant:
+        _Story(console(), tenant).tell()
+
+
+class _Story:
+    """Print the chapters, taking the facts from the tenant's journal."""
+
+    def __init__(self, out: Console, tenant: LocalTenant) -> None:
+        self._out = out
+        self._tenant = tenant
+        self._told = 0
+        self._live: Live | None = None
+        self._over = 0.0
+
+    def tell(self) -> None:
+        """Run two transactions, and tell of each what was staged, what left, and what came of it."""
+        out, tenant = self._out, self._tenant
+        out.print(f"A local Auth0 tenant runs at {tenant.url}: no account, no network.", soft_wrap=True)
+        out.print("It lets 3 requests through at once, and one more each second.")
+        before = _lines(tenant.users[_USER])
+        with tenant.client(on_wait=self._wait) as client:
+            self._chapter("Changes are staged; nothing is sent")
+            self._program(_nested)
+            first = self._run(client, _nested)
+            self._chapter("Leaving the block sends one PATCH for both bags")
+            self._requests()
+            self._note(
+                "Auth0 replaces what lies below the first level, so the siblings mail and seats go along."
+            )
+            self._note("The GET, as late as possible, is what finds them.")
+            self._chapter("Somebody else uses up the rate limit; your next PATCH meets a 429")
+            self._use_up()
+            self._program(_flat)
+            second = self._run(client, _flat)
+            self._requests()
+        self._chapter("What the tenant holds now")
+        self._difference(before, _lines(tenant.users[_USER]))
+        out.print()
+        sent = first.requests + second.requests
+        out.print(
+            f"[bold green]Done:[/] 6 changes in 2 transactions, {sent} requests, {second.waited:.1f} s waited. Next:"
+        )
+        out.print("  auth0-meta emulator serve        a local tenant for your own code")
+        out.print("  auth0-meta doctor                check your own tenant, named by AUTH0_DOMAIN")
+
+    def _chapter(self, title: str) -> None:
+        self._out.print()
+        self._out.print(title, style="bold cyan")
+
+    def _note(self, text: str) -> None:
+        lines = textwrap.wrap(
+            text, max(20, self._out.width - 4), initial_indent="  ", subsequent_indent="    "
+        )
+        self._out.print("\n".join(lines), style="dim", markup=False, soft_wrap=True)
+
+    def _program(self, stage: Callable[[MetadataTransaction], None]) -> None:
+        """Print the code that runs: the lines of `stage`, in their block."""
+        lines = [line for line in inspect.getsource(stage).splitlines() if line.lstrip().startswith("tx.")]
+        print_code(self._out, "\n".join([f'with client.transaction("{_USER}") as tx:', *lines]), "python")
+
+    def _run(self, client: ManagementClient, stage: Callable[[MetadataTransaction], None]) -> CommitResult:
+        """Run one transaction; inside the block, show that nothing has left yet."""
+        try:
+            with client.transaction(_USER) as tx:
+                stage(tx)
+                self._note(f"tx.pending is {tx.pending}")
+                self._note(f"requests sent: {len(self._entries()) - self._told}")
+        finally:
+            self._end_countdown()
+        assert tx.result is not None  # noqa: S101  # the block has ended
+        return tx.result
+
+    def _entries(self) -> list[Any]:
+        return self._tenant.journal.requests(path=_MANAGEMENT)
+
+    def _requests(self) -> None:
+        """Print the requests that have arrived since the last time, a PATCH that was carried out with its body."""
+        for entry in self._entries()[self._told :]:
+            answer = (
+                "[green]200 OK[/]"
+                if entry.status == _OK
+                else f"[bold red]{entry.status} Too Many Requests[/]"
+            )
+            self._out.print(f"  [bold]{entry.method:5}[/] {entry.path}  {answer}")
+            if entry.committed:
+                print_code(self._out, "\n".join(_lines(entry.body)), "json", indent=8)
+        self._told = len(self._entries())
+
+    def _use_up(self) -> None:
+        """Spend every token that is left, as another program of the same tenant would."""
+        with self._tenant.client() as other:
+            while self._entries()[-1].tokens:
+                other.users.get(_USER)
+        self._told = len(self._entries())
+
+    def _wait(self, wait: Wait) -> None:
+        """Tell a wait before it begins: a countdown on a terminal, one line elsewhere."""
+        self._end_countdown()
+        self._requests()
+        until = "until X-RateLimit-Reset" if wait.reason == "rate limit" else f"({wait.reason})"
+        if not self._out.is_terminal:
+            self._out.print(f"  waiting {wait.seconds:.1f} s {until}")
+            return
+        self._over = SYSTEM_CLOCK.monotonic() + wait.seconds
+
+        def countdown() -> Text:
+            left = self._over - SYSTEM_CLOCK.monotonic()
+            words = f"waiting {left:.1f} s" if left > 0 else f"waited {wait.seconds:.1f} s"
+            return Text(f"  {words} {until}", style="yellow")
+
+        self._live = Live(get_renderable=countdown, console=self._out, refresh_per_second=10)
+        self._live.start()
+
+    def _end_countdown(self) -> None:
+        if self._live is not None:
+            self._over = 0.0  # the last picture says how long it took
+            self._live.stop()
+            self._live = None
+
+    def _difference(self, before: list[str], after: list[str]) -> None:
+        """Print the document after, with what went and what came marked."""
+        colours = {"-": "red", "+": "green"}
+        for line in difflib.ndiff(before, after):
+            if line[0] != "?":
+                self._out.print(f"  {line}", style=colours.get(line[0], ""), markup=False, soft_wrap=True)
+
+
+def _lines(profile: Mapping[str, Any]) -> list[str]:
+    """Write both bags as JSON, one line for each first-level key."""
+    lines = ["{"]
+    bags = [bag for bag in BAGS if bag in profile]
+    for bag in bags:
+        keys = profile[bag].items()
+        lines.append(f'  "{bag}": {{')
+        lines += [
+            f'    "{key}": {json.dumps(value)}{"," * (n < len(keys))}'
+            for n, (key, value) in enumerate(keys, 1)
+        ]
+        lines.append("  }" + "," * (bag != bags[-1]))
+    return [*lines, "}"]

@@ -1,0 +1,142 @@
+"""Run the local tenant from the shell, run commands beside it, and talk to one that runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from auth0_meta.cli.common import dump, help_alone
+
+__all__ = ["emulator"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_PORT = 8810
+_TOOLS = ("python", "auth0-python", "node", "curl")
+_FILE = click.Path(dir_okay=False)
+
+
+def _settings(command: _F) -> _F:
+    """Add the options that say what kind of tenant it is."""
+    options = (
+        click.option(
+            "--rate-limit",
+            default="off",
+            show_default=True,
+            metavar="PLAN",
+            help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
+        ),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, help="Make every random choice repeatable."
+        ),
+        click.option(
+            "--users", type=_FILE, metavar="FILE", help="Start with the users of a JSON or YAML file."
+        ),
+        click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
+        click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of this run."),
+        click.option(
+            "--strict", is_flag=True, help="Know only the applications, tokens and connections you made."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not asked for."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _listening(command: _F) -> _F:
+    """Turn a port that can't be had into one line that says what to do."""
+
+    @functools.wraps(command)
+    def run(*args: Any, host: str, port: int, **kwargs: Any) -> Any:
+        try:
+            return command(*args, host=host, port=port, **kwargs)
+        except OSError as error:
+            msg = f"can't listen on {host}:{port}: {error.strerror or error}. Choose another --port"
+            raise click.ClickException(msg) from error
+
+    return run  # type: ignore[return-value]  # the same command
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def emulator(context: click.Context) -> None:
+    """Run a local Auth0 tenant: no account, no network."""
+    help_alone(context)
+
+
+@emulator.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one."
+)
+@_settings
+@_listening
+def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
+    """Serve a local tenant until interrupted."""
+    from auth0_meta.emulator.serve import serve as run  # noqa: PLC0415  # its extra may be missing
+
+    return run(host, port, rate_limit, **_given(settings))
+
+
+@emulator.command(name="exec", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one."
+)
+@_settings
+@click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot of the users at the end.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
+    """Run COMMAND with a local tenant beside it, and exit as it does.
+
+    The environment leads COMMAND to the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
+    AUTH0_URL, and with --tls the certificate files. Signals are passed on.
+    """
+    from auth0_meta.emulator.execute import execute as run  # noqa: PLC0415  # its extra may be missing
+
+    return _listening(run)(command, host="127.0.0.1", port=port, **_given(settings))
+
+
+@emulator.command()
+@click.option("--for", "tool", type=click.Choice(_TOOLS), default="python", show_default=True)
+@click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--json", "as_json", is_flag=True, help="Print the variables as JSON.")
+def env(*, tool: str, port: int, as_json: bool) -> None:
+    """Print what to export so that a tool talks to the tenant you serve, and the code that goes with it."""
+    from auth0_meta.emulator import recipes, runfile  # noqa: PLC0415  # its extra may be missing
+
+    facts = runfile.find_run(port)
+    click.echo(dump(recipes.exports(tool, facts)) if as_json else recipes.script(tool, facts), nl=as_json)
+
+
+@emulator.group(invoke_without_command=True)
+@click.pass_context
+def snapshot(context: click.Context) -> None:
+    """Save the users of the tenant you serve to a file, or load them from one."""
+    help_alone(context)
+
+
+@snapshot.command()
+@click.argument("file", type=_FILE)
+@click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
+def save(*, file: str, port: int) -> None:
+    """Write every user to FILE (JSON, for you alone to read), whole or not at all."""
+    from auth0_meta.emulator import remote  # noqa: PLC0415  # its extra may be missing
+
+    click.echo(f"{remote.save(file, port)} users saved to {file}", err=True)
+
+
+@snapshot.command()
+@click.argument("file", type=_FILE)
+@click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
+def load(*, file: str, port: int) -> None:
+    """Replace every user by those of FILE, JSON or YAML."""
+    from auth0_meta.emulator import remote  # noqa: PLC0415  # its extra may be missing
+
+    click.echo(f"{remote.load(file, port)} users loaded from {file}", err=True)

@@ -1,0 +1,358 @@
+"""Plan, apply, watch, undo and purge migrations from the shell."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from auth0_meta import ManagementClient
+from auth0_meta import migrate as steps
+from auth0_meta.cli.common import dump, help_alone
+from auth0_meta.cli.migrate_view import Bar, show_result, show_samples, show_status, show_summary
+from auth0_meta.errors import ConfigError
+from auth0_meta.migrate.drift import POLICIES
+from auth0_meta.migrate.events import ExportProgress
+from auth0_meta.migrate.report import render
+from auth0_meta.migrate.sources import ExportSource, FileSource, Source, source
+from auth0_meta.models import Job
+
+__all__ = ["migrate"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_INTERRUPTED = 130
+_PENDING = 3
+
+_job = click.argument("job", metavar="JOB.db", type=click.Path(dir_okay=False))
+_json = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON; it holds no value.")
+_yes = click.option("--yes", is_flag=True, help="Don't ask.")
+
+
+def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Put options on a command, the first one on top."""
+
+    def add(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_tenant = _options(
+    click.option("--domain", metavar="HOST", help="The tenant's domain; else AUTH0_DOMAIN."),
+    click.option(
+        "--rate-limit", metavar="PLAN", help="A plan's name or SIZE@PER_SECOND, to start with; else learned."
+    ),
+    click.option(
+        "--share",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=0.5,
+        show_default=True,
+        help="The part of the rate limit that this may draw down.",
+    ),
+)
+_workers = click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    help="Users under way at once; else found out from rate and latency.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Change many users: plan, apply at the tenant's pace, resume, undo."""
+    help_alone(context)
+
+
+@migrate.command(
+    epilog="""\b
+auth0-meta migrate plan move_plan.py -o job.db
+auth0-meta migrate plan changes.csv -o job.db
+auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' -o job.db"""
+)
+@click.argument("migration", metavar="MIGRATION.py|CHANGES.csv|.ndjson|-")
+@click.option(
+    "--source", "where", metavar="export|search:QUERY|FILE",
+    help="Where the users come from: a users-export job (the default for a .py file), a search (1000 users at most), "
+    "or a file of profiles or ids.",
+)  # fmt: skip
+@click.option("-o", "--output", "job", required=True, metavar="JOB.db", help="The job file to write.")
+@click.option("--limit", type=click.IntRange(1), help="Plan for the first so many users only.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds for migrate() and one user.",
+)
+@click.option("--connection", metavar="con_...", help="Export this connection's users only.")
+@click.option(
+    "--whole-rows",
+    is_flag=True,
+    help="Rows of a source file are whole profiles: a bag that is not there is empty.",
+)
+@click.option(
+    "--samples", type=click.IntRange(0), default=3, show_default=True, help="Users whose diff is shown."
+)
+@click.option("--redact", is_flag=True, help="Show names and sizes in the diff, no value.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 where something would change.")
+@_json
+@_tenant
+def plan(
+    *,
+    migration: str,
+    where: str | None,
+    job: str,
+    limit: int | None,
+    timeout: float,
+    connection: str | None,
+    whole_rows: bool,
+    samples: int,
+    redact: bool,
+    exit_code: bool,
+    as_json: bool,
+    domain: str | None,
+    rate_limit: str | None,
+    share: float,
+) -> int:
+    """Compute what a migration changes and write it to a job file; the tenant is only read.
+
+    MIGRATION.py has `def migrate(user, tx)`. A change file has a row per user: CSV with a column user_id and columns
+    such as app_metadata.billing.plan, or NDJSON with user_id and the bags to merge.
+    """
+    needs_tenant = (where or "").partition(":")[0] in ("export", "search") or (
+        where is None and migration.endswith(".py")
+    )
+    with _client(domain, rate_limit, optional=not needs_tenant) as client, Bar("planning") as bar:
+        summary = steps.plan(
+            migration,
+            to=job,
+            client=client,
+            users=_source(where, migration, connection, bar, whole=whole_rows, limit=limit),
+            limit=limit,
+            timeout=timeout,
+            share=share,
+            on_event=bar.tell,
+        )
+    if as_json:
+        click.echo(dump({"job": job, **summary.to_json()}))
+    else:
+        show_summary(job, summary)
+        show_samples(job, samples, redact=redact)
+    if summary.changing and exit_code:
+        return _PENDING
+    return 0
+
+
+def _source(
+    where: str | None, migration: str, connection: str | None, bar: Bar, *, whole: bool, limit: int | None
+) -> Source | None:
+    if where is None and not migration.endswith(".py"):
+        return None
+    if where in (None, "export"):
+
+        def tell(job: Job) -> None:
+            percent = job.raw.get("percentage_done")
+            bar.tell(
+                ExportProgress(
+                    status=job.status, percent=percent if isinstance(percent, int | float) else None
+                )
+            )
+
+        return ExportSource(connection_id=connection, limit=limit, on_progress=tell)
+    found = source(str(where))
+    return FileSource(str(where), whole=True) if whole and isinstance(found, FileSource) else found
+
+
+@migrate.command(epilog="\b\nauth0-meta migrate apply job.db")
+@_job
+@_yes
+@click.option(
+    "--trust-plan",
+    is_flag=True,
+    help="Leave out the reads: half the requests, and newer writes are overwritten unseen.",
+)
+@click.option(
+    "--drift",
+    type=click.Choice(POLICIES),
+    default="replan",
+    show_default=True,
+    help="What to do where a touched key has changed since the plan.",
+)
+@click.option(
+    "--migration",
+    metavar="FILE.py",
+    help="The planned file, to plan users afresh who have changed since; it is run.",
+)
+@_workers
+@_json
+@_tenant
+def apply(
+    *,
+    job: str,
+    yes: bool,
+    trust_plan: bool,
+    drift: Any,
+    migration: str | None,
+    concurrency: int | None,
+    as_json: bool,
+    domain: str | None,
+    rate_limit: str | None,
+    share: float,
+) -> int:
+    """Write what a job file plans; run it again to resume.
+
+    Per user: a read, a comparison, and at most one PATCH. Ctrl-C finishes what is under way and exits with 130.
+    """
+    with _client(domain, rate_limit) as client:
+        _confirm("apply", job, yes=yes, trust=trust_plan)
+        with _stoppable() as cancel, Bar("applying") as bar:
+            result = steps.apply(
+                job,
+                client,
+                share=share,
+                concurrency=concurrency,
+                trust_plan=trust_plan,
+                drift=drift,
+                migration=migration,
+                cancel=cancel,
+                on_event=bar.tell,
+            )
+    return _ended(job, result, as_json=as_json)
+
+
+@migrate.command(epilog="\b\nauth0-meta migrate undo job.db")
+@_job
+@_yes
+@_workers
+@_json
+@_tenant
+def undo(
+    *,
+    job: str,
+    yes: bool,
+    concurrency: int | None,
+    as_json: bool,
+    domain: str | None,
+    rate_limit: str | None,
+    share: float,
+) -> int:
+    """Restore what a job has written, where it still stands as written; the rest is left and named."""
+    with _client(domain, rate_limit) as client:
+        _confirm("undo", job, yes=yes)
+        with _stoppable() as cancel, Bar("undoing") as bar:
+            result = steps.undo(
+                job, client, share=share, concurrency=concurrency, cancel=cancel, on_event=bar.tell
+            )
+    return _ended(job, result, as_json=as_json)
+
+
+@migrate.command()
+@_job
+@_json
+def status(*, job: str, as_json: bool) -> None:
+    """Show how a job stands; also while it runs."""
+    found = steps.status(job)
+    if as_json:
+        click.echo(dump(found.to_json()))
+    else:
+        show_status(job, found)
+
+
+@migrate.command(epilog="\b\nauth0-meta migrate report job.db -o report.html")
+@_job
+@click.option("-o", "--output", metavar="FILE.html", help="Write the page here; else to standard output.")
+@_json
+def report(*, job: str, output: str | None, as_json: bool) -> None:
+    """Write a page about a job: rate over time, refusals, outcomes, slowest users; no value in it."""
+    page = render(job, as_json=as_json)
+    if output is None:
+        click.echo(page, nl=False)
+        return
+    try:
+        Path(output).write_text(page, encoding="utf-8")
+    except OSError as error:
+        msg = f"{output} can't be written: {error.strerror}"
+        raise click.ClickException(msg) from error
+    click.echo(f"wrote {output}", err=True)
+
+
+@migrate.command()
+@_job
+@_yes
+def purge(*, job: str, yes: bool) -> None:
+    """Drop all values from a job file; it can't be applied or undone then."""
+    _confirm("purge", job, yes=yes)
+    steps.purge(job)
+    click.echo(f"{job} holds no value any more", err=True)
+
+
+@contextlib.contextmanager
+def _client(domain: str | None, rate_limit: str | None, *, optional: bool = False) -> Iterator[Any]:
+    """Connect as the environment says; None where nothing is set and none is needed."""
+    try:
+        client = ManagementClient.from_env(domain=domain, rate_limit=rate_limit, max_wait=None)
+    except ConfigError:
+        if not optional or domain is not None:
+            raise
+        yield None
+        return
+    with client:
+        yield client
+
+
+def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
+    """Tell what is about to happen, and ask on a terminal."""
+    found = steps.status(job)
+    counts = ", ".join(f"{n} {name}" for name, n in found.counts.items()) or "nobody"
+    click.echo(
+        f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not named yet'} ({counts})", err=True
+    )
+    if trust:
+        click.echo(
+            "--trust-plan: what was written to these keys since the plan is overwritten, unseen", err=True
+        )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"pass --yes to {step} without being asked"
+        raise click.UsageError(msg)
+    if not click.confirm(f"{step} it?", err=True):
+        msg = f"not {'applied' if step == 'apply' else 'undone'}: nothing was sent"
+        raise click.ClickException(msg)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set; the second time they interrupt at once."""
+    cancel = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+        click.echo("finishing what is under way; once more to stop at once", err=True)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended(job: str, result: steps.RunResult, *, as_json: bool) -> int:
+    """Tell how a run ended, and choose the exit code."""
+    show_result(job, result, as_json=as_json)
+    if result.interrupted:
+        return _INTERRUPTED
+    return 1 if result.failed else 0

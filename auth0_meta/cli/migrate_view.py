@@ -1,0 +1,226 @@
+"""Draw what migrations tell: progress, summaries, diffs, results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import attrs
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from auth0_meta.cli.common import console, dump
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.migrate import RunResult, Status
+from auth0_meta.migrate.events import ApplyProgress, Event, ExportProgress, PlanProgress, UserDone, Waiting
+from auth0_meta.migrate.ledger import Ledger
+from auth0_meta.migrate.rows import TROUBLE, Plan
+from auth0_meta.migrate.summary import Cost, PlanSummary
+from auth0_meta.redact import size
+
+__all__ = ["Bar", "duration", "show_result", "show_samples", "show_status", "show_summary"]
+
+_QUIET_EVERY = 30.0
+_WIDTH = 24
+_MOST_NAMED = 10
+_BAD = ("failed", "drifted", "unclear", "gone", "kept")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds for a person.
+
+    >>> duration(75), duration(7300), duration(200000), duration(0.4)
+    ('1 min 15 s', '2 h 1 min', '2 d 7 h', 'under 1 s')
+    """
+    whole = round(seconds)
+    for unit, name, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // below
+            return f"{whole // unit} {name}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s" if whole else "under 1 s"
+
+
+class Bar:
+    """Show progress on stderr: one line that changes on a terminal, a line every 30 s elsewhere."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self._out = console(stderr=True)
+        self._live: Live | None = None
+        self._line = ""
+        self._told = SYSTEM_CLOCK.monotonic()
+
+    def __enter__(self) -> Bar:
+        if self._out.is_terminal:
+            self._live = Live(
+                get_renderable=lambda: Text(self._line), console=self._out, refresh_per_second=5
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def tell(self, event: Event) -> None:
+        """Take one event in."""
+        if isinstance(event, UserDone):
+            if event.outcome in _BAD:
+                self._print(f"{event.user_id} {event.outcome}: {event.note}")
+            return
+        if isinstance(event, Waiting):
+            self._line = f"{self._word}: waiting {event.seconds:.0f} s ({event.reason})"
+        elif isinstance(event, ExportProgress):
+            percent = "" if event.percent is None else f", {event.percent:.0f} %"
+            self._line = f"export {event.status}{percent}"
+        elif isinstance(event, PlanProgress):
+            self._line = f"{event.read} users read, {event.changing} to change, {event.invalid} invalid"
+        else:
+            self._line = self._progress(event)
+        now = SYSTEM_CLOCK.monotonic()
+        if self._live is None and now - self._told >= _QUIET_EVERY:
+            self._told = now
+            self._print(self._line)
+
+    def _progress(self, event: ApplyProgress) -> str:
+        part = event.done / event.total if event.total else 1.0
+        bar = "#" * round(part * _WIDTH)
+        left = "" if event.eta is None else f", {duration(event.eta)} left"
+        bad = sum(event.counts.get(name, 0) for name in _BAD)
+        wrong = f", {bad} not as planned" if bad else ""
+        waits = f", waiting ({event.waiting})" if event.waiting else ""
+        return f"[{bar:<{_WIDTH}}] {event.done}/{event.total} users, {event.per_second:.1f} requests/s{left}{wrong}{waits}"
+
+    def _print(self, line: str) -> None:
+        self._out.print(line, markup=False, soft_wrap=True)
+
+
+def show_summary(job: str, summary: PlanSummary) -> None:
+    """Print what a plan comes to."""
+    out = console()
+    out.print(
+        f"{summary.read} users read: {summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid",
+        style="bold",
+        markup=False,
+    )
+    for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
+        out.print(f"  {name}  {users}", markup=False)
+    for text, users, named in (
+        ("would have a profile past 10 KB", summary.oversize, summary.oversize_users),
+        ("get a value that does not belong in metadata", summary.advised, summary.advice),
+        (
+            "got two different changes from migrate(): it is not deterministic",
+            len(summary.unsteady),
+            summary.unsteady,
+        ),
+    ):
+        if users:
+            out.print(f"{users} {text}", style="yellow", markup=False)
+            for one in named[:_MOST_NAMED]:
+                out.print(f"  {one}", markup=False)
+    if summary.repeated:
+        out.print(f"{summary.repeated} rows for a user who had come before", markup=False)
+    if summary.invalid:
+        with Ledger.open(job) as ledger:
+            for user_id, kind, note in ledger.problems(_MOST_NAMED):
+                out.print(f"  {user_id}: {kind}: {note}", style="red", markup=False)
+    if summary.changing:
+        for name, cost in summary.costs().items():
+            out.print(f"{name.replace('_', ' ')}: {_cost(cost)}", markup=False)
+    out.print(f"{job} is written, the tenant is as it was", markup=False)
+
+
+def _cost(cost: Cost) -> str:
+    requests = f"{cost.reads + cost.writes} requests"
+    if cost.seconds is not None:
+        return f"{requests}, {duration(cost.seconds)} at this tenant's rate"
+    total = cost.reads + cost.writes
+    return (
+        f"{requests}, {duration(total / 16)} at 16 a second (Enterprise), {duration(total / 2)} at 2 (Free)"
+    )
+
+
+def show_samples(job: str, number: int, *, redact: bool) -> None:
+    """Print how some users change, of different kinds where there are."""
+    out = console()
+    with Ledger.open(job) as ledger:
+        rows = ledger.rows(limit=200)
+    kinds: dict[tuple[str, ...], Any] = {}
+    for row in rows:
+        kinds.setdefault(tuple(row.plan.keys), row)
+    chosen = [*kinds.values(), *(row for row in rows if row not in kinds.values())][:number]
+    for row in chosen:
+        out.print(f"\n{row.user_id}", style="bold", markup=False)
+        _show_diff(out, row.plan, redact=redact)
+
+
+def _show_diff(out: Console, plan: Plan, *, redact: bool) -> None:
+    """Print the touched keys before and after."""
+    for bag, keys in plan.document.items():
+        before = plan.before.get(bag, {})
+        for key in keys or before:
+            if key in before:
+                out.print(
+                    f"  - {bag}.{key}: {_shown(before[key], redact=redact)}",
+                    style="red",
+                    markup=False,
+                    soft_wrap=True,
+                )
+            if keys.get(key) is not None:
+                out.print(
+                    f"  + {bag}.{key}: {_shown(keys[key], redact=redact)}",
+                    style="green",
+                    markup=False,
+                    soft_wrap=True,
+                )
+
+
+def _shown(value: Any, *, redact: bool) -> str:
+    return f"{size(value)} B" if redact else json.dumps(value, ensure_ascii=False)
+
+
+def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
+    """Print how a run ended."""
+    if as_json:
+        click.echo(dump({"job": job, "failed": result.failed, **attrs.asdict(result)}))
+        return
+    outcomes = ", ".join(f"{n} {name}" for name, n in sorted(result.counts.items())) or "nothing to do"
+    click.echo(outcomes)
+    click.echo(
+        f"{result.requests} requests in {duration(result.seconds)}, {result.refusals} refused (429)"
+        + (f"; {result.remain} users remain: run the same command again" if result.remain else ""),
+        err=True,
+    )
+
+
+def show_status(job: str, status: Status) -> None:
+    """Print how a job stands."""
+    out = console()
+    out.print(f"{job}: {status.stage}", style="bold", markup=False)
+    facts: Mapping[str, Any] = {
+        "migration": status.migration,
+        "tenant": status.tenant or "not named yet",
+        "source": status.source,
+        "plan": status.digest[:12],
+        **status.counts,
+    }
+    for name, value in facts.items():
+        out.print(f"  {name:10} {value}", markup=False)
+    for run in status.runs:
+        counts = ", ".join(f"{n} {name}" for name, n in run["counts"].items()) or "nobody"
+        out.print(
+            f"  run {run['run']}: {run['kind']} {run['ended']}, {counts}, {run['requests']} requests in {duration(run['seconds'])}",
+            markup=False,
+        )
+    if status.stage not in ("undone", "purged"):
+        with Ledger.open(job) as ledger:
+            for user_id, state, note in ledger.notes(TROUBLE, limit=_MOST_NAMED):
+                out.print(
+                    f"  {user_id} {state.name.lower()}: {note}", style="red", markup=False, soft_wrap=True
+                )

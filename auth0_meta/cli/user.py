@@ -1,0 +1,222 @@
+"""Show and change one user's metadata from the shell."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auth0_meta import ManagementClient, MetadataTransaction, User
+from auth0_meta.cli.common import console, dump, help_alone, print_code, with_client
+from auth0_meta.models import BAGS
+from auth0_meta.redact import outline, size
+
+__all__ = ["parse_assignment", "user"]
+
+_WORTH_TELLING = 0.05
+_redact = click.option("--redact", is_flag=True, help="Show names and sizes, no value.")
+_redact_document = click.option(
+    "--redact", is_flag=True, help="With --dry-run, show names and sizes, no value."
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Show the PATCH that would leave; write nothing.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def user(context: click.Context) -> None:
+    """Show or change one user's metadata."""
+    help_alone(context)
+
+
+@user.command(epilog="\b\nauth0-meta user show 'auth0|507f1f77bcf86cd799439020'")
+@click.argument("user_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON, every field.")
+@_redact
+@with_client
+def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool) -> None:
+    """Show a user and both metadata bags."""
+    found = client.users.get(user_id)
+    if as_json:
+        click.echo(dump(_sizes(found) if redact else dict(found.raw)))
+        return
+    out = console()
+    out.print(found.user_id, style="bold", markup=False)
+    personal = () if redact else (("email", found.email), ("name", found.name))
+    for label, value in (*personal, ("created", found.created_at), ("updated", found.updated_at)):
+        if value:
+            out.print(f"  {label:8} {value}", markup=False)
+    for bag in BAGS:
+        stored = found.get(bag)
+        out.print(f"\n[bold]{bag}[/]  {f'{size(stored)} B' if stored else 'empty'}")
+        if stored and not redact:
+            print_code(out, dump(stored), "json")
+        elif isinstance(stored, dict):
+            for key, value in stored.items():
+                out.print(f"  {key}  {size(value)} B", markup=False)
+
+
+def _sizes(user: User) -> dict[str, Any]:
+    """Describe a user for --redact: the id, and the bytes of each first-level key."""
+    bags = {bag: user.get(bag) for bag in BAGS if user.get(bag)}
+    sizes: dict[str, Any] = {
+        bag: {key: size(value) for key, value in stored.items()} if isinstance(stored, dict) else size(stored)
+        for bag, stored in bags.items()
+    }
+    return {"user_id": user.user_id, **sizes}
+
+
+@user.command(
+    "set", epilog="\b\nauth0-meta user set 'auth0|1' user_metadata.theme=dark app_metadata.seats:=5"
+)
+@click.argument("user_id", metavar="ID")
+@click.argument("assignments", metavar="BAG.PATH=TEXT|BAG.PATH:=JSON ...", nargs=-1, required=True)
+@_dry_run
+@_redact_document
+@with_client
+def set_(
+    client: ManagementClient, user_id: str, assignments: tuple[str, ...], *, dry_run: bool, redact: bool
+) -> None:
+    """Set values in both bags, in one PATCH.
+
+    `=` takes the rest as text, `:=` as JSON; `:=null` deletes. Siblings of a nested key stay.
+    """
+    changes = [parse_assignment(text) for text in assignments]
+
+    def stage(tx: MetadataTransaction) -> None:
+        for bag, path, value in changes:
+            getattr(tx, bag).set(path, value)
+
+    _change(client, user_id, stage, dry_run=dry_run, redact=redact)
+
+
+@user.command(
+    epilog="""\b
+auth0-meta user merge 'auth0|1' '{"user_metadata": {"prefs": {"lang": "fi"}}}'
+auth0-meta user merge 'auth0|1' @changes.json"""
+)
+@click.argument("user_id", metavar="ID")
+@click.argument("document", metavar="JSON|@FILE|-")
+@_dry_run
+@_redact_document
+@with_client
+def merge(client: ManagementClient, user_id: str, document: str, *, dry_run: bool, redact: bool) -> None:
+    """Merge a JSON object into both bags, in one PATCH.
+
+    The object has user_metadata, app_metadata or both; null deletes at any depth.
+    """
+    bags = _bags(document)
+
+    def stage(tx: MetadataTransaction) -> None:
+        for bag, patch in bags.items():
+            getattr(tx, bag).merge(patch)
+
+    _change(client, user_id, stage, dry_run=dry_run, redact=redact)
+
+
+def _change(
+    client: ManagementClient,
+    user_id: str,
+    stage: Callable[[MetadataTransaction], None],
+    *,
+    dry_run: bool,
+    redact: bool,
+) -> None:
+    """Commit what `stage` stages and tell what was sent, or show it only."""
+    if dry_run:
+        _show_document(_document(client, user_id, stage), redact=redact)
+        return
+    with client.transaction(user_id) as tx:
+        stage(tx)
+    result = tx.result
+    assert result is not None  # noqa: S101  # the block has ended
+    if result.outcome == "unchanged":
+        click.echo(f"{user_id} unchanged: nothing to send")
+        return
+    waited = f", {result.waited:.1f} s waited" if result.waited >= _WORTH_TELLING else ""
+    click.echo(f"{user_id} {result.outcome}: {outline(result.document)}")
+    click.echo(
+        f"{result.requests} request{'s' * (result.requests != 1)}, {result.attempts} PATCH{waited}", err=True
+    )
+
+
+def _document(
+    client: ManagementClient, user_id: str, stage: Callable[[MetadataTransaction], None]
+) -> dict[str, dict[str, Any]]:
+    """Compute the PATCH body that `stage` leads to, as a commit would."""
+    tx = client.transaction(user_id)
+    stage(tx)
+    change = tx.pending
+    tx.rollback()
+    return change.document(client.users.get(user_id).raw if change.needs_base else None)
+
+
+def _show_document(document: dict[str, dict[str, Any]], *, redact: bool) -> None:
+    click.echo(
+        "dry run: this PATCH would leave, nothing was written" if document else "dry run: nothing to send",
+        err=True,
+    )
+    if document:
+        click.echo(outline(document) if redact else dump(document))
+
+
+def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
+    """Split `BAG.PATH=TEXT` or `BAG.PATH:=JSON` into bag, path and value.
+
+    Raises `click.UsageError` for anything else.
+
+    >>> parse_assignment("user_metadata.prefs.lang=fi")
+    ('user_metadata', ('prefs', 'lang'), 'fi')
+    >>> parse_assignment("app_metadata.seats:=5")
+    ('app_metadata', ('seats',), 5)
+    """
+    target, equals, value = text.partition("=")
+    typed = target.endswith(":")
+    bag, *path = target.removesuffix(":").split(".")
+    if not equals or bag not in BAGS or not path or not all(path):
+        # Only the target is shown: what follows "=" may be a secret.
+        msg = f"{target!r}: write user_metadata.KEY=TEXT or app_metadata.KEY:=JSON, KEY may be a path such as a.b"
+        raise click.UsageError(msg)
+    return bag, tuple(path), _json(value, f"the value of {target.removesuffix(':')}") if typed else value
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        msg = (
+            f"{what} is no JSON (line {error.lineno} column {error.colno}); a text in JSON has double quotes"
+        )
+        raise click.UsageError(msg) from None
+    except RecursionError:
+        msg = f"{what} is nested too deeply"
+        raise click.UsageError(msg) from None
+
+
+def _text(argument: str) -> str:
+    """Return the document that an argument gives: itself, @FILE, or - for standard input."""
+    if argument != "-" and not argument.startswith("@"):
+        return argument
+    name = "standard input" if argument == "-" else argument[1:]
+    try:
+        raw = sys.stdin.buffer.read() if argument == "-" else Path(argument[1:]).read_bytes()
+        return raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
+        raise click.UsageError(msg) from None
+
+
+def _bags(document: str) -> dict[str, dict[str, Any]]:
+    """Parse the argument of `merge`."""
+    bags = _json(_text(document), "the document")
+    if not isinstance(bags, dict) or not bags or set(bags) - set(BAGS):
+        msg = 'the document is an object with user_metadata, app_metadata or both: {"user_metadata": {...}}'
+        raise click.UsageError(msg)
+    for bag, patch in bags.items():
+        if not isinstance(patch, dict):
+            msg = f"{bag} must be an object"
+            raise click.UsageError(msg)
+    return bags

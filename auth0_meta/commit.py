@@ -1,0 +1,341 @@
+"""Carry one commit through: lock, read, compare, compute, PATCH, and find out what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+from auth0_meta import rules
+from auth0_meta.errors import (
+    ApiError,
+    ConflictError,
+    InputError,
+    MetadataError,
+    OutcomeUnknown,
+    PathError,
+    ServerError,
+    StateError,
+    StoredDataError,
+    TransportError,
+)
+from auth0_meta.jsonvalue import ABSENT, json_equal
+from auth0_meta.models import BAGS, Bag, Outcome, User
+from auth0_meta.notice import notice
+from auth0_meta.patch import Change, read, stored_bag
+from auth0_meta.redact import outline, size
+from auth0_meta.sender import LongWait, Operation, Request, Sender, to_json
+
+__all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]
+
+Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
+Reads = Mapping[tuple[Bag, tuple[str, ...]], Any]
+"""What a block has read: (bag, path) -> what was stored there."""
+
+_PATIENCE = 1.0
+# A bucket of one token is empty after the GET, every time: from then on the PATCH waits and goes.
+_MOST_REREADS = 5
+_READS = "users read"
+_WRITES = "users write"
+
+
+class Terms:
+    """Hold what one transaction was opened with."""
+
+    __slots__ = ("base_check", "lock", "oversize", "path", "user_id")
+
+    def __init__(
+        self, *, path: str, user_id: str, lock: Lock | None, oversize: str, base_check: bool
+    ) -> None:
+        self.path = path
+        self.user_id = user_id
+        self.lock = lock
+        self.oversize = oversize
+        self.base_check = base_check
+
+    def take(self, held: ExitStack, *, again: bool) -> None:
+        """Enter the lock, or a new one from the given function; say so where it can't be taken twice."""
+        if self.lock is None:
+            return
+        lock = self.lock if isinstance(self.lock, AbstractContextManager) else self.lock()
+        if not isinstance(lock, AbstractContextManager):
+            msg = (
+                f"lock= is a function that returned {type(lock).__name__}, which is no context manager. "
+                f"Nothing was written for {self.user_id}"
+            )
+            raise InputError(msg)
+        try:
+            held.enter_context(lock)
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+            if lock is not self.lock or not (again or isinstance(error, AttributeError)):
+                raise
+            msg = (
+                f"lock= could not be entered a second time ({type(error).__name__}): it has to be, after a long wait. "
+                f"Nothing was written for {self.user_id}. Pass a function that makes a new context manager"
+            )
+            raise StateError(msg) from error
+
+
+def read_profile(
+    sender: Sender, terms: Terms, operation: Operation, *, patience: float | None = None
+) -> Mapping[str, Any]:
+    """Read the user and check that both bags are objects."""
+    request = Request("GET", terms.path, group=_READS, repeat=True, shown=f"users/{terms.user_id}")
+    try:
+        answer = sender.send(request, operation, patience=patience)
+        profile: Mapping[str, Any] = to_json(answer, request, dict)
+    except TransportError as error:
+        error.user_id = terms.user_id
+        raise
+    for bag in BAGS:
+        stored_bag(profile, bag)
+    return profile
+
+
+class Commit:
+    """Send one change, as the promises of a transaction say.
+
+    `base` is a profile already known, or None; `base_given` says that the caller vouches for it, so that
+    nothing is read.  `reads` is what the block has read.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        terms: Terms,
+        operation: Operation,
+        *,
+        change: Change,
+        base: Mapping[str, Any] | None,
+        base_given: bool,
+        reads: Reads,
+    ) -> None:
+        self._sender = sender
+        self._terms = terms
+        self._operation = operation
+        self._change = change
+        self._known = base
+        self._reads = reads
+        self._reading = terms.base_check or (not base_given and (change.needs_base or bool(reads)))
+        self._base: Mapping[str, Any] | None = base if base_given else None
+        self._group = _WRITES
+        self._rereads = 0
+        self._warned = False
+        self.outcome: Outcome = "failed"
+        """What became of it; "failed" until that is known."""
+        self.document: Mapping[str, Any] = {}
+        """The last PATCH body, as sent."""
+        self.user: User | None = None
+        """The profile as last seen."""
+
+    def run(self) -> None:
+        """Send the change; `outcome` tells what became of it."""
+        if not self._change or (self._known is not None and not self._change.document(self._known)):
+            self.outcome = "unchanged"
+            return
+        while (wait := self._locked()) is not None:
+            self._rereads += 1
+            self._sender.wait_out(wait, self._operation, self._group)
+
+    def _locked(self) -> LongWait | None:
+        """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
+        failure: BaseException | None = None
+        with ExitStack() as held:
+            self._terms.take(held, again=self._rereads > 0)
+            try:
+                self.outcome = self._attempt()
+                return None
+            except LongWait as wait:
+                return wait
+            except BaseException as error:
+                failure = error
+                raise
+        assert failure is not None  # noqa: S101  # every other way has left
+        raise failure  # a lock must not swallow it
+
+    def _patience(self) -> float | None:
+        """Return how long a request may wait before the lock is given up and the base is out of date."""
+        gives_way = self._reading or self._terms.lock is not None
+        return _PATIENCE if gives_way and self._rereads < _MOST_REREADS else None
+
+    def _attempt(self) -> Outcome:
+        """Read if needed, compute and PATCH once; after a lost answer, find out."""
+        if self._reading:
+            self._read()
+        document: Mapping[str, Any] = self._change.document(self._base)
+        while document:
+            unknown = self._patch(document)
+            if unknown is None:
+                return "updated"
+            self._operation.cancelled = None  # a batch that stops finishes what is in flight
+            time_left = self._back_off(unknown)
+            found = self._read_back(document, unknown)
+            if _applied(document, found):
+                return "confirmed"
+            if not time_left:
+                why = f"it was not there when read back, and max_wait={self._operation.max_wait} s leaves no time to send it again"
+                raise self._lost(document, unknown, why, found=found) from unknown
+            document = self._again(document, found, unknown)
+        return "unchanged"
+
+    def _read(self) -> None:
+        """Read the user afresh and compare it with what the block has read."""
+        self._group = _READS
+        patience = self._patience() if self._terms.lock is not None else None
+        fresh = read_profile(self._sender, self._terms, self._operation, patience=patience)
+        self.user = User(fresh)
+        differing = self._differing(fresh)
+        if differing:
+            where = ", ".join(".".join((bag, *path)) for bag, path in differing)
+            msg = (
+                f"{self._terms.user_id} has changed since this transaction read it: {where}. Nothing was written. "
+                "Run the work again on fresh data (client.run_transaction does)"
+            )
+            raise ConflictError(msg, user_id=self._terms.user_id, paths=differing)
+        self._base = fresh
+
+    def _differing(self, profile: Mapping[str, Any]) -> tuple[tuple[Bag, tuple[str, ...]], ...]:
+        """Return where `profile` is not what the block has read."""
+        return tuple(
+            (bag, path)
+            for (bag, path), seen in self._reads.items()
+            if not json_equal(seen, read(stored_bag(profile, bag), path))
+        )
+
+    def _patch(self, document: Mapping[str, Any]) -> OutcomeUnknown | ServerError | None:
+        """Send one PATCH; return what leaves its outcome unknown, None once it is answered."""
+        user_id = self._terms.user_id
+        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(body) > rules.MAX_REQUEST:
+            msg = (
+                f"the PATCH for {user_id} would take {len(body)} B, past the {rules.MAX_REQUEST} B that a request may have. "
+                "Nothing was written: store less, or below more than one first-level key"
+            )
+            raise MetadataError(msg)
+        self._check_profile()
+        request = Request(
+            "PATCH",
+            self._terms.path,
+            group=_WRITES,
+            body=body,
+            sent=document,
+            repeat=False,
+            shown=f"users/{user_id}",
+        )
+        self._group = _WRITES
+        attempts = self._operation.attempts
+        try:
+            answer = self._sender.send(request, self._operation, patience=self._patience())
+            self.user = User(to_json(answer, request, dict))
+        except (OutcomeUnknown, ServerError) as error:
+            return error
+        finally:
+            self.document = document if self._operation.attempts > attempts else self.document
+        return None
+
+    def _check_profile(self) -> None:
+        """Warn once of a profile past 10 KB, or refuse it; of an unknown one, what is staged is the least."""
+        if self._terms.oversize == "off" or self._warned:
+            return
+        base = self._base or {}
+        after = dict(base)
+        for bag in BAGS:
+            if change := self._change.bag(bag):
+                after[bag] = change.apply(stored_bag(base, bag))
+        now, then = rules.profile_size(base), rules.profile_size(after)
+        if then <= rules.PROFILE_LIMIT:
+            return
+        msg = (
+            f"the profile of {self._terms.user_id} would take {then} B{' or more' if self._base is None else ''}, past Auth0's limit of {rules.PROFILE_LIMIT} B: "
+            "keep large data elsewhere and a pointer in app_metadata"
+        )
+        if self._terms.oversize == "error" and then >= now:  # what makes it smaller is welcome
+            msg += ". Nothing was written"
+            raise MetadataError(msg)
+        self._warned = True
+        notice(msg)
+
+    # After a lost answer ----------------------------------------------------------------------------
+
+    def _back_off(self, unknown: OutcomeUnknown | ServerError) -> bool:
+        """Wait a moment; False where the budget has no room for it, and so none for another PATCH."""
+        try:
+            self._sender.back_off(unknown, self._operation, group=_READS, method="GET")
+        except (OutcomeUnknown, ServerError):
+            return False
+        return True
+
+    def _read_back(self, document: Mapping[str, Any], unknown: Exception) -> Mapping[str, Any]:
+        """Read the user, or give up with `OutcomeUnknown`."""
+        try:
+            found = read_profile(self._sender, self._terms, self._operation)
+        except (ApiError, TransportError, StoredDataError) as error:
+            raise self._lost(document, unknown, "reading the user back failed") from error
+        self.user = User(found)
+        return found
+
+    def _again(
+        self, document: Mapping[str, Any], found: Mapping[str, Any], unknown: Exception
+    ) -> Mapping[str, Any]:
+        """Return what to send next, or refuse where sending could do harm."""
+        why = "what is stored now is not what was sent, and not what the change was computed on"
+        if not self._change.blind_safe or self._reads:
+            base = self._base or {}
+            as_before = all(
+                json_equal(_key(found, bag, key), _key(base, bag, key))
+                for bag in document
+                for key in document[bag]
+            )
+            if not as_before or self._differing(found):
+                raise self._lost(document, unknown, why, found=found) from unknown
+        self._base = found
+        self._reading = True  # from here on there is a base that a long wait makes old
+        try:
+            return self._change.document(found)
+        except PathError as error:
+            raise self._lost(document, unknown, why, found=found) from error
+
+    def _lost(
+        self,
+        document: Mapping[str, Any],
+        unknown: Exception,
+        why: str,
+        *,
+        found: Mapping[str, Any] | None = None,
+    ) -> OutcomeUnknown:
+        """Word the error of an outcome that can't be known."""
+        sent, seen = outline(document), "" if found is None else _seen(document, found)
+        how = f"was answered {unknown.status}" if isinstance(unknown, ServerError) else "got no usable answer"
+        where = f" (found {seen})" if seen else ""
+        msg = (
+            f"the PATCH for {self._terms.user_id} {how}, and {why}{where}; sent {sent}. "
+            "It may have been applied or not: read the user and decide"
+        )
+        return OutcomeUnknown(msg, user_id=self._terms.user_id, sent=sent, found=seen)
+
+
+def _applied(document: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Tell whether every key that was sent stands as sent; `{}` was sent to empty the bag."""
+    return all(
+        all(json_equal(_key(found, bag, key), ABSENT if v is None else v) for key, v in keys.items())
+        if keys
+        else not stored_bag(found, bag)
+        for bag, keys in document.items()
+    )
+
+
+def _key(profile: Mapping[str, Any], bag: Any, key: str) -> Any:
+    return stored_bag(profile, bag).get(key, ABSENT)
+
+
+def _seen(document: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Describe by names and sizes what stands where something was sent."""
+    parts = []
+    for bag, keys in document.items():
+        stored = stored_bag(found, bag)
+        shown = ", ".join(
+            f"{k} {size(stored[k])} B" if k in stored else f"{k} absent" for k in keys or stored
+        )
+        parts.append(f"{bag}({shown or 'empty'})")
+    return ", ".join(parts)

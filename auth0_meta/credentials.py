@@ -1,0 +1,100 @@
+"""Choose where tokens come from: the credentials that a client is given, or the environment's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from auth0_meta.clock import Clock
+from auth0_meta.errors import ConfigError
+from auth0_meta.tokens import CalledToken, FetchedToken, GivenToken, TokenSource
+
+__all__ = ["from_environment", "token_source"]
+
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def token_source(
+    exchange: Callable[[Mapping[str, str], Any], Mapping[str, Any]],
+    *,
+    clock: Clock,
+    issuer: str,
+    client_id: str | None,
+    client_secret: str | None,
+    token: str | Callable[[], str] | None,
+    private_key: str | None,
+    key_id: str | None,
+    algorithm: str,
+) -> tuple[str, TokenSource]:
+    """Return what to call the credentials and the source that they name; exactly one way may be given.
+
+    `exchange(proof, operation)` sends a token request.  Raises `ConfigError`.
+    """
+    ways = [
+        n for n, v in (("token", token), ("client_secret", client_secret), ("private_key", private_key)) if v
+    ]
+    if len(ways) != 1:
+        got = " and ".join(ways) or "none of them"
+        msg = f"pass exactly one of token, client_secret and private_key (the last two with client_id); got {got}"
+        raise ConfigError(msg)
+    if token:
+        return "given token", CalledToken(token) if callable(token) else GivenToken(token)
+    if not client_id or not isinstance(client_id, str):
+        msg = f"{ways[0]} needs client_id beside it"
+        raise ConfigError(msg)
+    if client_secret:
+        form = {"client_secret": client_secret}
+        return "client credentials", FetchedToken(lambda op: exchange(form, op), clock=clock)
+    assert private_key is not None  # noqa: S101  # the only way left
+    from auth0_meta import jwt  # noqa: PLC0415  # and with it the check of the algorithm
+
+    def signed(operation: Any) -> Mapping[str, Any]:
+        assertion = jwt.client_assertion(
+            client_id=client_id,
+            issuer=issuer,
+            private_key=private_key,
+            algorithm=algorithm,
+            key_id=key_id,
+            now=int(clock.time()),
+            jti=os.urandom(16).hex(),
+        )
+        return exchange({"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}, operation)
+
+    jwt.client_assertion(  # a key that can't sign fails here, before the first request
+        client_id=client_id, issuer="-", private_key=private_key, algorithm=algorithm, now=0, jti="-"
+    )
+    return "private key JWT", FetchedToken(signed, clock=clock)
+
+
+def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the domain and the client's settings, those given winning over AUTH0_*.
+
+    Raises `ConfigError` naming what is missing.
+    """
+    env = os.environ.get
+    domain = settings.pop("domain", None) or env("AUTH0_DOMAIN")
+    if not domain:
+        msg = "AUTH0_DOMAIN is not set: export your tenant's domain, such as tenant.eu.auth0.com"
+        raise ConfigError(msg)
+    settings.setdefault("audience", env("AUTH0_AUDIENCE") or None)
+    if not any(settings.get(name) for name in ("token", "client_secret", "private_key")):
+        if env("AUTH0_API_TOKEN"):
+            settings["token"] = env("AUTH0_API_TOKEN")
+        else:
+            settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")
+            settings["client_secret"] = env("AUTH0_CLIENT_SECRET")
+            missing = [
+                name
+                for name, key in (
+                    ("AUTH0_CLIENT_ID", "client_id"),
+                    ("AUTH0_CLIENT_SECRET", "client_secret"),
+                )
+                if not settings[key]
+            ]
+            if missing:
+                msg = f"{' and '.join(missing)} not set: export them, or AUTH0_API_TOKEN"
+                raise ConfigError(msg)
+    elif not settings.get("token"):
+        settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")
+    return domain, settings

@@ -1,0 +1,156 @@
+"""Check a client against its tenant: what `client.check()` and `auth0-meta doctor` report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from auth0_meta import jwt
+from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
+from auth0_meta.ratelimit import PLANS, parse_headers
+from auth0_meta.sender import Operation, Request
+from auth0_meta.tokens import FetchedToken
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+    from auth0_meta.transport import Answer
+
+__all__ = ["Check", "check"]
+
+_NEEDED = ("read:users", "update:users")
+_CLOCK_MARGIN = 2.0
+_READS = "users read"
+
+
+@attrs.frozen
+class Check:
+    """Tell the result of one check.
+
+    `ok`: True, False, or None where it could not be told.  `detail` holds no credential; `remedy` is "" where
+    there is nothing to do.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    remedy: str = ""
+
+
+def check(client: ManagementClient) -> tuple[Check, ...]:
+    """Run the checks in the order in which a new user meets their failures."""
+    return tuple(_checks(client))
+
+
+def _checks(client: ManagementClient) -> Iterator[Check]:
+    operation = client.operation(max_wait=30.0)
+    try:
+        token = client.sender.tokens.get(operation)
+    except NotSentError as error:
+        yield _unreached(error)
+        return
+    except Auth0MetaError as error:
+        yield Check("token", False, str(error), "Check the credentials, and the grant of the Management API")
+        return
+    claims = jwt.peek(token)
+    yield Check("token", True, f"there is one ({_kind(client)}, {len(token)} characters)")
+    yield _audience(client, claims)
+    answer: Answer | None = None
+    try:
+        answer = _read_one(client, operation)
+        read = Check("read users", True, "GET /users answered")
+    except ScopeError as error:
+        read = Check("read users", False, str(error), "Grant read:users to the application")
+    except NotSentError as error:
+        read = _unreached(error)
+    except AuthError as error:
+        read = Check("read users", False, str(error), "Check the token, its audience and its expiry")
+    except Auth0MetaError as error:
+        remedy = "Try again later" if isinstance(error, ApiError) else "Check AUTH0_DOMAIN and the network"
+        read = Check("read users", False, str(error), remedy)
+    yield read
+    yield _scopes(client, claims)
+    if answer is not None:
+        yield _clock(client, answer)
+        yield _bucket(answer)
+
+
+def _unreached(error: NotSentError) -> Check:
+    """Tell a tenant that could not be reached from a token endpoint that gave no usable answer."""
+    if isinstance(error.__cause__, Auth0MetaError):
+        return Check("token", False, str(error), "Try again later; if it stays so, check AUTH0_DOMAIN")
+    return Check("domain", False, str(error), "Check AUTH0_DOMAIN and the network")
+
+
+def _kind(client: ManagementClient) -> str:
+    return "fetched" if isinstance(client.sender.tokens, FetchedToken) else "given"
+
+
+def _read_one(client: ManagementClient, operation: Operation) -> Answer:
+    """Read one id: the cheapest request that needs a token, a scope and a bucket."""
+    path = "/api/v2/users?per_page=1&fields=user_id&include_fields=true"
+    request = Request("GET", path, group=_READS, repeat=True, shown="users")
+    return client.sender.send(request, operation)
+
+
+def _audience(client: ManagementClient, claims: dict[str, Any]) -> Check:
+    """Compare what the token is for with what the client asked for."""
+    given = claims.get("aud")
+    theirs = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    if not theirs:
+        return Check("audience", None, "the token does not say (it is opaque)")
+    if any(isinstance(a, str) and a.endswith("/api/v2/") for a in theirs):
+        return Check("audience", True, ", ".join(map(str, theirs)))
+    return Check(
+        "audience",
+        False,
+        f"the token is for {', '.join(map(str, theirs))}",
+        f"Ask for one with the audience {client.audience}",
+    )
+
+
+def _scopes(client: ManagementClient, claims: dict[str, Any]) -> Check:
+    """Compare the granted scopes with what reading and writing metadata needs."""
+    tokens = client.sender.tokens
+    granted = tokens.scope if isinstance(tokens, FetchedToken) else None
+    text = granted if granted is not None else claims.get("scope")
+    if not isinstance(text, str):
+        return Check("scopes", None, "the token does not say", f"It needs {' and '.join(_NEEDED)}")
+    have = set(text.split())
+    missing = [scope for scope in _NEEDED if scope not in have]
+    if missing:
+        return Check(
+            "scopes",
+            False,
+            f"missing: {', '.join(missing)}",
+            "Grant them to the application, then get a new token",
+        )
+    return Check("scopes", True, f"{', '.join(_NEEDED)} and {len(have) - len(_NEEDED)} more")
+
+
+def _clock(client: ManagementClient, answer: Answer) -> Check:
+    """Compare the local clock with the answer's Date second."""
+    date = parse_headers(answer.headers).date
+    if date is None:
+        return Check("clock", None, "the answer has no Date")
+    off = client.clock.time() - date
+    if -_CLOCK_MARGIN <= off <= _CLOCK_MARGIN + 1:
+        return Check("clock", True, "agrees with the tenant's")
+    ahead = "ahead of" if off > 0 else "behind"
+    return Check(
+        "clock",
+        False,
+        f"is {abs(off):.0f} s {ahead} the tenant's",
+        "Set it (NTP). Waits are measured by the tenant's clock until then, a second less exact",
+    )
+
+
+def _bucket(answer: Answer) -> Check:
+    """Show the rate limit that the tenant names."""
+    facts = parse_headers(answer.headers)
+    if facts.limit is None:
+        return Check("rate limit", None, "the answer names none")
+    names = [name for name, groups in PLANS.items() if groups[_READS].burst == facts.limit]
+    plan = f", as on the plan {' or '.join(names)}" if names else ""
+    return Check("rate limit", True, f"{facts.remaining} of {facts.limit} tokens left{plan}")

@@ -1,0 +1,23 @@
+"""Be a local Auth0 tenant: real rules, real limits, real sockets, no account.
+
+`LocalTenant` is the one object to start with; `Switches` names what is not known about Auth0.
+Needs the extra `emulator`.
+"""
+
+from __future__ import annotations
+
+from auth0_meta.errors import MissingExtraError
+
+try:
+    from auth0_meta.emulator.faults import Fault, Hook
+    from auth0_meta.emulator.journal import Entry, Journal
+    from auth0_meta.emulator.people import LiveUser, Users
+    from auth0_meta.emulator.switches import Switches
+    from auth0_meta.emulator.tenant import LocalTenant
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("cheroot", "luqum", "werkzeug"):
+        raise
+    msg = f'the local tenant needs {error.name}: pip install "auth0-meta[emulator]"'
+    raise MissingExtraError(msg) from error
+
+__all__ = ["Entry", "Fault", "Hook", "Journal", "LiveUser", "LocalTenant", "Switches", "Users"]

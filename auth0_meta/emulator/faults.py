@@ -1,0 +1,202 @@
+"""Plan what goes wrong, and what another writer does meanwhile; each plan counts how often it fired."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from auth0_meta.emulator.wire import Request
+from auth0_meta.errors import InputError
+
+__all__ = ["Drop", "Dropped", "Fault", "FaultBook", "Hook"]
+
+Drop = Literal["before_commit", "after_commit", "reset"]
+
+
+class Dropped(ConnectionResetError):
+    """Tell the server to close the connection without an answer, `rudely` with a TCP reset."""
+
+    rudely = False
+
+
+def _counts(name: str, value: int | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        msg = f"{name} must be a whole number of at least 1"
+        raise InputError(msg)
+
+
+def _upper(method: str | None) -> str | None:
+    return None if method is None else method.upper()
+
+
+@attrs.define(kw_only=True, eq=False)
+class _Plan:
+    """Say which requests are meant, and count them."""
+
+    method: str | None = attrs.field(default=None, converter=_upper)
+    path: str | None = None
+    user_id: str | None = None
+    nth: int = 1
+    times: int | None = 1
+    seen: int = attrs.field(default=0, init=False)
+    fired: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        _counts("nth", self.nth)
+        _counts("times", self.times)
+
+    def meets(self, request: Request, route: str, user_id: str | None) -> bool:
+        """Tell whether a request is one of those that are meant."""
+        return (
+            (self.method is None or self.method == request.method)
+            and (self.path is None or self.path == route or request.path.startswith(self.path))
+            and (self.user_id is None or self.user_id == user_id)
+        )
+
+    def due(self) -> bool:
+        """Tell whether the requests seen so far make it this one's turn."""
+        return self.seen >= self.nth and (self.times is None or self.fired < self.times)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Fault(_Plan):
+    """Describe one planned fault, as `LocalTenant.fail` takes it; `fired` counts its strikes."""
+
+    status: int | None = None
+    body: dict[str, Any] | list[Any] | str | bytes | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str | None] = attrs.field(factory=dict, repr=False)
+    drop: Drop | None = None
+    delay: float | None = None
+    reset: float | str | None = None
+    commit: bool = False
+    when: Callable[[str, str, bytes], bool] | None = attrs.field(default=None, repr=False)
+    probability: float | None = None
+    html: bool = False
+    slow: float | None = None
+    truncate: int | None = None
+    expire_token: bool = False
+    rows: int | None = None
+
+    @property
+    def late(self) -> bool:
+        """Tell whether it strikes after the request was carried out."""
+        return self.commit or self.drop == "after_commit"
+
+    def meets(self, request: Request, route: str, user_id: str | None) -> bool:
+        """Tell whether a request is one of those that are meant."""
+        return super().meets(request, route, user_id) and (
+            self.when is None or self.when(request.method, request.path, request.body)
+        )
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        effects = (self.status, self.drop, self.delay, self.slow, self.truncate, self.rows)
+        if all(effect is None for effect in effects) and not self.expire_token:
+            msg = "a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token"
+            raise InputError(msg)
+        if self.probability is not None and not 0 < self.probability <= 1:
+            msg = "probability is above 0 and at most 1"
+            raise InputError(msg)
+        for name in ("truncate", "rows"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                msg = f"{name} must be a whole number, 0 or more"
+                raise InputError(msg)
+        if self.status is not None and self.drop is not None:
+            msg = "a fault either answers with a status or drops the connection"
+            raise InputError(msg)
+        if self.status is not None and not 200 <= self.status <= 599:
+            msg = "the status of a fault lies between 200 and 599"
+            raise InputError(msg)
+        if self.drop not in (None, "before_commit", "after_commit", "reset"):
+            msg = "drop is before_commit, after_commit, reset or None"
+            raise InputError(msg)
+        if self.status is None and (
+            self.commit or self.body is not None or self.html or self.headers or self.reset is not None
+        ):
+            msg = "commit, body, html, headers and reset go with a status"
+            raise InputError(msg)
+        for name in ("delay", "slow"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                msg = f"{name} is a number of seconds, 0 or more"
+                raise InputError(msg)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Hook(_Plan):
+    """Describe a second writer: `run(tenant)` goes just before a matching request is processed."""
+
+    run: Callable[[Any], object] = attrs.field(repr=False)
+
+
+class FaultBook:
+    """Keep the plans in the order in which they were made; thread-safe.
+
+    `seed` decides the dice of faults with a probability, anew after each `clear`.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._seed, self._random = seed, random.Random(seed)
+        self._faults: list[Fault] = []
+        self._hooks: list[Hook] = []
+
+    def add(self, plan: Fault | Hook) -> None:
+        """Add one plan."""
+        with self._lock:
+            if isinstance(plan, Fault):
+                self._faults.append(plan)
+            else:
+                self._hooks.append(plan)
+
+    def strike(self, request: Request, route: str, user_id: str | None) -> Fault | None:
+        """Count this request for every fault that means it, and return the first that is due."""
+        if not self._faults:
+            return None
+        with self._lock:
+            struck: Fault | None = None
+            for fault in self._faults:
+                if not fault.meets(request, route, user_id):
+                    continue
+                fault.seen += 1
+                if struck is None and fault.due():
+                    chance = fault.probability
+                    if chance is None or self._random.random() < chance:
+                        fault.fired += 1
+                        struck = fault
+            return struck
+
+    def hooks(self, request: Request, route: str, user_id: str | None) -> list[Hook]:
+        """Count this request for every hook that means it, and return all that are due."""
+        if not self._hooks:
+            return []
+        due = []
+        with self._lock:
+            for hook in self._hooks:
+                if hook.meets(request, route, user_id):
+                    hook.seen += 1
+                    if hook.due():
+                        hook.fired += 1
+                        due.append(hook)
+        return due
+
+    def plans(self) -> list[Fault | Hook]:
+        """Return every plan, fired or not."""
+        with self._lock:
+            return [*self._faults, *self._hooks]
+
+    def unfired(self) -> list[Fault | Hook]:
+        """Return every plan that never fired."""
+        return [plan for plan in self.plans() if plan.fired == 0]
+
+    def clear(self) -> None:
+        """Forget every plan."""
+        with self._lock:
+            self._faults.clear()
+            self._hooks.clear()
+            self._random.seed(self._seed)

@@ -1,0 +1,146 @@
+"""Remember every request that reached the tenant, for tests to ask about."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, overload
+
+import attrs
+
+from auth0_meta.emulator.near import mismatches, story
+
+__all__ = ["Entry", "Journal"]
+
+_ANY = object()
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """Describe one request; the repr leaves out the body.
+
+    `path` is as sent, without the query; `route` the template that matched ("" for none);
+    `user_id` decoded, None where the route has none; `body` the parsed JSON as sent, a password
+    masked (None without a JSON body, and for /oauth/token); `status` None when the connection was
+    closed without an answer; `outcome` "answered", "dropped_before_commit" or
+    "dropped_after_commit"; `fault` the planned fault that struck, else None; `committed` whether
+    something was written; `tokens` left in its bucket after it, None without a limit; `time` of
+    arrival by the tenant's clock.
+    """
+
+    method: str
+    path: str
+    query: str
+    route: str
+    user_id: str | None
+    body: Any = attrs.field(repr=False)
+    status: int | None
+    outcome: str
+    fault: Any = attrs.field(repr=False)
+    committed: bool
+    tokens: int | None
+    time: float
+
+
+class Journal:
+    """List the entries, in the order in which the requests were finished; thread-safe.
+
+    `limit` bounds how many are kept (the newest); None keeps all.
+    """
+
+    def __init__(self, *, limit: int | None = None) -> None:
+        self._lock = threading.Lock()
+        self._entries: deque[Entry] = deque(maxlen=limit)
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        return self._snapshot()[index]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._snapshot())
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self)} requests>"
+
+    def requests(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: int | None = None,
+    ) -> list[Entry]:
+        """Return the entries that match all that is given; `path` is a template or a prefix.
+
+        >>> Journal().requests("PATCH", "/api/v2/users/{id}")
+        []
+        """
+        return [
+            entry
+            for entry in self._snapshot()
+            if (method is None or entry.method == method.upper())
+            and (path is None or entry.route == path or entry.path.startswith(path))
+            and (user_id is None or entry.user_id == user_id)
+            and (status is None or entry.status == status)
+        ]
+
+    def count(self, *args: Any, **criteria: Any) -> int:
+        """Return how many entries match; takes what `requests` takes."""
+        return len(self.requests(*args, **criteria))
+
+    def since(self, number: int) -> tuple[int, list[Entry]]:
+        """Return how many requests there ever were, and of those after the `number`-th what is kept."""
+        with self._lock:
+            new = max(0, self._total - number)
+            return self._total, list(islice(self._entries, max(0, len(self._entries) - new), None))
+
+    def assert_called(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: int | None = None,
+        json: Any = _ANY,
+        times: int | None = None,
+    ) -> None:
+        """Raise AssertionError unless such a request came, `times` times exactly (None: at least once).
+
+        `path` is a template or a prefix, `json` the whole body as sent (None: no JSON body).  The
+        error names the nearest other requests and what was different about each.
+
+        >>> Journal().assert_called("PATCH", times=0)
+        """
+        given = {"method": method and method.upper(), "path": path, "user_id": user_id, "status": status}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        if json is not _ANY:
+            wanted["json"] = json
+        entries = self._snapshot()
+        matched = sum(not mismatches(entry, wanted) for entry in entries)
+        if matched != times and not (times is None and matched):
+            count = "at least one" if times is None else str(times)
+            raise AssertionError(story(wanted, count, matched, entries))
+
+    def add(self, entry: Entry) -> None:
+        """Append one entry."""
+        with self._lock:
+            self._entries.append(entry)
+            self._total += 1
+
+    def clear(self) -> None:
+        """Forget every entry."""
+        with self._lock:
+            self._entries.clear()
+
+    def _snapshot(self) -> list[Entry]:
+        with self._lock:
+            return list(self._entries)

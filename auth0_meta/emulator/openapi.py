@@ -1,0 +1,151 @@
+"""Describe the routes that are served in OpenAPI 3, for tools that read it or try to break it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from auth0_meta._version import __version__
+from auth0_meta.emulator.routes import ROUTES, Route
+
+__all__ = ["describe"]
+
+Schema = dict[str, Any]
+
+
+def _object(properties: dict[str, Schema], *required: str, closed: bool = True) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = list(required)
+    return schema | {"additionalProperties": False} if closed else schema
+
+
+_STRING: Schema = {"type": "string"}
+_BOOLEAN: Schema = {"type": "boolean"}
+_BAG: Schema = {"type": "object"}
+_NULLABLE: Schema = {"type": ["string", "null"]}
+_CONNECTION_ID: Schema = {"type": "string", "pattern": "^con_[A-Za-z0-9]{16}$"}
+_PROFILE = {
+    **dict.fromkeys(("email", "phone_number", "username", "password"), _NULLABLE),
+    **dict.fromkeys(("name", "nickname", "given_name", "family_name", "picture"), _NULLABLE),
+    **dict.fromkeys(("blocked", "email_verified", "phone_verified", "verify_email"), _BOOLEAN),
+    **dict.fromkeys(("user_metadata", "app_metadata"), _BAG),
+    "connection": _STRING,
+}
+_PASSING: dict[str, Schema] = {
+    name: schema if schema is not _NULLABLE else _STRING for name, schema in _PROFILE.items()
+}
+_FIELD = _object(
+    {"name": {"type": "string", "maxLength": 100}, "export_as": {"type": "string", "maxLength": 100}}, "name"
+)
+_BODIES: dict[str, tuple[str, Schema]] = {
+    "POST /api/v2/users": (
+        "application/json",
+        _object(
+            {**_PASSING, "user_id": {"type": "string", "pattern": r"^\S*$", "maxLength": 255}}, "connection"
+        ),
+    ),
+    "PATCH /api/v2/users/{id}": (
+        "application/json",
+        _object({**_PROFILE, "verify_phone_number": _BOOLEAN, "client_id": _STRING}),
+    ),
+    "POST /api/v2/jobs/users-imports": (
+        "multipart/form-data",
+        _object(
+            {
+                "users": {"type": "string", "format": "binary"},
+                "connection_id": _CONNECTION_ID,
+                "upsert": _BOOLEAN,
+                "external_id": _STRING,
+                "send_completion_email": _BOOLEAN,
+            },
+            "users",
+            "connection_id",
+        ),
+    ),
+    "POST /api/v2/jobs/users-exports": (
+        "application/json",
+        _object(
+            {
+                "connection_id": _CONNECTION_ID,
+                "format": {"type": "string", "enum": ["json", "csv"]},
+                "limit": {"type": "integer", "minimum": 1},
+                "fields": {"type": "array", "items": _FIELD},
+            }
+        ),
+    ),
+    "POST /api/v2/jobs/verification-email": (
+        "application/json",
+        _object(
+            {"user_id": _STRING, "client_id": _STRING, "identity": _BAG, "organization_id": _STRING},
+            "user_id",
+        ),
+    ),
+    "POST /oauth/token": (
+        "application/json",
+        _object(
+            dict.fromkeys(("grant_type", "client_id", "client_secret", "audience", "scope"), _STRING),
+            "grant_type",
+            closed=False,
+        ),
+    ),
+}
+_FIELDS = {"fields": _STRING, "include_fields": _BOOLEAN}
+_QUERIES: dict[str, dict[str, Schema]] = {
+    "GET /api/v2/users": {
+        "page": {"type": "integer", "minimum": 0},
+        "per_page": {"type": "integer", "minimum": 0, "maximum": 100},
+        "include_totals": _BOOLEAN,
+        "sort": {"type": "string", "pattern": "^[A-Za-z0-9_]+:(1|-1)$"},
+        "q": _STRING,
+        "search_engine": {"type": "string", "enum": ["v3"]},
+        "primary_order": _BOOLEAN,
+        **_FIELDS,
+    },
+    "GET /api/v2/users/{id}": _FIELDS,
+    "GET /api/v2/users-by-email": {"email": _STRING, **_FIELDS},
+    "GET /exports/{id}/{file}": {"Expires": _STRING, "Signature": _STRING},
+}
+_REQUIRED = frozenset(("email", "Expires", "Signature"))
+
+
+def describe(url: str) -> dict[str, Any]:
+    """Return the OpenAPI document of what is served at `url`.
+
+    >>> sorted(describe("http://127.0.0.1:8810")["paths"]["/api/v2/users/{id}"])
+    ['delete', 'get', 'patch']
+    """
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "auth0-meta local tenant", "version": __version__},
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    key = f"{route.method} {route.template}"
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"\{(\w+)\}", route.template)
+    ]
+    parameters += [
+        {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
+        for name, schema in _QUERIES.get(key, {}).items()
+    ]
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", key.lower()).strip("_"),
+        "summary": (route.answer.__doc__ or "").partition("\n")[0],
+        "parameters": parameters,
+        "responses": {"default": {"description": "Auth0's answer or its refusal."}},
+    }
+    if route.method in ("POST", "PATCH"):
+        kind, schema = _BODIES.get(key, ("application/json", _object({}, closed=False)))
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
+    if route.management:
+        operation["security"] = [{"bearer": list(route.scopes)}]
+    return operation

@@ -1,0 +1,108 @@
+"""Say what to export, and what to write, so that each SDK talks to a local tenant.
+
+Every recipe was tried with the tool that it names: this package, curl, auth0-python 4.13 and 6.8,
+npm auth0 4.37 and 7.1.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["TOOLS", "all_exports", "exports", "script"]
+
+TOOLS = ("python", "auth0-python", "node", "curl")
+# Python's and OpenSSL's tools replace their authorities by this file, so it holds the public ones too.
+_BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_HINTS = {
+    ("python", False): """\
+from auth0_meta import ManagementClient
+client = ManagementClient.from_env()
+""",
+    ("auth0-python", False): """\
+from auth0.management.client import Auth0      # auth0-python 5 or newer; ManagementClient wants https (--tls)
+management = Auth0(base_url=os.environ["AUTH0_URL"] + "/api/v2", token=os.environ["AUTH0_API_TOKEN"])
+
+from auth0.management import Users             # auth0-python 4
+users = Users(os.environ["AUTH0_URL"].partition("//")[2], os.environ["AUTH0_API_TOKEN"], protocol="http")
+""",
+    ("auth0-python", True): """\
+from auth0.management import ManagementClient  # auth0-python 5 or newer
+management = ManagementClient(domain=os.environ["AUTH0_DOMAIN"],
+    client_id=os.environ["AUTH0_CLIENT_ID"], client_secret=os.environ["AUTH0_CLIENT_SECRET"])
+""",
+    ("node", False): """\
+const { ManagementClient } = require("auth0");  // 7 or newer; covers the token call
+const { AUTH0_URL, AUTH0_CLIENT_ID: clientId, AUTH0_CLIENT_SECRET: clientSecret } = process.env;
+const domain = new URL(AUTH0_URL).host;
+const local = (url, options) => fetch(url.replace("https:", "http:"), options);
+const management = new ManagementClient({ domain, clientId, clientSecret, fetch: local });
+""",
+    ("node", True): """\
+const { ManagementClient } = require("auth0");  // 4 or newer; node reads NODE_EXTRA_CA_CERTS when it starts
+const management = new ManagementClient({ domain: process.env.AUTH0_DOMAIN,
+  clientId: process.env.AUTH0_CLIENT_ID, clientSecret: process.env.AUTH0_CLIENT_SECRET });
+""",
+}
+_CURL = """\
+curl -H "Authorization: Bearer $AUTH0_API_TOKEN" "$AUTH0_URL/api/v2/users"
+curl "$AUTH0_URL/oauth/token" -d grant_type=client_credentials -d "client_id=$AUTH0_CLIENT_ID" \\
+  -d "client_secret=$AUTH0_CLIENT_SECRET" --data-urlencode "audience=$AUTH0_URL/api/v2/"
+"""
+
+
+def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment that leads `tool` to a tenant; `facts` are `LocalTenant.facts`.
+
+    >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b", "token": "t"}
+    >>> exports("python", facts)
+    {'AUTH0_DOMAIN': 'http://127.0.0.1:8810', 'AUTH0_CLIENT_ID': 'a', 'AUTH0_CLIENT_SECRET': 'b'}
+    """
+    url = facts["url"]
+    secure = url.startswith("https:")
+    found = {
+        # With https every tool takes the bare host; http is said by a URL, which this package alone takes.
+        "AUTH0_DOMAIN": url.partition("://")[2] if secure else url,
+        "AUTH0_CLIENT_ID": facts["client_id"],
+        "AUTH0_CLIENT_SECRET": facts["client_secret"],
+    }
+    if tool != "python":
+        found["AUTH0_URL"] = url
+    if tool in ("auth0-python", "curl"):
+        found["AUTH0_API_TOKEN"] = facts["token"]
+    if secure:
+        names = ("NODE_EXTRA_CA_CERTS",) if tool == "node" else _BUNDLE
+        found |= dict.fromkeys(names, facts["ca_file" if tool == "node" else "bundle_file"])
+    return found
+
+
+def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment for a program whose tool is not known: what suits this package and all others."""
+    found: dict[str, str] = {}
+    for tool in reversed(TOOLS):
+        found |= exports(tool, facts)
+    del found["AUTH0_API_TOKEN"]
+    return found
+
+
+def _hint(tool: str, *, secure: bool) -> str:
+    """Return the lines of code that go with the environment."""
+    if tool == "curl":
+        return _CURL
+    return _HINTS.get((tool, secure)) or _HINTS[tool, False]
+
+
+def script(tool: str, facts: Mapping[str, Any]) -> str:
+    """Return a shell script that exports the environment, the code to write as comments in it.
+
+    >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b c"}
+    >>> script("python", facts).splitlines()[2]
+    "export AUTH0_CLIENT_SECRET='b c'"
+    """
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports(tool, facts).items()]
+    if "ca_file" in facts:
+        lines += ["", f"# The certificate authority of this run: {facts['ca_file']}"]
+    secure = facts["url"].startswith("https:")
+    lines += ["", *(f"# {line}".rstrip() for line in _hint(tool, secure=secure).splitlines())]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,146 @@
+"""Read users from a file, JSON or YAML, and write them: what a tenant starts with, and its snapshots."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from auth0_meta.errors import InputError
+
+__all__ = ["as_users", "read_users", "to_snapshot", "write_users"]
+
+_FORMAT = "auth0_meta_snapshot"
+_VERSION = 1
+_TEXTS = ("user_id", "email", "name", "username", "phone_number", "picture", "connection")
+
+
+def read_users(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the users of a file: a list of profiles, or an object with such a list under `users`.
+
+    `.yaml` and `.yml` are YAML, everything else JSON; a snapshot is such a file.  Raises
+    `InputError` naming the line or the user that is wrong, never a value.
+    """
+    shown = Path(path)
+    try:
+        text = shown.read_text(encoding="utf-8-sig")
+        value = _yaml(text) if shown.suffix.lower() in (".yaml", ".yml") else json.loads(text)
+        return as_users(value)
+    except OSError as error:
+        msg = f"can't read the users in {shown}: {error.strerror}"
+        raise InputError(msg) from error
+    except json.JSONDecodeError as error:
+        msg = f"{shown} is no JSON: {error.msg} in line {error.lineno}"
+        raise InputError(msg) from None
+    except (UnicodeDecodeError, RecursionError):
+        msg = f"{shown} holds no UTF-8 text, or nests too deep"
+        raise InputError(msg) from None
+    except InputError as error:
+        msg = f"{shown}: {error}"
+        raise InputError(msg) from None
+
+
+def as_users(value: Any) -> list[dict[str, Any]]:
+    """Check a parsed file and return its users as JSON knows them.
+
+    >>> as_users({"users": [{"email": "ann@example.com", "app_metadata": {"plan": "free"}}]})
+    [{'email': 'ann@example.com', 'app_metadata': {'plan': 'free'}}]
+    """
+    if isinstance(value, dict):
+        if value.get(_FORMAT, _VERSION) != _VERSION:
+            msg = "this snapshot was written by a newer version: update auth0-meta"
+            raise InputError(msg)
+        value = value.get("users")
+    if not isinstance(value, list):
+        msg = "expected a list of users, or an object with such a list under 'users'"
+        raise InputError(msg)
+    users, ids = [], set()
+    for number, user in enumerate(value, 1):
+        if not isinstance(user, dict):
+            msg = f"user {number} is no object"
+            raise InputError(msg)
+        try:
+            plain: dict[str, Any] = json.loads(json.dumps(user, allow_nan=False))
+        except (TypeError, ValueError):
+            msg = f"user {number} holds what JSON can't: quote dates, and leave out NaN and binary data"
+            raise InputError(msg) from None
+        for name in _TEXTS:
+            if not isinstance(plain.get(name) or "", str):
+                msg = f"user {number}: {name} is no text"
+                raise InputError(msg)
+        if not _are_objects(plain.get("identities", [{}])):
+            msg = f"user {number}: identities is no list of objects"
+            raise InputError(msg)
+        user_id = plain.get("user_id")
+        known = user_id if not user_id or "|" in user_id else f"auth0|{user_id}"
+        if known and known in ids:
+            msg = f"user {number} has the same user_id as one before"
+            raise InputError(msg)
+        ids.add(known)
+        users.append(plain)
+    return users
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a snapshot of users, ready for JSON."""
+    return {_FORMAT: _VERSION, "users": [dict(user) for user in users]}
+
+
+def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:
+    """Write a snapshot, mode 0600, so that the file is whole or as it was.
+
+    Raises `InputError` where the file can't be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(snapshot, file, indent=1)
+                file.write("\n")
+            os.replace(name, target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        msg = f"can't write {target}: {error.strerror}"
+        raise InputError(msg) from error
+
+
+def _yaml(text: str) -> Any:
+    import yaml  # noqa: PLC0415  # loads on use
+
+    try:
+        return yaml.load(text, Loader=_loader())  # noqa: S506  # a safe loader's subclass
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        msg = f"no YAML: {error.problem}{line}"
+        raise InputError(msg) from None
+    except yaml.YAMLError:
+        msg = "no YAML: it holds characters that YAML does not allow"
+        raise InputError(msg) from None
+
+
+@cache
+def _loader() -> Any:
+    """Return a safe YAML loader, the fast one where it is there, to which a date is a text as in JSON."""
+    import yaml  # noqa: PLC0415
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # which one, is known at run time
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in Loader.yaml_implicit_resolvers.items()
+    }
+    return Loader

@@ -1,0 +1,70 @@
+"""Make a certificate authority for one tenant, and the files that let clients trust it."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import tempfile
+import weakref
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Authority", "LateHandshake"]
+
+_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Authority:
+    """Be a certificate authority whose key never leaves this process, and a server's TLS settings.
+
+    `names` are further names and addresses that the server's certificate holds.
+    """
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        import trustme  # noqa: PLC0415  # tenants without TLS do without it
+
+        ca = trustme.CA(organization_name="auth0-meta local tenant, not for production")
+        self.ca_pem: bytes = ca.cert_pem.bytes()
+        """The authority's certificate."""
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ca.issue_cert(*dict.fromkeys((*_NAMES, *names))).configure_cert(self.context)
+
+    @cached_property
+    def _directory(self) -> Path:
+        """Make a directory of our own, 0700, that goes with this object."""
+        path = tempfile.mkdtemp(prefix="auth0-meta-")
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return Path(path)
+
+    @cached_property
+    def ca_file(self) -> Path:
+        """Return a file with the certificate alone, for what adds it to its own (`NODE_EXTRA_CA_CERTS`)."""
+        path = self._directory / "ca.pem"
+        path.write_bytes(self.ca_pem)
+        return path
+
+    @cached_property
+    def bundle_file(self) -> Path:
+        """Return a file with it and the public authorities, for what trusts that file alone (`SSL_CERT_FILE`)."""
+        import certifi  # noqa: PLC0415
+
+        path = self._directory / "bundle.pem"
+        path.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + self.ca_pem)
+        return path
+
+
+class LateHandshake:
+    """Give cheroot TLS whose handshake is left to the worker: a slow client must not hold up the others."""
+
+    def __init__(self, context: ssl.SSLContext, makefile: Any) -> None:
+        self._context = context
+        self.makefile = makefile
+
+    def bind(self, sock: Any) -> Any:
+        """Leave the listening socket plain."""
+        return sock
+
+    def wrap(self, sock: Any) -> tuple[Any, dict[str, str]]:
+        """Wrap an accepted socket; the first read shakes hands."""
+        return self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), {}

@@ -1,0 +1,100 @@
+"""Hold what passes between the fronts (sockets, WSGI) and the tenant: a request, a reply, an answer."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import attrs
+
+__all__ = ["JSON_TYPE", "Answer", "CutShort", "Reply", "Request", "to_json"]
+
+_PIECES = 10
+JSON_TYPE = "application/json; charset=utf-8"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def to_json(value: Any) -> bytes:
+    """Serialize compactly; ValueError for a number that JSON can't hold."""
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError:
+        # A lone surrogate has no UTF-8 form; its escape is what came in.
+        return _encode_ascii(value).encode()
+
+
+class CutShort(ConnectionResetError):
+    """Tell a front to close the connection in the middle of a body."""
+
+
+class Request:
+    """Hold one request: `path` still percent-encoded, header names in lower case."""
+
+    __slots__ = ("body", "headers", "method", "path", "query_string")
+
+    def __init__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.method = method
+        self.path, _, self.query_string = target.partition("?")
+        self.headers = headers
+        self.body = body
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Return the query parameters; the last of several with one name."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True)) if self.query_string else {}
+
+
+@attrs.frozen
+class Reply:
+    """Hold what a route answers; `committed` says that something was written.
+
+    Planned faults: `cut` is how many bytes of the body are sent before the connection is closed,
+    `slow` over how many seconds it is sent; None is all, and at once.
+    """
+
+    status: int
+    body: bytes = b""
+    committed: bool = False
+    content_type: str = JSON_TYPE
+    headers: tuple[tuple[str, str], ...] = ()
+    cut: int | None = None
+    slow: float | None = None
+
+
+@attrs.frozen
+class Answer:
+    """Hold the whole answer as a front sends it, Content-Length left to the front.
+
+    `cut` and `slow` as in `Reply`; `pause` waits by the tenant's clock.  `feed` stands for the
+    body where there is no end to it: no length is sent, and the connection ends with it.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    cut: int | None
+    slow: float | None
+    pause: Callable[[float], None]
+    feed: Callable[[], Iterator[bytes]] | None = None
+
+    @property
+    def spoiled(self) -> bool:
+        """Tell whether the body is not to be sent whole and at once."""
+        return self.cut is not None or self.slow is not None or self.feed is not None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it is to be sent, with the pauses between; raises `CutShort` at a cut."""
+        if self.feed is not None:
+            yield from self.feed()
+        sent = self.body if self.cut is None else self.body[: self.cut]
+        size = max(1, -(-len(sent) // _PIECES))
+        for start in range(0, len(sent), size):
+            if self.slow is not None:
+                self.pause(self.slow / _PIECES)
+            yield sent[start : start + size]
+        if self.cut is not None:
+            raise CutShort(errno.ECONNRESET, "planned cut")

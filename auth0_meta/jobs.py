@@ -1,0 +1,239 @@
+"""Reach the jobs endpoints of the Management API: imports, exports, and what became of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from auth0_meta.errors import ApiError, InputError, JobError, TransportError
+from auth0_meta.models import Job
+from auth0_meta.sender import Request, to_json
+from auth0_meta.transport import Transport, base_url
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+
+__all__ = ["Jobs"]
+
+_MOST_IMPORT = 500_000
+_MOST_DOWNLOAD = 16 * 1024**3
+_FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 1.0, 15.0, 1.5
+_LINK_TRIES = 5
+_ENDED = ("completed", "failed")
+
+
+class Jobs:
+    """Start, watch and fetch import and export jobs, as `client.jobs`.
+
+    A job's data is kept for 24 hours, the link to an export for 60 seconds (`download` gets a new one).
+    """
+
+    def __init__(self, client: ManagementClient) -> None:
+        self._client = client
+
+    def export_users(
+        self,
+        *,
+        format: str = "json",
+        fields: Iterable[str | Mapping[str, str]] | None = None,
+        connection_id: str | None = None,
+        limit: int | None = None,
+    ) -> Job:
+        """Start an export: `POST /jobs/users-exports`, scope `read:users`.
+
+        `format`: "json" (one object per line) or "csv" (30 fields at most, metadata leaf by leaf).  `fields`:
+        names such as "user_id", or {"name", "export_as"}; None is Auth0's own choice.  `connection_id`: None is
+        every connection.  `limit`: users at most, None for all.  Sent once; a lost answer raises
+        `OutcomeUnknown`, and a second export does no harm.
+        """
+        if format not in ("json", "csv"):
+            msg = f"format is 'json' or 'csv', not {format!r} (nothing was sent)"
+            raise InputError(msg)
+        body: dict[str, Any] = {"format": format}
+        if fields is not None:
+            body["fields"] = [{"name": f} if isinstance(f, str) else dict(f) for f in fields]
+        if connection_id is not None:
+            body["connection_id"] = connection_id
+        if limit is not None:
+            body["limit"] = limit
+        return _job(self._client.request("POST", "jobs/users-exports", json=body))
+
+    def import_users(
+        self,
+        users: Iterable[Mapping[str, Any]],
+        *,
+        connection_id: str,
+        upsert: bool = False,
+        external_id: str | None = None,
+        send_completion_email: bool = False,
+    ) -> Job:
+        """Start an import: `POST /jobs/users-imports`, scope `create:users`.
+
+        `users`: profiles of Auth0's import schema, 500,000 bytes of JSON at most; nothing is split.  **With
+        `upsert` the metadata of an existing user is replaced, not merged.**  `send_completion_email`:
+        Auth0's own default would mail the tenant's owners.  At most two imports run at a time: a third is
+        refused with `RateLimitError` at once, since no waiting until Reset helps.
+        """
+        if not isinstance(connection_id, str) or not re.fullmatch(r"con_[A-Za-z0-9]{16}", connection_id):
+            msg = "connection_id is con_ and 16 letters or digits (nothing was sent)"
+            raise InputError(msg)
+        if external_id is not None and not (isinstance(external_id, str) and external_id.isprintable()):
+            msg = "external_id is a text on one line (nothing was sent)"
+            raise InputError(msg)
+        try:
+            data = json.dumps(
+                [dict(user) for user in users], ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            ).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            msg = f"the users hold what JSON can't: {type(error).__name__} (nothing was sent)"
+            raise InputError(msg) from None
+        if len(data) > _MOST_IMPORT or data == b"[]":
+            msg = f"an import takes 1 user to {_MOST_IMPORT} B of JSON, and this is {len(data)} B (nothing was sent): split it"
+            raise InputError(msg)
+        form = {
+            "connection_id": connection_id,
+            "upsert": _text(upsert),
+            "send_completion_email": _text(send_completion_email),
+            **({} if external_id is None else {"external_id": external_id}),
+        }
+        boundary = f"auth0-meta-{os.urandom(16).hex()}"
+        request = Request(
+            "POST",
+            "/api/v2/jobs/users-imports",
+            group="other",
+            body=_multipart(form, data, boundary),
+            repeat=False,
+            content_type=f"multipart/form-data; boundary={boundary}",
+        )
+        return _job(to_json(self._client.sender.send(request, self._client.operation()), request, dict))
+
+    def get(self, job_id: str, /) -> Job:
+        """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users` by its type."""
+        return _job(self._client.request("GET", f"jobs/{_id(job_id)}"))
+
+    def errors(self, job_id: str, /) -> list[dict[str, Any]]:
+        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] where nothing was.
+
+        Each is {"user", "errors": [{"code", "message", "path"}]}; it holds the rows, so don't log it.
+        """
+        found = self._client.request("GET", f"jobs/{_id(job_id)}/errors")
+        if found is None:
+            return []
+        return [found] if isinstance(found, dict) else list(found)
+
+    def wait(
+        self,
+        job: Job | str,
+        /,
+        *,
+        timeout: float | None = 7200.0,
+        on_progress: Callable[[Job], object] | None = None,
+    ) -> Job:
+        """Read a job until it has ended, and return it.
+
+        `timeout`: seconds (Auth0 ends an import after two hours; None: no bound).  `on_progress` is called with
+        the job after each reading.  Raises `JobError` when it failed or is not done in time.
+        """
+        clock = self._client.clock
+        started = clock.monotonic()
+        pause = _FIRST_POLL
+        job_id = job if isinstance(job, str) else job.id
+        while True:
+            found = self.get(job_id)
+            if on_progress is not None:
+                on_progress(found)
+            if found.status == "failed":
+                raise JobError(_failure(found), job_id=job_id, job=found)
+            if found.status in _ENDED:
+                return found
+            spent = clock.monotonic() - started
+            if timeout is not None and spent + pause > timeout:
+                msg = f"job {job_id} is {found.status} after {spent:.0f} s: wait for it again, it goes on"
+                raise JobError(msg, job_id=job_id, job=found)
+            clock.sleep(pause)
+            pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
+
+    def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = _MOST_DOWNLOAD) -> int:
+        """Write a finished export's file, gzipped as Auth0 made it, and return its bytes.
+
+        The link is read afresh from the job, since one lives for 60 s; a download that breaks off starts again at
+        `to`'s position.  No token is sent; https only (http on loopback).  Raises `JobError`
+        past `max_bytes` and where the job has no file.
+        """
+        job_id = job if isinstance(job, str) else job.id
+        start = to.tell()
+        for left in reversed(range(_LINK_TRIES)):
+            link = self._link(job_id)
+            to.seek(start)
+            to.truncate()
+            try:
+                return self._fetch(link, to, max_bytes, job_id)
+            except (TransportError, ApiError):
+                if not left:
+                    raise
+                self._client.clock.sleep(_FIRST_POLL * (_LINK_TRIES - left))
+        raise AssertionError  # pragma: no cover  # the loop returns or raises
+
+    def _link(self, job_id: str) -> str:
+        found = self.get(job_id)
+        link = found.raw.get("location")
+        if not isinstance(link, str) or not link:
+            msg = f"job {job_id} is {found.status} and has no file: wait for it first"
+            raise JobError(msg, job_id=job_id, job=found)
+        return link if "://" in link else f"https://{link}"  # Auth0's own sample lacks the scheme
+
+    def _fetch(self, link: str, to: IO[bytes], most: int, job_id: str) -> int:
+        parts = urlsplit(link)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        transport = Transport(
+            base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._client.sender.transport.timeout
+        )
+        with contextlib.closing(transport):
+            size = 0
+            for block in transport.stream(target):
+                size += len(block)
+                if size > most:
+                    msg = f"the file of job {job_id} is larger than max_bytes={most}"
+                    raise JobError(msg, job_id=job_id)
+                to.write(block)
+        return size
+
+
+def _text(flag: bool) -> str:  # noqa: FBT001  # a value of a form
+    return "true" if flag else "false"
+
+
+def _id(job_id: object) -> str:
+    if not isinstance(job_id, str) or not job_id.strip():
+        msg = "the job id is empty or no string (nothing was sent)"
+        raise InputError(msg)
+    return quote(job_id, safe="")
+
+
+def _job(raw: Any) -> Job:
+    if not isinstance(raw, dict) or not raw.get("id"):
+        msg = "Auth0 answered with no job: is a proxy between this machine and Auth0?"
+        raise TransportError(msg)
+    return Job(id=str(raw["id"]), type=str(raw.get("type", "")), status=str(raw.get("status", "")), raw=raw)
+
+
+def _failure(job: Job) -> str:
+    details = job.raw.get("status_details")
+    return f"job {job.id} failed{f': {details}' if isinstance(details, str) else ''}. See client.jobs.errors({job.id!r})"
+
+
+def _multipart(form: Mapping[str, str], users: bytes, boundary: str) -> bytes:
+    """Encode an import as browsers do: the fields, then the file."""
+    parts: list[bytes] = []
+    for name, value in form.items():
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        )
+    head = 'Content-Disposition: form-data; name="users"; filename="users.json"\r\nContent-Type: application/json'
+    parts += [f"--{boundary}\r\n{head}\r\n\r\n".encode(), users, f"\r\n--{boundary}--\r\n".encode()]
+    return b"".join(parts)

@@ -1,0 +1,163 @@
+"""Sign client assertions and session tokens, verify tokens; the only client-side use of python-jose, loaded on use.
+
+The list of algorithms is always passed and keys are PEM or JWK: given neither, python-jose
+(3.5.0 included) takes a token signed with HS256 under an RSA public key in DER.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from auth0_meta.errors import AuthError, ConfigError
+
+__all__ = ["client_assertion", "header", "peek", "sign_hs256", "verify", "verify_hs256"]
+
+_ASYMMETRIC = ("RS256", "RS384", "RS512")
+_ASSERTION = ("RS256", "RS384")
+
+
+def client_assertion(
+    *,
+    client_id: str,
+    issuer: str,
+    private_key: str,
+    algorithm: str = "RS256",
+    key_id: str | None = None,
+    now: int,
+    jti: str,
+) -> str:
+    """Sign the assertion that stands for a client secret (private_key_jwt), valid for 60 s.
+
+    `issuer` is the tenant's issuer identifier, `https://{domain}/`; `private_key` is PEM;
+    `algorithm` RS256 or RS384; `now` epoch seconds; `jti` is used once.  Source: Auth0 docs,
+    "Authenticate with private key JWT": `aud` is one string, lifetime at most 5 minutes.
+    Raises `ConfigError` when the key or the algorithm can't be used.
+    """
+    if algorithm not in _ASSERTION:
+        msg = f"private_key_jwt can't use {algorithm!r} here: choose one of {', '.join(_ASSERTION)}"
+        raise ConfigError(msg)
+    from jose import JOSEError, jwt  # noqa: PLC0415  # costs 20 ms: loaded on use
+
+    claims = {"iss": client_id, "sub": client_id, "aud": issuer, "iat": now, "exp": now + 60, "jti": jti}
+    headers = {"kid": key_id} if key_id else None
+    try:
+        return str(jwt.encode(claims, private_key, algorithm=algorithm, headers=headers))
+    except (JOSEError, ValueError, TypeError) as error:
+        msg = f"private_key is not a usable RSA key in PEM ({type(error).__name__})"
+        raise ConfigError(msg) from None
+
+
+def verify(
+    token: str,
+    *,
+    key: str | Mapping[str, Any],
+    algorithms: tuple[str, ...] = ("RS256",),
+    audience: str,
+    issuer: str,
+    leeway: int = 0,
+) -> dict[str, Any]:
+    """Return the claims of a token whose signature, audience, issuer and times hold.
+
+    `key` is an RSA public key as PEM text, a JWK or a JWKS; bytes are refused.  `algorithms`
+    are RS256, RS384 or RS512 only.  `leeway` is in seconds.  Raises `AuthError` when the token does
+    not hold, `ConfigError` when it could not be checked safely.
+    """
+    if not algorithms or any(a not in _ASYMMETRIC for a in algorithms):
+        msg = f"tokens are verified with {', '.join(_ASYMMETRIC)} only"
+        raise ConfigError(msg)
+    if not isinstance(key, Mapping) and not (isinstance(key, str) and "-----BEGIN" in key):
+        msg = "the verification key must be PEM text, a JWK or a JWKS"
+        raise ConfigError(msg)
+    from jose import JOSEError, jwt  # noqa: PLC0415
+
+    options = {"leeway": leeway, "require_exp": True, "require_aud": True, "require_iss": True}
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options
+        )
+    except JOSEError as error:
+        msg = f"the token does not hold: {error}"
+        raise AuthError(msg, status=401, api_message=str(error)) from None
+    except (ValueError, TypeError) as error:  # python-jose lets these pass from a JWK without its numbers
+        msg = f"the verification key is not usable ({type(error).__name__})"
+        raise ConfigError(msg) from None
+    return claims
+
+
+def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
+    """Return a JWT signed with HS256 under a shared secret, header `{"alg":"HS256","typ":"JWT"}`.
+
+    Raises `ConfigError` for a secret that is empty, no text, or an asymmetric key, and for claims that JSON
+    can't hold.
+
+    >>> verify_hs256(sign_hs256({"sub": "auth0|1"}, secret="s3cret"), secret="s3cret")
+    ({'alg': 'HS256', 'typ': 'JWT'}, {'sub': 'auth0|1'})
+    """
+    from jose import JOSEError, jws  # noqa: PLC0415
+
+    key = _secret(secret)
+    try:
+        payload = json.dumps(claims, separators=(",", ":"), allow_nan=False).encode()
+        return str(jws.sign(payload, key, algorithm="HS256"))
+    except (JOSEError, ValueError, TypeError, RecursionError) as error:
+        msg = f"the token can't be signed ({type(error).__name__}): the claims must be JSON"
+        raise ConfigError(msg) from None
+
+
+def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and claims of a JWT whose HS256 signature holds under a shared secret, and check nothing else.
+
+    Raises `AuthError` when it does not hold, `ConfigError` for an unusable secret.
+    """
+    from jose import JOSEError, jws  # noqa: PLC0415
+
+    key = _secret(secret)
+    try:
+        header = dict(jws.get_unverified_header(token))
+        claims = json.loads(jws.verify(token, key, algorithms=["HS256"]))
+    except (JOSEError, ValueError, TypeError, AttributeError) as error:
+        msg = f"the token does not hold ({type(error).__name__})"
+        raise AuthError(msg, status=401) from None
+    if not isinstance(claims, dict):
+        msg = "the token does not hold: its claims are no object"
+        raise AuthError(msg, status=401)
+    return header, claims
+
+
+def _secret(secret: object) -> Any:
+    """Return the key that a shared secret is; handed over as text, python-jose would parse one that reads as JSON."""
+    from jose import JOSEError, jwk  # noqa: PLC0415
+
+    msg = "the secret of a session token is shared text: not empty, and no PEM key"
+    if not isinstance(secret, str) or not secret or "-----BEGIN" in secret:
+        raise ConfigError(msg)
+    try:
+        return jwk.construct(secret, "HS256")
+    except (JOSEError, ValueError):
+        raise ConfigError(msg) from None
+
+
+def header(token: str) -> dict[str, Any]:
+    """Return a token's header unverified, {} when it is no JWT: for finding the key, never for trusting.
+
+    >>> header(sign_hs256({}, secret="s3cret")), header("none")
+    ({'alg': 'HS256', 'typ': 'JWT'}, {})
+    """
+    from jose import JOSEError, jwt  # noqa: PLC0415
+
+    try:
+        return dict(jwt.get_unverified_header(token))
+    except JOSEError:
+        return {}
+
+
+def peek(token: str) -> dict[str, Any]:
+    """Return a token's claims unverified, {} when it is no JWT: for showing, never for deciding."""
+    from jose import JOSEError, jwt  # noqa: PLC0415
+
+    try:
+        return dict(jwt.get_unverified_claims(token))
+    except JOSEError:
+        return {}

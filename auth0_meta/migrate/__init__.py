@@ -1,0 +1,38 @@
+"""Change the metadata of ten users or ten million: plan, apply at the tenant's pace, resume, undo."""
+
+from __future__ import annotations
+
+from auth0_meta.migrate.changes import ChangeFile
+from auth0_meta.migrate.events import ApplyProgress, Event, ExportProgress, PlanProgress, UserDone, Waiting
+from auth0_meta.migrate.report import render, report
+from auth0_meta.migrate.runner import RunResult
+from auth0_meta.migrate.sources import ExportSource, FileSource, Found, SearchSource, Source
+from auth0_meta.migrate.steps import Status, apply, plan, purge, status, undo
+from auth0_meta.migrate.summary import Cost, PlanSummary, Rates
+
+__all__ = [
+    "ApplyProgress",
+    "ChangeFile",
+    "Cost",
+    "Event",
+    "ExportProgress",
+    "ExportSource",
+    "FileSource",
+    "Found",
+    "PlanProgress",
+    "PlanSummary",
+    "Rates",
+    "RunResult",
+    "SearchSource",
+    "Source",
+    "Status",
+    "UserDone",
+    "Waiting",
+    "apply",
+    "plan",
+    "purge",
+    "render",
+    "report",
+    "status",
+    "undo",
+]

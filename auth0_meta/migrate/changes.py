@@ -1,0 +1,159 @@
+"""Read a change file: which user is to get which change."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from auth0_meta.errors import InputError, MetadataError
+from auth0_meta.migrate.files import BadLine, Line, Lines, auth0_cell
+from auth0_meta.models import BAGS, Bag
+from auth0_meta.patch import Change, decode, encode, parse_path
+from auth0_meta.users import user_path
+
+__all__ = ["ChangeFile", "ChangeIndex", "UserChange"]
+
+UserChange = tuple[str, Change]
+_JSON_MARK = ":="
+
+
+class ChangeFile:
+    """Iterate over (user id, change) of a CSV or NDJSON file, and over what can't be read of it.
+
+    CSV: a column `user_id`, and columns such as `app_metadata.billing.plan`; a cell is text, an empty one changes
+    nothing.  Under a name that ends in `:=` (`app_metadata.seats:=`) cells are JSON, and `null`
+    deletes.  NDJSON: objects with `user_id`, `user_metadata`, `app_metadata`; the bags are merged deep
+    (RFC 7396), null deletes at any depth.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], /) -> None:
+        self._lines = Lines(path)
+        self.name = self._lines.name
+
+    def __iter__(self) -> Iterator[UserChange | BadLine]:
+        columns: dict[str, tuple[Bag, tuple[str, ...], bool]] | None = None
+        for line in self._lines:
+            if isinstance(line, BadLine):
+                yield line
+                continue
+            if line.csv and columns is None:
+                columns = _columns(line.values, self.name)
+            try:
+                user_id, change = _from_csv(line, columns or {}) if line.csv else _from_json(line.values)
+                user_path(user_id)
+            except InputError as error:
+                yield BadLine(line.where, str(error))
+                continue
+            yield user_id, change
+
+
+def _columns(row: Mapping[str, Any], name: str) -> dict[str, tuple[Bag, tuple[str, ...], bool]]:
+    """Return what each column of a CSV file changes."""
+    found: dict[str, tuple[Bag, tuple[str, ...], bool]] = {}
+    for column in row:
+        bag, _, path = column.removesuffix(_JSON_MARK).partition(".")
+        if column == "user_id":
+            continue
+        if bag not in BAGS or not path:
+            msg = f"{name}: the column {column!r} is neither user_id nor a place such as app_metadata.plan"
+            raise InputError(msg)
+        known: Bag = "user_metadata" if bag == "user_metadata" else "app_metadata"
+        found[column] = (known, parse_path(path, bag=known), column.endswith(_JSON_MARK))
+    if not found:
+        msg = f"{name} has no column to change: name one such as app_metadata.plan"
+        raise InputError(msg)
+    return found
+
+
+def _from_csv(line: Line, columns: Mapping[str, tuple[Bag, tuple[str, ...], bool]]) -> UserChange:
+    quoted = line.values["user_id"].startswith("'")
+    change = Change()
+    for column, (bag, path, typed) in columns.items():
+        cell = line.values[column]
+        if not cell:
+            continue
+        if typed:
+            try:
+                value = json.loads(cell[1:] if quoted and cell.startswith("'") else cell)
+            except (ValueError, RecursionError):
+                msg = f"the cell under {column!r} is no JSON; a text in JSON has double quotes"
+                raise InputError(msg) from None
+        else:
+            value = auth0_cell(cell, quoted=quoted)
+        change = change.with_bag(bag, change.bag(bag).set(path, value))
+    return line.values["user_id"].removeprefix("'"), change
+
+
+def _from_json(row: Mapping[str, Any]) -> UserChange:
+    unknown = sorted(set(row) - {"user_id", *BAGS})
+    if unknown:
+        msg = f"a change has user_id, user_metadata and app_metadata, and no {unknown[0]!r}"
+        raise InputError(msg)
+    if not isinstance(row.get("user_id"), str):
+        msg = "a change needs user_id, a text"
+        raise InputError(msg)
+    change = Change()
+    for bag in BAGS:
+        if bag not in row:
+            continue
+        if not isinstance(row[bag], dict):
+            msg = f"{bag} must be an object that is merged"
+            raise MetadataError(msg, bag=bag)
+        change = change.with_bag(bag, change.bag(bag).merge(row[bag]))
+    return row["user_id"], change
+
+
+class ChangeIndex:
+    """Hold the changes of a file by user id, on disk and only as long as it is open.
+
+    Changes to one user are put together in the file's order.
+    """
+
+    def __init__(self, changes: ChangeFile) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)  # a temporary file of SQLite's
+        self._db.execute(
+            "CREATE TABLE changes (user_id TEXT PRIMARY KEY, ops TEXT, seen INTEGER DEFAULT 0) WITHOUT ROWID"
+        )
+        self.bad: list[BadLine] = []
+        self._db.execute("BEGIN")
+        for found in changes:
+            if isinstance(found, BadLine):
+                self.bad.append(found)
+                continue
+            user_id, change = found
+            earlier = self.take(user_id)
+            if earlier is not None:
+                change = earlier.then(change)
+            self._db.execute(
+                "INSERT OR REPLACE INTO changes (user_id, ops) VALUES (?, ?)",
+                (user_id, json.dumps(encode(change))),
+            )
+        self._db.execute("COMMIT")
+
+    def take(self, user_id: str) -> Change | None:
+        """Return the change for a user and note that the user was met; None without one."""
+        row = self._db.execute("SELECT ops FROM changes WHERE user_id = ?", (user_id,)).fetchone()
+        if row is None:
+            return None
+        self._db.execute("UPDATE changes SET seen = 1 WHERE user_id = ?", (user_id,))
+        return decode(json.loads(row[0]))
+
+    def not_met(self) -> Iterator[str]:
+        """Yield the users whose change was never taken."""
+        for (user_id,) in self._db.execute("SELECT user_id FROM changes WHERE seen = 0"):
+            yield user_id
+
+    def close(self) -> None:
+        """Drop it."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+
+def is_change_file(path: str | os.PathLike[str]) -> bool:
+    """Tell a change file from a migration by its name: a `.py` file holds a function."""
+    return Path(str(path)).suffix.lower() != ".py"

@@ -1,0 +1,104 @@
+"""Run workers: a small executor of daemon threads, and the flow of tasks through any executor."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+
+__all__ = ["Threads", "in_order"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Threads(Executor):
+    """Run calls on up to `most` threads, made as they are needed.
+
+    Unlike `ThreadPoolExecutor`'s, they are daemons: a second Ctrl-C ends the program though an answer
+    is still awaited.  What it leaves open, the next run finds out.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._unfinished = 0
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Have `fn(*args, **kwargs)` called by a thread."""
+        future: Future[_T] = Future()
+        with self._lock:
+            if self._closed:
+                msg = "these threads are shut down"
+                raise RuntimeError(msg)
+            self._calls.put((future, lambda: fn(*args, **kwargs)))
+            self._unfinished += 1
+            if len(self._threads) < min(self._unfinished, self._most):
+                thread = threading.Thread(target=self._work, name="auth0-meta-migrate", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return future
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, run = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = run()
+                except BaseException as error:  # noqa: BLE001  # it is the future's to hand on
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+            del call, future, run
+            with self._lock:
+                self._unfinished -= 1
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the protocol
+        """Take no more calls; `wait` for those that were taken, unless they are cancelled."""
+        with self._lock:
+            self._closed = True
+            if cancel_futures:
+                while True:
+                    try:
+                        call = self._calls.get_nowait()
+                    except queue.Empty:
+                        break
+                    if call is not None:
+                        call[0].cancel()
+            threads = list(self._threads)
+            for _ in threads:
+                self._calls.put(None)
+        if wait:
+            for thread in threads:
+                thread.join()
+
+
+def in_order(
+    executor: Executor,
+    call: Callable[[_T], _R],
+    items: Iterable[_T],
+    *,
+    window: int,
+    at_once: Callable[[_T], bool],
+) -> Iterator[_R]:
+    """Yield `call(item)` for each item in order, `window` of them under way; those that cost nothing `at_once`."""
+    under_way: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            if at_once(item) and not under_way:
+                yield call(item)
+                continue
+            under_way.append(executor.submit(call, item))
+            if len(under_way) >= window:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        for future in under_way:
+            future.cancel()

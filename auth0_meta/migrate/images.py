@@ -1,0 +1,124 @@
+"""Compare a profile with what was planned, and with what was written; PURE.
+
+An image holds, per bag, the first-level keys that a document touches; an absent key is left out.
+A document's `{}` empties a bag, so it touches every key that was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from auth0_meta.jsonvalue import ABSENT, Path, json_equal
+from auth0_meta.models import BAGS
+from auth0_meta.ops import Append, Increment, Merge, Op
+from auth0_meta.patch import Change, read, stored_bag
+
+__all__ = ["Document", "Verdict", "after_image", "holds", "image_of", "same_footing", "undoing", "verdict"]
+
+Document = Mapping[str, Mapping[str, Any]]
+Verdict = Literal["before", "after", "other"]
+
+
+def image_of(document: Document, profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what `profile` holds under the keys that `document` touches.
+
+    >>> image_of({"app_metadata": {"plan": "pro", "old": None}}, {"app_metadata": {"old": 1, "x": 2}})
+    {'app_metadata': {'old': 1}}
+    """
+    image = {}
+    for bag, keys in document.items():
+        stored = stored_bag(profile, bag)
+        image[bag] = {key: stored[key] for key in keys or stored if key in stored}
+    return image
+
+
+def after_image(document: Document) -> dict[str, dict[str, Any]]:
+    """Return what the touched keys hold once `document` is applied.
+
+    >>> after_image({"app_metadata": {"plan": "pro", "old": None}})
+    {'app_metadata': {'plan': 'pro'}}
+    """
+    return {
+        bag: {key: value for key, value in keys.items() if value is not None}
+        for bag, keys in document.items()
+    }
+
+
+def holds(profile: Mapping[str, Any], document: Document, image: Document) -> bool:
+    """Tell whether the keys that `document` touches stand in `profile` as in `image`."""
+    for bag, keys in document.items():
+        stored, pictured = stored_bag(profile, bag), image.get(bag, {})
+        for key in keys or {**stored, **pictured}:
+            if not json_equal(stored.get(key, ABSENT), pictured.get(key, ABSENT)):
+                return False
+    return True
+
+
+def verdict(profile: Mapping[str, Any], document: Document, before: Document, after: Document) -> Verdict:
+    """Say where a user stands: before the change, after it, or somewhere else."""
+    if holds(profile, document, after):
+        return "after"
+    return "before" if holds(profile, document, before) else "other"
+
+
+def undoing(
+    profile: Mapping[str, Any], document: Document, before: Document, after: Document
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the PATCH body that restores `before`, and the touched keys that hold neither image.
+
+    Only keys that still hold what was written are restored.
+
+    >>> undoing({"app_metadata": {"a": 2, "b": 9}}, {"app_metadata": {"a": 2, "b": 2}}, {}, {"app_metadata": {"a": 2, "b": 2}})
+    ({'app_metadata': {'a': None}}, ['app_metadata.b'])
+    """
+    body: dict[str, dict[str, Any]] = {}
+    kept = []
+    for bag, keys in document.items():
+        stored = stored_bag(profile, bag)
+        for key in keys or before.get(bag, {}):
+            now = stored.get(key, ABSENT)
+            was = before.get(bag, {}).get(key, ABSENT)
+            if json_equal(now, was):
+                continue
+            if json_equal(now, after.get(bag, {}).get(key, ABSENT)):
+                body.setdefault(bag, {})[key] = None if was is ABSENT else was
+            else:
+                kept.append(f"{bag}.{key}")
+    return body, kept
+
+
+def same_footing(change: Change, before: Document, profile: Mapping[str, Any]) -> bool:
+    """Tell whether the operations mean on `profile` what they meant on the planned-for one.
+
+    That is so where each place that is set, deleted or merged holds what it held; beside it
+    anything may have changed.  What is appended to or incremented may differ: these are relative.
+    """
+    for bag in BAGS:
+        staged = change.bag(bag)
+        if staged.reset:
+            return False
+        known, stored = before.get(bag, {}), stored_bag(profile, bag)
+        for key, ops in staged.keys.items():
+            for op in ops:
+                for below in _places(op):
+                    path = (key, *below)
+                    if not json_equal(read(dict(known), path), read(dict(stored), path)):
+                        return False
+    return True
+
+
+def _places(op: Op) -> Iterator[Path]:
+    """Yield where an operation puts a value that was chosen beforehand."""
+    if isinstance(op, Merge):
+        yield from _leaves(op.value, ())
+    elif not isinstance(op, Append | Increment):
+        yield op.path
+
+
+def _leaves(patch: Any, path: Path) -> Iterator[Path]:
+    if not isinstance(patch, dict) or not patch:
+        yield path
+        return
+    for key, value in patch.items():
+        yield from _leaves(value, (*path, key))

@@ -1,0 +1,367 @@
+"""Keep what is planned and what became of it on disk: one SQLite file, one writer, every intent before its PATCH."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from auth0_meta._version import __version__
+from auth0_meta.errors import LedgerError
+from auth0_meta.migrate.disk import beside, connect, told
+from auth0_meta.migrate.lock import FileLock
+from auth0_meta.migrate.rows import IN_DOUBT, Plan, Row, State, pack, unpack
+
+__all__ = ["Ledger", "Settled"]
+
+APPLICATION = 0x41304D4C  # "A0ML"
+SCHEMA = 1
+_MOST_NOTE = 500
+_MOST_PROBLEMS = 10_000
+
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE users (
+    n INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
+    plan BLOB, again BLOB, note TEXT
+);
+CREATE TABLE counts (state INTEGER PRIMARY KEY, n INTEGER NOT NULL);
+CREATE TABLE problems (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, note TEXT NOT NULL);
+CREATE TABLE runs (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL);
+CREATE TABLE ticks (run INTEGER NOT NULL, second INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (run, second)) WITHOUT ROWID;
+CREATE TRIGGER moved AFTER UPDATE OF state ON users WHEN old.state <> new.state BEGIN
+    UPDATE counts SET n = n - 1 WHERE state = old.state;
+    UPDATE counts SET n = n + 1 WHERE state = new.state;
+END;
+"""
+
+
+class Settled:
+    """Say what became of one user: the new state, a note without values, a plan made again."""
+
+    __slots__ = ("again", "n", "note", "state")
+
+    def __init__(self, n: int, state: State, note: str | None = None, again: Plan | None = None) -> None:
+        self.n, self.state, self.note, self.again = n, state, note, again
+
+
+class Ledger:
+    """Own one job file; `create` or `open` it, and `close` it.  One thread only.
+
+    `facts` are the plan's: tenant, source, digests, counts.  All writing happens inside `group()`, which
+    is one durable commit (WAL, synchronous=FULL).
+    """
+
+    def __init__(self, path: Path, db: sqlite3.Connection, lock: FileLock | None) -> None:
+        self.path = path
+        self._db = db
+        self._lock = lock
+        self.facts: dict[str, Any] = {}
+
+    # Opening and closing ------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], facts: Mapping[str, Any], /) -> Ledger:
+        """Make a new job file, readable by its owner only.
+
+        Raises `LedgerError` where the file exists, unless it is a plan that was never finished.
+        """
+        path = Path(path)
+        lock = FileLock(path)
+        try:
+            if path.exists():
+                _check_unfinished(path)
+                for name in (path, *beside(path)):
+                    name.unlink(missing_ok=True)
+            with told(path):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                ledger = cls(path, connect(path, write=True), lock)
+                ledger._db.executescript(
+                    f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; {_TABLES}"
+                )
+                ledger._db.executemany("INSERT INTO counts VALUES (?, 0)", [(int(state),) for state in State])
+        except BaseException:
+            lock.close()
+            raise
+        with ledger.group():
+            ledger.tell(**facts, version=__version__, complete=False)
+        return ledger
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], /, *, write: bool = False) -> Ledger:
+        """Open a job file; `write` makes this process its one writer.
+
+        Raises `LedgerError` for what is no ledger, an unfinished plan, and a second writer.
+        """
+        path = Path(path)
+        if not path.exists():
+            msg = f"{path} does not exist: make it with auth0-meta migrate plan ... -o {path}"
+            raise LedgerError(msg, path=str(path))
+        lock = FileLock(path) if write else None
+        try:
+            with told(path):
+                ledger = cls(path, connect(path, write=write), lock)
+                ledger._check_header()
+                ledger.facts = ledger._read_facts()
+                if write:  # fails here, before anything is sent, where the disk can't be written
+                    with ledger.group():
+                        ledger._db.execute("UPDATE facts SET value = value WHERE name = 'version'")
+            if not ledger.facts.get("complete"):
+                msg = f"{path} is a plan that was never finished: plan again"
+                raise LedgerError(msg, path=str(path))
+        except BaseException:
+            if lock is not None:
+                lock.close()
+            raise
+        return ledger
+
+    def close(self) -> None:
+        """Close the file and give up its lock."""
+        try:
+            self._db.close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+
+    def discard(self) -> None:
+        """Delete the file: what was being planned is no plan."""
+        self._db.close()
+        for name in (self.path, *beside(self.path)):
+            name.unlink(missing_ok=True)
+        self.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_header(self) -> None:
+        found = self._db.execute("PRAGMA application_id").fetchone()[0]
+        schema = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if found != APPLICATION:
+            msg = f"{self.path} is no ledger of auth0-meta migrate"
+            raise LedgerError(msg, path=str(self.path))
+        if schema != SCHEMA:
+            msg = f"{self.path} has ledger format {schema}, and this release knows {SCHEMA}: use the release that made it"
+            raise LedgerError(msg, path=str(self.path))
+
+    # One commit ---------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def group(self) -> Iterator[None]:
+        """Make everything written in the block one durable commit; nothing of it stands if it raises."""
+        with told(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def tell(self, **facts: Any) -> None:
+        """Store facts, which must be JSON and hold no metadata value."""
+        rows = [(name, json.dumps(value)) for name, value in facts.items()]
+        self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+        self.facts.update(facts)
+
+    def _read_facts(self) -> dict[str, Any]:
+        return {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")}
+
+    # Planning -----------------------------------------------------------------------------------------
+
+    def add(self, user_id: str, plan: Plan) -> None:
+        """Add a user who changes; a plan for the same user is replaced."""
+        self._db.execute(
+            "INSERT INTO users (user_id, state, plan) VALUES (?, 0, ?)"
+            " ON CONFLICT (user_id) DO UPDATE SET plan = excluded.plan",
+            (user_id, pack(plan)),
+        )
+
+    def planned(self, user_id: str) -> Plan | None:
+        """Return what is planned for a user so far."""
+        found = self._db.execute("SELECT plan FROM users WHERE user_id = ?", (user_id,)).fetchone()
+        return None if found is None else unpack(found[0])
+
+    def drop(self, user_id: str) -> None:
+        """Take a user out of the plan."""
+        self._db.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
+
+    def problem(self, user_id: str, kind: str, note: str) -> None:
+        """Keep a user who can't be planned; the first 10,000 are kept."""
+        self._db.execute(
+            "INSERT INTO problems (user_id, kind, note) SELECT ?, ?, ?"
+            " WHERE (SELECT COALESCE(MAX(n), 0) FROM problems) < ?",
+            (user_id, kind, note[:_MOST_NOTE], _MOST_PROBLEMS),
+        )
+
+    def complete(self, **facts: Any) -> None:
+        """End the planning: index, counts, digest, and the facts that go with them."""
+        with self.group():
+            self._db.execute("CREATE INDEX by_state ON users (state)")
+            self._db.execute(
+                "UPDATE counts SET n = (SELECT COUNT(*) FROM users WHERE users.state = counts.state)"
+            )
+            self.tell(**facts, digest=self.digest(), complete=True)
+
+    def digest(self) -> str:
+        """Return the digest of everything planned: SHA-256 over users and plans in their order."""
+        total = sha256()
+        with told(self.path):
+            for user_id, plan in self._db.execute("SELECT user_id, plan FROM users ORDER BY n"):
+                total.update(f"{len(user_id.encode())}:{user_id}".encode())
+                total.update(plan.encode("utf-8", "surrogatepass") if isinstance(plan, str) else plan or b"")
+        return total.hexdigest()
+
+    def problems(self, limit: int = _MOST_PROBLEMS) -> list[tuple[str, str, str]]:
+        """Return (user id, kind, note) of the users who could not be planned."""
+        with told(self.path):
+            return self._db.execute(
+                "SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", (limit,)
+            ).fetchall()
+
+    # Running ------------------------------------------------------------------------------------------
+
+    def counts(self) -> dict[State, int]:
+        """Return how many users are in each state."""
+        with told(self.path):
+            return {State(state): n for state, n in self._db.execute("SELECT state, n FROM counts")}
+
+    def in_doubt(self, states: Iterable[State] = IN_DOUBT) -> list[int]:
+        """Return the numbers of the users whose PATCH may have left."""
+        marks = ", ".join(str(int(state)) for state in states)
+        with told(self.path):
+            rows = self._db.execute(f"SELECT n FROM users WHERE state IN ({marks}) ORDER BY n")  # noqa: S608  # whole numbers of ours
+            return [n for (n,) in rows]
+
+    def open_again(self, states: Iterable[State]) -> None:
+        """Take users of these states up once more, as planned."""
+        for state in states:
+            self._db.execute("UPDATE users SET state = 0, note = NULL WHERE state = ?", (int(state),))
+
+    def claim(self, state: State, into: State, limit: int, *, after: int = 0) -> list[Row]:
+        """Mark the next users in `state` as `into` and return them: the intent, durable with the group."""
+        rows = self._rows(
+            "WHERE state = ? AND n > ? ORDER BY n LIMIT ?", (int(state), after, limit), damaged_to=state
+        )
+        self._mark(rows, into)
+        return rows
+
+    def claim_these(self, numbers: Iterable[int], into: State) -> list[Row]:
+        """Mark these users as `into` and return them."""
+        rows = [row for n in numbers for row in self._rows("WHERE n = ?", (n,))]
+        self._mark(rows, into)
+        return rows
+
+    def _mark(self, rows: list[Row], into: State) -> None:
+        self._db.executemany("UPDATE users SET state = ? WHERE n = ?", [(int(into), row.n) for row in rows])
+
+    def settle(self, outcomes: Iterable[Settled]) -> None:
+        """Record what became of users."""
+        self._db.executemany(
+            "UPDATE users SET state = ?, note = ?, again = COALESCE(?, again) WHERE n = ?",
+            [
+                (int(o.state), o.note and o.note[:_MOST_NOTE], o.again and pack(o.again), o.n)
+                for o in outcomes
+            ],
+        )
+
+    def rows(self, state: State | None = None, *, limit: int = 1000, after: int = 0) -> list[Row]:
+        """Return users in their order, of one state or all."""
+        where = (
+            "WHERE n > ? ORDER BY n LIMIT ?"
+            if state is None
+            else "WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
+        )
+        return self._rows(where, (after, limit) if state is None else (int(state), after, limit))
+
+    def notes(self, states: Iterable[State], *, limit: int) -> list[tuple[str, State, str]]:
+        """Return (user id, state, note) of users in these states."""
+        marks = ", ".join(str(int(state)) for state in states)
+        with told(self.path):
+            found = self._db.execute(
+                f"SELECT user_id, state, COALESCE(note, '') FROM users WHERE state IN ({marks}) ORDER BY n LIMIT ?",  # noqa: S608  # whole numbers of ours
+                (limit,),
+            )
+            return [(user_id, State(state), note) for user_id, state, note in found]
+
+    def _rows(self, where: str, values: tuple[int, ...], damaged_to: State | None = None) -> list[Row]:
+        query = f"SELECT n, user_id, state, COALESCE(again, plan) FROM users {where}"  # noqa: S608  # literals of ours
+        with told(self.path):
+            found = self._db.execute(query, values).fetchall()
+        rows = []
+        for n, user_id, state, plan in found:
+            try:
+                rows.append(Row(n, user_id, State(state), unpack(plan)))
+            except (ValueError, TypeError, zlib.error) as error:
+                what = (
+                    "its values were purged"
+                    if plan is None
+                    else "it is damaged: restore a copy, or plan again"
+                )
+                msg = f"{self.path}: the plan of {user_id} can't be read, {what}. Nothing was sent for this user"
+                raise LedgerError(msg, path=str(self.path)) from error
+        return rows
+
+    # Runs ---------------------------------------------------------------------------------------------
+
+    def begin_run(self, kind: str, facts: Mapping[str, Any]) -> int:
+        """Note that a run starts; return its number."""
+        cursor = self._db.execute("INSERT INTO runs (kind, facts) VALUES (?, ?)", (kind, json.dumps(facts)))
+        return int(cursor.lastrowid or 0)
+
+    def note_run(self, run: int, facts: Mapping[str, Any], ticks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Store how a run stands, and what happened in these seconds of it."""
+        self._db.execute("UPDATE runs SET facts = ? WHERE n = ?", (json.dumps(facts), run))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)",
+            [(run, second, json.dumps(tick)) for second, tick in ticks.items()],
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the runs so far, each with its kind and number."""
+        with told(self.path):
+            found = self._db.execute("SELECT n, kind, facts FROM runs ORDER BY n")
+            return [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
+
+    def ticks(self, run: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (second, what happened in it) of a run."""
+        with told(self.path):
+            query = "SELECT second, facts FROM ticks WHERE run = ? ORDER BY second"
+            for second, facts in self._db.execute(query, (run,)):
+                yield second, json.loads(facts)
+
+    def purge(self) -> None:
+        """Drop every value: operations, documents, images; counts, notes and runs stay."""
+        with self.group():
+            self._db.execute("UPDATE users SET plan = NULL, again = NULL")
+            self.tell(purged=True)
+        with told(self.path):
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _check_unfinished(path: Path) -> None:
+    """Refuse to overwrite anything but a plan that was never finished."""
+    try:
+        with contextlib.closing(connect(path, write=False)) as db:
+            ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
+            row = (
+                db.execute("SELECT value FROM facts WHERE name = 'complete'").fetchone()
+                if ours
+                else ("true",)
+            )
+        unfinished = ours and (row is None or row[0] == "false")
+    except sqlite3.Error:
+        unfinished = False
+    if not unfinished:
+        msg = f"{path} exists: choose another name, or delete it if you are done with it"
+        raise LedgerError(msg, path=str(path))

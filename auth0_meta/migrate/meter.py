@@ -1,0 +1,109 @@
+"""Measure a run: counts, requests per second, the slowest users, the time that is left."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from auth0_meta.throttle import Snapshot
+
+__all__ = ["Meter"]
+
+_RECENT = 30.0
+_SLOWEST = 20
+_ENOUGH_SECONDS = 2.0
+
+
+class Meter:
+    """Add up outcomes; `facts` and `ticks` are what the ledger keeps of a run."""
+
+    def __init__(self, now: float, *, total: int, per_user: int) -> None:
+        self.total = total
+        self.counts: dict[str, int] = {}
+        self.requests = self.patches = self.refusals = 0
+        self.waited = 0.0
+        self._began = now
+        self._per_user = per_user
+        self._recent: deque[tuple[float, int]] = deque()
+        self._recent_requests = 0
+        self._slowest: list[tuple[float, str]] = []
+        self._ticks: dict[int, dict[str, Any]] = {}
+
+    @property
+    def done(self) -> int:
+        """Return how many users are finished."""
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        """Return how many users are not as planned."""
+        return sum(self.counts.get(name, 0) for name in ("failed", "drifted", "unclear", "gone"))
+
+    def add(self, outcome: Mapping[str, Any], now: float, *, final: bool) -> None:
+        """Count what one task has cost; `final`: it ended with its user."""
+        name = outcome["outcome"]
+        self.requests += outcome["requests"]
+        self.patches += outcome["patches"]
+        self.refusals += outcome["refusals"]
+        self.waited += outcome["waited"]
+        self._recent.append((now, outcome["requests"]))
+        self._recent_requests += outcome["requests"]
+        tick = self._ticks.setdefault(
+            int(now - self._began),
+            {"requests": 0, "patches": 0, "refusals": 0, "done": 0, "failed": 0, "waited": 0.0},
+        )
+        for key in ("requests", "patches", "refusals"):
+            tick[key] += outcome[key]
+        tick["waited"] = round(tick["waited"] + outcome["waited"], 3)
+        if not final:
+            return
+        self.counts[name] = self.counts.get(name, 0) + 1
+        tick["done"] += 1
+        tick["failed"] += name in ("failed", "drifted", "unclear", "gone")
+        entry = (round(outcome["seconds"] - outcome["waited"], 3), outcome["user_id"])
+        if len(self._slowest) < _SLOWEST:
+            heapq.heappush(self._slowest, entry)
+        else:
+            heapq.heappushpop(self._slowest, entry)
+
+    def seen(self, bucket: Snapshot, now: float) -> None:
+        """Note what is known of the tenant's limit at this second."""
+        tick = self._ticks.get(int(now - self._began))
+        if tick is not None and bucket.per_second:
+            tick["limit"] = round(bucket.per_second, 3)
+
+    def per_second(self, now: float) -> float:
+        """Return the requests per second of the last half minute."""
+        while self._recent and self._recent[0][0] < now - _RECENT:
+            self._recent_requests -= self._recent.popleft()[1]
+        seconds = min(_RECENT, now - self._began)
+        return self._recent_requests / seconds if seconds > 0 else 0.0
+
+    def eta(self, now: float) -> float | None:
+        """Return the seconds that the remaining requests take at the measured rate, None while unknown."""
+        rate = self.per_second(now)
+        if not rate or now - self._began < _ENOUGH_SECONDS or not self.done:
+            return None
+        return max(0, self.total - self.done) * (self.requests / self.done or self._per_user) / rate
+
+    def facts(self, now: float) -> dict[str, Any]:
+        """Return how the run stands, as JSON."""
+        return {
+            "seconds": round(now - self._began, 3),
+            "total": self.total,
+            "counts": self.counts,
+            "requests": self.requests,
+            "patches": self.patches,
+            "refusals": self.refusals,
+            "waited": round(self.waited, 3),
+            "slowest": sorted(self._slowest, reverse=True),
+        }
+
+    def ticks(self, now: float) -> dict[int, dict[str, Any]]:
+        """Return the seconds that changed since the last call; those that are over are then forgotten."""
+        changed = dict(self._ticks)
+        current = int(now - self._began)
+        self._ticks = {second: tick for second, tick in self._ticks.items() if second >= current}
+        return changed

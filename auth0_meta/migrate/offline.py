@@ -1,0 +1,116 @@
+"""Run `migrate(user, tx)` on one profile, with nothing to send through: loading, calling, reporting."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.errors import Auth0MetaError, InputError, StateError
+from auth0_meta.jsonvalue import freeze
+from auth0_meta.models import BAGS, User
+from auth0_meta.patch import encode
+from auth0_meta.sender import Operation
+from auth0_meta.transaction import MetadataTransaction, State
+
+__all__ = ["Function", "evaluate", "load"]
+
+Function = Callable[[User, MetadataTransaction], object]
+_MODULE = "auth0_meta_migration"
+
+
+class _NoTenant:
+    """Stand in for the client of a transaction that only stages."""
+
+    clock = SYSTEM_CLOCK
+    random = random.Random()
+
+    def __init__(self) -> None:
+        self.open_transactions: dict[Any, Any] = {}
+
+    def operation(self, **_: Any) -> Operation:
+        """Return the account of an operation that never sends."""
+        return Operation(max_wait=0.0)
+
+    @property
+    def sender(self) -> Any:
+        """Refuse to send."""
+        msg = "migrate(user, tx) only stages, the run sends later: leave out tx.commit() and with tx"
+        raise StateError(msg)
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Function, str]:
+    """Run a migration file and return its `migrate`, and the SHA-256 of the bytes that ran.
+
+    Modules beside the file can be imported, as by `python FILE`.  Raises `InputError` for a file
+    without a plain function of two arguments; what the file raises itself passes.
+    """
+    file = Path(path).resolve()
+    source = file.read_bytes()
+    module = types.ModuleType(_MODULE)
+    module.__file__ = str(file)
+    sys.modules[_MODULE] = module  # dataclasses look themselves up here
+    sys.path.insert(0, str(file.parent))
+    exec(compile(source, str(file), "exec"), module.__dict__)  # noqa: S102  # the file that the caller named
+    return check(getattr(module, "migrate", None), str(path)), sha256(source).hexdigest()
+
+
+def check(function: object, where: str) -> Function:
+    """Return what can be called as `migrate(user, tx)`, or raise `InputError`."""
+    if not callable(function):
+        msg = f"{where} has no function migrate(user, tx)"
+        raise InputError(msg)
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        msg = f"{where}: migrate(user, tx) must be a plain function, neither async nor a generator"
+        raise InputError(msg)
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        msg = f"{where}: migrate must take two arguments, the user and the transaction"
+        raise InputError(msg) from None
+    return cast("Function", function)
+
+
+def evaluate(function: Function, profile: Mapping[str, Any], *, file: str = "") -> dict[str, Any]:
+    """Return what the function stages for a profile, as JSON: {"ops"} or {"error"}, and {"advice"}.
+
+    No value is in an error: of a foreign exception only its type and line are told.
+    """
+    user_id = profile["user_id"]
+    tx = MetadataTransaction(cast("Any", _NoTenant()), user_id, base=profile, join=False, oversize="off")
+    frozen: dict[str, Any] = {
+        bag: freeze(profile[bag], bag=bag) for bag in BAGS if isinstance(profile.get(bag), dict)
+    }
+    user = User.from_dict({**profile, **frozen})
+    with warnings.catch_warnings(record=True) as advice:
+        warnings.simplefilter("always")
+        try:
+            function(user, tx)
+            if tx.state is not State.ACTIVE:
+                return {"error": "migrate() ended its transaction: leave out commit() and rollback()"}
+            change = tx.pending
+        except Auth0MetaError as error:
+            return {"error": f"{error} ({_place(error, file)})"}
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # SystemExit too: it is one user's failure
+            return {"error": f"{type(error).__name__} ({_place(error, file)})"}
+    told = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
+    return {"ops": encode(change), **({"advice": told} if told else {})}
+
+
+def _place(error: BaseException, file: str) -> str:
+    """Say where in the migration an error came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == file] or frames[1:] or frames
+    frame = own[-1]
+    return f"{Path(frame.filename).name} line {frame.lineno}"

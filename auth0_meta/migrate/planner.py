@@ -1,0 +1,327 @@
+"""Plan: read users as a stream, compute every change, write it to the ledger, and nothing to the tenant."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from auth0_meta import rules
+from auth0_meta.client import ManagementClient
+from auth0_meta.errors import Auth0MetaError, MetadataError, NotFoundError, StoredDataError
+from auth0_meta.migrate.changes import ChangeFile, ChangeIndex
+from auth0_meta.migrate.drift import plan_for
+from auth0_meta.migrate.events import Event, PlanProgress
+from auth0_meta.migrate.executors import Threads, in_order
+from auth0_meta.migrate.files import BadLine
+from auth0_meta.migrate.host import Evaluator
+from auth0_meta.migrate.ledger import Ledger
+from auth0_meta.migrate.rows import Plan
+from auth0_meta.migrate.sources import Connect, Found, Source
+from auth0_meta.migrate.summary import PlanSummary, Rates
+from auth0_meta.models import BAGS, Bag
+from auth0_meta.patch import Change, decode, stored_bag
+from auth0_meta.sender import Operation, Request, to_json
+from auth0_meta.users import user_path
+
+__all__ = ["Planner"]
+
+_BATCH = 256
+_READERS = 16
+_STEADY_SAMPLE = 32
+_TELL_EVERY = 0.2
+_MOST_PROBLEMS = 10_000
+
+Read = tuple[str, Mapping[str, Any] | None, str, int]
+"""A user id with the profile, or None and why there is none, and the requests that it cost."""
+
+
+class Planner:
+    """Fill a ledger; use it once.
+
+    Exactly one of `evaluator` (a function's) and `changes`.  `second`: makes another evaluator of the same
+    function, on which a sample is computed again to see whether it always gives the same.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        connect: Connect,
+        *,
+        source: Source | None,
+        evaluator: Evaluator | None = None,
+        second: Callable[[], Evaluator] | None = None,
+        changes: ChangeFile | None = None,
+        limit: int | None = None,
+        share: float = 0.5,
+        on_event: Callable[[Event], object] | None = None,
+        now: Callable[[], float],
+    ) -> None:
+        self._ledger, self._connect = ledger, connect
+        self._source, self._evaluator, self._changes = source, evaluator, changes
+        self._second = second
+        self._limit, self._share, self._on_event, self._now = limit, share, on_event, now
+        self._cancelled = threading.Event()
+        self._sample: list[tuple[Mapping[str, Any], Any]] = []
+        self._problems: list[tuple[str, str, str]] = []
+        self._told = 0.0
+        self.summary = PlanSummary()
+
+    def run(self) -> PlanSummary:
+        """Plan every user; a user who can't be planned is noted and does not stop the rest."""
+        began = self._told = self._now()
+        self._began = began
+        try:
+            for _ in self._work():
+                if self._now() - self._told >= _TELL_EVERY:
+                    self._tell()
+            with self._group():
+                pass
+        finally:
+            self._cancelled.set()
+        self._check_steadiness()
+        self.summary.seconds = round(self._now() - began, 3)
+        self._tell()
+        return self.summary
+
+    def _work(self) -> Iterator[None]:
+        """Plan in batches, each a commit of the ledger."""
+        if self._changes is not None and self._source is not None:
+            yield from self._joined(self._changes, self._source)
+        elif self._changes is not None:
+            yield from self._changed_users(self._changes)
+        elif self._source is not None and self._evaluator is not None:
+            yield from self._evaluated(self._source, self._evaluator)
+
+    # Where users come from ----------------------------------------------------------------------------
+
+    def _evaluated(self, source: Source, evaluator: Evaluator) -> Iterator[None]:
+        """Run the function on every user of the source."""
+        users = _at_most(self._found(source), self._limit)
+        for batch in _batches(self._read(users)):
+            whole = [profile for _, profile, _, _ in batch if profile is not None]
+            answers = evaluator.run(whole)
+            with self._group():
+                for user_id, profile, why, requests in batch:
+                    self.summary.requests += requests
+                    if profile is None:
+                        self._problem(user_id, "unreadable", why)
+                        continue
+                    answer = next(answers)
+                    self._keep(user_id, profile, answer)
+                    if len(self._sample) < _STEADY_SAMPLE and "ops" in answer:
+                        self._sample.append((profile, answer["ops"]))
+            yield
+
+    def _joined(self, changes: ChangeFile, source: Source) -> Iterator[None]:
+        """Look every user of the source up in the change file."""
+        index = ChangeIndex(changes)
+        with contextlib.closing(index):
+            for bad in index.bad:
+                self._problem(bad.where, "row", bad.problem)
+            users = _at_most(self._found(source), self._limit)
+            wanted = ((found, change) for found in users if (change := index.take(found.user_id)) is not None)
+            yield from self._planned(wanted)
+            for user_id in index.not_met():
+                self.summary.missing += 1
+                self._problem(user_id, "missing", f"{source.name} does not have this user")
+        yield
+
+    def _changed_users(self, changes: ChangeFile) -> Iterator[None]:
+        """Read every user of the change file by id."""
+
+        def wanted() -> Iterator[tuple[Found, Change]]:
+            for item in changes:
+                if isinstance(item, BadLine):
+                    self._problem(item.where, "row", item.problem)
+                else:
+                    yield Found(item[0]), item[1]
+
+        yield from self._planned(_at_most(wanted(), self._limit))
+
+    def _planned(self, wanted: Iterable[tuple[Found, Change]]) -> Iterator[None]:
+        first, second = itertools.tee(wanted)
+        reads = self._read(found for found, _ in first)
+        for batch in _batches(zip(reads, (change for _, change in second), strict=False)):
+            with self._group():
+                for (user_id, profile, why, requests), change in batch:
+                    self.summary.requests += requests
+                    if profile is None:
+                        self._problem(user_id, "unreadable", why)
+                    else:
+                        self._keep_change(user_id, profile, change)
+            yield
+
+    def _found(self, source: Source) -> Iterator[Found]:
+        for found in source.users(self._connect):
+            if isinstance(found, BadLine):
+                self._problem(found.where, "row", found.problem)
+            else:
+                yield found
+
+    def _read(self, users: Iterable[Found]) -> Iterator[Read]:
+        """Yield each user with the profile, read by id where the source has none, at the tenant's pace."""
+        readers = Threads(_READERS)
+        try:
+            yield from in_order(
+                readers,
+                self._profile,
+                users,
+                window=_READERS,
+                at_once=lambda found: found.profile is not None,
+            )
+        finally:
+            self._cancelled.set()
+            readers.shutdown(wait=True, cancel_futures=True)
+
+    def _profile(self, found: Found) -> Read:
+        profile: Mapping[str, Any] | None = found.profile
+        operation: Operation | None = None
+        try:
+            if profile is None:
+                client = self._connect()
+                operation = client.operation(user_id=found.user_id, max_wait=None, share=self._share)
+                operation.cancelled = self._cancelled
+                path = user_path(found.user_id)
+                request = Request(
+                    "GET", path, group="users read", repeat=True, shown=f"users/{found.user_id}"
+                )
+                profile = to_json(client.sender.send(request, operation), request, dict)
+            for bag in BAGS:
+                stored_bag(profile or {}, bag)
+        except NotFoundError:
+            return found.user_id, None, "the user does not exist", operation.requests if operation else 0
+        except StoredDataError as error:
+            return found.user_id, None, str(error), operation.requests if operation else 0
+        return found.user_id, profile, "", operation.requests if operation else 0
+
+    # What becomes of them -----------------------------------------------------------------------------
+
+    def _keep(self, user_id: str, profile: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        if answer.get("advice"):
+            self.summary.note_advice(user_id, list(answer["advice"]))
+        if "error" in answer:
+            self.summary.read += 1
+            self._problem(user_id, "failed", answer["error"])
+            return
+        if self._ledger.planned(user_id) is not None:
+            self.summary.repeated += 1
+            return
+        self._store(user_id, profile, decode(answer["ops"]), None)
+
+    def _keep_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
+        """Plan a change; one that a file names again comes after the first."""
+        earlier = self._ledger.planned(user_id)
+        if earlier is not None:
+            self.summary.repeated += 1
+            try:
+                change = decode(earlier.ops).then(change)
+            except Auth0MetaError as error:
+                self._problem(user_id, "failed", str(error))
+                return
+        self._store(user_id, profile, change, earlier)
+
+    def _store(self, user_id: str, profile: Mapping[str, Any], change: Change, earlier: Plan | None) -> None:
+        summary = self.summary
+        summary.read += earlier is None
+        try:
+            plan = plan_for(change, profile)
+            after = _after(change, profile) if plan else {}
+            if plan is not None and rules.profile_size(plan.document) > rules.MAX_REQUEST:
+                msg = f"{user_id}: the PATCH would pass {rules.MAX_REQUEST} B, which a request may have"
+                raise MetadataError(msg)
+        except Auth0MetaError as error:
+            self._problem(user_id, "failed", str(error))
+            return
+        if earlier is not None:
+            summary.count_keys(earlier, -1)
+            summary.changing -= 1
+        if plan is None:
+            summary.unchanged += 1
+            if earlier is not None:
+                self._ledger.drop(user_id)
+            return
+        summary.changing += 1
+        summary.count_keys(plan)
+        if rules.profile_size(after) > rules.PROFILE_LIMIT:
+            summary.note_oversize(user_id)
+        self._ledger.add(user_id, plan)
+
+    def _problem(self, user_id: str, kind: str, note: str) -> None:
+        self.summary.invalid += 1
+        if self.summary.invalid <= _MOST_PROBLEMS:
+            self._problems.append((user_id, kind, note))
+
+    @contextlib.contextmanager
+    def _group(self) -> Iterator[None]:
+        """Open one commit of the ledger, into which goes what was noted before it."""
+        with self._ledger.group():
+            yield
+            for problem in self._problems:
+                self._ledger.problem(*problem)
+        self._problems.clear()
+
+    # Afterwards ---------------------------------------------------------------------------------------
+
+    def _check_steadiness(self) -> None:
+        """Compute a sample again in another process, in another order, and compare."""
+        if self._second is None or not self._sample:
+            return
+        with contextlib.closing(self._second()) as other:
+            sample = self._sample[::-1]
+            for (profile, ops), answer in zip(
+                sample, other.run([profile for profile, _ in sample]), strict=True
+            ):
+                self.summary.steady_checked += 1
+                if answer.get("ops") != ops:
+                    self.summary.unsteady.append(str(profile["user_id"]))
+        self._sample.clear()
+
+    def _tell(self) -> None:
+        self._told = self._now()
+        if self._on_event is not None:
+            summary = self.summary
+            self._on_event(
+                PlanProgress(
+                    read=summary.read,
+                    changing=summary.changing,
+                    invalid=summary.invalid,
+                    seconds=self._told - self._began,
+                )
+            )
+
+
+def rates_of(client: ManagementClient) -> Rates | None:
+    """Return the rates that a client has learned or was told, None where it knows none."""
+    reads, writes = (client.sender.throttle.snapshot(group) for group in ("users read", "users write"))
+    read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
+    if not read or not write:
+        return None
+    return Rates(
+        read=round(read, 3),
+        write=round(write, 3),
+        shared=(reads.limit or writes.limit) == (writes.limit or reads.limit),
+    )
+
+
+def _after(change: Change, profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the profile as it will be."""
+    after = dict(profile)
+    names: tuple[Bag, ...] = BAGS
+    for bag in names:
+        if staged := change.bag(bag):
+            after[bag] = staged.apply(stored_bag(profile, bag))
+    return after
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, _BATCH)):
+        yield batch
+
+
+def _at_most(items: Iterable[Any], limit: int | None) -> Iterator[Any]:
+    """Yield the first `limit` items, None for all."""
+    return itertools.islice(items, limit)

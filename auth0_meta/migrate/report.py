@@ -1,0 +1,196 @@
+"""Write a job's report: one HTML page with plots as inline SVG, or JSON; ids, key names and counts, never values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from html import escape
+from typing import Any
+
+from auth0_meta.migrate.ledger import Ledger
+from auth0_meta.migrate.rows import TROUBLE
+from auth0_meta.migrate.steps import JobFile, Status, status_of
+
+__all__ = ["render", "report"]
+
+_BINS = 240
+_MOST_NAMED = 200
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720, 180, 46, 24
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #667; --line: #d5d9df; --rate: #2563a8; --bad: #b3261e; --limit: #8a6d00; --paper: #fff }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #9aa; --line: #3a4048; --rate: #78b0ee; --bad: #ff8a80; --limit: #e0b84c; --paper: #16191d } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem } th, td { text-align: left; padding: .15rem 1.2rem .15rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
+td.n { text-align: right; font-variant-numeric: tabular-nums } h2 { margin-top: 2rem } svg { width: 100%; height: auto } .soft { color: var(--soft) }
+svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .rate { fill: none; stroke: var(--rate); stroke-width: 1.5 } .limit { fill: none; stroke: var(--limit); stroke-dasharray: 5 4 }
+.refused { fill: var(--bad) } .axis { stroke: var(--line) } .bar { fill: var(--rate) } .bar.bad { fill: var(--bad) }
+"""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def report(job: JobFile, /) -> dict[str, Any]:
+    """Return what a report holds: status, seconds of each run, users who need a look, invalid ones; JSON."""
+    with Ledger.open(job) as ledger:
+        status = status_of(ledger)
+        return {
+            "job": str(job),
+            **status.to_json(),
+            "seconds": {
+                str(run["run"]): [[s, t] for s, t in ledger.ticks(run["run"])] for run in status.runs
+            },
+            "trouble": [
+                {"user_id": user_id, "state": state.name.lower(), "note": note}
+                for user_id, state, note in ledger.notes(TROUBLE, limit=_MOST_NAMED)
+            ],
+            "invalid": [
+                {"user_id": user_id, "kind": kind, "note": note}
+                for user_id, kind, note in ledger.problems(_MOST_NAMED)
+            ],
+        }
+
+
+def render(job: JobFile, /, *, as_json: bool = False) -> str:
+    """Return the report as a page that needs nothing but itself, or as JSON."""
+    if as_json:
+        return json.dumps(report(job), indent=2, ensure_ascii=False) + "\n"
+    with Ledger.open(job) as ledger:
+        status = status_of(ledger)
+        body = [_head(str(job), status)]
+        for run in status.runs:
+            body.append(_run(run, _binned(ledger.ticks(run["run"]), run["seconds"])))
+        trouble = ((u, s.name.lower(), n) for u, s, n in ledger.notes(TROUBLE, limit=_MOST_NAMED))
+        body.append(_table("Users to look at", ("user", "state", "why"), trouble))
+        body.append(_table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)))
+    keys = sorted(status.summary.keys.items(), key=lambda item: -item[1])
+    body.append(_table("Keys touched", ("key", "users"), keys))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{escape(str(job))}</title><style>{_STYLE}</style></head><body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _head(job: str, status: Status) -> str:
+    summary = status.summary
+    rows: list[tuple[str, object]] = [
+        ("stage", status.stage),
+        ("migration", status.migration or ""),
+        ("tenant", status.tenant or "not named yet"),
+        ("users from", status.source),
+        ("planned", _when(status.created)),
+        ("plan", status.digest),
+        ("read", summary.read),
+        ("to change", summary.changing),
+        ("unchanged", summary.unchanged),
+        ("invalid", summary.invalid),
+        ("past 10 KB", summary.oversize),
+    ]
+    return f"<h1>{escape(job)}</h1>" + _table("", ("", ""), rows) + _outcomes("Users by state", status.counts)
+
+
+def _run(run: Mapping[str, Any], bins: Sequence[Mapping[str, float]]) -> str:
+    rows = [
+        ("started", _when(run["started"])),
+        ("took", f"{run['seconds']} s"),
+        ("requests", run["requests"]),
+        ("PATCHes", run["patches"]),
+        ("refused (429)", run["refusals"]),
+        ("waited, all workers together", f"{run['waited']} s"),
+        ("share", run["share"]),
+    ]
+    title = f"<h2>Run {run['run']}: {escape(run['kind'])}, {escape(run['ended'])}</h2>"
+    slow = [(user_id, f"{seconds} s") for seconds, user_id in run["slowest"]]
+    return (
+        title
+        + _table("", ("", ""), rows)
+        + _plot(bins, run["seconds"])
+        + _outcomes("Outcomes", run["counts"])
+        + _table("Slowest users", ("user", "without waits"), slow)
+    )
+
+
+def _binned(ticks: Iterable[tuple[int, Mapping[str, Any]]], seconds: float) -> list[dict[str, float]]:
+    """Average seconds into as many columns as a plot has room for."""
+    width = max(1, -(-int(seconds + 1) // _BINS))
+    bins = [{"requests": 0.0, "refusals": 0.0, "limit": 0.0} for _ in range(int(seconds) // width + 1)]
+    for second, tick in ticks:
+        one = bins[min(second // width, len(bins) - 1)]
+        one["requests"] += tick["requests"] / width
+        one["refusals"] += tick["refusals"]
+        one["limit"] = max(one["limit"], tick.get("limit", 0.0))
+    return bins
+
+
+def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
+    """Draw requests per second, the limit where it was known, and refusals as dots."""
+    top = max([1.0, *(max(one["requests"], one["limit"]) for one in bins)]) * 1.1
+    step = (_WIDTH - _LEFT) / max(1, len(bins))
+
+    def place(index: float, value: float) -> tuple[float, float]:
+        return round(_LEFT + (index + 0.5) * step, 1), round(
+            _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _BOTTOM), 1
+        )
+
+    def line(name: str, css: str) -> str:
+        points = " ".join(
+            f"{x},{y}"
+            for x, y in (place(i, one[name]) for i, one in enumerate(bins) if one[name] or name != "limit")
+        )
+        return f'<polyline class="{css}" points="{points}"/>' if points else ""
+
+    dots = "".join(
+        f'<circle class="refused" cx="{place(i, 0)[0]}" cy="{_HEIGHT - _BOTTOM}" r="3"><title>{int(one["refusals"])} refused</title></circle>'
+        for i, one in enumerate(bins)
+        if one["refusals"]
+    )
+    floor = _HEIGHT - _BOTTOM
+    return (
+        f"<figure><figcaption>Requests per second (line), the limit as learned (dashed), 429s (dots)</figcaption>"
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="requests per second over {seconds:.0f} seconds">'
+        f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH}" y2="{floor}"/>'
+        f'<text x="0" y="12">{top:.1f}/s</text><text x="0" y="{floor}">0</text>'
+        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0 s</text><text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{seconds:.0f} s</text>'
+        f"{line('limit', 'limit')}{line('requests', 'rate')}{dots}</svg></figure>"
+    )
+
+
+def _outcomes(title: str, counts: Mapping[str, int]) -> str:
+    """Draw counts as bars."""
+    if not counts:
+        return ""
+    top, rows = max(counts.values()) or 1, []
+    for n, (name, users) in enumerate(sorted(counts.items(), key=lambda item: -item[1])):
+        css = "bar bad" if name in {state.name.lower() for state in TROUBLE} else "bar"
+        wide = round(users / top * (_WIDTH - 240), 1)
+        rows.append(
+            f'<text x="0" y="{n * 22 + 15}">{escape(name)}</text>'
+            f'<rect class="{css}" x="90" y="{n * 22 + 3}" width="{wide}" height="15"/>'
+            f'<text x="{96 + wide}" y="{n * 22 + 15}">{users}</text>'
+        )
+    chart = f'<svg viewBox="0 0 {_WIDTH} {len(rows) * 22 + 4}" role="img" aria-label="{escape(title)}">{"".join(rows)}</svg>'
+    return f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>"
+
+
+def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    cells = "".join(
+        "<tr>" + "".join(f"<td{_number(value)}>{escape(str(value))}</td>" for value in row) + "</tr>"
+        for row in rows
+    )
+    if not cells:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    return (
+        f"<h2>{escape(title)}</h2>" if title else ""
+    ) + f"<table>{f'<tr>{head}</tr>' if any(names) else ''}{cells}</table>"
+
+
+def _number(value: object) -> str:
+    return ' class="n"' if isinstance(value, int | float) else ""
+
+
+def _when(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,162 @@
+"""Say where the users of a migration come from: a file, a search, an export job; always a stream."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from auth0_meta.client import ManagementClient
+from auth0_meta.errors import InputError, JobError
+from auth0_meta.migrate.files import BadLine, Lines
+from auth0_meta.models import BAGS, Job
+from auth0_meta.users import user_path
+
+__all__ = ["ExportSource", "FileSource", "Found", "SearchSource", "Source", "source"]
+
+Connect = Callable[[], ManagementClient]
+_ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")
+
+
+@attrs.frozen
+class Found:
+    """Name a user, with the profile where the source holds it; None has it read by id."""
+
+    user_id: str
+    profile: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+
+
+class Source(Protocol):
+    """Describe what a migration reads its users from."""
+
+    name: str
+
+    def users(self, connect: Connect) -> Iterator[Found | BadLine]:
+        """Yield the users; `connect()` gives a client, for sources that need one."""
+        ...
+
+
+class FileSource:
+    """Take users from a file: NDJSON rows, CSV or a list of ids; gzipped or not, "-" is standard input.
+
+    A row with a metadata bag is a profile (an absent bag counts as empty); one without either is an id, and
+    is read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold a bag, so it
+    is always a list of ids.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], /, *, whole: bool = False) -> None:
+        self._lines = Lines(path)
+        self._whole = whole
+        self.name = f"file {self._lines.name}"
+
+    def users(self, connect: Connect) -> Iterator[Found | BadLine]:
+        """Yield the users of the file."""
+        for line in self._lines:
+            if isinstance(line, BadLine):
+                yield line
+                continue
+            user_id = line.values.get("user_id")
+            if isinstance(user_id, str) and line.csv:
+                user_id = user_id.removeprefix("'")  # Auth0's CSV puts it before every text
+            try:
+                user_path(user_id)  # type: ignore[arg-type]  # it refuses what is no string
+            except InputError as error:
+                yield BadLine(line.where, str(error))
+                continue
+            profile = not line.csv and (self._whole or any(bag in line.values for bag in BAGS))
+            yield Found(str(user_id), line.values if profile else None)
+
+
+class SearchSource:
+    """Take the users that a search finds: Lucene syntax, at most 1000 (Auth0's cap).
+
+    More raise `PagingError` once the first 1000 were given: use an export.  The search index lags behind writes.
+    """
+
+    def __init__(self, query: str, /) -> None:
+        if not query.strip():
+            msg = "the search is empty: write search:QUERY, or use the export for every user"
+            raise InputError(msg)
+        self._query = query
+        self.name = f"search {query}"
+
+    def users(self, connect: Connect) -> Iterator[Found | BadLine]:
+        """Yield the users that match."""
+        for user in connect().users.search(q=self._query, sort="user_id:1"):
+            yield Found(user.user_id, user.raw)
+
+
+class ExportSource:
+    """Take every user from a users-export job: the source for whole tenants.
+
+    `fields`: what the migration needs beside both bags; None is what identifies a user.  `connection_id` limits
+    it to one connection.  `on_progress` is called with the `Job` while Auth0 works.  The file is
+    kept in a temporary one without a name; it holds personal data.
+    """
+
+    def __init__(
+        self,
+        *,
+        fields: tuple[str, ...] | None = None,
+        connection_id: str | None = None,
+        limit: int | None = None,
+        on_progress: Callable[[Job], object] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        asked = _ROOT_FIELDS if fields is None else ("user_id", *fields)
+        self._fields = tuple(dict.fromkeys((*asked, *BAGS)))
+        self._connection_id = connection_id
+        self._limit = limit
+        self._on_progress = on_progress
+        self._timeout = timeout
+        self.name = "export"
+
+    def users(self, connect: Connect) -> Iterator[Found | BadLine]:
+        """Have the export made, fetch it, and yield its users."""
+        client = connect()
+        job = client.jobs.export_users(
+            format="json", fields=self._fields, connection_id=self._connection_id, limit=self._limit
+        )
+        job = client.jobs.wait(job, timeout=self._timeout, on_progress=self._on_progress)
+        with tempfile.TemporaryFile() as file:
+            client.jobs.download(job, file)
+            file.seek(0)
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            lines = gzip.GzipFile(fileobj=file) if packed else file
+            try:
+                for n, line in enumerate(lines, 1):
+                    if line.strip():
+                        yield _exported(line, n)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                msg = f"the file of export {job.id} is cut short: plan again"
+                raise JobError(msg, job_id=job.id, job=job) from error
+
+
+def _exported(line: bytes, n: int) -> Found | BadLine:
+    where = f"export line {n}"
+    try:
+        row = json.loads(line)
+        user_path(row["user_id"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return BadLine(where, "no JSON object with a user_id")
+    # A field that a user lacks is left out, or null.
+    return Found(row["user_id"], {name: value for name, value in row.items() if value is not None})
+
+
+def source(text: str, /) -> Source:
+    """Return the source that a word names: `export`, `search:QUERY`, or a file.
+
+    >>> source("search:app_metadata.plan:free").name
+    'search app_metadata.plan:free'
+    """
+    if text == "export":
+        return ExportSource()
+    kind, colon, rest = text.partition(":")
+    return SearchSource(rest) if colon and kind == "search" else FileSource(text)

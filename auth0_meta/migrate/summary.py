@@ -1,0 +1,116 @@
+"""Sum a plan up: users, keys, sizes, and what it will cost at this tenant's rate; PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from auth0_meta.migrate.rows import Plan
+
+__all__ = ["Cost", "PlanSummary", "Rates", "cost"]
+
+_MOST_KEYS = 200
+_MOST_NAMED = 20
+OTHERS = "(other keys)"
+
+
+@attrs.frozen(kw_only=True)
+class Rates:
+    """Hold requests per second for reads and writes; `shared`: they come from one bucket."""
+
+    read: float
+    write: float
+    shared: bool
+
+
+@attrs.frozen(kw_only=True)
+class Cost:
+    """Tell requests, and the seconds they take where the rate is known (None otherwise)."""
+
+    reads: int
+    writes: int
+    seconds: float | None = None
+
+
+def cost(users: int, *, trust: bool, rates: Rates | None) -> Cost:
+    """Return what applying to so many users costs; `trust`: without the reads.
+
+    >>> cost(160, trust=False, rates=Rates(read=16, write=16, shared=True)).seconds
+    20.0
+    """
+    reads = 0 if trust else users
+    if rates is None:
+        return Cost(reads=reads, writes=users)
+    parts = (reads / rates.read, users / rates.write)
+    return Cost(reads=reads, writes=users, seconds=sum(parts) if rates.shared else max(parts))
+
+
+@attrs.define(kw_only=True)
+class PlanSummary:
+    """Count what planning has seen.
+
+    `keys`: touched places by the number of users.  `oversize`: users whose profile would pass 10 KB.
+    `advised`: users with a value that does not belong in metadata.  `unsteady`: users for whom the
+    function gave two different changes.  `repeated`: rows for a user who had come before.
+    `missing`: users of a change file whom the source does not have.
+    """
+
+    read: int = 0
+    changing: int = 0
+    unchanged: int = 0
+    invalid: int = 0
+    repeated: int = 0
+    missing: int = 0
+    oversize: int = 0
+    advised: int = 0
+    steady_checked: int = 0
+    keys: dict[str, int] = attrs.field(factory=dict)
+    oversize_users: list[str] = attrs.field(factory=list)
+    unsteady: list[str] = attrs.field(factory=list)
+    advice: list[str] = attrs.field(factory=list)
+    rates: Rates | None = None
+    requests: int = 0
+    seconds: float = 0.0
+
+    def count_keys(self, plan: Plan, step: int = 1) -> None:
+        """Count the places that a plan touches; past 200 different ones they are counted together."""
+        for key in plan.keys:
+            name = key if key in self.keys or len(self.keys) < _MOST_KEYS else OTHERS
+            self.keys[name] = self.keys.get(name, 0) + step
+            if not self.keys[name]:
+                del self.keys[name]
+
+    def note_oversize(self, user_id: str) -> None:
+        """Count a profile that would pass 10 KB."""
+        self.oversize += 1
+        if len(self.oversize_users) < _MOST_NAMED:
+            self.oversize_users.append(user_id)
+
+    def note_advice(self, user_id: str, advice: list[str]) -> None:
+        """Count a warning; it names no value."""
+        self.advised += 1
+        if len(self.advice) < _MOST_NAMED:
+            self.advice.append(advice[0] if user_id in advice[0] else f"{user_id}: {advice[0]}")
+
+    def costs(self) -> dict[str, Cost]:
+        """Return what applying costs, with the reads and without."""
+        return {
+            "apply": cost(self.changing, trust=False, rates=self.rates),
+            "apply_trusting_the_plan": cost(self.changing, trust=True, rates=self.rates),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON; it holds ids and key names, no value."""
+        own = attrs.asdict(self)
+        own["costs"] = {name: attrs.asdict(one) for name, one in self.costs().items()}
+        return own
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> PlanSummary:
+        """Return the summary that `to_json` gave."""
+        own = {name: facts[name] for name in (field.name for field in attrs.fields(cls)) if name in facts}
+        if own.get("rates") is not None:
+            own["rates"] = Rates(**own["rates"])
+        return cls(**own)

@@ -1,0 +1,195 @@
+"""Do one user's part of a migration: a stateless function of JSON that reads, compares and sends at most one change.
+
+The intent is on disk before a task is handed out, so whatever happens here can be found out later.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from auth0_meta.errors import (
+    ApiError,
+    Auth0MetaError,
+    AuthError,
+    ConfigError,
+    ForbiddenError,
+    NotFoundError,
+    OutcomeUnknown,
+    RateLimitError,
+    ServerError,
+    StateError,
+    StoredDataError,
+    TransportError,
+)
+from auth0_meta.migrate.images import after_image, holds, image_of, undoing, verdict
+from auth0_meta.models import BAGS, Wait
+from auth0_meta.patch import stored_bag
+from auth0_meta.sender import LongWait, Operation, Request, to_json
+from auth0_meta.throttle import Cancelled
+from auth0_meta.users import user_path
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+
+__all__ = ["Outcome", "work"]
+
+Outcome = Literal[
+    "done", "same", "drifted", "unclear", "gone", "failed", "undone", "kept", "cancelled", "stopped"
+]
+
+_PATIENCE = 5.0
+"""Seconds that a PATCH may wait before what was read counts as old and is read again."""
+_MOST_REREADS = 2
+_MOST_FAILURES = 12
+"""Repeats after lost connections and 5xx (about 3 minutes), then the run stops."""
+
+# What ends the run instead of one user: nothing would be better with the next one.
+_STOPPING = (AuthError, ForbiddenError, ConfigError, StateError, TransportError, RateLimitError)
+
+
+class _Patient(Operation):
+    """Wait without end for the rate limit, and not without end for a server that fails."""
+
+    def left(self) -> float | None:
+        """Return 0 once it has failed too often."""
+        return 0.0 if self.failures >= _MOST_FAILURES else super().left()
+
+
+def work(
+    client: ManagementClient,
+    task: Mapping[str, Any],
+    *,
+    share: float,
+    trust: bool = False,
+    cancelled: threading.Event | None = None,
+    on_wait: Callable[[Wait], object] | None = None,
+) -> dict[str, Any]:
+    """Carry out a task and return what became of it, both JSON.
+
+    `task`: n, user_id, kind ("apply" or "undo"), document, before, after, doubt (a PATCH may have left).
+    `trust`: don't read first.  Returns n, outcome, requests, patches, refusals, waited, seconds, note, and
+    for "drifted" the profile `found`, for "done" what is stored where it is not what was sent (`after`), for
+    "kept" the `keys`, for "stopped" the `error` (not JSON where it stays in this process).
+    """
+    job = _Job(client, task, share=share, trust=trust, cancelled=cancelled, on_wait=on_wait)
+    started = client.clock.monotonic()
+    result: dict[str, Any]
+    try:
+        result = job.undo() if task["kind"] == "undo" else job.apply()
+    except Cancelled:
+        result = {"outcome": "cancelled"}
+    except NotFoundError:
+        result = {"outcome": "gone", "note": "the user does not exist any more"}
+    except (StoredDataError, ServerError) as error:
+        result = {"outcome": "failed", "note": str(error)}
+    except _STOPPING as error:
+        result = {"outcome": "stopped", "note": str(error), "error": error}
+    except (ApiError, Auth0MetaError) as error:
+        result = {"outcome": "failed", "note": str(error)}
+    operation = job.operation
+    return {
+        "n": task["n"],
+        "user_id": task["user_id"],
+        "doubt": job.doubt,
+        "requests": operation.requests,
+        "patches": operation.attempts,
+        "refusals": operation.refusals,
+        "waited": operation.waited,
+        "seconds": client.clock.monotonic() - started,
+        **result,
+    }
+
+
+class _Job:
+    """Hold what one task is about; `doubt` says whether a PATCH may have been applied unseen."""
+
+    def __init__(
+        self,
+        client: ManagementClient,
+        task: Mapping[str, Any],
+        *,
+        share: float,
+        trust: bool,
+        cancelled: threading.Event | None,
+        on_wait: Callable[[Wait], object] | None,
+    ) -> None:
+        self._sender = client.sender
+        self._user_id: str = task["user_id"]
+        self._path = user_path(self._user_id)
+        self._document: Mapping[str, Any] = task["document"]
+        self._before: Mapping[str, Any] = task["before"]
+        self._after: Mapping[str, Any] = task["after"]
+        self._trust = trust
+        self._rereads = 0
+        self.doubt: bool = task["doubt"]
+        self.operation = _Patient(
+            max_wait=None, on_wait=on_wait, user_id=self._user_id, share=share, cancelled=cancelled
+        )
+
+    def apply(self) -> dict[str, Any]:
+        """Bring the user from before to after, unless something else is there."""
+        while True:
+            if self.doubt or not self._trust:
+                profile = self._read()
+                stands = verdict(profile, self._document, self._before, self._after)
+                if stands == "after":
+                    return {"outcome": "done" if self.doubt else "same"}
+                if stands == "other":
+                    return {"outcome": "unclear" if self.doubt else "drifted", "found": profile}
+                self.doubt = False  # as before: whatever had left was not applied
+            stored = self._patch(self._document)
+            if stored is None:
+                continue
+            if holds(stored, self._document, after_image(self._document)):
+                return {"outcome": "done"}
+            return {"outcome": "done", "after": image_of(_touching(self._document, self._before), stored)}
+
+    def undo(self) -> dict[str, Any]:
+        """Put back the keys that still hold what was written."""
+        while True:
+            body, kept = undoing(self._read(), self._document, self._before, self._after)
+            if body and self._patch(body) is None:
+                continue
+            return {"outcome": "kept", "keys": kept} if kept else {"outcome": "undone"}
+
+    def _read(self) -> dict[str, Any]:
+        request = Request("GET", self._path, group="users read", repeat=True, shown=f"users/{self._user_id}")
+        profile: dict[str, Any] = to_json(self._sender.send(request, self.operation), request, dict)
+        for bag in BAGS:
+            stored_bag(profile, bag)
+        return profile
+
+    def _patch(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Send one PATCH and return the profile after it; None where it has to be looked at again."""
+        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        request = Request(
+            "PATCH",
+            self._path,
+            group="users write",
+            body=body,
+            sent=document,
+            repeat=False,
+            shown=f"users/{self._user_id}",
+        )
+        patience = None if self._trust or self._rereads >= _MOST_REREADS else _PATIENCE
+        self._rereads += 1
+        try:
+            profile: dict[str, Any] = to_json(
+                self._sender.send(request, self.operation, patience=patience), request, dict
+            )
+            return profile
+        except LongWait as wait:
+            self._sender.wait_out(wait, self.operation, "users write")
+        except (OutcomeUnknown, ServerError) as error:
+            self.doubt = True
+            self.operation.cancelled = None  # what has left is followed to its end
+            self._sender.back_off(error, self.operation, group="users read", method="GET")
+        return None
+
+
+def _touching(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name the keys that a document touches, where it empties a bag too."""
+    return {bag: dict(keys or dict.fromkeys(before.get(bag, {}))) for bag, keys in document.items()}

@@ -1,0 +1,105 @@
+"""Give pytest the fixtures `auth0_tenant` and `auth0_env`; pytest loads this by its entry point.
+
+Every pytest run of an environment with this package installed imports this module, so nothing of
+ours is imported before a test asks for a fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator import LocalTenant
+
+__all__ = ["auth0_env", "auth0_tenant"]
+
+_MARK = "auth0_tenant"
+# What would lead code under test to a real tenant although the local one is there.
+_OTHER_CREDENTIALS = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the settings that hold for a whole run; a mark wins over the option, the option over the ini file."""
+    group = parser.getgroup("auth0", "local Auth0 tenant (auth0-meta)")
+    group.addoption(
+        "--auth0-rate-limit",
+        metavar="PLAN",
+        help="rate limit of the auth0_tenant fixture: off, free, essentials, enterprise, enterprise-dev "
+        "or SIZE@PER_SECOND",
+    )
+    group.addoption("--auth0-seed", type=int, metavar="N", help="seed of the auth0_tenant fixture")
+    group.addoption(
+        "--auth0-check",
+        action="store_true",
+        default=None,
+        help="fail a test whose planned fault never fired, or that called what the tenant does not serve",
+    )
+    parser.addini("auth0_rate_limit", "rate limit of the auth0_tenant fixture", default="off")
+    parser.addini("auth0_seed", "seed of the auth0_tenant fixture", default="0")
+    parser.addini("auth0_check", "the same as --auth0-check", type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line(
+        "markers",
+        f"{_MARK}(check=False, **settings): settings of the auth0_tenant fixture, as LocalTenant takes them; "
+        "check=True fails the test for a planned fault that never fired and for a request that is not served",
+    )
+
+
+@pytest.fixture
+def auth0_tenant(request: pytest.FixtureRequest) -> Iterator[LocalTenant]:
+    """Serve an Auth0 tenant of this test's own on loopback and a free port.
+
+    `@pytest.mark.auth0_tenant(rate_limit="free", users=[...], check=True)` on the test, its class
+    or its module says how; the nearest mark wins.
+    """
+    from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # loads on use, and its extra may be missing
+
+    settings = _settings(request)
+    check = settings.pop("check")
+    failed = request.session.testsfailed
+    with LocalTenant(**settings) as tenant:
+        yield tenant
+    # What a failed test left undone says nothing.
+    if check and request.session.testsfailed == failed:
+        tenant.verify()
+
+
+@pytest.fixture
+def auth0_env(auth0_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Point AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET at this test's tenant; returns them.
+
+    Other AUTH0 credentials in the environment are hidden for the test.
+    """
+    for name in _OTHER_CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in auth0_tenant.env.items():
+        monkeypatch.setenv(name, value)
+    return auth0_tenant.env
+
+
+def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Merge the ini file, the command line and the marks, each over the one before."""
+    config = request.config
+    options = {
+        "rate_limit": config.getoption("--auth0-rate-limit"),
+        "seed": config.getoption("--auth0-seed"),
+        "check": config.getoption("--auth0-check"),
+    }
+    settings: dict[str, Any] = {
+        "rate_limit": config.getini("auth0_rate_limit"),
+        "seed": int(config.getini("auth0_seed")),
+        "check": config.getini("auth0_check"),
+    }
+    settings.update((name, value) for name, value in options.items() if value is not None)
+    for mark in reversed(list(request.node.iter_markers(_MARK))):
+        if mark.args:
+            msg = f"the {_MARK} mark takes settings by name only"
+            raise pytest.UsageError(msg)
+        settings.update(mark.kwargs)
+    return settings

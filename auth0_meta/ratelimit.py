@@ -1,0 +1,252 @@
+"""Read rate-limit headers and decide waits; pure: clocks are arguments.
+
+`bucket.py` learns a bucket from these headers, `throttle.py` holds the threads back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from auth0_meta.errors import ConfigError
+from auth0_meta.models import RateLimit
+
+__all__ = [
+    "GROUPS",
+    "PLANS",
+    "RateHeaders",
+    "ServerClock",
+    "backoff",
+    "parse_headers",
+    "plan",
+    "route_group",
+    "wait_after_429",
+]
+
+GROUPS = ("users read", "users write", "other")
+"""The Management API's route groups; `/oauth/token` is the Authentication API's, group "token"."""
+
+DAY = 86_400.0
+CLOCK_MARGIN = 0.5
+FLOOR = 1.0
+FLOOR_CAP = 60.0
+JITTER = (0.05, 0.25)
+DRIFT = 2e-4
+"""Seconds a second by which two clocks may part."""
+TRAIL = 1.0
+"""Seconds by which `Date` may trail the limiter's clock (recorded in 2021)."""
+BACKOFF = 0.5
+BACKOFF_CAP = 24.0
+BACKOFF_JITTER = 0.25
+
+
+class RateHeaders(NamedTuple):
+    """Hold what one answer told about its bucket; None where it said nothing usable.
+
+    `limit`: the bucket's size.  `remaining`: whole tokens left.  `reset`: epoch seconds at which
+    the bucket is full (sliding) or refilled (fixed window).  `date`: epoch seconds of `Date`,
+    cut to the second.  `retry_after`: seconds; an HTTP date is given as seconds after `date`.
+    Sources: Auth0's rate-limit use cases; limitd-redis `README.md` for the meaning of Reset.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
+    date: float | None = None
+    retry_after: float | None = None
+
+
+def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
+    """Read the rate-limit headers of one answer; garbage counts as absent.
+
+    `headers` ignores case, as `requests` gives them (a plain dict needs the names below).
+
+    >>> parse_headers({"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "9", "X-RateLimit-Reset": "soon",
+    ...                "Date": "Mon, 23 Nov 2026 10:00:00 GMT"})
+    RateHeaders(limit=10, remaining=9, reset=None, date=1795428000.0, retry_after=None)
+    """
+    get = headers.get
+    date = _date(get("Date"))
+    limit = _whole(get("X-RateLimit-Limit"))
+    remaining = _whole(get("X-RateLimit-Remaining"))
+    if not limit or (remaining is not None and remaining > limit):
+        limit = remaining = None
+    later = get("Retry-After")
+    return RateHeaders(
+        limit,
+        remaining,
+        _whole(get("X-RateLimit-Reset")),
+        date,
+        None if later is None else _retry_after(later, date),
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        number = int(text)  # type: ignore[arg-type]  # None is the usual absence
+    except (TypeError, ValueError):
+        return None
+    return number if 0 <= number < 10**12 else None
+
+
+def _retry_after(text: str, date: float | None) -> float | None:
+    seconds: float | None = _whole(text)
+    if seconds is None:
+        instant = _date(text)
+        seconds = instant - date if instant is not None and date is not None else None
+    return seconds if seconds is not None and seconds <= DAY else None
+
+
+@lru_cache(maxsize=64)
+def _date(text: str | None) -> float | None:
+    """Read an HTTP date; cached, since the answers of one second share it."""
+    if text is None:
+        return None
+    try:
+        instant = parsedate_to_datetime(text)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError, IndexError):
+        return None
+
+
+class ServerClock:
+    """Bound how far the server's clock is ahead of the monotonic one."""
+
+    __slots__ = ("at", "least", "most")
+
+    def __init__(self) -> None:
+        self.least, self.most, self.at = -math.inf, math.inf, 0.0
+
+    def learn(self, date: float, sent: float, received: float) -> None:
+        """Take in one answer's `Date`, which is cut to the second and may trail."""
+        low, high = date - received, date + 1.0 + TRAIL - sent
+        drift = DRIFT * (received - self.at)
+        self.least, self.most = max(self.least - drift, low), min(self.most + drift, high)
+        if self.least > self.most:  # the server's clock was set
+            self.least, self.most = low, high
+        self.at = received
+
+
+def wait_after_429(
+    headers: RateHeaders, /, *, wall: float, refusals: int, jitter: float, server: float | None = None
+) -> float:
+    """Return how many seconds after the receipt of a 429 a resend is right.
+
+    `wall`: the local clock at receipt.  `refusals`: 429s in a row, this one counted, from 1.
+    `jitter`: 0 to 1, spread over the promised 50 to 250 ms.  `server`: what the server's clock shows
+    at least, where that is known closer than by `Date`.
+
+    `Retry-After` wins.  Else until Reset: by the local clock where it lies within half a second
+    of the answer's `Date` second, otherwise by Reset - Date (or Reset - `server`), which is never
+    early.  No `Date`: by the local clock.  Reset now or past: 1 s, doubling with
+    `refusals` up to 60 s.  No usable Reset, or one past a day: `backoff`.
+
+    >>> date = 1_000_000.0
+    >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 0.5, refusals=1, jitter=0.0)
+    3.55
+    >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 3600, refusals=1, jitter=0.0)
+    4.05
+    """
+    low, high = JITTER
+    extra = low + (high - low) * jitter
+    if headers.retry_after is not None:
+        seconds = headers.retry_after
+    elif headers.reset is None:
+        return backoff(refusals, jitter=jitter)
+    elif headers.date is None or -CLOCK_MARGIN <= wall - headers.date <= 1 + CLOCK_MARGIN:
+        seconds = headers.reset - wall
+    else:
+        seconds = headers.reset - (headers.date if server is None else max(server, headers.date))
+    if seconds > DAY:
+        return backoff(refusals, jitter=jitter)
+    if seconds <= 0:
+        seconds = min(FLOOR * 2.0 ** min(refusals - 1, 16), FLOOR_CAP)
+    return seconds + extra
+
+
+def backoff(attempt: int, /, *, jitter: float) -> float:
+    """Return the wait before a repeat after a 5xx or a lost connection: 0.5 s, doubling, 30 s at most.
+
+    `attempt`: 1 for the first repeat.  `jitter`: 0 to 1; it adds up to a quarter.
+
+    >>> [backoff(n, jitter=0.0) for n in (1, 2, 3, 99)], backoff(99, jitter=1.0)
+    ([0.5, 1.0, 2.0, 24.0], 30.0)
+    """
+    return min(BACKOFF * 2.0 ** min(attempt - 1, 16), BACKOFF_CAP) * (1 + BACKOFF_JITTER * jitter)
+
+
+def route_group(method: str, path: str, /) -> str:
+    """Name the bucket that a request may share: "users read", "users write", "other" or "token".
+
+    `path` is what follows `/api/v2/`, ids percent-encoded; or `oauth/token`.
+    Source: the members listed on Auth0's 2020 rate-limit page; the current tables only link examples.
+
+    >>> route_group("PATCH", "users/auth0%7C1"), route_group("GET", "users/auth0%7C1/roles")
+    ('users write', 'other')
+    """
+    parts = path.partition("?")[0].strip("/").split("/")
+    if parts == ["oauth", "token"]:
+        return "token"
+    if method == "GET" and (parts == ["users-by-email"] or (parts[0] == "users" and len(parts) <= 2)):
+        return "users read"
+    if method in ("POST", "PATCH", "DELETE"):
+        of_users = parts[0] == "users" and (len(parts) <= 2 or parts[2] == "identities")
+        if of_users or (method == "DELETE" and parts[0] == "connections" and parts[2:] == ["users"]):
+            return "users write"
+    return "other"
+
+
+def _one_bucket(limit: RateLimit) -> Mapping[str, RateLimit]:
+    return MappingProxyType(dict.fromkeys(GROUPS, limit))
+
+
+PLANS: Mapping[str, Mapping[str, RateLimit]] = MappingProxyType(
+    {
+        "free": _one_bucket(RateLimit(2, 2)),
+        "essentials": MappingProxyType(
+            dict(
+                zip(
+                    GROUPS,
+                    (RateLimit(40, 500 / 60), RateLimit(20, 200 / 60), RateLimit(10, 150 / 60)),
+                    strict=True,
+                )
+            )
+        ),
+        "enterprise": _one_bucket(RateLimit(50, 16)),
+        "enterprise-dev": _one_bucket(RateLimit(10, 2)),
+    }
+)
+"""The Management API's buckets by plan (Auth0's rate-limit configurations, 2026-08-20)."""
+
+
+def plan(rate_limit: str | RateLimit | None, /) -> Mapping[str, RateLimit]:
+    """Return the bucket of each route group for a plan's name, "SIZE@PER_SECOND" or a `RateLimit`.
+
+    None: nothing is known, {}.  Groups with equal limits share one bucket.  Anything else raises
+    `ConfigError`.
+
+    >>> plan("essentials")["users write"].burst, plan("10@2.5")["other"]
+    (20, RateLimit(burst=10, per_second=2.5))
+    """
+    if rate_limit is None:
+        return MappingProxyType({})
+    if isinstance(rate_limit, RateLimit):
+        return _one_bucket(rate_limit)
+    if isinstance(rate_limit, str):
+        if rate_limit in PLANS:
+            return PLANS[rate_limit]
+        size, at, per_second = rate_limit.partition("@")
+        try:
+            if at and math.isfinite(float(per_second)):
+                return _one_bucket(RateLimit(int(size), float(per_second)))
+        except ValueError:
+            pass
+    raise ConfigError(
+        f"rate_limit={rate_limit!r} names no bucket; nothing was sent. Use None (learn it), a RateLimit, "
+        f"SIZE@PER_SECOND such as '50@16', or one of {', '.join(PLANS)}."
+    )

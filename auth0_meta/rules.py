@@ -1,0 +1,257 @@
+"""Say what Auth0 accepts and advises: names, types, sizes, sensitive values; PURE."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from auth0_meta.errors import MetadataError
+from auth0_meta.jsonvalue import json_size
+from auth0_meta.models import Bag
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_NUMBER",
+    "MAX_REQUEST",
+    "PROFILE_LIMIT",
+    "RESERVED",
+    "check_name",
+    "check_segment",
+    "check_size",
+    "checked",
+    "profile_size",
+    "refuse",
+    "sensitive",
+]
+
+MAX_REQUEST = 1_048_576
+"""Bytes that a request's body may have. Source: Management API v2, 1 MB."""
+PROFILE_LIMIT = 10 * 1024
+"""Bytes that a whole profile may have. Source: Auth0's limit of August 2026, 10 KB; 1024 is our reading."""
+MAX_DEPTH = 100
+"""Levels of nesting, the bag's own keys being the first. Auth0 documents none: this one is ours."""
+MAX_NUMBER = sys.float_info.max
+"""The largest number that a JSON reader with doubles, such as Auth0's, can hold."""
+
+RESERVED = frozenset({
+    "__tenant", "_id", "blocked", "clientID", "created_at", "email", "email_verified", "globalClientID",
+    "global_client_id", "identities", "lastIP", "lastLogin", "loginsCount", "metadata", "multifactor",
+    "multifactor_last_modified", "updated_at", "user_id",
+})  # fmt: skip
+"""First-level names that `app_metadata` must not have. Source: Auth0's metadata field names, complete."""
+
+
+def refuse(
+    problem: str, *, bag: Bag, path: tuple[str, ...] = (), error: type[MetadataError] = MetadataError
+) -> NoReturn:
+    """Raise `error` with the bag, the path and what to do; `problem` never holds a value."""
+    shown = ".".join(path[:8]) + ("..." if len(path) > 8 else "")
+    raise error(f"{bag} {shown!r}: {problem}" if path else f"{bag}: {problem}", bag=bag, path=path)
+
+
+def check_name(key: str, *, bag: Bag) -> None:
+    """Refuse a first-level name that Auth0 reserves in `app_metadata`, deletions included.
+
+    Raises `MetadataError`; nothing was sent.
+
+    >>> check_name("email", bag="user_metadata")
+    >>> check_name("email", bag="app_metadata")
+    Traceback (most recent call last):
+        ...
+    auth0_meta.errors.MetadataError: app_metadata 'email': Auth0 reserves this name; choose another
+    """
+    if bag == "app_metadata" and key in RESERVED:
+        refuse("Auth0 reserves this name; choose another", bag=bag, path=(key,))
+
+
+def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = ()) -> str:
+    """Return one key of a path as a plain string, or refuse it; `path` is what leads to it.
+
+    Refused with `MetadataError`: no string, empty, `.` or `$` in it, a lone surrogate.
+
+    >>> check_segment("plan", bag="app_metadata")
+    'plan'
+    """
+    try:
+        return _name(key)
+    except _Refused as refused:
+        return refuse(refused.problem, bag=bag, path=path)
+
+
+def check_size(size: int, *, bag: Bag) -> None:
+    """Refuse staged operations of more than `MAX_REQUEST` bytes with `MetadataError`."""
+    if size > MAX_REQUEST:
+        refuse(f"{size} bytes are staged and a request may have {MAX_REQUEST}; store less here", bag=bag)
+
+
+def checked(value: object, *, bag: Bag, path: tuple[str, ...]) -> Any:
+    """Return a plain deep copy of a JSON value, or refuse what Auth0 or JSON does not take.
+
+    dict, list, str, int, float, bool and None pass, and so do their subclasses (as the plain
+    value); a tuple becomes a list.  Refused with `MetadataError`, which names bag and full path
+    and never the value: a key that is no string, is empty or holds `.` or `$` at any depth; NaN,
+    Infinity and numbers past a double; a lone surrogate; more than `MAX_DEPTH` levels, so cycles
+    too; every other type.  Source of the name rule: Auth0's metadata field names.
+
+    >>> checked({"tags": ("a", "b")}, bag="user_metadata", path=("prefs",))
+    {'tags': ['a', 'b']}
+    >>> checked({"tags": {"a"}}, bag="user_metadata", path=("prefs",))
+    Traceback (most recent call last):
+        ...
+    auth0_meta.errors.MetadataError: user_metadata 'prefs.tags': set is not a JSON type; convert it first
+    """
+    try:
+        return _copy(value, MAX_DEPTH - len(path))
+    except _Refused as refused:
+        return refuse(refused.problem, bag=bag, path=(*path, *reversed(refused.trail)))
+
+
+class _Refused(Exception):
+    """Carry a problem up to where the path is known; each level adds its key to `trail`."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.trail: list[str] = []
+
+
+def _copy(value: object, levels: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        return _number(int.__int__(value))
+    if isinstance(value, float):
+        return _number(float.__float__(value))
+    if isinstance(value, (dict, list, tuple)) and levels <= 0:
+        raise _Refused(f"nested more than {MAX_DEPTH} levels deep, or holds itself")
+    if isinstance(value, dict):
+        copy = {}
+        for key, item in value.items():
+            name = _name(key)
+            copy[name] = _copy_item(name, item, levels)
+        return copy
+    if isinstance(value, (list, tuple)):
+        return [_copy_item(index, item, levels) for index, item in enumerate(value)]
+    raise _Refused(f"{type(value).__name__} is not a JSON type; convert it first")
+
+
+def _copy_item(name: str | int, item: object, levels: int) -> Any:
+    try:
+        return _copy(item, levels - 1)
+    except _Refused as refused:
+        refused.trail.append(str(name))
+        raise
+
+
+def _name(key: object) -> str:
+    if not isinstance(key, str):
+        raise _Refused(f"a key must be a string, not {type(key).__name__}")
+    if not key:
+        raise _Refused("a key must not be empty")
+    if "." in key or "$" in key:
+        raise _Refused(f"the key {str.__str__(key)!r} holds '.' or '$', which Auth0 refuses in names")
+    return _text(key)
+
+
+def _text(text: str) -> str:
+    plain = str.__str__(text)
+    if not plain.isascii():
+        try:
+            plain.encode()
+        except UnicodeEncodeError:
+            raise _Refused("a lone surrogate can't be sent as UTF-8") from None
+    return plain
+
+
+def _number(number: float) -> float:
+    if not abs(number) <= MAX_NUMBER:  # false for NaN too
+        raise _Refused("NaN, Infinity and numbers past 1.8e308 are not JSON")
+    return number
+
+
+def profile_size(profile: Mapping[str, Any], /) -> int:
+    """Return a profile's bytes as compact UTF-8 JSON, to hold against `PROFILE_LIMIT`.
+
+    An estimate: Auth0 counts internal fields as well.
+
+    >>> profile_size({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}})
+    51
+    """
+    return json_size(dict(profile))
+
+
+def sensitive(value: object, path: tuple[str, ...]) -> str | None:
+    """Return why a `user_metadata` value looks like a secret or a card number, None if it does not.
+
+    Strings at any depth are looked at.  The reason names the path and never holds the value.
+    Metadata is no secure store: source, Auth0's metadata field names and types.
+
+    >>> sensitive({"card": "4111 1111 1111 1111"}, ("billing",))
+    'billing.card looks like a card number'
+    >>> sensitive("dark", ("theme",)) is None
+    True
+    """
+    if isinstance(value, str):
+        return _sensitive_text(value, path)
+    if isinstance(value, dict):
+        found = (sensitive(item, (*path, str(key))) for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        found = (sensitive(item, path) for item in value)
+    else:
+        return None
+    return next((reason for reason in found if reason), None)
+
+
+_TELLING_NAMES = frozenset({
+    "accesstoken", "apikey", "apisecret", "cardnumber", "clientsecret", "creditcard", "creditcardnumber",
+    "cvc", "cvv", "cvv2", "passphrase", "passwd", "password", "privatekey", "refreshtoken", "secret", "secretkey",
+    "socialsecuritynumber", "ssn",
+})  # fmt: skip
+"""Key names, in lower case and without `_` and `-`, whose string is a secret whatever it looks like."""
+
+_SECRETS = {
+    "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
+    "a JSON Web Token": r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
+    "a Stripe key": r"\b[rs]k_live_[0-9A-Za-z]{10,}",
+    "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "a GitHub token": r"\b(?:gh[oprsu]_[0-9A-Za-z]{30,}|github_pat_\w{30,})",
+    "a GitLab token": r"\bglpat-[\w-]{20,}",
+    "a Slack token": r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}",
+    "a Google API key": r"\bAIza[\w-]{35}",
+    "a SendGrid key": r"\bSG\.[\w-]{16,}\.[\w-]{16,}",
+}
+# The first digits are those of payment networks, so a time in milliseconds (13 digits, 1...) never counts.
+_CARD = r"(?<![\w+.-])(?:2[2-7]|[3-6]\d)(?:[ -]?\d){11,17}(?![\w-])"
+_SHORTEST = 13
+
+
+@functools.cache
+def _patterns() -> tuple[dict[str, re.Pattern[str]], re.Pattern[str]]:
+    """Compile on first use, not at import."""
+    return {what: re.compile(pattern) for what, pattern in _SECRETS.items()}, re.compile(_CARD, re.ASCII)
+
+
+def _sensitive_text(text: str, path: tuple[str, ...]) -> str | None:
+    where = ".".join(path)
+    if text and path and path[-1].lower().replace("_", "").replace("-", "") in _TELLING_NAMES:
+        return f"{where} is a name for secrets"
+    if len(text) < _SHORTEST:
+        return None
+    secrets, card = _patterns()
+    for what, pattern in secrets.items():
+        if pattern.search(text):
+            return f"{where} looks like {what}"
+    if any(_luhn(match.group()) for match in card.finditer(text)):
+        return f"{where} looks like a card number"
+    return None
+
+
+def _luhn(number: str) -> bool:
+    """Check the last digit of a card number; separators are left out."""
+    digits = [int(digit) for digit in reversed(number) if digit.isdigit()]
+    return sum(digits[::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0

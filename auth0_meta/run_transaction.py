@@ -1,0 +1,55 @@
+"""Run a function in a transaction, again when what it has read changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from auth0_meta.errors import ConflictError, InputError, StateError
+from auth0_meta.joining import join_key
+from auth0_meta.transaction import MetadataTransaction, State
+from auth0_meta.users import user_path
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+
+__all__ = ["run"]
+
+_T = TypeVar("_T")
+_DOUBLINGS = 5
+
+
+def run(
+    client: ManagementClient,
+    user_id: str,
+    fn: Callable[[MetadataTransaction], _T],
+    *,
+    attempts: int,
+    settings: Mapping[str, Any],
+) -> _T:
+    """Do the work of `ManagementClient.run_transaction`."""
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        msg = "attempts is a whole number above 0 (nothing was sent)"
+        raise InputError(msg)
+    user_path(user_id)  # refuses what is no user id
+    given = dict(settings)
+    if given.get("join", True) and join_key(user_id) in client.open_transactions:
+        msg = (
+            f"a transaction for {user_id} is open here: run_transaction can't run inside it; change that one instead, "
+            "or pass join=False (nothing was sent)"
+        )
+        raise StateError(msg)
+    for attempt in range(1, attempts + 1):
+        tx = MetadataTransaction(client, user_id, **given)
+        try:
+            with tx:
+                value = fn(tx)
+        except ConflictError:
+            if tx.state is not State.FAILED or attempt == attempts:  # another's conflict, or the last run
+                raise
+            given.pop("base", None)  # it is out of date: the next run reads
+            given.pop("base_check", None)
+            client.clock.sleep(client.random.uniform(0.01, 0.05) * 2 ** min(attempt, _DOUBLINGS))
+        else:
+            return value
+    raise AssertionError  # pragma: no cover  # the loop returns or raises

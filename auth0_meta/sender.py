@@ -1,0 +1,369 @@
+"""Carry one request to its answer: token, throttle, send, and every retry that is allowed."""
+
+from __future__ import annotations
+
+import logging
+import random as _random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from auth0_meta import answers
+from auth0_meta.clock import Clock
+from auth0_meta.errors import ApiError, NotSentError, OutcomeUnknown, RateLimitError, TransportError
+from auth0_meta.models import Wait
+from auth0_meta.ratelimit import backoff
+from auth0_meta.throttle import Cancelled, Throttle, Ticket, WouldWait
+from auth0_meta.tokens import GivenToken, TokenSource
+from auth0_meta.transport import Answer, Transport
+
+__all__ = ["LongWait", "Operation", "Request", "Sender", "to_json"]
+
+_log = logging.getLogger("auth0_meta")
+_FIRST_CONTACT_TRIES = 3
+_CREATED = 201
+_UNAUTHORIZED = 401
+_TOO_MANY = 429
+_NOT_IMPLEMENTED = 501
+_POLL = 0.1
+
+
+class LongWait(Exception):  # a signal between two rooms, not an error
+    """Tell the transaction that a wait longer than its patience is due, before it begins."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason, seconds)
+        self.reason = reason
+        self.seconds = seconds
+
+
+class Operation:
+    """Count what one operation (a call, a commit) has cost, against its budget for waits.
+
+    `max_wait` is in seconds; None is no bound, 0 allows no wait.
+    """
+
+    __slots__ = (
+        "attempts",
+        "cancelled",
+        "failures",
+        "max_wait",
+        "on_wait",
+        "refusals",
+        "requests",
+        "share",
+        "user_id",
+        "waited",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_wait: float | None,
+        on_wait: Callable[[Wait], object] | None = None,
+        user_id: str | None = None,
+        share: float | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self.cancelled = cancelled
+        self.max_wait = max_wait
+        self.on_wait = on_wait
+        self.user_id = user_id
+        self.share = share
+        self.requests = self.attempts = self.refusals = self.failures = self.waits = 0
+        self.waited = 0.0
+
+    def left(self) -> float | None:
+        """Return the seconds of waiting that remain, None without bound."""
+        return None if self.max_wait is None else max(0.0, self.max_wait - self.waited)
+
+
+class Request:
+    """Describe one request; `path` is encoded and starts with "/".
+
+    `repeat`: whether sending it twice is harmless.  `sent` is the body before encoding, from
+    which values are taken out of error messages.
+    """
+
+    __slots__ = ("authorized", "body", "content_type", "group", "method", "path", "repeat", "sent", "shown")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        group: str,
+        body: bytes | None = None,
+        sent: Any = None,
+        repeat: bool,
+        content_type: str = "application/json",
+        authorized: bool = True,
+        shown: str | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.group = group
+        self.body = body
+        self.sent = sent
+        self.repeat = repeat
+        self.content_type = content_type
+        self.authorized = authorized
+        self.shown = shown or path.partition("?")[0]
+
+
+class Sender:
+    """Send requests with one transport, one throttle and one token source."""
+
+    def __init__(
+        self, *, transport: Transport, throttle: Throttle, clock: Clock, random: _random.Random
+    ) -> None:
+        self.transport = transport
+        self.throttle = throttle
+        self.tokens: TokenSource = GivenToken("none")  # the client sets its own before the first request
+        self._clock = clock
+        self._random = random
+
+    def send(self, request: Request, operation: Operation, *, patience: float | None = None) -> Answer:
+        """Return the 2xx answer to `request`, or raise.
+
+        Waits for 429, 5xx and lost connections count against `operation`.  A wait that would pass its
+        budget raises `RateLimitError` (or the last failure) at once; one that would pass
+        `patience` seconds in this call raises `LongWait` at once.  A write that is not `repeat` and
+        whose answer was lost raises `OutcomeUnknown`, or `ServerError` after a 5xx; one that never left,
+        for want of a connection or a token, `NotSentError`.
+        """
+        spent_before = operation.waited
+        replaced = False
+        while True:
+            token = self.tokens.get(operation) if request.authorized else ""
+            if patience is not None and operation.waited - spent_before > patience:
+                raise LongWait("token", 0.0)  # the wait is over; what was read before it may be old
+            ticket = self._admit(request, operation, patience, spent_before)
+            if ticket.waited and request.authorized:
+                token = self._token_after(ticket, operation)
+            if operation.cancelled is not None and operation.cancelled.is_set():
+                self.throttle.lost(ticket)
+                raise Cancelled
+            operation.requests += 1
+            if request.method == "PATCH":
+                operation.attempts += 1
+            try:
+                answer = self.transport.send(
+                    request.method, request.path, headers=_headers(request, token), body=request.body
+                )
+            except TransportError as error:
+                self.throttle.lost(ticket)
+                error.user_id = operation.user_id
+                self._after_loss(error, request, operation, patience, spent_before)
+                continue
+            except BaseException:
+                self.throttle.lost(ticket)
+                raise
+            status = answer.status
+            delay = None
+            if status == _TOO_MANY and answers.is_import_jobs_limit(answer.body):
+                self.throttle.lost(ticket)
+            else:
+                delay = self.throttle.answer(ticket, status=status, headers=answer.headers)
+            if status < 300:
+                return answer
+            if delay is not None:
+                operation.refusals += 1
+                left = operation.left()
+                if left is not None and delay > left:
+                    raise self._error(answer, request, operation, wait=delay)
+                continue  # the gate is closed: the next admission waits
+            if status == _UNAUTHORIZED and request.authorized and not replaced:
+                replaced = True
+                if self.tokens.replace(token, operation):
+                    continue
+            failure = self._error(answer, request, operation)
+            if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
+                raise failure
+            patient = _patient(patience, operation, spent_before)
+            self.back_off(failure, operation, group=request.group, method=request.method, patience=patient)
+
+    def _token_after(self, ticket: Ticket, operation: Operation) -> str:
+        """Return a token that is valid after a wait: the one from before it may have expired."""
+        try:
+            return self.tokens.get(operation)
+        except BaseException:
+            self.throttle.lost(ticket)
+            raise
+
+    def wait_out(self, wait: LongWait, operation: Operation, group: str) -> None:
+        """Wait as a `LongWait` asks, counted and reported; no token is taken.
+
+        Raises `RateLimitError` where the gate stays closed for longer than the budget allows.
+        """
+        report = self._reporter(operation, group, "PATCH")
+        if wait.reason == "rate limit":
+            begun = self._clock.monotonic()
+            try:
+                self.throttle.pause(
+                    group, most=operation.left(), on_wait=report, cancelled=operation.cancelled
+                )
+            except WouldWait as would:
+                raise self._past_budget(would, operation, "the PATCH") from None
+            finally:
+                operation.waited += self._clock.monotonic() - begun
+        elif wait.seconds > 0:
+            report(wait.reason, wait.seconds)
+            self._sleep(wait.seconds, operation)
+
+    def _sleep(self, seconds: float, operation: Operation) -> None:
+        """Sleep, in small pieces where somebody may cancel."""
+        operation.waited += seconds
+        if operation.cancelled is None:
+            self._clock.sleep(seconds)
+            return
+        while seconds > 0:
+            if operation.cancelled.is_set():
+                raise Cancelled
+            self._clock.sleep(min(seconds, _POLL))
+            seconds -= _POLL
+
+    def _admit(self, request: Request, operation: Operation, patience: float | None, before: float) -> Ticket:
+        """Pass the gate and the pacer, or raise before a wait that is too long."""
+        left, patient = operation.left(), _patient(patience, operation, before)
+        begun = self._clock.monotonic()
+        try:
+            ticket = self.throttle.acquire(
+                request.group,
+                most=min((s for s in (left, patient) if s is not None), default=None),
+                share=operation.share,
+                cancelled=operation.cancelled,
+                urgent=patience is not None,
+                on_wait=self._reporter(operation, request.group, request.method),
+            )
+        except WouldWait as would:
+            # It may have waited already before it was told of more.
+            operation.waited += self._clock.monotonic() - begun
+            left = operation.left()
+            if patient is None or (left is not None and would.seconds > left):
+                raise self._past_budget(would, operation, f"{request.method} {request.shown}") from None
+            raise LongWait("rate limit", would.seconds) from None
+        operation.waited += ticket.waited
+        return ticket
+
+    def _past_budget(self, would: WouldWait, operation: Operation, what: str) -> RateLimitError:
+        """Word the refusal to wait past `max_wait`."""
+        msg = (
+            f"{what} was not sent: the rate limit asks to wait {would.seconds:.1f} s more, past "
+            f"max_wait={operation.max_wait} s. Nothing was written. Try again at retry_at, or allow a longer max_wait"
+        )
+        return RateLimitError(
+            msg,
+            status=_TOO_MANY,
+            retry_at=self._clock.time() + would.seconds,
+            waited=operation.waited,
+            user_id=operation.user_id,
+        )
+
+    def _after_loss(
+        self,
+        error: TransportError,
+        request: Request,
+        operation: Operation,
+        patience: float | None,
+        before: float,
+    ) -> None:
+        """Back off after a lost connection, or raise what may not be repeated."""
+        if isinstance(error, NotSentError):
+            first_contact = not self.transport.reached and operation.failures + 1 >= _FIRST_CONTACT_TRIES
+            if error.permanent or first_contact:
+                raise error
+        elif not request.repeat:
+            raise error
+        patient = _patient(patience, operation, before)
+        self.back_off(error, operation, group=request.group, method=request.method, patience=patient)
+
+    def back_off(
+        self,
+        failure: Exception,
+        operation: Operation,
+        *,
+        group: str,
+        method: str,
+        patience: float | None = None,
+    ) -> None:
+        """Sleep before a repeat; raise `failure` where the budget has no room, `LongWait` past `patience`."""
+        operation.failures += 1
+        seconds = backoff(operation.failures, jitter=self._random.random())
+        reason = "server error" if isinstance(failure, ApiError) else "connection"
+        left = operation.left()
+        if left is not None and seconds > left:
+            raise failure
+        if patience is not None and seconds > patience:
+            raise LongWait(reason, seconds) from failure
+        self._reporter(operation, group, method)(reason, seconds)
+        self._sleep(seconds, operation)
+
+    def _reporter(self, operation: Operation, group: str, method: str) -> Callable[[str, float], None]:
+        """Return what logs a wait once and hands it to `on_wait`."""
+
+        def report(reason: str, seconds: float) -> None:
+            operation.waits += 1
+            wait = Wait(
+                reason=reason,
+                seconds=seconds,
+                retry_at=self._clock.time() + seconds,
+                attempt=operation.waits,
+                bucket=group,
+                method=method,
+                user_id=operation.user_id,
+            )
+            if reason != "pacing":
+                _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, operation.waits)
+            if operation.on_wait is not None:
+                operation.on_wait(wait)
+
+        return report
+
+    def _error(
+        self, answer: Answer, request: Request, operation: Operation, *, wait: float | None = None
+    ) -> ApiError:
+        return answers.error_from(
+            answer.status,
+            answer.headers,
+            answer.body,
+            method=request.method,
+            path=request.shown,
+            sent=request.sent,
+            user_id=operation.user_id,
+            wait=wait,
+            retry_at=None if wait is None else self._clock.time() + wait,
+            waited=operation.waited,
+        )
+
+
+def _patient(patience: float | None, operation: Operation, before: float) -> float | None:
+    """Return what is left of a caller's patience, None without bound."""
+    return None if patience is None else max(0.0, patience - (operation.waited - before))
+
+
+def _headers(request: Request, token: str) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if request.authorized:
+        headers["Authorization"] = f"Bearer {token}"
+    if request.body is not None:
+        headers["Content-Type"] = request.content_type
+    return headers
+
+
+def to_json(answer: Answer, request: Request, kind: type | tuple[type, ...] = object) -> Any:
+    """Parse a 2xx body, which must be a `kind`; one that is not leaves a write's outcome unknown."""
+    try:
+        data = answer.json()
+    except (ValueError, RecursionError):
+        what = "no JSON"
+    else:
+        if isinstance(data, kind):
+            return data
+        what = "not the JSON that Auth0 sends here"
+    msg = (
+        f"{request.method} {request.shown} was answered {answer.status} with {len(answer.body)} B that are {what}: "
+        "is a proxy between this machine and Auth0?"
+    )
+    raise (TransportError if request.method in ("GET", "HEAD") else OutcomeUnknown)(msg)

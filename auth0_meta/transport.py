@@ -1,0 +1,318 @@
+"""Send one request over the pooled adapter of `requests`; the only client-side use of requests and urllib3.
+
+Nothing is retried here: every failure becomes `NotSentError` (safe to repeat), `OutcomeUnknown`
+(a write on which the server may have acted) or a plain `TransportError` (a read without an answer), and
+every answer, whatever its status, an `Answer`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import ssl
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+)
+
+from auth0_meta._version import __version__
+from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
+
+__all__ = ["Answer", "Transport", "base_url"]
+
+_USER_AGENT = f"auth0-meta/{__version__}"
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_LONGEST_LABEL = 63
+_OK = 200
+_BLOCK = 1 << 16
+# urllib3 raises these before the first byte of a request leaves.
+_BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
+_CONNECTING = ("connect", "get_connection_with_tls_context", "get_connection")
+
+
+class Answer:
+    """Hold one answer: status, case-insensitive headers and the whole body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> Any:
+        """Return the parsed body, None for an empty one; ValueError when it is no JSON."""
+        return json.loads(self.body) if self.body else None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` names this machine and nothing else.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost.example.com")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def base_url(domain: str, /) -> str:
+    """Turn a tenant's domain into its base URL, https unless it is http on loopback.
+
+    >>> base_url("tenant.eu.auth0.com"), base_url("http://127.0.0.1:8810/")
+    ('https://tenant.eu.auth0.com', 'http://127.0.0.1:8810')
+
+    Raises `ConfigError` for an empty name, a path, a query, credentials in the URL, a scheme
+    other than http and https, and http for anything but loopback.
+    """
+    if not isinstance(domain, str) or not domain.strip():
+        msg = "the domain is empty: pass your tenant's, such as tenant.eu.auth0.com (AUTH0_DOMAIN)"
+        raise ConfigError(msg)
+    text = domain.strip()
+    if "@" in text:  # before anything that would show it
+        msg = "the domain holds credentials; pass the host alone and client_id and client_secret apart"
+        raise ConfigError(msg)
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        msg = f"the domain {domain!r} is no host name: {error}"
+        raise ConfigError(msg) from None
+    labels = host.removesuffix(".").split(".")
+    if any(c.isspace() or not c.isprintable() or c in "\\%" for c in text) or not all(
+        0 < len(label) <= _LONGEST_LABEL for label in labels
+    ):
+        msg = f"the domain {domain!r} is no host name: pass one such as tenant.eu.auth0.com"
+        raise ConfigError(msg)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        msg = f"the domain {domain!r} must be a host alone: leave out everything after {parts.netloc}"
+        raise ConfigError(msg)
+    if parts.scheme not in ("http", "https"):
+        msg = f"the domain {domain!r} has an unknown scheme: use https"
+        raise ConfigError(msg)
+    if parts.scheme == "http" and not is_loopback(host):
+        msg = f"plain http is for loopback only (the local tenant): use https for {host}"
+        raise ConfigError(msg)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+
+
+class _OneHostAdapter(HTTPAdapter):
+    """Remember the pool of the one host that a client talks to; requests looks it up every time."""
+
+    _pool: Any = None
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self._pool
+
+    def get_connection(
+        self, url: Any, proxies: Any = None
+    ) -> Any:  # pragma: no cover  # requests < 2.32 only
+        if self._pool is None:
+            self._pool = super().get_connection(url, proxies)
+        return self._pool
+
+    def close(self) -> None:
+        self._pool = None
+        super().close()
+
+    def abandon(self) -> None:
+        """Let go of a pool inherited through a fork, whose locks a thread of the parent may have held."""
+        if self._pool is not None and self._pool.pool is not None:
+            queue = self._pool.pool
+            for connection in filter(None, queue.queue):
+                connection.close()
+            type(queue).__init__(queue, queue.maxsize)  # urllib3 empties it later, which takes its locks
+
+
+class Transport:
+    """Send requests to one host; safe for many threads, renewed after a fork.
+
+    `timeout` is (connect, read) in seconds and is set on every request.  Proxies and the CA
+    bundle are read from the environment once, here; a `.netrc` is never read; redirects are
+    never followed.  Loopback goes past any proxy.  `adapter` replaces the network (the local
+    tenant in process).
+    """
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        timeout: tuple[float, float],
+        pool_size: int = 64,
+        adapter: BaseAdapter | None = None,
+    ) -> None:
+        self.base = base
+        self.timeout = timeout
+        self.reached = False
+        """Whether this host has ever answered; until then failures to connect are not retried long."""
+        self._pool_size = pool_size
+        self._given = adapter
+        loopback = is_loopback(urlsplit(base).hostname or "")
+        self._proxies: dict[str, str] = {} if loopback else dict(get_environ_proxies(base))
+        self._verify = _ca_bundle() if base.startswith("https") else True
+        self._closed = False
+        self._start()
+
+    def renew(self) -> None:
+        """Start over with an empty pool after a fork: sockets must not be shared with the parent."""
+        if isinstance(self._adapter, _OneHostAdapter):
+            self._adapter.abandon()
+        self._start()
+
+    def _start(self) -> None:
+        # The adapter alone: a session would read .netrc and proxies anew each time, and follow redirects.
+        self._adapter = self._given or _OneHostAdapter(
+            pool_connections=1, pool_maxsize=self._pool_size, max_retries=0
+        )
+
+    def close(self) -> None:
+        """Close every pooled connection; sending afterwards raises `StateError`."""
+        self._closed = True
+        self._adapter.close()
+
+    def send(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Send one request and read its whole answer.
+
+        `path` starts with "/" and is already percent-encoded.  Raises `NotSentError` when the
+        request did not reach the server, `OutcomeUnknown` when a write may have, `TransportError` when
+        a read's answer was lost.
+        """
+        if self._closed:
+            msg = "this client is closed: make a new one (nothing was sent)"
+            raise StateError(msg)
+        prepared = requests.PreparedRequest()
+        prepared.method = method
+        prepared.url = self.base + path
+        prepared.headers = CaseInsensitiveDict(headers)
+        prepared.headers["User-Agent"] = _USER_AGENT
+        prepared.headers["Accept-Encoding"] = "gzip, deflate"
+        if body is not None:
+            prepared.headers["Content-Length"] = str(len(body))
+        elif method not in ("GET", "HEAD"):
+            prepared.headers["Content-Length"] = "0"
+        prepared.body = body
+        try:
+            response = self._adapter.send(
+                prepared,
+                stream=False,
+                timeout=self.timeout,
+                verify=self._verify,
+                cert=None,
+                proxies=self._proxies,
+            )
+            content = response.content
+            missing = getattr(response.raw, "length_remaining", None)
+            if missing:  # urllib3 before 2 hands back a body cut short as if it were whole
+                raise requests.exceptions.ChunkedEncodingError(f"{missing} B of the body are missing")
+        except (OSError, HTTPError) as error:  # requests lets some of urllib3's own pass
+            error.__dict__["request"] = None  # it holds the token and the body
+            raise self._failure(error, method, path) from error
+        self.reached = True
+        return Answer(response.status_code, response.headers, content)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield a file's bytes as they are stored; no token is sent, no redirect followed.
+
+        Raises `NotSentError` or `TransportError` as `send` does, and `ApiError` for an answer other
+        than 200, whose body is not shown.
+        """
+        prepared = requests.Request("GET", self.base + path, headers={"User-Agent": _USER_AGENT}).prepare()
+        prepared.url = self.base + path  # as signed
+        try:
+            with self._adapter.send(
+                prepared,
+                stream=True,
+                timeout=self.timeout,
+                verify=self._verify,
+                cert=None,
+                proxies=self._proxies,
+            ) as response:
+                if response.status_code != _OK:
+                    msg = f"{self.base} refused the file: {response.status_code}. Its link may have expired"
+                    raise api_error(response.status_code)(msg, status=response.status_code)
+                yield from response.raw.stream(_BLOCK, decode_content=False)
+                if getattr(response.raw, "length_remaining", None):
+                    raise requests.exceptions.ChunkedEncodingError("a part of the file is missing")
+        except (OSError, HTTPError) as error:
+            error.__dict__["request"] = None  # its URL is a secret for as long as it lives
+            raise self._failure(error, "GET", "(a file)") from error
+
+    def _failure(self, error: Exception, method: str, path: str) -> TransportError:
+        """Sort a failure by what the server may have seen."""
+        causes = list(_chain(error))
+        what = f"{method} {path.partition('?')[0]}"
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            msg = (
+                f"{what} was not sent: {self.base} has a certificate that can't be verified. "
+                "Check the domain, or name your CA bundle in REQUESTS_CA_BUNDLE"
+            )
+            return NotSentError(msg, permanent=True)
+        unsent = next((c for c in causes if _before_sending(c)), None)
+        if unsent is not None:
+            msg = (
+                f"{what} was not sent: {self.base} could not be reached ({type(unsent).__name__}). "
+                "Check the domain and the network"
+            )
+            return NotSentError(msg)
+        lost = (
+            f"{what} left and its answer was lost ({type(error).__name__}, read timeout {self.timeout[1]} s)"
+        )
+        if method in ("GET", "HEAD"):
+            return TransportError(f"{lost}: nothing was written")
+        return OutcomeUnknown(f"{lost}: it may have been applied or not")
+
+
+def _ca_bundle() -> bool | str:
+    """Return the CA bundle that the environment names, True for the default one."""
+    name = next((name for name in _CA_BUNDLES if os.environ.get(name)), None)
+    if name is None:
+        return True
+    if not os.path.exists(os.environ[name]):
+        msg = f"{name} names a CA bundle that does not exist (nothing was sent): correct it or unset it"
+        raise ConfigError(msg)
+    return os.environ[name]
+
+
+def _before_sending(error: BaseException) -> bool:
+    """Tell whether an error was raised while connecting: TLS and a proxy's tunnel included, which have no type."""
+    if isinstance(error, _BEFORE_SENDING):
+        return True
+    return any(frame.f_code.co_name in _CONNECTING for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and everything it wraps, as causes, arguments and urllib3 reasons."""
+    seen: set[int] = set()
+    todo: list[Any] = [error]
+    while todo:
+        one = todo.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [one.__cause__, *one.args]  # __context__ may be an older failure that a caller handles
+        if isinstance(one, MaxRetryError):
+            todo.append(one.reason)

@@ -1,0 +1,268 @@
+"""Reach the users endpoints of the Management API: one short method per endpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from auth0_meta.errors import InputError, MetadataError, PagingError, TransportError
+from auth0_meta.models import BAGS, Page, User
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+
+__all__ = ["Users", "encode", "query", "user_path"]
+
+_MOST_PER_PAGE = 100
+_MOST_RESULTS = 1000
+
+
+def user_path(user_id: str, /) -> str:
+    """Return the encoded path of a user; the id is percent-encoded exactly once.
+
+    Raises `MetadataError` for an id that is empty, holds white space or is "." or "..".
+    Source: ids hold `|`, `/`, `%`, `:` and `#`, and no white space (Auth0 support).
+
+    >>> user_path("oauth2|siwe|eip155%3A5")
+    '/api/v2/users/oauth2%7Csiwe%7Ceip155%253A5'
+    """
+    if not isinstance(user_id, str) or not user_id:
+        msg = "the user id is empty or no string (nothing was sent): pass one such as auth0|507f1f77bcf86cd799439020"
+        raise MetadataError(msg)
+    if user_id in (".", "..") or any(c.isspace() or not c.isprintable() for c in user_id):
+        msg = f"the user id {user_id!r} is not one that Auth0 gives: it holds white space or is a path (nothing was sent)"
+        raise MetadataError(msg)
+    return "/api/v2/users/" + quote(user_id, safe="")
+
+
+class Users:
+    """Read and write users, as `client.users`.
+
+    Every method retries 429 until Reset and raises the typed errors of `auth0_meta.errors`.
+
+    >>> with tenant.client() as client:                    # tenant: a LocalTenant
+    ...     user = client.users.create({"connection": "Username-Password-Authentication",
+    ...                                 "email": "ada@example.com", "password": "Analytical-1842"})
+    ...     client.users.update(user.user_id, {"app_metadata": {"plan": "pro"}}).app_metadata["plan"]
+    'pro'
+    """
+
+    def __init__(self, client: ManagementClient) -> None:
+        self._client = client
+
+    def get(self, user_id: str, /, *, fields: Iterable[str] | None = None) -> User:
+        """Read one user: `GET /users/{id}`, scope `read:users`.
+
+        `fields` limits the answer to these profile fields (None: all).  Reading by id sees every
+        finished write at once.  Raises `NotFoundError` for an unknown id.
+        """
+        path = user_path(user_id)
+        names = _field_list(fields)
+        if names is not None:
+            path += "?" + query({"fields": ",".join(names), "include_fields": "true"})
+        raw = self._client.send("GET", path, user_id=user_id, shown=f"users/{user_id}", kind=dict)
+        return User(raw, _omitted(names))
+
+    def create(self, profile: Mapping[str, Any], /) -> User:
+        """Create a user: `POST /users`, scope `create:users`.
+
+        `profile` is the request body (`connection` is required; metadata may ride along).  Sent once:
+        a lost answer raises `OutcomeUnknown`, a 5xx `ServerError`, since a repeat could
+        meet its own success.  Raises `AlreadyExistsError` for a duplicate.
+        """
+        body = _body(profile)
+        return User(
+            self._client.send("POST", "/api/v2/users", json_body=body, sent=profile, shown="users", kind=dict)
+        )
+
+    def update(self, user_id: str, body: Mapping[str, Any], /) -> User:
+        """Send one PATCH as given: `PATCH /users/{id}`, scope `update:users`.
+
+        Auth0 merges the first level of both bags, replaces below it, deletes on `null` and wipes a
+        bag on `{}`; `MetadataTransaction` is the safe way to write metadata.  The same values may be
+        sent again after a lost answer or a 5xx, which can overwrite a newer write of the same keys.
+        Returns the profile afterwards.
+        """
+        return User(
+            self._client.send(
+                "PATCH",
+                user_path(user_id),
+                json_body=_body(body),
+                sent=body,
+                user_id=user_id,
+                shown=f"users/{user_id}",
+                repeat=True,
+                kind=dict,
+            )
+        )
+
+    def delete(self, user_id: str, /) -> None:
+        """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is no error."""
+        self._client.send(
+            "DELETE", user_path(user_id), user_id=user_id, shown=f"users/{user_id}", repeat=True
+        )
+
+    def by_email(self, email: str, /) -> tuple[User, ...]:
+        """Return the users with exactly this address: `GET /users-by-email`, scope `read:users`.
+
+        Case matters, and Auth0 stores its own addresses in lower case.  Sees every finished write.
+        """
+        if not isinstance(email, str) or not email.strip():
+            msg = "the e-mail address is empty (nothing was sent)"
+            raise InputError(msg)
+        found = self._client.send(
+            "GET",
+            "/api/v2/users-by-email?" + query({"email": email}),
+            sent=email,
+            shown="users-by-email",
+            kind=list,
+        )
+        return tuple(User(raw) for raw in found)
+
+    def page(
+        self,
+        *,
+        q: str | None = None,
+        sort: str | None = None,
+        fields: Iterable[str] | None = None,
+        page: int = 0,
+        per_page: int = 50,
+        include_totals: bool = True,
+    ) -> Page:
+        """Return one page of a search: `GET /users`, scope `read:users`.
+
+        `page` counts from 0; `per_page` is 1 to 100.  `q` is Lucene syntax (None: everyone).  The
+        search index lags behind writes.  Raises `PagingError`, before sending, past the 1000th result.
+        """
+        if not _whole(per_page, 1, _MOST_PER_PAGE) or not _whole(page):
+            msg = (
+                f"per_page is 1 to {_MOST_PER_PAGE} and page counts from 0, whole numbers (nothing was sent)"
+            )
+            raise InputError(msg)
+        if (page + 1) * per_page > _MOST_RESULTS:
+            raise _too_many()
+        asked: dict[str, Any] = {"page": page, "per_page": per_page}
+        if include_totals:
+            asked["include_totals"] = "true"
+        if q is not None:
+            asked |= {"q": q, "search_engine": "v3"}
+        if sort is not None:
+            asked["sort"] = sort
+        names = _field_list(fields)
+        if names is not None:
+            asked |= {"fields": ",".join(names), "include_fields": "true"}
+        found = self._client.send(
+            "GET", "/api/v2/users?" + query(asked), sent=q, shown="users", kind=(dict, list)
+        )
+        told = found if isinstance(found, dict) else {"users": found}
+        rows = told.get("users")
+        if not isinstance(rows, list):
+            msg = "GET users was answered with a JSON object that holds no users: is a proxy between this machine and Auth0?"
+            raise TransportError(msg)
+        omitted = _omitted(names)
+        return Page(
+            users=tuple(User(raw, omitted) for raw in rows),
+            start=told.get("start", page * per_page),
+            limit=told.get("limit", per_page),
+            total=told.get("total"),
+        )
+
+    def search(
+        self,
+        *,
+        q: str | None = None,
+        sort: str | None = None,
+        fields: Iterable[str] | None = None,
+        per_page: int = _MOST_PER_PAGE,
+        limit: int | None = None,
+    ) -> Iterator[User]:
+        """Yield the users that match, page by page: `GET /users`, scope `read:users`.
+
+        `limit` ends the search after so many users (None: all).  Auth0 gives at most 1000 results:
+        when more match and `limit` does not end it before, `PagingError` is raised after the
+        last whole page of the first 1000 was yielded, so that no user is left out silently.  Bad arguments
+        raise `InputError` at once.  Arguments as in `page`.
+        """
+        if limit is not None and not _whole(limit):
+            msg = "limit is a whole number, 0 or more, or None for all (nothing was sent)"
+            raise InputError(msg)
+        if not _whole(per_page, 1, _MOST_PER_PAGE):
+            msg = f"per_page is 1 to {_MOST_PER_PAGE} (nothing was sent)"
+            raise InputError(msg)
+        return self._search(q, sort, _field_list(fields), per_page, limit)
+
+    def _search(
+        self, q: str | None, sort: str | None, names: list[str] | None, per_page: int, limit: int | None
+    ) -> Iterator[User]:
+        """Yield page by page; a total that is told decides where the end is, not the length of a page."""
+        number = given = 0
+        while limit is None or given < limit:
+            if (number + 1) * per_page > _MOST_RESULTS:
+                raise _too_many()
+            page = self.page(q=q, sort=sort, fields=names, page=number, per_page=per_page)
+            for user in page.users:
+                if limit is not None and given >= limit:
+                    return
+                given += 1
+                yield user
+            number += 1
+            done = page.start + len(page.users)
+            if not page.users or (len(page.users) < per_page if page.total is None else done >= page.total):
+                return
+
+
+def _too_many() -> PagingError:
+    msg = (
+        "a search gives at most 1000 results (Auth0's cap): use an export job (POST /jobs/users-exports) "
+        "to read every user, or narrow the query"
+    )
+    return PagingError(msg, status=400, error_code="invalid_paging")
+
+
+def _field_list(fields: Iterable[str] | None) -> list[str] | None:
+    """Return the names of `fields=`, refusing what would make a broken query."""
+    if fields is None:
+        return None
+    names = [fields] if isinstance(fields, str) else list(fields)
+    if not names or any(not isinstance(n, str) or not n or "," in n for n in names):
+        msg = "fields takes names of profile fields, at least one (nothing was sent)"
+        raise InputError(msg)
+    return names
+
+
+def _omitted(names: list[str] | None) -> frozenset[str]:
+    """Return the bags that a read limited to `names` leaves unknown."""
+    return frozenset() if names is None else frozenset(bag for bag in BAGS if bag not in names)
+
+
+def _whole(number: object, least: int = 0, most: float = inf) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
+
+
+def _body(body: Mapping[str, Any]) -> bytes:
+    """Encode a request body that must say something."""
+    if not isinstance(body, Mapping) or not body:
+        msg = "the request body must be an object with at least one field (nothing was sent)"
+        raise InputError(msg)
+    return encode(body)
+
+
+def encode(body: Any) -> bytes:
+    """Encode a request body, refusing what JSON can't hold."""
+    try:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"the request body holds what JSON can't: {type(error).__name__} (nothing was sent)"
+        raise InputError(msg) from None
+
+
+def query(asked: Mapping[str, Any]) -> str:
+    """Encode a query; a sequence repeats its name."""
+    try:
+        return urlencode(asked, doseq=True)
+    except UnicodeEncodeError:
+        msg = "the query holds text that is no Unicode, a lone surrogate (nothing was sent)"
+        raise InputError(msg) from None

@@ -1,0 +1,208 @@
+"""Plan, kill, resume and finish one large migration: memory, bytes on disk, and the time that a resume takes.
+
+    python benchmarks/ledger.py [--users 1000000] [--trust-plan] [--share-users 1500]
+
+Against a stub without a limit (benchmarks/canned.py).  Each stage runs in a process of its own; "at most" is
+that process's peak memory, the function's process counted in.  Then the part of the rate that the default share gets
+at a limit of 50 at 50 a second, beside an application that uses 30 % of it, on a local tenant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from canned import PROFILE, canned
+
+TOKEN = "a.b.c"
+BURST = RATE = 50
+APPLICATION = 0.3 * RATE
+
+MIGRATION = """
+def migrate(user, tx):
+    tx.app_metadata.set("billing.plan", user.app_metadata["plan"])
+    tx.app_metadata.delete("plan")
+"""
+
+
+def rows(path: Path, users: int) -> None:
+    """Write an export of users who all look like the stub's."""
+    bag = json.dumps(PROFILE["app_metadata"])
+    with path.open("w") as out:
+        for n in range(users):
+            out.write(f'{{"user_id":"auth0|{n:024x}","app_metadata":{bag}}}\n')
+
+
+def stage(name: str, url: str, folder: Path, *, trust: bool) -> None:
+    """Be one process of the migration, and print what it cost."""
+    from auth0_meta import ManagementClient
+    from auth0_meta.migrate import UserDone, apply, plan
+
+    began = time.monotonic()
+    first: list[float] = []
+
+    def seen(event: object) -> None:
+        if not first and isinstance(event, UserDone):
+            first.append(time.monotonic() - began)
+
+    job = folder / "job.db"
+    with ManagementClient(url, token=TOKEN, max_wait=None) as client:
+        if name == "plan":
+            plan(folder / "move.py", to=job, client=client, users=str(folder / "rows.ndjson"))
+        else:
+            apply(job, client, share=1.0, trust_plan=trust, on_event=seen)
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(
+        json.dumps(
+            {
+                "seconds": time.monotonic() - began,
+                "peak_mb": peak / 1024,
+                "first": first[0] if first else None,
+            }
+        )
+    )
+
+
+def start(name: str, url: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
+    """Start a stage."""
+    command = [sys.executable, __file__, "--stage", name, "--url", url, "--folder", str(folder), *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for a stage and return what it printed."""
+    out, _ = process.communicate()
+    assert process.returncode == 0, process.returncode
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def done(job: Path) -> int:
+    """Count who has been written, from outside."""
+    with sqlite3.connect(f"file:{job}?mode=ro", uri=True) as db:
+        return int(db.execute("SELECT n FROM counts WHERE state = 2").fetchone()[0])
+
+
+def sizes(job: Path, users: int) -> tuple[float, float]:
+    """Return bytes a user: of the whole file, and of the file without operations, documents and images."""
+    with sqlite3.connect(f"file:{job}?mode=ro", uri=True) as db:
+        held = db.execute(
+            "SELECT SUM(LENGTH(CAST(plan AS BLOB)) + COALESCE(LENGTH(CAST(again AS BLOB)), 0)) FROM users"
+        )
+        images = held.fetchone()[0]
+    whole = sum(path.stat().st_size for path in job.parent.glob("job.db*"))
+    return whole / users, (whole - images) / users
+
+
+def large(users: int, *, trust: bool) -> None:
+    """Plan for everybody, kill the apply after a tenth, resume it and let it finish."""
+    flags = ["--trust-plan"] if trust else []
+    with canned(reflect=True) as url, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        job = folder / "job.db"
+        (folder / "move.py").write_text(MIGRATION)
+        rows(folder / "rows.ndjson", users)
+        planned = finish(start("plan", url, folder))
+        print(
+            f"{users} users planned in {planned['seconds']:.0f} s ({users / planned['seconds']:.0f}/s), "
+            f"at most {planned['peak_mb']:.0f} MB",
+            flush=True,
+        )
+        process = start("apply", url, folder, *flags)
+        while done(job) < users // 10:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        left = users - done(job)
+        applied = finish(start("apply", url, folder, *flags))
+        assert done(job) == users
+        whole, beside = sizes(job, users)
+    print(
+        f"killed with {left} left; resumed: first user after {applied['first']:.2f} s (goal 2), all after {applied['seconds']:.0f} s "
+        f"({left / applied['seconds']:.0f}/s), at most {applied['peak_mb']:.0f} MB (goal 200)\n"
+        f"ledger {whole:.0f} B a user, {beside:.0f} beside operations and images (goal 350)",
+        flush=True,
+    )
+
+
+def neighbour(users: int) -> None:
+    """Migrate at the default share beside an application, and print what the migration got of the rest."""
+    from auth0_meta import ManagementClient, RateLimitError
+    from auth0_meta.emulator import LocalTenant
+    from auth0_meta.migrate import apply, plan
+
+    profiles = [
+        {"user_id": f"auth0|{n:024x}", "app_metadata": dict(PROFILE["app_metadata"])} for n in range(users)
+    ]
+    with (
+        tempfile.TemporaryDirectory() as name,
+        LocalTenant(rate_limit=f"{BURST}@{RATE}", users=profiles, latency=0.02) as tenant,
+        ManagementClient(tenant.url, token=TOKEN, max_wait=None) as client,
+        ManagementClient(tenant.url, token="d.e.f", max_wait=0) as application,
+    ):
+        folder, job = Path(name), Path(name) / "job.db"
+        (folder / "move.py").write_text(MIGRATION)
+        rows(folder / "rows.ndjson", users)
+        plan(folder / "move.py", to=job, client=client, users=str(folder / "rows.ndjson"))
+        stop, calls, refused = threading.Event(), 0, 0
+        arrivals = random.Random(7)
+
+        def live() -> None:
+            nonlocal calls, refused
+            while not stop.wait(arrivals.expovariate(APPLICATION)):
+                calls += 1
+                try:
+                    application.users.get("auth0|" + "0" * 24)
+                except RateLimitError:
+                    refused += 1
+
+        thread = threading.Thread(target=live)
+        thread.start()
+        began = time.monotonic()
+        result = apply(job, client)
+        took = time.monotonic() - began
+        stop.set()
+        thread.join()
+    allowed = RATE * took + 0.5 * BURST - (calls - refused)
+    print(
+        f"{users} users at {BURST}@{RATE}, default share, beside {calls / took:.1f} calls/s of an application: "
+        f"{result.requests / allowed:.3f} of what is left (goal 0.97), {result.refusals} of ours refused, "
+        f"{refused} of {calls} of its own"
+    )
+
+
+def main() -> None:
+    """Print all of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--share-users", type=int, default=1500)
+    parser.add_argument("--trust-plan", action="store_true", help="leave the reads out")
+    parser.add_argument("--stage", help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.stage:
+        return stage(given.stage, given.url, given.folder, trust=given.trust_plan)
+    print(f"{os.cpu_count()} cores")
+    if given.share_users:
+        neighbour(given.share_users)
+    if given.users:
+        large(given.users, trust=given.trust_plan)
+
+
+if __name__ == "__main__":
+    main()

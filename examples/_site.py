@@ -1,0 +1,193 @@
+"""Hold what the three web examples share: the tenant, the actions of a login, the consent page, the pages' HTML."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from auth0_meta import ManagementClient
+from auth0_meta.actions import Api, Event, PostLoginTrigger
+from auth0_meta.actions.web import ReturnUrls
+from auth0_meta.errors import AuthError
+from auth0_meta.jwt import sign_hs256, verify_hs256
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator import LocalTenant
+
+PORT = 3000
+USERS: list[dict[str, Any]] = [
+    {"user_id": "auth0|ada", "email": "ada@example.com", "name": "Ada Lovelace"},
+    {"user_id": "auth0|byron", "email": "byron@example.com", "name": "Annabella Byron"},
+    {"user_id": "auth0|held", "email": "held@example.com", "name": "On Hold", "app_metadata": {"hold": True}},
+]
+
+
+def count_logins(event: Event, api: Api) -> None:
+    """Count what the user's logins are, and refuse accounts that are on hold."""
+    api.user.set_app_metadata("logins", event.user.app_metadata.get("logins", 0) + 1)
+    if event.user.app_metadata.get("hold"):
+        api.access.deny("This account is on hold.")
+
+
+class Consent:
+    """Ask for consent once, on a page of another site; a login without it is refused."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def on_execute_post_login(self, event: Event, api: Api) -> None:
+        """Send whoever has not consented to the page; what is staged so far is written before."""
+        if event.user.user_metadata.get("consent"):
+            return
+        if not api.redirect.can_redirect():
+            api.access.deny("Consent is needed first.")
+            return
+        token = api.redirect.encode_token(secret=event.secrets["CONSENT"])
+        api.redirect.send_user_to(self.url, query={"session_token": token})
+
+    def on_continue_post_login(self, event: Event, api: Api) -> None:
+        """Believe the answer, once its signature, user and state hold."""
+        answer = api.redirect.validate_token(secret=event.secrets["CONSENT"])
+        if not answer.get("consent"):
+            api.access.deny("Without your consent there is no login.")
+            return
+        api.user.set_user_metadata("consent", {"newsletter": True, "at": int(answer["iat"])})
+
+
+@attrs.frozen
+class Site:
+    """Hold one running example: where it is, which tenant it logs in at, and the trigger of its logins."""
+
+    url: str
+    client: ManagementClient
+    trigger: PostLoginTrigger
+    domain: str
+    client_id: str
+    client_secret: str
+    tenant: LocalTenant | None
+    secret: str
+    returns: ReturnUrls
+
+    @property
+    def metadata_url(self) -> str:
+        """Return where Authlib finds the tenant's endpoints and keys."""
+        base = self.domain if "://" in self.domain else f"https://{self.domain}"
+        return f"{base}/.well-known/openid-configuration"
+
+    def logout_url(self) -> str:
+        """Return the address that ends the tenant's session too."""
+        return self.returns.logout(self.domain, client_id=self.client_id, return_to=f"{self.url}/")
+
+    # The consent page, which would be another site ---------------------------------------------------
+
+    def consent_page(self, query: Mapping[str, str]) -> str:
+        """Return the page that asks; each answer is a token of its own, bound to this login's state and user."""
+        try:
+            _, claims = verify_hs256(query.get("session_token", ""), secret=self.secret)
+        except AuthError:
+            return page("This link is not ours", "<p>Please start the login again.</p>")
+        state, now = query.get("state", ""), int(time.time())
+        common = {"sub": claims["sub"], "iss": "consent", "iat": now, "exp": now + 300, "state": state}
+        answers = [
+            (text, sign_hs256({**common, "consent": yes}, secret=self.secret))
+            for text, yes in (("Yes, please", True), ("No, thank you", False))
+        ]
+        buttons = "".join(
+            f'<button name="session_token" value="{escape(token)}">{text}</button> '
+            for text, token in answers
+        )
+        hidden = f'<input type="hidden" name="state" value="{escape(state)}">'
+        form = f'<form method="post" action="{self.url}/continue">{hidden}{buttons}</form>'
+        return page("May we write to you?", f"<p>Once a month, about engines.</p>{form}")
+
+    # The other pages ---------------------------------------------------------------------------------
+
+    def home_page(self, user: Mapping[str, Any] | None) -> str:
+        """Return the front page, or the profile of who is logged in with what the tenant was asked."""
+        if user is None:
+            return page(
+                "An application", '<p>Nobody is logged in.</p><p><a class="go" href="/login">Log in</a></p>'
+            )
+        profile = self.client.users.get(user["sub"])
+        bags = {"user_metadata": profile.user_metadata, "app_metadata": profile.app_metadata}
+        rows = "".join(
+            f"<dt>{bag}</dt><dd><code>{escape(str(dict(held or {})))}</code></dd>"
+            for bag, held in bags.items()
+        )
+        shown = f"<p>{escape(str(user.get('email', user['sub'])))}</p><dl>{rows}</dl>{self.journal()}"
+        return page(f"Welcome, {user.get('name', 'you')}", f'{shown}<p><a href="/logout">Log out</a></p>')
+
+    def journal(self) -> str:
+        """Return the requests that the local tenant's Management API has seen: names, no values."""
+        if self.tenant is None:
+            return ""
+        items = [
+            f"{entry.method} {entry.status} {' '.join(f'{bag}.{key}' for bag, held in (entry.body or {}).items() for key in held)}"
+            for entry in self.tenant.journal.requests(path="/api/v2/")
+        ]
+        lines = "".join(f"<li><code>{escape(item.strip())}</code></li>" for item in items)
+        return f"<h2>What the tenant was asked</h2><ol>{lines}</ol>"
+
+
+def refused_page(reason: str) -> str:
+    """Return what somebody sees who is not let in."""
+    return page(
+        "You were not let in",
+        f'<p role="alert">{escape(reason)}</p><p><a href="/logout">Log out, and try as somebody else</a></p>',
+    )
+
+
+def page(title: str, content: str) -> str:
+    """Return a page; `title` is text, `content` is markup."""
+    style = (
+        "body{font:17px/1.6 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1c2030}"
+        "code{background:#eef0f6;padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}dd{margin:0 0 .6rem}"
+        "button,.go{font:inherit;background:#4f46e5;color:#fff;border:0;border-radius:10px;padding:.5rem 1rem;"
+        "text-decoration:none;cursor:pointer}h2{font-size:1.05rem}"
+    )
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{escape(title)}</h1>{content}</body></html>'
+
+
+@contextmanager
+def site() -> Iterator[tuple[Site, int]]:
+    """Give the site and the port to serve on: the command line's, or 3000.
+
+    It logs in at the tenant that AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET name (an application that may also use
+    the Management API, with this site's /callback among its callbacks), or at a local one started for it.
+    """
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
+    url = f"http://127.0.0.1:{port}"
+    if os.environ.get("AUTH0_DOMAIN"):
+        known = [os.environ[name] for name in ("AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET")]
+        with ManagementClient.from_env() as client:
+            yield _site(url, client, known[0], known[1], known[2], None), port
+        return
+    from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # a real tenant needs no emulator extra
+
+    with LocalTenant(users=USERS) as tenant, tenant.client() as client:
+        print(f"AUTH0_DOMAIN is not set: this logs in at a local tenant, {tenant.url}", file=sys.stderr)
+        print(f"open {url}", flush=True)
+        yield _site(url, client, tenant.url, tenant.client_id, tenant.client_secret, tenant), port
+
+
+def _site(
+    url: str,
+    client: ManagementClient,
+    domain: str,
+    client_id: str,
+    client_secret: str,
+    tenant: LocalTenant | None,
+) -> Site:
+    secret = secrets.token_urlsafe(32)
+    trigger = PostLoginTrigger(client, [count_logins, Consent(f"{url}/consent")], secrets={"CONSENT": secret})
+    returns = ReturnUrls(f"{url}/")
+    return Site(url, client, trigger, domain, client_id, client_secret, tenant, secret, returns)

@@ -1,0 +1,53 @@
+"""Keep the last logins of a user in `app_metadata`: a log that can't grow past its bound.
+
+    python examples/actions/operation_log.py
+
+A profile may have 10 KB in all, so the list keeps the newest entries only; a log that must be whole belongs into
+a store of its own, see external_store.py.  Two logins of one user at the same moment: the later update
+wins, and one entry is lost, unless the trigger is given a `lock=`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from auth0_meta.actions import Api, Event
+
+
+def utc_now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(timezone.utc)
+
+
+class OperationLog:
+    """Append each real login to `app_metadata.logins`, of which the newest `keep` stay."""
+
+    def __init__(self, *, keep: int = 20, now: Callable[[], datetime] = utc_now) -> None:
+        self.keep = keep
+        self.now = now
+
+    def on_execute_post_login(self, event: Event, api: Api) -> None:
+        """Log this login; a silent one, or the exchange of a refresh token, is none."""
+        if (
+            event.request.query.get("prompt") == "none"
+            or event.transaction.protocol == "oauth2-refresh-token"
+        ):
+            return
+        entry = {
+            "at": self.now().isoformat(timespec="seconds"),
+            "ip": event.request.ip,
+            "app": event.client.client_id,
+        }
+        before = event.user.app_metadata.get("logins") or []
+        api.user.set_app_metadata("logins", [*before, entry][-self.keep :])
+
+
+if __name__ == "__main__":
+    from auth0_meta.testing import simulate
+
+    user = {"user_id": "auth0|1", "app_metadata": {"logins": [{"at": "2026-01-01T00:00:00+00:00"}] * 3}}
+    login = simulate(
+        OperationLog(keep=3), {"user": {**user, "user_metadata": {}}, "request": {"ip": "192.0.2.1"}}
+    )
+    print([(request.method, request.body) for request in login.requests])

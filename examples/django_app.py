@@ -1,0 +1,112 @@
+"""Log in with Django and Authlib, and run the post-login actions in the callback.
+
+    python examples/django_app.py [PORT]
+
+Open the address it prints: pick a user, answer the consent page, and see the profile and what the tenant was asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIServer, make_server
+
+import django
+from _site import Site, refused_page, site
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.django_client import OAuth
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import path
+
+from auth0_meta.actions.web import Login
+from auth0_meta.actions.web.django import PostLogin
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+urlpatterns: list[Any] = []
+
+
+def create_app(site: Site) -> WSGIApplication:
+    """Configure Django, once per process, and build the application."""
+    settings.configure(
+        SECRET_KEY=site.secret,
+        ALLOWED_HOSTS=["127.0.0.1"],
+        ROOT_URLCONF=__name__,
+        MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    )
+    django.setup()
+    urlpatterns.extend(patterns(site))
+    application: WSGIApplication = get_wsgi_application()
+    return application
+
+
+def patterns(site: Site) -> list[Any]:
+    """Return the application's URLs."""
+    auth0 = OAuth().register(
+        "auth0",
+        client_id=site.client_id,
+        client_secret=site.client_secret,
+        server_metadata_url=site.metadata_url,
+        client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
+    )
+
+    def claims(request: HttpRequest) -> dict[str, Any]:
+        """Let Authlib check state, PKCE, nonce and the ID token."""
+        return dict(auth0.authorize_access_token(request)["userinfo"])
+
+    post_login = PostLogin(site.trigger, claims=claims)
+
+    def home(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(site.home_page(request.session.get("user")))
+
+    def login(request: HttpRequest) -> HttpResponseBase:
+        request.session["next"] = site.returns.pick(request.GET.get("next"))
+        answer: HttpResponseBase = auth0.authorize_redirect(request, request.build_absolute_uri("/callback"))
+        return answer
+
+    @post_login
+    def finish(request: HttpRequest, login: Login) -> HttpResponseBase:
+        outcome = login.outcome
+        if not outcome.allowed:
+            logging.getLogger("example").warning("refused: %s", outcome)
+            return HttpResponse(refused_page(outcome.denied or "The login failed."), status=403)
+        request.session["user"] = {name: login.claims.get(name) for name in ("sub", "name", "email")}
+        return HttpResponseRedirect(request.session.pop("next", site.returns.home))
+
+    def callback(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return finish(request)
+        except OAuthError as error:
+            return HttpResponse(refused_page(error.description or "The login failed."), status=403)
+
+    def logout(request: HttpRequest) -> HttpResponseBase:
+        request.session.flush()
+        return HttpResponseRedirect(site.logout_url())
+
+    def consent(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(site.consent_page(request.GET.dict()))
+
+    return [
+        path("", home),
+        path("login", login),
+        path("callback", callback),
+        path("logout", logout),
+        path("consent", consent),
+        post_login.path(),
+    ]
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """Answer each request in a thread: browsers open connections ahead."""
+
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    with site() as (running, port), make_server("127.0.0.1", port, create_app(running), Server) as server:
+        server.serve_forever()

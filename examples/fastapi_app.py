@@ -1,0 +1,83 @@
+"""Log in with FastAPI and Authlib, and run the post-login actions in the callback.
+
+    python examples/fastapi_app.py [PORT]
+
+Open the address it prints: pick a user, answer the consent page, and see the profile and what the tenant was asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import uvicorn
+from _site import Site, refused_page, site
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.middleware.sessions import SessionMiddleware
+
+from auth0_meta.actions.web import Login
+from auth0_meta.actions.web.fastapi import PostLogin
+
+
+def create_app(site: Site) -> FastAPI:
+    """Build the application."""
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, secret_key=site.secret)
+    auth0 = OAuth().register(
+        "auth0",
+        client_id=site.client_id,
+        client_secret=site.client_secret,
+        server_metadata_url=site.metadata_url,
+        client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
+    )
+
+    async def claims(request: Request) -> dict[str, Any]:
+        """Let Authlib check state, PKCE, nonce and the ID token."""
+        return dict((await auth0.authorize_access_token(request))["userinfo"])
+
+    post_login = PostLogin(site.trigger, claims=claims)
+    app.router.routes.append(post_login.route())
+
+    @app.get("/", response_class=HTMLResponse)
+    async def home(request: Request) -> str:
+        return await run_in_threadpool(site.home_page, request.session.get("user"))
+
+    @app.get("/login")
+    async def login(request: Request) -> Response:
+        request.session["next"] = site.returns.pick(request.query_params.get("next"))
+        answer: Response = await auth0.authorize_redirect(request, str(request.url_for("callback")))
+        return answer
+
+    @app.get("/callback")
+    @post_login
+    async def callback(request: Request, login: Login) -> Response:
+        outcome = login.outcome
+        if not outcome.allowed:
+            logging.getLogger("uvicorn").warning("refused: %s", outcome)
+            return HTMLResponse(refused_page(outcome.denied or "The login failed."), 403)
+        request.session["user"] = {name: login.claims.get(name) for name in ("sub", "name", "email")}
+        return RedirectResponse(request.session.pop("next", site.returns.home), 303)
+
+    @app.exception_handler(OAuthError)
+    async def refused(_: Request, error: OAuthError) -> Response:
+        return HTMLResponse(refused_page(error.description or "The login failed."), 403)
+
+    @app.get("/logout")
+    async def logout(request: Request) -> Response:
+        request.session.clear()
+        return RedirectResponse(site.logout_url())
+
+    @app.get("/consent", response_class=HTMLResponse)
+    async def consent(request: Request) -> str:
+        return site.consent_page(request.query_params)
+
+    return app
+
+
+if __name__ == "__main__":
+    with site() as (running, port):
+        uvicorn.run(create_app(running), host="127.0.0.1", port=port, log_level="warning")

@@ -1,0 +1,80 @@
+"""Log in with Flask and Authlib, and run the post-login actions in the callback.
+
+    python examples/flask_app.py [PORT]
+
+Open the address it prints: pick a user, answer the consent page, and see the profile and what the tenant was asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _site import Site, refused_page, site
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.flask_client import OAuth
+from flask import Flask, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from auth0_meta.actions.web import Login
+from auth0_meta.actions.web.flask import PostLogin
+
+
+def create_app(site: Site) -> Flask:
+    """Build the application."""
+    app = Flask(__name__)
+    app.secret_key = site.secret
+    oauth = OAuth(app)
+    auth0 = oauth.register(
+        "auth0",
+        client_id=site.client_id,
+        client_secret=site.client_secret,
+        server_metadata_url=site.metadata_url,
+        client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
+    )
+
+    def claims() -> dict[str, Any]:
+        """Let Authlib check state, PKCE, nonce and the ID token."""
+        return dict(auth0.authorize_access_token()["userinfo"])
+
+    post_login = PostLogin(site.trigger, claims=claims)
+    post_login.init_app(app)
+
+    @app.get("/")
+    def home() -> str:
+        return site.home_page(session.get("user"))
+
+    @app.get("/login")
+    def login() -> ResponseReturnValue:
+        session["next"] = site.returns.pick(request.args.get("next"))
+        answer: ResponseReturnValue = auth0.authorize_redirect(url_for("callback", _external=True))
+        return answer
+
+    @app.get("/callback")
+    @post_login
+    def callback(login: Login) -> ResponseReturnValue:
+        outcome = login.outcome
+        if not outcome.allowed:
+            app.logger.warning("refused: %s", outcome)
+            return refused_page(outcome.denied or "The login failed."), 403
+        session["user"] = {name: login.claims.get(name) for name in ("sub", "name", "email")}
+        return redirect(session.pop("next", site.returns.home), 303)
+
+    @app.errorhandler(OAuthError)
+    def refused(error: OAuthError) -> ResponseReturnValue:
+        return refused_page(error.description or "The login failed."), 403
+
+    @app.get("/logout")
+    def logout() -> ResponseReturnValue:
+        session.clear()
+        return redirect(site.logout_url())
+
+    @app.get("/consent")
+    def consent() -> str:
+        return site.consent_page(request.args)
+
+    return app
+
+
+if __name__ == "__main__":
+    with site() as (running, port):
+        create_app(running).run("127.0.0.1", port)

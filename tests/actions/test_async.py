@@ -1,0 +1,354 @@
+"""Hold that async actions, sync ones and both together mean the same, from a loop and without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from logins import UID, Consent, Login
+
+from auth0_meta import ActionTimeout, InputError, StateError
+from auth0_meta.actions import Event, LoginOutcome
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+async def async_stage(event: Any, api: Any) -> None:
+    """Stage after a turn of the loop."""
+    await asyncio.sleep(0)
+    api.user.set_app_metadata("async", len(event.user.app_metadata))
+
+
+def sync_stage(event: Any, api: Any) -> None:
+    """Stage at once."""
+    api.user.set_app_metadata("sync", len(event.user.app_metadata))
+
+
+def by_run(login: Login, *actions: Any, **settings: Any) -> LoginOutcome:
+    """Run from a thread without a loop."""
+    return login.run(*actions, **settings)
+
+
+def by_arun(login: Login, *actions: Any, **settings: Any) -> LoginOutcome:
+    """Run from a running loop."""
+    return asyncio.run(login.trigger(*actions, **settings).arun(login.event()))
+
+
+both = pytest.mark.parametrize("run", [by_run, by_arun])
+
+
+@both
+def test_sync_and_async_actions_in_order(run: Any) -> None:
+    """They run in the order given, each seeing the ones before, and are one PATCH."""
+    login = Login()
+    assert run(login, sync_stage, async_stage, sync_stage).allowed
+    assert login.bodies == [{"app_metadata": {"sync": 2, "async": 1}}]
+
+
+@both
+def test_async_failures_are_failures(run: Any) -> None:
+    """An exception in an async action discards and is the outcome's."""
+    login = Login()
+
+    async def fail(event: Any, api: Any) -> None:
+        raise LookupError
+
+    outcome = run(login, sync_stage, fail)
+    assert isinstance(outcome.error, LookupError)
+    assert login.sent == []
+
+
+@both
+def test_an_async_action_past_the_budget_is_cancelled(run: Any) -> None:
+    """It gets its CancelledError, nothing is written, later actions do not run."""
+    login, log = Login(), []
+
+    async def endless(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("a", 1)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            log.append("cancelled")
+            raise
+
+    outcome = run(login, sync_stage, endless, lambda event, api: log.append("late"), budget=0.02)
+    assert isinstance(outcome.error, ActionTimeout)
+    assert (log, login.sent) == (["cancelled"], [])
+
+
+@both
+def test_late_is_late_whatever_the_switches_say(run: Any) -> None:
+    """Past the budget nothing is written, earlier actions' metadata included."""
+    login = Login()
+
+    async def endless(event: Any, api: Any) -> None:
+        await asyncio.sleep(60)
+
+    outcome = run(login, sync_stage, endless, budget=0.02, error_discards="this")
+    assert isinstance(outcome.error, ActionTimeout)
+    assert (outcome.staged, login.sent) == ({}, [])
+
+
+def test_an_action_that_fails_while_it_is_cancelled_is_late_all_the_same() -> None:
+    """What it raises then is not reported to the loop as never looked at."""
+    login, reported = Login(), []
+
+    async def untidy(event: Any, api: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise LookupError
+
+    async def main() -> LoginOutcome:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+        return await login.trigger(untidy, budget=0.02).arun(login.event())
+
+    assert isinstance(asyncio.run(main()).error, ActionTimeout)
+    gc.collect()
+    assert reported == []
+
+
+@both
+def test_an_action_that_cancels_itself_has_failed(run: Any) -> None:
+    """It must not look as if the whole login had been cancelled."""
+    login = Login()
+
+    async def odd(event: Any, api: Any) -> None:
+        raise asyncio.CancelledError
+
+    outcome = run(login, sync_stage, odd)
+    assert isinstance(outcome.error, StateError)
+    assert UID in str(outcome.error)
+    assert login.sent == []
+
+
+@both
+def test_a_callable_object_may_be_async(run: Any) -> None:
+    """An async __call__ makes an async action."""
+    login = Login()
+
+    class Action:
+        async def __call__(self, event: Any, api: Any) -> None:
+            await async_stage(event, api)
+
+    assert run(login, Action()).allowed
+    assert login.app_metadata == {"async": 0}
+
+
+@both
+def test_an_awaitable_that_nobody_awaits_is_an_error(run: Any) -> None:
+    """A plain function that returns a coroutine, or a future, would otherwise do nothing, silently."""
+    login = Login()
+
+    class Later:
+        def __await__(self) -> Any:
+            raise AssertionError
+
+    def forgetful(event: Any, api: Any) -> Any:
+        return async_stage(event, api)
+
+    for action in (forgetful, lambda event, api: Later()):
+        outcome = run(login, action)
+        assert isinstance(outcome.error, InputError)
+        assert "async function" in str(outcome.error)
+
+
+def test_run_inside_a_loop_asks_for_arun() -> None:
+    """run can't await there; sync actions alone can be run anywhere."""
+    login = Login()
+
+    async def inside() -> LoginOutcome:
+        with pytest.raises(StateError, match="arun"):
+            login.run(async_stage)
+        return login.run(sync_stage)
+
+    assert asyncio.run(inside()).allowed
+    assert login.sent == ["PATCH"]
+
+
+def test_async_actions_of_one_run_share_a_loop_and_leave_nothing_behind() -> None:
+    """What one action opens on the loop the next can use; tasks left over are cancelled."""
+    login, loops, log = Login(), [], []
+
+    async def background() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            log.append("cancelled")
+
+    async def action(event: Any, api: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+        loops.append(asyncio.create_task(background()))
+        await asyncio.sleep(0)
+
+    assert login.run(action, action).allowed
+    assert loops[0] is loops[2]
+    assert loops[0].is_closed()
+    assert log == ["cancelled", "cancelled"]
+
+
+def test_sync_parts_of_run_are_in_the_callers_thread_and_outside_of_the_loop() -> None:
+    """What looks for a running loop, or keeps something per thread, works as without async actions."""
+    login, seen = Login(), []
+
+    def action(event: Any, api: Any) -> None:
+        seen.append(threading.get_ident())
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+
+    assert login.run(async_stage, action).allowed
+    assert seen == [threading.get_ident()]
+
+
+def test_arun_does_not_block_the_loop() -> None:
+    """Sync actions and the update run in one thread beside it, with the caller's context."""
+    login, threads, ticks = Login(), [], []
+    going = threading.Event()
+
+    def action(event: Any, api: Any) -> None:
+        threads.append(threading.get_ident())
+        assert VARIABLE.get() == "caller"
+        assert going.wait(5)
+        api.user.set_app_metadata("a", 1)
+
+    async def main() -> LoginOutcome:
+        VARIABLE.set("caller")
+        login.tenant.before("PATCH", UID, lambda _: threads.append(threading.get_ident()))
+        running = asyncio.create_task(login.trigger(action, action).arun(login.event()))
+        while not threads:
+            await asyncio.sleep(0.001)
+            ticks.append(1)
+        going.set()
+        return await running
+
+    assert asyncio.run(main()).allowed
+    assert len(set(threads)) == 1
+    assert threading.get_ident() not in threads
+    assert len(threads) == 3
+
+
+class ThreadLock:
+    """Belong to the thread that took it, as an RLock does."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *args: object) -> None:
+        self.lock.release()
+
+
+def test_a_lock_of_a_thread_works_with_arun() -> None:
+    """It is taken and given back in the same thread."""
+    login, lock = Login(), ThreadLock()
+    for _ in range(2):
+        assert by_arun(login, sync_stage, async_stage, lock=lambda user_id: lock).allowed
+    assert lock.lock.acquire(timeout=1)
+
+
+def cancelled_at(
+    login: Login, action: Callable[..., Any], started: threading.Event, log: list[Any], **settings: Any
+) -> list[Any]:
+    """Cancel a login once `started` is set; return what is in `log` when the cancellation is through."""
+
+    async def main() -> list[Any]:
+        task = asyncio.create_task(login.trigger(action, **settings).arun(login.event()))
+        while not started.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return list(log)
+
+    return asyncio.run(main())
+
+
+def test_cancelling_a_login_discards_and_gives_the_lock_back() -> None:
+    """A client that goes away in the middle of an async action leaves nothing: no PATCH, no lock, no task."""
+    login, lock, started, ended = Login(), ThreadLock(), threading.Event(), []
+
+    async def action(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("a", 1)
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(1)
+
+    assert cancelled_at(login, action, started, ended, lock=lambda user_id: lock) == [1]
+    assert login.sent == ["GET"]
+    assert lock.lock.acquire(timeout=5)
+
+
+def test_cancelling_during_a_sync_action_lets_it_finish() -> None:
+    """A thread can't be stopped: the lock is given back after it has ended, and nothing is written."""
+    login, started, order = Login(), threading.Event(), []
+
+    class Lock:
+        def __enter__(self) -> None:
+            order.append("enter")
+
+        def __exit__(self, *args: object) -> None:
+            order.append("exit")
+
+    def action(event: Any, api: Any) -> None:
+        started.set()
+        threading.Event().wait(0.05)
+        order.append("finished")
+
+    seen = cancelled_at(login, action, started, order, lock=lambda user_id: Lock())
+    assert (seen, login.sent) == (["enter", "finished", "exit"], ["GET"])
+
+
+def test_redirects_work_with_async_actions() -> None:
+    """arun and aresume, and run and resume, do the same with an async object."""
+
+    class AsyncConsent(Consent):
+        async def on_continue_post_login(self, event: Any, api: Any) -> None:  # type: ignore[override]
+            await asyncio.sleep(0)
+            super().on_continue_post_login(event, api)
+
+    async def in_a_loop(login: Login) -> LoginOutcome:
+        trigger = login.trigger(AsyncConsent(), async_stage)
+        outcome = await trigger.arun(login.event(), browser="b")
+        assert outcome.redirect is not None
+        return await trigger.aresume(outcome.redirect.state, query={"answer": "yes"}, browser="b")
+
+    def without(login: Login) -> LoginOutcome:
+        trigger = login.trigger(AsyncConsent(), async_stage)
+        outcome = trigger.run(login.event(), browser="b")
+        assert outcome.redirect is not None
+        return trigger.resume(outcome.redirect.state, query={"answer": "yes"}, browser="b")
+
+    for way in (lambda login: asyncio.run(in_a_loop(login)), without):
+        login = Login()
+        assert way(login).allowed
+        assert login.app_metadata == {"asked": True, "consent": "yes", "async": 2}
+
+
+def test_fifty_logins_in_one_loop() -> None:
+    """Concurrent logins of one trigger keep apart what they stage."""
+    login = Login()
+    users = [login.tenant.users.add() for _ in range(50)]
+
+    async def action(event: Any, api: Any) -> None:
+        await asyncio.sleep(0)
+        api.user.set_app_metadata("me", event.user.user_id)
+
+    async def main() -> list[LoginOutcome]:
+        trigger = login.trigger(action)
+        logins: list[Coroutine[Any, Any, LoginOutcome]] = [
+            trigger.arun(Event.from_profile(dict(user))) for user in users
+        ]
+        return await asyncio.gather(*logins)
+
+    assert all(outcome.allowed for outcome in asyncio.run(main()))
+    assert [user.app_metadata for user in users] == [{"me": user.user_id} for user in users]
+    assert login.tenant.journal.count("PATCH") == 50

@@ -1,0 +1,253 @@
+"""Hold how an event is built from what an application has, and that it can't be changed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth0_meta import InputError, MetadataError, StateError, User
+from auth0_meta.actions import Event
+
+FULL: dict[str, Any] = {
+    "user": {
+        "user_id": "samlp|acme|ada",
+        "email": "ada@example.com",
+        "email_verified": True,
+        "enrolledFactors": [{"type": "phone"}],
+        "identities": [{"provider": "samlp", "isSocial": False}],
+        "department": "engines",
+        "app_metadata": {"plan": "pro", "tags": ["a"]},
+        "user_metadata": {"prefs": {"lang": "fi"}},
+    },
+    "request": {
+        "ip": "192.0.2.1",
+        "query": {"prompt": "login"},
+        "body": {},
+        "geoip": {"countryCode": "FI", "countryCode3": "FIN", "latitude": 60.2},
+    },
+    "client": {"client_id": "app", "name": "App", "metadata": {"a": "b"}},
+    "connection": {"id": "con_1", "name": "acme", "strategy": "samlp"},
+    "authentication": {"methods": [{"name": "pwd"}], "riskAssessment": {"confidence": "low"}},
+    "organization": {"id": "org_1", "name": "acme"},
+    "transaction": {"protocol": "oidc-basic-profile", "metadata": {"step": 1}},
+    "secrets": {"KEY": "s3cret"},
+    "stats": {"logins_count": 3},
+    "tenant": {"id": "t"},
+    "configuration": {},
+    "of_tomorrow": {"x": 1},
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def reloaded(value: Any) -> Any:
+    """Send a value through a pickle, as a process pool does."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301  # our own
+
+
+def test_documented_fields_are_attributes_in_snake_case() -> None:
+    """What Auth0 spells in camelCase is an attribute in snake_case, and keeps its own name in []."""
+    event = Event.from_dict(FULL)
+    assert event.request.geoip.country_code == event.request.geoip["countryCode"] == "FI"
+    assert event.request.geoip.country_code3 == "FIN"
+    assert event.user.enrolled_factors == [{"type": "phone"}]
+    assert event.authentication is not None
+    assert event.authentication.risk_assessment is not None
+    assert event.authentication.risk_assessment.confidence == "low"
+    assert event.organization is not None
+    assert event.organization.id == "org_1"
+    assert event.secrets["KEY"] == "s3cret"
+    assert event.user.app_metadata["plan"] == "pro"
+    assert event.user.user_metadata["prefs"]["lang"] == "fi"
+
+
+def test_absent_fields_are_none_and_unknown_ones_are_kept() -> None:
+    """A documented field that is absent is None, an undocumented one an attribute, a typing error an error."""
+    event = Event.from_dict(FULL)
+    assert event.user.phone_number is None
+    assert event.session is None
+    assert event.user.department == "engines"
+    assert event.of_tomorrow == {"x": 1}
+    with pytest.raises(AttributeError, match="emial"):
+        _ = event.user.emial
+    with pytest.raises(AttributeError, match="it holds nothing"):
+        _ = Event.from_dict({"user": {"user_id": "auth0|1"}}).tenant.nmae
+    assert {"email", "phone_number", "department"} <= set(dir(event.user))
+
+
+def test_what_auth0_always_has_is_there() -> None:
+    """The sections of the event's minimum are never None, and query, body, geoip and metadata are objects."""
+    event = Event.from_dict(
+        {"user": {"user_id": "auth0|1"}, "request": {"query": None}, "organization": None}
+    )
+    assert event.request.query == event.request.body == event.transaction.metadata == event.secrets == {}
+    assert event.request.geoip.city_name is None
+    assert event.client.client_id is event.stats.logins_count is event.tenant.id is event.organization is None
+
+
+@given(json_values)
+def test_an_event_holds_any_json(value: Any) -> None:
+    """Whatever JSON a source has goes in and comes out the same, as plain data."""
+    event = Event.from_dict({"user": {"user_id": "auth0|1", "x": value}, "more": value})
+    assert event.user["x"] == event["more"] == value
+    for plain in (event.copy(), copy.copy(event), copy.deepcopy(event), reloaded(event)):
+        assert type(plain) is dict
+        assert plain["more"] == value
+        assert type(plain["user"]) is dict
+    assert json.loads(json.dumps(event))["more"] == json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: e.user.app_metadata.__setitem__("plan", "free"),
+        lambda e: e.user.app_metadata.update(plan="free"),
+        lambda e: e.user.app_metadata.pop("plan"),
+        lambda e: e.user.app_metadata["tags"].append("b"),
+        lambda e: e.user.app_metadata["tags"].__setitem__(0, "b"),
+        lambda e: e.__setitem__("user", {}),
+        lambda e: e.user.__delitem__("email"),
+        lambda e: e.secrets.clear(),
+    ],
+)
+def test_an_event_can_not_be_changed(change: Any) -> None:
+    """Every attempt raises and names api; nothing changes."""
+    event = Event.from_dict(FULL)
+    with pytest.raises(InputError, match=r"api\.user\.set_app_metadata"):
+        change(event)
+    assert event == Event.from_dict(FULL)
+
+
+def test_attributes_can_not_be_set() -> None:
+    """Assigning an attribute raises as well."""
+    event = Event.from_dict(FULL)
+    with pytest.raises(AttributeError):
+        event.user.email = "other@example.com"
+
+
+def test_copies_are_plain_and_mutable() -> None:
+    """`|`, `+`, slices and copy() give plain values of one's own, down to the last level."""
+    bag = Event.from_dict(FULL).user.app_metadata
+    mine = bag | {"more": 1}
+    mine["tags"].append("b")
+    tags = copy.copy(bag["tags"])
+    tags.append("c")
+    assert (mine, tags, bag["tags"] + ["d"], bag["tags"][:]) == (
+        {"plan": "pro", "tags": ["a", "b"], "more": 1},
+        ["a", "c"],
+        ["a", "d"],
+        ["a"],
+    )
+    assert type(copy.deepcopy(bag["tags"])) is type(reloaded(bag["tags"])) is list
+    assert bag == {"plan": "pro", "tags": ["a"]}
+
+
+def test_reprs_hold_no_values() -> None:
+    """A repr names fields; only the user id is shown."""
+    event = Event.from_dict(FULL)
+    shown = " ".join(
+        map(
+            repr, (event, event.user, event.user.app_metadata, event.secrets, event.user.app_metadata["tags"])
+        )
+    )
+    assert "samlp|acme|ada" in shown
+    assert not any(value in shown for value in ("s3cret", "ada@example.com", "pro", "'a'"))
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({}, MetadataError),
+        ({"user": {}}, MetadataError),
+        ({"user": {"user_id": ""}}, MetadataError),
+        ({"user": {"user_id": "a b"}}, MetadataError),
+        ({"user": "auth0|1"}, InputError),
+        ({"user": {"user_id": "auth0|1"}, "request": "GET /"}, InputError),
+        ({"user": {"user_id": "auth0|1"}, "request": {"query": "a=b"}}, InputError),
+        ({"user": {"user_id": "auth0|1"}, "secrets": None}, InputError),
+        ({"user": {"user_id": "auth0|1", "born": b"1815"}}, InputError),
+        ({"user": {"user_id": "auth0|1"}, "more": [{1: 2}]}, InputError),
+    ],
+)
+def test_what_is_no_event_is_refused(event: Any, error: type[Exception]) -> None:
+    """A user without an id, sections that are no objects, and what JSON can't hold, fail when it is built."""
+    with pytest.raises(error):
+        Event.from_dict(event)
+
+
+@pytest.mark.parametrize("build", [Event.from_dict, Event.from_profile, Event.from_claims])
+@pytest.mark.parametrize("source", [None, "auth0|1", []])
+def test_sources_are_objects(build: Any, source: Any) -> None:
+    """Whatever it is built from is a dict, or the error says so."""
+    with pytest.raises(InputError, match="pass a dict"):
+        build(source)
+
+
+def test_a_bag_the_source_lacks_is_unknown() -> None:
+    """An event's JSON without a bag says nothing about it: reading it raises, it is not {}."""
+    event = Event.from_dict({"user": {"user_id": "auth0|1", "app_metadata": {}, "user_metadata": None}})
+    assert event.unknown == ("user_metadata",)
+    assert event.user.app_metadata == {}
+    with pytest.raises(StateError, match=r"auth0\|1"):
+        _ = event.user.user_metadata
+
+
+def test_a_profile_without_a_bag_has_an_empty_one() -> None:
+    """Auth0 leaves empty bags out of profiles; only a read with fields= leaves one unknown."""
+    assert Event.from_profile({"user_id": "auth0|1"}).unknown == ()
+    read = User({"user_id": "auth0|1", "app_metadata": {"a": 1}}, frozenset({"user_metadata"}))
+    event = Event.from_profile(read, connection={"strategy": "samlp"})
+    assert event.unknown == ("user_metadata",)
+    assert event.connection.strategy == "samlp"
+
+
+def test_claims_become_an_event() -> None:
+    """The claims of an ID token fill user, client, organization and session; both bags are unknown."""
+    claims = {
+        "iss": "https://t.example.com/",
+        "sub": "auth0|1",
+        "aud": "app",
+        "exp": 2,
+        "iat": 1,
+        "nonce": "n",
+        "email": "ada@example.com",
+        "phone_number_verified": True,
+        "org_id": "org_1",
+        "sid": "s1",
+        "https://example.com/roles": ["admin"],
+        "app_metadata": {"never": "trusted"},
+    }
+    event = Event.from_claims(claims, request={"ip": "192.0.2.1"})
+    assert event.unknown == ("user_metadata", "app_metadata")
+    assert event.user == {
+        "user_id": "auth0|1",
+        "email": "ada@example.com",
+        "phone_verified": True,
+        "https://example.com/roles": ["admin"],
+    }
+    assert (event.client.client_id, event.request.ip) == ("app", "192.0.2.1")
+    assert event.organization == {"id": "org_1", "name": None}
+    assert event.session == {"id": "s1"}
+    several = Event.from_claims({"sub": "auth0|1", "aud": ["app", "api"]})
+    assert several.client == {}
+    assert several.organization is several.session is None
+    with pytest.raises(MetadataError):
+        Event.from_claims({"aud": "app"})
+
+
+def test_an_event_can_be_built_from_another() -> None:
+    """Sections of one event fit into the next: `{**event, "request": ...}`."""
+    event = Event.from_dict(FULL)
+    other = Event.from_dict({**event, "request": {"ip": "192.0.2.9"}})
+    assert (other.request.ip, other.user.email) == ("192.0.2.9", "ada@example.com")
+    assert other.user == event.user
+    assert Event.from_dict(event) == event

@@ -1,0 +1,102 @@
+"""Hold the test kit: a login without a tenant, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from logins import UID, Consent
+
+from auth0_meta import BadRequestError, InputError, MetadataWarning, StateError
+from auth0_meta.actions import Event
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.testing import simulate
+
+USER = {"user_id": UID, "app_metadata": {"plan": "free"}, "user_metadata": {}}
+
+
+def upgrade(event: Any, api: Any) -> None:
+    """Stage two values, one of which is stored already."""
+    api.user.set_app_metadata("plan", "pro").user.set_app_metadata(
+        "same", event.user.app_metadata.get("same")
+    )
+
+
+def test_a_login_is_simulated() -> None:
+    """Outcome, staged changes, the requests sent and the profile afterwards; no values in the repr."""
+    login = simulate(upgrade, {"user": USER, "request": {"ip": "192.0.2.1"}})
+    assert login.outcome.allowed
+    assert login.staged == {"app_metadata": {"plan": "pro", "same": None}}
+    assert [(r.method, r.body, r.status) for r in login.requests] == [
+        ("PATCH", {"app_metadata": {"plan": "pro"}}, 200)
+    ]
+    assert login.user["app_metadata"] == {"plan": "pro"}
+    assert "pro" not in repr(login)
+    assert "1 requests" in repr(login)
+
+
+def test_several_actions_and_settings() -> None:
+    """A list runs in order; settings are the trigger's."""
+
+    def fail(event: Any, api: Any) -> None:
+        raise LookupError(event.secrets["S"])
+
+    login = simulate(
+        [upgrade, fail], Event.from_dict({"user": USER}), error_discards="this", secrets={"S": "x"}
+    )
+    assert isinstance(login.outcome.error, LookupError)
+    assert login.user["app_metadata"] == {"plan": "pro"}
+
+
+def test_a_redirect_is_resumed() -> None:
+    """resume comes back with the right state; its requests are those since."""
+    login = simulate(Consent(), {"user": USER})
+    assert login.outcome.redirect is not None
+    done = login.resume(query={"answer": "yes"})
+    assert done.outcome.allowed
+    assert [r.method for r in done.requests] == ["GET", "PATCH"]
+    assert done.user["app_metadata"] == {"plan": "free", "asked": True, "consent": "yes"}
+    with pytest.raises(StateError):
+        done.resume()
+
+
+def test_a_tenant_of_ones_own_brings_users_and_faults() -> None:
+    """A planned refusal fails the login; a user whom the tenant has is not made."""
+    with LocalTenant(serve=False) as tenant:
+        tenant.users.add(**USER)
+        tenant.fail(method="PATCH", status=400)
+        login = simulate(upgrade, Event.from_claims({"sub": UID}), tenant=tenant)
+        assert isinstance(login.outcome.error, BadRequestError)
+        assert [r.method for r in login.requests] == ["GET", "PATCH"]
+        assert simulate(upgrade, {"user": USER}, tenant=tenant).outcome.allowed
+
+
+def test_unknown_bags_are_empty_for_a_user_the_tenant_did_not_have() -> None:
+    """An event from claims alone works as well."""
+    login = simulate(upgrade, Event.from_claims({"sub": UID, "email": "ada@example.com"}))
+    assert login.user["app_metadata"] == {"plan": "pro"}
+    assert login.user["email"] == "ada@example.com"
+
+
+def test_warnings_reach_the_test() -> None:
+    """Reading a staged key warns here as in a real login."""
+
+    def action(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("plan", "pro")
+        assert event.user.app_metadata["plan"] == "free"
+
+    with pytest.warns(MetadataWarning, match="plan"):
+        simulate(action, {"user": USER})
+
+
+def test_a_user_who_deletes_themselves_in_the_action_is_gone() -> None:
+    """The profile afterwards is then the id alone."""
+    with LocalTenant(serve=False) as tenant:
+        login = simulate(lambda event, api: tenant.users[UID].delete(), {"user": USER}, tenant=tenant)
+        assert login.user == {"user_id": UID}
+
+
+def test_an_id_that_auth0_never_gives_is_refused() -> None:
+    """The local tenant would give it another name."""
+    with pytest.raises(InputError, match=r"auth0\|1"):
+        simulate(upgrade, {"user": {**USER, "user_id": "ada"}})

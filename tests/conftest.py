@@ -1,0 +1,11 @@
+"""Register the fixtures that hold for the whole suite, doctests of the package included."""
+
+from __future__ import annotations
+
+import everywhere
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the suite-wide fixtures a plugin."""
+    config.pluginmanager.register(everywhere, "auth0_meta-everywhere")

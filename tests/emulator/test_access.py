@@ -1,0 +1,372 @@
+"""Hold tokens, scopes and the token endpoint to recorded and documented answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jose import jwt
+
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.testing import FakeClock
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DENIED = {"error": "access_denied", "error_description": "Unauthorized"}
+
+
+def credentials(tenant: LocalTenant, **changes: str | None) -> dict[str, str]:
+    """Return a good token request, with changes; None takes a parameter away."""
+    form: dict[str, str | None] = {
+        "grant_type": "client_credentials",
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+        "audience": f"{tenant.url}/api/v2/",
+    }
+    return {name: value for name, value in (form | changes).items() if value is not None}
+
+
+@pytest.fixture
+def strict(talk: Any, clock: FakeClock) -> Any:
+    """Talk to a strict tenant, with a good token."""
+    api = talk(LocalTenant(serve=False, clock=clock, strict=True))
+    api.token = api.tenant.token()
+    return api
+
+
+@pytest.mark.parametrize("kind", ["data", "json"])
+def test_a_token_has_the_shape_of_auth0s(api: Any, kind: str) -> None:
+    """Form and JSON both give an RS256 token with Auth0's claims, verifiable with the published keys."""
+    tenant = api.tenant
+    answer = api("POST", "/oauth/token", **{kind: credentials(tenant)})
+    body = answer.json()
+    assert answer.status_code == 200
+    assert list(body) == ["access_token", "scope", "expires_in", "token_type"]
+    assert (body["expires_in"], body["token_type"]) == (86_400, "Bearer")
+    keys = api("GET", "/.well-known/jwks.json").json()["keys"]
+    header = jwt.get_unverified_header(body["access_token"])
+    assert len(keys) == 2
+    assert all({"kty", "use", "kid", "n", "e", "x5t", "x5c"} <= set(key) for key in keys)
+    assert header["alg"] == "RS256"
+    assert header["kid"] == keys[0]["kid"] != keys[1]["kid"]
+    assert header["kid"].startswith("local-")
+    claims = jwt.decode(
+        body["access_token"], {"keys": keys[:1]}, algorithms=["RS256"], audience=f"{tenant.url}/api/v2/"
+    )
+    assert claims["iss"] == f"{tenant.url}/"
+    assert (claims["sub"], claims["azp"]) == (f"{tenant.client_id}@clients", tenant.client_id)
+    assert claims["exp"] - claims["iat"] == 86_400
+    assert (claims["gty"], claims["scope"]) == ("client-credentials", body["scope"])
+    assert "update:users" in body["scope"].split()
+
+
+def test_by_default_any_credentials_do(api: Any) -> None:
+    """Any client gets all scopes for any audience that ends in /api/v2/, and no secret is kept."""
+    form = credentials(
+        api.tenant, client_id="mine", client_secret="wrong-1", audience="https://x.eu.auth0.com/api/v2/"
+    )
+    body = api("POST", "/oauth/token", data=form).json()
+    api.token = body["access_token"]
+    assert api.list().status_code == 200
+    assert api.tenant.journal[0].body is None
+    assert "wrong-1" not in repr(list(api.tenant.journal))
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        ({"audience": "https://example.com/"}, 403, "access_denied"),
+        ({"audience": None}, 403, "access_denied"),
+        ({"grant_type": None}, 400, "invalid_request"),
+        ({"grant_type": "password"}, 403, "unauthorized_client"),
+        ({"client_secret": None}, 401, "access_denied"),
+        ({"client_id": None}, 401, "access_denied"),
+    ],
+)
+def test_a_bad_token_request_is_refused(
+    api: Any, changes: dict[str, str | None], status: int, error: str
+) -> None:
+    """Each failure has the Authentication API's shape and its documented words."""
+    answer = api("POST", "/oauth/token", data=credentials(api.tenant, **changes))
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert "statusCode" not in answer.json()
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "[" * 100_000])
+def test_a_json_token_request_must_be_an_object(api: Any, body: str) -> None:
+    """Anything but a JSON object is an invalid request."""
+    answer = api("POST", "/oauth/token", data=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_asked_scopes_are_intersected(api: Any) -> None:
+    """A token request with `scope` gets what is both asked for and granted."""
+    body = api("POST", "/oauth/token", data=credentials(api.tenant, scope="read:users admin:all")).json()
+    assert body["scope"] == "read:users"
+    api.token = body["access_token"]
+    assert api.list().status_code == 200
+    assert api.patch("auth0|1", {}).status_code == 403
+
+
+def test_a_registered_client_is_really_checked(api: Any) -> None:
+    """add_client makes secret and scopes count, without strict."""
+    api.tenant.add_client("mine", client_secret="right", scopes=["read:users"])
+    wrong = api("POST", "/oauth/token", data=credentials(api.tenant, client_id="mine", client_secret="wrong"))
+    assert (wrong.status_code, wrong.json()) == (401, DENIED)
+    right = api("POST", "/oauth/token", data=credentials(api.tenant, client_id="mine", client_secret="right"))
+    assert right.json()["scope"] == "read:users"
+
+
+def test_strict_knows_its_clients_and_its_audience(strict: Any) -> None:
+    """A strict tenant refuses unknown clients, wrong secrets and other audiences; https for http is the same."""
+    tenant = strict.tenant
+    for changes in ({"client_id": "other"}, {"client_secret": "wrong"}):
+        answer = strict("POST", "/oauth/token", data=credentials(tenant, **changes))
+        assert (answer.status_code, answer.json()) == (401, DENIED)
+    foreign = strict(
+        "POST", "/oauth/token", data=credentials(tenant, audience="https://x.eu.auth0.com/api/v2/")
+    )
+    assert foreign.status_code == 403
+    assert "client-grant" in foreign.json()["error_description"]
+    https = credentials(tenant, audience=f"https://{tenant.domain}/api/v2/")
+    strict.token = strict("POST", "/oauth/token", data=https).json()["access_token"]
+    assert strict.list().status_code == 200
+    assert (
+        strict.create(connection="nowhere", email="a@example.com").json()["errorCode"]
+        == "inexistent_connection"
+    )
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Basic abc", "Bearer a b", "token"])
+def test_a_malformed_header_is_400(api: Any, header: str) -> None:
+    """What is no bearer token answers the recorded 400, with errorCode "Bearer"."""
+    answer = api("GET", "/api/v2/users", headers={"Authorization": header})
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "statusCode": 400,
+        "error": "Bad Request",
+        "message": "Bad HTTP authentication header format",
+        "errorCode": "Bearer",
+    }
+
+
+def test_no_header_is_401(api: Any) -> None:
+    """Without a token: 401, WWW-Authenticate, no errorCode."""
+    api.token = None
+    answer = api.list()
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.json() == {"statusCode": 401, "error": "Unauthorized", "message": "Missing authentication"}
+
+
+def test_strict_takes_only_its_own_tokens(strict: Any) -> None:
+    """Opaque tokens are 400; another tenant's and tampered ones 401; its own are good."""
+    assert strict.list().status_code == 200
+    own = strict.token
+    head, body, signature = own.split(".")
+    expected = {
+        "opaque": (400, "Bad HTTP authentication header format"),
+        LocalTenant(serve=False).token(): (401, "Invalid token"),
+        "a.b.c": (401, "Invalid token"),
+        f"{head}.{body}.{signature[:-8]}AAAAAAAA": (
+            401,
+            "Invalid signature received for JSON Web Token validation",
+        ),
+        strict.tenant.token(audience="https://example.com/"): (401, "Bad audience: https://example.com/"),
+    }
+    for token, answer in expected.items():
+        strict.token = token
+        refused = strict.list()
+        assert (refused.status_code, refused.json()["message"]) == answer
+
+
+def test_its_own_tokens_stay_good_after_a_reset(strict: Any) -> None:
+    """reset() forgets users and revocations, not who it is."""
+    strict.tenant.revoke(strict.token)
+    assert strict.list().status_code == 401
+    strict.tenant.reset()
+    assert strict.list().status_code == 200
+
+
+@pytest.mark.parametrize("strictly", [False, True])
+def test_tokens_expire_by_the_tenants_clock(talk: Any, clock: FakeClock, strictly: bool) -> None:
+    """A token is good until its last second and answers the recorded 401 from then on."""
+    api = talk(LocalTenant(serve=False, clock=clock, strict=strictly))
+    api.token = api.tenant.token(expires_in=60)
+    clock.advance(59.9)
+    assert api.list().status_code == 200
+    clock.advance(0.1)
+    message = "Expired token received for JSON Web Token validation"
+    assert api.list().json() == {
+        "statusCode": 401,
+        "error": "Unauthorized",
+        "message": message,
+        "attributes": {"error": message},
+    }
+
+
+def test_revoked_and_expired_on_demand(api: Any) -> None:
+    """revoke ends one token, expire_tokens all so far; new ones are good."""
+    one, other = api.tenant.token(), api.tenant.token()
+    assert one != other
+    api.tenant.revoke(one)
+    api.token = one
+    assert api.list().json()["message"] == "Invalid token"
+    api.token = other
+    assert api.list().status_code == 200
+    api.tenant.expire_tokens()
+    assert "Expired" in api.list().json()["message"]
+    api.token = api.tenant.token()
+    assert api.list().status_code == 200
+
+
+READ = "read:users,read:current_user,read:user_idp_tokens"
+UPDATE = "update:users,update:users_app_metadata,update:current_user_metadata"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/api/v2/users/auth0%7C1", READ),
+        ("PATCH", "/api/v2/users/auth0%7C1", UPDATE),
+        ("DELETE", "/api/v2/users/auth0%7C1", "delete:users"),
+        ("POST", "/api/v2/users", "create:users"),
+        ("GET", "/api/v2/users", "read:users,read:user_idp_tokens"),
+        ("GET", "/api/v2/users-by-email", "read:users"),
+    ],
+)
+def test_a_missing_scope_is_named(api: Any, method: str, path: str, expected: str) -> None:
+    """A token without any fitting scope answers 403 listing them, before the request is looked at."""
+    api.token = api.tenant.token(scopes=["read:clients"])
+    answer = api(method, path)
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "statusCode": 403,
+        "error": "Forbidden",
+        "message": f"Insufficient scope, expected any of: {expected}",
+        "errorCode": "insufficient_scope",
+    }
+
+
+@pytest.mark.parametrize(
+    ("scopes", "subject", "body", "code"),
+    [
+        (["update:users"], None, {"user_metadata": {"a": 1}, "app_metadata": {"a": 1}}, None),
+        (["update:users_app_metadata"], None, {"app_metadata": {"a": 1}}, None),
+        (
+            ["update:users_app_metadata"],
+            None,
+            {"app_metadata": {"a": 1}, "blocked": True},
+            "insufficient_scope",
+        ),
+        (["update:current_user_metadata"], "auth0|1", {"user_metadata": {"a": 1}}, None),
+        (["update:current_user_metadata"], "auth0|1", {"app_metadata": {"a": 1}}, "insufficient_scope"),
+        (["update:current_user_metadata"], "auth0|2", {"user_metadata": {"a": 1}}, "unowned_resource"),
+    ],
+)
+def test_narrow_scopes_allow_narrow_writes(
+    api: Any, scopes: list[str], subject: str | None, body: dict[str, Any], code: str | None
+) -> None:
+    """users_app_metadata writes only that bag; current_user_metadata only one's own user_metadata."""
+    user = api.tenant.users.add(user_id="auth0|1")
+    api.token = api.tenant.token(scopes=scopes, subject=subject)
+    answer = api.patch("auth0|1", body)
+    assert answer.status_code == (200 if code is None else 403)
+    assert answer.json().get("errorCode") == code
+    assert ("app_metadata" in user or "user_metadata" in user) is (code is None)
+
+
+@pytest.fixture(scope="module")
+def pem() -> tuple[str, str]:
+    """Make a client's key pair."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()
+
+
+def assertion(
+    tenant: LocalTenant, pem: tuple[str, str], algorithm: str = "RS256", **changes: Any
+) -> dict[str, str]:
+    """Return a token request with a signed assertion."""
+    claims = {
+        "iss": "mine",
+        "sub": "mine",
+        "aud": f"{tenant.url}/",
+        "exp": int(tenant.now()) + 60,
+        "jti": "1",
+    } | changes
+    text = jwt.encode({k: v for k, v in claims.items() if v is not None}, pem[0], algorithm=algorithm)
+    changed = {"client_assertion": text, "client_assertion_type": ASSERTION_TYPE}
+    return credentials(tenant, client_id="mine", client_secret=None, **changed)
+
+
+@pytest.mark.parametrize("strictly", [False, True])
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384"])
+def test_an_assertion_is_as_good_as_a_secret(
+    talk: Any, pem: tuple[str, str], algorithm: str, strictly: bool
+) -> None:
+    """private_key_jwt gives a token, once per jti."""
+    tenant = LocalTenant(serve=False, strict=strictly)
+    api = talk(tenant)
+    tenant.add_client("mine", public_key=pem[1])
+    form = assertion(tenant, pem, algorithm)
+    body = api("POST", "/oauth/token", data=form).json()
+    assert jwt.get_unverified_claims(body["access_token"])["azp"] == "mine"
+    again = api("POST", "/oauth/token", data=form)
+    assert (again.status_code, again.json()) == (401, DENIED)
+
+
+def test_an_assertion_of_an_unknown_client(talk: Any, pem: tuple[str, str]) -> None:
+    """By default an unregistered client's assertion is taken unverified; strict refuses it."""
+    for strictly, status in ((False, 200), (True, 401)):
+        tenant = LocalTenant(serve=False, strict=strictly)
+        assert talk(tenant)("POST", "/oauth/token", data=assertion(tenant, pem)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"exp": -1}, {"exp": None}, {"exp": 10**10}, {"iss": "other"}, {"sub": None}, {"jti": None}),
+        *({"aud": ["a"]}, {"aud": "https://example.com/"}, {"pad": "x" * 2048}, {"iss": "you", "sub": "you"}),
+    ],
+)
+def test_a_bad_assertion_is_refused(talk: Any, pem: tuple[str, str], changes: dict[str, Any]) -> None:
+    """Expired, too long-lived, unowned, unaddressed or oversized assertions answer 401."""
+    tenant = LocalTenant(serve=False, strict=True)
+    tenant.add_client("mine", public_key=pem[1])
+    tenant.add_client("you", public_key=pem[1])
+    answer = talk(tenant)("POST", "/oauth/token", data=assertion(tenant, pem, **changes))
+    assert (answer.status_code, answer.json()) == (401, DENIED)
+
+
+def test_an_assertion_must_be_signed_by_the_registered_key(talk: Any, pem: tuple[str, str]) -> None:
+    """Another key, no key, HS256, another assertion type and garbage are all refused."""
+    tenant = LocalTenant(serve=False)
+    api = talk(tenant)
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    encoded = other.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+    for key in (encoded, None, "no key"):
+        tenant.add_client("mine", public_key=key)
+        assert api("POST", "/oauth/token", data=assertion(tenant, pem)).status_code == 401
+    tenant.add_client("mine", public_key=pem[1])
+    good = assertion(tenant, pem)
+    for changes in (
+        {
+            "client_assertion": jwt.encode(
+                jwt.get_unverified_claims(good["client_assertion"]), "secret", "HS256"
+            )
+        },
+        {"client_assertion": "garbage"},
+        {"client_assertion_type": "other"},
+        {"client_id": "you"},
+    ):
+        assert api("POST", "/oauth/token", data=good | changes).status_code == 401
+    assert api("POST", "/oauth/token", data=good).status_code == 200

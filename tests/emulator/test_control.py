@@ -1,0 +1,402 @@
+"""Hold the control routes to their guard, their answers and their stream of events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.testing import FakeClock
+
+ROOT = "/_emulator/"
+
+
+class Desk:
+    """Send control requests to a tenant, in process."""
+
+    def __init__(self, tenant: LocalTenant) -> None:
+        self.tenant = tenant
+        self.session = requests.Session()
+        self.session.mount("http://", tenant.adapter())
+
+    def __call__(self, method: str, name: str, **options: Any) -> requests.Response:
+        """Send one, with the token unless told otherwise."""
+        headers = {"X-Emulator-Token": self.tenant.control_token, **options.pop("headers", {})}
+        return self.session.request(method, self.tenant.url + ROOT + name, headers=headers, **options)
+
+
+@pytest.fixture
+def desk(tenant: LocalTenant) -> Desk:
+    """Talk to the front desk of the test's tenant."""
+    return Desk(tenant)
+
+
+# The guard -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X-Emulator-Token": ""}, 403),
+        ({"X-Emulator-Token": "wrong"}, 403),
+        ({"X-Emulator-Token": "gr\u00fcn"}, 403),
+        ({"Host": "evil.example:80"}, 421),
+        ({"Host": "tenant.auth0.com"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:3000"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),
+    ],
+)
+@pytest.mark.parametrize(("method", "name"), [("GET", "state"), ("POST", "reset"), ("GET", "users")])
+def test_only_this_tenants_own_page_and_programs_get_in(
+    desk: Desk, headers: dict[str, str], status: int, method: str, name: str
+) -> None:
+    """A foreign host, a foreign origin, a foreign site, or no token of this run: refused, and nothing happens."""
+    desk.tenant.users.add()
+    answer = desk(method, name, headers={k: v.encode() for k, v in headers.items()})
+    assert answer.status_code == status
+    assert len(desk.tenant.users) == (0 if status == 200 and name == "reset" else 1)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_each_run_has_its_own_token() -> None:
+    """Two tenants have different tokens, long enough not to be guessed."""
+    tokens = {LocalTenant(serve=False).control_token for _ in range(2)}
+    assert len(tokens) == 2
+    assert min(map(len, tokens)) >= 43
+
+
+def test_control_stands_beside_the_tenant(desk: Desk) -> None:
+    """Control requests take no token from a bucket, trip no fault and stand in no journal."""
+    tenant = LocalTenant(serve=False, rate_limit="2@1", clock=FakeClock())
+    fault = tenant.fail(status=500)
+    for _ in range(5):
+        assert Desk(tenant)("GET", "state").status_code == 200
+    assert (fault.fired, len(tenant.journal)) == (0, 0)
+    assert Desk(tenant)("GET", "state").json()["buckets"][0]["tokens"] == 2
+
+
+def test_answers_can_not_be_framed_sniffed_or_kept(desk: Desk) -> None:
+    """The page and its data come with the headers that keep other pages away from them."""
+    page = desk.session.get(desk.tenant.url + "/")
+    policy = page.headers["Content-Security-Policy"]
+    for part in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
+        assert part in policy
+    assert "unsafe" not in policy
+    for answer in (page, desk("GET", "state"), desk("GET", "nowhere")):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
+    """What the policy would block is not there: no inline script, style or handler; all files are served."""
+    page = desk.session.get(desk.tenant.url + "/").text
+    assert "<style" not in page
+    assert "style=" not in page
+    assert re.search(r"\son\w+=", page) is None
+    assert page.count("<script") == page.count('<script src="/_emulator/page.js"')
+    for name, kind in (
+        ("page.js", "text/javascript"),
+        ("page.css", "text/css"),
+        ("icon.svg", "image/svg+xml"),
+    ):
+        answer = desk.session.get(desk.tenant.url + ROOT + name)
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].startswith(kind)
+    script = desk.session.get(desk.tenant.url + ROOT + "page.js").text
+    assert "innerHTML" not in script
+    assert "insertAdjacentHTML" not in script
+    assert "eval(" not in script
+
+
+def test_only_a_page_for_this_machine_holds_the_token(desk: Desk) -> None:
+    """On loopback the page carries the token; where others can fetch it, the printed address does."""
+    assert desk.tenant.control_token in desk.session.get(desk.tenant.url + "/").text
+    assert desk.tenant.page_url == desk.tenant.url + "/"
+    wide = LocalTenant(serve=False, host="0.0.0.0")  # noqa: S104  # never bound
+    session = requests.Session()
+    session.mount("http://", wide.adapter())
+    assert wide.control_token not in session.get(wide.url + "/").text
+    assert wide.page_url == f"{wide.url}/#{wide.control_token}"
+
+
+def test_a_head_has_no_body() -> None:
+    """HEAD tells what GET would, and the connection stays usable."""
+    with LocalTenant() as tenant, requests.Session() as session:
+        for _ in range(2):
+            head = session.head(tenant.page_url, timeout=5)
+            assert (head.status_code, head.content) == (200, b"")
+        assert int(head.headers["Content-Length"]) == len(session.get(tenant.page_url, timeout=5).content)
+
+
+def test_the_page_is_only_read(desk: Desk) -> None:
+    """Another method on the page is a control request without a route, and wants the token first."""
+    assert desk.session.post(desk.tenant.url + "/").status_code == 403
+    headers = {"X-Emulator-Token": desk.tenant.control_token}
+    assert desk.session.post(desk.tenant.url + "/", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "options", "status"),
+    [
+        ("GET", "nowhere", {}, 404),
+        ("GET", "reset", {}, 405),
+        ("POST", "faults", {"data": "{}"}, 415),
+        ("POST", "faults", {"data": "{", "headers": {"Content-Type": "application/json"}}, 400),
+        ("POST", "faults", {"json": []}, 400),
+        ("POST", "faults", {"json": {}}, 400),
+        ("POST", "faults", {"json": {"status": 500, "when": "x"}}, 400),
+        ("POST", "faults", {"json": {"status": "500"}}, 400),
+        ("POST", "faults", {"json": {"status": 500, "method": 5}}, 400),
+        ("POST", "clock", {"json": {"do": "stop"}}, 400),
+        ("POST", "clock", {"json": {"do": "advance"}}, 400),
+        ("POST", "clock", {"json": {"do": "advance", "seconds": True}}, 400),
+        ("POST", "clock", {"json": {"do": "advance", "seconds": -1}}, 400),
+        ("POST", "users", {"json": {"email": 5}}, 400),
+        ("POST", "users", {"json": {"identities": 5}}, 400),
+        ("PUT", "snapshot", {"json": {"users": [1]}}, 400),
+        ("GET", "user?id=auth0|9", {}, 404),
+        ("GET", "users?count=201", {}, 400),
+        ("GET", "users?start=-1", {}, 400),
+        ("GET", "journal?since=x", {}, 400),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    desk: Desk, method: str, name: str, options: dict[str, Any], status: int
+) -> None:
+    """A bad request answers with a message that says what is wrong, and changes nothing."""
+    desk.tenant.users.add(user_id="auth0|1")
+    answer = desk(method, name, **options)
+    assert answer.status_code == status
+    assert answer.json()["message"]
+    assert len(desk.tenant.users) == 1
+    assert desk.tenant.faults_unfired() == []
+
+
+def test_a_bug_is_an_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """An exception inside answers 500 and is logged."""
+    monkeypatch.setattr(desk.tenant, "reset", lambda: 1 / 0)
+    with caplog.at_level(logging.ERROR, "auth0_meta.emulator"):
+        assert desk("POST", "reset").status_code == 500
+    assert caplog.records
+
+
+# What the routes do ----------------------------------------------------------------------------------
+
+
+def test_state_tells_what_is_true_now() -> None:
+    """Users, requests, buckets with the groups that share them, faults, and time."""
+    clock = FakeClock(start=1_000.0)
+    tenant = LocalTenant(serve=False, rate_limit="essentials", clock=clock, users=[{}, {}])
+    desk = Desk(tenant)
+    tenant.fail(method="PATCH", status=429, reset=3)
+    headers = {"Authorization": "Bearer x"}
+    desk.session.get(f"{tenant.url}/api/v2/users", headers=headers)
+    state = desk("GET", "state").json()
+    assert (state["users"], state["requests"], state["now"], state["frozen"]) == (2, 1, 1_000.0, False)
+    assert [bucket["groups"] for bucket in state["buckets"]] == [
+        ["read_users"],
+        ["write_users"],
+        ["other"],
+        ["token"],
+    ]
+    assert (state["buckets"][0]["burst"], state["buckets"][0]["tokens"]) == (40, 39.0)
+    assert state["faults"] == [{"plan": "fail(method='PATCH', status=429)", "fired": 0, "times": 1}]
+    clock.advance(0.06)
+    assert desk("GET", "state").json()["buckets"][0]["tokens"] == pytest.approx(39.5)
+    shared = Desk(LocalTenant(serve=False, rate_limit="free"))("GET", "state").json()["buckets"]
+    assert shared[0]["groups"] == ["read_users", "write_users", "other"]
+
+
+def test_a_window_is_looked_at_without_being_moved() -> None:
+    """Looking at a window's bucket takes nothing, and shows it full once a new window has begun."""
+    clock = FakeClock(start=1_000.0)
+    tenant = LocalTenant(serve=False, rate_limit="4@1", window=True, clock=clock)
+    desk = Desk(tenant)
+    desk.session.get(f"{tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    for _ in range(2):
+        assert desk("GET", "state").json()["buckets"][0]["tokens"] == 3
+    clock.advance(4)
+    assert desk("GET", "state").json()["buckets"][0]["tokens"] == 4
+
+
+def test_users_are_listed_found_and_added(desk: Desk) -> None:
+    """Pages in order of creation; a search looks at id, e-mail, name and username, whatever the case."""
+    for number in range(7):
+        desk.tenant.users.add(
+            user_id=f"auth0|{number}", email=f"u{number}@example.com", name=f"Name {number}"
+        )
+    page = desk("GET", "users", params={"count": 3}).json()
+    assert (page["total"], page["more"]) == (7, True)
+    assert [user["user_id"] for user in page["users"]] == ["auth0|0", "auth0|1", "auth0|2"]
+    last = desk("GET", "users", params={"count": 3, "start": 6}).json()
+    assert ([user["user_id"] for user in last["users"]], last["more"]) == (["auth0|6"], False)
+    found = desk("GET", "users", params={"find": " NAME ", "count": 2, "start": 1}).json()
+    assert ([user["user_id"] for user in found["users"]], found["more"]) == (["auth0|1", "auth0|2"], True)
+    assert desk("GET", "users", params={"find": "u4@"}).json()["users"][0]["user_id"] == "auth0|4"
+    assert desk("GET", "users", params={"find": "nobody"}).json()["users"] == []
+    made = desk("POST", "users", json={"user_metadata": {"a": 1}}).json()["user_id"]
+    assert desk.tenant.users[made].user_metadata == {"a": 1}
+    assert desk("POST", "users", json={"user_id": made}).status_code == 400
+
+
+def test_a_user_is_shown_with_history(desk: Desk) -> None:
+    """The whole profile, and each write by path, newest first; a side that is not there is left out."""
+    user = desk.tenant.users.add(user_id="auth0|1", user_metadata={"a": 1, "b": None})
+    user.patch(user_metadata={"a": 2})
+    user.patch(user_metadata={"a": None, "c": "<b>"})
+    shown = desk("GET", "user", params={"id": "auth0|1"}).json()
+    assert shown["profile"] == dict(user)
+    assert [change["changed"] for change in shown["history"]][:2] == [
+        [
+            {"path": "user_metadata.a", "before": 2},
+            {"path": "user_metadata.c", "after": "<b>"},
+        ],
+        [{"path": "user_metadata.a", "before": 1, "after": 2}],
+    ]
+
+
+def test_the_journal_is_read_from_any_number(desk: Desk) -> None:
+    """Requests count from 1; what a bounded journal has dropped is not there, and the numbers stay true."""
+    tenant = LocalTenant(serve=False, journal_limit=3)
+    desk = Desk(tenant)
+    for number in range(5):
+        desk.session.get(f"{tenant.url}/api/v2/users/auth0%7C{number}", headers={"Authorization": "Bearer x"})
+    whole = desk("GET", "journal").json()
+    assert (whole["total"], [entry["number"] for entry in whole["entries"]]) == (5, [3, 4, 5])
+    assert [entry["user_id"] for entry in whole["entries"]] == ["auth0|2", "auth0|3", "auth0|4"]
+    assert [entry["number"] for entry in desk("GET", "journal?since=4").json()["entries"]] == [5]
+    assert desk("GET", "journal?since=5").json()["entries"] == []
+    assert desk("GET", "journal?since=99").json()["entries"] == []
+
+
+def test_faults_are_planned_listed_and_forgotten(desk: Desk) -> None:
+    """A fault made from outside strikes as one made in code; forgetting takes every plan."""
+    plan = {"method": "GET", "status": 503, "times": 2}
+    assert desk("POST", "faults", json=plan).json() == {
+        "plan": "fail(method='GET', status=503)",
+        "fired": 0,
+        "times": 2,
+    }
+    answer = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert answer.status_code == 503
+    assert [fault["fired"] for fault in desk("GET", "faults").json()] == [1]
+    assert desk("DELETE", "faults").json() == {}
+    assert desk("GET", "faults").json() == []
+
+
+def test_the_clock_stands_jumps_and_runs(desk: Desk) -> None:
+    """Freeze, advance and resume act on the tenant's own clock."""
+    start = desk.tenant.now()
+    assert desk("POST", "clock", json={"do": "freeze"}).json() == {"now": start, "frozen": True}
+    assert desk("POST", "clock", json={"do": "advance", "seconds": 60.5}).json()["now"] == start + 60.5
+    assert desk.tenant.clock.frozen
+    assert desk("POST", "clock", json={"do": "resume"}).json() == {"now": start + 60.5, "frozen": False}
+
+
+def test_reset_and_snapshot() -> None:
+    """A snapshot put back is every user as it was; reset brings the given users."""
+    tenant = LocalTenant(serve=False, users=[{"user_id": "auth0|1", "app_metadata": {"n": 1}}])
+    desk = Desk(tenant)
+    snapshot = desk("GET", "snapshot").json()
+    before = dict(tenant.users["auth0|1"])
+    tenant.users["auth0|1"].patch(app_metadata={"n": 2})
+    tenant.users.add()
+    assert desk("PUT", "snapshot", json=snapshot).json() == {"users": 1}
+    assert [dict(user) for user in tenant.users] == [before]
+    tenant.users.clear()
+    assert desk("POST", "reset").json() == {}
+    assert [user.user_id for user in tenant.users] == ["auth0|1"]
+
+
+# The stream ------------------------------------------------------------------------------------------
+
+
+def events(lines: Iterator[bytes], count: int) -> list[tuple[str, Any]]:
+    """Read so many events from a stream."""
+    found, name = [], ""
+    for line in lines:
+        text = line.decode()
+        if text.startswith("event: "):
+            name = text[7:]
+        elif text.startswith("data: "):
+            found.append((name, json.loads(text[6:])))
+            if len(found) == count:
+                break
+    return found
+
+
+def open_stream(tenant: LocalTenant, since: int = 0) -> requests.Response:
+    """Open the stream of a served tenant."""
+    headers = {"X-Emulator-Token": tenant.control_token}
+    return requests.get(f"{tenant.url}{ROOT}events?since={since}", headers=headers, stream=True, timeout=10)
+
+
+def test_events_tell_what_happens() -> None:
+    """First the state and what is in the journal, then each request as it comes, values as JSON."""
+    with LocalTenant(rate_limit="10@1") as tenant:
+        user = tenant.users.add(user_id="auth0|1")
+        with tenant.client() as client, open_stream(tenant) as stream:
+            assert stream.headers["Content-Type"].startswith("text/event-stream")
+            assert "Content-Length" not in stream.headers
+            lines = stream.iter_lines(chunk_size=1)
+            ((name, state),) = events(lines, 1)
+            assert (name, state["users"], state["requests"]) == ("state", 1, 0)
+            client.users.update(user.user_id, {"user_metadata": {"a": "line\nbreak\n\ndata: x"}})
+            seen: list[Any] = []
+            while not any(entry["method"] == "PATCH" for entry in seen):
+                ((name, value),) = events(lines, 1)
+                seen += value if name == "requests" else []
+            entry = seen[-1]
+            assert entry["body"] == {"user_metadata": {"a": "line\nbreak\n\ndata: x"}}
+            assert (entry["status"], entry["committed"], entry["tokens"]) == (200, True, 9)
+        with open_stream(tenant, since=len(tenant.journal)) as stream:
+            assert [name for name, _ in events(stream.iter_lines(chunk_size=1), 1)] == ["state"]
+
+
+def test_a_quiet_stream_still_breathes() -> None:
+    """Where nothing happens a comment is sent now and then, so that a page that has gone is noticed."""
+    with LocalTenant() as tenant, open_stream(tenant) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        events(lines, 1)
+        assert next(line for line in lines if line) == b": still here"
+
+
+def test_stopping_ends_every_stream_and_watchers_are_counted() -> None:
+    """Four may watch, a fifth is told so; one that goes makes room; stop() does not wait for them."""
+    with LocalTenant() as tenant:
+        streams = [open_stream(tenant) for _ in range(4)]
+        lines = [stream.iter_lines(chunk_size=1) for stream in streams]
+        for line in lines:
+            events(line, 1)
+        assert open_stream(tenant).status_code == 503
+        streams.pop().close()
+        lines.pop()
+        for _ in range(100):
+            tenant.users.add()  # news make the tenant write, and so notice
+            with open_stream(tenant) as again:
+                if again.status_code == 200:
+                    break
+            SYSTEM_CLOCK.sleep(0.05)
+        assert again.status_code == 200
+        begun = SYSTEM_CLOCK.monotonic()
+        tenant.stop()
+        for line in lines:
+            list(line)  # to its end, which a stream that goes on has not
+        assert SYSTEM_CLOCK.monotonic() - begun < 4
+        for stream in streams:
+            stream.close()

@@ -1,0 +1,53 @@
+"""Hold key rotation to what is documented: current, next and previous, until it is revoked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from auth0_meta.emulator import LocalTenant
+
+
+def kids(api: Any) -> list[str]:
+    """Return the ids of the published keys."""
+    return [key["kid"] for key in api("GET", "/.well-known/jwks.json").json()["keys"]]
+
+
+def test_rotation(talk: Any) -> None:
+    """The next key signs, a new next one appears, the previous one stays good and published."""
+    tenant = LocalTenant(serve=False, strict=True)
+    old = tenant.token()
+    api = talk(tenant, token=old)
+    before = kids(api)
+    tenant.rotate_keys()
+    after = kids(api)
+    assert len(before) == 2
+    assert (after[0], after[2]) == (before[1], before[0])
+    assert after[1] not in before
+    assert api.list().status_code == 200
+    api.token = tenant.token()
+    assert api.list().status_code == 200
+    tenant.rotate_keys()
+    assert before[0] not in kids(api)
+
+
+def test_a_revoked_key_takes_its_tokens_along(talk: Any) -> None:
+    """After a rotation with `revoke` the old tokens are invalid in a strict tenant, and the key is gone."""
+    tenant = LocalTenant(serve=False, strict=True)
+    api = talk(tenant, token=tenant.token())
+    before = kids(api)
+    assert api.list().status_code == 200
+    tenant.rotate_keys(revoke=True)
+    assert before[0] not in kids(api)
+    answer = api.list()
+    assert (answer.status_code, answer.json()["message"]) == (401, "Invalid token")
+    api.token = tenant.token()
+    assert api.list().status_code == 200
+
+
+def test_a_token_of_a_forgotten_key_is_invalid(talk: Any) -> None:
+    """Two rotations later only its own issue is remembered; a token seen for the first time fails."""
+    tenant = LocalTenant(serve=False, strict=True)
+    token = tenant.token()
+    for _ in range(2):
+        tenant.rotate_keys(revoke=True)
+    assert talk(tenant, token=token).list().status_code == 401

@@ -1,0 +1,122 @@
+"""Drive the tenant with Auth0's own Python SDK, which nobody here wrote: the newest, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from auth0_meta.emulator import LocalTenant
+
+httpx = pytest.importorskip("httpx", reason="auth0-python is not installed")
+sdk = pytest.importorskip("auth0.management.client", reason="auth0-python is not installed")
+if not hasattr(sdk, "AsyncAuth0"):
+    pytest.skip("auth0-python is older than 5", allow_module_level=True)
+core = pytest.importorskip("auth0.management.core.api_error", reason="auth0-python is not installed")
+
+DATABASE = "Username-Password-Authentication"
+
+
+@pytest.fixture(params=["over sockets", "in process"])
+def auth0(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTenant, Any]]:
+    """Give a tenant and the SDK's client for it."""
+    sockets = request.param == "over sockets"
+    with LocalTenant(serve=sockets, rate_limit="enterprise") as tenant:
+        transport = None if sockets else httpx.WSGITransport(app=tenant.wsgi)
+        with httpx.Client(transport=transport, trust_env=False) as http:
+            yield tenant, sdk.Auth0(base_url=f"{tenant.url}/api/v2", token=tenant.token(), httpx_client=http)
+
+
+def test_the_sdk_creates_gets_updates_lists_finds_and_deletes(auth0: tuple[LocalTenant, Any]) -> None:
+    """A user's whole life through auth0-python, metadata nulls and wipes included."""
+    tenant, client = auth0
+    users = client.users
+    made = users.create(
+        connection=DATABASE,
+        email="ann@example.com",
+        password="Analytical-1842",
+        app_metadata={"plan": "free", "old": 1},
+    )
+    stored = tenant.users[made.user_id]
+    assert users.get(made.user_id).email == "ann@example.com"
+    updated = users.update(
+        made.user_id, app_metadata={"plan": "pro", "old": None}, user_metadata={"theme": "dark"}
+    )
+    assert updated.app_metadata == {"plan": "pro"}
+    assert stored.app_metadata == {"plan": "pro"}
+    users.update(made.user_id, user_metadata={})
+    assert stored["user_metadata"] == {}
+    for _ in range(5):
+        tenant.users.add()
+    assert [user.user_id for user in users.list(per_page=2)] == [user.user_id for user in tenant.users]
+    assert [user.user_id for user in users.list_users_by_email(email="ann@example.com")] == [made.user_id]
+    users.delete(made.user_id)
+    assert made.user_id not in tenant.users
+    with pytest.raises(core.ApiError) as caught:
+        users.get(made.user_id, request_options={"max_retries": 0})
+    assert caught.value.status_code == 404
+
+
+def test_the_sdk_reads_a_409_and_a_429(auth0: tuple[LocalTenant, Any]) -> None:
+    """Its errors carry our status and body; a 429 with Reset in the past is retried by it at once."""
+    tenant, client = auth0
+    tenant.users.add(email="ann@example.com")
+    with pytest.raises(core.ApiError) as caught:
+        client.users.create(connection=DATABASE, email="ann@example.com", request_options={"max_retries": 0})
+    assert caught.value.status_code == 409
+    fault = tenant.fail(method="GET", status=429)
+    with pytest.raises(core.ApiError) as caught:
+        client.users.get("auth0|1", request_options={"max_retries": 0})
+    assert (caught.value.status_code, fault.fired) == (429, 1)
+
+
+CONNECTION = "con_localDatabase001"
+ROWS = [{"email": "new@example.com", "app_metadata": {"plan": "pro"}}, {"email": "old@example.com"}]
+
+
+def test_the_sdk_imports_exports_and_reads_jobs(auth0: tuple[LocalTenant, Any]) -> None:
+    """Jobs through auth0-python: an import with a refused row, its errors, none, an export, a mail."""
+    tenant, client = auth0
+    old = tenant.users.add(email="old@example.com")
+    file = ("users.json", json.dumps(ROWS).encode(), "application/json")
+    made = client.jobs.users_imports.create(users=file, connection_id=CONNECTION, send_completion_email=False)
+    job = client.jobs.get(made.id)
+    assert (made.status, job.status) == ("pending", "completed")
+    (error,) = client.jobs.errors.get(made.id)
+    assert error.errors[0].code == "DUPLICATED_USER"
+    again = client.jobs.users_imports.create(users=file, connection_id=CONNECTION, upsert=True)
+    assert client.jobs.errors.get(again.id) is None
+    asked = client.jobs.users_exports.create(connection_id=CONNECTION, format="json")
+    job = client.jobs.get(asked.id)
+    assert (job.type, job.status) == ("users_export", "completed")
+    lines = gzip.decompress(tenant.jobs[asked.id].file or b"").splitlines()
+    assert [json.loads(line)["email"] for line in lines] == ["old@example.com", "new@example.com"]
+    mail = client.jobs.verification_email.create(user_id=old.user_id)
+    assert client.jobs.get(mail.id).status == "completed"
+
+
+def test_the_async_sdk_does_the_same() -> None:
+    """Users, metadata and jobs through AsyncAuth0, over sockets."""
+
+    async def run(tenant: LocalTenant) -> None:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            client = sdk.AsyncAuth0(base_url=f"{tenant.url}/api/v2", token=tenant.token(), httpx_client=http)
+            made = await client.users.create(connection=DATABASE, email="ann@example.com")
+            updated = await client.users.update(made.user_id, app_metadata={"plan": "pro"}, user_metadata={})
+            assert (updated.app_metadata, updated.user_metadata) == ({"plan": "pro"}, {})
+            listed = await client.users.list(q='app_metadata.plan:"pro"')
+            assert [user.user_id async for user in listed] == [made.user_id]
+            job = await client.jobs.users_imports.create(
+                users=("users.json", json.dumps(ROWS).encode(), "application/json"), connection_id=CONNECTION
+            )
+            assert (await client.jobs.get(job.id)).status == "completed"
+            assert await client.jobs.errors.get(job.id) is None
+            await client.users.delete(made.user_id)
+
+    with LocalTenant(rate_limit="enterprise") as tenant:
+        asyncio.run(run(tenant))
+        assert {user["email"] for user in tenant.users} == {"new@example.com", "old@example.com"}

@@ -1,0 +1,242 @@
+"""Hold searches to the documented query syntax, its limits, and an index that lags behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auth0_meta.emulator import LocalTenant, Switches
+from auth0_meta.testing import FakeClock
+
+PEOPLE = [
+    {
+        "user_id": "ann",
+        "email": "ann@example.com",
+        "name": "Ann Lee",
+        "logins_count": 3,
+        "app_metadata": {"plan": "pro", "seats": 5, "tags": ["a", "b"], "my:key": "x", "deep": {"on": True}},
+        "user_metadata": {
+            "city": "Paris",
+            "addresses": [{"city": "Oulu"}, {"city": "Turku"}],
+            "secret": "zq",
+        },
+    },
+    {
+        "user_id": "bob",
+        "email": "bob@other.org",
+        "name": "Bob",
+        "blocked": True,
+        "logins_count": 12,
+        "app_metadata": {"plan": "Pro", "seats": 50.5, "tags": [], "none": None},
+    },
+    {"user_id": "cid", "email": "cid@example.com", "name": "Cid Lee Jr", "user_metadata": {"city": "paris"}},
+]
+
+
+@pytest.fixture
+def people(api: Any) -> Any:
+    """Talk to a tenant with three users."""
+    api.tenant.users.add_many(PEOPLE)
+    return api
+
+
+def found(api: Any, q: str, **params: Any) -> list[str]:
+    """Return the local ids that a query finds, in order."""
+    answer = api.list(q=q, **params)
+    assert answer.status_code == 200, answer.text
+    return [user["user_id"][6:] for user in answer.json()]
+
+
+@pytest.mark.parametrize(
+    ("q", "who"),
+    [
+        # Case: five root attributes without, everything else with.
+        ('name:"ann lee"', "ann"),
+        ('email:"ANN@example.com"', "ann"),
+        ('app_metadata.plan:"pro"', "ann"),
+        ('app_metadata.plan:"Pro"', "bob"),
+        ('user_metadata.city:"Paris"', "ann"),
+        ('user_id:"auth0|ANN"', ""),
+        # Quoting is exact; a word is the whole value too (a switch).
+        ("name:bob", "bob"),
+        ("name:ann", ""),
+        ('name:"Ann"', ""),
+        # Paths, arrays, escapes, types.
+        ('user_metadata.addresses.city:"Turku"', "ann"),
+        ('app_metadata.tags:"b"', "ann"),
+        (r'app_metadata.my\:key:"x"', "ann"),
+        ("app_metadata.seats:5", "ann"),
+        ('app_metadata.seats:"5"', "ann"),
+        ("app_metadata.seats:50.5", "bob"),
+        ("app_metadata.deep.on:true", "ann"),
+        ("app_metadata.deep.on:1", ""),
+        ("blocked:true", "bob"),
+        ('identities.connection:"Username-Password-Authentication"', "ann bob cid"),
+        ('email.domain:"example.com"', "ann cid"),
+        (r"user_id:auth0\|bob", "bob"),
+        # Operators and groups.
+        ('email.domain:"example.com" AND NOT name:"Cid Lee Jr"', "ann"),
+        ('name:("bob" OR "ann lee")', "ann bob"),
+        ('(name:"bob" OR name:"ann lee") AND blocked:true', "bob"),
+        ('name:"bob" name:"ann lee"', "ann bob"),
+        ('+blocked:true name:"ann lee"', "bob"),
+        ('-blocked:true email.domain:"other.org"', ""),
+        ('-blocked:true email.domain:"example.com"', "ann cid"),
+        # Wildcards.
+        ("name:*", "ann bob cid"),
+        ("name:a*", "ann"),
+        ("name:*lee", "ann"),
+        ("name:*lee*", "ann cid"),
+        ("name:b?b", "bob"),
+        ("app_metadata.plan:p*", "ann"),
+        (r"name:a\*", ""),
+        ("app_metadata.seats:5*", ""),
+        ("user_metadata.city:*", "ann cid"),
+        # Ranges.
+        ("logins_count:[3 TO 12]", "ann bob"),
+        ("logins_count:{3 TO 12]", "bob"),
+        ("logins_count:[3 TO 12}", "ann"),
+        ("logins_count:[* TO 5]", "ann"),
+        ("logins_count:>3", "bob"),
+        ("logins_count:>=3", "ann bob"),
+        ("logins_count:<12", "ann"),
+        ("logins_count:<=12", "ann bob"),
+        ("logins_count:[a TO z]", ""),
+        ("blocked:[0 TO 9]", ""),
+        ("app_metadata.seats:[4 TO 6]", "ann"),
+        ("name:[B TO C]", "bob"),
+        ("created_at:[2027-01-15 TO *]", "ann bob cid"),
+        ('created_at:["2027-01-16" TO *]', ""),
+        # What is indexed: no null, no empty array.
+        ("_exists_:app_metadata.tags", "ann"),
+        ("_exists_:app_metadata.none", ""),
+        ("NOT _exists_:blocked", "ann cid"),
+        ("_exists_:app_metadata", "ann bob"),
+        # Without a field: everything but user_metadata.
+        ('"bob"', "bob"),
+        ("pro", "ann"),
+        ("zq", ""),
+        ("an*@example.com", "ann"),
+    ],
+)
+def test_the_query_syntax(people: Any, q: str, who: str) -> None:
+    """Each query finds exactly whom the documentation says."""
+    assert found(people, q) == who.split()
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "user_metadata.city:P*",
+        "user_metadata.n:[1 TO 2]",
+        "name:*ee",
+        "name:ann~",
+        'name:"ann lee"~2',
+        "name:ann^2",
+        "name:/a.*/",
+        "[1 TO 2]",
+        "name:(",
+        'name:"ann',
+        "AND",
+        "a:(b:c)",
+        "(" * 2000 + "a" + ")" * 2000,
+    ],
+)
+def test_queries_that_are_refused(people: Any, q: str) -> None:
+    """What is not available, or can't be parsed, answers 400 and never a wrong list."""
+    answer = people.list(q=q)
+    assert answer.status_code == 400
+    assert answer.json()["errorCode"] == "invalid_query_string"
+
+
+def test_open_questions_of_search_are_switches(talk: Any) -> None:
+    """Words may match a part, and two terms may both be wanted."""
+    tenant = LocalTenant(
+        serve=False, users=PEOPLE, switches=Switches(search_words="any", search_operator="AND")
+    )
+    api = talk(tenant)
+    assert found(api, "name:LEE") == ["ann", "cid"]
+    assert found(api, "name:lee name:jr") == ["cid"]
+    assert found(api, "logins_count:3") == ["ann"]
+    assert found(api, "app_metadata.plan:Pro") == ["bob"]
+
+
+def test_a_query_that_is_too_long(people: Any) -> None:
+    """414, as documented; how long is a switch."""
+    assert people.list(q="a" * 8_000).status_code == 200
+    assert people.list(q="a" * 8_001).status_code == 414
+
+
+@pytest.mark.parametrize("params", [{"search_engine": "v1"}, {"search_engine": "v2"}, {"search_engine": "x"}])
+def test_only_one_engine_is_left(people: Any, params: dict[str, str]) -> None:
+    """v1 and v2 are rejected with 400; v3 is taken."""
+    assert people.list(**params).status_code == 400
+    assert people.list(search_engine="v3", primary_order="false").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sort", ["name", "name:up", "user_metadata:1", "app_metadata:-1", "app_metadata.a:1"]
+)
+def test_sorts_that_are_refused(people: Any, sort: str) -> None:
+    """A direction is needed, and no sorting by metadata."""
+    assert people.list(sort=sort).json()["errorCode"] == "invalid_query_string"
+
+
+def test_sorts(people: Any) -> None:
+    """Numbers as numbers, text without case, who lacks the field last; with a query or without."""
+    assert found(people, "", sort="logins_count:1") == ["ann", "bob", "cid"]
+    assert found(people, "", sort="name:-1") == ["cid", "bob", "ann"]
+    assert found(people, 'email.domain:"example.com"', sort="email:-1") == ["cid", "ann"]
+
+
+def test_pages_past_the_first_thousand_are_refused(people: Any) -> None:
+    """1000 results per query, whatever exists."""
+    assert people.list(page=9, per_page=100).status_code == 200
+    assert people.list(page=10, per_page=100).json()["errorCode"] == "invalid_paging"
+
+
+class TestTheIndexLags:
+    """A search sees a write only later; reads by id and by e-mail see it at once."""
+
+    @pytest.fixture
+    def slow(self, talk: Any, clock: FakeClock) -> Any:
+        """Talk to a tenant whose index takes a second."""
+        return talk(LocalTenant(serve=False, clock=clock, index_lag=1.0, users=PEOPLE))
+
+    def test_a_create(self, slow: Any, clock: FakeClock) -> None:
+        """A new user is not found for a second, listed or counted neither."""
+        slow.create(email="new@example.com")
+        assert len(slow("GET", "/api/v2/users-by-email?email=new@example.com").json()) == 1
+        assert found(slow, 'email:"new@example.com"') == []
+        assert slow.list(include_totals="true").json()["total"] == 3
+        clock.advance(1)
+        assert len(found(slow, 'email:"new@example.com"')) == 1
+
+    def test_updates(self, slow: Any, clock: FakeClock) -> None:
+        """The old value is found until the lag is over, write by write."""
+        slow.patch("auth0|ann", {"app_metadata": {"plan": "team"}})
+        clock.advance(0.5)
+        slow.patch("auth0|ann", {"app_metadata": {"plan": "gold"}})
+        assert slow.get("auth0|ann").json()["app_metadata"]["plan"] == "gold"
+        assert found(slow, "app_metadata.plan:pro") == ["ann"]
+        clock.advance(0.5)
+        assert found(slow, "app_metadata.plan:team") == ["ann"]
+        clock.advance(0.5)
+        assert found(slow, "app_metadata.plan:gold") == ["ann"]
+
+    def test_a_delete(self, slow: Any, clock: FakeClock) -> None:
+        """A deleted user is still found for a while."""
+        slow.delete("auth0|bob")
+        assert slow.get("auth0|bob").status_code == 404
+        assert found(slow, "name:bob") == ["bob"]
+        clock.advance(1)
+        assert found(slow, "name:bob") == []
+
+    def test_who_came_and_went_is_never_found(self, slow: Any, clock: FakeClock) -> None:
+        """Created and deleted within the lag."""
+        made = slow.create(email="new@example.com").json()["user_id"]
+        slow.delete(made)
+        assert found(slow, 'email:"new@example.com"') == []
+        clock.advance(1)
+        assert found(slow, 'email:"new@example.com"') == []

@@ -1,0 +1,349 @@
+"""Hold the real sockets to HTTP, to the host rule, and to starting and stopping cleanly."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+import requests
+
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import ConfigError, StateError
+from auth0_meta.testing import FakeClock
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[LocalTenant]:
+    """Serve one tenant for the tests that do not change it."""
+    with LocalTenant() as tenant:
+        yield tenant
+
+
+def connect(tenant: LocalTenant) -> socket.socket:
+    """Open a connection to a tenant."""
+    host, _, port = tenant.domain.rpartition(":")
+    sock = socket.create_connection((host, int(port)), timeout=5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def receive(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read one answer."""
+    response = http.client.HTTPResponse(sock)
+    response.begin()
+    body = response.read()
+    return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+
+
+def head(tenant: LocalTenant, line: str, *headers: str) -> bytes:
+    """Write a request's head."""
+    return "\r\n".join([line, f"Host: {tenant.domain}", "Authorization: Bearer x", *headers, "", ""]).encode()
+
+
+def test_many_requests_go_over_one_connection(served: LocalTenant) -> None:
+    """A connection is kept, also when requests arrive back to back in one piece or in crumbs."""
+    user = served.users.add()
+    with connect(served) as sock:
+        one = head(served, f"GET /api/v2/users/{user.user_id.replace('|', '%7C')} HTTP/1.1")
+        for _ in range(3):
+            sock.sendall(one)
+            assert receive(sock)[0] == 200
+        sock.sendall(one + one)
+        raw = b""
+        while raw.count(b'"user_id"') < 4:
+            raw += sock.recv(65536)
+        assert raw.count(b"HTTP/1.1 200 OK") == 2
+        for byte in one:
+            sock.sendall(bytes([byte]))
+        assert receive(sock)[0] == 200
+
+
+def test_a_chunked_body_is_read(served: LocalTenant) -> None:
+    """A body without a length is taken in chunks."""
+    user = served.users.add()
+    path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
+    parts = [b'{"app_meta', b'data":{"a":', b"1}}"]
+    response = requests.patch(
+        served.url + path, data=iter(parts), headers={"Authorization": "Bearer x"}, timeout=5
+    )
+    assert response.status_code == 200
+    assert user.app_metadata == {"a": 1}
+
+
+def test_a_large_body_is_refused_with_an_answer(served: LocalTenant) -> None:
+    """Several megabytes are read to their end, so that the client gets its 413."""
+    user = served.users.add()
+    path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
+    response = requests.patch(
+        served.url + path, data=b"x" * 5_000_000, headers={"Authorization": "Bearer x"}, timeout=5
+    )
+    assert response.status_code == 413
+
+
+def test_an_absurd_length_is_refused_unread(served: LocalTenant) -> None:
+    """A length past all reason is answered at once and the connection closed."""
+    with connect(served) as sock:
+        line = "PATCH /api/v2/users/auth0%7C1 HTTP/1.1"
+        sock.sendall(head(served, line, "Content-Type: application/json", "Content-Length: 99999999999"))
+        status, headers, _ = receive(sock)
+        assert (status, headers["connection"]) == (413, "close")
+        assert sock.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "kept"),
+    [("1.1", None, True), ("1.1", "close", False), ("1.0", None, False), ("1.0", "Keep-Alive", True)],
+)
+def test_connections_are_kept_as_asked(
+    served: LocalTenant, version: str, connection: str | None, kept: bool
+) -> None:
+    """HTTP/1.1 keeps a connection unless told, HTTP/1.0 closes it unless told."""
+    extra = [f"Connection: {connection}"] if connection else []
+    with connect(served) as sock:
+        sock.sendall(head(served, f"GET /api/v2/users HTTP/{version}", *extra))
+        assert receive(sock)[0] == 200
+        sock.settimeout(0.05 if kept else 5)
+        if kept:
+            with pytest.raises(TimeoutError):
+                sock.recv(1)
+        else:
+            assert sock.recv(1) == b""
+
+
+def test_a_client_that_goes_away_mid_request_does_no_harm(served: LocalTenant) -> None:
+    """Half a head and half a body, then gone: the next client is served."""
+    for part in (
+        b"PATCH /api/v2/us",
+        head(served, "PATCH /api/v2/users/auth0%7C1 HTTP/1.1", "Content-Length: 10") + b"{",
+    ):
+        with connect(served) as sock:
+            sock.sendall(part)
+    with connect(served) as sock:
+        sock.sendall(head(served, "GET /api/v2/users HTTP/1.1"))
+        assert receive(sock)[0] == 200
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(
+            ("127.0.0.1", 200),
+            ("127.0.0.1:99", 200),
+            ("localhost:1", 200),
+            ("LOCALHOST", 200),
+            ("[::1]:80", 200),
+        ),
+        *(
+            ("example.com", 421),
+            ("example.com:80", 421),
+            ("127.0.0.1.example.com", 421),
+            ("tenant.auth0.com", 421),
+        ),
+        *(("127.0.0.1:x", 421), ("::1", 421), ("evil@localhost:1", 421)),
+    ],
+)
+def test_only_names_of_this_machine_are_answered(
+    talk: Any, served: LocalTenant, host: str, status: int, sockets: bool
+) -> None:
+    """A Host that any web page could bring along answers 421."""
+    answer = talk(served, sockets=sockets)("GET", "/api/v2/users", headers={"Host": host})
+    assert answer.status_code == status
+
+
+def test_a_request_without_a_host_is_refused(served: LocalTenant) -> None:
+    """HTTP/1.0 without Host answers 421."""
+    with connect(served) as sock:
+        sock.sendall(b"GET /api/v2/users HTTP/1.0\r\nAuthorization: Bearer x\r\n\r\n")
+        assert receive(sock)[0] == 421
+
+
+def test_further_names_must_be_given(talk: Any) -> None:
+    """hosts= adds a name of one's own; names under auth0.com are refused outright."""
+    with LocalTenant(hosts=["Tenant.Test"]) as tenant:
+        answer = talk(tenant, sockets=True)("GET", "/api/v2/users", headers={"Host": "tenant.test:80"})
+        assert answer.status_code == 200
+    for name in ("tenant.eu.auth0.com", "auth0.com.", "TENANT.AUTH0.COM"):
+        with pytest.raises(ConfigError, match="never answers"):
+            LocalTenant(host=name)
+        with pytest.raises(ConfigError, match="never answers"):
+            LocalTenant(hosts=[name])
+
+
+@pytest.mark.parametrize("offset", [0.0, 3600.0, -3600.0])
+@pytest.mark.parametrize("sockets", [False, True])
+def test_date_is_the_tenants_second(talk: Any, offset: float, sockets: bool) -> None:
+    """Date, Reset and updated_at follow the tenant's clock, an hour off where it is; Date is truncated."""
+    clock = FakeClock(start=1_800_000_000.999)
+    with LocalTenant(clock=clock, clock_offset=offset, rate_limit="10@2", serve=sockets) as tenant:
+        user = tenant.users.add()
+        answer = talk(tenant, sockets=sockets).get(user.user_id)
+        assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == 1_800_000_000 + offset
+        assert int(answer.headers["x-ratelimit-reset"]) == 1_800_000_002 + offset
+        assert tenant.now() == 1_800_000_000.999 + offset
+        assert tenant.journal[-1].time == 1_800_000_000.999 + offset
+        assert user["updated_at"].endswith(":00:00.999Z")
+
+
+def test_one_date_header_only(served: LocalTenant) -> None:
+    """The front adds no Date or Server of its own."""
+    with connect(served) as sock:
+        sock.sendall(head(served, "GET /api/v2/users HTTP/1.1", "Connection: close"))
+        raw = b""
+        while data := sock.recv(65536):
+            raw += data
+    assert raw.count(b"Date: ") == 1
+    assert b"Server:" not in raw
+
+
+def test_start_and_stop_may_be_called_twice(talk: Any) -> None:
+    """start and stop are idempotent, state and port survive a restart, and a stopped tenant refuses."""
+    tenant = LocalTenant()
+    with pytest.raises(StateError, match="start"):
+        _ = tenant.url
+    assert "not started" in repr(tenant)
+    assert tenant.start() is tenant.start()
+    url = tenant.url
+    tenant.users.add(user_id="auth0|1")
+    api = talk(tenant, sockets=True)
+    assert api.get("auth0|1").status_code == 200
+    tenant.stop()
+    tenant.stop()
+    assert tenant.url == url
+    with pytest.raises(requests.ConnectionError):
+        api.get("auth0|1")
+    with tenant:
+        assert tenant.url == url
+        assert talk(tenant, sockets=True).get("auth0|1").status_code == 200
+
+
+def test_a_taken_port_is_an_os_error(served: LocalTenant) -> None:
+    """Two tenants can't have one port."""
+    with pytest.raises(OSError, match="No socket could be created"):
+        LocalTenant(port=int(served.domain.rpartition(":")[2])).start()
+
+
+def test_the_first_answer_comes_at_once(talk: Any) -> None:
+    """From construction to the first answer less than half a second passes."""
+    begun = SYSTEM_CLOCK.monotonic()
+    with LocalTenant() as tenant:
+        assert talk(tenant, sockets=True).list().status_code == 200
+        assert SYSTEM_CLOCK.monotonic() - begun < 0.5
+
+
+def test_stopping_ends_a_long_delay(talk: Any) -> None:
+    """A request that is being delayed for a minute does not hold up stop()."""
+    tenant = LocalTenant().start()
+    fault = tenant.fail(method="GET", delay=60)
+    api = talk(tenant, sockets=True)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(api.list)
+        while not fault.fired:
+            SYSTEM_CLOCK.sleep(0.005)
+        begun = SYSTEM_CLOCK.monotonic()
+        tenant.stop()
+        assert SYSTEM_CLOCK.monotonic() - begun < 2
+        assert waiting.exception() is not None or waiting.result().status_code == 200
+
+
+def test_latency_is_waited_for_every_request(talk: Any, clock: FakeClock) -> None:
+    """A number is waited exactly; "realistic" is repeatable and near the recorded medians."""
+    api = talk(LocalTenant(serve=False, clock=clock, latency=0.25))
+    api.list()
+    assert clock.slept == [0.25]
+    waits = []
+    for _ in range(2):
+        clock = FakeClock()
+        api = talk(LocalTenant(serve=False, clock=clock, latency="realistic", seed=3))
+        user = api.tenant.users.add()
+        for _ in range(200):
+            api.patch(user.user_id, {})
+        waits.append(clock.slept)
+    assert waits[0] == waits[1]
+    assert 0.11 < sorted(waits[0])[100] < 0.14
+    assert 0.15 < sorted(waits[0])[180] < 0.20
+    for latency in (-1, "slow"):
+        with pytest.raises(ConfigError, match="latency"):
+            LocalTenant(latency=latency)
+
+
+def test_concurrent_writers_of_different_keys_all_survive(talk: Any) -> None:
+    """Forty threads write a key each: every key is there, and no two writes share an updated_at."""
+    with LocalTenant() as tenant:
+        user = tenant.users.add()
+        barrier = threading.Barrier(8)
+
+        def write(worker: int) -> list[str]:
+            api = talk(tenant, sockets=True)
+            barrier.wait(5)
+            return [
+                api.patch(user.user_id, {"app_metadata": {f"k{worker}-{n}": n}}).json()["updated_at"]
+                for n in range(5)
+            ]
+
+        with ThreadPoolExecutor(8) as pool:
+            times = [moment for moments in pool.map(write, range(8)) for moment in moments]
+        assert len(user.app_metadata) == 40
+        assert len(set(times)) == 40
+        assert tenant.journal.count("PATCH", status=200) == 40
+
+
+def test_more_connections_than_threads_are_served(talk: Any, served: LocalTenant) -> None:
+    """Sixty-four open connections take turns and all get answers."""
+    socks = [connect(served) for _ in range(64)]
+    try:
+        for _ in range(2):
+            for sock in socks:
+                sock.sendall(head(served, "GET /api/v2/users?per_page=1 HTTP/1.1"))
+            assert {receive(sock)[0] for sock in socks} == {200}
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_a_forgotten_stop_neither_prints_nor_hangs() -> None:
+    """A process that only starts a tenant ends by itself, with nothing on its streams."""
+    code = (
+        "from auth0_meta.emulator import LocalTenant\n"
+        "import urllib.request\n"
+        "tenant = LocalTenant().start()\n"
+        "request = urllib.request.Request(tenant.url + '/api/v2/users', headers={'Authorization': 'Bearer x'})\n"
+        "assert urllib.request.urlopen(request).status == 200\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_ipv6_loopback(talk: Any) -> None:
+    """A tenant can live on ::1, its URL in brackets."""
+    try:
+        tenant = LocalTenant(host="::1").start()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    try:
+        assert tenant.url.startswith("http://[::1]:")
+        assert talk(tenant, sockets=True).list().status_code == 200
+    finally:
+        tenant.stop()
+
+
+def test_a_bug_in_a_hook_is_an_answer_and_a_log_line(
+    talk: Any, served: LocalTenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception inside the tenant answers 500; the connection and the server live on."""
+    user = served.users.add()
+    served.before("GET", user.user_id, lambda tenant: 1 / 0)
+    api = talk(served, sockets=True)
+    answer = api.get(user.user_id)
+    assert (answer.status_code, answer.json()["statusCode"]) == (500, 500)
+    assert caplog.records
+    assert api.get(user.user_id).status_code == 200

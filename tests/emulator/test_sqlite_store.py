@@ -1,0 +1,167 @@
+"""Hold the SQLite file to what memory does, to surviving, and to being ours alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import ConfigError
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """Name a file that does not exist yet."""
+    return tmp_path / "state.sqlite"
+
+
+def life(tenant: LocalTenant, talk: Any) -> list[Any]:
+    """Do one of everything, and return what was answered."""
+    api = talk(tenant)
+    answers = [
+        api.create(email="Ann@Example.com", user_metadata={"a": 1, "odd": "\ud800"}, user_id="1"),
+        api.create(email="ann@example.com"),
+        api.create(email="bob@example.com", username="bob", app_metadata={}, user_id="2"),
+        api.create(email="eve@example.com", username="bob"),
+        api.patch("auth0|1", {"app_metadata": {"plan": "pro"}, "user_metadata": {"a": None}}),
+        api.patch("auth0|2", {"email": "ann@example.com"}),
+        api.patch("auth0|2", {"email": "bob@example.org", "username": None}),
+        api.get("auth0|1"),
+        api.get("auth0|3"),
+        api.list(include_totals="true"),
+        api.list(q='email:"bob@example.org"'),
+        api.list(page=1, per_page=1),
+        api("GET", "/api/v2/users-by-email", params={"email": "ann@example.com"}),
+        api.delete("auth0|2"),
+        api.delete("auth0|2"),
+        api("GET", "/api/v2/users-by-email", params={"email": "bob@example.org"}),
+        api.create(email="bob@example.org", username="bob"),
+        api.list(),
+    ]
+    return [(answer.status_code, answer.text) for answer in answers]
+
+
+def test_a_file_answers_as_memory_does(db: Path, clock: Any, talk: Any) -> None:
+    """The same requests get the same answers, byte for byte."""
+    memory = LocalTenant(serve=False, clock=clock, seed=3)
+    with LocalTenant(serve=False, clock=clock, seed=3, db=db) as file:
+        assert life(file, talk) == life(memory, talk)
+        assert [dict(user) for user in file.users] == [dict(user) for user in memory.users]
+        file.users.add(user_id="odd", user_metadata="a text", app_metadata=[1])
+        assert (file.users["auth0|odd"].user_metadata, file.users["auth0|odd"].app_metadata) == (
+            "a text",
+            [1],
+        )
+        file.users.clear()
+        assert len(file.users) == 0
+
+
+def test_users_outlive_the_tenant(db: Path) -> None:
+    """A second tenant takes them up, adds no given users to them, and makes ids that are new."""
+    given = [{"user_id": "auth0|given"}]
+    with LocalTenant(serve=False, db=db, seed=1, users=given) as tenant:
+        made = [tenant.users.add(user_metadata={"n": n}).user_id for n in range(3)]
+        stored = [dict(user) for user in tenant.users]
+    for _ in range(2):
+        with LocalTenant(serve=False, db=db, seed=1, users=given) as tenant:
+            assert [dict(user) for user in tenant.users][:4] == stored
+            made.append(tenant.users.add().user_id)
+    assert len(set(made)) == 5
+    with LocalTenant(serve=False, db=db, users=given) as tenant:
+        tenant.reset()
+        assert [user.user_id for user in tenant.users] == ["auth0|given"]
+
+
+def test_more_users_than_a_page_are_all_seen(db: Path) -> None:
+    """Going over every user meets each once, in order, however many they are."""
+    with LocalTenant(serve=False, db=db) as tenant:
+        for number in range(2500):
+            tenant.users.add(user_id=f"auth0|{number}")
+        assert [user.user_id for user in tenant.users] == [f"auth0|{number}" for number in range(2500)]
+
+
+def test_a_stopped_tenant_lets_go_and_can_go_on(db: Path) -> None:
+    """After stop another may open the file; the first takes it up again once that one is done."""
+    first = LocalTenant(serve=False, db=db)
+    with pytest.raises(ConfigError, match="another local tenant has it open"):
+        LocalTenant(serve=False, db=db)
+    first.stop()
+    with LocalTenant(serve=False, db=db) as second:
+        second.users.add(user_id="auth0|2")
+    assert "auth0|2" in first.users
+    first.stop()
+    first.stop()
+    assert sorted(path.name for path in db.parent.iterdir()) == [db.name]
+
+
+def test_a_killed_process_loses_nothing(db: Path) -> None:
+    """What was answered is there after SIGKILL."""
+    code = (
+        "import os, signal, sys\n"
+        "from auth0_meta.emulator import LocalTenant\n"
+        "tenant = LocalTenant(serve=False, db=sys.argv[1])\n"
+        "for n in range(50): tenant.users.add(user_id=f'auth0|{n}')\n"
+        "os.kill(os.getpid(), signal.SIGKILL if os.name == 'posix' else signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(db)], capture_output=True, timeout=60)
+    assert done.returncode != 0
+    assert done.stderr == b""
+    with LocalTenant(serve=False, db=db) as tenant:
+        assert len(tenant.users) == 50
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_nobody_else_can_read_it(db: Path) -> None:
+    """The file and its companions have mode 0600, one that was there before too."""
+    db.touch(mode=0o644)
+    with LocalTenant(serve=False, db=db) as tenant:
+        tenant.users.add()
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in db.parent.iterdir()}
+    assert set(modes.values()) == {0o600}
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Another program's database, a newer one of ours, no database, and no place: refused, untouched."""
+    foreign = tmp_path / "foreign.sqlite"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE users (mine TEXT)")
+    connection.close()
+    text = tmp_path / "notes.txt"
+    text.write_text("no database at all, but long enough to look at " * 50)
+    for path, why in (
+        (foreign, "something else"),
+        (text, "not a database"),
+        (tmp_path / "nowhere" / "x", "No such file"),
+        (tmp_path, "directory"),
+    ):
+        before = path.read_bytes() if path.is_file() else b""
+        with pytest.raises(ConfigError, match=why) as caught:
+            LocalTenant(serve=False, db=path)
+        assert str(path) in str(caught.value)
+        assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_get_and_patch_stay_fast_in_a_large_file(db: Path, talk: Any) -> None:
+    """With twenty thousand users a GET and a PATCH take under two milliseconds each (median)."""
+    with LocalTenant(serve=False, db=db) as tenant:
+        for number in range(20_000):
+            tenant.users.add(user_id=f"auth0|{number}", app_metadata={"n": number})
+        api = talk(tenant)
+        for run in (
+            lambda n: api.get(f"auth0|{n}"),
+            lambda n: api.patch(f"auth0|{n}", {"app_metadata": {"n": 0}}),
+        ):
+            took = []
+            for number in range(0, 20_000, 400):
+                begun = SYSTEM_CLOCK.monotonic()
+                assert run(number).status_code == 200
+                took.append(SYSTEM_CLOCK.monotonic() - begun)
+            assert sorted(took)[len(took) // 2] < 0.002

@@ -1,0 +1,170 @@
+"""Hold the rarer faults to what a client sees of them: dice, predicates, spoiled bodies, dying tokens."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import InputError
+from auth0_meta.testing import FakeClock
+
+
+def test_a_predicate_picks_requests(api: Any) -> None:
+    """`when` sees method, path and body; it counts only what it accepts."""
+    user = api.tenant.users.add()
+    fault = api.tenant.fail(when=lambda method, path, body: b"plan" in body, status=503)
+    assert api.patch(user.user_id, {"app_metadata": {"n": 1}}).status_code == 200
+    assert api.patch(user.user_id, {"app_metadata": {"plan": 1}}).status_code == 503
+    assert (fault.seen, fault.fired) == (1, 1)
+
+
+def test_a_probability_is_seeded(talk: Any) -> None:
+    """The same seed strikes the same requests, after a reset too; about as many as were asked for."""
+
+    def strikes(tenant: LocalTenant) -> list[int]:
+        tenant.fail(method="GET", probability=0.3, times=None, status=500)
+        return [number for number in range(200) if talk(tenant).list().status_code == 500]
+
+    one, two = LocalTenant(serve=False, seed=1), LocalTenant(serve=False, seed=2)
+    first = strikes(one)
+    assert 40 <= len(first) <= 80
+    one.reset()
+    assert strikes(one) == first != strikes(two)
+
+
+def test_a_proxy_answers_html(api: Any) -> None:
+    """A 502 that holds no JSON, whatever was asked for."""
+    api.tenant.fail(status=502, html=True)
+    answer = api.list()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
+    assert "<h1>502 Bad Gateway</h1>" in answer.text
+    api.tenant.fail(status=520, html=True)
+    assert "<h1>520 Error</h1>" in api.list().text
+
+
+@pytest.mark.parametrize("sockets", [True, False])
+class TestSpoiledBodies:
+    """Over sockets and in process alike."""
+
+    def test_a_truncated_body(self, talk: Any, sockets: bool) -> None:
+        """The write is done, the client gets some bytes and an end; the next request is whole."""
+        with LocalTenant(serve=sockets) as tenant:
+            user = tenant.users.add()
+            api = talk(tenant, sockets=sockets)
+            fault = tenant.fail(method="PATCH", truncate=20)
+            with pytest.raises(requests.exceptions.ChunkedEncodingError):
+                api.patch(user.user_id, {"user_metadata": {"a": 1}})
+            assert (user.user_metadata, fault.fired) == ({"a": 1}, 1)
+            assert tenant.journal[-1].committed is True
+            tenant.fail(method="GET", truncate=0)
+            with pytest.raises(requests.exceptions.ChunkedEncodingError):
+                api.get(user.user_id)
+            assert api.get(user.user_id).status_code == 200
+
+    def test_a_slow_body(self, talk: Any, sockets: bool) -> None:
+        """Sent in pieces: slower than the time given to one piece is a timeout, else just late."""
+        with LocalTenant(serve=sockets) as tenant:
+            user = tenant.users.add()
+            api = talk(tenant, sockets=sockets)
+            tenant.fail(slow=0.2, times=2)
+            started = time.monotonic()
+            assert (
+                api.get(
+                    user.user_id,
+                ).json()
+                == user
+            )
+            assert time.monotonic() - started >= 0.2
+            assert api("GET", "/api/v2/users", timeout=0.15).status_code == 200
+            tenant.fail(slow=5.0)
+            with pytest.raises((requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError)):
+                api("GET", "/api/v2/users", timeout=0.1)
+
+    def test_a_reset(self, talk: Any, sockets: bool) -> None:
+        """The connection is reset before anything is carried out."""
+        with LocalTenant(serve=sockets) as tenant:
+            user = tenant.users.add()
+            api = talk(tenant, sockets=sockets)
+            fault = tenant.fail(method="PATCH", drop="reset")
+            with pytest.raises(requests.ConnectionError):
+                api.patch(user.user_id, {"user_metadata": {"a": 1}})
+            assert ("user_metadata" in user, fault.fired) == (False, 1)
+            assert tenant.journal[-1].outcome == "dropped_before_commit"
+
+
+def test_a_planned_answer_may_be_spoiled_too(api: Any) -> None:
+    """Truncation goes with a status as well."""
+    api.tenant.fail(status=500, truncate=5)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        api.list()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_token_dies_midway(api: Any, own: bool) -> None:
+    """From the nth request on, the token is expired for good; another one is not."""
+    api.token = api.tenant.token() if own else "anything"
+    fault = api.tenant.fail(nth=3, expire_token=True)
+    assert [api.list().status_code for _ in range(5)] == [200, 200, 401, 401, 401]
+    assert api.list().json()["message"] == "Expired token received for JSON Web Token validation"
+    assert fault.fired == 1
+    api.token = api.tenant.token()
+    assert api.list().status_code == 200
+
+
+def test_a_token_that_is_not_there_can_not_die(api: Any) -> None:
+    """Without an Authorization header the answer is the usual 401."""
+    api.tenant.fail(expire_token=True)
+    api.token = None
+    assert api.list().json()["message"] == "Missing authentication"
+
+
+def test_our_client_gets_a_new_token_midway() -> None:
+    """Its one retry with a new token is seen to work."""
+    tenant = LocalTenant(serve=False, clock=FakeClock())
+    user = tenant.users.add()
+    with tenant.client() as client:
+        client.users.get(user.user_id)
+        tenant.fail(expire_token=True)
+        client.users.get(user.user_id)
+    tenant.journal.assert_called("POST", "/oauth/token", times=2)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {},
+        {"probability": 0.5},
+        {"status": 500, "probability": 0},
+        {"status": 500, "probability": 1.1},
+        {"truncate": -1},
+        {"truncate": True},
+        {"rows": 1.5},
+        {"slow": -1},
+        {"delay": float("inf")},
+        {"html": True, "delay": 1},
+        {"drop": "softly"},
+    ],
+)
+def test_plans_that_say_nothing_or_nonsense(tenant: LocalTenant, plan: dict[str, Any]) -> None:
+    """Refused when planned."""
+    with pytest.raises(InputError):
+        tenant.fail(**plan)
+
+
+def test_realistic_latency(clock: FakeClock, talk: Any) -> None:
+    """Medians near the recorded ones: 125 ms for a PATCH, tails included, by the tenant's clock."""
+    tenant = LocalTenant(serve=False, clock=clock, latency="realistic")
+    user = tenant.users.add()
+    api = talk(tenant)
+    spent = []
+    for _ in range(201):
+        before = clock.monotonic()
+        api.patch(user.user_id, {})
+        spent.append(clock.monotonic() - before)
+    median, p90 = sorted(spent)[100], sorted(spent)[180]
+    assert 0.115 < median < 0.135
+    assert 0.15 < p90 < 0.19

@@ -1,0 +1,385 @@
+"""Hold the command line's ways in: exec, env and snapshot, and each recipe with the tool it names."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auth0_meta.cli import main
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.emulator.execute import execute
+from auth0_meta.emulator.recipes import TOOLS, exports, script
+from auth0_meta.emulator.runfile import announced, find_run, run_directory
+from auth0_meta.emulator.serve import facts_of
+
+NODE_MODULES = os.environ.get("AUTH0_META_LIVE_NODE_MODULES", "nowhere")
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are POSIX")
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Announce runs in a directory of the test's own."""
+    monkeypatch.setenv("AUTH0_META_EMULATOR_DIR", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+def python(code: str) -> list[str]:
+    """Write a command that runs Python code."""
+    return [sys.executable, "-c", code]
+
+
+def emulator(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `auth0-meta emulator ...` in a process of its own."""
+    line = [sys.executable, "-m", "auth0_meta", "emulator", *words]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, **options)
+
+
+# exec ------------------------------------------------------------------------------------------------
+
+WORK = """
+import os
+from auth0_meta import ManagementClient
+with ManagementClient.from_env() as client, client.transaction("auth0|1") as tx:
+    tx.app_metadata["done"] = True
+    assert "AUTH0_API_TOKEN" not in os.environ
+print(os.environ["AUTH0_DOMAIN"])
+"""
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--tls",), ("--strict",), ("--tls", "--strict", "--rate-limit", "free")]
+)
+def test_exec_leads_a_command_to_the_tenant(
+    tmp_path: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command finds the tenant by its environment alone, over https too, real credentials hidden."""
+    monkeypatch.setenv("AUTH0_API_TOKEN", "a real one")
+    monkeypatch.setenv("AUTH0_DOMAIN", "production.example.com")
+    users, saved = tmp_path / "users.yaml", tmp_path / "saved.json"
+    users.write_text("- {user_id: auth0|1}\n")
+    done = emulator("exec", *options, "--users", str(users), "--save", str(saved), "--", *python(WORK))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("localhost:" if "--tls" in options else "http://127.0.0.1:")
+    assert json.loads(saved.read_text())["users"][0]["app_metadata"] == {"done": True}
+
+
+@pytest.mark.parametrize("code", [0, 3, 255])
+def test_exec_exits_as_the_command_does(code: int) -> None:
+    """The command's exit code is exec's, its output untouched, options after its name its own."""
+    done = emulator(
+        "exec", *python(f"import sys; print(sys.argv[1:]); sys.exit({code})"), "--port", "x", "--", "-v"
+    )
+    assert done.returncode == code
+    assert done.stdout == "['--port', 'x', '--', '-v']\n"
+
+
+def test_exec_of_what_can_not_be_run(tmp_path: Path) -> None:
+    """As in a shell: 127 for no such command, 126 for one that can't be executed; one line each."""
+    out = io.StringIO()
+    assert execute(["no-such-command-here"], out=out) == 127
+    (tmp_path / "plain").write_text("text")
+    assert execute([str(tmp_path / "plain")], out=out) == 126
+    assert "no such command" in out.getvalue()
+    assert out.getvalue().count("\n") == 2
+    assert main(["emulator", "exec"]) == 2
+
+
+def test_exec_tells_what_is_not_served() -> None:
+    """A route that answered 501 is named at the end, so that it is not taken for success."""
+    out = io.StringIO()
+    code = "import os, urllib.request as r; r.urlopen(os.environ['AUTH0_URL'] + '/api/v2/guardian/factors')"
+    assert (
+        execute(python(code + " if 0 else None\n" + code.replace("r.urlopen", "0 and r.urlopen")), out=out)
+        == 0
+    )
+    assert out.getvalue() == ""
+    code = (
+        "import os, urllib.request as r, urllib.error\n"
+        "try: r.urlopen(os.environ['AUTH0_URL'] + '/api/v2/guardian/factors')\n"
+        "except urllib.error.HTTPError as error: assert error.code == 501; error.close()\n"
+    )
+    assert execute(python(code), out=out) == 0
+    assert out.getvalue() == "warning: not served: GET /api/v2/guardian/factors by the local tenant\n"
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_exec_passes_signals_on(number: signal.Signals) -> None:
+    """A signal to exec reaches the command; what the command makes of it is the exit code."""
+    code = (
+        "import signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(42))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(30)\n"
+    )
+    line = [sys.executable, "-m", "auth0_meta", "emulator", "exec", "--", *python(code)]
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 42
+
+
+@posix
+def test_a_signal_before_the_command_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while the command is being started reaches it once it is there."""
+    begin = subprocess.Popen
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return begin(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", late)
+    assert execute(python("import time; time.sleep(30)")) == 128 + signal.SIGUSR1
+
+
+@posix
+def test_a_terminal_interrupts_the_command_once() -> None:
+    """Ctrl-C reaches exec and the command alike: it is not passed on a second time."""
+    code = (
+        "import signal, time\n"
+        "got = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: got.append(1))\n"
+        "print('ready', flush=True)\n"
+        "end = time.monotonic() + 20\n"
+        "while not got and time.monotonic() < end: time.sleep(0.05)\n"
+        "time.sleep(0.5)\n"
+        "print('interrupted', len(got), flush=True)\n"
+    )
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    line = [*python(spawn), sys.executable, "-m", "auth0_meta", "emulator", "exec", "--", *python(code)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"ready"
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+        told = process.stdout.read()
+        assert process.wait(timeout=30) == 0
+    assert b"interrupted 1" in told
+
+
+@posix
+def test_exec_of_a_command_that_a_signal_ends() -> None:
+    """128 and the signal's number, as a shell says it."""
+    assert execute(python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == 128 + 9
+
+
+@posix
+def test_handlers_come_back() -> None:
+    """After exec this process has the signal handlers it had before."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    execute(python(""))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_taken_port_is_one_line() -> None:
+    """exec on a port that is in use says so and runs nothing."""
+    with LocalTenant() as tenant:
+        done = emulator("exec", "--port", str(tenant.port), "--", *python("print('ran')"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("Choose another --port\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--users", "none.json"), "No such file"),
+        (("--db", "nowhere/x.db"), "can't keep the users"),
+        (("--rate-limit", "much"), "unknown"),
+    ],
+)
+def test_wrong_settings_are_one_line(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    """A file or plan that can't be used is a usage error before anything runs."""
+    done = emulator("exec", *words, "--", *python("print('ran')"), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_of_auth0_is_refused() -> None:
+    """Nobody can be led to take this tenant for a real one."""
+    done = emulator("serve", "--host", "tenant.eu.auth0.com", "--port", "0")
+    assert done.returncode == 2
+    assert "never answers for tenant.eu.auth0.com" in done.stderr
+
+
+# serve, env and snapshot -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """Serve a tenant in a process of its own; gives its port."""
+    words = getattr(request, "param", ())
+    line = [sys.executable, "-m", "auth0_meta", "emulator", "serve", "--port", "0", *words]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        assert process.stderr is not None
+        while "Ctrl-C" not in process.stderr.readline():
+            assert process.poll() is None
+        (run,) = run_directory().glob("emulator-*.json")
+        yield int(run.stem.partition("-")[2])
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert list(run_directory().iterdir()) == []
+
+
+@pytest.mark.parametrize("served", [(), ("--tls",), ("--strict",)], indirect=True)
+def test_env_and_snapshot_talk_to_what_is_served(served: int, tmp_path: Path) -> None:
+    """`env` is a script for a shell; `snapshot save` and `load` move users, over https too."""
+    port = str(served)
+    variables = json.loads(emulator("env", "--json", "--port", port).stdout)
+    facts = find_run(served)
+    assert variables["AUTH0_CLIENT_SECRET"] == facts["client_secret"]
+    (tmp_path / "users.yml").write_text("- {user_id: auth0|1, app_metadata: {plan: free}}\n")
+    loaded = emulator("snapshot", "load", str(tmp_path / "users.yml"), "--port", port)
+    assert (loaded.returncode, loaded.stdout, loaded.stderr.split()[0]) == (0, "", "1")
+    done = subprocess.run(
+        python(WORK), env={**os.environ, **variables}, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    saved = emulator("snapshot", "save", str(tmp_path / "saved.json"), "--port", port)
+    assert saved.returncode == 0, saved.stderr
+    (user,) = json.loads((tmp_path / "saved.json").read_text())["users"]
+    assert user["app_metadata"] == {"plan": "free", "done": True}
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="there is no sh")
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("secure", [False, True])
+def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool) -> None:
+    """`eval "$(auth0-meta emulator env ...)"` sets exactly what is promised and prints nothing."""
+    with LocalTenant(tls=secure) as tenant:
+        facts = facts_of(tenant)
+        text = script(tool, {**facts, "client_secret": "it's $HOME `x`"})
+        wanted = exports(tool, {**facts, "client_secret": "it's $HOME `x`"})
+        code = "import os, json; print(json.dumps(dict(os.environ)))"
+        line = ["sh", "-euc", 'eval "$0"; exec "$1" -c "$2"', text, sys.executable, code]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=30)
+    assert done.stderr == ""
+    assert wanted.items() <= json.loads(done.stdout).items()
+    if secure:
+        assert f"# The certificate authority of this run: {tenant.ca_file}" in text
+
+
+def test_where_nothing_is_served_is_told(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """env and snapshot say which port they tried and how to start, for a broken announcement too."""
+    assert main(["emulator", "env", "--port", "4"]) == 2
+    assert "no local tenant of yours is known on port 4" in capsys.readouterr().err
+    runs.mkdir(exist_ok=True)
+    (runs / "emulator-4.json").write_text("{")
+    assert main(["emulator", "snapshot", "save", "x.json", "--port", "4"]) == 2
+    assert "emulator serve --port 4" in capsys.readouterr().err
+    with announced(4, {"url": "http://127.0.0.1:4", "control_token": "x"}):
+        assert main(["emulator", "snapshot", "save", "x.json", "--port", "4"]) == 2
+        assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_refusal_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token of another run is refused by the tenant, and that is what is said."""
+    with LocalTenant() as tenant, announced(tenant.port, {"url": tenant.url, "control_token": "old"}):
+        assert (
+            main(["emulator", "snapshot", "save", str(tmp_path / "x.json"), "--port", str(tenant.port)]) == 2
+        )
+    assert "refused: The control routes need" in capsys.readouterr().err
+
+
+@posix
+def test_an_announcement_is_for_its_owner_and_goes(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mode 0600 in a directory of 0700, gone afterwards; where it can't be written the block runs all the same."""
+    with announced(7, {"url": "u"}) as path:
+        assert path is not None
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert find_run(7)["url"] == "u"
+    assert list(runs.iterdir()) == []
+    (runs.parent / "file").write_text("")
+    monkeypatch.setenv("AUTH0_META_EMULATOR_DIR", str(runs.parent / "file"))
+    with announced(7, {}) as path:
+        assert path is None
+
+
+def test_where_runs_are_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The variable, the user's runtime directory, or the home directory, in this order."""
+    assert run_directory() == tmp_path / "runs"
+    monkeypatch.delenv("AUTH0_META_EMULATOR_DIR")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    assert run_directory() == Path("/run/user/1/auth0-meta")
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert run_directory() == tmp_path / ".auth0-meta"
+
+
+# The recipes, each with its tool ---------------------------------------------------------------------
+
+
+def comments(text: str) -> str:
+    """Return the code that a script shows as comments."""
+    lines = [line[2:] if line != "#" else "" for line in text.splitlines() if line.startswith("#")]
+    return "\n".join(line for line in lines if "certificate authority" not in line) + "\n"
+
+
+def environment(tool: str, tenant: LocalTenant) -> dict[str, str]:
+    """Return this process's environment with a recipe's on top."""
+    hidden = ("_proxy", "_PROXY")
+    kept = {name: value for name, value in os.environ.items() if not name.endswith(hidden)}
+    return {**kept, **exports(tool, facts_of(tenant))}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_curl_recipe(secure: bool) -> None:
+    """Both lines work as printed: list the users, get a token."""
+    with LocalTenant(tls=secure, users=[{"user_id": "auth0|1"}]) as tenant:
+        code = comments(script("curl", facts_of(tenant))).replace("curl ", "curl -sS --fail ")
+        done = subprocess.run(
+            ["sh", "-euc", code], env=environment("curl", tenant), capture_output=True, text=True, timeout=30
+        )
+    assert done.returncode == 0, done.stderr
+    assert '"user_id":"auth0|1"' in done.stdout
+    assert '"access_token":' in done.stdout
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_auth0_python_recipe(secure: bool) -> None:
+    """Auth0's own SDK, newest generation, reads and writes through what is printed."""
+    pytest.importorskip("auth0.management.client", reason="auth0-python is not installed")
+    with LocalTenant(tls=secure, users=[{"user_id": "auth0|1"}]) as tenant:
+        code = comments(script("auth0-python", facts_of(tenant))).partition("\n\n")[0]
+        code = f"import os\n{code}\nmanagement.users.update('auth0|1', app_metadata={{'plan': 'pro'}})\n"
+        done = subprocess.run(
+            python(code), env=environment("auth0-python", tenant), capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert tenant.users["auth0|1"].app_metadata == {"plan": "pro"}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_node_recipe(secure: bool, tmp_path: Path) -> None:
+    """npm's `auth0` reads and writes through what is printed, the token call included."""
+    if not (Path(NODE_MODULES) / "auth0").is_dir():
+        pytest.skip("AUTH0_META_LIVE_NODE_MODULES names no node_modules with auth0: tox -e node has it")
+    with LocalTenant(tls=secure, strict=True, users=[{"user_id": "auth0|1"}]) as tenant:
+        code = comments(script("node", facts_of(tenant, strict=True)))
+        code += 'management.users.update("auth0|1", { app_metadata: { plan: "pro" } }).catch((e) => { throw e; });\n'
+        (tmp_path / "recipe.js").write_text(code)
+        env = {**environment("node", tenant), "NODE_PATH": NODE_MODULES}
+        done = subprocess.run(
+            ["node", str(tmp_path / "recipe.js")], env=env, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert tenant.users["auth0|1"].app_metadata == {"plan": "pro"}

@@ -1,0 +1,103 @@
+"""Keep every test and doctest off the network, off the caller's settings, and repeatable.
+
+A conftest's fixtures reach only the tests below it; registered as a plugin these reach the
+doctests of the package as well.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("long", deadline=None, max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+_SCRUBBED = (
+    *(
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+    ),
+    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "NETRC"),
+)
+
+
+def _is_loopback(host: object) -> bool:
+    if not isinstance(host, str) or host in ("localhost", ""):
+        return host in ("localhost", "", None)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_loopback() -> Iterator[None]:
+    """Fail, past any `except Exception`, on a connection or look-up that leaves this machine."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def check(host: object) -> None:
+        if not _is_loopback(host):
+            pytest.fail(f"a test tried to reach {host!r}: only loopback is allowed")
+
+    def guarded_connect(sock: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple):
+            check(address[0])
+        connect(sock, address)
+
+    def guarded_connect_ex(sock: socket.socket, address: Any) -> int:
+        if isinstance(address, tuple):
+            check(address[0])
+        return connect_ex(sock, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(host, str) and host.endswith(".invalid"):  # RFC 6761: never resolves
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        check(host.decode() if isinstance(host, bytes) else host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the caller's tenant, proxies and colours; AUTH0_META_LIVE_* stays for live tests."""
+    for name in list(os.environ):
+        if name in _SCRUBBED or (name.startswith("AUTH0_") and not name.startswith("AUTH0_META_LIVE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _doctest_tenant(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give a doctest that speaks of a `tenant` its own; one that does not make its `user` finds one there."""
+    text = request.node.dtest.docstring if isinstance(request.node, pytest.DoctestItem) else ""
+    if "tenant." not in text:
+        yield
+        return
+    from auth0_meta.emulator import LocalTenant
+
+    with LocalTenant() as tenant:
+        names: dict[str, Any] = {"tenant": tenant}
+        if "user.user_id" in text and "user = " not in text:
+            profile = {"connection": "Username-Password-Authentication", "email": "byron@example.com"}
+            with tenant.client() as client:
+                names["user"] = client.users.create({**profile, "password": "Analytical-1842"})
+        request.node.dtest.globs.update(names)
+        yield

@@ -1,0 +1,59 @@
+"""A local tenant in process, on a clock that never waits, with one user: what transactions are tried on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from auth0_meta import ManagementClient, MetadataTransaction
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.testing import FakeClock
+
+UID = "auth0|507f1f77bcf86cd799439020"
+
+
+class Local:
+    """One tenant, one client, one user; `sent` and `bodies` are what reached the tenant for that user."""
+
+    def __init__(
+        self, user_metadata: Any = None, app_metadata: Any = None, *, rate_limit: str = "off", **settings: Any
+    ) -> None:
+        self.clock = FakeClock()
+        self.tenant = LocalTenant(serve=False, clock=self.clock, rate_limit=rate_limit)
+        self.tenant.users.add(user_id=UID, user_metadata=user_metadata, app_metadata=app_metadata)
+        self.client: ManagementClient = self.tenant.client(**{"token": "any.given.token", **settings})
+
+    def tx(self, **settings: Any) -> MetadataTransaction:
+        """Open a transaction for the user."""
+        return self.client.transaction(UID, **settings)
+
+    @property
+    def sent(self) -> list[str]:
+        """The methods of the user's requests, in order."""
+        return [entry.method for entry in self.tenant.journal.requests(user_id=UID)]
+
+    @property
+    def bodies(self) -> list[Any]:
+        """The bodies of the user's PATCHes that were read, in order."""
+        return [e.body for e in self.tenant.journal.requests("PATCH", user_id=UID) if e.body is not None]
+
+    @property
+    def user_metadata(self) -> Any:
+        """What the tenant holds."""
+        return self.tenant.users[UID].user_metadata
+
+    @property
+    def app_metadata(self) -> Any:
+        """What the tenant holds."""
+        return self.tenant.users[UID].app_metadata
+
+    def write(self, **bags: Any) -> None:
+        """Write as somebody else, past the client."""
+        self.tenant.users[UID].patch(**bags)
+
+    def second_writer(self, method: str, *, nth: int = 1, **bags: Any) -> None:
+        """Have somebody else write just before the `nth` request of this method is processed."""
+        self.tenant.before(method, UID, lambda _: self.write(**bags), nth=nth)
+
+    def profile(self) -> dict[str, Any]:
+        """Return the profile as a login event or an export would hold it."""
+        return dict(self.tenant.users[UID])

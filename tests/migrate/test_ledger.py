@@ -1,0 +1,329 @@
+"""Hold the job file: durable groups, one writer, private, and clear words for what is no ledger."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from auth0_meta import LedgerError
+from auth0_meta.migrate.ledger import Ledger, Settled
+from auth0_meta.migrate.rows import Plan, State
+
+DOCUMENT = {"app_metadata": {"plan": "canary-7f3a"}}
+PLAN = Plan({"app_metadata": {"reset": False, "ops": [["set", ["plan"], "canary-7f3a"]]}}, DOCUMENT, {})
+
+
+def made(job: Path, users: int = 3) -> None:
+    """Write a finished plan."""
+    ledger = Ledger.create(job, {"tenant": "x"})
+    with ledger.group():
+        for n in range(users):
+            ledger.add(f"auth0|{n}", PLAN)
+    ledger.complete(summary={})
+    ledger.close()
+
+
+def test_the_file_and_its_companions_are_private(job: Path) -> None:
+    """Nobody but the owner can read the job file, its WAL, shared memory and lock, whatever the umask."""
+    made(job)
+    old = os.umask(0)
+    try:
+        with Ledger.open(job, write=True) as ledger, ledger.group():
+            ledger.tell(x=1)
+            found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in job.parent.iterdir()}
+    finally:
+        os.umask(old)
+    assert found == dict.fromkeys(("job.db", "job.db-wal", "job.db-shm", "job.db-lock"), 0o600)
+
+
+def test_nothing_is_left_beside_a_closed_ledger(job: Path) -> None:
+    """A writer that closes leaves one file."""
+    made(job)
+    Ledger.open(job, write=True).close()
+    assert [path.name for path in job.parent.iterdir()] == ["job.db"]
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(job: Path) -> None:
+    """Two coordinators can't have one job file; its status can be read meanwhile."""
+    made(job)
+    with Ledger.open(job, write=True):
+        with pytest.raises(LedgerError, match=f"process {os.getpid()} is working"):
+            Ledger.open(job, write=True)
+        with Ledger.open(job) as reader:
+            assert reader.counts()[State.PLANNED] == 3
+    Ledger.open(job, write=True).close()
+
+
+def test_the_lock_dies_with_its_process(job: Path) -> None:
+    """A killed writer locks nobody out."""
+    made(job)
+    code = "import os, sys; from auth0_meta.migrate.ledger import Ledger; Ledger.open(sys.argv[1], write=True); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(job)], check=False, timeout=60)
+    assert (job.parent / "job.db-lock").exists()
+    Ledger.open(job, write=True).close()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is no ledger"),
+        (b"user_id,app_metadata.plan\n" * 100, "is no ledger"),
+        (None, "does not exist"),
+    ],
+    ids=["empty", "csv", "missing"],
+)
+def test_what_is_no_ledger_is_said_to_be_none(job: Path, content: bytes | None, told: str) -> None:
+    """A foreign file is refused with what it is."""
+    if content is not None:
+        job.write_bytes(content)
+    for write in (True, False):
+        with pytest.raises(LedgerError, match=told):
+            Ledger.open(job, write=write)
+
+
+def test_a_foreign_database_is_refused(job: Path) -> None:
+    """A SQLite file of another program is no ledger."""
+    with sqlite3.connect(job) as db:
+        db.execute("CREATE TABLE users (n)")
+    db.close()
+    with pytest.raises(LedgerError, match="is no ledger"):
+        Ledger.open(job, write=True)
+
+
+def test_a_truncated_ledger_is_refused(job: Path) -> None:
+    """A file that was cut short is told from a good one."""
+    made(job, users=500)
+    whole = job.read_bytes()
+    job.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LedgerError, match="damaged or cut short"):
+        Ledger.open(job, write=True)
+
+
+def test_a_newer_format_is_refused(job: Path) -> None:
+    """A ledger of a later release is not guessed at."""
+    made(job)
+    with sqlite3.connect(job) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LedgerError, match="format 99"):
+        Ledger.open(job)
+
+
+def test_a_plan_is_never_overwritten_unless_unfinished(job: Path) -> None:
+    """`create` refuses a file that is there; half a plan of a killed process it replaces."""
+    made(job)
+    before = job.read_bytes()
+    with pytest.raises(LedgerError, match="exists"):
+        Ledger.create(job, {})
+    assert job.read_bytes() == before
+    job.unlink()
+    job.write_text("mine")
+    with pytest.raises(LedgerError, match="exists"):
+        Ledger.create(job, {})
+    job.unlink()
+    code = "import os, sys; from auth0_meta.migrate.ledger import Ledger; Ledger.create(sys.argv[1], {}); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(job)], check=False, timeout=60)
+    with pytest.raises(LedgerError, match="never finished"):
+        Ledger.open(job)
+    made(job)
+    Ledger.open(job).close()
+
+
+def test_a_group_that_raises_leaves_nothing(job: Path) -> None:
+    """What was written in a group stands whole or not at all."""
+    made(job)
+    with Ledger.open(job, write=True) as ledger:
+        with pytest.raises(ZeroDivisionError), ledger.group():
+            ledger.claim(State.PLANNED, State.SENT, 2)
+            raise ZeroDivisionError
+        assert ledger.counts()[State.PLANNED] == 3
+
+
+def test_a_full_disk_is_said_and_survived(job: Path) -> None:
+    """When the file can't grow, the group fails with what to do, and what stood before still stands."""
+    made(job)
+    limited = (
+        "import resource, signal, sys\n"
+        "from auth0_meta import LedgerError\n"
+        "from auth0_meta.migrate.ledger import Ledger\n"
+        "from auth0_meta.migrate.rows import Plan, State\n"
+        "ledger = Ledger.open(sys.argv[1], write=True)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, 1 << 14))\n"
+        "try:\n"
+        "    with ledger.group():\n"
+        "        ledger.claim(State.PLANNED, State.SENT, 3)\n"
+        "        ledger.tell(big='x' * 500_000)\n"
+        "except LedgerError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(job)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "run the same command again" in done.stdout
+    with Ledger.open(job, write=True) as ledger:
+        assert ledger.counts()[State.PLANNED] == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are of POSIX")
+def test_a_read_only_ledger_is_refused_before_anything_is_sent(job: Path) -> None:
+    """A file that can't be written can't be opened for writing."""
+    made(job)
+    job.chmod(0o444)
+    job.parent.chmod(0o555)
+    code = (
+        "import os, sys\n"
+        "from auth0_meta import LedgerError\n"
+        "from auth0_meta.migrate.ledger import Ledger\n"
+        "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
+        "try: Ledger.open(sys.argv[1], write=True)\n"
+        "except LedgerError as error: print(error)\n"
+    )
+    for parent in list(job.parents)[:3]:  # pytest's own are private
+        parent.chmod(parent.stat().st_mode | 0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(job)], capture_output=True, text=True, timeout=60, check=True
+        )
+    finally:
+        job.parent.chmod(0o755)
+    assert "must be writable" in done.stdout or "can't be written" in done.stdout
+
+
+def test_one_thread_owns_a_ledger(job: Path) -> None:
+    """A ledger used from another thread says so instead of mixing two commits."""
+    made(job)
+    errors = []
+    with Ledger.open(job, write=True) as ledger:
+
+        def use() -> None:
+            try:
+                ledger.counts()
+            except LedgerError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+    assert len(errors) == 1
+
+
+def test_a_purged_ledger_holds_no_value_on_disk(job: Path) -> None:
+    """After a purge not a byte of a value is left, in no file; counts and ids stay."""
+    made(job)
+    assert b"canary-7f3a" in job.read_bytes()
+    with Ledger.open(job, write=True) as ledger:
+        ledger.purge()
+        left = b"".join(path.read_bytes() for path in job.parent.iterdir())
+    assert b"canary-7f3a" not in left
+    assert b"canary-7f3a" not in job.read_bytes()
+    with Ledger.open(job) as ledger:
+        assert ledger.counts()[State.PLANNED] == 3
+        with pytest.raises(LedgerError, match="purged"):
+            ledger.rows()
+
+
+def test_the_digest_covers_users_and_plans(job: Path, tmp_path: Path) -> None:
+    """Two plans with the same content have one digest; any difference shows."""
+    made(job)
+    made(tmp_path / "same.db")
+    made(tmp_path / "more.db", users=4)
+    digests = []
+    for name in (job, tmp_path / "same.db", tmp_path / "more.db"):
+        with Ledger.open(name) as ledger:
+            digests.append(ledger.facts["digest"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Drive a ledger beside a dict, closing, reopening and crashing groups in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self.folder = tempfile.TemporaryDirectory()
+        self.job = Path(self.folder.name) / "job.db"
+        self.model: dict[int, State] = {}
+
+    @initialize(users=st.integers(0, 12))
+    def make(self, users: int) -> None:
+        """Plan some users."""
+        made(self.job, users)
+        self.model = {n + 1: State.PLANNED for n in range(users)}
+        self.ledger = Ledger.open(self.job, write=True)
+
+    @rule(limit=st.integers(0, 5))
+    def claim(self, limit: int) -> None:
+        """Claiming takes the first planned users, in order."""
+        with self.ledger.group():
+            rows = self.ledger.claim(State.PLANNED, State.SENT, limit)
+        expected = [n for n, state in self.model.items() if state is State.PLANNED][:limit]
+        assert [row.n for row in rows] == expected
+        assert all(row.plan.document == DOCUMENT for row in rows)
+        self.model.update(dict.fromkeys(expected, State.SENT))
+
+    @rule(
+        state=st.sampled_from([State.DONE, State.SAME, State.DRIFTED, State.FAILED, State.GONE]),
+        data=st.data(),
+    )
+    @precondition(lambda self: State.SENT in self.model.values())
+    def settle(self, state: State, data: st.DataObject) -> None:
+        """Settling moves the users it names."""
+        sent = [n for n, known in self.model.items() if known is State.SENT]
+        chosen = data.draw(st.lists(st.sampled_from(sent), unique=True, max_size=4))
+        with self.ledger.group():
+            self.ledger.settle([Settled(n, state, "note") for n in chosen])
+        self.model.update(dict.fromkeys(chosen, state))
+
+    @rule(limit=st.integers(1, 5))
+    def fail_in_a_group(self, limit: int) -> None:
+        """Raise in a group, which changes nothing."""
+        with pytest.raises(KeyError), self.ledger.group():
+            self.ledger.claim(State.PLANNED, State.SENT, limit)
+            raise KeyError
+
+    @rule()
+    def take_up_again(self) -> None:
+        """Failed and drifted users can be planned for once more."""
+        with self.ledger.group():
+            self.ledger.open_again((State.FAILED, State.DRIFTED))
+        for n, state in self.model.items():
+            if state in (State.FAILED, State.DRIFTED):
+                self.model[n] = State.PLANNED
+
+    @rule()
+    def reopen(self) -> None:
+        """Close and open, which loses nothing."""
+        self.ledger.close()
+        self.ledger = Ledger.open(self.job, write=True)
+
+    @invariant()
+    def agrees(self) -> None:
+        """Compare counts, rows and doubts with the model."""
+        if not hasattr(self, "ledger"):
+            return
+        assert {row.n: row.state for row in self.ledger.rows()} == self.model
+        counts = self.ledger.counts()
+        assert all(counts[state] == list(self.model.values()).count(state) for state in State)
+        assert self.ledger.in_doubt() == [n for n, state in self.model.items() if state is State.SENT]
+
+    def teardown(self) -> None:
+        """Close and clean up."""
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+        self.folder.cleanup()
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)

@@ -1,0 +1,490 @@
+"""Hold the command line: what it prints where, what reaches the tenant, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from auth0_meta import __version__
+from auth0_meta.cli import COMMANDS, main
+from auth0_meta.cli.app import root
+from auth0_meta.emulator import LocalTenant
+
+USER = "auth0|123"
+PROFILE = {
+    "user_id": USER,
+    "email": "ada@example.com",
+    "name": "Ada",
+    "user_metadata": {"prefs": {"lang": "en", "mail": True}, "theme": "light"},
+    "app_metadata": {"billing": {"plan": "free", "seats": 3}},
+}
+CANARY = "canary-7f3a"
+COLOUR = re.compile(r"\x1b\[[\d;]*(3|9)\dm")
+
+
+@pytest.fixture
+def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
+    """Serve a tenant with one user, named by AUTH0_*."""
+    with LocalTenant(users=[PROFILE]) as local:
+        for name, value in local.env.items():
+            monkeypatch.setenv(name, value)
+        yield local
+
+
+def command(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    line = [sys.executable, "-m", "auth0_meta", *words]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, **settings)
+
+
+def leaves(group: click.Group) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command, groups included."""
+    for name, sub in group.commands.items():
+        yield (name,)
+        if isinstance(sub, click.Group):
+            yield from ((name, *below) for below in leaves(sub))
+
+
+# Starting --------------------------------------------------------------------------------------------
+
+
+def test_version_and_help_as_processes() -> None:
+    """The module and the console script print the version and the commands."""
+    assert command("--version").stdout == f"auth0-meta {__version__}\n"
+    script = Path(sys.executable).with_name("auth0-meta")
+    shown = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert all(name in shown for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", list(leaves(root)), ids=" ".join)
+def test_every_command_has_help(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` of each command says what it does and exits with 0."""
+    assert main([*words, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: auth0-meta " + " ".join(words))
+    assert err == ""
+
+
+@pytest.mark.parametrize("words", [[], ["user"], ["emulator"]], ids=" ".join)
+def test_a_group_alone_shows_its_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a command the help is shown, as data, exit 0."""
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert "Commands:" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_cli_extra(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without click or rich, --help and --version work and the rest names the extra, exit 2."""
+    for name in list(sys.modules):
+        if name.startswith("auth0_meta.cli.") or name.partition(".")[0] == missing:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"auth0-meta {__version__}\n"
+    for words in (["--help"], ["-h"], []):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        assert all(name in out for name in COMMANDS)
+        assert "pip install 'auth0-meta[cli]'" in out
+    assert main(["demo"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "pip install 'auth0-meta[cli]'" in err
+
+
+def test_another_missing_module_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation shows itself instead of being taken for a missing extra."""
+    for name in list(sys.modules):
+        if name.startswith("auth0_meta.cli."):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "auth0_meta.cli.demo", None)
+    with pytest.raises(ModuleNotFoundError, match=r"auth0_meta\.cli\.demo"):
+        main(["--version"])
+
+
+@pytest.mark.parametrize("words", [["demo"], ["emulator", "serve"]], ids=" ".join)
+def test_without_the_emulator_extra(words: list[str]) -> None:
+    """Without the emulator's packages the commands that need it name the extra, exit 2."""
+    block = "import sys; sys.modules.update(cheroot=None, werkzeug=None); from auth0_meta.cli import main; "
+    line = [sys.executable, "-c", f"{block}sys.exit(main({words!r}))"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "auth0-meta[emulator]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# Errors ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["frobnicate"], 2, "No such command 'frobnicate'"),
+        (["user", "show"], 2, "Missing argument 'ID'"),
+        (["user", "show", "auth0|nobody"], 1, "The user does not exist"),
+        (["user", "show", USER, "--domain", "http://example.com"], 2, "plain http is for loopback only"),
+        (["user", "show", USER, "--token", "two words"], 2, "the token must be"),
+        (["user", "set", USER, "theme=dark"], 2, "write user_metadata.KEY=TEXT"),
+        (["user", "set", USER, "user_metadata=dark"], 2, "write user_metadata.KEY=TEXT"),
+        (["user", "set", USER, "user_metadata.a..b=dark"], 2, "write user_metadata.KEY=TEXT"),
+        (["user", "set", USER, "user_metadata.theme"], 2, "write user_metadata.KEY=TEXT"),
+        (["user", "set", USER, "user_metadata.n:=dark"], 2, "user_metadata.n is no JSON (line 1 column 1)"),
+        (["user", "set", USER, "user_metadata.n:=" + "[" * 100_000], 2, "nested too deeply"),
+        (["user", "set", USER, "user_metadata.n:=NaN"], 2, "user_metadata 'n'"),
+        (["user", "set", USER, "app_metadata.email=x"], 2, "Auth0 reserves this name"),
+        (["user", "set", USER, "user_metadata.theme.x=1"], 2, "user_metadata 'theme'"),
+        (["user", "merge", USER, "{"], 2, "the document is no JSON"),
+        (["user", "merge", USER, "[]"], 2, "the document is an object with user_metadata"),
+        (["user", "merge", USER, "{}"], 2, "the document is an object with user_metadata"),
+        (["user", "merge", USER, '{"name": "Ada"}'], 2, "the document is an object with user_metadata"),
+        (["user", "merge", USER, '{"user_metadata": null}'], 2, "user_metadata must be an object"),
+        (["user", "merge", USER, "@/no/such/file"], 2, "/no/such/file: No such file"),
+        (["emulator", "serve", "--rate-limit", "plenty"], 2, "rate_limit 'plenty' is unknown"),
+        (["emulator", "serve", "--port", "70000"], 2, "70000 is not in the range"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
+)
+def test_a_failure_is_one_line_and_a_code(
+    words: list[str], code: int, told: str, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What fails says so on the last line of stderr, prints no data, writes nothing, and exits as documented."""
+    assert main(words) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: ")
+    assert told in err.splitlines()[-1]
+    assert tenant.journal.count("PATCH") == 0
+
+
+def test_missing_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without AUTH0_DOMAIN the first thing told is to set it."""
+    assert main(["user", "show", USER]) == 2
+    assert "AUTH0_DOMAIN is not set" in capsys.readouterr().err
+
+
+def test_refused_credentials_and_scopes_exit_with_4(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A revoked token and a missing scope are 4, and the error says what to do."""
+    revoked = tenant.token()
+    tenant.revoke(revoked)
+    assert main(["user", "show", USER, "--token", revoked]) == 4
+    assert revoked not in capsys.readouterr().err
+    reader = tenant.token(scopes=["read:users"])
+    assert main(["user", "set", USER, "user_metadata.a=b", "--token", reader]) == 4
+    assert "update:users" in capsys.readouterr().err
+
+
+def test_interrupted_exits_with_130(tenant: LocalTenant) -> None:
+    """Ctrl-C ends a command with 130 and one word, no traceback."""
+    tenant.fail(method="GET", user_id=USER, delay=30)
+    line = [sys.executable, "-m", "auth0_meta", "user", "show", USER]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait = threading.Event()
+        while not tenant.journal.count("POST") and not wait.wait(0.05):
+            pass
+        wait.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (out, err.strip()) == ("", "interrupted")
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=" ".join)
+@pytest.mark.parametrize("size", [10, 200_000], ids=["short", "long"])
+def test_a_reader_that_goes_away_is_no_error(size: int, flags: tuple[str, ...], tenant: LocalTenant) -> None:
+    """With its output closed early, as by `| head`, the command ends without complaint."""
+    tenant.users[USER].patch(user_metadata={"long": "x" * size})
+    line = [sys.executable, "-m", "auth0_meta", "user", "show", USER, *flags]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode in (0, 1)  # click says 0, rich and older clicks 1
+
+
+def test_a_library_warning_is_one_line(tenant: LocalTenant) -> None:
+    """A MetadataWarning is told without Python's source line, and the change is made."""
+    done = command("user", "set", USER, "user_metadata.card=4111 1111 1111 1111")
+    assert done.returncode == 0
+    warning = done.stderr.splitlines()[0]
+    assert warning.startswith("warning: ")
+    assert "card" in warning
+    assert "4111" not in done.stderr + done.stdout
+    assert tenant.journal.count("PATCH") == 1
+
+
+# user ------------------------------------------------------------------------------------------------
+
+
+def test_show_prints_the_profile(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """`user show` prints id, e-mail and both bags; `--json` is the whole profile."""
+    assert main(["user", "show", USER]) == 0
+    out = capsys.readouterr().out
+    for part in (USER, "ada@example.com", '"lang": "en"', '"plan": "free"'):
+        assert part in out
+    assert main(["user", "show", USER, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == dict(tenant.users[USER])
+
+
+def test_show_redacts(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --redact names and sizes are shown, in both forms, and nothing personal."""
+    assert main(["user", "show", USER, "--redact"]) == 0
+    assert main(["user", "show", USER, "--redact", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "prefs" in out
+    for hidden in ("ada@example.com", "Ada", "free", "light"):
+        assert hidden not in out
+    data = json.loads(out[out.index("{") :])
+    assert data == {
+        "user_id": USER,
+        "user_metadata": {"prefs": 25, "theme": 7},
+        "app_metadata": {"billing": 25},
+    }
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--redact"], ["--redact", "--json"]], ids=" ".join)
+def test_show_survives_odd_bags(
+    flags: list[str], tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bag that is empty, absent, or stored as no object is shown as it is."""
+    odd = tenant.users.add(user_id="odd", app_metadata="a text", user_metadata={})
+    assert main(["user", "show", odd.user_id, *flags]) == 0
+    out = capsys.readouterr().out
+    assert ("a text" in out) == ("--redact" not in flags)
+
+
+def test_show_leaves_out_what_is_not_there(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """A profile with little in it is shown with what it has."""
+    tenant.fail(method="GET", status=200, body={"user_id": USER})
+    assert main(["user", "show", USER]) == 0
+    out = capsys.readouterr().out
+    assert out == f"{USER}\n\nuser_metadata  empty\n\napp_metadata  empty\n"
+
+
+def test_set_is_one_patch(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """Texts, JSON and deletions in both bags leave as one PATCH; siblings stay; values are not printed."""
+    words = [
+        "user_metadata.prefs.lang=fi",
+        f"user_metadata.motto=a=b {CANARY}",
+        "user_metadata.theme:=null",
+        'app_metadata.billing.plan:="pro"',
+        "app_metadata.ids:=[1, null]",
+    ]
+    assert main(["user", "set", USER, *words]) == 0
+    user = tenant.users[USER]
+    assert user.user_metadata == {"prefs": {"lang": "fi", "mail": True}, "motto": f"a=b {CANARY}"}
+    assert user.app_metadata == {"billing": {"plan": "pro", "seats": 3}, "ids": [1, None]}
+    assert tenant.journal.count("PATCH") == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{USER} updated: user_metadata(")
+    assert err == "2 requests, 1 PATCH\n"
+    assert CANARY not in out + err
+
+
+def test_set_tells_when_there_is_nothing_to_do(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A nested change to what is stored already sends no PATCH and says so."""
+    assert main(["user", "set", USER, "user_metadata.prefs.lang=en"]) == 0
+    assert capsys.readouterr().out == f"{USER} unchanged: nothing to send\n"
+    assert tenant.journal.count("PATCH") == 0
+    assert main(["user", "set", USER, "user_metadata.prefs.lang=en", "--dry-run"]) == 0
+    assert capsys.readouterr() == ("", "dry run: nothing to send\n")
+
+
+def test_set_waits_and_tells(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """A 429 is waited out, announced on stderr, and counted."""
+    tenant.fail(method="PATCH", status=429, reset=1)
+    assert main(["user", "set", USER, "user_metadata.theme=dark"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{USER} updated: user_metadata(theme 6 B)\n"
+    assert re.fullmatch(
+        r"waiting \d\.\d s \(rate limit\)\n(waiting .*\n)*2 requests, 2 PATCH, \d\.\d s waited\n", err
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "document"),
+    [
+        (["user_metadata.theme=dark"], {"user_metadata": {"theme": "dark"}}),
+        (["app_metadata.billing.seats:=4"], {"app_metadata": {"billing": {"plan": "free", "seats": 4}}}),
+    ],
+    ids=["flat", "nested"],
+)
+def test_dry_run_shows_what_would_leave(
+    words: list[str], document: Any, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--dry-run` writes nothing and prints exactly the body that the same command then sends."""
+    assert main(["user", "set", USER, *words, "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out) == document
+    assert tenant.journal.count("PATCH") == 0
+    assert main(["user", "set", USER, *words, "--dry-run", "--redact"]) == 0
+    assert " B)" in capsys.readouterr().out
+    assert main(["user", "set", USER, *words]) == 0
+    assert [entry.body for entry in tenant.journal.requests("PATCH")] == [document]
+
+
+@pytest.mark.parametrize("source", ["argument", "file", "stdin"])
+def test_merge_takes_a_document(
+    source: str, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`user merge` merges deeply, null deletes, from an argument, a file (a BOM is no harm) or stdin."""
+    document = '{"user_metadata": {"prefs": {"lang": "å", "mail": null}}, "app_metadata": {"new": {"a": 1}}}'
+    (tmp_path / "changes.json").write_text(document, encoding="utf-8-sig")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(document.encode())))
+    argument = {"argument": document, "file": f"@{tmp_path / 'changes.json'}", "stdin": "-"}[source]
+    assert main(["user", "merge", USER, argument]) == 0
+    user = tenant.users[USER]
+    assert user.user_metadata == {"prefs": {"lang": "å"}, "theme": "light"}
+    assert user.app_metadata == {"billing": {"plan": "free", "seats": 3}, "new": {"a": 1}}
+    assert tenant.journal.count("PATCH") == 1
+
+
+def test_merge_refuses_what_is_no_text(
+    monkeypatch: pytest.MonkeyPatch, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bytes that are no UTF-8 are a usage error."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
+    assert main(["user", "merge", USER, "-"]) == 2
+    assert "standard input: not UTF-8 text" in capsys.readouterr().err
+
+
+# doctor ----------------------------------------------------------------------------------------------
+
+
+def test_doctor_is_content(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """With good settings every check is ok, exit 0, and nothing is written."""
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "FAIL" not in out
+    assert out.endswith("All checks passed.\n")
+    assert main(["doctor", "--json"]) == 0
+    checks = json.loads(capsys.readouterr().out)
+    assert {"token", "audience", "scopes", "clock"} <= {check["name"] for check in checks}
+    assert not any(entry.committed for entry in tenant.journal)
+
+
+def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token without update:users fails the scope check with its remedy, exit 4."""
+    assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
+    out = capsys.readouterr().out
+    assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
+    assert re.search(r"1 of \d checks failed\.\n$", out)
+
+
+def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong secret fails the token check, exit 4, and the secret is not shown."""
+    tenant.add_client("mine", client_secret="right")
+    os.environ["AUTH0_CLIENT_ID"], os.environ["AUTH0_CLIENT_SECRET"] = "mine", CANARY
+    assert main(["doctor", "--json"]) == 4
+    out, err = capsys.readouterr()
+    failed = [check for check in json.loads(out) if check["ok"] is False]
+    assert failed[0]["name"] == "token"
+    assert failed[0]["remedy"]
+    assert CANARY not in out + err
+
+
+def test_doctor_names_an_unreachable_tenant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A domain where nobody answers fails the domain check, exit 1."""
+    monkeypatch.setenv("AUTH0_DOMAIN", "http://127.0.0.1:9")
+    monkeypatch.setenv("AUTH0_CLIENT_ID", "a")
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", "b")
+    assert main(["doctor"]) == 1
+    assert re.search(r"FAIL +domain ", capsys.readouterr().out)
+
+
+# emulator and demo -----------------------------------------------------------------------------------
+
+
+def test_emulator_serve_until_interrupted() -> None:
+    """`emulator serve` tells on stderr what to export, answers there, and ends with 0 on Ctrl-C."""
+    line = [sys.executable, "-m", "auth0_meta", "emulator", "serve", "--port", "0", "--rate-limit", "10@2"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told: dict[str, str] = {}
+        while "AUTH0_CLIENT_SECRET" not in told:
+            text = process.stderr.readline()
+            assert text, "the server ended early"
+            name, equals, value = text.strip().removeprefix("export ").partition("=")
+            if equals:
+                told[name] = value
+        answer = command("doctor", "--json", env={**os.environ, **told})
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert answer.returncode == 0, answer.stdout
+    assert "of 10 tokens left" in answer.stdout
+    assert process.returncode == 0
+    assert out == ""
+
+
+def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
+    """A port that is taken is one line that says to choose another, exit 1."""
+    done = command("emulator", "serve", "--port", tenant.url.rpartition(":")[2])
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: can't listen on 127.0.0.1:")
+    assert done.stderr.endswith("Choose another --port\n")
+
+
+def test_demo_tells_the_story_plainly() -> None:
+    """Piped, the demo is plain text: what was staged, the PATCH, the 429 and its wait, the result."""
+    done = command("demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    story = done.stdout
+    patches = re.findall(r"PATCH /api/v2/users/auth0%7Cada +(\d{3})", story)
+    assert patches == ["200", "429", "200"]
+    assert re.search(r"waiting [1-4]\.\d s until X-RateLimit-Reset", story)
+    assert '"prefs": {"lang": "fi", "mail": true}' in story
+    assert "requests sent: 0" in story
+    assert max(map(len, story.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("no_colour", [False, True], ids=["colour", "NO_COLOR"])
+def test_demo_on_a_terminal(no_colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the wait counts down; colours are there unless NO_COLOR is set."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    if no_colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    ours, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        [sys.executable, "-m", "auth0_meta", "demo"], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux's end of file on a terminal
+                break
+            if not part:
+                break
+            shown += part
+        process.wait(timeout=30)
+    os.close(ours)
+    assert process.returncode == 0
+    story = shown.decode()
+    assert bool(COLOUR.search(story)) != no_colour
+    assert len(set(re.findall(r"waiting (\d\.\d) s until", story))) > 5
+    assert re.search(r"waited \d\.\d s until X-RateLimit-Reset", story)

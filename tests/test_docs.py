@@ -1,0 +1,81 @@
+"""Run what README.md and docs/ show: each page's Python blocks, in order, against a local tenant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click import Command, Group
+
+from auth0_meta import errors
+from auth0_meta.cli import COMMANDS
+from auth0_meta.cli.app import root
+from auth0_meta.emulator import LocalTenant
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+USER = {
+    "user_id": "auth0|123",
+    "user_metadata": {"prefs": {"lang": "en", "old": 1, "mail": True}},
+    "app_metadata": {
+        "billing": {"plan": "free", "trial": "2026-12-01"},
+        "counters": {"logins": 41},
+        "legacy": 1,
+    },
+}
+
+
+def blocks(page: Path) -> list[tuple[int, str]]:
+    """Return (line number, source) of every fenced Python block of a page."""
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, match.start(1)), match[1]) for match in found]
+
+
+def commands(command: Command, name: str) -> list[str]:
+    """Return the full names of a command and of all below it."""
+    below = command.commands.items() if isinstance(command, Group) else ()
+    return [name, *(full for key, sub in below for full in commands(sub, f"{name} {key}"))]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_every_python_block_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run top to bottom as one program of a user whose tenant is AUTH0_DOMAIN."""
+    with LocalTenant(users=[USER]) as tenant:
+        for name, value in tenant.env.items():
+            monkeypatch.setenv(name, value)
+        names: dict[str, object] = {"__name__": "docs", "tenant": tenant}
+        for line, source in blocks(page):
+            exec(compile("\n" * line + source, str(page), "exec"), names)  # noqa: S102  # our own pages
+
+
+def test_the_test_command_is_written_once() -> None:
+    """`.ci/run` calls the test command of README.md, word for word."""
+    last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]
+    assert f"\n{last}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_command_has_help_and_is_documented() -> None:
+    """docs/cli.md has a section for each command, and no command lacks a line of help."""
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    titles = set(re.findall(r"^#+ `(auth0-meta[a-z ]*)`", page, re.MULTILINE))
+    every = commands(root, "auth0-meta")
+    leaves = {name for name in every if not any(other.startswith(f"{name} ") for other in every)}
+    assert leaves - titles == set()
+    assert set(root.commands) == set(COMMANDS)
+    assert [command.name for command in root.commands.values() if not command.help] == []
+
+
+def test_every_error_has_its_section() -> None:
+    """docs/errors.md speaks of each error class and of no other."""
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    assert named == {name for name in errors.__all__ if name[0].isupper()}
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/index.md leads to each page."""
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^([\w-]+)$", index, re.MULTILINE))
+    assert {page.stem for page in PAGES[1:]} - {"index"} <= listed

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jose import jwt as jose_jwt
+from scripted import Reply, ScriptedServer, Seen, boom, connect, free_port, token
+
+from auth0_meta import ManagementClient
+from auth0_meta.doctor import Check
+from auth0_meta.testing import FakeClock
+
+_HEADERS = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "49", "X-RateLimit-Reset": "1"}
+_USERS = Reply(200, [], _HEADERS)
+
+
+def _checked(client: ManagementClient) -> dict[str, Check]:
+    checks = client.check()
+    assert len({c.name for c in checks}) == len(checks)
+    return {c.name: c for c in checks}
+
+
+def _token(**claims: Any) -> str:
+    return str(jose_jwt.encode(claims, "secret", algorithm="HS256"))
+
+
+def test_all_is_well() -> None:
+    """A client with all it needs passes every check, for two requests that write nothing."""
+    granted = "read:users update:users delete:users"
+    with ScriptedServer(token(scope=granted), _USERS) as server:
+        with connect(server, client_id="c", client_secret="s") as client:
+            found = _checked(client)
+        assert [s.method for s in server.seen] == ["POST", "GET"]
+        assert server.seen[1].path.startswith("/api/v2/users?per_page=1&fields=user_id")
+    assert list(found) == ["token", "audience", "read users", "scopes", "clock", "rate limit"]
+    assert {name: c.ok for name, c in found.items()} == dict.fromkeys(found, True) | {"audience": None}
+    assert "1 more" in found["scopes"].detail
+    assert "49 of 50" in found["rate limit"].detail
+    assert "enterprise" in found["rate limit"].detail
+    assert "essentials" not in found["rate limit"].detail
+
+
+def test_bad_credentials_end_the_checks() -> None:
+    """A refused token request is the one result, with its remedy, and shows no credential."""
+    refused = Reply(401, {"error": "access_denied", "error_description": "Unauthorized"})
+    with ScriptedServer(refused) as server, connect(server, client_id="c", client_secret="hunter2") as client:
+        (check,) = client.check()
+    assert (check.name, check.ok) == ("token", False)
+    assert "credentials" in check.remedy
+    assert "hunter2" not in repr(check)
+
+
+def test_an_unreachable_tenant_is_the_domains_fault() -> None:
+    """A host that does not answer is told as such, whether a token is fetched or given."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with ManagementClient(url, client_id="c", client_secret="s", clock=FakeClock()) as client:
+        (check,) = client.check()
+    assert (check.name, check.ok) == ("domain", False)
+    assert "AUTH0_DOMAIN" in check.remedy
+    with ManagementClient(url, token="opaque", clock=FakeClock()) as client:
+        found = _checked(client)
+    assert found["domain"].ok is False
+    assert "read users" not in found
+
+
+def test_a_token_endpoint_in_trouble_is_not_the_domains_fault() -> None:
+    """A token endpoint that answers 5xx is told apart from a wrong domain."""
+    clock = FakeClock()
+    with (
+        ScriptedServer(Reply(503)) as server,
+        connect(server, client_id="c", client_secret="s", clock=clock) as client,
+    ):
+        (check,) = client.check()
+    assert (check.name, check.ok) == ("token", False)
+    assert "503" in check.detail
+    assert sum(clock.slept) <= 30
+
+
+@pytest.mark.parametrize(
+    ("reply", "remedy"),
+    [
+        (
+            boom(403, "Forbidden", "Insufficient scope, expected any of: read:users", "insufficient_scope"),
+            "Grant read:users",
+        ),
+        (boom(401, "Unauthorized", "Bad audience: https://x/"), "audience"),
+        (boom(404, "Not Found", "x"), "later"),
+    ],
+)
+def test_a_refused_read_names_the_remedy(reply: Reply, remedy: str) -> None:
+    """What the tenant answers to the first read is a result with its remedy, not an exception."""
+    with ScriptedServer(reply) as server, connect(server) as client:
+        found = _checked(client)
+    assert found["read users"].ok is False
+    assert remedy in found["read users"].remedy
+    assert "clock" not in found
+
+
+def test_a_read_without_an_answer_is_told() -> None:
+    """A tenant that drops the connection fails the read, within 30 s of waiting."""
+    clock = FakeClock()
+    with ScriptedServer(Reply(close=True)) as server, connect(server, clock=clock) as client:
+        found = _checked(client)
+    assert found["read users"].ok is False
+    assert "network" in found["read users"].remedy
+    assert sum(clock.slept) <= 30
+
+
+@pytest.mark.parametrize(
+    ("scope", "ok", "shown"),
+    [
+        ("read:users update:users", True, "0 more"),
+        ("read:users", False, "update:users"),
+        ("", False, "read:users, update:users"),
+        (None, None, "does not say"),
+        (5, None, "does not say"),
+    ],
+)
+def test_missing_scopes_are_named(scope: Any, ok: bool | None, shown: str) -> None:
+    """Scopes come from the token endpoint's answer, else from the token; what is missing is named."""
+    more = {} if scope is None else {"scope": scope}
+    with (
+        ScriptedServer(token(**more), _USERS) as server,
+        connect(server, client_id="c", client_secret="s") as client,
+    ):
+        check = _checked(client)["scopes"]
+        assert (check.ok, shown in check.detail) == (ok, True)
+    with ScriptedServer(_USERS) as server, connect(server, token=_token(**more)) as client:
+        check = _checked(client)["scopes"]
+        assert (check.ok, shown in check.detail) == (ok, True)
+
+
+@pytest.mark.parametrize(
+    ("audience", "ok"),
+    [
+        ("https://t.eu.auth0.com/api/v2/", True),
+        (["https://t.eu.auth0.com/api/v2/", "https://t/userinfo"], True),
+        ("https://api.example/", False),
+        (["https://api.example/"], False),
+        ([5], False),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_a_wrong_audience_is_told(audience: Any, ok: bool | None) -> None:
+    """A token for another API is told, with the audience to ask for; an opaque one can't be."""
+    given = _token() if audience is None else _token(aud=audience)
+    with ScriptedServer(_USERS) as server, connect(server, token=given) as client:
+        check = _checked(client)["audience"]
+        assert check.ok is ok
+        assert (client.audience in check.remedy) == (ok is False)
+
+
+@pytest.mark.parametrize(
+    ("off", "ok"),
+    [(-3600, False), (-2.1, False), (-1.9, True), (0, True), (2.9, True), (4.1, False), (3600, False)],
+)
+def test_a_clock_that_is_off_is_told(off: float, ok: bool) -> None:
+    """The local clock may be 2 s behind or 3 s ahead of the answer's whole second."""
+    clock = FakeClock(start=1_800_000_000 + off)
+    with (
+        ScriptedServer(_USERS, now=lambda: 1_800_000_000.0) as server,
+        connect(server, clock=clock) as client,
+    ):
+        check = _checked(client)["clock"]
+    assert check.ok is ok
+    assert ok or ("ahead" in check.detail) == (off > 0)
+    assert ok or f"{abs(off):.0f} s" in check.detail
+
+
+def test_what_is_not_said_is_not_judged() -> None:
+    """Without Date and rate-limit headers those two checks stay open."""
+    with ScriptedServer(Reply(200, [], date=False)) as server, connect(server) as client:
+        found = _checked(client)
+    assert (found["clock"].ok, found["rate limit"].ok) == (None, None)
+
+
+def test_an_unknown_bucket_has_no_plan() -> None:
+    """A bucket that no plan has is shown without one."""
+    headers = {"X-RateLimit-Limit": "777", "X-RateLimit-Remaining": "5"}
+    with ScriptedServer(Reply(200, [], headers)) as server, connect(server) as client:
+        check = _checked(client)["rate limit"]
+    assert check == Check("rate limit", True, "5 of 777 tokens left")
+
+
+def test_no_check_shows_a_credential() -> None:
+    """Token, secret and claims' values other than audience and scope are in no result."""
+    text = _token(aud="https://t/api/v2/", scope="read:users", sub="canary@clients")
+
+    def answer(seen: Seen) -> Reply:
+        return token(text) if seen.path == "/oauth/token" else _USERS
+
+    with ScriptedServer(answer) as server, connect(server, client_id="c", client_secret="hunter2") as client:
+        shown = repr(client.check())
+    assert text not in shown
+    assert "hunter2" not in shown
+    assert "canary" not in shown

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth0_meta import CommitResult, Job, Page, RateLimit, User, Wait
+from auth0_meta.errors import ConfigError
+
+PROFILE: dict[str, Any] = {
+    "user_id": "auth0|1",
+    "email": "ada@example.com",
+    "name": "Ada",
+    "created_at": "2026-01-01T00:00:00.000Z",
+    "updated_at": "2026-01-02T00:00:00.000Z",
+    "app_metadata": {"plan": "canary"},
+    "custom": [1],
+}
+
+
+def test_a_user_shows_its_profile() -> None:
+    """Known fields are attributes, unknown ones stay reachable by their wire names."""
+    user = User.from_dict(PROFILE)
+    assert (user.user_id, user.email, user.name) == ("auth0|1", "ada@example.com", "Ada")
+    assert (user.created_at, user.updated_at) == (PROFILE["created_at"], PROFILE["updated_at"])
+    assert user.app_metadata == {"plan": "canary"}
+    assert user["custom"] == user.get("custom") == [1]
+    assert user.get("gone", 5) == 5
+    assert "custom" in user
+    assert "gone" not in user
+    assert list(user) == list(PROFILE)
+    with pytest.raises(KeyError):
+        user["gone"]
+
+
+@pytest.mark.parametrize("raw", [{}, {"user_metadata": None, "app_metadata": None}, {"user_metadata": {}}])
+def test_an_absent_bag_reads_as_empty(raw: dict[str, Any]) -> None:
+    """A bag that is absent, null or empty reads as {}, and absent facts as None or ""."""
+    user = User(raw)
+    assert (user.user_metadata, user.app_metadata) == ({}, {})
+    assert (user.user_id, user.email, user.name, user.created_at, user.updated_at) == (
+        "",
+        None,
+        None,
+        None,
+        None,
+    )
+    assert "no metadata" in repr(user)
+
+
+def test_users_are_equal_by_profile() -> None:
+    """Two users with equal profiles are equal and, holding dicts, not hashable."""
+    assert User(PROFILE) == User(dict(PROFILE)) != User({})
+    assert User(PROFILE) != PROFILE
+    with pytest.raises(TypeError):
+        hash(User(PROFILE))
+
+
+def test_no_repr_shows_a_value() -> None:
+    """Reprs of users, pages, jobs and results show names and sizes only."""
+    user = User(PROFILE)
+    result = CommitResult(
+        outcome="updated", document={"app_metadata": {"plan": "canary", "old": None}}, user=user
+    )
+    page = Page(users=(user,), start=0, limit=50)
+    job = Job(id="job_1", type="users_import", status="pending", raw={"x": "canary"})
+    for one in (user, result, page, job):
+        assert "canary" not in repr(one)
+    assert "plan 8 B" in repr(result)
+    assert "old deleted" in repr(result)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        User(PROFILE, frozenset({"user_metadata"})),
+        RateLimit(50, 16),
+        Wait(reason="rate limit", seconds=1.0, retry_at=2.0, attempt=1, bucket="users write"),
+        CommitResult(outcome="unchanged"),
+        Page(users=(), start=0, limit=50, total=0),
+        Job(id="1", type="t", status="s", raw={}),
+    ],
+)
+def test_models_are_frozen_and_pickle(value: Any) -> None:
+    """A model can't be changed and goes to another process whole."""
+    again = pickle.loads(pickle.dumps(value))  # noqa: S301
+    assert again == value
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(value, attrs.fields(type(value))[0].name, "other")
+
+
+@given(st.integers(1, 10**6), st.floats(0.001, 10**6))
+def test_a_rate_limit_holds_what_it_is_given(burst: int, per_second: float) -> None:
+    """A whole burst above 0 and any rate above 0 are kept as they are."""
+    limit = RateLimit(burst, per_second)
+    assert (limit.burst, limit.per_second) == (burst, per_second)
+
+
+@pytest.mark.parametrize("burst", [0, -1, 2.7, True, "50", None, float("nan"), float("inf")])
+def test_a_burst_is_a_whole_number(burst: Any) -> None:
+    """A burst that is no whole number above 0 is refused, not rounded."""
+    with pytest.raises(ConfigError):
+        RateLimit(burst, 1)
+    assert RateLimit(2.0, 1).burst == 2
+
+
+@pytest.mark.parametrize("rate", [0, -1, True, "16", None, float("nan"), float("inf")])
+def test_a_rate_is_a_number_above_zero(rate: Any) -> None:
+    """A refill rate that is no number above 0 is refused."""
+    with pytest.raises(ConfigError):
+        RateLimit(1, rate)

@@ -1,0 +1,161 @@
+"""Compare what is written down twice: versions, interpreters, pins, public names, shipped files."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib.metadata
+import importlib.resources
+import inspect
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import auth0_meta
+from auth0_meta import errors
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(auth0_meta.__path__[0])
+LONGEST_FILE = 440  # "about 400 lines", with a tenth of slack
+
+
+def ini(name: str) -> configparser.ConfigParser:
+    """Read an ini file of the checkout, its values as they stand."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / name, encoding="utf-8")
+    return parser
+
+
+def minimums(*requirements: str) -> dict[str, str]:
+    """Return {package: lowest version} of requirement lines that name one."""
+    found = {}
+    for line in "\n".join(requirements).splitlines():
+        match = re.match(r"\s*([A-Za-z0-9._-]+(?:\[\w+\])?)\s*[>=]=\s*([0-9.]+)", line)
+        if match:
+            found[match[1]] = match[2]
+    return found
+
+
+def padded(version: str) -> str:
+    """Write a version with three numbers: 8.1 is 8.1.0."""
+    return ".".join([*version.split("."), "0", "0"][:3])
+
+
+def test_version_is_the_metadata_version() -> None:
+    """`__version__`, the installed metadata and the changelog's first entry agree."""
+    assert auth0_meta.__version__ == importlib.metadata.version("auth0-meta")
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first is not None
+    assert first[1] == auth0_meta.__version__
+
+
+def test_interpreters_agree() -> None:
+    """Classifiers, tox environments, python_requires and ruff's target name the same interpreters."""
+    setup, tox = ini("setup.cfg"), ini("tox.ini")
+    classified = re.findall(r"Python :: 3\.(\d+)", setup["metadata"]["classifiers"])
+    environments = re.search(r"^py3\{([\d,]+)\}$", tox["tox"]["env_list"], re.MULTILINE)
+    assert environments is not None
+    assert environments[1].split(",") == classified
+    assert setup["options"]["python_requires"] == f">=3.{classified[0]}"
+    assert f'target-version = "py3{classified[0]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_lowest_pins_are_the_minimums() -> None:
+    """What `tox -e lowest` installs is the oldest version that setup.cfg allows, for every runtime package."""
+    options = ini("setup.cfg")
+    extras = options["options.extras_require"]
+    shipped = ("cli", "emulator", "flask", "django", "fastapi")
+    allowed = minimums(options["options"]["install_requires"], *(extras[name] for name in shipped))
+    pinned = minimums(ini("tox.ini")["testenv:lowest"]["deps"])
+    assert {name: padded(version) for name, version in pinned.items()} == {
+        name: padded(version) for name, version in allowed.items()
+    }
+
+
+def test_pyproject_holds_only_what_no_ini_file_can() -> None:
+    """pyproject.toml has [build-system] and [tool.ruff] and nothing that would shadow setup.cfg or tox.ini."""
+    tables = re.findall(
+        r"^\[([\w.-]+)\]$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [name for name in tables if name != "build-system" and not name.startswith("tool.ruff")] == []
+
+
+def test_public_names_are_sorted_and_complete() -> None:
+    """`__all__` is sorted, each of its names loads, and type checkers see the same names."""
+    assert list(auth0_meta.__all__) == sorted(auth0_meta.__all__)
+    assert [name for name in auth0_meta.__all__ if not hasattr(auth0_meta, name)] == []
+    assert set(auth0_meta.__all__) <= set(dir(auth0_meta))
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("auth0_meta")
+        for alias in node.names
+    }
+    assert imported == set(auth0_meta.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        auth0_meta.no_such_name  # noqa: B018  # the look-up is the test
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_one_noun_one_file(path: Path) -> None:
+    """No file of the package grows past about 400 lines."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+def test_typing_marker_is_shipped() -> None:
+    """py.typed lies beside the modules, so that type checkers read our annotations."""
+    assert (importlib.resources.files("auth0_meta") / "py.typed").is_file()
+
+
+@pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="outside tox the checkout itself is installed")
+def test_tox_tests_the_wheel() -> None:
+    """Under tox the installed package is imported, never the work tree."""
+    assert "site-packages" in auth0_meta.__path__[0]
+
+
+ERRORS = [
+    value
+    for name in errors.__all__
+    if inspect.isclass(value := getattr(errors, name)) and issubclass(value, errors.Auth0MetaError)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_survives_pickling(kind: type[errors.Auth0MetaError]) -> None:
+    """An error keeps its class, message and facts through pickle: process pools carry it."""
+    error = kind("what happened", user_id="auth0|1", status=429)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    assert type(copy) is kind
+    assert copy.args == error.args
+    assert vars(copy) == vars(error)
+
+
+def test_every_error_is_public_and_drawn() -> None:
+    """Each error class is exported, and stands in the tree that opens errors.py."""
+    drawn = set(re.findall(r"(?:├── |└── |^)(\w+)", errors.__doc__ or "", re.MULTILINE))
+    for kind in ERRORS:
+        assert kind.__name__ in drawn
+        assert getattr(auth0_meta, kind.__name__) is kind
+
+
+def test_import_loads_nothing_optional() -> None:
+    """`import auth0_meta` leaves jose, the command line, the emulator and every extra for later."""
+    heavy = (
+        "jose",
+        "cryptography",
+        "click",
+        "rich",
+        "werkzeug",
+        "cheroot",
+        "auth0_meta.cli",
+        "auth0_meta.emulator",
+    )
+    code = f"import auth0_meta, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,223 @@
+"""Hold the pytest plugin to its fixtures, its settings, its checks and its silence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+USES = """
+    import pytest, requests
+
+    def call(tenant, method="GET", path="/api/v2/users"):
+        headers = {"Authorization": "Bearer x"}
+        return requests.request(method, tenant.url + path, headers=headers, timeout=5)
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Run suites in a process of their own, with this suite's strictness."""
+    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\nfilterwarnings = error\n")
+    return pytester
+
+
+def run(suite: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
+    """Write one test file and run it in a process of its own."""
+    suite.makepyfile(f"{USES}\n{source}")
+    return suite.runpytest_subprocess(*options, timeout=60)
+
+
+def test_each_test_has_a_tenant_of_its_own(suite: pytest.Pytester) -> None:
+    """The fixture needs no conftest: it serves on a free port, empty, and is stopped afterwards."""
+    result = run(
+        suite,
+        """
+    urls = []
+
+    @pytest.mark.parametrize("turn", [1, 2])
+    def test_it(auth0_tenant, turn):
+        assert len(auth0_tenant.users) == 0
+        auth0_tenant.users.add()
+        assert len(call(auth0_tenant).json()) == 1
+        urls.append(auth0_tenant.url)
+
+    def test_stopped():
+        for url in urls:
+            with pytest.raises(requests.ConnectionError):
+                requests.get(url, timeout=5)
+        """,
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_the_nearest_setting_wins(suite: pytest.Pytester) -> None:
+    """The ini file, the options, the class's mark and the test's mark overrule each other in this order."""
+    suite.makeini("[pytest]\nauth0_rate_limit = 1@1\nauth0_seed = 5\n")
+    source = """
+    def limit(tenant):
+        return int(call(tenant).headers["x-ratelimit-limit"])
+
+    def test_plain(auth0_tenant):
+        assert limit(auth0_tenant) == PLAIN
+        with open("seeds", "a") as file:
+            file.write(auth0_tenant.users.add().user_id + "\\n")
+
+    @pytest.mark.auth0_tenant(rate_limit="3@1", users=[{"user_id": "auth0|1"}])
+    class TestMarked:
+        def test_of_the_class(self, auth0_tenant):
+            assert limit(auth0_tenant) == 3
+
+        @pytest.mark.auth0_tenant(rate_limit="4@1")
+        def test_own(self, auth0_tenant):
+            assert limit(auth0_tenant) == 4
+            assert "auth0|1" in auth0_tenant.users
+    """
+    run(suite, source.replace("PLAIN", "1")).assert_outcomes(passed=3)
+    options = ("--auth0-rate-limit=2@1", "--auth0-seed=6")
+    run(suite, source.replace("PLAIN", "2"), *options).assert_outcomes(passed=3)
+    run(suite, source.replace("PLAIN", "2"), *options).assert_outcomes(passed=3)
+    seeds = (suite.path / "seeds").read_text().split()
+    assert seeds[0] != seeds[1]
+    assert seeds[1] == seeds[2]
+
+
+def test_the_mark_takes_names_only(suite: pytest.Pytester) -> None:
+    """A positional argument and an unknown setting are errors, not ignored."""
+    result = run(
+        suite,
+        """
+    @pytest.mark.auth0_tenant("free")
+    def test_positional(auth0_tenant): ...
+
+    @pytest.mark.auth0_tenant(rate="free")
+    def test_unknown(auth0_tenant): ...
+        """,
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*takes settings by name only*", "*unexpected keyword argument 'rate'*"])
+
+
+TROUBLE = """
+    def test_unfired(auth0_tenant):
+        auth0_tenant.fail(method="PATCH", status=503, nth=2)
+        auth0_tenant.before("PATCH", "auth0|1", print)
+
+    def test_not_served(auth0_tenant):
+        assert call(auth0_tenant, "GET", "/api/v2/guardian/factors").status_code == 501
+
+    def test_planned(auth0_tenant):
+        auth0_tenant.fail(method="GET", status=501)
+        assert call(auth0_tenant).status_code == 501
+
+    def test_failing(auth0_tenant):
+        auth0_tenant.fail(method="PATCH", status=503)
+        assert False
+
+    @pytest.mark.auth0_tenant(check=False)
+    def test_excused(auth0_tenant):
+        auth0_tenant.fail(method="PATCH", status=503)
+"""
+
+
+@pytest.mark.parametrize("way", ["option", "ini", "mark"])
+def test_the_check_fails_a_test_at_its_end(suite: pytest.Pytester, way: str) -> None:
+    """When asked, plans that never fired and routes that are not served are errors, named; a failed test says no more."""
+    source, options = TROUBLE, ()
+    if way == "option":
+        options = ("--auth0-check",)
+    elif way == "ini":
+        suite.makeini("[pytest]\nauth0_check = true\n")
+    else:
+        source = "\n    pytestmark = pytest.mark.auth0_tenant(check=True)\n" + TROUBLE
+    result = run(suite, source, *options)
+    result.assert_outcomes(passed=4, failed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*never fired: fail(method='PATCH', status=503, nth=2) (0 of its requests came)",
+            "*never fired: before(method='PATCH', user_id='auth0|1') (0 of its requests came)",
+            "*not served: GET /api/v2/guardian/factors",
+        ]
+    )
+
+
+def test_nothing_is_checked_unasked(suite: pytest.Pytester) -> None:
+    """Without the setting, unfired plans and unserved routes fail nothing."""
+    run(suite, TROUBLE).assert_outcomes(passed=4, failed=1)
+
+
+def test_the_environment_leads_to_the_tenant(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auth0_env` sets what `from_env` reads, hides real credentials, and gives everything back."""
+    monkeypatch.setenv("AUTH0_DOMAIN", "production.example.com")
+    monkeypatch.setenv("AUTH0_API_TOKEN", "a real one")
+    monkeypatch.setenv("AUTH0_AUDIENCE", "https://production.example.com/api/v2/")
+    result = run(
+        suite,
+        """
+    import os
+    from auth0_meta import ManagementClient
+
+    def test_inside(auth0_tenant, auth0_env):
+        assert auth0_env == auth0_tenant.env
+        user = auth0_tenant.users.add()
+        with ManagementClient.from_env() as client, client.transaction(user.user_id) as tx:
+            tx.user_metadata["a"] = 1
+        assert user.user_metadata == {"a": 1}
+
+    def test_after():
+        assert os.environ["AUTH0_DOMAIN"] == "production.example.com"
+        assert os.environ["AUTH0_API_TOKEN"] == "a real one"
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_workers_do_not_meet(suite: pytest.Pytester) -> None:
+    """Under xdist every worker's tests have ports of their own."""
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    result = run(
+        suite,
+        """
+    @pytest.mark.parametrize("turn", range(8))
+    def test_it(auth0_tenant, turn):
+        auth0_tenant.users.add(user_id=f"auth0|{turn}")
+        assert [user["user_id"] for user in call(auth0_tenant).json()] == [f"auth0|{turn}"]
+        """,
+        "-n2",
+    )
+    result.assert_outcomes(passed=8)
+
+
+def test_a_run_that_does_not_use_it_loads_nothing(suite: pytest.Pytester) -> None:
+    """A suite that never asks for the fixtures imports only the plugin's own module and the bare package."""
+    result = run(
+        suite,
+        """
+    import sys
+
+    def test_it():
+        ours = {name for name in sys.modules if name.startswith("auth0_meta")}
+        assert ours == {"auth0_meta", "auth0_meta._version", "auth0_meta.pytest_plugin"}
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_the_mark_and_the_fixtures_explain_themselves(suite: pytest.Pytester) -> None:
+    """`--markers` and `--fixtures` tell what there is."""
+    suite.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.auth0_tenant(check=False*"])
+    suite.runpytest_subprocess("--fixtures").stdout.fnmatch_lines(["auth0_tenant*", "auth0_env*"])
+
+
+def test_the_module_can_be_loaded_by_hand(tmp_path: Path) -> None:
+    """Where entry points are switched off, `-p auth0_meta.pytest_plugin` brings the fixtures."""
+    (tmp_path / "test_it.py").write_text("def test_it(auth0_tenant):\n    assert auth0_tenant.url\n")
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "auth0_meta.pytest_plugin", str(tmp_path)]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

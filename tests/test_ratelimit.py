@@ -1,0 +1,244 @@
+"""Rules of ratelimit.py: what headers mean, how long to wait, which bucket a request uses."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from auth0_meta import RateLimit
+from auth0_meta.errors import ConfigError
+from auth0_meta.ratelimit import (
+    GROUPS,
+    PLANS,
+    RateHeaders,
+    backoff,
+    parse_headers,
+    plan,
+    route_group,
+    wait_after_429,
+)
+
+DATE = 1_800_000_000.0
+HTTP_DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
+
+
+def headers(**changes: str) -> CaseInsensitiveDict[str]:
+    """Give the lower-case headers of a 2xx, with changes by their short names."""
+    found = {"limit": "10", "remaining": "9", "reset": "1800000001", "date": HTTP_DATE} | changes
+    names = {"date": "date", "after": "retry-after"}
+    return CaseInsensitiveDict({names.get(k, f"x-ratelimit-{k}"): v for k, v in found.items()})
+
+
+def test_reads_headers_in_any_case() -> None:
+    """Header names ignore case, values are whole numbers, Date is epoch seconds."""
+    assert parse_headers(headers()) == RateHeaders(10, 9, 1_800_000_001, DATE, None)
+    assert parse_headers({}) == RateHeaders()
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "1" * 400, "0x10", "None", "1" * 5000])
+def test_garbage_counts_as_absent(text: str) -> None:
+    """A value that is no whole number is as good as none; the other headers still count."""
+    assert parse_headers(headers(reset=text)) == RateHeaders(10, 9, None, DATE, None)
+    assert parse_headers(headers(remaining=text)).remaining is None
+    assert parse_headers(headers(limit=text)).limit is None
+    assert parse_headers(headers(after=text)).retry_after is None
+
+
+@pytest.mark.parametrize(("limit", "remaining"), [("0", "0"), ("10", "11")])
+def test_impossible_pair_counts_as_absent(limit: str, remaining: str) -> None:
+    """A bucket of no size, or with more in it than it holds, teaches nothing."""
+    found = parse_headers(headers(limit=limit, remaining=remaining))
+    assert (found.limit, found.remaining) == (None, None)
+    assert found.reset == 1_800_000_001
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "Fri, 15 Jan 2027 25:00:00 GMT",
+        "Fri, 15 Foo 2027 08:00:00 GMT",
+        "Fri, xx Jan 2027 08:00:00 GMT",
+        "Fri, 15 Jan 2027 99:00:00 +0000",
+        "",
+    ],
+)
+def test_bad_date_counts_as_absent(text: str) -> None:
+    """A Date that can't be read is None and raises nothing."""
+    assert parse_headers(headers(date=text)).date is None
+
+
+def test_other_date_formats() -> None:
+    """The old date formats of HTTP are read as well."""
+    assert parse_headers(headers(date="Friday, 15-Jan-27 08:00:00 GMT")).date == DATE
+    assert parse_headers(headers(date="Fri, 15 Jan 2027 09:00:00 +0100")).date == DATE
+    assert parse_headers(headers(date="Fri, 15 Jan 2027 08:00:00 -0000")).date == DATE
+
+
+@given(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)))  # noqa: DTZ001  # given a zone below
+def test_dates_agree_with_the_standard_library(moment: datetime) -> None:
+    """Every IMF-fixdate reads as the instant it names."""
+    moment = moment.replace(microsecond=0, tzinfo=timezone.utc)
+    assert parse_headers({"Date": format_datetime(moment, usegmt=True)}).date == moment.timestamp()
+
+
+def test_retry_after_as_seconds_or_date() -> None:
+    """Retry-After is seconds, or an HTTP date counted from the answer's own Date; past a day is garbage."""
+    assert parse_headers(headers(after="7")).retry_after == 7
+    later = format_datetime(
+        datetime(2027, 1, 15, 8, 0, 0, tzinfo=timezone.utc) + timedelta(seconds=9), usegmt=True
+    )
+    assert parse_headers(headers(after=later)).retry_after == 9
+    assert parse_headers({"Retry-After": later}).retry_after is None
+    assert parse_headers(headers(after="86400")).retry_after == 86_400
+    assert parse_headers(headers(after="86401")).retry_after is None
+
+
+def told(reset: int | None, *, date: float | None = DATE, after: float | None = None) -> RateHeaders:
+    """Give what a 429 told."""
+    return RateHeaders(10, 0, reset, date, after)
+
+
+@pytest.mark.parametrize("ahead", [-0.5, 0.0, 0.999, 1.5])
+def test_trusted_clock_waits_until_reset(ahead: float) -> None:
+    """A local clock within half a second of the Date second is trusted: sent 50 to 250 ms after Reset."""
+    wall = DATE + ahead
+    for jitter, late in ((0.0, 0.05), (1.0, 0.25)):
+        seconds = wait_after_429(told(int(DATE) + 5), wall=wall, refusals=1, jitter=jitter)
+        assert wall + seconds == pytest.approx(DATE + 5 + late, abs=1e-6)
+
+
+@pytest.mark.parametrize("ahead", [-0.501, 1.501, -3600.0, 3600.0])
+def test_untrusted_clock_waits_reset_minus_date(ahead: float) -> None:
+    """Any other local clock is left out: Reset - Date from the receipt, whatever the clock says."""
+    seconds = wait_after_429(told(int(DATE) + 5), wall=DATE + ahead, refusals=1, jitter=0.0)
+    assert seconds == pytest.approx(5.05)
+
+
+@given(
+    true=st.floats(0, 0.999), skew=st.floats(-7200, 7200), ahead=st.integers(1, 3600), jitter=st.floats(0, 1)
+)
+def test_never_before_reset_and_within_1_6_seconds(
+    true: float, skew: float, ahead: int, jitter: float
+) -> None:
+    """The resend comes after Reset: at most 0.5 s by a trusted local clock, else 1.6 s by the server's."""
+    server = DATE + true
+    wall = server + skew
+    seconds = wait_after_429(told(int(DATE) + ahead), wall=wall, refusals=1, jitter=jitter)
+    if not -0.5 <= wall - DATE <= 1.5:
+        assert 0 <= server + seconds - (DATE + ahead) <= 1.6
+    elif wall < DATE + ahead:  # trusted, and Reset still to come
+        assert 0.05 - 1e-6 <= wall + seconds - (DATE + ahead) <= 0.5
+
+
+def test_a_closer_view_of_the_servers_clock_shortens_the_wait() -> None:
+    """What is known of the server's clock beyond `Date` counts where the local clock can't be trusted."""
+    for server, waits in ((DATE + 0.7, 4.35), (DATE - 9.0, 5.05)):
+        seconds = wait_after_429(told(int(DATE) + 5), wall=0.0, refusals=1, jitter=0.0, server=server)
+        assert seconds == pytest.approx(waits)
+
+
+@pytest.mark.parametrize("reset", [0, int(DATE) - 60, int(DATE)])
+def test_reset_now_or_past_doubles_from_one_second(reset: int) -> None:
+    """Reset now or past: 1 s, doubling with each refusal in a row, a minute at most."""
+    waits = [wait_after_429(told(reset), wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3, 7, 10_000)]
+    assert waits == pytest.approx([1.05, 2.05, 4.05, 60.05, 60.05])
+    assert wait_after_429(told(reset), wall=DATE + 9999, refusals=1, jitter=0.0) == pytest.approx(1.05)
+
+
+def test_no_date_uses_the_local_clock() -> None:
+    """Without Date the local clock decides, with the same floor."""
+    assert wait_after_429(told(int(DATE) + 9, date=None), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
+        9.05
+    )
+    assert wait_after_429(told(int(DATE), date=None), wall=DATE, refusals=2, jitter=0.0) == pytest.approx(
+        2.05
+    )
+
+
+@pytest.mark.parametrize("found", [RateHeaders(), told(None), told(int(DATE) + 86_402)])
+def test_no_usable_reset_backs_off(found: RateHeaders) -> None:
+    """Missing, garbage or further than a day: exponential backoff from half a second."""
+    waits = [wait_after_429(found, wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3)]
+    assert waits == [0.5, 1.0, 2.0]
+
+
+def test_a_day_ahead_is_still_believed() -> None:
+    """Exactly a day is no garbage."""
+    assert wait_after_429(told(int(DATE) + 86_400), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
+        86_400.05
+    )
+
+
+def test_retry_after_wins() -> None:
+    """Retry-After counts before Reset; 0 takes the floor."""
+    assert wait_after_429(told(int(DATE) + 60, after=3.0), wall=DATE, refusals=1, jitter=0.0) == 3.05
+    assert wait_after_429(told(int(DATE) + 60, after=0.0), wall=DATE, refusals=1, jitter=0.0) == 1.05
+
+
+@given(st.integers(1, 10**9), st.floats(0, 1))
+def test_backoff_is_bounded(attempt: int, jitter: float) -> None:
+    """Backoff starts at 0.5 s, never falls with the attempt, and never passes 30 s."""
+    seconds = backoff(attempt, jitter=jitter)
+    assert 0.5 <= seconds <= 30.0
+    assert backoff(attempt + 1, jitter=jitter) >= seconds
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "group"),
+    [
+        ("GET", "users", "users read"),
+        ("GET", "users?q=x&page=1", "users read"),
+        ("GET", "/users/auth0%7C1", "users read"),
+        ("GET", "users-by-email", "users read"),
+        ("GET", "users/auth0%7C1/roles", "other"),
+        ("POST", "users", "users write"),
+        ("PATCH", "users/auth0%7C1", "users write"),
+        ("DELETE", "users/auth0%7C1", "users write"),
+        ("POST", "users/auth0%7C1/identities", "users write"),
+        ("DELETE", "users/auth0%7C1/identities/auth0/2", "users write"),
+        ("DELETE", "connections/con_1/users", "users write"),
+        ("DELETE", "connections/con_1", "other"),
+        ("POST", "users/auth0%7C1/roles", "other"),
+        ("POST", "jobs/users-imports", "other"),
+        ("GET", "jobs/job_1", "other"),
+        ("PUT", "users/auth0%7C1", "other"),
+        ("POST", "oauth/token", "token"),
+        ("POST", "/oauth/token", "token"),
+    ],
+)
+def test_route_groups(method: str, path: str, group: str) -> None:
+    """Each request belongs to the group that Auth0's table names."""
+    assert route_group(method, path) == group
+
+
+def test_plans() -> None:
+    """The published buckets of each plan, for all groups."""
+    assert set(PLANS) == {"free", "essentials", "enterprise", "enterprise-dev"}
+    assert all(set(groups) == set(GROUPS) for groups in PLANS.values())
+    assert plan("free")["other"] == RateLimit(2, 2)
+    assert plan("enterprise")["users read"] == RateLimit(50, 16)
+    assert plan("enterprise-dev")["users write"] == RateLimit(10, 2)
+    assert [plan("essentials")[group].burst for group in GROUPS] == [40, 20, 10]
+    assert [round(plan("essentials")[group].per_second * 60) for group in GROUPS] == [500, 200, 150]
+
+
+def test_own_limits() -> None:
+    """None knows nothing; a RateLimit or SIZE@PER_SECOND holds for every group."""
+    assert plan(None) == {}
+    assert set(plan(RateLimit(7, 3)).values()) == {RateLimit(7, 3)}
+    assert plan("50@16.67")["other"] == RateLimit(50, 16.67)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "gold", "10", "@2", "x@2", "10@", "10@x", "0@2", "10@0", "10@nan", "10@inf", 10]
+)
+def test_bad_limits_raise(bad: str) -> None:
+    """What names no bucket is refused by name, before anything is sent."""
+    with pytest.raises(ConfigError, match="rate_limit="):
+        plan(bad)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth0_meta.redact import outline, size
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_size_is_the_bytes_of_compact_json(value: Any) -> None:
+    """The size is what the value takes on the wire, in UTF-8."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    assert size(value) == len(text.encode("utf-8", "surrogatepass"))
+
+
+def _cycle() -> list[Any]:
+    one: list[Any] = []
+    one.append(one)
+    return one
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"x", object(), _cycle()], ids=["set", "bytes", "object", "cycle"])
+def test_what_json_cannot_hold_has_no_size(value: Any) -> None:
+    """A description never fails: what JSON can't hold counts 0 bytes."""
+    assert size(value) == 0
+
+
+@given(st.text(alphabet="XYZ", min_size=6, max_size=12), st.sampled_from(["set", "nested", "list"]))
+def test_an_outline_holds_no_value(canary: str, where: str) -> None:
+    """Bags, keys and sizes are named; values at any depth are not."""
+    value: Any = {"set": canary, "nested": {"k": canary}, "list": [canary]}[where]
+    text = outline({"user_metadata": {"theme": value}, "app_metadata": {}, "name": canary})
+    assert canary not in text
+    assert "user_metadata(theme " in text
+    assert "app_metadata(cleared)" in text
+
+
+@pytest.mark.parametrize(
+    ("bags", "text"),
+    [
+        ({}, "nothing"),
+        ({"app_metadata": {"a": None, "b": [1]}}, "app_metadata(a deleted, b 3 B)"),
+        ({"user_metadata": None}, "user_metadata(4 B)"),
+        ({"blocked": True}, "blocked(4 B)"),
+    ],
+)
+def test_outlines(bags: dict[str, Any], text: str) -> None:
+    """An outline is short and says what was deleted, cleared or set."""
+    assert outline(bags) == text

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import logging
+import pickle
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from scripted import Reply, ScriptedServer, Seen, boom, connect, free_port, token
+
+from auth0_meta import ManagementClient, User
+from auth0_meta.errors import Auth0MetaError
+from auth0_meta.testing import FakeClock
+
+# One canary for each place from which something could leak.
+SECRET = "canary-client-secret"
+TOKEN = "canary-access-token"
+GIVEN = "canary-given-token"
+STORED = "canary-stored-value"
+WRITTEN = "canary-written-value"
+CARD = "4111 1111 1111 1111"
+PROFILE = {
+    "user_id": "auth0|1",
+    "app_metadata": {"plan": STORED},
+    "user_metadata": {"theme": {"deep": [STORED]}},
+}
+ECHO = f"Payload validation error: '{WRITTEN}' is not allowed on property plan"
+
+
+class Watch:
+    """Gather everything that a person or a log collector might come to see."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def saw(self, *things: object) -> None:
+        """Keep the reprs and texts of things."""
+        for one in things:
+            self.texts += [repr(one), str(one)]
+
+    def fails(self, call: Callable[[], object]) -> None:
+        """Run a call that must raise one of our errors, and keep all that the error shows."""
+        try:
+            call()
+        except Auth0MetaError as error:
+            self.saw(error, vars(error), error.args, *_chain(error))
+            self.saw(traceback.format_exception(error))
+            again = pickle.loads(pickle.dumps(error))  # noqa: S301
+            self.saw(again, vars(again))
+            for one in _chain(error):
+                self.saw(vars(one))
+        else:
+            pytest.fail("the call was to fail")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+@contextmanager
+def _watching(caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
+    """Watch a block, all loggers at DEBUG, and hold what was seen against the canaries."""
+    watch = Watch()
+    loggers = [
+        logging.getLogger(name) for name in ("auth0_meta", "urllib3", "urllib3.connectionpool", "requests")
+    ]
+    before = [one.level for one in loggers]
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            for one in loggers:
+                one.setLevel(logging.DEBUG)
+            with caplog.at_level(logging.DEBUG):
+                yield watch
+        finally:
+            for one, level in zip(loggers, before, strict=True):
+                one.setLevel(level)
+    for record in caplog.records:
+        watch.saw(record.getMessage(), record.args, record.exc_text)
+    watch.saw(*[w.message for w in warned])
+    assert watch.texts
+    assert any(record.name.startswith("urllib3") for record in caplog.records)
+    text = "\n".join(watch.texts)
+    for canary in ("canary", CARD, "BEGIN PRIVATE"):
+        assert canary not in text, text[max(0, text.index(canary) - 300) : text.index(canary) + 60]
+
+
+def _show(watch: Watch, client: ManagementClient) -> None:
+    """Look at every part of a client that can be reached."""
+    sender = client.sender
+    watch.saw(client, client.users, sender, sender.tokens, sender.throttle, sender.transport)
+    watch.saw(client.operation(), client.operation(user_id="auth0|1"))
+
+
+def test_a_run_that_goes_well_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Tokens, reads, transactions with waits and lost answers, searches and checks: no value, no secret."""
+    trouble = [Reply(429, {}, {"Retry-After": "1"}), Reply(503), Reply(close=True)]
+
+    def answer(seen: Seen) -> Reply:
+        if seen.path == "/oauth/token":
+            return token(TOKEN, scope="read:users update:users", expires_in=50)
+        if seen.method == "PATCH" and trouble:
+            return trouble.pop(0)
+        if seen.path.startswith(("/api/v2/users?", "/api/v2/users-by-email")):
+            return Reply(200, [PROFILE])
+        return Reply(200, PROFILE)
+
+    with _watching(caplog) as watch, ScriptedServer(answer) as server:
+        clock = FakeClock()
+        with connect(server, client_id="c", client_secret=SECRET, clock=clock, on_wait=watch.saw) as client:
+            _show(watch, client)
+            watch.saw(
+                client.users.get("auth0|1"),
+                client.users.update("auth0|1", {"app_metadata": {"plan": WRITTEN}}),
+            )
+            with client.transaction("auth0|1") as tx:
+                tx.user_metadata["theme"] = WRITTEN
+                tx.user_metadata["card"] = CARD
+                tx.user_metadata["api_key"] = WRITTEN
+                tx.app_metadata.merge({"plan": {"deep": WRITTEN}})
+                watch.saw(tx, tx.pending, tx.user_metadata, tx.app_metadata)
+                watch.saw(tx.app_metadata.get("plan") is not None)
+            watch.saw(tx, tx.result, tx.pending)
+            watch.saw(client.users.page(), list(client.users.search()), client.users.by_email("a@b"))
+            watch.saw(client.users.create({"connection": "c", "password": WRITTEN}), client.check())
+            clock.advance(100)
+            client.users.get("auth0|1")
+            _show(watch, client)
+        assert any(WRITTEN.encode() in s.body for s in server.seen)
+        assert any(TOKEN in s.headers.get("Authorization", "") for s in server.seen)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        boom(400, "Bad Request", ECHO, "invalid_body"),
+        boom(401, "Unauthorized", f"Invalid token {WRITTEN}"),
+        boom(403, "Forbidden", f"Insufficient scope {WRITTEN}", "insufficient_scope"),
+        boom(404, "Not Found", "The user does not exist.", "inexistent_user"),
+        boom(409, "Conflict", ECHO, "auth0_idp_error"),
+        Reply(429, {}, {"Retry-After": "3600"}),
+        Reply(500, raw=f"<html>{WRITTEN} {GIVEN}".encode()),
+        Reply(200, raw=f"<html>{WRITTEN} {GIVEN}".encode()),
+        Reply(302, headers={"Location": "/x"}),
+        Reply(close=True),
+        Reply(200, PROFILE, missing=5),
+    ],
+    ids=lambda reply: f"{reply.status}{'x' * reply.close}{'-' * reply.missing}",
+)
+def test_failures_show_nothing(reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
+    """No error, its chain, its facts or its traceback holds a value of the request, or the token."""
+    body = {"app_metadata": {"plan": WRITTEN}, "user_metadata": {"x": [WRITTEN, {"y": WRITTEN}]}}
+
+    def answer(seen: Seen) -> Reply:
+        return Reply(200, {"user_id": "auth0|1"}) if seen.method == "GET" else reply
+
+    with (
+        _watching(caplog) as watch,
+        ScriptedServer(answer) as server,
+        connect(server, token=GIVEN, clock=FakeClock(), max_wait=5) as client,
+    ):
+        watch.fails(lambda: client.users.update("auth0|1", body))
+        watch.fails(lambda: client.users.create(body))
+        watch.fails(lambda: client.request("POST", "x", json=body))
+
+        def commit() -> None:
+            with client.transaction("auth0|1") as tx:
+                tx.app_metadata.increment("count")
+                tx.app_metadata["plan"] = WRITTEN
+
+        watch.fails(commit)
+        watch.saw(client.check())
+        _show(watch, client)
+
+
+def _refusing(status: int) -> Callable[[Seen], Reply]:
+    """Return an answer that repeats what proved who asks."""
+
+    def answer(seen: Seen) -> Reply:
+        proof = seen.form.get("client_secret") or seen.form["client_assertion"]
+        return Reply(status, {"error": "access_denied", "error_description": f"Unauthorized {proof}"})
+
+    return answer
+
+
+def _pem() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    formats = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(*formats).decode()
+
+
+@pytest.mark.parametrize("way", [{"client_secret": SECRET}, {"private_key": _pem()}], ids=["secret", "key"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        _refusing(401),
+        _refusing(403),
+        _refusing(503),
+        Reply(500, raw=SECRET.encode()),
+        Reply(200, raw=SECRET.encode()),
+        Reply(200, {"access_token": f"{TOKEN} with space", "expires_in": 5}),
+        Reply(200, {"access_token": TOKEN}),
+        Reply(close=True),
+    ],
+    ids=["401", "403", "503", "500", "200", "spaces", "no life", "dropped"],
+)
+def test_failing_token_requests_show_nothing(
+    reply: Reply | Callable[[Seen], Reply], way: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token request that fails shows neither the secret, nor the assertion, nor a token."""
+    with (
+        _watching(caplog) as watch,
+        ScriptedServer(reply) as server,
+        connect(server, client_id="c", clock=FakeClock(), max_wait=5, **way) as client,
+    ):
+        watch.fails(lambda: client.users.get("auth0|1"))
+        watch.saw(client.check())
+        _show(watch, client)
+    shown = "\n".join(watch.texts)
+    proofs = [s.form.get("client_assertion", SECRET) for s in server.seen]
+    assert proofs
+    assert not any(proof in shown for proof in proofs)
+
+
+def test_an_unreachable_server_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A request that never left shows neither its body nor its token."""
+    with _watching(caplog) as watch:
+        for settings in ({"token": GIVEN}, {"client_id": "c", "client_secret": SECRET}):
+            client = ManagementClient(f"http://127.0.0.1:{free_port()}", clock=FakeClock(), **settings)
+            with client:
+                watch.fails(lambda: client.users.update("auth0|1", {"app_metadata": {"plan": WRITTEN}}))  # noqa: B023
+
+
+def test_refused_input_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Input that is refused before a request is not repeated in the error."""
+    with _watching(caplog) as watch, ScriptedServer() as server, connect(server, token=GIVEN) as client:
+        client.users.get("auth0|1")
+        for call in (
+            lambda: ManagementClient("tenant.invalid", token=f"{GIVEN} with space"),
+            lambda: ManagementClient("tenant.invalid", token=GIVEN, client_secret=SECRET),
+            lambda: ManagementClient("tenant.invalid", client_id="c", private_key=SECRET),
+            lambda: ManagementClient(f"https://user:{SECRET}@tenant.invalid", token=GIVEN),
+            lambda: client.users.update("auth0|1", {"a": WRITTEN, "b": {WRITTEN}}),
+            lambda: client.users.create({"a": WRITTEN, "b": float("nan")}),
+            lambda: client.request("POST", "x", json={"a": WRITTEN, "b": b"x"}),
+            lambda: client.transaction("auth0|1").user_metadata.set("a", {"b.c": WRITTEN}),
+            lambda: client.transaction("auth0|1").user_metadata.set("a", [WRITTEN, float("nan")]),
+            lambda: client.transaction("auth0|1").app_metadata.set("email", WRITTEN),
+        ):
+            watch.fails(call)
+        assert len(server.seen) == 1
+
+
+def test_a_user_shows_no_value() -> None:
+    """A user's repr names its keys and their sizes."""
+    shown = repr(User.from_dict(PROFILE))
+    assert "canary" not in shown
+    assert "plan 21 B" in shown

@@ -1,0 +1,456 @@
+"""Rules of throttle.py: who waits, for how long, in which order, and what a caller may refuse."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from auth0_meta import RateLimit
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.errors import ConfigError
+from auth0_meta.testing import FakeClock
+from auth0_meta.throttle import Cancelled, Snapshot, Throttle, WouldWait
+
+START = 1_800_000_000.0
+WRITE, READ = "users write", "users read"
+
+
+def told(limit: int = 10, remaining: int = 9, reset: float = START + 1) -> dict[str, str]:
+    """Give the headers of an answer at START."""
+    return {
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset": str(int(reset)),
+        "Date": "Fri, 15 Jan 2027 08:00:00 GMT",
+    }
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Give a clock that starts at START."""
+    return FakeClock(start=START)
+
+
+@pytest.fixture
+def throttle(clock: FakeClock) -> Throttle:
+    """Give a throttle that knows nothing."""
+    return Throttle(clock=clock, random=random.Random(1))
+
+
+def exchange(throttle: Throttle, group: str = WRITE, *, status: int = 200, **facts: int) -> float | None:
+    """Send one request and answer it."""
+    ticket = throttle.acquire(group)
+    return throttle.answer(ticket, status=status, headers=told(**facts))
+
+
+@contextmanager
+def thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    """Run `work` beside the block and join it after."""
+    runner = threading.Thread(target=work, daemon=True)
+    runner.start()
+    yield runner
+    runner.join(5)
+    assert not runner.is_alive()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait a little for another thread."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_tokens_that_show_cost_no_wait(throttle: Throttle, clock: FakeClock) -> None:
+    """While Remaining shows tokens nobody waits, and nobody is told of waits."""
+    for remaining in (9, 8, 7):
+        assert exchange(throttle, remaining=remaining) is None
+    ticket = throttle.acquire(WRITE, most=0.0, on_wait=lambda *_: pytest.fail("no wait"))
+    assert (ticket.waited, ticket.group, clock.slept) == (0.0, WRITE, [])
+
+
+def test_a_429_closes_the_gate_until_reset(throttle: Throttle, clock: FakeClock) -> None:
+    """All callers of the bucket wait until Reset and 50 to 250 ms more; the answer says how long."""
+    exchange(throttle)
+    seconds = exchange(throttle, status=429, remaining=0, reset=int(START) + 3)
+    assert seconds is not None
+    assert 3.05 <= seconds <= 3.25
+    assert throttle.snapshot(WRITE).closed_for == pytest.approx(seconds)
+    waits: list[tuple[str, float]] = []
+    ticket = throttle.acquire(WRITE, on_wait=lambda *wait: waits.append(wait))
+    assert waits == [("rate limit", pytest.approx(seconds))]
+    assert ticket.waited == pytest.approx(seconds)
+    assert clock.time() == pytest.approx(START + seconds)
+
+
+def test_a_wait_that_would_pass_most_is_refused_at_once(throttle: Throttle, clock: FakeClock) -> None:
+    """The error comes before the wait, with its length; nothing was slept and nothing taken."""
+    exchange(throttle)
+    exchange(throttle, status=429, remaining=0, reset=int(START) + 4 * 3600)
+    for call in (throttle.acquire, throttle.pause):
+        with pytest.raises(WouldWait) as caught:
+            call(WRITE, most=60.0)
+        assert caught.value.seconds == pytest.approx(14_400, abs=1)
+    assert clock.slept == []
+    clock.advance(14_401)
+    assert throttle.acquire(WRITE, most=0.0).waited == 0.0
+
+
+def test_most_counts_the_whole_wait(throttle: Throttle, clock: FakeClock) -> None:
+    """A gate that moves further away in mid-wait may not pass `most` either."""
+    exchange(throttle)
+    first, second = throttle.acquire(WRITE), throttle.acquire(WRITE)
+    throttle.answer(first, status=429, headers=told(remaining=0, reset=START + 3))
+
+    def moves_away(*_: object) -> None:
+        throttle.answer(second, status=429, headers=told(remaining=0, reset=START + 20))
+
+    with pytest.raises(WouldWait) as caught:
+        throttle.acquire(WRITE, most=5.0, on_wait=moves_away)
+    assert 20.05 <= caught.value.seconds <= 20.25
+    assert clock.slept == []
+
+
+def test_nothing_known_is_no_reason_to_refuse(throttle: Throttle) -> None:
+    """Before the first answer a caller who may not wait goes at once; one who may waits up to a second."""
+    throttle.acquire(WRITE)
+    assert throttle.acquire(WRITE, most=0.0).waited == 0.0
+    assert throttle.acquire(WRITE).waited == pytest.approx(1.0)
+
+
+def test_a_dry_bucket_lets_one_through_per_token(clock: FakeClock) -> None:
+    """A known bucket that is empty: each caller waits for the next token, told as pacing."""
+    throttle = Throttle(clock=clock, random=random.Random(1), rate_limit=RateLimit(2, 4))
+    waits: list[tuple[str, float]] = []
+    for remaining in (1, 0):
+        throttle.answer(throttle.acquire(WRITE), status=200, headers=told(2, remaining))
+    for _ in range(4):
+        throttle.acquire(WRITE, on_wait=lambda *wait: waits.append(wait))
+    assert [reason for reason, _ in waits] == ["pacing"] * 4
+    assert clock.monotonic() == pytest.approx(1.0)
+    with pytest.raises(WouldWait):
+        throttle.acquire(WRITE, most=0.1)
+
+
+def test_bulk_leaves_its_floor(throttle: Throttle) -> None:
+    """Bulk waits at its floor where a caller who is waited for still goes."""
+    exchange(throttle, remaining=6)
+    ticket = throttle.acquire(WRITE, share=0.5, most=0.0)
+    throttle.answer(ticket, status=200, headers=told(remaining=5))
+    with pytest.raises(WouldWait):
+        throttle.acquire(WRITE, share=0.5, most=0.0)
+    assert throttle.acquire(WRITE, most=0.0).waited == 0.0
+
+
+def test_pause_takes_nothing(throttle: Throttle, clock: FakeClock) -> None:
+    """A pause waits as a request would, and leaves every token."""
+    exchange(throttle)
+    exchange(throttle, status=429, remaining=0, reset=int(START) + 2)
+    assert 2.05 <= throttle.pause(WRITE) <= 2.25
+    assert throttle.pause(WRITE) == 0.0
+    assert throttle.acquire(WRITE, most=0.0).waited == 0.0
+
+
+def test_cancelled_callers_leave_the_line(throttle: Throttle, clock: FakeClock) -> None:
+    """A set event ends the wait, in the line or before it, and takes nothing."""
+    exchange(throttle)
+    exchange(throttle, status=429, remaining=0, reset=int(START) + 3600)
+    event = threading.Event()
+
+    def stop(*_: object) -> None:
+        event.set()
+
+    with pytest.raises(Cancelled):
+        throttle.acquire(WRITE, on_wait=stop, cancelled=event)
+    with pytest.raises(Cancelled):
+        throttle.acquire(WRITE, cancelled=event)
+    assert clock.slept == []
+    assert throttle.acquire(READ, cancelled=threading.Event()).waited == 0.0
+
+
+@pytest.mark.parametrize("share", [None, 1.0])
+def test_an_urgent_caller_goes_first(share: float | None) -> None:
+    """A write whose read is getting old passes those who already wait in its line, and no other rule."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 4))
+    throttle.answer(throttle.acquire(WRITE, share=share), status=200, headers=told(1, 0))
+    order: list[str] = []
+    waiting = threading.Semaphore(0)
+
+    def go(name: str, *, urgent: bool) -> None:
+        def say(*_: object) -> None:
+            waiting.release()
+
+        ticket = throttle.acquire(WRITE, share=share, urgent=urgent, on_wait=say)
+        order.append(name)
+        throttle.lost(ticket)
+
+    with thread(lambda: go("first", urgent=False)):
+        assert waiting.acquire(timeout=5)
+        with thread(lambda: go("second", urgent=False)):
+            assert waiting.acquire(timeout=5)
+            with thread(lambda: go("urgent", urgent=True)):
+                assert waiting.acquire(timeout=5)
+    assert order == ["urgent", "first", "second"]
+
+
+def test_a_waiting_caller_is_cancelled_soon(clock: FakeClock) -> None:
+    """A caller with an event looks at it every 0.1 s, at the head of the line and behind it."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
+    exchange(throttle)
+    headers = told(remaining=0) | {"Retry-After": "600"}
+    throttle.answer(throttle.acquire(WRITE), status=429, headers=headers)
+    event, ended = threading.Event(), []
+
+    def wait() -> None:
+        with pytest.raises(Cancelled):
+            throttle.acquire(WRITE, cancelled=event)
+        ended.append(time.monotonic())
+
+    with thread(wait), thread(wait):
+        time.sleep(0.05)
+        assert not ended
+        event.set()
+        start = time.monotonic()
+    assert max(ended) - start < 1.0
+
+
+def test_an_error_of_on_wait_leaves_the_line(throttle: Throttle, clock: FakeClock) -> None:
+    """What `on_wait` raises reaches the caller, and the next caller is not blocked."""
+    exchange(throttle)
+    exchange(throttle, status=429, remaining=0, reset=int(START) + 2)
+
+    def fail(*_: object) -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        throttle.acquire(WRITE, on_wait=fail)
+    assert throttle.acquire(WRITE).waited > 2.0
+
+
+def test_groups_with_one_limit_share_a_bucket(throttle: Throttle) -> None:
+    """Reads and writes that show the same limit are one bucket: a 429 of one closes both."""
+    exchange(throttle, READ, limit=50, remaining=49)
+    exchange(throttle, WRITE, limit=50, remaining=48)
+    exchange(throttle, WRITE, limit=50, remaining=0, status=429, reset=int(START) + 2)
+    assert throttle.snapshot(READ).closed_for > 2.0
+
+
+def test_groups_with_different_limits_are_apart(throttle: Throttle) -> None:
+    """Essentials' buckets: a 429 on writes holds no read back."""
+    exchange(throttle, READ, limit=40, remaining=39)
+    exchange(throttle, WRITE, limit=20, remaining=19)
+    exchange(throttle, WRITE, limit=20, remaining=0, status=429, reset=int(START) + 2)
+    assert throttle.snapshot(READ) == Snapshot(40, 39, throttle.snapshot(READ).per_second, False, 0.0)
+    assert throttle.snapshot(WRITE).closed_for > 2.0
+
+
+def test_a_shared_bucket_splits_when_a_limit_differs(clock: FakeClock) -> None:
+    """A plan that said one bucket: the group that shows another limit gets its own, and waiters follow."""
+    throttle = Throttle(clock=clock, random=random.Random(1), rate_limit="enterprise")
+    exchange(throttle, READ, limit=50, remaining=49)
+    ticket = throttle.acquire(WRITE)
+    throttle.answer(ticket, status=429, headers=told(20, 0, START + 2))
+    assert (throttle.snapshot(READ).limit, throttle.snapshot(WRITE).limit) == (50, 20)
+    assert throttle.snapshot(READ).closed_for == 0.0
+    exchange(throttle, "other", limit=20, remaining=3)
+    assert throttle.snapshot("other").closed_for > 0.0
+
+
+def test_a_lone_bucket_follows_its_limit(throttle: Throttle) -> None:
+    """The limit of the only group changes in mid-run: the bucket starts over with it."""
+    exchange(throttle, limit=10)
+    exchange(throttle, limit=50, remaining=49)
+    assert throttle.snapshot(WRITE)[:2] == (50, 49)
+
+
+def test_the_token_endpoint_is_apart(throttle: Throttle) -> None:
+    """`/oauth/token` belongs to another API: never one bucket with the Management API."""
+    exchange(throttle, WRITE, limit=30, remaining=29)
+    exchange(throttle, "token", limit=30, remaining=0, status=429, reset=int(START) + 2)
+    assert throttle.snapshot(WRITE).closed_for == 0.0
+    assert throttle.snapshot("token").closed_for > 2.0
+
+
+def test_waiters_move_to_their_groups_bucket() -> None:
+    """A caller that waits for the first answer of one bucket lines up at the right one when it comes."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
+    exchange(throttle, READ, limit=10, remaining=9)
+    first = throttle.acquire(WRITE)
+    passed: list[float] = []
+    with thread(lambda: passed.append(throttle.acquire(WRITE).waited)):
+        time.sleep(0.05)
+        assert not passed
+        throttle.answer(first, status=200, headers=told(10, 8))
+    assert passed[0] < 0.9
+
+
+def test_lines_are_fair() -> None:
+    """Callers leave in the order in which they came, one a token; those who are waited for before bulk."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(2, 8))
+    for _ in range(2):
+        throttle.acquire(WRITE)
+    order: list[int] = []
+
+    def stand(number: int, waits: threading.Event) -> None:
+        throttle.acquire(WRITE, share=1.0 if number < 2 else None, on_wait=lambda *_: waits.set())
+        order.append(number)
+
+    threads = []
+    for number in range(6):
+        waits = threading.Event()
+        threads.append(threading.Thread(target=stand, args=(number, waits), daemon=True))
+        threads[-1].start()
+        assert waits.wait(5)
+    for one in threads:
+        one.join(5)
+    assert order == [2, 3, 4, 5, 0, 1]
+
+
+def test_an_answer_wakes_who_waits_for_it() -> None:
+    """Callers behind the first request leave as soon as its answer shows tokens."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
+    first = throttle.acquire(WRITE)
+    passed: list[float] = []
+    with thread(lambda: passed.append(throttle.acquire(WRITE).waited)):
+        time.sleep(0.05)
+        throttle.answer(first, status=200, headers=told())
+    assert passed[0] < 0.9
+
+
+def test_a_lost_answer_wakes_who_waits_for_it() -> None:
+    """When the first request is lost, the next one leaves at once and alone."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
+    first = throttle.acquire(WRITE)
+    passed: list[float] = []
+    with thread(lambda: passed.append(throttle.acquire(WRITE).waited)):
+        time.sleep(0.05)
+        throttle.lost(first)
+    assert passed[0] < 0.9
+    assert throttle.snapshot(WRITE).limit is None
+
+
+def test_eight_threads_in_real_time() -> None:
+    """Eight real threads on a bucket of 30 at 30 a second: 75 requests take the ideal 1.5 s, none is refused."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
+    size, rate = 30, 30.0
+    lock = threading.Lock()
+    state = {"tokens": float(size), "at": time.monotonic(), "left": 75, "refused": 0}
+
+    def take() -> tuple[int, dict[str, str]]:
+        with lock:
+            now = time.monotonic()
+            state["tokens"] = min(size, state["tokens"] + (now - state["at"]) * rate)
+            state["at"] = now
+            ok = state["tokens"] >= 1
+            state["tokens"] -= ok
+            state["refused"] += not ok
+            wall = time.time()
+            reset = -int(-(wall + (size - state["tokens"]) / rate) // 1)
+            date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(wall))
+            return (200 if ok else 429), told(size, int(state["tokens"]), reset) | {"Date": date}
+
+    def work() -> None:
+        while True:
+            with lock:
+                if not state["left"]:
+                    return
+                state["left"] -= 1
+            status = 429
+            while status == 429:
+                ticket = throttle.acquire(WRITE)
+                time.sleep(0.005)
+                status, headers = take()
+                throttle.answer(ticket, status=status, headers=headers)
+
+    start = time.monotonic()
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(10)
+        assert not one.is_alive()
+    assert state["refused"] <= 1
+    assert 1.4 <= time.monotonic() - start <= 2.9
+
+
+def test_renew_forgets_who_was_under_way(throttle: Throttle) -> None:
+    """What the parent waited for will not be answered in the child: nobody waits for it."""
+    throttle.acquire(WRITE)
+    throttle.renew()
+    assert throttle.acquire(WRITE).waited == 0.0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_lock_held_at_a_fork_does_not_stop_the_child() -> None:
+    """Another thread holds the lock at the fork: after `renew` the child works, with what was learned."""
+    clock = FakeClock(start=START)
+    throttle = Throttle(clock=clock, random=random.Random(1))
+    exchange(throttle)
+    inside, leave = threading.Event(), threading.Event()
+    steady = clock.monotonic
+
+    def stuck() -> float:
+        inside.set()
+        leave.wait(10)
+        return steady()
+
+    clock.monotonic = stuck  # type: ignore[method-assign]
+    with thread(lambda: throttle.acquire(WRITE)):
+        assert inside.wait(5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is the point
+            child = os.fork()
+        if child == 0:  # pragma: no cover  # another process
+            clock.monotonic = steady  # type: ignore[method-assign]
+            throttle.renew()
+            fine = throttle.snapshot(WRITE).limit == 10 and throttle.acquire(WRITE, most=0.0).waited == 0.0
+            os._exit(0 if fine else 1)
+        leave.set()
+    deadline = time.monotonic() + 10
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
+
+
+def test_bad_rate_limits_are_refused(clock: FakeClock) -> None:
+    """A plan that is none fails before anything is sent."""
+    with pytest.raises(ConfigError):
+        Throttle(clock=clock, random=random.Random(1), rate_limit="gold")
+
+
+def test_plans_share_as_they_say(clock: FakeClock) -> None:
+    """Essentials starts with three buckets, the others with one."""
+    essentials = Throttle(clock=clock, random=random.Random(1), rate_limit="essentials")
+    assert [essentials.snapshot(group).limit for group in (READ, WRITE, "other")] == [40, 20, 10]
+    enterprise = Throttle(clock=clock, random=random.Random(1), rate_limit="enterprise")
+    enterprise.answer(enterprise.acquire(READ), status=429, headers={})
+    assert enterprise.snapshot(WRITE).closed_for > 0.0
+    assert enterprise.snapshot("token") == Snapshot(None, None, None, False, 0.0)
+
+
+def test_the_fake_clock_lets_threads_meet() -> None:
+    """An untimed wait of the fake clock ends when it is notified, not before."""
+    clock, condition, met = FakeClock(start=5.0), threading.Condition(), []
+
+    def wait() -> None:
+        with condition:
+            met.append(clock.wait(condition, None))
+
+    with thread(wait):
+        until(lambda: condition._waiters)  # type: ignore[attr-defined]
+        assert not met
+        with condition:
+            condition.notify()
+    assert met == [True]
+    assert clock.time() == 5.0

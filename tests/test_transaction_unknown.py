@@ -1,0 +1,387 @@
+"""Answers that are lost: promise 7."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from local import UID, Local
+from scripted import Reply, ScriptedServer
+
+from auth0_meta import (
+    AlreadyExistsError,
+    BadRequestError,
+    ConflictError,
+    ManagementClient,
+    MetadataTransaction,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknown,
+    ServerError,
+    StateError,
+    TransportError,
+)
+from auth0_meta.testing import FakeClock
+from auth0_meta.transaction import State
+
+STORED = {"theme": "light", "prefs": {"lang": "en"}, "log": [1], "n": 1}
+CANARY = "canary-4f1c"
+Block = Callable[[MetadataTransaction], object]
+
+# How the answer gets lost; `commit` is added where the PATCH was applied.
+LOSSES: dict[str, dict[str, Any]] = {
+    "reset": {"drop": "before_commit"},
+    "500": {"status": 500},
+    "502": {"status": 502, "body": "<html>Bad gateway</html>"},
+    "503": {"status": 503, "body": ""},
+    "HTML 200": {"status": 200, "body": f"<html>{CANARY}</html>"},
+    "no object": {"status": 200, "body": [CANARY]},
+    "empty 200": {"status": 200, "body": ""},
+}
+APPLIED: dict[str, dict[str, Any]] = {
+    **{name: {**how, "commit": True} for name, how in LOSSES.items() if "status" in how},
+    "reset": {"drop": "after_commit"},
+    "timeout": {"delay": 60, "status": 200, "commit": True},
+}
+BLOCKS: dict[str, tuple[Block, dict[str, Any]]] = {
+    "flat": (lambda tx: tx.user_metadata.update(theme=CANARY), {"theme": CANARY}),
+    "delete": (lambda tx: tx.user_metadata.delete("theme"), {"theme": None}),
+    "nested": (lambda tx: tx.user_metadata.set("prefs.lang", CANARY), {"prefs": {"lang": CANARY}}),
+    "merge": (lambda tx: tx.user_metadata.merge({"prefs": {"tz": 1}}), {"prefs": {"lang": "en", "tz": 1}}),
+    "clear": (lambda tx: tx.user_metadata.clear(), dict.fromkeys(STORED)),
+    "replace": (lambda tx: tx.user_metadata.replace({"n": 1}), dict.fromkeys(STORED) | {"n": 1}),
+    "append": (lambda tx: tx.user_metadata.append("log", CANARY), {"log": [1, CANARY]}),
+    "increment": (lambda tx: tx.user_metadata.increment("n"), {"n": 2}),
+    "after a read": (lambda tx: tx.user_metadata.update(theme=f"{CANARY}{tx.user_metadata['n']}"), {"theme": f"{CANARY}1"}),
+}  # fmt: skip
+blocks = pytest.mark.parametrize(("block", "change"), BLOCKS.values(), ids=BLOCKS)
+
+
+def _after(change: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in (STORED | change).items() if value is not None}
+
+
+@blocks
+@pytest.mark.parametrize("loss", APPLIED.values(), ids=APPLIED)
+def test_an_applied_patch_is_confirmed(block: Block, change: dict[str, Any], loss: dict[str, Any]) -> None:
+    """When what was sent is found on reading back, it is done: one PATCH, whatever it was."""
+    local = Local(STORED)
+    fault = local.tenant.fail(method="PATCH", **loss)
+    with local.tx() as tx:
+        block(tx)
+    assert fault.fired == 1
+    assert local.user_metadata == _after(change)
+    assert local.sent.count("PATCH") == 1
+    assert local.sent[-1] == "GET"
+    assert tx.result is not None
+    assert tx.result.outcome == "confirmed"
+    assert tx.result.user is not None
+    assert tx.result.user.user_metadata == _after(change)
+
+
+@blocks
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_lost_patch_is_sent_again(block: Block, change: dict[str, Any], loss: dict[str, Any]) -> None:
+    """When the profile is found as it was, the change is applied again: to what was found, without another GET."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", **loss)
+    with local.tx() as tx:
+        block(tx)
+    assert local.user_metadata == _after(change)
+    assert local.sent[-3:] == ["PATCH", "GET", "PATCH"]
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("updated", 2)
+    assert tx.result.waited > 0
+
+
+@pytest.mark.parametrize("name", ["flat", "delete", "nested", "merge", "clear", "replace"])
+def test_blind_changes_are_applied_to_what_is_found(name: str) -> None:
+    """Set, delete and merge are applied to what a second writer left: both writers' changes stand."""
+    block, change = BLOCKS[name]
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    nth = 1 if name in ("flat", "delete", "clear") else 2
+    local.second_writer("GET", nth=nth, user_metadata={"prefs": {"lang": "en", "new": 1}, "theme": "other"})
+    with local.tx() as tx:
+        block(tx)
+    if name == "clear":
+        assert local.user_metadata == {}
+    elif name == "replace":
+        assert local.user_metadata == {"n": 1}
+    else:
+        found = local.user_metadata
+        assert found.get("theme") == change.get("theme", "other")
+        assert found["prefs"] == {"lang": "en", "new": 1} | change.get("prefs", {})
+
+
+@pytest.mark.parametrize("name", ["append", "increment", "after a read"])
+@pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
+def test_unsafe_changes_are_not_sent_blindly(name: str, drop: Any) -> None:
+    """An increment, an append or what rests on reads, met by a second writer: OutcomeUnknown, and nothing more is sent."""
+    block, change = BLOCKS[name]
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop=drop)
+    local.second_writer(
+        "GET", nth=3 if "read" in name else 2, user_metadata={"n": 7, "log": [8], "theme": "other"}
+    )
+    tx = local.tx()
+    with pytest.raises(OutcomeUnknown) as raised, tx:
+        block(tx)
+    error = raised.value
+    assert local.sent.count("PATCH") == 1
+    assert local.user_metadata == STORED | {"n": 7, "log": [8], "theme": "other"}
+    (key,) = change
+    assert error.user_id == UID
+    assert error.sent.startswith(f"user_metadata({key} ")
+    assert error.found.startswith(f"user_metadata({key} ")
+    assert "may have been applied or not" in str(error)
+    assert UID in str(error)
+    assert CANARY not in "".join(traceback.format_exception(error))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    assert (str(again), again.sent, again.found, again.user_id) == (str(error), error.sent, error.found, UID)
+    assert tx.state is State.FAILED
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.document) == ("failed", {"user_metadata": change})
+
+
+def test_reads_elsewhere_count() -> None:
+    """A change that rests on reads is not sent again when only what was read has changed."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=3, user_metadata={"n": 7})
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        tx.app_metadata["copy"] = tx.user_metadata["n"]
+    assert local.app_metadata == {}
+
+
+def test_what_is_gone_is_named_absent() -> None:
+    """`found` says of a deleted key that it is absent, and of another's value only its size."""
+    local = Local({"n": 1}, {"big": "x" * 50})
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, user_metadata={"n": None}, app_metadata={"big": "y" * 10})
+    with pytest.raises(OutcomeUnknown) as raised, local.tx() as tx:
+        tx.user_metadata.increment("n")
+        tx.app_metadata["big"] = "z" * 20
+    assert raised.value.found == "user_metadata(n absent), app_metadata(big 12 B)"
+    assert raised.value.sent == "user_metadata(n 1 B), app_metadata(big 22 B)"
+
+
+def test_several_losses_in_a_row() -> None:
+    """Each loss is read back; the waits grow, and one PATCH in the end is enough."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit", times=3)
+    with local.tx() as tx:
+        tx.user_metadata.increment("n")
+    assert local.sent == ["GET", *["PATCH", "GET"] * 3, "PATCH"]
+    assert local.user_metadata["n"] == 2
+
+
+def test_a_lost_answer_and_a_long_wait() -> None:
+    """After a loss, a 429 with a long wait means reading once more: newer siblings survive, flat changes too."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+    local.second_writer("GET", nth=2, user_metadata={"prefs": {"lang": "en", "new": 1}, "theme": "light"})
+    with local.tx(base=local.profile()) as tx:
+        tx.user_metadata.set("prefs.lang", "fi")
+        tx.user_metadata["theme"] = "dark"
+    assert local.sent == ["PATCH", "GET", "PATCH", "GET", "PATCH"]
+    assert local.user_metadata == STORED | {"prefs": {"lang": "fi", "new": 1}, "theme": "dark"}
+
+
+def test_a_budget_without_room_still_reads_back_once() -> None:
+    """max_wait=0 reads back at once: applied is confirmed; not applied is OutcomeUnknown, with one PATCH."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    with local.tx(max_wait=0) as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.waited) == ("confirmed", 0)
+    local.tenant.fail(method="PATCH", status=503)
+    with (
+        pytest.raises(OutcomeUnknown, match=r"was answered 503.*no time to send it again") as raised,
+        local.tx(max_wait=0) as tx,
+    ):
+        tx.user_metadata["theme"] = "light"
+    assert isinstance(raised.value.__cause__, ServerError)
+    assert local.sent == ["PATCH", "GET", "PATCH", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [({"status": 404}, NotFoundError), ({"drop": "before_commit", "times": None}, TransportError), ({"status": 200, "body": "<html>"}, TransportError)],
+)  # fmt: skip
+def test_reading_back_may_fail(fault: dict[str, Any], cause: type[Exception]) -> None:
+    """When the user can't be read back the outcome stays unknown; the failure to read is the cause."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.tenant.fail(method="GET", **fault)
+    with (
+        pytest.raises(OutcomeUnknown, match="reading the user back failed") as raised,
+        local.tx(max_wait=5) as tx,
+    ):
+        tx.user_metadata["theme"] = "dark"
+    assert isinstance(raised.value.__cause__, cause)
+    assert raised.value.found == ""
+    assert local.sent.count("PATCH") == 1
+
+
+def test_reading_back_an_odd_bag() -> None:
+    """A bag found to be no object leaves the outcome unknown too."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="GET", status=200, body={"user_id": UID, "user_metadata": ["odd"]})
+    with pytest.raises(OutcomeUnknown, match="reading the user back failed"), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+
+
+def test_what_is_found_may_not_take_the_change() -> None:
+    """A second writer that put a string where the change goes through: OutcomeUnknown, since the first PATCH is in doubt."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, user_metadata={"prefs": "none"})
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        tx.user_metadata.set("prefs.lang", "fi")
+    assert local.user_metadata["prefs"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, BadRequestError), (404, NotFoundError), (409, AlreadyExistsError)]
+)
+def test_a_refusal_is_never_retried(status: int, kind: type[Exception]) -> None:
+    """409 and other 4xx are raised as they are: one PATCH, no read back."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", status=status)
+    with pytest.raises(kind, match="Nothing was written"), local.tx() as tx:
+        tx.user_metadata["theme"] = CANARY
+    assert local.sent == ["PATCH"]
+    assert local.user_metadata == STORED
+
+
+@pytest.mark.parametrize(
+    "fault", [{"drop": "before_commit", "times": None}, {"status": 200, "body": f"<html>{CANARY}"}]
+)
+def test_a_lost_read_is_no_unknown_outcome(fault: dict[str, Any]) -> None:
+    """When the commit's GET fails nothing was written, and no OutcomeUnknown says otherwise."""
+    local = Local(STORED)
+    local.tenant.fail(method="GET", **fault)
+    with pytest.raises(TransportError) as raised, local.tx(max_wait=5) as tx:
+        tx.user_metadata.increment("n")
+    assert not isinstance(raised.value, OutcomeUnknown)
+    assert raised.value.user_id == UID
+    assert CANARY not in str(raised.value)
+    assert "PATCH" not in local.sent
+    assert tx.result is not None
+    assert tx.result.document == {}
+
+
+@pytest.mark.parametrize("fault", [{"drop": "before_commit"}, {"status": 503}])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_lost_token_request_is_no_unknown_outcome(fault: dict[str, Any], *, nested: bool) -> None:
+    """When no token is to be had the PATCH never left: an error that says so, no reading back."""
+    local = Local(STORED)
+    client = local.tenant.client(max_wait=5)
+    local.tenant.fail(path="/oauth/token", times=None, **fault)
+    with pytest.raises(NotSentError), client.transaction(UID) as tx:
+        tx.user_metadata.set("prefs.lang" if nested else "theme", "fi")
+    assert local.sent == []
+    assert tx.result is not None
+    assert (tx.result.requests, tx.result.document) == (0, {})
+
+
+def test_a_confirmation_that_finds_another_writer_equal() -> None:
+    """Touched keys equal to what was sent are done, whoever wrote them: no second PATCH."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", user_metadata={"theme": "dark"})
+    with local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 1)
+
+
+def test_nothing_is_left_to_send() -> None:
+    """What was found may already be what the rest of the change wants: then it ends without another PATCH."""
+    local = Local({"a": 1})
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, user_metadata={"a": 1, "b": {"c": 2}, "keep": 1})
+    with local.tx() as tx:
+        tx.user_metadata.set("b.c", 2)
+    assert tx.result is not None
+    assert tx.result.outcome == "confirmed"
+
+
+def test_a_conflict_after_a_loss_and_a_long_wait() -> None:
+    """After a loss found not applied, a conflict that comes up in a long wait is a conflict."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+    local.second_writer("GET", nth=4, user_metadata={"n": 9})
+    with pytest.raises(ConflictError), local.tx() as tx:
+        tx.user_metadata["theme"] = str(tx.user_metadata["n"])
+    assert local.sent.count("PATCH") == 2
+
+
+@pytest.mark.parametrize("when", ["PATCH", "GET"])
+def test_ctrl_c_during_the_commit(when: str) -> None:
+    """KeyboardInterrupt during the commit goes through at once; the transaction has failed and sends nothing more."""
+    local = Local(STORED)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    local.tenant.before(when, UID, interrupt)
+    with pytest.raises(KeyboardInterrupt), local.tx() as tx:
+        tx.user_metadata.increment("n")
+    assert local.user_metadata == STORED
+    assert tx.state is State.FAILED
+    with pytest.raises(StateError):
+        tx.commit()
+    assert tx.result is not None
+    assert bool(tx.result.document) is (when == "PATCH")
+    with local.tx() as fresh:
+        fresh.user_metadata.increment("n")
+    assert local.user_metadata["n"] == 2
+
+
+def test_a_batch_that_stops_finishes_what_is_in_flight() -> None:
+    """A PATCH that left before a batch was stopped is read back to its end; one that did not leave never does."""
+    local = Local(STORED, rate_limit="50@16")
+    stopped = threading.Event()
+    tx = local.tx()
+    tx.as_bulk(share=0.5, cancelled=stopped)
+    tx.user_metadata.increment("n")
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.tenant.before("PATCH", UID, lambda _: stopped.set())
+    assert tx.commit().outcome == "confirmed"
+    assert local.user_metadata["n"] == 2
+
+
+def test_a_real_timeout_on_a_real_socket() -> None:
+    """Over a socket: a read timeout on the PATCH, then the profile with the change in it: confirmed."""
+    profile = {"user_id": UID, "user_metadata": {"theme": "dark"}}
+    with ScriptedServer(Reply(delay=0.4), Reply(200, profile)) as server:
+        client = ManagementClient(server.url, token="a.b.c", timeout=(1, 0.2), clock=FakeClock())
+        with client.transaction(UID) as tx:
+            tx.user_metadata["theme"] = "dark"
+        client.close()
+        assert server.methods() == ["PATCH", "GET"]
+    assert tx.result is not None
+    assert tx.result.outcome == "confirmed"
+
+
+def test_a_real_reset_on_a_real_socket() -> None:
+    """Over a socket: the connection closes without an answer, the profile is as before, one more PATCH."""
+    old, new = ({"user_id": UID, "user_metadata": {"n": n}} for n in (1, 2))
+    with ScriptedServer(Reply(200, old), Reply(close=True), Reply(200, old), Reply(200, new)) as server:
+        client = ManagementClient(server.url, token="a.b.c", clock=FakeClock())
+        with client.transaction(UID) as tx:
+            tx.user_metadata.increment("n")
+        client.close()
+        assert server.methods() == ["GET", "PATCH", "GET", "PATCH"]
+    assert tx.result is not None
+    assert tx.result.outcome == "updated"

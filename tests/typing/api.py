@@ -1,0 +1,60 @@
+"""Pin what type checkers see of the public names; nothing here is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import auth0_meta
+from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Page, RateLimit, User, Wait
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+
+def the_client() -> None:
+    """Build a client in each documented way; it gives typed users."""
+    client = ManagementClient(
+        "tenant.eu.auth0.com", client_id="a", client_secret="b", max_wait=None, timeout=5
+    )
+    assert_type(ManagementClient.from_env(max_wait=5), ManagementClient)
+    ManagementClient("tenant.eu.auth0.com", token=lambda: "a.b.c", rate_limit=RateLimit(50, 16))
+    with client as same:
+        assert_type(same, ManagementClient)
+    assert_type(client.users.get("auth0|1", fields=["user_id"]), User)
+    assert_type(client.users.update("auth0|1", {"name": "Ada"}), User)
+    assert_type(client.users.search(q="plan:pro"), Iterator[User])
+    assert_type(client.users.page(), Page)
+
+
+def the_transaction(client: ManagementClient) -> None:
+    """Stage, nest and commit; look at the result."""
+    with MetadataTransaction(client, "auth0|1", base={"app_metadata": {}}) as tx:
+        assert_type(tx, MetadataTransaction)
+        tx.user_metadata["theme"] = "dark"
+        tx.app_metadata.set(("billing", "plan"), "pro")
+        tx.app_metadata.append("log", {"a": 1}, keep=20)
+        with tx.nested() as inner:
+            assert_type(inner, MetadataTransaction)
+    assert_type(tx.result, CommitResult | None)
+    assert_type(tx.commit(), CommitResult)
+    assert_type(client.run_transaction("auth0|1", lambda tx: 5), int)
+
+
+def waits(wait: Wait) -> None:
+    """`on_wait` takes a function of a Wait."""
+    assert_type(wait.seconds, float)
+    ManagementClient.from_env(on_wait=waits)
+
+
+def errors(error: auth0_meta.RateLimitError) -> None:
+    """Read the facts of an error, which is also the built-in error that it refines."""
+    assert_type(error.retry_at, float | None)
+    refined: tuple[type[ValueError], type[LookupError], type[OSError], type[ImportError]] = (
+        auth0_meta.InputError,
+        auth0_meta.NotFoundError,
+        auth0_meta.TransportError,
+        auth0_meta.MissingExtraError,
+    )
+    any_fact: Any = refined
+    assert any_fact

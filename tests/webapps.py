@@ -1,0 +1,49 @@
+"""Start a web example in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from auth0_meta.clock import SYSTEM_CLOCK
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until something listens there, twenty seconds at most."""
+    end = SYSTEM_CLOCK.monotonic() + 20
+    while True:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert SYSTEM_CLOCK.monotonic() < end, "it never listened"
+        SYSTEM_CLOCK.sleep(0.05)
+
+
+@contextmanager
+def running(script: str) -> Iterator[str]:
+    """Start one example and give its address; it is ended as Ctrl-C ends it."""
+    port = free_port()
+    command = [sys.executable, str(EXAMPLES / script), str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"open http://127.0.0.1:{port}\n"
+            wait_for(port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=20)
