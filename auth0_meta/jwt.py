@@ -73,6 +73,9 @@ def verify(
     from jose import JOSEError, jwt  # noqa: PLC0415
 
     options = {"leeway": leeway, "require_exp": True, "require_aud": True, "require_iss": True}
+    options["verify_at_hash"] = (
+        False  # it can be checked only beside the access token, which is not looked at here
+    )
     try:
         claims: dict[str, Any] = jwt.decode(
             token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options
@@ -149,7 +152,7 @@ def header(token: str) -> dict[str, Any]:
 
     try:
         return dict(jwt.get_unverified_header(token))
-    except JOSEError:
+    except (JOSEError, RecursionError):
         return {}
 
 
@@ -159,5 +162,5 @@ def peek(token: str) -> dict[str, Any]:
 
     try:
         return dict(jwt.get_unverified_claims(token))
-    except JOSEError:
+    except (JOSEError, RecursionError):
         return {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
     from auth0_meta.emulator import Entry, LocalTenant
 
-__all__ = ["FakeClock", "Simulation", "simulate"]
+__all__ = ["FakeClock", "Simulation", "asimulate", "simulate"]
 
 
 class FakeClock:
@@ -113,15 +113,24 @@ class Simulation:
 
         Raises `StateError` where the login was not redirected.
         """
+        state, before = self._state(), len(self._tenant.journal)
+        outcome = self._trigger.resume(state, query={"state": state, **(query or {})}, body=body)
+        return _simulation(self._trigger, self._tenant, outcome, before, str(self.user["user_id"]))
+
+    async def aresume(
+        self, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Simulation:
+        """Do what `resume` does from a running event loop."""
+        state, before = self._state(), len(self._tenant.journal)
+        outcome = await self._trigger.aresume(state, query={"state": state, **(query or {})}, body=body)
+        return _simulation(self._trigger, self._tenant, outcome, before, str(self.user["user_id"]))
+
+    def _state(self) -> str:
         redirect = self.outcome.redirect
         if redirect is None:
             msg = "this login was not redirected, so there is nothing to resume"
             raise StateError(msg)
-        before = len(self._tenant.journal)
-        outcome = self._trigger.resume(
-            redirect.state, query={"state": redirect.state, **(query or {})}, body=body
-        )
-        return _simulation(self._trigger, self._tenant, outcome, before, str(self.user["user_id"]))
+        return redirect.state
 
     def __repr__(self) -> str:
         return f"<Simulation {self.outcome}, {len(self.requests)} requests>"
@@ -135,7 +144,7 @@ def simulate(
     `actions`: one action or a list of them.  `event`: an `Event` or Auth0's event JSON; bags that it lacks are
     taken from the user, and are empty where the tenant did not have that user.  `tenant`: one of your own, with users and planned
     faults (`tenant.fail(...)`); None makes one whose clock is a `FakeClock`.  `settings` are those
-    of `PostLoginTrigger`.  Needs the extra `emulator`.
+    of `PostLoginTrigger`.  From a running event loop await `asimulate`.  Needs the extra `emulator`.
 
     >>> def greet(event, api):
     ...     api.user.set_user_metadata("greeted", True)
@@ -143,6 +152,24 @@ def simulate(
     >>> login.outcome.allowed, login.staged, [(r.method, r.body) for r in login.requests]
     (True, {'user_metadata': {'greeted': True}}, [('PATCH', {'user_metadata': {'greeted': True}})])
     """
+    trigger, home, login = _stage(actions, event, tenant, settings)
+    before = len(home.journal)
+    return _simulation(trigger, home, trigger.run(login), before, login.user.user_id)
+
+
+async def asimulate(
+    actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
+) -> Simulation:
+    """Do what `simulate` does from a running event loop: for async tests."""
+    trigger, home, login = _stage(actions, event, tenant, settings)
+    before = len(home.journal)
+    return _simulation(trigger, home, await trigger.arun(login), before, login.user.user_id)
+
+
+def _stage(
+    actions: Any, event: Event | Mapping[str, Any], tenant: LocalTenant | None, settings: Mapping[str, Any]
+) -> tuple[PostLoginTrigger, LocalTenant, Event]:
+    """Return the trigger, a tenant that has the user, and the login."""
     from auth0_meta.actions import Event, PostLoginTrigger  # noqa: PLC0415  # FakeClock alone needs neither
     from auth0_meta.emulator import LocalTenant  # noqa: PLC0415
 
@@ -155,9 +182,7 @@ def simulate(
     if user_id not in home.users:
         home.users.add(**login.user.copy())
     several = isinstance(actions, Iterable) and not callable(actions)
-    trigger = PostLoginTrigger(home.client(), actions if several else [actions], **settings)
-    before = len(home.journal)
-    return _simulation(trigger, home, trigger.run(login), before, user_id)
+    return PostLoginTrigger(home.client(), actions if several else [actions], **settings), home, login
 
 
 def _simulation(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -82,6 +84,12 @@ class Site:
         base = self.domain if "://" in self.domain else f"https://{self.domain}"
         return f"{base}/.well-known/openid-configuration"
 
+    def moved(self, asked: str) -> str | None:
+        """Return the address here that means `asked`, None where that is one: cookies belong to one name of this host."""
+        parts = urlsplit(asked)
+        here = urlsplit(self.url)
+        return None if parts.netloc == here.netloc else parts._replace(netloc=here.netloc).geturl()
+
     def logout_url(self) -> str:
         """Return the address that ends the tenant's session too."""
         return self.returns.logout(self.domain, client_id=self.client_id, return_to=f"{self.url}/")
@@ -95,6 +103,8 @@ class Site:
         except AuthError:
             return page("This link is not ours", "<p>Please start the login again.</p>")
         state, now = query.get("state", ""), int(time.time())
+        if not claims["exp"] > now:
+            return page("This link is too old", "<p>Please start the login again.</p>")
         common = {"sub": claims["sub"], "iss": "consent", "iat": now, "exp": now + 300, "state": state}
         answers = [
             (text, sign_hs256({**common, "consent": yes}, secret=self.secret))
@@ -164,19 +174,47 @@ def site() -> Iterator[tuple[Site, int]]:
     It logs in at the tenant that AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET name (an application that may also use
     the Management API, with this site's /callback among its callbacks), or at a local one started for it.
     """
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
+    port = _port(sys.argv[1:])
     url = f"http://127.0.0.1:{port}"
+    with suppress(KeyboardInterrupt), _site_at(url) as running:
+        print(f"open {url}", flush=True)
+        yield running, port
+
+
+def _port(arguments: list[str]) -> int:
+    """Return the port that is asked for, or end the program with what to do instead."""
+    given = arguments[0] if arguments else str(PORT)
+    if not (given.isascii() and given.isdigit() and 0 < int(given) < 65_536):
+        sys.exit(f"{given!r} is no port: python {sys.argv[0]} {PORT}")
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", int(given)))
+        except OSError as error:
+            sys.exit(
+                f"port {given} can't be served ({error.strerror}): name another, python {sys.argv[0]} PORT"
+            )
+    return int(given)
+
+
+@contextmanager
+def _site_at(url: str) -> Iterator[Site]:
     if os.environ.get("AUTH0_DOMAIN"):
-        known = [os.environ[name] for name in ("AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET")]
+        names = ("AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET")
+        missing = [name for name in names if not os.environ.get(name)]
+        if missing:
+            sys.exit(
+                f"{' and '.join(missing)} not set: users log in at an application of the tenant, not with a token"
+            )
+        domain, client_id, client_secret = (os.environ[name] for name in names)
         with ManagementClient.from_env() as client:
-            yield _site(url, client, known[0], known[1], known[2], None), port
+            yield _site(url, client, domain, client_id, client_secret, None)
         return
     from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # a real tenant needs no emulator extra
 
     with LocalTenant(users=USERS) as tenant, tenant.client() as client:
         print(f"AUTH0_DOMAIN is not set: this logs in at a local tenant, {tenant.url}", file=sys.stderr)
-        print(f"open {url}", flush=True)
-        yield _site(url, client, tenant.url, tenant.client_id, tenant.client_secret, tenant), port
+        yield _site(url, client, tenant.url, tenant.client_id, tenant.client_secret, tenant)
 
 
 def _site(

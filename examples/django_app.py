@@ -34,7 +34,7 @@ def create_app(site: Site) -> WSGIApplication:
     """Configure Django, once per process, and build the application."""
     settings.configure(
         SECRET_KEY=site.secret,
-        ALLOWED_HOSTS=["127.0.0.1"],
+        ALLOWED_HOSTS=["127.0.0.1", "localhost"],
         ROOT_URLCONF=__name__,
         MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
@@ -65,6 +65,9 @@ def patterns(site: Site) -> list[Any]:
         return HttpResponse(site.home_page(request.session.get("user")))
 
     def login(request: HttpRequest) -> HttpResponseBase:
+        moved = site.moved(request.build_absolute_uri())
+        if moved is not None:
+            return HttpResponseRedirect(moved)
         request.session["next"] = site.returns.pick(request.GET.get("next"))
         answer: HttpResponseBase = auth0.authorize_redirect(request, request.build_absolute_uri("/callback"))
         return answer

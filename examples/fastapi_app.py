@@ -48,6 +48,9 @@ def create_app(site: Site) -> FastAPI:
 
     @app.get("/login")
     async def login(request: Request) -> Response:
+        moved = site.moved(str(request.url))
+        if moved is not None:
+            return RedirectResponse(moved)
         request.session["next"] = site.returns.pick(request.query_params.get("next"))
         answer: Response = await auth0.authorize_redirect(request, str(request.url_for("callback")))
         return answer

@@ -45,6 +45,9 @@ def create_app(site: Site) -> Flask:
 
     @app.get("/login")
     def login() -> ResponseReturnValue:
+        moved = site.moved(request.url)
+        if moved is not None:
+            return redirect(moved)
         session["next"] = site.returns.pick(request.args.get("next"))
         answer: ResponseReturnValue = auth0.authorize_redirect(url_for("callback", _external=True))
         return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -35,15 +36,26 @@ def wait_for(port: int) -> None:
 
 @contextmanager
 def running(script: str) -> Iterator[str]:
-    """Start one example and give its address; it is ended as Ctrl-C ends it."""
+    """Start one example and give its address."""
     port = free_port()
-    command = [sys.executable, str(EXAMPLES / script), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with started(script, str(port)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"open http://127.0.0.1:{port}\n"
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def started(
+    script: str, *arguments: str, stderr: int = subprocess.DEVNULL, **environ: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start one example with these arguments; it is ended as Ctrl-C ends it."""
+    command = [sys.executable, str(EXAMPLES / script), *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, **environ}
+    ) as process:
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == f"open http://127.0.0.1:{port}\n"
-            wait_for(port)
-            yield f"http://127.0.0.1:{port}"
+            yield process
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=20)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from auth0_meta.actions.asked import Asked, text
 from auth0_meta.actions.cache import Cache
-from auth0_meta.actions.elsewhere import ELSEWHERE, Elsewhere
+from auth0_meta.actions.elsewhere import ELSEWHERE, Elsewhere, unknown
 from auth0_meta.actions.event import Event
 from auth0_meta.actions.frozen import Frozen, freeze
 from auth0_meta.actions.redirect import RedirectApi
@@ -302,8 +302,7 @@ class Api:
     def __getattr__(self, name: str) -> Elsewhere:
         if name in ELSEWHERE:
             return Elsewhere(name)
-        msg = f"Auth0's api has no api.{name}"
-        raise AttributeError(msg)
+        raise unknown(f"api.{name}", (*ELSEWHERE, *dir(Api)))
 
     def __repr__(self) -> str:
         staged = {bag: keys for bag, keys in self._asked.staged.items() if keys}

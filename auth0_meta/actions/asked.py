@@ -27,11 +27,11 @@ Staged = dict[Bag, dict[str, Any]]
 class Carried:
     """Hold what belongs to the whole login and is carried over a redirect, all of it JSON."""
 
-    id_token: dict[str, Any] = attrs.field(factory=dict)
-    access_token: dict[str, Any] = attrs.field(factory=dict)
+    id_token: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    access_token: dict[str, Any] = attrs.field(factory=dict, repr=False)
     added_scopes: list[str] = attrs.field(factory=list)
     removed_scopes: list[str] = attrs.field(factory=list)
-    saml: dict[str, Any] = attrs.field(factory=dict)
+    saml: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.define(kw_only=True, repr=False)

@@ -63,12 +63,15 @@ class Cache:
         """Return the record of `key`, None where there is none or it has expired."""
         with self._lock:
             self._prune()
-            return self._records.get(key)
+            return self._records.get(key) if isinstance(key, str) else None
 
     def set(
         self, key: str, value: str, /, *, ttl_ms: float | None = None, expires_at_ms: float | None = None
     ) -> CacheResult:
         """Store a string for `ttl_ms` milliseconds (15 minutes) or until `expires_at_ms`, whichever is earlier."""
+        given = [number for number in (ttl_ms, expires_at_ms) if number is not None]
+        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in given):
+            return CacheResult(type="error", code="InvalidExpiry")
         with self._lock:
             self._prune()
             now = self._clock.time() * 1000
@@ -86,7 +89,7 @@ class Cache:
         """Forget `key`; an error where there is none."""
         with self._lock:
             self._prune()
-            if self._records.pop(key, None) is None:
+            if not isinstance(key, str) or self._records.pop(key, None) is None:
                 return CacheResult(type="error", code="CacheKeyDoesNotExist")
             return CacheResult(type="success")
 

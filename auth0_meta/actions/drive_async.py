@@ -36,8 +36,8 @@ async def adrive(flow: Flow) -> LoginOutcome:
                     continue
                 worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
                 blocking = step.do if isinstance(step, Work) else _calling(step)
-                await asyncio.get_running_loop().run_in_executor(
-                    worker, contextvars.copy_context().run, blocking
+                failure = await asyncio.get_running_loop().run_in_executor(
+                    worker, contextvars.copy_context().run, _caught, blocking
                 )
             except BaseException as error:  # noqa: BLE001  # the flow decides what to make of it
                 failure = error
@@ -47,6 +47,15 @@ async def adrive(flow: Flow) -> LoginOutcome:
     finally:
         if worker is not None:
             worker.shutdown(wait=False)
+
+
+def _caught(blocking: Callable[[], object]) -> BaseException | None:
+    """Return what was raised: a future can't hold a StopIteration, and whoever awaited it would wait for ever."""
+    try:
+        blocking()
+    except BaseException as error:  # noqa: BLE001  # the flow decides what to make of it
+        return error
+    return None
 
 
 def _calling(step: Act) -> Callable[[], None]:
@@ -82,9 +91,12 @@ def drive_mixed(flow: Flow) -> LoginOutcome:
     """Drive a flow with async actions from a thread without a running loop.
 
     All async actions of the login share one loop; everything else runs outside of it, in this thread, as
-    libraries expect that look for a running loop or keep something per thread.
+    libraries expect that look for a running loop or keep something per thread.  A thread that a cancelled action has
+    left behind (`asyncio.to_thread`) is not waited for: nothing can stop it.
     """
     loop = asyncio.new_event_loop()
+    workers = ThreadPoolExecutor(thread_name_prefix="auth0-meta-action")
+    loop.set_default_executor(workers)
 
     def perform(act: Act) -> None:
         loop.run_until_complete(_act(act))
@@ -95,8 +107,8 @@ def drive_mixed(flow: Flow) -> LoginOutcome:
         try:
             loop.run_until_complete(_settle())
             loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
         finally:
+            workers.shutdown(wait=False, cancel_futures=True)
             loop.close()
 
 

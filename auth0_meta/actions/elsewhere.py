@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-__all__ = ["ELSEWHERE", "Elsewhere"]
+__all__ = ["ELSEWHERE", "Elsewhere", "unknown"]
 
 _MFA = "Auth0 asks for factors itself, before the application sees the user; send the user to a page of yours instead"
 _TOKENS = (
     "the session and its refresh tokens are Auth0's; an application changes them through the Management API"
 )
-_READ = "outside Auth0 this is a call of the Management API: client.request('GET', 'users/{id}/roles')"
+_ROLES = "outside Auth0 this is a call of the Management API: client.request('GET', 'users/{id}/roles')"
+_GROUPS = "outside Auth0 this is a call of the Management API: client.request('GET', 'users/{id}/groups')"
+_LINKING = (
+    "an application links accounts through the Management API: client.request('POST', 'users/{id}/identities', ...), "
+    "and logs in the primary user from then on"
+)
 _SAML_WHY = "the assertion is built and signed by Auth0; only its attributes can be handed to an application"
 ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
     "authentication": (
@@ -25,7 +31,7 @@ ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
             "set_primary_user",
         ),
     ),
-    "groups": (_READ, ("get_user_groups", "has_group_membership")),
+    "groups": (_GROUPS, ("get_user_groups", "has_group_membership")),
     "multifactor": (_MFA, ("enable",)),
     "prompt": (
         "forms are rendered by Auth0's login pages; send the user to a page of yours: api.redirect.send_user_to",
@@ -43,7 +49,7 @@ ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "roles": (
-        _READ,
+        _ROLES,
         ("get_user_effective_roles", "get_user_effective_roles_by_ids", "get_user_effective_roles_by_names"),
     ),
     "rules": ("rules ran inside Auth0, and were shut down in November 2026", ("was_executed",)),
@@ -91,6 +97,21 @@ ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """What makes no sense outside Auth0: namespace -> (why, its methods)."""
 
+_OTHERWISE = {"api.authentication.set_primary_user": _LINKING}
+"""Methods that have a reason of their own."""
+
+
+def unknown(full: str, known: Iterable[str]) -> AttributeError:
+    """Say that Auth0's api has no such name, and which is meant where it is written as in JavaScript.
+
+    >>> unknown("api.user.setAppMetadata", ["set_app_metadata"])
+    AttributeError("Auth0's api has no api.user.setAppMetadata: names are in snake_case, api.user.set_app_metadata")
+    """
+    before, _, name = full.rpartition(".")
+    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+    meant = f": names are in snake_case, {before}.{snake}" if snake != name and snake in known else ""
+    return AttributeError(f"Auth0's api has no {full}{meant}")
+
 
 class Elsewhere:
     """Answer for a part of Auth0's api that exists only inside Auth0: each call says why."""
@@ -104,11 +125,10 @@ class Elsewhere:
         why, methods = ELSEWHERE[self._namespace]
         full = f"api.{self._namespace}.{name}"
         if name not in methods:
-            msg = f"Auth0's api has no {full}"
-            raise AttributeError(msg)
+            raise unknown(full, methods)
 
         def refuse(*args: object, **settings: object) -> NoReturn:
-            msg = f"{full} makes no sense outside Auth0: {why}"
+            msg = f"{full} makes no sense outside Auth0: {_OTHERWISE.get(full, why)}"
             raise NotImplementedError(msg)
 
         return refuse

@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 from auth0_meta.actions.frozen import Frozen, Section
 from auth0_meta.actions.sections import (
+    Agent,
+    AnonymousSession,
     Application,
     Authentication,
     Authorization,
     Connection,
     CustomDomain,
     EventUser,
+    Experiment,
     Organization,
     Prompt,
     RefreshToken,
@@ -20,6 +23,7 @@ from auth0_meta.actions.sections import (
     ResourceServer,
     SecurityContext,
     Session,
+    SessionTransferToken,
     Stats,
     Tenant,
     Transaction,
@@ -57,11 +61,14 @@ class Event(Section):
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
+        "agent": Agent,
+        "anonymous_session": AnonymousSession,
         "authentication": Authentication,
         "authorization": Authorization,
         "client": Application,
         "connection": Connection,
         "custom_domain": CustomDomain,
+        "experiment": Experiment,
         "organization": Organization,
         "prompt": Prompt,
         "refresh_token": RefreshToken,
@@ -69,21 +76,22 @@ class Event(Section):
         "resource_server": ResourceServer,
         "security_context": SecurityContext,
         "session": Session,
+        "session_transfer_token": SessionTransferToken,
         "stats": Stats,
         "tenant": Tenant,
         "transaction": Transaction,
         "user": EventUser,
     }
 
-    agent: Frozen | None
-    anonymous_session: Frozen | None
+    agent: Agent | None
+    anonymous_session: AnonymousSession | None
     authentication: Authentication | None
     authorization: Authorization | None
     client: Application
     configuration: Frozen
     connection: Connection
     custom_domain: CustomDomain | None
-    experiment: Frozen | None
+    experiment: Experiment | None
     organization: Organization | None
     prompt: Prompt | None
     refresh_token: RefreshToken | None
@@ -92,7 +100,7 @@ class Event(Section):
     secrets: Frozen
     security_context: SecurityContext | None
     session: Session | None
-    session_transfer_token: Frozen | None
+    session_transfer_token: SessionTransferToken | None
     stats: Stats
     tenant: Tenant
     transaction: Transaction
@@ -144,8 +152,9 @@ class Event(Section):
 
         Never pass claims that came unverified from a browser: whoever sends them chooses the user.  ID tokens
         carry no metadata, so both bags are unknown and cost one read.  `sub` becomes `user.user_id`,
-        `org_id` `organization.id`, `sid` `session.id`, `aud` `client.client_id`; other claims become fields
-        of the user.  `sections` as in `from_profile`, and they win.
+        `org_id` `organization.id`, `sid` `session.id`, `aud` `client.client_id` (of several audiences the one that `azp`
+        names); other claims become fields of the user.  `sections` as in `from_profile`; where the claims
+        tell of the same section, their fields win one by one.
 
         >>> event = Event.from_claims({"sub": "auth0|1", "aud": "app", "email": "ada@example.com"})
         >>> event.user.user_id, event.user.email, event.client.client_id
@@ -157,12 +166,18 @@ class Event(Section):
         if "phone_number_verified" in claims:
             user["phone_verified"] = claims["phone_number_verified"]
         found: dict[str, Any] = {"user": user}
-        if isinstance(claims.get("aud"), str):
-            found["client"] = {"client_id": claims["aud"]}
+        client_id = claims.get("aud")
+        if isinstance(client_id, list | tuple):
+            client_id = client_id[0] if len(client_id) == 1 else claims.get("azp")
+        if isinstance(client_id, str):
+            found["client"] = {"client_id": client_id}
         if "org_id" in claims:
             found["organization"] = {"id": claims["org_id"], "name": claims.get("org_name")}
         if "sid" in claims:
             found["session"] = {"id": claims["sid"]}
+        for name in found.keys() & sections.keys():
+            if isinstance(sections[name], Mapping):
+                sections[name] = {**found[name], **sections[name]}
         return cls.from_dict(found | sections)
 
     @property
@@ -170,13 +185,17 @@ class Event(Section):
         """Return the bags that this event's source had nothing about."""
         return tuple(bag for bag in BAGS if bag not in self.user)
 
-    def of_a_run(self, secrets: Mapping[str, str], /) -> Event:
-        """Return this event with further secrets, and transaction metadata of its own for the api to change."""
+    def of_a_run(self, secrets: Mapping[str, str], configuration: Mapping[str, Any], /) -> Event:
+        """Return this event with further secrets and configuration, and transaction metadata for the api to change."""
         transaction = Transaction(self.transaction)
         dict.__setitem__(transaction, "metadata", Frozen(self.transaction.metadata))
-        return self._with(transaction=transaction, secrets=Frozen({**self.secrets, **secrets}))
+        return self._with(
+            transaction=transaction,
+            secrets=Frozen({**self.secrets, **secrets}),
+            configuration=Frozen({**self.configuration, **configuration}),
+        )
 
-    def with_user(self, **fields: Any) -> Event:
+    def with_user(self, /, **fields: Any) -> Event:
         """Return this event with frozen fields of the user exchanged; the rest is shared."""
         user = EventUser(self.user)
         dict.update(user, fields)

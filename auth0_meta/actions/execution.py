@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Execution", "Settings"]
 
+_NEVER_KEPT = ("secrets", "configuration", "user", "request")
+
 LockFor = Callable[[str], AbstractContextManager[Any]]
 
 
@@ -40,6 +42,7 @@ class Settings:
     budget: float
     suspend_for: float
     secrets: Mapping[str, str] = attrs.field(repr=False)
+    configuration: Mapping[str, Any] = attrs.field(repr=False)
     lock: LockFor | None
     keep_denied: bool
     keep_earlier: bool
@@ -50,7 +53,7 @@ class Execution:
     """Hold one run: from the event to the outcome, with a budget of its own.
 
     The order of calls is `prepare`, for each action `open` and `close`, then `commit`, perhaps `suspend`, and
-    `release` whatever happened.  `prepare`, `commit`, `suspend` and `release` block.
+    `release` whatever happened, `withdraw` where that failed.  `prepare`, `commit`, `suspend`, `release` and `withdraw` block.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Execution:
     ) -> None:
         self._settings = settings
         self._started = settings.client.clock.monotonic()
-        self._event = event.of_a_run(settings.secrets)
+        self._event = event.of_a_run(settings.secrets, settings.configuration)
         self._state = state
         self._carried = carried or Carried()
         self._fresh = fresh or settings.lock is not None
@@ -72,6 +75,8 @@ class Execution:
         self._held = ExitStack()
         self._asked: Asked | None = None
         self._facts: dict[str, Any] = {}
+        self._written = False
+        self._kept_under: str | None = None
 
     @property
     def user_id(self) -> str:
@@ -172,9 +177,10 @@ class Execution:
         if "error" in self._facts:
             error.__context__ = self._facts["error"]
         self._facts["error"] = error
+        self._facts.pop("redirect", None)
         in_time = self.left() > 0 and not isinstance(error, ActionTimeout)
         keep = self._settings.keep_earlier and in_time and "commit" not in self._facts
-        if not keep:
+        if not keep and not self._written:
             self._staged = {bag: {} for bag in BAGS}
         return keep
 
@@ -208,16 +214,17 @@ class Execution:
                     tx.app_metadata[key] = value
         finally:
             self._facts["commit"] = tx.result
+        self._written = True
 
     def suspend(self, position: Sequence[Any], target: str, browser: str | None) -> None:
         """Keep what is needed to go on, and note where the browser is to go.
 
-        Never kept: secrets, the user's profile, the body and query of the request.
+        Never kept: secrets, configuration, the user's profile, the body and query of the request, the
+        application's own `state`.
         """
-        event = {
-            name: section
-            for name, section in self._event.items()
-            if name not in ("secrets", "user", "request")
+        event = {name: section for name, section in self._event.items() if name not in _NEVER_KEPT}
+        event["transaction"] = {
+            name: value for name, value in self._event.transaction.items() if name != "state"
         }
         data = {
             "user_id": self.user_id,
@@ -227,10 +234,21 @@ class Execution:
             "carried": attrs.asdict(self._carried, recurse=False),
         }
         state, now = new_state(), self._settings.client.clock.time()
-        self._settings.states.put(
-            digest(state, browser), json.dumps(data), expires_at=now + self._settings.suspend_for, now=now
-        )
+        key = digest(state, browser)
+        self._settings.states.put(key, json.dumps(data), expires_at=now + self._settings.suspend_for, now=now)
+        self._kept_under = key
         self._facts["redirect"] = Redirect(with_query(target, {"state": state}), state)
+
+    @property
+    def failed_late(self) -> bool:
+        """Tell whether `withdraw` has anything to do: the login was suspended, and failed after that."""
+        return self._kept_under is not None and "error" in self._facts
+
+    def withdraw(self) -> None:
+        """Take back what `suspend` has kept: a login that failed can't go on."""
+        key, self._kept_under = self._kept_under, None
+        if key is not None:
+            self._settings.states.take(key, now=self._settings.client.clock.time())
 
     def outcome(self) -> LoginOutcome:
         """Return how it ended."""

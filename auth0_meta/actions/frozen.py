@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NoReturn
 
@@ -95,6 +96,9 @@ def freeze(value: Any, /, *, path: str) -> Any:
     auth0_meta.errors.InputError: an event is read-only: change a copy of the value, and say through api what \
 shall happen, such as api.user.set_app_metadata(key, value)
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = f"{path} is {value}, which JSON can't hold: leave it out or send a string"
+        raise InputError(msg)
     if value is None or isinstance(value, str | int | float):
         return value
     if type(value) in (Frozen, FrozenList):
@@ -147,7 +151,9 @@ class Section(Frozen):
 
     @classmethod
     def build(cls, value: Any, /, *, path: str) -> Any:
-        """Freeze `value` as this section; what is no object stays what it is."""
+        """Freeze `value` as this section, a list of objects as sections; what is no object stays what it is."""
+        if isinstance(value, list | tuple):
+            return FrozenList([cls.build(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
         if not isinstance(value, Mapping):
             return freeze(value, path=path)
         return cls(

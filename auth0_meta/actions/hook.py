@@ -59,6 +59,7 @@ class post_login:
             states=None,
             suspend_for=900.0,
             secrets=None,
+            configuration=None,
             deny_keeps="all",
             error_discards="all",
             oversize=oversize,

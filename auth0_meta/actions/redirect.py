@@ -22,7 +22,8 @@ _STANDARD_CLAIMS = ("sub", "iss", "exp", "iat")
 
 def can_redirect(event: Event) -> bool:
     """Tell whether this login can be interrupted: there is a browser, and it was not asked to be silent."""
-    return event.request.query.get("prompt") != "none" and event.transaction.protocol not in _NO_BROWSER
+    silent = event.request.query.get("prompt") == "none" or "none" in (event.transaction.prompt or ())
+    return not silent and event.transaction.protocol not in _NO_BROWSER
 
 
 def with_query(url: str, query: Mapping[str, str]) -> str:
@@ -101,11 +102,14 @@ class RedirectApi:
 
         Claims: `iat`, `iss` (the request's host name), `sub` (the user id), `exp`, `ip`, then `payload`,
         which may override them; what the event does not know is left out.  Signed and not encrypted:
-        keep personal data out.  Raises `InputError` for a payload that JSON can't hold, `ConfigError` for
-        an unusable secret.
+        keep personal data out.  Raises `InputError` for a lifetime that is none and a payload that JSON can't
+        hold, `ConfigError` for an unusable secret.
         """
-        if isinstance(expires_in_seconds, bool) or not expires_in_seconds > 0:
-            msg = "expires_in_seconds is a number above 0"
+        if not _is_number(expires_in_seconds) or not 0 < expires_in_seconds < float("inf"):
+            msg = "expires_in_seconds is a number of seconds above 0"
+            raise InputError(msg)
+        if not isinstance(payload, Mapping | None):
+            msg = f"payload is {type(payload).__name__}, where a token has an object: pass a dict"
             raise InputError(msg)
         event, now = self._asked.event, int(self._clock.time())
         standard = {

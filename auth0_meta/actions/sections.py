@@ -6,16 +6,31 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from auth0_meta.actions.frozen import Frozen, FrozenList, Section
+from auth0_meta.actions.parts import (
+    Actor,
+    Cookie,
+    Device,
+    EnrolledFactor,
+    GeoIp,
+    Identity,
+    Method,
+    RefreshTokenSettings,
+    ResourceGrant,
+    SessionClient,
+    TokenRequest,
+)
 from auth0_meta.errors import StateError
 
 __all__ = [
+    "Agent",
+    "AnonymousSession",
     "Application",
     "Authentication",
     "Authorization",
     "Connection",
     "CustomDomain",
     "EventUser",
-    "GeoIp",
+    "Experiment",
     "Organization",
     "Prompt",
     "RefreshToken",
@@ -24,6 +39,7 @@ __all__ = [
     "RiskAssessment",
     "SecurityContext",
     "Session",
+    "SessionTransferToken",
     "Stats",
     "Tenant",
     "Transaction",
@@ -38,6 +54,10 @@ class EventUser(Section):
     """
 
     __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
+        "enrolledFactors": EnrolledFactor,
+        "identities": Identity,
+    }
 
     user_id: str
     created_at: str | None
@@ -78,23 +98,6 @@ class EventUser(Section):
         return found
 
 
-class GeoIp(Section):
-    """Show where a request came from, as `event.request.geoip`."""
-
-    __slots__ = ()
-
-    city_name: str | None
-    continent_code: str | None
-    country_code: str | None
-    country_code3: str | None
-    country_name: str | None
-    latitude: float | None
-    longitude: float | None
-    subdivision_code: str | None
-    subdivision_name: str | None
-    time_zone: str | None
-
-
 class Request(Section):
     """Show the request that is answered: `event.request`; after a redirect it is the one to /continue."""
 
@@ -116,10 +119,15 @@ class Application(Section):
     """Show the application that is logged in to: `event.client`."""
 
     __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"refresh_token": RefreshTokenSettings}
 
     client_id: str | None
     name: str | None
     metadata: Frozen | None
+    refresh_token: RefreshTokenSettings | None
+    authentication: Frozen | None
+    external_client_id: str | None
+    external_metadata_type: str | None
 
 
 class Connection(Section):
@@ -137,6 +145,7 @@ class Transaction(Section):
     """Show the login transaction: `event.transaction`; `metadata` shows what was set at once."""
 
     __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"actor": Actor}
 
     id: str | None
     acr_values: FrozenList | None
@@ -152,7 +161,8 @@ class Transaction(Section):
     response_type: FrozenList | None
     state: str | None
     ui_locales: FrozenList | None
-    actor: Frozen | None
+    target_scopes: FrozenList | None
+    actor: Actor | None
     actor_token_type: str | None
     subject_token_type: str | None
     correlation_id: str | None
@@ -174,7 +184,10 @@ class Authentication(Section):
     """Show how the user proved who they are: `event.authentication`."""
 
     __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"riskAssessment": RiskAssessment}
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
+        "methods": Method,
+        "riskAssessment": RiskAssessment,
+    }
 
     methods: FrozenList | None
     risk_assessment: RiskAssessment | None
@@ -203,6 +216,12 @@ class Session(Section):
     """Show the session: `event.session`; all but `id` on Enterprise plans only."""
 
     __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
+        "actor": Actor,
+        "clients": SessionClient,
+        "cookie": Cookie,
+        "device": Device,
+    }
 
     id: str | None
     user_id: str | None
@@ -213,17 +232,21 @@ class Session(Section):
     expires_at: str | None
     idle_expires_at: str | None
     clients: FrozenList | None
-    cookie: Frozen | None
-    device: Frozen | None
+    cookie: Cookie | None
+    device: Device | None
     metadata: Frozen | None
     session_transfer: Frozen | None
-    actor: Frozen | None
+    actor: Actor | None
 
 
 class RefreshToken(Section):
     """Show the refresh token: `event.refresh_token`, on Enterprise plans."""
 
     __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
+        "device": Device,
+        "resource_servers": ResourceGrant,
+    }
 
     id: str | None
     client_id: str | None
@@ -235,7 +258,7 @@ class RefreshToken(Section):
     session_id: str | None
     user_id: str | None
     resource_servers: FrozenList | None
-    device: Frozen | None
+    device: Device | None
     metadata: Frozen | None
     session_transfer: Frozen | None
     access: str | None
@@ -291,3 +314,48 @@ class Prompt(Section):
     id: str | None
     fields: Frozen | None
     vars: Frozen | None
+
+
+class Agent(Section):
+    """Show the agent that acts: `event.agent`."""
+
+    __slots__ = ()
+
+    agent_id: str | None
+    name: str | None
+    agent_metadata: Frozen | None
+
+
+class AnonymousSession(Section):
+    """Show the session from before the login: `event.anonymous_session`."""
+
+    __slots__ = ()
+
+    user_id: str | None
+    session_id: str | None
+    created_at: str | None
+    expires_at: str | None
+    metadata: Frozen | None
+
+
+class Experiment(Section):
+    """Show what this login takes part in: `event.experiment`."""
+
+    __slots__ = ()
+
+    experiment_id: str | None
+    variation_id: str | None
+    variation_name: str | None
+    config: Frozen | None
+    is_control: bool | None
+
+
+class SessionTransferToken(Section):
+    """Show the token that brought a session from another application: `event.session_transfer_token`."""
+
+    __slots__ = ()
+    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"request": TokenRequest}
+
+    client_id: str | None
+    scope: FrozenList | None
+    request: TokenRequest | None

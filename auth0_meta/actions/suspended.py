@@ -81,7 +81,8 @@ _TABLE = "CREATE TABLE IF NOT EXISTS suspended (key TEXT PRIMARY KEY, data TEXT 
 class SqliteStates:
     """Keep suspended logins in an SQLite file that all workers of one machine share.
 
-    The file is created with mode 0600; one that others may read or write is refused with `ConfigError`.
+    The file is created with mode 0600; one that others may read or write, or that is no SQLite file, is refused with
+    `ConfigError`, and so is a path where none can be made.
     Each call opens the file anew, so threads and forks need no care.  `busy_timeout`: seconds to wait
     for another worker.
     """
@@ -89,7 +90,11 @@ class SqliteStates:
     def __init__(self, path: str | os.PathLike[str], /, *, busy_timeout: float = 5.0) -> None:
         self._path = Path(path)
         self._busy = busy_timeout
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            msg = f"{self._path} can't be opened ({error.strerror}): name a file in a folder that exists and may be written"
+            raise ConfigError(msg) from None
         try:
             mode = os.fstat(descriptor).st_mode & 0o777
         finally:
@@ -97,8 +102,14 @@ class SqliteStates:
         if os.name == "posix" and mode & 0o077:
             msg = f"{self._path} has mode {mode:o}: suspended logins are for its owner only, so chmod 600 it"
             raise ConfigError(msg)
-        with self._open() as db:
-            db.execute(_TABLE)
+        import sqlite3  # noqa: PLC0415  # loaded on use
+
+        try:
+            with self._open() as db:
+                db.execute(_TABLE)
+        except sqlite3.DatabaseError as error:
+            msg = f"{self._path} can't hold suspended logins ({error}): name a file of its own for them"
+            raise ConfigError(msg) from None
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

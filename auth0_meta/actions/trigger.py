@@ -12,6 +12,7 @@ from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.drive import Act, Flow, Work, drive
 from auth0_meta.actions.event import Event
 from auth0_meta.actions.execution import Execution, LockFor, Settings
+from auth0_meta.actions.frozen import freeze
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Action, register
 from auth0_meta.actions.suspended import MemoryStates, States, digest
@@ -36,7 +37,8 @@ class PostLoginTrigger:
     `budget`: seconds for one run, the final update with its waits for 429 included (20, as in Auth0).  `lock`: a function of
     the user id that makes a context manager, held for the whole run; the user is read afresh under it, so that
     no login overwrites another's.  `states`: where suspended logins wait (`MemoryStates`; `SqliteStates` for
-    several workers), for `suspend_for` seconds.  `secrets` are added to `event.secrets` in every action.
+    several workers), for `suspend_for` seconds.  `secrets` are added to `event.secrets` in every action, and
+    `configuration` to `event.configuration`; neither is kept over a redirect with the rest of the event.
     `oversize`: what to do about a profile past 10 KB, as in a transaction.  `cache`: what `api.cache` uses, None for one of its own.
 
     Two switches for what Auth0 does not document: `deny_keeps`: "all" writes what every action staged
@@ -65,6 +67,7 @@ class PostLoginTrigger:
         states: States | None = None,
         suspend_for: float = 900.0,
         secrets: Mapping[str, str] | None = None,
+        configuration: Mapping[str, Any] | None = None,
         deny_keeps: Keeps = "all",
         error_discards: Discards = "all",
         oversize: str = "warn",
@@ -78,6 +81,7 @@ class PostLoginTrigger:
             states=states,
             suspend_for=suspend_for,
             secrets=secrets,
+            configuration=configuration,
             deny_keeps=deny_keeps,
             error_discards=error_discards,
             oversize=oversize,
@@ -159,7 +163,7 @@ class PostLoginTrigger:
             return drive(flow, _never)
         asyncio = sys.modules.get("asyncio")
         if asyncio is not None and asyncio._get_running_loop() is not None:
-            msg = "async actions can't be run from inside a running event loop: await trigger.arun(event) instead"
+            msg = "async actions can't be run from inside a running event loop: await trigger.arun(event) instead, or asimulate(...) in a test"
             raise StateError(msg)
         from auth0_meta.actions.drive_async import drive_mixed  # noqa: PLC0415  # asyncio is loaded on use
 
@@ -263,6 +267,11 @@ class PostLoginTrigger:
                     yield Work(execution.release)
                 except Exception as error:  # noqa: BLE001  # the lock may have run out under us
                     execution.fail(error)
+        if execution.failed_late:
+            try:
+                yield Work(execution.withdraw)
+            except Exception as error:  # noqa: BLE001
+                execution.fail(error)
         return execution.outcome()
 
 
@@ -284,6 +293,7 @@ def make_settings(
     states: States | None,
     suspend_for: float,
     secrets: Mapping[str, str] | None,
+    configuration: Mapping[str, Any] | None,
     deny_keeps: Keeps,
     error_discards: Discards,
     oversize: str,
@@ -315,6 +325,7 @@ def make_settings(
         budget=float(budget),
         suspend_for=float(suspend_for),
         secrets=dict(secrets or {}),
+        configuration=freeze(dict(configuration or {}), path="configuration"),
         lock=lock,
         keep_denied=deny_keeps == "all",
         keep_earlier=error_discards == "this",

@@ -164,7 +164,7 @@ def _link(app: App, job: Job) -> str:
 
 
 def _sign(app: App, job: Job, expires: str) -> bytes:
-    return hashlib.sha256(f"{app.secret}:{job.id}:{expires}".encode()).hexdigest().encode()
+    return hmac.new(app.secret, f"{job.id}:{expires}".encode(), hashlib.sha256).hexdigest().encode()
 
 
 def _started(app: App, job: Job, status: int) -> Reply:

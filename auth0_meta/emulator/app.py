@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import secrets
 import string
 import threading
 from collections import deque
@@ -83,7 +84,7 @@ class App:
         self.shelf = Shelf()
         self.jobs = Jobs(self.now, jobs)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_LOGS)
-        self.tenant_name, self.secret = "local", name
+        self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
         self.access = Access(KeyRing(name), strict=strict)
         self.login = Logins()
         self.faults = FaultBook(seed)

@@ -14,6 +14,7 @@ from auth0_meta.emulator import hosted
 from auth0_meta.emulator.call import Call
 from auth0_meta.emulator.hosted import Verdict
 from auth0_meta.emulator.login import (
+    BLOCKED,
     PAGE_FOR,
     SESSION_FOR,
     SUSPENDED_FOR,
@@ -45,13 +46,13 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 
 def _cookie(app: App, request: Request, name: str) -> str:
     """Return one of our cookies, "" where there is none; browsers send those of every port of a host."""
-    found = parse_cookie(request.headers.get("cookie", "")).get(f"local_{name}_{app.secret}", "")
+    found = parse_cookie(request.headers.get("cookie", "")).get(f"local_{name}_{app.name}", "")
     return found if _KEY.fullmatch(found) else ""
 
 
 def _set(app: App, reply: Reply, name: str, value: str) -> Reply:
     """Give the browser a cookie that no script reads; "" takes it away."""
-    words = [f"local_{name}_{app.secret}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+    words = [f"local_{name}_{app.name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
     if app.access.url.startswith("https"):
         words.append("Secure")
     if not value:
@@ -108,7 +109,7 @@ def authorize(app: App, call: Call) -> Reply:
         if wrong:
             return _refuse(asked, error, description)
     now = call.now
-    session = app.login.sessions.get(_cookie(app, call.request, "session"), now=now)
+    session = _session(app, call)
     browser = _cookie(app, call.request, "browser") or secrets.token_urlsafe(32)
     if session is not None and asked.prompt not in _AGAIN:
         reply = _run(app, call, Login(asked, session, browser))
@@ -118,6 +119,16 @@ def authorize(app: App, call: Call) -> Reply:
         state = app.login.pages.put((asked, browser), until=now + PAGE_FOR, now=now)
         reply = _go(f"/u/login?{urlencode({'state': state})}")
     return _set(app, reply, "browser", browser)
+
+
+def _session(app: App, call: Call) -> Session | None:
+    """Return who is signed in in this browser; the session of a user who is gone has ended."""
+    key = _cookie(app, call.request, "session")
+    session = app.login.sessions.get(key, now=call.now)
+    if session is not None and app.store.get(session.user_id) is None:
+        app.login.sessions.take(key, now=call.now)
+        return None
+    return session
 
 
 def _complaints(query: dict[str, str], asked: Asked) -> tuple[tuple[bool, str, str], ...]:
@@ -197,7 +208,7 @@ def choose(app: App, call: Call) -> Reply:
     if app.login.pages.take(state, now=call.now) is None:
         return _stale()  # pragma: no cover  # a race: the page was sent twice
     if profile.root.get("blocked") is True:
-        return _refuse(asked, "unauthorized", "user is blocked")
+        return _refuse(asked, *BLOCKED)
     count_login(app, user_id, hosted.PEER)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
     # The session begins before the trigger runs, so a refused login leaves one too.
@@ -213,6 +224,9 @@ def _run(app: App, call: Call, login: Login) -> Reply:
     profile = app.store.get(login.session.user_id)
     if profile is None:
         return _refuse(login.asked, "access_denied", "The user does not exist.")
+    if profile.root.get("blocked") is True:
+        app.login.sessions.take(_cookie(app, call.request, "session"), now=call.now)
+        return _refuse(login.asked, *BLOCKED)
     verdict = hosted.run(app, call.request, login.asked, login.session, profile, protocol=_PROTOCOL)
     return _end(app, call, login, verdict)
 
@@ -239,11 +253,10 @@ def _end(app: App, call: Call, login: Login, verdict: Verdict) -> Reply:
         return _go(verdict.url)
     if verdict.error is not None:
         return _refuse(asked, verdict.error, verdict.reason)
-    scopes = [*asked.scopes, *verdict.added]
     granted = Granted(
         asked=asked,
         session=login.session,
-        scopes=tuple(scope for scope in dict.fromkeys(scopes) if scope not in verdict.removed),
+        scopes=verdict.scopes(asked.scopes),
         id_claims=verdict.id_claims,
         access_claims=verdict.access_claims,
     )

@@ -36,6 +36,11 @@ class Verdict:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
+    def scopes(self, asked: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the scopes that were asked for as the trigger changed them."""
+        every = dict.fromkeys((*asked, *self.added))
+        return tuple(scope for scope in every if scope not in self.removed)
+
 
 def run(
     app: App, request: Request, asked: Asked, session: Session, profile: Profile, *, protocol: str

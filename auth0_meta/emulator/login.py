@@ -27,6 +27,8 @@ SESSION_FOR = 259_200
 REFRESH_FOR = 2_592_000
 _EMAIL = re.compile(r"[^\s@<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,185}[A-Za-z0-9])?")
 _BY = "a login"
+BLOCKED = ("unauthorized", "user is blocked")
+"""How a login of a blocked user is refused."""
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ import attrs
 from auth0_meta.emulator import hosted
 from auth0_meta.emulator.access import LIFETIME, Grant
 from auth0_meta.emulator.call import Call
-from auth0_meta.emulator.login import REFRESH_FOR, Granted
+from auth0_meta.emulator.login import BLOCKED, REFRESH_FOR, Granted
 from auth0_meta.emulator.profiles import Profile
 from auth0_meta.emulator.refusals import Refusal, oauth_error
 from auth0_meta.emulator.wire import Reply, to_json
@@ -87,11 +87,16 @@ def refresh(app: App, call: Call, form: dict[str, str], client_id: str, *, prove
     profile = None if granted is None else app.store.get(granted.session.user_id)
     if granted is None or profile is None or granted.asked.client_id != client_id:
         raise _invalid("Unknown or invalid refresh token.")
+    if profile.root.get("blocked") is True:
+        raise oauth_error(403, *BLOCKED)
     silent = attrs.evolve(granted.asked, prompt="none")
     verdict = hosted.run(app, call.request, silent, granted.session, profile, protocol="oauth2-refresh-token")
     if verdict.error is not None:
         raise oauth_error(403, verdict.error, verdict.reason)
-    again = attrs.evolve(granted, id_claims=verdict.id_claims, access_claims=verdict.access_claims)
+    scopes = verdict.scopes(granted.scopes)
+    again = attrs.evolve(
+        granted, scopes=scopes, id_claims=verdict.id_claims, access_claims=verdict.access_claims
+    )
     return _tokens(app, call, again, nonce=None, first=False)
 
 
@@ -103,6 +108,7 @@ def _tokens(app: App, call: Call, granted: Granted, *, nonce: str | None, first:
     profile = app.store.get(granted.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
+    granted = attrs.evolve(granted, scopes=_allowed(granted))
     body: dict[str, Any] = {
         "access_token": _access_token(app, call, granted),
         "scope": " ".join(granted.scopes),
@@ -115,6 +121,17 @@ def _tokens(app: App, call: Call, granted: Granted, *, nonce: str | None, first:
         kept = app.login.refresh_tokens.put(granted, until=call.now + REFRESH_FOR, now=call.now)
         body["refresh_token"] = kept
     return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
+
+
+def _allowed(granted: Granted) -> tuple[str, ...]:
+    """Return the scopes that a user's token may have: for the Management API those about this user alone.
+
+    Source: Auth0 docs, "Get Management API Access Tokens for Single-Page Applications".
+    """
+    if not (granted.asked.audience or "").endswith("/api/v2/"):
+        return granted.scopes
+    kept = ("openid", "offline_access", *_CLAIMS)
+    return tuple(scope for scope in granted.scopes if scope in kept or ":current_user" in scope)
 
 
 def _access_token(app: App, call: Call, granted: Granted) -> str:

@@ -54,7 +54,7 @@ class LiveUser(Mapping[str, Any]):
         """Return a copy of the bag; `{}` where the profile shows none."""
         return copy.deepcopy(self._document().get("app_metadata", {}))
 
-    def patch(self, **body: Any) -> LiveUser:
+    def patch(self, /, **body: Any) -> LiveUser:
         """Write as PATCH /users/{id} does, without its checks; returns this user.
 
         >>> from auth0_meta.emulator import LocalTenant
@@ -119,6 +119,7 @@ class Users:
 
     def add(
         self,
+        /,
         *,
         email: str | None = None,
         user_id: str | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -138,7 +139,7 @@ class LocalTenant(Harness):
         self._lock = threading.Lock()
         self.client_id = _CLIENT_ID
         """A registered client's id, good in strict mode too."""
-        self.client_secret = f"local-secret-{run}"
+        self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"
         """Its secret, made for this run and good for nothing else."""
         self.users = Users(self._app)
         """The users, read and written directly."""

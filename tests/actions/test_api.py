@@ -146,3 +146,40 @@ def test_the_repr_holds_no_values() -> None:
     shown = api_of(Login(), use)
     assert "plan 13 B" in shown
     assert "secret-plan" not in shown
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
+def test_numbers_that_json_can_not_hold_are_refused(value: Any) -> None:
+    """In claims, attributes and transaction metadata, when they are set."""
+    for call in (
+        lambda api: api.id_token.set_custom_claim("k", value),
+        lambda api: api.access_token.set_custom_claim("k", value),
+        lambda api: api.saml_response.set_attribute("k", value),
+        lambda api: api.transaction.set_metadata("k", value),
+    ):
+        with pytest.raises(InputError):
+            api_of(Login(), call)
+
+
+def test_a_name_as_in_javascript_is_translated() -> None:
+    """The error says what the call is named here."""
+    with pytest.raises(AttributeError, match=r"no api\.idToken: names are in snake_case, api\.id_token$"):
+        api_of(Login(), lambda api: api.idToken)
+    with pytest.raises(AttributeError, match=r"api\.multifactor\.Enable: .* api\.multifactor\.enable$"):
+        api_of(Login(), lambda api: api.multifactor.Enable)
+    with pytest.raises(AttributeError, match=r"no api\.idTokens$"):
+        api_of(Login(), lambda api: api.idTokens)
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda api: api.authentication.set_primary_user("x"), r"users/\{id\}/identities"),
+        (lambda api: api.groups.get_user_groups(), r"users/\{id\}/groups"),
+        (lambda api: api.roles.get_user_effective_roles(), r"users/\{id\}/roles"),
+    ],
+)
+def test_what_the_management_api_does_instead_is_named(call: Any, why: str) -> None:
+    """The reason is that of the method."""
+    with pytest.raises(NotImplementedError, match=why):
+        api_of(Login(), call)

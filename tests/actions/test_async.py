@@ -352,3 +352,55 @@ def test_fifty_logins_in_one_loop() -> None:
     assert all(outcome.allowed for outcome in asyncio.run(main()))
     assert [user.app_metadata for user in users] == [{"me": user.user_id} for user in users]
     assert login.tenant.journal.count("PATCH") == 50
+
+
+def resumed_by_arun(login: Login, action: Any) -> LoginOutcome:
+    """Send a user away, and come back to `action`."""
+
+    class Away:
+        def on_execute_post_login(self, event: Any, api: Any) -> None:
+            api.redirect.send_user_to("https://example.com/")
+
+        def on_continue_post_login(self, event: Any, api: Any) -> None:
+            action(event, api)
+
+    async def both_ways() -> LoginOutcome:
+        trigger = login.trigger(Away())
+        outcome = await trigger.arun(login.event())
+        assert outcome.redirect is not None
+        return await trigger.aresume(outcome.redirect.state)
+
+    return asyncio.run(both_ways())
+
+
+@pytest.mark.parametrize("run", [by_arun, resumed_by_arun])
+def test_stop_iteration_in_a_sync_action_ends_the_login(run: Any) -> None:
+    """A future can't hold one: it must not make whoever awaits wait for ever."""
+    login = Login()
+
+    def action(event: Any, api: Any) -> None:
+        next(iter([]))
+
+    async def bounded() -> LoginOutcome:
+        return await asyncio.wait_for(asyncio.to_thread(run, login, action), 20)
+
+    assert isinstance(asyncio.run(bounded()).error, StopIteration)
+    assert login.bodies == []
+
+
+def test_run_does_not_wait_for_a_thread_that_an_action_left_behind() -> None:
+    """The action is cancelled at the end of its budget; what it had moved to a thread can't be."""
+    login, going, left = Login(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        going.wait(60)
+        left.set()
+
+    async def action(event: Any, api: Any) -> None:
+        await asyncio.to_thread(slow)
+
+    trigger = login.trigger(action, budget=0.05)
+    assert isinstance(trigger.run(login.event()).error, ActionTimeout)
+    assert not left.is_set()
+    going.set()
+    assert left.wait(20)

@@ -104,3 +104,16 @@ def test_logins_of_a_trigger_share_it() -> None:
     shared.set("token", "shared")
     assert login.run(action, cache=shared).allowed
     assert found == [None, "abc", "shared"]
+
+
+def test_nonsense_is_answered_and_never_raised() -> None:
+    """Keys and times of another type get a code, or nothing."""
+    cache = Cache(FakeClock())
+    odd: Any = [1]
+    assert cache.get(odd) is None
+    assert cache.delete(odd).code == "CacheKeyDoesNotExist"
+    assert cache.set(odd, "v").code == "FailedToSetCacheRecord"
+    for number in ("5", True, [1]):
+        bad: Any = number
+        assert cache.set("k", "v", ttl_ms=bad).code == "InvalidExpiry"
+        assert cache.set("k", "v", expires_at_ms=bad).code == "InvalidExpiry"

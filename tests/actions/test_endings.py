@@ -9,7 +9,7 @@ import pytest
 from logins import UID, Login
 
 from auth0_meta import ActionTimeout, BadRequestError, ConfigError, InputError, RateLimitError
-from auth0_meta.actions import Event, PostLoginTrigger
+from auth0_meta.actions import Event, MemoryStates, PostLoginTrigger
 
 
 def stage(key: str, value: Any = 1) -> Any:
@@ -366,3 +366,52 @@ def test_secrets_reach_actions_and_no_repr() -> None:
     assert trigger.run(login.event(secrets={"OTHER": "x"})).allowed
     assert seen == [{"OTHER": "x", "KEY": "s3cret"}]
     assert "s3cret" not in repr(trigger)
+
+
+class Away:
+    """Stage something and send the user away."""
+
+    def on_execute_post_login(self, event: Any, api: Any) -> None:
+        """Go."""
+        api.user.set_app_metadata("a", 1)
+        api.redirect.send_user_to("https://example.com/")
+
+    def on_continue_post_login(self, event: Any, api: Any) -> None:
+        """Come back."""
+
+
+def test_a_lock_that_ran_out_after_the_update_leaves_what_was_written() -> None:
+    """The outcome does not say that what is stored was discarded."""
+    login, lock = Login(), Lock(fail_at="exit")
+    outcome = login.run(stage("a"), lock=lambda user_id: lock)
+    assert (outcome.staged, login.app_metadata) == ({"app_metadata": {"a": 1}}, {"a": 1})
+
+
+def test_a_login_that_fails_after_it_was_suspended_is_not_suspended() -> None:
+    """There is no redirect beside an error, and nothing that could go on."""
+    login, lock, states = Login(), Lock(fail_at="exit"), MemoryStates()
+    outcome = login.run(Away(), lock=lambda user_id: lock, states=states)
+    assert isinstance(outcome.error, LookupError)
+    assert (outcome.redirect, outcome.allowed) == (None, False)
+    assert outcome.staged == {"app_metadata": {"a": 1}}
+    assert states._kept == {}
+
+
+def test_a_suspended_login_that_can_not_be_taken_back_is_reported_with_what_came_before() -> None:
+    """The store may fail as well; both errors are there."""
+
+    class Broken(MemoryStates):
+        def take(self, key: str, *, now: float) -> str | None:
+            raise OSError("gone")
+
+    login, lock = Login(), Lock(fail_at="exit")
+    outcome = login.run(Away(), lock=lambda user_id: lock, states=Broken())
+    assert isinstance(outcome.error, OSError)
+    assert isinstance(outcome.error.__context__, LookupError)
+    assert outcome.redirect is None
+
+
+def test_configuration_that_json_can_not_hold_is_refused() -> None:
+    """When the trigger is made, and not at the first login."""
+    with pytest.raises(InputError, match=r"configuration\.a"):
+        Login().trigger(configuration={"a": b"x"})

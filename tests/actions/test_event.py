@@ -251,3 +251,76 @@ def test_an_event_can_be_built_from_another() -> None:
     assert (other.request.ip, other.user.email) == ("192.0.2.9", "ada@example.com")
     assert other.user == event.user
     assert Event.from_dict(event) == event
+
+
+DOCUMENTED = (
+    "client.refresh_token.policies",
+    "client.authentication",
+    "client.external_client_id",
+    "client.external_metadata_type",
+    "transaction.target_scopes",
+    "transaction.actor.sub",
+    "transaction.actor.act.sub",
+    "agent.agent_id",
+    "anonymous_session.session_id",
+    "experiment.variation_id",
+    "session_transfer_token.client_id",
+    "session_transfer_token.request.geoip.country_code",
+    "session.cookie.mode",
+    "session.device.last_ip",
+    "session.actor.sub",
+    "refresh_token.device.last_ip",
+)
+LISTED = (
+    "authentication.methods.name",
+    "user.identities.is_social",
+    "user.enrolled_factors.type",
+    "client.refresh_token.policies.audience",
+    "session.clients.client_id",
+    "refresh_token.resource_servers.scopes",
+)
+
+
+def reach(event: Any, path: str) -> Any:
+    """Follow attributes, into the first item of a list."""
+    for name in path.split("."):
+        event = event[0] if isinstance(event, list) else event
+        event = getattr(event, name)
+    return event
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTED, *LISTED])
+def test_documented_fields_are_attributes(path: str) -> None:
+    """They are there at any depth, and None where the object above them is empty."""
+    wire = {"is_social": "isSocial", "enrolled_factors": "enrolledFactors", "country_code": "countryCode"}
+    *above, last = (wire.get(name, name) for name in path.split("."))
+    for content, found in (({last: "here"}, "here"), ({}, None)):
+        event: Any = content
+        for depth, name in enumerate(reversed(above)):
+            event = {name: [event] if path in LISTED and depth == 0 else event}
+        user = {"user_id": "auth0|1", **event.get("user", {})}
+        assert reach(Event.from_dict({**event, "user": user}), path) == found
+
+
+def test_several_audiences_name_the_application_by_azp() -> None:
+    """The one audience of a list is the application too."""
+    claims = {"sub": "auth0|1", "aud": ["app", "api"], "azp": "app"}
+    assert Event.from_claims(claims).client.client_id == "app"
+    assert Event.from_claims({"sub": "auth0|1", "aud": ["app"]}).client.client_id == "app"
+
+
+def test_sections_add_to_what_claims_tell() -> None:
+    """A field that is given wins, the others stay."""
+    claims = {"sub": "auth0|1", "aud": "app", "org_id": "org_1", "email": "ada@example.com"}
+    event = Event.from_claims(
+        claims, client={"name": "Shop"}, organization={"id": "org_2", "metadata": {"a": "b"}}
+    )
+    assert event.client == {"client_id": "app", "name": "Shop"}
+    assert event.organization == {"id": "org_2", "name": None, "metadata": {"a": "b"}}
+    assert Event.from_claims(claims, organization=None).organization is None
+
+
+def test_a_number_that_json_can_not_hold_is_refused() -> None:
+    """It could not be kept over a redirect."""
+    with pytest.raises(InputError, match=r"event\.user\.score is nan"):
+        Event.from_dict({"user": {"user_id": "auth0|1", "score": float("nan")}})

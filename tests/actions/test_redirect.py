@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from logins import SECRET, UID, URL, Consent, Login
 
 from auth0_meta import ConfigError, InputError, NotFoundError, RedirectError, StateError, jwt
 from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
+from auth0_meta.actions.asked import Carried
+
+HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
+DEEP = base64.urlsafe_b64encode(b'{"state":' + b"[" * 200_000).rstrip(b"=").decode()
 
 
 class Sender:
@@ -365,7 +370,7 @@ def test_actions_that_changed_meanwhile_do_not_continue(states: Any) -> None:
 
 
 def test_what_is_kept_holds_no_secrets() -> None:
-    """The store sees a hash, and neither secrets, profile, metadata, body nor query."""
+    """The store sees a hash, and neither secrets, configuration, profile, metadata, body, query nor foreign state."""
     login = Login({"u": "metadata-u"}, {"a": "metadata-a"})
     kept: dict[str, str] = {}
 
@@ -374,14 +379,22 @@ def test_what_is_kept_holds_no_secrets() -> None:
             kept[key] = data
             super().put(key, data, expires_at=expires_at, now=now)
 
-    trigger = login.trigger(Consent(), states=Spy(), secrets={"S": "secret-1"})
+    configured = {"configuration": {"C": "configuration-1"}}
+    trigger = login.trigger(Consent(), states=Spy(), secrets={"S": "secret-1"}, **configured)
     request = {"query": {"q": "query-1"}, "body": {"password": "body-1"}}
-    outcome = trigger.run(login.event(secrets={"T": "secret-2"}, request=request), browser="cookie-1")
+    sections = {
+        "configuration": {"D": "configuration-2"},
+        "transaction": {"state": "state-1", "locale": "fi"},
+    }
+    event = login.event(secrets={"T": "secret-2"}, request=request, **sections)
+    outcome = trigger.run(event, browser="cookie-1")
     ((key, data),) = kept.items()
     everything = key + data
     absent = (
         "secret-1",
         "secret-2",
+        "configuration-",
+        "state-1",
         "metadata-u",
         "metadata-a",
         "query-1",
@@ -391,6 +404,7 @@ def test_what_is_kept_holds_no_secrets() -> None:
     )
     assert [text for text in (*absent, state_of(outcome)) if text in everything] == []
     assert json.loads(data)["user_id"] == UID
+    assert json.loads(data)["event"]["transaction"]["locale"] == "fi"
     assert len(state_of(outcome)) >= 43
 
 
@@ -398,9 +412,17 @@ def test_secrets_are_there_again_after_the_redirect() -> None:
     """They come from the trigger, not from the store."""
     login = Login()
     sender = Sender(lambda api: api.redirect.send_user_to(URL))
-    trigger = login.trigger(sender, secrets={"S": "secret-1"})
-    trigger.resume(state_of(trigger.run(login.event(secrets={"T": "x"}))))
+    trigger = login.trigger(sender, secrets={"S": "secret-1"}, configuration={"c": {"d": 1}})
+    event = login.event(secrets={"T": "x"}, configuration={"e": 2})
+    trigger.resume(state_of(trigger.run(event)))
     assert sender.continued[0].secrets == {"S": "secret-1"}
+    assert sender.continued[0].configuration == {"c": {"d": 1}}
+
+
+def test_what_is_carried_shows_no_values() -> None:
+    """Claims may be personal: the repr holds none."""
+    carried = Carried(id_token={"a": "SECRET"}, access_token={"b": "SECRET"}, saml={"c": "SECRET"})
+    assert "SECRET" not in repr(carried)
 
 
 # Tokens there and back
@@ -434,7 +456,11 @@ def test_encode_token_holds_auth0s_claims() -> None:
         ({"secret": SECRET, "expires_in_seconds": 0}, InputError),
         ({"secret": SECRET, "expires_in_seconds": True}, InputError),
         ({"secret": SECRET, "payload": {"a": b"x"}}, InputError),
-        ({"secret": SECRET, "payload": {"a": float("nan")}}, ConfigError),
+        ({"secret": SECRET, "payload": {"a": float("nan")}}, InputError),
+        ({"secret": SECRET, "payload": [1]}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": "60"}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": float("inf")}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": float("nan")}, InputError),
     ],
 )
 def test_tokens_that_can_not_be_made_are_refused(settings: Any, error: type[Exception]) -> None:
@@ -508,6 +534,7 @@ INVALID = {
         "Failed signature validation",
     ),
     "garbage": (lambda login, state: "garbage", "Failed signature validation"),
+    "deep": (lambda login, state: f"{HEAD}.{DEEP}.AA", "Failed signature validation"),
     "three parts": (lambda login, state: "a.b.c", "Failed signature validation"),
     "no sub": (
         lambda login, state: returned(login, state, drop=("sub",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from logins import UID, Consent
 from auth0_meta import BadRequestError, InputError, MetadataWarning, StateError
 from auth0_meta.actions import Event
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.testing import simulate
+from auth0_meta.testing import asimulate, simulate
 
 USER = {"user_id": UID, "app_metadata": {"plan": "free"}, "user_metadata": {}}
 
@@ -100,3 +101,33 @@ def test_an_id_that_auth0_never_gives_is_refused() -> None:
     """The local tenant would give it another name."""
     with pytest.raises(InputError, match=r"auth0\|1"):
         simulate(upgrade, {"user": {**USER, "user_id": "ada"}})
+
+
+def test_an_attribute_of_any_name_is_an_attribute() -> None:
+    """An identity provider may send one that is called `self`."""
+    login = simulate(upgrade, {"user": {**USER, "self": "x", "app": "y"}})
+    assert login.outcome.allowed
+    assert (login.user["self"], login.user["app"]) == ("x", "y")
+
+
+def test_async_actions_are_simulated_inside_a_loop() -> None:
+    """`asimulate` and `aresume` do there what `simulate` and `resume` do elsewhere."""
+
+    class Away:
+        async def on_execute_post_login(self, event: Any, api: Any) -> None:
+            api.redirect.send_user_to("https://example.com/")
+
+        async def on_continue_post_login(self, event: Any, api: Any) -> None:
+            api.user.set_app_metadata("answer", event.request.body["answer"])
+
+    async def test() -> None:
+        with pytest.raises(StateError, match="asimulate"):
+            simulate(Away(), {"user": USER})
+        login = await asimulate(Away(), {"user": USER})
+        assert login.outcome.redirect is not None
+        back = await login.aresume(body={"answer": "yes"})
+        assert [request.body for request in back.requests if request.method == "PATCH"] == [
+            {"app_metadata": {"answer": "yes"}}
+        ]
+
+    asyncio.run(test())

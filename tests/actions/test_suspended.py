@@ -121,3 +121,13 @@ def test_a_store_that_fails_fails_the_login(tmp_path: Path) -> None:
     assert outcome.redirect is None
     assert login.app_metadata == {"asked": True}
     assert isinstance(trigger.resume("x").error, OSError)
+
+
+@pytest.mark.parametrize("where", ["no/such/folder.db", "folder", "text"])
+def test_a_path_that_can_hold_no_states_is_refused(where: str, tmp_path: Path) -> None:
+    """A missing folder, a folder, another kind of file: an error of the package that names the path."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("no database " * 100)
+    (tmp_path / "text").chmod(0o600)
+    with pytest.raises(ConfigError, match=where):
+        SqliteStates(tmp_path / where)

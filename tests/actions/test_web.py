@@ -7,10 +7,12 @@ import base64
 import json
 import runpy
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import django
 import flask
@@ -27,13 +29,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
-from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
+from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, Redirect, SqliteStates
 from auth0_meta.actions.web import Login, ReturnUrls, SigningKeys, verify_id_token
 from auth0_meta.actions.web import django as web_django
 from auth0_meta.actions.web import fastapi as web_fastapi
 from auth0_meta.actions.web import flask as web_flask
-from auth0_meta.actions.web.core import Came
+from auth0_meta.actions.web.core import Came, LoginFlow
 from auth0_meta.actions.web.core import Detour as SentAway
+from auth0_meta.actions.web.form import MOST_BODY, read_body
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.emulator.keys import KeyRing
 from auth0_meta.errors import AuthError, ConfigError, InputError, MissingExtraError, TransportError
@@ -44,7 +47,13 @@ if not settings.configured:
 
 UID = "auth0|507f1f77bcf86cd799439020"
 CLAIMS = {"sub": UID, "email": "byron@example.com", "aud": "app", "locale": "fi"}
+SECTIONS = {
+    "connection": {"id": "con_1"},
+    "request": {"query": {"ui_locales": "fi"}},
+    "client": {"name": "Shop"},
+}
 JWKS = "/.well-known/jwks.json"
+FORM = "application/x-www-form-urlencoded"
 ELSEWHERE = "https://consent.example.com/page"
 
 
@@ -100,7 +109,7 @@ class Flask:
 
     def __init__(self, trigger: PostLoginTrigger) -> None:
         app = flask.Flask("test")
-        post_login = web_flask.PostLogin(trigger, claims=lambda: CLAIMS)
+        post_login = web_flask.PostLogin(trigger, claims=lambda: CLAIMS, sections=lambda claims: SECTIONS)
         post_login.init_app(app)
 
         @app.get("/callback")
@@ -112,11 +121,13 @@ class Flask:
         assert callback.__name__ == "callback"
         self.app = app
 
-    def send(self, method: str, path: str, *, base: str, cookie: str | None, body: Any) -> Reply:
+    def send(
+        self, method: str, path: str, *, base: str, cookie: str | None, body: Any, kind: str | None = None
+    ) -> Reply:
         """Send one request."""
         headers = {"Cookie": cookie} if cookie else {}
         client = self.app.test_client(use_cookies=False)
-        got = client.open(path, method=method, base_url=base, headers=headers, data=body)
+        got = client.open(path, method=method, base_url=base, headers=headers, data=body, content_type=kind)
         return Reply(
             got.status_code, got.headers, got.headers.getlist("Set-Cookie"), got.get_data(as_text=True)
         )
@@ -126,7 +137,9 @@ class Django:
     """Drive the Django adapter."""
 
     def __init__(self, trigger: PostLoginTrigger) -> None:
-        post_login = web_django.PostLogin(trigger, claims=lambda request: CLAIMS)
+        post_login = web_django.PostLogin(
+            trigger, claims=lambda request: CLAIMS, sections=lambda request, claims: SECTIONS
+        )
 
         @post_login
         def callback(request: Any, login: Login) -> HttpResponse:
@@ -138,13 +151,20 @@ class Django:
         assert str(pattern.pattern) == "continue"
         self.views = {"/callback": callback, "/continue": pattern.callback}
 
-    def send(self, method: str, path: str, *, base: str, cookie: str | None, body: Any) -> Reply:
+    def send(
+        self, method: str, path: str, *, base: str, cookie: str | None, body: Any, kind: str | None = None
+    ) -> Reply:
         """Send one request."""
         parts = urlsplit(base)
         extra = {"HTTP_COOKIE": cookie} if cookie else {}
         made = RequestFactory(SERVER_NAME=parts.hostname, HTTP_HOST=parts.netloc, **extra)
         secure = parts.scheme == "https"
-        request = made.post(path, body, secure=secure) if method == "POST" else made.get(path, secure=secure)
+        if isinstance(body, dict):
+            kind, body = FORM, urlencode(body)
+        if method == "POST":
+            request = made.post(path, body, content_type=kind or FORM, secure=secure)
+        else:
+            request = made.get(path, secure=secure)
         got = self.views[urlsplit(path).path](request)
         cookies = [morsel.OutputString() for morsel in got.cookies.values()]
         return Reply(got.status_code, got.headers, cookies, got.content.decode())
@@ -157,7 +177,10 @@ class Fast:
         async def claims(request: Request) -> dict[str, Any]:
             return CLAIMS
 
-        post_login = web_fastapi.PostLogin(trigger, claims=claims)
+        async def sections(request: Request, claims: Any) -> dict[str, Any]:
+            return SECTIONS
+
+        post_login = web_fastapi.PostLogin(trigger, claims=claims, sections=sections)
 
         @post_login
         async def callback(request: Request, login: Login) -> JSONResponse:
@@ -167,14 +190,18 @@ class Fast:
         assert callback.__name__ == "callback"
         self.app = Starlette(routes=[Route("/callback", callback), post_login.route()])
 
-    def send(self, method: str, path: str, *, base: str, cookie: str | None, body: Any) -> Reply:
+    def send(
+        self, method: str, path: str, *, base: str, cookie: str | None, body: Any, kind: str | None = None
+    ) -> Reply:
         """Send one request."""
 
         async def go() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
                 headers = {"Cookie": cookie} if cookie else {}
-                return await client.request(method, path, headers=headers, data=body)
+                headers |= {"Content-Type": kind} if kind else {}
+                what: Any = {"content": body} if isinstance(body, bytes) else {"data": body}
+                return await client.request(method, path, headers=headers, **what)
 
         got = asyncio.run(go())
         return Reply(got.status_code, got.headers, got.headers.get_list("Set-Cookie"), got.text)
@@ -194,6 +221,10 @@ class Driver:
         """Send a form."""
         return self.app.send("POST", path, base="http://127.0.0.1:3000", cookie=cookie, body=body)
 
+    def post_raw(self, path: str, cookie: str | None, body: bytes, kind: str) -> Reply:
+        """Send any body."""
+        return self.app.send("POST", path, base="http://127.0.0.1:3000", cookie=cookie, body=body, kind=kind)
+
 
 @pytest.fixture(params=[Flask, Django, Fast])
 def kind(request: pytest.FixtureRequest) -> Any:
@@ -209,7 +240,8 @@ def test_a_login_without_a_redirect_ends_at_the_callback(kind: Any) -> None:
     assert json.loads(reply.body) == {"allowed": True, "claims": CLAIMS}
     assert reply.cookies == []
     (event,) = detour.events
-    assert dict(event.request.query) == {"theme": "dark"}
+    assert dict(event.request.query) == {"theme": "dark", "ui_locales": "fi"}
+    assert (event.connection.id, event.client.client_id, event.client.name) == ("con_1", "app", "Shop")
     assert event.request.hostname == "app.example.com"
     assert event.request.ip == "127.0.0.1"
     assert event.user.locale == "fi"
@@ -499,8 +531,12 @@ def test_an_id_token_that_holds(tenant: Issuer) -> None:
         for _ in range(3):
             claims = verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
             assert claims["sub"] == UID
-        several = signed(tenant, aud=["app", "other"], azp="app", nonce=None)
+        several = signed(
+            tenant, aud=["app", "other"], azp="app", nonce=None, at_hash="of no access token here"
+        )
         assert verify_id_token(several, keys=keys, audience="app", nonce=None)["azp"] == "app"
+        odd = signed(tenant, nonce="\ud800")
+        assert verify_id_token(odd, keys=keys, audience="app", nonce="\ud800")["sub"] == UID
         assert asked_for_keys(tenant) == 1
 
 
@@ -518,6 +554,11 @@ def test_an_id_token_that_holds(tenant: Issuer) -> None:
         {"nonce": "another"},
         {"nonce": None},
         {"nonce": 7},
+        {"nonce": "\ud800"},
+        {"exp": float("inf")},
+        {"exp": "soon"},
+        {"iat": float("-inf")},
+        {"nbf": float("nan")},
         {"sub": None},
         {"sub": ""},
     ],
@@ -555,7 +596,7 @@ def test_a_new_key_is_fetched_at_most_once_a_minute(tenant: Issuer) -> None:
     tenant.clock.freeze()
     with tenant.client() as client:
         keys = SigningKeys(client)
-        verify_id_token(signed(tenant), keys=keys, audience="app", nonce=None)
+        verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
         for _ in range(3):
             tenant.ring.rotate()
         tenant.reset()
@@ -563,10 +604,10 @@ def test_a_new_key_is_fetched_at_most_once_a_minute(tenant: Issuer) -> None:
         tenant.publish()
         for _ in range(3):
             with pytest.raises(AuthError, match="no such signing key"):
-                verify_id_token(signed(tenant), keys=keys, audience="app", nonce=None)
+                verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
         assert asked_for_keys(tenant) == 0
         tenant.clock.advance(60)
-        verify_id_token(signed(tenant), keys=keys, audience="app", nonce=None)
+        verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
         assert asked_for_keys(tenant) == 1
 
 
@@ -585,3 +626,193 @@ def test_keys_that_are_not_there(tenant: Issuer) -> None:
     tenant.fail(path=JWKS, status=503)
     with tenant.client() as client, pytest.raises(TransportError, match="answered 503"):
         SigningKeys(client).get("any")
+
+
+def test_a_time_that_is_null_does_not_hold(tenant: Issuer) -> None:
+    """It is the token that is wrong, not the key."""
+    token = tenant.ring.sign({"iss": f"{tenant.url}/", "sub": UID, "aud": "app", "exp": None})
+    with tenant.client() as client, pytest.raises(AuthError, match="times"):
+        verify_id_token(token, keys=SigningKeys(client), audience="app", nonce=None)
+
+
+def test_a_nonce_that_was_not_asked_for_is_refused(tenant: Issuer) -> None:
+    """A token with a nonce belongs to another login than one that sent none."""
+    with tenant.client() as client, pytest.raises(AuthError, match="nonce"):
+        verify_id_token(signed(tenant), keys=SigningKeys(client), audience="app", nonce=None)
+
+
+def test_a_tenant_that_failed_once_is_asked_again_soon(tenant: Issuer) -> None:
+    """Two seconds long the failure is what it was, without a request; then the keys are fetched."""
+    tenant.clock.freeze()
+    tenant.reset()
+    tenant.clock.freeze()
+    tenant.fail(path=JWKS, status=503)
+    tenant.publish()
+    with tenant.client() as client:
+        keys = SigningKeys(client)
+        for _ in range(3):
+            with pytest.raises(TransportError, match="answered 503"):
+                verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
+        assert asked_for_keys(tenant) == 1
+        tenant.clock.advance(2)
+        assert verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")["sub"] == UID
+        assert asked_for_keys(tenant) == 2
+
+
+def test_a_made_up_key_id_keeps_nobody_waiting(tenant: Issuer) -> None:
+    """While its keys are asked for, logins with known ones go on; two who ask for the same ask once."""
+    held, going = threading.Event(), threading.Event()
+    tenant.clock.freeze()
+    with tenant.client() as client, ThreadPoolExecutor(2) as pool:
+        keys = SigningKeys(client, between=1.0)
+        known = signed(tenant)
+        verify_id_token(known, keys=keys, audience="app", nonce="the-nonce")
+        tenant.clock.advance(1)
+        fetch = keys._fetch
+
+        def slowly() -> Any:
+            held.set()
+            assert going.wait(20)
+            return fetch()
+
+        keys._fetch = slowly  # type: ignore[method-assign]
+        made_up = [pool.submit(keys.get, "made up") for _ in range(2)]
+        assert held.wait(20)
+        verify_id_token(known, keys=keys, audience="app", nonce="the-nonce")
+        going.set()
+        assert all(isinstance(asked.exception(20), AuthError) for asked in made_up)
+
+
+# Bounds, and what is refused -----------------------------------------------------------------------------
+
+
+def test_a_form_that_is_too_large_is_refused(kind: Any) -> None:
+    """Before it is parsed, and without using up the login; blank fields are fields."""
+    detour = Detour()
+    app = Driver(kind, LocalLogin(), detour)
+    away = app.get("/callback")
+    path = f"/continue?state={away.state}"
+    for body, form, status in (
+        (b"answer=" + b"x" * 65_536, FORM, 413),
+        (b"&".join(b"a%d=" % number for number in range(101)), FORM, 413),
+        (b"--b\r\n", "multipart/form-data; boundary=b", 415),
+        (b"{}", "application/json", 415),
+    ):
+        refused = app.post_raw(path, away.cookie, body, form)
+        assert refused.status == status
+        assert refused.body.startswith(("The form has more than", f"Send the form as {FORM}"))
+    done = app.post_raw(path, away.cookie, b"answer=&b=" + b"x" * 60_000, f"{FORM}; charset=utf-8")
+    assert json.loads(done.body)["allowed"]
+    assert detour.events[1].request.body["answer"] == ""
+
+
+def test_a_body_is_read_no_further_than_its_bound() -> None:
+    """Whoever sends without end is not listened to for ever; the stream may give little at a time."""
+    asked: list[int] = []
+
+    def read(size: int) -> bytes:
+        asked.append(size)
+        return b"x" * min(size, 40_000)
+
+    assert len(read_body(read)) == MOST_BODY + 1
+    assert len(asked) == 2
+
+    async def receive() -> Any:
+        asked.append(0)
+        return {"type": "http.request", "body": b"x" * 40_000, "more_body": True}
+
+    scope = {"type": "http", "method": "POST", "path": "/continue", "query_string": b""}
+    scope |= {"headers": [(b"content-type", FORM.encode())], "server": ("127.0.0.1", 80)}
+    route = web_fastapi.PostLogin(LocalLogin().trigger(), claims=dict).route()  # type: ignore[arg-type]
+    answer = asyncio.run(route.endpoint(Request(scope, receive)))
+    assert answer.status_code == 413
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize("reader", ["flask", "django"])
+def test_a_form_that_was_read_before_is_read_all_the_same(reader: str) -> None:
+    """A middleware may have looked into it."""
+    detour = Detour()
+    app = Driver(Flask if reader == "flask" else Django, LocalLogin(), detour)
+    if reader == "flask":
+
+        def look() -> None:
+            flask.request.form.to_dict()
+
+        app.app.app.before_request(look)
+    else:
+        view = app.app.views["/continue"]
+
+        def middleware(request: Any) -> Any:
+            assert request.POST
+            return view(request)
+
+        app.app.views["/continue"] = middleware
+    away = app.get("/callback")
+    done = app.post("/continue", away.cookie, state=away.state, answer="yes")
+    assert json.loads(done.body)["allowed"]
+    assert detour.events[1].request.body["answer"] == "yes"
+
+
+@pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
+def test_one_adapter_is_one_view(adapter: Any) -> None:
+    """A second view would be what the first one's logins end in after a redirect."""
+    trigger = LocalLogin().trigger()
+    post_login = adapter.PostLogin(trigger, claims=dict)
+
+    def view(*_: Any) -> Any:
+        """Finish."""
+
+    post_login(view)
+    with pytest.raises(ConfigError, match="a second PostLogin"):
+        post_login(view)
+
+
+def test_two_adapters_fit_into_one_application() -> None:
+    """Each has a /continue of its own, under a name of its own."""
+    app, trigger = flask.Flask("test"), LocalLogin().trigger()
+    web_flask.PostLogin(trigger, claims=dict).init_app(app)
+    web_flask.PostLogin(trigger, claims=dict, continue_path="/admin/continue").init_app(app)
+    names = {rule.endpoint for rule in app.url_map.iter_rules()}
+    assert names >= {"auth0_meta_continue", "auth0_meta_admin_continue"}
+
+
+def test_a_silent_login_is_one_that_sections_tell_of() -> None:
+    """What /authorize was asked is not in the query of the callback: `prompt` comes from the session."""
+    said: list[bool] = []
+    trigger = LocalLogin().trigger(lambda event, api: said.append(api.redirect.can_redirect()))
+    came = Came(method="GET", host="h", secure=True, ip=None, query={"code": "x", "a": "b"})
+    flow = LoginFlow(trigger, "/continue")
+    for sections in (
+        {},
+        {"request": {"query": {"prompt": "none"}}},
+        {"transaction": {"prompt": ["none"]}},
+    ):
+        event = flow.event(came, CLAIMS, sections)
+        assert event.request.query["a"] == "b"
+        assert event.transaction.protocol == "oidc-basic-profile"
+        trigger.run(event)
+    assert said == [True, False, False]
+    with pytest.raises(InputError, match="sections="):
+        flow.event(came, CLAIMS, [])  # type: ignore[arg-type]
+
+
+def test_a_login_that_failed_ends_where_it_failed() -> None:
+    """An error beside a redirect, or claims that can't be kept, let nobody go on."""
+
+    class Broken(MemoryStates):
+        def put(self, key: str, data: str, **times: float) -> None:
+            """Keep nothing."""
+            raise OSError("full")
+
+    came = Came(method="GET", host="h", secure=True, ip=None, query={})
+    away = Redirect("https://example.com/?state=x", "x")
+    flow = LoginFlow(LocalLogin().trigger(states=Broken()), "/continue")
+    for outcome in (
+        LoginOutcome(user_id=UID, redirect=away, error=LookupError()),
+        LoginOutcome(user_id=UID, redirect=away),
+    ):
+        how = flow.ended(came, outcome, CLAIMS, "b" * 43)
+        assert isinstance(how, Login)
+        assert how.outcome.error is not None
+        assert not how.outcome.allowed

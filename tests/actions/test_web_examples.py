@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import runpy
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from html import unescape
 
 import pytest
 from surfing import Surfer
-from webapps import EXAMPLES, running
+from webapps import EXAMPLES, free_port, running, started, wait_for
+
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.jwt import sign_hs256
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
 
@@ -113,3 +120,62 @@ def test_a_refusal_of_the_tenant_is_shown(app: str, surfer: Surfer) -> None:
     assert "&lt;b&gt;no" in surfer.page.text
     assert surfer.get(f"{app}/callback", code="x", state="y").page.status_code == 403
     assert "not ours" in surfer.get(f"{app}/consent", session_token="x").page.text
+
+
+def test_localhost_is_the_same_site(app: str, surfer: Surfer) -> None:
+    """Cookies belong to one name, so a login goes on under that one, whichever it began under."""
+    other = app.replace("127.0.0.1", "localhost")
+    assert "Nobody is logged in" in surfer.get(other).page.text
+    surfer.get(f"{other}/login", next="/").press("auth0|ada")
+    if "May we write" in surfer.page.text:
+        surfer.press_nth(0)
+    assert "Welcome, Ada Lovelace" in surfer.page.text
+    assert surfer.url == f"{app}/"
+
+
+SCRIPTS = ["flask_app.py", "fastapi_app.py", "django_app.py"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_can_not_be_started_says_why(script: str) -> None:
+    """No port, one that is taken, an account without an application: one line, and no promise of an address."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        taken = str(held.getsockname()[1])
+        no_application = {"AUTH0_DOMAIN": "t.example.com", "AUTH0_API_TOKEN": "x", "AUTH0_CLIENT_ID": ""}
+        cases: list[tuple[str, dict[str, str], str]] = [(taken, {}, f"port {taken} can't be served")]
+        if script == SCRIPTS[0]:  # the rest is shared
+            cases += [
+                ("abc", {}, "'abc' is no port"),
+                ("70000", {}, "'70000' is no port"),
+                (str(free_port()), no_application, "AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET not set"),
+            ]
+        for argument, environ, said in cases:
+            with started(script, argument, stderr=subprocess.PIPE, **environ) as process:
+                out, error = process.communicate(timeout=60)
+            assert (out, process.returncode) == ("", 1)
+            assert said in error.splitlines()[-1]
+            assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_ctrl_c_ends_an_example_quietly(script: str) -> None:
+    """No traceback, no failure."""
+    port = free_port()
+    with started(script, str(port), stderr=subprocess.PIPE) as process:
+        wait_for(port)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert "Traceback" not in error
+    assert process.returncode == 0
+
+
+def test_the_consent_page_believes_no_old_link() -> None:
+    """A token whose time is over is refused like one that is not ours."""
+    module = runpy.run_path(str(EXAMPLES / "_site.py"))
+    secret = "a secret of this test, long enough for HS256"
+    shown = module["Site"]("http://127.0.0.1:1", None, None, "", "", "", None, secret, None)
+    for exp, title in ((int(SYSTEM_CLOCK.time()) + 60, "May we write"), (1, "This link is too old")):
+        token = sign_hs256({"sub": "auth0|1", "exp": exp}, secret=secret)
+        assert title in shown.consent_page({"session_token": token, "state": "x"})

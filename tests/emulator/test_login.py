@@ -340,7 +340,7 @@ def test_a_code_ends(tenant: LocalTenant, surfer: Surfer) -> None:
     tenant.users["auth0|1"].delete()
     assert redeem(tenant, code).json()["error_description"] == "The user does not exist."
     ask(surfer, tenant)
-    assert surfer.params["error"] == "access_denied"
+    assert surfer.url.startswith(f"{tenant.url}/u/login")
 
 
 def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, surfer: Surfer) -> None:
@@ -565,3 +565,66 @@ def test_keys_that_are_not_the_tenants(tenant: LocalTenant, surfer: Surfer) -> N
     token = redeem(tenant, code).json()["id_token"]
     with LocalTenant() as other, pytest.raises(AuthError):
         claims_of(other, token)
+
+
+def test_a_session_ends_with_its_user(tenant: LocalTenant, surfer: Surfer) -> None:
+    """Whoever is deleted, or blocked, is not signed in any more; somebody else may be, without a logout."""
+    ask(surfer, tenant).press("auth0|1")
+    tenant.users["auth0|1"].patch(blocked=True)
+    ask(surfer, tenant)
+    assert (surfer.params["error"], surfer.params["error_description"]) == ("unauthorized", "user is blocked")
+    tenant.users["auth0|1"].patch(blocked=False)
+    ask(surfer, tenant).press("auth0|1")
+    assert "code" in surfer.params
+    tenant.users["auth0|1"].delete()
+    ask(surfer, tenant, prompt="none")
+    assert surfer.params["error"] == "login_required"
+    ask(surfer, tenant)
+    assert "auth0|2" in surfer.page.text
+
+
+def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, surfer: Surfer) -> None:
+    """And is again once that has ended."""
+    code = ask(surfer, tenant, scope="openid offline_access").press("auth0|1").params["code"]
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": "app",
+        "refresh_token": redeem(tenant, code).json()["refresh_token"],
+    }
+    for blocked, status in ((True, 403), (False, 200)):
+        tenant.users["auth0|1"].patch(blocked=blocked)
+        answer = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10)
+        assert answer.status_code == status
+        assert answer.json().get("error_description") == ("user is blocked" if blocked else None)
+
+
+def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, surfer: Surfer) -> None:
+    """What it adds and takes away counts each time that it runs."""
+    code = ask(surfer, tenant, scope="openid email offline_access").press("auth0|1").params["code"]
+    token = redeem(tenant, code).json()["refresh_token"]
+    tenant.post_login = lambda event: Outcome(added_scopes=("read:all",), removed_scopes=("email",))
+    form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": token}
+    answer = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10).json()
+    assert answer["scope"] == "openid offline_access read:all"
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, surfer: Surfer) -> None:
+    """Only scopes of the current user are granted, whatever was asked for and whatever the trigger adds."""
+    with LocalTenant(users=USERS, strict=strict) as tenant:
+        tenant.post_login = lambda event: Outcome(added_scopes=("create:users",))
+        tenant.add_client("app", client_secret="s")
+        scope = "openid delete:users update:users update:current_user_metadata"
+        code = (
+            ask(surfer, tenant, audience=f"{tenant.url}/api/v2/", scope=scope).press("auth0|1").params["code"]
+        )
+        answer = redeem(tenant, code, client_secret="s").json()
+        assert answer["scope"] == "openid update:current_user_metadata"
+        header = {"Authorization": f"Bearer {answer['access_token']}"}
+        users = f"{tenant.url}/api/v2/users"
+        for path in ("auth0%7C1", "auth0%7C2"):
+            assert requests.delete(f"{users}/{path}", headers=header, timeout=10).status_code == 403
+        body = {"user_metadata": {"a": 1}}
+        for path, status in (("auth0%7C1", 200), ("auth0%7C2", 403)):
+            answered = requests.patch(f"{users}/{path}", json=body, headers=header, timeout=10)
+            assert answered.status_code == status

@@ -14,11 +14,15 @@ from auth0_meta.actions.event import Event
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.suspended import digest
 from auth0_meta.actions.trigger import PostLoginTrigger
-from auth0_meta.errors import ConfigError
+from auth0_meta.errors import ConfigError, InputError
 
-__all__ = ["Came", "Detour", "Login", "LoginFlow"]
+__all__ = ["ONE_VIEW", "Came", "Detour", "Login", "LoginFlow"]
 
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}")
+ONE_VIEW = (
+    "this PostLogin decorates a view already, which /continue ends in: "
+    "make a second PostLogin for a second view, with a continue_path of its own"
+)
 # Only this once: they are keys to the login, and of no use to an action.
 _ONE_TIME = ("code", "state")
 
@@ -83,16 +87,30 @@ class LoginFlow:
         self.trigger = trigger
         self.continue_path = continue_path
 
+    @property
+    def endpoint(self) -> str:
+        """Return the name of the route of /continue; another path has another."""
+        path = "".join(c if c.isalnum() else "_" for c in self.continue_path)
+        return "auth0_meta" + path
+
     @staticmethod
     def cookie(*, secure: bool) -> str:
         """Return the cookie's name."""
         return "__Host-auth0_meta_login" if secure else "auth0_meta_login"
 
-    def event(self, came: Came, claims: Mapping[str, Any]) -> Event:
-        """Return the event of a login at the callback."""
+    def event(self, came: Came, claims: Mapping[str, Any], sections: Mapping[str, Any]) -> Event:
+        """Return the event of a login at the callback; `sections` add to what the request tells, and win."""
+        if not isinstance(sections, Mapping):
+            msg = (
+                f"sections= returned {type(sections).__name__}, where the event has an object: return a dict"
+            )
+            raise InputError(msg)
         query = {name: value for name, value in came.query.items() if name not in _ONE_TIME}
-        request = {**came.request(), "query": query}
-        return Event.from_claims(claims, request=request, transaction={"protocol": "oidc-basic-profile"})
+        told = {
+            "request": {**came.request(), "query": query},
+            "transaction": {"protocol": "oidc-basic-profile"},
+        }
+        return Event.from_claims(claims, **_laid_over(told, sections))
 
     @staticmethod
     def browser(came: Came) -> str:
@@ -111,12 +129,15 @@ class LoginFlow:
         self, came: Came, outcome: LoginOutcome, claims: Mapping[str, Any], browser: str
     ) -> Detour | Login:
         """Say how it goes on after the actions; claims are kept over a redirect, on the server."""
-        if outcome.redirect is None:
+        if outcome.error is not None or outcome.redirect is None:
             return Login(outcome=outcome, claims=claims)
         settings = self.trigger.settings
         now = settings.client.clock.time()
         key = digest(f"claims {outcome.redirect.state}", browser)
-        settings.states.put(key, json.dumps(dict(claims)), expires_at=now + settings.suspend_for, now=now)
+        try:
+            settings.states.put(key, json.dumps(dict(claims)), expires_at=now + settings.suspend_for, now=now)
+        except Exception as error:  # noqa: BLE001  # a store that fails fails the login, as in the trigger
+            return Login(outcome=attrs.evolve(outcome, error=error, redirect=None), claims=claims)
         flags = {"httponly": True, "secure": came.secure, "samesite": "None" if came.secure else "Lax"}
         return Detour(outcome.redirect.url, self.cookie(secure=came.secure), browser, flags)
 
@@ -129,6 +150,16 @@ class LoginFlow:
         kept = settings.states.take(digest(f"claims {state}", browser), now=settings.client.clock.time())
         claims = json.loads(kept) if kept is not None else {"sub": outcome.user_id}
         return self.ended(came, outcome, claims, browser)
+
+
+def _laid_over(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `more` over it, object by object."""
+    found = dict(base)
+    for name, value in more.items():
+        below = found.get(name)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        found[name] = _laid_over(below, value) if both else value  # type: ignore[arg-type]  # `both` says so
+    return found
 
 
 def _without_port(host: str) -> str:

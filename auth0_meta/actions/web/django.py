@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from auth0_meta.actions.web.core import Came, Detour, Login, LoginFlow
+from auth0_meta.actions.web.core import ONE_VIEW, Came, Detour, Login, LoginFlow
+from auth0_meta.actions.web.form import Refusal, read_body, read_form
 from auth0_meta.errors import ConfigError, MissingExtraError
 
 try:
@@ -33,6 +34,9 @@ class PostLogin:
     `lambda request: oauth.auth0.authorize_access_token(request)["userinfo"]`.  What it raises is the application's to
     handle.  The decorated function is called with the request and a `Login` when the actions have ended: at the callback, or
     at /continue after redirects.
+    `sections`: a function of the request and the claims that returns what else is known of the login, by section of the event:
+    `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token tells neither the connection nor what
+    /authorize was asked.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -45,6 +49,8 @@ class PostLogin:
 
         urlpatterns = [path("callback", callback), post_login.path()]
 
+    /continue goes to the view of the same `PostLogin`, so each decorates one view; a second kind of login has a second
+    `PostLogin`, with a `continue_path` of its own.
     /continue is exempt from the CSRF check: its `state` and the cookie stand for a token.
     Raises `ConfigError` for a trigger or path that can't be one.
     """
@@ -55,21 +61,26 @@ class PostLogin:
         /,
         *,
         claims: Callable[[HttpRequest], Mapping[str, Any]],
+        sections: Callable[[HttpRequest, Mapping[str, Any]], Mapping[str, Any]] | None = None,
         continue_path: str = "/continue",
     ) -> None:
         self._flow = LoginFlow(trigger, continue_path)
         self._claims = claims
+        self._sections = sections or (lambda request, claims: {})
         self._view: View | None = None
 
     def __call__(self, view: View) -> Callable[[HttpRequest], HttpResponseBase]:
         """Make a function of a request and a `Login` the view of the callback, and what /continue ends in."""
+        if self._view is not None:
+            raise ConfigError(ONE_VIEW)
         self._view = view
 
         @wraps(view)
         def callback(request: HttpRequest) -> HttpResponseBase:
             flow, came = self._flow, self._came(request)
             claims, browser = self._claims(request), flow.browser(came)
-            outcome = flow.trigger.run(flow.event(came, claims), browser=browser)
+            event = flow.event(came, claims, self._sections(request, claims))
+            outcome = flow.trigger.run(event, browser=browser)
             return self._respond(request, flow.ended(came, outcome, claims, browser))
 
         return callback
@@ -77,14 +88,18 @@ class PostLogin:
     def path(self) -> URLPattern:
         """Return the URL pattern of /continue, for the root of `urlpatterns`."""
         view = csrf_exempt(require_http_methods(["GET", "POST"])(self._continue))
-        return path(self._flow.continue_path.lstrip("/"), view, name="auth0_meta_continue")
+        return path(self._flow.continue_path.lstrip("/"), view, name=self._flow.endpoint)
 
     def _continue(self, request: HttpRequest) -> HttpResponseBase:
-        flow, came = self._flow, self._came(request)
+        read = read_form(request.META.get("CONTENT_TYPE"), read_body(request.read))
+        if isinstance(read, Refusal):
+            return HttpResponse(read.reason, status=read.status, content_type="text/plain; charset=utf-8")
+        # The stream is at its end where the application has read the form before.
+        flow, came = self._flow, self._came(request, read or request.POST.dict())
         state, words = flow.resumption(came)
         return self._respond(request, flow.went_on(came, flow.trigger.resume(state, **words), state))
 
-    def _came(self, request: HttpRequest) -> Came:
+    def _came(self, request: HttpRequest, body: Mapping[str, str] | None = None) -> Came:
         secure = request.is_secure()
         return Came(
             method=request.method,
@@ -92,7 +107,7 @@ class PostLogin:
             secure=secure,
             ip=request.META.get("REMOTE_ADDR"),
             query=request.GET.dict(),
-            body=request.POST.dict(),
+            body=body or {},
             browser=request.COOKIES.get(self._flow.cookie(secure=secure)),
             user_agent=request.headers.get("User-Agent"),
             language=request.headers.get("Accept-Language"),

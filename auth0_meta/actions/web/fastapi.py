@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import parse_qsl
 
-from auth0_meta.actions.web.core import Came, Detour, Login, LoginFlow
+from auth0_meta.actions.web.core import ONE_VIEW, Came, Detour, Login, LoginFlow
+from auth0_meta.actions.web.form import MOST_BODY, Refusal, read_form
 from auth0_meta.errors import ConfigError, MissingExtraError
 
 try:
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
-    from starlette.responses import RedirectResponse, Response
+    from starlette.responses import PlainTextResponse, RedirectResponse, Response
     from starlette.routing import Route
 except ModuleNotFoundError as error:
     msg = f'this needs {error.name}: pip install "auth0-meta[fastapi]"'
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["PostLogin"]
 
 View = Callable[[Request, Login], Awaitable[Response]]
-_FORM = "application/x-www-form-urlencoded"
+
+
+async def _body(request: Request) -> bytes:
+    """Read a body as far as it takes to know that it is too long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY:
+            break
+    return body
 
 
 class PostLogin:
@@ -34,6 +43,9 @@ class PostLogin:
     `(await oauth.auth0.authorize_access_token(request))["userinfo"]`.  What it raises is the application's to handle.  The
     decorated async function is called with the request and a `Login` when the actions have ended: at the callback, or at
     /continue after redirects.
+    `sections`: an async function of the request and the claims that returns what else is known of the login, by section of the event:
+    `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token tells neither the connection nor what
+    /authorize was asked.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -47,6 +59,8 @@ class PostLogin:
 
         app.router.routes.append(post_login.route())
 
+    /continue goes to the view of the same `PostLogin`, so each decorates one view; a second kind of login has a second
+    `PostLogin`, with a `continue_path` of its own.
     Raises `ConfigError` for a trigger or path that can't be one.
     """
 
@@ -56,20 +70,25 @@ class PostLogin:
         /,
         *,
         claims: Callable[[Request], Awaitable[Mapping[str, Any]]],
+        sections: Callable[[Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]] | None = None,
         continue_path: str = "/continue",
     ) -> None:
         self._flow = LoginFlow(trigger, continue_path)
         self._claims = claims
+        self._sections = sections
         self._view: View | None = None
 
     def __call__(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         """Make an async function of a request and a `Login` the endpoint of the callback, and what /continue ends in."""
+        if self._view is not None:
+            raise ConfigError(ONE_VIEW)
         self._view = view
 
         async def callback(request: Request) -> Response:
-            flow, came = self._flow, await self._came(request)
+            flow, came = self._flow, self._came(request)
             claims, browser = await self._claims(request), flow.browser(came)
-            outcome = await flow.trigger.arun(flow.event(came, claims), browser=browser)
+            sections = {} if self._sections is None else await self._sections(request, claims)
+            outcome = await flow.trigger.arun(flow.event(came, claims, sections), browser=browser)
             how = await run_in_threadpool(flow.ended, came, outcome, claims, browser)
             return await self._respond(request, how)
 
@@ -79,26 +98,28 @@ class PostLogin:
 
     def route(self) -> Route:
         """Return the route of /continue."""
-        return Route(self._flow.continue_path, self._continue, methods=["GET", "POST"])
+        flow = self._flow
+        return Route(flow.continue_path, self._continue, methods=["GET", "POST"], name=flow.endpoint)
 
     async def _continue(self, request: Request) -> Response:
-        flow, came = self._flow, await self._came(request)
+        read = read_form(request.headers.get("content-type"), await _body(request))
+        if isinstance(read, Refusal):
+            return PlainTextResponse(read.reason, read.status)
+        flow, came = self._flow, self._came(request, read)
         state, words = flow.resumption(came)
         outcome = await flow.trigger.aresume(state, **words)
         how = await run_in_threadpool(flow.went_on, came, outcome, state)
         return await self._respond(request, how)
 
-    async def _came(self, request: Request) -> Came:
+    def _came(self, request: Request, body: Mapping[str, str] | None = None) -> Came:
         secure = request.url.scheme == "https"
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body = dict(parse_qsl((await request.body()).decode("utf-8", "replace"))) if kind == _FORM else {}
         return Came(
             method=request.method,
             host=request.url.netloc,
             secure=secure,
             ip=request.client.host if request.client else None,
             query=dict(request.query_params),
-            body=body,
+            body=body or {},
             browser=request.cookies.get(self._flow.cookie(secure=secure)),
             user_agent=request.headers.get("user-agent"),
             language=request.headers.get("accept-language"),
