@@ -11,6 +11,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 add_module_names = False
+default_role = "code"
 nitpick_ignore_regex = [
     ("py:.*", ".*")
 ]  # the reference names types of other libraries, and of rooms it does not list
