@@ -52,10 +52,16 @@ def outline(bags: Mapping[Any, Any]) -> str:
     parts = []
     for bag, keys in bags.items():
         if not isinstance(keys, Mapping):
-            parts.append(f"{bag}({size(keys)} B)")
+            parts.append(f"{_name(bag)}({size(keys)} B)")
         elif not keys:
-            parts.append(f"{bag}(cleared)")
+            parts.append(f"{_name(bag)}(cleared)")
         else:
-            inner = ", ".join(f"{k} deleted" if v is None else f"{k} {size(v)} B" for k, v in keys.items())
-            parts.append(f"{bag}({inner})")
+            inner = ", ".join(
+                f"{_name(k)} deleted" if v is None else f"{_name(k)} {size(v)} B" for k, v in keys.items()
+            )
+            parts.append(f"{_name(bag)}({inner})")
     return ", ".join(parts) or "nothing"
+
+
+def _name(key: object) -> str:
+    return printable(str(key))

@@ -173,6 +173,75 @@ def test_a_failure_is_one_line_and_a_code(
     assert tenant.journal.count("PATCH") == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "words", [["user", "show", USER], ["user", "show", USER, "--json"], ["doctor"], ["--help"]]
+)
+def test_output_that_cannot_be_written_is_one_line(words: list[str], tenant: LocalTenant) -> None:
+    """A full disk behind stdout is told in one line, exit 1."""
+    line = [sys.executable, "-m", "auth0_meta", *words]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output can't be written: No space left on device. ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_nobody_to_tell_is_no_traceback(tenant: LocalTenant) -> None:
+    """With both outputs full or gone the exit code is all there is."""
+    line = [sys.executable, "-m", "auth0_meta", "user", "show", "auth0|nobody"]
+    with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=full, timeout=60, check=False)
+    assert done.returncode == 1
+
+
+def test_an_output_without_unicode_gets_escapes(tenant: LocalTenant) -> None:
+    """What stdout's encoding lacks is escaped as in JSON, and JSON stays JSON."""
+    user = tenant.users.add(user_id="auth0|1", name="Åsa 名", user_metadata={"名": "\U0001f600 é"})
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    shown = command("user", "show", "auth0|1", env=ascii_only)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\\u00c5sa \\u540d" in shown.stdout
+    as_json = command("user", "show", "auth0|1", "--json", env=ascii_only)
+    assert json.loads(as_json.stdout) == dict(user)
+
+
+def test_nothing_that_a_user_wrote_is_obeyed_by_the_terminal(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names, keys, values and messages of the tenant are printed with control and bidi characters escaped."""
+    evil = "\x1b]0;pwned\x07\u009b31m\u202e\nEVIL"
+    tenant.users.add(
+        user_id="auth0|1", name=f"Eve{evil}", user_metadata={f"k{evil}": evil}, app_metadata=evil
+    )
+    patch = json.dumps({"user_metadata": {f"k{evil}": evil * 2}})
+    tenant.fail(method="GET", user_id="auth0|2", status=404, body={"statusCode": 404, "message": evil})
+    told = ""
+    for words in (
+        *(["show", "auth0|1", *flags] for flags in ([], ["--json"], ["--redact"], ["--redact", "--json"])),
+        *(["merge", "auth0|1", patch, *flags] for flags in (["--dry-run"], ["--dry-run", "--redact"], [])),
+        ["show", "auth0|2"],
+    ):
+        main(["user", *words])
+        captured = capsys.readouterr()
+        told += captured.out + captured.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^EVIL", told, re.MULTILINE)
+    assert "  name     Eve\\u001b]0;pwned\\u0007\\u009b31m\\u202e\\u000aEVIL" in told
+    assert "auth0|1 updated: user_metadata(k\\u001b]" in told
+    assert "was refused: 404" in told
+
+
+def test_data_that_looks_like_markup_is_left_alone(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither emoji codes nor rich's markup in a profile mean anything."""
+    tenant.users.add(user_id="auth0|1", name="[red]:heart:[/]", user_metadata={":heart:": "[b]:heart:"})
+    assert main(["user", "show", "auth0|1"]) == 0
+    out = capsys.readouterr().out
+    assert "name     [red]:heart:[/]\n" in out
+    assert '":heart:": "[b]:heart:"' in out
+
+
 def test_missing_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Without AUTH0_DOMAIN the first thing told is to set it."""
     assert main(["user", "show", USER]) == 2

@@ -75,6 +75,10 @@ def test_an_outline_holds_no_value(canary: str, where: str) -> None:
         ({"app_metadata": {"a": None, "b": [1]}}, "app_metadata(a deleted, b 3 B)"),
         ({"user_metadata": None}, "user_metadata(4 B)"),
         ({"blocked": True}, "blocked(4 B)"),
+        (
+            {"user_metadata": {"k\x1b[31m": 1, "\u202e": None}},
+            "user_metadata(k\\u001b[31m 1 B, \\u202e deleted)",
+        ),
     ],
 )
 def test_outlines(bags: dict[str, Any], text: str) -> None:

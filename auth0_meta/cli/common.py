@@ -26,7 +26,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console on stdout or stderr as they are now; plain where it is no terminal."""
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, emoji=False)  # ":heart:" may be data
 
 
 def dump(value: object) -> str:
