@@ -440,9 +440,16 @@ def test_merge_refuses_what_is_no_text(
 # doctor ----------------------------------------------------------------------------------------------
 
 
-def test_doctor_is_content(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """With good settings every check is ok, exit 0, and nothing is written."""
+def test_doctor_is_content(
+    tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With good settings every check is ok, exit 0, and nothing is written; a tenant may name no rate limit."""
     assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.endswith("\n5 passed, 1 could not tell.\n")
+    with LocalTenant(rate_limit="enterprise") as limited:
+        monkeypatch.setenv("AUTH0_DOMAIN", limited.env["AUTH0_DOMAIN"])
+        assert main(["doctor"]) == 0
+        monkeypatch.setenv("AUTH0_DOMAIN", tenant.env["AUTH0_DOMAIN"])
     out = capsys.readouterr().out
     assert "FAIL" not in out
     assert out.endswith("All checks passed.\n")
@@ -452,12 +459,24 @@ def test_doctor_is_content(tenant: LocalTenant, capsys: pytest.CaptureFixture[st
     assert not any(entry.committed for entry in tenant.journal)
 
 
+def test_doctor_does_not_pass_what_it_could_not_tell(
+    tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An opaque token leaves two checks open; they are counted apart, also beside a failure."""
+    assert main(["doctor", "--token", "opaque"]) == 0
+    assert re.search(r"\n\d passed, \d could not tell\.\n$", capsys.readouterr().out)
+    tenant.fail(method="GET", status=500, times=None)
+    monkeypatch.setattr("auth0_meta.doctor._BUDGET", 0.0)
+    assert main(["doctor", "--token", "opaque"]) == 4
+    assert re.search(r"\n1 of 4 checks failed, 2 could not tell\.\n$", capsys.readouterr().out)
+
+
 def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
     """A token without update:users fails the scope check with its remedy, exit 4."""
     assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
     out = capsys.readouterr().out
     assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
-    assert re.search(r"1 of \d checks failed\.\n$", out)
+    assert re.search(r"1 of \d checks failed, 1 could not tell\.\n$", out)
 
 
 def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
