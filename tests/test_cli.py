@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 import pytest
+from test_docs import USER as DOCUMENTED
 
 from auth0_meta import __version__
 from auth0_meta.cli import COMMANDS, main
@@ -524,6 +525,17 @@ def test_emulator_serve_until_interrupted() -> None:
     assert "of 10 tokens left" in answer.stdout
     assert process.returncode == 0
     assert out == ""
+
+
+def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--sample` starts with the user that the pages change, as they expect it; it and --users exclude each other."""
+    show = [sys.executable, "-m", "auth0_meta", "user", "show", USER, "--json"]
+    done = command("emulator", "exec", "--sample", "--", *show)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {name: found[name] for name in DOCUMENTED} == DOCUMENTED
+    assert main(["emulator", "serve", "--sample", "--users", "x.json"]) == 2
+    assert "--sample and --users" in capsys.readouterr().err
 
 
 def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
