@@ -45,7 +45,9 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
         "client-grant",
         "Authorize the application for the Auth0 Management API, with the scopes that you need",
     ),
-    (403, "insufficient_scope", "Grant one of these scopes to the application"),
+    (403, "expected any of", "Grant one of these scopes to the application"),
+    (403, "You cannot update the following fields", "Grant update:users to the application"),
+    (403, "insufficient_scope", "Grant the scope that this endpoint needs to the application"),
     (404, "inexistent_user", "Check the user id"),
     (413, "", "Send less at once"),
 )

@@ -10,11 +10,11 @@ import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode
 
 from auth0_meta.answers import TOKEN_PATH
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
-from auth0_meta.credentials import from_environment, token_source
+from auth0_meta.credentials import audience_of, from_environment, token_source
 from auth0_meta.errors import ConfigError, InputError, NotSentError, OutcomeUnknown, ServerError
 from auth0_meta.jobs import Jobs
 from auth0_meta.models import RateLimit, User, Wait
@@ -60,8 +60,8 @@ class ManagementClient:
     tenant (plain http is for loopback only).  Credentials, exactly one of: `client_id` with
     `client_secret`; `client_id` with `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384);
     `token`, a string or a function that returns one.  `audience`: None is
-    `https://{domain}/api/v2/`; with a custom domain pass the canonical one.  `max_wait`: seconds that one
-    operation may wait in all for 429 and 5xx (None: no bound; 0: never).  `timeout`: (connect, read)
+    `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends so too.
+    `max_wait`: seconds that one operation may wait in all for 429 and 5xx (None: no bound; 0: never).  `timeout`: (connect, read)
     seconds, or one number for both.  `rate_limit`: None learns the bucket from
     headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` starts it right.  `on_wait` is called
     with a `Wait` before each wait.  `pool_size` connections are kept.
@@ -105,7 +105,7 @@ class ManagementClient:
         self._clock = clock
         self._random = random or _random.Random()
         self._reseed = random is None
-        self._audience = audience or f"https://{urlsplit(self._base).netloc}/api/v2/"
+        self._audience = audience_of(self._base, audience)
         self._client_id = client_id
         self._transport = Transport(
             self._base, timeout=_timeout(timeout), pool_size=pool_size, adapter=adapter

@@ -5,14 +5,37 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from auth0_meta.clock import Clock
 from auth0_meta.errors import ConfigError
 from auth0_meta.tokens import CalledToken, FetchedToken, GivenToken, TokenSource
 
-__all__ = ["from_environment", "token_source"]
+__all__ = ["audience_of", "from_environment", "token_source"]
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_MANAGEMENT = "/api/v2/"
+_CANONICAL = f"https://YOUR_TENANT.REGION.auth0.com{_MANAGEMENT}"
+
+
+def audience_of(base: str, given: str | None) -> str:
+    """Return the audience to ask tokens for: `given`, else the Management API of the tenant at `base`.
+
+    Raises `ConfigError` for the audience of some other API.
+
+    >>> audience_of("https://tenant.eu.auth0.com", None)
+    'https://tenant.eu.auth0.com/api/v2/'
+    """
+    if not given:
+        return f"https://{urlsplit(base).netloc}{_MANAGEMENT}"
+    if not _is_management(given):
+        msg = f"audience {given!r} is not the Management API's (nothing was sent): leave it out, or with a custom domain pass {_CANONICAL!r}"
+        raise ConfigError(msg)
+    return given
+
+
+def _is_management(audience: object) -> bool:
+    return isinstance(audience, str) and audience.endswith(_MANAGEMENT)
 
 
 def token_source(
@@ -77,7 +100,6 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if not domain:
         msg = "AUTH0_DOMAIN is not set: export your tenant's domain, such as tenant.eu.auth0.com"
         raise ConfigError(msg)
-    settings.setdefault("audience", env("AUTH0_AUDIENCE") or None)
     if not any(settings.get(name) for name in ("token", "client_secret", "private_key")):
         if env("AUTH0_API_TOKEN"):
             settings["token"] = env("AUTH0_API_TOKEN")
@@ -97,4 +119,20 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
                 raise ConfigError(msg)
     elif not settings.get("token"):
         settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")
+    if not settings.get("audience"):
+        settings["audience"] = _environments_audience(fetched=not settings.get("token"))
     return domain, settings
+
+
+def _environments_audience(*, fetched: bool) -> str | None:
+    """Return AUTH0_AUDIENCE; where it is the application's own API, that matters only to a token that is fetched."""
+    given = os.environ.get("AUTH0_AUDIENCE")
+    if not given or _is_management(given):
+        return given or None
+    if not fetched:
+        return None
+    msg = (
+        f"AUTH0_AUDIENCE is {given!r}, which is not the Management API (nothing was sent): unset it, or with a custom "
+        f"domain set it to {_CANONICAL!r}. A program that needs it for an API of its own passes audience= to from_env"
+    )
+    raise ConfigError(msg)

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Check", "check"]
 
 _NEEDED = ("read:users", "update:users")
+_APP_ONLY = "update:users_app_metadata"
+_BUDGET = 30.0
 _CLOCK_MARGIN = 2.0
 _READS = "users read"
+_REACH = "Check AUTH0_DOMAIN and the network"
 
 
 @attrs.frozen
@@ -44,7 +47,7 @@ def check(client: ManagementClient) -> tuple[Check, ...]:
 
 
 def _checks(client: ManagementClient) -> Iterator[Check]:
-    operation = client.operation(max_wait=30.0)
+    operation = client.operation(max_wait=_BUDGET)
     try:
         token = client.sender.tokens.get(operation)
     except NotSentError as error:
@@ -67,7 +70,7 @@ def _checks(client: ManagementClient) -> Iterator[Check]:
     except AuthError as error:
         read = Check("read users", False, str(error), "Check the token, its audience and its expiry")
     except Auth0MetaError as error:
-        remedy = "Try again later" if isinstance(error, ApiError) else "Check AUTH0_DOMAIN and the network"
+        remedy = "Try again later" if isinstance(error, ApiError) else _REACH
         read = Check("read users", False, str(error), remedy)
     yield read
     yield _scopes(client, claims)
@@ -80,7 +83,8 @@ def _unreached(error: NotSentError) -> Check:
     """Tell a tenant that could not be reached from a token endpoint that gave no usable answer."""
     if isinstance(error.__cause__, Auth0MetaError):
         return Check("token", False, str(error), "Try again later; if it stays so, check AUTH0_DOMAIN")
-    return Check("domain", False, str(error), "Check AUTH0_DOMAIN and the network")
+    detail, _, advice = str(error).partition(". Check the domain")  # the remedy says it, once
+    return Check("domain", False, detail, _REACH + advice.removeprefix(" and the network"))
 
 
 def _kind(client: ManagementClient) -> str:
@@ -106,7 +110,7 @@ def _audience(client: ManagementClient, claims: dict[str, Any]) -> Check:
         "audience",
         False,
         f"the token is for {', '.join(map(str, theirs))}",
-        f"Ask for one with the audience {client.audience}",
+        f"Get one for the Management API: its audience is {client.audience}",
     )
 
 
@@ -118,6 +122,9 @@ def _scopes(client: ManagementClient, claims: dict[str, Any]) -> Check:
     if not isinstance(text, str):
         return Check("scopes", None, "the token does not say", f"It needs {' and '.join(_NEEDED)}")
     have = set(text.split())
+    if "read:users" in have and _APP_ONLY in have and "update:users" not in have:
+        detail = f"read:users, {_APP_ONLY}: enough for app_metadata; user_metadata needs update:users"
+        return Check("scopes", True, detail)
     missing = [scope for scope in _NEEDED if scope not in have]
     if missing:
         return Check(

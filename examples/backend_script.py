@@ -1,8 +1,9 @@
 """Upgrade a user's plan from a backend script: nested changes in both bags, one PATCH.
 
-    python examples/backend_script.py [USER_ID]
+    python examples/backend_script.py [USER_ID ...]
 
-Without AUTH0_DOMAIN in the environment it runs on a local tenant.
+Without AUTH0_DOMAIN in the environment it runs on a local tenant, with a user of its own.  A real tenant needs USER_ID: nobody
+is changed who is not named.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main() -> int:
     """Upgrade each user and print what it took."""
     with connect(BEFORE) as (client, user_ids):
         if not user_ids:
-            say("usage: backend_script.py USER_ID ...")
+            say("usage: backend_script.py USER_ID ...  (AUTH0_DOMAIN is set: say whom to change)")
             return 2
         for user_id in user_ids:
             try:

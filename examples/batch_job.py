@@ -88,6 +88,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.ids is None and os.environ.get("AUTH0_DOMAIN"):
         parser.print_usage(sys.stderr)
+        say("AUTH0_DOMAIN is set: say whom to change")
         return 2
     with connect(*BEFORE, rate_limit=given.rate_limit) as (client, local), shown() as tell:
         try:

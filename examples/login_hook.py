@@ -1,9 +1,10 @@
 """Put a transaction around a login callback: whatever the callback's helpers change is one PATCH.
 
-    python examples/login_hook.py [USER_ID]
+    python examples/login_hook.py [USER_ID ...]
 
 The callback is what your web framework calls after Auth0 has sent the user back.  An exception
-in it, such as a refused login, writes nothing.
+in it, such as a refused login, writes nothing.  Without AUTH0_DOMAIN in the environment it runs on a local tenant, with a user of
+its own; a real tenant needs USER_ID.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def main() -> int:
     """Log every user in twice: once to a tenant of theirs, once to somebody else's."""
     with connect(BEFORE) as (client, user_ids):
         if not user_ids:
-            say("usage: login_hook.py USER_ID ...")
+            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set: say who logs in)")
             return 2
         for user_id in user_ids:
             print(callback(client, user_id, "acme"))

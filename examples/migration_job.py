@@ -63,6 +63,7 @@ def main() -> int:
     users, job = (*sys.argv[1:], None, None)[:2]
     if users is None and os.environ.get("AUTH0_DOMAIN"):
         say("usage: migration_job.py USERS [JOB.db], for example search:'app_metadata.plan:\"free\"'")
+        say("AUTH0_DOMAIN is set: say whom to migrate")
         return 2
     with connect(*BEFORE, prepare=one_429) as (client, _), tempfile.TemporaryDirectory() as folder:
         result = run(client, users or "search:user_id:*", Path(job or Path(folder) / "job.db"))

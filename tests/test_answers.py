@@ -238,7 +238,17 @@ def test_a_scope_error_lists_what_would_do(body: str, expected: tuple[str, ...])
         (401, {"error": "access_denied", "error_description": "Unauthorized"}, "client_secret"),
         (401, {"message": "Invalid token"}, "Check the token"),
         (403, {"error": "access_denied", "error_description": 'create a "client-grant"'}, "Authorize"),
-        (403, {"message": "x", "errorCode": "insufficient_scope"}, "Grant"),
+        (403, {"message": "x", "errorCode": "insufficient_scope"}, "Grant the scope"),
+        (
+            403,
+            {"message": "x, expected any of: a:b", "errorCode": "insufficient_scope"},
+            "Grant one of these",
+        ),
+        (
+            403,
+            {"message": "You cannot update the following fields: name", "errorCode": "insufficient_scope"},
+            "Grant update:users to",
+        ),
         (400, {"error": "unauthorized_client", "error_description": "no"}, "Enable"),
         (403, {"error": "unauthorized_client", "error_description": "no"}, "Enable"),
         (404, {"message": "x", "errorCode": "inexistent_user"}, "user id"),

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 import pytest
+from test_docs import USER as DOCUMENTED
 
 from auth0_meta import __version__
 from auth0_meta.cli import COMMANDS, main
@@ -171,6 +172,75 @@ def test_a_failure_is_one_line_and_a_code(
     assert err.splitlines()[-1].startswith("error: ")
     assert told in err.splitlines()[-1]
     assert tenant.journal.count("PATCH") == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "words", [["user", "show", USER], ["user", "show", USER, "--json"], ["doctor"], ["--help"]]
+)
+def test_output_that_cannot_be_written_is_one_line(words: list[str], tenant: LocalTenant) -> None:
+    """A full disk behind stdout is told in one line, exit 1."""
+    line = [sys.executable, "-m", "auth0_meta", *words]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output can't be written: No space left on device. ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_nobody_to_tell_is_no_traceback(tenant: LocalTenant) -> None:
+    """With both outputs full or gone the exit code is all there is."""
+    line = [sys.executable, "-m", "auth0_meta", "user", "show", "auth0|nobody"]
+    with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=full, timeout=60, check=False)
+    assert done.returncode == 1
+
+
+def test_an_output_without_unicode_gets_escapes(tenant: LocalTenant) -> None:
+    """What stdout's encoding lacks is escaped as in JSON, and JSON stays JSON."""
+    user = tenant.users.add(user_id="auth0|1", name="Åsa 名", user_metadata={"名": "\U0001f600 é"})
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    shown = command("user", "show", "auth0|1", env=ascii_only)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\\u00c5sa \\u540d" in shown.stdout
+    as_json = command("user", "show", "auth0|1", "--json", env=ascii_only)
+    assert json.loads(as_json.stdout) == dict(user)
+
+
+def test_nothing_that_a_user_wrote_is_obeyed_by_the_terminal(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names, keys, values and messages of the tenant are printed with control and bidi characters escaped."""
+    evil = "\x1b]0;pwned\x07\u009b31m\u202e\nEVIL"
+    tenant.users.add(
+        user_id="auth0|1", name=f"Eve{evil}", user_metadata={f"k{evil}": evil}, app_metadata=evil
+    )
+    patch = json.dumps({"user_metadata": {f"k{evil}": evil * 2}})
+    tenant.fail(method="GET", user_id="auth0|2", status=404, body={"statusCode": 404, "message": evil})
+    told = ""
+    for words in (
+        *(["show", "auth0|1", *flags] for flags in ([], ["--json"], ["--redact"], ["--redact", "--json"])),
+        *(["merge", "auth0|1", patch, *flags] for flags in (["--dry-run"], ["--dry-run", "--redact"], [])),
+        ["show", "auth0|2"],
+    ):
+        main(["user", *words])
+        captured = capsys.readouterr()
+        told += captured.out + captured.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^EVIL", told, re.MULTILINE)
+    assert "  name     Eve\\u001b]0;pwned\\u0007\\u009b31m\\u202e\\u000aEVIL" in told
+    assert "auth0|1 updated: user_metadata(k\\u001b]" in told
+    assert "was refused: 404" in told
+
+
+def test_data_that_looks_like_markup_is_left_alone(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither emoji codes nor rich's markup in a profile mean anything."""
+    tenant.users.add(user_id="auth0|1", name="[red]:heart:[/]", user_metadata={":heart:": "[b]:heart:"})
+    assert main(["user", "show", "auth0|1"]) == 0
+    out = capsys.readouterr().out
+    assert "name     [red]:heart:[/]\n" in out
+    assert '":heart:": "[b]:heart:"' in out
 
 
 def test_missing_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -371,9 +441,16 @@ def test_merge_refuses_what_is_no_text(
 # doctor ----------------------------------------------------------------------------------------------
 
 
-def test_doctor_is_content(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """With good settings every check is ok, exit 0, and nothing is written."""
+def test_doctor_is_content(
+    tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With good settings every check is ok, exit 0, and nothing is written; a tenant may name no rate limit."""
     assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.endswith("\n5 passed, 1 could not tell.\n")
+    with LocalTenant(rate_limit="enterprise") as limited:
+        monkeypatch.setenv("AUTH0_DOMAIN", limited.env["AUTH0_DOMAIN"])
+        assert main(["doctor"]) == 0
+        monkeypatch.setenv("AUTH0_DOMAIN", tenant.env["AUTH0_DOMAIN"])
     out = capsys.readouterr().out
     assert "FAIL" not in out
     assert out.endswith("All checks passed.\n")
@@ -383,12 +460,24 @@ def test_doctor_is_content(tenant: LocalTenant, capsys: pytest.CaptureFixture[st
     assert not any(entry.committed for entry in tenant.journal)
 
 
+def test_doctor_does_not_pass_what_it_could_not_tell(
+    tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An opaque token leaves two checks open; they are counted apart, also beside a failure."""
+    assert main(["doctor", "--token", "opaque"]) == 0
+    assert re.search(r"\n\d passed, \d could not tell\.\n$", capsys.readouterr().out)
+    tenant.fail(method="GET", status=500, times=None)
+    monkeypatch.setattr("auth0_meta.doctor._BUDGET", 0.0)
+    assert main(["doctor", "--token", "opaque"]) == 4
+    assert re.search(r"\n1 of 4 checks failed, 2 could not tell\.\n$", capsys.readouterr().out)
+
+
 def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
     """A token without update:users fails the scope check with its remedy, exit 4."""
     assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
     out = capsys.readouterr().out
     assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
-    assert re.search(r"1 of \d checks failed\.\n$", out)
+    assert re.search(r"1 of \d checks failed, 1 could not tell\.\n$", out)
 
 
 def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
@@ -436,6 +525,17 @@ def test_emulator_serve_until_interrupted() -> None:
     assert "of 10 tokens left" in answer.stdout
     assert process.returncode == 0
     assert out == ""
+
+
+def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--sample` starts with the user that the pages change, as they expect it; it and --users exclude each other."""
+    show = [sys.executable, "-m", "auth0_meta", "user", "show", USER, "--json"]
+    done = command("emulator", "exec", "--sample", "--", *show)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {name: found[name] for name in DOCUMENTED} == DOCUMENTED
+    assert main(["emulator", "serve", "--sample", "--users", "x.json"]) == 2
+    assert "--sample and --users" in capsys.readouterr().err
 
 
 def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:

@@ -139,6 +139,27 @@ def test_the_audience_may_be_given() -> None:
     )
 
 
+@pytest.mark.parametrize("audience", ["https://api.example.com", "https://t.eu.auth0.com/api/v2", "x", 5])
+def test_the_audience_of_another_api_is_refused(audience: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audience that is not the Management API's is told with the canonical form, and by the variable it came from."""
+    with pytest.raises(ConfigError, match=r"^audience .* 'https://YOUR_TENANT\.REGION\.auth0\.com/api/v2/'"):
+        ManagementClient(DOMAIN, token="t", audience=audience)
+    for name, value in (
+        ("DOMAIN", DOMAIN),
+        ("CLIENT_ID", "i"),
+        ("CLIENT_SECRET", "s"),
+        ("AUDIENCE", audience),
+    ):
+        monkeypatch.setenv(f"AUTH0_{name}", str(value))
+    with pytest.raises(
+        ConfigError, match=r"^AUTH0_AUDIENCE is .* 'https://YOUR_TENANT\.REGION\.auth0\.com/api/v2/'"
+    ):
+        ManagementClient.from_env()
+    own = f"https://{DOMAIN}/api/v2/"
+    assert ManagementClient.from_env(audience=own).audience == own
+    assert ManagementClient.from_env(token="t").audience == own
+
+
 def test_nothing_is_sent_before_the_first_call() -> None:
     """Making, showing and closing a client sends nothing."""
     with ScriptedServer() as server:
@@ -208,12 +229,17 @@ def test_the_environment_says_what_is_missing(
         ({"API_TOKEN": "env-token"}, {"token": "mine"}, "Bearer mine"),
         ({"CLIENT_ID": "i", "CLIENT_SECRET": "s"}, {"token": "mine"}, "Bearer mine"),
         ({"CLIENT_ID": "i", "CLIENT_SECRET": "s"}, {}, ("i", "s", None)),
-        ({"CLIENT_ID": "i", "CLIENT_SECRET": "s", "AUDIENCE": "https://a/"}, {}, ("i", "s", "https://a/")),
+        (
+            {"CLIENT_ID": "i", "CLIENT_SECRET": "s", "AUDIENCE": "https://a/api/v2/"},
+            {},
+            ("i", "s", "https://a/api/v2/"),
+        ),
+        ({"API_TOKEN": "env-token", "AUDIENCE": "https://api.example.com"}, {}, "Bearer env-token"),
         ({"CLIENT_ID": "i", "CLIENT_SECRET": "s", "AUDIENCE": ""}, {}, ("i", "s", None)),
         (
             {"AUDIENCE": "https://a/"},
-            {"client_id": "j", "client_secret": "r", "audience": "https://b/"},
-            ("j", "r", "https://b/"),
+            {"client_id": "j", "client_secret": "r", "audience": "https://b/api/v2/"},
+            ("j", "r", "https://b/api/v2/"),
         ),
         ({"CLIENT_ID": "i", "API_TOKEN": "env-token"}, {"client_secret": "r"}, ("i", "r", None)),
         ({"CLIENT_SECRET": "s"}, {"client_id": "j"}, ("j", "s", None)),

@@ -7,7 +7,8 @@ from jose import jwt as jose_jwt
 from scripted import Reply, ScriptedServer, Seen, boom, connect, free_port, token
 
 from auth0_meta import ManagementClient
-from auth0_meta.doctor import Check
+from auth0_meta.doctor import Check, _unreached
+from auth0_meta.errors import NotSentError
 from auth0_meta.testing import FakeClock
 
 _HEADERS = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "49", "X-RateLimit-Reset": "1"}
@@ -56,11 +57,21 @@ def test_an_unreachable_tenant_is_the_domains_fault() -> None:
     with ManagementClient(url, client_id="c", client_secret="s", clock=FakeClock()) as client:
         (check,) = client.check()
     assert (check.name, check.ok) == ("domain", False)
-    assert "AUTH0_DOMAIN" in check.remedy
+    assert check.remedy == "Check AUTH0_DOMAIN and the network"
+    assert check.detail.endswith(")")  # the advice is in the remedy, once
     with ManagementClient(url, token="opaque", clock=FakeClock()) as client:
         found = _checked(client)
     assert found["domain"].ok is False
     assert "read users" not in found
+
+
+def test_an_untrusted_certificate_names_the_bundle() -> None:
+    """What the error advises beyond domain and network is in the remedy."""
+    advice = "GET users was not sent: it has no certificate. Check the domain, or name your CA bundle in X"
+    found = _unreached(NotSentError(advice))
+    assert found.detail == "GET users was not sent: it has no certificate"
+    assert found.remedy == "Check AUTH0_DOMAIN and the network, or name your CA bundle in X"
+    assert _unreached(NotSentError("odd")).remedy == "Check AUTH0_DOMAIN and the network"
 
 
 def test_a_token_endpoint_in_trouble_is_not_the_domains_fault() -> None:
@@ -112,6 +123,8 @@ def test_a_read_without_an_answer_is_told() -> None:
         ("read:users update:users", True, "0 more"),
         ("read:users", False, "update:users"),
         ("", False, "read:users, update:users"),
+        ("read:users update:users_app_metadata", True, "enough for app_metadata"),
+        ("update:users_app_metadata", False, "read:users, update:users"),
         (None, None, "does not say"),
         (5, None, "does not say"),
     ],
@@ -181,6 +194,18 @@ def test_an_unknown_bucket_has_no_plan() -> None:
     with ScriptedServer(Reply(200, [], headers)) as server, connect(server) as client:
         check = _checked(client)["rate limit"]
     assert check == Check("rate limit", True, "5 of 777 tokens left")
+
+
+def test_a_token_for_an_api_of_ones_own_is_told_the_right_audience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AUTH0_AUDIENCE of another API is never what the remedy says to ask for."""
+    with ScriptedServer(_USERS) as server:
+        monkeypatch.setenv("AUTH0_DOMAIN", server.url)
+        monkeypatch.setenv("AUTH0_AUDIENCE", "https://api.example.com")
+        monkeypatch.setenv("AUTH0_API_TOKEN", _token(aud="https://api.example.com"))
+        with ManagementClient.from_env() as client:
+            check = _checked(client)["audience"]
+    assert check.detail == "the token is for https://api.example.com"
+    assert check.remedy.endswith("/api/v2/")
 
 
 def test_no_check_shows_a_credential() -> None:

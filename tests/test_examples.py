@@ -149,4 +149,5 @@ def test_a_real_tenant_needs_an_argument(script: str, tenant: LocalTenant) -> No
     done = run(script)
     assert done.returncode == 2
     assert f"usage: {script}" in done.stderr
+    assert "AUTH0_DOMAIN is set: say who" in done.stderr
     assert len(tenant.journal) == 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from auth0_meta import ManagementClient
 from auth0_meta.cli.common import console, dump, with_client
+from auth0_meta.doctor import Check
+from auth0_meta.redact import printable
 
 __all__ = ["doctor"]
 
@@ -32,11 +36,22 @@ def doctor(client: ManagementClient, *, as_json: bool) -> int:
         out = console()
         for check in checks:
             out.print(f"{_WORDS[check.ok]}  {check.name:12}", end="")
-            out.print(check.detail, markup=False, soft_wrap=True)
+            out.print(printable(check.detail), markup=False, soft_wrap=True)
             if check.remedy:
-                out.print(f"{'':18}{check.remedy}", markup=False, soft_wrap=True, style="yellow")
+                remedy = f"{'':18}{printable(check.remedy)}"
+                out.print(remedy, markup=False, soft_wrap=True, style="yellow")
         out.print()
-        out.print(f"{len(failed)} of {len(checks)} checks failed." if failed else "All checks passed.")
+        out.print(_verdict(checks))
     if not failed:
         return 0
     return _REFUSED if any(check.name in _AUTH for check in failed) else 1
+
+
+def _verdict(checks: Sequence[Check]) -> str:
+    """Sum the checks up; one that could not tell has not passed."""
+    failed, unclear = (sum(check.ok is ok for check in checks) for ok in (False, None))
+    if failed:
+        return f"{failed} of {len(checks)} checks failed" + (
+            f", {unclear} could not tell." if unclear else "."
+        )
+    return f"{len(checks) - unclear} passed, {unclear} could not tell." if unclear else "All checks passed."

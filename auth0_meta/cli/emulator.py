@@ -34,6 +34,9 @@ def _settings(command: _F) -> _F:
         click.option(
             "--users", type=_FILE, metavar="FILE", help="Start with the users of a JSON or YAML file."
         ),
+        click.option(
+            "--sample", is_flag=True, help="Start with three users to try things on, auth0|123 among them."
+        ),
         click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
         click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of this run."),
         click.option(
@@ -46,7 +49,14 @@ def _settings(command: _F) -> _F:
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was not asked for."""
+    """Leave out what was not asked for, and fetch the sample users where they were."""
+    if settings.pop("sample"):
+        if settings["users"] is not None:
+            msg = "--sample and --users both say whom to start with: give one of them"
+            raise click.UsageError(msg)
+        from auth0_meta.emulator.seeds import SAMPLE  # noqa: PLC0415  # its extra may be missing
+
+        settings["users"] = SAMPLE
     return {name: value for name, value in settings.items() if value is not None}
 
 

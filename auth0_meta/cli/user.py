@@ -13,7 +13,7 @@ import click
 from auth0_meta import ManagementClient, MetadataTransaction, User
 from auth0_meta.cli.common import console, dump, help_alone, print_code, with_client
 from auth0_meta.models import BAGS
-from auth0_meta.redact import outline, size
+from auth0_meta.redact import outline, printable, size
 
 __all__ = ["parse_assignment", "user"]
 
@@ -44,11 +44,11 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
         click.echo(dump(_sizes(found) if redact else dict(found.raw)))
         return
     out = console()
-    out.print(found.user_id, style="bold", markup=False)
+    out.print(printable(found.user_id), style="bold", markup=False, soft_wrap=True)
     personal = () if redact else (("email", found.email), ("name", found.name))
     for label, value in (*personal, ("created", found.created_at), ("updated", found.updated_at)):
         if value:
-            out.print(f"  {label:8} {value}", markup=False)
+            out.print(printable(f"  {label:8} {value}"), markup=False, soft_wrap=True)
     for bag in BAGS:
         stored = found.get(bag)
         out.print(f"\n[bold]{bag}[/]  {f'{size(stored)} B' if stored else 'empty'}")
@@ -56,7 +56,7 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
             print_code(out, dump(stored), "json")
         elif isinstance(stored, dict):
             for key, value in stored.items():
-                out.print(f"  {key}  {size(value)} B", markup=False)
+                out.print(printable(f"  {key}  {size(value)} B"), markup=False, soft_wrap=True)
 
 
 def _sizes(user: User) -> dict[str, Any]:
@@ -134,10 +134,10 @@ def _change(
     result = tx.result
     assert result is not None  # noqa: S101  # the block has ended
     if result.outcome == "unchanged":
-        click.echo(f"{user_id} unchanged: nothing to send")
+        click.echo(printable(f"{user_id} unchanged: nothing to send"))
         return
     waited = f", {result.waited:.1f} s waited" if result.waited >= _WORTH_TELLING else ""
-    click.echo(f"{user_id} {result.outcome}: {outline(result.document)}")
+    click.echo(f"{printable(user_id)} {result.outcome}: {outline(result.document)}")
     click.echo(
         f"{result.requests} request{'s' * (result.requests != 1)}, {result.attempts} PATCH{waited}", err=True
     )

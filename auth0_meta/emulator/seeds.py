@@ -13,7 +13,35 @@ from typing import Any
 
 from auth0_meta.errors import InputError
 
-__all__ = ["as_users", "read_users", "to_snapshot", "write_users"]
+__all__ = ["SAMPLE", "as_users", "read_users", "to_snapshot", "write_users"]
+
+SAMPLE: tuple[dict[str, Any], ...] = (
+    {
+        "user_id": "auth0|123",
+        "email": "ada@example.com",
+        "name": "Ada Lovelace",
+        "user_metadata": {"prefs": {"lang": "en", "old": 1, "mail": True}},
+        "app_metadata": {
+            "billing": {"plan": "free", "trial": "2026-12-01"},
+            "counters": {"logins": 41},
+            "legacy": 1,
+        },
+    },
+    {
+        "user_id": "auth0|456",
+        "email": "grace@example.com",
+        "name": "Grace Hopper",
+        "user_metadata": {"theme": "dark"},
+        "app_metadata": {"plan": "pro", "tenants": ["acme", "globex"]},
+    },
+    {
+        "user_id": "google-oauth2|789",
+        "email": "alan@example.com",
+        "name": "Alan Turing",
+        "app_metadata": {"plan": "free"},
+    },
+)
+"""A few users to try things on; auth0|123 is the one that the documentation changes."""
 
 _FORMAT = "auth0_meta_snapshot"
 _VERSION = 1

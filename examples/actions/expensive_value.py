@@ -2,6 +2,8 @@
 
     python examples/actions/expensive_value.py
 
+That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+
 The flag is staged only when the work was done, and a failure of the other service is no reason to refuse a
 login: the next one tries again.  The flag is written when the login ends, so two logins at the same moment may
 both do the work; the key that is sent along lets the other service tell that it is the same.

@@ -2,6 +2,8 @@
 
     python examples/actions/external_store.py
 
+That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+
 Metadata is no database: a profile may have 10 KB, and each write counts against the rate limit.  Here every
 login is kept, in SQLite, and the profile holds the key of the user's rows.  The pointer never changes, so only the
 first login of a user sends a PATCH.

@@ -2,6 +2,8 @@
 
     python examples/actions/operation_log.py
 
+That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+
 A profile may have 10 KB in all, so the list keeps the newest entries only; a log that must be whole belongs into
 a store of its own, see external_store.py.  Two logins of one user at the same moment: the later update
 wins, and one entry is lost, unless the trigger is given a `lock=`.

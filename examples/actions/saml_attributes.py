@@ -2,6 +2,8 @@
 
     python examples/actions/saml_attributes.py
 
+That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+
 Auth0's own mapping has put the attributes at the root of the profile by now, and can't reach into
 `user_metadata`.  The action is for one connection only: an attribute of the same name from
 elsewhere must not decide anything.  It runs on every login, silent ones too, so it stages what differs and nothing else.

@@ -2,6 +2,8 @@
 
     python examples/actions/store_application_data.py
 
+That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+
 What decides access belongs in `app_metadata`, which users can't edit; preferences in `user_metadata`.
 """
 
