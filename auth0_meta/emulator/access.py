@@ -31,9 +31,19 @@ ALL_SCOPES = tuple(
         "connections",
         "clients",
         "organizations",
+        "organization_members",
+        "organization_member_roles",
+        "roles",
+        "role_members",
+        "resource_servers",
+        "user_tickets",
+        "logs",
+        "logs_users",
+        "sessions",
+        "authentication_methods",
     )
     for verb in ("read", "update", "delete", "create")
-    if what != "user_idp_tokens" or verb == "read"
+    if what not in ("user_idp_tokens", "logs", "logs_users") or verb == "read"
 )
 """The scopes that a token has unless fewer are asked for."""
 
@@ -66,7 +76,7 @@ class Access:
     """Issue and check tokens for one tenant.
 
     `strict`: only tokens issued here, signature, audience and expiry checked.  Otherwise any
-    bearer token is taken, unless it was revoked or is one of ours that has expired.
+    bearer token is taken, unless it was revoked or is one of ours that has expired or is for another API.
     """
 
     def __init__(self, keys: KeyRing, *, strict: bool) -> None:
@@ -93,13 +103,14 @@ class Access:
         expires_in: float = LIFETIME,
         audience: str | None = None,
         subject: str | None = None,
+        issuer: str | None = None,
     ) -> str:
         """Return a signed token; claims as Auth0's machine-to-machine tokens have them."""
         granted = ALL_SCOPES if scopes is None else tuple(scopes)
         subject = subject or f"{client_id}@clients"
         audience = audience or self.audiences[0]
         claims = {
-            "iss": f"{self.url}/",
+            "iss": f"{issuer or self.url}/",
             "sub": subject,
             "aud": audience,
             "iat": int(now),
@@ -170,9 +181,13 @@ class Access:
             raise self._dead[token]()
         if grant.expires_at is not None and now >= grant.expires_at:
             raise expired_token()
-        if grant.audience is not None and grant.audience not in self.audiences and self.strict:
+        if grant.audience is not None and not self._is_ours(grant.audience):
             raise unauthorized(f"Bad audience: {grant.audience}")
         return grant
+
+    def _is_ours(self, audience: str) -> bool:
+        """Tell whether a token for this audience is one for the Management API; any tenant's will do unless strict."""
+        return audience in self.audiences or (not self.strict and audience.endswith("/api/v2/"))
 
     def _unseen(self, token: str) -> Grant:
         if self.strict:

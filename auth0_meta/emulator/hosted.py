@@ -124,6 +124,11 @@ def _request(request: Request) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _roles(app: App, user_id: str) -> list[str]:
+    kept = app.shelf.of("roles")
+    return [kept[role]["name"] for role in map(str, app.shelf.ties.of("user_roles", user_id)) if role in kept]
+
+
 def _event(
     app: App, request: Request, asked: Asked, session: Session, profile: Profile, protocol: str
 ) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _event(
     return {
         "user": user,
         "authentication": {"methods": [{"name": "pwd", "timestamp": iso(int(session.since * 1000))}]},
-        "authorization": {"roles": []},
+        "authorization": {"roles": _roles(app, session.user_id)},
         "client": {"client_id": asked.client_id, "name": asked.client_id, "metadata": {}},
         "configuration": {},
         "connection": {"id": f"con_{connection}", "name": connection, "strategy": provider, "metadata": {}},

@@ -141,8 +141,8 @@ class Import:
 
     def _fresh(self, row: dict[str, Any], now_ms: int) -> Profile:
         """Build a new user; recorded: as by POST, but for the host of the default picture."""
-        provider = profiles.provider_of(self.connection)
-        user_id = f"{provider}|{row.get('user_id') or self.app.new_object_id()}"
+        # Only databases take imports, and this is their provider whatever the connection is called.
+        user_id = f"auth0|{row.get('user_id') or self.app.new_object_id()}"
         body = {name: value for name, value in row.items() if name not in _NOT_STORED}
         body["connection"] = self.connection
         made = profiles.created(body, user_id=user_id, now_ms=now_ms, switches=self.app.switches)

@@ -38,6 +38,11 @@ class Kept(Generic[_T]):
         value, until = self._kept.get(key, (None, now))
         return value if until > now else None
 
+    def all(self, *, now: float) -> list[tuple[_T, float]]:
+        """Return what is kept, oldest first, each with its end."""
+        with self._lock:
+            return [(value, until) for value, until in self._kept.values() if until > now]
+
     def take(self, key: str, *, now: float) -> _T | None:
         """Return what `get` does and forget it; of several callers one gets it."""
         with self._lock:

@@ -13,7 +13,7 @@ from auth0_meta.errors import ConfigError
 
 __all__ = ["PLANS", "Limit", "Limiter", "Verdict", "parse_rate_limit"]
 
-Group = Literal["read_users", "write_users", "other", "token"]
+Group = Literal["read_users", "write_users", "other", "token", "password", "signup", "change_password"]
 _MANAGEMENT: tuple[Group, ...] = ("read_users", "write_users", "other")
 # A refill that ends in the middle of a float must not cost a whole token.
 _SLACK = 1e-6
@@ -28,16 +28,23 @@ class Limit:
 
 
 _ALL = "*"
+# Recorded in 2018 to 2021, whatever the plan.
+_RECORDED = {
+    "password": Limit(100, 100 / 86_400),
+    "signup": Limit(50, 50 / 60),
+    "change_password": Limit(10, 1 / 60),
+}
 PLANS: dict[str, dict[str, Limit]] = {
-    "free": {_ALL: Limit(2, 2.0), "token": Limit(30, 30.0)},
+    "free": {_ALL: Limit(2, 2.0), "token": Limit(30, 30.0), **_RECORDED},
     "essentials": {
         "read_users": Limit(40, 500 / 60),
         "write_users": Limit(20, 200 / 60),
         "other": Limit(10, 150 / 60),
         "token": Limit(25, 25.0),
+        **_RECORDED,
     },
-    "enterprise": {_ALL: Limit(50, 16.0), "token": Limit(100, 100.0)},
-    "enterprise-dev": {_ALL: Limit(10, 2.0), "token": Limit(100, 100.0)},
+    "enterprise": {_ALL: Limit(50, 16.0), "token": Limit(100, 100.0), **_RECORDED},
+    "enterprise-dev": {_ALL: Limit(10, 2.0), "token": Limit(100, 100.0), **_RECORDED},
 }
 """Auth0's published buckets by plan (August 2026); `*` is one bucket for the whole Management API."""
 

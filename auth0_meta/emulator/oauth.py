@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
 
+from auth0_meta.emulator import oidc, passwordgrant
 from auth0_meta.emulator.access import ALL_SCOPES, LIFETIME, Application
 from auth0_meta.emulator.call import Call
+from auth0_meta.emulator.issuer import base_url
 from auth0_meta.emulator.keys import peek, signed
-from auth0_meta.emulator.oidc import GRANTS
 from auth0_meta.emulator.refusals import Refusal, oauth_error
 from auth0_meta.emulator.wire import Reply, to_json
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["jwks", "token"]
 
+GRANTS = {**oidc.GRANTS, **passwordgrant.GRANTS}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ("RS256", "RS384", "PS256")
 _LONGEST_ASSERTION = 2048
@@ -45,8 +47,8 @@ def token(app: App, call: Call) -> Reply:
         raise oauth_error(403, "unauthorized_client", description, error_uri=uri)
     application = _application(app, call, form)
     audience = form.get("audience", "")
-    known = audience in app.access.audiences if app.access.strict else audience.endswith("/api/v2/")
-    if not known:
+    management = audience in app.access.audiences if app.access.strict else audience.endswith("/api/v2/")
+    if not audience or (app.access.strict and not management):
         description = (
             f'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to '
             "this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
@@ -54,9 +56,15 @@ def token(app: App, call: Call) -> Reply:
         raise oauth_error(403, "access_denied", description)
     asked = form.get("scope", "").split()
     scopes = tuple(scope for scope in application.scopes if scope in asked) if asked else application.scopes
+    if not management:
+        scopes = ()  # another API's token: its scopes are not known here, and the Management API refuses it
     # The audience that was asked for stands in the token; a default tenant answers to any.
     access_token = app.access.issue(
-        call.now, client_id=application.client_id, scopes=scopes, audience=audience
+        call.now,
+        client_id=application.client_id,
+        scopes=scopes,
+        audience=audience,
+        issuer=base_url(app, call.request),
     )
     body = {
         "access_token": access_token,
@@ -64,7 +72,7 @@ def token(app: App, call: Call) -> Reply:
         "expires_in": LIFETIME,
         "token_type": "Bearer",
     }
-    return Reply(200, to_json(body))
+    return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
 
 
 def _form(call: Call) -> dict[str, str]:

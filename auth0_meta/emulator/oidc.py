@@ -12,6 +12,7 @@ import attrs
 from auth0_meta.emulator import hosted
 from auth0_meta.emulator.access import LIFETIME, Grant
 from auth0_meta.emulator.call import Call
+from auth0_meta.emulator.issuer import base_url
 from auth0_meta.emulator.login import BLOCKED, REFRESH_FOR, Granted
 from auth0_meta.emulator.profiles import Profile
 from auth0_meta.emulator.refusals import Refusal, oauth_error
@@ -20,7 +21,7 @@ from auth0_meta.emulator.wire import Reply, to_json
 if TYPE_CHECKING:
     from auth0_meta.emulator.app import App
 
-__all__ = ["GRANTS", "discovery", "exchange", "refresh", "user_info"]
+__all__ = ["GRANTS", "discovery", "exchange", "refresh", "tokens", "user_info"]
 
 ID_LIFETIME = 36_000
 # Claims that an action can't set: they are the protocol's.
@@ -34,7 +35,7 @@ _CLAIMS = {
 
 def discovery(app: App, call: Call) -> Reply:
     """Answer GET /.well-known/openid-configuration."""
-    url = app.access.url
+    url = base_url(app, call.request)
     body = {
         "issuer": f"{url}/",
         "authorization_endpoint": f"{url}/authorize",
@@ -44,7 +45,7 @@ def discovery(app: App, call: Call) -> Reply:
         "scopes_supported": ["openid", "offline_access", *_CLAIMS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["client_credentials", *GRANTS],
+        "grant_types_supported": ["client_credentials", "password", *GRANTS],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": [
@@ -72,7 +73,7 @@ def exchange(app: App, call: Call, form: dict[str, str], client_id: str, *, prov
         raise oauth_error(401, "access_denied", "Unauthorized")
     if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
         raise _invalid("Failed to verify code verifier")
-    return _tokens(app, call, granted, nonce=granted.asked.nonce, first=True)
+    return tokens(app, call, granted, nonce=granted.asked.nonce, first=True)
 
 
 def _verifies(verifier: str, challenge: str | None) -> bool:
@@ -97,14 +98,15 @@ def refresh(app: App, call: Call, form: dict[str, str], client_id: str, *, prove
     again = attrs.evolve(
         granted, scopes=scopes, id_claims=verdict.id_claims, access_claims=verdict.access_claims
     )
-    return _tokens(app, call, again, nonce=None, first=False)
+    return tokens(app, call, again, nonce=None, first=False)
 
 
 GRANTS = {"authorization_code": exchange, "refresh_token": refresh}
 """What a finished login may be turned into tokens by."""
 
 
-def _tokens(app: App, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
+def tokens(app: App, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
+    """Answer with the tokens of a login, a refresh token the `first` time where one was asked for."""
     profile = app.store.get(granted.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
@@ -136,8 +138,8 @@ def _allowed(granted: Granted) -> tuple[str, ...]:
 
 def _access_token(app: App, call: Call, granted: Granted) -> str:
     """Sign an access token for the audience that was asked for, /userinfo where none was."""
-    url, asked, user_id = app.access.url, granted.asked, granted.session.user_id
-    own = f"{url}/userinfo"
+    url, asked, user_id = base_url(app, call.request), granted.asked, granted.session.user_id
+    own = f"{app.access.url}/userinfo"
     audience: str | list[str] = asked.audience or own
     if asked.audience is not None and "openid" in granted.scopes:
         audience = [asked.audience, own]
@@ -163,7 +165,7 @@ def _id_token(app: App, call: Call, granted: Granted, profile: Profile, nonce: s
     claims = {
         **_claims(profile, granted.scopes),
         **_custom(granted.id_claims),
-        "iss": f"{app.access.url}/",
+        "iss": f"{base_url(app, call.request)}/",
         "sub": profile.user_id,
         "aud": granted.asked.client_id,
         "iat": int(call.now),

@@ -23,6 +23,7 @@ def _object(properties: dict[str, Schema], *required: str, closed: bool = True) 
 _STRING: Schema = {"type": "string"}
 _BOOLEAN: Schema = {"type": "boolean"}
 _BAG: Schema = {"type": "object"}
+_NAME: Schema = {"type": "string", "minLength": 1}
 _NULLABLE: Schema = {"type": ["string", "null"]}
 _CONNECTION_ID: Schema = {"type": "string", "pattern": "^con_[A-Za-z0-9]{16}$"}
 _PROFILE = {
@@ -90,6 +91,86 @@ _BODIES: dict[str, tuple[str, Schema]] = {
         ),
     ),
 }
+_IDS = {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
+_PERMISSIONS = _object(
+    {
+        "permissions": {
+            "type": "array",
+            "minItems": 1,
+            "items": _object(
+                dict.fromkeys(("resource_server_identifier", "permission_name"), _STRING),
+                *("resource_server_identifier", "permission_name"),
+                closed=False,
+            ),
+        }
+    },
+    "permissions",
+)
+_TICKET = {
+    **dict.fromkeys(("user_id", "result_url", "client_id", "organization_id"), _STRING),
+    "ttl_sec": {"type": "integer"},
+    "includeEmailInRedirect": _BOOLEAN,
+    "identity": _BAG,
+}
+_SIGN_UP = dict.fromkeys(("client_id", "email", "password", "connection"), _STRING)
+_SIGN_UP_ONLY = {
+    **dict.fromkeys(("username", "given_name", "family_name", "name", "nickname", "picture"), _STRING),
+    "user_metadata": {"type": "object", "additionalProperties": _STRING, "maxProperties": 10},
+}
+
+
+def _json(schema: Schema, *paths: str, methods: tuple[str, ...] = ("POST",)) -> dict[str, tuple[str, Schema]]:
+    return {f"{method} {path}": ("application/json", schema) for path in paths for method in methods}
+
+
+def _named(*required: str, bag: str | None = None) -> Schema:
+    """Describe a resource of which any attribute is kept."""
+    bags = {bag: {"type": ["object", "null"]}} if bag else {}
+    return _object({**dict.fromkeys(required, _NAME), **bags}, *required, closed=False)
+
+
+_BOTH = ("POST", "DELETE")
+_BODIES |= {
+    **_json(_named("name", bag="client_metadata"), "/api/v2/clients"),
+    **_json(_named("name", bag="metadata"), "/api/v2/organizations"),
+    **_json(_named("name", "strategy", bag="metadata"), "/api/v2/connections"),
+    **_json(_named("name"), "/api/v2/roles"),
+    **_json(_named("identifier"), "/api/v2/resource-servers"),
+    **_json(
+        _object({"roles": _IDS}, "roles"),
+        "/api/v2/users/{id}/roles",
+        "/api/v2/organizations/{id}/members/{user_id}/roles",
+        methods=_BOTH,
+    ),
+    **_json(_object({"users": _IDS}, "users"), "/api/v2/roles/{id}/users"),
+    **_json(_object({"members": _IDS}, "members"), "/api/v2/organizations/{id}/members", methods=_BOTH),
+    **_json(_PERMISSIONS, "/api/v2/users/{id}/permissions", "/api/v2/roles/{id}/permissions", methods=_BOTH),
+    **_json(
+        _object(
+            {
+                **dict.fromkeys(("provider", "connection_id", "link_with"), _STRING),
+                "user_id": {"type": ["string", "integer"]},
+            }
+        ),
+        "/api/v2/users/{id}/identities",
+    ),
+    **_json(_object(_TICKET, "user_id"), "/api/v2/tickets/email-verification"),
+    **_json(
+        _object({**_TICKET, "email": _STRING, "connection_id": _STRING, "mark_email_as_verified": _BOOLEAN}),
+        "/api/v2/tickets/password-change",
+    ),
+    **_json(
+        _object({**_SIGN_UP, **_SIGN_UP_ONLY}, "email", "password", "connection", closed=False),
+        "/dbconnections/signup",
+    ),
+    **_json(_object(_SIGN_UP, "email", "connection", closed=False), "/dbconnections/change_password"),
+}
+_PAGES: dict[str, Schema] = {
+    "page": {"type": "integer", "minimum": 0},
+    "per_page": {"type": "integer", "minimum": 0, "maximum": 100},
+    "include_totals": _BOOLEAN,
+}
+_TAKE: dict[str, Schema] = {"take": {"type": "integer", "minimum": 1, "maximum": 100}, "from": _STRING}
 _FIELDS = {"fields": _STRING, "include_fields": _BOOLEAN}
 _QUERIES: dict[str, dict[str, Schema]] = {
     "GET /api/v2/users": {
@@ -104,9 +185,32 @@ _QUERIES: dict[str, dict[str, Schema]] = {
     },
     "GET /api/v2/users/{id}": _FIELDS,
     "GET /api/v2/users-by-email": {"email": _STRING, **_FIELDS},
+    **{
+        f"GET {path}": {**_PAGES, **_TAKE, **_FIELDS}
+        for path in (
+            *("/api/v2/clients", "/api/v2/organizations", "/api/v2/resource-servers"),
+            *("/api/v2/organizations/{id}/members", "/api/v2/roles/{id}/users"),
+        )
+    },
+    "GET /api/v2/connections": {**_PAGES, **_TAKE, **_FIELDS, "name": _STRING, "strategy": _STRING},
+    "GET /api/v2/roles": {**_PAGES, **_TAKE, **_FIELDS, "name_filter": _STRING},
+    "GET /api/v2/logs": {**_PAGES, **_TAKE, **_FIELDS, "q": _STRING},
+    **{
+        f"GET {path}": _PAGES
+        for path in (
+            *("/api/v2/users/{id}/roles", "/api/v2/users/{id}/permissions", "/api/v2/users/{id}/logs"),
+            *("/api/v2/users/{id}/organizations", "/api/v2/users/{id}/authentication-methods"),
+            *("/api/v2/roles/{id}/permissions", "/api/v2/organizations/{id}/members/{user_id}/roles"),
+        )
+    },
+    "GET /api/v2/users/{id}/sessions": _TAKE,
+    **{f"GET /api/v2/{name}/{{id}}": _FIELDS for name in ("clients", "organizations", "connections")},
+    "GET /api/v2/user-blocks": {"identifier": _STRING},
+    "DELETE /api/v2/user-blocks": {"identifier": _STRING},
+    "DELETE /api/v2/connections/{id}/users": {"email": _STRING},
     "GET /exports/{id}/{file}": {"Expires": _STRING, "Signature": _STRING},
 }
-_REQUIRED = frozenset(("email", "Expires", "Signature"))
+_REQUIRED = frozenset(("email", "identifier", "Expires", "Signature"))
 
 
 def describe(url: str) -> dict[str, Any]:
@@ -143,7 +247,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {"default": {"description": "Auth0's answer or its refusal."}},
     }
-    if route.method in ("POST", "PATCH"):
+    if route.method in ("POST", "PATCH") or key in _BODIES:
         kind, schema = _BODIES.get(key, ("application/json", _object({}, closed=False)))
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
     if route.management:

@@ -71,6 +71,8 @@ class LiveUser(Mapping[str, Any]):
             after = profiles.patched(before, change, now_ms=app.milliseconds(), switches=app.switches)
             app.store.put(after)
             app.history.note(app.now(), self.user_id, before=before, after=after, by=_BY)
+            if isinstance(body.get("password"), str):
+                app.shelf.passwords.put(self.user_id, body["password"])
         return self
 
     def delete(self) -> None:
@@ -80,6 +82,7 @@ class LiveUser(Mapping[str, Any]):
             before = app.store.get(self.user_id)
             if before is not None:
                 app.store.remove(self.user_id)
+                app.shelf.forget(self.user_id)
                 app.history.note(app.now(), self.user_id, before=before, after=None, by=_BY)
 
     @property
@@ -130,7 +133,7 @@ class Users:
         """Add a user as stored: any id, any field, any value in a bag, no checks.
 
         `email` None makes one up; `user_id` None makes one from the seed, without "|" it gets
-        `auth0|`; a bag of None is absent.  Raises `InputError` for an id that is taken.
+        `auth0|`; a bag of None is absent.  A `password` is good for password grants and shown nowhere.  Raises `InputError` for an id that is taken.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
@@ -154,6 +157,8 @@ class Users:
             )
             app.store.put(_with_odd_bags(made, bags))
             app.history.forget(known)
+            if isinstance(profile.get("password"), str):
+                app.shelf.passwords.put(known, profile["password"])
         return LiveUser(app, known)
 
     def add_many(self, users: Iterable[Mapping[str, Any]]) -> None:
@@ -164,6 +169,7 @@ class Users:
     def clear(self) -> None:
         """Delete every user."""
         self._app.store.clear()
+        self._app.shelf.forget_users()
 
 
 def _with_odd_bags(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:

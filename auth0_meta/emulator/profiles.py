@@ -20,7 +20,6 @@ __all__ = [
     "created",
     "iso",
     "patched",
-    "provider_of",
 ]
 
 DEFAULT_CONNECTION = "Username-Password-Authentication"
@@ -37,7 +36,6 @@ _NOT_STORED = frozenset(
         "app_metadata",
     )
 )
-_PROVIDERS = {"email": "email", "sms": "sms"}
 _NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad", "oidc"))
 
 
@@ -69,11 +67,6 @@ def iso(milliseconds: int) -> str:
     """
     moment = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
     return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
-
-
-def provider_of(connection: str) -> str:
-    """Name the identity provider of a connection; every other one is a database."""
-    return _PROVIDERS.get(connection, "auth0")
 
 
 def _picture(email: str, name: str) -> str:

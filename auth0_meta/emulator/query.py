@@ -9,7 +9,7 @@ from typing import Any
 from auth0_meta.emulator.refusals import Refusal, bad_request, problem, query_error
 from auth0_meta.emulator.switches import Switches
 
-__all__ = ["check_engine", "flag", "page_of", "projection", "sort_key"]
+__all__ = ["check_engine", "flag", "page_of", "projection", "sort_key", "whole"]
 
 Document = Mapping[str, Any]
 _SORT = "Field to sort by. Use field:order where order is 1 for ascending and -1 for descending"
@@ -20,15 +20,16 @@ _PAGING_DOC = "https://auth0.com/docs/users/search/v3/view-search-results-by-pag
 
 def page_of(query: Mapping[str, str], *, switches: Switches) -> tuple[int, int]:
     """Return (page, per_page), or refuse as recorded: more than 100, or past the first 1000."""
-    page = _whole(query, "page", 0, _PAGE, highest=None)
-    per_page = _whole(query, "per_page", 50, _PER_PAGE, highest=100)
+    page = whole(query, "page", 0, _PAGE, highest=None)
+    per_page = whole(query, "per_page", 50, _PER_PAGE, highest=100)
     if (page + 1) * per_page > switches.paging_cap:
         message = f"You can only page through the first {switches.paging_cap} records. See {_PAGING_DOC}"
         raise bad_request(message, "invalid_paging")
     return page, per_page
 
 
-def _whole(query: Mapping[str, str], name: str, default: int, about: str, *, highest: int | None) -> int:
+def whole(query: Mapping[str, str], name: str, default: int, about: str, *, highest: int | None) -> int:
+    """Read a whole number of at least 0, or refuse."""
     text = query.get(name)
     if text is None:
         return default

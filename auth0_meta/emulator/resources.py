@@ -1,11 +1,10 @@
-"""Serve clients, organizations and connections as far as their metadata goes: each has rules of its own.
+"""Serve clients, organizations, connections, roles and APIs: each has rules of its own for its metadata.
 
-An answer holds the id and what was written, none of Auth0's many defaults; nothing else of them acts.
+An answer holds the id and what was written, none of Auth0's many defaults.
 """
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,36 +12,67 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from auth0_meta.emulator.call import Call
-from auth0_meta.emulator.query import flag, page_of
-from auth0_meta.emulator.refusals import Refusal, payload_error, problem
+from auth0_meta.emulator.listing import listed
+from auth0_meta.emulator.passwords import Passwords
+from auth0_meta.emulator.profiles import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
+from auth0_meta.emulator.query import projection
+from auth0_meta.emulator.refusals import Refusal, bad_request, payload_error, problem
 from auth0_meta.emulator.switches import Switches
+from auth0_meta.emulator.ties import Ties
 from auth0_meta.emulator.validate import parse_object, type_name
 from auth0_meta.emulator.wire import Reply, to_json
 
 if TYPE_CHECKING:
     from auth0_meta.emulator.app import App
 
-__all__ = ["CLIENTS", "CONNECTIONS", "ORGANIZATIONS", "Resource", "Shelf", "merged", "replaced"]
+__all__ = [
+    "APIS",
+    "CLIENTS",
+    "CONNECTIONS",
+    "ORGANIZATIONS",
+    "ROLES",
+    "Resource",
+    "Shelf",
+    "merged",
+    "replaced",
+]
 
 Bag = dict[str, Any]
 _LONGEST = 255
 
 
 class Shelf:
-    """Keep the documents of every resource, in memory, by resource and id."""
+    """Keep the documents of every resource, and what ties them to users, in memory."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.ties = Ties()
+        self.passwords = Passwords()
         self._kept: dict[str, dict[str, Bag]] = {}
+        self.clear()
 
     def of(self, resource: str) -> dict[str, Bag]:
         """Return one resource's documents by id."""
         return self._kept.setdefault(resource, {})
 
+    def forget(self, gone: str) -> None:
+        """Drop what hangs on a user, a role or an organization that is no more."""
+        self.ties.forget(gone)
+        self.passwords.forget(gone)
+
+    def forget_users(self) -> None:
+        """Drop what hangs on any user."""
+        self.ties.forget_users()
+        self.passwords.clear()
+
     def clear(self) -> None:
-        """Forget every document."""
+        """Forget every document but the connection that each new tenant has."""
+        default = {"id": DEFAULT_CONNECTION_ID, "strategy": "auth0", "name": DEFAULT_CONNECTION}
         with self.lock:
             self._kept.clear()
+            self._kept["connections"] = {DEFAULT_CONNECTION_ID: default}
+        self.ties.clear()
+        self.passwords.clear()
 
 
 def merged(before: Bag | None, change: Bag | None) -> Bag | None:
@@ -75,127 +105,233 @@ def _connection_rule(switches: Switches) -> Callable[[Bag | None, Bag | None], B
 
 @attrs.frozen
 class Resource:
-    """Describe one resource: its metadata's name and rule, its id, what a new one needs."""
+    """Describe one resource: its metadata's name and rule (None: it has none), its id, what a new one needs.
+
+    `unique` is the attribute that no two may share, `fixed` are those that PATCH may not name, `created`
+    and `deleted` the statuses as recorded (200 with `{}` for roles), `filters` the query parameters that
+    pick, by the attribute that each is about.
+    """
 
     name: str
-    bag: str
-    most: int
     id_name: str
     id_prefix: str
     required: tuple[str, ...]
-    rule: Callable[[Switches], Callable[[Bag | None, Bag | None], Bag | None]]
-    error_code: str
+    error_code: str | None
+    bag: str | None = None
+    most: int = 0
+    rule: Callable[[Switches], Callable[[Bag | None, Bag | None], Bag | None]] = lambda _: replaced
+    unique: str | None = None
+    conflict: tuple[str, str | None] = ("", None)
+    fixed: tuple[str, ...] = ()
+    created: int = 201
+    deleted: int = 204
+    filters: tuple[tuple[str, str], ...] = ()
+    called: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Return the name in scopes and envelopes."""
+        return self.name.replace("-", "_")
 
     def create(self, app: App, call: Call) -> Reply:
-        """Answer POST of a collection: 201."""
+        """Answer POST of a collection: 201, 200 for a role (recorded)."""
         body = self._body(app, call)
         missing = [name for name in self.required if name not in body]
         if missing:
             raise payload_error(f"Missing required property: {missing[0]}")
-        if self.id_name in body:
-            raise payload_error(f"Additional properties not allowed: {self.id_name}")
         app.run_hooks(call)
-        key = app.new_id(self.id_prefix) if self.id_prefix else app.new_id("") + app.new_id("")
-        document = self._written(app, {self.id_name: key}, body)
         with app.shelf.lock:
+            self._check_unique(app, body, None)
+            key = self._new_key(app)
+            document = self._written(app, {self.id_name: key}, body)
             app.shelf.of(self.name)[key] = document
-        return Reply(201, to_json(document), committed=True)
+        return Reply(self.created, to_json(document), committed=True)
 
     def get(self, app: App, call: Call) -> Reply:
         """Answer GET of one: 200."""
+        pick = projection(call.request.query)
         app.run_hooks(call)
-        return Reply(200, to_json(self._found(app, call)))
+        document = self.found(app, call)
+        return Reply(200, to_json(pick(document) if pick else document))
 
     def update(self, app: App, call: Call) -> Reply:
         """Answer PATCH of one: 200 and the whole of it."""
         body = self._body(app, call)
-        if self.id_name in body:
-            raise payload_error(f"Additional properties not allowed: {self.id_name}")
+        fixed = [name for name in self.fixed if name in body]
+        if fixed:
+            raise payload_error(f"Additional properties not allowed: {','.join(fixed)}")
         app.run_hooks(call)
         with app.shelf.lock:
-            document = self._written(app, self._found(app, call), body)
+            before = self.found(app, call)
+            self._check_unique(app, body, before)
+            document = self._written(app, before, body)
             app.shelf.of(self.name)[call.params["id"]] = document
         return Reply(200, to_json(document), committed=True)
 
     def delete(self, app: App, call: Call) -> Reply:
-        """Answer DELETE of one: 204, also where there is none."""
+        """Answer DELETE of one: 204, 200 and `{}` for a role (recorded), also where there is none."""
         app.run_hooks(call)
         with app.shelf.lock:
             gone = app.shelf.of(self.name).pop(call.params["id"], None)
-        return Reply(204, committed=gone is not None)
+            app.shelf.forget(call.params["id"])
+        return Reply(self.deleted, b"{}", committed=gone is not None)
 
     def list(self, app: App, call: Call) -> Reply:
-        """Answer GET of a collection: an array, or the totals envelope."""
-        asked = call.request.query
-        page, per_page = page_of(asked, switches=app.switches)
-        totals = flag(asked, "include_totals", default=False)
+        """Answer GET of a collection: an array, the totals envelope, or checkpoints."""
         app.run_hooks(call)
         with app.shelf.lock:
             every = list(app.shelf.of(self.name).values())
-        start = page * per_page
-        shown = every[start : start + per_page]
-        if not totals:
-            return Reply(200, to_json(shown))
-        head = {"start": start, "limit": per_page, "length": len(shown)}
-        return Reply(200, to_json({**head, self.name: shown, "total": len(every)}))
+        for parameter, attribute in self.filters:
+            if parameter in call.request.query:
+                sought = call.request.query[parameter]
+                every = [one for one in every if _fits(one.get(attribute), sought, parameter)]
+        return listed(call, self.scope, every, switches=app.switches, checkpoints=True)
+
+    def found(self, app: App, call: Call) -> Bag:
+        """Return the one that the path names, or refuse with 404."""
+        return self.one(app, call.params["id"])
+
+    def one(self, app: App, key: str) -> Bag:
+        """Return one by its id, or refuse with 404."""
+        document = app.shelf.of(self.name).get(key)
+        if document is None:
+            # Recorded for roles, without an errorCode; the wording of the others follows it.
+            raise Refusal(404, problem(404, f"The {self.called} does not exist.", self.error_code))
+        return document
+
+    def _new_key(self, app: App) -> str:
+        if self.id_prefix:
+            return app.new_id(self.id_prefix)
+        return app.new_id("") + app.new_id("") if self.id_name == "client_id" else app.new_object_id()
+
+    def _check_unique(self, app: App, body: Bag, before: Bag | None) -> None:
+        if self.unique is None or self.unique not in body:
+            return
+        value = body[self.unique]
+        for other in app.shelf.of(self.name).values():
+            if other is not before and other.get(self.unique) == value:
+                raise Refusal(409, problem(409, *self.conflict))
 
     def _body(self, app: App, call: Call) -> Bag:
         body = parse_object(call.request.body, switches=app.switches)
         call.body = body
-        self._check(body.get(self.bag))
+        if self.id_name in body:
+            raise payload_error(f"Additional properties not allowed: {self.id_name}")
+        for name in self.required:
+            if name in body and not isinstance(body[name], str):
+                raise payload_error(f"Expected type string but found type {type_name(body[name])}", name)
+            if body.get(name) == "":
+                raise payload_error("String is too short (0 chars), minimum 1", name)
+        if self.bag is not None:
+            self._check(body.get(self.bag), self.bag)
         try:
-            to_json(body)
+            to_json([{self.name: [body]}])  # as deep as any list will show it
         except ValueError:
             raise payload_error("A number is out of range") from None
-        return copy.deepcopy(body)
+        except RecursionError:
+            raise bad_request("Invalid request payload JSON format", None) from None
+        # The journal keeps the body, and what it shows must not be what is stored.
+        return parse_object(call.request.body, switches=app.switches)
 
-    def _check(self, bag: Any) -> None:
+    def _check(self, bag: Any, where: str) -> None:
         """Refuse metadata past the documented limits; the wording is not sourced."""
         if bag is None:
             return
         if not isinstance(bag, dict):
-            raise payload_error(f"Expected type object but found type {type_name(bag)}", self.bag)
-        if len(bag) > self.most:
-            raise payload_error(f"Too many properties defined ({len(bag)}), maximum {self.most}", self.bag)
+            raise payload_error(f"Expected type object but found type {type_name(bag)}", where)
+        self._check_count(bag, where)
         for name, value in bag.items():
             if value is not None and not isinstance(value, str):
-                raise payload_error(f"Expected type string but found type {type_name(value)}", self.bag)
+                raise payload_error(f"Expected type string but found type {type_name(value)}", where)
             for text in (name, value or ""):
                 if len(text) > _LONGEST:
-                    raise payload_error(
-                        f"String is too long ({len(text)} chars), maximum {_LONGEST}", self.bag
-                    )
+                    raise payload_error(f"String is too long ({len(text)} chars), maximum {_LONGEST}", where)
+
+    def _check_count(self, bag: Bag, where: str) -> None:
+        if len(bag) > self.most:
+            raise payload_error(f"Too many properties defined ({len(bag)}), maximum {self.most}", where)
 
     def _written(self, app: App, before: Bag, body: Bag) -> Bag:
         after = {**before, **{name: value for name, value in body.items() if name != self.bag}}
-        if self.bag in body:
+        if self.bag is not None and self.bag in body:
             bag = self.rule(app.switches)(before.get(self.bag), body[self.bag])
             after.pop(self.bag, None)
             if bag is not None:
+                # What was there counts too: keys may be merged one by one past the limit.
+                self._check_count(bag, self.bag)
                 after[self.bag] = bag
         return after
 
-    def _found(self, app: App, call: Call) -> Bag:
-        document = app.shelf.of(self.name).get(call.params["id"])
-        if document is None:
-            # The wording follows that of users and roles; it is not sourced for these.
-            raise Refusal(404, problem(404, f"The {self.name[:-1]} does not exist.", self.error_code))
-        return document
+
+def _fits(value: Any, sought: str, parameter: str) -> bool:
+    """Tell whether an attribute is what a filter seeks, part of it for `name_filter` (documented)."""
+    if parameter == "name_filter":
+        return isinstance(value, str) and sought.casefold() in value.casefold()
+    return bool(value == sought)
 
 
 CLIENTS = Resource(
-    "clients", "client_metadata", 10, "client_id", "", ("name",), lambda _: merged, "inexistent_client"
+    name="clients",
+    called="client",
+    id_name="client_id",
+    id_prefix="",
+    required=("name",),
+    error_code="inexistent_client",
+    bag="client_metadata",
+    most=10,
+    rule=lambda _: merged,
 )
 ORGANIZATIONS = Resource(
-    "organizations", "metadata", 25, "id", "org_", ("name",), lambda _: replaced, "inexistent_organization"
+    name="organizations",
+    called="organization",
+    id_name="id",
+    id_prefix="org_",
+    required=("name",),
+    error_code="inexistent_organization",
+    bag="metadata",
+    most=25,
+    unique="name",
+    # That it is a 409 is documented, the wording is not sourced.
+    conflict=("An organization with this name already exists.", "organization_conflict"),
 )
 CONNECTIONS = Resource(
-    "connections",
-    "metadata",
-    10,
-    "id",
-    "con_",
-    ("name", "strategy"),
-    _connection_rule,
-    "inexistent_connection",
+    name="connections",
+    called="connection",
+    id_name="id",
+    id_prefix="con_",
+    required=("name", "strategy"),
+    error_code="inexistent_connection",
+    bag="metadata",
+    most=10,
+    rule=_connection_rule,
+    unique="name",
+    conflict=("A connection with the same name already exists", "conflict"),
+    fixed=("name", "strategy"),
+    filters=(("name", "name"), ("strategy", "strategy")),
+)
+ROLES = Resource(
+    name="roles",
+    called="role",
+    id_name="id",
+    id_prefix="rol_",
+    required=("name",),
+    error_code=None,
+    unique="name",
+    # That it is a 409 is documented, the wording is not sourced.
+    conflict=("A role with this name already exists.", None),
+    created=200,
+    deleted=200,
+    filters=(("name_filter", "name"),),
+)
+APIS = Resource(
+    name="resource-servers",
+    called="resource server",
+    id_name="id",
+    id_prefix="",
+    required=("identifier",),
+    error_code="inexistent_resource_server",
+    unique="identifier",
+    # That it is a 409 is documented, the wording is not sourced.
+    conflict=("A resource server with the same identifier already exists", "resource_server_conflict"),
+    fixed=("identifier",),
 )

@@ -10,17 +10,33 @@ import attrs
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
-from auth0_meta.emulator import api_jobs, api_users, authorize, oauth, oidc
+from auth0_meta.emulator import (
+    api_jobs,
+    api_users,
+    authorize,
+    blocks,
+    connections,
+    factors,
+    identities,
+    logs,
+    members,
+    oauth,
+    oidc,
+    permissions,
+    roles,
+    signup,
+    tickets,
+)
 from auth0_meta.emulator.call import Call
 from auth0_meta.emulator.limiter import Group
 from auth0_meta.emulator.refusals import not_served
-from auth0_meta.emulator.resources import CLIENTS, CONNECTIONS, ORGANIZATIONS, Resource
+from auth0_meta.emulator.resources import APIS, CLIENTS, CONNECTIONS, ORGANIZATIONS, ROLES, Resource
 from auth0_meta.emulator.wire import Reply
 
 if TYPE_CHECKING:
     from auth0_meta.emulator.app import App
 
-__all__ = ["LOGIN_ROUTES", "MANAGEMENT_ROOT", "ROUTES", "Route", "find"]
+__all__ = ["LOGIN_ROUTES", "MANAGEMENT_ROOT", "ROUTES", "Route", "find", "unserved"]
 
 MANAGEMENT_ROOT = "/api/v2/"
 
@@ -39,7 +55,7 @@ class Route:
     @property
     def names_user(self) -> bool:
         """Tell whether the `{id}` of its path is a user's."""
-        return self.template.startswith(f"{_USERS}/")
+        return self.template.startswith((f"{_USERS}/", f"{MANAGEMENT_ROOT}user-blocks/"))
 
     @property
     def management(self) -> bool:
@@ -48,14 +64,14 @@ class Route:
 
 
 def _of_resource(resource: Resource) -> tuple[Route, ...]:
-    name = resource.name
+    name, scope = resource.name, resource.scope
     one, all_ = f"/api/v2/{name}/{{id}}", f"/api/v2/{name}"
     return (
-        Route("POST", all_, resource.create, "other", (f"create:{name}",)),
-        Route("GET", all_, resource.list, "other", (f"read:{name}",)),
-        Route("GET", one, resource.get, "other", (f"read:{name}",)),
-        Route("PATCH", one, resource.update, "other", (f"update:{name}",)),
-        Route("DELETE", one, resource.delete, "other", (f"delete:{name}",)),
+        Route("POST", all_, resource.create, "other", (f"create:{scope}",)),
+        Route("GET", all_, resource.list, "other", (f"read:{scope}",)),
+        Route("GET", one, resource.get, "other", (f"read:{scope}",)),
+        Route("PATCH", one, resource.update, "other", (f"update:{scope}",)),
+        Route("DELETE", one, resource.delete, "other", (f"delete:{scope}",)),
     )
 
 
@@ -65,6 +81,89 @@ _GET = ("read:users", "read:current_user", "read:user_idp_tokens")
 _UPDATE = ("update:users", "update:users_app_metadata", "update:current_user_metadata")
 _JOBS = ("create:users", "read:users")
 _USERS = f"{MANAGEMENT_ROOT}users"
+_ORGANIZATION = f"{MANAGEMENT_ROOT}organizations/{{id}}"
+_ROLE = f"{MANAGEMENT_ROOT}roles/{{id}}"
+_READ, _WRITE = ("read:users",), ("update:users",)
+_USER_ROUTES = (
+    Route("GET", f"{_USERS}/{{id}}/roles", roles.of_user, "other", ("read:users", "read:roles")),
+    Route("POST", f"{_USERS}/{{id}}/roles", roles.give, "other", ("update:users", "create:role_members")),
+    Route("DELETE", f"{_USERS}/{{id}}/roles", roles.take, "other", ("update:users", "delete:role_members")),
+    Route("GET", f"{_USERS}/{{id}}/permissions", permissions.of_user, "other", _READ),
+    Route("POST", f"{_USERS}/{{id}}/permissions", permissions.give_user, "other", _WRITE),
+    Route("DELETE", f"{_USERS}/{{id}}/permissions", permissions.take_user, "other", _WRITE),
+    Route("GET", f"{_USERS}/{{id}}/organizations", members.of_user, "other", ("read:organizations", *_READ)),
+    Route("POST", f"{_USERS}/{{id}}/identities", identities.link, "write_users", _WRITE),
+    Route(
+        "DELETE",
+        f"{_USERS}/{{id}}/identities/{{provider}}/{{user_id}}",
+        identities.unlink,
+        "write_users",
+        _WRITE,
+    ),
+    Route("GET", f"{_USERS}/{{id}}/logs", logs.of_user, "other", ("read:logs", "read:logs_users")),
+    Route("GET", f"{_USERS}/{{id}}/enrollments", factors.enrollments, "other", _READ),
+    Route(
+        "GET",
+        f"{_USERS}/{{id}}/authentication-methods",
+        factors.methods,
+        "other",
+        ("read:authentication_methods", *_READ),
+    ),
+    Route("GET", f"{_USERS}/{{id}}/sessions", factors.sessions, "other", ("read:sessions",)),
+    Route("DELETE", f"{_USERS}/{{id}}/multifactor/{{provider}}", factors.remove_provider, "other", _WRITE),
+    Route(
+        "POST",
+        f"{_USERS}/{{id}}/multifactor/actions/invalidate-remember-browser",
+        factors.forget_browsers,
+        "other",
+        _WRITE,
+    ),
+    Route("GET", "/api/v2/user-blocks/{id}", blocks.of_user, "other", _READ),
+    Route("DELETE", "/api/v2/user-blocks/{id}", blocks.unblock_user, "other", _WRITE),
+    Route("GET", "/api/v2/user-blocks", blocks.of_identifier, "other", _READ),
+    Route("DELETE", "/api/v2/user-blocks", blocks.unblock_identifier, "other", _WRITE),
+)
+_TIE_ROUTES = (
+    Route("GET", f"{_ROLE}/users", roles.holders, "other", ("read:users", "read:roles", "read:role_members")),
+    Route("POST", f"{_ROLE}/users", roles.assign, "other", ("update:roles", "create:role_members")),
+    Route("GET", f"{_ROLE}/permissions", permissions.of_role, "other", ("read:roles",)),
+    Route("POST", f"{_ROLE}/permissions", permissions.give_role, "other", ("update:roles",)),
+    Route("DELETE", f"{_ROLE}/permissions", permissions.take_role, "other", ("update:roles",)),
+    Route("GET", "/api/v2/organizations/name/{name}", members.by_name, "other", ("read:organizations",)),
+    *(
+        Route(verb, f"{_ORGANIZATION}/members", answer, "other", (f"{may}:organization_members",))
+        for verb, answer, may in (
+            ("GET", members.list_, "read"),
+            ("POST", members.add, "create"),
+            ("DELETE", members.remove, "delete"),
+        )
+    ),
+    *(
+        Route(
+            verb,
+            f"{_ORGANIZATION}/members/{{user_id}}/roles",
+            answer,
+            "other",
+            (f"{may}:organization_member_roles",),
+        )
+        for verb, answer, may in (
+            ("GET", members.roles, "read"),
+            ("POST", members.give_roles, "create"),
+            ("DELETE", members.take_roles, "delete"),
+        )
+    ),
+    Route(
+        "DELETE", "/api/v2/connections/{id}/users", connections.delete_users, "write_users", ("delete:users",)
+    ),
+    Route("GET", "/api/v2/logs", logs.list_, "other", ("read:logs", "read:logs_users")),
+    Route("GET", "/api/v2/logs/{id}", logs.one, "other", ("read:logs", "read:logs_users")),
+    Route(
+        "POST", "/api/v2/tickets/email-verification", tickets.verify_email, "other", ("create:user_tickets",)
+    ),
+    Route(
+        "POST", "/api/v2/tickets/password-change", tickets.change_password, "other", ("create:user_tickets",)
+    ),
+)
 ROUTES = (
     Route("POST", "/api/v2/users", api_users.create, "write_users", ("create:users",), (0.334, 0.600)),
     Route(
@@ -93,9 +192,17 @@ ROUTES = (
     Route("POST", "/api/v2/jobs/verification-email", api_jobs.verify_email, "other", ("update:users",)),
     Route("GET", "/api/v2/jobs/{id}", api_jobs.get, "other", _JOBS, (0.082, 0.2)),
     Route("GET", "/api/v2/jobs/{id}/errors", api_jobs.errors, "other", _JOBS, (0.082, 0.2)),
-    *(route for resource in (CLIENTS, ORGANIZATIONS, CONNECTIONS) for route in _of_resource(resource)),
+    *_USER_ROUTES,
+    *(
+        route
+        for resource in (CLIENTS, ORGANIZATIONS, CONNECTIONS, ROLES, APIS)
+        for route in _of_resource(resource)
+    ),
+    *_TIE_ROUTES,
     Route("GET", "/exports/{id}/{file}", api_jobs.download, None),
     Route("POST", "/oauth/token", oauth.token, "token", latency=(0.328, 0.430)),
+    Route("POST", "/dbconnections/signup", signup.sign_up, "signup"),
+    Route("POST", "/dbconnections/change_password", signup.change_password, "change_password"),
     Route("GET", "/.well-known/jwks.json", oauth.jwks, None),
 )
 
@@ -137,3 +244,8 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     except HTTPException:
         raise not_served(f"{method} {path}") from None
     return route, {name: unquote(value) for name, value in params.items()} if params else _NO_PARAMS
+
+
+def unserved(app: App, call: Call) -> Reply:
+    """Refuse what no route serves, by its name."""
+    raise not_served(f"{call.request.method} {call.request.path}")

@@ -76,10 +76,10 @@ def test_by_default_any_credentials_do(api: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "error"),
     [
-        ({"audience": "https://example.com/"}, 403, "access_denied"),
         ({"audience": None}, 403, "access_denied"),
         ({"grant_type": None}, 400, "invalid_request"),
-        ({"grant_type": "password"}, 403, "unauthorized_client"),
+        ({"grant_type": "password"}, 403, "invalid_grant"),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code"}, 403, "unauthorized_client"),
         ({"client_secret": None}, 401, "access_denied"),
         ({"client_id": None}, 401, "access_denied"),
     ],
@@ -91,6 +91,31 @@ def test_a_bad_token_request_is_refused(
     answer = api("POST", "/oauth/token", data=credentials(api.tenant, **changes))
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert "statusCode" not in answer.json()
+
+
+def test_another_api_gets_a_token_that_the_management_api_refuses(api: Any) -> None:
+    """Any audience is good by default, as recorded, but the token opens that API alone and has no scopes."""
+    answer = api("POST", "/oauth/token", data=credentials(api.tenant, audience="https://example.com/"))
+    assert (answer.status_code, sorted(answer.json())) == (200, ["access_token", "expires_in", "token_type"])
+    api.token = answer.json()["access_token"]
+    refused = api.list()
+    assert (refused.status_code, refused.json()["message"]) == (401, "Bad audience: https://example.com/")
+
+
+def test_the_issuer_follows_the_host(talk: Any) -> None:
+    """As with custom domains: `iss` is the name that was called, loopback is the tenant's own URL."""
+    tenant = LocalTenant(serve=False, hosts=["login.example.test"])
+    api = talk(tenant)
+    for host, issuer in (
+        ("login.example.test", "http://login.example.test/"),
+        ("login.example.test:99", "http://login.example.test:99/"),
+        ("localhost:99", f"{tenant.url}/"),
+    ):
+        answer = api("POST", "/oauth/token", data=credentials(tenant), headers={"Host": host})
+        claims = jwt.get_unverified_claims(answer.json()["access_token"])
+        assert (claims["iss"], claims["aud"]) == (issuer, f"{tenant.url}/api/v2/")
+        found = api("GET", "/.well-known/openid-configuration", headers={"Host": host}).json()
+        assert found["issuer"] == issuer
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "[" * 100_000])

@@ -213,6 +213,9 @@ def test_state_tells_what_is_true_now() -> None:
         ["write_users"],
         ["other"],
         ["token"],
+        ["password"],
+        ["signup"],
+        ["change_password"],
     ]
     assert (state["buckets"][0]["burst"], state["buckets"][0]["tokens"]) == (40, 39.0)
     assert state["faults"] == [{"plan": "fail(method='PATCH', status=429)", "fired": 0, "times": 1}]

@@ -8,11 +8,18 @@ import pytest
 
 from auth0_meta.emulator import LocalTenant, Switches
 
+COUNT = iter(range(10_000))
+DEFAULT = {
+    "id": "con_localDatabase001",
+    "strategy": "auth0",
+    "name": "Username-Password-Authentication",
+}
+
 
 def made(api: Any, kind: str, **body: Any) -> str:
     """Create one of a kind; returns its path."""
     more = {"strategy": "auth0"} if kind == "connections" else {}
-    answer = api("POST", f"/api/v2/{kind}", json={"name": "it", **more, **body})
+    answer = api("POST", f"/api/v2/{kind}", json={"name": f"it{next(COUNT)}", **more, **body})
     assert answer.status_code == 201, answer.text
     document = answer.json()
     return f"/api/v2/{kind}/{document['client_id' if kind == 'clients' else 'id']}"
@@ -67,22 +74,26 @@ def test_connection_metadata_is_open(talk: Any, rule: Any, left: Any) -> None:
 def test_the_rest_of_their_life(api: Any, kind: str) -> None:
     """Listed, changed, deleted twice, gone; other attributes are kept as sent."""
     paths = [made(api, kind, display_name="one", description="d") for _ in range(3)]
-    assert len(api("GET", f"/api/v2/{kind}").json()) == 3
+    born = [DEFAULT] if kind == "connections" else []
+    assert len(api("GET", f"/api/v2/{kind}").json()) == 3 + len(born)
     envelope = api("GET", f"/api/v2/{kind}?include_totals=true&per_page=2&page=1").json()
-    assert [envelope[name] for name in ("start", "limit", "length", "total")] == [2, 2, 1, 3]
+    total = 3 + len(born)
+    assert (len(envelope.pop(kind)), envelope) == (total - 2, {"start": 2, "limit": 2, "total": total})
     assert api("PATCH", paths[0], json={"display_name": "two"}).json()["display_name"] == "two"
     assert [api("DELETE", paths[0]).status_code for _ in range(2)] == [204, 204]
     gone = api("GET", paths[0])
     assert (gone.status_code, gone.json()["error"]) == (404, "Not Found")
     assert api("PATCH", paths[0], json={}).status_code == 404
     api.tenant.reset()
-    assert api("GET", f"/api/v2/{kind}").json() == []
+    assert api("GET", f"/api/v2/{kind}").json() == born
 
 
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
         ({}, "Missing required property: name"),
+        ({"name": 5}, "Expected type string but found type integer"),
+        ({"name": ""}, "String is too short (0 chars), minimum 1"),
         ({"name": "x", "client_id": "y"}, "Additional properties not allowed: client_id"),
         ({"name": "x", "client_metadata": []}, "Expected type object but found type array"),
         ({"name": "x", "client_metadata": {"a": 1}}, "Expected type string but found type integer"),
@@ -97,11 +108,123 @@ def test_documented_limits(api: Any, body: dict[str, Any], rule: str) -> None:
     assert (answer.status_code, rule in answer.json()["message"]) == (400, True)
 
 
+def test_merging_counts_what_was_there(api: Any) -> None:
+    """Eleven keys are too many however they came; the write that would be the eleventh changes nothing."""
+    path = made(api, "clients", client_metadata={str(n): "" for n in range(10)})
+    assert api("PATCH", path, json={"client_metadata": {"more": ""}}).status_code == 400
+    assert api("PATCH", path, json={"client_metadata": {"more": "", "0": None}}).status_code == 200
+    assert len(api("GET", path).json()["client_metadata"]) == 10
+
+
+@pytest.mark.parametrize("kind", ["clients", "organizations", "connections"])
+def test_fields_pick(api: Any, kind: str) -> None:
+    """`fields` and `include_fields` are honoured for one and for all."""
+    path = made(api, kind, display_name="one")
+    assert api("GET", f"{path}?fields=display_name").json() == {"display_name": "one"}
+    assert "display_name" not in api("GET", f"{path}?fields=display_name&include_fields=false").json()
+    assert api("GET", f"/api/v2/{kind}?fields=display_name").json()[-1] == {"display_name": "one"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("organizations", {"name": "acme"}),
+        ("connections", {"name": "acme", "strategy": "auth0"}),
+        ("connections", {"name": "Username-Password-Authentication", "strategy": "auth0"}),
+        ("roles", {"name": "admin"}),
+        ("resource-servers", {"identifier": "https://api.example.com/"}),
+    ],
+)
+def test_names_are_given_once(api: Any, kind: str, body: dict[str, str]) -> None:
+    """The second of a name is 409; one's own name is no conflict."""
+    first = api("POST", f"/api/v2/{kind}", json=body)
+    second = api("POST", f"/api/v2/{kind}", json=body)
+    assert (second.status_code, second.json()["error"]) == (409, "Conflict")
+    if kind in ("organizations", "roles"):
+        path = f"/api/v2/{kind}/{first.json()['id']}"
+        assert api("PATCH", path, json=body).status_code == 200
+        other = api("POST", f"/api/v2/{kind}", json={"name": "other"}).json()["id"]
+        assert api("PATCH", f"/api/v2/{kind}/{other}", json=body).status_code == 409
+
+
+def test_checkpoints_win_over_totals(api: Any) -> None:
+    """deploy-cli asks for both: `take` gives the members and `next`, which the last page lacks."""
+    names = [api("GET", made(api, "organizations")).json()["name"] for _ in range(3)]
+    first = api("GET", "/api/v2/organizations?include_totals=true&take=2").json()
+    assert ([one["name"] for one in first["organizations"]], sorted(first)) == (
+        names[:2],
+        ["next", "organizations"],
+    )
+    last = api("GET", f"/api/v2/organizations?take=2&from={first['next']}").json()
+    assert ([one["name"] for one in last["organizations"]], list(last)) == (names[2:], ["organizations"])
+    for bad in ("take=0", "take=101", "take=x", "from=x"):
+        assert api("GET", f"/api/v2/organizations?{bad}").status_code == 400
+
+
+def test_connections_are_found_by_name(api: Any) -> None:
+    """Terraform and go-auth0 look for their database so; its name and strategy stay as they were made."""
+    path = made(api, "connections", name="social", strategy="google-oauth2")
+    name = DEFAULT["name"]
+    assert api("GET", f"/api/v2/connections?include_totals=true&name={name}").json()["connections"] == [
+        DEFAULT
+    ]
+    assert len(api("GET", "/api/v2/connections?strategy=google-oauth2").json()) == 1
+    assert api("PATCH", path, json={"strategy": "auth0"}).status_code == 400
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_users_and_imports_agree_about_connections(talk: Any, strict: bool) -> None:
+    """One that was made takes users by name and imports by id; one that is no database takes no imports."""
+    tenant = LocalTenant(serve=False, strict=strict)
+    api = talk(tenant, token=tenant.token())
+
+    def brought(path: str) -> int:
+        files = [
+            ("users", ("u.json", b'[{"email": "b@example.com"}]', "application/json")),
+            ("connection_id", (None, path.rpartition("/")[2])),
+        ]
+        return int(api("POST", "/api/v2/jobs/users-imports", files=files).status_code)
+
+    database = made(api, "connections", name="mydb")
+    social = made(api, "connections", name="google", strategy="google-oauth2")
+    mail = made(api, "connections", name="email", strategy="email")
+    statuses = {
+        name: api.create(connection=name, email="a@example.com").status_code
+        for name in ("mydb", "google", "email", "sms", "nowhere")
+    }
+    assert statuses == {
+        "mydb": 201,
+        "google": 400,
+        "email": 201,
+        "sms": 201,
+        "nowhere": 400 if strict else 201,
+    }
+    assert [brought(path) for path in (database, social, mail)] == [202, 400, 400]
+    assert sorted(user.user_id.partition("|")[0] for user in tenant.users) == (
+        ["auth0"] * (2 if strict else 3) + ["email", "sms"]
+    )
+
+
+def test_users_of_a_connection_are_deleted_by_email(api: Any) -> None:
+    """204 either way; the same address on another connection stays."""
+    path = f"{made(api, 'connections', name='mydb')}/users"
+    for connection in ("mydb", DEFAULT["name"]):
+        api.create(connection=connection, email="a@example.com")
+    assert [api("DELETE", f"{path}?email=A@example.com").status_code for _ in range(2)] == [204, 204]
+    (left,) = api.tenant.users
+    assert left["identities"][0]["connection"] == DEFAULT["name"]
+    assert api("DELETE", path).status_code == 400
+    assert api("DELETE", "/api/v2/connections/con_x/users?email=a@example.com").status_code == 404
+
+
 def test_bad_changes(api: Any) -> None:
     """An id can't be changed, and numbers must fit into JSON."""
     path = made(api, "organizations")
     assert api("PATCH", path, json={"id": "org_other"}).status_code == 400
     assert api("PATCH", path, data=b'{"n": 1e999}').status_code == 400
+    for depth, status in ((400, 200), (900, 200), (100_000, 400)):
+        deep = b'{"n":' * depth + b"1" + b"}" * depth
+        assert api("PATCH", path, data=deep).status_code == status
 
 
 def test_an_import_goes_to_a_connection_that_was_made(talk: Any) -> None:

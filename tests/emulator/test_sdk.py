@@ -61,6 +61,41 @@ def test_the_sdk_creates_gets_updates_lists_finds_and_deletes(auth0: tuple[Local
     assert caught.value.status_code == 404
 
 
+def test_the_sdk_reads_what_hangs_on_users(auth0: tuple[LocalTenant, Any]) -> None:
+    """Roles, permissions, members, identities, tickets, blocks and the empty rest, through auth0-python."""
+    tenant, client = auth0
+    ann, bob = (tenant.users.add(user_id=f"auth0|{name}").user_id for name in ("ann", "bob"))
+    users, role = client.users, client.roles.create(name="admin", description="may all").id
+    acme = client.organizations.create(name="acme").id
+    users.roles.assign(ann, roles=[role])
+    client.roles.users.assign(role, users=[bob])
+    asked = [{"resource_server_identifier": "https://api.example.com/", "permission_name": "read:things"}]
+    client.roles.permissions.add(role, permissions=asked)
+    client.organizations.members.create(acme, members=[ann])
+    client.organizations.members.roles.assign(acme, ann, roles=[role])
+    assert [one.name for one in users.roles.list(ann)] == ["admin"]
+    assert [one.user_id for one in client.roles.users.list(role)] == [ann, bob]
+    assert [one.permission_name for one in users.permissions.list(ann)] == ["read:things"]
+    assert [one.permission_name for one in client.roles.permissions.list(role)] == ["read:things"]
+    assert [one.user_id for one in client.organizations.members.list(acme)] == [ann]
+    assert [one.id for one in client.organizations.members.roles.list(acme, ann)] == [role]
+    assert [one.id for one in users.organizations.list(ann)] == [acme]
+    assert client.organizations.get_by_name("acme").id == acme
+    assert [one.name for one in client.connections.list()] == [DATABASE]
+    for empty in (users.logs, users.authentication_methods, users.sessions):
+        assert list(empty.list(ann)) == []
+    assert users.enrollments.get(ann) == []
+    assert client.user_blocks.list(ann).blocked_for == []
+    assert client.tickets.change_password(user_id=ann).ticket.startswith(f"{tenant.url}/u/reset-password?")
+    assert [one.user_id for one in users.identities.link(ann, provider="auth0", user_id=bob)] == [
+        "ann",
+        "bob",
+    ]
+    assert [one.user_id for one in users.identities.delete(ann, "auth0", "bob")] == ["ann"]
+    users.roles.delete(ann, roles=[role])
+    assert list(users.roles.list(ann)) == []
+
+
 def test_the_sdk_reads_a_409_and_a_429(auth0: tuple[LocalTenant, Any]) -> None:
     """Its errors carry our status and body; a 429 with Reset in the past is retried by it at once."""
     tenant, client = auth0

@@ -1,0 +1,99 @@
+"""Hold the linking of accounts to what go-auth0 recorded of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.emulator.conftest import DATABASE
+
+GIVEN = {"given_name": "Ann", "family_name": "S", "nickname": "Annie", "picture": "https://x/y.png"}
+
+
+def user(api: Any, email: str, **more: Any) -> str:
+    """Create a user as the recording does; returns its id."""
+    answer = api.create(email=email, email_verified=True, **GIVEN, **more)
+    assert answer.status_code == 201
+    return str(answer.json()["user_id"])
+
+
+def identity(user_id: str, email: str) -> dict[str, Any]:
+    """Return the identity as the recording shows it."""
+    return {
+        "profileData": {"email": email, **GIVEN, "email_verified": True},
+        "connection": DATABASE,
+        "user_id": user_id.partition("|")[2],
+        "provider": "auth0",
+        "isSocial": False,
+    }
+
+
+def path_of(user_id: str) -> str:
+    """Return the path of a user's identities."""
+    return f"/api/v2/users/{quote(user_id, safe='')}/identities"
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_link_and_unlink(api: Any, bare: bool) -> None:
+    """201 and both identities; the second user is gone with its metadata, and comes back without."""
+    first, second = user(api, "a@example.com"), user(api, "b@example.com", app_metadata={"plan": "pro"})
+    given = second.partition("|")[2] if bare else second
+    before = api.get(first).json()["updated_at"]
+    body = {"connection_id": "con_0123456789abcdef", "user_id": given, "provider": "auth0"}
+    linked = api("POST", path_of(first), json=body)
+    assert linked.status_code == 201
+    assert linked.json() == [identity(first, "a@example.com"), identity(second, "b@example.com")]
+    profile = api.get(first).json()
+    assert "profileData" not in profile["identities"][0]
+    assert profile["identities"][1] == linked.json()[1]
+    assert profile["updated_at"] > before
+    assert "app_metadata" not in profile
+    assert api.get(second).status_code == 404
+
+    unlinked = api("DELETE", f"{path_of(first)}/auth0/{second.partition('|')[2]}")
+    assert (unlinked.status_code, unlinked.json()) == (200, [identity(first, "a@example.com")])
+    again = api.get(second).json()
+    assert (again["email"], again["given_name"]) == ("b@example.com", "Ann")
+    assert "app_metadata" not in again
+    assert "profileData" not in again["identities"][0]
+    assert len(api.get(first).json()["identities"]) == 1
+    assert [api.delete(one).status_code for one in (second, first)] == [204, 204]
+
+
+def test_link_by_an_id_token(api: Any) -> None:
+    """`link_with` names the second user by a token that this tenant issued, and stays out of the journal."""
+    api.create(email="b@example.com", password="a secret")
+    form = {"grant_type": "password", "username": "b@example.com", "password": "a secret", "client_id": "x"}
+    token = api("POST", "/oauth/token", data=form).json()["id_token"]
+    first = user(api, "a@example.com")
+    assert api("POST", path_of(first), json={"link_with": token}).status_code == 201
+    assert api.tenant.journal[-1].body == {"link_with": "<masked>"}
+    assert api("POST", path_of(first), json={"link_with": "x.y.z"}).status_code == 401
+
+
+def test_what_is_refused(api: Any) -> None:
+    """Oneself, nobody, half a body, an identity that is none of theirs, and the main one."""
+    first = user(api, "a@example.com")
+    local = first.partition("|")[2]
+    for body, status in (
+        ({"provider": "auth0", "user_id": first}, 400),
+        ({"provider": "auth0", "user_id": "nobody"}, 404),
+        ({"provider": "auth0"}, 400),
+        ({"user_id": local}, 400),
+        ({"provider": 5, "user_id": local}, 400),
+    ):
+        assert api("POST", path_of(first), json=body).status_code == status, body
+    assert api("DELETE", f"{path_of(first)}/auth0/{local}").status_code == 400
+    assert api("DELETE", f"{path_of(first)}/google-oauth2/1").status_code == 404
+    assert len(api.get(first).json()["identities"]) == 1
+
+
+def test_unlinking_leaves_a_user_of_that_id_alone(api: Any) -> None:
+    """Somebody may have taken the id meanwhile."""
+    first, second = user(api, "a@example.com"), user(api, "b@example.com")
+    api("POST", path_of(first), json={"provider": "auth0", "user_id": second})
+    api.tenant.users.add(user_id=second, email="new@example.com")
+    assert api("DELETE", f"{path_of(first)}/auth0/{second.partition('|')[2]}").status_code == 200
+    assert api.tenant.users[second]["email"] == "new@example.com"
