@@ -32,7 +32,7 @@ from auth0_meta.emulator.planned import planned, rate_headers
 from auth0_meta.emulator.profiles import Profile, iso
 from auth0_meta.emulator.refusals import Refusal, oauth_error, problem
 from auth0_meta.emulator.resources import Shelf
-from auth0_meta.emulator.routes import MANAGEMENT_ROOT, Route, find
+from auth0_meta.emulator.routes import MANAGEMENT_ROOT, Route, find, unserved
 from auth0_meta.emulator.store import Store
 from auth0_meta.emulator.switches import Switches
 from auth0_meta.emulator.timeline import TenantClock
@@ -187,7 +187,10 @@ class App:
     def _reply(self, call: Call) -> Reply:
         request = call.request
         self.check_host(request)
-        route, call.params = find(request.method, request.path)
+        try:
+            route, call.params = find(request.method, request.path)
+        except Refusal:
+            return self._unserved(call)
         call.template = route.template
         if route.names_user:
             call.user_id = call.params["id"]
@@ -199,6 +202,17 @@ class App:
         reply = self._struck(call, route, fault)
         if fault.truncate is None and fault.slow is None:
             return reply
+        return attrs.evolve(reply, cut=fault.truncate, slow=fault.slow)
+
+    def _unserved(self, call: Call) -> Reply:
+        """Answer what no route serves: by a plan with exactly this path, else with 501."""
+        request = call.request
+        route = Route(request.method, request.path, unserved, None)
+        call.fault = fault = self.faults.strike(request, request.path, None, by_name=True)
+        if fault is None:
+            return unserved(self, call)
+        call.template = request.path
+        reply = self._struck(call, route, fault)
         return attrs.evolve(reply, cut=fault.truncate, slow=fault.slow)
 
     def _struck(self, call: Call, route: Route, fault: Fault) -> Reply:

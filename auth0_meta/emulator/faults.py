@@ -154,13 +154,20 @@ class FaultBook:
             else:
                 self._hooks.append(plan)
 
-    def strike(self, request: Request, route: str, user_id: str | None) -> Fault | None:
-        """Count this request for every fault that means it, and return the first that is due."""
+    def strike(
+        self, request: Request, route: str, user_id: str | None, *, by_name: bool = False
+    ) -> Fault | None:
+        """Count this request for every fault that means it, and return the first that is due.
+
+        `by_name`: of those whose path is this one exactly, for a route that is not served.
+        """
         if not self._faults:
             return None
         with self._lock:
             struck: Fault | None = None
             for fault in self._faults:
+                if by_name and fault.path != request.path:
+                    continue
                 if not fault.meets(request, route, user_id):
                     continue
                 fault.seen += 1

@@ -133,8 +133,8 @@ class Harness:
     ) -> Fault:
         """Plan a fault, and return it: its `fired` counts how often it struck.
 
-        Which requests: `method`, `path` (a template such as `/api/v2/users/{id}`, or a prefix),
-        `user_id` and `when(method, path, body)` must all hold; the `nth` of them is struck first,
+        Which requests: `method`, `path` (a template such as `/api/v2/users/{id}`, or a prefix; where
+        no route is served, the path itself), `user_id` and `when(method, path, body)` must all hold; the `nth` of them is struck first,
         `times` in all (None: for ever), each with `probability` (by the tenant's seed; None: surely).
         What happens: `status` answers instead (with `commit`, after the request was carried out);
         `body` is JSON for a dict or list, else sent as it is, None being Auth0's own, or with

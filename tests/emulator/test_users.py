@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+import requests
 
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.testing import FakeClock
@@ -300,11 +301,11 @@ def test_by_email_needs_an_email(api: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/api/v2/roles"),
+        ("GET", "/api/v2/rules"),
         ("PUT", "/api/v2/users/auth0%7C1"),
         ("GET", "/nowhere"),
         ("DELETE", "/api/v2/users/"),
-        ("GET", "/api/v2/users/auth0%7C1/roles"),
+        ("GET", "/api/v2/users/auth0%7C1/connected-accounts"),
     ],
 )
 def test_an_unknown_route_names_itself(api: Any, method: str, path: str) -> None:
@@ -312,6 +313,43 @@ def test_an_unknown_route_names_itself(api: Any, method: str, path: str) -> None
     answer = api(method, path)
     assert answer.status_code == 501
     assert f"{method} {path}" in answer.json()["message"]
+
+
+def test_an_unserved_route_can_be_stubbed(api: Any) -> None:
+    """A plan with exactly this path answers it; a prefix does not, and afterwards it is 501 again."""
+    everything = api.tenant.fail(path="/api/v2/", status=500, times=None)
+    stub = api.tenant.fail(method="GET", path="/api/v2/xyz", status=200, body=[])
+    answer = api("GET", "/api/v2/xyz")
+    assert (answer.status_code, answer.json(), stub.fired) == (200, [], 1)
+    assert api.tenant.journal[0].route == "/api/v2/xyz"
+    assert api("GET", "/api/v2/xyz").status_code == 501
+    assert api("POST", "/api/v2/xyz").status_code == 501
+    late = api.tenant.fail(path="/api/v2/abc", delay=0.001)
+    assert (api("GET", "/api/v2/abc").status_code, late.fired, everything.fired) == (501, 1, 0)
+    api.tenant.fail(path="/api/v2/cut", status=200, body={"a": "b" * 99}, truncate=5)
+    with pytest.raises(requests.RequestException):
+        api("GET", "/api/v2/cut")
+
+
+@pytest.mark.parametrize(
+    ("user_id", "body", "status"),
+    [
+        ("google-oauth2|1", {"name": "Ann", "picture": "https://x"}, 400),
+        ("google-oauth2|1", {"app_metadata": {"a": 1}, "blocked": True}, 200),
+        ("samlp|kept|1", {"nickname": "Ann"}, 200),
+        ("email|1", {"name": "Ann"}, 200),
+        ("auth0|1", {"name": "Ann"}, 200),
+    ],
+)
+def test_names_of_other_providers(api: Any, user_id: str, body: dict[str, Any], status: int) -> None:
+    """What each login brings anew can't be patched, unless the connection's sync is off."""
+    off = {"set_user_root_attributes": "on_first_login"}
+    api("POST", "/api/v2/connections", json={"name": "kept", "strategy": "samlp", "options": off})
+    api.tenant.users.add(user_id=user_id)
+    answer = api.patch(user_id, body)
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        assert "attributes cannot be updated: name, picture. The connection (google-oauth2)" in answer.text
 
 
 def test_include_fields_without_fields_changes_nothing(api: Any) -> None:
