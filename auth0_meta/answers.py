@@ -7,8 +7,9 @@ taken out of them before they reach an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from auth0_meta.errors import ApiError, AuthError, RateLimitError, ScopeError, api_error
 
@@ -79,12 +80,24 @@ def _leaves(value: Any) -> Iterator[str]:
             yield str(one)
 
 
-def _scrub(text: str, sent: Any) -> str:
-    """Take every value of the request out of a message."""
-    for leaf in sorted(set(_leaves(sent)), key=len, reverse=True):
-        if len(leaf) >= _SHORTEST_SECRET:
-            text = text.replace(leaf, "***")
+def _secrets(sent: Any) -> list[str]:
+    """Return every value of the request that is long enough to tell something, the longest first."""
+    return sorted(
+        (leaf for leaf in set(_leaves(sent)) if len(leaf) >= _SHORTEST_SECRET), key=len, reverse=True
+    )
+
+
+def _scrub(text: str | None, secrets: Iterable[str]) -> str:
+    """Take the values out of a text."""
+    text = text or ""
+    for secret in secrets:
+        text = text.replace(secret, "***")
     return text
+
+
+def _plain_word(text: str) -> bool:
+    """Tell whether a value is made as Auth0's error codes are, which it may be a part of by chance."""
+    return text.isascii() and text.islower() and text.replace("_", "").isalpha()
 
 
 def _parse(body: bytes) -> tuple[str, str | None, str | None]:
@@ -112,6 +125,18 @@ def _remedy(status: int, code: str | None, message: str) -> str:
     return ""
 
 
+def _leads_elsewhere(status: int, headers: Mapping[str, str]) -> str:
+    """Say of a redirect which host it leads to: the rest of it may be a secret."""
+    if not 300 <= status < 400:
+        return ""
+    try:
+        host = urlsplit(headers.get("Location", "")).hostname or ""
+    except ValueError:
+        host = ""
+    to = f" to {host}" if host.isprintable() and host else ""
+    return f". This host redirects{to}, and redirects are never followed: pass the tenant's own host as the domain"
+
+
 def error_from(
     status: int,
     headers: Mapping[str, str],
@@ -127,14 +152,15 @@ def error_from(
 ) -> ApiError:
     """Build the error for an answer; its message says what, to whom, whether written, and what next.
 
-    `wait`: the seconds that a rate limit asks for and the caller has not, None otherwise.  `sent` is the parsed request body, whose values are taken out of Auth0's message.  Whatever 4xx but 429
-    the token endpoint gives is an `AuthError`.
+    `wait`: the seconds that a rate limit asks for and the caller has not, None otherwise.  `sent` is what the
+    request held, its parsed body and its token: these values are taken out of what Auth0 says.  Whatever 4xx but
+    429 the token endpoint gives is an `AuthError`.
     """
     message, code, title = _parse(body)
     kind = api_error(status, error_code=code, message=message)
     if path == TOKEN_PATH and 400 <= status < 500 and kind is not RateLimitError:
         kind = AuthError
-    remedy = _remedy(status, code, message)
+    remedy = _remedy(status, code, message) or _leads_elsewhere(status, headers)
     facts: dict[str, Any] = {}
     if issubclass(kind, RateLimitError):
         facts = {"retry_at": retry_at, "waited": waited}
@@ -143,7 +169,9 @@ def error_from(
     if issubclass(kind, ScopeError):
         named = message.partition("expected any of:")[2].split(",")
         facts = {"expected": tuple(scope.strip() for scope in named if scope.strip())}
-    message = _scrub(message, sent)
+    secrets = _secrets(sent)
+    message, title = _scrub(message, secrets), _scrub(title, secrets)
+    code = _scrub(code, (one for one in secrets if not _plain_word(one))) or None
     ident = request_id(headers)
     notes = [n for n in (f"errorCode {code}" if code else "", f"request id {ident}" if ident else "") if n]
     lost = status >= 500 and method not in ("GET", "HEAD")

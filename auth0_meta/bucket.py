@@ -311,7 +311,7 @@ class Bucket:
         if sent.at > self._refused_at:  # what was under way with the first refusal belongs to it
             self._refusals += 1
             self._refused_at = now
-        server = now + self._clock.least if headers.date is not None else None
+        server = self._clock.shows(now)
         seconds = wait_after_429(headers, wall=wall, refusals=self._refusals, jitter=jitter, server=server)
         self.closed_until = max(self.closed_until, now + seconds)
         self._reopened = True

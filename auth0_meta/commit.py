@@ -8,23 +8,21 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from auth0_meta import rules
+from auth0_meta.doubt import Doubt
 from auth0_meta.errors import (
-    ApiError,
     ConflictError,
     InputError,
     MetadataError,
     OutcomeUnknown,
-    PathError,
     ServerError,
     StateError,
     StoredDataError,
     TransportError,
 )
-from auth0_meta.jsonvalue import ABSENT, json_equal
+from auth0_meta.jsonvalue import json_equal
 from auth0_meta.models import BAGS, Bag, Outcome, User
 from auth0_meta.notice import notice
-from auth0_meta.patch import Change, read, stored_bag
-from auth0_meta.redact import outline, size
+from auth0_meta.patch import Change, check_stored, read, stored_bag
 from auth0_meta.sender import LongWait, Operation, Request, Sender, to_json
 
 __all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]
@@ -80,7 +78,7 @@ class Terms:
 def read_profile(
     sender: Sender, terms: Terms, operation: Operation, *, patience: float | None = None
 ) -> Mapping[str, Any]:
-    """Read the user and check that both bags are objects."""
+    """Read the user and check that both bags are objects to work with."""
     request = Request("GET", terms.path, group=_READS, repeat=True, shown=f"users/{terms.user_id}")
     try:
         answer = sender.send(request, operation, patience=patience)
@@ -88,8 +86,7 @@ def read_profile(
     except TransportError as error:
         error.user_id = terms.user_id
         raise
-    for bag in BAGS:
-        stored_bag(profile, bag)
+    check_stored(profile)
     return profile
 
 
@@ -122,21 +119,33 @@ class Commit:
         self._group = _WRITES
         self._rereads = 0
         self._warned = False
+        self._doubt: Doubt | None = None
+        self._doing = "sending it"
         self.outcome: Outcome = "failed"
-        """What became of it; "failed" until that is known."""
+        """What became of it; "failed" until that is known, "unknown" where it can't be."""
         self.document: Mapping[str, Any] = {}
         """The last PATCH body, as sent."""
         self.user: User | None = None
         """The profile as last seen."""
 
     def run(self) -> None:
-        """Send the change; `outcome` tells what became of it."""
+        """Send the change; `outcome` tells what became of it.
+
+        Once a PATCH is in doubt, whatever ends this unfinished is raised as `OutcomeUnknown`.
+        """
         if not self._change or (self._known is not None and not self._change.document(self._known)):
             self.outcome = "unchanged"
             return
-        while (wait := self._locked()) is not None:
-            self._rereads += 1
-            self._sender.wait_out(wait, self._operation, self._group)
+        try:
+            while (wait := self._locked()) is not None:
+                self._rereads += 1
+                self._sender.wait_out(wait, self._operation, self._group)
+        except BaseException as error:
+            if self._doubt is not None and self.outcome == "failed":
+                self.outcome = "unknown"
+                if isinstance(error, Exception) and not isinstance(error, OutcomeUnknown):
+                    raise self._doubt.error(f"{self._doing} failed ({type(error).__name__})") from error
+            raise
 
     def _locked(self) -> LongWait | None:
         """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
@@ -160,40 +169,64 @@ class Commit:
         return _PATIENCE if gives_way and self._rereads < _MOST_REREADS else None
 
     def _attempt(self) -> Outcome:
-        """Read if needed, compute and PATCH once; after a lost answer, find out."""
+        """Read if needed, compute and PATCH; after a lost answer, find out and go on from there."""
+        fresh, time_left = None, True
         if self._reading:
-            self._read()
-        document: Mapping[str, Any] = self._change.document(self._base)
-        while document:
-            unknown = self._patch(document)
-            if unknown is None:
+            fresh = self._read(self._patience() if self._terms.lock is not None else None)
+        while True:
+            if fresh is not None:
+                if self._stands(fresh, time_left=time_left):
+                    return "confirmed"
+                self._base = fresh
+            document = self._change.document(self._base)
+            if not document:
+                return "unchanged" if self._doubt is None else "confirmed"
+            if self._patch(document):
                 return "updated"
             self._operation.cancelled = None  # a batch that stops finishes what is in flight
-            time_left = self._back_off(unknown)
-            found = self._read_back(document, unknown)
-            if _applied(document, found):
-                return "confirmed"
-            if not time_left:
-                why = f"it was not there when read back, and max_wait={self._operation.max_wait} s leaves no time to send it again"
-                raise self._lost(document, unknown, why, found=found) from unknown
-            document = self._again(document, found, unknown)
-        return "unchanged"
+            time_left = self._back_off()
+            fresh = self._read(None)
+            self._reading = True  # from here on there is a base that a long wait makes old
 
-    def _read(self) -> None:
-        """Read the user afresh and compare it with what the block has read."""
+    def _read(self, patience: float | None) -> Mapping[str, Any]:
+        """Read the user afresh."""
         self._group = _READS
-        patience = self._patience() if self._terms.lock is not None else None
+        if self._doubt is not None:
+            self._doing = "reading the user back"
         fresh = read_profile(self._sender, self._terms, self._operation, patience=patience)
         self.user = User(fresh)
-        differing = self._differing(fresh)
-        if differing:
-            where = ", ".join(".".join((bag, *path)) for bag, path in differing)
-            msg = (
-                f"{self._terms.user_id} has changed since this transaction read it: {where}. Nothing was written. "
-                "Run the work again on fresh data (client.run_transaction does)"
-            )
-            raise ConflictError(msg, user_id=self._terms.user_id, paths=differing)
-        self._base = fresh
+        return fresh
+
+    def _stands(self, fresh: Mapping[str, Any], *, time_left: bool) -> bool:
+        """Tell whether what is in doubt is found applied; raise where the change must not be sent (again).
+
+        A change that counts up, appends, or rests on what was read is computed again only to the same document:
+        the one in doubt may yet be applied, and then both have the effect of one.
+        """
+        differing, doubt = self._differing(fresh), self._doubt
+        if doubt is None:
+            if differing:
+                raise self._conflict(differing)
+            return False
+        if doubt.applied(fresh):
+            return True
+        why = "what is stored now is not what was sent, and not what the change was computed on"
+        repeatable = (self._change.blind_safe and not self._reads) or doubt.as_before(fresh)
+        if differing or not repeatable:
+            raise doubt.error(why, found=fresh) from doubt.cause
+        if not time_left:
+            why = f"it was not there when read back, and max_wait={self._operation.max_wait} s leaves no time to send it again"
+            raise doubt.error(why, found=fresh) from doubt.cause
+        self._doing = "sending it again"
+        return False
+
+    def _conflict(self, differing: tuple[tuple[Bag, tuple[str, ...]], ...]) -> ConflictError:
+        where = ", ".join(".".join((bag, *path)) for bag, path in differing)
+        msg = (
+            f"{self._terms.user_id} has changed since this transaction read it: {where}. Nothing was written. "
+            "Run the work again on fresh data (client.run_transaction does)"
+        )
+        return ConflictError(msg, user_id=self._terms.user_id, paths=differing)
 
     def _differing(self, profile: Mapping[str, Any]) -> tuple[tuple[Bag, tuple[str, ...]], ...]:
         """Return where `profile` is not what the block has read."""
@@ -203,10 +236,10 @@ class Commit:
             if not json_equal(seen, read(stored_bag(profile, bag), path))
         )
 
-    def _patch(self, document: Mapping[str, Any]) -> OutcomeUnknown | ServerError | None:
-        """Send one PATCH; return what leaves its outcome unknown, None once it is answered."""
+    def _patch(self, document: Mapping[str, Any]) -> bool:
+        """Send one PATCH; True once it is answered, False where its outcome is in doubt."""
         user_id = self._terms.user_id
-        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        body = _encoded(document, user_id)
         if len(body) > rules.MAX_REQUEST:
             msg = (
                 f"the PATCH for {user_id} would take {len(body)} B, past the {rules.MAX_REQUEST} B that a request may have. "
@@ -229,10 +262,15 @@ class Commit:
             answer = self._sender.send(request, self._operation, patience=self._patience())
             self.user = User(to_json(answer, request, dict))
         except (OutcomeUnknown, ServerError) as error:
-            return error
+            self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            return False
+        except BaseException as error:
+            if self._operation.attempts > attempts and self._operation.in_flight:
+                self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            raise
         finally:
             self.document = document if self._operation.attempts > attempts else self.document
-        return None
+        return True
 
     def _check_profile(self) -> None:
         """Warn once of a profile past 10 KB, or refuse it; of an unknown one, what is staged is the least."""
@@ -256,86 +294,26 @@ class Commit:
         self._warned = True
         notice(msg)
 
-    # After a lost answer ----------------------------------------------------------------------------
-
-    def _back_off(self, unknown: OutcomeUnknown | ServerError) -> bool:
-        """Wait a moment; False where the budget has no room for it, and so none for another PATCH."""
+    def _back_off(self) -> bool:
+        """Wait a moment after a lost answer; False where the budget has no room for it, nor for another PATCH."""
+        assert self._doubt is not None  # noqa: S101  # for the type checker
+        self._doing = "reading the user back"
         try:
-            self._sender.back_off(unknown, self._operation, group=_READS, method="GET")
+            self._sender.back_off(self._doubt.cause, self._operation, group=_READS, method="GET")
         except (OutcomeUnknown, ServerError):
             return False
         return True
 
-    def _read_back(self, document: Mapping[str, Any], unknown: Exception) -> Mapping[str, Any]:
-        """Read the user, or give up with `OutcomeUnknown`."""
-        try:
-            found = read_profile(self._sender, self._terms, self._operation)
-        except (ApiError, TransportError, StoredDataError) as error:
-            raise self._lost(document, unknown, "reading the user back failed") from error
-        self.user = User(found)
-        return found
 
-    def _again(
-        self, document: Mapping[str, Any], found: Mapping[str, Any], unknown: Exception
-    ) -> Mapping[str, Any]:
-        """Return what to send next, or refuse where sending could do harm."""
-        why = "what is stored now is not what was sent, and not what the change was computed on"
-        if not self._change.blind_safe or self._reads:
-            base = self._base or {}
-            as_before = all(
-                json_equal(_key(found, bag, key), _key(base, bag, key))
-                for bag in document
-                for key in document[bag]
-            )
-            if not as_before or self._differing(found):
-                raise self._lost(document, unknown, why, found=found) from unknown
-        self._base = found
-        self._reading = True  # from here on there is a base that a long wait makes old
-        try:
-            return self._change.document(found)
-        except PathError as error:
-            raise self._lost(document, unknown, why, found=found) from error
-
-    def _lost(
-        self,
-        document: Mapping[str, Any],
-        unknown: Exception,
-        why: str,
-        *,
-        found: Mapping[str, Any] | None = None,
-    ) -> OutcomeUnknown:
-        """Word the error of an outcome that can't be known."""
-        sent, seen = outline(document), "" if found is None else _seen(document, found)
-        how = f"was answered {unknown.status}" if isinstance(unknown, ServerError) else "got no usable answer"
-        where = f" (found {seen})" if seen else ""
+def _encoded(document: Mapping[str, Any], user_id: str) -> bytes:
+    """Encode a PATCH body as UTF-8; what is stored beside a change is sent back as it came, lone surrogates too."""
+    try:
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
         msg = (
-            f"the PATCH for {self._terms.user_id} {how}, and {why}{where}; sent {sent}. "
-            "It may have been applied or not: read the user and decide"
+            f"{user_id} holds a number that JSON can't, beside what is changed. Nothing was written: "
+            "set the first-level key whole"
         )
-        return OutcomeUnknown(msg, user_id=self._terms.user_id, sent=sent, found=seen)
-
-
-def _applied(document: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Tell whether every key that was sent stands as sent; `{}` was sent to empty the bag."""
-    return all(
-        all(json_equal(_key(found, bag, key), ABSENT if v is None else v) for key, v in keys.items())
-        if keys
-        else not stored_bag(found, bag)
-        for bag, keys in document.items()
-    )
-
-
-def _key(profile: Mapping[str, Any], bag: Any, key: str) -> Any:
-    return stored_bag(profile, bag).get(key, ABSENT)
-
-
-def _seen(document: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Describe by names and sizes what stands where something was sent."""
-    parts = []
-    for bag, keys in document.items():
-        stored = stored_bag(found, bag)
-        shown = ", ".join(
-            f"{k} {size(stored[k])} B" if k in stored else f"{k} absent" for k in keys or stored
-        )
-        parts.append(f"{bag}({shown or 'empty'})")
-    return ", ".join(parts)
+        raise StoredDataError(msg, user_id=user_id) from None

@@ -6,7 +6,7 @@ Auth0MetaError
 │   └── MetadataError                  a key or value that Auth0 does not accept
 │       └── PathError                  a change that meets the wrong type on its way
 ├── StateError (RuntimeError)          a call that this state of the object does not allow
-├── StoredDataError                    Auth0 holds a bag that is not a JSON object
+├── StoredDataError                    Auth0 holds a bag that no change can be computed on
 ├── ConflictError                      what the transaction read has changed; nothing written
 ├── TransportError (OSError)           no usable answer; itself: to a read
 │   ├── NotSentError                   the request did not reach the server: safe to repeat
@@ -70,10 +70,11 @@ __all__ = [
 
 
 class MetadataWarning(UserWarning):
-    """Warn about metadata that Auth0 accepts today and that is still a bad idea.
+    """Warn about metadata that Auth0 accepts today and that is still a bad idea, or that is not sent.
 
     Causes: a profile past 10 KB; a value in `user_metadata` that looks like a secret or a
-    card number.  The message names the bag and the path, never the value.
+    card number; a generator that is closed inside a transaction which other blocks had joined.  The
+    message names the bag and the path, never the value.
     """
 
 
@@ -143,7 +144,7 @@ class StateError(Auth0MetaError, RuntimeError):
 
 
 class StoredDataError(Auth0MetaError):
-    """Report that Auth0 holds a bag that is not a JSON object, so no change can be computed.
+    """Report that Auth0 holds a bag that no change can be computed on: no JSON object, or nested past 200 levels.
 
     Nothing was written.  Attributes: `user_id`, `bag`.
     """
@@ -186,8 +187,7 @@ class NotSentError(TransportError):
 class OutcomeUnknown(TransportError):
     """Report that a write left and its answer was lost or was a 5xx: it may be applied or not.
 
-    A transaction raises it only when reading back can't decide, see the promise on unknown
-    outcomes.  Never repeat it blindly.  Attributes: `user_id`, `sent` and `found` (names and
+    A transaction raises it only when reading back can't decide, or failed (see `__cause__`).  Never repeat it blindly.  Attributes: `user_id`, `sent` and `found` (names and
     sizes only).
     """
 

@@ -86,9 +86,8 @@ class Jobs:
             msg = "external_id is a text on one line (nothing was sent)"
             raise InputError(msg)
         try:
-            data = json.dumps(
-                [dict(user) for user in users], ensure_ascii=False, separators=(",", ":"), allow_nan=False
-            ).encode()
+            rows = [dict(user) for user in users]
+            data = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             msg = f"the users hold what JSON can't: {type(error).__name__} (nothing was sent)"
             raise InputError(msg) from None
@@ -107,6 +106,7 @@ class Jobs:
             "/api/v2/jobs/users-imports",
             group="other",
             body=_multipart(form, data, boundary),
+            sent=(rows, external_id),
             repeat=False,
             content_type=f"multipart/form-data; boundary={boundary}",
         )

@@ -21,6 +21,7 @@ __all__ = [
     "json_equal",
     "json_size",
     "thaw",
+    "too_deep",
 ]
 
 Path = tuple[str, ...]
@@ -52,7 +53,26 @@ def json_size(value: object, /) -> int:
     15
     """
     text = _encode(value)
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def too_deep(value: object, most: int, /) -> bool:
+    """Tell whether a JSON value has more than `most` levels of objects and arrays.
+
+    >>> too_deep({"a": [1]}, 2), too_deep({"a": [1]}, 1)
+    (False, True)
+    """
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
+        level = [
+            item
+            for node in level
+            for item in (node.values() if isinstance(node, dict) else node)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return bool(level)
 
 
 def json_equal(a: object, b: object, /) -> bool:

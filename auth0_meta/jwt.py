@@ -80,7 +80,7 @@ def verify(
         claims: dict[str, Any] = jwt.decode(
             token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options
         )
-    except JOSEError as error:
+    except (JOSEError, RecursionError) as error:
         msg = f"the token does not hold: {error}"
         raise AuthError(msg, status=401, api_message=str(error)) from None
     except (ValueError, TypeError) as error:  # python-jose lets these pass from a JWK without its numbers
@@ -120,7 +120,7 @@ def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, 
     try:
         header = dict(jws.get_unverified_header(token))
         claims = json.loads(jws.verify(token, key, algorithms=["HS256"]))
-    except (JOSEError, ValueError, TypeError, AttributeError) as error:
+    except (JOSEError, ValueError, TypeError, AttributeError, RecursionError) as error:
         msg = f"the token does not hold ({type(error).__name__})"
         raise AuthError(msg, status=401) from None
     if not isinstance(claims, dict):

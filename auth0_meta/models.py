@@ -16,7 +16,7 @@ __all__ = ["BAGS", "Bag", "CommitResult", "Job", "Outcome", "Page", "RateLimit",
 Bag = Literal["user_metadata", "app_metadata"]
 BAGS: tuple[Bag, Bag] = ("user_metadata", "app_metadata")
 
-Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed"]
+Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed", "unknown"]
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -157,7 +157,8 @@ class CommitResult:
     """Tell how a transaction ended.
 
     `outcome`: "updated" (the PATCH was answered), "confirmed" (its answer was lost, reading back
-    showed it applied), "unchanged" (nothing to send), "rolled_back", "failed".
+    showed it applied), "unchanged" (nothing to send), "rolled_back", "failed" (nothing was written), "unknown" (a PATCH
+    left, and whether it was applied could not be found out).
     `requests`: everything sent for it, reads and repeats included.  `attempts`: PATCHes sent.
     `waited`: seconds.  `document`: the last PATCH body, {} when none was sent.
     `user`: the profile after the PATCH, or as last read; None when never seen.

@@ -14,17 +14,19 @@ from typing import Any
 from auth0_meta import rules
 from auth0_meta.bagchange import BagChange
 from auth0_meta.errors import MetadataError, StoredDataError
-from auth0_meta.jsonvalue import ABSENT, UNKNOWN, Path, json_equal
+from auth0_meta.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, too_deep
 from auth0_meta.models import BAGS, Bag
 from auth0_meta.paths import check_key, parse_path, read
 
 __all__ = [
     "ABSENT",
+    "MAX_STORED_DEPTH",
     "UNKNOWN",
     "BagChange",
     "Change",
     "Path",
     "check_key",
+    "check_stored",
     "decode",
     "diff",
     "encode",
@@ -33,6 +35,9 @@ __all__ = [
     "read",
     "stored_bag",
 ]
+
+MAX_STORED_DEPTH = 200
+"""Levels of a stored bag: twice what can be staged, and far from where Python's recursion ends."""
 
 
 class Change:
@@ -156,6 +161,19 @@ def stored_bag(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any]:
             bag=bag,
         )
     return value
+
+
+def check_stored(profile: Mapping[str, Any], /) -> None:
+    """Raise `StoredDataError` where a bag of a stored profile is no object, or is nested too deep to work with."""
+    for bag in BAGS:
+        if too_deep(stored_bag(profile, bag), MAX_STORED_DEPTH):
+            user_id = profile.get("user_id")
+            raise StoredDataError(
+                f"{bag} of user {user_id!r} is stored nested more than {MAX_STORED_DEPTH} levels deep, too deep to work with; "
+                "nothing was written",
+                user_id=user_id,
+                bag=bag,
+            )
 
 
 def diff(base: Mapping[str, Any], target: Mapping[str, Any], /, *, bag: Bag) -> BagChange:

@@ -131,6 +131,10 @@ class ServerClock:
             self.least, self.most = low, high
         self.at = received
 
+    def shows(self, now: float) -> float | None:
+        """Return the least that it shows at `now`, None where no `Date` has come yet."""
+        return None if self.least == -math.inf else now + self.least - DRIFT * (now - self.at)
+
 
 def wait_after_429(
     headers: RateHeaders, /, *, wall: float, refusals: int, jitter: float, server: float | None = None
@@ -143,8 +147,8 @@ def wait_after_429(
 
     `Retry-After` wins.  Else until Reset: by the local clock where it lies within half a second
     of the answer's `Date` second, otherwise by Reset - Date (or Reset - `server`), which is never
-    early.  No `Date`: by the local clock.  Reset now or past: 1 s, doubling with
-    `refusals` up to 60 s.  No usable Reset, or one past a day: `backoff`.
+    early.  No `Date`: by `server`, else by the local clock, which nothing vouches for: 60 s at most.  Reset now or
+    past: 1 s, doubling with `refusals` up to 60 s.  No usable Reset, or one past a day: `backoff`.
 
     >>> date = 1_000_000.0
     >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 0.5, refusals=1, jitter=0.0)
@@ -158,10 +162,15 @@ def wait_after_429(
         seconds = headers.retry_after
     elif headers.reset is None:
         return backoff(refusals, jitter=jitter)
+    elif headers.date is None and server is not None:
+        seconds = headers.reset - server
     elif headers.date is None or -CLOCK_MARGIN <= wall - headers.date <= 1 + CLOCK_MARGIN:
         seconds = headers.reset - wall
     else:
         seconds = headers.reset - (headers.date if server is None else max(server, headers.date))
+    unsure = headers.date is None and server is None and headers.retry_after is None
+    if unsure and FLOOR_CAP < seconds <= DAY:
+        seconds = FLOOR_CAP
     if seconds > DAY:
         return backoff(refusals, jitter=jitter)
     if seconds <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,8 @@ def run(
         msg = "attempts is a whole number above 0 (nothing was sent)"
         raise InputError(msg)
     user_path(user_id)  # refuses what is no user id
+    if inspect.iscoroutinefunction(fn):
+        raise InputError(_asynchronous(user_id))
     given = dict(settings)
     if given.get("join", True) and join_key(user_id) in client.open_transactions:
         msg = (
@@ -44,6 +47,9 @@ def run(
         try:
             with tx:
                 value = fn(tx)
+                if inspect.iscoroutine(value):
+                    value.close()
+                    raise InputError(_asynchronous(user_id))
         except ConflictError:
             if tx.state is not State.FAILED or attempt == attempts:  # another's conflict, or the last run
                 raise
@@ -53,3 +59,10 @@ def run(
         else:
             return value
     raise AssertionError  # pragma: no cover  # the loop returns or raises
+
+
+def _asynchronous(user_id: str) -> str:
+    return (
+        f"the function for {user_id} is asynchronous, and run_transaction would not await it (nothing was sent): "
+        "pass a plain one, or use `async with client.atransaction(...)`"
+    )

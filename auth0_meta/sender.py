@@ -10,7 +10,14 @@ from typing import Any
 
 from auth0_meta import answers
 from auth0_meta.clock import Clock
-from auth0_meta.errors import ApiError, NotSentError, OutcomeUnknown, RateLimitError, TransportError
+from auth0_meta.errors import (
+    ApiError,
+    NotSentError,
+    OutcomeUnknown,
+    RateLimitError,
+    StateError,
+    TransportError,
+)
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit import backoff
 from auth0_meta.throttle import Cancelled, Throttle, Ticket, WouldWait
@@ -40,13 +47,15 @@ class LongWait(Exception):  # a signal between two rooms, not an error
 class Operation:
     """Count what one operation (a call, a commit) has cost, against its budget for waits.
 
-    `max_wait` is in seconds; None is no bound, 0 allows no wait.
+    `max_wait` is in seconds; None is no bound, 0 allows no wait.  `in_flight`: the last request may have left,
+    and nothing is known of its answer.
     """
 
     __slots__ = (
         "attempts",
         "cancelled",
         "failures",
+        "in_flight",
         "max_wait",
         "on_wait",
         "refusals",
@@ -73,6 +82,7 @@ class Operation:
         self.share = share
         self.requests = self.attempts = self.refusals = self.failures = self.waits = 0
         self.waited = 0.0
+        self.in_flight = False
 
     def left(self) -> float | None:
         """Return the seconds of waiting that remain, None without bound."""
@@ -148,18 +158,22 @@ class Sender:
             operation.requests += 1
             if request.method == "PATCH":
                 operation.attempts += 1
+            operation.in_flight = True
             try:
                 answer = self.transport.send(
                     request.method, request.path, headers=_headers(request, token), body=request.body
                 )
             except TransportError as error:
+                operation.in_flight = not isinstance(error, NotSentError)
                 self.throttle.lost(ticket)
                 error.user_id = operation.user_id
                 self._after_loss(error, request, operation, patience, spent_before)
                 continue
-            except BaseException:
+            except BaseException as error:
+                operation.in_flight = not isinstance(error, StateError)  # the client is closed
                 self.throttle.lost(ticket)
                 raise
+            operation.in_flight = False
             status = answer.status
             delay = None
             if status == _TOO_MANY and answers.is_import_jobs_limit(answer.body):
@@ -172,13 +186,13 @@ class Sender:
                 operation.refusals += 1
                 left = operation.left()
                 if left is not None and delay > left:
-                    raise self._error(answer, request, operation, wait=delay)
+                    raise self._error(answer, request, operation, token, wait=delay)
                 continue  # the gate is closed: the next admission waits
             if status == _UNAUTHORIZED and request.authorized and not replaced:
                 replaced = True
                 if self.tokens.replace(token, operation):
                     continue
-            failure = self._error(answer, request, operation)
+            failure = self._error(answer, request, operation, token)
             if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
                 raise failure
             patient = _patient(patience, operation, spent_before)
@@ -281,7 +295,7 @@ class Sender:
 
     def back_off(
         self,
-        failure: Exception,
+        failure: BaseException,
         operation: Operation,
         *,
         group: str,
@@ -322,7 +336,13 @@ class Sender:
         return report
 
     def _error(
-        self, answer: Answer, request: Request, operation: Operation, *, wait: float | None = None
+        self,
+        answer: Answer,
+        request: Request,
+        operation: Operation,
+        token: str,
+        *,
+        wait: float | None = None,
     ) -> ApiError:
         return answers.error_from(
             answer.status,
@@ -330,7 +350,7 @@ class Sender:
             answer.body,
             method=request.method,
             path=request.shown,
-            sent=request.sent,
+            sent=(request.sent, token),
             user_id=operation.user_id,
             wait=wait,
             retry_at=None if wait is None else self._clock.time() + wait,
@@ -354,16 +374,16 @@ def _headers(request: Request, token: str) -> dict[str, str]:
 
 def to_json(answer: Answer, request: Request, kind: type | tuple[type, ...] = object) -> Any:
     """Parse a 2xx body, which must be a `kind`; one that is not leaves a write's outcome unknown."""
+    proxy = ": is a proxy between this machine and Auth0?"
     try:
         data = answer.json()
-    except (ValueError, RecursionError):
-        what = "no JSON"
+    except ValueError:
+        what = f"no JSON{proxy}"
+    except RecursionError:
+        what = "JSON nested too deep to be read"
     else:
         if isinstance(data, kind):
             return data
-        what = "not the JSON that Auth0 sends here"
-    msg = (
-        f"{request.method} {request.shown} was answered {answer.status} with {len(answer.body)} B that are {what}: "
-        "is a proxy between this machine and Auth0?"
-    )
+        what = f"not the JSON that Auth0 sends here{proxy}"
+    msg = f"{request.method} {request.shown} was answered {answer.status} with {len(answer.body)} B that are {what}"
     raise (TransportError if request.method in ("GET", "HEAD") else OutcomeUnknown)(msg)

@@ -95,6 +95,8 @@ class MetadataTransaction:
         self._join = join
         self._key: Any = None
         self._outer: MetadataTransaction | None = None
+        self._within: MetadataTransaction | None = None
+        self._took_in = False
         self._savepoint = Change()
         self._parts: list[MetadataTransaction] = []
         self._entered = False
@@ -131,8 +133,11 @@ class MetadataTransaction:
 
     @property
     def state(self) -> State:
-        """Return where this transaction (or this part of one) stands."""
-        return self._state
+        """Return where this transaction (or this part of one) stands; a part that has merged, as what it is part of."""
+        if self._state is not State.COMMITTED or self._within is None:
+            return self._state
+        around = self._within.state
+        return around if around in (State.ROLLED_BACK, State.FAILED) else State.COMMITTED
 
     @property
     def pending(self) -> Change:
@@ -161,7 +166,7 @@ class MetadataTransaction:
 
     def __repr__(self) -> str:
         part = " part" if self._outer is not None else ""
-        return f"<{type(self).__name__}{part} {self._user_id!r} {self._state.value}: {self.pending}>"
+        return f"<{type(self).__name__}{part} {self._user_id!r} {self.state.value}: {self.pending}>"
 
     def _root(self) -> MetadataTransaction:
         """Return the transaction that holds the changes: this one, or the one that it is part of."""
@@ -294,6 +299,7 @@ class MetadataTransaction:
     def _open_part(self, outer: MetadataTransaction, change: Change) -> None:
         """Become a savepoint of `outer`, which holds `change` from now on."""
         self._outer, self._savepoint = outer, outer._change
+        self._within = outer._parts[-1] if outer._parts else outer
         outer._change = change
         outer._parts.append(self)
 
@@ -352,7 +358,7 @@ class MetadataTransaction:
         except PathError as error:
             raise error.of(self._user_id) from None
         finally:  # a lock may fail after the outcome is known
-            state = State.FAILED if commit.outcome == "failed" else State.COMMITTED
+            state = State.FAILED if commit.outcome in ("failed", "unknown") else State.COMMITTED
             result = self._end(state, commit.outcome, commit.document, commit.user)
         return result
 
@@ -407,9 +413,15 @@ class MetadataTransaction:
             return
         if error is not None:
             self._drop()
-        elif self._outer is not None:
+            if self._took_in and isinstance(error, GeneratorExit):
+                notice(
+                    f"a generator was closed inside its transaction for {self._user_id}: what other blocks had staged in "
+                    "it is rolled back too, nothing was sent. Don't yield inside the block"
+                )
+        elif self._within is not None:
             self._no_open_parts("leave a block")
-            self._outer._parts.pop()
+            self._root()._parts.pop()
             self._state = State.COMMITTED
+            self._within._took_in |= self._took_in or self._join  # another block's, not a nested one's
         else:
             self.commit()

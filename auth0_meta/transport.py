@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import os
 import ssl
+import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +43,27 @@ _BLOCK = 1 << 16
 # urllib3 raises these before the first byte of a request leaves.
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
 _CONNECTING = ("connect", "get_connection_with_tls_context", "get_connection")
+
+
+class _CutQuery(logging.Filter):
+    """Take the query out of what urllib3 logs of our own requests: a search's terms, or a link's signature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ours = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, one of ours without its query."""
+        if getattr(self.ours, "now", False) and isinstance(record.args, tuple):
+            record.args = tuple(
+                one.partition("?")[0] if isinstance(one, str) and one.startswith("/") else one
+                for one in record.args
+            )
+        return True
+
+
+_cut_query = _CutQuery()
+logging.getLogger("urllib3.connectionpool").addFilter(_cut_query)
 
 
 class Answer:
@@ -215,23 +238,32 @@ class Transport:
             prepared.headers["Content-Length"] = "0"
         prepared.body = body
         try:
-            response = self._adapter.send(
-                prepared,
-                stream=False,
-                timeout=self.timeout,
-                verify=self._verify,
-                cert=None,
-                proxies=self._proxies,
-            )
+            response = self._send(prepared, stream=False)
             content = response.content
             missing = getattr(response.raw, "length_remaining", None)
             if missing:  # urllib3 before 2 hands back a body cut short as if it were whole
                 raise requests.exceptions.ChunkedEncodingError(f"{missing} B of the body are missing")
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own pass
-            error.__dict__["request"] = None  # it holds the token and the body
-            raise self._failure(error, method, path) from error
-        self.reached = True
-        return Answer(response.status_code, response.headers, content)
+            failure = self._failure(error, method, path)
+        else:
+            self.reached = True
+            return Answer(response.status_code, response.headers, content)
+        raise failure  # not from the error, whose text may hold the query and whose request the token
+
+    def _send(self, prepared: requests.PreparedRequest, *, stream: bool) -> requests.Response:
+        """Hand one request to the adapter."""
+        _cut_query.ours.now = True
+        try:
+            return self._adapter.send(
+                prepared,
+                stream=stream,
+                timeout=self.timeout,
+                verify=self._verify,
+                cert=None,
+                proxies=self._proxies,
+            )
+        finally:
+            _cut_query.ours.now = False
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes as they are stored; no token is sent, no redirect followed.
@@ -241,15 +273,9 @@ class Transport:
         """
         prepared = requests.Request("GET", self.base + path, headers={"User-Agent": _USER_AGENT}).prepare()
         prepared.url = self.base + path  # as signed
+        failure: TransportError | None = None
         try:
-            with self._adapter.send(
-                prepared,
-                stream=True,
-                timeout=self.timeout,
-                verify=self._verify,
-                cert=None,
-                proxies=self._proxies,
-            ) as response:
+            with self._send(prepared, stream=True) as response:
                 if response.status_code != _OK:
                     msg = f"{self.base} refused the file: {response.status_code}. Its link may have expired"
                     raise api_error(response.status_code)(msg, status=response.status_code)
@@ -257,8 +283,9 @@ class Transport:
                 if getattr(response.raw, "length_remaining", None):
                     raise requests.exceptions.ChunkedEncodingError("a part of the file is missing")
         except (OSError, HTTPError) as error:
-            error.__dict__["request"] = None  # its URL is a secret for as long as it lives
-            raise self._failure(error, "GET", "(a file)") from error
+            failure = self._failure(error, "GET", "(a file)")
+        if failure is not None:
+            raise failure  # not from the error, whose URL is a secret for as long as it lives
 
     def _failure(self, error: Exception, method: str, path: str) -> TransportError:
         """Sort a failure by what the server may have seen."""
@@ -266,20 +293,18 @@ class Transport:
         what = f"{method} {path.partition('?')[0]}"
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             msg = (
-                f"{what} was not sent: {self.base} has a certificate that can't be verified. "
+                f"{what} was not sent: {self.base} has a certificate that can't be verified{_reason(causes)}. "
                 "Check the domain, or name your CA bundle in REQUESTS_CA_BUNDLE"
             )
             return NotSentError(msg, permanent=True)
         unsent = next((c for c in causes if _before_sending(c)), None)
         if unsent is not None:
             msg = (
-                f"{what} was not sent: {self.base} could not be reached ({type(unsent).__name__}). "
+                f"{what} was not sent: {self.base} could not be reached ({type(unsent).__name__}{_reason(causes)}). "
                 "Check the domain and the network"
             )
             return NotSentError(msg)
-        lost = (
-            f"{what} left and its answer was lost ({type(error).__name__}, read timeout {self.timeout[1]} s)"
-        )
+        lost = f"{what} left and its answer was lost ({type(error).__name__}{_reason(causes)}, read timeout {self.timeout[1]} s)"
         if method in ("GET", "HEAD"):
             return TransportError(f"{lost}: nothing was written")
         return OutcomeUnknown(f"{lost}: it may have been applied or not")
@@ -294,6 +319,14 @@ def _ca_bundle() -> bool | str:
         msg = f"{name} names a CA bundle that does not exist (nothing was sent): correct it or unset it"
         raise ConfigError(msg)
     return os.environ[name]
+
+
+def _reason(causes: Sequence[BaseException]) -> str:
+    """Return what the system or TLS says of a failure, which never knows what was sent; else its innermost kind."""
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
+            return f": {cause.strerror}"
+    return f": {type(causes[-1]).__name__}" if len(causes) > 1 else ""
 
 
 def _before_sending(error: BaseException) -> bool:

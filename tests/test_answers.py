@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -259,6 +260,36 @@ def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: 
     """Where the cure is known the message ends with it."""
     error = error_from(status, {}, json.dumps(body).encode(), method="GET", path="users")
     assert hint in str(error).split("Nothing was written")[1]
+
+
+@pytest.mark.parametrize(
+    ("location", "to"),
+    [
+        ("https://user:pw@Other.example:8443/x?token=canary", " to other.example, "),
+        ("/login?token=canary", "redirects, and"),
+        ("https://[canary", "redirects, and"),
+        (None, "redirects, and"),
+    ],
+)
+def test_a_redirect_says_where_it_leads(location: str | None, to: str) -> None:
+    """A 3xx is never followed: the error says so and names the host, and nothing else of where it leads."""
+    headers = {} if location is None else {"Location": location}
+    text = str(error_from(302, headers, b"", method="PATCH", path="users/x"))
+    assert to in text
+    assert text.endswith("never followed: pass the tenant's own host as the domain")
+    assert not {"canary", "pw"} & set(re.findall("canary|pw", text))
+
+
+def test_values_are_taken_out_of_title_and_code() -> None:
+    """Title and code lose what was sent too; a code stays whole where a value is only a word of it."""
+    body = {"error": "Bad 4711-x", "message": "no 4711-x for user", "errorCode": "inexistent_user"}
+    sent = {"role": "user", "number": "4711-x"}
+    error = error_from(404, {}, json.dumps(body).encode(), method="PATCH", path="x", sent=sent)
+    assert (error.error_code, error.api_message) == ("inexistent_user", "no *** for ***")
+    assert "404 Bad ***: " in str(error)
+    body["errorCode"] = "no_4711-x"
+    error = error_from(404, {}, json.dumps(body).encode(), method="PATCH", path="x", sent=sent)
+    assert error.error_code == "no_***"
 
 
 def test_an_error_without_a_cure_promises_none() -> None:

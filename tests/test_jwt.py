@@ -332,3 +332,19 @@ def test_python_jose_is_imported_on_use_only() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split("\n")[:2] == ["[]", "True"]
+
+
+def test_a_token_nested_too_deep_is_refused() -> None:
+    """A token made to exhaust the parser is one that does not hold."""
+
+    def part(text: str) -> str:
+        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+    depth = 100_000
+    deep = part('{"alg":"HS256","x":' + "[" * depth + "]" * depth + "}")
+    pem = "-----BEGIN PUBLIC KEY-----\nMIGf\n-----END PUBLIC KEY-----"
+    with pytest.raises(AuthError):
+        jwt.verify_hs256(f"{deep}.{part('{}')}.x", secret="s3cret")
+    with pytest.raises(AuthError):
+        jwt.verify(f"{deep}.{part('{}')}.x", key=pem, audience="a", issuer="i")
+    assert (jwt.header(f"{deep}.x.x"), jwt.peek(f"x.{deep}.x")) == ({}, {})

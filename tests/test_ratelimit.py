@@ -16,6 +16,7 @@ from auth0_meta.ratelimit import (
     GROUPS,
     PLANS,
     RateHeaders,
+    ServerClock,
     backoff,
     parse_headers,
     plan,
@@ -159,6 +160,30 @@ def test_no_date_uses_the_local_clock() -> None:
     assert wait_after_429(told(int(DATE), date=None), wall=DATE, refusals=2, jitter=0.0) == pytest.approx(
         2.05
     )
+
+
+@pytest.mark.parametrize(
+    ("after", "server", "seconds"),
+    [(None, DATE + 0.5, 8.55), (None, None, 60.05), (300.0, None, 300.05)],
+    ids=["known", "unknown", "retry-after"],
+)
+def test_no_date_and_a_local_clock_that_is_off(
+    after: float | None, server: float | None, seconds: float
+) -> None:
+    """Without Date what is known of the server's clock counts; else a local clock an hour slow costs a minute at most."""
+    found = told(int(DATE) + 9, date=None, after=after)
+    assert wait_after_429(found, wall=DATE - 3600, refusals=1, jitter=0.0, server=server) == pytest.approx(
+        seconds
+    )
+
+
+def test_a_server_clock_is_bounded_by_what_it_showed() -> None:
+    """Nothing is known before the first Date; later the bound goes on, less what two clocks may part."""
+    clock = ServerClock()
+    assert clock.shows(5.0) is None
+    clock.learn(DATE, 1.0, 2.0)
+    assert clock.shows(2.0) == DATE
+    assert clock.shows(1002.0) == pytest.approx(DATE + 1000 - 0.2)
 
 
 @pytest.mark.parametrize("found", [RateHeaders(), told(None), told(int(DATE) + 86_402)])

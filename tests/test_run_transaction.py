@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -157,4 +158,26 @@ def test_bad_input_fails_first(user_id: Any, settings: dict[str, Any], kind: typ
     local = Local()
     with pytest.raises(kind):
         local.client.run_transaction(user_id, lambda _: pytest.fail("called"), **settings)
+    assert local.sent == []
+
+
+async def _later(tx: MetadataTransaction) -> None:
+    tx.user_metadata["n"] = 2
+
+
+def _handed_on(tx: MetadataTransaction) -> Any:
+    return _later(tx)
+
+
+class _Awaited:
+    async def __call__(self, tx: MetadataTransaction) -> None:
+        tx.user_metadata["n"] = 2
+
+
+@pytest.mark.parametrize("fn", [_later, functools.partial(_later), _Awaited(), _handed_on])
+def test_an_asynchronous_function_is_refused(fn: Any) -> None:
+    """What nobody would await is refused, not taken for success; nothing is sent."""
+    local = Local({"n": 1})
+    with pytest.raises(InputError, match="atransaction"):
+        local.client.run_transaction(UID, fn)
     assert local.sent == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import traceback
@@ -8,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from scripted import Reply, ScriptedServer, Seen, boom, connect, free_port, token
 
 from auth0_meta import ManagementClient, User
-from auth0_meta.errors import Auth0MetaError
+from auth0_meta.errors import Auth0MetaError, NotSentError
 from auth0_meta.testing import FakeClock
 
 # One canary for each place from which something could leak.
@@ -263,3 +265,91 @@ def test_a_user_shows_no_value() -> None:
     shown = repr(User.from_dict(PROFILE))
     assert "canary" not in shown
     assert "plan 21 B" in shown
+
+
+def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[], object]]:
+    """Return calls whose query, or whose link, holds a canary."""
+    link["location"] = f"{client.sender.transport.base}/x.gz?Signature={SECRET}"
+    return [
+        lambda: list(client.users.search(q=f'app_metadata.plan:"{WRITTEN}"')),
+        lambda: client.users.by_email(f"{WRITTEN}@example.com"),
+        lambda: client.request("GET", "users", params={"q": WRITTEN}),
+        lambda: client.jobs.download("job_1", io.BytesIO()),
+    ]
+
+
+def test_queries_and_links_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What is searched for and a link's signature are in no log, that of urllib3 included."""
+    link: dict[str, str] = {}
+
+    def answer(seen: Seen) -> Reply:
+        if "/jobs/" in seen.path:
+            return Reply(200, {"id": "job_1", "type": "users_export", "status": "completed", **link})
+        return Reply(200, [])
+
+    with _watching(caplog) as watch, ScriptedServer(answer) as server, connect(server, token=GIVEN) as client:
+        for call in _asking(client, link):
+            watch.saw(call())
+        assert sum(WRITTEN in s.path for s in server.seen) == 3
+        assert SECRET in server.seen[-1].path
+        assert any("/x.gz" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("reply", [Reply(close=True), Reply(raw=b"x", missing=5)], ids=["closed", "cut"])
+def test_a_lost_query_or_link_shows_nothing(reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
+    """An error for want of an answer, and all that it chains, holds no query and no link."""
+    link: dict[str, str] = {}
+
+    def answer(seen: Seen) -> Reply:
+        if "/jobs/" in seen.path:
+            return Reply(200, {"id": "job_1", "type": "users_export", "status": "completed", **link})
+        return reply
+
+    with (
+        _watching(caplog) as watch,
+        ScriptedServer(answer) as server,
+        connect(server, token=GIVEN, clock=FakeClock(), max_wait=0) as client,
+    ):
+        for call in _asking(client, link):
+            watch.fails(call)
+
+
+def test_an_unreached_query_or_link_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The same where nobody listens; the error still says what the system said."""
+    with _watching(caplog) as watch, ScriptedServer() as server, connect(server, token=GIVEN) as up:
+        up.users.get("auth0|1")
+        with ManagementClient(f"http://127.0.0.1:{free_port()}", token=GIVEN, max_wait=0) as client:
+            for call in _asking(client, {})[:3]:
+                watch.fails(call)
+            with pytest.raises(NotSentError, match="NewConnectionError: Connection refused"):
+                client.users.get("auth0|1")
+            link = {"location": f"{client.sender.transport.base}/x.gz?Signature={SECRET}"}
+            server.replies = [Reply(200, {"id": "job_1", "type": "t", "status": "completed", **link})]
+            clocked = connect(server, token=GIVEN, clock=FakeClock())
+            watch.fails(lambda: clocked.jobs.download("job_1", io.BytesIO()))
+
+
+def test_what_is_echoed_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A token, an import's rows, and values in an error's title and code are taken out."""
+    body = {"app_metadata": {"plan": f"{WRITTEN}-7"}}
+    echo = {
+        "statusCode": 400,
+        "error": f"Bad {WRITTEN}-7",
+        "message": f"{WRITTEN}-7 of {GIVEN}",
+        "errorCode": f"invalid_{WRITTEN}-7",
+    }
+    with (
+        _watching(caplog) as watch,
+        ScriptedServer(Reply(400, echo)) as server,
+        connect(server, token=GIVEN) as client,
+    ):
+        watch.fails(lambda: client.users.update("auth0|1", body))
+        rows = [{"email": f"{WRITTEN}-7"}]
+        watch.fails(lambda: client.jobs.import_users(rows, connection_id="con_" + "a" * 16))
+
+
+def test_records_of_others_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Only requests of ours lose their query in urllib3's log."""
+    with ScriptedServer() as server, caplog.at_level(logging.DEBUG, "urllib3.connectionpool"):
+        requests.get(f"{server.url}/theirs?q=1", timeout=5)
+    assert any("/theirs?q=1" in record.getMessage() for record in caplog.records)

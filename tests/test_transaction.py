@@ -7,11 +7,13 @@ import pickle
 import threading
 import traceback
 import warnings
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 from local import UID, Local
+from scripted import Reply, ScriptedServer, connect
 
 from auth0_meta import (
     Auth0MetaError,
@@ -26,6 +28,7 @@ from auth0_meta import (
     RateLimitError,
     StateError,
     StoredDataError,
+    TransportError,
     User,
 )
 from auth0_meta.notice import notice
@@ -162,6 +165,95 @@ def test_a_given_base_is_not_read() -> None:
     with local.tx(base=local.profile()) as tx:
         tx.load()
     assert local.sent == []
+
+
+_DEEP: Any = 1
+for _ in range(300):
+    _DEEP = {"a": _DEEP}
+
+
+@pytest.mark.parametrize(
+    ("bag", "what", "path"),
+    [
+        ({"p": {"v": datetime(2027, 1, 15, tzinfo=timezone.utc)}}, "datetime", ("p", "v")),
+        ({"p": [1, {"v": {2}}]}, "set", ("p", "1", "v")),
+        ({"p": float("nan")}, "NaN", ("p",)),
+        ({"p": float("-inf")}, "NaN or Infinity", ("p",)),
+        ({1: "canary"}, "a key that is int", ()),
+        (_DEEP, "200 levels", ("a", "a", "a")),
+    ],
+)
+def test_a_base_holds_json(bag: Any, what: str, path: tuple[str, ...]) -> None:
+    """A base with what JSON can't hold is refused when given, by bag and path and without the value."""
+    local = Local()
+    with pytest.raises(MetadataError, match=f"JSON can't, .*{what}.*nothing was sent") as raised:
+        local.tx(base={"user_id": UID, "app_metadata": bag})
+    error = raised.value
+    assert (error.bag, error.path, error.user_id) == ("app_metadata", path, UID)
+    assert UID in str(error)
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize("oversize", ["warn", "off"])
+def test_other_fields_of_a_base_may_be_anything(oversize: str) -> None:
+    """A row with dates beside the bags is a base too: only the bags matter."""
+    local = Local()
+    row = {
+        "user_id": UID,
+        "created_at": datetime(2027, 1, 15, tzinfo=timezone.utc),
+        "logins": 1.5,
+        "app_metadata": None,
+        "user_metadata": {"rate": 0.5, "tags": ("a", True)},
+    }
+    with local.tx(base=row, oversize=oversize) as tx:
+        tx.user_metadata.merge({"rate": 0.5, "tags": ["a", True]})
+        tx.app_metadata.set("p.lang", "fi")
+    assert local.bodies == [{"app_metadata": {"p": {"lang": "fi"}}}]
+
+
+@pytest.mark.parametrize("oversize", ["warn", "off"])
+def test_a_lone_surrogate_that_is_stored(oversize: str) -> None:
+    """Text that is no Unicode, stored beside a change, neither stops it nor is changed by it."""
+    raw = b'{"user_id":"auth0|1","name":"\\ud83d","app_metadata":{"p":{"note":"\\ud83d cut","lang":"en"}}}'
+    with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
+        with client.transaction("auth0|1", oversize=oversize) as tx:
+            tx.app_metadata.set("p.lang", "fi")
+        assert server.seen[-1].json == {"app_metadata": {"p": {"note": "\ud83d cut", "lang": "fi"}}}
+        assert tx.result is not None
+        assert tx.result.outcome == "updated"
+
+
+def test_a_number_that_no_double_holds() -> None:
+    """What can't be sent back is a typed error before the PATCH; the value is not shown."""
+    raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":1e999,"y":"canary"}}}'
+    with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
+        with (
+            pytest.raises(StoredDataError, match="Nothing was written") as raised,
+            client.transaction("auth0|1") as tx,
+        ):
+            tx.app_metadata.set("p.lang", "fi")
+        assert "canary" not in "".join(traceback.format_exception(raised.value))
+        assert server.methods() == ["GET"]
+
+
+@pytest.mark.parametrize("depth", [198, 199, 5_000, 100_000])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_bag_that_is_stored_deep(depth: int, *, read: bool) -> None:
+    """200 levels are worked with; past them it is a typed error, with nothing written."""
+    inner = b'{"a":' * depth + b"1" + b"}" * depth
+    raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":' + inner + b"}}}"
+    raised: Exception | None = None
+    with ScriptedServer(Reply(raw=raw)) as server, connect(server, max_wait=0) as client:
+        try:
+            with client.transaction("auth0|1") as tx:
+                if read:
+                    assert tx.app_metadata["p"] == tx.app_metadata.to_dict()["p"]
+                tx.app_metadata.set("p.lang", "fi")
+        except (StoredDataError, TransportError) as error:
+            raised = error
+        assert server.methods().count("PATCH") == (raised is None)
+    assert (raised is None) is (depth == 198)
+    assert raised is None or "nested" in str(raised)
 
 
 # Sizes.

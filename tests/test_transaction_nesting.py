@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
-from collections.abc import Callable
+import types
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from local import UID, Local
 
-from auth0_meta import ConflictError, MetadataError, MetadataTransaction, StateError
+from auth0_meta import (
+    BadRequestError,
+    ConflictError,
+    MetadataError,
+    MetadataTransaction,
+    MetadataWarning,
+    StateError,
+)
 from auth0_meta.transaction import State
 
 Open = Callable[[Local, MetadataTransaction], MetadataTransaction]
@@ -390,3 +400,84 @@ def test_callbacks_of_a_loop_have_no_task() -> None:
 
     asyncio.run(main())
     assert local.user_metadata == {"callback": 1, "main": 1}
+
+
+def test_a_thread_that_died_in_its_block_is_joined_by_nobody() -> None:
+    """The system gives a thread's number again; a block that the first had left open is not the second's."""
+    local = Local()
+    kept: list[MetadataTransaction] = []
+
+    def leave_open() -> None:
+        kept.append(local.tx().__enter__())
+
+    for work in (leave_open, lambda: _write(local, second=1)):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert local.user_metadata == {"second": 1}
+
+
+def _generator(local: Local) -> Iterator[MetadataTransaction]:
+    with local.tx() as tx:
+        tx.user_metadata["generator"] = 1
+        yield tx
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_generator_that_is_closed_in_its_block_warns(*, nested: bool) -> None:
+    """Others' changes that go with a generator's block are told: a warning, and their parts are rolled back."""
+    local = Local()
+    held = _generator(local)
+    outer = next(held)
+    with local.tx() as helper, contextlib.ExitStack() as more:
+        if nested:
+            more.enter_context(helper.nested())
+        helper.user_metadata["helper"] = 1
+    assert helper.state is State.COMMITTED
+    with pytest.warns(MetadataWarning, match="generator was closed"):
+        held.close()
+    assert (outer.state, helper.state) == (State.ROLLED_BACK, State.ROLLED_BACK)
+    assert local.sent == []
+
+
+def test_a_generator_that_nobody_joined_is_closed_in_silence() -> None:
+    """What only the generator itself has staged is rolled back as by any exception."""
+    local = Local()
+    held = _generator(local)
+    outer = next(held)
+    with outer.nested() as part:
+        part.user_metadata["own"] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        held.close()
+    assert (outer.state, part.state) == (State.ROLLED_BACK, State.ROLLED_BACK)
+
+
+@parts
+@pytest.mark.parametrize("end", [State.ROLLED_BACK, State.FAILED, State.COMMITTED])
+def test_a_part_that_has_merged_ends_as_the_outer_one(part: Open, end: State) -> None:
+    """A part is committed only if what it merged into is."""
+    local = Local()
+    if end is State.FAILED:
+        local.tenant.fail(method="PATCH", status=400)
+    with contextlib.suppress(LookupError, BadRequestError), local.tx() as tx:
+        with part(local, tx) as middle:
+            with middle.nested() as inner:
+                inner.user_metadata["a"] = 1
+            middle.user_metadata["b"] = 1
+        assert (inner.state, middle.state) == (State.COMMITTED, State.COMMITTED)
+        if end is State.ROLLED_BACK:
+            raise LookupError
+    assert (inner.state, middle.state, tx.state) == (end, end, end)
+
+
+def test_asyncio_that_is_being_imported_elsewhere() -> None:
+    """A block opened while another thread has imported half of asyncio runs in no task."""
+    local = Local()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))
+        patched.setitem(sys.modules, "asyncio.events", types.ModuleType("asyncio.events"))
+        _write(local, a=1)
+        patched.delitem(sys.modules, "asyncio.events")
+        _write(local, b=1)
+    assert local.user_metadata == {"a": 1, "b": 1}

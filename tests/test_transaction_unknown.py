@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from local import UID, Local
+from requests.adapters import BaseAdapter
 from scripted import Reply, ScriptedServer
 
 from auth0_meta import (
     AlreadyExistsError,
     BadRequestError,
-    ConflictError,
     ManagementClient,
     MetadataTransaction,
     NotFoundError,
     NotSentError,
     OutcomeUnknown,
+    RateLimitError,
     ServerError,
     StateError,
     TransportError,
@@ -145,7 +147,46 @@ def test_unsafe_changes_are_not_sent_blindly(name: str, drop: Any) -> None:
     assert (str(again), again.sent, again.found, again.user_id) == (str(error), error.sent, error.found, UID)
     assert tx.state is State.FAILED
     assert tx.result is not None
-    assert (tx.result.outcome, tx.result.document) == ("failed", {"user_metadata": change})
+    assert (tx.result.outcome, tx.result.document) == ("unknown", {"user_metadata": change})
+
+
+# A bag that is emptied, beside what is not blind: every key of it counts.
+EMPTYING: dict[str, Block] = {
+    "clear after a read": lambda tx: tx.user_metadata["theme"] and tx.app_metadata.clear(),
+    "replace after a read": lambda tx: tx.app_metadata.replace({"copy": tx.user_metadata["theme"]}),
+    "clear and increment": lambda tx: (tx.app_metadata.clear(), tx.user_metadata.increment("n")),
+    "replace and append": lambda tx: (tx.app_metadata.replace({"a": 2}), tx.user_metadata.append("log", 2)),
+}
+
+
+@pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
+@pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
+def test_emptying_a_bag_is_not_sent_blindly(block: Block, drop: Any) -> None:
+    """clear or replace beside an increment, an append or reads: a key that another has added is not wiped."""
+    local = Local(STORED, {"a": 1})
+    local.tenant.fail(method="PATCH", drop=drop)
+
+    def write(_: object) -> None:
+        if local.sent[-1:] == ["PATCH"]:  # before it is read back
+            local.write(app_metadata={"others": 1, "copy": None, "a": 5}, user_metadata={"log": [9]})
+
+    local.tenant.before("GET", UID, write, nth=2)
+    local.tenant.before("GET", UID, write, nth=3)
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        block(tx)
+    assert local.sent.count("PATCH") == 1
+    assert local.app_metadata["others"] == 1
+
+
+@pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
+def test_emptying_a_bag_that_is_as_before_is_sent_again(block: Block) -> None:
+    """Where the whole bag is as it was, one more PATCH is right."""
+    local = Local(STORED, {"a": 1})
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    with local.tx() as tx:
+        block(tx)
+    assert local.sent.count("PATCH") == 2
+    assert "a" not in local.app_metadata or local.app_metadata == {"a": 2}
 
 
 def test_reads_elsewhere_count() -> None:
@@ -313,17 +354,203 @@ def test_nothing_is_left_to_send() -> None:
         tx.user_metadata.set("b.c", 2)
     assert tx.result is not None
     assert tx.result.outcome == "confirmed"
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.second_writer("GET", nth=2, user_metadata={"b": {"c": 3, "d": 4}})
+    with local.tx() as tx:
+        tx.user_metadata.set("b.c", 3)
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 1)
 
 
 def test_a_conflict_after_a_loss_and_a_long_wait() -> None:
-    """After a loss found not applied, a conflict that comes up in a long wait is a conflict."""
+    """After a loss found not applied, what comes up in a long wait may be our own: that is no conflict, but unknown."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
     local.second_writer("GET", nth=4, user_metadata={"n": 9})
-    with pytest.raises(ConflictError), local.tx() as tx:
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
         tx.user_metadata["theme"] = str(tx.user_metadata["n"])
     assert local.sent.count("PATCH") == 2
+
+
+def _late(local: Local, **bags: Any) -> None:
+    """Lose a PATCH, refuse the next one for long, and apply the first meanwhile."""
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+
+    def apply(_: object) -> None:
+        if local.sent.count("PATCH") == 2:
+            local.write(**bags)
+
+    for nth in range(2, 6):
+        local.tenant.before("GET", UID, apply, nth=nth)
+
+
+@pytest.mark.parametrize("name", ["append", "increment", "after a read"])
+def test_a_patch_that_is_applied_late_counts_once(name: str) -> None:
+    """A PATCH that the server applies while the next one is being waited for is found, and not built upon."""
+    block, change = BLOCKS[name]
+    local = Local(STORED)
+    _late(local, user_metadata=change)
+    with local.tx() as tx:
+        block(tx)
+    assert local.user_metadata == _after(change)
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 2)
+    assert local.sent[-3:] == ["GET", "PATCH", "GET"]
+
+
+def test_work_whose_patch_is_applied_late_is_not_run_again() -> None:
+    """run_transaction does not take its own late PATCH for somebody else's."""
+    local = Local(STORED)
+    _late(local, user_metadata={"n": 2})
+    runs = []
+
+    def work(tx: MetadataTransaction) -> None:
+        runs.append(tx.user_metadata["n"])
+        tx.user_metadata["n"] = runs[-1] + 1
+
+    local.client.run_transaction(UID, work)
+    assert (runs, local.user_metadata["n"]) == ([1], 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ({"status": 400}, BadRequestError),
+        ({"status": 404}, NotFoundError),
+        ({"status": 429, "reset": 3000}, RateLimitError),
+    ],
+)
+@pytest.mark.parametrize("name", ["flat", "increment"])
+def test_a_refused_repeat_leaves_the_first_in_doubt(
+    name: str, fault: dict[str, Any], cause: type[Exception]
+) -> None:
+    """When the repeat is refused the first PATCH may still be applied: nobody says that nothing was written."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, **fault)
+    with (
+        pytest.raises(OutcomeUnknown, match=f"sending it again failed .{cause.__name__}") as raised,
+        local.tx() as tx,
+    ):
+        BLOCKS[name][0](tx)
+    assert isinstance(raised.value.__cause__, cause)
+    assert "Nothing was written" not in str(raised.value)
+    assert raised.value.user_id == UID
+    assert tx.state is State.FAILED
+    assert tx.result is not None
+    assert tx.result.outcome == "unknown"
+
+
+def test_a_lock_that_fails_while_in_doubt() -> None:
+    """A lock that can't be taken a second time ends a commit that is in doubt as one that is in doubt."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+
+    @contextlib.contextmanager
+    def once() -> Iterator[None]:
+        yield
+
+    with pytest.raises(OutcomeUnknown) as raised, local.tx(lock=once()) as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert isinstance(raised.value.__cause__, StateError)
+
+
+def _token(local: Local, _: object) -> dict[str, Any]:
+    def token() -> str:
+        if local.sent[-1:] == ["PATCH"]:
+            raise KeyError(CANARY)
+        return "a.b.c"
+
+    return {"token": token}
+
+
+def _on_wait(_: Local, __: object) -> dict[str, Any]:
+    def on_wait(_: object) -> None:
+        raise ZeroDivisionError
+
+    return {"on_wait": on_wait}
+
+
+def _close(local: Local, clients: list[ManagementClient]) -> dict[str, Any]:
+    local.tenant.before("PATCH", UID, lambda _: clients[0].close())
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [(_token, KeyError), (_on_wait, ZeroDivisionError), (_close, StateError)],
+)
+def test_what_breaks_after_a_loss_does_not_hide_it(
+    trouble: Callable[[Local, list[ManagementClient]], dict[str, Any]], cause: type[Exception]
+) -> None:
+    """The caller's own function that raises, or a closed client: OutcomeUnknown, with that as its cause."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    clients: list[ManagementClient] = []
+    clients.append(local.tenant.client(**{"token": "a.b.c", **trouble(local, clients)}))
+    tx = clients[0].transaction(UID)
+    tx.user_metadata.increment("n")
+    with pytest.raises(OutcomeUnknown, match=f"reading the user back failed .{cause.__name__}") as raised:
+        tx.commit()
+    assert isinstance(raised.value.__cause__, cause)
+    assert CANARY not in str(raised.value)
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("unknown", 1)
+    assert local.user_metadata["n"] == 2
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> None:
+    """Whatever comes out of the transport once the PATCH may have left is no proof that it has not."""
+    local = Local(STORED)
+
+    class Broken(BaseAdapter):
+        def send(self, request: Any, **settings: Any) -> Any:
+            if applied:
+                inner.send(request, **settings)
+            raise LookupError
+
+        def close(self) -> None:
+            """Hold nothing."""
+
+    inner = local.tenant.adapter()
+    client = local.tenant.client(token="a.b.c", adapter=Broken())
+    with (
+        pytest.raises(OutcomeUnknown, match=r"sending it failed \(LookupError"),
+        client.transaction(UID) as tx,
+    ):
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert tx.result.outcome == "unknown"
+    assert local.user_metadata["theme"] == ("dark" if applied else "light")
+
+
+def test_a_closed_client_sends_nothing() -> None:
+    """A client that was closed before the PATCH could leave: StateError, and nothing is in doubt."""
+    local = Local(STORED)
+    with pytest.raises(StateError, match="closed"), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+        local.client.close()
+    assert tx.result is not None
+    assert tx.result.outcome == "failed"
+
+
+def test_ctrl_c_while_reading_back() -> None:
+    """KeyboardInterrupt after a lost answer goes through at once, and the result says that the outcome is unknown."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    local.tenant.before("GET", UID, interrupt)
+    with pytest.raises(KeyboardInterrupt), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.state) == ("unknown", State.FAILED)
 
 
 @pytest.mark.parametrize("when", ["PATCH", "GET"])
@@ -343,6 +570,7 @@ def test_ctrl_c_during_the_commit(when: str) -> None:
         tx.commit()
     assert tx.result is not None
     assert bool(tx.result.document) is (when == "PATCH")
+    assert tx.result.outcome == ("unknown" if when == "PATCH" else "failed")
     with local.tx() as fresh:
         fresh.user_metadata.increment("n")
     assert local.user_metadata["n"] == 2
