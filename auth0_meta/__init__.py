@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from auth0_meta._version import __version__
 
 if TYPE_CHECKING:
+    from auth0_meta.atransaction import AsyncMetadataTransaction
     from auth0_meta.batch import MetadataBatch
+    from auth0_meta.batchresult import BatchResult, BatchResults, Progress
     from auth0_meta.client import ManagementClient
     from auth0_meta.errors import (
         ActionTimeout,
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from auth0_meta.transaction import MetadataTransaction
 
 _HOMES = {
+    "atransaction": ("AsyncMetadataTransaction",),
     "batch": ("MetadataBatch",),
+    "batchresult": ("BatchResult", "BatchResults", "Progress"),
     "client": ("ManagementClient",),
     "models": ("CommitResult", "Job", "Page", "RateLimit", "User", "Wait"),
     "transaction": ("MetadataTransaction",),
@@ -59,10 +63,13 @@ __all__ = [
     "ActionTimeout",
     "AlreadyExistsError",
     "ApiError",
+    "AsyncMetadataTransaction",
     "Auth0MetaError",
     "AuthError",
     "BadRequestError",
     "BatchError",
+    "BatchResult",
+    "BatchResults",
     "CommitResult",
     "ConfigError",
     "ConflictError",
@@ -83,6 +90,7 @@ __all__ = [
     "Page",
     "PagingError",
     "PathError",
+    "Progress",
     "RateLimit",
     "RateLimitError",
     "RedirectError",

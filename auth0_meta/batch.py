@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from auth0_meta.batchresult import BatchOutcome, BatchResult, BatchResults, Progress
 from auth0_meta.errors import AuthError, BatchError, InputError, NotSentError, ScopeError, StateError
+from auth0_meta.given import MaxWait, Oversize
 from auth0_meta.models import Bag, CommitResult, User
 from auth0_meta.throttle import Cancelled
 from auth0_meta.transaction import MetadataTransaction
 
 if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient, MaxWait
+    from auth0_meta.client import ManagementClient
 
 __all__ = ["BatchResult", "BatchResults", "BatchTransaction", "MetadataBatch", "Progress"]
 
@@ -113,7 +114,7 @@ class MetadataBatch:
         on_progress: Callable[[Progress], object] | None = None,
         window: int = 1000,
         max_wait: MaxWait = None,
-        oversize: str = "warn",
+        oversize: Oversize = "warn",
         keep: int = 10_000,
     ) -> None:
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:

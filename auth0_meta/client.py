@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random as _random
-import re
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import unquote, urlencode
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 from auth0_meta.answers import TOKEN_PATH
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.credentials import audience_of, from_environment, token_source
 from auth0_meta.errors import ConfigError, InputError, NotSentError, OutcomeUnknown, ServerError
+from auth0_meta.given import MaxWait, Oversize, check_max_wait, check_timeout, endpoint_path
 from auth0_meta.jobs import Jobs
 from auth0_meta.models import RateLimit, User, Wait
 from auth0_meta.ratelimit import route_group
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ManagementClient"]
 
-MaxWait = float | Literal["client"] | None
 _T = TypeVar("_T")
 _clients: weakref.WeakSet[ManagementClient] = weakref.WeakSet()
 _SAFE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
@@ -108,7 +106,7 @@ class ManagementClient:
         self._audience = audience_of(self._base, audience)
         self._client_id = client_id
         self._transport = Transport(
-            self._base, timeout=_timeout(timeout), pool_size=pool_size, adapter=adapter
+            self._base, timeout=check_timeout(timeout), pool_size=pool_size, adapter=adapter
         )
         self._throttle = Throttle(clock=clock, random=self._random, rate_limit=rate_limit)
         self._sender = Sender(
@@ -190,7 +188,7 @@ class ManagementClient:
         if verb not in _METHODS:
             msg = f"{method!r} is no method that the Management API knows (nothing was sent)"
             raise InputError(msg)
-        target = _path(path)
+        target = endpoint_path(path)
         if params:
             given = {
                 k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None
@@ -275,7 +273,7 @@ class ManagementClient:
         lock: Lock | None = None,
         join: bool = True,
         max_wait: MaxWait = "client",
-        oversize: str = "warn",
+        oversize: Oversize = "warn",
     ) -> MetadataTransaction:
         """Open a `MetadataTransaction` for one user; see there for every argument."""
         from auth0_meta.transaction import MetadataTransaction  # noqa: PLC0415  # transaction imports client
@@ -301,7 +299,7 @@ class ManagementClient:
         lock: Lock | None = None,
         join: bool = True,
         max_wait: MaxWait = "client",
-        oversize: str = "warn",
+        oversize: Oversize = "warn",
     ) -> AsyncMetadataTransaction:
         """Open an `AsyncMetadataTransaction` for `async with`; arguments as in `transaction`."""
         from auth0_meta.atransaction import AsyncMetadataTransaction  # noqa: PLC0415
@@ -318,16 +316,35 @@ class ManagementClient:
         )
 
     def run_transaction(
-        self, user_id: str, fn: Callable[[MetadataTransaction], _T], /, *, attempts: int = 5, **settings: Any
+        self,
+        user_id: str,
+        fn: Callable[[MetadataTransaction], _T],
+        /,
+        *,
+        attempts: int = 5,
+        base: User | Mapping[str, Any] | None = None,
+        base_check: bool = False,
+        lock: Lock | None = None,
+        join: bool = True,
+        max_wait: MaxWait = "client",
+        oversize: Oversize = "warn",
     ) -> _T:
         """Run `fn(tx)` and commit, again from the start when what it read has changed meanwhile.
 
-        At most `attempts` runs; then the last `ConflictError` is raised and nothing was written.  `settings`
+        At most `attempts` runs; then the last `ConflictError` is raised and nothing was written.  The other arguments
         are those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
         Raises `StateError` inside an open transaction for the same user.
         """
-        from auth0_meta.run_transaction import run  # noqa: PLC0415
+        from auth0_meta.run_transaction import run  # noqa: PLC0415  # transaction imports client
 
+        settings = {
+            "base": base,
+            "base_check": base_check,
+            "lock": lock,
+            "join": join,
+            "max_wait": max_wait,
+            "oversize": oversize,
+        }
         return run(self, user_id, fn, attempts=attempts, settings=settings)
 
     def check(self) -> tuple[Check, ...]:
@@ -384,45 +401,3 @@ class ManagementClient:
             self._random.seed()  # or every child would wait the same jitter as its siblings
         self._threads = None
         self.open_transactions.clear()
-
-
-def check_max_wait(seconds: object) -> float | None:
-    """Return a budget for waits, refusing what is none."""
-    if seconds is None:
-        return None
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or math.isnan(seconds)
-        or seconds < 0
-    ):
-        msg = "max_wait is in seconds, 0 or more, or None for no bound"
-        raise ConfigError(msg)
-    return float(seconds)
-
-
-def _timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
-    """Return (connect, read); both are always set."""
-    pair = (timeout, timeout) if isinstance(timeout, int | float) else timeout
-    if (
-        not isinstance(pair, tuple | list)
-        or len(pair) != 2
-        or any(isinstance(t, bool) or not isinstance(t, int | float) or not 0 < t < math.inf for t in pair)
-    ):
-        msg = "timeout is (connect, read) in seconds, both above 0"
-        raise ConfigError(msg)
-    return float(pair[0]), float(pair[1])
-
-
-def _path(path: str) -> str:
-    """Return an endpoint's path below /api/v2/, refusing what would leave it."""
-    if not isinstance(path, str) or "://" in path or any(c.isspace() or not c.isprintable() for c in path):
-        msg = "path is an endpoint below /api/v2/, such as users/auth0%7C1/roles (nothing was sent)"
-        raise InputError(msg)
-    short = path.lstrip("/").removeprefix("api/v2/")
-    parts = short.partition("?")[0].split("/")
-    broken = re.search("%(?![0-9A-Fa-f]{2})", short)  # it would make every other % count as data
-    if not parts[0] or any(unquote(part) in (".", "..") for part in parts) or "#" in short or broken:
-        msg = f"{path!r} is no endpoint below /api/v2/ (nothing was sent): percent-encode ids"
-        raise InputError(msg)
-    return "/api/v2/" + short

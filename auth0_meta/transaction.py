@@ -12,6 +12,7 @@ from auth0_meta.bag import MetadataBag, refuse_assignment
 from auth0_meta.base import given_base
 from auth0_meta.commit import Commit, Lock, Terms, read_profile
 from auth0_meta.errors import InputError, MetadataError, PathError, StateError
+from auth0_meta.given import MaxWait, Oversize
 from auth0_meta.joining import join_key
 from auth0_meta.jsonvalue import ABSENT, UNKNOWN
 from auth0_meta.models import BAGS, CommitResult, User
@@ -21,7 +22,7 @@ from auth0_meta.states import State, refusal
 from auth0_meta.users import user_path
 
 if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient, MaxWait
+    from auth0_meta.client import ManagementClient
 
 __all__ = ["MetadataTransaction", "State"]
 
@@ -70,7 +71,7 @@ class MetadataTransaction:
         lock: Lock | None = None,
         join: bool = True,
         max_wait: MaxWait = "client",
-        oversize: str = "warn",
+        oversize: Oversize = "warn",
     ) -> None:
         if oversize not in _OVERSIZE:
             msg = f"oversize is one of {', '.join(_OVERSIZE)}, not {oversize!r} (nothing was sent)"

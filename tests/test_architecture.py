@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rules", "ratelimit"),
     ("jsonvalue", "batchresult"),
     ("models",),
-    ("redact", "notice"),
+    ("redact", "notice", "given"),
     ("errors", "joining", "states", "clock", "_version"),
 )
 PURE = (
@@ -54,6 +54,7 @@ PURE = (
     "redact",
     "states",
     "errors",
+    "given",
 )
 # What reads a clock, draws a number, waits, or leaves the process.
 IMPURE = (

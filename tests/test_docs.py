@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click import Command, Group
 
+import auth0_meta
 from auth0_meta import errors
 from auth0_meta.cli import COMMANDS
 from auth0_meta.cli.app import root
@@ -72,6 +73,13 @@ def test_every_error_has_its_section() -> None:
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
     assert named == {name for name in errors.__all__ if name[0].isupper()}
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """docs/reference.md lists what the package exports; errors have their own page."""
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\.\. auto\w+:: auth0_meta\.(\w+)$", page, re.MULTILINE))
+    assert listed >= set(auth0_meta.__all__) - set(errors.__all__) - {"__version__"}
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -11,6 +11,7 @@ from auth0_meta.actions.event import Event
 from auth0_meta.actions.execution import Execution, LockFor
 from auth0_meta.actions.trigger import make_settings
 from auth0_meta.errors import InputError, StateError
+from auth0_meta.given import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -46,7 +47,7 @@ class post_login:
         *,
         budget: float = 20.0,
         lock: LockFor | None = None,
-        oversize: str = "warn",
+        oversize: Oversize = "warn",
         cache: Cache | None = None,
     ) -> None:
         if not isinstance(event, Event):

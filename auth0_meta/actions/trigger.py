@@ -17,6 +17,7 @@ from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Action, register
 from auth0_meta.actions.suspended import MemoryStates, States, digest
 from auth0_meta.errors import ConfigError, InputError, RedirectError, StateError
+from auth0_meta.given import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -70,7 +71,7 @@ class PostLoginTrigger:
         configuration: Mapping[str, Any] | None = None,
         deny_keeps: Keeps = "all",
         error_discards: Discards = "all",
-        oversize: str = "warn",
+        oversize: Oversize = "warn",
         cache: Cache | None = None,
     ) -> None:
         self._actions = register(actions)
@@ -296,7 +297,7 @@ def make_settings(
     configuration: Mapping[str, Any] | None,
     deny_keeps: Keeps,
     error_discards: Discards,
-    oversize: str,
+    oversize: Oversize,
     cache: Cache | None,
 ) -> Settings:
     """Check the settings of a trigger."""
