@@ -221,3 +221,47 @@ def test_the_module_can_be_loaded_by_hand(tmp_path: Path) -> None:
     env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_environment_of_a_tenant_with_tls_is_trusted(suite: pytest.Pytester) -> None:
+    """With tls=True the variables name the certificate files, for this process and for others."""
+    result = run(
+        suite,
+        """
+    import subprocess, sys
+    from auth0_meta import ManagementClient
+
+    WORK = (
+        "from auth0_meta import ManagementClient as Client\\n"
+        "with Client.from_env() as client: client.users.update('auth0|1', {'user_metadata': {'b': 2}})"
+    )
+
+    @pytest.mark.auth0_tenant(tls=True)
+    def test_inside(auth0_tenant, auth0_env):
+        user = auth0_tenant.users.add(user_id="auth0|1")
+        with ManagementClient.from_env() as client:
+            client.users.update("auth0|1", {"user_metadata": {"a": 1}})
+        subprocess.run([sys.executable, "-c", WORK], check=True, timeout=60)
+        assert user.user_metadata == {"a": 1, "b": 2}
+        assert requests.get(auth0_env["AUTH0_URL"], timeout=10).status_code == 200
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_what_a_plan_raised_is_an_error_at_the_end(suite: pytest.Pytester) -> None:
+    """A check inside a second writer fails the test, asked for or not."""
+    result = run(
+        suite,
+        """
+    def wrong(tenant):
+        assert 1 == 2
+
+    def test_it(auth0_tenant):
+        auth0_tenant.before("GET", None, wrong)
+        headers = {"Authorization": "Bearer x"}
+        assert requests.get(auth0_tenant.url + "/api/v2/users", headers=headers, timeout=5).status_code == 500
+        """,
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*raised AssertionError: before(method='GET')"])

@@ -119,9 +119,9 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print the variables as JSON.")
 def env(*, tool: str, port: int, as_json: bool) -> None:
     """Print what to export so that a tool talks to the tenant you serve, and the code that goes with it."""
-    from auth0_meta.emulator import recipes, runfile  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator import recipes, remote  # noqa: PLC0415  # its extra may be missing
 
-    facts = runfile.find_run(port)
+    facts = remote.find_serving(port)
     click.echo(dump(recipes.exports(tool, facts)) if as_json else recipes.script(tool, facts), nl=as_json)
 
 

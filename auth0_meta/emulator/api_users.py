@@ -9,7 +9,7 @@ from auth0_meta.emulator.call import Call
 from auth0_meta.emulator.lucene import matcher
 from auth0_meta.emulator.refusals import Refusal, bad_request, not_served, problem, query_error
 from auth0_meta.emulator.subject import found, remove, stored, user_id_of
-from auth0_meta.emulator.validate import check_create, check_fields, check_patch, parse_object
+from auth0_meta.emulator.validate import check_create, check_fields, check_owner, check_patch, parse_object
 from auth0_meta.emulator.wire import Reply, to_json
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def get(app: App, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}; strongly consistent."""
     user_id = user_id_of(call)
     pick = query.projection(call.request.query)
+    if call.grant is not None:
+        check_owner(call.grant, user_id)
     app.run_hooks(call)
     document = found(app, user_id).document()
     return Reply(200, to_json(pick(document) if pick else document))

@@ -21,10 +21,10 @@ import attrs
 
 from auth0_meta.emulator.access import Access, require
 from auth0_meta.emulator.call import Call
-from auth0_meta.emulator.faults import Dropped, Fault, FaultBook
+from auth0_meta.emulator.faults import Dropped, Fault, FaultBook, PlanRaised
 from auth0_meta.emulator.history import History
 from auth0_meta.emulator.jobs import Jobs
-from auth0_meta.emulator.journal import Entry, Journal
+from auth0_meta.emulator.journal import Entry, Journal, Unread
 from auth0_meta.emulator.keys import KeyRing
 from auth0_meta.emulator.limiter import Limiter
 from auth0_meta.emulator.login import Logins
@@ -36,7 +36,7 @@ from auth0_meta.emulator.routes import MANAGEMENT_ROOT, Route, find, unserved
 from auth0_meta.emulator.store import Store
 from auth0_meta.emulator.switches import Switches
 from auth0_meta.emulator.timeline import TenantClock
-from auth0_meta.emulator.wire import Answer, Reply, Request, to_json
+from auth0_meta.emulator.wire import JSON_TYPE, Answer, Reply, Request, to_json
 
 __all__ = ["CONTROL_ROOT", "App"]
 
@@ -88,6 +88,8 @@ class App:
         self.access = Access(KeyRing(name), strict=strict)
         self.login = Logins()
         self.faults = FaultBook(seed)
+        self.raised: list[PlanRaised] = []
+        """What the test's own second writers and predicates raised, for `verify` to tell."""
         self.journal = journal
         self.hosts = _LOOPBACK | hosts
         self._seed, self._retry_after, self._latency = seed, retry_after, latency
@@ -100,14 +102,14 @@ class App:
         self._random = random.Random(f"{seed}/{store.openings}" if store.openings else seed)
 
     def reset(self) -> None:
-        """Forget users, requests, faults and revocations; fill the buckets; start ids over."""
+        """Forget requests, faults and revocations; fill the buckets; start ids over.  The users stay."""
         self._random = random.Random(self._seed)  # ids and latencies, repeatable on purpose
-        self.store.clear()
         self.history.clear()
         self.shelf.clear()
         self.jobs.reset()
         self.logs.clear()
         self.faults.clear()
+        self.raised = []
         self.journal.clear()
         self.access.reset()
         self.login.reset()
@@ -164,7 +166,7 @@ class App:
     def run_hooks(self, call: Call) -> None:
         """Let planned second writers act, just before the request that they are planned for."""
         for hook in self.faults.hooks(call.request, call.template, call.user_id):
-            hook.run(self.owner)
+            hook.act(self.owner)
 
     def handle(self, request: Request) -> Answer:
         """Answer one request; raises `Dropped` where the connection is to be closed instead."""
@@ -178,6 +180,12 @@ class App:
         except Dropped:
             self._record(call, None)
             raise
+        except PlanRaised as raised:
+            # The client may try again and get through, so that only this list tells.
+            self.raised.append(raised)
+            call.outcome = "plan_raised"
+            _log.error("a plan of the test raised %s: verify() tells more", raised)
+            reply = _as_reply(Refusal(500, problem(500, "A plan of the test raised: verify() tells which.")))
         except Exception:  # noqa: BLE001  # a bug here must be an answer, or the client waits for nothing
             _log.exception("the local tenant failed on %s %s", request.method, call.template or request.path)
             reply = _as_reply(Refusal(500, problem(500, "The local tenant failed; its log says where.")))
@@ -319,8 +327,8 @@ class App:
 
     def _record(self, call: Call, status: int | None) -> None:
         request, body = call.request, call.body
-        if isinstance(body, dict) and "password" in body:
-            body = {**body, "password": "<masked>"}
+        if body is None and request.body:
+            body = self._unread(call)
         entry = Entry(
             method=request.method,
             path=request.path,
@@ -336,6 +344,15 @@ class App:
             time=call.now,
         )
         self.journal.add(entry)
+
+    def _unread(self, call: Call) -> Unread | None:
+        """Return the body of a request that was refused, or struck, before its handler read it."""
+        request = call.request
+        kind = request.headers.get("content-type", JSON_TYPE).lower()
+        # Credentials and nothing else are for no journal.
+        secret = request.path.startswith("/oauth/")
+        shown = "json" in kind and not secret and len(request.body) <= self.switches.body_limit
+        return Unread(request.body) if shown else None
 
 
 def _as_reply(refusal: Refusal) -> Reply:

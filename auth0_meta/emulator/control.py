@@ -19,7 +19,7 @@ from auth0_meta.emulator.feed import Feed, entry_shown, fault_shown
 from auth0_meta.emulator.history import ABSENT, Change
 from auth0_meta.emulator.page import PAGE_HEADERS, asset
 from auth0_meta.emulator.refusals import Refusal, problem
-from auth0_meta.emulator.seeds import as_users, to_snapshot
+from auth0_meta.emulator.seeds import as_roster, to_snapshot
 from auth0_meta.emulator.wire import JSON_TYPE, Answer, Request, to_json
 from auth0_meta.errors import InputError
 
@@ -72,7 +72,7 @@ class Control:
             ("POST", "faults"): self._fail,
             ("DELETE", "faults"): self._forget_faults,
             ("POST", "clock"): self._clock,
-            ("GET", "snapshot"): lambda _: to_snapshot(tenant.users),
+            ("GET", "snapshot"): lambda _: to_snapshot(tenant.users.documents()),
             ("PUT", "snapshot"): self._restore,
         }
 
@@ -161,7 +161,7 @@ class Control:
         return {"total": len(self._app.store), "more": len(found) > count, "users": users}
 
     def _add_user(self, request: Request) -> dict[str, Any]:
-        (user,) = as_users([_object(request)])
+        (user,) = as_roster([_object(request)]).users
         return {"user_id": self._tenant.users.add(**user).user_id}
 
     def _user(self, request: Request) -> dict[str, Any]:
@@ -210,10 +210,9 @@ class Control:
         return {"now": self._app.now(), "frozen": clock.frozen}
 
     def _restore(self, request: Request) -> dict[str, Any]:
-        users = as_users(_parsed(request))
-        self._tenant.users.clear()
-        self._tenant.users.add_many(users)
-        return {"users": len(users)}
+        roster = as_roster(_parsed(request))
+        self._tenant.users.replace(roster.users, verbatim=roster.verbatim)
+        return {"users": len(roster.users)}
 
 
 def _parsed(request: Request) -> Any:

@@ -11,9 +11,11 @@ from typing import Any, TextIO
 
 from auth0_meta.emulator.recipes import all_exports
 from auth0_meta.emulator.runfile import announced
+from auth0_meta.emulator.seeds import check_writable
 from auth0_meta.emulator.serve import JOURNAL_LIMIT, facts_of
 from auth0_meta.emulator.tenant import LocalTenant
 from auth0_meta.emulator.verdict import complaints
+from auth0_meta.errors import InputError
 
 __all__ = ["execute"]
 
@@ -28,11 +30,14 @@ def execute(
     """Start a tenant, run `command` with the environment that leads to it, stop; returns its exit code.
 
     Signals are passed on; a command that one ended gives 128 and its number, one that can't be
-    started 126 or 127, as in a shell.  `save` names a file for a snapshot at the end.  What was called
+    started 126 or 127, as in a shell.  `save` names a file for a snapshot at the end; raises `InputError`
+    before anything is started where it can't be written.  What was called
     and is not served is told on `out` (None: stderr).  `settings` are `LocalTenant`'s.  Call it from
     the main thread.
     """
     talk = out or sys.stderr
+    if save is not None:
+        check_writable(save)
     settings.setdefault("journal_limit", JOURNAL_LIMIT)
     with LocalTenant(**settings) as tenant:
         facts = facts_of(tenant, strict=settings.get("strict", False))
@@ -49,7 +54,13 @@ def execute(
         for line in complaints((), tenant.journal):
             talk.write(f"warning: {line} by the local tenant\n")
         if save is not None:
-            tenant.save(save)
+            try:
+                tenant.save(save)
+            except InputError as error:
+                # What the command said of itself counts for more.
+                if code == 0:
+                    raise
+                talk.write(f"error: {error}\n")
     return code
 
 

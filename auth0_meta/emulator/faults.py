@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -9,11 +10,14 @@ from typing import Any, Literal
 
 import attrs
 
-from auth0_meta.emulator.wire import Request
+from auth0_meta.emulator.addressed import addressed
+from auth0_meta.emulator.wire import Request, to_json
 from auth0_meta.errors import InputError
 
-__all__ = ["Drop", "Dropped", "Fault", "FaultBook", "Hook"]
+__all__ = ["Drop", "Dropped", "Fault", "FaultBook", "Hook", "PlanRaised"]
 
+# A clock that moves by more ends somewhere past what a date can say.
+_LONGEST = 31_536_000
 Drop = Literal["before_commit", "after_commit", "reset"]
 
 
@@ -23,6 +27,24 @@ class Dropped(ConnectionResetError):
     rudely = False
 
 
+class PlanRaised(Exception):  # what happened, not an error of ours
+    """Carry what a plan's own code raised, a second writer's or a predicate's, past the request."""
+
+    def __init__(self, plan: Fault | Hook, error: BaseException) -> None:
+        super().__init__(type(error).__name__)
+        self.plan, self.error = plan, error
+
+
+def _call(plan: Fault | Hook, run: Callable[..., Any], *given: Any) -> Any:
+    """Call a test's own code; pytest's verdicts are no plain exceptions, and count too."""
+    try:
+        return run(*given)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # kept for `verify`
+        raise PlanRaised(plan, error) from error
+
+
 def _counts(name: str, value: int | None) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         msg = f"{name} must be a whole number of at least 1"
@@ -30,7 +52,25 @@ def _counts(name: str, value: int | None) -> None:
 
 
 def _upper(method: str | None) -> str | None:
+    _text("method", method)
     return None if method is None else method.upper()
+
+
+def _text(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        msg = f"{name} is a text"
+        raise InputError(msg)
+
+
+def _line(name: str, value: str) -> None:
+    """Refuse a header that would end its line."""
+    if any(letter in value for letter in "\r\n\0"):
+        msg = f"{name} is one line of text"
+        raise InputError(msg)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -46,6 +86,11 @@ class _Plan:
     fired: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        _text("path", self.path)
+        if self.path is not None and not self.path.startswith("/"):
+            msg = "path begins with /: a template, a whole path, or a prefix that ends in / or *"
+            raise InputError(msg)
+        _text("user_id", self.user_id)
         _counts("nth", self.nth)
         _counts("times", self.times)
 
@@ -53,7 +98,7 @@ class _Plan:
         """Tell whether a request is one of those that are meant."""
         return (
             (self.method is None or self.method == request.method)
-            and (self.path is None or self.path == route or request.path.startswith(self.path))
+            and (self.path is None or addressed(self.path, route=route, path=request.path))
             and (self.user_id is None or self.user_id == user_id)
         )
 
@@ -89,7 +134,7 @@ class Fault(_Plan):
     def meets(self, request: Request, route: str, user_id: str | None) -> bool:
         """Tell whether a request is one of those that are meant."""
         return super().meets(request, route, user_id) and (
-            self.when is None or self.when(request.method, request.path, request.body)
+            self.when is None or bool(_call(self, self.when, request.method, request.path, request.body))
         )
 
     def __attrs_post_init__(self) -> None:
@@ -98,9 +143,7 @@ class Fault(_Plan):
         if all(effect is None for effect in effects) and not self.expire_token:
             msg = "a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token"
             raise InputError(msg)
-        if self.probability is not None and not 0 < self.probability <= 1:
-            msg = "probability is above 0 and at most 1"
-            raise InputError(msg)
+        self._check_values()
         for name in ("truncate", "rows"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
@@ -108,9 +151,6 @@ class Fault(_Plan):
                 raise InputError(msg)
         if self.status is not None and self.drop is not None:
             msg = "a fault either answers with a status or drops the connection"
-            raise InputError(msg)
-        if self.status is not None and not 200 <= self.status <= 599:
-            msg = "the status of a fault lies between 200 and 599"
             raise InputError(msg)
         if self.drop not in (None, "before_commit", "after_commit", "reset"):
             msg = "drop is before_commit, after_commit, reset or None"
@@ -120,11 +160,36 @@ class Fault(_Plan):
         ):
             msg = "commit, body, html, headers and reset go with a status"
             raise InputError(msg)
+
+    def _check_values(self) -> None:
+        """Refuse at once what could not be answered later."""
+        chance = self.probability
+        if chance is not None and not (_is_number(chance) and 0 < chance <= 1):
+            msg = "probability is above 0 and at most 1"
+            raise InputError(msg)
+        status = self.status
+        if status is not None and (type(status) is not int or not 200 <= status <= 599):
+            msg = "the status of a fault is a whole number between 200 and 599"
+            raise InputError(msg)
         for name in ("delay", "slow"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                msg = f"{name} is a number of seconds, 0 or more"
+            if value is not None and not (_is_number(value) and 0 <= value <= _LONGEST):
+                msg = f"{name} is a number of seconds, 0 or more, a year at most"
                 raise InputError(msg)
+        if isinstance(self.reset, str):
+            _line("reset", self.reset)
+        elif self.reset is not None and not (_is_number(self.reset) and math.isfinite(self.reset)):
+            msg = "reset is a number of seconds, or a text to send as it is"
+            raise InputError(msg)
+        for name, header in self.headers.items():
+            _line("the name of a header", name)
+            _line("the value of a header", str(header or ""))
+        if not isinstance(self.body, (str, bytes)):
+            try:
+                to_json(self.body)
+            except (TypeError, ValueError, RecursionError):
+                msg = "body is a text, bytes, or what JSON can hold"
+                raise InputError(msg) from None
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -132,6 +197,10 @@ class Hook(_Plan):
     """Describe a second writer: `run(tenant)` goes just before a matching request is processed."""
 
     run: Callable[[Any], object] = attrs.field(repr=False)
+
+    def act(self, tenant: object) -> None:
+        """Let the second writer act; raises `PlanRaised` for whatever it raises."""
+        _call(self, self.run, tenant)
 
 
 class FaultBook:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,38 +64,40 @@ class Feed:
 
     def open(self, since: int) -> Iterator[bytes] | None:
         """Return a stream of events from the `since`-th request on, None where too many watch already."""
-        return None if self._watchers >= _WATCHERS else self._stream(since)
+        with self._lock:
+            if self._watchers >= _WATCHERS:
+                return None
+            self._watchers += 1
+        stream = self._stream(since)
+        # Not at the end of the stream itself: one that is never begun is never ended either.
+        weakref.finalize(stream, self._leave).atexit = False
+        return stream
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._watchers -= 1
 
     def _stream(self, since: int) -> Iterator[bytes]:
-        # Counted here and not in `open`: a stream that is never begun is never ended either.
-        with self._lock:
-            self._watchers += 1
-        try:
-            yield b": the local tenant\n\n"
-            last: dict[str, Any] = {}
-            quiet = 0
-            while True:
-                state = self.state()
-                if {**state, "now": 0} != {**last, "now": 0}:
-                    yield _event("state", state)
-                    last, quiet = state, 0
-                since, entries = self._app.journal.since(since)
-                entries = entries[-_FIRST:]
-                if entries:
-                    first = since - len(entries) + 1
-                    yield _event(
-                        "requests", [entry_shown(n, entry) for n, entry in enumerate(entries, first)]
-                    )
-                    quiet = 0
-                quiet += 1
-                if quiet > _QUIET_TURNS:
-                    yield b": still here\n\n"
-                    quiet = 0
-                if self._app.stopped_within(_EVERY):
-                    return
-        finally:
-            with self._lock:
-                self._watchers -= 1
+        yield b": the local tenant\n\n"
+        last: dict[str, Any] = {}
+        quiet = 0
+        while True:
+            state = self.state()
+            if {**state, "now": 0} != {**last, "now": 0}:
+                yield _event("state", state)
+                last, quiet = state, 0
+            since, entries = self._app.journal.since(since)
+            entries = entries[-_FIRST:]
+            if entries:
+                first = since - len(entries) + 1
+                yield _event("requests", [entry_shown(n, entry) for n, entry in enumerate(entries, first)])
+                quiet = 0
+            quiet += 1
+            if quiet > _QUIET_TURNS:
+                yield b": still here\n\n"
+                quiet = 0
+            if self._app.stopped_within(_EVERY):
+                return
 
 
 def _event(name: str, value: Any) -> bytes:

@@ -133,8 +133,9 @@ class Harness:
     ) -> Fault:
         """Plan a fault, and return it: its `fired` counts how often it struck.
 
-        Which requests: `method`, `path` (a template such as `/api/v2/users/{id}`, or a prefix; where
-        no route is served, the path itself), `user_id` and `when(method, path, body)` must all hold; the `nth` of them is struck first,
+        Which requests: `method`, `path` (a template such as `/api/v2/users/{id}`, a whole path, or a
+        prefix that ends in `/` or `*`; where no route is served, the path itself), `user_id` and
+        `when(method, path, body)` must all hold; the `nth` of them is struck first,
         `times` in all (None: for ever), each with `probability` (by the tenant's seed; None: surely).
         What happens: `status` answers instead (with `commit`, after the request was carried out);
         `body` is JSON for a dict or list, else sent as it is, None being Auth0's own, or with
@@ -146,7 +147,8 @@ class Harness:
         `truncate` only so many bytes of it.  `expire_token` makes the request's token expired from
         here on.  `rows` lets an import write so many users, then fail as a whole.
 
-        Of several plans that are due, the first made strikes.  A planned answer takes no token.
+        Of several plans that are due, the first made strikes.  A planned answer takes no token.  What
+        `when` raises is a 500, and `verify` and the end of the `with` block raise for it.
         Raises `InputError` for a plan that says nothing or contradicts itself.
 
         >>> from auth0_meta.emulator import LocalTenant
@@ -191,7 +193,8 @@ class Harness:
         """Plan a second writer: `run(tenant)` goes just before a request for that user is processed.
 
         It runs after the token and limit were checked, so a refused request does not set it off.
-        `user_id` None means any.  Returns the plan, which counts `fired`.
+        `user_id` None means any.  Returns the plan, which counts `fired`.  What `run` raises, a failed
+        assert included, is a 500 to the client; `verify` and the end of the `with` block raise for it.
         """
         hook = Hook(method=method, user_id=user_id, nth=nth, times=times, run=run)
         self._app.faults.add(hook)

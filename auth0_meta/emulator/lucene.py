@@ -31,7 +31,7 @@ def matcher(q: str, *, switches: Switches) -> Test:
     Fields are root attributes, `email.domain`, or dotted paths, arrays on the way looked through.
     A quoted value is exact.  Wildcards and ranges are refused in user_metadata (documented), and so
     are suffix wildcards of less than three letters; fuzziness, proximity, boosts and patterns are
-    refused too (open).  A term without a field is looked for everywhere but in user_metadata.
+    refused too (open).  `*` and `*:*` are everybody; AND, OR and NOT are capital letters, or terms.  A term without a field is looked for everywhere but in user_metadata.
 
     >>> matcher('app_metadata.plan:"pro" AND NOT blocked:true', switches=Switches())(
     ...     {"app_metadata": {"plan": "pro"}}
@@ -39,7 +39,7 @@ def matcher(q: str, *, switches: Switches) -> Test:
     True
     """
     if not q.strip():
-        return lambda document: True
+        return _all
     return _matcher(q, switches)
 
 
@@ -82,9 +82,17 @@ class _Compiler:
     def _searchfield(self, node: Any, field: str | None) -> Test:
         if field is not None:
             raise _refused("a field within a field")
-        if node.name == "_exists_":
-            path = str(node.expr).strip().strip('"')
-            return lambda document: any(True for _ in _values(document, _unescaped(path)))
+        if node.name in ("_exists_", "_missing_"):
+            path = _unescaped(str(node.expr).strip().strip('"'))
+            if node.name == "_exists_":
+                return lambda document: any(True for _ in _values(document, path))
+            if self._switches.search_missing == "negate":
+                return lambda document: not any(True for _ in _values(document, path))
+            raise _refused("_missing_ is not supported, use NOT _exists_")
+        if "*" in node.name:
+            if node.name == str(node.expr).strip() == "*":
+                return _all
+            raise _refused("no wildcards in the name of a field")
         return self.test(node.expr, node.name)
 
     def _group(self, node: Any, field: str | None) -> Test:
@@ -143,7 +151,9 @@ class _Compiler:
         return _on(field, any_word)
 
     def _wildcard(self, raw: str, field: str | None) -> Test:
-        if raw == "*" and field is not None:
+        if raw == "*":
+            if field is None:
+                return _all
             return lambda document: any(True for _ in _values(document, _unescaped(field)))
         _only_outside_user_metadata("wildcards", field)
         literals = len(_WILD.sub(lambda match: match[1] or "", raw))
@@ -176,6 +186,10 @@ class _Compiler:
             return _above(value, bottom, equal=low_in) and _below(value, top, equal=high_in)
 
         return _on(field, within)
+
+
+def _all(_: Document) -> bool:
+    return True
 
 
 def _is_caseless(field: str | None) -> bool:

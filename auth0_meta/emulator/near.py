@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from auth0_meta.emulator.addressed import addressed
 from auth0_meta.emulator.history import differences
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ _FAR = 100
 def mismatches(entry: Entry, wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return what of a request differs from what is wanted, (wanted, seen) by name.
 
-    `wanted` may have method, path (a template or a prefix), user_id, status and json.
+    `wanted` may have method, path (as `Journal.requests` takes it), user_id, status and json.
     """
     found: dict[str, tuple[Any, Any]] = {}
     for name in ("method", "user_id", "status"):
         if name in wanted and getattr(entry, name) != wanted[name]:
             found[name] = (wanted[name], getattr(entry, name))
     path = wanted.get("path")
-    if path is not None and entry.route != path and not entry.path.startswith(path):
+    if path is not None and not addressed(path, route=entry.route, path=entry.path):
         found["path"] = (path, entry.path)
     if "json" in wanted:
         for inner, pair in differences(wanted["json"], entry.body).items():

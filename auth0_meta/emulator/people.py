@@ -9,11 +9,14 @@ from typing import Any
 from auth0_meta.emulator import profiles
 from auth0_meta.emulator.app import App
 from auth0_meta.emulator.history import Change
+from auth0_meta.emulator.metadata import BAGS
 from auth0_meta.errors import InputError
 
 __all__ = ["LiveUser", "Users"]
 
 _BY = "tenant.users"
+# Whoever comes from elsewhere may have no address.
+_WITH_EMAIL = ("auth0", "email")
 
 
 class LiveUser(Mapping[str, Any]):
@@ -132,44 +135,106 @@ class Users:
     ) -> LiveUser:
         """Add a user as stored: any id, any field, any value in a bag, no checks.
 
-        `email` None makes one up; `user_id` None makes one from the seed, without "|" it gets
-        `auth0|`; a bag of None is absent.  A `password` is good for password grants and shown nowhere.  Raises `InputError` for an id that is taken.
+        `email` None makes one up where the id is a database's (or none is given); `user_id` None makes
+        one from the seed, without "|" it gets `auth0|`; a bag of None is absent.  A `password` is good
+        for password grants and shown nowhere.  Raises `InputError` for an id that is taken.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
         {'plan': 'pro'}
         """
+        fields = {
+            "email": email,
+            "user_id": user_id,
+            "user_metadata": user_metadata,
+            "app_metadata": app_metadata,
+            **profile,
+        }
         app = self._app
         with app.store.lock:
-            known = user_id or app.new_object_id()
-            known = known if "|" in known else f"auth0|{known}"
-            if known in self:
-                msg = f"user {known!r} exists already"
+            made = _built(app, fields)
+            if made.user_id in self:
+                msg = f"user {made.user_id!r} exists already"
                 raise InputError(msg)
-            body = {"email": email or f"{known.rpartition('|')[2]}@example.com", **copy.deepcopy(profile)}
-            bags = {
-                "user_metadata": copy.deepcopy(user_metadata),
-                "app_metadata": copy.deepcopy(app_metadata),
-            }
-            objects = {bag: value for bag, value in bags.items() if isinstance(value, dict)}
-            made = profiles.created(
-                {**body, **objects}, user_id=known, now_ms=app.milliseconds(), switches=app.switches
-            )
-            app.store.put(_with_odd_bags(made, bags))
-            app.history.forget(known)
-            if isinstance(profile.get("password"), str):
-                app.shelf.passwords.put(known, profile["password"])
-        return LiveUser(app, known)
+            app.store.put(made)
+            app.history.forget(made.user_id)
+            _keep_password(app, made.user_id, fields)
+        return LiveUser(app, made.user_id)
 
     def add_many(self, users: Iterable[Mapping[str, Any]]) -> None:
-        """Add each mapping as `add` does."""
-        for user in users:
-            self.add(**user)
+        """Add each mapping as `add` does; raises `InputError` for an id that is taken, and then adds none."""
+        app = self._app
+        with app.store.lock:
+            made: dict[str, tuple[profiles.Profile, Mapping[str, Any]]] = {}
+            for user in users:
+                profile = _built(app, user)
+                if profile.user_id in self or profile.user_id in made:
+                    msg = f"user {profile.user_id!r} exists already: no user was added"
+                    raise InputError(msg)
+                made[profile.user_id] = profile, user
+            for user_id, (profile, user) in made.items():
+                app.store.put(profile)
+                app.history.forget(user_id)
+                _keep_password(app, user_id, user)
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return every whole profile as of one moment; they share the stored values, so change none."""
+        with self._app.store.lock:
+            return [profile.document() for profile in self._app.store.all()]
+
+    def replace(self, users: Iterable[Mapping[str, Any]], *, verbatim: bool = False) -> None:
+        """Replace every user by these, all or none; their history and `diff` start over.
+
+        Each mapping is what `add` takes, or with `verbatim` a whole profile, stored as it is.  Raises
+        `InputError` for an id that comes twice, and then changes nothing.
+        """
+        app = self._app
+        with app.store.lock:
+            given = list(users)
+            made = [(_restored if verbatim else _built)(app, user) for user in given]
+            if len({profile.user_id for profile in made}) < len(made):
+                msg = "two users have the same user_id: no user was changed"
+                raise InputError(msg)
+            app.store.replace_all(made)
+            app.history.clear()
+            app.shelf.forget_users()
+            for profile, user in zip(made, given, strict=True):
+                if not verbatim:
+                    _keep_password(app, profile.user_id, user)
 
     def clear(self) -> None:
         """Delete every user."""
         self._app.store.clear()
         self._app.shelf.forget_users()
+
+
+def _keep_password(app: App, user_id: str, user: Mapping[str, Any]) -> None:
+    if isinstance(user.get("password"), str):
+        app.shelf.passwords.put(user_id, user["password"])
+
+
+def _built(app: App, user: Mapping[str, Any]) -> profiles.Profile:
+    """Make a profile of what a person wrote down, with defaults for all that is left out."""
+    known = user.get("user_id") or app.new_object_id()
+    known = known if "|" in known else f"auth0|{known}"
+    fields: dict[str, Any] = copy.deepcopy(dict(user))
+    provider, _, local = known.partition("|")
+    if not fields.get("email") and provider in _WITH_EMAIL:
+        fields["email"] = f"{local.rpartition('|')[2]}@example.com"
+    bags = {bag: fields.pop(bag, None) for bag in BAGS}
+    objects = {bag: value for bag, value in bags.items() if isinstance(value, dict)}
+    made = profiles.created(
+        {**fields, **objects}, user_id=known, now_ms=app.milliseconds(), switches=app.switches
+    )
+    return _with_odd_bags(made, bags)
+
+
+def _restored(app: App, user: Mapping[str, Any]) -> profiles.Profile:
+    """Take a profile as it was shown: nothing filled in, `updated_at` going on from where it was."""
+    root = copy.deepcopy(dict(user))
+    bag = root.pop("app_metadata", None)
+    moment = profiles.milliseconds_of(root.get("updated_at"))
+    return profiles.Profile(root["user_id"], root, bag, app.milliseconds() if moment is None else moment)
 
 
 def _with_odd_bags(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:

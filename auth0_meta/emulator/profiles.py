@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import MAXYEAR, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ __all__ = [
     "Profile",
     "created",
     "iso",
+    "milliseconds_of",
     "patched",
 ]
 
@@ -36,6 +37,7 @@ _NOT_STORED = frozenset(
         "app_metadata",
     )
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad", "oidc"))
 
 
@@ -67,6 +69,24 @@ def iso(milliseconds: int) -> str:
     """
     moment = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
     return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
+
+
+def milliseconds_of(moment: object) -> int | None:
+    """Read what `iso` writes, other offsets too; None for what is no moment, or leaves no room to grow.
+
+    >>> milliseconds_of("2023-01-25T17:40:27.084Z"), milliseconds_of("soon")
+    (1674668427084, None)
+    """
+    if not isinstance(moment, str):
+        return None
+    try:
+        read = datetime.fromisoformat(moment.removesuffix("Z"))
+    except ValueError:
+        return None
+    if read.year >= MAXYEAR:
+        return None
+    since = read.replace(tzinfo=read.tzinfo or timezone.utc) - _EPOCH
+    return since // timedelta(milliseconds=1)
 
 
 def _picture(email: str, name: str) -> str:
@@ -119,7 +139,9 @@ def created(body: Mapping[str, Any], *, user_id: str, now_ms: int, switches: Swi
         root["user_metadata"] = bags["user_metadata"]
     root.pop("user_id", None)
     ordered = {"user_id": user_id} | {name: root[name] for name in sorted(root)}
-    return Profile(user_id, ordered, bags["app_metadata"], now_ms)
+    # A given `updated_at` counts: the next write must not move it back.
+    updated_ms = milliseconds_of(root["updated_at"])
+    return Profile(user_id, ordered, bags["app_metadata"], now_ms if updated_ms is None else updated_ms)
 
 
 def patched(profile: Profile, body: Mapping[str, Any], *, now_ms: int, switches: Switches) -> Profile:

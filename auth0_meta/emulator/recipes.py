@@ -80,9 +80,8 @@ def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
 def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment for a program whose tool is not known: what suits this package and all others."""
     found: dict[str, str] = {}
-    for tool in reversed(TOOLS):
+    for tool in ("node", "python"):
         found |= exports(tool, facts)
-    del found["AUTH0_API_TOKEN"]
     return found
 
 

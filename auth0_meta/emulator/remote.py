@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 from auth0_meta.emulator.app import CONTROL_ROOT
 from auth0_meta.emulator.control import TOKEN_HEADER
 from auth0_meta.emulator.runfile import find_run
-from auth0_meta.emulator.seeds import read_users, to_snapshot, write_users
+from auth0_meta.emulator.seeds import read_users, write_users
 from auth0_meta.errors import InputError
 
-__all__ = ["call", "load", "save"]
+__all__ = ["call", "find_serving", "load", "save"]
 
 _TIMEOUT = 120
+_TIMEOUT_CONNECT = 5
 
 
 def call(port: int, method: str, name: str, body: Any = None) -> Any:
@@ -45,8 +48,23 @@ def call(port: int, method: str, name: str, body: Any = None) -> Any:
         msg = f"the tenant on port {port} refused: {message}"
         raise InputError(msg) from None
     except OSError as error:
-        msg = f"the tenant announced on port {port} does not answer: it may have been killed. Start it again"
-        raise InputError(msg) from error
+        raise _silent(port) from error
+
+
+def find_serving(port: int) -> dict[str, Any]:
+    """Return what was announced for `port`, where somebody still listens; raises `InputError` elsewhere."""
+    facts = find_run(port)
+    parts = urlsplit(facts["url"])
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_TIMEOUT_CONNECT).close()
+    except OSError as error:
+        raise _silent(port) from error
+    return facts
+
+
+def _silent(port: int) -> InputError:
+    msg = f"the tenant announced on port {port} does not answer: it may have been killed. Start it again"
+    return InputError(msg)
 
 
 def save(path: str | os.PathLike[str], port: int) -> int:
@@ -58,4 +76,4 @@ def save(path: str | os.PathLike[str], port: int) -> int:
 
 def load(path: str | os.PathLike[str], port: int) -> int:
     """Replace the users of the tenant on `port` by those of a file; returns how many."""
-    return int(call(port, "PUT", "snapshot", to_snapshot(read_users(path)))["users"])
+    return int(call(port, "PUT", "snapshot", read_users(path).document())["users"])

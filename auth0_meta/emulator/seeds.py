@@ -11,9 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from auth0_meta.errors import InputError
 
-__all__ = ["SAMPLE", "as_users", "read_users", "to_snapshot", "write_users"]
+__all__ = ["SAMPLE", "Roster", "as_roster", "check_writable", "read_users", "to_snapshot", "write_users"]
 
 SAMPLE: tuple[dict[str, Any], ...] = (
     {
@@ -48,7 +50,19 @@ _VERSION = 1
 _TEXTS = ("user_id", "email", "name", "username", "phone_number", "picture", "connection")
 
 
-def read_users(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+@attrs.frozen
+class Roster:
+    """Hold the users of a file; `verbatim` where they are whole profiles of a snapshot, not written by hand."""
+
+    users: list[dict[str, Any]] = attrs.field(repr=False)
+    verbatim: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """Return what `as_roster` takes."""
+        return to_snapshot(self.users) if self.verbatim else {"users": self.users}
+
+
+def read_users(path: str | os.PathLike[str]) -> Roster:
     """Return the users of a file: a list of profiles, or an object with such a list under `users`.
 
     `.yaml` and `.yml` are YAML, everything else JSON; a snapshot is such a file.  Raises
@@ -58,7 +72,7 @@ def read_users(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     try:
         text = shown.read_text(encoding="utf-8-sig")
         value = _yaml(text) if shown.suffix.lower() in (".yaml", ".yml") else json.loads(text)
-        return as_users(value)
+        return as_roster(value)
     except OSError as error:
         msg = f"can't read the users in {shown}: {error.strerror}"
         raise InputError(msg) from error
@@ -73,13 +87,15 @@ def read_users(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         raise InputError(msg) from None
 
 
-def as_users(value: Any) -> list[dict[str, Any]]:
+def as_roster(value: Any) -> Roster:
     """Check a parsed file and return its users as JSON knows them.
 
-    >>> as_users({"users": [{"email": "ann@example.com", "app_metadata": {"plan": "free"}}]})
+    >>> as_roster({"users": [{"email": "ann@example.com", "app_metadata": {"plan": "free"}}]}).users
     [{'email': 'ann@example.com', 'app_metadata': {'plan': 'free'}}]
     """
+    verbatim = False
     if isinstance(value, dict):
+        verbatim = _FORMAT in value
         if value.get(_FORMAT, _VERSION) != _VERSION:
             msg = "this snapshot was written by a newer version: update auth0-meta"
             raise InputError(msg)
@@ -98,11 +114,17 @@ def as_users(value: Any) -> list[dict[str, Any]]:
             msg = f"user {number} holds what JSON can't: quote dates, and leave out NaN and binary data"
             raise InputError(msg) from None
         for name in _TEXTS:
-            if not isinstance(plain.get(name) or "", str):
+            if not isinstance(plain.get(name), (str, type(None))):
                 msg = f"user {number}: {name} is no text"
                 raise InputError(msg)
         if not _are_objects(plain.get("identities", [{}])):
             msg = f"user {number}: identities is no list of objects"
+            raise InputError(msg)
+        if verbatim and not (plain.get("user_id") and "identities" in plain):
+            msg = (
+                f"user {number} is no whole profile of a snapshot: give it user_id and identities, "
+                f"or leave {_FORMAT} out of the file and the rest is filled in"
+            )
             raise InputError(msg)
         user_id = plain.get("user_id")
         known = user_id if not user_id or "|" in user_id else f"auth0|{user_id}"
@@ -111,7 +133,7 @@ def as_users(value: Any) -> list[dict[str, Any]]:
             raise InputError(msg)
         ids.add(known)
         users.append(plain)
-    return users
+    return Roster(users, verbatim)
 
 
 def _are_objects(value: Any) -> bool:
@@ -121,6 +143,21 @@ def _are_objects(value: Any) -> bool:
 def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a snapshot of users, ready for JSON."""
     return {_FORMAT: _VERSION, "users": [dict(user) for user in users]}
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise `InputError` where `write_users` could not write, as far as can be told beforehand."""
+    target = Path(path)
+    why = ""
+    if not target.parent.is_dir():
+        why = f"there is no directory {target.parent}"
+    elif not os.access(target.parent, os.W_OK | os.X_OK):
+        why = f"the directory {target.parent} is not yours to write to"
+    elif target.is_dir():
+        why = "it is a directory"
+    if why:
+        msg = f"can't write {target}: {why} (nothing was started)"
+        raise InputError(msg)
 
 
 def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:

@@ -25,6 +25,9 @@ __all__ = ["TenantServer"]
 
 _log = logging.getLogger("auth0_meta.emulator")
 _THREADS = 16
+# Where each of them waits, for the rest of a request or in a planned delay, more are started, up to so many.
+_MOST_THREADS = 256
+_STUCK_AFTER = 0.1
 # Bodies up to this size are read even if refused, so that the client gets to see why.
 _DRAIN = 64 * 1024 * 1024
 # How long a worker keeps an idle connection before it goes back to the selector.
@@ -71,6 +74,7 @@ class _Gateway(Gateway):
             body = b" " * (_DRAIN + 1)
         else:
             body = req.rfile.read()
+        req.server.answered += 1  # a count lost between two threads is none missed
         request = Request(req.method.decode("latin-1"), req.uri.decode("latin-1"), headers, body)
         try:
             answer = req.server.app.handle(request)
@@ -118,11 +122,44 @@ class _Server(HTTPServer):
 
     def __init__(self, address: tuple[str, int], app: App, tls: ssl.SSLContext | None) -> None:
         super().__init__(
-            address, _Gateway, minthreads=_THREADS, maxthreads=_THREADS, server_name="auth0-meta-local"
+            address, _Gateway, minthreads=_THREADS, maxthreads=_MOST_THREADS, server_name="auth0-meta-local"
         )
         self.app = app
+        self.answered = 0
+        self.timer: threading.Timer | None = None
         if tls is not None:
             self.ssl_adapter = LateHandshake(tls, stream)
+
+    def process_conn(self, conn: HTTPConnection) -> None:
+        super().process_conn(conn)
+        # Whether a worker is free to take it can't be told yet: one that has just got another still looks idle.
+        if self.timer is None:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Look again in a moment at whether the workers get on."""
+        timer = threading.Timer(_STUCK_AFTER, self._relieve, (self.answered,))
+        timer.daemon = True
+        self.timer = timer
+        timer.start()
+
+    def _relieve(self, answered: int) -> None:
+        """Start workers for whoever waits while all others do: half a request must not stop the rest."""
+        pool = self.requests
+        # From here on a new connection starts a timer of its own.
+        self.timer = None
+        if self.ready and pool.qsize:
+            if self.answered == answered:
+                pool.grow(pool.qsize)
+            self._watch()
+
+    def stop(self) -> None:
+        super().stop()
+        timer = self.timer
+        if timer is not None:
+            timer.cancel()
+            if timer.is_alive():
+                timer.join()
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from auth0_meta.emulator.profiles import Profile
@@ -116,15 +116,7 @@ class SqliteStore:
 
     def put(self, profile: Profile) -> None:
         """Add a user or replace the one with the same id."""
-        email, username = profile.root.get("email"), profile.root.get("username")
-        row = (
-            None if email is None else _text(email),
-            None if username is None else _text(username),
-            _text(profile.root),
-            None if profile.app_metadata is None else _text(profile.app_metadata),
-            profile.updated_ms,
-            _text(profile.user_id),
-        )
+        row = _row(profile)
         with self.lock:
             if self._db.execute(_REPLACE, row).rowcount == 0:
                 self._db.execute(_ADD, row)
@@ -142,6 +134,21 @@ class SqliteStore:
         with self.lock:
             self._db.execute("DELETE FROM users")
             self._count = 0
+
+    def replace_all(self, profiles: Iterable[Profile]) -> None:
+        """Replace every user by these, all or none: a process killed meanwhile leaves the users of before."""
+        rows = [_row(profile) for profile in profiles]
+        with self.lock:
+            database = self._db
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                database.execute("DELETE FROM users")
+                database.executemany(_ADD, rows)
+                database.execute("COMMIT")
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            self._count = len(rows)
 
     def _select(self, rest: str, *values: Any) -> list[Profile]:
         with self.lock:
@@ -190,6 +197,18 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
 def _text(value: Any) -> str:
     """Write a value as ASCII JSON: SQLite's own text can't hold a lone surrogate."""
     return json.dumps(value, separators=(",", ":"))
+
+
+def _row(profile: Profile) -> tuple[Any, ...]:
+    email, username = profile.root.get("email"), profile.root.get("username")
+    return (
+        None if email is None else _text(email),
+        None if username is None else _text(username),
+        _text(profile.root),
+        None if profile.app_metadata is None else _text(profile.app_metadata),
+        profile.updated_ms,
+        _text(profile.user_id),
+    )
 
 
 def _profile(user_id: str, root: str, app: str | None, updated_ms: int) -> Profile:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from auth0_meta.emulator.profiles import Profile
-from auth0_meta.emulator.sqlite_store import SqliteStore
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator.sqlite_store import SqliteStore
 
 __all__ = ["Store", "UserStore"]
 
@@ -86,11 +88,19 @@ class UserStore:
             self._by_email.clear()
             self._by_username.clear()
 
+    def replace_all(self, profiles: Iterable[Profile]) -> None:
+        """Replace every user by these."""
+        new = UserStore()
+        for profile in profiles:
+            new.put(profile)
+        with self.lock:
+            self._users, self._by_email, self._by_username = new._users, new._by_email, new._by_username
+
     def close(self) -> None:
         """Hold no file, so close none."""
 
 
-Store: TypeAlias = UserStore | SqliteStore
+Store: TypeAlias = "UserStore | SqliteStore"
 """Where a tenant keeps its users."""
 
 

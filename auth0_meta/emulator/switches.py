@@ -88,6 +88,10 @@ class Switches:
     search_words: Literal["whole", "any"] = "whole"
     """Open: whether an unquoted term must be the whole of a text or any word of it; a quoted one is exact."""
 
+    search_missing: Literal["reject", "negate"] = "reject"
+    """Open: `_missing_:name`, which search engine v2 had and the documentation of v3 no longer names.  "reject"
+    answers 400, "negate" means `NOT _exists_:name`."""
+
     query_limit: int = 8_000
     """Documented: 414 for a query that is too long.  Open: how long."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
 import uuid
@@ -15,16 +16,16 @@ from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.emulator.app import App
 from auth0_meta.emulator.control import Control
 from auth0_meta.emulator.decorate import decorated
+from auth0_meta.emulator.faults import PlanRaised
 from auth0_meta.emulator.harness import Harness
-from auth0_meta.emulator.inprocess import TenantAdapter, TrustingAdapter
 from auth0_meta.emulator.journal import Journal
 from auth0_meta.emulator.limiter import Limiter
 from auth0_meta.emulator.loopback import is_loopback
 from auth0_meta.emulator.people import Users
-from auth0_meta.emulator.seeds import read_users, to_snapshot, write_users
+from auth0_meta.emulator.recipes import all_exports
+from auth0_meta.emulator.seeds import Roster, read_users, to_snapshot, write_users
 from auth0_meta.emulator.server import TenantServer
-from auth0_meta.emulator.sqlite_store import SqliteStore
-from auth0_meta.emulator.store import UserStore
+from auth0_meta.emulator.store import Store, UserStore
 from auth0_meta.emulator.switches import Switches
 from auth0_meta.emulator.timeline import TenantClock
 from auth0_meta.emulator.tls import Authority
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from auth0_meta.client import ManagementClient
+    from auth0_meta.emulator.inprocess import TenantAdapter
 
 __all__ = ["LocalTenant"]
 
@@ -43,6 +45,14 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _CLIENT_ID = "local-client"
 # The port in the URL of a tenant without a socket; nothing listens there.
 _NOBODY = 1
+
+
+def _store(db: str | os.PathLike[str] | None) -> Store:
+    if db is None:
+        return UserStore()
+    from auth0_meta.emulator.sqlite_store import SqliteStore  # noqa: PLC0415  # most tenants do without it
+
+    return SqliteStore(db)
 
 
 class LocalTenant(Harness):
@@ -98,7 +108,7 @@ class LocalTenant(Harness):
         post_login: Callable[..., Any] | None = None,
     ) -> None:
         for name in (host, *hosts):
-            if name.lower().rstrip(".").endswith("auth0.com"):
+            if re.sub(r":\d*$", "", name.strip().lower()).rstrip(".").endswith("auth0.com"):
                 msg = f"the local tenant never answers for {name}: use a name of your own"
                 raise ConfigError(msg)
         if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
@@ -108,8 +118,10 @@ class LocalTenant(Harness):
             msg = "tls=True needs a socket: leave out serve=False"
             raise ConfigError(msg)
         self._serve, self._host, self._port = serve, host, port
-        given = read_users(users) if isinstance(users, (str, os.PathLike)) else users
-        self._given = [dict(user) for user in given]
+        if isinstance(users, (str, os.PathLike)):
+            self._given = read_users(users)
+        else:
+            self._given = Roster([dict(user) for user in users])
         self._tls = Authority((host, *hosts)) if tls else None
         self.clock = TenantClock(clock)
         """Its time: `freeze`, `advance`, `resume`."""
@@ -117,7 +129,7 @@ class LocalTenant(Harness):
         run = uuid.uuid4().hex[:12]
         self._app = App(
             owner=self,
-            store=UserStore() if db is None else SqliteStore(db),
+            store=_store(db),
             clock=self.clock,
             clock_offset=clock_offset,
             limiter=Limiter(rate_limit, window=window),
@@ -136,7 +148,9 @@ class LocalTenant(Harness):
         if tls and self._shown == "127.0.0.1":
             self._shown = "localhost"  # some clients know names in certificates only
         self._server: TenantServer | None = None
-        self._lock = threading.Lock()
+        self._lock, self._entering = threading.Lock(), threading.Lock()
+        self._depth, self._stays = 0, False
+        self._told: list[PlanRaised] = []
         self.client_id = _CLIENT_ID
         """A registered client's id, good in strict mode too."""
         self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"
@@ -157,24 +171,52 @@ class LocalTenant(Harness):
         if port or not serve:
             self._set_url(port or _NOBODY)
         if not len(self.users):
-            self.users.add_many(self._given)
+            self._take(self._given)
 
     def __repr__(self) -> str:
         where = self._app.access.url or "not started"
         return f"<LocalTenant {where}, {len(self.users)} users>"
 
     def __enter__(self) -> LocalTenant:
-        return self.start()
+        return self.enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
+        with self._entering:
+            self._depth -= 1
+        with self._lock:
+            # Somebody may have come in between.
+            if self._depth == 0 and not self._stays:
+                self._stop()
+        if error is None or isinstance(error, Exception):
+            self._tell(error)
+
+    def enter(self, *, anew: bool = False) -> LocalTenant:
+        """Do what `with` does at its beginning; `anew` resets, unless the tenant is in use already.
+
+        Blocks may stand in one another, and the outermost one stops the tenant at its end; with `anew`
+        one that was started beforehand goes on.
+        """
+        with self._entering:
+            if self._depth == 0:
+                self._stays = anew and self._server is not None
+                if anew and not self._stays:
+                    self.reset()
+            self._depth += 1
+        try:
+            return self.start()
+        except BaseException:
+            with self._entering:
+                self._depth -= 1
+            raise
 
     def __call__(self, function: _F) -> _F:
-        """Decorate a function, sync or async: each call runs with this tenant serving and reset.
+        """Decorate a function, sync, async or a generator: each call runs with this tenant serving and reset.
 
-        A parameter named `tenant` is given this tenant.
+        A parameter named `tenant` is given this tenant.  Of a class, each method whose name begins with
+        `test` is decorated, of a `unittest.TestCase` its `setUp` and `tearDown` with it.  A call within
+        another one, or in a `with` of the same tenant, finds it as it is; so calls that overlap share it.
 
         >>> @LocalTenant(users=[{"user_id": "auth0|1"}])
         ... def names(tenant):
@@ -182,7 +224,8 @@ class LocalTenant(Harness):
         >>> names()
         ['auth0|1']
         """
-        return decorated(self, function)
+        made: _F = decorated(self, function)
+        return made
 
     def start(self) -> LocalTenant:
         """Bind and serve, unless it is serving already or `serve=False`; returns this tenant."""
@@ -199,17 +242,20 @@ class LocalTenant(Harness):
     def stop(self) -> None:
         """Close every socket and end every thread; the state stays, and `start` takes the same port."""
         with self._lock:
-            self._app.wake(stopped=True)
-            server, self._server = self._server, None
-            if server is not None:
-                server.stop()
-            self._app.store.close()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._app.wake(stopped=True)
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+        self._app.store.close()
 
     def reset(self) -> None:
         """Start over: the given users, an empty journal, full buckets, no faults, time running; tokens stay good."""
         self.clock.reset()
         self._app.reset()
-        self.users.add_many(self._given)
+        self._take(self._given)
 
     @property
     def url(self) -> str:
@@ -231,12 +277,14 @@ class LocalTenant(Harness):
 
     @property
     def env(self) -> dict[str, str]:
-        """Return the environment variables that point `ManagementClient.from_env` at this tenant."""
-        return {
-            "AUTH0_DOMAIN": self.url,
-            "AUTH0_CLIENT_ID": self.client_id,
-            "AUTH0_CLIENT_SECRET": self.client_secret,
-        }
+        """Return the environment that points `ManagementClient.from_env`, and other programs, at this tenant.
+
+        With `tls` it names the files that make a program trust the certificate, as `emulator exec` does.
+        """
+        facts = {"url": self.url, "client_id": self.client_id, "client_secret": self.client_secret}
+        if self._tls is not None:
+            facts |= {"ca_file": str(self._tls.ca_file), "bundle_file": str(self._tls.bundle_file)}
+        return all_exports(facts)
 
     @property
     def control_token(self) -> str:
@@ -266,19 +314,20 @@ class LocalTenant(Harness):
 
         The file is one that `users=` and `load` take.  Raises `InputError` where it can't be written.
         """
-        snapshot = to_snapshot(self.users)
+        snapshot = to_snapshot(self.users.documents())
         write_users(path, snapshot)
         return len(snapshot["users"])
 
     def load(self, path: str | os.PathLike[str]) -> int:
-        """Replace every user by those of a JSON or YAML file; returns how many.
+        """Replace every user by those of a JSON or YAML file, all or none; returns how many.
 
-        Raises `InputError` for a file that can't be taken, and then changes nothing.
+        The users of a snapshot are as they were when it was saved; what people wrote by hand gets defaults.
+        History and `diff` start over.  Raises `InputError` for a file that can't be taken, and then
+        changes nothing.
         """
-        users = read_users(path)
-        self.users.clear()
-        self.users.add_many(users)
-        return len(users)
+        roster = read_users(path)
+        self._take(roster)
+        return len(roster.users)
 
     def now(self) -> float:
         """Return the tenant's time, epoch seconds: its clock and its offset."""
@@ -286,6 +335,8 @@ class LocalTenant(Harness):
 
     def adapter(self) -> TenantAdapter:
         """Return an adapter for `requests.Session.mount` that reaches the tenant without a socket."""
+        from auth0_meta.emulator.inprocess import TenantAdapter  # noqa: PLC0415  # requests loads on use
+
         return TenantAdapter(self.wsgi, clock=self.clock)
 
     def client(self, **settings: Any) -> ManagementClient:
@@ -296,6 +347,7 @@ class LocalTenant(Harness):
         """
         # The island reaches the client here and nowhere else.
         from auth0_meta.client import ManagementClient  # noqa: PLC0415
+        from auth0_meta.emulator.inprocess import TrustingAdapter  # noqa: PLC0415
 
         if not settings.keys() & {"token", "private_key", "client_secret"}:
             settings = {"client_id": self.client_id, "client_secret": self.client_secret} | settings
@@ -307,10 +359,30 @@ class LocalTenant(Harness):
         return ManagementClient(self.url, **settings)
 
     def verify(self) -> None:
-        """Raise AssertionError, naming each, if a plan never fired or a request was not served (501)."""
-        lines = complaints(self.faults_unfired(), self.journal)
+        """Raise AssertionError for what went wrong unseen, naming each.
+
+        That is a plan that never fired, a request that is not served (501), and whatever a second writer
+        or a predicate raised: the first of these is the error's cause.  The end of a `with` block raises
+        for the last kind by itself, because the client may have tried again and got through.
+        """
+        raised = self._app.raised
+        self._told = [*raised]
+        lines = complaints(self.faults_unfired(), self.journal, raised)
         if lines:
-            raise AssertionError("\n".join(lines))
+            raise AssertionError("\n".join(lines)) from (raised[0].error if raised else None)
+
+    def _tell(self, error: Exception | None) -> None:
+        """Raise for what plans raised and nobody was told; `error` ends the block and stays in the chain."""
+        untold = [raised for raised in self._app.raised if raised not in self._told]
+        self._told = [*self._app.raised]
+        if untold:
+            first = untold[0].error
+            if error is not None and first.__context__ is None and first is not error:
+                first.__context__ = error
+            raise AssertionError("\n".join(complaints((), (), untold))) from first
+
+    def _take(self, roster: Roster) -> None:
+        self.users.replace(roster.users, verbatim=roster.verbatim)
 
     def _set_url(self, port: int) -> None:
         self._app.access.url = f"{'https' if self._tls else 'http'}://{self._shown}:{port}"

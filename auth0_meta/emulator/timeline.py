@@ -9,6 +9,9 @@ from auth0_meta.errors import InputError
 
 __all__ = ["TenantClock"]
 
+# The first second of the year 9999: a date can say no more, and what lasts a while ends later yet.
+_END = 253_370_764_800.0
+
 
 class TenantClock:
     """Follow the `Clock` protocol; run with another clock until `freeze`, and jump on `advance`.
@@ -50,11 +53,15 @@ class TenantClock:
         return self._base.monotonic() + self._steady if frozen is None else frozen[1]
 
     def freeze(self, at: float | None = None) -> None:
-        """Let time stand still, at the epoch second `at` (None: now); again, to set another one."""
+        """Let time stand still, at the epoch second `at` (None: now); again, to set another one.
+
+        Raises `InputError` for a moment before 1970 or past the year 9998.
+        """
+        if at is not None and not 0 <= at < _END:
+            msg = "freeze takes epoch seconds, of 0 or more and before the year 9999: time is as it was"
+            raise InputError(msg)
         with self._lock:
-            frozen = self._frozen
-            steady = self._base.monotonic() + self._steady if frozen is None else frozen[1]
-            self._frozen = (self.time() if at is None else float(at), steady)
+            self._frozen = (self.time() if at is None else float(at), self.monotonic())
 
     def resume(self) -> None:
         """Let time run on from where it stands; nothing for a clock that runs."""
@@ -65,11 +72,14 @@ class TenantClock:
                 self._frozen = None
 
     def advance(self, seconds: float) -> None:
-        """Move time forward, frozen or not; raises `InputError` for a step back."""
+        """Move time forward, frozen or not; raises `InputError` for a step back, or past the year 9998."""
         if not 0 <= seconds < float("inf"):
             msg = "advance takes a number of seconds, 0 or more; freeze(at=...) sets any moment"
             raise InputError(msg)
         with self._lock:
+            if self.time() + seconds >= _END:
+                msg = "the tenant's time ends with the year 9998: it is as it was"
+                raise InputError(msg)
             if self._frozen is None:
                 self._ahead += seconds
                 self._steady += seconds
@@ -77,9 +87,10 @@ class TenantClock:
                 self._frozen = (self._frozen[0] + seconds, self._frozen[1] + seconds)
 
     def reset(self) -> None:
-        """Run with the base clock again, as at the start."""
+        """Run with the base clock again, as at the start; what `monotonic` returns goes on from where it is."""
         with self._lock:
-            self._ahead = self._steady = 0.0
+            self._steady = self.monotonic() - self._base.monotonic()
+            self._ahead = 0.0
             self._frozen = None
 
     def sleep(self, seconds: float) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "FORBIDDEN_NAMES",
     "check_create",
     "check_fields",
+    "check_owner",
     "check_patch",
     "check_user_id",
     "dotted_name",
@@ -42,6 +43,9 @@ FORBIDDEN_NAMES = frozenset(
     )
 )
 """The names that app_metadata must not have at its first level (documented, complete in 2026)."""
+
+_READ_ANYBODY = ("read:users", "read:user_idp_tokens")
+_NOT_OWN = "User to be acted on does not match subject in bearer token."
 
 
 @attrs.frozen
@@ -160,8 +164,15 @@ def check_fields(grant: Grant, user_id: str, body: dict[str, Any]) -> None:
     if not refused:
         return
     if own and not allowed:
-        raise forbidden("User to be acted on does not match subject in bearer token.", "unowned_resource")
+        raise forbidden(_NOT_OWN, "unowned_resource")
     raise forbidden(f"You cannot update the following fields: {', '.join(refused)}", "insufficient_scope")
+
+
+def check_owner(grant: Grant, user_id: str) -> None:
+    """Refuse with 403 a read of somebody else by a token that may read its own user only."""
+    scopes = grant.scopes
+    if scopes is not None and grant.subject != user_id and scopes.isdisjoint(_READ_ANYBODY):
+        raise forbidden(_NOT_OWN, "unowned_resource")
 
 
 def type_name(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""Tell what a test should hear about: plans that never fired, requests that nothing here serves."""
+"""Tell what a test should hear about: plans that never fired or raised, requests that nothing here serves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auth0_meta.emulator.faults import Fault, Hook
+from auth0_meta.emulator.faults import Fault, Hook, PlanRaised
 from auth0_meta.emulator.journal import Entry
 
 __all__ = ["complaints", "told"]
@@ -12,9 +12,12 @@ __all__ = ["complaints", "told"]
 _NOT_SERVED = 501
 
 
-def complaints(unfired: Iterable[Fault | Hook], entries: Iterable[Entry]) -> list[str]:
-    """Return a line for each plan that never fired and each route that was called and is not served."""
-    lines = [f"never fired: {told(plan)} ({plan.seen} of its requests came)" for plan in unfired]
+def complaints(
+    unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[PlanRaised] = ()
+) -> list[str]:
+    """Return a line for each plan whose own code raised or that never fired, and each route not served."""
+    lines = [f"raised {one}: {told(one.plan)}" for one in raised]
+    lines += [f"never fired: {told(plan)} ({plan.seen} of its requests came)" for plan in unfired]
     missing = {
         f"not served: {entry.method} {entry.route or entry.path}": None
         for entry in entries

@@ -395,3 +395,23 @@ def test_an_assertion_must_be_signed_by_the_registered_key(talk: Any, pem: tuple
     ):
         assert api("POST", "/oauth/token", data=good | changes).status_code == 401
     assert api("POST", "/oauth/token", data=good).status_code == 200
+
+
+def test_a_token_for_oneself_reads_nobody_else(talk: Any) -> None:
+    """read:current_user reads its own subject; any wider scope reads everybody."""
+    tenant = LocalTenant(serve=False, strict=True)
+    for number in (1, 2):
+        tenant.users.add(user_id=f"auth0|{number}")
+    api = talk(tenant, token=tenant.token(scopes=["read:current_user"], subject="auth0|1"))
+    assert api.get("auth0|1").status_code == 200
+    refused = api.get("auth0|2")
+    assert refused.json() == {
+        "statusCode": 403,
+        "error": "Forbidden",
+        "message": "User to be acted on does not match subject in bearer token.",
+        "errorCode": "unowned_resource",
+    }
+    assert refused.status_code == api.get("auth0|nobody").status_code == 403
+    for wider in ("read:users", "read:user_idp_tokens"):
+        api.token = tenant.token(scopes=["read:current_user", wider], subject="auth0|1")
+        assert api.get("auth0|2").status_code == 200

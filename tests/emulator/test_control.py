@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import requests
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import InputError
 from auth0_meta.testing import FakeClock
 
 ROOT = "/_emulator/"
@@ -403,3 +406,54 @@ def test_stopping_ends_every_stream_and_watchers_are_counted() -> None:
         assert SYSTEM_CLOCK.monotonic() - begun < 4
         for stream in streams:
             stream.close()
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("clock", {"do": "advance", "seconds": 1e300}),
+        ("clock", {"do": "advance", "seconds": 253_402_300_800}),
+        ("faults", {"status": 500, "path": 5}),
+        ("faults", {"status": 500, "path": "users"}),
+        ("faults", {"status": 500, "method": 5}),
+        ("faults", {"status": 500, "user_id": ["a"]}),
+        ("faults", {"status": 429, "reset": [1]}),
+        ("faults", {"status": 429, "reset": True}),
+        ("faults", {"status": 429, "reset": "1\r\nX-Y: z"}),
+        ("faults", {"status": 429.5}),
+        ("faults", {"status": True}),
+        ("faults", {"delay": "1"}),
+        ("faults", {"delay": 1e300}),
+        ("faults", {"slow": True}),
+        ("faults", {"status": 500, "probability": "1"}),
+    ],
+)
+def test_what_would_break_later_requests_is_refused_at_once(desk: Desk, route: str, body: Any) -> None:
+    """A value that can't be used is 400, and the tenant goes on as before."""
+    assert desk("POST", route, json=body).status_code == 400
+    assert desk("GET", "faults").json() == []
+    answer = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert answer.status_code == 200
+
+
+def test_faults_in_code_are_checked_as_well(desk: Desk) -> None:
+    """A body that JSON can't hold and a header of two lines would be answers that can't be sent."""
+    wrong: list[dict[str, Any]] = [{"body": float("nan")}, {"body": {1, 2}}, {"headers": {"X-A": "1\n2"}}]
+    for words in wrong:
+        with pytest.raises(InputError):
+            desk.tenant.fail(status=500, **words)
+    assert desk.tenant.faults_unfired() == []
+
+
+def test_watchers_are_counted_as_they_come(desk: Desk) -> None:
+    """Of many that ask at the same moment four get a stream; one that is dropped unread makes room."""
+    feed = desk.tenant._control._feed
+    with ThreadPoolExecutor(20) as pool:
+        streams = [stream for stream in pool.map(feed.open, [0] * 20) if stream is not None]
+    assert len(streams) == 4
+    assert feed.open(0) is None
+    next(streams[0])
+    streams.clear()
+    gc.collect()
+    again = [feed.open(0) for _ in range(4)]
+    assert None not in again

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import unittest
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 import pytest
 import requests
@@ -79,10 +82,185 @@ def test_an_exception_stops_it_too() -> None:
         requests.get(str(caught.value), timeout=5)
 
 
-def test_only_functions_are_decorated() -> None:
-    """A class would lose its methods' isolation: refused."""
-    with pytest.raises(InputError, match="decorate its methods"):
-        LocalTenant()(type("Tests", (), {}))
+def test_what_can_not_be_called_so_is_refused() -> None:
+    """Functions and classes only."""
+    with pytest.raises(InputError, match="functions and classes"):
+        LocalTenant()(print)
+
+
+def status(tenant: LocalTenant) -> int:
+    """Ask whether it serves."""
+    return requests.get(f"{tenant.url}/api/v2/users", timeout=30).status_code
+
+
+def test_blocks_stand_in_one_another() -> None:
+    """The inner end leaves the outer block a tenant that serves, with its state; the outer one stops it."""
+    local = LocalTenant(users=[{"user_id": "auth0|1"}])
+
+    @local
+    def inner(tenant: LocalTenant) -> int:
+        assert "auth0|2" in tenant.users
+        return status(tenant)
+
+    with local as outer:
+        outer.users.add(user_id="auth0|2")
+        with outer:
+            assert inner() == 401
+        assert inner() == 401
+        assert status(outer) == 401
+    with pytest.raises(requests.ConnectionError):
+        status(local)
+    with pytest.raises(AssertionError):
+        inner()  # from outside it is as new
+    local.start()
+    local.users.add(user_id="auth0|2")
+    assert inner() == 401
+    assert status(local) == 401  # what start began, stop ends
+    local.stop()
+
+
+def test_a_port_that_is_taken_leaves_no_block_open() -> None:
+    """An entry that fails counts for nothing."""
+    with LocalTenant() as first:
+        second = LocalTenant(port=first.port)
+        with pytest.raises(OSError, match=str(first.port)):
+            second.__enter__()
+    with second:
+        assert status(second) == 401
+    with pytest.raises(requests.ConnectionError):
+        status(second)
+
+
+def test_calls_that_overlap_share_the_tenant() -> None:
+    """The first to end does not stop it for the rest."""
+    local = LocalTenant(users=[{}])
+
+    @local
+    async def work(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return status(local)
+
+    async def many() -> list[int]:
+        return await asyncio.gather(*(work(turns) for turns in (1, 5, 10)))
+
+    assert asyncio.run(many()) == [401, 401, 401]
+    with pytest.raises(requests.ConnectionError):
+        status(local)
+
+
+def test_a_generator_runs_inside() -> None:
+    """A fixture that yields has the tenant until it is done, what is sent and thrown in included."""
+
+    @LocalTenant()
+    def fixture(tenant: LocalTenant) -> Generator[int, str, None]:
+        try:
+            assert (yield status(tenant)) == "sent"
+        except KeyError:
+            yield status(tenant)
+
+    assert inspect.isgeneratorfunction(fixture)
+    made = fixture()
+    assert next(made) == 401
+    assert made.throw(KeyError()) == 401
+    assert list(made) == []
+    again = fixture()
+    next(again)
+    with pytest.raises(StopIteration):
+        again.send("sent")
+
+
+def test_an_async_generator_runs_inside() -> None:
+    """The same for one that is async; leaving it early closes it, and the tenant stops."""
+    local = LocalTenant()
+    closed = []
+
+    @local
+    async def fixture(tenant: LocalTenant) -> AsyncGenerator[Any, Any]:
+        try:
+            got = yield status(tenant)
+            assert got in (None, "sent")
+            yield status(tenant)
+        except KeyError:
+            yield "caught"
+        finally:
+            closed.append(status(tenant))
+
+    async def use() -> None:
+        assert [item async for item in fixture()] == [401, 401]
+        made = fixture()
+        assert await made.__anext__() == 401
+        assert await made.athrow(KeyError()) == "caught"
+        with pytest.raises(StopAsyncIteration):
+            await made.__anext__()
+        early = fixture()
+        await early.__anext__()
+        assert await early.asend("sent") == 401
+        await early.aclose()
+
+    assert inspect.isasyncgenfunction(fixture)
+    asyncio.run(use())
+    assert closed == [401, 401, 401]
+    with pytest.raises(requests.ConnectionError):
+        status(local)
+
+
+def test_each_test_of_a_class_is_decorated() -> None:
+    """Inherited ones too; helpers and other attributes are left as they are."""
+    local = LocalTenant(users=[{"user_id": "auth0|1"}])
+
+    class Base:
+        def test_inherited(self, tenant: LocalTenant) -> int:
+            return self.check(tenant)
+
+        def check(self, tenant: LocalTenant) -> int:
+            assert len(tenant.users) == 1
+            tenant.users.add()
+            return status(tenant)
+
+    @local
+    class Tests(Base):
+        tests = ("a",)
+
+        def test_own(self, tenant: LocalTenant) -> int:
+            return self.check(tenant)
+
+        @staticmethod
+        def test_static() -> str:
+            return "as it is"
+
+    made: Any = Tests()
+    assert made.test_own() == made.test_inherited() == 401
+    assert (made.test_static(), made.tests) == ("as it is", ("a",))
+    assert "tenant" in inspect.signature(Base.test_inherited).parameters
+
+
+def test_a_test_case_sets_up_inside() -> None:
+    """setUp and tearDown of unittest see the tenant of their test, and what plans raise fails that test."""
+    local = LocalTenant()
+    seen = []
+
+    @local
+    class Case(unittest.TestCase):
+        def setUp(self) -> None:
+            local.users.add(user_id="auth0|1")
+
+        def test_it(self) -> None:
+            seen.append((status(local), len(local.users)))
+
+        def test_plan(self, *, tenant: LocalTenant) -> None:
+            tenant.before("GET", None, lambda _: 1 / 0)
+            headers = {"Authorization": "Bearer x"}
+            assert requests.get(f"{tenant.url}/api/v2/users", headers=headers, timeout=30).status_code == 500
+
+        def tearDown(self) -> None:
+            seen.append((status(local), len(local.users)))
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
+    assert (result.testsRun, len(result.failures), result.errors) == (2, 1, [])
+    assert "raised ZeroDivisionError: before(method='GET')" in result.failures[0][1]
+    assert seen == [(401, 1)] * 3
 
 
 def test_verify_is_content_with_what_came_about() -> None:

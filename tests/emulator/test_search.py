@@ -51,6 +51,14 @@ def found(api: Any, q: str, **params: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("q", "who"),
     [
+        # Everybody.
+        ("*", "ann bob cid"),
+        ("*:*", "ann bob cid"),
+        ('*:* AND app_metadata.plan:"pro"', "ann"),
+        ("NOT *", ""),
+        # Operators are capital letters (documented); in small ones they are terms.
+        ('email:"ann@example.com" AND name:"x"', ""),
+        ('email:"ann@example.com" and name:"x"', "ann"),
         # Case: five root attributes without, everything else with.
         ('name:"ann lee"', "ann"),
         ('email:"ANN@example.com"', "ann"),
@@ -240,3 +248,17 @@ class TestTheIndexLags:
         assert found(slow, 'email:"new@example.com"') == []
         clock.advance(1)
         assert found(slow, 'email:"new@example.com"') == []
+
+
+@pytest.mark.parametrize("q", ["_missing_:blocked", "*:x", "app_metadata.*:x"])
+def test_queries_that_would_find_nobody_unnoticed_are_refused(people: Any, q: str) -> None:
+    """Better a 400 than an empty list that looks like an answer."""
+    answer = people.list(q=q)
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_query_string")
+
+
+def test_missing_may_mean_not_exists(talk: Any) -> None:
+    """The older engine's word, by a switch."""
+    api = talk(LocalTenant(serve=False, users=PEOPLE, switches=Switches(search_missing="negate")))
+    assert found(api, "_missing_:blocked") == ["ann", "cid"]
+    assert found(api, "_exists_:blocked") == ["bob"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +161,141 @@ def test_a_snapshot_is_for_its_owner_and_whole(tmp_path: Path, monkeypatch: pyte
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     with pytest.raises(InputError, match="No such file"):
         tenant.save(tmp_path / "nowhere" / "x.json")
+
+
+WITHOUT = {
+    "user_id": "auth0|1",
+    "updated_at": "2030-01-01T00:00:00.000Z",
+    "identities": [{"provider": "auth0"}],
+}
+
+
+@pytest.mark.parametrize("db", [False, True])
+def test_a_snapshot_fills_nothing_in(tmp_path: Path, db: bool) -> None:
+    """Attributes that were nulled stay away, an SMS user gets no address, `updated_at` never moves back."""
+    path = tmp_path / "snapshot.json"
+    tenant = LocalTenant(serve=False, db=tmp_path / "x.db" if db else None)
+    tenant.users.add(user_id="auth0|1", updated_at="2030-01-01T00:00:00.000Z").patch(
+        email=None, name=None, picture=None
+    )
+    tenant.users.add(user_id="sms|1", phone_number="+358401234567")
+    before = [dict(user) for user in tenant.users]
+    assert before[0]["updated_at"] == "2030-01-01T00:00:00.001Z"
+    assert not before[0].keys() & {"email", "name", "picture"}
+    assert not before[1].keys() & {"email", "picture"}
+    tenant.save(path)
+    tenant.load(path)
+    assert [dict(user) for user in tenant.users] == before
+    assert tenant.users["auth0|1"].patch(user_metadata={"a": 1})["updated_at"] == "2030-01-01T00:00:00.002Z"
+    assert tenant.users["auth0|1"].history[0].by == "tenant.users"
+    tenant.load(path)
+    assert tenant.users["auth0|1"].history == []
+    assert tenant.diff() == {}
+    tenant.stop()
+    taken_up = LocalTenant(serve=False, users=path)
+    assert [dict(user) for user in taken_up.users] == before
+    taken_up.users.clear()
+    taken_up.reset()
+    assert [dict(user) for user in taken_up.users] == before
+
+
+def test_a_user_by_hand_gets_defaults_and_a_snapshots_does_not(tmp_path: Path) -> None:
+    """The mark decides; a snapshot's user that is no whole profile is named, and what to do about it."""
+    path = tmp_path / "users.json"
+    tenant = LocalTenant(serve=False)
+    path.write_text(json.dumps({"users": [WITHOUT]}))
+    tenant.load(path)
+    assert tenant.users["auth0|1"]["email"] == "1@example.com"
+    path.write_text(json.dumps({"auth0_meta_snapshot": 1, "users": [WITHOUT]}))
+    tenant.load(path)
+    assert dict(tenant.users["auth0|1"]) == WITHOUT
+    path.write_text(json.dumps({"auth0_meta_snapshot": 1, "users": [WITHOUT, {"email": "a@b.io"}]}))
+    with pytest.raises(InputError, match=r"user 2 is no whole profile .* leave auth0_meta_snapshot out"):
+        tenant.load(path)
+    assert dict(tenant.users["auth0|1"]) == WITHOUT
+
+
+@pytest.mark.parametrize("moment", ["soon", "9999-12-31T23:59:59.999Z", 5])
+def test_a_moment_that_can_not_grow_is_replaced_by_the_next_write(moment: object) -> None:
+    """A stored `updated_at` may be anything; a PATCH puts the tenant's time there."""
+    tenant = LocalTenant(serve=False)
+    user = tenant.users.add(updated_at=moment)
+    assert user["updated_at"] == moment
+    assert user.patch(user_metadata={"a": 1})["updated_at"][:2] == "20"
+
+
+def test_names_of_python_are_names_too(tmp_path: Path) -> None:
+    """A profile may have a field `self`; it changes nothing about loading."""
+    path = tmp_path / "users.json"
+    path.write_text('[{"user_id": "auth0|1", "self": 1, "app": 2, "profile": 3}]')
+    tenant = LocalTenant(serve=False, users=path)
+    assert tenant.load(path) == 1
+    user = tenant.users["auth0|1"]
+    assert (user["self"], user["app"], user["profile"]) == (1, 2, 3)
+    fields: dict[str, Any] = {"self": 1}
+    assert tenant.users.add(**fields)["self"] == 1
+
+
+@pytest.mark.parametrize("db", [False, True])
+def test_users_are_added_and_replaced_all_or_none(tmp_path: Path, db: bool) -> None:
+    """An id that is taken, in the middle of many, leaves every user as it was."""
+    tenant = LocalTenant(serve=False, users=USERS, db=tmp_path / "x.db" if db else None)
+    before = [dict(user) for user in tenant.users]
+    with pytest.raises(InputError, match="no user was added"):
+        tenant.users.add_many([{"user_id": "auth0|new"}, {"user_id": "1"}])
+    with pytest.raises(InputError, match="no user was changed"):
+        tenant.users.replace([{"user_id": "auth0|new"}, {"user_id": "new"}])
+    assert [dict(user) for user in tenant.users] == before
+    tenant.stop()
+
+
+# Dies at the fortieth row that SQLite writes.
+KILLED = """
+import os, sys
+from auth0_meta.emulator import LocalTenant, sqlite_store
+tenant = LocalTenant(serve=False, db=sys.argv[1])
+def stop(number):
+    if number == 40:
+        os._exit(9)
+    return number
+tenant._app.store._db.create_function("stop", 1, stop)
+sqlite_store._ADD = sqlite_store._ADD.replace("(?, ?, ?, ?, ?, ?)", "(?, ?, ?, ?, stop(?), ?)")
+tenant.load(sys.argv[2])
+"""
+
+
+def test_a_process_killed_while_it_loads_keeps_the_users_of_before(tmp_path: Path) -> None:
+    """With a file, the new users come in one transaction, or not at all."""
+    db, path = tmp_path / "x.db", tmp_path / "users.json"
+    first = LocalTenant(serve=False, db=db, users=USERS)
+    before = [dict(user) for user in first.users]
+    first.stop()
+    users = [
+        {
+            "user_id": f"auth0|{n}",
+            "identities": [{"provider": "auth0"}],
+            "updated_at": f"1970-01-01T00:00:00.{n:03}Z",
+        }
+        for n in range(100, 0, -1)
+    ]
+    path.write_text(json.dumps({"auth0_meta_snapshot": 1, "users": users}))
+    line = [sys.executable, "-c", KILLED, str(db), str(path)]
+    assert subprocess.run(line, timeout=60, check=False).returncode == 9
+    second = LocalTenant(serve=False, db=db)
+    assert [dict(user) for user in second.users] == before
+    assert second.load(path) == 100
+    assert len(second.users) == 100
+    second.stop()
+
+
+def test_a_file_that_fails_midway_is_rolled_back(tmp_path: Path) -> None:
+    """What SQLite refuses in the middle leaves every user, and the count."""
+    tenant = LocalTenant(serve=False, db=tmp_path / "x.db", users=USERS)
+    store: Any = tenant._app.store
+    store._db.execute("CREATE TRIGGER no BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no'); END")
+    before = [dict(user) for user in tenant.users]
+    with pytest.raises(sqlite3.Error):
+        tenant.users.replace([{"user_id": "x"}])
+    assert [dict(user) for user in tenant.users] == before
+    assert len(tenant.users) == 2
+    tenant.stop()

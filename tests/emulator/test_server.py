@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -336,14 +337,31 @@ def test_ipv6_loopback(talk: Any) -> None:
         tenant.stop()
 
 
-def test_a_bug_in_a_hook_is_an_answer_and_a_log_line(
-    talk: Any, served: LocalTenant, caplog: pytest.LogCaptureFixture
+def test_a_bug_is_an_answer_and_a_log_line(
+    talk: Any, served: LocalTenant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception inside the tenant answers 500; the connection and the server live on."""
     user = served.users.add()
-    served.before("GET", user.user_id, lambda tenant: 1 / 0)
     api = talk(served, sockets=True)
-    answer = api.get(user.user_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(served._app.store, "get", lambda user_id: 1 / 0)
+        answer = api.get(user.user_id)
     assert (answer.status_code, answer.json()["statusCode"]) == (500, 500)
     assert caplog.records
     assert api.get(user.user_id).status_code == 200
+
+
+def test_half_sent_requests_stop_nobody() -> None:
+    """More half requests than there are threads: a whole one is answered all the same."""
+    with LocalTenant() as tenant, ExitStack() as halves:
+        for _ in range(40):
+            halves.enter_context(connect(tenant)).sendall(b"PATCH /api/v2/users/a HTTP/1.1\r\nHost: ")
+        answer = requests.get(f"{tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"}, timeout=30)
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["tenant.eu.auth0.com:443", "TENANT.auth0.com.:443", "auth0.com:"])
+def test_a_name_of_auth0_is_refused_with_a_port_too(name: str) -> None:
+    """Nobody can be led to take this tenant for a real one."""
+    with pytest.raises(ConfigError, match="never answers for"):
+        LocalTenant(serve=False, hosts=[name])

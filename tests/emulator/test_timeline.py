@@ -60,7 +60,7 @@ def test_it_resumes_from_where_it_stands() -> None:
     clock.advance(5)
     assert (clock.time(), clock.monotonic()) == (116.0, 16.0)
     clock.reset()
-    assert (clock.time(), clock.monotonic()) == (1101.0, 1001.0)
+    assert (clock.time(), clock.monotonic()) == (1101.0, 16.0)
 
 
 @pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan")])
@@ -124,3 +124,45 @@ def test_a_reset_lets_time_run_again() -> None:
     tenant.clock.freeze(at=5.0)
     tenant.reset()
     assert tenant.now() == 100.0
+
+
+def test_monotonic_never_goes_back_over_a_reset() -> None:
+    """A client that outlives a reset must not wait for lost time: only `time` returns."""
+    base = FakeClock(start=100.0, monotonic=5.0)
+    clock = TenantClock(base)
+    clock.advance(3600)
+    clock.reset()
+    assert (clock.time(), clock.monotonic()) == (100.0, 3605.0)
+    clock.freeze()
+    clock.advance(60)
+    clock.reset()
+    base.advance(1)
+    assert (clock.time(), clock.monotonic(), clock.frozen) == (101.0, 3666.0, False)
+
+
+def test_a_reset_costs_a_client_no_wait() -> None:
+    """A client used before and after a reset of a clock that had jumped goes on at once."""
+    base = FakeClock(start=1_800_000_000.0)
+    tenant = LocalTenant(serve=False, rate_limit="free", clock=base, users=[{"user_id": "auth0|1"}])
+    with tenant.client() as client:
+        client.users.get("auth0|1")
+        tenant.clock.advance(80_000)
+        tenant.fail(status=429, reset=1)
+        client.users.get("auth0|1")
+        tenant.reset()
+        for _ in range(4):
+            client.users.get("auth0|1")
+    assert sum(base.slept) < 10
+
+
+@pytest.mark.parametrize("at", [-1.0, 253_402_300_800.0, float("inf"), float("nan")])
+def test_a_moment_that_no_date_can_say_is_refused(at: float) -> None:
+    """Neither freeze nor advance leads where answers can't be dated; time is as it was."""
+    clock = TenantClock(FakeClock(start=100.0))
+    with pytest.raises(InputError, match="freeze takes epoch seconds"):
+        clock.freeze(at=at)
+    for _ in range(2):
+        with pytest.raises(InputError, match="9998"):
+            clock.advance(1e300)
+        assert clock.time() == 100.0
+        clock.freeze()

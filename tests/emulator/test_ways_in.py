@@ -22,6 +22,7 @@ from auth0_meta.emulator.execute import execute
 from auth0_meta.emulator.recipes import TOOLS, exports, script
 from auth0_meta.emulator.runfile import announced, find_run, run_directory
 from auth0_meta.emulator.serve import facts_of
+from auth0_meta.errors import InputError
 
 NODE_MODULES = os.environ.get("AUTH0_META_LIVE_NODE_MODULES", "nowhere")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are POSIX")
@@ -383,3 +384,50 @@ def test_the_node_recipe(secure: bool, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert tenant.users["auth0|1"].app_metadata == {"plan": "pro"}
+
+
+def test_a_snapshot_that_can_not_be_written_is_told_before_the_command_runs(tmp_path: Path) -> None:
+    """Without its folder nothing is started."""
+    done = emulator("exec", "--save", str(tmp_path / "nowhere" / "x.json"), "--", *python("print('ran')"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "can't write" in done.stderr
+    assert "nothing was started" in done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_snapshot_that_fails_at_the_end_leaves_the_commands_code(tmp_path: Path, code: int) -> None:
+    """A command that failed says so itself; one that did not is no success without its snapshot."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = python(f"import os, sys; os.rmdir({str(folder)!r}); sys.exit({code})")
+    out = io.StringIO()
+    if code:
+        assert execute(command, out=out, save=str(folder / "x.json")) == code
+        assert "can't write" in out.getvalue()
+    else:
+        with pytest.raises(InputError, match="can't write"):
+            execute(command, out=out, save=str(folder / "x.json"))
+
+
+@posix
+def test_a_directory_of_somebody_else_is_told_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without the right to write, or one in the file's place, is known before the start."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="it is a directory"):
+        execute(python(""), save=str(tmp_path / "folder"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match="not yours to write to"):
+        execute(python(""), save=str(tmp_path / "x.json"))
+
+
+def test_env_of_a_tenant_that_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody serves any more is not exported."""
+    with LocalTenant() as tenant:
+        port, facts = tenant.port, facts_of(tenant)
+    with announced(port, facts):
+        assert main(["emulator", "env", "--port", str(port)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "may have been killed" in told.err

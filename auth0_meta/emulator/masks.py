@@ -1,0 +1,44 @@
+"""Hide secrets in a body that is shown: by their names, wherever they stand but in metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["MASK", "masked"]
+
+MASK = "<masked>"
+# Clients, connections, users and grants carry these.
+_SECRET = frozenset(
+    (
+        *("password", "client_secret", "client_assertion", "access_token", "refresh_token", "id_token"),
+        *("new_password", "old_password"),
+        *(
+            "password_hash",
+            "custom_password_hash",
+            "private_key",
+            "encryption_key",
+            "signing_keys",
+            "api_key",
+        ),
+    )
+)
+# What people keep in these is theirs, and compared with what they sent.
+_METADATA = frozenset(("user_metadata", "app_metadata", "client_metadata", "metadata"))
+
+
+def masked(value: Any) -> Any:
+    """Return a parsed body with every secret replaced; what holds none is returned as it is.
+
+    >>> masked({"name": "app", "client_secret": "x", "client_metadata": {"password": "a name of yours"}})
+    {'name': 'app', 'client_secret': '<masked>', 'client_metadata': {'password': 'a name of yours'}}
+    """
+    if isinstance(value, list):
+        items = [masked(item) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict):
+        return value
+    shown = {
+        name: MASK if name in _SECRET else inner if name in _METADATA else masked(inner)
+        for name, inner in value.items()
+    }
+    return shown if any(shown[name] is not value[name] for name in value) else value

@@ -1,0 +1,56 @@
+"""Hold `path=` of faults and of the journal to one meaning: a route, one path, or a prefix that says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auth0_meta.errors import InputError
+
+LIST, ONE = "/api/v2/users", "/api/v2/users/{id}"
+
+
+def test_a_route_is_that_route_alone(api: Any) -> None:
+    """The list's path strikes the list, neither a user of it nor users-by-email; the journal counts the same."""
+    api.tenant.users.add(user_id="auth0|1")
+    fault = api.tenant.fail(method="GET", path=LIST, status=503)
+    assert api.get("auth0|1").status_code == 200
+    assert api("GET", "/api/v2/users-by-email?email=a@b.io").status_code == 200
+    journal = api.tenant.journal
+    with pytest.raises(AssertionError, match="path: wanted '/api/v2/users', was '/api/v2/users/auth0%7C1'"):
+        journal.assert_called("GET", LIST, times=1)
+    assert (fault.fired, journal.count("GET", LIST), journal.count("GET", ONE)) == (0, 0, 1)
+    assert api.list().status_code == 503
+    journal.assert_called("GET", LIST, times=1)
+
+
+@pytest.mark.parametrize(
+    ("path", "matched"),
+    [
+        ("/api/v2/users/auth0%7C1", 1),
+        ("/api/v2/users/auth0|1", 1),
+        ("/api/v2/users/auth0%7c1", 1),
+        ("/api/v2/users/auth0", 0),
+        ("/api/v2/users/", 2),
+        ("/api/v2/users/*", 2),
+        ("/api/v2/users/auth0%7C1*", 2),
+        ("/api/v2/", 3),
+        ("/api/v2", 0),
+        (ONE, 2),
+    ],
+)
+def test_a_path_is_whole_and_a_prefix_says_so(api: Any, path: str, matched: int) -> None:
+    """A path may be written decoded; only a `/` or a `*` at the end makes it a prefix."""
+    fault = api.tenant.fail(path=path, times=None, expire_token=True)
+    for user_id in ("auth0|1", "auth0|11"):
+        api.get(user_id)
+    api.list()
+    assert api.tenant.journal.count(path=path) == matched
+    assert fault.fired == matched
+
+
+def test_a_path_that_can_match_nothing_is_refused(api: Any) -> None:
+    """Paths begin with a slash."""
+    with pytest.raises(InputError, match="path begins with /"):
+        api.tenant.fail(path="users", status=500)
