@@ -1,12 +1,30 @@
-"""Decide what may appear in a log, a repr or an error: names and sizes, never values."""
+"""Decide what may appear in a log, a repr or an error: names and sizes, never values; and make text safe to print."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["outline", "size"]
+__all__ = ["outline", "printable", "size"]
+
+# What a terminal obeys instead of showing it: C0 and C1, the line breaks, the bidi controls; and halves of pairs,
+# which can't be written at all.
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Return text that others may have written so that a terminal shows it and obeys none of it.
+
+    Control characters, line breaks and bidi controls become `\uXXXX`; printed JSON stays JSON.  `lines` keeps "\n".
+
+    >>> print(printable("Eve \x1b[31m\n\u202e"))
+    Eve \u001b[31m\u000a\u202e
+    """
+    if lines:
+        return "\n".join(printable(line) for line in text.split("\n"))
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def size(value: object) -> int:

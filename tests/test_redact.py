@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth0_meta.redact import outline, size
+from auth0_meta.redact import outline, printable, size
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -21,6 +22,28 @@ def test_size_is_the_bytes_of_compact_json(value: Any) -> None:
     """The size is what the value takes on the wire, in UTF-8."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     assert size(value) == len(text.encode("utf-8", "surrogatepass"))
+
+
+@given(JSON)
+def test_printable_json_is_the_same_json(value: Any) -> None:
+    """JSON made printable holds no character that a terminal obeys, and parses to the same value."""
+    shown = printable(json.dumps(value, indent=2, ensure_ascii=False), lines=True)
+    assert json.loads(shown) == value
+    assert all(c == "\n" or unicodedata.category(c) not in ("Cc", "Zl", "Zp", "Cs") for c in shown)
+
+
+@pytest.mark.parametrize(
+    "char",
+    [
+        *("\0", "\a", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b"),
+        *("\u061c", "\u200e", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069", "\ud800"),
+    ],
+    ids=lambda char: f"{ord(char):04x}",
+)
+def test_what_a_terminal_obeys_is_shown(char: str) -> None:
+    """Control characters, line breaks and bidi controls are escaped; letters of any script are not."""
+    assert printable(f"Åsa 名 é{char}x") == f"Åsa 名 é\\u{ord(char):04x}x"
+    assert printable("a\nb\x1bc", lines=True) == "a\nb\\u001bc"
 
 
 def _cycle() -> list[Any]:

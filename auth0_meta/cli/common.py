@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 
 from auth0_meta import ManagementClient, Wait
+from auth0_meta.redact import printable
 
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
@@ -29,8 +30,11 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def dump(value: object) -> str:
-    """Write a value as JSON for a person or a program: indented, keys in their order, UTF-8."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Write a value as JSON for a person or a program: indented, keys in their order, UTF-8.
+
+    What a terminal would obey is escaped.
+    """
+    return printable(json.dumps(value, indent=2, ensure_ascii=False), lines=True)
 
 
 def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> None:

@@ -22,6 +22,7 @@ from auth0_meta.migrate.events import ExportProgress
 from auth0_meta.migrate.report import render
 from auth0_meta.migrate.sources import ExportSource, FileSource, Source, source
 from auth0_meta.models import Job
+from auth0_meta.redact import printable
 
 __all__ = ["migrate"]
 
@@ -275,7 +276,7 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
     """Write a page about a job: rate over time, refusals, outcomes, slowest users; no value in it."""
     page = render(job, as_json=as_json)
     if output is None:
-        click.echo(page, nl=False)
+        click.echo(printable(page, lines=True), nl=False)
         return
     try:
         Path(output).write_text(page, encoding="utf-8")
@@ -313,9 +314,8 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     """Tell what is about to happen, and ask on a terminal."""
     found = steps.status(job)
     counts = ", ".join(f"{n} {name}" for name, n in found.counts.items()) or "nobody"
-    click.echo(
-        f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not named yet'} ({counts})", err=True
-    )
+    told = f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not named yet'} ({counts})"
+    click.echo(printable(told), err=True)
     if trust:
         click.echo(
             "--trust-plan: what was written to these keys since the plan is overwritten, unseen", err=True

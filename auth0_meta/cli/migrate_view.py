@@ -20,7 +20,7 @@ from auth0_meta.migrate.events import ApplyProgress, Event, ExportProgress, Plan
 from auth0_meta.migrate.ledger import Ledger
 from auth0_meta.migrate.rows import TROUBLE, Plan
 from auth0_meta.migrate.summary import Cost, PlanSummary
-from auth0_meta.redact import size
+from auth0_meta.redact import printable, size
 
 __all__ = ["Bar", "duration", "show_result", "show_samples", "show_status", "show_summary"]
 
@@ -72,13 +72,13 @@ class Bar:
         """Take one event in."""
         if isinstance(event, UserDone):
             if event.outcome in _BAD:
-                self._print(f"{event.user_id} {event.outcome}: {event.note}")
+                self._print(printable(f"{event.user_id} {event.outcome}: {event.note}"))
             return
         if isinstance(event, Waiting):
             self._line = f"{self._word}: waiting {event.seconds:.0f} s ({event.reason})"
         elif isinstance(event, ExportProgress):
             percent = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._line = f"export {event.status}{percent}"
+            self._line = f"export {printable(event.status)}{percent}"
         elif isinstance(event, PlanProgress):
             self._line = f"{event.read} users read, {event.changing} to change, {event.invalid} invalid"
         else:
@@ -110,7 +110,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
         markup=False,
     )
     for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
-        out.print(f"  {name}  {users}", markup=False)
+        out.print(f"  {printable(name)}  {users}", markup=False)
     for text, users, named in (
         ("would have a profile past 10 KB", summary.oversize, summary.oversize_users),
         ("get a value that does not belong in metadata", summary.advised, summary.advice),
@@ -123,13 +123,13 @@ def show_summary(job: str, summary: PlanSummary) -> None:
         if users:
             out.print(f"{users} {text}", style="yellow", markup=False)
             for one in named[:_MOST_NAMED]:
-                out.print(f"  {one}", markup=False)
+                out.print(f"  {printable(one)}", markup=False)
     if summary.repeated:
         out.print(f"{summary.repeated} rows for a user who had come before", markup=False)
     if summary.invalid:
         with Ledger.open(job) as ledger:
             for user_id, kind, note in ledger.problems(_MOST_NAMED):
-                out.print(f"  {user_id}: {kind}: {note}", style="red", markup=False)
+                out.print(printable(f"  {user_id}: {kind}: {note}"), style="red", markup=False)
     if summary.changing:
         for name, cost in summary.costs().items():
             out.print(f"{name.replace('_', ' ')}: {_cost(cost)}", markup=False)
@@ -156,7 +156,7 @@ def show_samples(job: str, number: int, *, redact: bool) -> None:
         kinds.setdefault(tuple(row.plan.keys), row)
     chosen = [*kinds.values(), *(row for row in rows if row not in kinds.values())][:number]
     for row in chosen:
-        out.print(f"\n{row.user_id}", style="bold", markup=False)
+        out.print(f"\n{printable(row.user_id)}", style="bold", markup=False)
         _show_diff(out, row.plan, redact=redact)
 
 
@@ -167,14 +167,14 @@ def _show_diff(out: Console, plan: Plan, *, redact: bool) -> None:
         for key in keys or before:
             if key in before:
                 out.print(
-                    f"  - {bag}.{key}: {_shown(before[key], redact=redact)}",
+                    printable(f"  - {bag}.{key}: {_shown(before[key], redact=redact)}"),
                     style="red",
                     markup=False,
                     soft_wrap=True,
                 )
             if keys.get(key) is not None:
                 out.print(
-                    f"  + {bag}.{key}: {_shown(keys[key], redact=redact)}",
+                    printable(f"  + {bag}.{key}: {_shown(keys[key], redact=redact)}"),
                     style="green",
                     markup=False,
                     soft_wrap=True,
@@ -211,7 +211,7 @@ def show_status(job: str, status: Status) -> None:
         **status.counts,
     }
     for name, value in facts.items():
-        out.print(f"  {name:10} {value}", markup=False)
+        out.print(printable(f"  {name:10} {value}"), markup=False)
     for run in status.runs:
         counts = ", ".join(f"{n} {name}" for name, n in run["counts"].items()) or "nobody"
         out.print(
@@ -222,5 +222,8 @@ def show_status(job: str, status: Status) -> None:
         with Ledger.open(job) as ledger:
             for user_id, state, note in ledger.notes(TROUBLE, limit=_MOST_NAMED):
                 out.print(
-                    f"  {user_id} {state.name.lower()}: {note}", style="red", markup=False, soft_wrap=True
+                    printable(f"  {user_id} {state.name.lower()}: {note}"),
+                    style="red",
+                    markup=False,
+                    soft_wrap=True,
                 )

@@ -65,6 +65,37 @@ def test_from_plan_to_undo(
     assert {user.user_id: user.app_metadata for user in tenant.users} == before
 
 
+def test_nothing_in_a_profile_is_obeyed_by_the_terminal(
+    tenant: LocalTenant, ndjson: Rows, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ids, keys, values and notes are printed with their control characters escaped, JSON and pages included."""
+    evil = "\x1b]0;pwned\x07\u009b31m\u202e"
+    tenant.users.add(user_id="auth0|1", app_metadata={"plan": evil})
+    tenant.users.add(user_id=f"auth0|{evil}", app_metadata={"plan": evil})
+    source = ndjson(rows_of(tenant), "source.ndjson")
+    changes = ndjson([{"user_id": "auth0|1", "app_metadata": {evil: evil}}], "changes.ndjson")
+    told = ""
+    for words in (
+        ["plan", str(move), "--source", str(source), "-o", str(job)],
+        ["plan", str(changes), "-o", f"{job}2"],
+        ["apply", f"{job}2", "--yes"],
+        ["status", f"{job}2"],
+        ["status", f"{job}2", "--json"],
+        ["report", f"{job}2"],
+        ["report", f"{job}2", "--json"],
+    ):
+        if words[0] == "apply":
+            tenant.fail(method="PATCH", status=400, body={"statusCode": 400, "error": "x", "message": evil})
+        main(["migrate", *words])
+        captured = capsys.readouterr()
+        told += captured.out + captured.err
+    shown = "\\u001b]0;pwned\\u0007\\u009b31m\\u202e"
+    assert f'  - app_metadata.plan: "{shown}"' in told
+    assert f"  + app_metadata.{shown}: " in told
+    assert "auth0|1 failed: " in told
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told)
+
+
 def test_a_job_with_nothing_to_do_was_not_applied(
     tenant: LocalTenant, rows: Path, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
