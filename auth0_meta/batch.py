@@ -12,6 +12,7 @@ from auth0_meta.batchresult import BatchOutcome, BatchResult, BatchResults, Prog
 from auth0_meta.errors import AuthError, BatchError, InputError, NotSentError, ScopeError, StateError
 from auth0_meta.given import MaxWait, Oversize
 from auth0_meta.models import Bag, CommitResult, User
+from auth0_meta.staffing import Staffing
 from auth0_meta.throttle import Cancelled
 from auth0_meta.transaction import MetadataTransaction
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["BatchResult", "BatchResults", "BatchTransaction", "MetadataBatch", "Progress"]
 
 _MOST_WORKERS = 64
-_STEADY = 1.5
 _SPARE = 2.0
 # Requests a second past which more threads only take the interpreter from each other; no published plan allows as many.
 _PLENTY = 500.0
@@ -154,7 +154,7 @@ class MetadataBatch:
         self._idle = threading.Condition(self._lock)
         self._flushing = False
         self._staged = 0
-        self._fastest = float("inf")
+        self._staffing = Staffing()
         self._broken: BaseException | None = None
         self._told_lock = threading.Lock()  # one result at a time reaches results and callbacks
         self._teller: int | None = None
@@ -325,19 +325,19 @@ class MetadataBatch:
             self._room.notify_all()
 
     def _grow(self, took: float, requests: int) -> None:
-        """Add a worker while the tenant answers nearly as fast as it ever did and could take more.
+        """Add a worker while the tenant answers about as fast as it does and could take more.
 
         So many are enough that their answers, each `took` seconds away, come at twice the rate of the bucket.
         """
         each = took / requests
         rate = self._client.sender.throttle.snapshot(_WRITES).per_second
         with self._lock:
-            self._fastest = min(self._fastest, each)
-            enough = min(_PLENTY * self._fastest, self._most)
+            self._staffing.answered(each)
+            enough = min(_PLENTY * self._staffing.usual, self._most)
             if rate is not None:
                 enough = min(enough, _SPARE * (1.0 + rate * took))
             behind = len(self._open) > (0 if self._flushing else self._window)
-            if behind and len(self._workers) < enough and each <= self._fastest * _STEADY:
+            if behind and len(self._workers) < enough and self._staffing.steady(each):
                 self._hire()
 
     # Leaving ------------------------------------------------------------------------------------------

@@ -382,7 +382,7 @@ class ManagementClient:
         )
         # Counted apart: a transaction's requests are its own, but it shares the budget for waits.
         own = self.operation(max_wait=operation.left())
-        own.cancelled = operation.cancelled
+        own.cancelled, own.on_wait = operation.cancelled, operation.on_wait
         try:
             answer: Mapping[str, Any] = to_json(self._sender.send(request, own), request, dict)
         except (OutcomeUnknown, ServerError) as error:

@@ -326,7 +326,8 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
         msg = f"pass --yes to {step} without being asked"
         raise click.UsageError(msg)
     if not click.confirm(f"{step} it?", err=True):
-        msg = f"not {'applied' if step == 'apply' else 'undone'}: nothing was sent"
+        words = {"apply": "applied", "undo": "undone", "purge": "purged"}
+        msg = f"not {words[step]}: nothing was sent, and {job} is as it was"
         raise click.ClickException(msg)
 
 

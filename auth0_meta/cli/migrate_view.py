@@ -190,7 +190,9 @@ def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
     if as_json:
         click.echo(dump({"job": job, "failed": result.failed, **attrs.asdict(result)}))
         return
-    outcomes = ", ".join(f"{n} {name}" for name, n in sorted(result.counts.items())) or "nothing to do"
+    outcomes = (
+        ", ".join(f"{n} {name}" for name, n in sorted(result.counts.items())) or f"nothing to {result.kind}"
+    )
     click.echo(outcomes)
     click.echo(
         f"{result.requests} requests in {duration(result.seconds)}, {result.refusals} refused (429)"

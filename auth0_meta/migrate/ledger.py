@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from auth0_meta._version import __version__
 from auth0_meta.errors import LedgerError
-from auth0_meta.migrate.disk import beside, connect, told
-from auth0_meta.migrate.lock import FileLock
-from auth0_meta.migrate.rows import IN_DOUBT, Plan, Row, State, pack, unpack
+from auth0_meta.migrate.digest import BLOCK, block_of, digest, digest_of_all, seal
+from auth0_meta.migrate.disk import DAMAGED, connect, files, sound, told
+from auth0_meta.migrate.lock import FileLock, is_held
+from auth0_meta.migrate.rows import IN_DOUBT, Plan, Row, State, check_run, pack, unpack
 
 __all__ = ["Ledger", "Settled"]
 
@@ -25,30 +26,43 @@ SCHEMA = 1
 _MOST_NOTE = 500
 _MOST_PROBLEMS = 10_000
 
-_TABLES = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE users (
-    n INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
-    plan BLOB, again BLOB, note TEXT
-);
-CREATE TABLE counts (state INTEGER PRIMARY KEY, n INTEGER NOT NULL);
-CREATE TABLE problems (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, note TEXT NOT NULL);
-CREATE TABLE runs (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL);
-CREATE TABLE ticks (run INTEGER NOT NULL, second INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (run, second)) WITHOUT ROWID;
-CREATE TRIGGER moved AFTER UPDATE OF state ON users WHEN old.state <> new.state BEGIN
-    UPDATE counts SET n = n - 1 WHERE state = old.state;
-    UPDATE counts SET n = n + 1 WHERE state = new.state;
-END;
-"""
+_TABLES = (
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA}",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE users (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,"
+    " plan BLOB, again BLOB, seal TEXT, tried INTEGER NOT NULL DEFAULT 0, note TEXT)",
+    "CREATE TABLE blocks (block INTEGER PRIMARY KEY, users INTEGER NOT NULL, digest TEXT NOT NULL)",
+    "CREATE TABLE counts (state INTEGER PRIMARY KEY, n INTEGER NOT NULL)",
+    "CREATE TABLE problems (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, note TEXT NOT NULL)",
+    "CREATE TABLE runs (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL)",
+    "CREATE TABLE ticks (run INTEGER NOT NULL, second INTEGER NOT NULL, facts TEXT NOT NULL,"
+    " PRIMARY KEY (run, second)) WITHOUT ROWID",
+    """CREATE TRIGGER moved AFTER UPDATE OF state ON users WHEN old.state <> new.state BEGIN
+        UPDATE counts SET n = n - 1 WHERE state = old.state;
+        UPDATE counts SET n = n + 1 WHERE state = new.state;
+    END""",
+)
 
 
 class Settled:
-    """Say what became of one user: the new state, a note without values, a plan made again."""
+    """Say what became of a user: the new state, a note without values, a plan made again.
 
-    __slots__ = ("again", "n", "note", "state")
+    `tried`: a PATCH was refused, and has not been looked for since.
+    """
 
-    def __init__(self, n: int, state: State, note: str | None = None, again: Plan | None = None) -> None:
-        self.n, self.state, self.note, self.again = n, state, note, again
+    __slots__ = ("again", "note", "state", "tried", "user")
+
+    def __init__(
+        self,
+        user: Row,
+        state: State,
+        note: str | None = None,
+        again: Plan | None = None,
+        *,
+        tried: bool = False,
+    ) -> None:
+        self.user, self.state, self.note, self.again, self.tried = user, state, note, again, tried
 
 
 class Ledger:
@@ -62,6 +76,7 @@ class Ledger:
         self.path = path
         self._db = db
         self._lock = lock
+        self._checked: set[int] = set()
         self.facts: dict[str, Any] = {}
 
     # Opening and closing ------------------------------------------------------------------------------
@@ -74,23 +89,28 @@ class Ledger:
         """
         path = Path(path)
         lock = FileLock(path)
+        made: list[Path] = []
+        ledger: Ledger | None = None
         try:
             if path.exists():
                 _check_unfinished(path)
-                for name in (path, *beside(path)):
-                    name.unlink(missing_ok=True)
+                _remove(files(path))
             with told(path):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                os.close(os.open(files(path)[0], os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                made = files(path)
                 ledger = cls(path, connect(path, write=True), lock)
-                ledger._db.executescript(
-                    f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; {_TABLES}"
-                )
-                ledger._db.executemany("INSERT INTO counts VALUES (?, 0)", [(int(state),) for state in State])
+                with ledger.group():
+                    for statement in _TABLES:
+                        ledger._db.execute(statement)
+                    states = [(int(state),) for state in State]
+                    ledger._db.executemany("INSERT INTO counts VALUES (?, 0)", states)
+                    ledger.tell(**facts, version=__version__, complete=False)
         except BaseException:
+            if ledger is not None:
+                ledger._db.close()
+            _remove(made)
             lock.close()
             raise
-        with ledger.group():
-            ledger.tell(**facts, version=__version__, complete=False)
         return ledger
 
     @classmethod
@@ -104,8 +124,9 @@ class Ledger:
             msg = f"{path} does not exist: make it with auth0-meta migrate plan ... -o {path}"
             raise LedgerError(msg, path=str(path))
         lock = FileLock(path) if write else None
+        ledger: Ledger | None = None
         try:
-            with told(path):
+            with sound(path):
                 ledger = cls(path, connect(path, write=write), lock)
                 ledger._check_header()
                 ledger.facts = ledger._read_facts()
@@ -116,6 +137,8 @@ class Ledger:
                 msg = f"{path} is a plan that was never finished: plan again"
                 raise LedgerError(msg, path=str(path))
         except BaseException:
+            if ledger is not None:
+                ledger._db.close()
             if lock is not None:
                 lock.close()
             raise
@@ -132,8 +155,7 @@ class Ledger:
     def discard(self) -> None:
         """Delete the file: what was being planned is no plan."""
         self._db.close()
-        for name in (self.path, *beside(self.path)):
-            name.unlink(missing_ok=True)
+        _remove(files(self.path))
         self.close()
 
     def __enter__(self) -> Ledger:
@@ -145,6 +167,9 @@ class Ledger:
     def _check_header(self) -> None:
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         schema = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if not found and not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            msg = f"{self.path} is no ledger of auth0-meta migrate, or one whose plan never began: plan again"
+            raise LedgerError(msg, path=str(self.path))
         if found != APPLICATION:
             msg = f"{self.path} is no ledger of auth0-meta migrate"
             raise LedgerError(msg, path=str(self.path))
@@ -204,26 +229,53 @@ class Ledger:
         )
 
     def complete(self, **facts: Any) -> None:
-        """End the planning: index, counts, digest, and the facts that go with them."""
+        """End the planning: index, counts, digests, and the facts that go with them."""
         with self.group():
+            rows = self._db.execute("SELECT n, user_id, plan FROM users ORDER BY n")
+            blocks = []
+            for block, members in itertools.groupby(rows, lambda row: block_of(row[0])):
+                users = list(members)
+                blocks.append((block, len(users), digest(users)))
+            self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?)", blocks)
             self._db.execute("CREATE INDEX by_state ON users (state)")
             self._db.execute(
                 "UPDATE counts SET n = (SELECT COUNT(*) FROM users WHERE users.state = counts.state)"
             )
-            self.tell(**facts, digest=self.digest(), complete=True)
+            self.tell(**facts, digest=digest_of_all(blocks), complete=True)
 
-    def digest(self) -> str:
-        """Return the digest of everything planned: SHA-256 over users and plans in their order."""
-        total = sha256()
-        with told(self.path):
-            for user_id, plan in self._db.execute("SELECT user_id, plan FROM users ORDER BY n"):
-                total.update(f"{len(user_id.encode())}:{user_id}".encode())
-                total.update(plan.encode("utf-8", "surrogatepass") if isinstance(plan, str) else plan or b"")
-        return total.hexdigest()
+    def check_plan(self) -> None:
+        """Raise `LedgerError` where the digests or the number of users are not the plan's.
+
+        The users themselves are compared with the digests as they are claimed.
+        """
+        with sound(self.path):
+            blocks = self._db.execute("SELECT block, users, digest FROM blocks ORDER BY block").fetchall()
+            users = self._db.execute("SELECT COUNT(*) FROM users").fetchone()[0]
+            as_planned = digest_of_all(blocks) == self.facts["digest"] and users == sum(b[1] for b in blocks)
+        if not as_planned:
+            raise self._altered()
+
+    def _check_blocks(self, numbers: Iterable[int]) -> None:
+        """Compare the users around these with the digests, each block once while this is open."""
+        for block in sorted({block_of(n) for n in numbers} - self._checked):
+            with sound(self.path):
+                known = self._db.execute("SELECT digest FROM blocks WHERE block = ?", (block,)).fetchone()
+                query = "SELECT n, user_id, plan FROM users WHERE n > ? AND n <= ? ORDER BY n"
+                found = digest(self._db.execute(query, (block * BLOCK, (block + 1) * BLOCK)))
+            if known is None or known[0] != found:
+                raise self._altered()
+            self._checked.add(block)
+
+    def _altered(self) -> LedgerError:
+        msg = (
+            f"{self.path} is not as it was planned: its digest differs. Restore a copy, or plan again. "
+            "Nothing was sent for the users that are not as planned"
+        )
+        return LedgerError(msg, path=str(self.path))
 
     def problems(self, limit: int = _MOST_PROBLEMS) -> list[tuple[str, str, str]]:
         """Return (user id, kind, note) of the users who could not be planned."""
-        with told(self.path):
+        with sound(self.path):
             return self._db.execute(
                 "SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", (limit,)
             ).fetchall()
@@ -232,8 +284,8 @@ class Ledger:
 
     def counts(self) -> dict[State, int]:
         """Return how many users are in each state."""
-        with told(self.path):
-            return {State(state): n for state, n in self._db.execute("SELECT state, n FROM counts")}
+        with sound(self.path):
+            return {State(state): int(n) for state, n in self._db.execute("SELECT state, n FROM counts")}
 
     def in_doubt(self, states: Iterable[State] = IN_DOUBT) -> list[int]:
         """Return the numbers of the users whose PATCH may have left."""
@@ -249,30 +301,32 @@ class Ledger:
 
     def claim(self, state: State, into: State, limit: int, *, after: int = 0) -> list[Row]:
         """Mark the next users in `state` as `into` and return them: the intent, durable with the group."""
-        rows = self._rows(
-            "WHERE state = ? AND n > ? ORDER BY n LIMIT ?", (int(state), after, limit), damaged_to=state
-        )
-        self._mark(rows, into)
-        return rows
+        rows = self._rows("WHERE state = ? AND n > ? ORDER BY n LIMIT ?", (int(state), after, limit))
+        return self._mark(rows, into)
 
     def claim_these(self, numbers: Iterable[int], into: State) -> list[Row]:
         """Mark these users as `into` and return them."""
-        rows = [row for n in numbers for row in self._rows("WHERE n = ?", (n,))]
-        self._mark(rows, into)
-        return rows
+        return self._mark([row for n in numbers for row in self._rows("WHERE n = ?", (n,))], into)
 
-    def _mark(self, rows: list[Row], into: State) -> None:
+    def _mark(self, rows: list[Row], into: State) -> list[Row]:
+        self._check_blocks(row.n for row in rows)
         self._db.executemany("UPDATE users SET state = ? WHERE n = ?", [(int(into), row.n) for row in rows])
+        return rows
 
     def settle(self, outcomes: Iterable[Settled]) -> None:
         """Record what became of users."""
-        self._db.executemany(
-            "UPDATE users SET state = ?, note = ?, again = COALESCE(?, again) WHERE n = ?",
-            [
-                (int(o.state), o.note and o.note[:_MOST_NOTE], o.again and pack(o.again), o.n)
-                for o in outcomes
-            ],
-        )
+        for one in outcomes:
+            note = one.note and one.note[:_MOST_NOTE]
+            self._db.execute(
+                "UPDATE users SET state = ?, note = ?, tried = ? WHERE n = ?",
+                (int(one.state), note, one.tried, one.user.n),
+            )
+            if one.again is not None:
+                again = pack(one.again)
+                self._db.execute(
+                    "UPDATE users SET again = ?, seal = ? WHERE n = ?",
+                    (again, seal(one.user.user_id, again), one.user.n),
+                )
 
     def rows(self, state: State | None = None, *, limit: int = 1000, after: int = 0) -> list[Row]:
         """Return users in their order, of one state or all."""
@@ -286,29 +340,30 @@ class Ledger:
     def notes(self, states: Iterable[State], *, limit: int) -> list[tuple[str, State, str]]:
         """Return (user id, state, note) of users in these states."""
         marks = ", ".join(str(int(state)) for state in states)
-        with told(self.path):
+        with sound(self.path):
             found = self._db.execute(
                 f"SELECT user_id, state, COALESCE(note, '') FROM users WHERE state IN ({marks}) ORDER BY n LIMIT ?",  # noqa: S608  # whole numbers of ours
                 (limit,),
             )
             return [(user_id, State(state), note) for user_id, state, note in found]
 
-    def _rows(self, where: str, values: tuple[int, ...], damaged_to: State | None = None) -> list[Row]:
-        query = f"SELECT n, user_id, state, COALESCE(again, plan) FROM users {where}"  # noqa: S608  # literals of ours
+    def _rows(self, where: str, values: tuple[int, ...]) -> list[Row]:
+        query = f"SELECT n, user_id, state, plan, again, seal, tried FROM users {where}"  # noqa: S608  # literals of ours
         with told(self.path):
             found = self._db.execute(query, values).fetchall()
         rows = []
-        for n, user_id, state, plan in found:
+        for n, user_id, state, plan, again, sealed, tried in found:
             try:
-                rows.append(Row(n, user_id, State(state), unpack(plan)))
-            except (ValueError, TypeError, zlib.error) as error:
-                what = (
-                    "its values were purged"
-                    if plan is None
-                    else "it is damaged: restore a copy, or plan again"
-                )
+                intact = again is None or sealed == seal(user_id, again)
+                current = unpack(plan if again is None else again)
+                row = Row(n, user_id, State(state), current, tried=bool(tried))
+            except (ValueError, TypeError, AttributeError, RecursionError, zlib.error):
+                intact = False
+            if not intact:
+                what = "its values were purged" if plan is None else DAMAGED
                 msg = f"{self.path}: the plan of {user_id} can't be read, {what}. Nothing was sent for this user"
-                raise LedgerError(msg, path=str(self.path)) from error
+                raise LedgerError(msg, path=str(self.path))
+            rows.append(row)
         return rows
 
     # Runs ---------------------------------------------------------------------------------------------
@@ -327,14 +382,19 @@ class Ledger:
         )
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return the runs so far, each with its kind and number."""
-        with told(self.path):
-            found = self._db.execute("SELECT n, kind, facts FROM runs ORDER BY n")
-            return [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
+        """Return the runs so far, each with its kind and number; one that nobody is at any more has ended "killed"."""
+        with sound(self.path):
+            found = self._db.execute("SELECT n, kind, facts FROM runs ORDER BY n").fetchall()
+            runs = [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
+            for run in runs:
+                check_run(run)
+                if run["ended"] == "running" and not (run is runs[-1] and is_held(self.path)):
+                    run["ended"] = "killed"
+        return runs
 
     def ticks(self, run: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (second, what happened in it) of a run."""
-        with told(self.path):
+        with sound(self.path):
             query = "SELECT second, facts FROM ticks WHERE run = ? ORDER BY second"
             for second, facts in self._db.execute(query, (run,)):
                 yield second, json.loads(facts)
@@ -349,17 +409,20 @@ class Ledger:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def _remove(names: Iterable[Path]) -> None:
+    for name in names:
+        name.unlink(missing_ok=True)
+
+
 def _check_unfinished(path: Path) -> None:
-    """Refuse to overwrite anything but a plan that was never finished."""
+    """Refuse to overwrite anything but a plan that was never finished, or one that holds nothing yet."""
     try:
         with contextlib.closing(connect(path, write=False)) as db:
-            ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
-            row = (
-                db.execute("SELECT value FROM facts WHERE name = 'complete'").fetchone()
-                if ours
-                else ("true",)
-            )
-        unfinished = ours and (row is None or row[0] == "false")
+            if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:
+                row = db.execute("SELECT value FROM facts WHERE name = 'complete'").fetchone()
+                unfinished = row is None or row[0] == "false"
+            else:
+                unfinished = not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
     except sqlite3.Error:
         unfinished = False
     if not unfinished:

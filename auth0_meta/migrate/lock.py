@@ -7,20 +7,25 @@ import os
 import sys
 from pathlib import Path
 
+from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import LedgerError
 
-__all__ = ["FileLock"]
+__all__ = ["FileLock", "is_held"]
+
+_TRIES = 5
+_PAUSE = 0.02
 
 
 class FileLock:
-    """Hold `PATH-lock` from the constructor until `close`, which removes it.
+    """Hold `PATH-lock`, beside the file that PATH leads to, from the constructor until `close`, which removes it.
 
-    Raises `LedgerError` where another process (or another ledger of this one) holds it, and where it
-    can't be made.
+    Raises `LedgerError` where another process (or another ledger of this one) holds it, where it
+    can't be made, and where the file has a second name (a hard link), under which others would find another lock.
     """
 
     def __init__(self, path: Path) -> None:
-        self._name = path.with_name(path.name + "-lock")
+        _check_one_name(path)
+        self._name = _name(path)
         while True:
             self._file = self._taken(path)
             try:
@@ -29,8 +34,9 @@ class FileLock:
             except FileNotFoundError:  # its last holder removed it after we had opened it
                 pass
             os.close(self._file)
-        os.truncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk: who holds it is only told to others
+            os.truncate(self._file, 0)
+            os.write(self._file, f"{os.getpid()}\n".encode())
 
     def _taken(self, path: Path) -> int:
         try:
@@ -39,7 +45,7 @@ class FileLock:
             msg = f"{self._name} can't be made ({error.strerror}): the ledger's directory must be writable. Nothing was sent"
             raise LedgerError(msg, path=str(path)) from error
         try:
-            _lock(file)
+            _lock_soon(file)
         except OSError as error:
             holder = os.read(file, 32).decode("ascii", "replace").strip()
             os.close(file)
@@ -55,6 +61,49 @@ class FileLock:
                 self._name.unlink()
             os.close(self._file)
             self._file = -1
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds the lock of a job file now."""
+    try:
+        file = os.open(_name(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        _lock(file)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _name(path: Path) -> Path:
+    return Path(os.path.realpath(path) + "-lock")
+
+
+def _check_one_name(path: Path) -> None:
+    """Refuse a file with hard links: SQLite's own files, and this lock, go by the name."""
+    try:
+        names = path.stat().st_nlink
+    except OSError:
+        return  # it is not there yet, or opening it will say what is wrong
+    if names > 1:
+        msg = (
+            f"{path} has {names} names (hard links), and another process could work with it under another one: "
+            "remove the others, or use a copy. Nothing was sent"
+        )
+        raise LedgerError(msg, path=str(path))
+
+
+def _lock_soon(file: int) -> None:
+    """Lock it, though somebody may look just now whether it is held."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(OSError):
+            _lock(file)
+            return
+        SYSTEM_CLOCK.sleep(_PAUSE)
+    _lock(file)
 
 
 if sys.platform == "win32":  # pragma: no cover  # no Windows here

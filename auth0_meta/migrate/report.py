@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
+from auth0_meta.migrate.disk import sound
 from auth0_meta.migrate.ledger import Ledger
 from auth0_meta.migrate.rows import TROUBLE
 from auth0_meta.migrate.steps import JobFile, Status, status_of
@@ -32,7 +33,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def report(job: JobFile, /) -> dict[str, Any]:
     """Return what a report holds: status, seconds of each run, users who need a look, invalid ones; JSON."""
-    with Ledger.open(job) as ledger:
+    with Ledger.open(job) as ledger, sound(ledger.path):
         status = status_of(ledger)
         return {
             "job": str(job),
@@ -55,7 +56,7 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
     """Return the report as a page that needs nothing but itself, or as JSON."""
     if as_json:
         return json.dumps(report(job), indent=2, ensure_ascii=False) + "\n"
-    with Ledger.open(job) as ledger:
+    with Ledger.open(job) as ledger, sound(ledger.path):
         status = status_of(ledger)
         body = [_head(str(job), status)]
         for run in status.runs:
@@ -63,8 +64,8 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
         trouble = ((u, s.name.lower(), n) for u, s, n in ledger.notes(TROUBLE, limit=_MOST_NAMED))
         body.append(_table("Users to look at", ("user", "state", "why"), trouble))
         body.append(_table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)))
-    keys = sorted(status.summary.keys.items(), key=lambda item: -item[1])
-    body.append(_table("Keys touched", ("key", "users"), keys))
+        keys = sorted(status.summary.keys.items(), key=lambda item: -item[1])
+        body.append(_table("Keys touched", ("key", "users"), keys))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'

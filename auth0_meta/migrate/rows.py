@@ -12,7 +12,7 @@ import attrs
 
 from auth0_meta.migrate.images import after_image
 
-__all__ = ["IN_DOUBT", "TROUBLE", "Plan", "Row", "State", "pack", "unpack"]
+__all__ = ["IN_DOUBT", "TROUBLE", "WRITTEN", "Plan", "Row", "State", "check_run", "pack", "unpack"]
 
 _WORTH_PACKING = 200
 
@@ -50,6 +50,10 @@ IN_DOUBT = (State.SENT, State.UNCLEAR)
 """What is read and compared before anything is sent."""
 
 
+WRITTEN = (State.SENT, State.DONE, State.UNCLEAR, State.UNDOING)
+"""What an undo looks at."""
+
+
 @attrs.frozen(repr=False)
 class Plan:
     """Hold what is to happen to a user: encoded operations, the PATCH body, what stood there before.
@@ -82,12 +86,33 @@ class Plan:
 
 @attrs.frozen
 class Row:
-    """Hold one user of the ledger; `state` is the one before it was claimed."""
+    """Hold one user of the ledger; `state` is the one before it was claimed.
+
+    `tried`: an earlier PATCH was refused, in a way that leaves a doubt.
+    """
 
     n: int
     user_id: str
     state: State
     plan: Plan
+    tried: bool = False
+
+
+def check_run(run: Mapping[str, Any]) -> None:
+    """Raise ValueError or KeyError where what is kept of a run is not of the kinds that are shown."""
+    words, numbers = (
+        ("kind", "ended"),
+        ("started", "seconds", "requests", "patches", "refusals", "waited", "share"),
+    )
+    counts, slowest = run["counts"], run["slowest"]
+    if not (
+        all(isinstance(run[name], str) for name in words)
+        and all(isinstance(run[name], int | float) for name in numbers)
+        and all(isinstance(n, int) for n in counts.values())
+        and all(isinstance(user_id, str) for _, user_id in slowest)
+    ):
+        msg = "a run's facts are of other kinds"
+        raise ValueError(msg)
 
 
 def pack(plan: Plan) -> str | bytes:

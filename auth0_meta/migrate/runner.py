@@ -22,12 +22,12 @@ from auth0_meta.migrate.meter import Meter
 from auth0_meta.migrate.rows import Plan, Row, State
 from auth0_meta.migrate.worker import work
 from auth0_meta.models import Wait
+from auth0_meta.staffing import Staffing
 
 __all__ = ["RunResult", "Runner"]
 
 _MOST_WORKERS = 64
 _FIRST_WORKERS = 4
-_STEADY = 1.5
 _PACED = 1.0
 _GROUP = 50
 _LINGER = 0.01
@@ -35,6 +35,8 @@ _TURN = 0.5
 _TELL_EVERY = 0.2
 _DRAIN = 40.0
 _MOST_REPLANS = 3
+_USUAL = ("done", "undone")
+"""What costs as much as most users do, and so tells how fast the tenant answers."""
 
 # outcome -> state, where it ends a user: apply's and undo's.
 _ENDS: dict[str, dict[str, State]] = {
@@ -72,6 +74,11 @@ class RunResult:
     seconds: float
     remain: int
     interrupted: bool = False
+
+    @classmethod
+    def of_nothing(cls, kind: str) -> RunResult:
+        """Return the result of a run that had nobody to work on."""
+        return cls(kind=kind, counts={}, requests=0, patches=0, refusals=0, waited=0.0, seconds=0.0, remain=0)
 
     @property
     def failed(self) -> int:
@@ -113,7 +120,7 @@ class Runner:
         self._most = concurrency or _MOST_WORKERS
         self._adaptive = concurrency is None
         self._limit = concurrency or _FIRST_WORKERS
-        self._fastest = float("inf")
+        self._staffing = Staffing()
         self._doubts: deque[int] = deque()
         self._cursor = 0
         self._flying: dict[int, Row] = {}
@@ -190,6 +197,8 @@ class Runner:
             self._ledger.settle(settled)
             if not self._stopping:
                 rows = self._claim(max(0, self._limit + self._limit // 4 - len(self._flying) - len(again)))
+            if rows and self._kind == "undo" and not self._ledger.facts.get("undo"):
+                self._ledger.tell(undo=True)
             if settled:
                 self._ledger.note_run(self._run, self._facts | self._meter.facts(now), self._meter.ticks(now))
         del self._settled[: len(settled)], self._finished[: len(finished)], self._again[: len(again)]
@@ -224,6 +233,7 @@ class Runner:
             "before": row.plan.before,
             "after": row.plan.written,
             "doubt": row.state != start,
+            "tried": row.tried,
         }
         number = row.n
         future = self._executor.submit(self._call, task)
@@ -259,14 +269,14 @@ class Runner:
             if name == "stopped":
                 self._error = self._error or outcome["error"]
             self._meter.add(outcome, now, final=False)
-            self._settled.append(Settled(row.n, back))
+            self._settled.append(Settled(row, back, tried=outcome["tried"]))
             return
         again: Plan | None = None
         if name in ("drifted", "unclear"):
             name, note, again = self._about_drift(row, outcome)
             if again is not None:
                 self._meter.add(outcome, now, final=False)
-                self._settled.append(Settled(row.n, State.SENT, None, again))
+                self._settled.append(Settled(row, State.SENT, None, again))
                 self._again.append(Row(row.n, row.user_id, State.PLANNED, again))
                 return
         elif name == "failed" and outcome["doubt"] and self._kind == "apply":
@@ -278,7 +288,8 @@ class Runner:
         self._replans.pop(row.n, None)
         outcome["outcome"] = name
         self._meter.add(outcome, now, final=True)
-        self._settled.append(Settled(row.n, _ENDS[self._kind][name], note or None, again))
+        end = _ENDS[self._kind][name]
+        self._settled.append(Settled(row, end, note or None, again, tried=outcome["tried"]))
         done = UserDone(
             user_id=row.user_id,
             outcome=name,
@@ -316,11 +327,13 @@ class Runner:
         waited = outcome["waited"]
         if not outcome["requests"] or not self._adaptive:
             return
-        took = (outcome["seconds"] - waited) / outcome["requests"]
-        self._fastest = min(self._fastest, took)
         if waited > _PACED:
             self._limit = max(1, self._limit - 1)
-        elif waited == 0 and took <= self._fastest * _STEADY:
+        if outcome["outcome"] not in _USUAL:
+            return
+        took = (outcome["seconds"] - waited) / outcome["requests"]
+        self._staffing.answered(took)
+        if not waited and self._staffing.steady(took):
             self._limit = min(self._most, self._limit + 1)
 
     # Ending -------------------------------------------------------------------------------------------

@@ -16,13 +16,14 @@ from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError, LedgerError
 from auth0_meta.migrate.changes import ChangeFile, is_change_file
+from auth0_meta.migrate.disk import sound
 from auth0_meta.migrate.drift import Drift, check_drift
 from auth0_meta.migrate.events import Event
 from auth0_meta.migrate.host import Evaluator, Host, InProcess
 from auth0_meta.migrate.ledger import Ledger
 from auth0_meta.migrate.offline import Function
 from auth0_meta.migrate.planner import Planner, rates_of
-from auth0_meta.migrate.rows import State
+from auth0_meta.migrate.rows import WRITTEN, State
 from auth0_meta.migrate.runner import Runner, RunResult
 from auth0_meta.migrate.sources import Source, source
 from auth0_meta.migrate.summary import PlanSummary
@@ -166,9 +167,6 @@ def apply(
         if ledger.facts.get("undo"):
             msg = f"{job} has been undone, at least in part: make a new plan"
             raise LedgerError(msg, path=str(job))
-        if not ledger.runs() and ledger.digest() != ledger.facts["digest"]:
-            msg = f"{job} is not as it was planned: its digest differs. Restore a copy, or plan again. Nothing was sent"
-            raise LedgerError(msg, path=str(job))
         evaluator = _named_again(ledger, migration)
         try:
             runner = Runner(
@@ -204,14 +202,15 @@ def undo(
     """Restore the keys that a job has written, where they still hold what it wrote; the rest is left and reported.
 
     Users whose every key could be restored end as "undone", others as "kept".  Arguments, resuming and errors as
-    for `apply`, which refuses the job afterwards.
+    for `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
     """
     _check_share(share)
     _check_concurrency(concurrency)
     with Ledger.open(job, write=True) as ledger:
         _check_usable(ledger, client)
-        with ledger.group():
-            ledger.tell(undo=True)
+        counts = ledger.counts()
+        if not any(counts[state] for state in WRITTEN):
+            return RunResult.of_nothing("undo")
         runner = Runner(
             ledger,
             client,
@@ -265,6 +264,11 @@ def status(job: JobFile, /) -> Status:
 
 def status_of(ledger: Ledger) -> Status:
     """Return how an open ledger's job stands."""
+    with sound(ledger.path):
+        return _status_of(ledger)
+
+
+def _status_of(ledger: Ledger) -> Status:
     counts, facts = ledger.counts(), ledger.facts
     unfinished = sum(counts[state] for state in (State.PLANNED, State.SENT))
     ends: tuple[tuple[bool, str], ...] = (
@@ -309,10 +313,11 @@ def _evaluator(migration: Migration, timeout: float) -> Evaluator:
 
 
 def _check_usable(ledger: Ledger, client: ManagementClient) -> None:
-    """Refuse another tenant's job, and one without values; bind one that was planned without a tenant."""
+    """Refuse another tenant's job, an altered one and one without values; bind one planned without a tenant."""
     if ledger.facts.get("purged"):
         msg = f"{ledger.path} was purged: its values are gone, so it can be neither applied nor undone"
         raise LedgerError(msg, path=str(ledger.path))
+    ledger.check_plan()
     planned, ours = ledger.facts.get("tenant"), tenant_of(client)
     if planned is None:
         with ledger.group():

@@ -40,9 +40,11 @@ Outcome = Literal[
     "done", "same", "drifted", "unclear", "gone", "failed", "undone", "kept", "cancelled", "stopped"
 ]
 
-_PATIENCE = 5.0
+_PATIENCE = 2.0
 """Seconds that a PATCH may wait before what was read counts as old and is read again."""
-_MOST_REREADS = 2
+_REFILLS = 2.5
+"""Tokens' worth of waiting that a PATCH is allowed in any case: reading again takes a token too."""
+_TIMED_OUT = 408
 _MOST_FAILURES = 12
 """Repeats after lost connections and 5xx (about 3 minutes), then the run stops."""
 
@@ -69,8 +71,9 @@ def work(
 ) -> dict[str, Any]:
     """Carry out a task and return what became of it, both JSON.
 
-    `task`: n, user_id, kind ("apply" or "undo"), document, before, after, doubt (a PATCH may have left).
-    `trust`: don't read first.  Returns n, outcome, requests, patches, refusals, waited, seconds, note, and
+    `task`: n, user_id, kind ("apply" or "undo"), document, before, after, doubt (a PATCH may have left), tried (one
+    was refused, and what came of it was not looked at).
+    `trust`: don't read first.  Returns n, doubt and tried as they are now, outcome, requests, patches, refusals, waited, seconds, note, and
     for "drifted" the profile `found`, for "done" what is stored where it is not what was sent (`after`), for
     "kept" the `keys`, for "stopped" the `error` (not JSON where it stays in this process).
     """
@@ -88,12 +91,16 @@ def work(
     except _STOPPING as error:
         result = {"outcome": "stopped", "note": str(error), "error": error}
     except (ApiError, Auth0MetaError) as error:
-        result = {"outcome": "failed", "note": str(error)}
+        note = str(error)
+        if job.doubt and isinstance(error, ApiError):
+            note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
+        result = {"outcome": "failed", "note": note}
     operation = job.operation
     return {
         "n": task["n"],
         "user_id": task["user_id"],
         "doubt": job.doubt,
+        "tried": job.tried,
         "requests": operation.requests,
         "patches": operation.attempts,
         "refusals": operation.refusals,
@@ -123,8 +130,9 @@ class _Job:
         self._before: Mapping[str, Any] = task["before"]
         self._after: Mapping[str, Any] = task["after"]
         self._trust = trust
-        self._rereads = 0
+        self._paced = 0
         self.doubt: bool = task["doubt"]
+        self.tried: bool = task["tried"]
         self.operation = _Patient(
             max_wait=None, on_wait=on_wait, user_id=self._user_id, share=share, cancelled=cancelled
         )
@@ -136,10 +144,10 @@ class _Job:
                 profile = self._read()
                 stands = verdict(profile, self._document, self._before, self._after)
                 if stands == "after":
-                    return {"outcome": "done" if self.doubt else "same"}
+                    return {"outcome": "done" if self.doubt or self.tried else "same"}
                 if stands == "other":
                     return {"outcome": "unclear" if self.doubt else "drifted", "found": profile}
-                self.doubt = False  # as before: whatever had left was not applied
+                self.doubt = self.tried = False  # as before: whatever had left was not applied
             stored = self._patch(self._document)
             if stored is None:
                 continue
@@ -174,20 +182,45 @@ class _Job:
             repeat=False,
             shown=f"users/{self._user_id}",
         )
-        patience = None if self._trust or self._rereads >= _MOST_REREADS else _PATIENCE
-        self._rereads += 1
+        refused = self.operation.refusals
         try:
             profile: dict[str, Any] = to_json(
-                self._sender.send(request, self.operation, patience=patience), request, dict
+                self._sender.send(request, self.operation, patience=self._patience()), request, dict
             )
             return profile
         except LongWait as wait:
+            self._paced += self.operation.refusals == refused
             self._sender.wait_out(wait, self.operation, "users write")
-        except (OutcomeUnknown, ServerError) as error:
+        except (ApiError, OutcomeUnknown) as error:
+            if not _leaves_open(error):
+                self.tried = self.tried or not isinstance(error, _STOPPING)
+                raise
             self.doubt = True
             self.operation.cancelled = None  # what has left is followed to its end
             self._sender.back_off(error, self.operation, group="users read", method="GET")
         return None
+
+    def _patience(self) -> float | None:
+        """Return the seconds that the PATCH may wait before the user is read again.
+
+        A wait after a 429 counts in full, however often.  One for tokens that the read itself has
+        used up comes again with every read, so it is allowed for, and more each time it was not enough.
+        """
+        if self._trust:
+            return None
+        rate = self._sender.throttle.snapshot("users write").per_second
+        needed = _REFILLS / rate if rate else 0.0
+        return float(max(_PATIENCE, needed) * 2**self._paced)
+
+
+def _leaves_open(error: ApiError | OutcomeUnknown) -> bool:
+    """Tell whether a PATCH may have been applied though this is how it was answered.
+
+    A 408 and a redirect come from what stands between, which may have handed it on.
+    """
+    if isinstance(error, ApiError) and not isinstance(error, ServerError):
+        return error.status == _TIMED_OUT or error.status < 400
+    return True
 
 
 def _touching(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from auth0_meta import LedgerError
+from auth0_meta.migrate import disk, lock, purge, report, status
 from auth0_meta.migrate.ledger import Ledger, Settled
-from auth0_meta.migrate.rows import Plan, State
+from auth0_meta.migrate.rows import Plan, Row, State
 
 DOCUMENT = {"app_metadata": {"plan": "canary-7f3a"}}
 PLAN = Plan({"app_metadata": {"reset": False, "ops": [["set", ["plan"], "canary-7f3a"]]}}, DOCUMENT, {})
 
+FACTS = {"created": 1.0, "tenant": "x", "kind": "changes", "migration": "x.csv", "source": "x"}
+
 
 def made(job: Path, users: int = 3) -> None:
     """Write a finished plan."""
-    ledger = Ledger.create(job, {"tenant": "x"})
+    ledger = Ledger.create(job, FACTS)
     with ledger.group():
         for n in range(users):
             ledger.add(f"auth0|{n}", PLAN)
@@ -245,6 +250,164 @@ def test_the_digest_covers_users_and_plans(job: Path, tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.parametrize("beginning", ["empty", "no tables"])
+def test_a_plan_that_was_killed_while_it_began_is_replaced(job: Path, beginning: str) -> None:
+    """An empty file, and a database with nothing in it, are what a plan leaves that had no time to begin."""
+    job.touch()
+    if beginning == "no tables":
+        with sqlite3.connect(job) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA user_version = 0")
+        db.close()
+        assert job.stat().st_size
+    with pytest.raises(LedgerError, match=r"is no ledger .* or one whose plan never began: plan again"):
+        status(job)
+    made(job)
+    assert status_counts(job) == 3
+
+
+def status_counts(job: Path) -> int:
+    """Return how many users are planned."""
+    with Ledger.open(job) as ledger:
+        return ledger.counts()[State.PLANNED]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize("room", [0, 2000, 5000, 9000, 20_000, 60_000])
+def test_a_disk_that_is_full_when_a_plan_begins(job: Path, room: int) -> None:
+    """Whatever room there is, the plan ends with what to do and leaves no file, so that it can be made again."""
+    code = (
+        "import resource, signal, sys\n"
+        "from auth0_meta import LedgerError\n"
+        "from auth0_meta.migrate.ledger import Ledger\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "try: Ledger.create(sys.argv[1], {'much': 'x' * 100_000})\n"
+        "except LedgerError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(job)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "the disk is full" in done.stdout
+    assert list(job.parent.iterdir()) == []
+
+
+def test_a_lock_needs_no_room_on_the_disk(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the holder's number can't be written, the lock is held all the same."""
+    made(job)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lock.os, "write", full)
+    with Ledger.open(job, write=True), pytest.raises(LedgerError, match="another process is working"):
+        Ledger.open(job, write=True)
+    assert [path.name for path in job.parent.iterdir()] == ["job.db"]
+
+
+def begun(job: Path) -> None:
+    """Note two runs that have not ended."""
+    facts = {"started": 1.0, "share": 0.5, "ended": "running", "counts": {}, "slowest": []}
+    numbers = dict.fromkeys(("seconds", "requests", "patches", "refusals", "waited"), 0)
+    with Ledger.open(job, write=True) as ledger:
+        with ledger.group():
+            ledger.begin_run("apply", facts | numbers)
+            ledger.begin_run("apply", facts | numbers)
+        assert [run["ended"] for run in status(job).runs] == ["killed", "running"]
+
+
+def test_a_run_that_nobody_is_at_was_killed(job: Path) -> None:
+    """A run is "running" while its process holds the lock; looking does not get in its way."""
+    made(job)
+    begun(job)
+    assert [run["ended"] for run in status(job).runs] == ["killed", "killed"]
+    assert not lock.is_held(job)
+    job.with_name("job.db-lock").touch()  # what a killed one leaves
+    assert not lock.is_held(job)
+
+
+def test_a_ledger_can_be_read_where_nothing_can_be_written(job: Path) -> None:
+    """A closed job file in a directory of somebody else's has a status and a report."""
+    made(job)
+    begun(job)
+    code = (
+        "import os, sys\n"
+        "from auth0_meta.migrate import report, status\n"
+        "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
+        "print(status(sys.argv[1]).counts, len(report(sys.argv[1])['runs']))\n"
+    )
+    job.chmod(0o444)
+    job.parent.chmod(0o555)
+    for parent in list(job.parents)[:3]:  # pytest's own are private
+        parent.chmod(parent.stat().st_mode | 0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(job)], capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        job.parent.chmod(0o755)
+    assert done.stdout == "{'planned': 3} 2\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE facts SET value = '{' WHERE name = 'digest'",
+        "UPDATE facts SET value = '7' WHERE name = 'summary'",
+        "DELETE FROM facts WHERE name = 'created'",
+        "UPDATE facts SET value = CAST(x'ff22' AS TEXT) WHERE name = 'tenant'",
+        "UPDATE runs SET facts = '[]'",
+        "UPDATE runs SET facts = '{}'",
+        "UPDATE runs SET facts = json_set(facts, '$.counts', 'x')",
+        "UPDATE runs SET facts = json_set(facts, '$.seconds', 'x')",
+        "UPDATE counts SET state = 99 WHERE state = 0",
+        "DROP TABLE runs",
+    ],
+)
+def test_a_ledger_that_makes_no_sense_is_damaged(job: Path, damage: str) -> None:
+    """Whatever was changed in a ledger, it is said to be damaged, without what it holds."""
+    made(job)
+    begun(job)
+    with sqlite3.connect(job) as db:
+        db.execute(damage)
+    db.close()
+    for step in (status, report):
+        with pytest.raises(LedgerError, match="damaged or cut short"):
+            step(job)
+
+
+def claimed(job: Path) -> None:
+    """Claim everybody."""
+    with Ledger.open(job, write=True) as ledger:
+        ledger.check_plan()
+        with ledger.group():
+            ledger.claim(State.PLANNED, State.SENT, 100)
+
+
+def test_bytes_that_rot_make_no_traceback(job: Path) -> None:
+    """A ledger with wrong bytes in it works or is refused, and a refusal quotes none of it."""
+    made(job, users=40)
+    begun(job)
+    good, chance = job.read_bytes(), random.Random(2)
+    refusals: list[str] = []
+    assert good.count(b"canary") >= 40
+    steps: tuple[Callable[[Path], object], ...] = (status, report, claimed, purge)
+    for _ in range(150):
+        rotten = bytearray(good)
+        for _ in range(chance.choice((1, 5, 40))):
+            rotten[chance.randrange(100, len(rotten))] = chance.randrange(256)
+        for step in steps:
+            for name in disk.files(job):
+                name.unlink(missing_ok=True)
+            job.write_bytes(rotten)
+            try:
+                step(job)
+            except LedgerError as error:
+                refusals.append(str(error))
+    assert refusals
+    assert "canary" not in " ".join(refusals)
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Drive a ledger beside a dict, closing, reopening and crashing groups in between."""
 
@@ -283,7 +446,9 @@ class LedgerMachine(RuleBasedStateMachine):
         sent = [n for n, known in self.model.items() if known is State.SENT]
         chosen = data.draw(st.lists(st.sampled_from(sent), unique=True, max_size=4))
         with self.ledger.group():
-            self.ledger.settle([Settled(n, state, "note") for n in chosen])
+            self.ledger.settle(
+                [Settled(Row(n, f"auth0|{n - 1}", State.SENT, PLAN), state, "note") for n in chosen]
+            )
         self.model.update(dict.fromkeys(chosen, state))
 
     @rule(limit=st.integers(1, 5))

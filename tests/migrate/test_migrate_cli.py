@@ -122,6 +122,8 @@ def test_no_is_an_answer(
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)
     assert main(["migrate", "apply", str(job)]) == 1
     assert "not applied: nothing was sent" in capsys.readouterr().err
+    assert main(["migrate", "purge", str(job)]) == 1
+    assert "not purged: nothing was sent" in capsys.readouterr().err
     assert tenant.journal.count("PATCH") == 0
 
 

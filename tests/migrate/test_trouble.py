@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from conftest_migrate import move_plan, patches_by_user, populate, rows_of
 from auth0_meta import LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
 from auth0_meta.emulator import LocalTenant, Switches
 from auth0_meta.migrate import UserDone, apply, plan, status, undo
+from auth0_meta.migrate.events import Waiting
+from auth0_meta.migrate.ledger import Ledger
+from auth0_meta.migrate.runner import Runner
 from auth0_meta.testing import FakeClock
 
 Rows = Callable[..., Path]
@@ -229,3 +234,194 @@ def test_notes_of_failures_hold_no_value(
     (failed,) = [event for event in events if isinstance(event, UserDone)]
     assert failed.outcome == "failed"
     assert "canary" not in failed.note
+
+
+def test_a_writer_during_any_long_wait_is_seen(job: Path, ndjson: Rows) -> None:
+    """However often a PATCH is refused, each wait is followed by a new read: what somebody wrote meanwhile stays."""
+    with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
+        tenant.users.add(user_id="auth0|1", app_metadata={"counters": {"n": 1}})
+
+        def count(user: User, tx: MetadataTransaction) -> None:
+            tx.app_metadata.increment("counters.n")
+
+        plan(count, to=job, users=str(ndjson(rows_of(tenant))))
+        tenant.fail(method="PATCH", status=429, reset=7, times=4)
+        waits: list[Waiting] = []
+
+        def meanwhile(event: object) -> None:
+            if isinstance(event, Waiting):
+                waits.append(event)
+                if len(waits) == 4:
+                    live = {"counters": {"n": 100, "live": True}}
+                    tenant.users["auth0|1"].patch(app_metadata=live)
+
+        assert dict(apply(job, client, concurrency=1, on_event=meanwhile).counts) == {"done": 1}
+        assert len(waits) == 4
+        assert tenant.users["auth0|1"].app_metadata == {"counters": {"n": 101, "live": True}}
+
+
+def test_a_bucket_of_one_token_is_no_endless_loop(job: Path, ndjson: Rows) -> None:
+    """Where each read takes the token that the PATCH needs, the PATCH gets the next one."""
+    clock = FakeClock()
+    with (
+        LocalTenant(serve=False, clock=clock, rate_limit="1@0.2") as tenant,
+        tenant.client(token="any.given.token") as client,
+    ):
+        ids = planned(job, tenant, ndjson)
+        result = apply(job, client, concurrency=1, share=1.0)
+        assert dict(result.counts) == {"done": 3}
+        assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+        assert result.requests <= 20
+
+
+@pytest.mark.parametrize("status_code", [408, 302, 307])
+def test_an_answer_from_in_between_is_followed_up(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, status_code: int
+) -> None:
+    """A PATCH that was answered 408 or a redirect may have been applied: the user is read, and undo knows."""
+    ids = planned(job, tenant, ndjson)
+    before = {user.user_id: user.app_metadata for user in tenant.users}
+    tenant.fail(method="PATCH", user_id=ids[0], status=status_code, commit=True)
+    tenant.fail(method="PATCH", user_id=ids[1], status=status_code)
+    assert dict(apply(job, client).counts) == {"done": 3}
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+    assert dict(undo(job, client).counts) == {"undone": 3}
+    assert {user.user_id: user.app_metadata for user in tenant.users} == before
+
+
+def test_a_gateway_that_never_hands_on_leaves_the_user_unclear(job: Path, ndjson: Rows) -> None:
+    """After some minutes of 408 the user is named, and not said to be as before."""
+    with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
+        ids = planned(job, tenant, ndjson, users=2)
+        tenant.fail(method="PATCH", user_id=ids[0], status=408, times=None)
+        events: list[Any] = []
+        result = apply(job, client, concurrency=1, on_event=events.append)
+    assert dict(result.counts) == {"unclear": 1, "done": 1}
+    (note,) = [event.note for event in events if isinstance(event, UserDone) and event.outcome == "unclear"]
+    assert "answered 408 again and again, and may have been applied" in note
+
+
+def test_a_refused_write_that_is_found_applied_is_this_jobs(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Who was refused and is found as planned by the next run counts as written, so that undo covers them."""
+    ids = planned(job, tenant, ndjson)
+    before = {user.user_id: user.app_metadata for user in tenant.users}
+    tenant.fail(method="PATCH", user_id=ids[0], status=409, commit=True)
+    tenant.fail(method="PATCH", user_id=ids[1], status=409)
+    assert dict(apply(job, client).counts) == {"failed": 2, "done": 1}
+    tenant.users[ids[2]].patch(user_metadata={"theme": "light"})
+    assert dict(apply(job, client).counts) == {"done": 2}
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+    assert dict(undo(job, client).counts) == {"undone": 3}
+    assert {user.user_id: user.app_metadata for user in tenant.users} == before
+
+
+def test_undo_of_a_job_that_wrote_nothing_leaves_it(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """There is nothing to undo before an apply, and the job can still be applied; afterwards it can't."""
+    planned(job, tenant, ndjson)
+    assert dict(undo(job, client).counts) == {}
+    assert (status(job).stage, status(job).runs) == ("planned", ())
+    assert dict(apply(job, client).counts) == {"done": 3}
+    assert dict(undo(job, client).counts) == {"undone": 3}
+    assert dict(undo(job, client).counts) == {}
+    with pytest.raises(LedgerError, match="undone"):
+        apply(job, client)
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE users SET plan = (SELECT plan FROM users WHERE n = 1) WHERE n = 2",
+        "UPDATE users SET user_id = 'auth0|x' WHERE n = 2",
+        "DELETE FROM users WHERE n = 3",
+        "INSERT INTO users (user_id, state, plan) SELECT 'auth0|x', 0, plan FROM users WHERE n = 1",
+        "UPDATE blocks SET digest = 'x'",
+        "UPDATE users SET again = plan WHERE n = 2",
+    ],
+)
+@pytest.mark.parametrize("step", [apply, undo])
+def test_an_altered_plan_is_refused_at_any_run(
+    tenant: LocalTenant,
+    client: ManagementClient,
+    job: Path,
+    ndjson: Rows,
+    tampering: str,
+    step: Callable[..., Any],
+) -> None:
+    """The digest holds after a first run too, for apply and for undo, and for what a run has planned again."""
+    planned(job, tenant, ndjson)
+    if step is apply:
+        tenant.fail(method="PATCH", status=400, times=3)
+    apply(job, client)
+    stored = {user.user_id: user.app_metadata for user in tenant.users}
+    with sqlite3.connect(job) as db:
+        db.execute(tampering)
+    db.close()
+    with pytest.raises(LedgerError, match=r"not as it was planned|is damaged"):
+        step(job, client)
+    assert {user.user_id: user.app_metadata for user in tenant.users} == stored
+
+
+def test_one_job_file_under_two_names(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A link to the job file leads to the same lock; a file with two names of its own is refused."""
+    planned(job, tenant, ndjson)
+    link = job.with_name("link.db")
+    link.symlink_to(job)
+    with Ledger.open(job, write=True), pytest.raises(LedgerError, match="is working with"):
+        apply(link, client)
+    hard = job.with_name("hard.db")
+    hard.hardlink_to(job)
+    for name in (job, hard):
+        with pytest.raises(LedgerError, match="hard links"):
+            apply(name, client)
+    hard.unlink()
+    assert dict(apply(link, client).counts) == {"done": 3}
+    assert sorted(path.name for path in job.parent.glob("*.db*")) == ["job.db", "link.db"]
+
+
+def test_a_few_fast_answers_do_not_hold_a_run_back(tenant: LocalTenant, job: Path, ndjson: Rows) -> None:
+    """Some users who are answered at once, and some who are gone, don't keep the others at a few at a time."""
+    planned(job, tenant, ndjson, users=300)
+    lock = threading.Lock()
+    now = most = 0
+
+    def call(task: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.005)
+        with lock:
+            now -= 1
+        outcome, seconds = ("gone", 0.03) if task["n"] % 5 == 1 else ("done", 0.04 if task["n"] < 5 else 0.4)
+        return {
+            **{name: task[name] for name in ("n", "user_id", "doubt", "tried")},
+            **{
+                "outcome": outcome,
+                "requests": 2,
+                "patches": 1,
+                "refusals": 0,
+                "waited": 0.0,
+                "seconds": seconds,
+            },
+        }
+
+    with tenant.client() as client, Ledger.open(job, write=True) as ledger:
+        result = Runner(ledger, client, kind="apply", share=1.0, call=call).run()
+    assert sum(result.counts.values()) == 300
+    assert most > 16
+
+
+def test_a_token_endpoint_that_is_down_is_told_as_a_wait(job: Path, ndjson: Rows) -> None:
+    """While there is no token, progress says what is waited for."""
+    with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
+        planned(job, tenant, ndjson)
+        tenant.fail(path="/oauth/token", status=503, times=4)
+        events: list[Any] = []
+        assert dict(apply(job, client, concurrency=1, on_event=events.append).counts) == {"done": 3}
+    assert [e.reason for e in events if isinstance(e, Waiting)] == ["server error"] * 4
