@@ -21,7 +21,7 @@ from auth0_meta import (
     User,
 )
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import ApplyProgress, UserDone, apply, plan, status, undo
+from auth0_meta.migrate import ApplyProgress, UserDone, Waiting, apply, plan, status, undo
 
 Rows = Callable[..., Path]
 
@@ -233,6 +233,20 @@ def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
         result = apply(job, client, concurrency=1)
     assert dict(result.counts) == {"done": 3}
     assert result.refusals == 8
+
+
+def test_a_wait_is_told_once_however_many_wait(job: Path, ndjson: Rows) -> None:
+    """Eight workers at one closed gate are one event."""
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        populate(tenant, 8)
+        plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+        tenant.fail(method="GET", path="/api/v2/users", status=429, reset=2)
+        waits: list[Any] = []
+        result = apply(
+            job, client, concurrency=8, on_event=lambda e: waits.append(e) if isinstance(e, Waiting) else None
+        )
+    assert dict(result.counts) == {"done": 8}
+    assert len(waits) == 1
 
 
 def test_a_server_that_fails_for_good_is_no_endless_loop(job: Path, ndjson: Rows) -> None:
