@@ -23,7 +23,7 @@ from auth0_meta.migrate.rows import Plan
 from auth0_meta.migrate.sources import Connect, Found, Source
 from auth0_meta.migrate.summary import PlanSummary, Rates
 from auth0_meta.models import BAGS, Bag
-from auth0_meta.patch import Change, decode, stored_bag
+from auth0_meta.patch import Change, check_stored, decode, stored_bag
 from auth0_meta.redact import printable
 from auth0_meta.sender import Operation, Request, to_json
 from auth0_meta.users import user_path
@@ -192,8 +192,7 @@ class Planner:
                     "GET", path, group="users read", repeat=True, shown=f"users/{found.user_id}"
                 )
                 profile = to_json(client.sender.send(request, operation), request, dict)
-            for bag in BAGS:
-                stored_bag(profile or {}, bag)
+            check_stored(profile or {})
         except NotFoundError:
             return found.user_id, None, "the user does not exist", operation.requests if operation else 0
         except StoredDataError as error:
