@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """Print talk to stderr; the results of an example go to stdout."""
-    print(text, file=sys.stderr)
+    sys.stderr.write(text + "\n")  # one write: waits are told from several threads
 
 
 def say_wait(wait: Wait) -> None:

@@ -19,7 +19,16 @@ from auth0_meta.redact import printable
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
 
-__all__ = ["console", "dump", "help_alone", "local_tenants", "print_code", "with_client"]
+__all__ = [
+    "console",
+    "domain_option",
+    "dump",
+    "help_alone",
+    "local_tenants",
+    "print_code",
+    "token_option",
+    "with_client",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -64,16 +73,20 @@ def _tell_wait(wait: Wait) -> None:
     click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
 
 
+domain_option = click.option("--domain", metavar="HOST", help="The tenant's domain; else AUTH0_DOMAIN.")
+token_option = click.option(
+    "--token",
+    metavar="TOKEN",
+    help="A Management API token; else AUTH0_API_TOKEN, else AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET. "
+    "Other users of this machine can see a token given here.",
+)
+
+
 def with_client(command: _F) -> _F:
     """Add --domain and --token, and hand the command a connected client as its first argument."""
 
-    @click.option("--domain", metavar="HOST", help="The tenant's domain; else AUTH0_DOMAIN.")
-    @click.option(
-        "--token",
-        metavar="TOKEN",
-        help="A Management API token; else AUTH0_API_TOKEN, else AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET. "
-        "Other users of this machine can see a token given here.",
-    )
+    @domain_option
+    @token_option
     @functools.wraps(command)
     def connected(*args: Any, domain: str | None, token: str | None, **kwargs: Any) -> Any:
         with ManagementClient.from_env(domain=domain, token=token, on_wait=_tell_wait) as client:

@@ -14,13 +14,13 @@ import click
 
 from auth0_meta import ManagementClient
 from auth0_meta import migrate as steps
-from auth0_meta.cli.common import dump, help_alone
+from auth0_meta.cli.common import domain_option, dump, help_alone, token_option
 from auth0_meta.cli.migrate_view import Bar, show_result, show_samples, show_status, show_summary
 from auth0_meta.errors import ConfigError
 from auth0_meta.migrate.drift import POLICIES
 from auth0_meta.migrate.events import ExportProgress
 from auth0_meta.migrate.report import render
-from auth0_meta.migrate.sources import ExportSource, FileSource, Source, source
+from auth0_meta.migrate.sources import ROOT_FIELDS, ExportSource, FileSource, Source, source
 from auth0_meta.models import Job
 from auth0_meta.redact import printable
 
@@ -47,7 +47,8 @@ def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 
 
 _tenant = _options(
-    click.option("--domain", metavar="HOST", help="The tenant's domain; else AUTH0_DOMAIN."),
+    domain_option,
+    token_option,
     click.option(
         "--rate-limit", metavar="PLAN", help="A plan's name or SIZE@PER_SECOND, to start with; else learned."
     ),
@@ -96,6 +97,11 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
 )
 @click.option("--connection", metavar="con_...", help="Export this connection's users only.")
 @click.option(
+    "--fields",
+    metavar="NAME,NAME",
+    help="Profile fields that migrate() reads, beside metadata and what identifies a user; for an export.",
+)
+@click.option(
     "--whole-rows",
     is_flag=True,
     help="Rows of a source file are whole profiles: a bag that is not there is empty.",
@@ -103,8 +109,17 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
 @click.option(
     "--samples", type=click.IntRange(0), default=3, show_default=True, help="Users whose diff is shown."
 )
-@click.option("--redact", is_flag=True, help="Show names and sizes in the diff, no value.")
-@click.option("--exit-code", is_flag=True, help="Exit with 3 where something would change.")
+@click.option(
+    "--show-values/--redact",
+    "values",
+    default=None,
+    help="Show values in the diff, or names and sizes only; without it, values are shown on a terminal.",
+)
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 3 where something would change; 1, where some users can't be planned, comes first.",
+)
 @_json
 @_tenant
 def plan(
@@ -115,12 +130,14 @@ def plan(
     limit: int | None,
     timeout: float,
     connection: str | None,
+    fields: str | None,
     whole_rows: bool,
     samples: int,
-    redact: bool,
+    values: bool | None,
     exit_code: bool,
     as_json: bool,
     domain: str | None,
+    token: str | None,
     rate_limit: str | None,
     share: float,
 ) -> int:
@@ -129,15 +146,19 @@ def plan(
     MIGRATION.py has `def migrate(user, tx)`. A change file has a row per user: CSV with a column user_id and columns
     such as app_metadata.billing.plan, or NDJSON with user_id and the bags to merge.
     """
-    needs_tenant = (where or "").partition(":")[0] in ("export", "search") or (
-        where is None and migration.endswith(".py")
-    )
-    with _client(domain, rate_limit, optional=not needs_tenant) as client, Bar("planning") as bar:
+    kind = (where or ("export" if migration.endswith(".py") else "")).partition(":")[0]
+    if fields is not None and kind != "export":
+        msg = "--fields is what to ask an export for; this source gives whole profiles"
+        raise click.UsageError(msg)
+    with (
+        _client(domain, token, rate_limit, optional=kind not in ("export", "search")) as client,
+        Bar("planning") as bar,
+    ):
         summary = steps.plan(
             migration,
             to=job,
             client=client,
-            users=_source(where, migration, connection, bar, whole=whole_rows, limit=limit),
+            users=_source(where, migration, connection, bar, fields=fields, whole=whole_rows, limit=limit),
             limit=limit,
             timeout=timeout,
             share=share,
@@ -147,14 +168,21 @@ def plan(
         click.echo(dump({"job": job, **summary.to_json()}))
     else:
         show_summary(job, summary)
-        show_samples(job, samples, redact=redact)
-    if summary.changing and exit_code:
-        return _PENDING
-    return 0
+        show_samples(job, samples, redact=not (sys.stdout.isatty() if values is None else values))
+    if summary.invalid:
+        return 1
+    return _PENDING if summary.changing and exit_code else 0
 
 
 def _source(
-    where: str | None, migration: str, connection: str | None, bar: Bar, *, whole: bool, limit: int | None
+    where: str | None,
+    migration: str,
+    connection: str | None,
+    bar: Bar,
+    *,
+    fields: str | None,
+    whole: bool,
+    limit: int | None,
 ) -> Source | None:
     if where is None and not migration.endswith(".py"):
         return None
@@ -168,7 +196,10 @@ def _source(
                 )
             )
 
-        return ExportSource(connection_id=connection, limit=limit, on_progress=tell)
+        more = [name.strip() for name in (fields or "").split(",") if name.strip()]
+        return ExportSource(
+            fields=(*ROOT_FIELDS, *more), connection_id=connection, limit=limit, on_progress=tell
+        )
     found = source(str(where))
     return FileSource(str(where), whole=True) if whole and isinstance(found, FileSource) else found
 
@@ -206,6 +237,7 @@ def apply(
     concurrency: int | None,
     as_json: bool,
     domain: str | None,
+    token: str | None,
     rate_limit: str | None,
     share: float,
 ) -> int:
@@ -213,7 +245,7 @@ def apply(
 
     Per user: a read, a comparison, and at most one PATCH. Ctrl-C finishes what is under way and exits with 130.
     """
-    with _client(domain, rate_limit) as client:
+    with _client(domain, token, rate_limit) as client:
         _confirm("apply", job, yes=yes, trust=trust_plan)
         with _stoppable() as cancel, Bar("applying") as bar:
             result = steps.apply(
@@ -243,11 +275,12 @@ def undo(
     concurrency: int | None,
     as_json: bool,
     domain: str | None,
+    token: str | None,
     rate_limit: str | None,
     share: float,
 ) -> int:
     """Restore what a job has written, where it still stands as written; the rest is left and named."""
-    with _client(domain, rate_limit) as client:
+    with _client(domain, token, rate_limit) as client:
         _confirm("undo", job, yes=yes)
         with _stoppable() as cancel, Bar("undoing") as bar:
             result = steps.undo(
@@ -297,14 +330,22 @@ def purge(*, job: str, yes: bool) -> None:
 
 
 @contextlib.contextmanager
-def _client(domain: str | None, rate_limit: str | None, *, optional: bool = False) -> Iterator[Any]:
-    """Connect as the environment says; None where nothing is set and none is needed."""
+def _client(
+    domain: str | None, token: str | None, rate_limit: str | None, *, optional: bool = False
+) -> Iterator[Any]:
+    """Connect as the environment says; None where nothing is set and none is needed.
+
+    Where one is needed after all, what is missing in the environment is the error.
+    """
     try:
-        client = ManagementClient.from_env(domain=domain, rate_limit=rate_limit, max_wait=None)
-    except ConfigError:
-        if not optional or domain is not None:
+        client = ManagementClient.from_env(domain=domain, token=token, rate_limit=rate_limit, max_wait=None)
+    except ConfigError as missing:
+        if not optional or domain is not None or token is not None:
             raise
-        yield None
+        try:
+            yield None
+        except ConfigError:
+            raise missing from None
         return
     with client:
         yield client
@@ -316,6 +357,9 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in found.counts.items()) or "nobody"
     told = f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not named yet'} ({counts})"
     click.echo(printable(told), err=True)
+    if step == "apply" and found.summary.invalid:
+        left = f"{found.summary.invalid} users or rows could not be planned and are left out"
+        click.echo(f"{left}: auth0-meta migrate report {job} names them", err=True)
     if trust:
         click.echo(
             "--trust-plan: what was written to these keys since the plan is overwritten, unseen", err=True

@@ -101,16 +101,21 @@ class Bar:
         self._out.print(line, markup=False, soft_wrap=True)
 
 
+def _line(out: Console, text: str, *, style: str | None = None) -> None:
+    """Print one line, as long as it is: what reads it from a pipe must not meet a break in an id."""
+    out.print(text, style=style, markup=False, soft_wrap=True)
+
+
 def show_summary(job: str, summary: PlanSummary) -> None:
     """Print what a plan comes to."""
     out = console()
-    out.print(
+    _line(
+        out,
         f"{summary.read} users read: {summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid",
         style="bold",
-        markup=False,
     )
     for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
-        out.print(f"  {printable(name)}  {users}", markup=False)
+        _line(out, f"  {printable(name)}  {users}")
     for text, users, named in (
         ("would have a profile past 10 KB", summary.oversize, summary.oversize_users),
         ("get a value that does not belong in metadata", summary.advised, summary.advice),
@@ -121,19 +126,19 @@ def show_summary(job: str, summary: PlanSummary) -> None:
         ),
     ):
         if users:
-            out.print(f"{users} {text}", style="yellow", markup=False)
+            _line(out, f"{users} {text}", style="yellow")
             for one in named[:_MOST_NAMED]:
-                out.print(f"  {printable(one)}", markup=False)
+                _line(out, f"  {printable(one)}")
     if summary.repeated:
-        out.print(f"{summary.repeated} rows for a user who had come before", markup=False)
+        _line(out, f"{summary.repeated} rows for a user who had come before")
     if summary.invalid:
         with Ledger.open(job) as ledger:
             for user_id, kind, note in ledger.problems(_MOST_NAMED):
-                out.print(printable(f"  {user_id}: {kind}: {note}"), style="red", markup=False)
+                _line(out, printable(f"  {user_id}: {kind}: {note}"), style="red")
     if summary.changing:
         for name, cost in summary.costs().items():
-            out.print(f"{name.replace('_', ' ')}: {_cost(cost)}", markup=False)
-    out.print(f"{job} is written, the tenant is as it was", markup=False)
+            _line(out, f"{name.replace('_', ' ')}: {_cost(cost)}")
+    _line(out, f"{job} is written, the tenant is as it was")
 
 
 def _cost(cost: Cost) -> str:
@@ -156,7 +161,7 @@ def show_samples(job: str, number: int, *, redact: bool) -> None:
         kinds.setdefault(tuple(row.plan.keys), row)
     chosen = [*kinds.values(), *(row for row in rows if row not in kinds.values())][:number]
     for row in chosen:
-        out.print(f"\n{printable(row.user_id)}", style="bold", markup=False)
+        _line(out, f"\n{printable(row.user_id)}", style="bold")
         _show_diff(out, row.plan, redact=redact)
 
 
@@ -166,19 +171,9 @@ def _show_diff(out: Console, plan: Plan, *, redact: bool) -> None:
         before = plan.before.get(bag, {})
         for key in keys or before:
             if key in before:
-                out.print(
-                    printable(f"  - {bag}.{key}: {_shown(before[key], redact=redact)}"),
-                    style="red",
-                    markup=False,
-                    soft_wrap=True,
-                )
+                _line(out, printable(f"  - {bag}.{key}: {_shown(before[key], redact=redact)}"), style="red")
             if keys.get(key) is not None:
-                out.print(
-                    printable(f"  + {bag}.{key}: {_shown(keys[key], redact=redact)}"),
-                    style="green",
-                    markup=False,
-                    soft_wrap=True,
-                )
+                _line(out, printable(f"  + {bag}.{key}: {_shown(keys[key], redact=redact)}"), style="green")
 
 
 def _shown(value: Any, *, redact: bool) -> str:
@@ -204,7 +199,7 @@ def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
 def show_status(job: str, status: Status) -> None:
     """Print how a job stands."""
     out = console()
-    out.print(f"{job}: {status.stage}", style="bold", markup=False)
+    _line(out, f"{job}: {status.stage}", style="bold")
     facts: Mapping[str, Any] = {
         "migration": status.migration,
         "tenant": status.tenant or "not named yet",
@@ -213,19 +208,14 @@ def show_status(job: str, status: Status) -> None:
         **status.counts,
     }
     for name, value in facts.items():
-        out.print(printable(f"  {name:10} {value}"), markup=False)
+        _line(out, printable(f"  {name:10} {value}"))
     for run in status.runs:
         counts = ", ".join(f"{n} {name}" for name, n in run["counts"].items()) or "nobody"
-        out.print(
+        _line(
+            out,
             f"  run {run['run']}: {run['kind']} {run['ended']}, {counts}, {run['requests']} requests in {duration(run['seconds'])}",
-            markup=False,
         )
     if status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
             for user_id, state, note in ledger.notes(TROUBLE, limit=_MOST_NAMED):
-                out.print(
-                    printable(f"  {user_id} {state.name.lower()}: {note}"),
-                    style="red",
-                    markup=False,
-                    soft_wrap=True,
-                )
+                _line(out, printable(f"  {user_id} {state.name.lower()}: {note}"), style="red")

@@ -13,6 +13,7 @@ from typing import Any
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.files import BadLine, Line, Lines, auth0_cell
 from auth0_meta.models import BAGS, Bag
+from auth0_meta.notice import notice
 from auth0_meta.patch import Change, decode, encode, parse_path
 from auth0_meta.users import user_path
 
@@ -20,6 +21,13 @@ __all__ = ["ChangeFile", "ChangeIndex", "UserChange"]
 
 UserChange = tuple[str, Change]
 _JSON_MARK = ":="
+_PROFILE = {
+    *("blocked", "created_at", "email", "email_verified", "family_name", "given_name", "identities"),
+    *("last_ip", "last_login", "last_password_reset", "logins_count", "multifactor"),
+    *("multifactor_last_modified", "name", "nickname", "phone_number", "phone_verified", "picture"),
+    *("updated_at", "username"),
+}
+"""The fields of a profile that an export can have as columns; source: Auth0's answer to GET /users/{id}."""
 
 
 class ChangeFile:
@@ -28,7 +36,8 @@ class ChangeFile:
     CSV: a column `user_id`, and columns such as `app_metadata.billing.plan`; a cell is text, an empty one changes
     nothing.  Under a name that ends in `:=` (`app_metadata.seats:=`) cells are JSON, and `null`
     deletes.  NDJSON: objects with `user_id`, `user_metadata`, `app_metadata`; the bags are merged deep
-    (RFC 7396), null deletes at any depth.
+    (RFC 7396), null deletes at any depth.  Columns of a CSV file that Auth0 exports beside these, such as
+    `email`, are left alone and told in a `MetadataWarning`.
     """
 
     def __init__(self, path: str | os.PathLike[str], /) -> None:
@@ -55,9 +64,13 @@ class ChangeFile:
 def _columns(row: Mapping[str, Any], name: str) -> dict[str, tuple[Bag, tuple[str, ...], bool]]:
     """Return what each column of a CSV file changes."""
     found: dict[str, tuple[Bag, tuple[str, ...], bool]] = {}
+    left = []
     for column in row:
         bag, _, path = column.removesuffix(_JSON_MARK).partition(".")
         if column == "user_id":
+            continue
+        if column.partition("[")[0] in _PROFILE:
+            left.append(column)
             continue
         if bag not in BAGS or not path:
             msg = f"{name}: the column {column!r} is neither user_id nor a place such as app_metadata.plan"
@@ -67,6 +80,10 @@ def _columns(row: Mapping[str, Any], name: str) -> dict[str, tuple[Bag, tuple[st
     if not found:
         msg = f"{name} has no column to change: name one such as app_metadata.plan"
         raise InputError(msg)
+    if left:
+        notice(
+            f"{name}: {', '.join(left)} is no metadata and is left as it is: a migration changes metadata only"
+        )
     return found
 
 

@@ -10,10 +10,10 @@ import os
 import queue
 import signal
 import threading
-from typing import IO
+from typing import IO, Any
 
 from auth0_meta.errors import Auth0MetaError
-from auth0_meta.migrate.offline import evaluate, load
+from auth0_meta.migrate.offline import TOO_DEEP, Function, evaluate, load
 
 __all__ = ["main"]
 
@@ -30,7 +30,7 @@ def _read(lines: IO[str], arrived: queue.SimpleQueue[str | None]) -> None:
 
 
 def main(path: str) -> None:
-    """Answer each line, a list of profiles, with one line per profile."""
+    """Answer each line, {"fields", "profile"}, with one line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     lines = os.fdopen(os.dup(0), "r", encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
@@ -52,8 +52,15 @@ def main(path: str) -> None:
     answer({"digest": digest})
     file = str(os.path.realpath(path))
     while (line := arrived.get()) is not None:
-        for profile in json.loads(line):
-            answer(evaluate(function, profile, file=file))
+        answer(_answer(function, line, file))
+
+
+def _answer(function: Function, line: str, file: str) -> dict[str, Any]:
+    try:
+        asked = json.loads(line)
+    except RecursionError:
+        return {"error": TOO_DEEP}
+    return evaluate(function, asked["profile"], fields=asked["fields"], file=file)
 
 
 def _why(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from auth0_meta.errors import Auth0MetaError, InputError
@@ -10,6 +10,7 @@ from auth0_meta.migrate.host import Evaluator
 from auth0_meta.migrate.images import holds, image_of, same_footing
 from auth0_meta.migrate.rows import Plan
 from auth0_meta.patch import Change, decode, encode
+from auth0_meta.redact import printable
 
 __all__ = ["POLICIES", "Drift", "check_drift", "plan_for", "replanned"]
 
@@ -26,10 +27,14 @@ def check_drift(policy: object) -> Drift:
     raise InputError(msg)
 
 
-def plan_for(change: Change, profile: Mapping[str, Any]) -> Plan | None:
+def plan_for(
+    change: Change, profile: Mapping[str, Any], *, reads: Sequence[Sequence[str | None]] = ()
+) -> Plan | None:
     """Return what a change means on a profile, None for nothing; raises as `Change.document`."""
     document = change.document(profile)
-    return Plan(encode(change), document, image_of(document, profile)) if document else None
+    if not document:
+        return None
+    return Plan(encode(change), document, image_of(document, profile), reads=reads)
 
 
 def replanned(
@@ -44,7 +49,7 @@ def replanned(
 
     `own_operations`: the operations are the caller's (a change file), so they mean the same on any profile;
     a function's operations may rest on what it read, so they are used again only where every place
-    they set is as it was.  `evaluator`: the function itself, where the caller named it.
+    they set, and every place it looked at beside them, is as it was.  `evaluator`: the function itself, where the caller named it.
     """
     moved = "changed since the plan: " + ", ".join(_moved(plan, found))
     if policy == "overwrite":
@@ -56,10 +61,10 @@ def replanned(
             answer = next(evaluator.run([found]))
             if "error" in answer:
                 return f"{moved}; planning it again failed: {answer['error']}"
-            return plan_for(decode(answer["ops"]), found)
+            return plan_for(decode(answer["ops"]), found, reads=answer["reads"])
         change = decode(plan.ops)
-        if own_operations or same_footing(change, plan.before, found):
-            return plan_for(change, found)
+        if own_operations or same_footing(change, plan.before, found, plan.reads):
+            return plan_for(change, found, reads=plan.reads)
     except Auth0MetaError as error:
         return f"{moved}; planning it again failed: {error}"
     return f"{moved}. Name the migration's file to have it planned again from what is stored now"
@@ -72,5 +77,5 @@ def _moved(plan: Plan, found: Mapping[str, Any]) -> list[str]:
         for key in keys or {**plan.before.get(bag, {}), **(found.get(bag) or {})}:
             one = {bag: {key: None}}
             if not holds(found, one, {bag: {k: v for k, v in plan.before.get(bag, {}).items() if k == key}}):
-                names.append(f"{bag}.{key}")
+                names.append(printable(f"{bag}.{key}"))
     return names

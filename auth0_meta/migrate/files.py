@@ -99,13 +99,12 @@ class Lines:
                 msg = f"{self.name} is a JSON array: write one object per line (jq -c '.[]' does)"
                 raise InputError(msg)
             suffixes = [suffix.lower() for suffix in Path(str(self.path)).suffixes]
-            header = next(csv.reader([first[1]]), [])
-            if any(suffix in _CSV for suffix in suffixes) or (
-                not first[1].lstrip().startswith("{") and "user_id" in [name.strip() for name in header]
-            ):
+            if any(suffix in _CSV for suffix in suffixes):
                 yield from self._csv(first[1], text)
             elif first[1].lstrip().startswith("{"):
                 yield from self._ndjson(_again(first, lines))
+            elif "user_id" in [name.strip() for name in _cells(first[1])]:
+                yield from self._csv(first[1], text)
             else:
                 yield from self._ids(_again(first, lines))
 
@@ -137,7 +136,7 @@ class Lines:
                 yield Line(self._where(n), {"user_id": text.strip('"')})
 
     def _csv(self, first: str, rest: IO[str]) -> Iterator[Line | BadLine]:
-        names = [name.strip() for name in next(csv.reader([first]))]
+        names = [name.strip() for name in _cells(first)]
         repeated = {name for name in names if names.count(name) > 1}
         if "user_id" not in names or repeated or not all(names):
             what = (
@@ -149,6 +148,7 @@ class Lines:
             )
             msg = f"{self.name} has {what} in its first line"
             raise InputError(msg)
+        _allow_long_cells()
         reader = csv.reader(rest, strict=True)
         for cells in reader:
             where = self._where(reader.line_num + 1)
@@ -172,8 +172,19 @@ def auth0_cell(cell: str, *, quoted: bool) -> Any:
         return cell[1:]
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
+
+
+def _cells(line: str) -> list[str]:
+    _allow_long_cells()
+    return next(csv.reader([line]), [])
+
+
+def _allow_long_cells() -> None:
+    """Raise the csv module's bound for a cell, 131,072 characters, to what a line may have."""
+    if csv.field_size_limit() < _MOST_LINE:
+        csv.field_size_limit(_MOST_LINE)
 
 
 def _numbered(text: IO[str]) -> Iterator[tuple[int, str]]:

@@ -9,12 +9,12 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from auth0_meta.errors import InputError
-from auth0_meta.migrate.offline import Function, check, evaluate
+from auth0_meta.migrate.offline import TOO_DEEP, Function, check, evaluate
 
 __all__ = ["Evaluator", "Host", "InProcess"]
 
@@ -28,8 +28,10 @@ class Evaluator(Protocol):
 
     digest: str | None
 
-    def run(self, profiles: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield what `offline.evaluate` returns, for each profile in order."""
+    def run(
+        self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what `offline.evaluate` returns, for each profile in order; `fields`: what these can hold."""
         ...
 
     def close(self) -> None:
@@ -46,10 +48,12 @@ class InProcess:
         self._function: Function = check(function, "the migration")
         self._file = getattr(getattr(function, "__code__", None), "co_filename", "")
 
-    def run(self, profiles: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def run(
+        self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield what the function stages for each profile."""
         for profile in profiles:
-            yield evaluate(self._function, profile, file=self._file)
+            yield evaluate(self._function, profile, fields=fields, file=self._file)
 
     def close(self) -> None:
         """Do nothing: the function is the caller's."""
@@ -96,12 +100,18 @@ class Host:
             raise InputError(msg)
         self.digest = first["digest"]
 
-    def run(self, profiles: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def run(
+        self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield what the function stages for each profile, in order."""
-        todo = list(profiles)
+        asked = None if fields is None else list(fields)
+        todo = [_line(profile, asked) for profile in profiles]
         while todo:
-            self._send(todo)
-            for done in range(len(todo)):
+            self._send([line for line in todo if line is not None])
+            for done, line in enumerate(todo):
+                if line is None:
+                    yield {"error": TOO_DEEP}
+                    continue
                 answer = self._next(self._timeout)
                 yield answer
                 if "dead" in answer:
@@ -111,10 +121,10 @@ class Host:
             else:
                 return
 
-    def _send(self, profiles: list[Mapping[str, Any]]) -> None:
+    def _send(self, lines: list[str]) -> None:
         assert self._process.stdin is not None  # noqa: S101  # it is a pipe
         try:
-            self._process.stdin.write(json.dumps(profiles) + "\n")
+            self._process.stdin.writelines(lines)
             self._process.stdin.flush()
         except OSError:  # it has died: the next answer says so
             pass
@@ -144,6 +154,14 @@ class Host:
             self._process.kill()
             self._process.wait()
         _close(self._process.stdout)
+
+
+def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
+    """Return what the child is sent for a profile, None where it is too deep to be written."""
+    try:
+        return json.dumps({"fields": fields, "profile": profile}) + "\n"
+    except RecursionError:
+        return None
 
 
 def _close(pipe: IO[str] | None) -> None:

@@ -6,13 +6,15 @@ A document's `{}` empties a bag, so it touches every key that was there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from auth0_meta.jsonvalue import ABSENT, Path, json_equal
+from auth0_meta.migrate.view import unchanged
 from auth0_meta.models import BAGS
 from auth0_meta.ops import Append, Increment, Merge, Op
 from auth0_meta.patch import Change, read, stored_bag
+from auth0_meta.redact import printable
 
 __all__ = ["Document", "Verdict", "after_image", "holds", "image_of", "same_footing", "undoing", "verdict"]
 
@@ -84,16 +86,27 @@ def undoing(
             if json_equal(now, after.get(bag, {}).get(key, ABSENT)):
                 body.setdefault(bag, {})[key] = None if was is ABSENT else was
             else:
-                kept.append(f"{bag}.{key}")
+                kept.append(printable(f"{bag}.{key}"))
     return body, kept
 
 
-def same_footing(change: Change, before: Document, profile: Mapping[str, Any]) -> bool:
+def same_footing(
+    change: Change,
+    before: Document,
+    profile: Mapping[str, Any],
+    reads: Sequence[Sequence[str | None]] = (),
+) -> bool:
     """Tell whether the operations mean on `profile` what they meant on the planned-for one.
 
-    That is so where each place that is set, deleted or merged holds what it held; beside it
-    anything may have changed.  What is appended to or incremented may differ: these are relative.
+    That is so where each place that is set, deleted or merged holds what it held, and so does each that a
+    function looked at (`reads`); beside them anything may have changed.  What is appended to or incremented may
+    differ: these are relative.
     """
+    for place in reads:
+        bag = BAGS[place[0] == BAGS[1]]
+        keys = change.bag(bag).keys
+        if not unchanged(place, keys, before.get(bag, {}), stored_bag(profile, bag)):
+            return False
     for bag in BAGS:
         staged = change.bag(bag)
         if staged.reset:

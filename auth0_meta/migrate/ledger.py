@@ -145,9 +145,12 @@ class Ledger:
         return ledger
 
     def close(self) -> None:
-        """Close the file and give up its lock."""
+        """Close the file and give up its lock; the last one to close takes away what SQLite keeps beside it."""
         try:
             self._db.close()
+            if self._lock is None:  # a reader's connection may not
+                with contextlib.suppress(sqlite3.Error):
+                    connect(self.path, write=True).close()
         finally:
             if self._lock is not None:
                 self._lock.close()

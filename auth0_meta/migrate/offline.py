@@ -9,22 +9,23 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
-from auth0_meta.jsonvalue import freeze
-from auth0_meta.models import BAGS, User
+from auth0_meta.migrate.view import Reads, Viewed
+from auth0_meta.models import User
 from auth0_meta.patch import encode
 from auth0_meta.sender import Operation
 from auth0_meta.transaction import MetadataTransaction, State
 
-__all__ = ["Function", "evaluate", "load"]
+__all__ = ["TOO_DEEP", "Function", "evaluate", "load"]
 
 Function = Callable[[User, MetadataTransaction], object]
+TOO_DEEP = "the profile is nested too deep to be worked on"
 _MODULE = "auth0_meta_migration"
 
 
@@ -80,17 +81,28 @@ def check(function: object, where: str) -> Function:
     return cast("Function", function)
 
 
-def evaluate(function: Function, profile: Mapping[str, Any], *, file: str = "") -> dict[str, Any]:
-    """Return what the function stages for a profile, as JSON: {"ops"} or {"error"}, and {"advice"}.
+def evaluate(
+    function: Function,
+    profile: Mapping[str, Any],
+    *,
+    fields: Collection[str] | None = None,
+    file: str = "",
+) -> dict[str, Any]:
+    """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
 
-    No value is in an error: of a foreign exception only its type and line are told.
+    `fields`: what the source was asked for, None for whole profiles.  No value is in an error: of a foreign
+    exception only its type and line are told.
     """
-    user_id = profile["user_id"]
-    tx = MetadataTransaction(cast("Any", _NoTenant()), user_id, base=profile, join=False, oversize="off")
-    frozen: dict[str, Any] = {
-        bag: freeze(profile[bag], bag=bag) for bag in BAGS if isinstance(profile.get(bag), dict)
-    }
-    user = User.from_dict({**profile, **frozen})
+    reads = Reads()
+    try:
+        tx = MetadataTransaction(
+            cast("Any", _NoTenant()), profile["user_id"], base=profile, join=False, oversize="off"
+        )
+        user = Viewed(profile, reads, fields=fields)
+    except Auth0MetaError as error:
+        return {"error": str(error)}
+    except RecursionError:
+        return {"error": TOO_DEEP}
     with warnings.catch_warnings(record=True) as advice:
         warnings.simplefilter("always")
         try:
@@ -104,8 +116,10 @@ def evaluate(function: Function, profile: Mapping[str, Any], *, file: str = "") 
             raise
         except BaseException as error:  # noqa: BLE001  # SystemExit too: it is one user's failure
             return {"error": f"{type(error).__name__} ({_place(error, file)})"}
+    for bag, path in tx._reads:
+        reads.note((bag, *path))
     told = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
-    return {"ops": encode(change), **({"advice": told} if told else {})}
+    return {"ops": encode(change), "reads": reads.below(change), **({"advice": told} if told else {})}
 
 
 def _place(error: BaseException, file: str) -> str:

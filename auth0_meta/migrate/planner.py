@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from auth0_meta import rules
 from auth0_meta.client import ManagementClient
-from auth0_meta.errors import Auth0MetaError, MetadataError, NotFoundError, StoredDataError
+from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
 from auth0_meta.migrate.changes import ChangeFile, ChangeIndex
 from auth0_meta.migrate.drift import plan_for
 from auth0_meta.migrate.events import Event, PlanProgress
@@ -18,11 +18,13 @@ from auth0_meta.migrate.executors import Threads, in_order
 from auth0_meta.migrate.files import BadLine
 from auth0_meta.migrate.host import Evaluator
 from auth0_meta.migrate.ledger import Ledger
+from auth0_meta.migrate.offline import TOO_DEEP
 from auth0_meta.migrate.rows import Plan
 from auth0_meta.migrate.sources import Connect, Found, Source
 from auth0_meta.migrate.summary import PlanSummary, Rates
 from auth0_meta.models import BAGS, Bag
-from auth0_meta.patch import Change, decode, stored_bag
+from auth0_meta.patch import Change, check_stored, decode, stored_bag
+from auth0_meta.redact import printable
 from auth0_meta.sender import Operation, Request, to_json
 from auth0_meta.users import user_path
 
@@ -62,6 +64,7 @@ class Planner:
         self._ledger, self._connect = ledger, connect
         self._source, self._evaluator, self._changes = source, evaluator, changes
         self._second = second
+        self._fields: Collection[str] | None = getattr(source, "fields", None)
         self._limit, self._share, self._on_event, self._now = limit, share, on_event, now
         self._cancelled = threading.Event()
         self._sample: list[tuple[Mapping[str, Any], Any]] = []
@@ -102,7 +105,7 @@ class Planner:
         users = _at_most(self._found(source), self._limit)
         for batch in _batches(self._read(users)):
             whole = [profile for _, profile, _, _ in batch if profile is not None]
-            answers = evaluator.run(whole)
+            answers = evaluator.run(whole, fields=self._fields)
             with self._group():
                 for user_id, profile, why, requests in batch:
                     self.summary.requests += requests
@@ -189,8 +192,7 @@ class Planner:
                     "GET", path, group="users read", repeat=True, shown=f"users/{found.user_id}"
                 )
                 profile = to_json(client.sender.send(request, operation), request, dict)
-            for bag in BAGS:
-                stored_bag(profile or {}, bag)
+            check_stored(profile or {})
         except NotFoundError:
             return found.user_id, None, "the user does not exist", operation.requests if operation else 0
         except StoredDataError as error:
@@ -209,7 +211,7 @@ class Planner:
         if self._ledger.planned(user_id) is not None:
             self.summary.repeated += 1
             return
-        self._store(user_id, profile, decode(answer["ops"]), None)
+        self._store(user_id, profile, decode(answer["ops"]), None, reads=answer["reads"])
 
     def _keep_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
         """Plan a change; one that a file names again comes after the first."""
@@ -223,17 +225,30 @@ class Planner:
                 return
         self._store(user_id, profile, change, earlier)
 
-    def _store(self, user_id: str, profile: Mapping[str, Any], change: Change, earlier: Plan | None) -> None:
+    def _store(
+        self,
+        user_id: str,
+        profile: Mapping[str, Any],
+        change: Change,
+        earlier: Plan | None,
+        *,
+        reads: Sequence[Sequence[str | None]] = (),
+    ) -> None:
         summary = self.summary
         summary.read += earlier is None
+        oversize = False
         try:
-            plan = plan_for(change, profile)
-            after = _after(change, profile) if plan else {}
-            if plan is not None and rules.profile_size(plan.document) > rules.MAX_REQUEST:
-                msg = f"{user_id}: the PATCH would pass {rules.MAX_REQUEST} B, which a request may have"
-                raise MetadataError(msg)
-        except Auth0MetaError as error:
-            self._problem(user_id, "failed", str(error))
+            plan = plan_for(change, profile, reads=reads)
+            if plan is not None:
+                oversize = rules.profile_size(_after(change, profile)) > rules.PROFILE_LIMIT
+                if rules.profile_size(plan.document) > rules.MAX_REQUEST:
+                    msg = f"{user_id}: the PATCH would pass {rules.MAX_REQUEST} B, which a request may have"
+                    raise MetadataError(msg)
+                self._ledger.add(user_id, plan)
+        except LedgerError:
+            raise
+        except (Auth0MetaError, RecursionError) as error:
+            self._problem(user_id, "failed", TOO_DEEP if isinstance(error, RecursionError) else str(error))
             return
         if earlier is not None:
             summary.count_keys(earlier, -1)
@@ -245,14 +260,13 @@ class Planner:
             return
         summary.changing += 1
         summary.count_keys(plan)
-        if rules.profile_size(after) > rules.PROFILE_LIMIT:
+        if oversize:
             summary.note_oversize(user_id)
-        self._ledger.add(user_id, plan)
 
     def _problem(self, user_id: str, kind: str, note: str) -> None:
         self.summary.invalid += 1
         if self.summary.invalid <= _MOST_PROBLEMS:
-            self._problems.append((user_id, kind, note))
+            self._problems.append((printable(user_id), kind, printable(note)))
 
     @contextlib.contextmanager
     def _group(self) -> Iterator[None]:
@@ -272,7 +286,7 @@ class Planner:
         with contextlib.closing(self._second()) as other:
             sample = self._sample[::-1]
             for (profile, ops), answer in zip(
-                sample, other.run([profile for profile, _ in sample]), strict=True
+                sample, other.run([profile for profile, _ in sample], fields=self._fields), strict=True
             ):
                 self.summary.steady_checked += 1
                 if answer.get("ops") != ops:

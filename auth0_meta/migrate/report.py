@@ -130,6 +130,7 @@ def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
     """Draw requests per second, the limit where it was known, and refusals as dots."""
     top = max([1.0, *(max(one["requests"], one["limit"]) for one in bins)]) * 1.1
     step = (_WIDTH - _LEFT) / max(1, len(bins))
+    took = f"{max(1.0, seconds):.0f}"
 
     def place(index: float, value: float) -> tuple[float, float]:
         return round(_LEFT + (index + 0.5) * step, 1), round(
@@ -137,10 +138,12 @@ def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
         )
 
     def line(name: str, css: str) -> str:
-        points = " ".join(
-            f"{x},{y}"
-            for x, y in (place(i, one[name]) for i, one in enumerate(bins) if one[name] or name != "limit")
-        )
+        shown: list[tuple[float, float]] = [
+            (i, one[name]) for i, one in enumerate(bins) if one[name] or name != "limit"
+        ]
+        if len(shown) == 1:  # a point is no line
+            shown = [(i + side, value) for i, value in shown for side in (-0.5, 0.5)]
+        points = " ".join(f"{x},{y}" for x, y in (place(i, value) for i, value in shown))
         return f'<polyline class="{css}" points="{points}"/>' if points else ""
 
     dots = "".join(
@@ -151,10 +154,10 @@ def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
     floor = _HEIGHT - _BOTTOM
     return (
         f"<figure><figcaption>Requests per second (line), the limit as learned (dashed), 429s (dots)</figcaption>"
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="requests per second over {seconds:.0f} seconds">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="requests per second over {took} seconds">'
         f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH}" y2="{floor}"/>'
         f'<text x="0" y="12">{top:.1f}/s</text><text x="0" y="{floor}">0</text>'
-        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0 s</text><text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{seconds:.0f} s</text>'
+        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0 s</text><text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{took} s</text>'
         f"{line('limit', 'limit')}{line('requests', 'rate')}{dots}</svg></figure>"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -58,13 +58,15 @@ WRITTEN = (State.SENT, State.DONE, State.UNCLEAR, State.UNDOING)
 class Plan:
     """Hold what is to happen to a user: encoded operations, the PATCH body, what stood there before.
 
-    `after`: what was seen stored afterwards, None where that is what the document says.
+    `after`: what was seen stored afterwards, None where that is what the document says.  `reads`: the places, as lists of
+    bag and keys, that a function looked at below the keys it stages; see `view.Reads`.
     """
 
     ops: Mapping[str, Any]
     document: Mapping[str, Mapping[str, Any]]
     before: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]] | None = None
+    reads: Sequence[Sequence[str | None]] = ()
 
     @property
     def written(self) -> Mapping[str, Mapping[str, Any]]:
@@ -122,17 +124,24 @@ def pack(plan: Plan) -> str | bytes:
     {'app_metadata': {'a': 1}}
     """
     parts: list[Any] = [plan.ops, plan.document, plan.before]
-    if plan.after is not None:
+    if plan.after is not None or plan.reads:
         parts.append(plan.after)
+    if plan.reads:
+        parts.append(plan.reads)
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    try:
+        plain = text.encode()
+    except UnicodeEncodeError:  # SQLite takes no lone surrogate, and Auth0 may hold one
+        text = json.dumps(parts, separators=(",", ":"))
+        plain = text.encode()
     if len(text) < _WORTH_PACKING:
         return text
-    packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+    packed = zlib.compress(plain, 6)
     return packed if len(packed) < len(text) else text
 
 
 def unpack(stored: str | bytes) -> Plan:
     """Return the plan that `pack` stored; ValueError or zlib.error where it is none."""
-    text = stored if isinstance(stored, str) else zlib.decompress(stored).decode("utf-8", "surrogatepass")
-    ops, document, before, *after = json.loads(text)
-    return Plan(ops, document, before, after[0] if after else None)
+    text = stored if isinstance(stored, str) else zlib.decompress(stored).decode()
+    ops, document, before, *more = json.loads(text)
+    return Plan(ops, document, before, *more)

@@ -133,6 +133,8 @@ class Runner:
         self._exhausted = False
         self._told = 0.0
         self._wait: tuple[float, str] = (0.0, "")
+        self._gate: tuple[float, str] = (0.0, "")
+        self._gates = threading.Lock()
 
     # The loop -----------------------------------------------------------------------------------------
 
@@ -375,9 +377,15 @@ class Runner:
     # Telling ------------------------------------------------------------------------------------------
 
     def _told_wait(self, wait: Wait) -> None:
-        """Remember what a worker waits for; called from its thread."""
-        self._wait = (self._client.clock.monotonic() + wait.seconds, wait.reason)
-        if wait.reason != "pacing":
+        """Remember what a worker waits for, and tell it once however many wait; called from their threads."""
+        until = self._client.clock.monotonic() + wait.seconds
+        self._wait = (until, wait.reason)
+        with self._gates:
+            known, reason = self._gate
+            news = wait.reason != reason or until > known + _PACED
+            if news and wait.reason != "pacing":
+                self._gate = (until, wait.reason)
+        if news and wait.reason != "pacing":
             self._tell(Waiting(reason=wait.reason, seconds=wait.seconds, user_id=wait.user_id))
 
     def _tell_progress(self, now: float) -> None:

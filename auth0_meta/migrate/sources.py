@@ -18,10 +18,11 @@ from auth0_meta.migrate.files import BadLine, Lines
 from auth0_meta.models import BAGS, Job
 from auth0_meta.users import user_path
 
-__all__ = ["ExportSource", "FileSource", "Found", "SearchSource", "Source", "source"]
+__all__ = ["ROOT_FIELDS", "ExportSource", "FileSource", "Found", "SearchSource", "Source", "source"]
 
 Connect = Callable[[], ManagementClient]
-_ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")
+ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")
+"""What an export asks for beside both bags, unless it is told."""
 
 
 @attrs.frozen
@@ -33,7 +34,11 @@ class Found:
 
 
 class Source(Protocol):
-    """Describe what a migration reads its users from."""
+    """Describe what a migration reads its users from.
+
+    A source whose profiles have some fields only names these in `fields`, which is optional: a function that reads
+    another one is then stopped, instead of finding it absent.
+    """
 
     name: str
 
@@ -84,7 +89,9 @@ class SearchSource:
             msg = "the search is empty: write search:QUERY, or use the export for every user"
             raise InputError(msg)
         self._query = query
-        self.name = f"search {query}"
+        self.name = (
+            f"search ({len(query)} characters)"  # it may hold a metadata value, and a report holds none
+        )
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
         """Yield the users that match."""
@@ -95,8 +102,8 @@ class SearchSource:
 class ExportSource:
     """Take every user from a users-export job: the source for whole tenants.
 
-    `fields`: what the migration needs beside both bags; None is what identifies a user.  `connection_id` limits
-    it to one connection.  `on_progress` is called with the `Job` while Auth0 works.  The file is
+    `fields`: what the migration needs beside both bags; None is `ROOT_FIELDS`, what identifies a user.  A function that
+    reads another one is stopped.  `connection_id` limits it to one connection.  `on_progress` is called with the `Job` while Auth0 works.  The file is
     kept in a temporary one without a name; it holds personal data.
     """
 
@@ -109,8 +116,8 @@ class ExportSource:
         on_progress: Callable[[Job], object] | None = None,
         timeout: float | None = None,
     ) -> None:
-        asked = _ROOT_FIELDS if fields is None else ("user_id", *fields)
-        self._fields = tuple(dict.fromkeys((*asked, *BAGS)))
+        asked = ROOT_FIELDS if fields is None else ("user_id", *fields)
+        self.fields = tuple(dict.fromkeys((*asked, *BAGS)))
         self._connection_id = connection_id
         self._limit = limit
         self._on_progress = on_progress
@@ -121,7 +128,7 @@ class ExportSource:
         """Have the export made, fetch it, and yield its users."""
         client = connect()
         job = client.jobs.export_users(
-            format="json", fields=self._fields, connection_id=self._connection_id, limit=self._limit
+            format="json", fields=self.fields, connection_id=self._connection_id, limit=self._limit
         )
         job = client.jobs.wait(job, timeout=self._timeout, on_progress=self._on_progress)
         with tempfile.TemporaryFile() as file:
@@ -154,7 +161,7 @@ def source(text: str, /) -> Source:
     """Return the source that a word names: `export`, `search:QUERY`, or a file.
 
     >>> source("search:app_metadata.plan:free").name
-    'search app_metadata.plan:free'
+    'search (22 characters)'
     """
     if text == "export":
         return ExportSource()

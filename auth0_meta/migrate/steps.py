@@ -150,8 +150,8 @@ def apply(
     `concurrency`: users under way at once; None finds out.  `trust_plan` leaves the read out, half of the requests:
     what was written to a touched key since the plan is then overwritten unseen, and `undo` can't
     bring it back.  `drift`: what to do where a touched key has changed since the plan: "replan" it
-    (a change file's operations mean the same on any profile; a function's only where each place they set is as it
-    was, else `migration` has to name the function), "skip" it, or "overwrite" it as planned.
+    (a change file's operations mean the same on any profile; a function's only where each place they set or it
+    looked at is as it was, else `migration` has to name the function), "skip" it, or "overwrite" it as planned.
     `migration`: the function or its file, which must be the planned one and the caller's own; a job file alone never
     makes anything run.  `executor`: runs the workers, None for threads here; it must reach this process's memory.
     `cancel`: once set, what is under way is finished, and the rest stays for the next run.

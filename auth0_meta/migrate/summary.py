@@ -54,7 +54,8 @@ class PlanSummary:
     `keys`: touched places by the number of users.  `oversize`: users whose profile would pass 10 KB.
     `advised`: users with a value that does not belong in metadata.  `unsteady`: users for whom the
     function gave two different changes.  `repeated`: rows for a user who had come before.
-    `missing`: users of a change file whom the source does not have.
+    `missing`: users of a change file whom the source does not have; `invalid` counts them too.  `requests`: reads of users one
+    by one; what a search or an export takes is not in it.
     """
 
     read: int = 0

@@ -172,7 +172,7 @@ class _Job:
 
     def _patch(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
         """Send one PATCH and return the profile after it; None where it has to be looked at again."""
-        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        body = _encoded(document)
         request = Request(
             "PATCH",
             self._path,
@@ -226,3 +226,11 @@ def _leaves_open(error: ApiError | OutcomeUnknown) -> bool:
 def _touching(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Name the keys that a document touches, where it empties a bag too."""
     return {bag: dict(keys or dict.fromkeys(before.get(bag, {}))) for bag, keys in document.items()}
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    """Encode a PATCH body as UTF-8; a lone surrogate that stood there before is sent escaped."""
+    try:
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, separators=(",", ":")).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,17 @@ from typing import Any
 import pytest
 from conftest_migrate import move_plan, patches_by_user, populate, rows_of
 
-from auth0_meta import AuthError, InputError, LedgerError, ManagementClient, TransportError
+from auth0_meta import (
+    AuthError,
+    InputError,
+    LedgerError,
+    ManagementClient,
+    MetadataTransaction,
+    TransportError,
+    User,
+)
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import ApplyProgress, UserDone, apply, plan, status, undo
+from auth0_meta.migrate import ApplyProgress, UserDone, Waiting, apply, plan, status, undo
 
 Rows = Callable[..., Path]
 
@@ -96,6 +105,59 @@ def test_drift_under_a_function_needs_the_function(
     assert tenant.users[ids[0]].app_metadata == {"seats": 0, "billing": {"vat": 24, "plan": "gold"}}
 
 
+@pytest.mark.parametrize(
+    ("look", "rests_on_it"),
+    [
+        (lambda user, tx: user.app_metadata["billing"]["tier"], True),
+        (lambda user, tx: user.app_metadata.get("billing", {}).get("tier"), True),
+        (lambda user, tx: dict(user.app_metadata["billing"]), True),
+        (lambda user, tx: json.dumps(user.app_metadata), True),
+        (lambda user, tx: len(user.raw["app_metadata"]["billing"]), True),
+        (lambda user, tx: tx.app_metadata.get("billing.tier"), True),
+        (lambda user, tx: tx.app_metadata["billing"], True),
+        (lambda user, tx: "billing" in user.app_metadata, False),
+        (lambda user, tx: user.app_metadata["billing"]["vat"], False),
+        (lambda user, tx: user.app_metadata["seats"], False),
+        (lambda user, tx: tx.app_metadata.get("billing.vat"), False),
+    ],
+)
+def test_what_a_function_looked_at_must_stand_for_its_operations_to_be_used_again(
+    tenant: LocalTenant,
+    client: ManagementClient,
+    job: Path,
+    ndjson: Rows,
+    look: Callable[[User, MetadataTransaction], Any],
+    rests_on_it: bool,
+) -> None:
+    """A value made of a sibling that has changed since is not written; a sibling nobody looked at is no matter."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"tier": "gold", "vat": 24}, "seats": 1})
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata.set("billing.plan", str(look(user, tx)))
+
+    plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    tenant.users["auth0|1"].patch(app_metadata={"billing": {"tier": "closed", "vat": 24}})
+    assert dict(apply(job, client).counts) == {"drifted" if rests_on_it else "done": 1}
+    assert ("plan" in tenant.users["auth0|1"].app_metadata["billing"]) is not rests_on_it
+    if rests_on_it:
+        assert dict(apply(job, client, migration=migrate).counts) == {"done": 1}
+
+
+def test_whether_an_object_is_there_is_looked_at_too(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """What a function asked only the presence of must still be there."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"vat": 24}})
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        if "billing" in user.app_metadata:
+            tx.app_metadata.set("billing.plan", "free")
+
+    plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    tenant.users["auth0|1"].patch(app_metadata={"billing": None})
+    assert dict(apply(job, client).counts) == {"drifted": 1}
+
+
 def test_drift_can_be_skipped_or_overwritten(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
@@ -171,6 +233,20 @@ def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
         result = apply(job, client, concurrency=1)
     assert dict(result.counts) == {"done": 3}
     assert result.refusals == 8
+
+
+def test_a_wait_is_told_once_however_many_wait(job: Path, ndjson: Rows) -> None:
+    """Eight workers at one closed gate are one event."""
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        populate(tenant, 8)
+        plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+        tenant.fail(method="GET", path="/api/v2/users", status=429, reset=2)
+        waits: list[Any] = []
+        result = apply(
+            job, client, concurrency=8, on_event=lambda e: waits.append(e) if isinstance(e, Waiting) else None
+        )
+    assert dict(result.counts) == {"done": 8}
+    assert len(waits) == 1
 
 
 def test_a_server_that_fails_for_good_is_no_endless_loop(job: Path, ndjson: Rows) -> None:

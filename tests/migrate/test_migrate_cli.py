@@ -44,7 +44,7 @@ def test_from_plan_to_undo(
 ) -> None:
     """Plan, apply, status and undo tell what they did, on stdout, and exit with 0."""
     before = {user.user_id: user.app_metadata for user in tenant.users}
-    assert main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)]) == 0
+    assert main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job), "--show-values"]) == 0
     out = capsys.readouterr().out
     assert "4 users read: 4 to change, 0 unchanged, 0 invalid" in out
     assert "  app_metadata.billing  4" in out
@@ -76,8 +76,8 @@ def test_nothing_in_a_profile_is_obeyed_by_the_terminal(
     changes = ndjson([{"user_id": "auth0|1", "app_metadata": {evil: evil}}], "changes.ndjson")
     told = ""
     for words in (
-        ["plan", str(move), "--source", str(source), "-o", str(job)],
-        ["plan", str(changes), "-o", f"{job}2"],
+        ["plan", str(move), "--source", str(source), "-o", str(job), "--show-values"],
+        ["plan", str(changes), "-o", f"{job}2", "--show-values"],
         ["apply", f"{job}2", "--yes"],
         ["status", f"{job}2"],
         ["status", f"{job}2", "--json"],
@@ -154,12 +154,12 @@ def test_exit_codes_of_an_apply(
 def test_values_show_in_the_diff_only(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """JSON, reports, status, results and a redacted diff hold names and sizes; the plan's diff shows values."""
+    """JSON, reports, status, results and a redacted diff hold names and sizes; the diff shows values where asked."""
     plan = ["migrate", "plan", str(move), "--source", str(rows), "--samples", "9"]
-    main([*plan, "-o", str(job)])
+    main([*plan, "-o", str(job), "--show-values"])
     assert CANARY in capsys.readouterr().out
-    for extra in (["--json"], ["--redact"]):
-        assert main([*plan, "-o", str(job) + extra[0], *extra]) == 0
+    for extra in (["--json"], ["--redact"], []):
+        assert main([*plan, "-o", "".join([str(job), *extra, "2"]), *extra]) == 0
     tenant.users["auth0|canary"].patch(app_metadata={"plan": f"{CANARY}2"})
     main(["migrate", "apply", str(job), "--yes"])
     for words in (["status"], ["status", "--json"], ["report"], ["report", "--json"]):
@@ -168,6 +168,135 @@ def test_values_show_in_the_diff_only(
     told = capsys.readouterr()
     assert "auth0|canary" in told.out
     assert CANARY not in told.out + told.err
+
+
+@pytest.mark.parametrize("colour", ["", "1"])
+def test_values_show_on_a_terminal(
+    tenant: LocalTenant,
+    rows: Path,
+    move: Path,
+    job: Path,
+    colour: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person at a terminal sees values unless --redact hides them; a log that wants colours is no terminal."""
+    monkeypatch.setenv("FORCE_COLOR", colour)
+    plan = ["migrate", "plan", str(move), "--source", str(rows), "--samples", "9"]
+    for terminal, extra, shown in ((True, [], True), (True, ["--redact"], False), (False, [], False)):
+        monkeypatch.setattr("sys.stdout.isatty", lambda terminal=terminal: terminal, raising=False)
+        assert main([*plan, "-o", f"{job}{terminal}{len(extra)}", *extra]) == 0
+        assert (CANARY in capsys.readouterr().out) is shown
+
+
+def test_a_search_is_not_repeated_where_values_do_not_belong(
+    tenant: LocalTenant, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is searched for is a metadata value as often as not: neither status nor reports nor JSON tell it."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"plan": CANARY})
+    query = f'search:app_metadata.plan:"{CANARY}"'
+    assert main(["migrate", "plan", str(move), "--source", query, "-o", str(job), "--json"]) == 0
+    for words in (["status"], ["status", "--json"], ["report"], ["report", "--json"]):
+        assert main(["migrate", words[0], str(job), *words[1:]]) == 0
+    told = capsys.readouterr()
+    assert "search (31 characters)" in told.out
+    assert CANARY not in told.out + told.err
+
+
+def test_a_plan_that_leaves_users_out_exits_with_1(
+    tenant: LocalTenant, rows: Path, move: Path, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Users who can't be planned are a failure, which outranks 3, and applying the rest says that they are left out."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("def migrate(user, tx):\n    1 / 0\n", encoding="utf-8")
+    plan = ["migrate", "plan", "--source", str(rows), "-o"]
+    assert main([*plan, str(job), str(broken)]) == 1
+    assert main(["migrate", "apply", str(job), "--yes"]) == 0
+    assert "4 users or rows could not be planned and are left out" in capsys.readouterr().err
+    changes = tmp_path / "changes.csv"
+    changes.write_text("user_id,app_metadata.plan\nauth0|000001,x\nauth0|nobody,x\n")
+    for source in ([], ["--source", str(rows)]):
+        words = ["migrate", "plan", str(changes), *source, "-o", f"{job}{len(source)}", "--exit-code"]
+        assert main(words) == 1
+    assert main([*plan, f"{job}3", str(move), "--exit-code"]) == 3
+    assert main(["migrate", "apply", f"{job}3", "--yes"]) == 0
+    assert "left out" not in capsys.readouterr().err.splitlines()[-2]
+
+
+def test_lines_are_not_broken_in_a_pipe(
+    tenant: LocalTenant, ndjson: Rows, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A long key or note is one line of a log, however long."""
+    tenant.users.add(user_id="auth0|1")
+    rows: list[object] = [
+        {"user_id": "auth0|1", "app_metadata": {"k" * 100: 1}},
+        {"user_id": f"no body {'x' * 90}"},
+    ]
+    assert main(["migrate", "plan", str(ndjson(rows, "c.ndjson")), "-o", str(job)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  app_metadata.{'k' * 100}  1" in lines
+    assert any(
+        line.startswith("  c.ndjson line 2: row: ") and line.endswith("(nothing was sent)") for line in lines
+    )
+    main(["migrate", "status", str(job)])
+    assert f"{job}: planned" in capsys.readouterr().out.splitlines()
+
+
+def test_a_token_can_be_given(
+    tenant: LocalTenant, rows: Path, move: Path, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--token and --domain do instead of the environment, in every command that asks the tenant."""
+    for name in tenant.env:
+        monkeypatch.delenv(name)
+    given = ["--domain", tenant.url, "--token", "a-token"]
+    assert main(["migrate", "plan", str(move), "--source", "search:user_id:*", "-o", str(job), *given]) == 0
+    assert main(["migrate", "apply", str(job), "--yes", *given]) == 0
+    assert main(["migrate", "undo", str(job), "--yes", *given]) == 0
+    assert main(["migrate", "undo", str(job), "--yes"]) == 2
+
+
+def test_a_plan_that_needs_a_tenant_says_what_is_missing(
+    tenant: LocalTenant,
+    job: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A change file's users have to be read: without a tenant the environment is what is to be mended."""
+    monkeypatch.delenv("AUTH0_DOMAIN")
+    changes = tmp_path / "changes.csv"
+    changes.write_text("user_id,app_metadata.plan\nauth0|1,x\n")
+    assert main(["migrate", "plan", str(changes), "-o", str(job)]) == 2
+    told = capsys.readouterr().err
+    assert "AUTH0_DOMAIN" in told
+    assert "pass a client" not in told
+    assert not job.exists()
+
+
+def test_looking_leaves_nothing_beside_the_job(
+    tenant: LocalTenant, rows: Path, move: Path, job: Path, tmp_path: Path
+) -> None:
+    """The files that SQLite keeps beside an open ledger are gone when the command ends."""
+    for words in (
+        ["plan", str(move), "--source", str(rows), "-o", str(job)],
+        ["status", str(job)],
+        ["report", str(job)],
+    ):
+        assert main(["migrate", *words]) == 0
+        assert [path.name for path in tmp_path.glob("job.db*")] == ["job.db"]
+
+
+def test_fields_are_for_an_export(
+    tenant: LocalTenant, job: Path, tmp_path: Path, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A field that the export was not asked for fails its users and names the option that mends it."""
+    path = tmp_path / "count.py"
+    path.write_text("def migrate(user, tx):\n    tx.app_metadata['count'] = user.get('logins_count', 0)\n")
+    plan = ["migrate", "plan", str(path), "-o"]
+    assert main([*plan, str(job)]) == 1
+    assert "--fields logins_count" in capsys.readouterr().out
+    assert main([*plan, f"{job}2", "--fields", "logins_count, nickname"]) == 0
+    assert main([*plan, f"{job}3", "--fields", "logins_count", "--source", str(rows)]) == 2
 
 
 class Page(HTMLParser):
@@ -207,6 +336,21 @@ def test_the_report_is_one_page_that_needs_nothing_else(
     assert parsed.links == []
     assert "&lt;script&gt;" in text
     assert "default-src 'none'" in text
+
+
+def test_the_plot_of_a_short_run_shows_something(
+    tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run within one second is a line from edge to edge, on an axis that has a length."""
+    main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)])
+    main(["migrate", "apply", str(job), "--yes"])
+    capsys.readouterr()
+    main(["migrate", "report", str(job)])
+    page = capsys.readouterr().out
+    assert page.count(">0 s</text>") == 1
+    drawn = re.search(r'class="rate" points="([^"]+)"', page)
+    assert drawn is not None
+    assert len(drawn[1].split()) >= 2
 
 
 def test_purging(

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from conftest_migrate import MOVE_PLAN, move_plan, populate, rows_of
 
-from auth0_meta import ConfigError, InputError, LedgerError, ManagementClient
+from auth0_meta import ConfigError, InputError, LedgerError, ManagementClient, MetadataTransaction, User
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import PlanProgress, apply, plan, status
+from auth0_meta.migrate import ExportSource, PlanProgress, apply, plan, status, undo
 from auth0_meta.migrate.ledger import Ledger
 
 Rows = Callable[..., Path]
+NEST = '{"a": '
 
 
 def script(tmp_path: Path, text: str) -> Path:
@@ -220,6 +221,102 @@ def test_changes_can_be_joined_with_a_source(
     assert "auth0|nobody" in problems(job)
     apply(job, client)
     assert tenant.users[ids[1]].app_metadata["billing"] == {"vat": 24, "plan": "x"}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda user: user.get("logins_count", 0),
+        lambda user: user["logins_count"],
+        lambda user: "logins_count" in user,
+        lambda user: user.raw["logins_count"],
+        lambda user: user.created_at,
+    ],
+    ids=["get", "[]", "in", "raw", "attribute"],
+)
+def test_a_field_that_was_not_asked_for_is_not_absent(job: Path, look: Callable[[User], Any]) -> None:
+    """An export gives some fields only: reading another one fails the user and says how to ask for it."""
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        assert user.email
+        assert user.get("user_metadata") is None
+        tx.app_metadata["seen"] = look(user)
+
+    with LocalTenant() as tenant, tenant.client() as client:
+        user = tenant.users.add(user_id="auth0|1", app_metadata={"n": 1}, logins_count=7)
+        assert plan(migrate, to=job, client=client, users=ExportSource(fields=("email",))).invalid == 1
+        assert "--fields " in problems(job)["auth0|1"]
+        wide, job = ExportSource(fields=("email", "logins_count", "created_at")), job.with_name("b.db")
+        assert plan(migrate, to=job, client=client, users=wide).changing == 1
+        apply(job, client)
+        assert user.app_metadata["seen"] in (7, True, user["created_at"])
+
+
+def test_the_process_of_a_file_knows_which_fields_were_asked_for(job: Path, tmp_path: Path) -> None:
+    """It is the same in the process that runs a file, where a sample is computed twice."""
+    path = script(tmp_path, "def migrate(user, tx):\n    tx.app_metadata['n'] = user.get('logins_count')\n")
+    with LocalTenant() as tenant, tenant.client() as client:
+        tenant.users.add(user_id="auth0|1", logins_count=7)
+        assert plan(path, to=job, client=client).invalid == 1
+        wide, job = ExportSource(fields=("logins_count",)), job.with_name("b.db")
+        summary = plan(path, to=job, client=client, users=wide)
+    assert (summary.changing, summary.steady_checked, summary.unsteady) == (1, 1, [])
+
+
+@pytest.mark.parametrize("long", ["", "y" * 400])
+def test_half_a_character_in_one_profile_stops_nothing(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, long: str
+) -> None:
+    """A lone surrogate can't be written as UTF-8; it is kept, sent back escaped, and comes back with an undo."""
+    half = "\ud83d" + long
+    before = {"n": half, "b": {"half": half}, half: 1}
+    tenant.users.add(user_id="auth0|1", app_metadata=before)
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata["n"] = "whole"
+        tx.app_metadata.set("b.c", 1)
+
+    assert plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant)))).changing == 1
+    assert dict(apply(job, client).counts) == {"done": 1}
+    assert tenant.users["auth0|1"].app_metadata == {"n": "whole", "b": {"half": half, "c": 1}, half: 1}
+    assert dict(undo(job, client).counts) == {"undone": 1}
+    assert tenant.users["auth0|1"].app_metadata == before
+
+
+def test_a_key_with_half_a_character_can_be_told(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Names of keys in notes are written so that a ledger can hold them."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"\ud83d": 1})
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata.clear()
+
+    plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    tenant.users["auth0|1"].patch(app_metadata={"\ud83d": 2})
+    assert dict(apply(job, client).counts) == {"drifted": 1}
+    assert dict(apply(job, client, drift="overwrite").counts) == {"done": 1}
+    tenant.users["auth0|1"].patch(app_metadata={"\ud83d": 3})
+    assert dict(undo(job, client).counts) == {"kept": 1}
+
+
+def test_metadata_nested_too_deep_costs_its_own_user(tmp_path: Path, job: Path) -> None:
+    """Where Python's recursion ends, a user is named with the reason, and the others are planned."""
+    path = tmp_path / "rows.ndjson"
+    deep = "".join(
+        f'{{"user_id": "auth0|{n}", "app_metadata": {NEST * n}1{"}" * n}}}\n' for n in range(850, 1000, 10)
+    )
+    path.write_text(deep + '{"user_id": "auth0|1", "app_metadata": {}}\n')
+    file = script(tmp_path, "def migrate(user, tx):\n    tx.app_metadata['x'] = 1\n")
+    for number, migration in enumerate((file, lambda user, tx: tx.app_metadata.set("x", 1))):
+        name = job.with_name(f"{number}.db")
+        summary = plan(migration, to=name, users=str(path))
+        assert summary.changing >= 1
+        assert summary.changing + summary.unchanged + summary.invalid == 16
+        why = problems(name)
+        assert "auth0|1" not in why
+        assert "ended its process" not in str(why)
+        assert any("deep" in note for note in why.values())
 
 
 def test_oversize_profiles_and_secrets_are_counted(tmp_path: Path, job: Path, ndjson: Rows) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from scripted import Reply, ScriptedServer, Seen, connect
 
-from auth0_meta import InputError, JobError, ManagementClient, PagingError
+from auth0_meta import InputError, JobError, ManagementClient, MetadataWarning, PagingError
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import ChangeFile, ExportSource, FileSource, Found, SearchSource
 from auth0_meta.migrate.files import BadLine
@@ -125,6 +125,21 @@ def test_a_search_gives_profiles_and_says_its_cap() -> None:
         assert seen[0].profile["app_metadata"] == {"n": 0}
 
 
+def test_long_cells_and_lines_are_read(tmp_path: Path) -> None:
+    """A cell may be as long as a line, and a line of NDJSON is never taken for CSV."""
+    long = "x" * 200_000
+    for name, text in (
+        ("rows", json.dumps({"user_id": "auth0|1", "app_metadata": {"a,": long}})),
+        ("rows.csv", f"user_id,name\nauth0|1,{long}\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        assert [user for user, _ in found(tmp_path / name)] == ["auth0|1"]
+    path = tmp_path / "changes.csv"
+    path.write_text(f"user_id,app_metadata.a,app_metadata.b\n'auth0|1,'{long},{'[' * 5000}\n")
+    ((_, document),) = changes(path)
+    assert document == {"app_metadata": {"a": long, "b": "[" * 5000}}
+
+
 # Change files ----------------------------------------------------------------------------------------
 
 
@@ -150,6 +165,20 @@ def test_a_csv_of_changes(tmp_path: Path) -> None:
         ),
         ("auth0|2", {"app_metadata": {"seats": {"a": [1]}}}),
     ]
+
+
+def test_the_other_columns_of_an_export_are_left_alone(tmp_path: Path) -> None:
+    """A CSV export can be fed back; its profile columns are told, and any other one is still refused."""
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "user_id,email,identities[0].connection,user_metadata.theme\n'auth0|1,'a@x,'db,'dark\n",
+        encoding="utf-8",
+    )
+    with pytest.warns(MetadataWarning, match=r"email, identities\[0\].connection is no metadata"):
+        assert changes(path) == [("auth0|1", {"user_metadata": {"theme": "dark"}})]
+    path.write_text("user_id,email\nauth0|1,a@x\n")
+    with pytest.raises(InputError, match="no column to change"):
+        changes(path)
 
 
 def test_null_in_a_json_column_deletes(tmp_path: Path) -> None:

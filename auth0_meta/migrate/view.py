@@ -1,0 +1,215 @@
+"""Show a profile to a migration's function, and note what of the metadata it looks at; PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from typing import Any
+
+from auth0_meta.errors import InputError
+from auth0_meta.jsonvalue import ReadOnlyDict, freeze, json_equal
+from auth0_meta.models import BAGS, Bag, User
+from auth0_meta.patch import Change, Path, read, stored_bag
+
+__all__ = ["Reads", "Viewed", "unchanged"]
+
+Note = Callable[[tuple[str | None, ...]], None]
+
+
+class Reads:
+    """Collect the places that a function looks at: a bag, the keys below it, and what is looked for there.
+
+    Under a last None it is only whether the place holds an object; else it is the whole value.
+    """
+
+    def __init__(self) -> None:
+        self._places: set[tuple[str | None, ...]] = set()
+
+    def note(self, place: tuple[str | None, ...], /) -> None:
+        """Take one place in."""
+        self._places.add(place)
+
+    def below(self, change: Change, /) -> list[list[str | None]]:
+        """Return the places that bear on the keys of a change, in order, as JSON.
+
+        >>> reads, change = Reads(), Change()
+        >>> reads.note(("app_metadata", "billing", "tier")); reads.note(("app_metadata", "seats"))
+        >>> reads.below(change.with_bag("app_metadata", change.app_metadata.set("billing.plan", "pro")))
+        [['app_metadata', 'billing', 'tier']]
+        """
+        touched = {*change.touched, *((bag, None) for bag in BAGS if change.bag(bag))}
+        near = [place for place in self._places if (place[0], (*place, None)[1]) in touched]
+        whole = {place for place in near if place[-1] is not None}
+        least = [place for place in near if not any(place[:n] in whole for n in range(1, len(place)))]
+        return [list(place) for place in sorted(least, key=lambda place: [key or "" for key in place])]
+
+
+def unchanged(
+    place: Sequence[str | None], keys: Collection[str], before: Mapping[str, Any], now: Mapping[str, Any]
+) -> bool:
+    """Tell whether a place that `Reads` gave is as it was; `keys` are all that is known of the bag `before`."""
+    path: Path = tuple(key for key in place[1:] if key is not None)
+    if not path:
+        return all(json_equal(read(before, (key,)), read(now, (key,))) for key in keys)
+    was, found = read(before, path), read(now, path)
+    return (
+        (isinstance(was, dict) and isinstance(found, dict)) if place[-1] is None else json_equal(was, found)
+    )
+
+
+class Viewed(User):
+    """Be the user that a function is given: read-only, its metadata reads noted.
+
+    `fields`: what the source was asked for, None for all; reading another field raises `InputError`.
+    """
+
+    def __init__(
+        self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Collection[str] | None = None
+    ) -> None:
+        bags: dict[str, Any] = {
+            bag: _watched(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS
+        }
+        stored: dict[str, Any] = {bag: bags[bag] for bag in BAGS if profile.get(bag) is not None}
+        super().__init__(_Fetched({**profile, **stored}, fields))
+        object.__setattr__(self, "_bags", bags)
+
+    @property
+    def user_metadata(self) -> Mapping[str, Any]:
+        """Return the bag that the user may edit; {} where absent."""
+        return self._bag("user_metadata")
+
+    @property
+    def app_metadata(self) -> Mapping[str, Any]:
+        """Return the application's bag; {} where absent."""
+        return self._bag("app_metadata")
+
+    def _bag(self, bag: Bag) -> Mapping[str, Any]:
+        bags: dict[str, Mapping[str, Any]] = self._bags  # type: ignore[attr-defined]  # set past the frozen class
+        return bags[bag]
+
+
+class _Fetched(dict[str, Any]):
+    """Hold a profile's fields, and refuse to say that one is absent that was not asked for."""
+
+    def __init__(self, profile: Mapping[str, Any], fields: Collection[str] | None) -> None:
+        super().__init__(profile)
+        self._fields = fields
+
+    def _check(self, field: object) -> None:
+        if self._fields is not None and field not in self._fields and not super().__contains__(field):
+            msg = (
+                f"the export was not asked for {field!r}, so it is not known: plan with --fields {field}, "
+                f"in Python users=ExportSource(fields=(..., {field!r}))"
+            )
+            raise InputError(msg)
+
+    def __getitem__(self, field: str) -> Any:
+        self._check(field)
+        return super().__getitem__(field)
+
+    def get(self, field: str, default: Any = None, /) -> Any:
+        """Return a field that was asked for."""
+        self._check(field)
+        return super().get(field, default)
+
+    def __contains__(self, field: object) -> bool:
+        self._check(field)
+        return super().__contains__(field)
+
+
+def _watched(value: dict[str, Any], bag: Bag, path: Path, note: Note) -> _Watched:
+    items = {
+        key: _watched(item, bag, (*path, key), note)
+        if isinstance(item, dict)
+        else freeze(item, bag=bag, path=(*path, key))
+        for key, item in value.items()
+    }
+    return _Watched(items, bag, path, note)
+
+
+class _Watched(ReadOnlyDict):
+    """Show a stored object and note what is looked at; what looks at all of it notes all of it."""
+
+    __slots__ = ("_note",)
+
+    def __init__(self, value: dict[str, Any], bag: Bag, path: Path, note: Note) -> None:
+        super().__init__(value, bag, path, in_list=False)
+        self._note = note
+
+    def _all(self) -> None:
+        self._note((self._bag, *self._path))
+
+    def _one(self, key: object) -> None:
+        if isinstance(key, str):
+            is_object = isinstance(super().get(key), dict)
+            self._note((self._bag, *self._path, key, *((None,) if is_object else ())))
+
+    def __getitem__(self, key: str) -> Any:
+        self._one(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """Return one value."""
+        self._one(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self._one(key)
+        return super().__contains__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        self._all()
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[str]:
+        self._all()
+        return super().__reversed__()
+
+    def __len__(self) -> int:
+        self._all()
+        return super().__len__()
+
+    def __eq__(self, other: object) -> bool:
+        self._all()
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        self._all()
+        return super().__ne__(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a dict
+
+    def __or__(self, other: Any) -> Any:
+        self._all()
+        return super().__or__(other)
+
+    def __ror__(self, other: Any) -> Any:
+        self._all()
+        return super().__ror__(other)
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]  # the view that dict gives
+        """Return the keys."""
+        self._all()
+        return super().keys()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # the view that dict gives
+        """Return the values."""
+        self._all()
+        return super().values()
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # the view that dict gives
+        """Return keys and values."""
+        self._all()
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """Return a plain copy."""
+        self._all()
+        return super().copy()
+
+    def __repr__(self) -> str:
+        self._all()
+        return super().__repr__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._all()
+        return super().__reduce__()
