@@ -66,7 +66,7 @@ def test_trusting_the_plan_leaves_the_reads_out(
     """With trust_plan each user costs one request."""
     planned(job, tenant, client, ndjson)
     apply(job, client, trust_plan=True)
-    assert tenant.journal.count("GET", "/api/v2/users") == 0
+    assert tenant.journal.count("GET", "/api/v2/users/{id}") == 0
     assert tenant.journal.count("PATCH") == 3
 
 
@@ -229,7 +229,7 @@ def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         planned(job, tenant, client, ndjson)
         tenant.fail(method="PATCH", status=429, reset=2, times=4)
-        tenant.fail(method="GET", path="/api/v2/users", status=429, reset=1, times=4)
+        tenant.fail(method="GET", path="/api/v2/users/{id}", status=429, reset=1, times=4)
         result = apply(job, client, concurrency=1)
     assert dict(result.counts) == {"done": 3}
     assert result.refusals == 8
@@ -240,7 +240,7 @@ def test_a_wait_is_told_once_however_many_wait(job: Path, ndjson: Rows) -> None:
     with LocalTenant(serve=False) as tenant, tenant.client() as client:
         populate(tenant, 8)
         plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
-        tenant.fail(method="GET", path="/api/v2/users", status=429, reset=2)
+        tenant.fail(method="GET", path="/api/v2/users/{id}", status=429, reset=2)
         waits: list[Any] = []
         result = apply(
             job, client, concurrency=8, on_event=lambda e: waits.append(e) if isinstance(e, Waiting) else None
@@ -280,7 +280,7 @@ def test_a_network_that_stays_gone_stops_the_run(job: Path, ndjson: Rows) -> Non
 
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         planned(job, tenant, client, ndjson)
-        tenant.fail(method="GET", path="/api/v2/users", drop="before_commit", times=None)
+        tenant.fail(method="GET", path="/api/v2/users/{id}", drop="before_commit", times=None)
         with pytest.raises(TransportError):
             apply(job, client, concurrency=1)
         assert status(job).counts == {"planned": 3}
