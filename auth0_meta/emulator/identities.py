@@ -8,7 +8,7 @@ import attrs
 
 from auth0_meta.emulator import profiles
 from auth0_meta.emulator.call import Call
-from auth0_meta.emulator.refusals import Refusal, bad_request, payload_error, problem
+from auth0_meta.emulator.refusals import bad_request, payload_error
 from auth0_meta.emulator.subject import by, found, plain_body, remove, save, user_id_of
 from auth0_meta.emulator.wire import Reply, to_json
 
@@ -49,7 +49,8 @@ def link(app: App, call: Call) -> Reply:
 def unlink(app: App, call: Call) -> Reply:
     """Answer DELETE /api/v2/users/{id}/identities/{provider}/{user_id}: 200 and what is left (recorded).
 
-    The identity is a user of its own again, without metadata (documented).  Open: the refusals.
+    The identity is a user of its own again, without metadata (documented).  One that the user does not
+    have, such as an id with its provider's prefix, is 200 too and changes nothing (recorded).
     """
     user_id = user_id_of(call)
     wanted = (call.params["provider"], call.params["user_id"])
@@ -61,7 +62,7 @@ def unlink(app: App, call: Call) -> Reply:
             raise bad_request("The main identity of a user can't be unlinked.", None)
         gone = next((one for one in rest if _key(one) == wanted), None)
         if gone is None:
-            raise Refusal(404, problem(404, "The identity does not exist."))
+            return Reply(200, to_json(_with_data(before)))
         after = _moved(app, before, [first, *(one for one in rest if one is not gone)])
         save(app, call, after, before=before)
         _freed(app, call, gone)
@@ -93,12 +94,17 @@ def _moved(app: App, before: Profile, identities: list[Identity]) -> Profile:
 
 
 def _with_data(profile: Profile) -> list[Identity]:
-    """Return a user's identities, the first with the root attributes that were given as its data (recorded)."""
+    """Return a user's identities, the first with the root attributes that were given as its data.
+
+    What equals Auth0's own default is none of the data: name, nickname, picture (recorded).
+    """
     first, *rest = profile.root["identities"] or [{}]
     root = profile.root
-    data = {name: root[name] for name in _PROFILE_DATA if name in root}
-    if data.get("name") == data.get("email"):
-        data.pop("name", None)  # Auth0's own default is none of the data
+    label = str(root.get("email") or root.get("phone_number") or root.get("username"))
+    defaults = {"name": label, "nickname": label.partition("@")[0]}
+    if profiles.has_default_picture(root):
+        defaults["picture"] = root["picture"]
+    data = {name: root[name] for name in _PROFILE_DATA if name in root and root[name] != defaults.get(name)}
     return [{"profileData": data, **first}, *rest]
 
 

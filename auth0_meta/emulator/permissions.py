@@ -22,7 +22,10 @@ _DIRECT = {"source_id": "", "source_name": "", "source_type": "DIRECT"}
 
 
 def of_user(app: App, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/permissions, those of the user's roles among them (documented)."""
+    """Answer GET /api/v2/users/{id}/permissions, those of the user's roles among them (documented).
+
+    They come by name (recorded).  Open: where several APIs have permissions; here names alone decide.
+    """
     user_id = known(app, call).user_id
     ties = app.shelf.ties
     sources: dict[Any, list[dict[str, Any]]] = {
@@ -36,6 +39,7 @@ def of_user(app: App, call: Call) -> Reply:
             from_role = {"source_id": role_id, "source_name": role["name"], "source_type": "ROLE"}
             sources.setdefault(pair, []).append(from_role)
     shown = [{**_shown(app, pair), "sources": found_in} for pair, found_in in sources.items()]
+    shown.sort(key=lambda permission: str(permission["permission_name"]))
     return listed(call, "permissions", shown, switches=app.switches)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import MAXYEAR, datetime, timedelta, timezone
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "DEFAULT_CONNECTION_ID",
     "Profile",
     "created",
+    "has_default_picture",
     "iso",
     "milliseconds_of",
     "patched",
@@ -36,6 +38,11 @@ _NOT_STORED = frozenset(
         "user_metadata",
         "app_metadata",
     )
+)
+# The address may have been made of an earlier e-mail or name, so that its form alone decides.
+_DEFAULT_PICTURE = re.compile(
+    r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
+    r"&d=https%3A%2F%2Fcdn\.auth0\.com%2Favatars%2F.+\.png"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad", "oidc"))
@@ -94,6 +101,11 @@ def _picture(email: str, name: str) -> str:
     digest = hashlib.md5(email.lower().encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
     fallback = quote(f"https://cdn.auth0.com/avatars/{(name or email)[:2].lower()}.png", safe="")
     return f"https://s.gravatar.com/avatar/{digest}?s=480&r=pg&d={fallback}"
+
+
+def has_default_picture(root: Mapping[str, Any]) -> bool:
+    """Tell whether the picture is Auth0's own, an import's with its other host included."""
+    return bool(_DEFAULT_PICTURE.fullmatch(str(root.get("picture"))))
 
 
 def _identity(user_id: str, connection: str | None) -> dict[str, Any]:

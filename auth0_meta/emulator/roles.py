@@ -31,9 +31,10 @@ def roles_shown(app: App, role_ids: list[Any]) -> list[dict[str, Any]]:
 
 
 def of_user(app: App, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/roles: an array or the totals envelope."""
+    """Answer GET /api/v2/users/{id}/roles by name (recorded): an array or the totals envelope."""
     profile = known(app, call)
     roles = roles_shown(app, app.shelf.ties.of("user_roles", profile.user_id))
+    roles.sort(key=lambda role: str(role["name"]))
     return listed(call, "roles", roles, switches=app.switches)
 
 
@@ -50,11 +51,16 @@ def give(app: App, call: Call) -> Reply:
 
 
 def take(app: App, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}/roles: 204, also for roles that the user does not have."""
+    """Answer DELETE /api/v2/users/{id}/roles: 204, also for roles that the user does not have.
+
+    A role that is no more is 404, and none is taken (recorded).
+    """
     user_id = user_id_of(call)
     roles = listed_ids(app, call, "roles")
     app.run_hooks(call)
     found(app, user_id)
+    for role_id in roles:
+        ROLES.one(app, role_id)
     app.shelf.ties.remove("user_roles", user_id, roles)
     return Reply(204, committed=True)
 

@@ -74,7 +74,7 @@ def test_link_by_an_id_token(api: Any) -> None:
 
 
 def test_what_is_refused(api: Any) -> None:
-    """Oneself, nobody, half a body, an identity that is none of theirs, and the main one."""
+    """Oneself, nobody, half a body, and the main identity."""
     first = user(api, "a@example.com")
     local = first.partition("|")[2]
     for body, status in (
@@ -86,7 +86,6 @@ def test_what_is_refused(api: Any) -> None:
     ):
         assert api("POST", path_of(first), json=body).status_code == status, body
     assert api("DELETE", f"{path_of(first)}/auth0/{local}").status_code == 400
-    assert api("DELETE", f"{path_of(first)}/google-oauth2/1").status_code == 404
     assert len(api.get(first).json()["identities"]) == 1
 
 
@@ -97,3 +96,42 @@ def test_unlinking_leaves_a_user_of_that_id_alone(api: Any) -> None:
     api.tenant.users.add(user_id=second, email="new@example.com")
     assert api("DELETE", f"{path_of(first)}/auth0/{second.partition('|')[2]}").status_code == 200
     assert api.tenant.users[second]["email"] == "new@example.com"
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_defaults_are_no_profile_data(api: Any, imported: bool) -> None:
+    """ruby-auth0: made of name, e-mail and password, a user shows these and whether the e-mail is verified."""
+    ids = []
+    for name in ("one", "two"):
+        answer = api.create(email=f"{name}@example.com", name=f"the {name}", password="a secret")
+        ids.append(answer.json()["user_id"])
+        if imported:
+            picture = answer.json()["picture"].replace("//s.", "//secure.")
+            api.tenant.users[ids[-1]].patch(picture=picture)
+    api.patch(ids[0], {"name": "somebody else"})
+    linked = api("POST", path_of(ids[0]), json={"provider": "auth0", "user_id": ids[1]}).json()
+    assert [one["profileData"] for one in linked] == [
+        {"name": "somebody else", "email": "one@example.com", "email_verified": False},
+        {"name": "the two", "email": "two@example.com", "email_verified": False},
+    ]
+
+
+def test_a_phone_number_makes_defaults_too(api: Any) -> None:
+    """Name and nickname of a user without e-mail are the number."""
+    made = api.create(connection="sms", phone_number="+358401234567").json()
+    first = user(api, "a@example.com")
+    body = {"provider": "sms", "user_id": made["user_id"]}
+    linked = api("POST", path_of(first), json=body).json()
+    assert linked[1]["profileData"] == {"phone_number": "+358401234567"}
+
+
+@pytest.mark.parametrize("other", ["auth0/{prefixed}", "google-oauth2/1"])
+def test_unlinking_what_is_not_linked(api: Any, other: str) -> None:
+    """ruby-auth0: the id with its prefix is 200, and nothing is unlinked or written."""
+    first, second = user(api, "a@example.com"), user(api, "b@example.com")
+    linked = api("POST", path_of(first), json={"provider": "auth0", "user_id": second}).json()
+    before = api.get(first).json()
+    answer = api("DELETE", f"{path_of(first)}/{other.format(prefixed=quote(second, safe=''))}")
+    assert (answer.status_code, answer.json()) == (200, linked)
+    assert api.get(first).json() == before
+    assert api.get(second).status_code == 404

@@ -215,3 +215,30 @@ def test_the_trigger_sees_the_roles(api: Any) -> None:
     form = {"grant_type": "password", "username": "ann@example.com", "password": "a secret", "client_id": "x"}
     assert api("POST", "/oauth/token", data=form).status_code == 200
     assert seen == [["admin"]]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_role_that_is_gone_is_not_taken(api: Any) -> None:
+    """terraform: 404 without an errorCode, and the other one stays."""
+    gone, stays = role(api, "owner"), role(api, "admin")
+    api("POST", f"{PATH}/roles", json={"roles": [gone, stays]})
+    api("DELETE", f"/api/v2/roles/{gone}")
+    answer = api("DELETE", f"{PATH}/roles", json={"roles": [stays, gone]})
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"statusCode": 404, "error": "Not Found", "message": "The role does not exist."},
+    )
+    assert [one["id"] for one in api("GET", f"{PATH}/roles").json()] == [stays]
+
+
+@pytest.mark.usefixtures("ann")
+def test_roles_and_permissions_come_by_name(api: Any) -> None:
+    """terraform: whatever the order in which they were given."""
+    for name in ("owner", "admin", "reader"):
+        api("POST", f"{PATH}/roles", json={"roles": [role(api, name)]})
+        body = {"permissions": [{**PERMISSION, "permission_name": f"{name}:foo"}]}
+        api("POST", f"{PATH}/permissions", json=body)
+    assert [one["name"] for one in api("GET", f"{PATH}/roles").json()] == ["admin", "owner", "reader"]
+    assert [one["name"] for one in api("GET", f"{PATH}/roles?per_page=1&page=2").json()] == ["reader"]
+    names = [one["permission_name"] for one in api("GET", f"{PATH}/permissions").json()]
+    assert names == ["admin:foo", "owner:foo", "reader:foo"]
