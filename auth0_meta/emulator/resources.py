@@ -1,6 +1,6 @@
 """Serve clients, organizations, connections, roles and APIs: each has rules of its own for its metadata.
 
-An answer holds the id and what was written, none of Auth0's many defaults.
+An answer holds the id and what was written, of Auth0's many defaults only those of an API.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class Resource:
 
     `unique` is the attribute that no two may share, `fixed` are those that PATCH may not name, `created`
     and `deleted` the statuses as recorded (200 with `{}` for roles), `filters` the query parameters that
-    pick, by the attribute that each is about.
+    pick, by the attribute that each is about.  `alias` is an attribute by which the path may name one too,
+    `defaults` are shown where nothing was given, and `null_removes` tells whether null takes an attribute away.
     """
 
     name: str
@@ -127,6 +128,9 @@ class Resource:
     deleted: int = 204
     filters: tuple[tuple[str, str], ...] = ()
     called: str = ""
+    alias: str | None = None
+    defaults: tuple[tuple[str, Any], ...] = ()
+    null_removes: bool = False
 
     @property
     def scope(self) -> str:
@@ -165,15 +169,17 @@ class Resource:
             before = self.found(app, call)
             self._check_unique(app, body, before)
             document = self._written(app, before, body)
-            app.shelf.of(self.name)[call.params["id"]] = document
+            app.shelf.of(self.name)[document[self.id_name]] = document
         return Reply(200, to_json(document), committed=True)
 
     def delete(self, app: App, call: Call) -> Reply:
         """Answer DELETE of one: 204, 200 and `{}` for a role (recorded), also where there is none."""
         app.run_hooks(call)
         with app.shelf.lock:
-            gone = app.shelf.of(self.name).pop(call.params["id"], None)
-            app.shelf.forget(call.params["id"])
+            gone = self._sought(app, call.params["id"])
+            if gone is not None:
+                del app.shelf.of(self.name)[gone[self.id_name]]
+                app.shelf.forget(gone[self.id_name])
         return Reply(self.deleted, b"{}", committed=gone is not None)
 
     def list(self, app: App, call: Call) -> Reply:
@@ -193,11 +199,18 @@ class Resource:
 
     def one(self, app: App, key: str) -> Bag:
         """Return one by its id, or refuse with 404."""
-        document = app.shelf.of(self.name).get(key)
+        document = self._sought(app, key)
         if document is None:
             # Recorded for roles, without an errorCode; the wording of the others follows it.
             raise Refusal(404, problem(404, f"The {self.called} does not exist.", self.error_code))
         return document
+
+    def _sought(self, app: App, key: str) -> Bag | None:
+        """Return one by its id or its alias, None where there is none."""
+        kept = app.shelf.of(self.name)
+        if self.alias is None or key in kept:
+            return kept.get(key)
+        return next((one for one in list(kept.values()) if one[self.alias] == key), None)
 
     def _new_key(self, app: App) -> str:
         if self.id_prefix:
@@ -260,7 +273,9 @@ class Resource:
                 # What was there counts too: keys may be merged one by one past the limit.
                 self._check_count(bag, self.bag)
                 after[self.bag] = bag
-        return after
+        if self.null_removes:
+            after = {name: value for name, value in after.items() if value is not None}
+        return {self.id_name: after[self.id_name], **dict(self.defaults), **after}
 
 
 def _fits(value: Any, sought: str, parameter: str) -> bool:
@@ -334,4 +349,14 @@ APIS = Resource(
     # That it is a 409 is documented, the wording is not sourced.
     conflict=("A resource server with the same identifier already exists", "resource_server_conflict"),
     fixed=("identifier",),
+    alias="identifier",
+    # In every recorded answer about one.
+    defaults=(
+        ("allow_offline_access", False),
+        ("skip_consent_for_verifiable_first_party_clients", False),
+        ("token_lifetime", 86_400),
+        ("token_lifetime_for_web", 7_200),
+        ("signing_alg", "RS256"),
+    ),
+    null_removes=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -247,3 +248,41 @@ def test_each_has_scopes_of_its_own(talk: Any) -> None:
     api = talk(tenant, token=tenant.token(scopes=["read:users"]))
     for kind in ("clients", "organizations", "connections"):
         assert api("GET", f"/api/v2/{kind}").json()["message"].endswith(f"any of: read:{kind}")
+
+
+def test_an_api_is_named_by_its_identifier_too(talk: Any) -> None:
+    """terraform: GET and PATCH by the encoded identifier are about the one of that id; so is DELETE."""
+    tenant = LocalTenant()
+    with tenant:
+        api = talk(tenant, sockets=True)
+        identifier = "https://api.example.com/v1"
+        document = api("POST", "/api/v2/resource-servers", json={"identifier": identifier}).json()
+        by_id = f"/api/v2/resource-servers/{document['id']}"
+        by_name = f"/api/v2/resource-servers/{quote(identifier, safe=':')}"
+        assert api("GET", by_name).json() == document
+        changed = api("PATCH", by_name, json={"scopes": [{"value": "read:foo"}]}).json()
+        assert changed == {**document, "scopes": [{"value": "read:foo"}]}
+        assert api("GET", by_id).json() == changed
+        assert api("GET", "/api/v2/resource-servers").json() == [changed]
+        assert api("DELETE", by_name).status_code == 204
+        assert [api("GET", path).status_code for path in (by_id, by_name)] == [404, 404]
+        assert api("DELETE", by_name).status_code == 204
+
+
+def test_an_api_has_defaults_and_no_nulls(api: Any) -> None:
+    """go-auth0: five attributes are always shown; what is given counts; null takes an attribute away."""
+    defaults = {
+        "allow_offline_access": False,
+        "skip_consent_for_verifiable_first_party_clients": False,
+        "token_lifetime": 86_400,
+        "token_lifetime_for_web": 7_200,
+        "signing_alg": "RS256",
+    }
+    body = {"identifier": "https://a/", "token_lifetime": 60, "authorization_details": [{"type": "x"}]}
+    document = api("POST", "/api/v2/resource-servers", json=body).json()
+    assert document == {"id": document["id"], **defaults, **body}
+    path = f"/api/v2/resource-servers/{document['id']}"
+    change = {"authorization_details": None, "token_lifetime": None, "allow_offline_access": True}
+    answer = api("PATCH", path, json=change)
+    left = {"id": document["id"], "identifier": "https://a/", **defaults, "allow_offline_access": True}
+    assert answer.json() == api("GET", path).json() == left
