@@ -33,6 +33,7 @@ ALL_SCOPES = tuple(
         "organizations",
         "organization_members",
         "organization_member_roles",
+        "organization_connections",
         "roles",
         "role_members",
         "resource_servers",

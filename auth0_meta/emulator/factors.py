@@ -1,10 +1,9 @@
-"""Answer for factors and sessions of users: this tenant has no factors, so nobody has enrolled any."""
+"""Answer for enrollments and sessions of users: no login here asks for a factor, so nobody has enrolled any."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth0_meta.emulator import query
 from auth0_meta.emulator.call import Call
 from auth0_meta.emulator.listing import checkpoint
 from auth0_meta.emulator.profiles import iso
@@ -15,7 +14,7 @@ from auth0_meta.emulator.wire import Reply, to_json
 if TYPE_CHECKING:
     from auth0_meta.emulator.app import App
 
-__all__ = ["enrollments", "forget_browsers", "methods", "remove_provider", "sessions"]
+__all__ = ["enrollments", "forget_browsers", "remove_provider", "sessions"]
 
 _PROVIDERS = ("duo", "google-authenticator")
 
@@ -24,16 +23,6 @@ def enrollments(app: App, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}/enrollments: `[]` (recorded)."""
     known(app, call)
     return Reply(200, b"[]")
-
-
-def methods(app: App, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/authentication-methods: none, and then no total either (recorded)."""
-    page, per_page = query.page_of(call.request.query, switches=app.switches)
-    totals = query.flag(call.request.query, "include_totals", default=False)
-    known(app, call)
-    if not totals:
-        return Reply(200, b"[]")
-    return Reply(200, to_json({"authenticators": [], "start": page * per_page, "limit": per_page}))
 
 
 def remove_provider(app: App, call: Call) -> Reply:

@@ -129,6 +129,17 @@ def _named(*required: str, bag: str | None = None) -> Schema:
     return _object({**dict.fromkeys(required, _NAME), **bags}, *required, closed=False)
 
 
+_METHOD = {
+    **dict.fromkeys(("type", "name", "totp_secret", "phone_number", "email"), _STRING),
+    "preferred_authentication_method": {"type": "string", "enum": ["sms", "voice"]},
+}
+_KEY = {
+    **dict.fromkeys(("key_id", "public_key", "aaguid", "relying_party_identifier"), _STRING),
+    **dict.fromkeys(("credential_device_type", "identity_user_id", "user_agent", "user_handle"), _STRING),
+    "credential_backed_up": _BOOLEAN,
+    "transports": {"type": "array", "items": _STRING},
+}
+_ENABLED = dict.fromkeys(("assign_membership_on_login", "show_as_button", "is_signup_enabled"), _BOOLEAN)
 _BOTH = ("POST", "DELETE")
 _BODIES |= {
     **_json(_named("name", bag="client_metadata"), "/api/v2/clients"),
@@ -153,6 +164,26 @@ _BODIES |= {
             }
         ),
         "/api/v2/users/{id}/identities",
+    ),
+    **_json(_object({**_METHOD, **_KEY}, "type"), "/api/v2/users/{id}/authentication-methods"),
+    **_json(
+        {"type": "array", "items": _object(_METHOD, "type")},
+        "/api/v2/users/{id}/authentication-methods",
+        methods=("PUT",),
+    ),
+    **_json(
+        _object({name: _METHOD[name] for name in ("name", "preferred_authentication_method")}),
+        "/api/v2/users/{id}/authentication-methods/{method_id}",
+        methods=("PATCH",),
+    ),
+    **_json(
+        _object({"connection_id": _STRING, **_ENABLED}, "connection_id"),
+        "/api/v2/organizations/{id}/enabled_connections",
+    ),
+    **_json(
+        _object(_ENABLED),
+        "/api/v2/organizations/{id}/enabled_connections/{connection_id}",
+        methods=("PATCH",),
     ),
     **_json(_object(_TICKET, "user_id"), "/api/v2/tickets/email-verification"),
     **_json(
@@ -200,6 +231,7 @@ _QUERIES: dict[str, dict[str, Schema]] = {
         for path in (
             *("/api/v2/users/{id}/roles", "/api/v2/users/{id}/permissions", "/api/v2/users/{id}/logs"),
             *("/api/v2/users/{id}/organizations", "/api/v2/users/{id}/authentication-methods"),
+            "/api/v2/organizations/{id}/enabled_connections",
             *("/api/v2/roles/{id}/permissions", "/api/v2/organizations/{id}/members/{user_id}/roles"),
         )
     },
@@ -247,7 +279,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {"default": {"description": "Auth0's answer or its refusal."}},
     }
-    if route.method in ("POST", "PATCH") or key in _BODIES:
+    if route.method in ("POST", "PUT", "PATCH") or key in _BODIES:
         kind, schema = _BODIES.get(key, ("application/json", _object({}, closed=False)))
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
     if route.management:

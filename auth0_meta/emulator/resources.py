@@ -48,6 +48,10 @@ class Shelf:
         self.lock = threading.RLock()
         self.ties = Ties()
         self.passwords = Passwords()
+        self.methods: dict[str, dict[str, Bag]] = {}
+        """The authentication methods of each user, by id."""
+        self.enabled: dict[str, dict[str, Bag]] = {}
+        """The connections of each organization, by id."""
         self._kept: dict[str, dict[str, Bag]] = {}
         self.clear()
 
@@ -56,14 +60,21 @@ class Shelf:
         return self._kept.setdefault(resource, {})
 
     def forget(self, gone: str) -> None:
-        """Drop what hangs on a user, a role or an organization that is no more."""
+        """Drop what hangs on a user, a role, an organization or a connection that is no more."""
         self.ties.forget(gone)
         self.passwords.forget(gone)
+        with self.lock:
+            self.methods.pop(gone, None)
+            self.enabled.pop(gone, None)
+            for connections in self.enabled.values():
+                connections.pop(gone, None)
 
     def forget_users(self) -> None:
         """Drop what hangs on any user."""
         self.ties.forget_users()
         self.passwords.clear()
+        with self.lock:
+            self.methods.clear()
 
     def clear(self) -> None:
         """Forget every document but the connection that each new tenant has."""
@@ -71,6 +82,8 @@ class Shelf:
         with self.lock:
             self._kept.clear()
             self._kept["connections"] = {DEFAULT_CONNECTION_ID: default}
+            self.methods.clear()
+            self.enabled.clear()
         self.ties.clear()
         self.passwords.clear()
 

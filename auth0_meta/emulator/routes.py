@@ -16,10 +16,12 @@ from auth0_meta.emulator import (
     authorize,
     blocks,
     connections,
+    enabled,
     factors,
     identities,
     logs,
     members,
+    methods,
     oauth,
     oidc,
     permissions,
@@ -81,8 +83,10 @@ _GET = ("read:users", "read:current_user", "read:user_idp_tokens")
 _UPDATE = ("update:users", "update:users_app_metadata", "update:current_user_metadata")
 _JOBS = ("create:users", "read:users")
 _USERS = f"{MANAGEMENT_ROOT}users"
+_METHODS = f"{_USERS}/{{id}}/authentication-methods"
 _ORGANIZATION = f"{MANAGEMENT_ROOT}organizations/{{id}}"
 _ROLE = f"{MANAGEMENT_ROOT}roles/{{id}}"
+_ENABLED = "organization_connections"
 _READ, _WRITE = ("read:users",), ("update:users",)
 _USER_ROUTES = (
     Route("GET", f"{_USERS}/{{id}}/roles", roles.of_user, "other", ("read:users", "read:roles")),
@@ -102,12 +106,17 @@ _USER_ROUTES = (
     ),
     Route("GET", f"{_USERS}/{{id}}/logs", logs.of_user, "other", ("read:logs", "read:logs_users")),
     Route("GET", f"{_USERS}/{{id}}/enrollments", factors.enrollments, "other", _READ),
-    Route(
-        "GET",
-        f"{_USERS}/{{id}}/authentication-methods",
-        factors.methods,
-        "other",
-        ("read:authentication_methods", *_READ),
+    Route("GET", _METHODS, methods.list_, "other", ("read:authentication_methods", *_READ)),
+    Route("GET", f"{_METHODS}/{{method_id}}", methods.one, "other", ("read:authentication_methods", *_READ)),
+    *(
+        Route(verb, path, answer, "other", (f"{may}:authentication_methods",))
+        for verb, path, answer, may in (
+            ("POST", _METHODS, methods.add, "create"),
+            ("PUT", _METHODS, methods.replace, "update"),
+            ("DELETE", _METHODS, methods.remove_all, "delete"),
+            ("PATCH", f"{_METHODS}/{{method_id}}", methods.change, "update"),
+            ("DELETE", f"{_METHODS}/{{method_id}}", methods.remove, "delete"),
+        )
     ),
     Route("GET", f"{_USERS}/{{id}}/sessions", factors.sessions, "other", ("read:sessions",)),
     Route("DELETE", f"{_USERS}/{{id}}/multifactor/{{provider}}", factors.remove_provider, "other", _WRITE),
@@ -150,6 +159,16 @@ _TIE_ROUTES = (
             ("GET", members.roles, "read"),
             ("POST", members.give_roles, "create"),
             ("DELETE", members.take_roles, "delete"),
+        )
+    ),
+    *(
+        Route(verb, f"{_ORGANIZATION}/enabled_connections{rest}", answer, "other", (f"{may}:{_ENABLED}",))
+        for verb, rest, answer, may in (
+            ("GET", "", enabled.list_, "read"),
+            ("POST", "", enabled.add, "create"),
+            ("GET", "/{connection_id}", enabled.one, "read"),
+            ("PATCH", "/{connection_id}", enabled.change, "update"),
+            ("DELETE", "/{connection_id}", enabled.remove, "delete"),
         )
     ),
     Route(

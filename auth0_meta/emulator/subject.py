@@ -23,6 +23,7 @@ __all__ = [
     "remove",
     "save",
     "stored",
+    "typed",
     "user_id_of",
 ]
 
@@ -64,6 +65,12 @@ def plain_body(app: App, call: Call, types: dict[str, str], *required: str) -> d
     """Parse a body that may hold the names in `types` only, each of its type; the wording is the validator's."""
     body = parse_object(call.request.body, switches=app.switches)
     call.body = {name: "<masked>" if "password" in name else value for name, value in body.items()}
+    typed(body, types, *required)
+    return body
+
+
+def typed(body: dict[str, Any], types: dict[str, str], *required: str) -> None:
+    """Refuse names that are not in `types`, values of another type, and the lack of what is required."""
     unknown = [name for name in body if name not in types]
     if unknown:
         raise payload_error(f"Additional properties not allowed: {','.join(unknown)}")
@@ -73,7 +80,6 @@ def plain_body(app: App, call: Call, types: dict[str, str], *required: str) -> d
     for name, value in body.items():
         if type_name(value) not in types[name].split("|"):
             raise payload_error(f"Expected type {types[name]} but found type {type_name(value)}", name)
-    return body
 
 
 def listed_ids(app: App, call: Call, name: str) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "check_user_id",
     "dotted_name",
     "is_email",
+    "parse_array",
     "parse_object",
     "type_name",
 ]
@@ -109,18 +110,31 @@ _decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 def parse_object(raw: bytes, *, switches: Switches) -> dict[str, Any]:
     """Parse a body that must be a JSON object, or refuse."""
+    value = _parsed(raw, switches)
+    if not isinstance(value, dict):
+        raise payload_error(f"Expected type object but found type {type_name(value)}")
+    return value
+
+
+def parse_array(raw: bytes, *, switches: Switches) -> list[Any]:
+    """Parse a body that must be a JSON array, or refuse."""
+    value = _parsed(raw, switches)
+    if not isinstance(value, list):
+        raise payload_error(f"Expected type array but found type {type_name(value)}")
+    return value
+
+
+def _parsed(raw: bytes, switches: Switches) -> Any:
+    """Parse a body, None where there is none, or refuse what is too long or no JSON."""
     if len(raw) > switches.body_limit:
         status = switches.oversize_body_status
         message = f"Payload content length greater than maximum allowed: {switches.body_limit}"
         raise Refusal(status, problem(status, message))
     try:
-        value = _decode(raw.decode("utf-8")) if raw else None
+        return _decode(raw.decode("utf-8")) if raw else None
     except (ValueError, RecursionError):
         # UnicodeDecodeError, JSONDecodeError and NaN are ValueErrors.  The wording is not sourced.
         raise bad_request("Invalid request payload JSON format", None) from None
-    if not isinstance(value, dict):
-        raise payload_error(f"Expected type object but found type {type_name(value)}")
-    return value
 
 
 def check_user_id(user_id: str) -> None:

@@ -29,7 +29,7 @@ def test_every_route_is_described(tenant: LocalTenant) -> None:
         operation = document["paths"][route.template][route.method.lower()]
         assert operation["summary"].startswith(("Answer ", "Hand out "))
         ties = route.template.endswith(("/roles", "/permissions", "/members"))
-        has_body = route.method in ("POST", "PATCH") or (route.method == "DELETE" and ties)
+        has_body = route.method in ("POST", "PUT", "PATCH") or (route.method == "DELETE" and ties)
         assert ("requestBody" in operation) is has_body
         assert ("security" in operation) is route.management
     names = [op["operationId"] for path in document["paths"].values() for op in path.values()]

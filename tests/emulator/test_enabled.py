@@ -1,0 +1,87 @@
+"""Hold the connections of organizations to what go-auth0 recorded of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def acme(api: Any) -> str:
+    """Make an organization; returns its path."""
+    made = api("POST", "/api/v2/organizations", json={"name": "acme"}).json()
+    return f"/api/v2/organizations/{made['id']}"
+
+
+@pytest.fixture
+def connection(api: Any) -> str:
+    """Make a connection; returns its id."""
+    made = api("POST", "/api/v2/connections", json={"name": "staff", "strategy": "ad"})
+    return str(made.json()["id"])
+
+
+def test_the_recorded_life_of_one(api: Any, acme: str, connection: str) -> None:
+    """Enabled 201, listed, read, changed, taken away 204, and then 404 in the recorded words."""
+    path = f"{acme}/enabled_connections"
+    body = {"connection_id": connection, "assign_membership_on_login": True, "show_as_button": True}
+    shown = {**body, "connection": {"name": "staff", "strategy": "ad"}}
+    made = api("POST", path, json=body)
+    assert (made.status_code, made.json()) == (201, shown)
+    totals = api("GET", f"{path}?include_totals=true&per_page=50").json()
+    assert totals == {"enabled_connections": [shown], "start": 0, "limit": 1, "total": 1}
+    paged = api("GET", f"{path}?include_totals=true&page=0&per_page=50").json()
+    assert paged == {**totals, "limit": 50}
+    assert api("GET", path).json() == [shown]
+    change = {"assign_membership_on_login": False, "show_as_button": False}
+    changed = api("PATCH", f"{path}/{connection}", json=change)
+    assert (changed.status_code, changed.json()) == (200, {**shown, **change})
+    assert api("GET", f"{path}/{connection}").json() == {**shown, **change}
+    gone = api("DELETE", f"{path}/{connection}")
+    assert (gone.status_code, gone.content) == (204, b"")
+    none = api("GET", f"{path}/{connection}")
+    assert (none.status_code, none.json()) == (
+        404,
+        {"statusCode": 404, "error": "Not Found", "message": "No connection found by that id"},
+    )
+    assert api("PATCH", f"{path}/{connection}", json=change).status_code == 404
+    assert api("GET", path).json() == []
+
+
+def test_a_button_is_shown_where_it_was_given(api: Any, acme: str, connection: str) -> None:
+    """Membership is always told, and is not assigned unless asked for."""
+    made = api("POST", f"{acme}/enabled_connections", json={"connection_id": connection}).json()
+    assert made["assign_membership_on_login"] is False
+    assert "show_as_button" not in made
+
+
+@pytest.mark.parametrize("gone", ["connection", "organization", "tenant"])
+def test_it_goes_with_either(api: Any, acme: str, connection: str, gone: str) -> None:
+    """A connection that is no more is enabled nowhere."""
+    path = f"{acme}/enabled_connections"
+    api("POST", path, json={"connection_id": connection})
+    if gone == "connection":
+        api("DELETE", f"/api/v2/connections/{connection}")
+        assert api("GET", path).json() == []
+    else:
+        api.tenant.reset() if gone == "tenant" else api("DELETE", acme)
+        assert api("GET", path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"connection_id": 5}, 400),
+        ({"connection_id": "con_x", "more": 1}, 400),
+        ({"connection_id": "con_x", "show_as_button": "yes"}, 400),
+        ({"connection_id": "con_0123456789abcdef"}, 404),
+    ],
+)
+def test_what_is_refused(api: Any, acme: str, body: dict[str, Any], status: int) -> None:
+    """Half a body, and a connection that was never made."""
+    assert api("POST", f"{acme}/enabled_connections", json=body).status_code == status
+    assert api("GET", f"{acme}/enabled_connections").json() == []
+    nowhere = "/api/v2/organizations/org_x/enabled_connections"
+    for verb, path in (("GET", nowhere), ("GET", f"{nowhere}/con_x"), ("DELETE", f"{nowhere}/con_x")):
+        assert api(verb, path).status_code == 404

@@ -1,0 +1,151 @@
+"""Hold the authentication methods of users to what go-auth0 recorded of them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+USER = "/api/v2/users/auth0%7Cann"
+PATH = f"{USER}/authentication-methods"
+TOTALS = f"{PATH}?include_totals=true&per_page=50"
+NONE = {"authenticators": [], "start": 0, "limit": 50}
+MAIL = {"type": "email", "name": "Mail", "email": "somebody1@example.com"}
+PHONE = {
+    "type": "phone",
+    "name": "Phone",
+    "phone_number": "+358401234567",
+    "preferred_authentication_method": "sms",
+}
+TOTP = {"type": "totp", "name": "App", "totp_secret": "JBSWY3DPEHPK3PXP"}
+MADE = "2027-01-15T08:00:00.000Z"
+
+
+@pytest.fixture(autouse=True)
+def ann(api: Any) -> Any:
+    """Give the tenant one user."""
+    return api.tenant.users.add(user_id="auth0|ann")
+
+
+def add(api: Any, body: dict[str, Any] = MAIL) -> dict[str, Any]:
+    """Add one; returns the answer's body."""
+    answer = api("POST", PATH, json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def path_of(method: dict[str, Any]) -> str:
+    """Return the path of one."""
+    return f"{PATH}/{quote(method['id'], safe='')}"
+
+
+def test_the_recorded_life_of_one(api: Any) -> None:
+    """Added, listed, read, renamed and deleted; the address masked, `confirmed` where it is read."""
+    made = add(api)
+    assert made["id"].startswith("email|dev_")
+    masked = {"type": "email", "name": "Mail", "email": "some*****@exam*******", "created_at": MADE}
+    assert made == {**masked, "id": made["id"]}
+    shown = {**made, "confirmed": True}
+    assert api("GET", TOTALS).json() == {"authenticators": [shown], "total": 1, "start": 0, "limit": 50}
+    assert api("GET", PATH).json() == [shown]
+    assert api("GET", f"{path_of(made)}?include_totals=true&per_page=50").json() == shown
+    changed = api("PATCH", path_of(made), json={"name": "Other"})
+    assert (changed.status_code, changed.json()) == (200, {**made, "name": "Other"})
+    assert api("GET", path_of(made)).json() == {**shown, "name": "Other"}
+    gone = api("DELETE", path_of(made))
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert api("GET", TOTALS).json() == NONE
+    assert [api(verb, path_of(made)).status_code for verb in ("GET", "DELETE")] == [404, 404]
+    assert api("PATCH", path_of(made), json={"name": "x"}).status_code == 404
+
+
+def test_the_recorded_life_of_all(api: Any) -> None:
+    """PUT replaces all and shows them as sent, but the secret; then they are masked; DELETE takes all."""
+    add(api)
+    mail = {**MAIL, "email": "foo@example.com"}
+    answer = api("PUT", PATH, json=[mail, PHONE, TOTP])
+    assert answer.status_code == 200
+    ids = [one.pop("id") for one in answer.json()]
+    assert [key.partition("_")[0] for key in ids] == ["email|dev", "phone|dev", "totp|dev"]
+    way = {"type": "sms", "id": ids[1].replace("phone", "sms")}
+    stripped = [{name: value for name, value in one.items() if name != "id"} for one in answer.json()]
+    assert stripped == [
+        {**mail, "created_at": MADE},
+        {**PHONE, "created_at": MADE, "authentication_methods": [way]},
+        {"type": "totp", "name": "App", "created_at": MADE},
+    ]
+    shown = api("GET", TOTALS).json()
+    assert shown["total"] == 3
+    assert [one["confirmed"] for one in shown["authenticators"]] == [True] * 3
+    assert shown["authenticators"][0]["email"] == "****@exam*******"
+    assert shown["authenticators"][1]["phone_number"] == "XXXXXXXXX4567"
+    assert len(api("GET", f"{PATH}?per_page=2&page=1").json()) == 1
+    gone = api("DELETE", PATH)
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert api("GET", TOTALS).json() == NONE
+    assert api("DELETE", PATH).status_code == 204
+
+
+def test_a_secret_is_shown_nowhere(api: Any) -> None:
+    """Neither in an answer nor in the journal."""
+    assert "totp_secret" not in add(api, TOTP)
+    assert api.tenant.journal[-1].body == {**TOTP, "totp_secret": "<masked>"}
+    api("PUT", PATH, json=[TOTP])
+    assert api.tenant.journal[-1].body == [{**TOTP, "totp_secret": "<masked>"}]
+
+
+@pytest.mark.parametrize("how", ["request", "live", "clear", "reset"])
+def test_they_go_with_the_user(api: Any, ann: Any, how: str) -> None:
+    """However the user goes, the next one of the same id has none."""
+    add(api)
+    gone = {
+        "request": lambda: api.delete("auth0|ann"),
+        "live": ann.delete,
+        "clear": api.tenant.users.clear,
+        "reset": api.tenant.reset,
+    }
+    gone[how]()
+    api.tenant.users.add(user_id="auth0|ann")
+    assert api("GET", PATH).json() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("POST", {}),
+        ("POST", {"type": "pigeon"}),
+        ("POST", {"type": 5}),
+        ("POST", {**MAIL, "more": 1}),
+        ("POST", {**PHONE, "preferred_authentication_method": "post"}),
+        ("POST", {"type": "passkey", "transports": [1]}),
+        ("PUT", {}),
+        ("PUT", [5]),
+        ("PUT", [{}]),
+        ("PUT", [{"type": "passkey"}]),
+        ("PUT", [MAIL, {**MAIL, "more": 1}]),
+        ("PATCH", {"type": "phone"}),
+        ("PATCH", {"preferred_authentication_method": "post"}),
+    ],
+)
+def test_what_is_refused(api: Any, method: str, body: Any) -> None:
+    """400, and what there was stays."""
+    made = add(api)
+    path = path_of(made) if method == "PATCH" else PATH
+    assert api(method, path, json=body).status_code == 400
+    assert api("GET", PATH).json() == [{**made, "confirmed": True}]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nobody_has_none(api: Any, method: str) -> None:
+    """A user who is not there is 404."""
+    body = [MAIL] if method == "PUT" else MAIL
+    answer = api(method, PATH.replace("ann", "nobody"), json=body)
+    assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")
+
+
+def test_a_passkey_keeps_what_it_was_given(api: Any) -> None:
+    """The journal's body is none of what is kept."""
+    made = add(api, {"type": "passkey", "transports": ["usb"]})
+    api.tenant.journal[-1].body["transports"].append("nfc")
+    assert api("GET", path_of(made)).json()["transports"] == ["usb"]
