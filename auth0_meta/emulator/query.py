@@ -96,11 +96,12 @@ def sort_key(query: Mapping[str, str]) -> tuple[Callable[[Document], Any], bool]
 
 def check_engine(query: Mapping[str, str], *, switches: Switches) -> None:
     """Refuse a search engine that is no more, and a query that is too long (documented statuses)."""
+    taken = ("v3", "v2") if switches.search_engine_v2 == "accept" else ("v3",)
     engine = query.get("search_engine", "v3")
-    if engine in ("v1", "v2"):
+    if engine in ("v1", "v2") and engine not in taken:
         message = f"You are not allowed to use search_engine={engine}. Please use search_engine=v3."
         raise bad_request(message, "invalid_query_string")
-    if engine != "v3":
+    if engine not in taken:
         raise query_error(f"No enum match for: {engine}", "search_engine", "The version of the search engine")
     flag(query, "primary_order", default=True)
     if len(query.get("q", "")) > switches.query_limit:

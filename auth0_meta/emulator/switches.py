@@ -92,6 +92,10 @@ class Switches:
     """Open: `_missing_:name`, which search engine v2 had and the documentation of v3 no longer names.  "reject"
     answers 400, "negate" means `NOT _exists_:name`."""
 
+    search_engine_v2: Literal["reject", "accept"] = "reject"
+    """Open: `search_engine=v2`.  "reject" answers 400 as today's schema says; "accept" searches as v3 does and
+    answers 200, as one recording of 2021 shows."""
+
     query_limit: int = 8_000
     """Documented: 414 for a query that is too long.  Open: how long."""
 

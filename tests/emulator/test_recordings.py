@@ -1,7 +1,8 @@
 """Replay recorded flows of the real service and compare every status and every field that can be compared.
 
-The recordings are not part of this repository.  AUTH0_META_RECORDINGS names a file of them: a JSON
-list of flows, each with `steps` of `request` (method, path, query, body) and `response` (status, body).
+The recordings are not part of this repository.  AUTH0_META_RECORDINGS names a file of them: a JSON list of
+flows, each with a `source` (where it is from) and `steps` of `request` (method, path, query, body) and
+`response` (status, body).
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ VOLATILE = {
 }
 
 pytestmark = pytest.mark.skipif(
-    not RECORDINGS.is_file(), reason="no recordings: AUTH0_META_RECORDINGS names no file"
+    not RECORDINGS.is_file(),
+    reason=(
+        "no recordings here, they are not part of the project: set AUTH0_META_RECORDINGS to a JSON file "
+        "of flows; the docstring of this module tells its form"
+    ),
 )
 
 

@@ -183,6 +183,15 @@ def test_only_one_engine_is_left(people: Any, params: dict[str, str]) -> None:
     assert people.list(search_engine="v3", primary_order="false").status_code == 200
 
 
+def test_one_recording_has_the_old_engine(talk: Any) -> None:
+    """A switch takes v2 and searches as v3 does; v1 stays refused."""
+    api = talk(LocalTenant(serve=False, switches=Switches(search_engine_v2="accept")))
+    api.tenant.users.add(user_id="auth0|ann")
+    found = api.list(search_engine="v2", q="updated_at:{2016-01-01 TO *}", fields="user_id")
+    assert (found.status_code, found.json()) == (200, [{"user_id": "auth0|ann"}])
+    assert api.list(search_engine="v1").status_code == 400
+
+
 @pytest.mark.parametrize(
     "sort", ["name", "name:up", "user_metadata:1", "app_metadata:-1", "app_metadata.a:1"]
 )
