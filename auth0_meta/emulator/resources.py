@@ -14,7 +14,7 @@ import attrs
 from auth0_meta.emulator.call import Call
 from auth0_meta.emulator.listing import listed
 from auth0_meta.emulator.passwords import Passwords
-from auth0_meta.emulator.profiles import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
+from auth0_meta.emulator.profiles import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, iso
 from auth0_meta.emulator.query import projection
 from auth0_meta.emulator.refusals import Refusal, bad_request, payload_error, problem
 from auth0_meta.emulator.switches import Switches
@@ -39,6 +39,7 @@ __all__ = [
 
 Bag = dict[str, Any]
 _LONGEST = 255
+_ACCEPTED = 202
 
 
 class Shelf:
@@ -121,7 +122,7 @@ class Resource:
     """Describe one resource: its metadata's name and rule (None: it has none), its id, what a new one needs.
 
     `unique` is the attribute that no two may share, `fixed` are those that PATCH may not name, `created`
-    and `deleted` the statuses as recorded (200 with `{}` for roles), `filters` the query parameters that
+    and `deleted` the statuses as recorded (200 with `{}` for roles, 202 for connections), `filters` the query parameters that
     pick, by the attribute that each is about.  `alias` is an attribute by which the path may name one too,
     `defaults` are shown where nothing was given, and `null_removes` tells whether null takes an attribute away.
     """
@@ -186,13 +187,20 @@ class Resource:
         return Reply(200, to_json(document), committed=True)
 
     def delete(self, app: App, call: Call) -> Reply:
-        """Answer DELETE of one: 204, 200 and `{}` for a role (recorded), also where there is none."""
+        """Answer DELETE of one: 204, 200 and `{}` for a role (recorded), also where there is none.
+
+        A connection's is 202 and the moment (recorded).  Open: where there is none; here 204.
+        """
         app.run_hooks(call)
         with app.shelf.lock:
             gone = self._sought(app, call.params["id"])
             if gone is not None:
                 del app.shelf.of(self.name)[gone[self.id_name]]
                 app.shelf.forget(gone[self.id_name])
+        if self.deleted == _ACCEPTED:
+            if gone is None:
+                return Reply(204)
+            return Reply(_ACCEPTED, to_json({"deleted_at": iso(app.milliseconds())}), committed=True)
         return Reply(self.deleted, b"{}", committed=gone is not None)
 
     def list(self, app: App, call: Call) -> Reply:
@@ -335,6 +343,7 @@ CONNECTIONS = Resource(
     unique="name",
     conflict=("A connection with the same name already exists", "conflict"),
     fixed=("name", "strategy"),
+    deleted=_ACCEPTED,
     filters=(("name", "name"), ("strategy", "strategy")),
 )
 ROLES = Resource(
