@@ -116,6 +116,16 @@ class Bucket:
             return self.limit / self._window.period if self.limit else None
         return self.rate or None
 
+    @property
+    def taken(self) -> int:
+        """Return how many of our requests may have taken a token so far."""
+        return self._taken_most
+
+    @property
+    def rate_by_reset(self) -> float:
+        """Return the refill a second that Reset alone proves, whoever spends; 0.0 while it proves none."""
+        return self._reset_least
+
     # ---- the question
 
     def wait(self, now: float, *, share: float | None = None, ahead: int = 0) -> float:
