@@ -392,7 +392,7 @@ def test_concurrency_stops_where_the_rate_is_the_bound() -> None:
 def test_without_a_thread_left_those_there_are_do_it(
     tenant: LocalTenant, client: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that can't start another thread is no reason to fail; one that can't start any is."""
+    """A machine that can't start another thread is no reason to fail; where it can't start any, leaving sends or tells."""
     start, started = threading.Thread.start, 0
 
     def scarce(thread: threading.Thread) -> None:
@@ -410,9 +410,17 @@ def test_without_a_thread_left_those_there_are_do_it(
             batch.user(user_id).app_metadata["plan"] = "pro"
     assert batch.results.counts["updated"] == 40
     allowed = 0
-    with pytest.raises(RuntimeError), MetadataBatch(client, window=1) as batch:
+    with MetadataBatch(client, window=1) as batch:
         batch.user("auth0|1").app_metadata["plan"] = "free"
-    assert batch.results.done == 0
+    assert batch.results.counts["updated"] == 1
+    with pytest.raises(RuntimeError), MetadataBatch(client, window=1) as batch:
+        for user_id in ids():
+            batch.user(user_id).app_metadata["plan"] = "new"
+    assert batch.results.not_sent == ids()[:2]
+    with pytest.raises(LookupError), MetadataBatch(client, window=1) as batch:
+        batch.user("auth0|1").app_metadata["plan"] = "new"
+        raise LookupError
+    assert batch.results.not_sent == ["auth0|1"]
 
 
 # ---- at whose cost
@@ -668,6 +676,42 @@ def test_an_exit_raised_while_sending_ends_the_batch(tenant: LocalTenant) -> Non
         batch.user("auth0|2").app_metadata["plan"] = "pro"
     assert batch.results.counts["failed"] == 1
     assert batch.results.not_sent == ["auth0|2"]
+
+
+def test_an_error_of_on_wait_ends_the_batch(tenant: LocalTenant) -> None:
+    """A bug in a callback of the client's is no user's failure either, though it is met in a user's turn."""
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    tenant.fail(method="PATCH", status=429, reset=1)
+    client = tenant.client(token="any.given.token", on_wait=fail)
+    with pytest.raises(ZeroDivisionError), MetadataBatch(client, on_error="collect", concurrency=1) as batch:
+        for user_id in ids(5):
+            batch.user(user_id).app_metadata["plan"] = "pro"
+    assert batch.results.counts["failed"] == 1
+    assert batch.results.not_sent == ids(5)[1:]
+
+
+def test_a_warning_that_is_an_error_is_one_users(tenant: LocalTenant, client: ManagementClient) -> None:
+    """Where warnings raise, the user whom one is about has failed and the others are sent."""
+    big = {"app_metadata": {"x": "y" * 11_000}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with MetadataBatch(client, on_error="collect") as batch:
+            batch.user("auth0|1", base=big).app_metadata["plan"] = "pro"
+            batch.user("auth0|2").app_metadata["plan"] = "pro"
+    assert batch.results.counts["updated"] == batch.results.counts["failed"] == 1
+
+
+def test_the_repr_tells_how_it_stands(client: ManagementClient) -> None:
+    """State and counts, nothing of what is staged."""
+    batch = MetadataBatch(client)
+    assert repr(batch) == "<MetadataBatch not entered: 0 staged, <BatchResults nothing>>"
+    with batch:
+        batch.user("auth0|1").app_metadata["plan"] = "hidden"
+        assert repr(batch) == "<MetadataBatch open: 1 staged, <BatchResults nothing>>"
+    assert repr(batch) == "<MetadataBatch left: 1 staged, <BatchResults 1 updated>>"
 
 
 def test_lost_answers_are_read_back(tenant: LocalTenant, client: ManagementClient) -> None:
