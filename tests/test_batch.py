@@ -31,10 +31,12 @@ from auth0_meta import (
     MetadataWarning,
     NotFoundError,
     NotSentError,
+    OutcomeUnknown,
     PathError,
     RateLimitError,
     ScopeError,
     StateError,
+    sender,
 )
 from auth0_meta.batch import BatchResult, Progress
 from auth0_meta.emulator import LocalTenant
@@ -783,6 +785,63 @@ def test_an_exception_ends_waits() -> None:
         assert time.monotonic() - start < 5
         assert sorted(batch.results.not_sent) == ["auth0|1", "auth0|2"]
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ([Reply(close=True)], "connection"),
+        ([limited(3600)], "rate limit"),
+        ([Reply(200, {"user_id": "auth0|1"}), limited(3600)], "rate limit"),
+    ],
+    ids=["lost", "read", "sent again"],
+)
+def test_a_lost_answer_does_not_hold_up_leaving(
+    then: list[Reply], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the batch stops, a PATCH in doubt is looked for only so long; its user has failed with that."""
+    monkeypatch.setattr(sender, "_LAST_WAITS", 1.0)
+    waiting = threading.Event()
+    with ScriptedServer(Reply(close=True), *then) as server:
+        client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason == reason else None)
+        start = time.monotonic()
+        with pytest.raises(LookupError), MetadataBatch(client, window=1, concurrency=1) as batch:
+            batch.user("auth0|1").app_metadata["plan"] = "pro"
+            batch.user("auth0|2").app_metadata["plan"] = "pro"
+            assert waiting.wait(10)
+            raise LookupError
+        assert time.monotonic() - start < 30
+        assert isinstance(batch.results.failures[0].error, OutcomeUnknown)
+        assert batch.results.not_sent == ["auth0|2"]
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [[Reply(200, {"user_id": "auth0|1"}), limited(3600)], [Reply(503)]],
+    ids=["between read and write", "server error"],
+)
+def test_an_exception_ends_a_nested_changes_waits(replies: list[Reply]) -> None:
+    """Before a PATCH has left, whatever a user waits for is given up at once."""
+    with ScriptedServer(*replies) as server:
+        waiting = threading.Event()
+        client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason != "pacing" else None)
+        start = time.monotonic()
+        with pytest.raises(LookupError), MetadataBatch(client, window=1, concurrency=1) as batch:
+            batch.user("auth0|1").app_metadata.set("a.b", 1)
+            batch.user("auth0|2").app_metadata.set("a.b", 1)
+            assert waiting.wait(10)
+            raise LookupError
+        assert time.monotonic() - start < 20
+        assert batch.results.not_sent == ["auth0|1", "auth0|2"]
+
+
+def test_a_server_error_is_waited_out() -> None:
+    """A read that meets a 5xx is repeated after a moment; the user is none the worse for it."""
+    with ScriptedServer(Reply(503), Reply(200, {"user_id": "auth0|1"})) as server:
+        with MetadataBatch(connect(server)) as batch:
+            batch.user("auth0|1").app_metadata.set("a.b", 1)
+        assert batch.results.counts["updated"] == 1
+        assert server.methods() == ["GET", "GET", "PATCH"]
 
 
 CTRL_C = """
