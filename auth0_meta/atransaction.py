@@ -93,8 +93,12 @@ class AsyncMetadataTransaction:
         await self._away(self._tx.load)
 
     async def commit(self) -> CommitResult:
-        """Send what is staged now, in at most one PATCH; leaving the block does the same."""
-        return await self._away(self._tx.commit)
+        """Send what is staged now, in at most one PATCH; leaving the block does the same.
+
+        From the call on, staging and another commit raise `StateError`, in parts of it too.
+        """
+        self._tx.begin_commit()
+        return await self._away(self._tx.carry_out, self._tx.call_off)
 
     def rollback(self) -> None:
         """Drop what is staged; nothing is sent."""
@@ -120,11 +124,18 @@ class AsyncMetadataTransaction:
             self._tx.__exit__(type(failure), failure, failure.__traceback__)  # in case it never began
             raise
 
-    async def _away(self, call: Callable[[], _T]) -> _T:
-        """Run blocking work in a worker thread; a cancellation ends its waits and awaits the rest."""
+    async def _away(self, call: Callable[[], _T], call_off: Callable[[], None] = lambda: None) -> _T:
+        """Run blocking work in a worker thread; a cancellation ends its waits and awaits the rest.
+
+        `call_off` is called where the work never begins.
+        """
         cancelled = threading.Event()
         self._tx.cancel_on(cancelled)
-        work = self._client.threads.submit(call)
+        try:
+            work = self._client.threads.submit(call)
+        except BaseException:
+            call_off()
+            raise
         future = asyncio.wrap_future(work)
         stopped: asyncio.CancelledError | None = None
         try:
@@ -137,8 +148,12 @@ class AsyncMetadataTransaction:
                     work.cancel()  # it may not have got a thread yet
         except BaseException:  # the loop has gone, and nobody will await the rest
             cancelled.set()
+            if work.cancel():
+                call_off()
             raise
         self._tx.cancel_on(None)
+        if future.cancelled():
+            call_off()
         if stopped is not None:
             failure = None if future.cancelled() else future.exception()
             raise stopped from (None if isinstance(failure, Cancelled) else failure)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from auth0_meta import models
+from auth0_meta import models, rules
 from auth0_meta.errors import InputError
 from auth0_meta.jsonvalue import ABSENT, freeze, json_equal, thaw
+from auth0_meta.notice import notice
 from auth0_meta.patch import BagChange, check_key, parse_path
 
-__all__ = ["MetadataBag", "refuse_assignment"]
+__all__ = ["MetadataBag", "advise", "refuse_assignment"]
 
 Path = str | Sequence[str]
 
@@ -156,3 +157,13 @@ def refuse_assignment(name: models.Bag) -> NoReturn:
         f"or tx.{name}.merge(...) to change some of it"
     )
     raise InputError(msg)
+
+
+def advise(user_id: str, args: tuple[Any, ...]) -> None:
+    """Warn of a value staged on `user_metadata` that does not belong where users can read and edit it."""
+    path = parse_path(args[0], bag="user_metadata") if len(args) > 1 else ()
+    reason = rules.sensitive(args[-1], path)
+    if reason is not None:
+        notice(
+            f"user_metadata of {user_id}: {reason}; users can read and edit this bag, and it is no secret store"
+        )

@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from auth0_meta.batchresult import BatchOutcome, BatchResult, BatchResults, Progress
-from auth0_meta.errors import AuthError, BatchError, InputError, NotSentError, ScopeError, StateError
+from auth0_meta.errors import (
+    Auth0MetaError,
+    AuthError,
+    BatchError,
+    InputError,
+    NotSentError,
+    ScopeError,
+    StateError,
+)
 from auth0_meta.given import MaxWait, Oversize
 from auth0_meta.models import Bag, CommitResult, User
 from auth0_meta.staffing import Staffing
@@ -30,6 +38,8 @@ _PROGRESS_EVERY = 0.2
 _WRITES = "users write"
 # What one user runs into here, every other would: the credentials, the scope, the way to the tenant.
 _EVERYBODYS = (AuthError, ScopeError, NotSentError)
+# All else is not the library's own: on_wait raised it, or a function that gives tokens.
+_ONE_USERS = (Auth0MetaError, Warning)
 
 
 class BatchTransaction(MetadataTransaction):
@@ -172,6 +182,10 @@ class MetadataBatch:
         self._started = self._told = self._client.clock.monotonic()
         return self
 
+    def __repr__(self) -> str:
+        state = "left" if self._left else "open" if self._entered else "not entered"
+        return f"<{type(self).__name__} {state}: {self._staged} staged, {self.results!r}>"
+
     def user(self, user_id: str, /, *, base: User | Mapping[str, Any] | None = None) -> MetadataTransaction:
         """Return the transaction to stage this user's changes on; it is sent later.
 
@@ -218,9 +232,9 @@ class MetadataBatch:
         try:
             worker.start()
         except RuntimeError:
-            if not self._workers:
+            if not self._workers and not self._flushing:
                 raise
-            self._most = self._first = len(self._workers)
+            self._most = self._first = max(len(self._workers), 1)
             return False
         self._workers.append(worker)
         return True
@@ -280,7 +294,7 @@ class MetadataBatch:
                 pass
             except BaseException as error:  # noqa: BLE001  # whatever it is belongs to this user
                 outcome, failure = "failed", error
-                if isinstance(error, _EVERYBODYS) or not isinstance(error, Exception):
+                if isinstance(error, _EVERYBODYS) or not isinstance(error, _ONE_USERS):
                     self._stop(error)
                 else:
                     _lighten(error)
@@ -376,6 +390,10 @@ class MetadataBatch:
             self._flushing = True
             self._staff()
             self._work.notify_all()
+            alone = not self._workers
+        if alone:  # no thread is to be had
+            self._run()
+        with self._lock:
             while self._open or self._sending:
                 self._idle.wait()  # a join that Ctrl-C ends could not be trusted the next time (bpo-45274)
         for worker in self._workers:

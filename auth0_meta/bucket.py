@@ -15,12 +15,13 @@ up, Remaining shows them, and the next request leaves at once.
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf
 from typing import NamedTuple
 
 from auth0_meta.models import RateLimit
 from auth0_meta.ratelimit import RateHeaders, ServerClock, wait_after_429
+from auth0_meta.rises import TINY, Rises
+from auth0_meta.window import Window
 
 __all__ = ["Bucket", "Sent"]
 
@@ -30,17 +31,14 @@ BURST_SECONDS = 1.0
 """A bucket holds at least what is refilled in this time: so in every published plan."""
 IMPLAUSIBLE = 1.5
 """Past this many bursts a second a rise was no drip."""
-FULL_ENOUGH = 0.7
-"""A bucket that holds less than this part right after Reset has another client, or drips."""
-LAST = 0.15
-"""The part of its floor that bulk work leaves even at the end of a window."""
+LEAD = 0.06
+"""Tokens by which bulk work that waits for a full bucket comes earlier when it finds it full."""
+SILENCE = 1.1
+"""How much faster the refill is taken to be for each answer without headers: nothing else would tell."""
 FADE = 0.98
 """What one quiet answer leaves of the memory of other clients."""
-HISTORY = 48
-"""Answers that are compared for the rate."""
 STRETCH = 8.0
 """Tokens' time over which the net rise is averaged."""
-TINY = 1e-6
 
 
 class Sent(NamedTuple):
@@ -53,37 +51,6 @@ class Sent(NamedTuple):
     at: float
     accepted: int
     bold: bool
-
-
-class Rises:
-    """Bound the refill rate from below by pairs of answers."""
-
-    __slots__ = ("_line", "_seen", "rate")
-
-    def __init__(self) -> None:
-        self.rate = 0.0
-        self._seen: deque[tuple[float, float]] = deque(maxlen=HISTORY)
-        self._line = inf
-
-    def learn(self, sent: float, received: float, least: float, most: float) -> None:
-        """Take in the bounds of G that one answer gives."""
-        if least - self.rate * received > self._line + TINY:  # some earlier answer allows a steeper line
-            for at, top in self._seen:
-                if received > at and least - top > self.rate * (received - at):
-                    self.rate = (least - top) / (received - at)
-            self._line = min(top - self.rate * at for at, top in self._seen)
-        self._seen.append((sent, most))
-        self._line = min(self._line, most - self.rate * sent)
-
-    def forget(self, rate: float = 0.0) -> None:
-        """Start over from `rate`."""
-        self.rate, self._line = rate, inf
-        self._seen.clear()
-
-
-def _first_try(limit: int) -> float:
-    """Return after how many windows to doubt that it is one: a doubt may cost a refusal."""
-    return 4.0 + 64.0 / limit
 
 
 class Bucket:
@@ -125,6 +92,7 @@ class Bucket:
         self._rises.forget()
         self._reset_least, self._reset_most = 0.0, inf  # the rate by Reset alone
         self._trust_reset = True
+        self._silence = 1.0  # the refill as a multiple of `rate`, while answers say nothing
         self._proven = False  # a token was found that only the refill can have brought
         self._low = -inf  # G at `_since`, lower bound
         self._shown = -inf  # the same without any refill: what answers have shown
@@ -132,18 +100,31 @@ class Bucket:
         self._net, self._anchor = inf, (-inf, 0.0)  # how fast G rose of late, others' spending taken off
         self._others = 0.0  # tokens that others took at one time of late
         self._ramp = 1.0  # as `_width`, for bulk work that leaves a floor
-        self.window, self._guessed, self._may_be_window = False, False, True
-        self._reset, self._reset_at, self._period = 0, -inf, inf
-        self._top = inf  # G in this window, upper bound
-        self._turned = -inf  # when the first answer of this window came
-        self._windows, self._next_try = 0, _first_try(limit or 1)
+        self._lead = 0.0  # tokens by which bulk work comes before a bucket is full
+        self._dither = 0.0  # 0 to 1, so that clients in one window don't go at the same instant
+        self._window = Window(limit or 1)
+
+    @property
+    def window(self) -> bool:
+        """Tell whether the bucket is refilled all at once."""
+        return self._window.on
 
     @property
     def per_second(self) -> float | None:
         """Return the refill rate that is sure by now, None where nothing is."""
         if self.window:
-            return self.limit / self._period if self.limit else None
+            return self.limit / self._window.period if self.limit else None
         return self.rate or None
+
+    @property
+    def taken(self) -> int:
+        """Return how many of our requests may have taken a token so far."""
+        return self._taken_most
+
+    @property
+    def rate_by_reset(self) -> float:
+        """Return the refill a second that Reset alone proves, whoever spends; 0.0 while it proves none."""
+        return self._reset_least
 
     # ---- the question
 
@@ -167,13 +148,17 @@ class Bucket:
             return 0.0
         floor = 0.0 if share is None else min((1.0 - share) * limit, limit - 1.0)
         need = 1.0 + max(floor, self._others)
+        if floor and need > limit - 1.0:  # too low a rate would never show: no token piles up
+            need -= self._lead
         taken = self._taken_most + ahead
-        if self.window and floor and self._shown - taken >= 1.0 + LAST * floor:
-            return self._ration(now, floor, taken)
-        if self._shown - taken >= (1.0 if share is None else need):
+        window, left = self._window, self._shown - taken
+        if window.on and floor and window.rations(left, floor):
+            return max(window.due(left - self._dither, floor, self._since) - now, 0.0)
+        if left >= (1.0 if share is None else need):
             return 0.0
-        if self.window:
-            return patience or self._until_reset(now)
+        if window.on:
+            seconds = patience or window.look(self._since) - now
+            return seconds if seconds > TINY else 0.0
         if patience and not self._proven:
             return patience
         rate = self._pace()
@@ -191,7 +176,7 @@ class Bucket:
 
     def _pace(self) -> float:
         """Return the refill that is left for us."""
-        return self._net if self._net < 0.9 * self.rate else self.rate
+        return self._silence * (self._net if self._net < 0.9 * self.rate else self.rate)
 
     def _expected(self, now: float) -> float:
         """Return G as it must be by now, if nobody else spends more than of late."""
@@ -201,19 +186,6 @@ class Bucket:
         """Return the fastest refill that is still possible."""
         most = limit / BURST_SECONDS
         return max(min(most, self._reset_most) if self._trust_reset else most, self.rate)
-
-    def _ration(self, now: float, floor: float, taken: int) -> float:
-        """Let the floor of bulk work fall as the window passes: what is left at its end is lost."""
-        spare = (self._shown - taken - 1.0 - LAST * floor) / ((2.0 - LAST) * floor)
-        period = self._period if self._period < inf else max(self._reset_at - self._since, 0.0)
-        return max(self._reset_at - spare * period - now, 0.0)
-
-    def _until_reset(self, now: float) -> float:
-        """Wait for the window's end, then let one request look; at times one looks in its middle."""
-        instant = self._reset_at
-        if self._windows >= self._next_try:
-            instant = (self._since + instant) / 2
-        return instant - now if instant - now > TINY else 0.0
 
     # ---- the events
 
@@ -225,8 +197,8 @@ class Bucket:
             if self._expected(now) >= full:  # it ran over, and does until this request is there
                 self._low, self._since = full, now + PATIENCE
             bold = not self.in_flight and self._shown - self._taken_most < 1.0
-            if bold and self.window and now < self._reset_at:
-                self._next_try = max(4.0 * self._windows, _first_try(self.limit))
+            if bold and self._window.on:
+                self._window.looked(now)
         self.in_flight += 1
         self._last_sent = now
         self._reopened = False
@@ -251,6 +223,7 @@ class Bucket:
         `wall` and `jitter`: see `wait_after_429`.  Headers may be missing: what is known stays.
         """
         self.in_flight -= 1
+        self._dither = jitter
         if headers.date is not None:
             self._clock.learn(headers.date, sent.at, now)
         closed = None
@@ -261,30 +234,35 @@ class Bucket:
         limit, remaining = headers.limit, headers.remaining
         if limit is None or remaining is None:
             if not refused:
+                if self.limit is not None and self.rate:
+                    self._low, self._since = self._expected(now), max(now, self._since)
+                    most = self.limit / BURST_SECONDS / self.rate
+                    self._silence = max(min(self._silence * SILENCE, most), 1.0)
                 self._taken_least -= 1
                 self._disown()
             elif self.limit is not None:
                 self._low = self._shown = sent.accepted
                 self._since = now
+                self._silence = max(self._silence / 2, 1.0)
             return closed
         if limit != self.limit:
             self._start(limit)
-        self.remaining = remaining
+        self.remaining, self._silence = remaining, 1.0
         if refused and remaining:
             return closed  # a limit that the headers don't show: the gate is all there is
         least = remaining + sent.accepted + (not refused)
         most = (1.0 if refused else min(remaining + 1.0, limit - 1.0)) + self._taken_most
         if headers.reset is not None and headers.date is not None:
-            if not self.window:
+            if not self._window.on:
                 self._learn_reset(sent, now, headers.reset, limit, remaining, least, most)
-            elif headers.reset < self._reset and sent.at < self._turned:
+            elif self._window.is_past(headers.reset, sent.at):
                 return closed  # overtaken by an answer of the next window
             else:
-                self._follow_window(now, headers.reset, limit, remaining, least, most)
+                self._follow_window(now, headers.reset, remaining, least, most)
         if not refused and self._shown > most + 0.5:
             self._others = max(self._others, min(self._shown - most, limit / 2))
         self._shown = least if refused else max(least, min(self._shown, most))
-        if not self.window:
+        if not self._window.on:
             self._learn(sent, now, limit, remaining, least, most, refused=refused)
         self._since = now
         return closed
@@ -328,11 +306,12 @@ class Bucket:
         self._rises.learn(sent.at, now, least, most)
         seen = max(self._rises.rate, self._reset_least)
         self.rate = max(seen, self._claim)
-        if seen > IMPLAUSIBLE * limit / BURST_SECONDS and self._may_be_window and self._reset:
-            self._enter_window(guessed=False)
-            self._next_try = 0.0  # or a small bucket that drips fast: look at once
+        if seen > IMPLAUSIBLE * limit / BURST_SECONDS and self._window.may_begin:
+            self._enter_window(guessed=False, doubted=True)  # or a small bucket that drips fast: look at once
         if sent.bold and not refused and remaining < limit / 2:  # a jump to a full bucket proves no drip
             self._proven = True
+        full = remaining >= limit - 1 and not refused
+        self._lead = min(2.0 * self._lead + LEAD, 0.5) if full else 0.0
         pace = self._pace()
         predicted = self._expected(now)
         ceiling = most + pace * (now - sent.at)
@@ -363,17 +342,17 @@ class Bucket:
         self, sent: Sent, now: float, reset: int, limit: int, remaining: int, least: float, most: float
     ) -> None:
         """Bound the rate by the instant at which the bucket is said to be full."""
-        self._reset, self._reset_at, self._top = reset, reset - self._clock.least, most
+        self._window.note(reset, reset - self._clock.least, most)
         if not self._trust_reset:
             return
-        longest = self._reset_at - sent.at
+        longest = self._window.ends - sent.at
         if longest > 0:
             self._reset_least = max(self._reset_least, (limit - most + self._taken_most) / longest)
         shortest = reset - 1.0 - self._clock.most - now
         if shortest > 0:
             self._reset_most = min(self._reset_most, (limit - remaining) / shortest)
         if self._reset_least > self._reset_most * (1 + TINY):  # Reset is no such instant
-            if self._may_be_window:
+            if self._window.possible:
                 self._enter_window(guessed=False)
             else:
                 self._trust_reset, self._reset_least = False, 0.0
@@ -383,7 +362,7 @@ class Bucket:
         self._proven = False
         if self._others >= 1.0:
             self._others = min(self._others * 2, limit / 2)
-        elif self._may_be_window and self._reset:
+        elif self._window.may_begin and not self._window.guessed:
             self._enter_window(guessed=True)
         else:
             self._others = min(1.0, limit / 2)
@@ -391,31 +370,19 @@ class Bucket:
 
     # ---- the bucket that is refilled all at once
 
-    def _enter_window(self, *, guessed: bool) -> None:
-        self.window, self._guessed = True, guessed
+    def _enter_window(self, *, guessed: bool, doubted: bool = False) -> None:
+        self._window.enter(guessed=guessed, doubted=doubted)
         self.rate = 0.0
 
-    def _leave_window(self) -> None:
-        self.window = self._may_be_window = self._proven = False
-        self._rises.forget()
-        self._reset_least, self._reset_most = 0.0, inf
-
-    def _follow_window(
-        self, now: float, reset: int, limit: int, remaining: int, least: float, most: float
-    ) -> None:
-        self._reset_at = reset - self._clock.least
-        if reset == self._reset:
-            if least > self._top:  # tokens came and Reset did not: it drips
-                self._leave_window()
-            self._top = min(self._top, most)
-            return
-        if reset > self._reset:
-            if now < self._reset - 1.0 - self._clock.most:  # it moved on before it came: no window's end
-                self._leave_window()
-                return
-            self._period = min(self._period, reset - self._reset)
-        self._reset, self._top, self._shown, self._turned = reset, most, -inf, now
-        self._windows += 1
-        if self._guessed and remaining + 1 < FULL_ENOUGH * limit:
-            self._leave_window()
-            self._others = 1.0
+    def _follow_window(self, now: float, reset: int, remaining: int, least: float, most: float) -> None:
+        """Learn from an answer in window mode, which may end it."""
+        begun = self._window.follow(now, reset, clock=self._clock, since=self._since, least=least, most=most)
+        if begun:
+            self._shown = -inf
+            self._window.turn(remaining, self._taken_most)
+        if not self._window.on:
+            self._proven = False
+            self._rises.forget()
+            self._reset_least, self._reset_most = 0.0, inf
+            if begun:  # others were quicker, or it drips
+                self._others = 1.0

@@ -183,7 +183,7 @@ class Commit:
                 return "unchanged" if self._doubt is None else "confirmed"
             if self._patch(document):
                 return "updated"
-            self._operation.cancelled = None  # a batch that stops finishes what is in flight
+            self._operation.see_through()
             time_left = self._back_off()
             fresh = self._read(None)
             self._reading = True  # from here on there is a base that a long wait makes old
@@ -215,7 +215,7 @@ class Commit:
         if differing or not repeatable:
             raise doubt.error(why, found=fresh) from doubt.cause
         if not time_left:
-            why = f"it was not there when read back, and max_wait={self._operation.max_wait} s leaves no time to send it again"
+            why = f"it was not there when read back, and {self._operation.bound} leaves no time to send it again"
             raise doubt.error(why, found=fresh) from doubt.cause
         self._doing = "sending it again"
         return False

@@ -33,6 +33,7 @@ _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501
 _POLL = 0.1
+_LAST_WAITS = 30.0
 
 
 class LongWait(Exception):  # a signal between two rooms, not an error
@@ -48,11 +49,12 @@ class Operation:
     """Count what one operation (a call, a commit) has cost, against its budget for waits.
 
     `max_wait` is in seconds; None is no bound, 0 allows no wait.  `in_flight`: the last request may have left,
-    and nothing is known of its answer.
+    and nothing is known of its answer.  `bound`: what bounds its waits, in words.
     """
 
     __slots__ = (
         "attempts",
+        "bound",
         "cancelled",
         "failures",
         "in_flight",
@@ -61,6 +63,7 @@ class Operation:
         "refusals",
         "requests",
         "share",
+        "stopping",
         "user_id",
         "waited",
         "waits",
@@ -76,6 +79,8 @@ class Operation:
         cancelled: threading.Event | None = None,
     ) -> None:
         self.cancelled = cancelled
+        self.stopping: threading.Event | None = None
+        self.bound = f"max_wait={max_wait} s"
         self.max_wait = max_wait
         self.on_wait = on_wait
         self.user_id = user_id
@@ -86,7 +91,16 @@ class Operation:
 
     def left(self) -> float | None:
         """Return the seconds of waiting that remain, None without bound."""
+        if self.stopping is not None and self.stopping.is_set():
+            self.stopping, self.bound = None, f"the stop ({_LAST_WAITS:.0f} s)"
+            last = self.waited + _LAST_WAITS
+            self.max_wait = last if self.max_wait is None else min(self.max_wait, last)
         return None if self.max_wait is None else max(0.0, self.max_wait - self.waited)
+
+    def see_through(self) -> None:
+        """End no longer unfinished when cancelled: what may have been written is found out, in half a minute of waits."""
+        if self.cancelled is not None:
+            self.stopping, self.cancelled = self.cancelled, None
 
 
 class Request:
@@ -216,8 +230,14 @@ class Sender:
             begun = self._clock.monotonic()
             try:
                 self.throttle.pause(
-                    group, most=operation.left(), on_wait=report, cancelled=operation.cancelled
+                    group,
+                    most=operation.left(),
+                    on_wait=report,
+                    cancelled=operation.cancelled or operation.stopping,
                 )
+            except Cancelled:
+                if operation.cancelled is not None:
+                    raise
             except WouldWait as would:
                 raise self._past_budget(would, operation, "the PATCH") from None
             finally:
@@ -247,7 +267,7 @@ class Sender:
                 request.group,
                 most=min((s for s in (left, patient) if s is not None), default=None),
                 share=operation.share,
-                cancelled=operation.cancelled,
+                cancelled=operation.cancelled or operation.stopping,
                 urgent=patience is not None,
                 on_wait=self._reporter(operation, request.group, request.method),
             )
@@ -258,6 +278,11 @@ class Sender:
             if patient is None or (left is not None and would.seconds > left):
                 raise self._past_budget(would, operation, f"{request.method} {request.shown}") from None
             raise LongWait("rate limit", would.seconds) from None
+        except Cancelled:
+            if operation.cancelled is not None:
+                raise
+            operation.waited += self._clock.monotonic() - begun
+            return self._admit(request, operation, patience, before)  # it has a budget from now on
         operation.waited += ticket.waited
         return ticket
 
@@ -265,7 +290,7 @@ class Sender:
         """Word the refusal to wait past `max_wait`."""
         msg = (
             f"{what} was not sent: the rate limit asks to wait {would.seconds:.1f} s more, past "
-            f"max_wait={operation.max_wait} s. Nothing was written. Try again at retry_at, or allow a longer max_wait"
+            f"{operation.bound}. Nothing was written. Try again at retry_at, or allow a longer max_wait"
         )
         return RateLimitError(
             msg,

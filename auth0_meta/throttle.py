@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from auth0_meta.agreement import Agreement
 from auth0_meta.bucket import Bucket, Sent
 from auth0_meta.clock import Clock
 from auth0_meta.models import RateLimit
-from auth0_meta.ratelimit import parse_headers, plan
+from auth0_meta.ratelimit import RateHeaders, parse_headers, plan
 
 __all__ = ["Cancelled", "Snapshot", "Throttle", "Ticket", "WouldWait"]
 
@@ -66,12 +67,13 @@ class Ticket:
 
 
 class _Lane:
-    """Join what stands before one bucket: its estimate, and a line for either kind of caller."""
+    """Join what stands before one bucket: its estimate, a line for either kind of caller, and what its groups were told."""
 
-    __slots__ = ("bucket", "bulk", "interactive")
+    __slots__ = ("agreement", "bucket", "bulk", "interactive")
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
+        self.agreement = Agreement()
         self.interactive: deque[threading.Condition] = deque()
         self.bulk: deque[threading.Condition] = deque()
 
@@ -98,8 +100,9 @@ class Throttle:
 
     `rate_limit`: see `ratelimit.plan`; None learns everything from headers.  Raises `ConfigError`.
     `random` spreads resends.  Safe for many threads; after a fork call `renew` in the child.
-    Route groups whose headers name the same limit share one bucket (Auth0's Free and Enterprise
-    plans have one, Essentials three), but for "token", which belongs to another API.
+    Route groups whose headers agree share one bucket (Auth0's Free and Enterprise plans have one,
+    Essentials three), until an answer comes that one bucket can't give; "token", which belongs to
+    another API, shares none.
 
     >>> from auth0_meta.testing import FakeClock
     >>> throttle = Throttle(clock=FakeClock(), random=random.Random(7))
@@ -115,6 +118,7 @@ class Throttle:
         self._clock, self._random = clock, random
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
+        self._apart: set[frozenset[str]] = set()  # pairs of groups that are known not to share a bucket
         shared: dict[RateLimit, _Lane] = {}
         for group, limit in plan(rate_limit).items():
             self._lanes[group] = shared.setdefault(limit, _Lane(Bucket(limit)))
@@ -169,18 +173,15 @@ class Throttle:
         """
         facts = parse_headers(headers)
         clock = self._clock
+        refused = status == 429
         with self._lock:
-            lane = ticket._lane
-            if facts.limit != lane.bucket.limit and facts.limit is not None:
-                lane = self._resettle(ticket, facts.limit)
+            now = clock.monotonic()
+            lane = self._place(ticket, now, facts, refused=refused)
             closed = lane.bucket.answered(
-                ticket._sent,
-                clock.monotonic(),
-                facts,
-                refused=status == 429,
-                wall=clock.time(),
-                jitter=self._random.random(),
+                ticket._sent, now, facts, refused=refused, wall=clock.time(), jitter=self._random.random()
             )
+            if not refused:
+                lane.agreement.note(ticket.group, ticket._sent.at, now, facts, taken=lane.bucket.taken)
             lane.wake()
         return closed
 
@@ -211,21 +212,59 @@ class Throttle:
             lane = self._lanes[group] = _Lane(Bucket())
         return lane
 
-    def _resettle(self, ticket: Ticket, limit: int) -> _Lane:
-        """Find the bucket that an answer with another limit than its lane's speaks of."""
-        group, lane = ticket.group, ticket._lane
+    def _place(self, ticket: Ticket, now: float, facts: RateHeaders, *, refused: bool) -> _Lane:
+        """Find the bucket that an answer speaks of: its lane's, but for another limit or a contradiction."""
+        if ticket._lane is not self._lanes[ticket.group]:  # its group has moved meanwhile
+            self._move(ticket)
+        lane = ticket._lane
+        if facts.limit is not None and facts.limit != lane.bucket.limit:
+            self._resettle(ticket, now, facts)
+        elif not refused:  # an injected or hidden refusal may show anything
+            sent = ticket._sent
+            rate = lane.bucket.rate_by_reset
+            other = lane.agreement.parts(ticket.group, sent.at, now, facts, taken=sent.accepted, rate=rate)
+            if other is not None:
+                self._part(ticket, other)
+        return ticket._lane
+
+    def _resettle(self, ticket: Ticket, now: float, facts: RateHeaders) -> None:
+        """Find the bucket with another limit than that of the lane."""
+        group, lane, at = ticket.group, ticket._lane, ticket._sent.at
         groups = [name for name in self._lanes if APART not in (name, group)]
-        home = next((self._lanes[name] for name in groups if self._lanes[name].bucket.limit == limit), None)
-        if home is None:
+        strange = {self._lanes[name] for name in groups if frozenset((name, group)) in self._apart}
+        for name in groups:
+            home = self._lanes[name]
+            if home.bucket.limit != facts.limit or home in strange:
+                continue
+            if home.agreement.against(group, at, now, facts) is None:
+                break
+        else:
             if sum(self._lanes[name] is lane for name in groups) < 2:
-                return lane  # its own bucket, seen for the first time or changed
+                return  # its own bucket, seen for the first time or changed
             home = _Lane(Bucket())
         self._lanes[group] = home
-        lane.bucket.lost()
-        ticket._lane, ticket._sent = home, home.bucket.sent(ticket._sent.at)
-        for turn in (*lane.interactive, *lane.bulk):
-            turn.notify()  # those of this group line up anew
-        return home
+        self._move(ticket)
+        _rouse(lane)
+
+    def _part(self, ticket: Ticket, other: str) -> None:
+        """Give a group a bucket of its own; both start over, since what was learned is a mixture.  The gate stays."""
+        group, lane = ticket.group, ticket._lane
+        self._apart.add(frozenset((group, other)))
+        rest = _Lane(Bucket())
+        for name, here in self._lanes.items():
+            if here is lane:
+                self._lanes[name] = rest
+        self._lanes[group] = _Lane(Bucket())
+        for home in (rest, self._lanes[group]):
+            home.bucket.closed_until = lane.bucket.closed_until
+        self._move(ticket)
+        _rouse(lane)
+
+    def _move(self, ticket: Ticket) -> None:
+        """Count a request that is under way at its group's bucket."""
+        ticket._lane.bucket.lost()
+        ticket._lane = self._lanes[ticket.group]
+        ticket._sent = ticket._lane.bucket.sent(ticket._sent.at)
 
     def _stand_in_line(
         self,
@@ -281,3 +320,9 @@ class Throttle:
             finally:
                 line.remove(turn)
                 lane.wake()
+
+
+def _rouse(lane: _Lane) -> None:
+    """Have all callers in a lane look where they belong: some have to line up anew."""
+    for turn in (*lane.interactive, *lane.bulk):
+        turn.notify()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from auth0_meta import models, rules
-from auth0_meta.bag import MetadataBag, refuse_assignment
+from auth0_meta import models
+from auth0_meta.bag import MetadataBag, advise, refuse_assignment
 from auth0_meta.base import given_base
 from auth0_meta.commit import Commit, Lock, Terms, read_profile
 from auth0_meta.errors import InputError, MetadataError, PathError, StateError
@@ -206,17 +206,8 @@ class MetadataTransaction:
         except MetadataError as error:
             raise error.of(self._user_id) from None
         if bag == "user_metadata" and name in _VALUED:
-            self._advise(args)
+            advise(self._user_id, args)
         root._change = change
-
-    def _advise(self, args: tuple[Any, ...]) -> None:
-        """Warn of a value that does not belong where users can read and edit it."""
-        path = parse_path(args[0], bag="user_metadata") if len(args) > 1 else ()
-        reason = rules.sensitive(args[-1], path)
-        if reason is not None:
-            notice(
-                f"user_metadata of {self._user_id}: {reason}; users can read and edit this bag, and it is no secret store"
-            )
 
     def read(self, bag: models.Bag, path: tuple[str, ...], /) -> Any:
         """Return what a bag shows at `path`, reading the user when staging can't answer: what `MetadataBag` uses."""
@@ -337,6 +328,11 @@ class MetadataTransaction:
         Leaving the block does the same.  Raises as the class says; `StateError` in a joined or nested
         part, and while a part of this one is open.
         """
+        self.begin_commit()
+        return self.carry_out()
+
+    def begin_commit(self) -> None:
+        """Take no more changes from here on: for asyncio, whose commit goes on in another thread."""
         self._require("commit")
         if self._outer is not None:
             msg = f"this part of the transaction for {self._user_id} commits with the outer one: leave its block"
@@ -344,6 +340,13 @@ class MetadataTransaction:
         self._no_open_parts("commit")
         self._leave()
         self._state = State.COMMITTING
+
+    def call_off(self) -> None:
+        """Take changes again, since the commit that was begun is not carried out."""
+        self._state = State.ACTIVE
+
+    def carry_out(self) -> CommitResult:
+        """Do what `begin_commit` has begun."""
         lacking = any(self._change.bag(bag) for bag in BAGS if bag in self._unknown)
         commit = Commit(
             self._client.sender,

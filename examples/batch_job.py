@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from _tenant import connect, say
 
-from auth0_meta import Auth0MetaError, ManagementClient, MetadataBatch
+from auth0_meta import Auth0MetaError, ConfigError, ManagementClient, MetadataBatch
 from auth0_meta.batch import BatchResult, Progress
 
 BEFORE = [{"app_metadata": {"stats": {"touched": n}}} for n in range(8)]
@@ -74,7 +74,7 @@ def touch(
 
 def read(path: str) -> Iterator[str]:
     """Yield ids as they are needed: the file may be longer than memory."""
-    with sys.stdin if path == "-" else open(path, encoding="utf-8") as file:
+    with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
         yield from (found for found in map(str.strip, file) if found)
 
 
@@ -90,12 +90,18 @@ def main() -> int:
         parser.print_usage(sys.stderr)
         say("AUTH0_DOMAIN is set: say whom to change")
         return 2
-    with connect(*BEFORE, rate_limit=given.rate_limit) as (client, local), shown() as tell:
-        try:
+    try:
+        with connect(*BEFORE, rate_limit=given.rate_limit) as (client, local), shown() as tell:
             batch = touch(client, read(given.ids) if given.ids else local, tell)
-        except Auth0MetaError as error:
-            say(str(error))
-            return 1
+    except UnicodeDecodeError as error:
+        say(f"{given.ids} is no UTF-8 text: {error.reason}. Users named before that may have been changed")
+        return 2
+    except (OSError, ConfigError) as error:
+        say(str(error))
+        return 2
+    except Auth0MetaError as error:
+        say(str(error))
+        return 1
     counts = {name: count for name, count in batch.results.counts.items() if count}
     print(", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to do")
     return 1 if counts.keys() & {"failed", "not_sent"} else 0

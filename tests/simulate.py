@@ -90,10 +90,11 @@ class World:
     def run(self, until: float = math.inf, done: Callable[[], bool] = lambda: False) -> None:
         """Run until nothing is left, `until` has come, or `done` says so."""
         while self._events and not done():
-            time, _, action = heapq.heappop(self._events)
+            time, _, action = self._events[0]
             if time > until:
                 self.now = until
                 return
+            heapq.heappop(self._events)
             self.now = time
             action()
 

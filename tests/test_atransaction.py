@@ -162,6 +162,35 @@ def test_commit_in_the_block() -> None:
     assert local.sent == ["PATCH"]
 
 
+def test_nothing_is_accepted_while_a_commit_is_under_way() -> None:
+    """From the call on, staging and a second commit raise, and blocks opened later don't join: nothing gets lost."""
+
+    async def main() -> None:
+        async with client.atransaction(UID) as tx, client.atransaction(UID, join=False) as other:
+            tx.app_metadata["plan"] = "pro"
+            bag = tx.app_metadata
+            first = asyncio.create_task(tx.commit())
+            await asyncio.sleep(0)
+            for late in (
+                lambda: bag.set("late", 1),
+                tx.nested,
+                tx.rollback,
+            ):
+                with pytest.raises(StateError, match="is being committed"):
+                    late()
+            with pytest.raises(StateError, match="is being committed"):
+                await tx.commit()
+            with client.transaction(UID) as inner:  # joins the one that is still open
+                inner.app_metadata["other"] = 1
+            assert (await first).document == {"app_metadata": {"plan": "pro"}}
+            assert "other" in other.pending.app_metadata.keys
+
+    with ScriptedServer(Reply(200, PROFILE)) as server:
+        client = connect(server)
+        run(main())
+        client.close()
+
+
 def test_a_block_left_open_inside_fails_the_outer() -> None:
     """Leaving while a part is still open is an error; nothing is sent and nothing stays open."""
     local = Local()

@@ -31,10 +31,12 @@ from auth0_meta import (
     MetadataWarning,
     NotFoundError,
     NotSentError,
+    OutcomeUnknown,
     PathError,
     RateLimitError,
     ScopeError,
     StateError,
+    sender,
 )
 from auth0_meta.batch import BatchResult, Progress
 from auth0_meta.emulator import LocalTenant
@@ -392,7 +394,7 @@ def test_concurrency_stops_where_the_rate_is_the_bound() -> None:
 def test_without_a_thread_left_those_there_are_do_it(
     tenant: LocalTenant, client: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that can't start another thread is no reason to fail; one that can't start any is."""
+    """A machine that can't start another thread is no reason to fail; where it can't start any, leaving sends or tells."""
     start, started = threading.Thread.start, 0
 
     def scarce(thread: threading.Thread) -> None:
@@ -410,9 +412,17 @@ def test_without_a_thread_left_those_there_are_do_it(
             batch.user(user_id).app_metadata["plan"] = "pro"
     assert batch.results.counts["updated"] == 40
     allowed = 0
-    with pytest.raises(RuntimeError), MetadataBatch(client, window=1) as batch:
+    with MetadataBatch(client, window=1) as batch:
         batch.user("auth0|1").app_metadata["plan"] = "free"
-    assert batch.results.done == 0
+    assert batch.results.counts["updated"] == 1
+    with pytest.raises(RuntimeError), MetadataBatch(client, window=1) as batch:
+        for user_id in ids():
+            batch.user(user_id).app_metadata["plan"] = "new"
+    assert batch.results.not_sent == ids()[:2]
+    with pytest.raises(LookupError), MetadataBatch(client, window=1) as batch:
+        batch.user("auth0|1").app_metadata["plan"] = "new"
+        raise LookupError
+    assert batch.results.not_sent == ["auth0|1"]
 
 
 # ---- at whose cost
@@ -670,6 +680,42 @@ def test_an_exit_raised_while_sending_ends_the_batch(tenant: LocalTenant) -> Non
     assert batch.results.not_sent == ["auth0|2"]
 
 
+def test_an_error_of_on_wait_ends_the_batch(tenant: LocalTenant) -> None:
+    """A bug in a callback of the client's is no user's failure either, though it is met in a user's turn."""
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    tenant.fail(method="PATCH", status=429, reset=1)
+    client = tenant.client(token="any.given.token", on_wait=fail)
+    with pytest.raises(ZeroDivisionError), MetadataBatch(client, on_error="collect", concurrency=1) as batch:
+        for user_id in ids(5):
+            batch.user(user_id).app_metadata["plan"] = "pro"
+    assert batch.results.counts["failed"] == 1
+    assert batch.results.not_sent == ids(5)[1:]
+
+
+def test_a_warning_that_is_an_error_is_one_users(tenant: LocalTenant, client: ManagementClient) -> None:
+    """Where warnings raise, the user whom one is about has failed and the others are sent."""
+    big = {"app_metadata": {"x": "y" * 11_000}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with MetadataBatch(client, on_error="collect") as batch:
+            batch.user("auth0|1", base=big).app_metadata["plan"] = "pro"
+            batch.user("auth0|2").app_metadata["plan"] = "pro"
+    assert batch.results.counts["updated"] == batch.results.counts["failed"] == 1
+
+
+def test_the_repr_tells_how_it_stands(client: ManagementClient) -> None:
+    """State and counts, nothing of what is staged."""
+    batch = MetadataBatch(client)
+    assert repr(batch) == "<MetadataBatch not entered: 0 staged, <BatchResults nothing>>"
+    with batch:
+        batch.user("auth0|1").app_metadata["plan"] = "hidden"
+        assert repr(batch) == "<MetadataBatch open: 1 staged, <BatchResults nothing>>"
+    assert repr(batch) == "<MetadataBatch left: 1 staged, <BatchResults 1 updated>>"
+
+
 def test_lost_answers_are_read_back(tenant: LocalTenant, client: ManagementClient) -> None:
     """A PATCH whose answer was lost is looked up and counted as confirmed, or sent again."""
     tenant.fail(method="PATCH", user_id="auth0|1", drop="after_commit")
@@ -739,6 +785,63 @@ def test_an_exception_ends_waits() -> None:
         assert time.monotonic() - start < 5
         assert sorted(batch.results.not_sent) == ["auth0|1", "auth0|2"]
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ([Reply(close=True)], "connection"),
+        ([limited(3600)], "rate limit"),
+        ([Reply(200, {"user_id": "auth0|1"}), limited(3600)], "rate limit"),
+    ],
+    ids=["lost", "read", "sent again"],
+)
+def test_a_lost_answer_does_not_hold_up_leaving(
+    then: list[Reply], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the batch stops, a PATCH in doubt is looked for only so long; its user has failed with that."""
+    monkeypatch.setattr(sender, "_LAST_WAITS", 1.0)
+    waiting = threading.Event()
+    with ScriptedServer(Reply(close=True), *then) as server:
+        client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason == reason else None)
+        start = time.monotonic()
+        with pytest.raises(LookupError), MetadataBatch(client, window=1, concurrency=1) as batch:
+            batch.user("auth0|1").app_metadata["plan"] = "pro"
+            batch.user("auth0|2").app_metadata["plan"] = "pro"
+            assert waiting.wait(10)
+            raise LookupError
+        assert time.monotonic() - start < 30
+        assert isinstance(batch.results.failures[0].error, OutcomeUnknown)
+        assert batch.results.not_sent == ["auth0|2"]
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [[Reply(200, {"user_id": "auth0|1"}), limited(3600)], [Reply(503)]],
+    ids=["between read and write", "server error"],
+)
+def test_an_exception_ends_a_nested_changes_waits(replies: list[Reply]) -> None:
+    """Before a PATCH has left, whatever a user waits for is given up at once."""
+    with ScriptedServer(*replies) as server:
+        waiting = threading.Event()
+        client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason != "pacing" else None)
+        start = time.monotonic()
+        with pytest.raises(LookupError), MetadataBatch(client, window=1, concurrency=1) as batch:
+            batch.user("auth0|1").app_metadata.set("a.b", 1)
+            batch.user("auth0|2").app_metadata.set("a.b", 1)
+            assert waiting.wait(10)
+            raise LookupError
+        assert time.monotonic() - start < 20
+        assert batch.results.not_sent == ["auth0|1", "auth0|2"]
+
+
+def test_a_server_error_is_waited_out() -> None:
+    """A read that meets a 5xx is repeated after a moment; the user is none the worse for it."""
+    with ScriptedServer(Reply(503), Reply(200, {"user_id": "auth0|1"})) as server:
+        with MetadataBatch(connect(server)) as batch:
+            batch.user("auth0|1").app_metadata.set("a.b", 1)
+        assert batch.results.counts["updated"] == 1
+        assert server.methods() == ["GET", "GET", "PATCH"]
 
 
 CTRL_C = """

@@ -114,6 +114,22 @@ def test_batch_job_on_a_real_tenant(tenant: LocalTenant, tmp_path: Path) -> None
     assert [user.app_metadata for user in users] == [{"stats": {"touched": n + 1}} for n in range(3)]
 
 
+def test_batch_job_says_what_it_can_t_use(tmp_path: Path) -> None:
+    """A missing file, one that is no text, and no rate limit: exit 2 and one line, no traceback."""
+    ids = tmp_path / "ids"
+    ids.write_bytes(b"auth0|1\n\xff\n")
+    for words, said in (
+        (["--rate-limit", "nonsense"], "'nonsense' is unknown"),
+        ([str(tmp_path / "none")], "No such file"),
+        (["--rate-limit", "off", str(ids)], "no UTF-8 text"),
+    ):
+        done = run("batch_job.py", *words)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+
 def test_migration_job_waits_a_429_out() -> None:
     """Every user is moved, the refused PATCH is waited for and sent again."""
     done = run("migration_job.py")

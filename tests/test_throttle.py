@@ -264,6 +264,39 @@ def test_a_shared_bucket_splits_when_a_limit_differs(clock: FakeClock) -> None:
     assert throttle.snapshot("other").closed_for > 0.0
 
 
+def test_groups_that_disagree_from_the_start_are_apart(throttle: Throttle) -> None:
+    """Writes show a full bucket where reads have just shown an empty one: two buckets, though the limit is the same."""
+    exchange(throttle, READ, limit=50, remaining=3)
+    exchange(throttle, WRITE, limit=50, remaining=49)
+    assert (throttle.snapshot(READ).remaining, throttle.snapshot(WRITE).remaining) == (3, 49)
+    exchange(throttle, "other", limit=50, remaining=2)
+    assert (throttle.snapshot(READ).remaining, throttle.snapshot("other").remaining) == (2, 2)
+
+
+def test_a_bucket_that_was_two_is_split(clock: FakeClock) -> None:
+    """Reset that goes back shows that there are two: those under way and in line go on at their own, the gate stays."""
+    throttle = Throttle(clock=clock, random=random.Random(1), rate_limit="50@10")
+    exchange(throttle, "token")
+    late = throttle.acquire(WRITE)
+    lost = throttle.acquire(WRITE)
+    exchange(throttle, READ, limit=50, remaining=0, reset=int(START) + 6)
+    exchange(throttle, READ, limit=50, remaining=0, reset=int(START) + 6, status=429)
+    closed = throttle.snapshot(WRITE).closed_for
+    assert closed > 5.0
+    clock.sleep(closed)
+    exchange(throttle, WRITE, limit=50, remaining=48)
+    assert throttle.snapshot(READ).limit is None
+    assert throttle.snapshot(WRITE).remaining == 48
+    throttle.answer(late, status=200, headers=told(50, 47))
+    throttle.lost(lost)
+    assert throttle.snapshot(WRITE).remaining == 47
+    exchange(throttle, READ, limit=50, remaining=49)
+    exchange(throttle, "other", limit=50, remaining=48)
+    assert [throttle.snapshot(group).remaining for group in (WRITE, READ, "other")] == [47, 48, 48]
+    throttle.answer(throttle.acquire(WRITE), status=429, headers=told(50, 0, START + 9))
+    assert throttle.snapshot(READ).closed_for == 0.0
+
+
 def test_a_lone_bucket_follows_its_limit(throttle: Throttle) -> None:
     """The limit of the only group changes in mid-run: the bucket starts over with it."""
     exchange(throttle, limit=10)
