@@ -246,14 +246,14 @@ def test_later_patches_for_a_slow_user_are_bounded_too() -> None:
 
     def answer(seen: Seen) -> Reply:
         if "%7Ca" in seen.path:
-            assert free.wait(20)
+            assert free.wait(120)
         return profile(seen)
 
     rounds = 0
 
     def stage() -> None:
         nonlocal rounds
-        with MetadataBatch(connect(server), window=1, concurrency=2) as batch:
+        with MetadataBatch(connect(server, timeout=(3, 120)), window=1, concurrency=2) as batch:
             for n in range(3000):
                 batch.user("auth0|a").app_metadata["n"] = n
                 batch.user(f"auth0|{n}").app_metadata["n"] = n
@@ -263,14 +263,14 @@ def test_later_patches_for_a_slow_user_are_bounded_too() -> None:
     with ScriptedServer(answer) as server:
         thread = threading.Thread(target=stage)
         thread.start()
-        until(lambda: rounds > 200, 20)
+        until(lambda: rounds > 200, 60)
         before = 0
         while rounds > before:
             before = rounds
             time.sleep(0.5)
         assert rounds < 3000
         free.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
         numbers = [seen.json["app_metadata"]["n"] for seen in server.seen if "%7Ca" in seen.path]
         assert numbers == sorted(numbers)
@@ -873,7 +873,7 @@ def test_ctrl_c(users: int, times: int) -> None:
 
     def answer(seen: Seen) -> Reply:
         if len(server.seen) > 20:
-            assert free.wait(20)
+            assert free.wait(120)
         return profile(seen)
 
     with ScriptedServer(answer) as server:
