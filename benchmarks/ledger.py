@@ -1,6 +1,6 @@
 """Plan, kill, resume and finish one large migration: memory, bytes on disk, and the time that a resume takes.
 
-    python benchmarks/ledger.py [--users 1000000] [--trust-plan] [--share-users 1500]
+    python benchmarks/ledger.py [--users 1000000] [--most 100000] [--trust-plan] [--share-users 1500]
 
 Against a stub without a limit (benchmarks/canned.py).  Each stage runs in a process of its own; "at most" is
 that process's peak memory, the function's process counted in.  Then the part of the rate that the default share gets
@@ -45,34 +45,37 @@ def rows(path: Path, users: int) -> None:
             out.write(f'{{"user_id":"auth0|{n:024x}","app_metadata":{bag}}}\n')
 
 
-def stage(name: str, url: str, folder: Path, *, trust: bool) -> None:
+def stage(name: str, url: str, folder: Path, *, trust: bool, most: int) -> None:
     """Be one process of the migration, and print what it cost."""
     from auth0_meta import ManagementClient
     from auth0_meta.migrate import UserDone, apply, plan
 
     began = time.monotonic()
     first: list[float] = []
+    written, enough = 0, threading.Event()
 
     def seen(event: object) -> None:
-        if not first and isinstance(event, UserDone):
-            first.append(time.monotonic() - began)
+        nonlocal written
+        if isinstance(event, UserDone):
+            first.append(time.monotonic() - began) if not first else None
+            written += 1
+            if written == most:
+                enough.set()
 
     job = folder / "job.db"
     with ManagementClient(url, token=TOKEN, max_wait=None) as client:
         if name == "plan":
             plan(folder / "move.py", to=job, client=client, users=str(folder / "rows.ndjson"))
         else:
-            apply(job, client, share=1.0, trust_plan=trust, on_event=seen)
+            apply(job, client, share=1.0, trust_plan=trust, cancel=enough, on_event=seen)
     peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(
-        json.dumps(
-            {
-                "seconds": time.monotonic() - began,
-                "peak_mb": peak / 1024,
-                "first": first[0] if first else None,
-            }
-        )
-    )
+    cost = {
+        "seconds": time.monotonic() - began,
+        "peak_mb": peak / 1024,
+        "first": first[0] if first else None,
+        "written": written,
+    }
+    print(json.dumps(cost))
 
 
 def start(name: str, url: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
@@ -106,8 +109,8 @@ def sizes(job: Path, users: int) -> tuple[float, float]:
     return whole / users, (whole - images) / users
 
 
-def large(users: int, *, trust: bool) -> None:
-    """Plan for everybody, kill the apply after a tenth, resume it and let it finish."""
+def large(users: int, *, trust: bool, most: int) -> None:
+    """Plan for everybody, kill the apply after a tenth (or `most`), resume it and let it finish (or write `most`)."""
     flags = ["--trust-plan"] if trust else []
     with canned(reflect=True) as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -121,17 +124,17 @@ def large(users: int, *, trust: bool) -> None:
             flush=True,
         )
         process = start("apply", url, folder, *flags)
-        while done(job) < users // 10:
+        while done(job) < min(users // 10, most or users):
             time.sleep(0.2)
         process.send_signal(signal.SIGKILL)
         process.wait()
         left = users - done(job)
-        applied = finish(start("apply", url, folder, *flags))
-        assert done(job) == users
+        applied = finish(start("apply", url, folder, *flags, "--most", str(most)))
+        assert most or done(job) == users
         whole, beside = sizes(job, users)
     print(
-        f"killed with {left} left; resumed: first user after {applied['first']:.2f} s (goal 2), all after {applied['seconds']:.0f} s "
-        f"({left / applied['seconds']:.0f}/s), at most {applied['peak_mb']:.0f} MB (goal 200)\n"
+        f"killed with {left} left; resumed: first user after {applied['first']:.2f} s (goal 2), {applied['written']} after "
+        f"{applied['seconds']:.0f} s ({applied['written'] / applied['seconds']:.0f}/s), at most {applied['peak_mb']:.0f} MB (goal 200)\n"
         f"ledger {whole:.0f} B a user, {beside:.0f} beside operations and images (goal 350)",
         flush=True,
     )
@@ -190,18 +193,21 @@ def main() -> None:
     )
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--share-users", type=int, default=1500)
+    parser.add_argument(
+        "--most", type=int, default=0, help="stop after so many users of the resumed run (0: all)"
+    )
     parser.add_argument("--trust-plan", action="store_true", help="leave the reads out")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.stage:
-        return stage(given.stage, given.url, given.folder, trust=given.trust_plan)
+        return stage(given.stage, given.url, given.folder, trust=given.trust_plan, most=given.most)
     print(f"{os.cpu_count()} cores")
     if given.share_users:
         neighbour(given.share_users)
     if given.users:
-        large(given.users, trust=given.trust_plan)
+        large(given.users, trust=given.trust_plan, most=given.most)
 
 
 if __name__ == "__main__":
