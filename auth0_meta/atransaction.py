@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +45,7 @@ class AsyncMetadataTransaction:
 
     def __init__(self, client: ManagementClient, user_id: str, /, **settings: Any) -> None:
         self._tx = MetadataTransaction(client, user_id, **settings)
-        self._tx.cancel_on(None)
+        self._tx.awaited()
         self._client = client
 
     @property
@@ -90,6 +91,7 @@ class AsyncMetadataTransaction:
 
     async def load(self) -> None:
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""
+        self._tx.require("load")
         await self._away(self._tx.load)
 
     async def commit(self) -> CommitResult:
@@ -130,15 +132,17 @@ class AsyncMetadataTransaction:
         `call_off` is called where the work never begins.
         """
         cancelled = threading.Event()
-        self._tx.cancel_on(cancelled)
-        try:
-            work = self._client.threads.submit(call)
-        except BaseException:
-            call_off()
-            raise
+        operation = self._tx.awaited()
+        operation.cancelled = cancelled
+        work: Future[_T] = Future()  # begun by a thread or cancelled, never both
         future = asyncio.wrap_future(work)
         stopped: asyncio.CancelledError | None = None
         try:
+            try:
+                self._client.threads.submit(_carry, work, call)
+            except RuntimeError:
+                if work.cancel():  # else another thread has taken it, though no new one is to be had
+                    raise
             while not future.done():
                 try:
                     await asyncio.wait([future])
@@ -146,15 +150,26 @@ class AsyncMetadataTransaction:
                     stopped = cancel
                     cancelled.set()
                     work.cancel()  # it may not have got a thread yet
-        except BaseException:  # the loop has gone, and nobody will await the rest
+        except BaseException:  # nothing to run it, or the loop has gone and nobody will await the rest
             cancelled.set()
             if work.cancel():
                 call_off()
             raise
-        self._tx.cancel_on(None)
+        if operation.cancelled is cancelled:  # no other call has begun meanwhile
+            operation.cancelled = None
         if future.cancelled():
             call_off()
         if stopped is not None:
             failure = None if future.cancelled() else future.exception()
             raise stopped from (None if isinstance(failure, Cancelled) else failure)
         return future.result()
+
+
+def _carry(work: Future[_T], call: Callable[[], _T]) -> None:
+    """Do the work in this thread, unless it was cancelled before."""
+    if not work.set_running_or_notify_cancel():
+        return
+    try:
+        work.set_result(call())
+    except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
+        work.set_exception(error)

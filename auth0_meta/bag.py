@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from auth0_meta import models, rules
@@ -11,9 +11,10 @@ from auth0_meta.jsonvalue import ABSENT, freeze, json_equal, thaw
 from auth0_meta.notice import notice
 from auth0_meta.patch import BagChange, check_key, parse_path
 
-__all__ = ["MetadataBag", "advise", "refuse_assignment"]
+__all__ = ["MetadataBag", "advise", "keys_of", "refuse_assignment"]
 
 Path = str | Sequence[str]
+_AT_PATH = ("set", "delete", "append", "increment")
 
 
 class Unit(Protocol):
@@ -157,6 +158,14 @@ def refuse_assignment(name: models.Bag) -> NoReturn:
         f"or tx.{name}.merge(...) to change some of it"
     )
     raise InputError(msg)
+
+
+def keys_of(bag: models.Bag, name: str, args: Sequence[Any]) -> Iterable[str]:
+    """Return the first-level keys that a call on a bag is about, none where it is about all of it."""
+    if name in _AT_PATH:
+        return parse_path(args[0], bag=bag)[:1]
+    keys: Iterable[str] = args[0] if name == "merge" else ()
+    return keys
 
 
 def advise(user_id: str, args: tuple[Any, ...]) -> None:

@@ -22,8 +22,10 @@ from auth0_meta.errors import (
 from auth0_meta.jsonvalue import json_equal
 from auth0_meta.models import BAGS, Bag, Outcome, User
 from auth0_meta.notice import notice
+from auth0_meta.operation import Operation
 from auth0_meta.patch import Change, check_stored, read, stored_bag
-from auth0_meta.sender import LongWait, Operation, Request, Sender, to_json
+from auth0_meta.patience import LongWait, Patience, Until
+from auth0_meta.sender import Request, Sender, to_json
 
 __all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]
 
@@ -32,8 +34,6 @@ Reads = Mapping[tuple[Bag, tuple[str, ...]], Any]
 """What a block has read: (bag, path) -> what was stored there."""
 
 _PATIENCE = 1.0
-# A bucket of one token is empty after the GET, every time: from then on the PATCH waits and goes.
-_MOST_REREADS = 5
 _READS = "users read"
 _WRITES = "users write"
 
@@ -76,12 +76,12 @@ class Terms:
 
 
 def read_profile(
-    sender: Sender, terms: Terms, operation: Operation, *, patience: float | None = None
+    sender: Sender, terms: Terms, operation: Operation, *, until: Until | None = None
 ) -> Mapping[str, Any]:
     """Read the user and check that both bags are objects to work with."""
     request = Request("GET", terms.path, group=_READS, repeat=True, shown=f"users/{terms.user_id}")
     try:
-        answer = sender.send(request, operation, patience=patience)
+        answer = sender.send(request, operation, until=until)
         profile: Mapping[str, Any] = to_json(answer, request, dict)
     except TransportError as error:
         error.user_id = terms.user_id
@@ -117,7 +117,9 @@ class Commit:
         self._reading = terms.base_check or (not base_given and (change.needs_base or bool(reads)))
         self._base: Mapping[str, Any] | None = base if base_given else None
         self._group = _WRITES
-        self._rereads = 0
+        self._again = False
+        self._patience = Patience(_PATIENCE)
+        self._read_at = 0.0
         self._warned = False
         self._doubt: Doubt | None = None
         self._doing = "sending it"
@@ -138,7 +140,8 @@ class Commit:
             return
         try:
             while (wait := self._locked()) is not None:
-                self._rereads += 1
+                self._again = True
+                self._patience.note(wait)
                 self._sender.wait_out(wait, self._operation, self._group)
         except BaseException as error:
             if self._doubt is not None and self.outcome == "failed":
@@ -151,7 +154,7 @@ class Commit:
         """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
         failure: BaseException | None = None
         with ExitStack() as held:
-            self._terms.take(held, again=self._rereads > 0)
+            self._terms.take(held, again=self._again)
             try:
                 self.outcome = self._attempt()
                 return None
@@ -163,16 +166,18 @@ class Commit:
         assert failure is not None  # noqa: S101  # every other way has left
         raise failure  # a lock must not swallow it
 
-    def _patience(self) -> float | None:
-        """Return how long a request may wait before the lock is given up and the base is out of date."""
-        gives_way = self._reading or self._terms.lock is not None
-        return _PATIENCE if gives_way and self._rereads < _MOST_REREADS else None
+    def _until(self) -> Until | None:
+        """Return how long the PATCH may wait before the base is out of date, or just the lock held for too long."""
+        if self._reading:
+            return self._patience.until(self._read_at)
+        return None if self._terms.lock is None else self._patience.until(self._sender.clock.monotonic())
 
     def _attempt(self) -> Outcome:
         """Read if needed, compute and PATCH; after a lost answer, find out and go on from there."""
         fresh, time_left = None, True
         if self._reading:
-            fresh = self._read(self._patience() if self._terms.lock is not None else None)
+            self._read_at = self._sender.clock.monotonic()
+            fresh = self._read(None if self._terms.lock is None else self._until())
         while True:
             if fresh is not None:
                 if self._stands(fresh, time_left=time_left):
@@ -183,17 +188,18 @@ class Commit:
                 return "unchanged" if self._doubt is None else "confirmed"
             if self._patch(document):
                 return "updated"
-            self._operation.see_through()
+            self._operation.see_through(self._sender.clock)
             time_left = self._back_off()
             fresh = self._read(None)
             self._reading = True  # from here on there is a base that a long wait makes old
 
-    def _read(self, patience: float | None) -> Mapping[str, Any]:
+    def _read(self, until: Until | None) -> Mapping[str, Any]:
         """Read the user afresh."""
         self._group = _READS
         if self._doubt is not None:
             self._doing = "reading the user back"
-        fresh = read_profile(self._sender, self._terms, self._operation, patience=patience)
+        fresh = read_profile(self._sender, self._terms, self._operation, until=until)
+        self._read_at = self._sender.clock.monotonic()
         self.user = User(fresh)
         return fresh
 
@@ -259,17 +265,21 @@ class Commit:
         self._group = _WRITES
         attempts = self._operation.attempts
         try:
-            answer = self._sender.send(request, self._operation, patience=self._patience())
-            self.user = User(to_json(answer, request, dict))
-        except (OutcomeUnknown, ServerError) as error:
-            self._doubt = Doubt(user_id, self._change, document, self._base, error)
-            return False
+            answer = self._sender.send(request, self._operation, until=self._until())
         except BaseException as error:
-            if self._operation.attempts > attempts and self._operation.in_flight:
-                self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            if self._operation.attempts == attempts or not self._operation.in_flight:
+                raise  # it is about something else: a token, a report of a wait
+            self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            if isinstance(error, (OutcomeUnknown, ServerError)):
+                return False
             raise
         finally:
             self.document = document if self._operation.attempts > attempts else self.document
+        try:
+            self.user = User(to_json(answer, request, dict))
+        except OutcomeUnknown as error:
+            self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            return False
         return True
 
     def _check_profile(self) -> None:

@@ -38,16 +38,18 @@ class Doubt:
         self.cause = cause
 
     def applied(self, found: Mapping[str, Any]) -> bool:
-        """Tell whether every key that was sent stands as sent; `{}` was sent to empty the bag."""
-        return all(
-            all(
-                json_equal(stored_bag(found, bag).get(key, ABSENT), ABSENT if value is None else value)
-                for key, value in keys.items()
-            )
-            if keys
-            else not stored_bag(found, bag)
-            for bag, keys in self._document.items()
-        )
+        """Tell whether every key that was sent stands as sent; `{}` was sent to empty the bag.
+
+        It did where nothing is left of what the bag held; without a base to tell, where nothing is there.
+        """
+        for bag, keys in self._document.items():
+            stored = stored_bag(found, bag)
+            if not keys and not stored.keys().isdisjoint(stored_bag(self._base or {}, bag) or stored):
+                return False
+            for key, value in keys.items():
+                if not json_equal(stored.get(key, ABSENT), ABSENT if value is None else value):
+                    return False
+        return True
 
     def as_before(self, found: Mapping[str, Any]) -> bool:
         """Tell whether all that the change touches is as it was: what is sent again is then what was sent.

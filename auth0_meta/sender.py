@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random as _random
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +18,14 @@ from auth0_meta.errors import (
     TransportError,
 )
 from auth0_meta.models import Wait
+from auth0_meta.operation import Operation
+from auth0_meta.patience import LongWait, Until
 from auth0_meta.ratelimit import backoff
-from auth0_meta.throttle import Cancelled, Throttle, Ticket, WouldWait
+from auth0_meta.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
 from auth0_meta.tokens import GivenToken, TokenSource
 from auth0_meta.transport import Answer, Transport
 
-__all__ = ["LongWait", "Operation", "Request", "Sender", "to_json"]
+__all__ = ["Request", "Sender", "to_json"]
 
 _log = logging.getLogger("auth0_meta")
 _FIRST_CONTACT_TRIES = 3
@@ -33,74 +34,6 @@ _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501
 _POLL = 0.1
-_LAST_WAITS = 30.0
-
-
-class LongWait(Exception):  # a signal between two rooms, not an error
-    """Tell the transaction that a wait longer than its patience is due, before it begins."""
-
-    def __init__(self, reason: str, seconds: float) -> None:
-        super().__init__(reason, seconds)
-        self.reason = reason
-        self.seconds = seconds
-
-
-class Operation:
-    """Count what one operation (a call, a commit) has cost, against its budget for waits.
-
-    `max_wait` is in seconds; None is no bound, 0 allows no wait.  `in_flight`: the last request may have left,
-    and nothing is known of its answer.  `bound`: what bounds its waits, in words.
-    """
-
-    __slots__ = (
-        "attempts",
-        "bound",
-        "cancelled",
-        "failures",
-        "in_flight",
-        "max_wait",
-        "on_wait",
-        "refusals",
-        "requests",
-        "share",
-        "stopping",
-        "user_id",
-        "waited",
-        "waits",
-    )
-
-    def __init__(
-        self,
-        *,
-        max_wait: float | None,
-        on_wait: Callable[[Wait], object] | None = None,
-        user_id: str | None = None,
-        share: float | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> None:
-        self.cancelled = cancelled
-        self.stopping: threading.Event | None = None
-        self.bound = f"max_wait={max_wait} s"
-        self.max_wait = max_wait
-        self.on_wait = on_wait
-        self.user_id = user_id
-        self.share = share
-        self.requests = self.attempts = self.refusals = self.failures = self.waits = 0
-        self.waited = 0.0
-        self.in_flight = False
-
-    def left(self) -> float | None:
-        """Return the seconds of waiting that remain, None without bound."""
-        if self.stopping is not None and self.stopping.is_set():
-            self.stopping, self.bound = None, f"the stop ({_LAST_WAITS:.0f} s)"
-            last = self.waited + _LAST_WAITS
-            self.max_wait = last if self.max_wait is None else min(self.max_wait, last)
-        return None if self.max_wait is None else max(0.0, self.max_wait - self.waited)
-
-    def see_through(self) -> None:
-        """End no longer unfinished when cancelled: what may have been written is found out, in half a minute of waits."""
-        if self.cancelled is not None:
-            self.stopping, self.cancelled = self.cancelled, None
 
 
 class Request:
@@ -145,30 +78,33 @@ class Sender:
         self.transport = transport
         self.throttle = throttle
         self.tokens: TokenSource = GivenToken("none")  # the client sets its own before the first request
-        self._clock = clock
+        self.clock = clock
         self._random = random
 
-    def send(self, request: Request, operation: Operation, *, patience: float | None = None) -> Answer:
+    def send(self, request: Request, operation: Operation, *, until: Until | None = None) -> Answer:
         """Return the 2xx answer to `request`, or raise.
 
         Waits for 429, 5xx and lost connections count against `operation`.  A wait that would pass its
         budget raises `RateLimitError` (or the last failure) at once; one that would pass
-        `patience` seconds in this call raises `LongWait` at once.  A write that is not `repeat` and
+        `until` raises `LongWait` at once, and so does a token that came after it.  A write that is not `repeat` and
         whose answer was lost raises `OutcomeUnknown`, or `ServerError` after a 5xx; one that never left,
         for want of a connection or a token, `NotSentError`.
         """
-        spent_before = operation.waited
         replaced = False
         while True:
             token = self.tokens.get(operation) if request.authorized else ""
-            if patience is not None and operation.waited - spent_before > patience:
-                raise LongWait("token", 0.0)  # the wait is over; what was read before it may be old
-            ticket = self._admit(request, operation, patience, spent_before)
-            if ticket.waited and request.authorized:
-                token = self._token_after(ticket, operation)
-            if operation.cancelled is not None and operation.cancelled.is_set():
+            self._in_time(until)
+            ticket = self._admit(request, operation, until)
+            try:
+                if ticket.waited and request.authorized:
+                    token = self.tokens.get(operation)  # the one from before the wait may have expired
+                    self._in_time(until)
+                cancelled = operation.cancelled
+                if cancelled is not None and cancelled.is_set():
+                    raise Cancelled
+            except BaseException:
                 self.throttle.lost(ticket)
-                raise Cancelled
+                raise
             operation.requests += 1
             if request.method == "PATCH":
                 operation.attempts += 1
@@ -181,14 +117,14 @@ class Sender:
                 operation.in_flight = not isinstance(error, NotSentError)
                 self.throttle.lost(ticket)
                 error.user_id = operation.user_id
-                self._after_loss(error, request, operation, patience, spent_before)
+                self._after_loss(error, request, operation, until)
                 continue
             except BaseException as error:
                 operation.in_flight = not isinstance(error, StateError)  # the client is closed
                 self.throttle.lost(ticket)
                 raise
-            operation.in_flight = False
             status = answer.status
+            operation.in_flight = status >= 500
             delay = None
             if status == _TOO_MANY and answers.is_import_jobs_limit(answer.body):
                 self.throttle.lost(ticket)
@@ -209,16 +145,12 @@ class Sender:
             failure = self._error(answer, request, operation, token)
             if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
                 raise failure
-            patient = _patient(patience, operation, spent_before)
-            self.back_off(failure, operation, group=request.group, method=request.method, patience=patient)
+            self._back_off(failure, request, operation, until)
 
-    def _token_after(self, ticket: Ticket, operation: Operation) -> str:
-        """Return a token that is valid after a wait: the one from before it may have expired."""
-        try:
-            return self.tokens.get(operation)
-        except BaseException:
-            self.throttle.lost(ticket)
-            raise
+    def _in_time(self, until: Until | None) -> None:
+        """Raise where a token took so long that what was read before it may be old."""
+        if until is not None and self.clock.monotonic() > until.paced:
+            raise LongWait("token", 0.0)
 
     def wait_out(self, wait: LongWait, operation: Operation, group: str) -> None:
         """Wait as a `LongWait` asks, counted and reported; no token is taken.
@@ -226,22 +158,23 @@ class Sender:
         Raises `RateLimitError` where the gate stays closed for longer than the budget allows.
         """
         report = self._reporter(operation, group, "PATCH")
-        if wait.reason == "rate limit":
-            begun = self._clock.monotonic()
+        if wait.reason in (RATE_LIMIT, PACING):
+            event = operation.cancelled or operation.stopping
+            begun = self.clock.monotonic()
             try:
                 self.throttle.pause(
                     group,
                     most=operation.left(),
                     on_wait=report,
-                    cancelled=operation.cancelled or operation.stopping,
+                    cancelled=event,
                 )
             except Cancelled:
-                if operation.cancelled is not None:
+                if event is not operation.stopping:
                     raise
             except WouldWait as would:
                 raise self._past_budget(would, operation, "the PATCH") from None
             finally:
-                operation.waited += self._clock.monotonic() - begun
+                operation.waited += self.clock.monotonic() - begun
         elif wait.seconds > 0:
             report(wait.reason, wait.seconds)
             self._sleep(wait.seconds, operation)
@@ -249,40 +182,42 @@ class Sender:
     def _sleep(self, seconds: float, operation: Operation) -> None:
         """Sleep, in small pieces where somebody may cancel."""
         operation.waited += seconds
-        if operation.cancelled is None:
-            self._clock.sleep(seconds)
+        cancelled = operation.cancelled
+        if cancelled is None:
+            self.clock.sleep(seconds)
             return
         while seconds > 0:
-            if operation.cancelled.is_set():
+            if cancelled.is_set():
                 raise Cancelled
-            self._clock.sleep(min(seconds, _POLL))
+            self.clock.sleep(min(seconds, _POLL))
             seconds -= _POLL
 
-    def _admit(self, request: Request, operation: Operation, patience: float | None, before: float) -> Ticket:
+    def _admit(self, request: Request, operation: Operation, until: Until | None) -> Ticket:
         """Pass the gate and the pacer, or raise before a wait that is too long."""
-        left, patient = operation.left(), _patient(patience, operation, before)
-        begun = self._clock.monotonic()
+        left, begun = operation.left(), self.clock.monotonic()
+        event = operation.cancelled or operation.stopping
         try:
             ticket = self.throttle.acquire(
                 request.group,
-                most=min((s for s in (left, patient) if s is not None), default=None),
+                most=_least(left, until and until.paced - begun),
+                most_closed=_least(left, until and until.closed - begun),
                 share=operation.share,
-                cancelled=operation.cancelled or operation.stopping,
-                urgent=patience is not None,
+                cancelled=event,
+                urgent=until is not None,
                 on_wait=self._reporter(operation, request.group, request.method),
             )
         except WouldWait as would:
             # It may have waited already before it was told of more.
-            operation.waited += self._clock.monotonic() - begun
+            operation.waited += self.clock.monotonic() - begun
             left = operation.left()
-            if patient is None or (left is not None and would.seconds > left):
+            if until is None or (left is not None and would.seconds > left):
                 raise self._past_budget(would, operation, f"{request.method} {request.shown}") from None
-            raise LongWait("rate limit", would.seconds) from None
+            raise LongWait(RATE_LIMIT if would.closed else PACING, would.seconds) from None
         except Cancelled:
-            if operation.cancelled is not None:
+            if event is not operation.stopping:
                 raise
-            operation.waited += self._clock.monotonic() - begun
-            return self._admit(request, operation, patience, before)  # it has a budget from now on
+            operation.waited += self.clock.monotonic() - begun
+            return self._admit(request, operation, until)  # it has a budget from now on
         operation.waited += ticket.waited
         return ticket
 
@@ -295,18 +230,13 @@ class Sender:
         return RateLimitError(
             msg,
             status=_TOO_MANY,
-            retry_at=self._clock.time() + would.seconds,
+            retry_at=self.clock.time() + would.seconds,
             waited=operation.waited,
             user_id=operation.user_id,
         )
 
     def _after_loss(
-        self,
-        error: TransportError,
-        request: Request,
-        operation: Operation,
-        patience: float | None,
-        before: float,
+        self, error: TransportError, request: Request, operation: Operation, until: Until | None
     ) -> None:
         """Back off after a lost connection, or raise what may not be repeated."""
         if isinstance(error, NotSentError):
@@ -315,8 +245,13 @@ class Sender:
                 raise error
         elif not request.repeat:
             raise error
-        patient = _patient(patience, operation, before)
-        self.back_off(error, operation, group=request.group, method=request.method, patience=patient)
+        self._back_off(error, request, operation, until)
+
+    def _back_off(
+        self, failure: BaseException, request: Request, operation: Operation, until: Until | None
+    ) -> None:
+        patience = None if until is None else until.closed - self.clock.monotonic()
+        self.back_off(failure, operation, group=request.group, method=request.method, patience=patience)
 
     def back_off(
         self,
@@ -347,7 +282,7 @@ class Sender:
             wait = Wait(
                 reason=reason,
                 seconds=seconds,
-                retry_at=self._clock.time() + seconds,
+                retry_at=self.clock.time() + seconds,
                 attempt=operation.waits,
                 bucket=group,
                 method=method,
@@ -378,14 +313,14 @@ class Sender:
             sent=(request.sent, token),
             user_id=operation.user_id,
             wait=wait,
-            retry_at=None if wait is None else self._clock.time() + wait,
+            retry_at=None if wait is None else self.clock.time() + wait,
             waited=operation.waited,
         )
 
 
-def _patient(patience: float | None, operation: Operation, before: float) -> float | None:
-    """Return what is left of a caller's patience, None without bound."""
-    return None if patience is None else max(0.0, patience - (operation.waited - before))
+def _least(left: float | None, patience: float | None) -> float | None:
+    """Return the shorter of two bounds in seconds, not below 0; None is no bound."""
+    return min((max(0.0, s) for s in (left, patience) if s is not None), default=None)
 
 
 def _headers(request: Request, token: str) -> dict[str, str]:

@@ -28,11 +28,12 @@ NOT_SENT = Sent(0.0, 0, bold=False)
 
 
 class WouldWait(Exception):
-    """Say, before any waiting, that `seconds` would pass what the caller allows."""
+    """Say, before any waiting, that `seconds` would pass what the caller allows; `closed`: the gate asks for them."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, closed: bool) -> None:
         super().__init__(f"a wait of {seconds:.1f} s is not allowed here")
         self.seconds = seconds
+        self.closed = closed
 
 
 class Cancelled(Exception):
@@ -128,6 +129,7 @@ class Throttle:
         group: str,
         *,
         most: float | None = None,
+        most_closed: float | None = None,
         share: float | None = None,
         on_wait: OnWait | None = None,
         cancelled: threading.Event | None = None,
@@ -136,7 +138,7 @@ class Throttle:
         """Block until one request of `group` may leave, and count it as sent.
 
         `most`: seconds it may wait in all, None without end; `WouldWait` is raised before a wait
-        that would pass it.  `share`: None for a caller who is waited for; for bulk work the part
+        that would pass it; `most_closed`, where given, in its place while the gate is closed.  `share`: None for a caller who is waited for; for bulk work the part
         of the bucket (0 to 1) that it may draw down.  `on_wait(reason, seconds)` is called without
         locks before a wait begins, and again when its reason changes: "rate limit" or "pacing".
         `cancelled`: once set, `Cancelled` is raised within 0.1 s.  `urgent`: go first in line, as the write
@@ -149,7 +151,9 @@ class Throttle:
             now = self._clock.monotonic()
             if not line and lane.wait(now, share, 0) <= 0:
                 return Ticket(group, lane, lane.bucket.sent(now), 0.0)
-        return self._stand_in_line(group, most, share, on_wait, cancelled, take=True, urgent=urgent)
+        return self._stand_in_line(
+            group, most, share, on_wait, cancelled, most_closed=most_closed, take=True, urgent=urgent
+        )
 
     def pause(
         self,
@@ -275,6 +279,7 @@ class Throttle:
         cancelled: threading.Event | None,
         *,
         take: bool,
+        most_closed: float | None = None,
         urgent: bool = False,
     ) -> Ticket:
         """Wait as the last of a line (the first, if urgent): its head waits for the bucket, the others for the head."""
@@ -296,9 +301,13 @@ class Throttle:
                     ahead = line.index(turn)
                     seconds = lane.wait(now, share, ahead)
                     closed = now < lane.bucket.closed_until
-                    if most is not None and now - start + seconds > most:
+                    gate = (
+                        closed and lane.bucket.limit != 1
+                    )  # one token: the read before took it, that is pacing
+                    bound = most_closed if gate and most_closed is not None else most
+                    if bound is not None and now - start + seconds > bound:
                         if closed or lane.bucket.limit is not None:
-                            raise WouldWait(seconds)
+                            raise WouldWait(seconds, closed=gate)
                         seconds = ahead = 0  # nothing is known yet that would be worth an error
                     if seconds <= 0 and not ahead:
                         sent = lane.bucket.sent(now) if take else NOT_SENT

@@ -8,7 +8,15 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from auth0_meta.clock import Clock
-from auth0_meta.errors import ApiError, AuthError, ConfigError, TransportError
+from auth0_meta.errors import (
+    ApiError,
+    Auth0MetaError,
+    AuthError,
+    ConfigError,
+    NotSentError,
+    RateLimitError,
+    TransportError,
+)
 
 __all__ = ["CalledToken", "FetchedToken", "GivenToken", "TokenSource"]
 
@@ -16,6 +24,8 @@ _MARGIN = 60.0
 _MARGIN_PART = 0.1
 _RENEWAL_PAUSE = 5.0
 COURTESY = 10.0
+# They say of a function that gives tokens what they say of a token endpoint.
+_ABOUT_TOKENS = (AuthError, ConfigError, NotSentError, RateLimitError)
 Fetch = Callable[[Any], Mapping[str, Any]]
 
 
@@ -80,11 +90,22 @@ class CalledToken:
 
     def get(self, operation: Any, /) -> str:
         """Return what the function returns."""
-        return _checked(self._function())
+        return self._asked(operation)
 
     def replace(self, refused: str, operation: Any, /) -> bool:
         """Ask the function again; False when it gives the refused token once more."""
-        return _checked(self._function()) != refused
+        return self._asked(operation) != refused
+
+    def _asked(self, operation: Any) -> str:
+        """Ask; an error of this package, which the function may use, says nothing about the request that needs the token."""
+        try:
+            token = self._function()
+        except _ABOUT_TOKENS:
+            raise
+        except Auth0MetaError as error:
+            msg = f"nothing was sent for want of a token: {error}"
+            raise NotSentError(msg, user_id=operation.user_id) from error
+        return _checked(token)
 
     def renew_locks(self) -> None:
         """Do nothing: there is no lock."""

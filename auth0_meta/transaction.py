@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from auth0_meta import models
-from auth0_meta.bag import MetadataBag, advise, refuse_assignment
+from auth0_meta.bag import MetadataBag, advise, keys_of, refuse_assignment
 from auth0_meta.base import given_base
 from auth0_meta.commit import Commit, Lock, Terms, read_profile
 from auth0_meta.errors import InputError, MetadataError, PathError, StateError
@@ -17,7 +17,8 @@ from auth0_meta.joining import join_key
 from auth0_meta.jsonvalue import ABSENT, UNKNOWN
 from auth0_meta.models import BAGS, CommitResult, User
 from auth0_meta.notice import notice
-from auth0_meta.patch import BagChange, Change, parse_path, read, stored_bag
+from auth0_meta.operation import Operation
+from auth0_meta.patch import BagChange, Change, read, stored_bag
 from auth0_meta.states import State, refusal
 from auth0_meta.users import user_path
 
@@ -28,7 +29,6 @@ __all__ = ["MetadataTransaction", "State"]
 
 _OVERSIZE = ("warn", "error", "off")
 _VALUED = ("set", "merge", "append", "replace")
-_AT_PATH = ("set", "delete", "append", "increment")
 
 
 class MetadataTransaction:
@@ -155,10 +155,10 @@ class MetadataTransaction:
         self._operation.share = share
         self._operation.cancelled = cancelled
 
-    def cancel_on(self, cancelled: threading.Event | None) -> None:
-        """End waits unsent once `cancelled` is set: for asyncio, where reads must not block from here on."""
+    def awaited(self) -> Operation:
+        """Return what counts the cost, and refuse reads that would block from here on: for asyncio."""
         self._awaited = True
-        self._root()._operation.cancelled = cancelled
+        return self._root()._operation
 
     @property
     def is_part(self) -> bool:
@@ -173,7 +173,7 @@ class MetadataTransaction:
         """Return the transaction that holds the changes: this one, or the one that it is part of."""
         return self if self._outer is None else self._outer
 
-    def _require(self, call: str) -> None:
+    def require(self, call: str) -> None:
         """Refuse a call that the state of this part, or of the whole, does not allow."""
         root = self._root()
         why = refusal(call, self._state, self._user_id, part=self is not root) or refusal(
@@ -188,20 +188,13 @@ class MetadataTransaction:
 
     def stage(self, bag: models.Bag, name: str, /, *args: Any, **settings: Any) -> None:
         """Stage one call on a bag: what `MetadataBag` uses.  What raises leaves the rest as it was."""
-        self._require("stage")
+        self.require("stage")
         root = self._root()
         try:
             after: BagChange = getattr(root._change.bag(bag), name)(*args, **settings)
             change = root._change.with_bag(bag, after)
             if root._base is not None and bag not in root._unknown:
-                keys = (
-                    parse_path(args[0], bag=bag)[:1]
-                    if name in _AT_PATH
-                    else args[0]
-                    if name == "merge"
-                    else ()
-                )
-                for key in keys:
+                for key in keys_of(bag, name, args):
                     after.verify(stored_bag(root._base, bag), key=key)
         except MetadataError as error:
             raise error.of(self._user_id) from None
@@ -211,7 +204,7 @@ class MetadataTransaction:
 
     def read(self, bag: models.Bag, path: tuple[str, ...], /) -> Any:
         """Return what a bag shows at `path`, reading the user when staging can't answer: what `MetadataBag` uses."""
-        self._require("read")
+        self.require("read")
         root = self._root()
         staged = root._change.bag(bag)
         known = staged.answer(path)
@@ -244,7 +237,7 @@ class MetadataTransaction:
 
         A failure leaves the transaction active with nothing loaded.
         """
-        self._require("load")
+        self.require("load")
         root = self._root()
         if root._base is None or root._unknown:
             root._load()
@@ -257,7 +250,7 @@ class MetadataTransaction:
     # The life of it -----------------------------------------------------------------------------------
 
     def __enter__(self) -> MetadataTransaction:
-        self._require("enter")
+        self.require("enter")
         if self._entered:
             msg = f"this transaction for {self._user_id} was entered before: open a new one"
             raise StateError(msg)
@@ -317,7 +310,7 @@ class MetadataTransaction:
         >>> tx.result.document
         {'app_metadata': {'a': 1}}
         """
-        self._require("nested")
+        self.require("nested")
         part = MetadataTransaction(self._client, self._user_id, join=False)
         part._outer = self._root()
         return part
@@ -333,7 +326,7 @@ class MetadataTransaction:
 
     def begin_commit(self) -> None:
         """Take no more changes from here on: for asyncio, whose commit goes on in another thread."""
-        self._require("commit")
+        self.require("commit")
         if self._outer is not None:
             msg = f"this part of the transaction for {self._user_id} commits with the outer one: leave its block"
             raise StateError(msg)
@@ -346,7 +339,10 @@ class MetadataTransaction:
         self._state = State.ACTIVE
 
     def carry_out(self) -> CommitResult:
-        """Do what `begin_commit` has begun."""
+        """Do what `begin_commit` has begun, once."""
+        if self._state is not State.COMMITTING:
+            msg = f"no commit of {self._user_id} is under way, so there is none to carry out"
+            raise StateError(msg)
         lacking = any(self._change.bag(bag) for bag in BAGS if bag in self._unknown)
         commit = Commit(
             self._client.sender,
@@ -368,7 +364,7 @@ class MetadataTransaction:
 
     def rollback(self) -> None:
         """Drop what is staged; nothing is sent.  In a part, drop what was staged since it was opened."""
-        self._require("rollback")
+        self.require("rollback")
         self._no_open_parts("roll back")
         self._drop()
 
@@ -394,6 +390,7 @@ class MetadataTransaction:
         self, state: State, outcome: models.Outcome, document: Mapping[str, Any], user: User | None
     ) -> CommitResult:
         """Note how it ended, and let go of what was staged."""
+        assert self._result is None  # noqa: S101  # it ends once
         self._state = state
         self._change = Change()
         if user is None and self._base is not None and not self._base_given:

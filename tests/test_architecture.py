@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("commit", "bag", "base"),
     ("sender", "credentials", "doubt"),
     ("transport", "throttle", "tokens"),
-    ("answers", "jwt", "bucket", "patch"),
+    ("answers", "jwt", "bucket", "patch", "operation"),
     ("rises", "window", "agreement"),
     ("bagchange",),
     ("paths", "ops"),
@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("jsonvalue", "batchresult"),
     ("models",),
     ("redact", "notice", "given"),
-    ("errors", "joining", "states", "clock", "_version"),
+    ("errors", "joining", "states", "clock", "patience", "_version"),
 )
 PURE = (
     "answers",
@@ -50,6 +50,7 @@ PURE = (
     "window",
     "ratelimit",
     "patch",
+    "patience",
     "bagchange",
     "doubt",
     "paths",

@@ -593,3 +593,156 @@ def test_bad_input_fails_before_anything_is_sent() -> None:
     for bag in ("app_metadata", "user_metadata"):
         with pytest.raises(Exception, match="replace"):
             setattr(tx, bag, {})
+
+
+def test_a_refused_load_leaves_the_commit_cancellable() -> None:
+    """A load that is refused while a commit is under way changes nothing about it: cancelled, it sends nothing."""
+
+    async def main() -> None:
+        tx = client.atransaction(UID)
+        tx.app_metadata["plan"] = "pro"
+        task = asyncio.create_task(tx.commit())
+        await until(waits.is_set)
+        with pytest.raises(StateError, match="is being committed"):
+            await tx.load()
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < 5
+        assert tx.result is not None
+        assert tx.result.outcome == "failed"
+
+    waits = threading.Event()
+    with ScriptedServer(limited(20), Reply(200, PROFILE)) as server:
+        client = connect(server, on_wait=lambda _: waits.set())
+        run(main())
+        assert len(server.seen) == 1
+        client.close()
+
+
+def test_a_load_that_ends_leaves_the_commit_cancellable() -> None:
+    """A commit that is begun while a load is still under way can be cancelled after the load has ended."""
+
+    async def main() -> None:
+        tx = client.atransaction(UID)
+        tx.app_metadata["plan"] = "pro"
+        load = asyncio.create_task(tx.load())
+        await until(arrived.is_set)
+        task = asyncio.create_task(tx.commit())
+        await until(waits.is_set)
+        free.set()
+        await load
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < 5
+
+    arrived, free, waits = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        if seen.method == "PATCH":
+            return limited(20)
+        arrived.set()
+        assert free.wait(10)
+        return Reply(200, PROFILE)
+
+    with ScriptedServer(answer) as server:
+        client = connect(server, on_wait=lambda _: waits.set(), max_wait=30)
+        run(main())
+        assert server.methods().count("PATCH") == 1
+        client.close()
+
+
+def _no_new_thread(monkeypatch: pytest.MonkeyPatch, *, nth: int) -> None:
+    """Have the `nth` worker thread of a client not start; its work is in the queue all the same."""
+    real, started = threading.Thread.start, iter(range(1, 100))
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("auth0-meta") and next(started) == nth:
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_commit_that_got_no_thread_is_not_carried_out_later(
+    monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """What raised was not begun and won't be: given up it stays rolled back, and tried again it is sent once."""
+    _no_new_thread(monkeypatch, nth=2)
+    local = Local({"n": 1})
+
+    async def main() -> None:
+        gate = threading.Event()
+        busy = local.client.threads.submit(gate.wait, 10)  # has the one thread there is
+        tx = local.client.atransaction(UID)
+        with pytest.raises(RuntimeError, match="new thread"):
+            async with tx:
+                tx.user_metadata.increment("n")
+                if again:
+                    with pytest.raises(RuntimeError, match="new thread"):
+                        await tx.commit()
+                    assert tx.state is State.ACTIVE
+                    result = await tx.commit()  # in the thread that starts now
+                    assert result.outcome == "updated"
+                    msg = "new thread"
+                    raise RuntimeError(msg)
+        result_before = tx.result
+        gate.set()
+        await until(busy.done)
+        await asyncio.wrap_future(local.client.threads.submit(int))
+        assert tx.state is (State.COMMITTED if again else State.ROLLED_BACK)
+        assert tx.result is result_before
+
+    run(main())
+    assert local.bodies == ([{"user_metadata": {"n": 2}}] if again else [])
+    local.client.close()
+
+
+def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a free thread has begun it before `submit` raises, its result is what the commit returns."""
+    local = Local({"n": 1})
+    real = type(local.client.threads).submit
+
+    def submit(pool: Any, *work: Any) -> None:
+        begun = real(pool, *work)
+        while not (begun.running() or begun.done()):
+            time.sleep(0.001)
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(type(local.client.threads), "submit", submit)
+
+    async def main() -> None:
+        tx = local.client.atransaction(UID)
+        tx.user_metadata.increment("n")
+        assert (await tx.commit()).outcome == "updated"
+
+    run(main())
+    assert local.user_metadata == {"n": 2}
+    local.client.close()
+
+
+def test_ctrl_c_while_a_thread_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption before the work has begun takes the commit back."""
+    local = Local({"n": 1})
+
+    def submit(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    tx = local.client.atransaction(UID)
+    monkeypatch.setattr(type(local.client.threads), "submit", submit)
+
+    async def main() -> None:
+        tx.user_metadata.increment("n")
+        await tx.commit()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert tx.state is State.ACTIVE
+    assert local.sent == []
+    local.client.close()

@@ -36,7 +36,6 @@ from auth0_meta import (
     RateLimitError,
     ScopeError,
     StateError,
-    sender,
 )
 from auth0_meta.batch import BatchResult, Progress
 from auth0_meta.emulator import LocalTenant
@@ -800,7 +799,7 @@ def test_a_lost_answer_does_not_hold_up_leaving(
     then: list[Reply], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once the batch stops, a PATCH in doubt is looked for only so long; its user has failed with that."""
-    monkeypatch.setattr(sender, "_LAST_WAITS", 1.0)
+    monkeypatch.setattr("auth0_meta.operation._LAST_WAITS", 1.0)
     waiting = threading.Event()
     with ScriptedServer(Reply(close=True), *then) as server:
         client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason == reason else None)

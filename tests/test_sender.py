@@ -23,7 +23,8 @@ from auth0_meta.errors import (
     ServerError,
     TransportError,
 )
-from auth0_meta.sender import LongWait, Request
+from auth0_meta.patience import LongWait, Patience, Until
+from auth0_meta.sender import Request
 from auth0_meta.testing import FakeClock
 
 HOUR = 3600.0
@@ -474,6 +475,10 @@ def _request(**settings: Any) -> Request:
     )
 
 
+def _soon(clock: FakeClock) -> Until:
+    return Patience(1.0).until(clock.monotonic())
+
+
 def test_a_wait_past_the_patience_is_announced() -> None:
     """A 429 whose wait is longer than the caller's patience raises LongWait before the wait, which is then waited out."""
     clock = FakeClock()
@@ -484,13 +489,13 @@ def test_a_wait_past_the_patience_is_announced() -> None:
     ):
         operation = client.operation()
         with pytest.raises(LongWait) as caught:
-            client.sender.send(_request(), operation, patience=1.0)
+            client.sender.send(_request(), operation, until=_soon(clock))
         assert clock.slept == []
         assert (caught.value.reason, len(server.seen)) == ("rate limit", 1)
         client.sender.wait_out(caught.value, operation, "users write")
         assert 5 <= operation.waited <= 5.3
         assert [w.reason for w in waits] == ["rate limit"]
-        assert client.sender.send(_request(), operation, patience=1.0).status == 200
+        assert client.sender.send(_request(), operation, until=_soon(clock)).status == 200
         assert (operation.requests, operation.attempts, operation.refusals) == (2, 2, 1)
     assert len(clock.slept) == 1
 
@@ -508,7 +513,7 @@ def test_a_backoff_past_the_patience_is_announced(trouble: Reply, reason: str) -
     ):
         operation = client.operation()
         with pytest.raises(LongWait) as caught:
-            client.sender.send(_request(repeat=True), operation, patience=1.0)
+            client.sender.send(_request(repeat=True), operation, until=_soon(clock))
         assert (caught.value.reason, len(server.seen), len(clock.slept)) == (reason, 2, 1)
         client.sender.wait_out(caught.value, operation, "users write")
         assert operation.waited == pytest.approx(sum(clock.slept))
@@ -523,9 +528,9 @@ def test_a_budget_shorter_than_the_wait_wins_over_patience() -> None:
         connect(server, clock=clock, max_wait=3) as client,
     ):
         with pytest.raises(RateLimitError):
-            client.sender.send(_request(), client.operation(), patience=1.0)
+            client.sender.send(_request(), client.operation(), until=_soon(clock))
         with pytest.raises(RateLimitError):
-            client.sender.send(_request(), client.operation(), patience=1.0)
+            client.sender.send(_request(), client.operation(), until=_soon(clock))
         with pytest.raises(RateLimitError):
             client.sender.wait_out(LongWait("rate limit", 5.0), client.operation(), "users write")
         assert len(server.seen) == 1
@@ -541,12 +546,37 @@ def test_a_long_wait_for_a_token_is_announced_after_it() -> None:
     ):
         operation = client.operation()
         with pytest.raises(LongWait) as caught:
-            client.sender.send(_request(), operation, patience=1.0)
+            client.sender.send(_request(), operation, until=_soon(clock))
         waited = operation.waited
         client.sender.wait_out(caught.value, operation, "users write")
         assert operation.waited == waited >= 5
         assert server.paths() == ["/oauth/token"] * 2
-        assert client.sender.send(_request(), operation, patience=1.0).status == 200
+        assert client.sender.send(_request(), operation, until=_soon(clock)).status == 200
+
+
+def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
+    """The token that a wait made stale is fetched before the write; when that takes long, the caller looks again."""
+    clock = FakeClock()
+
+    def slow(seen: Seen) -> Reply:
+        clock.advance(3)
+        return token("t2")
+
+    with (
+        ScriptedServer(
+            token("t1", expires_in=100), Reply(), Reply(429, {}, {"Retry-After": "95"}), slow, Reply()
+        ) as server,
+        connect(server, client_id="c", client_secret="s", clock=clock) as client,
+    ):
+        operation = client.operation()
+        client.sender.send(_request(), operation, until=_soon(clock))
+        with pytest.raises(LongWait) as caught:
+            client.sender.send(
+                _request(), operation, until=Until(clock.monotonic() + 97, clock.monotonic() + 97)
+            )
+        assert caught.value.reason == "token"
+        assert len(server.seen) == 4
+        assert client.sender.send(_request(), operation, until=_soon(clock)).status == 200
 
 
 def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.MonkeyPatch) -> None:

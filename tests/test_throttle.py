@@ -487,3 +487,21 @@ def test_the_fake_clock_lets_threads_meet() -> None:
             condition.notify()
     assert met == [True]
     assert clock.time() == 5.0
+
+
+def test_a_closed_gate_has_a_bound_of_its_own(throttle: Throttle) -> None:
+    """`most_closed` counts while the gate is closed, and what is raised says so; pacing goes by `most`."""
+    exchange(throttle, status=429, remaining=0, reset=int(START) + 5)
+    with pytest.raises(WouldWait) as caught:
+        throttle.acquire("users write", most=60, most_closed=1)
+    assert caught.value.closed
+    assert throttle.acquire("users write", most=60).waited >= 5
+
+
+def test_of_one_token_a_closed_gate_is_pacing(throttle: Throttle) -> None:
+    """Where the bucket holds one token, it is the caller's own read that closed the gate: `most` counts."""
+    exchange(throttle, status=429, limit=1, remaining=0, reset=int(START) + 5)
+    with pytest.raises(WouldWait) as caught:
+        throttle.acquire("users write", most=2, most_closed=1)
+    assert not caught.value.closed
+    assert throttle.acquire("users write", most=60, most_closed=1).waited >= 5

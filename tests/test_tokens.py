@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripted import Reply, ScriptedServer, boom, connect, token
 
 from auth0_meta.errors import AuthError, ConfigError, NotSentError, RateLimitError, TransportError
-from auth0_meta.sender import Operation
+from auth0_meta.operation import Operation
 from auth0_meta.testing import FakeClock
 from auth0_meta.tokens import CalledToken, FetchedToken, GivenToken
 

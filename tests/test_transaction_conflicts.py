@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from local import UID, Local
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import ConnectTimeoutError
 
-from auth0_meta import ConflictError, MetadataTransaction
+from auth0_meta import ConflictError, MetadataTransaction, RateLimitError
 
 STORED = {"theme": "light", "prefs": {"lang": "en", "tz": "UTC"}, "log": [1], "n": 1}
 Block = Callable[[MetadataTransaction], object]
@@ -274,3 +277,108 @@ def test_short_waits_add_up() -> None:
         tx.user_metadata.increment("n")
     assert local.sent == ["GET", "PATCH", "PATCH", "GET", "PATCH"]
     assert local.user_metadata["n"] == 6
+
+
+class Held(BaseAdapter):
+    """Let the first PATCHes meet what takes `seconds`, while somebody else writes; then be the tenant's adapter."""
+
+    def __init__(self, local: Local, seconds: float, times: int = 1) -> None:
+        super().__init__()
+        self._local, self._seconds, self._left = local, seconds, times
+        self._inner = local.tenant.adapter()
+
+    def send(self, request: Any, *args: Any, **settings: Any) -> Any:
+        """Time out before the connection stands, as long as there is something left."""
+        if request.method == "PATCH" and self._left:
+            self._left -= 1
+            self._local.clock.advance(self._seconds)
+            self._local.write(user_metadata=OTHERS)
+            raise requests.ConnectTimeout(ConnectTimeoutError())
+        return self._inner.send(request, *args, **settings)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+OTHERS = {"n": 5, "prefs": {"lang": "en", "new": 1}}
+
+
+def _both(tx: MetadataTransaction) -> None:
+    tx.user_metadata.increment("n")
+    tx.user_metadata.set("prefs.lang", "fi")
+
+
+def test_a_connection_that_takes_long_makes_the_base_old() -> None:
+    """Seconds spent connecting count like those waited: what was read before them is read again, without the lock."""
+    local = Local(STORED)
+    lock = Lock(local)
+    local.client = local.tenant.client(token="a.b.c", adapter=Held(local, 10))
+    with local.tx(lock=lock) as tx:
+        _both(tx)
+    assert (local.user_metadata["n"], local.user_metadata["prefs"]) == (6, {"lang": "fi", "new": 1})
+    assert local.sent == ["GET", "GET", "PATCH"]
+    assert [what for what, _ in lock.log] == ["taken", "given"] * 2
+
+
+def test_a_token_that_takes_long_makes_the_base_old() -> None:
+    """Seconds spent on a new token after a 401 count too."""
+    local = Local(STORED)
+
+    def token() -> str:
+        if local.sent[-1:] != ["PATCH"]:
+            return "a.b.c" if "PATCH" not in local.sent else "b.c.d"
+        local.clock.advance(10)
+        local.write(user_metadata=OTHERS)
+        return "b.c.d"
+
+    local.client = local.tenant.client(token=token)
+    local.tenant.fail(method="PATCH", status=401)
+    with local.tx() as tx:
+        _both(tx)
+    assert (local.user_metadata["n"], local.user_metadata["prefs"]) == (6, {"lang": "fi", "new": 1})
+    assert local.sent == ["GET", "PATCH", "GET", "PATCH"]
+
+
+def test_a_token_that_always_takes_long_is_no_livelock() -> None:
+    """A function that gives a token in 5 s each time does not keep a change from being sent."""
+    local = Local(STORED)
+
+    def token() -> str:
+        local.clock.advance(5)
+        return "a.b.c"
+
+    local.client = local.tenant.client(token=token)
+    with local.tx() as tx:
+        _both(tx)
+    assert local.user_metadata["n"] == 2
+    assert local.sent == ["GET", "GET", "GET", "GET", "PATCH"]
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_refusal_is_never_waited_out_on_an_old_base(*, reads: bool) -> None:
+    """However often a PATCH is refused for long, the user is read again each time: a second writer is seen."""
+    local = Local(STORED)
+    refused = local.tenant.fail(method="PATCH", status=429, reset=30, times=8)
+
+    def write(_: object) -> None:
+        if refused.fired == 8:
+            local.write(user_metadata=OTHERS)
+
+    local.client = local.tenant.client(token="a.b.c", on_wait=write)
+    with pytest.raises(ConflictError) if reads else contextlib.nullcontext(), local.tx() as tx:
+        _both(tx)
+        if reads:
+            tx.user_metadata["copy"] = tx.user_metadata["n"]
+    assert local.user_metadata["n"] == (5 if reads else 6)
+    assert local.sent[-2:] == (["PATCH", "GET"] if reads else ["GET", "PATCH"])
+
+
+def test_refusals_have_no_end_but_the_budget() -> None:
+    """Where every PATCH is refused, `max_wait` ends it, and nothing is written."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", status=429, reset=30, times=None)
+    with pytest.raises(RateLimitError), local.tx(max_wait=300) as tx:
+        _both(tx)
+    assert local.user_metadata == STORED
+    assert tx.result is not None
+    assert 250 < tx.result.waited <= 300

@@ -219,3 +219,16 @@ def test_rollback_by_hand() -> None:
     assert (tx.result.outcome, tx.result.requests, tx.result.document) == ("rolled_back", 1, {})
     assert tx.result.user is not None
     assert tx.result.user.user_metadata == {"n": 1}
+
+
+def test_a_commit_is_carried_out_once() -> None:
+    """What was not begun, or has ended, can't be carried out: for asyncio, where another thread does it."""
+    local = Local({"n": 1})
+    tx = local.tx()
+    tx.user_metadata.increment("n")
+    with pytest.raises(StateError, match=r"no commit of .* is under way"):
+        tx.carry_out()
+    tx.commit()
+    with pytest.raises(StateError, match=r"no commit of .* is under way"):
+        tx.carry_out()
+    assert local.user_metadata == {"n": 2}

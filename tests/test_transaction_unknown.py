@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from local import UID, Local
 from requests.adapters import BaseAdapter
 from scripted import Reply, ScriptedServer
 
 from auth0_meta import (
     AlreadyExistsError,
+    Auth0MetaError,
     BadRequestError,
     ManagementClient,
     MetadataTransaction,
@@ -613,3 +615,96 @@ def test_a_real_reset_on_a_real_socket() -> None:
         assert server.methods() == ["GET", "PATCH", "GET", "PATCH"]
     assert tx.result is not None
     assert tx.result.outcome == "updated"
+
+
+@pytest.mark.parametrize(
+    "kind", [ServerError, OutcomeUnknown, NotFoundError, TransportError], ids=lambda kind: kind.__name__
+)
+@pytest.mark.parametrize("after_401", [False, True])
+def test_what_a_token_function_raises_is_no_unknown_outcome(
+    kind: type[Auth0MetaError], *, after_401: bool
+) -> None:
+    """A function that gives tokens may use this package: its errors say nothing about the PATCH, which has not left."""
+    local = Local(STORED)
+
+    def token() -> str:
+        if after_401 and not local.sent:
+            return "a.b.c"
+        msg = "the vault is closed"
+        raise kind(msg, status=503)
+
+    local.client = local.tenant.client(token=token)
+    local.tenant.fail(method="PATCH", status=401)
+    with (
+        pytest.raises(NotSentError, match="want of a token: the vault is closed") as raised,
+        local.tx() as tx,
+    ):
+        tx.user_metadata["theme"] = "dark"
+    assert type(raised.value.__cause__) is kind
+    assert raised.value.user_id == UID
+    assert tx.result is not None
+    assert tx.result.outcome == "failed"
+    assert local.sent == (["PATCH"] if after_401 else [])
+
+
+def test_what_on_wait_raises_is_no_unknown_outcome() -> None:
+    """A report of a wait after a 429 may fail with any error: the PATCH was refused, and nothing is in doubt."""
+    local = Local(STORED)
+
+    def report(_: object) -> None:
+        msg = "no"
+        raise ServerError(msg, status=503)
+
+    local.client = local.tenant.client(token="a.b.c", on_wait=report)
+    local.tenant.fail(method="PATCH", status=429, reset=5)
+    with pytest.raises(ServerError), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, local.sent) == ("failed", ["PATCH"])
+
+
+@pytest.mark.parametrize("left", [{}, {"theme": "light"}])
+def test_a_clear_that_was_applied_spares_what_came_after_it(left: dict[str, Any]) -> None:
+    """Where the base is known and nothing of it is there, the bag was emptied; where something is, it is emptied again."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.second_writer("GET", user_metadata={"new": 1, **left})
+    with local.tx(base=local.profile()) as tx:
+        tx.user_metadata.clear()
+    assert tx.result is not None
+    assert tx.result.outcome == ("updated" if left else "confirmed")
+    assert local.user_metadata == ({} if left else {"new": 1})
+
+
+class Silent(BaseAdapter):
+    """Let a PATCH and every later request time out after 30 s; the batch is stopped meanwhile."""
+
+    def __init__(self, local: Local, stopped: threading.Event) -> None:
+        super().__init__()
+        self._local, self._stopped = local, stopped
+        self.sent: list[str] = []
+
+    def send(self, request: Any, *_: Any, **__: Any) -> Any:
+        """Time out."""
+        self.sent.append(request.method)
+        self._local.clock.advance(30)
+        if len(self.sent) == 2:
+            self._stopped.set()
+        raise requests.ReadTimeout
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_a_batch_that_stops_does_not_wait_for_one_timeout_after_the_other() -> None:
+    """Half a minute from the stop on is counted on the clock: reads that time out are in it."""
+    local = Local(STORED)
+    stopped = threading.Event()
+    adapter = Silent(local, stopped)
+    local.client = local.tenant.client(token="a.b.c", adapter=adapter)
+    tx = local.tx(max_wait=None)
+    tx.as_bulk(share=0.5, cancelled=stopped)
+    tx.user_metadata["theme"] = "dark"
+    with pytest.raises(OutcomeUnknown):
+        tx.commit()
+    assert adapter.sent == ["PATCH", "GET", "GET"]

@@ -23,9 +23,10 @@ from auth0_meta.migrate.rows import Plan
 from auth0_meta.migrate.sources import Connect, Found, Source
 from auth0_meta.migrate.summary import PlanSummary, Rates
 from auth0_meta.models import BAGS, Bag
+from auth0_meta.operation import Operation
 from auth0_meta.patch import Change, check_stored, decode, stored_bag
 from auth0_meta.redact import printable
-from auth0_meta.sender import Operation, Request, to_json
+from auth0_meta.sender import Request, to_json
 from auth0_meta.users import user_path
 
 __all__ = ["Planner"]

@@ -26,8 +26,10 @@ from auth0_meta.errors import (
 )
 from auth0_meta.migrate.images import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import BAGS, Wait
+from auth0_meta.operation import Operation
 from auth0_meta.patch import stored_bag
-from auth0_meta.sender import LongWait, Operation, Request, to_json
+from auth0_meta.patience import LongWait, Patience, Until
+from auth0_meta.sender import Request, to_json
 from auth0_meta.throttle import Cancelled
 from auth0_meta.users import user_path
 
@@ -130,7 +132,9 @@ class _Job:
         self._before: Mapping[str, Any] = task["before"]
         self._after: Mapping[str, Any] = task["after"]
         self._trust = trust
-        self._paced = 0
+        self._clock = client.clock
+        self._patience = Patience(_PATIENCE)
+        self._read_at = 0.0
         self.doubt: bool = task["doubt"]
         self.tried: bool = task["tried"]
         self.operation = _Patient(
@@ -166,6 +170,7 @@ class _Job:
     def _read(self) -> dict[str, Any]:
         request = Request("GET", self._path, group="users read", repeat=True, shown=f"users/{self._user_id}")
         profile: dict[str, Any] = to_json(self._sender.send(request, self.operation), request, dict)
+        self._read_at = self._clock.monotonic()
         for bag in BAGS:
             stored_bag(profile, bag)
         return profile
@@ -182,14 +187,13 @@ class _Job:
             repeat=False,
             shown=f"users/{self._user_id}",
         )
-        refused = self.operation.refusals
         try:
             profile: dict[str, Any] = to_json(
-                self._sender.send(request, self.operation, patience=self._patience()), request, dict
+                self._sender.send(request, self.operation, until=self._until()), request, dict
             )
             return profile
         except LongWait as wait:
-            self._paced += self.operation.refusals == refused
+            self._patience.note(wait)
             self._sender.wait_out(wait, self.operation, "users write")
         except (ApiError, OutcomeUnknown) as error:
             if not _leaves_open(error):
@@ -200,17 +204,12 @@ class _Job:
             self._sender.back_off(error, self.operation, group="users read", method="GET")
         return None
 
-    def _patience(self) -> float | None:
-        """Return the seconds that the PATCH may wait before the user is read again.
-
-        A wait after a 429 counts in full, however often.  One for tokens that the read itself has
-        used up comes again with every read, so it is allowed for, and more each time it was not enough.
-        """
+    def _until(self) -> Until | None:
+        """Return how long the PATCH may wait before the user is read again."""
         if self._trust:
             return None
         rate = self._sender.throttle.snapshot("users write").per_second
-        needed = _REFILLS / rate if rate else 0.0
-        return float(max(_PATIENCE, needed) * 2**self._paced)
+        return self._patience.until(self._read_at, needed=_REFILLS / rate if rate else 0.0)
 
 
 def _leaves_open(error: ApiError | OutcomeUnknown) -> bool:

@@ -260,6 +260,28 @@ def test_a_writer_during_any_long_wait_is_seen(job: Path, ndjson: Rows) -> None:
         assert tenant.users["auth0|1"].app_metadata == {"counters": {"n": 101, "live": True}}
 
 
+def test_a_token_that_takes_long_is_followed_by_a_read(job: Path, ndjson: Rows) -> None:
+    """Seconds between the read and the PATCH count on whatever they were spent: what somebody wrote in them is seen."""
+    clock = FakeClock()
+    with LocalTenant(serve=False, clock=clock) as tenant:
+        slow: list[str] = []
+
+        def token() -> str:
+            if tenant.journal.count("GET") == 1 and not slow:
+                slow.append("once")
+                clock.advance(10)
+                tenant.users[ids[0]].patch(app_metadata={"plan": "live"})
+            return "any.given.token"
+
+        ids = planned(job, tenant, ndjson, users=1)
+        tenant.journal.clear()
+        result = apply(job, tenant.client(token=token), concurrency=1)
+        assert slow
+        assert "done" not in result.counts
+        assert patches_by_user(tenant) == {}
+        assert tenant.users[ids[0]].app_metadata["plan"] == "live"
+
+
 def test_a_bucket_of_one_token_is_no_endless_loop(job: Path, ndjson: Rows) -> None:
     """Where each read takes the token that the PATCH needs, the PATCH gets the next one."""
     clock = FakeClock()
