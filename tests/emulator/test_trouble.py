@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,6 +47,15 @@ def test_a_proxy_answers_html(api: Any) -> None:
     assert "<h1>520 Error</h1>" in api.list().text
 
 
+def cut_short(answer: Callable[[], requests.Response]) -> bool:
+    """Tell whether a body ends before its time; urllib3 1 leaves it to its caller to notice."""
+    try:
+        found = answer()
+    except requests.exceptions.ChunkedEncodingError:
+        return True
+    return len(found.content) < int(found.headers["Content-Length"])
+
+
 @pytest.mark.parametrize("sockets", [True, False])
 class TestSpoiledBodies:
     """Over sockets and in process alike."""
@@ -56,13 +66,12 @@ class TestSpoiledBodies:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
             fault = tenant.fail(method="PATCH", truncate=20)
-            with pytest.raises(requests.exceptions.ChunkedEncodingError):
-                api.patch(user.user_id, {"user_metadata": {"a": 1}})
+            assert cut_short(lambda: api.patch(user.user_id, {"user_metadata": {"a": 1}}))
             assert (user.user_metadata, fault.fired) == ({"a": 1}, 1)
             assert tenant.journal[-1].committed is True
             tenant.fail(method="GET", truncate=0)
-            with pytest.raises(requests.exceptions.ChunkedEncodingError):
-                api.get(user.user_id)
+            assert cut_short(lambda: api.get(user.user_id))
+            assert not cut_short(lambda: api.get(user.user_id))
             assert api.get(user.user_id).status_code == 200
 
     def test_a_slow_body(self, talk: Any, sockets: bool) -> None:
