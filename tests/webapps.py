@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
+
 from auth0_meta.clock import SYSTEM_CLOCK
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -24,14 +26,16 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Wait until something listens there, twenty seconds at most."""
-    end = SYSTEM_CLOCK.monotonic() + 20
+    """Wait until the first page is served there, a minute at most."""
+    end = SYSTEM_CLOCK.monotonic() + 60
     while True:
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert SYSTEM_CLOCK.monotonic() < end, "it never listened"
-        SYSTEM_CLOCK.sleep(0.05)
+        try:
+            requests.get(f"http://127.0.0.1:{port}/", headers={"Connection": "close"}, timeout=30)
+        except requests.ConnectionError:
+            assert SYSTEM_CLOCK.monotonic() < end, "it never listened"
+            SYSTEM_CLOCK.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager
