@@ -96,7 +96,7 @@ def _opened(path: Path, how: str, *, write: bool = False) -> sqlite3.Connection:
             db.execute("PRAGMA synchronous = FULL")
         else:
             db.execute("SELECT COUNT(*) FROM sqlite_master")
-    except sqlite3.Error:
+    except BaseException:  # of rotten bytes SQLite's own message may not be text
         db.close()
         raise
     return db
