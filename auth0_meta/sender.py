@@ -29,7 +29,6 @@ __all__ = ["Request", "Sender", "to_json"]
 
 _log = logging.getLogger("auth0_meta")
 _FIRST_CONTACT_TRIES = 3
-_CREATED = 201
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501

@@ -40,12 +40,7 @@ def of_user(app: App, call: Call) -> Reply:
 
 def give(app: App, call: Call) -> Reply:
     """Answer POST /api/v2/users/{id}/roles: 204."""
-    user_id = user_id_of(call)
-    roles = listed_ids(app, call, "roles")
-    app.run_hooks(call)
-    found(app, user_id)
-    for role_id in roles:
-        ROLES.one(app, role_id)
+    user_id, roles = _named(app, call)
     app.shelf.ties.add("user_roles", user_id, roles)
     return Reply(204, committed=True)
 
@@ -55,14 +50,20 @@ def take(app: App, call: Call) -> Reply:
 
     A role that is no more is 404, and none is taken (recorded).
     """
+    user_id, roles = _named(app, call)
+    app.shelf.ties.remove("user_roles", user_id, roles)
+    return Reply(204, committed=True)
+
+
+def _named(app: App, call: Call) -> tuple[str, list[str]]:
+    """Return the user and the roles that a request names, or refuse one that is not there."""
     user_id = user_id_of(call)
     roles = listed_ids(app, call, "roles")
     app.run_hooks(call)
     found(app, user_id)
     for role_id in roles:
         ROLES.one(app, role_id)
-    app.shelf.ties.remove("user_roles", user_id, roles)
-    return Reply(204, committed=True)
+    return user_id, roles
 
 
 def holders(app: App, call: Call) -> Reply:
