@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth0_meta.bag import MetadataBag, refuse_assignment
+from auth0_meta.changes.change import Change
 from auth0_meta.models import CommitResult
-from auth0_meta.patch import Change
 from auth0_meta.throttle import Cancelled
 from auth0_meta.transaction import MetadataTransaction, State
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from auth0_meta import models, rules
+from auth0_meta import models
+from auth0_meta.changes import rules
+from auth0_meta.changes.change import BagChange, check_key, parse_path
+from auth0_meta.changes.jsonvalue import ABSENT, freeze, json_equal, thaw
 from auth0_meta.errors import InputError
-from auth0_meta.jsonvalue import ABSENT, freeze, json_equal, thaw
 from auth0_meta.notice import notice
-from auth0_meta.patch import BagChange, check_key, parse_path
 
 __all__ = ["MetadataBag", "advise", "keys_of", "refuse_assignment"]
 

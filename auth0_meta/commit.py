@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
-from auth0_meta import rules
+from auth0_meta.changes import rules
+from auth0_meta.changes.change import Change, check_stored, read, stored_bag
+from auth0_meta.changes.jsonvalue import json_equal
 from auth0_meta.doubt import Doubt
 from auth0_meta.errors import (
     ConflictError,
@@ -19,11 +21,9 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
-from auth0_meta.jsonvalue import json_equal
 from auth0_meta.models import BAGS, Bag, Outcome, User
 from auth0_meta.notice import notice
 from auth0_meta.operation import Operation
-from auth0_meta.patch import Change, check_stored, read, stored_bag
 from auth0_meta.patience import LongWait, Patience, Until
 from auth0_meta.sender import Request, Sender, to_json
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.jsonvalue import ABSENT, json_equal
 from auth0_meta.errors import OutcomeUnknown, ServerError
-from auth0_meta.jsonvalue import ABSENT, json_equal
 from auth0_meta.models import BAGS
-from auth0_meta.patch import Change, stored_bag
 from auth0_meta.redact import outline, size
 
 __all__ = ["Doubt"]

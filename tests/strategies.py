@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from auth0_meta.changes.change import BagChange, Change, Path
 from auth0_meta.errors import PathError
-from auth0_meta.patch import BagChange, Change, Path
 
 BAGS = ("user_metadata", "app_metadata")
 

@@ -21,7 +21,7 @@ from auth0_meta import (
     PathError,
 )
 from auth0_meta.bag import MetadataBag
-from auth0_meta.rules import MAX_REQUEST, RESERVED
+from auth0_meta.changes.rules import MAX_REQUEST, RESERVED
 
 STORED = {"theme": "light", "prefs": {"lang": "en", "tz": "UTC"}, "log": [1, {"a": 1}], "n": 1, "flag": True}
 CANARY = "canary-77aa"

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from strategies import json_values
 
-from auth0_meta.errors import MetadataError
-from auth0_meta.jsonvalue import (
+from auth0_meta.changes.jsonvalue import (
     ABSENT,
     UNKNOWN,
     ReadOnlyDict,
@@ -20,6 +19,7 @@ from auth0_meta.jsonvalue import (
     json_size,
     thaw,
 )
+from auth0_meta.errors import MetadataError
 
 
 def canonical(value: Any) -> str:

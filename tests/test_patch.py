@@ -26,10 +26,8 @@ from strategies import (
     stage,
 )
 
-from auth0_meta import rules
-from auth0_meta.errors import MetadataError, PathError, StateError, StoredDataError
-from auth0_meta.jsonvalue import freeze
-from auth0_meta.patch import (
+from auth0_meta.changes import rules
+from auth0_meta.changes.change import (
     ABSENT,
     UNKNOWN,
     BagChange,
@@ -43,6 +41,8 @@ from auth0_meta.patch import (
     read,
     stored_bag,
 )
+from auth0_meta.changes.jsonvalue import freeze
+from auth0_meta.errors import MetadataError, PathError, StateError, StoredDataError
 
 CANARY = "canary-value"
 EMPTY = BagChange("app_metadata")

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import json_objects, json_values
 
-from auth0_meta import rules
+from auth0_meta.changes import rules
+from auth0_meta.changes.jsonvalue import json_equal
 from auth0_meta.errors import MetadataError
-from auth0_meta.jsonvalue import json_equal
 
 CANARY = "canary-7f3a"
 

@@ -31,8 +31,8 @@ from auth0_meta import (
     TransportError,
     User,
 )
+from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
 from auth0_meta.notice import notice
-from auth0_meta.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
 from auth0_meta.throttle import Cancelled
 from auth0_meta.transaction import State
 

@@ -11,9 +11,9 @@ from auth0_meta.actions.elsewhere import ELSEWHERE, Elsewhere, unknown
 from auth0_meta.actions.event import Event
 from auth0_meta.actions.frozen import Frozen, freeze
 from auth0_meta.actions.redirect import RedirectApi
+from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
-from auth0_meta.jsonvalue import json_size
 from auth0_meta.redact import outline
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from auth0_meta import rules
 from auth0_meta.actions.event import Event
 from auth0_meta.actions.frozen import Frozen, freeze
+from auth0_meta.changes import rules
+from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
-from auth0_meta.jsonvalue import json_size
 from auth0_meta.models import BAGS, Bag
 
 __all__ = ["MOST_STAGED", "Asked", "Carried", "Staged", "overlay", "text"]

@@ -17,9 +17,9 @@ from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.snapshot import SnapshotBag
 from auth0_meta.actions.suspended import States, digest, new_state
+from auth0_meta.changes.jsonvalue import ABSENT, json_equal
 from auth0_meta.errors import ActionTimeout
 from auth0_meta.given import Oversize
-from auth0_meta.jsonvalue import ABSENT, json_equal
 from auth0_meta.models import BAGS, CommitResult
 from auth0_meta.users import user_path
 

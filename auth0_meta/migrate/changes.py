@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from auth0_meta.changes.change import Change, decode, encode, parse_path
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.files import BadLine, Line, Lines, auth0_cell
 from auth0_meta.models import BAGS, Bag
 from auth0_meta.notice import notice
-from auth0_meta.patch import Change, decode, encode, parse_path
 from auth0_meta.users import user_path
 
 __all__ = ["ChangeFile", "ChangeIndex", "UserChange"]

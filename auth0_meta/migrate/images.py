@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from auth0_meta.jsonvalue import ABSENT, Path, json_equal
+from auth0_meta.changes.change import Change, read, stored_bag
+from auth0_meta.changes.jsonvalue import ABSENT, Path, json_equal
+from auth0_meta.changes.operations import Append, Increment, Merge, Op
 from auth0_meta.migrate.view import unchanged
 from auth0_meta.models import BAGS
-from auth0_meta.ops import Append, Increment, Merge, Op
-from auth0_meta.patch import Change, read, stored_bag
 from auth0_meta.redact import printable
 
 __all__ = ["Document", "Verdict", "after_image", "holds", "image_of", "same_footing", "undoing", "verdict"]

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from auth0_meta import rules
+from auth0_meta.changes import rules
+from auth0_meta.changes.change import Change, check_stored, decode, stored_bag
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
 from auth0_meta.migrate.changes import ChangeFile, ChangeIndex
@@ -24,7 +25,6 @@ from auth0_meta.migrate.sources import Connect, Found, Source
 from auth0_meta.migrate.summary import PlanSummary, Rates
 from auth0_meta.models import BAGS, Bag
 from auth0_meta.operation import Operation
-from auth0_meta.patch import Change, check_stored, decode, stored_bag
 from auth0_meta.redact import printable
 from auth0_meta.sender import Request, to_json
 from auth0_meta.users import user_path

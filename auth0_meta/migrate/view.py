@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any
 
+from auth0_meta.changes.change import Change, Path, read, stored_bag
+from auth0_meta.changes.jsonvalue import ReadOnlyDict, freeze, json_equal
 from auth0_meta.errors import InputError
-from auth0_meta.jsonvalue import ReadOnlyDict, freeze, json_equal
 from auth0_meta.models import BAGS, Bag, User
-from auth0_meta.patch import Change, Path, read, stored_bag
 
 __all__ = ["Reads", "Viewed", "unchanged"]
 

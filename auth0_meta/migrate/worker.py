@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from auth0_meta.changes.change import stored_bag
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -27,7 +28,6 @@ from auth0_meta.errors import (
 from auth0_meta.migrate.images import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import BAGS, Wait
 from auth0_meta.operation import Operation
-from auth0_meta.patch import stored_bag
 from auth0_meta.patience import LongWait, Patience, Until
 from auth0_meta.sender import Request, to_json
 from auth0_meta.throttle import Cancelled

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from auth0_meta import InputError, MetadataError
+from auth0_meta.changes.change import Change
 from auth0_meta.migrate.view import Reads, Viewed
-from auth0_meta.patch import Change
 
 PROFILE = {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"a": {"b": 1, "c": [{}]}, "d": "x"}}
 

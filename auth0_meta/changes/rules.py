@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.errors import MetadataError
-from auth0_meta.jsonvalue import json_size
 from auth0_meta.models import Bag
 
 __all__ = [

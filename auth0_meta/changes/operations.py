@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-from auth0_meta.jsonvalue import ABSENT, Path, json_equal, json_size
-from auth0_meta.rules import MAX_NUMBER
+from auth0_meta.changes.jsonvalue import ABSENT, Path, json_equal, json_size
+from auth0_meta.changes.rules import MAX_NUMBER
 
 __all__ = ["Append", "Clash", "Delete", "Increment", "Merge", "Op", "Set", "json_type"]
 

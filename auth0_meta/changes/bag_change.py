@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from auth0_meta import rules
+from auth0_meta.changes import rules
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, json_size
+from auth0_meta.changes.operations import Append, Clash, Delete, Increment, Merge, Op, Set
+from auth0_meta.changes.paths import parse_path, read
 from auth0_meta.errors import PathError, StateError
-from auth0_meta.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, json_size
 from auth0_meta.models import Bag
-from auth0_meta.ops import Append, Clash, Delete, Increment, Merge, Op, Set
-from auth0_meta.paths import parse_path, read
 
 __all__ = ["BagChange"]
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from auth0_meta import rules
-from auth0_meta.bagchange import BagChange
+from auth0_meta.changes import rules
+from auth0_meta.changes.bag_change import BagChange
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, too_deep
+from auth0_meta.changes.paths import check_key, parse_path, read
 from auth0_meta.errors import MetadataError, StoredDataError
-from auth0_meta.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, too_deep
 from auth0_meta.models import BAGS, Bag
-from auth0_meta.paths import check_key, parse_path, read
 
 __all__ = [
     "ABSENT",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from auth0_meta.jsonvalue import ABSENT, Path
+from auth0_meta.changes.jsonvalue import ABSENT, Path
+from auth0_meta.changes.rules import MAX_DEPTH, check_segment, refuse
 from auth0_meta.models import Bag
-from auth0_meta.rules import MAX_DEPTH, check_segment, refuse
 
 __all__ = ["check_key", "parse_path", "read"]
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from auth0_meta.changes.change import MAX_STORED_DEPTH, stored_bag
+from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.errors import InputError, MetadataError
-from auth0_meta.jsonvalue import json_size
 from auth0_meta.models import BAGS, Bag, User
-from auth0_meta.patch import MAX_STORED_DEPTH, stored_bag
 
 __all__ = ["given_base"]
 

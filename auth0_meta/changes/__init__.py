@@ -1,0 +1,1 @@
+"""Decide what staged changes come to: pure values, no I/O."""
