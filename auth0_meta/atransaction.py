@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from auth0_meta.bag import MetadataBag, refuse_assignment
 from auth0_meta.changes.change import Change
 from auth0_meta.models import CommitResult
-from auth0_meta.throttle import Cancelled
+from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transaction import MetadataTransaction, State
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from auth0_meta.errors import (
 )
 from auth0_meta.given import MaxWait, Oversize
 from auth0_meta.models import Bag, CommitResult, User
-from auth0_meta.staffing import Staffing
-from auth0_meta.throttle import Cancelled
+from auth0_meta.ratelimit.concurrency import Staffing
+from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transaction import MetadataTransaction
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from auth0_meta.given import MaxWait, Oversize, check_max_wait, check_timeout, e
 from auth0_meta.jobs import Jobs
 from auth0_meta.models import RateLimit, User, Wait
 from auth0_meta.operation import Operation
-from auth0_meta.ratelimit import route_group
+from auth0_meta.ratelimit.headers import route_group
+from auth0_meta.ratelimit.throttle import Throttle
 from auth0_meta.sender import Request, Sender, to_json
-from auth0_meta.throttle import Throttle
 from auth0_meta.transport import Transport, base_url
 from auth0_meta.users import Users, encode, query
 

@@ -10,7 +10,7 @@ import attrs
 from auth0_meta import jwt
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
 from auth0_meta.operation import Operation
-from auth0_meta.ratelimit import PLANS, parse_headers
+from auth0_meta.ratelimit.headers import PLANS, parse_headers
 from auth0_meta.sender import Request
 from auth0_meta.tokens import FetchedToken
 

@@ -20,8 +20,8 @@ from auth0_meta.errors import (
 from auth0_meta.models import Wait
 from auth0_meta.operation import Operation
 from auth0_meta.patience import LongWait, Until
-from auth0_meta.ratelimit import backoff
-from auth0_meta.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
+from auth0_meta.ratelimit.headers import backoff
+from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
 from auth0_meta.tokens import GivenToken, TokenSource
 from auth0_meta.transport import Answer, Transport
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from auth0_meta.bucket import Bucket, Sent
-from auth0_meta.ratelimit import parse_headers
+from auth0_meta.ratelimit.bucket import Bucket, Sent
+from auth0_meta.ratelimit.headers import parse_headers
 
 EPOCH = 1_800_000_000.0
 

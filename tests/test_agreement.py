@@ -7,10 +7,10 @@ import random
 import pytest
 from simulate import EPOCH, Tenant, World
 
-from auth0_meta.agreement import Agreement
 from auth0_meta.clock import Clock
-from auth0_meta.ratelimit import RateHeaders
-from auth0_meta.throttle import Throttle
+from auth0_meta.ratelimit.headers import RateHeaders
+from auth0_meta.ratelimit.shared_buckets import Agreement
+from auth0_meta.ratelimit.throttle import Throttle
 
 READ, WRITE = "users read", "users write"
 FACTS = RateHeaders(10, 2, 101, 100.0)

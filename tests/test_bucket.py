@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from simulate import EPOCH, Application, Client, Tenant, World
 
 from auth0_meta import RateLimit
-from auth0_meta.bucket import Bucket
-from auth0_meta.ratelimit import RateHeaders, ServerClock
-from auth0_meta.rises import Rises
+from auth0_meta.ratelimit.bucket import Bucket
+from auth0_meta.ratelimit.headers import RateHeaders, ServerClock
+from auth0_meta.ratelimit.refill_rate import Rises
 
 FACTS = RateHeaders(10, 9, int(EPOCH) + 1, EPOCH)
 

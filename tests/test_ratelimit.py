@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from auth0_meta import RateLimit
 from auth0_meta.errors import ConfigError
-from auth0_meta.ratelimit import (
+from auth0_meta.ratelimit.headers import (
     GROUPS,
     PLANS,
     RateHeaders,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auth0_meta.staffing import Staffing
+from auth0_meta.ratelimit.concurrency import Staffing
 
 
 def told(*seconds: float) -> Staffing:

@@ -16,8 +16,8 @@ import pytest
 from auth0_meta import RateLimit
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError
+from auth0_meta.ratelimit.throttle import Cancelled, Snapshot, Throttle, WouldWait
 from auth0_meta.testing import FakeClock
-from auth0_meta.throttle import Cancelled, Snapshot, Throttle, WouldWait
 
 START = 1_800_000_000.0
 WRITE, READ = "users write", "users read"

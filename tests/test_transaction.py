@@ -33,7 +33,7 @@ from auth0_meta import (
 )
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
 from auth0_meta.notice import notice
-from auth0_meta.throttle import Cancelled
+from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transaction import State
 
 CANARY = "canary-91c3"

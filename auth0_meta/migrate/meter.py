@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from auth0_meta.throttle import Snapshot
+from auth0_meta.ratelimit.throttle import Snapshot
 
 __all__ = ["Meter"]
 

@@ -22,7 +22,7 @@ from auth0_meta.migrate.meter import Meter
 from auth0_meta.migrate.rows import Plan, Row, State
 from auth0_meta.migrate.worker import work
 from auth0_meta.models import Wait
-from auth0_meta.staffing import Staffing
+from auth0_meta.ratelimit.concurrency import Staffing
 
 __all__ = ["RunResult", "Runner"]
 

@@ -29,8 +29,8 @@ from auth0_meta.migrate.images import after_image, holds, image_of, undoing, ver
 from auth0_meta.models import BAGS, Wait
 from auth0_meta.operation import Operation
 from auth0_meta.patience import LongWait, Patience, Until
+from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.sender import Request, to_json
-from auth0_meta.throttle import Cancelled
 from auth0_meta.users import user_path
 
 if TYPE_CHECKING:

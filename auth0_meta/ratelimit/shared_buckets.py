@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from auth0_meta.ratelimit import RateHeaders
+from auth0_meta.ratelimit.headers import RateHeaders
 
 __all__ = ["Agreement"]
 

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from auth0_meta.agreement import Agreement
-from auth0_meta.bucket import Bucket, Sent
 from auth0_meta.clock import Clock
 from auth0_meta.models import RateLimit
-from auth0_meta.ratelimit import RateHeaders, parse_headers, plan
+from auth0_meta.ratelimit.bucket import Bucket, Sent
+from auth0_meta.ratelimit.headers import RateHeaders, parse_headers, plan
+from auth0_meta.ratelimit.shared_buckets import Agreement
 
 __all__ = ["Cancelled", "Snapshot", "Throttle", "Ticket", "WouldWait"]
 

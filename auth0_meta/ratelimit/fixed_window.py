@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import inf
 
-from auth0_meta.ratelimit import ServerClock
+from auth0_meta.ratelimit.headers import ServerClock
 
 __all__ = ["Window"]
 

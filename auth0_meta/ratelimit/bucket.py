@@ -19,9 +19,9 @@ from math import inf
 from typing import NamedTuple
 
 from auth0_meta.models import RateLimit
-from auth0_meta.ratelimit import RateHeaders, ServerClock, wait_after_429
-from auth0_meta.rises import TINY, Rises
-from auth0_meta.window import Window
+from auth0_meta.ratelimit.fixed_window import Window
+from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, wait_after_429
+from auth0_meta.ratelimit.refill_rate import TINY, Rises
 
 __all__ = ["Bucket", "Sent"]
 

@@ -1,0 +1,1 @@
+"""Decide how fast the tenant may be asked."""
