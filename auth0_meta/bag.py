@@ -10,7 +10,7 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.change import BagChange, check_key, parse_path
 from auth0_meta.changes.jsonvalue import ABSENT, freeze, json_equal, thaw
 from auth0_meta.errors import InputError
-from auth0_meta.notice import notice
+from auth0_meta.warn import notice
 
 __all__ = ["MetadataBag", "advise", "keys_of", "refuse_assignment"]
 

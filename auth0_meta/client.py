@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from auth0_meta.answers import TOKEN_PATH
+from auth0_meta.auth.credentials import audience_of, from_environment, token_source
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
-from auth0_meta.credentials import audience_of, from_environment, token_source
 from auth0_meta.errors import ConfigError, InputError, NotSentError, OutcomeUnknown, ServerError
 from auth0_meta.given import MaxWait, Oversize, check_max_wait, check_timeout, endpoint_path
 from auth0_meta.jobs import Jobs

@@ -22,10 +22,10 @@ from auth0_meta.errors import (
     TransportError,
 )
 from auth0_meta.models import BAGS, Bag, Outcome, User
-from auth0_meta.notice import notice
 from auth0_meta.operation import Operation
 from auth0_meta.patience import LongWait, Patience, Until
 from auth0_meta.sender import Request, Sender, to_json
+from auth0_meta.warn import notice
 
 __all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]
 

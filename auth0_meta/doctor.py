@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from auth0_meta import jwt
+from auth0_meta.auth import jwt
+from auth0_meta.auth.tokens import FetchedToken
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
 from auth0_meta.operation import Operation
 from auth0_meta.ratelimit.headers import PLANS, parse_headers
 from auth0_meta.sender import Request
-from auth0_meta.tokens import FetchedToken
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

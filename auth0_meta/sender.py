@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from auth0_meta import answers
+from auth0_meta.auth.tokens import GivenToken, TokenSource
 from auth0_meta.clock import Clock
 from auth0_meta.errors import (
     ApiError,
@@ -22,7 +23,6 @@ from auth0_meta.operation import Operation
 from auth0_meta.patience import LongWait, Until
 from auth0_meta.ratelimit.headers import backoff
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
-from auth0_meta.tokens import GivenToken, TokenSource
 from auth0_meta.transport import Answer, Transport
 
 __all__ = ["Request", "Sender", "to_json"]

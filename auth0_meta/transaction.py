@@ -17,10 +17,10 @@ from auth0_meta.errors import InputError, MetadataError, PathError, StateError
 from auth0_meta.given import MaxWait, Oversize
 from auth0_meta.joining import join_key
 from auth0_meta.models import BAGS, CommitResult, User
-from auth0_meta.notice import notice
 from auth0_meta.operation import Operation
 from auth0_meta.states import State, refusal
 from auth0_meta.users import user_path
+from auth0_meta.warn import notice
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

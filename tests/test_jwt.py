@@ -19,7 +19,8 @@ from jose import jws as jose_jws
 from jose import jwt as jose_jwt
 from scripted import Reply, ScriptedServer, connect, token
 
-from auth0_meta import ManagementClient, jwt
+from auth0_meta import ManagementClient
+from auth0_meta.auth import jwt
 from auth0_meta.errors import AuthError, ConfigError
 from auth0_meta.testing import FakeClock
 
@@ -326,7 +327,7 @@ def test_python_jose_is_imported_on_use_only() -> None:
         "auth0_meta.ManagementClient('tenant.invalid', client_id='c', client_secret='s').close()\n"
         "auth0_meta.ManagementClient('tenant.invalid', token='t').close()\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] == 'jose'))\n"
-        "from auth0_meta import jwt; jwt.peek('x'); print('jose' in sys.modules)"
+        "from auth0_meta.auth import jwt; jwt.peek('x'); print('jose' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import Reply, ScriptedServer, boom, connect, token
 
+from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken
 from auth0_meta.errors import AuthError, ConfigError, NotSentError, RateLimitError, TransportError
 from auth0_meta.operation import Operation
 from auth0_meta.testing import FakeClock
-from auth0_meta.tokens import CalledToken, FetchedToken, GivenToken
 
 Fetch = Callable[[Any], Mapping[str, Any]]
 
@@ -150,7 +150,7 @@ def test_one_fetch_serves_all_threads() -> None:
 
 def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread with little left for waits makes its own fetch when another's takes longer than that."""
-    monkeypatch.setattr("auth0_meta.tokens.COURTESY", 0.05)
+    monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.05)
     started, release = threading.Event(), threading.Event()
 
     def fetch(operation: Operation) -> Mapping[str, Any]:

@@ -32,9 +32,9 @@ from auth0_meta import (
     User,
 )
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
-from auth0_meta.notice import notice
 from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transaction import State
+from auth0_meta.warn import notice
 
 CANARY = "canary-91c3"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from auth0_meta.actions.frozen import Frozen
 from auth0_meta.models import Bag
-from auth0_meta.notice import notice
+from auth0_meta.warn import notice
 
 __all__ = ["SnapshotBag"]
 

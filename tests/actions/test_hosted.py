@@ -9,9 +9,9 @@ import pytest
 from surfing import Surfer
 
 from auth0_meta.actions import PostLoginTrigger
+from auth0_meta.auth.jwt import peek, sign_hs256
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.jwt import peek, sign_hs256
 
 APP = "http://127.0.0.1:9/"
 CONSENT = f"{APP}consent"

@@ -11,9 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from logins import SECRET, UID, URL, Consent, Login
 
-from auth0_meta import ConfigError, InputError, NotFoundError, RedirectError, StateError, jwt
+from auth0_meta import ConfigError, InputError, NotFoundError, RedirectError, StateError
 from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
 from auth0_meta.actions.asked import Carried
+from auth0_meta.auth import jwt
 
 HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
 DEEP = base64.urlsafe_b64encode(b'{"state":' + b"[" * 200_000).rstrip(b"=").decode()

@@ -13,9 +13,9 @@ from chromium import Window, chromium
 from webapps import EXAMPLES, running
 
 from auth0_meta.actions import PostLoginTrigger
+from auth0_meta.auth.jwt import sign_hs256
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.jwt import sign_hs256
 
 pytestmark = [
     pytest.mark.browser,

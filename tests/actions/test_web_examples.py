@@ -14,8 +14,8 @@ import pytest
 from surfing import Surfer
 from webapps import EXAMPLES, free_port, running, started, wait_for
 
+from auth0_meta.auth.jwt import sign_hs256
 from auth0_meta.clock import SYSTEM_CLOCK
-from auth0_meta.jwt import sign_hs256
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 from surfing import Surfer
 
-from auth0_meta import jwt
+from auth0_meta.auth import jwt
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.errors import AuthError
 

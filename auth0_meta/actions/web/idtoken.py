@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from auth0_meta import jwt
+from auth0_meta.auth import jwt
 from auth0_meta.errors import AuthError, TransportError
 
 if TYPE_CHECKING:

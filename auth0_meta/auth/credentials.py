@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken, TokenSource
 from auth0_meta.clock import Clock
 from auth0_meta.errors import ConfigError
-from auth0_meta.tokens import CalledToken, FetchedToken, GivenToken, TokenSource
 
 __all__ = ["audience_of", "from_environment", "token_source"]
 
@@ -70,7 +70,7 @@ def token_source(
         form = {"client_secret": client_secret}
         return "client credentials", FetchedToken(lambda op: exchange(form, op), clock=clock)
     assert private_key is not None  # noqa: S101  # the only way left
-    from auth0_meta import jwt  # noqa: PLC0415  # and with it the check of the algorithm
+    from auth0_meta.auth import jwt  # noqa: PLC0415  # and with it the check of the algorithm
 
     def signed(operation: Any) -> Mapping[str, Any]:
         assertion = jwt.client_assertion(

@@ -1,0 +1,1 @@
+"""Get, keep and check tokens."""
