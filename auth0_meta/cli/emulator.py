@@ -54,7 +54,7 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
         if settings["users"] is not None:
             msg = "--sample and --users both say whom to start with: give one of them"
             raise click.UsageError(msg)
-        from auth0_meta.emulator.seeds import SAMPLE  # noqa: PLC0415  # its extra may be missing
+        from auth0_meta.emulator.control.seed_files import SAMPLE  # noqa: PLC0415  # its extra may be missing
 
         settings["users"] = SAMPLE
     return {name: value for name, value in settings.items() if value is not None}
@@ -90,7 +90,7 @@ def emulator(context: click.Context) -> None:
 @_listening
 def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
     """Serve a local tenant until interrupted."""
-    from auth0_meta.emulator.serve import serve as run  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process.serve import serve as run  # noqa: PLC0415  # its extra may be missing
 
     return run(host, port, rate_limit, **_given(settings))
 
@@ -108,7 +108,7 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
     The environment leads COMMAND to the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
     AUTH0_URL, and with --tls the certificate files. Signals are passed on.
     """
-    from auth0_meta.emulator.execute import execute as run  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process.exec import execute as run  # noqa: PLC0415  # its extra may be missing
 
     return _listening(run)(command, host="127.0.0.1", port=port, **_given(settings))
 
@@ -119,7 +119,8 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print the variables as JSON.")
 def env(*, tool: str, port: int, as_json: bool) -> None:
     """Print what to export so that a tool talks to the tenant you serve, and the code that goes with it."""
-    from auth0_meta.emulator import recipes, remote  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.control import recipes  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
 
     facts = remote.find_serving(port)
     click.echo(dump(recipes.exports(tool, facts)) if as_json else recipes.script(tool, facts), nl=as_json)
@@ -137,7 +138,7 @@ def snapshot(context: click.Context) -> None:
 @click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
 def save(*, file: str, port: int) -> None:
     """Write every user to FILE (JSON, for you alone to read), whole or not at all."""
-    from auth0_meta.emulator import remote  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
 
     click.echo(f"{remote.save(file, port)} users saved to {file}", err=True)
 
@@ -147,6 +148,6 @@ def save(*, file: str, port: int) -> None:
 @click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
 def load(*, file: str, port: int) -> None:
     """Replace every user by those of FILE, JSON or YAML."""
-    from auth0_meta.emulator import remote  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
 
     click.echo(f"{remote.load(file, port)} users loaded from {file}", err=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from auth0_meta.errors import MissingExtraError
 
 try:
-    from auth0_meta.emulator.faults import Fault, Hook
-    from auth0_meta.emulator.journal import Entry, Journal
-    from auth0_meta.emulator.people import LiveUser, Users
-    from auth0_meta.emulator.switches import Switches
+    from auth0_meta.emulator.rules.switches import Switches
+    from auth0_meta.emulator.state.faults import Fault, Hook
+    from auth0_meta.emulator.state.journal import Entry, Journal
     from auth0_meta.emulator.tenant import LocalTenant
+    from auth0_meta.emulator.tenant_users import LiveUser, Users
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("cheroot", "luqum", "werkzeug"):
         raise

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from auth0_meta.emulator.access import ALL_SCOPES, LIFETIME, Application
-from auth0_meta.emulator.app import App
-from auth0_meta.emulator.faults import Drop, Fault, Hook
-from auth0_meta.emulator.history import differences
 from auth0_meta.emulator.openapi import describe
+from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.faults import Drop, Fault, Hook
+from auth0_meta.emulator.state.history import differences
+from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
 
 if TYPE_CHECKING:
     from auth0_meta.emulator.tenant import LocalTenant

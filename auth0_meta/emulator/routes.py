@@ -10,33 +10,26 @@ import attrs
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
-from auth0_meta.emulator import (
-    api_jobs,
-    api_users,
-    authorize,
-    blocks,
-    connections,
-    enabled,
-    factors,
-    identities,
-    logs,
-    members,
-    methods,
-    oauth,
-    oidc,
-    permissions,
-    roles,
-    signup,
-    tickets,
-)
-from auth0_meta.emulator.call import Call
-from auth0_meta.emulator.limiter import Group
-from auth0_meta.emulator.refusals import not_served
-from auth0_meta.emulator.resources import APIS, CLIENTS, CONNECTIONS, ORGANIZATIONS, ROLES, Resource
-from auth0_meta.emulator.wire import Reply
+from auth0_meta.emulator.api import authentication_methods as methods
+from auth0_meta.emulator.api import connections, identities, logs, permissions, roles, tickets
+from auth0_meta.emulator.api import jobs as api_jobs
+from auth0_meta.emulator.api import mfa as factors
+from auth0_meta.emulator.api import organization_connections as enabled
+from auth0_meta.emulator.api import organization_members as members
+from auth0_meta.emulator.api import user_blocks as blocks
+from auth0_meta.emulator.api import users as api_users
+from auth0_meta.emulator.api.crud import APIS, CLIENTS, CONNECTIONS, ORGANIZATIONS, ROLES, Resource
+from auth0_meta.emulator.auth import authorize
+from auth0_meta.emulator.auth import dbconnections as signup
+from auth0_meta.emulator.auth import grants as oidc
+from auth0_meta.emulator.auth import token as oauth
+from auth0_meta.emulator.http.call import Call
+from auth0_meta.emulator.http.errors import not_served
+from auth0_meta.emulator.http.message import Reply
+from auth0_meta.emulator.rules.limiter import Group
 
 if TYPE_CHECKING:
-    from auth0_meta.emulator.app import App
+    from auth0_meta.emulator.pipeline import App
 
 __all__ = ["LOGIN_ROUTES", "MANAGEMENT_ROOT", "ROUTES", "Route", "find", "unserved"]
 

@@ -13,31 +13,31 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
-from auth0_meta.emulator.app import App
-from auth0_meta.emulator.control import Control
-from auth0_meta.emulator.decorate import decorated
-from auth0_meta.emulator.faults import PlanRaised
+from auth0_meta.emulator.control.recipes import all_exports
+from auth0_meta.emulator.control.report import complaints
+from auth0_meta.emulator.control.routes import Control
+from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
+from auth0_meta.emulator.decorator import decorated
 from auth0_meta.emulator.harness import Harness
-from auth0_meta.emulator.journal import Journal
-from auth0_meta.emulator.limiter import Limiter
-from auth0_meta.emulator.loopback import is_loopback
-from auth0_meta.emulator.people import Users
-from auth0_meta.emulator.recipes import all_exports
-from auth0_meta.emulator.seeds import Roster, read_users, to_snapshot, write_users
-from auth0_meta.emulator.server import TenantServer
-from auth0_meta.emulator.store import Store, UserStore
-from auth0_meta.emulator.switches import Switches
-from auth0_meta.emulator.timeline import TenantClock
-from auth0_meta.emulator.tls import Authority
-from auth0_meta.emulator.verdict import complaints
-from auth0_meta.emulator.wsgi import wsgi_app
+from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.rules.limiter import Limiter
+from auth0_meta.emulator.rules.loopback import is_loopback
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.serving.server import TenantServer
+from auth0_meta.emulator.serving.tls import Authority
+from auth0_meta.emulator.serving.wsgi import wsgi_app
+from auth0_meta.emulator.state.clock import TenantClock
+from auth0_meta.emulator.state.faults import PlanRaised
+from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.users import Store, UserStore
+from auth0_meta.emulator.tenant_users import Users
 from auth0_meta.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from auth0_meta.client import ManagementClient
-    from auth0_meta.emulator.inprocess import TenantAdapter
+    from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
 
 __all__ = ["LocalTenant"]
 
@@ -50,7 +50,7 @@ _NOBODY = 1
 def _store(db: str | os.PathLike[str] | None) -> Store:
     if db is None:
         return UserStore()
-    from auth0_meta.emulator.sqlite_store import SqliteStore  # noqa: PLC0415  # most tenants do without it
+    from auth0_meta.emulator.state.users_sqlite import SqliteStore  # noqa: PLC0415  # most tenants do without it
 
     return SqliteStore(db)
 
@@ -335,7 +335,7 @@ class LocalTenant(Harness):
 
     def adapter(self) -> TenantAdapter:
         """Return an adapter for `requests.Session.mount` that reaches the tenant without a socket."""
-        from auth0_meta.emulator.inprocess import TenantAdapter  # noqa: PLC0415  # requests loads on use
+        from auth0_meta.emulator.serving.requests_adapter import TenantAdapter  # noqa: PLC0415  # requests loads on use
 
         return TenantAdapter(self.wsgi, clock=self.clock)
 
@@ -347,7 +347,7 @@ class LocalTenant(Harness):
         """
         # The island reaches the client here and nowhere else.
         from auth0_meta.client import ManagementClient  # noqa: PLC0415
-        from auth0_meta.emulator.inprocess import TrustingAdapter  # noqa: PLC0415
+        from auth0_meta.emulator.serving.requests_adapter import TrustingAdapter  # noqa: PLC0415
 
         if not settings.keys() & {"token", "private_key", "client_secret"}:
             settings = {"client_id": self.client_id, "client_secret": self.client_secret} | settings

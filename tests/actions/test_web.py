@@ -38,7 +38,7 @@ from auth0_meta.actions.web.core import Came, LoginFlow
 from auth0_meta.actions.web.core import Detour as SentAway
 from auth0_meta.actions.web.form import MOST_BODY, read_body
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.emulator.keys import KeyRing
+from auth0_meta.emulator.state.keys import KeyRing
 from auth0_meta.errors import AuthError, ConfigError, InputError, MissingExtraError, TransportError
 
 if not settings.configured:

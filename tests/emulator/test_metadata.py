@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_meta.emulator import LocalTenant, Switches
-from auth0_meta.emulator.metadata import merge_bag
+from auth0_meta.emulator.rules.metadata import merge_bag
 
 ABSENT = object()
 BAGS = ("user_metadata", "app_metadata")

@@ -252,7 +252,8 @@ def test_users_are_added_and_replaced_all_or_none(tmp_path: Path, db: bool) -> N
 # Dies at the fortieth row that SQLite writes.
 KILLED = """
 import os, sys
-from auth0_meta.emulator import LocalTenant, sqlite_store
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.emulator.state import users_sqlite as sqlite_store
 tenant = LocalTenant(serve=False, db=sys.argv[1])
 def stop(number):
     if number == 40:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.emulator.serve import serve
+from auth0_meta.emulator.process.serve import serve
 
 
 def test_it_says_what_to_export_and_stops_on_a_signal() -> None:
@@ -38,7 +38,7 @@ def test_it_says_what_to_export_and_stops_on_a_signal() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_ends_cleanly(number: signal.Signals) -> None:
     """A real process answers until the signal, then exits 0 with nothing on stdout and no traceback."""
-    code = "from auth0_meta.emulator.serve import serve; raise SystemExit(serve(port=0, rate_limit='free'))"
+    code = "from auth0_meta.emulator.process.serve import serve; raise SystemExit(serve(port=0, rate_limit='free'))"
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.emulator.timeline import TenantClock
+from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.errors import InputError
 from auth0_meta.testing import FakeClock
 

@@ -18,10 +18,10 @@ import pytest
 
 from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.emulator.execute import execute
-from auth0_meta.emulator.recipes import TOOLS, exports, script
-from auth0_meta.emulator.runfile import announced, find_run, run_directory
-from auth0_meta.emulator.serve import facts_of
+from auth0_meta.emulator.control.recipes import TOOLS, exports, script
+from auth0_meta.emulator.process.announced import announced, find_run, run_directory
+from auth0_meta.emulator.process.exec import execute
+from auth0_meta.emulator.process.serve import facts_of
 from auth0_meta.errors import InputError
 
 NODE_MODULES = os.environ.get("AUTH0_META_LIVE_NODE_MODULES", "nowhere")

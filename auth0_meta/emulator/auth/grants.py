@@ -1,0 +1,200 @@
+"""Answer the OpenID Connect part: discovery, the exchange of a code, refreshing, /userinfo."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from auth0_meta.emulator.auth import trigger as hosted
+from auth0_meta.emulator.auth.issuer import base_url
+from auth0_meta.emulator.http.call import Call
+from auth0_meta.emulator.http.errors import Refusal, oauth_error
+from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.state.logins import BLOCKED, REFRESH_FOR, Granted
+from auth0_meta.emulator.state.tokens import LIFETIME, Grant
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator.pipeline import App
+
+__all__ = ["GRANTS", "discovery", "exchange", "refresh", "tokens", "user_info"]
+
+ID_LIFETIME = 36_000
+# Claims that an action can't set: they are the protocol's.
+_RESERVED = ("iss", "sub", "aud", "iat", "exp", "nonce", "sid", "azp", "scope", "jti")
+_CLAIMS = {
+    "profile": ("name", "given_name", "family_name", "nickname", "picture", "updated_at"),
+    "email": ("email", "email_verified"),
+    "phone": ("phone_number", "phone_verified"),
+}
+
+
+def discovery(app: App, call: Call) -> Reply:
+    """Answer GET /.well-known/openid-configuration."""
+    url = base_url(app, call.request)
+    body = {
+        "issuer": f"{url}/",
+        "authorization_endpoint": f"{url}/authorize",
+        "token_endpoint": f"{url}/oauth/token",
+        "userinfo_endpoint": f"{url}/userinfo",
+        "jwks_uri": f"{url}/.well-known/jwks.json",
+        "scopes_supported": ["openid", "offline_access", *_CLAIMS],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["client_credentials", "password", *GRANTS],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": [
+            *("client_secret_basic", "client_secret_post", "private_key_jwt", "none"),
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "claims_supported": ["iss", "sub", "aud", "iat", "exp", "sid", "nonce", *sum(_CLAIMS.values(), ())],
+    }
+    return Reply(200, to_json(body))
+
+
+def _invalid(description: str) -> Refusal:
+    return oauth_error(403, "invalid_grant", description)
+
+
+def exchange(app: App, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+    """Answer POST /oauth/token for a code, which is used up whatever comes of it."""
+    granted = app.login.codes.take(form.get("code", ""), now=call.now)
+    if granted is None or granted.asked.client_id != client_id:
+        raise _invalid("Invalid authorization code")
+    if form.get("redirect_uri") != granted.asked.redirect_uri:
+        raise _invalid("The redirect URI is not the one of /authorize.")
+    verifier, challenge = form.get("code_verifier"), granted.asked.challenge
+    if challenge is None and not proven:
+        raise oauth_error(401, "access_denied", "Unauthorized")
+    if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
+        raise _invalid("Failed to verify code verifier")
+    return tokens(app, call, granted, nonce=granted.asked.nonce, first=True)
+
+
+def _verifies(verifier: str, challenge: str | None) -> bool:
+    """Tell whether the verifier's SHA-256 is the challenge of /authorize; True where there was none."""
+    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("utf-8", "replace")).digest())
+    return challenge is None or hmac.compare_digest(made.rstrip(b"="), challenge.encode())
+
+
+def refresh(app: App, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+    """Answer POST /oauth/token for a refresh token; the trigger runs again, as it does in Auth0."""
+    granted = app.login.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
+    profile = None if granted is None else app.store.get(granted.session.user_id)
+    if granted is None or profile is None or granted.asked.client_id != client_id:
+        raise _invalid("Unknown or invalid refresh token.")
+    if profile.root.get("blocked") is True:
+        raise oauth_error(403, *BLOCKED)
+    silent = attrs.evolve(granted.asked, prompt="none")
+    verdict = hosted.run(app, call.request, silent, granted.session, profile, protocol="oauth2-refresh-token")
+    if verdict.error is not None:
+        raise oauth_error(403, verdict.error, verdict.reason)
+    scopes = verdict.scopes(granted.scopes)
+    again = attrs.evolve(
+        granted, scopes=scopes, id_claims=verdict.id_claims, access_claims=verdict.access_claims
+    )
+    return tokens(app, call, again, nonce=None, first=False)
+
+
+GRANTS = {"authorization_code": exchange, "refresh_token": refresh}
+"""What a finished login may be turned into tokens by."""
+
+
+def tokens(app: App, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
+    """Answer with the tokens of a login, a refresh token the `first` time where one was asked for."""
+    profile = app.store.get(granted.session.user_id)
+    if profile is None:
+        raise _invalid("The user does not exist.")
+    granted = attrs.evolve(granted, scopes=_allowed(granted))
+    body: dict[str, Any] = {
+        "access_token": _access_token(app, call, granted),
+        "scope": " ".join(granted.scopes),
+        "expires_in": LIFETIME,
+        "token_type": "Bearer",
+    }
+    if "openid" in granted.scopes:
+        body["id_token"] = _id_token(app, call, granted, profile, nonce)
+    if first and "offline_access" in granted.scopes:
+        kept = app.login.refresh_tokens.put(granted, until=call.now + REFRESH_FOR, now=call.now)
+        body["refresh_token"] = kept
+    return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
+
+
+def _allowed(granted: Granted) -> tuple[str, ...]:
+    """Return the scopes that a user's token may have: for the Management API those about this user alone.
+
+    Source: Auth0 docs, "Get Management API Access Tokens for Single-Page Applications".
+    """
+    if not (granted.asked.audience or "").endswith("/api/v2/"):
+        return granted.scopes
+    kept = ("openid", "offline_access", *_CLAIMS)
+    return tuple(scope for scope in granted.scopes if scope in kept or ":current_user" in scope)
+
+
+def _access_token(app: App, call: Call, granted: Granted) -> str:
+    """Sign an access token for the audience that was asked for, /userinfo where none was."""
+    url, asked, user_id = base_url(app, call.request), granted.asked, granted.session.user_id
+    own = f"{app.access.url}/userinfo"
+    audience: str | list[str] = asked.audience or own
+    if asked.audience is not None and "openid" in granted.scopes:
+        audience = [asked.audience, own]
+    expires = int(call.now) + LIFETIME
+    claims = {
+        **_custom(granted.access_claims),
+        "iss": f"{url}/",
+        "sub": user_id,
+        "aud": audience,
+        "iat": int(call.now),
+        "exp": expires,
+        "azp": asked.client_id,
+        "scope": " ".join(granted.scopes),
+    }
+    known = Grant(user_id, frozenset(granted.scopes), float(expires), asked.audience or own)
+    token = app.access.issue_claims(claims, known)
+    if "openid" in granted.scopes:
+        app.login.access_tokens.put((user_id, granted.scopes), until=expires, now=call.now, key=token)
+    return token
+
+
+def _id_token(app: App, call: Call, granted: Granted, profile: Profile, nonce: str | None) -> str:
+    claims = {
+        **_claims(profile, granted.scopes),
+        **_custom(granted.id_claims),
+        "iss": f"{base_url(app, call.request)}/",
+        "sub": profile.user_id,
+        "aud": granted.asked.client_id,
+        "iat": int(call.now),
+        "exp": int(call.now) + ID_LIFETIME,
+        "sid": granted.session.sid,
+    }
+    return app.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
+
+
+def _custom(claims: Any) -> dict[str, Any]:
+    return {
+        name: value for name, value in dict(claims).items() if name not in _RESERVED and value is not None
+    }
+
+
+def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:
+    names = [name for scope in scopes for name in _CLAIMS.get(scope, ())]
+    return {name: profile.root[name] for name in names if name in profile.root}
+
+
+def user_info(app: App, call: Call) -> Reply:
+    """Answer GET and POST /userinfo: the claims that the token's scopes open."""
+    token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
+    found = app.login.access_tokens.get(token, now=call.now)
+    profile = None if found is None or app.access.is_dead(token) else app.store.get(found[0])
+    if found is None or profile is None:
+        raise Refusal(
+            401,
+            {"error": "invalid_token", "error_description": "The access token is unknown or has ended."},
+            (("WWW-Authenticate", 'Bearer error="invalid_token"'),),
+        )
+    return Reply(200, to_json({"sub": profile.user_id, **_claims(profile, found[1])}))

@@ -1,0 +1,26 @@
+"""Say who issues a token: the host that was asked, where that is a name of the tenant's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auth0_meta.emulator.rules.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator.http.message import Request
+    from auth0_meta.emulator.pipeline import App
+
+__all__ = ["base_url"]
+
+
+def base_url(app: App, request: Request) -> str:
+    """Return the URL that a token's `iss` begins with: it follows the host, as with custom domains (documented).
+
+    Loopback has many names, and all of them are the tenant's one URL.
+    """
+    scheme, _, own = app.access.url.partition("://")
+    host = request.headers.get("host", "").lower()
+    name = host if host in app.hosts else host.rpartition(":")[0]
+    if not name or host == own or is_loopback(name.strip("[]")):
+        return app.access.url
+    return f"{scheme}://{host}"

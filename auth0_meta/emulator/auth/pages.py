@@ -1,0 +1,121 @@
+"""Write the pages of a login: pick a user, or hear why it can't go on.  Every value is text, nothing runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from auth0_meta.emulator.http.message import Reply
+
+__all__ = ["login_page", "trouble_page"]
+
+_HTML = "text/html; charset=utf-8"
+_SHELL = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<p class="tenant">Local tenant</p>
+<h1>{title}</h1>
+{content}
+</main>
+</body>
+</html>
+"""
+_PICK = """<p class="to">to <strong>{client}</strong>, which is at <code>{where}</code></p>
+{notice}
+<form method="post" action="/u/login" class="users">
+<input type="hidden" name="state" value="{state}">
+<ul>
+{users}
+</ul>
+</form>
+{more}
+<form method="post" action="/u/login" class="other">
+<input type="hidden" name="state" value="{state}">
+<label for="email">{label}</label>
+<div><input id="email" name="email" type="email" value="{hint}" placeholder="ada@example.com" autocomplete="off" required>
+<button>Continue</button></div>
+</form>
+<p class="note">There are no passwords here. An e-mail that is new becomes a user.</p>"""
+_USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="true">{face}</span>
+<span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
+_TROUBLE = """<p class="trouble" role="alert">{message}</p>
+<p class="note"><code>{code}</code>: go back to the application and log in again.</p>"""
+
+
+@cache
+def _style() -> tuple[str, str]:
+    """Return the style sheet and the policy that allows it alone.
+
+    There is no `form-action`: browsers hold the redirects that follow a form to it, and those lead to the
+    application, or to wherever its trigger sends users.
+    """
+    text = (files("auth0_meta.emulator.control") / "static" / "login.css").read_text(encoding="utf-8")
+    known = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return text, f"default-src 'none'; style-src 'sha256-{known}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def _page(status: int, title: str, content: str) -> Reply:
+    text, policy = _style()
+    headers = (
+        ("Content-Security-Policy", policy),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+    )
+    body = _SHELL.format(title=escape(title), style=text, content=content)
+    return Reply(status, body.encode("utf-8", "replace"), content_type=_HTML, headers=headers)
+
+
+def login_page(
+    *,
+    state: str,
+    client: str,
+    where: str,
+    users: Iterable[Mapping[str, Any]],
+    more: int = 0,
+    hint: str = "",
+    notice: str = "",
+) -> Reply:
+    """Return the page on which somebody picks a user or names another one."""
+    items = [_item(user) for user in users]
+    content = _PICK.format(
+        client=escape(client),
+        where=escape(where),
+        state=escape(state),
+        users="\n".join(items),
+        more=f'<p class="note">and {more} more: name one by e-mail.</p>' if more else "",
+        label="Somebody else" if items else "Your e-mail",
+        hint=escape(hint),
+        notice=f'<p class="trouble" role="alert">{escape(notice)}</p>' if notice else "",
+    )
+    return _page(400 if notice else 200, "Log in", content)
+
+
+def _item(user: Mapping[str, Any]) -> str:
+    user_id = str(user["user_id"])
+    name = str(user.get("name") or user.get("email") or user_id)
+    detail = str(user.get("email") or user_id)
+    return _USER.format(
+        id=escape(user_id),
+        face=escape(name[:1].upper()),
+        name=escape(name),
+        detail=escape(detail if detail != name else user_id),
+    )
+
+
+def trouble_page(status: int, code: str, message: str) -> Reply:
+    """Return the page that says why a login can't go on, where there is no application to say it to."""
+    return _page(
+        status, "This login can't go on", _TROUBLE.format(message=escape(message), code=escape(code))
+    )

@@ -1,0 +1,1 @@
+"""The page of a running tenant, and the routes behind it."""

@@ -1,0 +1,64 @@
+"""Build the answers that planned faults give, in the shape that Auth0 or a proxy before it would."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from auth0_meta.emulator.http.errors import problem, reason_of
+from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.rules.limiter import Verdict
+from auth0_meta.emulator.state.faults import Fault
+
+__all__ = ["planned", "rate_headers"]
+
+_KNOWN: dict[int, tuple[str, str | None]] = {429: ("Global limit has been reached", "too_many_requests")}
+_TOLD = ("The local tenant was told to fail", None)
+# What a proxy in front of Auth0 answers on its own: no JSON, whatever the caller expects.
+_PAGE = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+    "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
+)
+
+
+def rate_headers(limit: int, remaining: int, reset: object) -> dict[str, str]:
+    """Name the three values as Auth0 does.
+
+    >>> rate_headers(10, 9, 100)["x-ratelimit-remaining"]
+    '9'
+    """
+    return {
+        "x-ratelimit-limit": str(limit),
+        "x-ratelimit-remaining": str(remaining),
+        "x-ratelimit-reset": str(reset),
+    }
+
+
+def planned(fault: Fault, *, management: bool, verdict: Verdict | None, now: float) -> Reply:
+    """Return the answer of a fault that has a status; `verdict` is what its bucket holds, None: no limit."""
+    status = fault.status or 500
+    headers: dict[str, str | None] = {}
+    if status == 429:
+        seen = verdict or Verdict(False, 10, 0, int(now) + 1, "")
+        reset = seen.reset if fault.reset is None else fault.reset
+        if isinstance(fault.reset, (int, float)):
+            reset = math.floor(now) + math.floor(fault.reset)
+        headers.update(rate_headers(seen.limit, 0, reset))
+    headers.update(fault.headers)
+    kept = tuple((name, value) for name, value in headers.items() if value is not None)
+    body = _body(fault, status, management=management)
+    if isinstance(body, (str, bytes)):
+        raw = body if isinstance(body, bytes) else body.encode()
+        return Reply(status, raw, content_type="text/html; charset=utf-8", headers=kept)
+    return Reply(status, to_json(body), headers=kept)
+
+
+def _body(fault: Fault, status: int, *, management: bool) -> Any:
+    if fault.body is not None:
+        return fault.body
+    if fault.html:
+        return _PAGE.format(f"{status} {reason_of(status)}")
+    message, code = _KNOWN.get(status, _TOLD)
+    if management:
+        return problem(status, message, code)
+    return {"error": code or "access_denied", "error_description": message}

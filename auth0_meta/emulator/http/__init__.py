@@ -1,0 +1,1 @@
+"""What passes between the servers and the handlers, and how refusals are worded."""

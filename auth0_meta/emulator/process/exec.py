@@ -1,0 +1,98 @@
+"""Run a command with a tenant beside it, for the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from auth0_meta.emulator.control.recipes import all_exports
+from auth0_meta.emulator.control.report import complaints
+from auth0_meta.emulator.control.seed_files import check_writable
+from auth0_meta.emulator.process.announced import announced
+from auth0_meta.emulator.process.serve import JOURNAL_LIMIT, facts_of
+from auth0_meta.emulator.tenant import LocalTenant
+from auth0_meta.errors import InputError
+
+__all__ = ["execute"]
+
+_NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
+# What would lead the command past the local tenant.
+_HIDDEN = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN")
+
+
+def execute(
+    command: Sequence[str], *, out: TextIO | None = None, save: str | None = None, **settings: Any
+) -> int:
+    """Start a tenant, run `command` with the environment that leads to it, stop; returns its exit code.
+
+    Signals are passed on; a command that one ended gives 128 and its number, one that can't be
+    started 126 or 127, as in a shell.  `save` names a file for a snapshot at the end; raises `InputError`
+    before anything is started where it can't be written.  What was called
+    and is not served is told on `out` (None: stderr).  `settings` are `LocalTenant`'s.  Call it from
+    the main thread.
+    """
+    talk = out or sys.stderr
+    if save is not None:
+        check_writable(save)
+    settings.setdefault("journal_limit", JOURNAL_LIMIT)
+    with LocalTenant(**settings) as tenant:
+        facts = facts_of(tenant, strict=settings.get("strict", False))
+        environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
+        with announced(tenant.port, facts):
+            try:
+                code = _run(command, environment | all_exports(facts))
+            except FileNotFoundError:
+                talk.write(f"error: {command[0]}: no such command\n")
+                return _NOT_FOUND
+            except OSError as error:
+                talk.write(f"error: {command[0]}: {error.strerror}\n")
+                return _NOT_EXECUTABLE
+        for line in complaints((), tenant.journal):
+            talk.write(f"warning: {line} by the local tenant\n")
+        if save is not None:
+            try:
+                tenant.save(save)
+            except InputError as error:
+                # What the command said of itself counts for more.
+                if code == 0:
+                    raise
+                talk.write(f"error: {error}\n")
+    return code
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Run it to its end, passing on every signal that this process gets meanwhile."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # Windows has the first two only
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    early: list[int] = []
+    child: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _: object) -> None:
+        if child is None:
+            early.append(number)
+        # The terminal sends Ctrl-C to the whole foreground group, so the child has had it.
+        elif not (number == signal.SIGINT and _in_foreground()):
+            child.send_signal(number)
+
+    before = [(number, signal.signal(number, pass_on)) for number in signals]
+    try:
+        child = subprocess.Popen(command, env=environment)  # noqa: S603  # to run it is what was asked for
+        for number in early:
+            child.send_signal(number)
+        code = child.wait()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    return _SIGNALLED - code if code < 0 else code
+
+
+def _in_foreground() -> bool:
+    """Tell whether a terminal's Ctrl-C reaches this process and its child alike."""
+    try:
+        return os.tcgetpgrp(sys.__stdin__.fileno()) == os.getpgrp()  # type: ignore[union-attr]  # None is caught
+    except (AttributeError, OSError, ValueError):
+        return False

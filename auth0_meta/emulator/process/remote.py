@@ -1,0 +1,79 @@
+"""Talk to a tenant that another process of this user serves, for the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+from auth0_meta.emulator.control.routes import TOKEN_HEADER
+from auth0_meta.emulator.control.seed_files import read_users, write_users
+from auth0_meta.emulator.pipeline import CONTROL_ROOT
+from auth0_meta.emulator.process.announced import find_run
+from auth0_meta.errors import InputError
+
+__all__ = ["call", "find_serving", "load", "save"]
+
+_TIMEOUT = 120
+_TIMEOUT_CONNECT = 5
+
+
+def call(port: int, method: str, name: str, body: Any = None) -> Any:
+    """Send one control request to the tenant on `port`, and return its parsed answer.
+
+    Raises `InputError` where no tenant answers there, or it refuses.
+    """
+    facts = find_run(port)
+    request = urllib.request.Request(  # noqa: S310  # the URL is what our own process announced
+        facts["url"] + CONTROL_ROOT + name,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={TOKEN_HEADER: facts["control_token"], "Content-Type": "application/json"},
+    )
+    context = ssl.create_default_context(cafile=facts["ca_file"]) if "ca_file" in facts else None
+    # Past any proxy: the tenant is on this machine.
+    handlers: list[Any] = [urllib.request.ProxyHandler({})]
+    handlers += [urllib.request.HTTPSHandler(context=context)] if context else []
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            message = json.load(error).get("message")
+        msg = f"the tenant on port {port} refused: {message}"
+        raise InputError(msg) from None
+    except OSError as error:
+        raise _silent(port) from error
+
+
+def find_serving(port: int) -> dict[str, Any]:
+    """Return what was announced for `port`, where somebody still listens; raises `InputError` elsewhere."""
+    facts = find_run(port)
+    parts = urlsplit(facts["url"])
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_TIMEOUT_CONNECT).close()
+    except OSError as error:
+        raise _silent(port) from error
+    return facts
+
+
+def _silent(port: int) -> InputError:
+    msg = f"the tenant announced on port {port} does not answer: it may have been killed. Start it again"
+    return InputError(msg)
+
+
+def save(path: str | os.PathLike[str], port: int) -> int:
+    """Write the users of the tenant on `port` to a file; returns how many."""
+    snapshot = call(port, "GET", "snapshot")
+    write_users(path, snapshot)
+    return len(snapshot["users"])
+
+
+def load(path: str | os.PathLike[str], port: int) -> int:
+    """Replace the users of the tenant on `port` by those of a file; returns how many."""
+    return int(call(port, "PUT", "snapshot", read_users(path).document())["users"])

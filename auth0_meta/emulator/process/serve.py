@@ -1,0 +1,82 @@
+"""Serve a tenant until it is told to stop, for the command line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from auth0_meta.emulator.control.recipes import exports
+from auth0_meta.emulator.process.announced import announced
+from auth0_meta.emulator.tenant import LocalTenant
+
+__all__ = ["JOURNAL_LIMIT", "facts_of", "serve"]
+
+JOURNAL_LIMIT = 10_000
+"""How many requests a tenant remembers that serves for days."""
+_ANY_TOKEN = "local-token-good-here-only"  # noqa: S105  # a tenant that is not strict takes any
+
+
+def facts_of(tenant: LocalTenant, *, strict: bool = False) -> dict[str, Any]:
+    """Return what other programs need to know of a started tenant; its secrets are good here only."""
+    facts = {
+        "url": tenant.url,
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+        "token": tenant.token() if strict else _ANY_TOKEN,
+        "control_token": tenant.control_token,
+    }
+    if tenant.ca_file is not None:
+        facts |= {"ca_file": str(tenant.ca_file), "bundle_file": str(tenant.bundle_file)}
+    return facts
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8810,
+    rate_limit: Any = "off",
+    *,
+    out: TextIO | None = None,
+    on_ready: Callable[[LocalTenant], object] | None = None,
+    **settings: Any,
+) -> int:
+    """Serve until Ctrl-C or SIGTERM, then stop cleanly; returns the exit code 0.
+
+    Tells on `out` (None: stderr) what to export, and leaves word for `auth0-meta emulator env` and
+    `snapshot`.  `on_ready` is called once requests are answered; `settings` are `LocalTenant`'s.
+    Call it from the main thread, which gets the signals.  Raises OSError when the port is taken.
+    """
+    talk = out or sys.stderr
+    done = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    settings.setdefault("journal_limit", JOURNAL_LIMIT)
+    tenant = LocalTenant(host=host, port=port, rate_limit=rate_limit, **settings)
+    before = [signal.signal(number, lambda *_: done.set()) for number in signals]
+    try:
+        with tenant:
+            facts = facts_of(tenant, strict=settings.get("strict", False))
+            with announced(tenant.port, facts):
+                talk.write(_told(tenant, facts))
+                talk.flush()
+                if on_ready is not None:
+                    on_ready(tenant)
+                # A wait with a bound, because Windows delivers Ctrl-C between waits only.
+                while not done.wait(0.5):
+                    pass
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+    return 0
+
+
+def _told(tenant: LocalTenant, facts: dict[str, Any]) -> str:
+    """Say where it is and what to export."""
+    lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, good here only). Export:", ""]
+    lines += [f"  export {name}={value}" for name, value in exports("python", facts).items()]
+    port = "" if tenant.port == 8810 else f" --port {tenant.port}"  # the default of both commands
+    others = "auth0-python|node|curl"
+    lines += ["", f"Other tools: auth0-meta emulator env{port} --for {others}"]
+    lines += [f"Look at it:  {tenant.page_url}", "", "Ctrl-C stops it."]
+    return "\n".join(lines) + "\n"

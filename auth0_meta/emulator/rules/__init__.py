@@ -1,0 +1,1 @@
+"""What Auth0 allows and computes: pure functions and values."""

@@ -1,0 +1,191 @@
+"""Build a user's profile on create and on PATCH, field by field as recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import MAXYEAR, datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from auth0_meta.emulator.rules.metadata import merge_bag
+from auth0_meta.emulator.rules.switches import Switches
+
+__all__ = [
+    "DEFAULT_CONNECTION",
+    "DEFAULT_CONNECTION_ID",
+    "Profile",
+    "created",
+    "has_default_picture",
+    "iso",
+    "milliseconds_of",
+    "patched",
+]
+
+DEFAULT_CONNECTION = "Username-Password-Authentication"
+DEFAULT_CONNECTION_ID = "con_localDatabase001"
+# Never part of a profile: they steer the write or are secret.
+_NOT_STORED = frozenset(
+    (
+        "connection",
+        "password",
+        "verify_email",
+        "verify_phone_number",
+        "client_id",
+        "user_metadata",
+        "app_metadata",
+    )
+)
+# The address may have been made of an earlier e-mail or name, so that its form alone decides.
+_DEFAULT_PICTURE = re.compile(
+    r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
+    r"&d=https%3A%2F%2Fcdn\.auth0\.com%2Favatars%2F.+\.png"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad", "oidc"))
+
+
+@attrs.frozen
+class Profile:
+    """Hold one user as stored; never changed in place.
+
+    `root` holds every field but app_metadata, in the order in which they are shown;
+    `app_metadata` is None where there is none (Auth0 keeps it apart, hence it always comes last).
+    """
+
+    user_id: str
+    root: dict[str, Any]
+    app_metadata: Any
+    updated_ms: int
+
+    def document(self) -> dict[str, Any]:
+        """Return the profile as the API shows it; shares the stored values."""
+        if self.app_metadata is None:
+            return self.root
+        return {**self.root, "app_metadata": self.app_metadata}
+
+
+def iso(milliseconds: int) -> str:
+    """Format epoch milliseconds as Auth0 does.
+
+    >>> iso(1_674_668_427_084)
+    '2023-01-25T17:40:27.084Z'
+    """
+    moment = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
+    return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
+
+
+def milliseconds_of(moment: object) -> int | None:
+    """Read what `iso` writes, other offsets too; None for what is no moment, or leaves no room to grow.
+
+    >>> milliseconds_of("2023-01-25T17:40:27.084Z"), milliseconds_of("soon")
+    (1674668427084, None)
+    """
+    if not isinstance(moment, str):
+        return None
+    try:
+        read = datetime.fromisoformat(moment.removesuffix("Z"))
+    except ValueError:
+        return None
+    if read.year >= MAXYEAR:
+        return None
+    since = read.replace(tzinfo=read.tzinfo or timezone.utc) - _EPOCH
+    return since // timedelta(milliseconds=1)
+
+
+def _picture(email: str, name: str) -> str:
+    """Return the default gravatar address (193 of 194 recorded creates)."""
+    digest = hashlib.md5(email.lower().encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+    fallback = quote(f"https://cdn.auth0.com/avatars/{(name or email)[:2].lower()}.png", safe="")
+    return f"https://s.gravatar.com/avatar/{digest}?s=480&r=pg&d={fallback}"
+
+
+def has_default_picture(root: Mapping[str, Any]) -> bool:
+    """Tell whether the picture is Auth0's own, an import's with its other host included."""
+    return bool(_DEFAULT_PICTURE.fullmatch(str(root.get("picture"))))
+
+
+def _identity(user_id: str, connection: str | None) -> dict[str, Any]:
+    """Describe where the user signs in; the id goes without its provider."""
+    provider, _, local = user_id.partition("|")
+    middle, bar, _ = local.partition("|")
+    if connection is None:
+        connection = DEFAULT_CONNECTION if provider == "auth0" else middle if bar else provider
+    return {
+        "connection": connection,
+        "user_id": local,
+        "provider": provider,
+        "isSocial": provider not in _NOT_SOCIAL,
+    }
+
+
+def created(body: Mapping[str, Any], *, user_id: str, now_ms: int, switches: Switches) -> Profile:
+    """Build a new user: defaults, name order, `{}` bags; `body` is taken as valid.
+
+    >>> profile = created({"email": "ann@example.com"}, user_id="auth0|1", now_ms=0, switches=Switches())
+    >>> profile.root["name"], profile.root["nickname"], profile.root["email_verified"], profile.app_metadata
+    ('ann@example.com', 'ann', False, None)
+    """
+    moment = iso(now_ms)
+    given = {name: value for name, value in body.items() if name not in _NOT_STORED and value is not None}
+    root: dict[str, Any] = {"created_at": moment, "updated_at": moment} | given
+    email = root.get("email")
+    if email is not None:
+        root["email"] = email = email.lower()
+        root.setdefault("email_verified", False)
+    label = email or root.get("phone_number") or root.get("username")
+    if label is not None:
+        root.setdefault("name", label)
+        root.setdefault("nickname", label.partition("@")[0])
+    if email is not None:
+        root.setdefault("picture", _picture(email, root["name"]))
+    root.setdefault("identities", [_identity(user_id, body.get("connection"))])
+    bags = {
+        bag: merge_bag(bag, None, body[bag], switches=switches) if bag in body else None
+        for bag in ("user_metadata", "app_metadata")
+    }
+    if bags["user_metadata"] is not None:
+        root["user_metadata"] = bags["user_metadata"]
+    root.pop("user_id", None)
+    ordered = {"user_id": user_id} | {name: root[name] for name in sorted(root)}
+    # A given `updated_at` counts: the next write must not move it back.
+    updated_ms = milliseconds_of(root["updated_at"])
+    return Profile(user_id, ordered, bags["app_metadata"], now_ms if updated_ms is None else updated_ms)
+
+
+def patched(profile: Profile, body: Mapping[str, Any], *, now_ms: int, switches: Switches) -> Profile:
+    """Return the profile after a PATCH: null removes, bags merge, `updated_at` strictly grows.
+
+    >>> before = created({"email": "a@b.io"}, user_id="auth0|1", now_ms=5, switches=Switches())
+    >>> patched(before, {}, now_ms=5, switches=Switches()).root["updated_at"]
+    '1970-01-01T00:00:00.006Z'
+    """
+    root = dict(profile.root)
+    app = profile.app_metadata
+    for name, value in body.items():
+        if name == "app_metadata":
+            app = merge_bag(name, app, value, switches=switches)
+        elif name == "user_metadata":
+            bag = merge_bag(name, root.get(name), value, switches=switches)
+            if bag is None:
+                root.pop(name, None)
+            else:
+                root[name] = bag
+        elif name in _NOT_STORED:
+            continue
+        elif value is None:
+            root.pop(name, None)
+        else:
+            root[name] = value.lower() if name == "email" else value
+    moved = "email" in root and root["email"] != profile.root.get("email")
+    if moved and "email_verified" not in body and switches.email_change_unverifies:
+        root["email_verified"] = False
+    updated_ms = max(now_ms, profile.updated_ms + 1)
+    if body.get("password") is not None:
+        root["last_password_reset"] = iso(updated_ms)
+        updated_ms += 1
+    root["updated_at"] = iso(updated_ms)
+    return Profile(profile.user_id, root, app, updated_ms)

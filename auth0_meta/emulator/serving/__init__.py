@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: sockets, TLS, WSGI and an adapter for requests."""

@@ -1,0 +1,211 @@
+"""Serve the tenant over real sockets with cheroot's threads, past WSGI for speed."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import socket
+import ssl
+import struct
+import threading
+from typing import Any
+
+from cheroot.server import Gateway, HTTPConnection, HTTPServer
+
+from auth0_meta.emulator.http.message import Request
+from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.serving.stream import stream
+from auth0_meta.emulator.serving.tls import LateHandshake
+from auth0_meta.emulator.serving.wsgi import reason
+from auth0_meta.emulator.state.faults import Dropped
+
+__all__ = ["TenantServer"]
+
+_log = logging.getLogger("auth0_meta.emulator")
+_THREADS = 16
+# Where each of them waits, for the rest of a request or in a planned delay, more are started, up to so many.
+_MOST_THREADS = 256
+_STUCK_AFTER = 0.1
+# Bodies up to this size are read even if refused, so that the client gets to see why.
+_DRAIN = 64 * 1024 * 1024
+# How long a worker keeps an idle connection before it goes back to the selector.
+_LINGER_MS = 20
+
+
+class _Connection(HTTPConnection):
+    """Stay with one worker while others are free: handing over costs more than answering."""
+
+    def __init__(self, server: HTTPServer, sock: Any, makefile: Any = stream) -> None:
+        super().__init__(server, sock, stream)
+
+    def communicate(self) -> bool:
+        while super().communicate():  # type: ignore[no-untyped-call]
+            pool = self.server.requests
+            if pool.qsize or not pool.idle:
+                return True
+            if not self.rfile.has_data() and not _readable(self.socket):
+                return True
+        return False
+
+
+def _readable(sock: Any) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        return bool(poll.poll(_LINGER_MS))
+    return bool(
+        select.select([sock], [], [], _LINGER_MS / 1000)[0]
+    )  # pragma: no cover  # Windows has no poll
+
+
+class _Gateway(Gateway):
+    """Turn cheroot's request into the tenant's and write the answer in one piece."""
+
+    def respond(self) -> None:
+        req = self.req
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in req.inheaders.items()
+        }
+        length = int(headers.get("content-length", 0))
+        if length > _DRAIN:
+            req.close_connection = True
+            body = b" " * (_DRAIN + 1)
+        else:
+            body = req.rfile.read()
+        req.server.answered += 1  # a count lost between two threads is none missed
+        request = Request(req.method.decode("latin-1"), req.uri.decode("latin-1"), headers, body)
+        try:
+            answer = req.server.app.handle(request)
+        except Dropped as dropped:
+            if dropped.rudely:
+                # Closing with nothing left to linger for sends RST instead of FIN.
+                req.conn.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # cheroot closes the connection without a word on this error number.
+            raise ConnectionResetError(errno.ECONNRESET, "planned drop") from dropped
+        lines = [f"HTTP/1.1 {answer.status} {reason(answer.status)}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
+        if answer.feed is not None:
+            req.close_connection = True
+        elif answer.status != 204:
+            lines.append(f"Content-Length: {len(answer.body)}\r\n")
+        if not req.close_connection:
+            req.close_connection = not req.server.can_add_keepalive_connection
+        if req.close_connection:
+            lines.append("Connection: close\r\n")
+        elif req.response_protocol == "HTTP/1.0":
+            lines.append("Connection: Keep-Alive\r\n")
+        lines.append("\r\n")
+        req.sent_headers = True
+        head = "".join(lines).encode("latin-1", "replace")
+        if request.method == "HEAD":
+            req.conn.wfile.write(head)
+            return
+        if not answer.spoiled:
+            req.conn.wfile.write(head + answer.body)
+            return
+        req.conn.wfile.write(head)
+        for piece in answer.pieces():
+            req.conn.wfile.write(piece)
+
+
+class _Server(HTTPServer):
+    """Keep quiet, keep connections, and stop soon."""
+
+    ConnectionClass = _Connection
+    keep_alive_conn_limit = 10_000
+    timeout = 120
+    expiration_interval = 0.05
+    request_queue_size = 128
+    shutdown_timeout = 2
+
+    def __init__(self, address: tuple[str, int], app: App, tls: ssl.SSLContext | None) -> None:
+        super().__init__(
+            address, _Gateway, minthreads=_THREADS, maxthreads=_MOST_THREADS, server_name="auth0-meta-local"
+        )
+        self.app = app
+        self.answered = 0
+        self.timer: threading.Timer | None = None
+        if tls is not None:
+            self.ssl_adapter = LateHandshake(tls, stream)
+
+    def process_conn(self, conn: HTTPConnection) -> None:
+        super().process_conn(conn)
+        # Whether a worker is free to take it can't be told yet: one that has just got another still looks idle.
+        if self.timer is None:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Look again in a moment at whether the workers get on."""
+        timer = threading.Timer(_STUCK_AFTER, self._relieve, (self.answered,))
+        timer.daemon = True
+        self.timer = timer
+        timer.start()
+
+    def _relieve(self, answered: int) -> None:
+        """Start workers for whoever waits while all others do: half a request must not stop the rest."""
+        pool = self.requests
+        # From here on a new connection starts a timer of its own.
+        self.timer = None
+        if self.ready and pool.qsize:
+            if self.answered == answered:
+                pool.grow(pool.qsize)
+            self._watch()
+
+    def stop(self) -> None:
+        super().stop()
+        timer = self.timer
+        if timer is not None:
+            timer.cancel()
+            if timer.is_alive():
+                timer.join()
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
+        # cheroot leaves this out for port 0, and a restarted tenant would not get its port back.
+        if os.name == "posix":  # pragma: no branch  # on Windows the option would share the port
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002
+        _log.log(min(level, logging.INFO), "%s", msg)
+
+
+class TenantServer:
+    """Run one server in daemon threads, so that a forgotten `stop` never keeps a process alive."""
+
+    def __init__(self, host: str, port: int, app: App, *, tls: ssl.SSLContext | None = None) -> None:
+        self._server = _Server((host, port), app, tls)
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="auth0-meta-local-tenant", daemon=True)
+
+    def start(self) -> int:
+        """Bind and serve; returns the port.  Raises OSError when the address can't be had."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return int(self._server.bind_addr[1])
+
+    def _run(self) -> None:
+        # cheroot's workers inherit the daemon flag of the thread that prepares the server.
+        try:
+            self._server.prepare()
+        except BaseException as error:  # noqa: BLE001  # handed to the thread that waits in start
+            self._failure = error
+            return
+        finally:
+            self._ready.set()
+        self._server.serve()
+
+    def stop(self) -> None:
+        """Close every socket and end every thread."""
+        self._server.stop()
+        self._thread.join()

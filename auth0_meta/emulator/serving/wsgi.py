@@ -1,0 +1,73 @@
+"""Present the tenant as a WSGI application, for servers and clients that speak WSGI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from werkzeug.wsgi import get_input_stream
+
+from auth0_meta.emulator.http.message import Request
+from auth0_meta.emulator.pipeline import App
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["reason", "wsgi_app"]
+
+
+def reason(status: int) -> str:
+    """Return the words beside a status.
+
+    >>> reason(429), reason(299)
+    ('Too Many Requests', 'Unknown')
+    """
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def wsgi_app(app: App) -> WSGIApplication:
+    """Wrap a tenant; a planned drop or cut comes out as `ConnectionResetError`."""
+
+    def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        headers = {
+            name[5:].replace("_", "-").lower(): str(value)
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        if environ.get("CONTENT_TYPE"):
+            headers["content-type"] = environ["CONTENT_TYPE"]
+        body = get_input_stream(environ).read()
+        answer = app.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
+        sent = [*answer.headers]
+        if answer.status != 204 and answer.feed is None:
+            sent.append(("Content-Length", str(len(answer.body))))
+        start_response(f"{answer.status} {reason(answer.status)}", sent)
+        return answer.pieces() if answer.spoiled else [answer.body]
+
+    return respond
+
+
+def _target(environ: WSGIEnvironment) -> str:
+    """Return the path still encoded, with its query; PATH_INFO alone can't tell %2F from a slash."""
+    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    if raw:
+        parts = urlsplit(raw)
+        path, query = parts.path, parts.query
+    else:
+        path, query = quote(_bytes(environ.get("PATH_INFO", "/")), safe="/"), environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
+def _bytes(text: str) -> bytes:
+    """Undo WSGI's disguise of bytes as Latin-1; httpx hands over decoded text instead."""
+    try:
+        raw = text.encode("latin-1")
+        raw.decode("utf-8")
+    except UnicodeError:
+        return text.encode()
+    return raw

@@ -1,0 +1,1 @@
+"""What one local tenant knows: no HTTP, no rule."""

@@ -1,0 +1,148 @@
+"""Remember what was written to each user: for tests to ask about, and for a search that lags behind."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from auth0_meta.emulator.rules.profile import Profile
+
+__all__ = ["ABSENT", "Change", "History", "differences"]
+
+_KEPT = 100
+
+
+class _Absent:
+    """Stand for a value that is not there, None being one that is."""
+
+    def __repr__(self) -> str:
+        return "<absent>"
+
+
+ABSENT = _Absent()
+"""What `differences` shows where one side has nothing."""
+
+
+@attrs.frozen
+class Change:
+    """Describe one write: its `time` by the tenant's clock, and `by` what it was made.
+
+    `before` and `after` are whole profiles, None for a user who did not exist.
+    """
+
+    time: float
+    user_id: str
+    by: str
+    before: dict[str, Any] | None = attrs.field(repr=False)
+    after: dict[str, Any] | None = attrs.field(repr=False)
+
+    @property
+    def changed(self) -> dict[str, tuple[Any, Any]]:
+        """Return (before, after) by path, without the volatile `updated_at`."""
+        return differences(self.before, self.after)
+
+
+def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """Return what differs, (before, after) by dotted path; lists are compared whole.
+
+    >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
+    {'a.c': (2, 3)}
+    >>> differences({}, {"a": None})
+    {'a': (<absent>, None)}
+    """
+    return dict(_differences(before, after, ""))
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for name in [*before, *(name for name in after if name not in before)]:
+            inner = f"{path}.{name}" if path else str(name)
+            if inner != "updated_at":
+                yield from _differences(before.get(name, ABSENT), after.get(name, ABSENT), inner)
+    elif type(before) is not type(after) or before != after:
+        yield path, (before, after)
+
+
+class History:
+    """Keep the writes of each user (the newest hundred) and what every user was at the last mark.
+
+    `lag`: seconds for which a search still sees what was there before a write.  Thread-safe.
+    """
+
+    def __init__(self, lag: float = 0.0) -> None:
+        self.lag = lag
+        self._lock = threading.Lock()
+        self._changes: dict[str, deque[tuple[float, str, Profile | None, Profile | None]]] = {}
+        self._first: dict[str, Profile | None] = {}
+        self._recent: deque[tuple[float, str, Profile | None]] = deque()
+
+    def note(
+        self, now: float, user_id: str, *, before: Profile | None, after: Profile | None, by: str
+    ) -> None:
+        """Remember one write."""
+        with self._lock:
+            changes = self._changes.get(user_id)
+            if changes is None:
+                changes = self._changes[user_id] = deque(maxlen=_KEPT)
+            changes.append((now, by, before, after))
+            self._first.setdefault(user_id, before)
+            if self.lag > 0:
+                self._recent.append((now + self.lag, user_id, before))
+
+    def of(self, user_id: str) -> list[Change]:
+        """Return a user's writes, oldest first; the profiles are copies."""
+        with self._lock:
+            changes = list(self._changes.get(user_id, ()))
+        return [Change(time, user_id, by, _copy(before), _copy(after)) for time, by, before, after in changes]
+
+    def stale(self, now: float) -> dict[str, Profile | None]:
+        """Return the users that a search sees as they were, and how; None is a user it doesn't see yet."""
+        if not self._recent:
+            return {}
+        with self._lock:
+            while self._recent and self._recent[0][0] <= now:
+                self._recent.popleft()
+            seen: dict[str, Profile | None] = {}
+            for _, user_id, before in self._recent:
+                seen.setdefault(user_id, before)
+            return seen
+
+    def seen(self, profiles: Iterable[Profile], now: float) -> list[Profile]:
+        """Return the users as a search sees them."""
+        stale = self.stale(now)
+        if not stale:
+            return list(profiles)
+        shown = [stale.pop(profile.user_id, profile) for profile in profiles]
+        # What is left was deleted a moment ago.
+        return [profile for profile in (*shown, *stale.values()) if profile is not None]
+
+    def mark(self) -> None:
+        """Make `diff` count from here."""
+        with self._lock:
+            self._first.clear()
+
+    def forget(self, user_id: str) -> None:
+        """Make `diff` count from here for one user."""
+        with self._lock:
+            self._first.pop(user_id, None)
+
+    def first(self) -> dict[str, Profile | None]:
+        """Return every user written since the mark, as it was then."""
+        with self._lock:
+            return dict(self._first)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._changes.clear()
+            self._first.clear()
+            self._recent.clear()
+
+
+def _copy(profile: Profile | None) -> dict[str, Any] | None:
+    return None if profile is None else copy.deepcopy(profile.document())

@@ -1,0 +1,217 @@
+"""Keep the jobs as state machines: what is pending, when it is carried out, and when it is forgotten."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import attrs
+
+from auth0_meta.emulator.rules.profile import iso
+from auth0_meta.errors import ConfigError, InputError
+
+__all__ = ["ACTIVE_IMPORTS", "Job", "JobFailed", "Jobs", "Pace", "parse_pace"]
+
+ACTIVE_IMPORTS = 2
+"""How many import jobs may be active at once (documented)."""
+# Documented: a job of more than two hours fails, and everything about a job is gone after a day.
+_TIMEOUT = 2 * 3600
+_KEPT = 24 * 3600
+
+Status = Literal["pending", "completed", "failed"]
+
+
+class JobFailed(Exception):
+    """Say that a job as a whole can't be carried out; `shown` is added to the job."""
+
+    def __init__(self, **shown: Any) -> None:
+        super().__init__("the job failed")
+        self.shown = shown
+
+
+@attrs.frozen
+class Pace:
+    """Say when a job is carried out: "immediate", "manual", after `number` "polls" or "seconds"."""
+
+    kind: Literal["immediate", "manual", "polls", "seconds"]
+    number: float = 0
+
+
+def parse_pace(text: str) -> Pace:
+    """Read "immediate", "manual", "3 polls" or "1.5 seconds"; raises `ConfigError` for anything else.
+
+    >>> parse_pace("2 polls")
+    Pace(kind='polls', number=2.0)
+    """
+    if text == "immediate":
+        return Pace("immediate")
+    if text == "manual":
+        return Pace("manual")
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(poll|second)s?", text) if isinstance(text, str) else None
+    if match is None:
+        msg = f"the pace of jobs {text!r} is unknown: use immediate, manual, 'N polls' or 'N seconds'"
+        raise ConfigError(msg)
+    return Pace("polls" if match[2] == "poll" else "seconds", float(match[1]))
+
+
+@attrs.define(eq=False)
+class Job:
+    """Hold one job.
+
+    `shown` are the fields between its status and its creation; `work(job, now)` carries it out, adds
+    to `shown`, and may raise `JobFailed`.  `errors` lists the users that an import refused; `file` is
+    what an export made, with its name.
+    """
+
+    id: str
+    type: str
+    created: float
+    work: Callable[[Job, float], None] = attrs.field(repr=False)
+    shown: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    status: Status = "pending"
+    polls: int = 0
+    errors: list[dict[str, Any]] = attrs.field(factory=list, repr=False)
+    file: bytes | None = attrs.field(default=None, repr=False)
+    file_name: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return the job as the API shows it."""
+        head = {"type": self.type, "status": self.status}
+        return {**head, **self.shown, "created_at": iso(int(self.created * 1000)), "id": self.id}
+
+
+class Jobs:
+    """Collect the tenant's jobs: `jobs[id]`, iteration, `len`; thread-safe.
+
+    `pace` decides when a job made from now on is carried out: "immediate" (with the answer that
+    creates it, which still says pending, as recorded), "3 polls" (when it is asked about once more
+    than so often), "1.5 seconds" of the tenant's clock, or "manual" (`finish` and `fail`).
+
+    >>> from auth0_meta.emulator import LocalTenant
+    >>> tenant = LocalTenant(serve=False)
+    >>> tenant.jobs.pace = "manual"
+    >>> len(tenant.jobs), tenant.jobs.pace
+    (0, 'manual')
+    """
+
+    def __init__(self, now: Callable[[], float], pace: str = "immediate") -> None:
+        self._now = now
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._paces: dict[str, Pace] = {}
+        self.pace = pace
+        self._first = pace
+
+    @property
+    def pace(self) -> str:
+        """Return the pace of jobs to come."""
+        return self._text
+
+    @pace.setter
+    def pace(self, text: str) -> None:
+        self._pace, self._text = parse_pace(text), text
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        with self._lock:
+            return iter(list(self._jobs.values()))
+
+    def __getitem__(self, job_id: str) -> Job:
+        return self._jobs[job_id]
+
+    def __repr__(self) -> str:
+        return f"<Jobs: {len(self)}, {self.pace}>"
+
+    def active_imports(self) -> int:
+        """Return how many import jobs are pending."""
+        return sum(job.type == "users_import" and job.status == "pending" for job in self)
+
+    def add(self, job: Job) -> bool:
+        """Take in a new job, and carry it out if the pace is immediate; False for one import too many."""
+        with self._lock:
+            if job.type == "users_import" and self.active_imports() >= ACTIVE_IMPORTS:
+                return False
+            self._jobs[job.id], self._paces[job.id] = job, self._pace
+            if self._pace.kind == "immediate":
+                self._run(job, self._now())
+        return True
+
+    def finish(self, job_id: str | None = None) -> None:
+        """Carry out a pending job now, None all of them; raises `InputError` for one that isn't pending.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> LocalTenant(serve=False).jobs.finish()
+        """
+        with self._lock:
+            for job in self._pending(job_id):
+                self._run(job, self._now())
+
+    def fail(self, job_id: str | None = None, **shown: Any) -> None:
+        """Fail a pending job as a whole, None all of them; `shown` are fields to show beside."""
+        with self._lock:
+            for job in self._pending(job_id):
+                job.status = "failed"
+                job.shown.update(shown)
+
+    def poll(self, job_id: str) -> Job | None:
+        """Count one question about a job and return the job, None where there is none."""
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is not None and job.status == "pending":
+                pace = self._paces[job.id]
+                if pace.kind == "polls" and job.polls >= pace.number:
+                    self._run(job, self._now())
+                job.polls += 1
+            return job
+
+    def settle(self) -> None:
+        """Carry out what is due by the clock, fail what takes too long, forget what is old."""
+        if not self._jobs:
+            return
+        now = self._now()
+        with self._lock:
+            for job in list(self._jobs.values()):
+                if job.status == "pending":
+                    self._settle(job, now)
+                if now >= job.created + _KEPT:
+                    del self._jobs[job.id], self._paces[job.id]
+
+    def reset(self) -> None:
+        """Forget every job, and take the first pace again."""
+        with self._lock:
+            self._jobs.clear()
+            self._paces.clear()
+            self.pace = self._first
+
+    def _settle(self, job: Job, now: float) -> None:
+        pace = self._paces[job.id]
+        due = job.created + min(pace.number, _TIMEOUT) if pace.kind == "seconds" else job.created + _TIMEOUT
+        if now < due:
+            return
+        if pace.kind == "seconds" and pace.number < _TIMEOUT:
+            self._run(job, due)
+        else:
+            job.status = "failed"
+
+    def _run(self, job: Job, at: float) -> None:
+        try:
+            job.work(job, at)
+        except JobFailed as failure:
+            job.status = "failed"
+            job.shown.update(failure.shown)
+        else:
+            job.status = "completed"
+
+    def _pending(self, job_id: str | None) -> list[Job]:
+        pending = [job for job in self._jobs.values() if job.status == "pending"]
+        if job_id is None:
+            return pending
+        named = [job for job in pending if job.id == job_id]
+        if not named:
+            msg = f"job {job_id!r} is not pending"
+            raise InputError(msg)
+        return named

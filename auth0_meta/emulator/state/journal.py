@@ -1,0 +1,195 @@
+"""Remember every request that reached the tenant, for tests to ask about."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, overload
+
+import attrs
+
+from auth0_meta.emulator.rules.masking import masked
+from auth0_meta.emulator.rules.near_misses import mismatches, story
+from auth0_meta.emulator.rules.path_matching import addressed
+
+__all__ = ["Entry", "Journal", "Unread"]
+
+_ANY = object()
+
+
+class Unread:
+    """Hold a JSON body that no handler came to; parsed when somebody asks, None for what is no JSON."""
+
+    __slots__ = ("_raw", "_value")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw: bytes | None = raw
+        self._value: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unread) and self.read() == other.read()
+
+    __hash__ = None  # type: ignore[assignment]  # as the values it holds
+
+    def read(self) -> Any:
+        """Return the value."""
+        raw = self._raw
+        if raw is not None:
+            try:
+                self._value = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
+            except (ValueError, RecursionError):
+                self._value = None
+            self._raw = None
+        return self._value
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """Describe one request; the repr leaves out the body and the query.
+
+    `path` is as sent, without the query; `route` the template that matched ("" for none);
+    `user_id` decoded, None where the route has none; `status` None when the connection was
+    closed without an answer; `outcome` "answered", "dropped_before_commit", "dropped_after_commit",
+    or "plan_raised" where a second writer or a predicate of the test raised; `fault` the planned
+    fault that struck, else None; `committed` whether something was written; `tokens` left in its
+    bucket after it, None without a limit; `time` of arrival by the tenant's clock.
+    """
+
+    method: str
+    path: str
+    query: str = attrs.field(repr=False)
+    route: str
+    user_id: str | None
+    _body: Any = attrs.field(repr=False)
+    status: int | None
+    outcome: str
+    fault: Any = attrs.field(repr=False)
+    committed: bool
+    tokens: int | None
+    time: float
+
+    @property
+    def body(self) -> Any:
+        """Return the parsed JSON as sent, refused or not, secrets such as a password masked.
+
+        None without a JSON body, for one past the size limit, and for /oauth/token.
+        """
+        body = self._body
+        return masked(body.read() if isinstance(body, Unread) else body)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+class Journal:
+    """List the entries, in the order in which the requests were finished; thread-safe.
+
+    `limit` bounds how many are kept (the newest); None keeps all.
+    """
+
+    def __init__(self, *, limit: int | None = None) -> None:
+        self._lock = threading.Lock()
+        self._entries: deque[Entry] = deque(maxlen=limit)
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        return self._snapshot()[index]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._snapshot())
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self)} requests>"
+
+    def requests(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: int | None = None,
+    ) -> list[Entry]:
+        """Return the entries that match all that is given.
+
+        `path` is a template, a whole path, or a prefix that ends in `/` or `*`.
+
+        >>> Journal().requests("PATCH", "/api/v2/users/{id}")
+        []
+        """
+        return [
+            entry
+            for entry in self._snapshot()
+            if (method is None or entry.method == method.upper())
+            and (path is None or addressed(path, route=entry.route, path=entry.path))
+            and (user_id is None or entry.user_id == user_id)
+            and (status is None or entry.status == status)
+        ]
+
+    def count(self, *args: Any, **criteria: Any) -> int:
+        """Return how many entries match; takes what `requests` takes."""
+        return len(self.requests(*args, **criteria))
+
+    def since(self, number: int) -> tuple[int, list[Entry]]:
+        """Return how many requests there ever were, and of those after the `number`-th what is kept."""
+        with self._lock:
+            new = max(0, self._total - number)
+            return self._total, list(islice(self._entries, max(0, len(self._entries) - new), None))
+
+    def assert_called(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: int | None = None,
+        json: Any = _ANY,
+        times: int | None = None,
+    ) -> None:
+        """Raise AssertionError unless such a request came, `times` times exactly (None: at least once).
+
+        `path` is as in `requests`, `json` the whole body as sent (None: no JSON body).  The error names
+        the nearest other requests and what was different about each.
+
+        >>> Journal().assert_called("PATCH", times=0)
+        """
+        given = {"method": method and method.upper(), "path": path, "user_id": user_id, "status": status}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        if json is not _ANY:
+            wanted["json"] = json
+        entries = self._snapshot()
+        matched = sum(not mismatches(entry, wanted) for entry in entries)
+        if matched != times and not (times is None and matched):
+            count = "at least one" if times is None else str(times)
+            raise AssertionError(story(wanted, count, matched, entries))
+
+    def add(self, entry: Entry) -> None:
+        """Append one entry."""
+        with self._lock:
+            self._entries.append(entry)
+            self._total += 1
+
+    def clear(self) -> None:
+        """Forget every entry."""
+        with self._lock:
+            self._entries.clear()
+
+    def _snapshot(self) -> list[Entry]:
+        with self._lock:
+            return list(self._entries)

@@ -1,0 +1,151 @@
+"""Make signing keys when they are first needed, publish them, and sign tokens with them.
+
+The key material lives as long as the process and is shared by its tenants, because making a key
+costs tens of milliseconds; every tenant names the keys anew, so that it knows its own tokens only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from typing import Any
+
+from auth0_meta.emulator.http.errors import unauthorized
+
+__all__ = ["KeyRing", "peek", "signed"]
+
+_lock = threading.Lock()
+
+
+@cache
+def _make(index: int) -> dict[str, Any]:
+    """Make one RSA key with a self-signed certificate."""
+    # The libraries load on use: a tenant that mints no token starts faster.
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"auth0-meta local tenant, not for production {index}")]
+    )
+    # A fixed span keeps the certificate valid whatever clock the tenant has.
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(2000, 1, 1, tzinfo=timezone.utc))
+        .not_valid_after(datetime(2000, 1, 1, tzinfo=timezone.utc) + timedelta(days=36_500))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER)
+    )
+    numbers = key.public_key().public_numbers()
+    return {
+        "private": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+        "public": key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode(),
+        "n": _base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big")),
+        "e": _base64url(numbers.e.to_bytes(3, "big")),
+        "x5t": _base64url(hashlib.sha1(certificate, usedforsecurity=False).digest()),
+        "x5c": [base64.b64encode(certificate).decode()],
+    }
+
+
+def _material(index: int) -> dict[str, Any]:
+    with _lock:
+        return _make(index)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class KeyRing:
+    """Hold a current and a next signing key, and the previous one, under names of one tenant's own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._current = 0
+        self._oldest = 0
+
+    def _kid(self, index: int) -> str:
+        return f"local-{self._name}-{index + 1}"
+
+    @property
+    def _published(self) -> dict[str, int]:
+        """Name the keys to be trusted: current, next, and the previous one until it is revoked."""
+        first, last = max(self._oldest, self._current - 1), self._current + 1
+        return {
+            self._kid(index): index
+            for index in (*range(self._current, last + 1), *range(first, self._current))
+        }
+
+    def rotate(self, *, revoke: bool = False) -> None:
+        """Make the next key the current one; the one before stays trusted, unless `revoke`."""
+        self._current += 1
+        if revoke:
+            self._oldest = self._current
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Return a JWT, RS256, signed by the current key."""
+        from jose import jwt  # noqa: PLC0415
+
+        token: str = jwt.encode(
+            claims,
+            _material(self._current)["private"],
+            algorithm="RS256",
+            headers={"kid": self._kid(self._current)},
+        )
+        return token
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the public keys as /.well-known/jwks.json shows them: current, next, previous."""
+        return {
+            "keys": [
+                {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid}
+                | {name: _material(index)[name] for name in ("n", "e", "x5t", "x5c")}
+                for kid, index in self._published.items()
+            ]
+        }
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token that this tenant signed, expired or not; else refuse with 401."""
+        peeked = peek(token)
+        kid = peeked[0].get("kid") if peeked else None
+        index = self._published.get(str(kid))
+        if peeked is None or index is None:
+            raise unauthorized("Invalid token")
+        if not signed(token, _material(index)["public"], algorithms=("RS256",)):
+            raise unauthorized("Invalid signature received for JSON Web Token validation")
+        return peeked[1]
+
+
+def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return header and claims of a JWT unverified, None where it is none."""
+    from jose import JWTError, jwt  # noqa: PLC0415
+
+    try:
+        return jwt.get_unverified_header(token), jwt.get_unverified_claims(token)
+    except JWTError:
+        return None
+
+
+def signed(token: str, public_key: str, *, algorithms: Iterable[str]) -> bool:
+    """Tell whether `public_key` (PEM) made the signature; times and audience are the caller's to check."""
+    from jose import JOSEError, jws  # noqa: PLC0415
+
+    try:
+        jws.verify(token, public_key, algorithms=list(algorithms))
+    except JOSEError:
+        return False
+    return True

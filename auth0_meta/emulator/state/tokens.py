@@ -1,0 +1,211 @@
+"""Decide who may call: issue tokens, know them again, and read the Authorization header."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from auth0_meta.emulator.http.errors import (
+    MISSING_AUTHENTICATION,
+    Refusal,
+    bad_header,
+    expired_token,
+    insufficient_scope,
+    unauthorized,
+)
+from auth0_meta.emulator.state.keys import KeyRing
+
+__all__ = ["ALL_SCOPES", "LIFETIME", "Access", "Application", "Grant", "require"]
+
+LIFETIME = 86_400
+ALL_SCOPES = tuple(
+    f"{verb}:{what}"
+    for what in (
+        "users",
+        "users_app_metadata",
+        "user_custom_blocks",
+        "user_idp_tokens",
+        "connections",
+        "clients",
+        "organizations",
+        "organization_members",
+        "organization_member_roles",
+        "organization_connections",
+        "roles",
+        "role_members",
+        "resource_servers",
+        "user_tickets",
+        "logs",
+        "logs_users",
+        "sessions",
+        "authentication_methods",
+    )
+    for verb in ("read", "update", "delete", "create")
+    if what not in ("user_idp_tokens", "logs", "logs_users") or verb == "read"
+)
+"""The scopes that a token has unless fewer are asked for."""
+
+
+@attrs.frozen
+class Grant:
+    """Hold what a token allows; `scopes` None is everything, `expires_at` None is never."""
+
+    subject: str
+    scopes: frozenset[str] | None
+    expires_at: float | None
+    audience: str | None = None
+
+
+@attrs.frozen
+class Application:
+    """Hold a registered client; None in `secret` and `public_key` means that way is not open to it."""
+
+    client_id: str
+    secret: str | None = attrs.field(default=None, repr=False)
+    public_key: str | None = None
+    scopes: tuple[str, ...] = ALL_SCOPES
+    callbacks: tuple[str, ...] | None = None
+    """Where a login may lead, None for any address on loopback."""
+    logout_urls: tuple[str, ...] | None = None
+    """Where a logout may lead, None as above."""
+
+
+class Access:
+    """Issue and check tokens for one tenant.
+
+    `strict`: only tokens issued here, signature, audience and expiry checked.  Otherwise any
+    bearer token is taken, unless it was revoked or is one of ours that has expired or is for another API.
+    """
+
+    def __init__(self, keys: KeyRing, *, strict: bool) -> None:
+        self.keys = keys
+        self.strict = strict
+        self.url = ""
+        self.applications: dict[str, Application] = {}
+        self._lock = threading.Lock()
+        self._grants: dict[str, Grant] = {}
+        self._dead: dict[str, Callable[[], Refusal]] = {}
+        self._used: set[tuple[str, str]] = set()
+
+    @property
+    def audiences(self) -> tuple[str, str]:
+        """Return the audiences that mean this tenant's Management API, by its URL and by https."""
+        return f"{self.url}/api/v2/", f"https://{self.url.partition('://')[2]}/api/v2/"
+
+    def issue(
+        self,
+        now: float,
+        *,
+        client_id: str,
+        scopes: Iterable[str] | None = None,
+        expires_in: float = LIFETIME,
+        audience: str | None = None,
+        subject: str | None = None,
+        issuer: str | None = None,
+    ) -> str:
+        """Return a signed token; claims as Auth0's machine-to-machine tokens have them."""
+        granted = ALL_SCOPES if scopes is None else tuple(scopes)
+        subject = subject or f"{client_id}@clients"
+        audience = audience or self.audiences[0]
+        claims = {
+            "iss": f"{issuer or self.url}/",
+            "sub": subject,
+            "aud": audience,
+            "iat": int(now),
+            "exp": int(now + expires_in),
+            "azp": client_id,
+            "scope": " ".join(granted),
+            "gty": "client-credentials",
+        }
+        return self.issue_claims(claims, _grant(claims))
+
+    def issue_claims(self, claims: dict[str, Any], grant: Grant) -> str:
+        """Return a signed token of these claims, and know what it allows."""
+        with self._lock:
+            # Two tokens of the same second would be the same string, and be revoked together.
+            token = self.keys.sign({**claims, "jti": f"local-{len(self._grants) + 1}"})
+            self._grants[token] = grant
+        return token
+
+    def is_dead(self, token: str) -> bool:
+        """Tell whether a token was revoked, or expired before its time."""
+        return token in self._dead
+
+    def first_use(self, client_id: str, jti: Any) -> bool:
+        """Tell whether a client's assertion id is new, and remember it; False for what is no id."""
+        if not isinstance(jti, str) or not jti:
+            return False
+        with self._lock:
+            known = (client_id, jti) in self._used
+            self._used.add((client_id, jti))
+        return not known
+
+    def revoke(self, token: str) -> None:
+        """Refuse `token` with 401 from now on."""
+        self._dead[token] = lambda: unauthorized("Invalid token")
+
+    def expire(self) -> None:
+        """Refuse every token that was issued or seen so far as expired."""
+        with self._lock:
+            self._dead = dict.fromkeys(self._grants, expired_token) | self._dead
+
+    def expire_one(self, header: str | None) -> None:
+        """Refuse the token in an Authorization header as expired from now on."""
+        token = (header or "").partition(" ")[2]
+        if token:
+            with self._lock:
+                self._dead = {**self._dead, token: expired_token}
+
+    def forget(self) -> None:
+        """Know no token any more, so that strict checks look at signatures again."""
+        with self._lock:
+            self._grants = {}
+
+    def reset(self) -> None:
+        """Forget what was revoked and expired; tokens issued before stay good until their time."""
+        self._dead = {}
+
+    def authenticate(self, header: str | None, now: float) -> Grant:
+        """Return what the Authorization header allows, or refuse as recorded: 401, or 400 for its form."""
+        if header is None:
+            raise Refusal(*MISSING_AUTHENTICATION)
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token or " " in token:
+            raise bad_header()
+        grant = self._grants.get(token)
+        if grant is None:
+            grant = self._unseen(token)
+        if self._dead and token in self._dead:
+            raise self._dead[token]()
+        if grant.expires_at is not None and now >= grant.expires_at:
+            raise expired_token()
+        if grant.audience is not None and not self._is_ours(grant.audience):
+            raise unauthorized(f"Bad audience: {grant.audience}")
+        return grant
+
+    def _is_ours(self, audience: str) -> bool:
+        """Tell whether a token for this audience is one for the Management API; any tenant's will do unless strict."""
+        return audience in self.audiences or (not self.strict and audience.endswith("/api/v2/"))
+
+    def _unseen(self, token: str) -> Grant:
+        if self.strict:
+            if token.count(".") != 2:
+                raise bad_header()
+            grant = _grant(self.keys.verify(token))
+        else:
+            grant = Grant("unknown", None, None)
+        with self._lock:
+            return self._grants.setdefault(token, grant)
+
+
+def _grant(claims: dict[str, Any]) -> Grant:
+    return Grant(claims["sub"], frozenset(claims["scope"].split()), claims["exp"], claims["aud"])
+
+
+def require(grant: Grant, expected: tuple[str, ...]) -> None:
+    """Refuse with 403 unless the grant has one of the `expected` scopes."""
+    if grant.scopes is not None and grant.scopes.isdisjoint(expected):
+        raise insufficient_scope(expected)

@@ -1,0 +1,217 @@
+"""Keep the users in a SQLite file, so that they outlive the process and need no memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.errors import ConfigError
+
+__all__ = ["SqliteStore"]
+
+_APPLICATION = 1630563685  # "a0me" in ASCII: tells our files from other people's
+_VERSION = 1
+_PAGE = 1000
+_SCHEMA = """
+    BEGIN;
+    CREATE TABLE users (
+        seq INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, email TEXT, username TEXT,
+        root TEXT NOT NULL, app TEXT, updated_ms INTEGER NOT NULL);
+    CREATE INDEX users_email ON users (email) WHERE email IS NOT NULL;
+    CREATE INDEX users_username ON users (username) WHERE username IS NOT NULL;
+    CREATE TABLE openings (count INTEGER NOT NULL);
+    INSERT INTO openings VALUES (0);
+    PRAGMA application_id = 1630563685;
+    PRAGMA user_version = 1;
+    COMMIT;
+"""
+_REPLACE = "UPDATE users SET email = ?, username = ?, root = ?, app = ?, updated_ms = ? WHERE user_id = ?"
+_ADD = "INSERT INTO users (email, username, root, app, updated_ms, user_id) VALUES (?, ?, ?, ?, ?, ?)"
+_COLUMNS = "SELECT user_id, root, app, updated_ms FROM users"
+
+
+class SqliteStore:
+    """Offer what `UserStore` offers, from a file that only this process may open meanwhile.
+
+    The file is made with mode 0600, and an existing one is narrowed to it.  It is opened on first
+    use and again after `close`.  A killed process loses nothing; a power cut may lose the last
+    writes.  Raises `ConfigError` for a file that is in use or not one of ours.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._openings: int | None = None
+        self._count = 0
+        _ = self._db
+
+    @property
+    def openings(self) -> int:
+        """Return how often the file had been opened before: random ids must not start over."""
+        return self._openings or 0
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connection = _opened(self.path)
+            # An unclosed connection would warn where a tenant is forgotten.
+            self._finalizer = weakref.finalize(self, connection.close)
+            # Counting a large table takes milliseconds, so the number is kept.
+            (self._count,) = connection.execute("SELECT count(*) FROM users").fetchone()
+            if self._openings is None:
+                (self._openings,) = connection.execute("SELECT count FROM openings").fetchone()
+                connection.execute("UPDATE openings SET count = count + 1")
+        return self._connection
+
+    def close(self) -> None:
+        """Write everything into the one file and let go of it."""
+        with self.lock:
+            if self._finalizer is not None:
+                self._finalizer()
+            self._connection = self._finalizer = None
+
+    def __len__(self) -> int:
+        with self.lock:
+            _ = self._db
+            return self._count
+
+    def get(self, user_id: str) -> Profile | None:
+        """Return the user, None where there is none."""
+        found = self._select("WHERE user_id = ?", _text(user_id))
+        return found[0] if found else None
+
+    def all(self) -> Iterator[Profile]:
+        """Yield every user, oldest first; users that come or go meanwhile may be among them or not."""
+        last = 0
+        while True:
+            with self.lock:
+                rows = self._db.execute(
+                    "SELECT seq, user_id, root, app, updated_ms FROM users WHERE seq > ? ORDER BY seq LIMIT ?",
+                    (last, _PAGE),
+                ).fetchall()
+            if not rows:
+                return
+            yield from (_profile(*row[1:]) for row in rows)
+            last = rows[-1][0]
+
+    def slice(self, start: int, count: int) -> list[Profile]:
+        """Return `count` users from the `start`-th on, oldest first."""
+        return self._select("ORDER BY seq LIMIT ? OFFSET ?", count, start)
+
+    def with_email(self, email: str) -> list[Profile]:
+        """Return the users whose stored e-mail is exactly `email`."""
+        return self._select("WHERE email = ? ORDER BY seq", _text(email))
+
+    def with_username(self, username: str) -> list[Profile]:
+        """Return the users with this username."""
+        return self._select("WHERE username = ? ORDER BY seq", _text(username))
+
+    def put(self, profile: Profile) -> None:
+        """Add a user or replace the one with the same id."""
+        row = _row(profile)
+        with self.lock:
+            if self._db.execute(_REPLACE, row).rowcount == 0:
+                self._db.execute(_ADD, row)
+                self._count += 1
+
+    def remove(self, user_id: str) -> bool:
+        """Delete a user; False where there was none."""
+        with self.lock:
+            removed = self._db.execute("DELETE FROM users WHERE user_id = ?", (_text(user_id),)).rowcount
+            self._count -= removed
+            return removed > 0
+
+    def clear(self) -> None:
+        """Delete every user."""
+        with self.lock:
+            self._db.execute("DELETE FROM users")
+            self._count = 0
+
+    def replace_all(self, profiles: Iterable[Profile]) -> None:
+        """Replace every user by these, all or none: a process killed meanwhile leaves the users of before."""
+        rows = [_row(profile) for profile in profiles]
+        with self.lock:
+            database = self._db
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                database.execute("DELETE FROM users")
+                database.executemany(_ADD, rows)
+                database.execute("COMMIT")
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            self._count = len(rows)
+
+    def _select(self, rest: str, *values: Any) -> list[Profile]:
+        with self.lock:
+            rows = self._db.execute(f"{_COLUMNS} {rest}", values).fetchall()
+        return [_profile(*row) for row in rows]
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    """Open the file for this process alone; make its tables where it is new."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.chmod(path, 0o600)
+        # One lock guards it, and a second process is to fail at once.
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        msg = f"can't keep the users in {path}: {getattr(error, 'strerror', None) or error}"
+        raise ConfigError(msg) from error
+    try:
+        _prepare(connection, path)
+    except (sqlite3.Error, ConfigError) as error:
+        connection.close()
+        if isinstance(error, ConfigError):
+            raise
+        why = "another local tenant has it open" if "locked" in str(error) else str(error)
+        msg = f"can't keep the users in {path}: {why}"
+        raise ConfigError(msg) from error
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Look at what the file is before the first write, then lock it and make what is missing."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and (application, version) != (_APPLICATION, _VERSION):
+        msg = f"{path} holds something else than a local tenant's users: name another file (nothing was written)"
+        raise ConfigError(msg)
+    connection.executescript(
+        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+        "BEGIN IMMEDIATE; COMMIT;"
+    )
+    if not tables:
+        connection.executescript(_SCHEMA)
+
+
+def _text(value: Any) -> str:
+    """Write a value as ASCII JSON: SQLite's own text can't hold a lone surrogate."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _row(profile: Profile) -> tuple[Any, ...]:
+    email, username = profile.root.get("email"), profile.root.get("username")
+    return (
+        None if email is None else _text(email),
+        None if username is None else _text(username),
+        _text(profile.root),
+        None if profile.app_metadata is None else _text(profile.app_metadata),
+        profile.updated_ms,
+        _text(profile.user_id),
+    )
+
+
+def _profile(user_id: str, root: str, app: str | None, updated_ms: int) -> Profile:
+    return Profile(
+        json.loads(user_id), json.loads(root), None if app is None else json.loads(app), updated_ms
+    )

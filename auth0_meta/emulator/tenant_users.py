@@ -1,0 +1,245 @@
+"""Give tests direct access to the users: no request, no token, no journal entry."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.rules import profile as profiles
+from auth0_meta.emulator.rules.metadata import BAGS
+from auth0_meta.emulator.state.history import Change
+from auth0_meta.errors import InputError
+
+__all__ = ["LiveUser", "Users"]
+
+_BY = "tenant.users"
+# Whoever comes from elsewhere may have no address.
+_WITH_EMAIL = ("auth0", "email")
+
+
+class LiveUser(Mapping[str, Any]):
+    """Show one user's profile as it is at each reading; values read are copies.
+
+    Equal to a dict with the same profile.  Reading a user who is gone raises KeyError.
+    """
+
+    def __init__(self, app: App, user_id: str) -> None:
+        self._app = app
+        self.user_id = user_id
+
+    def _document(self) -> dict[str, Any]:
+        profile = self._app.store.get(self.user_id)
+        if profile is None:
+            raise KeyError(self.user_id)
+        return profile.document()
+
+    def __getitem__(self, name: str) -> Any:
+        return copy.deepcopy(self._document()[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document())
+
+    def __len__(self) -> int:
+        return len(self._document())
+
+    def __repr__(self) -> str:
+        return f"<LiveUser {self.user_id!r}>"
+
+    @property
+    def user_metadata(self) -> Any:
+        """Return a copy of the bag; `{}` where the profile shows none."""
+        return copy.deepcopy(self._document().get("user_metadata", {}))
+
+    @property
+    def app_metadata(self) -> Any:
+        """Return a copy of the bag; `{}` where the profile shows none."""
+        return copy.deepcopy(self._document().get("app_metadata", {}))
+
+    def patch(self, /, **body: Any) -> LiveUser:
+        """Write as PATCH /users/{id} does, without its checks; returns this user.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> tenant = LocalTenant(serve=False)
+        >>> tenant.users.add(user_metadata={"a": 1}).patch(user_metadata={"b": 2}).user_metadata
+        {'a': 1, 'b': 2}
+        """
+        app = self._app
+        with app.store.lock:
+            before = app.store.get(self.user_id)
+            if before is None:
+                raise KeyError(self.user_id)
+            change = copy.deepcopy(body)
+            after = profiles.patched(before, change, now_ms=app.milliseconds(), switches=app.switches)
+            app.store.put(after)
+            app.history.note(app.now(), self.user_id, before=before, after=after, by=_BY)
+            if isinstance(body.get("password"), str):
+                app.shelf.passwords.put(self.user_id, body["password"])
+        return self
+
+    def delete(self) -> None:
+        """Delete this user."""
+        app = self._app
+        with app.store.lock:
+            before = app.store.get(self.user_id)
+            if before is not None:
+                app.store.remove(self.user_id)
+                app.shelf.forget(self.user_id)
+                app.history.note(app.now(), self.user_id, before=before, after=None, by=_BY)
+
+    @property
+    def history(self) -> list[Change]:
+        """Return what was written to this user, oldest first (the newest hundred writes).
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> user = LocalTenant(serve=False).users.add(user_metadata={"a": 1}).patch(user_metadata={"a": 2})
+        >>> [(change.by, change.changed) for change in user.history]
+        [('tenant.users', {'user_metadata.a': (1, 2)})]
+        """
+        return self._app.history.of(self.user_id)
+
+
+class Users:
+    """Collect the tenant's users: `users[user_id]`, iteration, `len`, `in` (by id)."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def __len__(self) -> int:
+        return len(self._app.store)
+
+    def __iter__(self) -> Iterator[LiveUser]:
+        return (LiveUser(self._app, profile.user_id) for profile in self._app.store.all())
+
+    def __contains__(self, user_id: object) -> bool:
+        return isinstance(user_id, str) and self._app.store.get(user_id) is not None
+
+    def __getitem__(self, user_id: str) -> LiveUser:
+        if user_id not in self:
+            raise KeyError(user_id)
+        return LiveUser(self._app, user_id)
+
+    def __repr__(self) -> str:
+        return f"<Users: {len(self)}>"
+
+    def add(
+        self,
+        /,
+        *,
+        email: str | None = None,
+        user_id: str | None = None,
+        user_metadata: Any = None,
+        app_metadata: Any = None,
+        **profile: Any,
+    ) -> LiveUser:
+        """Add a user as stored: any id, any field, any value in a bag, no checks.
+
+        `email` None makes one up where the id is a database's (or none is given); `user_id` None makes
+        one from the seed, without "|" it gets `auth0|`; a bag of None is absent.  A `password` is good
+        for password grants and shown nowhere.  Raises `InputError` for an id that is taken.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
+        {'plan': 'pro'}
+        """
+        fields = {
+            "email": email,
+            "user_id": user_id,
+            "user_metadata": user_metadata,
+            "app_metadata": app_metadata,
+            **profile,
+        }
+        app = self._app
+        with app.store.lock:
+            made = _built(app, fields)
+            if made.user_id in self:
+                msg = f"user {made.user_id!r} exists already"
+                raise InputError(msg)
+            app.store.put(made)
+            app.history.forget(made.user_id)
+            _keep_password(app, made.user_id, fields)
+        return LiveUser(app, made.user_id)
+
+    def add_many(self, users: Iterable[Mapping[str, Any]]) -> None:
+        """Add each mapping as `add` does; raises `InputError` for an id that is taken, and then adds none."""
+        app = self._app
+        with app.store.lock:
+            made: dict[str, tuple[profiles.Profile, Mapping[str, Any]]] = {}
+            for user in users:
+                profile = _built(app, user)
+                if profile.user_id in self or profile.user_id in made:
+                    msg = f"user {profile.user_id!r} exists already: no user was added"
+                    raise InputError(msg)
+                made[profile.user_id] = profile, user
+            for user_id, (profile, user) in made.items():
+                app.store.put(profile)
+                app.history.forget(user_id)
+                _keep_password(app, user_id, user)
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return every whole profile as of one moment; they share the stored values, so change none."""
+        with self._app.store.lock:
+            return [profile.document() for profile in self._app.store.all()]
+
+    def replace(self, users: Iterable[Mapping[str, Any]], *, verbatim: bool = False) -> None:
+        """Replace every user by these, all or none; their history and `diff` start over.
+
+        Each mapping is what `add` takes, or with `verbatim` a whole profile, stored as it is.  Raises
+        `InputError` for an id that comes twice, and then changes nothing.
+        """
+        app = self._app
+        with app.store.lock:
+            given = list(users)
+            made = [(_restored if verbatim else _built)(app, user) for user in given]
+            if len({profile.user_id for profile in made}) < len(made):
+                msg = "two users have the same user_id: no user was changed"
+                raise InputError(msg)
+            app.store.replace_all(made)
+            app.history.clear()
+            app.shelf.forget_users()
+            for profile, user in zip(made, given, strict=True):
+                if not verbatim:
+                    _keep_password(app, profile.user_id, user)
+
+    def clear(self) -> None:
+        """Delete every user."""
+        self._app.store.clear()
+        self._app.shelf.forget_users()
+
+
+def _keep_password(app: App, user_id: str, user: Mapping[str, Any]) -> None:
+    if isinstance(user.get("password"), str):
+        app.shelf.passwords.put(user_id, user["password"])
+
+
+def _built(app: App, user: Mapping[str, Any]) -> profiles.Profile:
+    """Make a profile of what a person wrote down, with defaults for all that is left out."""
+    known = user.get("user_id") or app.new_object_id()
+    known = known if "|" in known else f"auth0|{known}"
+    fields: dict[str, Any] = copy.deepcopy(dict(user))
+    provider, _, local = known.partition("|")
+    if not fields.get("email") and provider in _WITH_EMAIL:
+        fields["email"] = f"{local.rpartition('|')[2]}@example.com"
+    bags = {bag: fields.pop(bag, None) for bag in BAGS}
+    objects = {bag: value for bag, value in bags.items() if isinstance(value, dict)}
+    made = profiles.created(
+        {**fields, **objects}, user_id=known, now_ms=app.milliseconds(), switches=app.switches
+    )
+    return _with_odd_bags(made, bags)
+
+
+def _restored(app: App, user: Mapping[str, Any]) -> profiles.Profile:
+    """Take a profile as it was shown: nothing filled in, `updated_at` going on from where it was."""
+    root = copy.deepcopy(dict(user))
+    bag = root.pop("app_metadata", None)
+    moment = profiles.milliseconds_of(root.get("updated_at"))
+    return profiles.Profile(root["user_id"], root, bag, app.milliseconds() if moment is None else moment)
+
+
+def _with_odd_bags(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:
+    """Store a bag that is no object as it is: Auth0 holds such bags too."""
+    user, app = bags["user_metadata"], bags["app_metadata"]
+    root = profile.root if user is None or isinstance(user, dict) else {**profile.root, "user_metadata": user}
+    app = profile.app_metadata if app is None or isinstance(app, dict) else app
+    return profiles.Profile(profile.user_id, root, app, profile.updated_ms)
