@@ -17,10 +17,10 @@ from auth0_meta import migrate as steps
 from auth0_meta.cli.common import domain_option, dump, help_alone, token_option
 from auth0_meta.cli.migrate_view import Bar, show_result, show_samples, show_status, show_summary
 from auth0_meta.errors import ConfigError
-from auth0_meta.migrate.drift import POLICIES
 from auth0_meta.migrate.events import ExportProgress
-from auth0_meta.migrate.report import render
-from auth0_meta.migrate.sources import ROOT_FIELDS, ExportSource, FileSource, Source, source
+from auth0_meta.migrate.html_report import render
+from auth0_meta.migrate.planning.replan import POLICIES
+from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, Source, source
 from auth0_meta.models import Job
 from auth0_meta.redact import printable
 

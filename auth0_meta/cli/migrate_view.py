@@ -17,9 +17,9 @@ from auth0_meta.cli.common import console, dump
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.migrate import RunResult, Status
 from auth0_meta.migrate.events import ApplyProgress, Event, ExportProgress, PlanProgress, UserDone, Waiting
-from auth0_meta.migrate.ledger import Ledger
-from auth0_meta.migrate.rows import TROUBLE, Plan
-from auth0_meta.migrate.summary import Cost, PlanSummary
+from auth0_meta.migrate.ledger.ledger import Ledger
+from auth0_meta.migrate.ledger.records import TROUBLE, Plan
+from auth0_meta.migrate.planning.summary import Cost, PlanSummary
 from auth0_meta.redact import printable, size
 
 __all__ = ["Bar", "duration", "show_result", "show_samples", "show_status", "show_summary"]

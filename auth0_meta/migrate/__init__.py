@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from auth0_meta.migrate.changes import ChangeFile
+from auth0_meta.migrate.api import Status, apply, plan, purge, status, undo
+from auth0_meta.migrate.applying.runner import RunResult
 from auth0_meta.migrate.events import ApplyProgress, Event, ExportProgress, PlanProgress, UserDone, Waiting
-from auth0_meta.migrate.report import render, report
-from auth0_meta.migrate.runner import RunResult
-from auth0_meta.migrate.sources import ExportSource, FileSource, Found, SearchSource, Source
-from auth0_meta.migrate.steps import Status, apply, plan, purge, status, undo
-from auth0_meta.migrate.summary import Cost, PlanSummary, Rates
+from auth0_meta.migrate.html_report import render, report
+from auth0_meta.migrate.planning.change_file import ChangeFile
+from auth0_meta.migrate.planning.sources import ExportSource, FileSource, Found, SearchSource, Source
+from auth0_meta.migrate.planning.summary import Cost, PlanSummary, Rates
 
 __all__ = [
     "ApplyProgress",

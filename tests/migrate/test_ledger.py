@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from auth0_meta import LedgerError
-from auth0_meta.migrate import disk, lock, purge, report, status
-from auth0_meta.migrate.ledger import Ledger, Settled
-from auth0_meta.migrate.rows import Plan, Row, State
+from auth0_meta.migrate import purge, report, status
+from auth0_meta.migrate.ledger import lock
+from auth0_meta.migrate.ledger import sqlite as disk
+from auth0_meta.migrate.ledger.ledger import Ledger, Settled
+from auth0_meta.migrate.ledger.records import Plan, Row, State
 
 DOCUMENT = {"app_metadata": {"plan": "canary-7f3a"}}
 PLAN = Plan({"app_metadata": {"reset": False, "ops": [["set", ["plan"], "canary-7f3a"]]}}, DOCUMENT, {})
@@ -72,7 +74,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(job: Path) -> None:
 def test_the_lock_dies_with_its_process(job: Path) -> None:
     """A killed writer locks nobody out."""
     made(job)
-    code = "import os, sys; from auth0_meta.migrate.ledger import Ledger; Ledger.open(sys.argv[1], write=True); os._exit(9)"
+    code = "import os, sys; from auth0_meta.migrate.ledger.ledger import Ledger; Ledger.open(sys.argv[1], write=True); os._exit(9)"
     subprocess.run([sys.executable, "-c", code, str(job)], check=False, timeout=60)
     assert (job.parent / "job.db-lock").exists()
     Ledger.open(job, write=True).close()
@@ -136,7 +138,7 @@ def test_a_plan_is_never_overwritten_unless_unfinished(job: Path) -> None:
     with pytest.raises(LedgerError, match="exists"):
         Ledger.create(job, {})
     job.unlink()
-    code = "import os, sys; from auth0_meta.migrate.ledger import Ledger; Ledger.create(sys.argv[1], {}); os._exit(9)"
+    code = "import os, sys; from auth0_meta.migrate.ledger.ledger import Ledger; Ledger.create(sys.argv[1], {}); os._exit(9)"
     subprocess.run([sys.executable, "-c", code, str(job)], check=False, timeout=60)
     with pytest.raises(LedgerError, match="never finished"):
         Ledger.open(job)
@@ -160,8 +162,8 @@ def test_a_full_disk_is_said_and_survived(job: Path) -> None:
     limited = (
         "import resource, signal, sys\n"
         "from auth0_meta import LedgerError\n"
-        "from auth0_meta.migrate.ledger import Ledger\n"
-        "from auth0_meta.migrate.rows import Plan, State\n"
+        "from auth0_meta.migrate.ledger.ledger import Ledger\n"
+        "from auth0_meta.migrate.ledger.records import Plan, State\n"
         "ledger = Ledger.open(sys.argv[1], write=True)\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, 1 << 14))\n"
@@ -189,7 +191,7 @@ def test_a_read_only_ledger_is_refused_before_anything_is_sent(job: Path) -> Non
     code = (
         "import os, sys\n"
         "from auth0_meta import LedgerError\n"
-        "from auth0_meta.migrate.ledger import Ledger\n"
+        "from auth0_meta.migrate.ledger.ledger import Ledger\n"
         "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
         "try: Ledger.open(sys.argv[1], write=True)\n"
         "except LedgerError as error: print(error)\n"
@@ -279,7 +281,7 @@ def test_a_disk_that_is_full_when_a_plan_begins(job: Path, room: int) -> None:
     code = (
         "import resource, signal, sys\n"
         "from auth0_meta import LedgerError\n"
-        "from auth0_meta.migrate.ledger import Ledger\n"
+        "from auth0_meta.migrate.ledger.ledger import Ledger\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
         "try: Ledger.create(sys.argv[1], {'much': 'x' * 100_000})\n"

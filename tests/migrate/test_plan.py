@@ -13,7 +13,7 @@ from conftest_migrate import MOVE_PLAN, move_plan, populate, rows_of
 from auth0_meta import ConfigError, InputError, LedgerError, ManagementClient, MetadataTransaction, User
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import ExportSource, PlanProgress, apply, plan, status, undo
-from auth0_meta.migrate.ledger import Ledger
+from auth0_meta.migrate.ledger.ledger import Ledger
 
 Rows = Callable[..., Path]
 NEST = '{"a": '

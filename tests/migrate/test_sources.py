@@ -15,8 +15,8 @@ from scripted import Reply, ScriptedServer, Seen, connect
 from auth0_meta import InputError, JobError, ManagementClient, MetadataWarning, PagingError
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import ChangeFile, ExportSource, FileSource, Found, SearchSource
-from auth0_meta.migrate.files import BadLine
-from auth0_meta.migrate.sources import source
+from auth0_meta.migrate.planning.files import BadLine
+from auth0_meta.migrate.planning.sources import source
 
 
 def no_client() -> ManagementClient:

@@ -19,9 +19,9 @@ from conftest_migrate import move_plan, patches_by_user, populate, rows_of
 from auth0_meta import LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
 from auth0_meta.emulator import LocalTenant, Switches
 from auth0_meta.migrate import UserDone, apply, plan, status, undo
+from auth0_meta.migrate.applying.runner import Runner
 from auth0_meta.migrate.events import Waiting
-from auth0_meta.migrate.ledger import Ledger
-from auth0_meta.migrate.runner import Runner
+from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.testing import FakeClock
 
 Rows = Callable[..., Path]

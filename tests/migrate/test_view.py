@@ -11,7 +11,7 @@ import pytest
 
 from auth0_meta import InputError, MetadataError
 from auth0_meta.changes.change import Change
-from auth0_meta.migrate.view import Reads, Viewed
+from auth0_meta.migrate.planning.watched_user import Reads, Viewed
 
 PROFILE = {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"a": {"b": 1, "c": [{}]}, "d": "x"}}
 

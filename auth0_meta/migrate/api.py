@@ -15,18 +15,18 @@ import attrs
 from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError, LedgerError
-from auth0_meta.migrate.changes import ChangeFile, is_change_file
-from auth0_meta.migrate.disk import sound
-from auth0_meta.migrate.drift import Drift, check_drift
+from auth0_meta.migrate.applying.runner import Runner, RunResult
 from auth0_meta.migrate.events import Event
-from auth0_meta.migrate.host import Evaluator, Host, InProcess
-from auth0_meta.migrate.ledger import Ledger
-from auth0_meta.migrate.offline import Function
-from auth0_meta.migrate.planner import Planner, rates_of
-from auth0_meta.migrate.rows import WRITTEN, State
-from auth0_meta.migrate.runner import Runner, RunResult
-from auth0_meta.migrate.sources import Source, source
-from auth0_meta.migrate.summary import PlanSummary
+from auth0_meta.migrate.ledger.ledger import Ledger
+from auth0_meta.migrate.ledger.records import WRITTEN, State
+from auth0_meta.migrate.ledger.sqlite import sound
+from auth0_meta.migrate.planning.change_file import ChangeFile, is_change_file
+from auth0_meta.migrate.planning.evaluate import Function
+from auth0_meta.migrate.planning.planner import Planner, rates_of
+from auth0_meta.migrate.planning.replan import Drift, check_drift
+from auth0_meta.migrate.planning.sandbox import Evaluator, Host, InProcess
+from auth0_meta.migrate.planning.sources import Source, source
+from auth0_meta.migrate.planning.summary import PlanSummary
 
 __all__ = ["JobFile", "Migration", "Status", "apply", "plan", "purge", "status", "tenant_of", "undo"]
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from auth0_meta.errors import InputError
-from auth0_meta.migrate.offline import TOO_DEEP, Function, check, evaluate
+from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, check, evaluate
 
 __all__ = ["Evaluator", "Host", "InProcess"]
 
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
-_START = "import sys; from auth0_meta.migrate.child import main; main(sys.argv[1])"
+_START = "import sys; from auth0_meta.migrate.planning.sandbox_process import main; main(sys.argv[1])"
 
 
 class Evaluator(Protocol):

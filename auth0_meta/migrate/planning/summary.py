@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.migrate.rows import Plan
+from auth0_meta.migrate.ledger.records import Plan
 
 __all__ = ["Cost", "PlanSummary", "Rates", "cost"]
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from auth0_meta.changes.change import Change, decode, encode
 from auth0_meta.errors import Auth0MetaError, InputError
-from auth0_meta.migrate.host import Evaluator
-from auth0_meta.migrate.images import holds, image_of, same_footing
-from auth0_meta.migrate.rows import Plan
+from auth0_meta.migrate.ledger.compare import holds, image_of, same_footing
+from auth0_meta.migrate.ledger.records import Plan
+from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.redact import printable
 
 __all__ = ["POLICIES", "Drift", "check_drift", "plan_for", "replanned"]

@@ -12,17 +12,17 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, check_stored, decode, stored_bag
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
-from auth0_meta.migrate.changes import ChangeFile, ChangeIndex
-from auth0_meta.migrate.drift import plan_for
 from auth0_meta.migrate.events import Event, PlanProgress
-from auth0_meta.migrate.executors import Threads, in_order
-from auth0_meta.migrate.files import BadLine
-from auth0_meta.migrate.host import Evaluator
-from auth0_meta.migrate.ledger import Ledger
-from auth0_meta.migrate.offline import TOO_DEEP
-from auth0_meta.migrate.rows import Plan
-from auth0_meta.migrate.sources import Connect, Found, Source
-from auth0_meta.migrate.summary import PlanSummary, Rates
+from auth0_meta.migrate.ledger.ledger import Ledger
+from auth0_meta.migrate.ledger.records import Plan
+from auth0_meta.migrate.planning.change_file import ChangeFile, ChangeIndex
+from auth0_meta.migrate.planning.evaluate import TOO_DEEP
+from auth0_meta.migrate.planning.files import BadLine
+from auth0_meta.migrate.planning.replan import plan_for
+from auth0_meta.migrate.planning.sandbox import Evaluator
+from auth0_meta.migrate.planning.sources import Connect, Found, Source
+from auth0_meta.migrate.planning.summary import PlanSummary, Rates
+from auth0_meta.migrate.threads import Threads, in_order
 from auth0_meta.models import BAGS, Bag
 from auth0_meta.operation import Operation
 from auth0_meta.redact import printable

@@ -13,14 +13,14 @@ from typing import Any, Literal
 import attrs
 
 from auth0_meta.client import ManagementClient
-from auth0_meta.migrate.drift import Drift, replanned
+from auth0_meta.migrate.applying.metrics import Meter
+from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.events import ApplyProgress, Event, UserDone, Waiting
-from auth0_meta.migrate.executors import Threads
-from auth0_meta.migrate.host import Evaluator
-from auth0_meta.migrate.ledger import Ledger, Settled
-from auth0_meta.migrate.meter import Meter
-from auth0_meta.migrate.rows import Plan, Row, State
-from auth0_meta.migrate.worker import work
+from auth0_meta.migrate.ledger.ledger import Ledger, Settled
+from auth0_meta.migrate.ledger.records import Plan, Row, State
+from auth0_meta.migrate.planning.replan import Drift, replanned
+from auth0_meta.migrate.planning.sandbox import Evaluator
+from auth0_meta.migrate.threads import Threads
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import Staffing
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.migrate.images import after_image
+from auth0_meta.migrate.ledger.compare import after_image
 
 __all__ = ["IN_DOUBT", "TROUBLE", "WRITTEN", "Plan", "Row", "State", "check_run", "pack", "unpack"]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from auth0_meta.changes.change import Change, read, stored_bag
 from auth0_meta.changes.jsonvalue import ABSENT, Path, json_equal
 from auth0_meta.changes.operations import Append, Increment, Merge, Op
-from auth0_meta.migrate.view import unchanged
+from auth0_meta.migrate.planning.watched_user import unchanged
 from auth0_meta.models import BAGS
 from auth0_meta.redact import printable
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from auth0_meta._version import __version__
 from auth0_meta.errors import LedgerError
-from auth0_meta.migrate.digest import BLOCK, block_of, digest, digest_of_all, seal
-from auth0_meta.migrate.disk import DAMAGED, connect, files, sound, told
-from auth0_meta.migrate.lock import FileLock, is_held
-from auth0_meta.migrate.rows import IN_DOUBT, Plan, Row, State, check_run, pack, unpack
+from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
+from auth0_meta.migrate.ledger.lock import FileLock, is_held
+from auth0_meta.migrate.ledger.records import IN_DOUBT, Plan, Row, State, check_run, pack, unpack
+from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, files, sound, told
 
 __all__ = ["Ledger", "Settled"]
 

@@ -13,7 +13,7 @@ import threading
 from typing import IO, Any
 
 from auth0_meta.errors import Auth0MetaError
-from auth0_meta.migrate.offline import TOO_DEEP, Function, evaluate, load
+from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, evaluate, load
 
 __all__ = ["main"]
 

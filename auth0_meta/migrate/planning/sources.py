@@ -14,7 +14,7 @@ import attrs
 
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import InputError, JobError
-from auth0_meta.migrate.files import BadLine, Lines
+from auth0_meta.migrate.planning.files import BadLine, Lines
 from auth0_meta.models import BAGS, Job
 from auth0_meta.users import user_path
 

@@ -25,7 +25,7 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
-from auth0_meta.migrate.images import after_image, holds, image_of, undoing, verdict
+from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import BAGS, Wait
 from auth0_meta.operation import Operation
 from auth0_meta.patience import LongWait, Patience, Until

@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
-from auth0_meta.migrate.disk import sound
-from auth0_meta.migrate.ledger import Ledger
-from auth0_meta.migrate.rows import TROUBLE
-from auth0_meta.migrate.steps import JobFile, Status, status_of
+from auth0_meta.migrate.api import JobFile, Status, status_of
+from auth0_meta.migrate.ledger.ledger import Ledger
+from auth0_meta.migrate.ledger.records import TROUBLE
+from auth0_meta.migrate.ledger.sqlite import sound
 
 __all__ = ["render", "report"]
 

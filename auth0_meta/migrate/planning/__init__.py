@@ -1,0 +1,1 @@
+"""From a source of users to a job file."""
