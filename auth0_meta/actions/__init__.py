@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache, CacheRecord, CacheResult
-from auth0_meta.actions.event import Event
-from auth0_meta.actions.hook import post_login
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.login_hook import post_login
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
-from auth0_meta.actions.suspended import MemoryStates, SqliteStates, States
+from auth0_meta.actions.suspended_logins import MemoryStates, SqliteStates, States
 from auth0_meta.actions.trigger import PostLoginTrigger
 
 __all__ = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from auth0_meta.actions.asked import Asked, text
 from auth0_meta.actions.cache import Cache
-from auth0_meta.actions.elsewhere import ELSEWHERE, Elsewhere, unknown
-from auth0_meta.actions.event import Event
-from auth0_meta.actions.frozen import Frozen, freeze
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.read_only import Frozen, freeze
 from auth0_meta.actions.redirect import RedirectApi
+from auth0_meta.actions.staging import Asked, text
+from auth0_meta.actions.unsupported import ELSEWHERE, Elsewhere, unknown
 from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError

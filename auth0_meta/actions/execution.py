@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from auth0_meta.actions.api import Api
-from auth0_meta.actions.asked import Asked, Carried, Staged, overlay
 from auth0_meta.actions.cache import Cache
-from auth0_meta.actions.event import Event
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.snapshot import SnapshotBag
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
-from auth0_meta.actions.snapshot import SnapshotBag
-from auth0_meta.actions.suspended import States, digest, new_state
+from auth0_meta.actions.staging import Asked, Carried, Staged, overlay
+from auth0_meta.actions.suspended_logins import States, digest, new_state
 from auth0_meta.changes.jsonvalue import ABSENT, json_equal
 from auth0_meta.errors import ActionTimeout
 from auth0_meta.given import Oversize

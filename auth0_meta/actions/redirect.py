@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from auth0_meta.actions.asked import Asked, text
-from auth0_meta.actions.event import Event
-from auth0_meta.actions.frozen import freeze
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.read_only import freeze
+from auth0_meta.actions.staging import Asked, text
 from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from auth0_meta.actions.asked import Carried
 from auth0_meta.actions.cache import Cache
-from auth0_meta.actions.drive import Act, Flow, Work, drive
-from auth0_meta.actions.event import Event
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.read_only import freeze
 from auth0_meta.actions.execution import Execution, LockFor, Settings
-from auth0_meta.actions.frozen import freeze
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Action, register
-from auth0_meta.actions.suspended import MemoryStates, States, digest
+from auth0_meta.actions.runner import Act, Flow, Work, drive
+from auth0_meta.actions.staging import Carried
+from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
 from auth0_meta.errors import ConfigError, InputError, RedirectError, StateError
 from auth0_meta.given import Oversize
 
@@ -166,13 +166,13 @@ class PostLoginTrigger:
         if asyncio is not None and asyncio._get_running_loop() is not None:
             msg = "async actions can't be run from inside a running event loop: await trigger.arun(event) instead, or asimulate(...) in a test"
             raise StateError(msg)
-        from auth0_meta.actions.drive_async import drive_mixed  # noqa: PLC0415  # asyncio is loaded on use
+        from auth0_meta.actions.async_runner import drive_mixed  # noqa: PLC0415  # asyncio is loaded on use
 
         return drive_mixed(flow)
 
     @staticmethod
     async def _adrive(flow: Flow) -> LoginOutcome:
-        from auth0_meta.actions.drive_async import adrive  # noqa: PLC0415
+        from auth0_meta.actions.async_runner import adrive  # noqa: PLC0415
 
         return await adrive(flow)
 

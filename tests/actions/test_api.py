@@ -9,7 +9,7 @@ from logins import Login
 
 from auth0_meta import InputError
 from auth0_meta.actions import Api
-from auth0_meta.actions.elsewhere import ELSEWHERE
+from auth0_meta.actions.unsupported import ELSEWHERE
 
 
 def api_of(login: Login, use: Any) -> Any:

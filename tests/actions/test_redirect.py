@@ -13,7 +13,7 @@ from logins import SECRET, UID, URL, Consent, Login
 
 from auth0_meta import ConfigError, InputError, NotFoundError, RedirectError, StateError
 from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
-from auth0_meta.actions.asked import Carried
+from auth0_meta.actions.staging import Carried
 from auth0_meta.auth import jwt
 
 HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()

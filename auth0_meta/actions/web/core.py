@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.actions.event import Event
+from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.outcome import LoginOutcome
-from auth0_meta.actions.suspended import digest
+from auth0_meta.actions.suspended_logins import digest
 from auth0_meta.actions.trigger import PostLoginTrigger
 from auth0_meta.errors import ConfigError, InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
-from auth0_meta.actions.frozen import Frozen
+from auth0_meta.actions.event.read_only import Frozen
 from auth0_meta.models import Bag
 from auth0_meta.warn import notice
 

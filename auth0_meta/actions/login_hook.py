@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
-from auth0_meta.actions.event import Event
+from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.execution import Execution, LockFor
 from auth0_meta.actions.trigger import make_settings
 from auth0_meta.errors import InputError, StateError

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from auth0_meta.actions.frozen import Frozen, FrozenList, Section
-from auth0_meta.actions.parts import (
+from auth0_meta.actions.event.parts import (
     Actor,
     Cookie,
     Device,
@@ -19,6 +18,7 @@ from auth0_meta.actions.parts import (
     SessionClient,
     TokenRequest,
 )
+from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
 from auth0_meta.errors import StateError
 
 __all__ = [

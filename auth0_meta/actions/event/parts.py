@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from auth0_meta.actions.frozen import Frozen, FrozenList, Section
+from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
 
 __all__ = [
     "Actor",

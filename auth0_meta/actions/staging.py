@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.actions.event import Event
-from auth0_meta.actions.frozen import Frozen, freeze
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.read_only import Frozen, freeze
 from auth0_meta.changes import rules
 from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from auth0_meta.actions.drive import Act, Flow, Work, call, drive
 from auth0_meta.actions.outcome import LoginOutcome
+from auth0_meta.actions.runner import Act, Flow, Work, call, drive
 from auth0_meta.errors import StateError
 
 __all__ = ["adrive", "drive_mixed"]

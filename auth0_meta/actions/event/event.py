@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from auth0_meta.actions.frozen import Frozen, Section
-from auth0_meta.actions.sections import (
+from auth0_meta.actions.event.read_only import Frozen, Section
+from auth0_meta.actions.event.sections import (
     Agent,
     AnonymousSession,
     Application,

@@ -10,7 +10,7 @@ from auth0_meta.errors import InputError
 
 if TYPE_CHECKING:
     from auth0_meta.actions.api import Api
-    from auth0_meta.actions.event import Event
+    from auth0_meta.actions.event.event import Event
     from auth0_meta.actions.execution import Execution
     from auth0_meta.actions.outcome import LoginOutcome
     from auth0_meta.actions.registry import Handler

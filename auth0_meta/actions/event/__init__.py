@@ -1,0 +1,1 @@
+"""The post-login event: read-only, with everything its source knew."""
