@@ -18,7 +18,7 @@ from auth0_meta.errors import (
     ScopeError,
     StateError,
 )
-from auth0_meta.given import MaxWait, Oversize
+from auth0_meta.http.given import MaxWait, Oversize
 from auth0_meta.models import Bag, CommitResult, User
 from auth0_meta.ratelimit.concurrency import Staffing
 from auth0_meta.ratelimit.throttle import Cancelled

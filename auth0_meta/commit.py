@@ -21,10 +21,10 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
+from auth0_meta.http.budget import Operation
+from auth0_meta.http.patience import LongWait, Patience, Until
+from auth0_meta.http.sender import Request, Sender, to_json
 from auth0_meta.models import BAGS, Bag, Outcome, User
-from auth0_meta.operation import Operation
-from auth0_meta.patience import LongWait, Patience, Until
-from auth0_meta.sender import Request, Sender, to_json
 from auth0_meta.warn import notice
 
 __all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]

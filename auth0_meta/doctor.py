@@ -10,13 +10,13 @@ import attrs
 from auth0_meta.auth import jwt
 from auth0_meta.auth.tokens import FetchedToken
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
-from auth0_meta.operation import Operation
+from auth0_meta.http.budget import Operation
+from auth0_meta.http.sender import Request
 from auth0_meta.ratelimit.headers import PLANS, parse_headers
-from auth0_meta.sender import Request
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-    from auth0_meta.transport import Answer
+    from auth0_meta.http.transport import Answer
 
 __all__ = ["Check", "check"]
 

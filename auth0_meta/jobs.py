@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
+from auth0_meta.http.sender import Request, to_json
+from auth0_meta.http.transport import Transport, base_url
 from auth0_meta.models import Job
-from auth0_meta.sender import Request, to_json
-from auth0_meta.transport import Transport, base_url
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

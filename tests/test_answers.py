@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 from scripted import Reply, ScriptedServer, boom, connect
 
-from auth0_meta.answers import error_from, is_import_jobs_limit, request_id
 from auth0_meta.errors import (
     AlreadyExistsError,
     ApiError,
@@ -23,6 +22,7 @@ from auth0_meta.errors import (
     ScopeError,
     ServerError,
 )
+from auth0_meta.http.error_answers import error_from, is_import_jobs_limit, request_id
 from auth0_meta.testing import FakeClock
 
 _DOTTED = 'Fields with "." are not allowed, please remove all dotted fields. Example: a.b'

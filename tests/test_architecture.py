@@ -27,20 +27,20 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("client",),
     ("users", "jobs"),
     ("commit", "bag", "changes.profile"),
-    ("sender", "auth.credentials", "doubt"),
-    ("transport", "ratelimit.throttle", "auth.tokens"),
-    ("answers", "auth.jwt", "ratelimit.bucket", "changes.change", "operation"),
+    ("http.sender", "auth.credentials", "doubt"),
+    ("http.transport", "ratelimit.throttle", "auth.tokens"),
+    ("http.error_answers", "auth.jwt", "ratelimit.bucket", "changes.change", "http.budget"),
     ("ratelimit.refill_rate", "ratelimit.fixed_window", "ratelimit.shared_buckets"),
     ("changes.bag_change",),
     ("changes.paths", "changes.operations"),
     ("changes.rules", "ratelimit.headers"),
     ("changes.jsonvalue", "batchresult"),
     ("models",),
-    ("redact", "warn", "given"),
-    ("errors", "joining", "states", "clock", "patience", "_version"),
+    ("redact", "warn", "http.given"),
+    ("errors", "joining", "states", "clock", "http.patience", "_version"),
 )
 PURE = (
-    "answers",
+    "http.error_answers",
     "changes.profile",
     "batchresult",
     "ratelimit.bucket",
@@ -50,7 +50,7 @@ PURE = (
     "ratelimit.fixed_window",
     "ratelimit.headers",
     "changes.change",
-    "patience",
+    "http.patience",
     "changes.bag_change",
     "doubt",
     "changes.paths",
@@ -61,7 +61,7 @@ PURE = (
     "redact",
     "states",
     "errors",
-    "given",
+    "http.given",
 )
 # What reads a clock, draws a number, waits, or leaves the process.
 IMPURE = (
@@ -84,8 +84,8 @@ UPWARD = {
 # The only importers of each package that is not ours and not the standard library; "lazy" means inside a function.
 THIRD_PARTY: dict[str, dict[str, str]] = {
     "attrs": {"*": "top"},
-    "requests": {"transport": "top", "emulator.serving.requests_adapter": "top"},
-    "urllib3": {"transport": "top", "emulator.serving.requests_adapter": "top"},
+    "requests": {"http.transport": "top", "emulator.serving.requests_adapter": "top"},
+    "urllib3": {"http.transport": "top", "emulator.serving.requests_adapter": "top"},
     "jose": {"auth.jwt": "lazy", "emulator.state.keys": "lazy"},
     "cryptography": {"emulator.state.keys": "lazy"},
     "luqum": {"emulator.rules.search": "lazy"},

@@ -280,7 +280,7 @@ def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.Monke
 def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator of many users runs in the memory of a few thousand, failures included."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token")
-    from auth0_meta.transport import Answer
+    from auth0_meta.http.transport import Answer
 
     body = json.dumps({"user_id": UID}).encode()
     count = 0
@@ -800,7 +800,7 @@ def test_a_lost_answer_does_not_hold_up_leaving(
     then: list[Reply], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once the batch stops, a PATCH in doubt is looked for only so long; its user has failed with that."""
-    monkeypatch.setattr("auth0_meta.operation._LAST_WAITS", 1.0)
+    monkeypatch.setattr("auth0_meta.http.budget._LAST_WAITS", 1.0)
     waiting = threading.Event()
     with ScriptedServer(Reply(close=True), *then) as server:
         client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason == reason else None)

@@ -23,8 +23,8 @@ from auth0_meta.errors import (
     ServerError,
     TransportError,
 )
-from auth0_meta.patience import LongWait, Patience, Until
-from auth0_meta.sender import Request
+from auth0_meta.http.patience import LongWait, Patience, Until
+from auth0_meta.http.sender import Request
 from auth0_meta.testing import FakeClock
 
 HOUR = 3600.0

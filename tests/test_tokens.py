@@ -13,7 +13,7 @@ from scripted import Reply, ScriptedServer, boom, connect, token
 
 from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken
 from auth0_meta.errors import AuthError, ConfigError, NotSentError, RateLimitError, TransportError
-from auth0_meta.operation import Operation
+from auth0_meta.http.budget import Operation
 from auth0_meta.testing import FakeClock
 
 Fetch = Callable[[Any], Mapping[str, Any]]

@@ -23,7 +23,7 @@ from scripted import Reply, ScriptedServer, Seen, connect, free_port
 
 from auth0_meta import ApiError, ManagementClient
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
-from auth0_meta.transport import Answer, Transport, base_url, is_loopback
+from auth0_meta.http.transport import Answer, Transport, base_url, is_loopback
 
 
 @pytest.fixture

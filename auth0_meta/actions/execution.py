@@ -19,7 +19,7 @@ from auth0_meta.actions.staging import Asked, Carried, Staged, overlay
 from auth0_meta.actions.suspended_logins import States, digest, new_state
 from auth0_meta.changes.jsonvalue import ABSENT, json_equal
 from auth0_meta.errors import ActionTimeout
-from auth0_meta.given import Oversize
+from auth0_meta.http.given import Oversize
 from auth0_meta.models import BAGS, CommitResult
 from auth0_meta.users import user_path
 

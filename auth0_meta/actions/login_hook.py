@@ -11,7 +11,7 @@ from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.execution import Execution, LockFor
 from auth0_meta.actions.trigger import make_settings
 from auth0_meta.errors import InputError, StateError
-from auth0_meta.given import Oversize
+from auth0_meta.http.given import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

@@ -12,7 +12,7 @@ from auth0_meta.actions.staging import Asked, text
 from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
-from auth0_meta.transport import is_loopback
+from auth0_meta.http.transport import is_loopback
 
 __all__ = ["RedirectApi", "can_redirect", "with_query"]
 

@@ -17,7 +17,7 @@ from auth0_meta.actions.runner import Act, Flow, Work, drive
 from auth0_meta.actions.staging import Carried
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
 from auth0_meta.errors import ConfigError, InputError, RedirectError, StateError
-from auth0_meta.given import Oversize
+from auth0_meta.http.given import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode, urlsplit
 
 from auth0_meta.errors import ConfigError, InputError
-from auth0_meta.transport import base_url
+from auth0_meta.http.transport import base_url
 
 __all__ = ["ReturnUrls"]
 

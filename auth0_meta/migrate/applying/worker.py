@@ -25,12 +25,12 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
+from auth0_meta.http.budget import Operation
+from auth0_meta.http.patience import LongWait, Patience, Until
+from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import BAGS, Wait
-from auth0_meta.operation import Operation
-from auth0_meta.patience import LongWait, Patience, Until
 from auth0_meta.ratelimit.throttle import Cancelled
-from auth0_meta.sender import Request, to_json
 from auth0_meta.users import user_path
 
 if TYPE_CHECKING:

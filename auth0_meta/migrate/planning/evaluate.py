@@ -17,9 +17,9 @@ from typing import Any, cast
 from auth0_meta.changes.change import encode
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
+from auth0_meta.http.budget import Operation
 from auth0_meta.migrate.planning.watched_user import Reads, Viewed
 from auth0_meta.models import User
-from auth0_meta.operation import Operation
 from auth0_meta.transaction import MetadataTransaction, State
 
 __all__ = ["TOO_DEEP", "Function", "evaluate", "load"]

@@ -12,6 +12,8 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, check_stored, decode, stored_bag
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
+from auth0_meta.http.budget import Operation
+from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.events import Event, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
@@ -24,9 +26,7 @@ from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.threads import Threads, in_order
 from auth0_meta.models import BAGS, Bag
-from auth0_meta.operation import Operation
 from auth0_meta.redact import printable
-from auth0_meta.sender import Request, to_json
 from auth0_meta.users import user_path
 
 __all__ = ["Planner"]

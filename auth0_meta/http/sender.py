@@ -7,7 +7,6 @@ import random as _random
 from collections.abc import Callable
 from typing import Any
 
-from auth0_meta import answers
 from auth0_meta.auth.tokens import GivenToken, TokenSource
 from auth0_meta.clock import Clock
 from auth0_meta.errors import (
@@ -18,12 +17,13 @@ from auth0_meta.errors import (
     StateError,
     TransportError,
 )
+from auth0_meta.http import error_answers as answers
+from auth0_meta.http.budget import Operation
+from auth0_meta.http.patience import LongWait, Until
+from auth0_meta.http.transport import Answer, Transport
 from auth0_meta.models import Wait
-from auth0_meta.operation import Operation
-from auth0_meta.patience import LongWait, Until
 from auth0_meta.ratelimit.headers import backoff
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
-from auth0_meta.transport import Answer, Transport
 
 __all__ = ["Request", "Sender", "to_json"]
 

@@ -1,0 +1,1 @@
+"""Carry a request to its response."""
