@@ -12,17 +12,17 @@ from urllib.parse import urlencode
 
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
+from auth0_meta.endpoints.jobs import Jobs
+from auth0_meta.endpoints.users import Users, encode, query
 from auth0_meta.errors import ConfigError, InputError, NotSentError, OutcomeUnknown, ServerError
 from auth0_meta.http.budget import Operation
 from auth0_meta.http.error_answers import TOKEN_PATH
 from auth0_meta.http.given import MaxWait, Oversize, check_max_wait, check_timeout, endpoint_path
 from auth0_meta.http.sender import Request, Sender, to_json
 from auth0_meta.http.transport import Transport, base_url
-from auth0_meta.jobs import Jobs
 from auth0_meta.models import RateLimit, User, Wait
 from auth0_meta.ratelimit.headers import route_group
 from auth0_meta.ratelimit.throttle import Throttle
-from auth0_meta.users import Users, encode, query
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ConflictError, InputError, StateError
 from auth0_meta.joining import join_key
 from auth0_meta.transaction import MetadataTransaction, State
-from auth0_meta.users import user_path
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

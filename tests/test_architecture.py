@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ratelimit.concurrency",),
     ("transaction", "doctor"),
     ("client",),
-    ("users", "jobs"),
+    ("endpoints.users", "endpoints.jobs"),
     ("commit", "bag", "changes.profile"),
     ("http.sender", "auth.credentials", "doubt"),
     ("http.transport", "ratelimit.throttle", "auth.tokens"),

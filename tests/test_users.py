@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scripted import Reply, ScriptedServer, Seen, boom, connect
 
 from auth0_meta import ManagementClient, User
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     AlreadyExistsError,
     InputError,
@@ -19,7 +20,6 @@ from auth0_meta.errors import (
     TransportError,
 )
 from auth0_meta.testing import FakeClock
-from auth0_meta.users import user_path
 
 IDS = {
     "auth0|507f1f77bcf86cd799439020": "auth0%7C507f1f77bcf86cd799439020",

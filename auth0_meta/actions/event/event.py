@@ -28,9 +28,9 @@ from auth0_meta.actions.event.sections import (
     Tenant,
     Transaction,
 )
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError
 from auth0_meta.models import BAGS, User
-from auth0_meta.users import user_path
 
 __all__ = ["Event"]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from auth0_meta.changes.change import stored_bag
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -31,7 +32,6 @@ from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import BAGS, Wait
 from auth0_meta.ratelimit.throttle import Cancelled
-from auth0_meta.users import user_path
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

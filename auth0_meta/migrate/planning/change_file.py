@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from auth0_meta.changes.change import Change, decode, encode, parse_path
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
 from auth0_meta.models import BAGS, Bag
-from auth0_meta.users import user_path
 from auth0_meta.warn import notice
 
 __all__ = ["ChangeFile", "ChangeIndex", "UserChange"]

@@ -11,6 +11,7 @@ from typing import Any
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, check_stored, decode, stored_bag
 from auth0_meta.client import ManagementClient
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
 from auth0_meta.http.budget import Operation
 from auth0_meta.http.sender import Request, to_json
@@ -27,7 +28,6 @@ from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.threads import Threads, in_order
 from auth0_meta.models import BAGS, Bag
 from auth0_meta.redact import printable
-from auth0_meta.users import user_path
 
 __all__ = ["Planner"]
 

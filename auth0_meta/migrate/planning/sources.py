@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import attrs
 
 from auth0_meta.client import ManagementClient
+from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, JobError
 from auth0_meta.migrate.planning.files import BadLine, Lines
 from auth0_meta.models import BAGS, Job
-from auth0_meta.users import user_path
 
 __all__ = ["ROOT_FIELDS", "ExportSource", "FileSource", "Found", "SearchSource", "Source", "source"]
 

@@ -1,0 +1,1 @@
+"""One short method for each endpoint of the Management API."""
