@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 from auth0_meta._version import __version__
 
 if TYPE_CHECKING:
-    from auth0_meta.atransaction import AsyncMetadataTransaction
-    from auth0_meta.batch import MetadataBatch
-    from auth0_meta.batchresult import BatchResult, BatchResults, Progress
     from auth0_meta.client import ManagementClient
     from auth0_meta.errors import (
         ActionTimeout,
@@ -47,15 +44,18 @@ if TYPE_CHECKING:
         TransportError,
     )
     from auth0_meta.models import CommitResult, Job, Page, RateLimit, User, Wait
-    from auth0_meta.transaction import MetadataTransaction
+    from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
+    from auth0_meta.transactions.batch import MetadataBatch
+    from auth0_meta.transactions.batch_result import BatchResult, BatchResults, Progress
+    from auth0_meta.transactions.transaction import MetadataTransaction
 
 _HOMES = {
-    "atransaction": ("AsyncMetadataTransaction",),
-    "batch": ("MetadataBatch",),
-    "batchresult": ("BatchResult", "BatchResults", "Progress"),
+    "transactions.async_transaction": ("AsyncMetadataTransaction",),
+    "transactions.batch": ("MetadataBatch",),
+    "transactions.batch_result": ("BatchResult", "BatchResults", "Progress"),
     "client": ("ManagementClient",),
     "models": ("CommitResult", "Job", "Page", "RateLimit", "User", "Wait"),
-    "transaction": ("MetadataTransaction",),
+    "transactions.transaction": ("MetadataTransaction",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

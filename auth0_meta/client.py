@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from requests.adapters import BaseAdapter
 
-    from auth0_meta.atransaction import AsyncMetadataTransaction
-    from auth0_meta.commit import Lock
     from auth0_meta.doctor import Check
-    from auth0_meta.transaction import MetadataTransaction
+    from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
+    from auth0_meta.transactions.commit import Lock
+    from auth0_meta.transactions.transaction import MetadataTransaction
 
 __all__ = ["ManagementClient"]
 
@@ -277,7 +277,7 @@ class ManagementClient:
         oversize: Oversize = "warn",
     ) -> MetadataTransaction:
         """Open a `MetadataTransaction` for one user; see there for every argument."""
-        from auth0_meta.transaction import MetadataTransaction  # noqa: PLC0415  # transaction imports client
+        from auth0_meta.transactions.transaction import MetadataTransaction  # noqa: PLC0415  # transaction imports client
 
         return MetadataTransaction(
             self,
@@ -303,7 +303,7 @@ class ManagementClient:
         oversize: Oversize = "warn",
     ) -> AsyncMetadataTransaction:
         """Open an `AsyncMetadataTransaction` for `async with`; arguments as in `transaction`."""
-        from auth0_meta.atransaction import AsyncMetadataTransaction  # noqa: PLC0415
+        from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction  # noqa: PLC0415
 
         return AsyncMetadataTransaction(
             self,
@@ -336,7 +336,7 @@ class ManagementClient:
         are those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
         Raises `StateError` inside an open transaction for the same user.
         """
-        from auth0_meta.run_transaction import run  # noqa: PLC0415  # transaction imports client
+        from auth0_meta.transactions.retry import run  # noqa: PLC0415  # transaction imports client
 
         settings = {
             "base": base,

@@ -21,28 +21,28 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("testing", "pytest_plugin"),
     ("__init__",),
     ("migrate.*", "actions.*"),
-    ("batch", "run_transaction", "atransaction"),
+    ("transactions.batch", "transactions.retry", "transactions.async_transaction"),
     ("ratelimit.concurrency",),
-    ("transaction", "doctor"),
+    ("transactions.transaction", "doctor"),
     ("client",),
     ("endpoints.users", "endpoints.jobs"),
-    ("commit", "bag", "changes.profile"),
-    ("http.sender", "auth.credentials", "doubt"),
+    ("transactions.commit", "transactions.bag", "changes.profile"),
+    ("http.sender", "auth.credentials", "transactions.readback"),
     ("http.transport", "ratelimit.throttle", "auth.tokens"),
     ("http.error_answers", "auth.jwt", "ratelimit.bucket", "changes.change", "http.budget"),
     ("ratelimit.refill_rate", "ratelimit.fixed_window", "ratelimit.shared_buckets"),
     ("changes.bag_change",),
     ("changes.paths", "changes.operations"),
     ("changes.rules", "ratelimit.headers"),
-    ("changes.jsonvalue", "batchresult"),
+    ("changes.jsonvalue", "transactions.batch_result"),
     ("models",),
     ("redact", "warn", "http.given"),
-    ("errors", "joining", "states", "clock", "http.patience", "_version"),
+    ("errors", "transactions.joining", "transactions.states", "clock", "http.patience", "_version"),
 )
 PURE = (
     "http.error_answers",
     "changes.profile",
-    "batchresult",
+    "transactions.batch_result",
     "ratelimit.bucket",
     "ratelimit.concurrency",
     "ratelimit.refill_rate",
@@ -52,14 +52,14 @@ PURE = (
     "changes.change",
     "http.patience",
     "changes.bag_change",
-    "doubt",
+    "transactions.readback",
     "changes.paths",
     "changes.operations",
     "changes.rules",
     "changes.jsonvalue",
     "models",
     "redact",
-    "states",
+    "transactions.states",
     "errors",
     "http.given",
 )
@@ -74,9 +74,9 @@ ISLAND = {"errors", "clock", "_version", "redact"}
 
 # Reaching up is allowed here only, and only inside a function.
 UPWARD = {
-    ("client", "transaction"),  # client.transaction() builds one
-    ("client", "atransaction"),  # client.atransaction() builds one
-    ("client", "run_transaction"),  # client.run_transaction() calls it
+    ("client", "transactions.transaction"),  # client.transaction() builds one
+    ("client", "transactions.async_transaction"),  # client.atransaction() builds one
+    ("client", "transactions.retry"),  # client.run_transaction() calls it
     ("client", "doctor"),  # client.check() is its answer
     ("emulator.tenant", "client"),  # tenant.client() hands out a connected one
 }

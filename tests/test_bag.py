@@ -20,8 +20,8 @@ from auth0_meta import (
     MetadataWarning,
     PathError,
 )
-from auth0_meta.bag import MetadataBag
 from auth0_meta.changes.rules import MAX_REQUEST, RESERVED
+from auth0_meta.transactions.bag import MetadataBag
 
 STORED = {"theme": "light", "prefs": {"lang": "en", "tz": "UTC"}, "log": [1, {"a": 1}], "n": 1, "flag": True}
 CANARY = "canary-77aa"

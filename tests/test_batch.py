@@ -37,8 +37,8 @@ from auth0_meta import (
     ScopeError,
     StateError,
 )
-from auth0_meta.batch import BatchResult, Progress
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.transactions.batch import BatchResult, Progress
 
 WORKER = "auth0-meta-batch"
 
@@ -241,7 +241,9 @@ def test_staging_waits_for_the_workers() -> None:
 
 def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Staging stops as well when it is one user's earlier PATCH that everything waits for."""
-    monkeypatch.setattr("auth0_meta.batch._AHEAD", 100)  # fewer users ahead, so that it is soon over
+    monkeypatch.setattr(
+        "auth0_meta.transactions.batch._AHEAD", 100
+    )  # fewer users ahead, so that it is soon over
     free = threading.Event()
 
     def answer(seen: Seen) -> Reply:

@@ -11,7 +11,7 @@ import pytest
 from local import UID, Local
 
 from auth0_meta import BadRequestError, InputError, StateError
-from auth0_meta.transaction import State
+from auth0_meta.transactions.transaction import State
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ from auth0_meta import (
     StateError,
     TransportError,
 )
-from auth0_meta.states import CALLS, LEGAL
-from auth0_meta.transaction import State
+from auth0_meta.transactions.states import CALLS, LEGAL
+from auth0_meta.transactions.transaction import State
 
 Call = Callable[[MetadataTransaction], object]
 

@@ -20,7 +20,7 @@ from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import Operation
 from auth0_meta.migrate.planning.watched_user import Reads, Viewed
 from auth0_meta.models import User
-from auth0_meta.transaction import MetadataTransaction, State
+from auth0_meta.transactions.transaction import MetadataTransaction, State
 
 __all__ = ["TOO_DEEP", "Function", "evaluate", "load"]
 

@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from auth0_meta.bag import MetadataBag, refuse_assignment
 from auth0_meta.changes.change import Change
 from auth0_meta.models import CommitResult
 from auth0_meta.ratelimit.throttle import Cancelled
-from auth0_meta.transaction import MetadataTransaction, State
+from auth0_meta.transactions.bag import MetadataBag, refuse_assignment
+from auth0_meta.transactions.transaction import MetadataTransaction, State
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

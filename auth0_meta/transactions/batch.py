@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from auth0_meta.batchresult import BatchOutcome, BatchResult, BatchResults, Progress
 from auth0_meta.errors import (
     Auth0MetaError,
     AuthError,
@@ -22,7 +21,8 @@ from auth0_meta.http.given import MaxWait, Oversize
 from auth0_meta.models import Bag, CommitResult, User
 from auth0_meta.ratelimit.concurrency import Staffing
 from auth0_meta.ratelimit.throttle import Cancelled
-from auth0_meta.transaction import MetadataTransaction
+from auth0_meta.transactions.batch_result import BatchOutcome, BatchResult, BatchResults, Progress
+from auth0_meta.transactions.transaction import MetadataTransaction
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

@@ -10,7 +10,6 @@ from typing import Any
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, check_stored, read, stored_bag
 from auth0_meta.changes.jsonvalue import json_equal
-from auth0_meta.doubt import Doubt
 from auth0_meta.errors import (
     ConflictError,
     InputError,
@@ -25,6 +24,7 @@ from auth0_meta.http.budget import Operation
 from auth0_meta.http.patience import LongWait, Patience, Until
 from auth0_meta.http.sender import Request, Sender, to_json
 from auth0_meta.models import BAGS, Bag, Outcome, User
+from auth0_meta.transactions.readback import Doubt
 from auth0_meta.warn import notice
 
 __all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]

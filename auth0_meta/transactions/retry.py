@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ConflictError, InputError, StateError
-from auth0_meta.joining import join_key
-from auth0_meta.transaction import MetadataTransaction, State
+from auth0_meta.transactions.joining import join_key
+from auth0_meta.transactions.transaction import MetadataTransaction, State
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient

@@ -8,18 +8,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from auth0_meta import models
-from auth0_meta.bag import MetadataBag, advise, keys_of, refuse_assignment
 from auth0_meta.changes.change import BagChange, Change, read, stored_bag
 from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN
 from auth0_meta.changes.profile import given_base
-from auth0_meta.commit import Commit, Lock, Terms, read_profile
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError, PathError, StateError
 from auth0_meta.http.budget import Operation
 from auth0_meta.http.given import MaxWait, Oversize
-from auth0_meta.joining import join_key
 from auth0_meta.models import BAGS, CommitResult, User
-from auth0_meta.states import State, refusal
+from auth0_meta.transactions.bag import MetadataBag, advise, keys_of, refuse_assignment
+from auth0_meta.transactions.commit import Commit, Lock, Terms, read_profile
+from auth0_meta.transactions.joining import join_key
+from auth0_meta.transactions.states import State, refusal
 from auth0_meta.warn import notice
 
 if TYPE_CHECKING:

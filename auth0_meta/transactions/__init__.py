@@ -1,0 +1,1 @@
+"""One unit of work on one user's metadata."""
