@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import everywhere
 import pytest
+from support import isolation
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the suite-wide fixtures a plugin."""
-    config.pluginmanager.register(everywhere, "auth0_meta-everywhere")
+    config.pluginmanager.register(isolation, "auth0_meta-everywhere")

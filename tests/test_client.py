@@ -17,7 +17,7 @@ import pytest
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import Reply, ScriptedServer, Seen, connect, token
+from support.scripted_server import Reply, ScriptedServer, Seen, connect, token
 
 from auth0_meta import ManagementClient, RateLimit
 from auth0_meta.errors import ConfigError, InputError, NotFoundError, ServerError, StateError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from jose import jwt as jose_jwt
-from scripted import Reply, ScriptedServer, Seen, boom, connect, free_port, token
+from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, free_port, token
 
 from auth0_meta import ManagementClient
 from auth0_meta.doctor import Check, _unreached

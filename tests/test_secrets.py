@@ -12,7 +12,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from scripted import Reply, ScriptedServer, Seen, boom, connect, free_port, token
+from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, free_port, token
 
 from auth0_meta import ManagementClient, User
 from auth0_meta.errors import Auth0MetaError, NotSentError

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from logins import UID, Consent, Login
+from support.logins import UID, Consent, Login
 
 from auth0_meta import ActionTimeout, InputError, StateError
 from auth0_meta.actions import Event, LoginOutcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from logins import Login
+from support.logins import Login
 
 from auth0_meta.actions import Cache
 from auth0_meta.testing import FakeClock

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from logins import UID, Login
+from support.logins import UID, Login
 
 from auth0_meta import ActionTimeout, BadRequestError, ConfigError, InputError, RateLimitError
 from auth0_meta.actions import Event, MemoryStates, PostLoginTrigger

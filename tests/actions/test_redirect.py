@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from logins import SECRET, UID, URL, Consent, Login
+from support.logins import SECRET, UID, URL, Consent, Login
 
 from auth0_meta import ConfigError, InputError, NotFoundError, RedirectError, StateError
 from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates

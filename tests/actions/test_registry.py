@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from logins import Login
+from support.logins import Login
 
 from auth0_meta import ConfigError
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from logins import UID, Consent
+from support.logins import UID, Consent
 
 from auth0_meta import BadRequestError, InputError, MetadataWarning, StateError
 from auth0_meta.actions import Event

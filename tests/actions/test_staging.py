@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logins import UID, Login
+from support.logins import UID, Login
 
 from auth0_meta import InputError, MetadataError, MetadataWarning, StateError, StoredDataError
 from auth0_meta.actions import Event

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest_migrate import move_plan, patches_by_user, populate, rows_of
+from support.migrations import move_plan, patches_by_user, populate, rows_of
 
 from auth0_meta import LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
 from auth0_meta.emulator import LocalTenant, Switches

@@ -1,0 +1,133 @@
+"""Hold the stores of suspended logins: once, for a while, for the owner of the file only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.logins import Consent, Login
+
+from auth0_meta import ConfigError
+from auth0_meta.actions import MemoryStates, SqliteStates
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def states(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Give each kind of store."""
+    return MemoryStates() if request.param == "memory" else SqliteStates(tmp_path / "states.db")
+
+
+def test_taken_once_and_only_while_it_lasts(states: Any) -> None:
+    """take removes; what has expired, or was never put, is None."""
+    states.put("a", "1", expires_at=10.0, now=0.0)
+    states.put("b", "2", expires_at=10.0, now=0.0)
+    assert [states.take(key, now=9.9) for key in ("a", "a", "c")] == ["1", None, None]
+    assert states.take("b", now=10.0) is None
+    assert states.take("b", now=0.0) is None
+
+
+def test_a_put_forgets_what_has_expired(states: Any) -> None:
+    """Logins that nobody continues do not pile up."""
+    states.put("old", "1", expires_at=10.0, now=0.0)
+    states.put("young", "2", expires_at=20.0, now=0.0)
+    states.put("new", "3", expires_at=30.0, now=10.0)
+    assert states.take("old", now=0.0) is None
+    assert states.take("young", now=10.0) == "2"
+
+
+def test_of_many_takers_one_gets_it(states: Any) -> None:
+    """A state that is used twice at the same moment is good once."""
+    for round_ in range(5):
+        states.put(f"k{round_}", "x", expires_at=10.0, now=0.0)
+        barrier, got = threading.Barrier(8), []
+
+        def take(key: str = f"k{round_}", barrier: Any = barrier, got: Any = got) -> None:
+            barrier.wait(5)
+            got.append(states.take(key, now=1.0))
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert sorted(got, key=str) == [None] * 7 + ["x"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    """It is made with mode 0600 whatever the umask; one that others can read is refused."""
+    path = tmp_path / "states.db"
+    before = os.umask(0)
+    try:
+        SqliteStates(path).put("a", "1", expires_at=10.0, now=0.0)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    with pytest.raises(ConfigError, match="640"):
+        SqliteStates(path)
+
+
+def test_nothing_of_a_used_state_stays_in_the_file(tmp_path: Path) -> None:
+    """Deleted rows are overwritten."""
+    path = tmp_path / "states.db"
+    states = SqliteStates(path)
+    states.put("a", "a-login-that-is-over", expires_at=10.0, now=0.0)
+    assert b"a-login-that-is-over" in path.read_bytes()
+    assert states.take("a", now=1.0) == "a-login-that-is-over"
+    assert b"a-login-that-is-over" not in path.read_bytes()
+
+
+def test_workers_share_the_file(tmp_path: Path) -> None:
+    """A login that one worker suspended is continued by another, and once."""
+    path = tmp_path / "states.db"
+    login = Login()
+    outcome = login.trigger(Consent(), states=SqliteStates(path)).run(login.event())
+    assert outcome.redirect is not None
+    other = login.trigger(Consent(), states=SqliteStates(path))
+    assert other.resume(outcome.redirect.state, query={"answer": "yes"}).allowed
+    assert not other.resume(outcome.redirect.state).allowed
+
+
+def test_another_process_can_take_it(tmp_path: Path) -> None:
+    """The file is all that two workers need to share."""
+    path = tmp_path / "states.db"
+    SqliteStates(path).put("a", "1", expires_at=10.0, now=0.0)
+    code = "import sys; from auth0_meta.actions import SqliteStates; print(SqliteStates(sys.argv[1]).take('a', now=1.0))"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert SqliteStates(path).take("a", now=1.0) is None
+
+
+def test_a_store_that_fails_fails_the_login(tmp_path: Path) -> None:
+    """What was to be written before the redirect is written, the user is not sent away."""
+
+    class Broken(MemoryStates):
+        def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
+            raise OSError("disk full")
+
+        def take(self, key: str, *, now: float) -> str | None:
+            raise OSError("disk gone")
+
+    login = Login()
+    trigger = login.trigger(Consent(), states=Broken())
+    outcome = trigger.run(login.event())
+    assert isinstance(outcome.error, OSError)
+    assert outcome.redirect is None
+    assert login.app_metadata == {"asked": True}
+    assert isinstance(trigger.resume("x").error, OSError)
+
+
+@pytest.mark.parametrize("where", ["no/such/folder.db", "folder", "text"])
+def test_a_path_that_can_hold_no_states_is_refused(where: str, tmp_path: Path) -> None:
+    """A missing folder, a folder, another kind of file: an error of the package that names the path."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("no database " * 100)
+    (tmp_path / "text").chmod(0o600)
+    with pytest.raises(ConfigError, match=where):
+        SqliteStates(tmp_path / where)

@@ -1,0 +1,166 @@
+"""Log in in a real browser: consent, going on, a denial, a replay; through an application and through the tenant."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+from cheroot.wsgi import Server
+from support.browser import Window, chromium
+from support.web_applications import EXAMPLES, running
+
+from auth0_meta.actions import PostLoginTrigger
+from auth0_meta.auth.jwt import sign_hs256
+from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.emulator import LocalTenant
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests"),
+]
+SECRET = "a secret of this test, long enough for HS256"
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Window]:
+    """Start the browser, once."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def app(window: Window) -> Iterator[str]:
+    """Start the Flask example, once."""
+    with running("flask_app.py") as url:
+        yield url
+
+
+def test_log_in_consent_and_see_what_was_written(window: Window, app: str) -> None:
+    """One PATCH before the redirect, one at the end; a /continue that is sent again lets nobody in."""
+    window.fresh().go(app).shows("Nobody is logged in").shot("app-home")
+    window.click("a.go").shows("There are no passwords here.").shot("tenant-login")
+    window.click('button[value="auth0|ada"]').shows("May we write to you?").shot("app-consent")
+    state = window.attribute('input[name="state"]', "value")
+    token = window.attribute("button", "value")
+    window.click("button").shows("Welcome, Ada Lovelace").shot("app-profile")
+    lines = [line for line in window.text.splitlines() if line.startswith("PATCH")]
+    assert lines == ["PATCH 200 app_metadata.logins", "PATCH 200 user_metadata.consent"]
+    again = urlencode({"state": state, "session_token": token})
+    window.go(f"{app}/continue?{again}").shows("The login failed.").shot("app-replayed")
+    window.go(app).shows("Welcome, Ada Lovelace")
+
+
+def test_a_denied_login(window: Window, app: str) -> None:
+    """The reason is shown, and the way out leads to another user."""
+    window.fresh().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
+    window.shows("This account is on hold.").shot("app-denied")
+    window.click("a").shows("Nobody is logged in")
+    window.click("a.go").shows("There are no passwords here.")
+
+
+def test_an_email_that_is_none(window: Window, app: str) -> None:
+    """The page says so and keeps what was typed."""
+    window.fresh().go(f"{app}/login").shows("Somebody else")
+    window.driver.find_element("id", "email").send_keys("ada@b@c")
+    window.driver.execute_script("document.querySelector('.other').noValidate = true")
+    window.click(".other button").shows("That is no e-mail.").shot("tenant-no-email")
+    assert window.attribute("#email", "value") == "ada@b@c"
+
+
+# The tenant hosts the trigger ----------------------------------------------------------------------------
+
+
+class Consent:
+    """Ask on the page below; deny who says no."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def on_execute_post_login(self, event: Any, api: Any) -> None:
+        """Go."""
+        api.user.set_app_metadata("asked", True)
+        api.redirect.send_user_to(self.url, query={"user": event.user.user_id})
+
+    def on_continue_post_login(self, event: Any, api: Any) -> None:
+        """Come back."""
+        answer = api.redirect.validate_token(secret=SECRET)
+        api.user.set_user_metadata("consent", answer["yes"])
+        if not answer["yes"]:
+            api.access.deny("No consent, no login.")
+
+
+class Pages:
+    """Be the application's callback and the consent page, for a tenant that is known later."""
+
+    tenant = ""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Answer a request."""
+        query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
+        start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+        if environ["PATH_INFO"] == "/callback":
+            return [
+                f"<h1>callback</h1><p>{' '.join(sorted(query))} {query.get('error_description', '')}".encode()
+            ]
+        now = int(SYSTEM_CLOCK.time())
+        claims = {
+            "sub": query["user"],
+            "iss": "consent",
+            "iat": now,
+            "exp": now + 60,
+            "state": query["state"],
+        }
+        buttons = "".join(
+            f'<button name="session_token" value="{sign_hs256({**claims, "yes": yes}, secret=SECRET)}">{yes}</button>'
+            for yes in (True, False)
+        )
+        form = f'<form method="post" action="{self.tenant}/continue?state={query["state"]}">{buttons}</form>'
+        return [f"<h1>consent</h1>{form}".encode()]
+
+
+@pytest.fixture
+def hosted(window: Window) -> Iterator[tuple[LocalTenant, str]]:
+    """Serve a tenant that hosts the trigger, and the pages around it; give the address of a login."""
+    pages = Pages()
+    server = Server(("127.0.0.1", 0), pages)
+    server.prepare()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    site = f"http://127.0.0.1:{server.bind_addr[1]}"
+    try:
+        with LocalTenant(users=[{"user_id": "auth0|1", "name": "Ada"}]) as tenant, tenant.client() as client:
+            tenant.post_login = PostLoginTrigger(client, [Consent(f"{site}/consent")])
+            pages.tenant = tenant.url
+            asked = {
+                "response_type": "code",
+                "client_id": "app",
+                "redirect_uri": f"{site}/callback",
+                "state": "s",
+            }
+            window.fresh()
+            yield tenant, f"{tenant.url}/authorize?{urlencode(asked)}"
+    finally:
+        server.stop()
+        thread.join()
+
+
+def test_the_tenant_suspends_and_goes_on(window: Window, hosted: tuple[LocalTenant, str]) -> None:
+    """The browser comes back with a code; the same /continue again is a page that says so."""
+    tenant, login = hosted
+    window.go(login).shows("Ada").click('button[value="auth0|1"]').shows("consent")
+    state = parse_qs(window.url.partition("?")[2])["state"][0]
+    window.click("button").shows("callback").shows("code state")
+    assert [entry.body for entry in tenant.journal.requests("PATCH")] == [
+        {"app_metadata": {"asked": True}},
+        {"user_metadata": {"consent": True}},
+    ]
+    window.go(f"{tenant.url}/continue?state={state}").shows("This login can't go on").shot("tenant-replayed")
+
+
+def test_the_tenant_tells_a_denial(window: Window, hosted: tuple[LocalTenant, str]) -> None:
+    """The application hears the reason."""
+    window.go(hosted[1]).shows("Ada").click('button[value="auth0|1"]').shows("consent")
+    window.click("button:nth-of-type(2)").shows("callback").shows("No consent, no login.")

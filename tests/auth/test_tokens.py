@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.scripted_server import Reply, ScriptedServer, boom, connect, token
+
+from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken
+from auth0_meta.errors import AuthError, ConfigError, NotSentError, RateLimitError, TransportError
+from auth0_meta.http.budget import Operation
+from auth0_meta.testing import FakeClock
+
+Fetch = Callable[[Any], Mapping[str, Any]]
+
+
+def _operation(max_wait: float | None = None) -> Operation:
+    return Operation(max_wait=max_wait)
+
+
+def _counting(*lives: float) -> tuple[list[str], Fetch]:
+    """Return what was fetched so far, and a fetch that gives t1, t2, ... with these lives."""
+    given: list[str] = []
+
+    def fetch(_: Any) -> Mapping[str, Any]:
+        given.append(f"t{len(given) + 1}")
+        return {"access_token": given[-1], "expires_in": lives[min(len(given), len(lives)) - 1]}
+
+    return given, fetch
+
+
+# Renewal ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("life", "margin"), [(86400, 60), (1000, 60), (600, 60), (590, 59), (100, 10), (1, 0.1)]
+)
+def test_the_margin_is_a_minute_or_a_tenth(life: float, margin: float) -> None:
+    """A token is renewed when less than min(60 s, 10 % of its life) remains, and not before."""
+    clock = FakeClock()
+    given, fetch = _counting(life)
+    source = FetchedToken(fetch, clock=clock)
+    assert source.get(_operation()) == "t1"
+    clock.advance(life - margin - 0.001)
+    assert source.get(_operation()) == "t1"
+    clock.advance(0.002)
+    assert source.get(_operation()) == "t2"
+    assert given == ["t1", "t2"]
+
+
+def test_age_counts_from_before_the_request() -> None:
+    """The time that a fetch takes is part of the token's life, and the wall clock is not asked."""
+    clock = FakeClock()
+    given, fetch = _counting(100)
+
+    def slow(operation: Any) -> Mapping[str, Any]:
+        clock.sleep(50)
+        return fetch(operation)
+
+    source = FetchedToken(slow, clock=clock)
+    source.get(_operation())
+    clock.step(86_400)
+    clock.advance(39.9)
+    assert source.get(_operation()) == "t1"
+    clock.advance(0.2)
+    assert source.get(_operation()) == "t2"
+    assert len(given) == 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [NotSentError("down"), AuthError("no", status=401), RateLimitError("later", status=429), None],
+    ids=["down", "refused", "limited", "garbage"],
+)
+def test_a_failed_renewal_keeps_a_valid_token(failure: Exception | None) -> None:
+    """While the old token is valid a renewal that fails is no failure, and is tried again after 5 s."""
+    clock = FakeClock()
+    tries: list[float] = []
+
+    def fetch(_: Any) -> Mapping[str, Any]:
+        tries.append(clock.monotonic())
+        if len(tries) == 1:
+            return {"access_token": "old", "expires_in": 1000}
+        if failure is not None:
+            raise failure
+        return {"access_token": "spaces in it", "expires_in": 1000}
+
+    source = FetchedToken(fetch, clock=clock)
+    source.get(_operation())
+    clock.advance(941)
+    assert [source.get(_operation()) for _ in range(3)] == ["old"] * 3
+    clock.advance(4.9)
+    assert source.get(_operation()) == "old"
+    assert tries == [0, 941]
+    clock.advance(0.2)
+    assert source.get(_operation()) == "old"
+    assert tries == pytest.approx([0, 941, 946.1])
+    clock.advance(1000 - 946.1)
+    with pytest.raises(type(failure) if failure is not None else AuthError):
+        source.get(_operation())
+
+
+def test_others_go_on_while_one_renews() -> None:
+    """During a renewal the other threads use the old token and do not wait."""
+    clock, started, release = FakeClock(), threading.Event(), threading.Event()
+    given, fetch = _counting(1000)
+
+    def slow(operation: Any) -> Mapping[str, Any]:
+        if given:
+            started.set()
+            assert release.wait(5)
+        return fetch(operation)
+
+    source = FetchedToken(slow, clock=clock)
+    source.get(_operation())
+    clock.advance(950)
+    with ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(source.get, _operation())
+        assert started.wait(5)
+        assert source.get(_operation()) == "t1"
+        release.set()
+        assert renewing.result(5) == "t2"
+    assert source.get(_operation()) == "t2"
+
+
+def test_one_fetch_serves_all_threads() -> None:
+    """Threads that need a token at the same time share one fetch."""
+    given, fetch = _counting(1000)
+    together = threading.Barrier(8)
+
+    def slow(operation: Any) -> Mapping[str, Any]:
+        time.sleep(0.1)
+        return fetch(operation)
+
+    source = FetchedToken(slow, clock=FakeClock())
+
+    def ask(_: int) -> str:
+        together.wait(5)
+        return source.get(_operation())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {"t1"}
+    assert given == ["t1"]
+
+
+def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread with little left for waits makes its own fetch when another's takes longer than that."""
+    monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.05)
+    started, release = threading.Event(), threading.Event()
+
+    def fetch(operation: Operation) -> Mapping[str, Any]:
+        if operation.max_wait is None:
+            started.set()
+            assert release.wait(5)
+        return {"access_token": f"for-{operation.max_wait}", "expires_in": 1000}
+
+    source = FetchedToken(fetch, clock=FakeClock())
+    with ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(source.get, _operation())
+        assert started.wait(5)
+        assert source.get(_operation(0.0)) == "for-0.0"
+        release.set()
+        assert patient.result(5) == "for-None"
+
+
+def test_an_endless_budget_is_no_overflow() -> None:
+    """A budget past what a lock can wait for is as good as none."""
+    _, fetch = _counting(10)
+    assert FetchedToken(fetch, clock=FakeClock()).get(_operation(float("inf"))) == "t1"
+
+
+# Replacement -----------------------------------------------------------------------------------------
+
+
+def test_a_refused_token_is_replaced_once() -> None:
+    """A refused token is forgotten; refusing it again does not touch its successor."""
+    given, fetch = _counting(1000)
+    source = FetchedToken(fetch, clock=FakeClock())
+    assert source.replace("none yet", _operation())
+    first = source.get(_operation())
+    assert source.replace(first, _operation())
+    assert source.get(_operation()) == "t2"
+    assert source.replace(first, _operation())
+    assert source.get(_operation()) == "t2"
+    assert given == ["t1", "t2"]
+
+
+def test_a_renewal_that_fails_does_not_bring_back_a_refused_token() -> None:
+    """A token refused while its renewal is under way stays forgotten when the renewal fails."""
+    clock = FakeClock()
+    source: FetchedToken
+
+    def fetch(_: Any) -> Mapping[str, Any]:
+        if clock.monotonic() == 950:
+            source.replace("t", None)
+            raise NotSentError("down")
+        return {"access_token": "t" if not clock.monotonic() else "new", "expires_in": 1000}
+
+    source = FetchedToken(fetch, clock=clock)
+    source.get(_operation())
+    clock.advance(950)
+    assert source.get(_operation()) == "t"
+    clock.advance(0.1)
+    assert source.get(_operation()) == "new"
+
+
+def test_fresh_locks_keep_the_token() -> None:
+    """After a fork the token stays and a lock that somebody held does not."""
+    _, fetch = _counting(1000)
+    inside, release = threading.Event(), threading.Event()
+
+    def slow(operation: Any) -> Mapping[str, Any]:
+        if not inside.is_set():
+            inside.set()
+            assert release.wait(5)
+        return fetch(operation)
+
+    source = FetchedToken(slow, clock=FakeClock())
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(source.get, _operation())
+        assert inside.wait(5)
+        source.renew_locks()
+        assert source.get(_operation()) == "t1"
+        release.set()
+        held.result(5)
+    for other in (GivenToken("t"), CalledToken(lambda: "t")):
+        other.renew_locks()
+        assert other.get(_operation()) == "t"
+
+
+# Given tokens ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["", " ", "a b", "a\n", "a\tb", "\u00e9", "a\x00", None, b"abc", 5, ["a"]])
+def test_a_token_must_fit_a_header(bad: Any) -> None:
+    """What can't stand in a header is refused before anything is sent, and is not shown."""
+    with pytest.raises(ConfigError) as caught:
+        GivenToken(bad)
+    with pytest.raises(ConfigError):
+        CalledToken(lambda: bad).get(_operation())
+    assert not isinstance(bad, str) or len(bad) < 3 or bad not in str(caught.value)
+
+
+def test_a_given_string_is_final() -> None:
+    """A given string has no replacement."""
+    source = GivenToken("abc")
+    assert source.get(_operation()) == "abc"
+    assert not source.replace("abc", _operation())
+
+
+@pytest.mark.parametrize(("gives", "other"), [(["a", "a"], False), (["a", "b"], True)])
+def test_a_function_is_asked_again(gives: list[str], other: bool) -> None:
+    """After a refusal the function counts as having a new token when it gives another one."""
+    left = iter(gives)
+    source = CalledToken(lambda: next(left))
+    assert source.replace(source.get(_operation()), _operation()) is other
+
+
+# Answers of the token endpoint -----------------------------------------------------------------------
+
+_GARBAGE = [
+    {},
+    {"access_token": "t"},
+    {"expires_in": 60},
+    {"access_token": "", "expires_in": 60},
+    {"access_token": None, "expires_in": 60},
+    {"access_token": 5, "expires_in": 60},
+    {"access_token": "a b", "expires_in": 60},
+    {"access_token": "\u00e9", "expires_in": 60},
+    {"access_token": "t", "expires_in": "60"},
+    {"access_token": "t", "expires_in": None},
+    {"access_token": "t", "expires_in": True},
+    {"access_token": "t", "expires_in": 0},
+    {"access_token": "t", "expires_in": -5},
+    {"access_token": "t", "expires_in": float("nan")},
+    {"access_token": "t", "expires_in": float("inf")},
+]
+
+
+@pytest.mark.parametrize("answer", _GARBAGE, ids=repr)
+def test_a_garbage_answer_is_a_typed_error(answer: dict[str, Any]) -> None:
+    """An answer without a usable token and life raises AuthError and keeps nothing."""
+    source = FetchedToken(lambda _: answer, clock=FakeClock())
+    with pytest.raises(AuthError):
+        source.get(_operation())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["access_token", "expires_in", "scope"]),
+        st.none() | st.text() | st.floats() | st.integers() | st.lists(st.text()),
+    )
+)
+def test_any_answer_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
+    """Whatever JSON object comes, there is a token that fits a header, or AuthError."""
+    source = FetchedToken(lambda _: answer, clock=FakeClock())
+    try:
+        got = source.get(_operation())
+    except AuthError:
+        return
+    assert GivenToken(got).get(_operation()) == answer["access_token"]
+    assert source.scope is None or source.scope == answer["scope"]
+
+
+@pytest.mark.parametrize("raw", [b"<html>portal</html>", b"", b"[]", b"null"])
+def test_a_token_answer_that_is_none_sends_nothing_else(raw: bytes) -> None:
+    """A token endpoint that answers with something else: the request for it was not sent."""
+    with (
+        ScriptedServer(Reply(raw=raw)) as server,
+        connect(server, client_id="c", client_secret="s") as client,
+    ):
+        with pytest.raises(NotSentError) as caught:
+            client.users.update("auth0|1", {"name": "x"})
+        assert server.paths() == ["/oauth/token"]
+        assert caught.value.user_id == "auth0|1"
+        assert isinstance(caught.value.__cause__, TransportError)
+
+
+# On the wire -----------------------------------------------------------------------------------------
+
+
+def test_client_credentials_travel_as_a_form() -> None:
+    """The secret is exchanged in a form, once, and the token is then sent as Bearer."""
+    with ScriptedServer(token(scope="read:users"), Reply()) as server:
+        with connect(
+            server, client_id="c&d", client_secret="s=/%", audience="https://canonical/api/v2/"
+        ) as client:
+            client.users.get("auth0|1")
+            client.users.get("auth0|1")
+        first, *rest = server.seen
+        assert (first.method, first.path) == ("POST", "/oauth/token")
+        assert first.headers["Content-Type"] == "application/x-www-form-urlencoded"
+        assert "Authorization" not in first.headers
+        assert first.form == {
+            "grant_type": "client_credentials",
+            "client_id": "c&d",
+            "client_secret": "s=/%",
+            "audience": "https://canonical/api/v2/",
+        }
+        assert [s.headers["Authorization"] for s in rest] == ["Bearer fetched-token"] * 2
+
+
+def test_the_audience_defaults_to_the_domain() -> None:
+    """Without `audience` the token is for the domain's own Management API, https and the slash included."""
+    with (
+        ScriptedServer(token(), Reply()) as server,
+        connect(server, client_id="c", client_secret="s") as client,
+    ):
+        client.users.get("auth0|1")
+        assert (
+            server.seen[0].form["audience"] == f"https://127.0.0.1:{server.port}/api/v2/" == client.audience
+        )
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_token_endpoint_in_trouble_is_tried_again(status: int) -> None:
+    """A 5xx and a dropped connection at the token endpoint are repeated."""
+    with ScriptedServer(Reply(status), Reply(close=True), token(), Reply()) as server:
+        clock = FakeClock()
+        with connect(server, client_id="c", client_secret="s", clock=clock) as client:
+            client.users.get("auth0|1")
+        assert server.paths() == ["/oauth/token"] * 3 + ["/api/v2/users/auth0%7C1"]
+        assert len(clock.slept) == 2
+
+
+def test_waits_for_a_token_count_for_the_operation() -> None:
+    """A token endpoint that stays down uses up the budget of the call that needs it; the call is not sent."""
+    clock = FakeClock()
+    with ScriptedServer(Reply(503)) as server:
+        client = connect(server, client_id="c", client_secret="s", clock=clock, max_wait=2.0)
+        with client, pytest.raises(NotSentError) as caught:
+            client.users.update("auth0|1", {"name": "x"})
+        assert set(server.paths()) == {"/oauth/token"}
+        assert sum(clock.slept) <= 2.0
+        assert "503" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(401, {"error": "access_denied", "error_description": "Unauthorized"}), "access_denied"),
+        (
+            Reply(
+                403,
+                {
+                    "error": "access_denied",
+                    "error_description": 'Client is not authorized to access "https://x/api/v2/". You need to create'
+                    ' a "client-grant" associated to this API.',
+                },
+            ),
+            "access_denied",
+        ),
+        (
+            Reply(
+                400,
+                {
+                    "error": "unauthorized_client",
+                    "error_description": "Grant type 'client_credentials' not allowed for the client.",
+                },
+            ),
+            "unauthorized_client",
+        ),
+        (Reply(404, raw=b"<html>no such tenant"), None),
+        (boom(403, "Forbidden", "no", "insufficient_scope"), "insufficient_scope"),
+    ],
+)
+def test_a_refused_token_request_is_an_auth_error(reply: Reply, code: str | None) -> None:
+    """Whatever 4xx the token endpoint gives, it is an AuthError with Auth0's code, sent once."""
+    with ScriptedServer(reply) as server, connect(server, client_id="c", client_secret="hunter2") as client:
+        with pytest.raises(AuthError) as caught:
+            client.users.get("auth0|1")
+        assert (caught.value.status, caught.value.error_code) == (reply.status, code)
+        assert len(server.seen) == 1
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_quota_is_a_rate_limit() -> None:
+    """A 429 of the token endpoint is waited out as long as its Retry-After says."""
+    body = {"error": "too_many_requests", "error_description": "Client quota exceeded"}
+    with ScriptedServer(Reply(429, body, {"Retry-After": "7"}), token(), Reply()) as server:
+        clock = FakeClock()
+        with connect(server, client_id="c", client_secret="s", clock=clock) as client:
+            client.users.get("auth0|1")
+        assert sum(clock.slept) == pytest.approx(7.15, abs=0.11)
+
+
+def test_a_401_brings_one_new_token_and_one_retry() -> None:
+    """With a token of ours a 401 is answered by exactly one new token and one more try."""
+    refused = boom(401, "Unauthorized", "Expired token received for JSON Web Token validation")
+    with ScriptedServer(token("t1"), refused, token("t2"), Reply()) as server:
+        with connect(server, client_id="c", client_secret="s") as client:
+            client.users.update("auth0|1", {"name": "x"})
+        sent = [s.headers.get("Authorization") for s in server.seen]
+        assert sent == [None, "Bearer t1", None, "Bearer t2"]
+
+
+def test_a_second_401_is_the_end() -> None:
+    """A new token that is refused as well ends the call."""
+    refused = boom(401, "Unauthorized", "Bad audience: https://x/")
+    with ScriptedServer(token("t1"), refused, token("t2"), refused) as server:
+        with connect(server, client_id="c", client_secret="s") as client, pytest.raises(AuthError) as caught:
+            client.users.get("auth0|1")
+        assert len(server.seen) == 4
+        assert "canonical" in str(caught.value)
+
+
+def test_a_given_string_that_is_refused_is_the_end() -> None:
+    """With a given string a 401 raises AuthError at once."""
+    with ScriptedServer(boom(401, "Unauthorized", "Invalid token")) as server, connect(server) as client:
+        with pytest.raises(AuthError):
+            client.users.get("auth0|1")
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(("gives", "requests"), [(["a", "a"], 1), (["a", "b", "b"], 2)])
+def test_a_function_decides_whether_a_401_is_the_end(gives: list[str], requests: int) -> None:
+    """With a function a 401 is retried once, if it has another token."""
+    left = iter(gives)
+    with ScriptedServer(boom(401, "Unauthorized", "Invalid token")) as server:
+        with connect(server, token=lambda: next(left)) as client, pytest.raises(AuthError):
+            client.users.get("auth0|1")
+        assert len(server.seen) == requests
+
+
+def test_a_token_that_expires_during_a_wait_is_renewed_before_the_retry() -> None:
+    """After a wait longer than the token's life the request leaves with a new one."""
+    with ScriptedServer(
+        token("t1", expires_in=100), Reply(429, {}, {"Retry-After": "200"}), token("t2"), Reply()
+    ) as server:
+        with connect(server, client_id="c", client_secret="s", clock=FakeClock()) as client:
+            client.users.get("auth0|1")
+        assert [s.headers.get("Authorization") for s in server.seen] == [None, "Bearer t1", None, "Bearer t2"]
+
+
+def test_a_renewal_that_fails_after_a_wait_is_told() -> None:
+    """When no token is to be had after a wait, the request is not sent, and the next call works."""
+    down = Reply(401, {"error": "access_denied", "error_description": "Unauthorized"})
+    with ScriptedServer(
+        token("t1", expires_in=100), Reply(429, {}, {"Retry-After": "200"}), down, token("t2"), Reply()
+    ) as server:
+        with connect(server, client_id="c", client_secret="s", clock=FakeClock()) as client:
+            with pytest.raises(AuthError):
+                client.users.get("auth0|1")
+            client.users.get("auth0|1")
+        assert server.seen[-1].headers["Authorization"] == "Bearer t2"

@@ -1,0 +1,630 @@
+"""Log in through the local tenant as an application and a browser do: pages, codes, tokens, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from support.page_visitor import Surfer
+
+from auth0_meta.auth import jwt
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import AuthError
+
+APP = "http://127.0.0.1:9/callback"
+VERIFIER = "a-verifier-of-this-test-that-is-long-enough-for-pkce"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+ASKED = {
+    "response_type": "code",
+    "client_id": "app",
+    "redirect_uri": APP,
+    "scope": "openid profile email",
+    "state": "the-state",
+    "nonce": "the-nonce",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
+USERS = [
+    {"user_id": "auth0|1", "email": "ada@example.com", "name": "Ada <b>", "app_metadata": {"plan": "pro"}},
+    {"user_id": "auth0|2", "email": "bob@example.com", "name": "Bob", "blocked": True},
+]
+
+
+class Outcome:
+    """Say what a trigger says; only what is given."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.__dict__.update(facts)
+
+
+@pytest.fixture
+def tenant() -> Iterator[LocalTenant]:
+    """Serve a tenant with two users."""
+    with LocalTenant(users=USERS) as served:
+        yield served
+
+
+@pytest.fixture
+def surfer() -> Iterator[Surfer]:
+    """Give a browser that stops at the application's door."""
+    with Surfer(stop=APP) as browser:
+        yield browser
+
+
+def ask(surfer: Surfer, tenant: LocalTenant, **changed: str | None) -> Surfer:
+    """Visit /authorize; None leaves a parameter out."""
+    asked = {name: value for name, value in {**ASKED, **changed}.items() if value is not None}
+    return surfer.get(f"{tenant.url}/authorize", **asked)
+
+
+def redeem(tenant: LocalTenant, code: str, **changed: str | None) -> requests.Response:
+    """Exchange a code as the public application that asked for it."""
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": "app",
+        "code": code,
+        "redirect_uri": APP,
+        "code_verifier": VERIFIER,
+    }
+    data = {name: value for name, value in {**form, **changed}.items() if value is not None}
+    return requests.post(f"{tenant.url}/oauth/token", data=data, timeout=10)
+
+
+def claims_of(tenant: LocalTenant, token: str, audience: str = "app") -> dict[str, Any]:
+    """Verify a token with the tenant's published keys."""
+    keys = requests.get(f"{tenant.url}/.well-known/jwks.json", timeout=10).json()
+    return jwt.verify(token, key=keys, audience=audience, issuer=f"{tenant.url}/")
+
+
+def test_a_whole_login(tenant: LocalTenant, surfer: Surfer) -> None:
+    """Pick a user, come back with code and state, exchange it once for an ID token that holds."""
+    ask(surfer, tenant)
+    assert surfer.page.status_code == 200
+    assert "Ada &lt;b&gt;" in surfer.page.text
+    assert "127.0.0.1:9" in surfer.page.text
+    surfer.press("auth0|1")
+    assert surfer.params["state"] == "the-state"
+    answer = redeem(tenant, surfer.params["code"])
+    assert answer.status_code == 200
+    tokens = answer.json()
+    assert tokens["token_type"] == "Bearer"
+    assert tokens["scope"] == "openid profile email"
+    assert "refresh_token" not in tokens
+    claims = claims_of(tenant, tokens["id_token"])
+    assert claims["sub"] == "auth0|1"
+    assert claims["nonce"] == "the-nonce"
+    assert claims["email"] == "ada@example.com"
+    assert claims["name"] == "Ada <b>"
+    assert claims["exp"] - claims["iat"] == 36_000
+    assert claims["sid"]
+    assert "app_metadata" not in claims
+    again = redeem(tenant, surfer.params["code"])
+    assert (again.status_code, again.json()["error"]) == (403, "invalid_grant")
+
+
+def test_userinfo_shows_what_the_scopes_open(tenant: LocalTenant, surfer: Surfer) -> None:
+    """The access token opens /userinfo until it is revoked; the Management API stays shut to it."""
+    ask(surfer, tenant, scope="openid email").press("auth0|1")
+    token = redeem(tenant, surfer.params["code"]).json()["access_token"]
+    header = {"Authorization": f"Bearer {token}"}
+    found = requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).json()
+    assert found == {"sub": "auth0|1", "email": "ada@example.com", "email_verified": False}
+    refused = requests.get(f"{tenant.url}/api/v2/users/auth0%7C1", headers=header, timeout=10)
+    assert (refused.status_code, refused.json()["message"]) == (401, f"Bad audience: {tenant.url}/userinfo")
+    assert claims_of(tenant, token, f"{tenant.url}/userinfo")["scope"] == "openid email"
+    tenant.revoke(token)
+    assert requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).status_code == 401
+    nobody = requests.post(f"{tenant.url}/userinfo", timeout=10)
+    assert (nobody.status_code, nobody.json()["error"]) == (401, "invalid_token")
+
+
+def test_a_login_moves_the_profile_before_the_trigger_runs(tenant: LocalTenant, surfer: Surfer) -> None:
+    """last_login, last_ip, logins_count and updated_at move, even where the trigger refuses; SSO moves nothing."""
+    before = dict(tenant.users["auth0|1"])
+    seen: list[Any] = []
+
+    def trigger(event: dict[str, Any]) -> Outcome:
+        seen.append((event["stats"]["logins_count"], event["user"]["app_metadata"]))
+        return Outcome(denied="not today")
+
+    tenant.post_login = trigger
+    ask(surfer, tenant).press("auth0|1")
+    assert surfer.params["error"] == "access_denied"
+    assert surfer.params["error_description"] == "not today"
+    assert surfer.params["state"] == "the-state"
+    after = tenant.users["auth0|1"]
+    assert after["logins_count"] == 1
+    assert after["last_ip"] == "127.0.0.1"
+    assert after["last_login"] <= after["updated_at"]
+    assert before["updated_at"] < after["updated_at"]
+    assert list(after)[1:-1] == sorted(list(after)[1:-1])
+    ask(surfer, tenant)
+    assert seen == [(1, {"plan": "pro"}), (1, {"plan": "pro"})]
+    assert tenant.users["auth0|1"]["logins_count"] == 1
+    ask(surfer, tenant, prompt="login").press("auth0|1")
+    assert tenant.users["auth0|1"]["logins_count"] == 2
+    assert [log["type"] for log in tenant.logs] == ["f", "f", "f"]
+
+
+def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, surfer: Surfer) -> None:
+    """A second login goes straight back with the same `sid`; prompt=none needs such a session."""
+    ask(surfer, tenant, prompt="none")
+    assert surfer.params["error"] == "login_required"
+    ask(surfer, tenant).press("auth0|1")
+    first = claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])
+    ask(surfer, tenant, prompt="none", nonce=None)
+    second = claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])
+    assert first["sid"] == second["sid"]
+    assert "nonce" not in second
+
+
+def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, surfer: Surfer) -> None:
+    """What is typed is an existing user's e-mail, a new user's, or said to be none."""
+    ask(surfer, tenant, login_hint="cleo@example.com")
+    assert 'value="cleo@example.com"' in surfer.page.text
+    surfer.fill(email="<script>@example.com")
+    assert surfer.page.status_code == 400
+    assert "That is no e-mail." in surfer.page.text
+    assert "<script>" not in surfer.page.text
+    surfer.fill(email="Cleo@example.com")
+    assert claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])["sub"] not in (
+        "auth0|1",
+        "auth0|2",
+    )
+    assert [user["email"] for user in tenant.users][2:] == ["cleo@example.com"]
+    ask(surfer, tenant, prompt="select_account").fill(email="ada@example.com")
+    assert claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])["sub"] == "auth0|1"
+    assert len(tenant.users) == 3
+
+
+def test_many_users_are_named_by_email(surfer: Surfer) -> None:
+    """The page shows twenty and says how many more there are; without users it asks for an e-mail."""
+    with LocalTenant(users=[{"user_id": f"auth0|{n}"} for n in range(23)]) as crowded:
+        ask(surfer, crowded)
+        assert "and 3 more" in surfer.page.text
+        assert len(surfer.forms[0]["buttons"]) == 20
+        crowded.users.clear()
+        ask(surfer, crowded)
+        assert "Your e-mail" in surfer.page.text
+
+
+def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, surfer: Surfer) -> None:
+    """A blocked user is refused at the application, one who is gone on the page."""
+    ask(surfer, tenant)
+    state = surfer.params["state"]
+    surfer.post(f"{tenant.url}/u/login", state=state, user="auth0|none")
+    assert "There is no such user any more." in surfer.page.text
+    surfer.press("auth0|2")
+    assert (surfer.params["error"], surfer.params["error_description"]) == ("unauthorized", "user is blocked")
+    assert "logins_count" not in tenant.users["auth0|2"]
+
+
+def test_a_page_is_for_one_browser_and_once(tenant: LocalTenant, surfer: Surfer) -> None:
+    """The page's state does nothing in another browser, twice, or made up."""
+    ask(surfer, tenant)
+    state = surfer.params["state"]
+    with Surfer(stop=APP) as other:
+        assert other.get(f"{tenant.url}/u/login", state=state).page.status_code == 400
+        assert other.post(f"{tenant.url}/u/login", state=state, user="auth0|1").page.status_code == 400
+    surfer.press("auth0|1")
+    assert "code" in surfer.params
+    assert surfer.post(f"{tenant.url}/u/login", state=state, user="auth0|1").page.status_code == 400
+    assert surfer.get(f"{tenant.url}/u/login").page.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/callback",
+        "http://127.0.0.1@evil.example/",
+        "http://127.0.0.1.evil.example/",
+        "http://127.0.0.1:x/",
+        "http://127.0.0.1/#fragment",
+        "http://127.0.0.1\\@evil.example/",
+        "http://127.0.0.1/a b",
+        "javascript:alert(1)",
+        "//evil.example",
+        "/callback",
+        "",
+    ],
+)
+def test_a_login_leads_to_loopback_only(target: str, tenant: LocalTenant, surfer: Surfer) -> None:
+    """Any other address is refused on a page, and the browser goes nowhere."""
+    ask(surfer, tenant, redirect_uri=target)
+    assert surfer.page.status_code == 403
+    assert "Location" not in surfer.page.headers
+    if target:
+        surfer.get(f"{tenant.url}/v2/logout", returnTo=target)
+        assert surfer.page.status_code == 400
+
+
+def test_a_registered_application_has_a_list(tenant: LocalTenant, surfer: Surfer) -> None:
+    """With a list, an address must be on it, loopback or not."""
+    tenant.add_client(
+        "app", callbacks=["https://app.example.com/cb"], logout_urls=["https://app.example.com/bye"]
+    )
+    assert ask(surfer, tenant).page.status_code == 403
+    assert ask(surfer, tenant, redirect_uri="https://app.example.com/cb").page.status_code == 200
+    surfer.stop = "https://app.example.com/bye"
+    logout = f"{tenant.url}/v2/logout"
+    assert surfer.get(logout, client_id="app", returnTo=APP).page.status_code == 400
+    assert surfer.get(logout, client_id="app", returnTo="https://app.example.com/bye").url == surfer.stop
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": None}, "unsupported_response_type"),
+        ({"response_mode": "fragment"}, "invalid_request"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge": "short"}, "invalid_request"),
+        ({"prompt": "whatever"}, "invalid_request"),
+    ],
+)
+def test_a_wrong_request_is_told_to_the_application(
+    changed: dict[str, str | None], error: str, tenant: LocalTenant, surfer: Surfer
+) -> None:
+    """With its state, so that it knows which login."""
+    ask(surfer, tenant, **changed)
+    assert (surfer.params["error"], surfer.params["state"]) == (error, "the-state")
+
+
+def test_an_application_must_be_named(tenant: LocalTenant, surfer: Surfer) -> None:
+    """Without a client id there is a page; a strict tenant knows registered ones only."""
+    assert ask(surfer, tenant, client_id=None).page.status_code == 400
+    with LocalTenant(strict=True) as strict:
+        assert ask(surfer, strict, client_id="<i>").page.status_code == 400
+        assert "&lt;i&gt;" in surfer.page.text
+        assert ask(surfer, strict, client_id=strict.client_id).page.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "error"),
+    [
+        ({"code_verifier": VERIFIER + "x"}, 403, "invalid_grant"),
+        ({"code_verifier": None}, 403, "invalid_grant"),
+        ({"redirect_uri": "http://127.0.0.1:9/other"}, 403, "invalid_grant"),
+        ({"redirect_uri": None}, 403, "invalid_grant"),
+        ({"client_id": "another"}, 403, "invalid_grant"),
+        ({"client_id": None}, 401, "access_denied"),
+    ],
+)
+def test_a_code_is_for_who_asked_for_it(
+    changed: dict[str, str | None], status: int, error: str, tenant: LocalTenant, surfer: Surfer
+) -> None:
+    """Verifier, address and client must be those of /authorize."""
+    ask(surfer, tenant).press("auth0|1")
+    refused = redeem(tenant, surfer.params["code"], **changed)
+    assert (refused.status_code, refused.json()["error"]) == (status, error)
+    if status == 403:
+        assert redeem(tenant, surfer.params["code"]).status_code == 403, "a code is used up by a failure"
+
+
+def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, surfer: Surfer) -> None:
+    """By its secret, in the body or in the header; a verifier that nobody announced is refused."""
+    tenant.add_client("app", client_secret="the:secret &c")
+    plain: dict[str, Any] = {"code_challenge": None, "code_challenge_method": None}
+    code = ask(surfer, tenant, **plain).press("auth0|1").params["code"]
+    assert redeem(tenant, code, code_verifier=None).status_code == 401
+    assert redeem(tenant, code, code_verifier=None, client_secret="wrong").status_code == 401
+    given = redeem(tenant, code, code_verifier=None, client_secret="the:secret &c")
+    assert given.status_code == 200
+    code = ask(surfer, tenant, **plain).params["code"]
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": APP}
+    token_url = f"{tenant.url}/oauth/token"
+    for header in ("Basic !", "Basic " + base64.b64encode(b"\xff:x").decode()):
+        wrong = requests.post(token_url, data=form, headers={"Authorization": header}, timeout=10)
+        assert wrong.status_code == 401
+    known = ("app", "the%3Asecret+%26c")
+    assert requests.post(token_url, data=form, auth=known, timeout=10).status_code == 200
+    code = ask(surfer, tenant, **plain).params["code"]
+    assert redeem(tenant, code, client_secret="the:secret &c").status_code == 403
+    tenant.add_client("app")
+    code = ask(surfer, tenant, **plain).params["code"]
+    assert redeem(tenant, code, code_verifier=None).status_code == 401
+
+
+def test_a_code_ends(tenant: LocalTenant, surfer: Surfer) -> None:
+    """A code is good for ten minutes by the tenant's clock, and not for a user who is gone."""
+    tenant.clock.freeze()
+    code = ask(surfer, tenant).press("auth0|1").params["code"]
+    tenant.clock.advance(600)
+    assert redeem(tenant, code).status_code == 403
+    code = ask(surfer, tenant).params["code"]
+    tenant.users["auth0|1"].delete()
+    assert redeem(tenant, code).json()["error_description"] == "The user does not exist."
+    ask(surfer, tenant)
+    assert surfer.url.startswith(f"{tenant.url}/u/login")
+
+
+def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, surfer: Surfer) -> None:
+    """offline_access brings one; the trigger may refuse it, and sees that no browser is there."""
+    protocols: list[str] = []
+
+    def trigger(event: dict[str, Any]) -> Outcome:
+        protocols.append(event["transaction"]["protocol"])
+        return Outcome(
+            id_token_claims={"https://x/plan": "pro", "sub": "auth0|2", "https://x/none": None},
+            denied="no more" if len(protocols) > 2 else None,
+        )
+
+    tenant.post_login = trigger
+    code = ask(surfer, tenant, scope="openid offline_access").press("auth0|1").params["code"]
+    tokens = redeem(tenant, code).json()
+
+    def refresh(**changed: str) -> requests.Response:
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": "app",
+            "refresh_token": tokens["refresh_token"],
+            **changed,
+        }
+        return requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10)
+
+    again = refresh().json()
+    claims = claims_of(tenant, again["id_token"])
+    assert (claims["sub"], claims["https://x/plan"]) == ("auth0|1", "pro")
+    assert "nonce" not in claims
+    assert "https://x/none" not in claims
+    assert "refresh_token" not in again
+    assert again["access_token"] != tokens["access_token"]
+    refused = refresh()
+    assert (refused.status_code, refused.json()["error_description"]) == (403, "no more")
+    assert protocols == ["oidc-basic-profile", "oauth2-refresh-token", "oauth2-refresh-token"]
+    assert refresh(refresh_token="made up").json()["error"] == "invalid_grant"
+
+
+def test_an_audience_and_scopes_go_into_the_access_token(tenant: LocalTenant, surfer: Surfer) -> None:
+    """An API's token names it, and /userinfo beside openid; the trigger adds scopes and claims, and takes away."""
+    tenant.post_login = lambda event: Outcome(
+        added_scopes=("read:all",), removed_scopes=("email",), access_token_claims={"https://x/org": 7}
+    )
+    code = ask(surfer, tenant, audience="https://api.example.com", scope="openid email").press("auth0|1")
+    tokens = redeem(tenant, code.params["code"]).json()
+    claims = claims_of(tenant, tokens["access_token"], "https://api.example.com")
+    assert claims["aud"] == ["https://api.example.com", f"{tenant.url}/userinfo"]
+    assert (claims["scope"], claims["https://x/org"]) == ("openid read:all", 7)
+    code = ask(surfer, tenant, audience="https://api.example.com", scope="read:x")
+    tokens = redeem(tenant, code.params["code"]).json()
+    assert "id_token" not in tokens
+    assert claims_of(tenant, tokens["access_token"], "https://api.example.com")["scope"] == "read:x read:all"
+    header = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).status_code == 401
+
+
+def test_discovery_names_what_is_served(tenant: LocalTenant) -> None:
+    """Each endpoint answers, and the issuer is the one in tokens."""
+    found = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
+    assert found["issuer"] == f"{tenant.url}/"
+    assert found["code_challenge_methods_supported"] == ["S256"]
+    for name, url in found.items():
+        if name.endswith(("_endpoint", "_uri")):
+            assert requests.get(url, timeout=10, allow_redirects=False).status_code != 501 or "token" in name
+
+
+def test_logging_out_ends_the_session(tenant: LocalTenant, surfer: Surfer) -> None:
+    """Afterwards a login shows the page again."""
+    ask(surfer, tenant).press("auth0|1")
+    assert surfer.get(f"{tenant.url}/v2/logout").page.text == "OK"
+    assert surfer.page.headers["Set-Cookie"].endswith("Max-Age=0")
+    assert "Log in" in ask(surfer, tenant).page.text
+
+
+def test_reset_forgets_sessions_and_keeps_the_trigger(tenant: LocalTenant, surfer: Surfer) -> None:
+    """A tenant that starts over knows no login any more."""
+    tenant.post_login = print
+    ask(surfer, tenant).press("auth0|1")
+    code = surfer.params["code"]
+    tenant.reset()
+    assert redeem(tenant, code).status_code == 403
+    assert "Log in" in ask(surfer, tenant).page.text
+    assert tenant.post_login is print
+
+
+def test_cookies_are_for_the_tenant_alone(tenant: LocalTenant, surfer: Surfer) -> None:
+    """No script reads them, no other site sends them along, over TLS they are secure; odd ones are no matter."""
+    requests_made = ask(surfer, tenant).page.request
+    assert requests_made.headers["Cookie"].startswith("local_browser_")
+    odd = requests.get(
+        f"{tenant.url}/authorize",
+        params=ASKED,
+        headers={"Cookie": "a@b=c; local_browser_x"},
+        timeout=10,
+        allow_redirects=False,
+    )
+    assert "; Path=/; HttpOnly; SameSite=Lax" in odd.headers["Set-Cookie"]
+    with LocalTenant(tls=True) as secure:
+        over_tls = requests.get(
+            f"{secure.url}/authorize",
+            params=ASKED,
+            timeout=10,
+            allow_redirects=False,
+            verify=str(secure.ca_file),
+        )
+    assert over_tls.headers["Set-Cookie"].endswith("; Secure")
+
+
+def test_pages_run_nothing(tenant: LocalTenant, surfer: Surfer) -> None:
+    """The policy allows one style sheet, by its hash, and no frame around the page."""
+    policy = ask(surfer, tenant).page.headers["Content-Security-Policy"]
+    style = surfer.page.text.partition("<style>")[2].partition("</style>")[0]
+    known = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert (
+        policy == f"default-src 'none'; style-src 'sha256-{known}'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+# The hosted trigger --------------------------------------------------------------------------------------
+
+
+class Detour:
+    """Redirect a login, and take down how it goes on."""
+
+    def __init__(self, **ending: Any) -> None:
+        self.ending = ending
+        self.event: dict[str, Any] = {}
+        self.came: list[Any] = []
+
+    def __call__(self, event: dict[str, Any]) -> Outcome:
+        """Send the browser away."""
+        self.event = event
+        return Outcome(redirect=Outcome(url="http://127.0.0.1:9/callback?consent", state="detour"))
+
+    def resume(self, state: str, **came: Any) -> Outcome:
+        """Go on."""
+        self.came.append((state, came))
+        return Outcome(**self.ending)
+
+
+def test_a_hosted_trigger_redirects_and_goes_on(tenant: LocalTenant, surfer: Surfer) -> None:
+    """It gets Auth0's event, and at /continue state, query, body and request; replayed, it gets nothing."""
+    detour = Detour(id_token_claims={"https://x/consent": True})
+    tenant.post_login = detour
+    ask(surfer, tenant).press("auth0|1")
+    assert surfer.url.endswith("?consent")
+    event = detour.event
+    assert event["transaction"]["requested_scopes"] == ["openid", "profile", "email"]
+    assert event["request"]["query"]["client_id"] == "app"
+    assert event["request"]["hostname"] == "127.0.0.1"
+    assert event["connection"]["name"] == "Username-Password-Authentication"
+    assert event["user"]["user_metadata"] == {}
+    with Surfer(stop=APP) as other:
+        assert other.post(f"{tenant.url}/continue", state="detour").page.status_code == 400
+    surfer.post(f"{tenant.url}/continue?state=detour", answer="yes")
+    assert claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])["https://x/consent"]
+    ((state, came),) = detour.came
+    assert state == "detour"
+    assert came["body"] == {"answer": "yes"}
+    assert came["query"] == {"state": "detour"}
+    assert came["request"]["method"] == "POST"
+    assert surfer.get(f"{tenant.url}/continue", state="detour").page.status_code == 400
+    assert "invalid_request" in surfer.page.text
+    assert len(detour.came) == 1
+
+
+def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, surfer: Surfer) -> None:
+    """Without one a login that was suspended goes on, in this browser."""
+    tenant.post_login = Detour()
+    ask(surfer, tenant).press("auth0|1")
+    tenant.post_login = None
+    surfer.get(f"{tenant.url}/continue", state="detour")
+    assert "code" in surfer.params
+
+
+@pytest.mark.parametrize(
+    ("outcome", "description"),
+    [
+        (Outcome(error=RuntimeError("the secret reason")), "The login could not be completed."),
+        (Outcome(validation_errors=(("code", "Try another name."),)), "Try another name."),
+        (Outcome(denied=""), ""),
+    ],
+)
+def test_a_hosted_trigger_refuses(
+    outcome: Outcome, description: str, tenant: LocalTenant, surfer: Surfer
+) -> None:
+    """The application hears access_denied; what failed is in the tenant's logs only."""
+    tenant.post_login = lambda event: outcome
+    ask(surfer, tenant).press("auth0|1")
+    assert surfer.params["error"] == "access_denied"
+    assert surfer.params.get("error_description", "") == description
+    assert tenant.logs[-1]["type"] == "f"
+
+
+def test_a_hosted_trigger_raises(tenant: LocalTenant, surfer: Surfer) -> None:
+    """The login fails, the tenant goes on."""
+
+    def broken(event: dict[str, Any]) -> None:
+        raise RuntimeError("broken")
+
+    tenant.post_login = broken
+    ask(surfer, tenant).press("auth0|1")
+    assert surfer.params["error_description"] == "The login could not be completed."
+    assert tenant.logs[-1]["description"] == "RuntimeError: broken"
+
+
+@pytest.mark.parametrize(
+    "trigger", [Detour(), lambda event: Outcome(error=ValueError("interaction_required: no page"))]
+)
+def test_a_silent_login_is_not_interrupted(trigger: Any, tenant: LocalTenant, surfer: Surfer) -> None:
+    """With prompt=none a redirect is told as interaction_required."""
+    ask(surfer, tenant).press("auth0|1")
+    tenant.post_login = trigger
+    ask(surfer, tenant, prompt="none")
+    assert surfer.params["error"] == "interaction_required"
+
+
+def test_keys_that_are_not_the_tenants(tenant: LocalTenant, surfer: Surfer) -> None:
+    """A token of one tenant does not hold at another."""
+    code = ask(surfer, tenant).press("auth0|1").params["code"]
+    token = redeem(tenant, code).json()["id_token"]
+    with LocalTenant() as other, pytest.raises(AuthError):
+        claims_of(other, token)
+
+
+def test_a_session_ends_with_its_user(tenant: LocalTenant, surfer: Surfer) -> None:
+    """Whoever is deleted, or blocked, is not signed in any more; somebody else may be, without a logout."""
+    ask(surfer, tenant).press("auth0|1")
+    tenant.users["auth0|1"].patch(blocked=True)
+    ask(surfer, tenant)
+    assert (surfer.params["error"], surfer.params["error_description"]) == ("unauthorized", "user is blocked")
+    tenant.users["auth0|1"].patch(blocked=False)
+    ask(surfer, tenant).press("auth0|1")
+    assert "code" in surfer.params
+    tenant.users["auth0|1"].delete()
+    ask(surfer, tenant, prompt="none")
+    assert surfer.params["error"] == "login_required"
+    ask(surfer, tenant)
+    assert "auth0|2" in surfer.page.text
+
+
+def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, surfer: Surfer) -> None:
+    """And is again once that has ended."""
+    code = ask(surfer, tenant, scope="openid offline_access").press("auth0|1").params["code"]
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": "app",
+        "refresh_token": redeem(tenant, code).json()["refresh_token"],
+    }
+    for blocked, status in ((True, 403), (False, 200)):
+        tenant.users["auth0|1"].patch(blocked=blocked)
+        answer = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10)
+        assert answer.status_code == status
+        assert answer.json().get("error_description") == ("user is blocked" if blocked else None)
+
+
+def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, surfer: Surfer) -> None:
+    """What it adds and takes away counts each time that it runs."""
+    code = ask(surfer, tenant, scope="openid email offline_access").press("auth0|1").params["code"]
+    token = redeem(tenant, code).json()["refresh_token"]
+    tenant.post_login = lambda event: Outcome(added_scopes=("read:all",), removed_scopes=("email",))
+    form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": token}
+    answer = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10).json()
+    assert answer["scope"] == "openid offline_access read:all"
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, surfer: Surfer) -> None:
+    """Only scopes of the current user are granted, whatever was asked for and whatever the trigger adds."""
+    with LocalTenant(users=USERS, strict=strict) as tenant:
+        tenant.post_login = lambda event: Outcome(added_scopes=("create:users",))
+        tenant.add_client("app", client_secret="s")
+        scope = "openid delete:users update:users update:current_user_metadata"
+        code = (
+            ask(surfer, tenant, audience=f"{tenant.url}/api/v2/", scope=scope).press("auth0|1").params["code"]
+        )
+        answer = redeem(tenant, code, client_secret="s").json()
+        assert answer["scope"] == "openid update:current_user_metadata"
+        header = {"Authorization": f"Bearer {answer['access_token']}"}
+        users = f"{tenant.url}/api/v2/users"
+        for path in ("auth0%7C1", "auth0%7C2"):
+            assert requests.delete(f"{users}/{path}", headers=header, timeout=10).status_code == 403
+        body = {"user_metadata": {"a": 1}}
+        for path, status in (("auth0%7C1", 200), ("auth0%7C2", 403)):
+            answered = requests.patch(f"{users}/{path}", json=body, headers=header, timeout=10)
+            assert answered.status_code == status

@@ -1,0 +1,199 @@
+"""Hold `client.jobs`: what is asked on the wire, waiting, errors, and the download."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from support.scripted_server import Reply, ScriptedServer, boom, connect
+
+from auth0_meta import (
+    ConfigError,
+    ForbiddenError,
+    InputError,
+    JobError,
+    NotSentError,
+    RateLimitError,
+    TransportError,
+)
+from auth0_meta.testing import FakeClock
+
+JOB = {"type": "users_import", "status": "pending", "connection_id": "con_0000000000000001", "id": "job_1"}
+CONNECTION = "con_0000000000000001"
+
+
+def test_an_import_is_a_multipart_form() -> None:
+    """The users go as a file beside their settings, and nobody is mailed unless asked."""
+    with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
+        job = client.jobs.import_users(
+            [{"email": "å@x"}], connection_id=CONNECTION, upsert=True, external_id="e1"
+        )
+        assert (job.id, job.status, job.type) == ("job_1", "pending", "users_import")
+        (seen,) = server.seen
+        assert (seen.method, seen.path) == ("POST", "/api/v2/jobs/users-imports")
+        boundary = seen.headers["Content-Type"].partition("boundary=")[2]
+        parts = seen.body.split(f"--{boundary}".encode())
+        assert parts[0] == b""
+        assert parts[-1] == b"--\r\n"
+        fields = {
+            part.split(b'name="')[1].split(b'"')[0].decode(): part.split(b"\r\n\r\n", 1)[1][:-2]
+            for part in parts[1:-1]
+        }
+        assert fields == {
+            "connection_id": CONNECTION.encode(),
+            "upsert": b"true",
+            "send_completion_email": b"false",
+            "external_id": b"e1",
+            "users": '[{"email":"å@x"}]'.encode(),
+        }
+
+
+@pytest.mark.parametrize(
+    ("users", "settings", "told"),
+    [
+        ([], {}, "1 user"),
+        ([{"name": "x" * 600_000}], {}, "split it"),
+        ([{"name": {1, 2}}], {}, "JSON"),
+        ([{"email": "a"}], {"connection_id": "x"}, "con_"),
+        ([{"email": "a"}], {"external_id": 'a"\r\nb'}, "one line"),
+    ],
+)
+def test_a_bad_import_is_refused_before_it_leaves(users: Any, settings: Any, told: str) -> None:
+    """What Auth0 can't take is refused here."""
+    with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
+        with pytest.raises(InputError, match=told):
+            client.jobs.import_users(users, **{"connection_id": CONNECTION, **settings})
+        assert server.seen == []
+
+
+def test_two_running_imports_are_not_waited_for() -> None:
+    """The 429 for two active import jobs is raised at once: no waiting until Reset ends it."""
+    message = (
+        "There are 2 active import users jobs, please wait until some of them are finished and try again"
+    )
+    with ScriptedServer(boom(429, "Too Many Requests", message)) as server, connect(server) as client:
+        with pytest.raises(RateLimitError, match="active import users jobs"):
+            client.jobs.import_users([{"email": "a"}], connection_id=CONNECTION)
+        assert len(server.seen) == 1
+
+
+def test_an_export_asks_for_what_it_is_told() -> None:
+    """Fields, connection and limit are sent as Auth0 names them."""
+    with ScriptedServer(Reply(200, JOB | {"type": "users_export"})) as server, connect(server) as client:
+        client.jobs.export_users(
+            format="csv",
+            fields=["user_id", {"name": "email", "export_as": "mail"}],
+            connection_id=CONNECTION,
+            limit=5,
+        )
+        assert server.seen[0].json == {
+            "format": "csv",
+            "fields": [{"name": "user_id"}, {"name": "email", "export_as": "mail"}],
+            "connection_id": CONNECTION,
+            "limit": 5,
+        }
+        with pytest.raises(InputError, match="format"):
+            client.jobs.export_users(format="xml")
+
+
+def test_waiting_reads_until_the_job_has_ended() -> None:
+    """The pauses grow; the job comes back as it ended."""
+    clock = FakeClock()
+    replies = [
+        Reply(200, JOB),
+        Reply(200, JOB | {"status": "processing"}),
+        Reply(200, JOB | {"status": "completed"}),
+    ]
+    told: list[str] = []
+    with ScriptedServer(*replies) as server, connect(server, clock=clock) as client:
+        job = client.jobs.wait("job_1", on_progress=lambda job: told.append(job.status))
+    assert job.status == "completed"
+    assert told == ["pending", "processing", "completed"]
+    assert clock.slept == [1.0, 1.5]
+
+
+def test_a_job_that_fails_or_takes_too_long_is_an_error() -> None:
+    """`JobError` carries the job."""
+    with (
+        ScriptedServer(Reply(200, JOB | {"status": "failed", "status_details": "bad file"})) as server,
+        connect(server) as client,
+    ):
+        with pytest.raises(JobError, match="bad file") as caught:
+            client.jobs.wait("job_1")
+        assert caught.value.job.status == "failed"
+    with ScriptedServer(Reply(200, JOB)) as server, connect(server, clock=FakeClock()) as client:
+        with pytest.raises(JobError, match="it goes on"):
+            client.jobs.wait("job_1", timeout=10)
+        assert 3 < len(server.seen) < 12
+
+
+def test_the_errors_of_an_import() -> None:
+    """204 means none; rows come as they are; a job-level failure is one object."""
+    rows = [{"user": {"email": "a"}, "errors": [{"code": "DUPLICATED_USER", "message": "m"}]}]
+    with ScriptedServer(Reply(204), Reply(200, rows), Reply(200, JOB)) as server, connect(server) as client:
+        assert client.jobs.errors("job/1") == []
+        assert client.jobs.errors("job_1") == rows
+        assert client.jobs.errors("job_1") == [JOB]
+        assert server.seen[0].path == "/api/v2/jobs/job%2F1/errors"
+
+
+def test_what_is_no_job_is_refused() -> None:
+    """An empty id is refused here, and an answer without a job is none."""
+    with ScriptedServer(Reply(200, {"x": 1})) as server, connect(server) as client:
+        for bad in ("", None):
+            with pytest.raises(InputError):
+                client.jobs.get(bad)  # type: ignore[arg-type]  # what a caller may do
+        with pytest.raises(TransportError, match="no job"):
+            client.jobs.get("job_1")
+
+
+def finished(**more: Any) -> dict[str, Any]:
+    """Return an export that is done."""
+    return JOB | {"status": "completed"} | more
+
+
+def test_a_download_is_bounded_and_clean() -> None:
+    """A file past `max_bytes` is refused."""
+    with (
+        ScriptedServer(Reply(200, raw=b"x" * 1000)) as files,
+        ScriptedServer() as server,
+        connect(server) as client,
+    ):
+        server.replies = [Reply(200, finished(location=f"{files.url}/f?sig=canary"))]
+        with pytest.raises(JobError, match="max_bytes=999"):
+            client.jobs.download("job_1", io.BytesIO(), max_bytes=999)
+        to = io.BytesIO(b"head")
+        to.seek(4)
+        assert client.jobs.download("job_1", to) == 1000
+        assert to.getvalue() == b"head" + b"x" * 1000
+        assert files.seen[-1].path == "/f?sig=canary"
+        assert "Authorization" not in files.seen[-1].headers
+
+
+def test_a_download_takes_no_plain_http_from_elsewhere() -> None:
+    """http is for loopback, a link without a scheme is https, and no link is said to be none."""
+    with ScriptedServer() as server, connect(server, clock=FakeClock()) as client:
+        server.replies = [Reply(200, finished(location="http://files.example.com/f"))]
+        with pytest.raises(ConfigError, match="loopback only"):
+            client.jobs.download("job_1", io.BytesIO())
+        server.replies = [Reply(200, finished(location="nowhere.invalid/f"))]
+        with pytest.raises(NotSentError, match=r"https://nowhere\.invalid"):
+            client.jobs.download("job_1", io.BytesIO())
+        server.replies = [Reply(200, JOB)]
+        with pytest.raises(JobError, match="wait for it first"):
+            client.jobs.download("job_1", io.BytesIO())
+
+
+def test_an_expired_link_is_asked_for_anew_and_then_told() -> None:
+    """A refused file is tried with fresh links, five times in all; its body is never shown."""
+    with (
+        ScriptedServer(Reply(403, raw=b"canary")) as files,
+        ScriptedServer(Reply(200, {})) as server,
+        connect(server, clock=FakeClock()) as client,
+    ):
+        server.replies = [Reply(200, finished(location=f"{files.url}/f?sig=canary"))]
+        with pytest.raises(ForbiddenError) as caught:
+            client.jobs.download("job_1", io.BytesIO())
+        assert "canary" not in str(caught.value)
+        assert len(files.seen) == 5

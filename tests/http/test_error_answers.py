@@ -1,0 +1,433 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+from support.scripted_server import Reply, ScriptedServer, boom, connect
+
+from auth0_meta.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthError,
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    PagingError,
+    RateLimitError,
+    ScopeError,
+    ServerError,
+)
+from auth0_meta.http.error_answers import error_from, is_import_jobs_limit, request_id
+from auth0_meta.testing import FakeClock
+
+_DOTTED = 'Fields with "." are not allowed, please remove all dotted fields. Example: a.b'
+_SCOPES = "update:users,update:users_app_metadata,update:current_user_metadata"
+_LIMIT_DOC = "https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation"
+_EXPIRED = "Expired token received for JSON Web Token validation"
+
+# Every body that was seen on the wire or in reports: status, body, class, error code, message.
+BODIES: list[tuple[int, Any, type[ApiError], str | None, str]] = [
+    (
+        404,
+        {"error": "Not Found", "message": "The user does not exist.", "errorCode": "inexistent_user"},
+        NotFoundError,
+        "inexistent_user",
+        "The user does not exist.",
+    ),
+    (
+        400,
+        {
+            "error": "Bad Request",
+            "message": "Object didn't pass validation for format user-id: 65",
+            "errorCode": "invalid_uri",
+        },
+        BadRequestError,
+        "invalid_uri",
+        "Object didn't pass validation for format user-id: 65",
+    ),
+    (
+        400,
+        {
+            "error": "Bad Request",
+            "message": "Payload validation error: 'Expected type object but found type null'.",
+            "errorCode": "invalid_body",
+        },
+        BadRequestError,
+        "invalid_body",
+        "Payload validation error: 'Expected type object but found type null'.",
+    ),
+    (
+        400,
+        {"error": "Bad Request", "message": "None of the valid schemas were met"},
+        BadRequestError,
+        None,
+        "None of the valid schemas were met",
+    ),
+    (
+        400,
+        {
+            "error": "Bad Request",
+            "message": "Query validation error: 'Value'",
+            "errorCode": "invalid_query_string",
+        },
+        BadRequestError,
+        "invalid_query_string",
+        "Query validation error: 'Value'",
+    ),
+    (400, {"error": "Bad Request", "message": _DOTTED}, BadRequestError, None, _DOTTED),
+    (
+        400,
+        {
+            "error": "Bad Request",
+            "message": f"You can only page through the first 1000 records. See {_LIMIT_DOC}",
+            "errorCode": "invalid_paging",
+        },
+        PagingError,
+        "invalid_paging",
+        f"You can only page through the first 1000 records. See {_LIMIT_DOC}",
+    ),
+    (
+        400,
+        {"error": "Bad Request", "message": "Bad HTTP authentication header format", "errorCode": "Bearer"},
+        AuthError,
+        "Bearer",
+        "Bad HTTP authentication header format",
+    ),
+    (
+        400,
+        {"message": "Bad HTTP authentication header format"},
+        AuthError,
+        None,
+        "Bad HTTP authentication header format",
+    ),
+    (
+        401,
+        {"error": "Unauthorized", "message": "Missing authentication"},
+        AuthError,
+        None,
+        "Missing authentication",
+    ),
+    (
+        401,
+        {"error": "Unauthorized", "message": _EXPIRED, "attributes": {"error": _EXPIRED}},
+        AuthError,
+        None,
+        _EXPIRED,
+    ),
+    (
+        401,
+        {"error": "Unauthorized", "message": "Bad audience: https://x/"},
+        AuthError,
+        None,
+        "Bad audience: https://x/",
+    ),
+    (
+        401,
+        {"error": "Unauthorized", "message": "Client is not global"},
+        AuthError,
+        None,
+        "Client is not global",
+    ),
+    (
+        403,
+        {
+            "error": "Forbidden",
+            "message": f"Insufficient scope, expected any of: {_SCOPES}",
+            "errorCode": "insufficient_scope",
+        },
+        ScopeError,
+        "insufficient_scope",
+        f"Insufficient scope, expected any of: {_SCOPES}",
+    ),
+    (
+        403,
+        {
+            "error": "Forbidden",
+            "message": "You cannot update the following fields: password",
+            "errorCode": "insufficient_scope",
+        },
+        ScopeError,
+        "insufficient_scope",
+        "You cannot update the following fields: password",
+    ),
+    (
+        403,
+        {
+            "error": "Forbidden",
+            "message": "User to be acted on does not match subject in bearer token.",
+            "errorCode": "unowned_resource",
+        },
+        ForbiddenError,
+        "unowned_resource",
+        "User to be acted on does not match subject in bearer token.",
+    ),
+    (
+        409,
+        {"error": "Conflict", "message": "The user already exists.", "errorCode": "auth0_idp_error"},
+        AlreadyExistsError,
+        "auth0_idp_error",
+        "The user already exists.",
+    ),
+    (
+        413,
+        {
+            "error": "Request Entity Too Large",
+            "message": "Payload content length greater than maximum allowed: 512000",
+        },
+        ApiError,
+        None,
+        "Payload content length greater than maximum allowed: 512000",
+    ),
+    (418, {"error": "I'm a teapot"}, ApiError, None, "I'm a teapot"),
+    (302, {}, ApiError, None, "no message"),
+    (503, {"error": "Service Unavailable", "message": "down"}, ServerError, None, "down"),
+    (599, [], ServerError, None, "an answer of 2 B that is no error object"),
+    (400, {"message": 5, "error": None, "errorCode": 7}, BadRequestError, None, "no message"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "code", "message"), BODIES)
+def test_every_known_body_becomes_its_typed_error(
+    status: int, body: Any, kind: type[ApiError], code: str | None, message: str
+) -> None:
+    """Through the client each body gives its class, with status, code, message, request id and user."""
+    sent = {"statusCode": status} | body if isinstance(body, dict) else body
+    reply = Reply(status, sent, {"x-auth0-requestid": "req-42"})
+    with ScriptedServer(reply) as server, connect(server, max_wait=0, clock=FakeClock()) as client:
+        with pytest.raises(ApiError) as caught:
+            client.users.update("auth0|1", {"name": "whatever"})
+        error = caught.value
+        assert type(error) is kind
+        assert (error.status, error.error_code, error.api_message) == (status, code, message)
+        assert (error.request_id, error.user_id) == ("req-42", "auth0|1")
+        assert "users/auth0|1" in str(error)
+        assert "req-42" in str(error)
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f"Insufficient scope, expected any of: {_SCOPES}", tuple(_SCOPES.split(","))),
+        (
+            "Insufficient scope, expected any of: read:users, read:current_user ,",
+            ("read:users", "read:current_user"),
+        ),
+        ("You cannot update the following fields: connection", ()),
+    ],
+)
+def test_a_scope_error_lists_what_would_do(body: str, expected: tuple[str, ...]) -> None:
+    """`expected` holds the scopes that Auth0 names, also when the request's values look like them."""
+    data = json.dumps({"error": "Forbidden", "message": body, "errorCode": "insufficient_scope"}).encode()
+    error = error_from(403, {}, data, method="PATCH", path="users/x", sent={"a": "users", "b": ["update"]})
+    assert isinstance(error, ScopeError)
+    assert error.expected == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "hint"),
+    [
+        (400, {"message": "x", "errorCode": "invalid_paging"}, "export"),
+        (400, {"message": _DOTTED}, "rename"),
+        (401, {"message": "Bad audience: x"}, "canonical"),
+        (401, {"message": _EXPIRED}, "renewed"),
+        (401, {"error": "access_denied", "error_description": "Unauthorized"}, "client_secret"),
+        (401, {"message": "Invalid token"}, "Check the token"),
+        (403, {"error": "access_denied", "error_description": 'create a "client-grant"'}, "Authorize"),
+        (403, {"message": "x", "errorCode": "insufficient_scope"}, "Grant the scope"),
+        (
+            403,
+            {"message": "x, expected any of: a:b", "errorCode": "insufficient_scope"},
+            "Grant one of these",
+        ),
+        (
+            403,
+            {"message": "You cannot update the following fields: name", "errorCode": "insufficient_scope"},
+            "Grant update:users to",
+        ),
+        (400, {"error": "unauthorized_client", "error_description": "no"}, "Enable"),
+        (403, {"error": "unauthorized_client", "error_description": "no"}, "Enable"),
+        (404, {"message": "x", "errorCode": "inexistent_user"}, "user id"),
+        (413, {"message": "x"}, "Send less"),
+    ],
+)
+def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: str) -> None:
+    """Where the cure is known the message ends with it."""
+    error = error_from(status, {}, json.dumps(body).encode(), method="GET", path="users")
+    assert hint in str(error).split("Nothing was written")[1]
+
+
+@pytest.mark.parametrize(
+    ("location", "to"),
+    [
+        ("https://user:pw@Other.example:8443/x?token=canary", " to other.example, "),
+        ("/login?token=canary", "redirects, and"),
+        ("https://[canary", "redirects, and"),
+        (None, "redirects, and"),
+    ],
+)
+def test_a_redirect_says_where_it_leads(location: str | None, to: str) -> None:
+    """A 3xx is never followed: the error says so and names the host, and nothing else of where it leads."""
+    headers = {} if location is None else {"Location": location}
+    text = str(error_from(302, headers, b"", method="PATCH", path="users/x"))
+    assert to in text
+    assert text.endswith("never followed: pass the tenant's own host as the domain")
+    assert not {"canary", "pw"} & set(re.findall("canary|pw", text))
+
+
+def test_values_are_taken_out_of_title_and_code() -> None:
+    """Title and code lose what was sent too; a code stays whole where a value is only a word of it."""
+    body = {"error": "Bad 4711-x", "message": "no 4711-x for user", "errorCode": "inexistent_user"}
+    sent = {"role": "user", "number": "4711-x"}
+    error = error_from(404, {}, json.dumps(body).encode(), method="PATCH", path="x", sent=sent)
+    assert (error.error_code, error.api_message) == ("inexistent_user", "no *** for ***")
+    assert "404 Bad ***: " in str(error)
+    body["errorCode"] = "no_4711-x"
+    error = error_from(404, {}, json.dumps(body).encode(), method="PATCH", path="x", sent=sent)
+    assert error.error_code == "no_***"
+
+
+def test_an_error_without_a_cure_promises_none() -> None:
+    """An answer that nobody knows ends with what was written."""
+    assert str(error_from(418, {}, b"", method="GET", path="users")).endswith("Nothing was written")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "written"),
+    [
+        ("GET", 503, "Nothing was written"),
+        ("PATCH", 503, "It may have been applied"),
+        ("PATCH", 499, "Nothing was written"),
+        ("POST", 500, "It may have"),
+    ],
+)
+def test_an_error_says_whether_anything_was_written(method: str, status: int, written: str) -> None:
+    """Only a 5xx to a write leaves it open."""
+    assert written in str(error_from(status, {}, b"{}", method=method, path="users"))
+
+
+# Values of the request -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "canary-1",
+        ["canary-1"],
+        {"k": {"deep": ["canary-1"]}},
+        {"k": ("x", "canary-1")},
+        [{"a": None, "b": True, "c": "canary-1"}],
+    ],
+)
+def test_values_are_taken_out_of_messages(value: Any) -> None:
+    """What the request held as a value is not in message or facts, names stay."""
+    body = json.dumps(
+        {"message": "'canary-1' is not allowed on property plan", "errorCode": "invalid_body"}
+    ).encode()
+    error = error_from(400, {}, body, method="PATCH", path="users/x", sent={"app_metadata": {"plan": value}})
+    assert "canary-1" not in str(error) + error.api_message
+    assert "property plan" in error.api_message
+
+
+@pytest.mark.parametrize(
+    ("value", "echo"),
+    [
+        (123456, "Value 123456 is too much"),
+        (12.75, "12.75 is no integer"),
+        ('say "hi"', 'got say \\"hi\\" here'),
+        ("long canary", "canary: long canary"),
+    ],
+)
+def test_numbers_and_escaped_text_count_as_values(value: Any, echo: str) -> None:
+    """Numbers, and text as JSON writes it, are taken out too; the longest first."""
+    error = error_from(
+        400, {}, json.dumps({"message": echo}).encode(), method="PATCH", path="x", sent=[value, "canary"]
+    )
+    assert str(value) not in error.api_message
+    assert "hi" not in error.api_message
+    assert "***" in error.api_message
+
+
+def test_a_query_is_a_value_too() -> None:
+    """What was searched for is not repeated in errors."""
+    echo = boom(400, "Bad Request", "Query validation error: 'canary@example.com' on property q")
+    with ScriptedServer(echo) as server, connect(server) as client:
+        for call in (
+            lambda: client.users.by_email("canary@example.com"),
+            lambda: client.users.page(q="canary@example.com"),
+            lambda: client.request("GET", "logs", params={"q": "canary@example.com"}),
+        ):
+            with pytest.raises(BadRequestError) as caught:
+                call()
+            assert "canary" not in str(caught.value)
+
+
+def test_a_deep_body_does_not_break_its_error() -> None:
+    """A request nested as deep as JSON allows still gets its typed error."""
+    deep: Any = "canary"
+    for _ in range(5000):
+        deep = [deep]
+    assert "canary" not in str(
+        error_from(400, {}, b'{"message":"canary"}', method="PATCH", path="x", sent=deep)
+    )
+
+
+def test_a_deep_answer_does_not_break_its_error() -> None:
+    """An answer nested without end is an answer that is no JSON."""
+    error = error_from(500, {}, b"[" * 200_000, method="GET", path="x")
+    assert isinstance(error, ServerError)
+
+
+# Total -----------------------------------------------------------------------------------------------
+
+
+@given(
+    status=st.integers(300, 599),
+    body=st.binary(max_size=40)
+    | st.recursive(
+        st.none() | st.text(),
+        lambda v: (
+            st.lists(v)
+            | st.dictionaries(st.sampled_from(["error", "message", "errorCode", "error_description"]), v)
+        ),
+    ).map(lambda v: json.dumps(v).encode()),
+    path=st.sampled_from(["/oauth/token", "users/x"]),
+)
+def test_every_answer_has_an_error(status: int, body: bytes, path: str) -> None:
+    """Whatever comes, there is one typed error, and its status is the answer's."""
+    error = error_from(status, {}, body, method="PATCH", path=path)
+    assert isinstance(error, ApiError)
+    assert error.status == status
+    assert isinstance(error.api_message, str)
+    assert error.error_code is None or isinstance(error.error_code, str)
+    assert isinstance(error, ServerError) == (status >= 500)
+    if path == "/oauth/token" and 400 <= status < 500:
+        assert isinstance(error, RateLimitError if status == 429 else AuthError)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"x-auth0-requestid": ""}, None),
+        ({"X-Auth0-RequestId": "a", "CF-Ray": "b"}, "a"),
+        ({"ot-baggage-auth0-request-id": "a"}, "a"),
+        ({"x-request-id": "a"}, "a"),
+        ({"CF-RAY": "b"}, "b"),
+    ],
+)
+def test_the_request_id_is_found_under_any_name(headers: dict[str, str], expected: str | None) -> None:
+    """The id that support asks for is taken from the first header that holds one."""
+    assert request_id(CaseInsensitiveDict(headers)) == expected
+
+
+def test_the_import_limit_is_told_by_its_message() -> None:
+    """Only the 429 for two active import jobs is no rate limit."""
+    assert is_import_jobs_limit(b'{"message":"There are 2 active import users jobs, please wait"}')
+    assert not is_import_jobs_limit(b'{"message":"Global limit has been reached"}')
+    assert not is_import_jobs_limit(b"")

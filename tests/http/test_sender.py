@@ -1,0 +1,595 @@
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, free_port, limited, token
+
+from auth0_meta import ManagementClient, Wait
+from auth0_meta.errors import (
+    AlreadyExistsError,
+    ApiError,
+    BadRequestError,
+    NotSentError,
+    OutcomeUnknown,
+    RateLimitError,
+    ServerError,
+    TransportError,
+)
+from auth0_meta.http.patience import LongWait, Patience, Until
+from auth0_meta.http.sender import Request
+from auth0_meta.testing import FakeClock
+
+HOUR = 3600.0
+BODY = {"name": "Ada"}
+
+
+def _patch(client: ManagementClient) -> None:
+    client.users.update("auth0|1", BODY)
+
+
+# 429: on time ----------------------------------------------------------------------------------------
+
+
+def test_three_patches_on_time() -> None:
+    """Reset 2 s ahead, twice: three PATCHes, each on time, whatever the server's clock says."""
+
+    def run(offset: float) -> list[tuple[float, float]]:
+        """Return for each resend the earliest and the actual instant, both by this machine's clock."""
+        due: list[float] = []
+
+        def refuse(_: Seen) -> Reply:
+            reply = limited(2, offset=offset)
+            due.append(int(reply.headers["X-RateLimit-Reset"]) - offset)
+            return reply
+
+        with ScriptedServer(refuse, refuse, Reply()) as server, connect(server) as client:
+            _patch(client)
+            assert server.methods() == ["PATCH"] * 3
+            assert {s.body for s in server.seen} == {b'{"name":"Ada"}'}
+            return list(zip(due, [s.at for s in server.seen[1:]], strict=True))
+
+    with ThreadPoolExecutor(3) as pool:
+        trusted, ahead, behind = pool.map(run, [0.0, HOUR, -HOUR])
+    for earliest, sent in trusted:
+        assert earliest <= sent <= earliest + 0.5
+    for earliest, sent in ahead + behind:
+        assert earliest <= sent <= earliest + 1.6
+
+
+@pytest.mark.parametrize("offset", [0.0, HOUR, -HOUR])
+@pytest.mark.parametrize("fraction", [0.0, 0.4, 0.999])
+@pytest.mark.parametrize("ahead", [1, 2, 30, 86_000])
+def test_a_429_is_waited_out_until_reset(ahead: int, fraction: float, offset: float) -> None:
+    """The resend leaves after Reset by the server's clock, at most 0.5 s late, or 1.6 s with clocks that differ."""
+    clock = FakeClock(start=1_800_000_000 + fraction)
+    sent_at: list[float] = []
+
+    def note(_: Seen) -> Reply:
+        sent_at.append(clock.time() + offset)
+        return limited(ahead, offset=offset, now=clock.time) if len(sent_at) == 1 else Reply()
+
+    with (
+        ScriptedServer(note, now=clock.time) as server,
+        connect(server, clock=clock, max_wait=None) as client,
+    ):
+        _patch(client)
+    late = sent_at[1] - (1_800_000_000 + offset + ahead)
+    assert 0 < late <= (0.5 if offset == 0 else 1.6)
+
+
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({"X-RateLimit-Reset": "{now}"}, 1.0, 1.25),
+        ({"X-RateLimit-Reset": "{past}"}, 1.0, 1.25),
+        ({}, 0.5, 0.75),
+        ({"X-RateLimit-Reset": "soon"}, 0.5, 0.75),
+        ({"X-RateLimit-Reset": "-5"}, 0.5, 0.75),
+        ({"X-RateLimit-Reset": ""}, 0.5, 0.75),
+        ({"X-RateLimit-Reset": "{years}"}, 0.5, 0.75),
+        ({"X-RateLimit-Reset": "{later}", "Retry-After": "3"}, 3.0, 3.3),
+        ({"X-RateLimit-Reset": "{now}", "Retry-After": "3"}, 3.0, 3.3),
+        ({"Retry-After": "0"}, 1.0, 1.25),
+    ],
+    ids=str,
+)
+def test_what_reset_may_also_say(headers: dict[str, str], least: float, most: float) -> None:
+    """Reset now or past waits a floor, a missing or garbage one backs off, Retry-After wins."""
+    bare = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining"), "")
+    clock = FakeClock()
+    now = int(clock.time())
+    words = {"now": now, "past": now - 500, "years": now + 10**8, "later": now + 60}
+    given = {name: value.format(**words) for name, value in headers.items()}
+    with ScriptedServer(limited(**bare, **given), Reply(), now=clock.time) as server:
+        with connect(server, clock=clock) as client:
+            _patch(client)
+        assert server.methods() == ["PATCH"] * 2
+    assert least <= sum(clock.slept) <= most
+
+
+@pytest.mark.parametrize("headers", [{"X-RateLimit-Reset": "0"}, {}], ids=["past", "absent"])
+def test_waits_grow_while_the_server_refuses(headers: dict[str, str]) -> None:
+    """Floor and backoff double with each refusal in a row, so that a wrong Reset is no hot loop."""
+    clock = FakeClock()
+    replies = [Reply(429, {}, headers) for _ in range(5)]
+    with ScriptedServer(*replies, Reply(), now=clock.time) as server:
+        with connect(server, clock=clock) as client:
+            _patch(client)
+        assert len(server.seen) == 6
+    waits = clock.slept
+    assert len(waits) == 5
+    assert all(later > 1.5 * earlier for earlier, later in pairwise(waits))
+
+
+def test_a_429_without_any_header_is_waited_out() -> None:
+    """A bare 429, without even a Date, is repeated after a backoff."""
+    clock = FakeClock()
+    bare = Reply(429, {"statusCode": 429, "error": "Too Many Requests"}, date=False)
+    with ScriptedServer(bare, bare, Reply()) as server, connect(server, clock=clock) as client:
+        _patch(client)
+        assert len(server.seen) == 3
+    assert sum(clock.slept) >= 1.5
+
+
+def test_the_import_jobs_429_is_not_waited_out() -> None:
+    """Two active import jobs: the error comes at once, without a time to retry at."""
+    message = (
+        "There are 2 active import users jobs, please wait until some of them are finished and try again"
+    )
+    clock = FakeClock()
+    reply = boom(429, "Too Many Requests", message, **{"X-RateLimit-Reset": str(int(clock.time()) + 2)})
+    with ScriptedServer(reply, Reply(), now=clock.time) as server, connect(server, clock=clock) as client:
+        with pytest.raises(RateLimitError) as caught:
+            client.request("POST", "jobs/users-imports", json={"a": 1})
+        assert caught.value.retry_at is None
+        assert len(server.seen) == 1
+        client.request("POST", "jobs/users-exports", json={"a": 1})
+    assert clock.slept == []
+
+
+def test_all_threads_wait_at_one_gate() -> None:
+    """After one 429 the other threads wait too, instead of meeting their own."""
+    refused = threading.Event()
+
+    def answer(_: Seen) -> Reply:
+        if not refused.is_set():
+            refused.set()
+            return Reply(429, {}, {"Retry-After": "1"})
+        return Reply()
+
+    with ScriptedServer(answer) as server, connect(server) as client:
+        with ThreadPoolExecutor(5) as pool:
+            first = pool.submit(_patch, client)
+            assert refused.wait(5)
+            time.sleep(0.1)
+            others = [pool.submit(_patch, client) for _ in range(4)]
+            for one in [first, *others]:
+                one.result(10)
+        begun, *rest = [s.at for s in server.seen]
+        assert len(rest) == 5
+        assert min(rest) >= begun + 1.0
+
+
+# 429: the budget -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0.0, HOUR, -HOUR])
+def test_a_reset_past_the_budget_raises_at_once(offset: float) -> None:
+    """Reset four hours ahead with max_wait=60: RateLimitError at once, with retry_at, and nothing slept."""
+    clock = FakeClock()
+    begun = clock.time()
+    waits: list[Wait] = []
+    reply = limited(4 * HOUR, offset=offset, now=clock.time)
+    with ScriptedServer(reply, now=clock.time) as server:
+        with connect(server, clock=clock, max_wait=60, on_wait=waits.append) as client:
+            with pytest.raises(RateLimitError) as caught:
+                _patch(client)
+            with pytest.raises(RateLimitError) as again:
+                _patch(client)
+        assert len(server.seen) == 1
+    assert clock.slept == []
+    assert waits == []
+    assert caught.value.error_code == "too_many_requests"
+    for error in (caught.value, again.value):
+        assert (error.status, error.user_id, error.waited) == (429, "auth0|1", 0.0)
+        assert error.retry_at == pytest.approx(begun + 4 * HOUR, abs=1.6)
+    assert "Nothing was written" in str(caught.value)
+    assert "Nothing was written" in str(again.value)
+
+
+@pytest.mark.parametrize(
+    ("max_wait", "sent"), [(3.0, 1), (3.3, 2), (None, 2), (0, 1), (0.0, 1), ("client", 2)]
+)
+def test_the_budget_is_per_call(max_wait: Any, sent: int) -> None:
+    """`max_wait` of a call wins over the client's; None is no bound; 0 never waits."""
+    clock = FakeClock()
+    with ScriptedServer(Reply(429, {}, {"Retry-After": "3"}), Reply()) as server:
+        with connect(server, clock=clock, max_wait=100) as client:
+            try:
+                client.request("PATCH", "users/auth0%7C1", json=BODY, max_wait=max_wait)
+            except RateLimitError:
+                assert sent == 1
+        assert len(server.seen) == sent
+    assert bool(clock.slept) == (sent == 2)
+
+
+def test_the_budget_counts_every_wait_of_the_call() -> None:
+    """Waits add up: the one that would pass the budget is not begun, and the next call starts afresh."""
+    clock = FakeClock()
+    refusals = [Reply(429, {}, {"Retry-After": "3"})] * 3
+    with ScriptedServer(*refusals, Reply()) as server, connect(server, clock=clock, max_wait=7) as client:
+        with pytest.raises(RateLimitError) as caught:
+            _patch(client)
+        assert len(server.seen) == 3
+        assert 6 <= sum(clock.slept) <= 6.5
+        assert caught.value.waited == pytest.approx(sum(clock.slept))
+        _patch(client)
+        assert len(server.seen) == 4
+
+
+def test_a_gate_that_stays_closed_is_a_rate_limit_error() -> None:
+    """A caller who waited at the gate and is told to wait on, past its budget, gets RateLimitError for all of it."""
+    slow, fast = Reply(429, {}, {"Retry-After": "2"}, delay=0.6), Reply(429, {}, {"Retry-After": "1"})
+    with (
+        ScriptedServer(Reply(), slow, fast) as server,
+        connect(server) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        _patch(client)
+        other = pool.submit(client.request, "PATCH", "users/x", json=BODY, max_wait=0)
+        time.sleep(0.2)
+        with pytest.raises(RateLimitError) as caught:
+            client.request("PATCH", "users/x", json=BODY, max_wait=2.3)
+        with pytest.raises(RateLimitError):
+            other.result(5)
+        assert 0.2 < caught.value.waited < 2.3
+        assert caught.value.retry_at is not None
+        assert len(server.seen) == 3
+
+
+# Reports ---------------------------------------------------------------------------------------------
+
+
+def test_every_wait_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    """`on_wait` is called once before each wait with its facts, and each is logged once."""
+    clock = FakeClock()
+    waits: list[tuple[Wait, float, int]] = []
+    replies = [Reply(429, {}, {"Retry-After": "3"}), Reply(503), Reply(close=True), Reply()]
+    with (
+        ScriptedServer(*replies, now=clock.time) as server,
+        connect(
+            server, clock=clock, on_wait=lambda w: waits.append((w, clock.time(), len(server.seen)))
+        ) as client,
+        caplog.at_level(logging.DEBUG, logger="auth0_meta"),
+    ):
+        _patch(client)
+    assert [w.reason for w, _, _ in waits] == ["rate limit", "server error", "connection"]
+    assert [w.attempt for w, _, _ in waits] == [1, 2, 3]
+    assert [seen for _, _, seen in waits] == [1, 2, 3]
+    assert [w.seconds for w, _, _ in waits] == pytest.approx(clock.slept)
+    for wait, at, _ in waits:
+        assert wait.retry_at == pytest.approx(at + wait.seconds)
+        assert (wait.bucket, wait.method, wait.user_id) == ("users write", "PATCH", "auth0|1")
+    logged = [r for r in caplog.records if r.name == "auth0_meta"]
+    assert len(logged) == 3
+    assert not any("Ada" in r.getMessage() or "given-token" in r.getMessage() for r in logged)
+
+
+@pytest.mark.parametrize("reply", [Reply(429, {}, {"Retry-After": "1"}), Reply(503)], ids=["gate", "backoff"])
+def test_a_report_that_fails_ends_the_call(reply: Reply) -> None:
+    """What `on_wait` raises reaches the caller, nothing more is sent, and the client goes on working."""
+
+    def fail(_: Wait) -> None:
+        raise KeyboardInterrupt
+
+    with ScriptedServer(reply, Reply()) as server, connect(server, on_wait=fail, clock=FakeClock()) as client:
+        with pytest.raises(KeyboardInterrupt):
+            _patch(client)
+        assert len(server.seen) == 1
+        client.request("GET", "clients")
+
+
+# 5xx and lost connections ----------------------------------------------------------------------------
+
+TROUBLE = [
+    Reply(500),
+    Reply(502, raw=b"<html>bad gateway</html>"),
+    Reply(503),
+    Reply(599),
+    Reply(close=True),
+    Reply(missing=9),
+]
+CALLS: list[tuple[str, Callable[[ManagementClient], object]]] = [
+    ("GET", lambda c: c.users.get("auth0|1")),
+    ("PATCH", _patch),
+    ("DELETE", lambda c: c.users.delete("auth0|1")),
+    ("PUT", lambda c: c.request("PUT", "emails/provider", json={"a": 1})),
+    ("POST", lambda c: c.request("POST", "users", json={"a": 1}, repeat=True)),
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLE, ids=str)
+@pytest.mark.parametrize(("method", "call"), CALLS, ids=[method for method, _ in CALLS])
+def test_what_may_be_repeated_is(trouble: Reply, method: str, call: Callable[[Any], object]) -> None:
+    """After a 5xx or a lost answer a read, an update and a delete are sent again, with growing waits."""
+    clock = FakeClock()
+    with ScriptedServer(trouble, trouble, trouble, Reply()) as server, connect(server, clock=clock) as client:
+        call(client)
+        assert server.methods() == [method] * 4
+    assert [0.5 <= s <= 0.625 for s in clock.slept[:1]] == [True]
+    assert all(later > earlier for earlier, later in pairwise(clock.slept))
+
+
+@pytest.mark.parametrize("trouble", TROUBLE, ids=str)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.users.create({"connection": "x"}),
+        lambda c: c.request("POST", "jobs/users-exports", json={"a": 1}),
+        lambda c: c.request("PATCH", "clients/x", json={"a": 1}),
+    ],
+)
+def test_what_must_not_be_repeated_is_not(trouble: Reply, call: Callable[[Any], object]) -> None:
+    """A create whose outcome is unknown is sent once, and the error says that it may be applied."""
+    clock = FakeClock()
+    with ScriptedServer(trouble, Reply()) as server, connect(server, clock=clock) as client:
+        kind = ServerError if trouble.status >= 500 else OutcomeUnknown
+        with pytest.raises(kind, match="may have been applied"):
+            call(client)
+        assert len(server.seen) == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, BadRequestError),
+        (408, ApiError),
+        (409, AlreadyExistsError),
+        (413, ApiError),
+        (302, ApiError),
+        (418, ApiError),
+    ],
+)
+def test_an_answer_that_says_no_is_not_repeated(status: int, kind: type[ApiError]) -> None:
+    """4xx and 3xx are sent once, whatever the method."""
+    clock = FakeClock()
+    with ScriptedServer(Reply(status), Reply()) as server, connect(server, clock=clock) as client:
+        with pytest.raises(kind):
+            _patch(client)
+        assert len(server.seen) == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("max_wait", [0, 3.0, 40.0])
+@pytest.mark.parametrize(
+    ("trouble", "kind"), [(Reply(503), ServerError), (Reply(close=True), OutcomeUnknown)]
+)
+def test_the_budget_ends_the_repeats(trouble: Reply, kind: type[Exception], max_wait: float) -> None:
+    """When the next wait would pass the budget the last failure is raised; waits never pass 30 s."""
+    clock = FakeClock()
+    with ScriptedServer(trouble) as server, connect(server, clock=clock, max_wait=max_wait) as client:
+        with pytest.raises(kind) as caught:
+            _patch(client)
+        assert getattr(caught.value, "user_id", None) == "auth0|1"
+        assert len(server.seen) == len(clock.slept) + 1
+    assert sum(clock.slept) <= max_wait
+    assert all(s <= 30 for s in clock.slept)
+
+
+def test_a_host_that_was_never_reached_fails_after_three_tries() -> None:
+    """Until the first answer a refused connection is tried three times, not for a quarter of an hour."""
+    clock = FakeClock()
+    with ManagementClient(f"http://127.0.0.1:{free_port()}", token="t", clock=clock) as client:
+        for _ in range(2):
+            clock.slept.clear()
+            with pytest.raises(NotSentError) as caught:
+                _patch(client)
+            assert caught.value.user_id == "auth0|1"
+            assert len(clock.slept) == 2
+
+
+class _Flaky(FakeClock):
+    """Start a server while the client waits the `n`th time."""
+
+    def __init__(self, revive: Callable[[], object], after: int) -> None:
+        super().__init__()
+        self._revive = revive
+        self._after = after
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if len(self.slept) == self._after:
+            self._revive()
+
+
+def test_a_host_that_was_reached_is_retried_within_the_budget() -> None:
+    """Once a host has answered, a refused connection is repeated until it is back, a create included."""
+    port = free_port()
+    threads: list[threading.Thread] = []
+
+    def serve_once(*bodies: bytes) -> None:
+        listener = socket.create_server(("127.0.0.1", port))
+
+        def run() -> None:
+            with listener:
+                for body in bodies:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(
+                            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n" + body
+                        )
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        threads.append(thread)
+
+    serve_once(b"{}")
+    clock = _Flaky(lambda: serve_once(b"{}"), after=6)
+    with ManagementClient(f"http://127.0.0.1:{port}", token="t", clock=clock) as client:
+        client.users.get("auth0|1")
+        threads[0].join(5)
+        assert client.users.create({"connection": "x"}).raw == {}
+        assert len(clock.slept) == 6
+        threads[1].join(5)
+        with pytest.raises(NotSentError):
+            client.request("GET", "clients", max_wait=3.0)
+
+
+# Answers that are no use -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"<html>portal</html>", b"", b"null", b"[]", b'"x"', b"[" * 100_000, b"\xff"],
+    ids=lambda raw: repr(raw[:12]),
+)
+def test_a_2xx_that_is_no_profile(raw: bytes) -> None:
+    """A 2xx without a profile is a lost answer: in doubt for a write, an error for a read, repeated by neither."""
+    with ScriptedServer(Reply(raw=raw)) as server, connect(server, clock=FakeClock()) as client:
+        with pytest.raises(OutcomeUnknown):
+            _patch(client)
+        with pytest.raises(OutcomeUnknown):
+            client.users.create({"connection": "x"})
+        with pytest.raises(TransportError) as caught:
+            client.users.get("auth0|1")
+        assert not isinstance(caught.value, OutcomeUnknown)
+        assert server.methods() == ["PATCH", "POST", "GET"]
+
+
+# For the transaction room ----------------------------------------------------------------------------
+
+
+def _request(**settings: Any) -> Request:
+    return Request(
+        "PATCH", "/api/v2/users/x", **{"group": "users write", "body": b"{}", "repeat": False, **settings}
+    )
+
+
+def _soon(clock: FakeClock) -> Until:
+    return Patience(1.0).until(clock.monotonic())
+
+
+def test_a_wait_past_the_patience_is_announced() -> None:
+    """A 429 whose wait is longer than the caller's patience raises LongWait before the wait, which is then waited out."""
+    clock = FakeClock()
+    waits: list[Wait] = []
+    with (
+        ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), Reply(), now=clock.time) as server,
+        connect(server, clock=clock, on_wait=waits.append) as client,
+    ):
+        operation = client.operation()
+        with pytest.raises(LongWait) as caught:
+            client.sender.send(_request(), operation, until=_soon(clock))
+        assert clock.slept == []
+        assert (caught.value.reason, len(server.seen)) == ("rate limit", 1)
+        client.sender.wait_out(caught.value, operation, "users write")
+        assert 5 <= operation.waited <= 5.3
+        assert [w.reason for w in waits] == ["rate limit"]
+        assert client.sender.send(_request(), operation, until=_soon(clock)).status == 200
+        assert (operation.requests, operation.attempts, operation.refusals) == (2, 2, 1)
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"), [(Reply(503), "server error"), (Reply(close=True), "connection")]
+)
+def test_a_backoff_past_the_patience_is_announced(trouble: Reply, reason: str) -> None:
+    """Backoffs use up patience as well; the one that would pass it is left to the caller."""
+    clock = FakeClock()
+    waits: list[Wait] = []
+    with (
+        ScriptedServer(trouble, trouble, trouble, Reply()) as server,
+        connect(server, clock=clock, on_wait=waits.append) as client,
+    ):
+        operation = client.operation()
+        with pytest.raises(LongWait) as caught:
+            client.sender.send(_request(repeat=True), operation, until=_soon(clock))
+        assert (caught.value.reason, len(server.seen), len(clock.slept)) == (reason, 2, 1)
+        client.sender.wait_out(caught.value, operation, "users write")
+        assert operation.waited == pytest.approx(sum(clock.slept))
+        assert [w.reason for w in waits] == [reason] * 2
+
+
+def test_a_budget_shorter_than_the_wait_wins_over_patience() -> None:
+    """What may not be waited at all is RateLimitError, not LongWait, here and in `wait_out`."""
+    clock = FakeClock()
+    with (
+        ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), Reply()) as server,
+        connect(server, clock=clock, max_wait=3) as client,
+    ):
+        with pytest.raises(RateLimitError):
+            client.sender.send(_request(), client.operation(), until=_soon(clock))
+        with pytest.raises(RateLimitError):
+            client.sender.send(_request(), client.operation(), until=_soon(clock))
+        with pytest.raises(RateLimitError):
+            client.sender.wait_out(LongWait("rate limit", 5.0), client.operation(), "users write")
+        assert len(server.seen) == 1
+    assert clock.slept == []
+
+
+def test_a_long_wait_for_a_token_is_announced_after_it() -> None:
+    """When a token took longer than the patience, the caller looks again before the write leaves."""
+    clock = FakeClock()
+    with (
+        ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), token(), Reply()) as server,
+        connect(server, client_id="c", client_secret="s", clock=clock) as client,
+    ):
+        operation = client.operation()
+        with pytest.raises(LongWait) as caught:
+            client.sender.send(_request(), operation, until=_soon(clock))
+        waited = operation.waited
+        client.sender.wait_out(caught.value, operation, "users write")
+        assert operation.waited == waited >= 5
+        assert server.paths() == ["/oauth/token"] * 2
+        assert client.sender.send(_request(), operation, until=_soon(clock)).status == 200
+
+
+def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
+    """The token that a wait made stale is fetched before the write; when that takes long, the caller looks again."""
+    clock = FakeClock()
+
+    def slow(seen: Seen) -> Reply:
+        clock.advance(3)
+        return token("t2")
+
+    with (
+        ScriptedServer(
+            token("t1", expires_in=100), Reply(), Reply(429, {}, {"Retry-After": "95"}), slow, Reply()
+        ) as server,
+        connect(server, client_id="c", client_secret="s", clock=clock) as client,
+    ):
+        operation = client.operation()
+        client.sender.send(_request(), operation, until=_soon(clock))
+        with pytest.raises(LongWait) as caught:
+            client.sender.send(
+                _request(), operation, until=Until(clock.monotonic() + 97, clock.monotonic() + 97)
+            )
+        assert caught.value.reason == "token"
+        assert len(server.seen) == 4
+        assert client.sender.send(_request(), operation, until=_soon(clock)).status == 200
+
+
+def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption while a request is under way reaches the caller, and the next call works."""
+    with ScriptedServer(Reply()) as server, connect(server) as client:
+        plain = socket.socket.sendall
+
+        def interrupted(*args: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(socket.socket, "sendall", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _patch(client)
+        monkeypatch.setattr(socket.socket, "sendall", plain)
+        _patch(client)
+        assert len(server.seen) == 1

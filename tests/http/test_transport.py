@@ -1,0 +1,606 @@
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+import requests
+import trustme
+import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
+from support.scripted_server import Reply, ScriptedServer, Seen, connect, free_port
+
+from auth0_meta import ApiError, ManagementClient
+from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
+from auth0_meta.http.transport import Answer, Transport, base_url, is_loopback
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    """Close what a test opens, the last first."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def _transport(stack: ExitStack, base: str, **settings: Any) -> Transport:
+    made = Transport(base, **{"timeout": (2.0, 2.0), **settings})
+    stack.callback(made.close)
+    return made
+
+
+def _get(one: Transport, path: str = "/x", **headers: str) -> Answer:
+    return one.send("GET", path, headers=headers)
+
+
+# Where requests may go -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("domain", "base"),
+    [
+        ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com"),
+        ("  tenant.eu.auth0.com/ ", "https://tenant.eu.auth0.com"),
+        ("HTTPS://Tenant.EU.auth0.com", "https://tenant.eu.auth0.com"),
+        ("tenant.eu.auth0.com.", "https://tenant.eu.auth0.com."),
+        ("login.example.com:8443", "https://login.example.com:8443"),
+        ("a" * 63 + ".example.com", f"https://{'a' * 63}.example.com"),
+        ("http://localhost:8810", "http://localhost:8810"),
+        ("http://127.0.0.1:8810/", "http://127.0.0.1:8810"),
+        ("http://127.8.9.10", "http://127.8.9.10"),
+        ("http://[::1]:8810", "http://[::1]:8810"),
+        ("[::1]:8810", "https://[::1]:8810"),
+    ],
+)
+def test_a_domain_becomes_a_base_url(domain: str, base: str) -> None:
+    """A bare host is https; http stands for loopback alone."""
+    assert base_url(domain) == base
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "http://tenant.eu.auth0.com",
+        "http://localhost.evil.com",
+        "http://127.0.0.1.nip.io",
+        "http://127.0.0.1.",
+        "http://0.0.0.0:8810",
+        "http://127.1:8810",
+        "http://2130706433",
+        "http://0x7f.0.0.1",
+        "http://[::2]",
+        "http://[::1%25eth0]",
+        "http://loopback",
+        "http://127.0.0.1\\.evil.com",
+        "http://127\u30020\u30020\u30021",
+        "HTTP://tenant.eu.auth0.com",
+    ],
+)
+def test_plain_http_is_for_loopback_only(domain: str) -> None:
+    """A name that only looks like loopback is refused before any request."""
+    with pytest.raises(ConfigError):
+        ManagementClient(domain, token="t")
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "",
+        "   ",
+        None,
+        b"tenant.eu.auth0.com",
+        "https://",
+        "https:///path",
+        "ftp://tenant.eu.auth0.com",
+        "tenant.eu.auth0.com/api/v2",
+        "tenant.eu.auth0.com?x=1",
+        "tenant.eu.auth0.com#x",
+        "tenant.eu.auth0.com:port",
+        "tenant.eu.auth0.com:99999",
+        "tenant eu.auth0.com",
+        "ten\nant.eu.auth0.com",
+        "ten\x00ant.eu.auth0.com",
+        "tenant%2eeu.auth0.com",
+        "tenant..auth0.com",
+        ".auth0.com",
+        ".",
+        "a" * 64 + ".example.com",
+        "https://[::1",
+    ],
+)
+def test_what_is_no_host_is_refused(domain: Any) -> None:
+    """A domain that names no host fails as a setting, not as a request."""
+    with pytest.raises(ConfigError):
+        base_url(domain)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "http://user:hunter2@127.0.0.1",
+        "https://user:hunter2@tenant.eu.auth0.com",
+        "user:hunter2@tenant.eu.auth0.com",
+        "https://user:hunter2]@tenant",
+        "http://127.0.0.1#:hunter2@evil.com",
+    ],
+)
+def test_credentials_in_a_domain_are_refused_unshown(domain: str) -> None:
+    """A user or password in the domain is refused, and the error does not repeat it."""
+    with pytest.raises(ConfigError) as caught:
+        base_url(domain)
+    assert "hunter2" not in str(caught.value)
+
+
+@given(st.text(alphabet="htps:/.@#?%\\[]0127localevi \t\n\u3002\uff0e", max_size=40))
+def test_no_text_makes_plain_http_leave_this_machine(text: str) -> None:
+    """Whatever is given, a base URL is https, or http to loopback, or refused."""
+    try:
+        base = base_url(text)
+    except ConfigError:
+        return
+    if not base.startswith("https://"):
+        assert is_loopback((urllib3.util.parse_url(base).host or "").strip("[]"))
+
+
+# Timeouts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("GET", TransportError),
+        ("HEAD", TransportError),
+        ("POST", OutcomeUnknown),
+        ("PATCH", OutcomeUnknown),
+        ("DELETE", OutcomeUnknown),
+    ],
+)
+def test_the_read_timeout_ends_every_method(
+    method: str, kind: type[TransportError], closing: ExitStack
+) -> None:
+    """A server that is silent is given up after the read timeout; a write's outcome is then unknown."""
+    server = closing.enter_context(ScriptedServer(Reply(delay=1.5)))
+    one = _transport(closing, server.url, timeout=(2.0, 0.15))
+    begun = time.monotonic()
+    with pytest.raises(kind) as caught:
+        one.send(method, "/x", headers={})
+    assert type(caught.value) is kind
+    assert time.monotonic() - begun < 1.0
+
+
+def test_the_connect_timeout_ends_a_silent_network(closing: ExitStack) -> None:
+    """A host that does not take the connection is given up after the connect timeout, and nothing was sent."""
+    listener = closing.enter_context(socket.socket())
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    address = listener.getsockname()
+    for _ in range(4):  # fill the queue: the kernel then drops what knocks
+        knocking = closing.enter_context(socket.socket())
+        knocking.setblocking(False)
+        knocking.connect_ex(address)
+    one = _transport(closing, f"http://127.0.0.1:{address[1]}", timeout=(0.15, 30.0))
+    begun = time.monotonic()
+    with pytest.raises(NotSentError):
+        _get(one)
+    assert time.monotonic() - begun < 2.0
+
+
+def test_both_timeouts_reach_every_socket(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
+    """Whatever the client calls, the token included, its socket has the connect and then the read timeout."""
+    timeouts: list[float | None] = []
+    plain = socket.socket.settimeout
+
+    def record(sock: socket.socket, value: float | None) -> None:
+        if sock.family == socket.AF_INET:
+            timeouts.append(value)
+        plain(sock, value)
+
+    server = closing.enter_context(ScriptedServer(Reply(200, {"access_token": "t", "expires_in": 9, "x": 1})))
+    client = closing.enter_context(
+        connect(server, client_id="c", client_secret="s", timeout=(1.25, 1.75), token=None)
+    )
+    monkeypatch.setattr(socket.socket, "settimeout", record)
+    client.users.get("auth0|1")
+    client.users.update("auth0|1", {"name": "x"})
+    client.request("DELETE", "users/auth0%7C1")
+    assert timeouts[0] == 1.25
+    assert timeouts.count(1.75) >= len(server.seen) == 4
+    assert set(timeouts) <= {1.25, 1.75}
+
+
+# What the environment may change ---------------------------------------------------------------------
+
+
+def test_netrc_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack) -> None:
+    """A .netrc entry for the host does not replace the Bearer token."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1\nlogin intruder\npassword hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = closing.enter_context(ScriptedServer())
+    closing.enter_context(connect(server)).users.get("auth0|1")
+    assert requests.utils.get_netrc_auth(server.url) is not None
+    assert server.seen[0].headers["Authorization"] == "Bearer given-token"
+
+
+def test_loopback_goes_past_proxies(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
+    """A proxy of the environment is not asked for a tenant on this machine."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    server = closing.enter_context(ScriptedServer())
+    assert _get(_transport(closing, server.url)).status == 200
+
+
+def test_the_proxy_is_read_once_and_sees_no_token(
+    monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+) -> None:
+    """The proxy of the moment of construction is used; one that refuses means that nothing was sent."""
+    proxy = closing.enter_context(ScriptedServer(Reply(407)))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    one = _transport(closing, "https://tenant.invalid")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(NotSentError):
+        one.send("POST", "/x", headers={"Authorization": "Bearer t"}, body=b"{}")
+    assert [(s.method, s.path) for s in proxy.seen] == [("CONNECT", "tenant.invalid:443")]
+    assert "Authorization" not in proxy.seen[0].headers
+
+
+def test_a_proxy_set_later_is_not_used(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
+    """A proxy that appears after construction sees nothing."""
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    proxy = closing.enter_context(ScriptedServer(Reply(407)))
+    one = _transport(closing, "https://tenant.invalid")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    with pytest.raises(NotSentError):
+        _get(one)
+    assert proxy.seen == []
+
+
+@pytest.mark.parametrize("proxy", ["http:///", "http://127.0.0.1:0x1", "gopher://127.0.0.1"])
+def test_a_broken_proxy_setting_sends_nothing(
+    proxy: str, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+) -> None:
+    """A proxy URL that can't be used is a request that was not sent."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    one = _transport(closing, "https://tenant.invalid")
+    with pytest.raises(NotSentError):
+        one.send("PATCH", "/x", headers={}, body=b"{}")
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Make a certificate authority that no system trusts."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Make a server context with a certificate for loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_the_ca_bundle_is_read_once(
+    name: str,
+    authority: trustme.CA,
+    tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    closing: ExitStack,
+) -> None:
+    """The bundle that the environment names at construction is trusted, whatever it names later."""
+    for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(other, raising=False)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv(name, str(bundle))
+    server = closing.enter_context(ScriptedServer(tls=tls))
+    one = _transport(closing, server.url)
+    monkeypatch.setenv(name, str(tmp_path / "gone.pem"))
+    assert _get(one).status == 200
+
+
+def test_a_bundle_that_does_not_exist_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A CA bundle that is not there fails at construction, for https only."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    with pytest.raises(ConfigError, match="REQUESTS_CA_BUNDLE"):
+        ManagementClient("tenant.invalid", token="t")
+    ManagementClient("http://127.0.0.1:1", token="t").close()
+
+
+# TLS -------------------------------------------------------------------------------------------------
+
+
+def _system_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_certificate_that_fails_is_not_retried(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+) -> None:
+    """An untrusted certificate ends the call at once: one connection, no request, no wait."""
+    _system_trust(monkeypatch)
+    server = closing.enter_context(ScriptedServer(tls=tls))
+    waits: list[Any] = []
+    client = closing.enter_context(connect(server, on_wait=waits.append))
+    for _ in range(2):
+        with pytest.raises(NotSentError, match="certificate") as caught:
+            client.users.get("auth0|1")
+        assert caught.value.permanent
+    assert (server.seen, waits) == ([], [])
+
+
+def test_a_certificate_for_another_host_is_refused(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack
+) -> None:
+    """A trusted certificate of another name does not do."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("other.example").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    server = closing.enter_context(ScriptedServer(tls=context))
+    with pytest.raises(NotSentError) as caught:
+        _get(_transport(closing, server.url))
+    assert caught.value.permanent
+
+
+def test_a_failed_handshake_sent_nothing(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
+    """TLS towards a port that speaks plain HTTP is a request that was not sent, even a POST."""
+    _system_trust(monkeypatch)
+    server = closing.enter_context(ScriptedServer())
+    one = _transport(closing, f"https://127.0.0.1:{server.port}")
+    with pytest.raises(NotSentError) as caught:
+        one.send("POST", "/x", headers={}, body=b"{}")
+    assert not caught.value.permanent
+
+
+def test_a_bundle_without_certificates_sends_nothing(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack
+) -> None:
+    """A CA bundle that holds no certificate fails before anything is sent."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("nothing here")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    server = closing.enter_context(ScriptedServer(tls=tls))
+    with pytest.raises(NotSentError):
+        _transport(closing, server.url).send("POST", "/x", headers={}, body=b"{}")
+
+
+# What goes over the wire -----------------------------------------------------------------------------
+
+
+def test_a_redirect_is_not_followed(closing: ExitStack) -> None:
+    """A 3xx is a typed error, and the token goes nowhere else."""
+    other = closing.enter_context(ScriptedServer())
+    server = closing.enter_context(
+        ScriptedServer(Reply(302, headers={"Location": f"{other.url}/api/v2/users"}))
+    )
+    with pytest.raises(ApiError) as caught:
+        closing.enter_context(connect(server)).users.get("auth0|1")
+    assert caught.value.status == 302
+    assert other.seen == []
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "length"), [("GET", None, None), ("DELETE", None, "0"), ("PATCH", b"{}", "2")]
+)
+def test_headers_name_the_client_and_the_length(
+    method: str, body: bytes | None, length: str | None, closing: ExitStack
+) -> None:
+    """A request says who sends it and how long its body is, and no cookie comes back."""
+    server = closing.enter_context(ScriptedServer(Reply(headers={"Set-Cookie": "did=1; Path=/"})))
+    one = _transport(closing, server.url)
+    for _ in range(2):
+        one.send(method, "/x?a=%7C", headers={"Accept": "application/json"}, body=body)
+    for seen in server.seen:
+        assert (seen.method, seen.path) == (method, "/x?a=%7C")
+        assert seen.headers.get("Content-Length") == length
+        assert seen.headers["User-Agent"].startswith("auth0-meta/")
+        assert "Cookie" not in seen.headers
+
+
+def test_answers_of_every_status_come_back(closing: ExitStack) -> None:
+    """The transport judges nothing: any status is an answer, and the host counts as reached."""
+    server = closing.enter_context(ScriptedServer(Reply(599, headers={"X-A": "b"}), Reply(204)))
+    one = _transport(closing, server.url)
+    assert not one.reached
+    first = _get(one)
+    assert (first.status, first.headers["x-a"], first.json()) == (599, "b", {})
+    assert one.reached
+    assert _get(one).json() is None
+
+
+def test_a_body_that_is_no_json_is_told() -> None:
+    """Parsing a body that is no JSON raises ValueError."""
+    with pytest.raises(ValueError, match="Expecting"):
+        Answer(200, {}, b"<html>").json()
+
+
+# The pool --------------------------------------------------------------------------------------------
+
+
+def test_one_connection_serves_one_thread(closing: ExitStack) -> None:
+    """Requests one after the other share a connection."""
+    server = closing.enter_context(ScriptedServer())
+    one = _transport(closing, server.url)
+    for _ in range(5):
+        _get(one)
+    assert {s.connection for s in server.seen} == {1}
+
+
+def test_the_pool_keeps_no_more_than_its_size(closing: ExitStack) -> None:
+    """After more threads than pooled connections no more than `pool_size` stay open."""
+    together = Barrier(6)
+
+    def meet(_: Seen) -> Reply:
+        together.wait(5)
+        return Reply()
+
+    server = closing.enter_context(ScriptedServer(meet))
+    one = _transport(closing, server.url, pool_size=2)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: _get(one), range(6)))
+    assert server.connections == 6
+    deadline = time.monotonic() + 3
+    while server.open > 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.open == 2
+
+
+def test_many_threads_get_their_own_answers(closing: ExitStack) -> None:
+    """Answers are not mixed up between threads."""
+    server = closing.enter_context(ScriptedServer(lambda seen: Reply(200, {"path": seen.path})))
+    one = _transport(closing, server.url)
+
+    def ask(number: int) -> bool:
+        answer: dict[str, str] = _get(one, f"/{number}").json()
+        return answer["path"] == f"/{number}"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(80)))
+    assert server.connections <= 8
+
+
+def test_a_closed_transport_refuses(closing: ExitStack) -> None:
+    """After close nothing is sent and every call raises StateError; closing twice is fine."""
+    server = closing.enter_context(ScriptedServer())
+    one = _transport(closing, server.url)
+    _get(one)
+    one.close()
+    one.close()
+    with pytest.raises(StateError):
+        _get(one)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_renewing_starts_new_connections(used: bool, closing: ExitStack) -> None:
+    """After `renew` the pool is empty and the transport works."""
+    server = closing.enter_context(ScriptedServer())
+    one = _transport(closing, server.url)
+    if used:
+        _get(one)
+    one.renew()
+    _get(one)
+    assert server.seen[-1].connection == 1 + used
+
+
+# Failures --------------------------------------------------------------------------------------------
+
+
+def test_a_refused_connection_sent_nothing(closing: ExitStack) -> None:
+    """Nothing listens: the request was not sent, and the error names host and path, not the query."""
+    one = _transport(closing, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(NotSentError, match="GET /x was not sent") as caught:
+        _get(one, "/x?q=canary")
+    assert "canary" not in str(caught.value)
+    assert not caught.value.permanent
+    assert not one.reached
+
+
+def test_an_unknown_name_sent_nothing(closing: ExitStack) -> None:
+    """A name that does not resolve is a request that was not sent."""
+    with pytest.raises(NotSentError):
+        _transport(closing, "https://tenant.invalid").send("POST", "/x", headers={}, body=b"{}")
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(close=True), Reply(200, {"a": 1}, missing=10)], ids=["dropped", "cut short"]
+)
+@pytest.mark.parametrize(("method", "kind"), [("GET", TransportError), ("POST", OutcomeUnknown)])
+def test_a_lost_answer_leaves_a_write_unknown(
+    reply: Reply, method: str, kind: type[TransportError], closing: ExitStack
+) -> None:
+    """A dropped connection and a body cut short are lost answers: in doubt for a write only."""
+    server = closing.enter_context(ScriptedServer(reply))
+    one = _transport(closing, server.url)
+    with pytest.raises(TransportError) as caught:
+        one.send(method, "/x", headers={}, body=b"{}" if method == "POST" else None)
+    assert type(caught.value) is kind
+    assert not one.reached
+
+
+class _CutShort(BaseAdapter):
+    """Answer as urllib3 before 2 does, which does not hold the body against Content-Length."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code = 200
+        response.raw = urllib3.HTTPResponse(
+            BytesIO(b"{"),
+            headers={"Content-Length": "2"},
+            preload_content=False,
+            enforce_content_length=False,
+        )
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_body_cut_short_is_lost_under_any_urllib3(closing: ExitStack) -> None:
+    """A body shorter than its Content-Length is a lost answer even where urllib3 does not say so."""
+    one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort())
+    with pytest.raises(OutcomeUnknown):
+        one.send("PATCH", "/x", headers={}, body=b"{}")
+
+
+def test_an_older_failure_does_not_excuse_a_new_one(closing: ExitStack) -> None:
+    """A write whose answer is lost is in doubt, also while the caller handles a connection that failed."""
+    server = closing.enter_context(ScriptedServer(Reply(close=True)))
+    broken = _transport(closing, f"http://127.0.0.1:{free_port()}")
+    one = _transport(closing, server.url)
+    try:
+        _get(broken)
+    except NotSentError:
+        with pytest.raises(OutcomeUnknown):
+            one.send("POST", "/x", headers={}, body=b"{}")
+
+
+def test_an_error_does_not_carry_the_request(closing: ExitStack) -> None:
+    """A failure has no cause that would hold token, body or query; it says what kind it was."""
+    one = _transport(closing, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(NotSentError, match="NewConnectionError: Connection refused") as caught:
+        one.send("POST", "/x", headers={"Authorization": "Bearer hunter2"}, body=b"canary")
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_a_dead_keep_alive_connection_is_replaced(closing: ExitStack) -> None:
+    """A pooled connection that the server has closed is not used for the next request."""
+    server = closing.enter_context(ScriptedServer(Reply(headers={"Connection": "close"})))
+    one = _transport(closing, server.url)
+    _get(one)
+    time.sleep(0.05)
+    assert _get(one).status == 200
+    assert [s.connection for s in server.seen] == [1, 2]
+
+
+def test_an_empty_environment_trusts_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable counts as absent."""
+    _system_trust(monkeypatch)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+    assert os.environ["REQUESTS_CA_BUNDLE"] == ""
+    ManagementClient("tenant.invalid", token="t").close()
+
+
+def test_renewing_keeps_a_given_adapter(closing: ExitStack) -> None:
+    """A network that the caller gave stays in place."""
+    one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort())
+    one.renew()
+    with pytest.raises(TransportError):
+        _get(one)

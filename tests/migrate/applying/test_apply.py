@@ -1,0 +1,379 @@
+"""Hold what an apply promises: per user a read, a comparison and at most one PATCH, whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.migrations import move_plan, patches_by_user, populate, rows_of
+
+from auth0_meta import (
+    AuthError,
+    InputError,
+    LedgerError,
+    ManagementClient,
+    MetadataTransaction,
+    TransportError,
+    User,
+)
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.migrate import ApplyProgress, UserDone, Waiting, apply, plan, status, undo
+
+Rows = Callable[..., Path]
+
+
+def planned(
+    job: Path, tenant: LocalTenant, client: ManagementClient, ndjson: Rows, migration: Any = move_plan
+) -> list[str]:
+    """Plan for three users; return their ids."""
+    ids = populate(tenant, 3)
+    plan(migration, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    return ids
+
+
+def test_every_user_is_read_and_patched_once(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """An apply costs a GET and a PATCH per user, and does what the plan says."""
+    ids = planned(job, tenant, client, ndjson)
+    assert tenant.journal.count(path="/api/v2/") == 0
+    result = apply(job, client)
+    assert dict(result.counts) == {"done": 3}
+    assert (result.requests, result.patches, result.remain) == (6, 3, 0)
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+    assert tenant.users[ids[1]].app_metadata == {"seats": 1, "billing": {"vat": 24, "plan": "pro"}}
+    assert status(job).stage == "applied"
+
+
+def test_applying_again_sends_nothing(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A job that is through has nothing left to do."""
+    planned(job, tenant, client, ndjson)
+    apply(job, client)
+    tenant.journal.clear()
+    assert dict(apply(job, client).counts) == {}
+    assert len(tenant.journal) == 0
+
+
+def test_trusting_the_plan_leaves_the_reads_out(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """With trust_plan each user costs one request."""
+    planned(job, tenant, client, ndjson)
+    apply(job, client, trust_plan=True)
+    assert tenant.journal.count("GET", "/api/v2/users/{id}") == 0
+    assert tenant.journal.count("PATCH") == 3
+
+
+def test_a_user_who_is_as_planned_already_costs_no_patch(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Who was changed by somebody else to just what is planned is left alone, and undo leaves it too."""
+    ids = planned(job, tenant, client, ndjson)
+    tenant.users[ids[0]].patch(app_metadata={"plan": None, "billing": {"vat": 24, "plan": "free"}})
+    assert dict(apply(job, client).counts) == {"same": 1, "done": 2}
+    assert dict(undo(job, client).counts) == {"undone": 2}
+    assert tenant.users[ids[0]].app_metadata["billing"]["plan"] == "free"
+
+
+def test_a_sibling_of_a_nested_key_that_changed_survives(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Drift beside what the operations set is planned again from the operations; nothing is lost."""
+    ids = planned(job, tenant, client, ndjson)
+    tenant.users[ids[0]].patch(app_metadata={"billing": {"vat": 25, "note": "x"}})
+    assert dict(apply(job, client).counts) == {"done": 3}
+    assert tenant.users[ids[0]].app_metadata["billing"] == {"vat": 25, "note": "x", "plan": "free"}
+
+
+def test_drift_under_a_function_needs_the_function(
+    tenant: LocalTenant, client: ManagementClient, job: Path, move: Path, ndjson: Rows
+) -> None:
+    """Where what was read has changed, a user is skipped until the migration is named, and then planned anew."""
+    ids = planned(job, tenant, client, ndjson, move)
+    tenant.users[ids[0]].patch(app_metadata={"plan": "gold"})
+    first = apply(job, client)
+    assert dict(first.counts) == {"drifted": 1, "done": 2}
+    assert first.failed == 1
+    assert tenant.users[ids[0]].app_metadata["plan"] == "gold"
+    assert dict(apply(job, client, migration=move).counts) == {"done": 1}
+    assert tenant.users[ids[0]].app_metadata == {"seats": 0, "billing": {"vat": 24, "plan": "gold"}}
+
+
+@pytest.mark.parametrize(
+    ("look", "rests_on_it"),
+    [
+        (lambda user, tx: user.app_metadata["billing"]["tier"], True),
+        (lambda user, tx: user.app_metadata.get("billing", {}).get("tier"), True),
+        (lambda user, tx: dict(user.app_metadata["billing"]), True),
+        (lambda user, tx: json.dumps(user.app_metadata), True),
+        (lambda user, tx: len(user.raw["app_metadata"]["billing"]), True),
+        (lambda user, tx: tx.app_metadata.get("billing.tier"), True),
+        (lambda user, tx: tx.app_metadata["billing"], True),
+        (lambda user, tx: "billing" in user.app_metadata, False),
+        (lambda user, tx: user.app_metadata["billing"]["vat"], False),
+        (lambda user, tx: user.app_metadata["seats"], False),
+        (lambda user, tx: tx.app_metadata.get("billing.vat"), False),
+    ],
+)
+def test_what_a_function_looked_at_must_stand_for_its_operations_to_be_used_again(
+    tenant: LocalTenant,
+    client: ManagementClient,
+    job: Path,
+    ndjson: Rows,
+    look: Callable[[User, MetadataTransaction], Any],
+    rests_on_it: bool,
+) -> None:
+    """A value made of a sibling that has changed since is not written; a sibling nobody looked at is no matter."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"tier": "gold", "vat": 24}, "seats": 1})
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata.set("billing.plan", str(look(user, tx)))
+
+    plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    tenant.users["auth0|1"].patch(app_metadata={"billing": {"tier": "closed", "vat": 24}})
+    assert dict(apply(job, client).counts) == {"drifted" if rests_on_it else "done": 1}
+    assert ("plan" in tenant.users["auth0|1"].app_metadata["billing"]) is not rests_on_it
+    if rests_on_it:
+        assert dict(apply(job, client, migration=migrate).counts) == {"done": 1}
+
+
+def test_whether_an_object_is_there_is_looked_at_too(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """What a function asked only the presence of must still be there."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"vat": 24}})
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        if "billing" in user.app_metadata:
+            tx.app_metadata.set("billing.plan", "free")
+
+    plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    tenant.users["auth0|1"].patch(app_metadata={"billing": None})
+    assert dict(apply(job, client).counts) == {"drifted": 1}
+
+
+def test_drift_can_be_skipped_or_overwritten(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """`skip` leaves a user who drifted alone, `overwrite` writes what was planned, and undo what was found."""
+    ids = planned(job, tenant, client, ndjson)
+    tenant.users[ids[0]].patch(app_metadata={"billing": {"vat": 99}})
+    assert dict(apply(job, client, drift="skip").counts) == {"drifted": 1, "done": 2}
+    assert dict(apply(job, client, drift="overwrite").counts) == {"done": 1}
+    assert tenant.users[ids[0]].app_metadata["billing"] == {"vat": 24, "plan": "free"}
+    undo(job, client)
+    assert tenant.users[ids[0]].app_metadata["billing"] == {"vat": 99}
+
+
+def test_a_lost_answer_is_read_back_and_not_sent_again(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A PATCH that was applied and not answered counts as done; one that was not is sent again."""
+    ids = planned(job, tenant, client, ndjson)
+    tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
+    tenant.fail(method="PATCH", user_id=ids[1], drop="before_commit")
+    assert dict(apply(job, client).counts) == {"done": 3}
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+
+def test_a_lost_answer_and_another_writer_is_unclear(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Where a PATCH may have been applied and somebody wrote since, nothing is sent and the user is named."""
+    ids = planned(job, tenant, client, ndjson)
+    tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
+    tenant.before("GET", ids[0], lambda t: t.users[ids[0]].patch(app_metadata={"billing": {}}), nth=2)
+    events: list[Any] = []
+    result = apply(job, client, on_event=events.append)
+    assert dict(result.counts) == {"unclear": 1, "done": 2}
+    assert [e.user_id for e in events if isinstance(e, UserDone) and e.outcome == "unclear"] == [ids[0]]
+    assert patches_by_user(tenant)[ids[0]] == 1
+
+
+def test_a_user_who_is_gone_and_one_who_is_refused_do_not_stop_the_rest(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A deleted user is gone, a refused one failed and tried once more by the next run."""
+    ids = planned(job, tenant, client, ndjson)
+    tenant.users[ids[0]].delete()
+    tenant.fail(method="PATCH", user_id=ids[1], status=400)
+    assert dict(apply(job, client).counts) == {"gone": 1, "failed": 1, "done": 1}
+    assert dict(apply(job, client).counts) == {"done": 1}
+
+
+def test_a_revoked_token_stops_the_run_and_it_resumes(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A refused credential ends the run with its error, and nobody is marked as failed by it."""
+    planned(job, tenant, client, ndjson)
+    token = tenant.token()
+    tenant.before("PATCH", None, lambda t: t.revoke(token))
+    with tenant.client(token=token) as ours, pytest.raises(AuthError):
+        apply(job, ours, concurrency=1)
+    assert status(job).stage == "unfinished"
+    assert "failed" not in status(job).counts
+    assert apply(job, client).remain == 0
+    assert max(patches_by_user(tenant).values()) == 1
+
+
+def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
+    """Refusals cost time and nothing else."""
+    from auth0_meta.testing import FakeClock
+
+    with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
+        planned(job, tenant, client, ndjson)
+        tenant.fail(method="PATCH", status=429, reset=2, times=4)
+        tenant.fail(method="GET", path="/api/v2/users/{id}", status=429, reset=1, times=4)
+        result = apply(job, client, concurrency=1)
+    assert dict(result.counts) == {"done": 3}
+    assert result.refusals == 8
+
+
+def test_a_wait_is_told_once_however_many_wait(job: Path, ndjson: Rows) -> None:
+    """Eight workers at one closed gate are one event."""
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        populate(tenant, 8)
+        plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+        tenant.fail(method="GET", path="/api/v2/users/{id}", status=429, reset=2)
+        waits: list[Any] = []
+        result = apply(
+            job, client, concurrency=8, on_event=lambda e: waits.append(e) if isinstance(e, Waiting) else None
+        )
+    assert dict(result.counts) == {"done": 8}
+    assert len(waits) == 1
+
+
+def test_a_server_that_fails_for_good_is_no_endless_loop(job: Path, ndjson: Rows) -> None:
+    """A user whose every read is answered 500 fails after some minutes; the next run takes it up again."""
+    from auth0_meta.testing import FakeClock
+
+    clock = FakeClock()
+    with LocalTenant(serve=False, clock=clock) as tenant, tenant.client() as client:
+        ids = planned(job, tenant, client, ndjson)
+        fault = tenant.fail(method="GET", user_id=ids[0], status=500, times=None)
+        result = apply(job, client, concurrency=1)
+        assert dict(result.counts) == {"failed": 1, "done": 2}
+        assert 100 < sum(clock.slept) < 600
+        assert fault.fired < 20
+
+
+def test_a_network_that_is_gone_is_waited_for(job: Path, ndjson: Rows) -> None:
+    """Lost connections are retried until the network is back."""
+    from auth0_meta.testing import FakeClock
+
+    with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
+        planned(job, tenant, client, ndjson)
+        client.users.page()
+        tenant.fail(method="GET", drop="before_commit", times=7)
+        assert dict(apply(job, client, concurrency=1).counts) == {"done": 3}
+
+
+def test_a_network_that_stays_gone_stops_the_run(job: Path, ndjson: Rows) -> None:
+    """After some minutes without an answer the run ends with the transport's error, resumable."""
+    from auth0_meta.testing import FakeClock
+
+    with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
+        planned(job, tenant, client, ndjson)
+        tenant.fail(method="GET", path="/api/v2/users/{id}", drop="before_commit", times=None)
+        with pytest.raises(TransportError):
+            apply(job, client, concurrency=1)
+        assert status(job).counts == {"planned": 3}
+
+
+def test_a_set_cancel_event_ends_the_run_and_the_next_resumes(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Cancelling finishes what is under way and leaves the rest for the next run."""
+    ids = planned(job, tenant, client, ndjson)
+    cancel = threading.Event()
+    tenant.before("PATCH", None, lambda _: cancel.set())
+    first = apply(job, client, concurrency=1, cancel=cancel)
+    assert first.interrupted
+    assert dict(first.counts) == {"done": 1}
+    assert first.remain == 2
+    assert dict(apply(job, client).counts) == {"done": 2}
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+
+def test_ctrl_c_finishes_what_is_under_way(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A KeyboardInterrupt in the coordinator passes once the ledger is up to date."""
+    planned(job, tenant, client, ndjson)
+
+    def interrupt(event: object) -> None:
+        if isinstance(event, UserDone):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        apply(job, client, concurrency=1, on_event=interrupt)
+    assert "sent" not in status(job).counts
+    apply(job, client)
+    assert max(patches_by_user(tenant).values()) == 1
+
+
+def test_progress_is_told(tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows) -> None:
+    """The last progress event has everybody done."""
+    planned(job, tenant, client, ndjson)
+    events: list[Any] = []
+    apply(job, client, on_event=events.append)
+    last = [event for event in events if isinstance(event, ApplyProgress)][-1]
+    assert (last.total, last.done, last.requests) == (3, 3, 6)
+
+
+def test_a_job_is_bound_to_its_tenant(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A client of another tenant is refused before anything is sent."""
+    planned(job, tenant, client, ndjson)
+    with LocalTenant() as other, other.client() as wrong, pytest.raises(LedgerError, match="was planned for"):
+        apply(job, wrong)
+
+
+def test_a_changed_migration_is_refused(
+    tenant: LocalTenant, client: ManagementClient, job: Path, move: Path, ndjson: Rows
+) -> None:
+    """A named migration must be the planned file, byte for byte."""
+    planned(job, tenant, client, ndjson, move)
+    move.write_text(move.read_text() + "# changed\n")
+    with pytest.raises(InputError, match="is not the file"):
+        apply(job, client, migration=move)
+    assert tenant.journal.count(path="/api/v2/") == 0
+
+
+def test_undo_gives_back_the_tenant(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """After apply and undo every profile is as it was."""
+    ids = populate(tenant, 5)
+    tenant.users[ids[3]].patch(user_metadata={})
+    before = {user.user_id: (user.app_metadata, user.user_metadata) for user in tenant.users}
+    plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    apply(job, client)
+    result = undo(job, client)
+    assert dict(result.counts) == {"undone": 5}
+    assert {user.user_id: (user.app_metadata, user.user_metadata) for user in tenant.users} == before
+    assert status(job).stage == "undone"
+    with pytest.raises(LedgerError, match="undone"):
+        apply(job, client)
+
+
+def test_undo_leaves_what_somebody_changed_since(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A key that no longer holds what was written is left, and named; the others are restored."""
+    ids = planned(job, tenant, client, ndjson)
+    apply(job, client)
+    tenant.users[ids[0]].patch(app_metadata={"billing": {"plan": "newer"}})
+    events: list[Any] = []
+    assert dict(undo(job, client, on_event=events.append).counts) == {"kept": 1, "undone": 2}
+    assert tenant.users[ids[0]].app_metadata == {"seats": 0, "billing": {"plan": "newer"}, "plan": "free"}
+    (kept,) = [event for event in events if isinstance(event, UserDone) and event.outcome == "kept"]
+    assert "app_metadata.billing" in kept.note
+    assert "newer" not in kept.note

@@ -1,0 +1,78 @@
+"""Kill the coordinator with SIGKILL at random instants and restart it: everybody as planned, nobody twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.migrations import patches_by_user, populate, rows_of
+
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.migrate import plan, status
+
+USERS = int(os.environ.get("AUTH0_META_KILL_USERS", "150"))
+KILLS = int(os.environ.get("AUTH0_META_KILLS", "3"))
+RATE = os.environ.get("AUTH0_META_KILL_RATE", "200@120")
+
+
+def start(tenant: LocalTenant, job: Path, step: str) -> subprocess.Popen[bytes]:
+    """Start a coordinator as its user would."""
+    line = [sys.executable, "-m", "auth0_meta", "migrate", step, str(job), "--yes"]
+    return subprocess.Popen(
+        line, env={**os.environ, **tenant.env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def killed_until_done(tenant: LocalTenant, job: Path, step: str, seed: int) -> int:
+    """Run a step, killing it `KILLS` times while it writes; return how often it was killed at work."""
+    chance = random.Random(seed)
+    kills = 0
+    for _ in range(KILLS):
+        before = tenant.journal.count("PATCH")
+        process = start(tenant, job, step)
+        while process.poll() is None and tenant.journal.count("PATCH") == before:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.4))
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    last = start(tenant, job, step)
+    _, talk = last.communicate(timeout=600)
+    assert last.returncode == 0, talk.decode()
+    return kills
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_at_any_instant_and_resumed(job: Path, move: Path, ndjson: Callable[..., Path]) -> None:
+    """After kills and restarts every user is exactly as planned, and none was patched twice with effect; so with undo."""
+
+    def billed(row: dict[str, Any]) -> Any:
+        bag = {k: v for k, v in row["app_metadata"].items() if k != "plan"}
+        return {**bag, "billing": {"vat": 24, "plan": row["app_metadata"]["plan"]}}
+
+    with LocalTenant(rate_limit=RATE, latency=0.004) as tenant, tenant.client() as client:
+        populate(tenant, USERS)
+        before = {row["user_id"]: row for row in rows_of(tenant)}
+        plan(move, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+
+        assert killed_until_done(tenant, job, "apply", seed=7) > 0
+        assert {user.user_id: user.app_metadata for user in tenant.users} == {
+            user_id: billed(row) for user_id, row in before.items()
+        }
+        assert patches_by_user(tenant) == dict.fromkeys(before, 1)
+        assert status(job).counts == {"done": USERS}
+
+        tenant.journal.clear()
+        killed_until_done(tenant, job, "undo", seed=8)
+        assert {user.user_id: user.app_metadata for user in tenant.users} == {
+            user_id: row["app_metadata"] for user_id, row in before.items()
+        }
+        assert patches_by_user(tenant) == dict.fromkeys(before, 1)
+        assert status(job).counts == {"undone": USERS}

@@ -1,0 +1,394 @@
+"""Hold what a plan promises: the tenant is only read, every user is accounted for, bad functions are survived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.migrations import MOVE_PLAN, move_plan, populate, rows_of
+
+from auth0_meta import ConfigError, InputError, LedgerError, ManagementClient, MetadataTransaction, User
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.migrate import ExportSource, PlanProgress, apply, plan, status, undo
+from auth0_meta.migrate.ledger.ledger import Ledger
+
+Rows = Callable[..., Path]
+NEST = '{"a": '
+
+
+def script(tmp_path: Path, text: str) -> Path:
+    """Write a migration."""
+    path = tmp_path / "migration.py"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems(job: Path) -> dict[str, str]:
+    """Return what was wrong, by user."""
+    with Ledger.open(job) as ledger:
+        return {user_id: note for user_id, _, note in ledger.problems()}
+
+
+def test_the_ledger_holds_operations_document_and_before_image(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Of each user who changes: what was staged, what will leave, and what stood under those keys."""
+    populate(tenant, 1)
+    tenant.users.add(user_id="auth0|none")
+    summary = plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    assert (summary.read, summary.changing, summary.unchanged, summary.invalid) == (2, 1, 1, 0)
+    assert summary.keys == {"app_metadata.billing": 1, "app_metadata.plan": 1}
+    with Ledger.open(job) as ledger:
+        (row,) = ledger.rows()
+    assert row.plan.ops == {
+        "app_metadata": {"reset": False, "ops": [["set", ["billing", "plan"], "free"], ["delete", ["plan"]]]}
+    }
+    assert row.plan.document == {"app_metadata": {"billing": {"vat": 24, "plan": "free"}, "plan": None}}
+    assert row.plan.before == {"app_metadata": {"billing": {"vat": 24}, "plan": "free"}}
+
+
+def test_planning_writes_nothing(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Ids are read one by one; no other method than GET leaves."""
+    ids = populate(tenant, 30)
+    path = ndjson([{"user_id": user_id} for user_id in [*ids, "auth0|gone"]])
+    summary = plan(move_plan, to=job, client=client, users=str(path))
+    sent = tenant.journal.requests(path="/api/v2/")
+    assert {entry.method for entry in sent} == {"GET"}
+    assert len(sent) == 31 == summary.requests
+    assert summary.changing == 30
+    assert problems(job) == {"auth0|gone": "the user does not exist"}
+
+
+def test_costs_are_told_with_and_without_reads(job: Path, ndjson: Rows) -> None:
+    """At a known rate a plan says how long it will take; a shared bucket serves reads and writes."""
+    with LocalTenant(serve=False) as tenant:
+        populate(tenant, 16)
+        with tenant.client(rate_limit="enterprise") as client:
+            costs = plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant)))).costs()
+    assert (costs["apply"].reads, costs["apply"].writes, costs["apply"].seconds) == (16, 16, 2.0)
+    assert costs["apply_trusting_the_plan"].seconds == 1.0
+
+
+def test_separate_buckets_run_side_by_side(job: Path, ndjson: Rows) -> None:
+    """On Essentials writes have a bucket of their own, which decides."""
+    with LocalTenant(serve=False) as tenant:
+        populate(tenant, 20)
+        with tenant.client(rate_limit="essentials") as client:
+            costs = plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant)))).costs()
+    assert costs["apply"].seconds == pytest.approx(6.0, abs=0.01)
+
+
+def test_a_plan_without_a_tenant_is_bound_by_the_first_apply(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Rows that hold the bags need no client to plan; who has to be read does."""
+    populate(tenant, 2)
+    plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
+    assert status(job).tenant is None
+    assert dict(apply(job, client).counts) == {"done": 2}
+    assert status(job).tenant == tenant.url
+    with pytest.raises(ConfigError, match="pass a client"):
+        plan(move_plan, to=job.with_name("b.db"), users=str(ndjson([{"user_id": "auth0|1"}])))
+    assert not job.with_name("b.db").exists()
+
+
+def test_a_function_that_raises_hangs_or_dies_costs_its_own_user(
+    tmp_path: Path, job: Path, ndjson: Rows
+) -> None:
+    """Each bad user is named with the reason and no value; the others are planned."""
+    text = MOVE_PLAN + (
+        "import os, time\n"
+        "inner = migrate\n"
+        "def migrate(user, tx):\n"
+        "    kind = user.app_metadata['kind']\n"
+        "    if kind == 'hang': time.sleep(60)\n"
+        "    if kind == 'raise': raise ValueError(user.app_metadata['secret'])\n"
+        "    if kind == 'exit': raise SystemExit\n"
+        "    if kind == 'die': os._exit(3)\n"
+        "    if kind == 'commit': tx.commit()\n"
+        "    if kind == 'assign': user.app_metadata['x'] = 1\n"
+        "    if kind == 'bad': tx.app_metadata['a.b'] = 1\n"
+        "    print('talk')\n"
+        "    inner(user, tx)\n"
+    )
+    kinds = ["good", "hang", "raise", "exit", "die", "commit", "assign", "bad", "good2"]
+    rows = [
+        {"user_id": f"auth0|{kind}", "app_metadata": {"kind": kind, "plan": "x", "secret": "canary-7f3a"}}
+        for kind in kinds
+    ]
+    summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)), timeout=0.5)
+    assert (summary.changing, summary.invalid) == (2, 7)
+    why = problems(job)
+    assert "did not return within 0.5 s" in why["auth0|hang"]
+    assert why["auth0|raise"].startswith("ValueError (migration.py line ")
+    assert "exit code 3" in why["auth0|die"]
+    assert "leave out tx.commit()" in why["auth0|commit"]
+    assert "use tx.app_metadata.set" in why["auth0|assign"]
+    assert "canary" not in str(why)
+    assert summary.unsteady == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "tx.app_metadata['x'] = random.random()",
+        "tx.app_metadata['x'] = next(counter)",
+        "tx.app_metadata['x'] = list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'})",
+    ],
+    ids=["random", "state", "hash order"],
+)
+def test_a_function_that_is_not_deterministic_is_reported(
+    tmp_path: Path, job: Path, ndjson: Rows, body: str
+) -> None:
+    """A sample computed twice, elsewhere and in another order, has to come out the same."""
+    text = f"import itertools, random\ncounter = itertools.count()\ndef migrate(user, tx):\n    {body}\n"
+    rows = [{"user_id": f"auth0|{n}", "app_metadata": {}} for n in range(4)]
+    summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
+    assert summary.steady_checked == 4
+    assert len(summary.unsteady) >= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1\n", "no function migrate"),
+        ("def migrate(user):\n    pass\n", "two arguments"),
+        ("async def migrate(user, tx):\n    pass\n", "plain function"),
+        ("def migrate(user, tx)\n", "line 1"),
+        ("import nothing_of_the_kind\n", "nothing_of_the_kind"),
+        ("raise RuntimeError('canary')\n", "RuntimeError on line 1"),
+        ("import os; os._exit(4)\n", "exit code 4"),
+    ],
+)
+def test_a_file_that_is_no_migration_is_refused(
+    tmp_path: Path, job: Path, ndjson: Rows, text: str, told: str
+) -> None:
+    """What can't be used is said before anything is read, and no job file is left."""
+    with pytest.raises(InputError, match=told) as caught:
+        plan(script(tmp_path, text), to=job, users=str(ndjson([{"user_id": "auth0|1"}])))
+    assert "canary" not in str(caught.value)
+    assert not job.exists()
+
+
+def test_a_migration_may_import_what_stands_beside_it(tmp_path: Path, job: Path, ndjson: Rows) -> None:
+    """Helpers in the file's folder are found, as by `python FILE`."""
+    (tmp_path / "beside_helper.py").write_text("VALUE = 5\n")
+    path = script(
+        tmp_path,
+        "from beside_helper import VALUE\ndef migrate(user, tx):\n    tx.app_metadata['x'] = VALUE\n",
+    )
+    assert plan(path, to=job, users=str(ndjson([{"user_id": "auth0|1", "app_metadata": {}}]))).changing == 1
+
+
+def test_changes_read_their_users_by_id(
+    tenant: LocalTenant, client: ManagementClient, job: Path, tmp_path: Path
+) -> None:
+    """A change file needs no source; a user named twice gets both changes, in order."""
+    ids = populate(tenant, 2)
+    path = tmp_path / "c.csv"
+    rows = [f"{ids[0]},gold,", f"{ids[1]},free,", f"{ids[0]},,5", "auth0|nobody,x,"]
+    path.write_text("user_id,app_metadata.plan,app_metadata.seats:=\n" + "\n".join(rows) + "\n")
+    tenant.users[ids[1]].patch(app_metadata={"plan": "free"})
+    summary = plan(path, to=job, client=client)
+    assert (summary.read, summary.changing, summary.unchanged, summary.repeated, summary.invalid) == (
+        2,
+        1,
+        1,
+        1,
+        1,
+    )
+    apply(job, client)
+    assert tenant.users[ids[0]].app_metadata == {"plan": "gold", "seats": 5, "billing": {"vat": 24}}
+
+
+def test_changes_can_be_joined_with_a_source(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """With a source its rows are the base and nothing is read; who is not in it is named."""
+    ids = populate(tenant, 3)
+    changes = ndjson(
+        [{"user_id": ids[1], "app_metadata": {"billing": {"plan": "x"}}}, {"user_id": "auth0|nobody"}],
+        name="changes.ndjson",
+    )
+    summary = plan(changes, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    assert (summary.changing, summary.missing) == (1, 1)
+    assert tenant.journal.count(path="/api/v2/") == 0
+    assert "auth0|nobody" in problems(job)
+    apply(job, client)
+    assert tenant.users[ids[1]].app_metadata["billing"] == {"vat": 24, "plan": "x"}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda user: user.get("logins_count", 0),
+        lambda user: user["logins_count"],
+        lambda user: "logins_count" in user,
+        lambda user: user.raw["logins_count"],
+        lambda user: user.created_at,
+    ],
+    ids=["get", "[]", "in", "raw", "attribute"],
+)
+def test_a_field_that_was_not_asked_for_is_not_absent(job: Path, look: Callable[[User], Any]) -> None:
+    """An export gives some fields only: reading another one fails the user and says how to ask for it."""
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        assert user.email
+        assert user.get("user_metadata") is None
+        tx.app_metadata["seen"] = look(user)
+
+    with LocalTenant() as tenant, tenant.client() as client:
+        user = tenant.users.add(user_id="auth0|1", app_metadata={"n": 1}, logins_count=7)
+        assert plan(migrate, to=job, client=client, users=ExportSource(fields=("email",))).invalid == 1
+        assert "--fields " in problems(job)["auth0|1"]
+        wide, job = ExportSource(fields=("email", "logins_count", "created_at")), job.with_name("b.db")
+        assert plan(migrate, to=job, client=client, users=wide).changing == 1
+        apply(job, client)
+        assert user.app_metadata["seen"] in (7, True, user["created_at"])
+
+
+def test_the_process_of_a_file_knows_which_fields_were_asked_for(job: Path, tmp_path: Path) -> None:
+    """It is the same in the process that runs a file, where a sample is computed twice."""
+    path = script(tmp_path, "def migrate(user, tx):\n    tx.app_metadata['n'] = user.get('logins_count')\n")
+    with LocalTenant() as tenant, tenant.client() as client:
+        tenant.users.add(user_id="auth0|1", logins_count=7)
+        assert plan(path, to=job, client=client).invalid == 1
+        wide, job = ExportSource(fields=("logins_count",)), job.with_name("b.db")
+        summary = plan(path, to=job, client=client, users=wide)
+    assert (summary.changing, summary.steady_checked, summary.unsteady) == (1, 1, [])
+
+
+@pytest.mark.parametrize("long", ["", "y" * 400])
+def test_half_a_character_in_one_profile_stops_nothing(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, long: str
+) -> None:
+    """A lone surrogate can't be written as UTF-8; it is kept, sent back escaped, and comes back with an undo."""
+    half = "\ud83d" + long
+    before = {"n": half, "b": {"half": half}, half: 1}
+    tenant.users.add(user_id="auth0|1", app_metadata=before)
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata["n"] = "whole"
+        tx.app_metadata.set("b.c", 1)
+
+    assert plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant)))).changing == 1
+    assert dict(apply(job, client).counts) == {"done": 1}
+    assert tenant.users["auth0|1"].app_metadata == {"n": "whole", "b": {"half": half, "c": 1}, half: 1}
+    assert dict(undo(job, client).counts) == {"undone": 1}
+    assert tenant.users["auth0|1"].app_metadata == before
+
+
+def test_a_key_with_half_a_character_can_be_told(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Names of keys in notes are written so that a ledger can hold them."""
+    tenant.users.add(user_id="auth0|1", app_metadata={"\ud83d": 1})
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata.clear()
+
+    plan(migrate, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    tenant.users["auth0|1"].patch(app_metadata={"\ud83d": 2})
+    assert dict(apply(job, client).counts) == {"drifted": 1}
+    assert dict(apply(job, client, drift="overwrite").counts) == {"done": 1}
+    tenant.users["auth0|1"].patch(app_metadata={"\ud83d": 3})
+    assert dict(undo(job, client).counts) == {"kept": 1}
+
+
+def test_metadata_nested_too_deep_costs_its_own_user(tmp_path: Path, job: Path) -> None:
+    """Where Python's recursion ends, a user is named with the reason, and the others are planned."""
+    path = tmp_path / "rows.ndjson"
+    deep = "".join(
+        f'{{"user_id": "auth0|{n}", "app_metadata": {NEST * n}1{"}" * n}}}\n' for n in range(850, 1000, 10)
+    )
+    path.write_text(deep + '{"user_id": "auth0|1", "app_metadata": {}}\n')
+    file = script(tmp_path, "def migrate(user, tx):\n    tx.app_metadata['x'] = 1\n")
+    for number, migration in enumerate((file, lambda user, tx: tx.app_metadata.set("x", 1))):
+        name = job.with_name(f"{number}.db")
+        summary = plan(migration, to=name, users=str(path))
+        assert summary.changing >= 1
+        assert summary.changing + summary.unchanged + summary.invalid == 16
+        why = problems(name)
+        assert "auth0|1" not in why
+        assert "ended its process" not in str(why)
+        assert any("deep" in note for note in why.values())
+
+
+def test_oversize_profiles_and_secrets_are_counted(tmp_path: Path, job: Path, ndjson: Rows) -> None:
+    """Profiles that would pass 10 KB, and values that don't belong in metadata, are told and planned."""
+    text = "def migrate(user, tx):\n    tx.user_metadata['password'] = 'x' * 11000\n"
+    rows = [{"user_id": "auth0|1", "user_metadata": {}}]
+    summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
+    assert (summary.changing, summary.oversize, summary.advised) == (1, 1, 1)
+    assert summary.oversize_users == ["auth0|1"]
+    assert "xxxx" not in json.dumps(summary.to_json())
+
+
+def test_the_first_few_users(job: Path, ndjson: Rows) -> None:
+    """`limit` plans for that many, to try a migration on."""
+    rows = [{"user_id": f"auth0|{n}", "app_metadata": {"plan": "x"}} for n in range(9)]
+    assert plan(move_plan, to=job, users=str(ndjson(rows)), limit=4).read == 4
+    for bad in (0, True, 1.5):
+        with pytest.raises(InputError, match="limit"):
+            plan(move_plan, to=job, users=str(ndjson(rows)), limit=bad)  # type: ignore[arg-type]  # what a caller may do
+
+
+def test_a_user_who_comes_twice_is_planned_once(job: Path, ndjson: Rows) -> None:
+    """A source may repeat itself."""
+    rows = [{"user_id": "auth0|1", "app_metadata": {"plan": "x"}}] * 3
+    summary = plan(move_plan, to=job, users=str(ndjson(rows)))
+    assert (summary.changing, summary.repeated) == (1, 2)
+
+
+def test_a_bag_that_is_no_object_is_an_invalid_user(job: Path, ndjson: Rows) -> None:
+    """What Auth0 holds may be odd; that user is named."""
+    rows = [
+        {"user_id": "auth0|1", "app_metadata": "x"},
+        {"user_id": "auth0|2", "app_metadata": {"plan": "x"}},
+    ]
+    assert plan(move_plan, to=job, users=str(ndjson(rows))).invalid == 1
+    assert "stored as str" in problems(job)["auth0|1"]
+
+
+def test_a_plan_that_fails_leaves_no_file(job: Path, ndjson: Rows) -> None:
+    """An error or Ctrl-C while planning deletes what was begun."""
+
+    def interrupt(event: Any) -> None:
+        raise KeyboardInterrupt
+
+    rows = [{"user_id": "auth0|1", "app_metadata": {"plan": "x"}}]
+    with pytest.raises(KeyboardInterrupt):
+        plan(move_plan, to=job, users=str(ndjson(rows)), on_event=interrupt)
+    assert [path.name for path in job.parent.iterdir()] == ["rows.ndjson"]
+
+
+def test_an_existing_job_is_not_overwritten(job: Path, ndjson: Rows) -> None:
+    """A second plan to the same file is refused, and the first stays good."""
+    rows = [{"user_id": "auth0|1", "app_metadata": {"plan": "x"}}]
+    events: list[Any] = []
+    plan(move_plan, to=job, users=str(ndjson(rows)), on_event=events.append)
+    assert isinstance(events[-1], PlanProgress)
+    with pytest.raises(LedgerError, match="exists"):
+        plan(move_plan, to=job, users=str(ndjson(rows)))
+    assert status(job).counts == {"planned": 1}
+
+
+def test_a_tampered_plan_is_refused(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A plan that is not what was planned is not applied."""
+    import sqlite3
+
+    populate(tenant, 2)
+    plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
+    with sqlite3.connect(job) as db:
+        db.execute("UPDATE users SET user_id = 'auth0|other' WHERE n = 1")
+    db.close()
+    with pytest.raises(LedgerError, match="digest"):
+        apply(job, client)
+    assert tenant.journal.count("PATCH") == 0

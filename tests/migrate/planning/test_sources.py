@@ -1,0 +1,321 @@
+"""Hold where users come from: files of ids and rows with Auth0's CSV quirks, searches, export jobs."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.scripted_server import Reply, ScriptedServer, Seen, connect
+
+from auth0_meta import InputError, JobError, ManagementClient, MetadataWarning, PagingError
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.migrate import ChangeFile, ExportSource, FileSource, Found, SearchSource
+from auth0_meta.migrate.planning.files import BadLine
+from auth0_meta.migrate.planning.sources import source
+
+
+def no_client() -> ManagementClient:
+    """Fail where a source asks for a client that it must not need."""
+    raise AssertionError
+
+
+def found(path: Path | str, **settings: Any) -> list[tuple[str, Any]]:
+    """Return (user id, profile) of a file source; what is bad as ("!", where)."""
+    return [
+        ("!", user.where) if isinstance(user, BadLine) else (user.user_id, user.profile)
+        for user in FileSource(path, **settings).users(no_client)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "users"),
+    [
+        ("ids.txt", "auth0|1\n\nauth0|2\r\n", ["auth0|1", "auth0|2"]),
+        ("ids", '"auth0|1"\n"auth0|2"\n', ["auth0|1", "auth0|2"]),
+        ("users.csv", "user_id,email\nauth0|1,a@x\n", ["auth0|1"]),
+        ("export.csv", "user_id,email\n'auth0|1,'a@x\n", ["auth0|1"]),
+        ("noname", "email,user_id\na@x,auth0|1\n", ["auth0|1"]),
+        ("bom.csv", "\ufeffuser_id\nauth0|1\n", ["auth0|1"]),
+        ("quoted.csv", 'user_id,name\nauth0|1,"a ""b""\nc"\nauth0|2,x\n', ["auth0|1", "auth0|2"]),
+        ("rows.ndjson", '{"user_id": "auth0|1"}\n\n', ["auth0|1"]),
+        ("empty.txt", "", []),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_of_ids(tmp_path: Path, name: str, text: str, users: list[str], packed: bool) -> None:
+    """Lists, CSV and NDJSON name users to be read, gzipped or not."""
+    path = tmp_path / (f"{name}.gz" if packed else name)
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    assert found(path) == [(user, None) for user in users]
+
+
+def test_a_row_with_a_bag_is_a_profile(ndjson: Callable[..., Path]) -> None:
+    """A row that holds a bag needs no read; one without is read, unless rows are said to be whole."""
+    rows = [{"user_id": "auth0|1", "app_metadata": {}}, {"user_id": "auth0|2", "email": "a@x"}]
+    path = ndjson(rows)
+    assert found(path) == [("auth0|1", rows[0]), ("auth0|2", None)]
+    assert found(path, whole=True) == [("auth0|1", rows[0]), ("auth0|2", rows[1])]
+
+
+def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads standard input, gzipped or not."""
+    for data in (b"auth0|1\n", gzip.compress(b"auth0|1\n")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert found("-") == [("auth0|1", None)]
+
+
+def test_a_bad_row_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """What can't be read is told with its line."""
+    path = tmp_path / "rows.ndjson"
+    path.write_text(
+        '{"user_id": "auth0|1"}\n{"user_id\n[1]\n{"user_id": 7}\n{"user_id": "a b"}\n{"user_id": "auth0|2"}\n'
+    )
+    assert found(path) == [
+        ("auth0|1", None),
+        *(("!", f"rows.ndjson line {n}") for n in (2, 3, 4, 5)),
+        ("auth0|2", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.json", b'[{"user_id": "x"}]', "jq -c"),
+        ("a.csv", b"email\nx\n", "no column user_id"),
+        ("b.csv", b"user_id,user_id\nx,y\n", "twice"),
+        ("c.txt", b"\xff\xfe\x00", "UTF-8"),
+        ("d.gz", gzip.compress(b"auth0|1\n" * 50)[:-9], "cut short"),
+        ("e.csv", b'user_id\n"auth0|1\n', "no CSV"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    """A file of the wrong kind is refused with what to do."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=told):
+        found(path)
+
+
+def test_the_words_of_the_command_line(tmp_path: Path) -> None:
+    """`export`, `search:QUERY` and a file's name are told apart; what is missing is refused at once."""
+    assert isinstance(source("export"), ExportSource)
+    assert isinstance(source('search:name:"x"'), SearchSource)
+    with pytest.raises(InputError, match="does not exist"):
+        source(str(tmp_path / "nothing.csv"))
+    with pytest.raises(InputError, match="empty"):
+        source("search: ")
+
+
+def test_a_search_gives_profiles_and_says_its_cap() -> None:
+    """Search results are profiles; more than 1000 end with the error that names the export."""
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        for n in range(1001):
+            tenant.users.add(user_id=f"auth0|{n:04d}", name="Ada", app_metadata={"n": n})
+        seen = []
+        with pytest.raises(PagingError, match="export"):
+            seen.extend(SearchSource('name:"Ada"').users(lambda: client))
+        assert len(seen) == 1000
+        assert isinstance(seen[0], Found)
+        assert seen[0].profile is not None
+        assert seen[0].profile["app_metadata"] == {"n": 0}
+
+
+def test_long_cells_and_lines_are_read(tmp_path: Path) -> None:
+    """A cell may be as long as a line, and a line of NDJSON is never taken for CSV."""
+    long = "x" * 200_000
+    for name, text in (
+        ("rows", json.dumps({"user_id": "auth0|1", "app_metadata": {"a,": long}})),
+        ("rows.csv", f"user_id,name\nauth0|1,{long}\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        assert [user for user, _ in found(tmp_path / name)] == ["auth0|1"]
+    path = tmp_path / "changes.csv"
+    path.write_text(f"user_id,app_metadata.a,app_metadata.b\n'auth0|1,'{long},{'[' * 5000}\n")
+    ((_, document),) = changes(path)
+    assert document == {"app_metadata": {"a": long, "b": "[" * 5000}}
+
+
+# Change files ----------------------------------------------------------------------------------------
+
+
+def changes(path: Path) -> list[Any]:
+    """Return (user id, document against nothing) of a change file."""
+    return [
+        item if isinstance(item, BadLine) else (item[0], item[1].document({})) for item in ChangeFile(path)
+    ]
+
+
+def test_a_csv_of_changes(tmp_path: Path) -> None:
+    """Dotted headers are paths, cells are text, an empty cell changes nothing, `:=` columns are JSON."""
+    path = tmp_path / "c.csv"
+    path.write_text(
+        "user_id,app_metadata.billing.plan,app_metadata.seats:=,user_metadata.zip\n"
+        "auth0|1,pro,5,00501\n"
+        'auth0|2,,"{""a"": [1]}",\n'
+    )
+    assert changes(path) == [
+        (
+            "auth0|1",
+            {"app_metadata": {"billing": {"plan": "pro"}, "seats": 5}, "user_metadata": {"zip": "00501"}},
+        ),
+        ("auth0|2", {"app_metadata": {"seats": {"a": [1]}}}),
+    ]
+
+
+def test_the_other_columns_of_an_export_are_left_alone(tmp_path: Path) -> None:
+    """A CSV export can be fed back; its profile columns are told, and any other one is still refused."""
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "user_id,email,identities[0].connection,user_metadata.theme\n'auth0|1,'a@x,'db,'dark\n",
+        encoding="utf-8",
+    )
+    with pytest.warns(MetadataWarning, match=r"email, identities\[0\].connection is no metadata"):
+        assert changes(path) == [("auth0|1", {"user_metadata": {"theme": "dark"}})]
+    path.write_text("user_id,email\nauth0|1,a@x\n")
+    with pytest.raises(InputError, match="no column to change"):
+        changes(path)
+
+
+def test_null_in_a_json_column_deletes(tmp_path: Path) -> None:
+    """`null` under `:=` removes the key."""
+    path = tmp_path / "c.csv"
+    path.write_text("user_id,app_metadata.old:=\nauth0|1,null\n")
+    ((user_id, change),) = ChangeFile(path)  # type: ignore[misc]  # one good row
+    assert user_id == "auth0|1"
+    assert change.document({"app_metadata": {"old": 1}}) == {"app_metadata": {"old": None}}
+
+
+def test_rows_of_auth0s_own_csv_export(tmp_path: Path) -> None:
+    """Auth0 puts `'` before text and nothing before numbers and booleans."""
+    path = tmp_path / "c.csv"
+    path.write_text("user_id,app_metadata.zip,app_metadata.seats,app_metadata.on\n'auth0|1,'00501,5,true\n")
+    assert changes(path) == [("auth0|1", {"app_metadata": {"zip": "00501", "seats": 5, "on": True}})]
+
+
+def test_ndjson_changes_merge(ndjson: Callable[..., Path]) -> None:
+    """Bags of a row are merged deep; other members are refused, and so is what Auth0 does not take."""
+    path = ndjson(
+        [
+            {"user_id": "auth0|1", "user_metadata": {"a": {"b": 1}}},
+            {"user_id": "auth0|2", "email": "canary@x"},
+            {"user_id": "auth0|3", "app_metadata": {"a.b": 1}},
+            {"user_id": "auth0|4", "app_metadata": 5},
+            {"app_metadata": {}},
+        ]
+    )
+    first, *bad = changes(path)
+    assert first == ("auth0|1", {"user_metadata": {"a": {"b": 1}}})
+    assert [line.where for line in bad] == [f"rows.ndjson line {n}" for n in (2, 3, 4, 5)]
+    assert "canary" not in str(bad)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("user_id,plan", "neither"),
+        ("user_id", "no column to change"),
+        ("user_id,app_metadata.email", "reserves"),
+    ],
+)
+def test_columns_that_change_nothing_are_refused(tmp_path: Path, header: str, told: str) -> None:
+    """A column that is no place in a bag stops the plan, before any row."""
+    path = tmp_path / "c.csv"
+    path.write_text(f"{header}\n{','.join('x' for _ in header.split(','))}\n")
+    if told == "reserves":
+        (bad,) = changes(path)
+        assert told in bad.problem
+        return
+    with pytest.raises(InputError, match=told):
+        changes(path)
+
+
+# The export ------------------------------------------------------------------------------------------
+
+
+def exporting(data: bytes, *, drops: int = 0) -> Callable[[Seen], Reply]:
+    """Return a tenant that exports `data`, at its own address, and drops the first downloads."""
+    left = [drops]
+    job = {"type": "users_export", "id": "job_1", "format": "json"}
+
+    def answer(seen: Seen) -> Reply:
+        if seen.method == "POST":
+            return Reply(200, job | {"status": "pending"})
+        if seen.path.startswith("/api/v2/jobs/"):
+            place = f"http://{seen.headers['Host']}/file.json.gz?signature=canary"
+            return Reply(200, job | {"status": "completed", "location": place, "percentage_done": 100})
+        if left[0]:
+            left[0] -= 1
+            return Reply(200, raw=data[: len(data) // 2], missing=len(data) - len(data) // 2)
+        return Reply(200, raw=data)
+
+    return answer
+
+
+ROWS = [
+    {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"plan": "pro"}, "user_metadata": None},
+    {"user_id": "auth0|2", "email": "b@x"},
+]
+DATA = gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode())
+
+
+def test_an_export_is_asked_for_watched_fetched_and_read() -> None:
+    """The job asks for both bags and little else; its file is read as profiles, without the token."""
+    with ScriptedServer(exporting(DATA)) as server, connect(server) as client:
+        users = list(ExportSource(fields=("email",)).users(lambda: client))
+        assert users == [
+            Found("auth0|1", {k: v for k, v in ROWS[0].items() if v is not None}),
+            Found("auth0|2", ROWS[1]),
+        ]
+        asked = server.seen[0]
+        assert (asked.method, asked.path) == ("POST", "/api/v2/jobs/users-exports")
+        names = [field["name"] for field in asked.json["fields"]]
+        assert names == ["user_id", "email", "user_metadata", "app_metadata"]
+        assert asked.json["format"] == "json"
+        (fetched,) = [seen for seen in server.seen if seen.path.startswith("/file")]
+        assert "Authorization" not in fetched.headers
+
+
+def test_a_download_that_breaks_off_starts_again_with_a_new_link() -> None:
+    """Half a file is never taken for a whole one."""
+    from auth0_meta.testing import FakeClock
+
+    with ScriptedServer(exporting(DATA, drops=2)) as server, connect(server, clock=FakeClock()) as client:
+        assert len(list(ExportSource().users(lambda: client))) == 2
+        links = [
+            seen for seen in server.seen if seen.method == "GET" and seen.path.startswith("/api/v2/jobs")
+        ]
+        assert len(links) == 4
+
+
+def test_an_export_cut_short_at_its_source_is_an_error() -> None:
+    """A gzip file without its end is refused, not read as fewer users."""
+    with (
+        ScriptedServer(exporting(DATA[:-8])) as server,
+        connect(server) as client,
+        pytest.raises(JobError, match="cut short"),
+    ):
+        list(ExportSource().users(lambda: client))
+
+
+def test_the_local_tenant_is_exported_whole() -> None:
+    """A tenant's own export gives every user with both bags."""
+    with LocalTenant() as tenant, tenant.client() as client:
+        for n in range(3):
+            tenant.users.add(
+                user_id=f"auth0|{n}", app_metadata={"n": n} if n else None, user_metadata={"x": n}
+            )
+        users = {
+            user.user_id: user.profile
+            for user in ExportSource().users(lambda: client)
+            if isinstance(user, Found)
+        }
+    assert {user_id: (row or {}).get("app_metadata") for user_id, row in users.items()} == {
+        "auth0|0": None,
+        "auth0|1": {"n": 1},
+        "auth0|2": {"n": 2},
+    }

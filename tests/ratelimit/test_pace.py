@@ -1,0 +1,145 @@
+"""Trouble in mid-run, on real sockets and in real time: a batch and plain threads lose nothing and refuse to panic.
+
+The arithmetic is held in test_bucket.py, the figures in benchmarks/pace.py.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from support.bucket_simulation import EPOCH, Tenant
+from support.scripted_server import Reply, ScriptedServer, Seen, connect
+
+from auth0_meta import ManagementClient, MetadataBatch
+from auth0_meta.emulator import LocalTenant
+
+UPDATES = 100
+SIZE, RATE = 20, 40.0
+IDEAL = (UPDATES - SIZE) / RATE
+
+
+def by_batch(client: ManagementClient, share: float = 1.0) -> None:
+    """Update every user by a batch."""
+    with MetadataBatch(client, share=share) as batch:
+        for n in range(UPDATES):
+            batch.user(f"auth0|{n}").app_metadata["n"] = n
+    assert batch.results.done == UPDATES
+
+
+def by_threads(client: ManagementClient) -> None:
+    """Update every user by eight plain threads."""
+    left, lock, done = iter(range(UPDATES)), threading.Lock(), []
+
+    def work() -> None:
+        while True:
+            with lock:
+                n = next(left, None)
+            if n is None:
+                return
+            with client.transaction(f"auth0|{n}") as tx:
+                tx.app_metadata["n"] = n
+            done.append(n)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(done) == list(range(UPDATES))
+
+
+def _double(tenant: Tenant) -> None:
+    tenant.size *= 2
+
+
+def _halve(tenant: Tenant) -> None:
+    tenant.size //= 2
+    tenant.tokens = min(tenant.tokens, tenant.size)
+
+
+def _slower(tenant: Tenant) -> None:
+    tenant.rate /= 2
+
+
+def _vanish(tenant: Tenant) -> None:
+    tenant.headers = "none"
+
+
+def _empty(tenant: Tenant) -> None:
+    tenant.tokens = 0.0
+
+
+def _later(tenant: Tenant) -> None:
+    tenant.offset += 3600
+
+
+def _earlier(tenant: Tenant) -> None:
+    tenant.offset -= 3600
+
+
+def _storm(tenant: Tenant) -> None:
+    tenant.deaf_until = tenant.at + 1.0
+
+
+@pytest.mark.parametrize("work", [by_batch, by_threads])
+@pytest.mark.parametrize("trouble", [_double, _halve, _slower, _vanish, _empty, _later, _earlier, _storm])
+def test_trouble_in_mid_run(
+    trouble: Callable[[Tenant], None], work: Callable[[ManagementClient], None]
+) -> None:
+    """Whatever the bucket or the clock does after 40 updates, each user is written once and few are refused."""
+    tenant = Tenant(SIZE, RATE)
+    start, lock = time.monotonic(), threading.Lock()
+    written: Counter[str] = Counter()
+
+    def answer(seen: Seen) -> Reply:
+        with lock:
+            ok, headers = tenant.take(time.monotonic() - start)
+            if ok:
+                written[seen.path] += 1
+                if sum(written.values()) == 40:
+                    trouble(tenant)
+        body = (
+            {"user_id": "x"}
+            if ok
+            else {"statusCode": 429, "error": "Too Many Requests", "message": "Global limit"}
+        )
+        return Reply(200 if ok else 429, body, headers, date=False)
+
+    with ScriptedServer(answer) as server, connect(server) as client:
+        work(client)
+    took = time.monotonic() - start
+    assert len(written) == UPDATES
+    assert set(written.values()) == {1}
+    assert tenant.refused <= 20
+    assert took < 4 * IDEAL + 4
+    assert tenant.clock(0) >= EPOCH - 3600
+
+
+@pytest.mark.parametrize("drop", ["before_commit", "after_commit", "reset"])
+def test_five_percent_of_the_connections_drop(drop: str) -> None:
+    """A lost connection costs a read back at most: every user ends as asked, none is given up."""
+    with LocalTenant(rate_limit="50@50", seed=3) as tenant, tenant.client(token="any.given.token") as client:
+        for n in range(UPDATES):
+            tenant.users.add(user_id=f"auth0|{n}")
+        fault = tenant.fail(path="/api/v2/users/{id}", probability=0.05, times=None, drop=drop)  # type: ignore[arg-type]
+        by_batch(client)
+        assert fault.fired
+        assert [tenant.users[f"auth0|{n}"].app_metadata for n in range(UPDATES)] == [
+            {"n": n} for n in range(UPDATES)
+        ]
+        assert tenant.journal.count(status=429) <= 2
+
+
+def test_a_storm_of_refusals_on_the_local_tenant() -> None:
+    """Ten refusals in a row stop everybody at one gate: they are not answered by a hundred more."""
+    with LocalTenant(rate_limit="50@100") as tenant, tenant.client(token="any.given.token") as client:
+        for n in range(UPDATES):
+            tenant.users.add(user_id=f"auth0|{n}")
+        tenant.fail(method="PATCH", nth=30, times=10, status=429, reset=1)
+        by_threads(client)
+        assert 10 <= tenant.journal.count(status=429) <= 14
+        assert tenant.journal.count("PATCH", status=200) == UPDATES

@@ -1,0 +1,1 @@
+"""Helpers of the tests, under names that say what they are."""

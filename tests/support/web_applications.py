@@ -1,0 +1,65 @@
+"""Start a web example in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from auth0_meta.clock import SYSTEM_CLOCK
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until the first page is served there, a minute at most."""
+    end = SYSTEM_CLOCK.monotonic() + 60
+    while True:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/", headers={"Connection": "close"}, timeout=30)
+        except requests.ConnectionError:
+            assert SYSTEM_CLOCK.monotonic() < end, "it never listened"
+            SYSTEM_CLOCK.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def running(script: str) -> Iterator[str]:
+    """Start one example and give its address."""
+    port = free_port()
+    with started(script, str(port)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"open http://127.0.0.1:{port}\n"
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def started(
+    script: str, *arguments: str, stderr: int = subprocess.DEVNULL, **environ: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start one example with these arguments; it is ended as Ctrl-C ends it."""
+    command = [sys.executable, str(EXAMPLES / script), *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, **environ}
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=20)

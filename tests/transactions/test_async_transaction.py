@@ -1,0 +1,749 @@
+"""Rules of atransaction.py: what is awaited, what joins, and what a cancellation leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from support.local_tenant import UID, Local
+from support.scripted_server import Reply, ScriptedServer, Seen, connect, limited
+
+from auth0_meta import (
+    BadRequestError,
+    ConflictError,
+    InputError,
+    ManagementClient,
+    MetadataError,
+    StateError,
+)
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.transactions.transaction import State
+
+T = TypeVar("T")
+PROFILE = {"user_id": UID, "app_metadata": {"plan": "free"}}
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a loop of its own, which must not take long."""
+    return asyncio.run(asyncio.wait_for(main, 30))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait a little for something in another thread."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+def test_one_patch_on_leaving() -> None:
+    """Staging sends nothing; leaving the block sends both bags in one PATCH."""
+    local = Local()
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+            tx.user_metadata["theme"] = "dark"
+            assert local.sent == []
+            assert (tx.user_id, tx.state, tx.result) == (UID, State.ACTIVE, None)
+            assert repr(tx).startswith("<AsyncMetadataTransaction 'auth0|507f1f77bcf86cd799439020' active:")
+            assert tx.pending
+        assert tx.state is State.COMMITTED
+        assert tx.result is not None
+        assert (tx.result.outcome, tx.result.requests) == ("updated", 1)
+
+    run(main())
+    assert local.bodies == [{"app_metadata": {"plan": "pro"}, "user_metadata": {"theme": "dark"}}]
+
+
+def test_reads_need_the_load() -> None:
+    """A read that staging can't answer is an error before `load`, in parts and joined blocks too, and sends nothing."""
+    local = Local(app_metadata={"n": 1})
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["staged"] = 1
+            assert tx.app_metadata["staged"] == 1
+            with pytest.raises(StateError, match=r"await tx.load\(\)"):
+                tx.app_metadata.get("n")
+            with tx.nested() as part, pytest.raises(StateError):
+                len(part.app_metadata)
+            with local.client.transaction(UID) as joined, pytest.raises(StateError):
+                joined.app_metadata.get("n")
+            assert local.sent == []
+            await tx.load()
+            await tx.load()
+            with local.client.transaction(UID) as joined:
+                joined.app_metadata["next"] = joined.app_metadata["n"] + 1
+            assert tx.app_metadata == {"n": 1, "staged": 1, "next": 2}
+            assert local.sent == ["GET"]
+
+    run(main())
+    assert local.sent == ["GET", "GET", "PATCH"]
+    assert local.app_metadata == {"n": 1, "staged": 1, "next": 2}
+
+
+def test_a_given_base_needs_no_load() -> None:
+    """With base= everything is there to read, and the PATCH is the only request."""
+    local = Local(app_metadata={"n": 1})
+
+    async def main() -> None:
+        async with local.client.atransaction(UID, base=local.profile()) as tx:
+            tx.app_metadata["n"] = tx.app_metadata["n"] + 1
+
+    run(main())
+    assert local.sent == ["PATCH"]
+
+
+def test_an_exception_sends_nothing() -> None:
+    """It goes on, and what was staged is dropped; so does `rollback` drop it."""
+    local = Local()
+
+    async def main() -> None:
+        with pytest.raises(LookupError):
+            async with local.client.atransaction(UID) as tx:
+                tx.app_metadata["plan"] = "pro"
+                raise LookupError
+        assert tx.state is State.ROLLED_BACK
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+            tx.rollback()
+            with pytest.raises(StateError):
+                tx.app_metadata["plan"] = "free"
+        assert tx.result is not None
+        assert tx.result.outcome == "rolled_back"
+
+    run(main())
+    assert local.sent == []
+    assert local.client.open_transactions == {}
+
+
+def test_errors_of_the_commit_are_raised() -> None:
+    """A refused PATCH and a conflict come out of the block, as from a plain transaction."""
+    local = Local(app_metadata={"n": 1})
+    local.tenant.fail(method="PATCH", status=400)
+
+    async def refused() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+
+    async def conflict() -> None:
+        async with local.client.atransaction(UID) as tx:
+            await tx.load()
+            tx.app_metadata["m"] = tx.app_metadata["n"]
+            local.write(app_metadata={"n": 2})
+
+    with pytest.raises(BadRequestError):
+        run(refused())
+    with pytest.raises(ConflictError):
+        run(conflict())
+    assert local.app_metadata == {"n": 2}
+    assert local.client.open_transactions == {}
+
+
+def test_commit_in_the_block() -> None:
+    """`commit` sends at once and returns the result; leaving the block then sends nothing."""
+    local = Local()
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+            result = await tx.commit()
+            assert result.outcome == "updated"
+            with pytest.raises(StateError):
+                await tx.commit()
+        assert tx.result is result
+
+    run(main())
+    assert local.sent == ["PATCH"]
+
+
+def test_nothing_is_accepted_while_a_commit_is_under_way() -> None:
+    """From the call on, staging and a second commit raise, and blocks opened later don't join: nothing gets lost."""
+
+    async def main() -> None:
+        async with client.atransaction(UID) as tx, client.atransaction(UID, join=False) as other:
+            tx.app_metadata["plan"] = "pro"
+            bag = tx.app_metadata
+            first = asyncio.create_task(tx.commit())
+            await asyncio.sleep(0)
+            for late in (
+                lambda: bag.set("late", 1),
+                tx.nested,
+                tx.rollback,
+            ):
+                with pytest.raises(StateError, match="committed"):
+                    late()
+            with pytest.raises(StateError, match="committed"):
+                await tx.commit()
+            with client.transaction(UID) as inner:  # joins the one that is still open
+                inner.app_metadata["other"] = 1
+            assert (await first).document == {"app_metadata": {"plan": "pro"}}
+            assert "other" in other.pending.app_metadata.keys
+
+    with ScriptedServer(Reply(200, PROFILE)) as server:
+        client = connect(server)
+        run(main())
+        client.close()
+
+
+def test_a_block_left_open_inside_fails_the_outer() -> None:
+    """Leaving while a part is still open is an error; nothing is sent and nothing stays open."""
+    local = Local()
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.nested().__enter__().app_metadata["plan"] = "pro"
+
+    with pytest.raises(StateError, match="still open"):
+        run(main())
+    assert local.sent == []
+    assert local.client.open_transactions == {}
+
+
+def test_nested_parts() -> None:
+    """A part merges on success and vanishes on an exception."""
+    local = Local()
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            with tx.nested() as part:
+                part.app_metadata["a"] = 1
+            with pytest.raises(LookupError), tx.nested() as part:
+                part.app_metadata["b"] = 2
+                raise LookupError
+
+    run(main())
+    assert local.bodies == [{"app_metadata": {"a": 1}}]
+
+
+def test_blocks_in_one_task_join() -> None:
+    """Async and sync helpers for the same user in the same task are one PATCH; a sync outer block is joined too."""
+    local = Local()
+
+    def sync_helper() -> None:
+        with local.client.transaction(UID) as tx:
+            tx.app_metadata["sync"] = True
+
+    async def async_helper() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["async"] = True
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            sync_helper()
+            await async_helper()
+            assert local.sent == []
+        assert tx.result is not None
+        with local.client.transaction(UID):
+            await async_helper()
+            with pytest.raises(StateError):
+                async with local.client.atransaction(UID) as part:
+                    await part.commit()
+
+    run(main())
+    assert local.bodies == [
+        {"app_metadata": {"sync": True, "async": True}},
+        {"app_metadata": {"async": True}},
+    ]
+
+
+def test_child_tasks_and_threads_do_not_join() -> None:
+    """A child task, and what `to_thread` runs, commit for themselves, while the block is open."""
+    local = Local()
+
+    def helper(name: str) -> None:
+        with local.client.transaction(UID) as tx:
+            tx.app_metadata[name] = True
+
+    async def child() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["child"] = True
+
+    async def main() -> None:
+        async with local.client.atransaction(UID) as tx:
+            tx.app_metadata["outer"] = True
+            await asyncio.create_task(child())
+            await asyncio.to_thread(helper, "thread")
+            assert local.bodies == [{"app_metadata": {"child": True}}, {"app_metadata": {"thread": True}}]
+
+    run(main())
+    assert len(local.bodies) == 3
+    assert local.client.open_transactions == {}
+
+
+def test_the_loop_goes_on_while_a_429_is_waited_out() -> None:
+    """A wait of a second in the commit holds nobody else up."""
+
+    async def main() -> int:
+        ticks = 0
+        async with client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+            task = asyncio.create_task(tx.commit())
+            while not task.done():
+                await asyncio.sleep(0.01)
+                ticks += 1
+            assert (await task).waited >= 0.5
+        return ticks
+
+    with ScriptedServer(limited(**{"Retry-After": "1"}), Reply(200, PROFILE)) as server:
+        client = connect(server)
+        assert run(main()) > 40
+        client.close()
+
+
+def test_cancelled_in_a_wait_sends_nothing() -> None:
+    """A cancellation ends the wait for a 429 at once: no PATCH has been accepted, none is sent later."""
+
+    async def main() -> None:
+        tx: Any = None
+
+        async def change() -> None:
+            nonlocal tx
+            async with client.atransaction(UID) as tx:
+                tx.app_metadata["plan"] = "pro"
+
+        task = asyncio.create_task(change())
+        await until(waits.is_set)
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < 2
+        assert tx.state is State.FAILED
+        assert tx.result.outcome == "failed"
+
+    waits = threading.Event()
+    with ScriptedServer(limited(3600), Reply(200, PROFILE)) as server:
+        client = connect(server, on_wait=lambda _: waits.set(), max_wait=None)
+        run(main())
+        assert len(server.seen) == 1
+        assert client.open_transactions == {}
+        client.close()
+
+
+def test_cancelled_while_a_token_is_waited_for_sends_nothing() -> None:
+    """The wait for the token endpoint's 429 can be cancelled like any other."""
+
+    async def main() -> None:
+        async with client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(tx.commit(), 0.3)
+
+    with ScriptedServer(limited(3600)) as server:
+        client = connect(server, client_id="id", client_secret="s3cret", max_wait=None)
+        start = time.monotonic()
+        run(main())
+        assert time.monotonic() - start < 3
+        assert server.paths() == ["/oauth/token"]
+        client.close()
+
+
+def test_cancelled_once_the_patch_has_left_awaits_its_answer() -> None:
+    """The cancellation goes on, after the outcome is known: `result` tells it."""
+
+    async def main() -> None:
+        tx: Any = None
+
+        async def change() -> None:
+            nonlocal tx
+            async with client.atransaction(UID) as tx:
+                tx.app_metadata["plan"] = "pro"
+
+        task = asyncio.create_task(change())
+        await until(arrived.is_set)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        task.cancel()  # an impatient one is no different
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        free.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert tx.result.outcome == "updated"
+
+    arrived, free = threading.Event(), threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        arrived.set()
+        assert free.wait(5)
+        return Reply(200, PROFILE)
+
+    with ScriptedServer(answer) as server:
+        client = connect(server)
+        run(main())
+        assert server.methods() == ["PATCH"]
+        client.close()
+
+
+def test_cancelled_with_a_lost_answer_finds_out() -> None:
+    """A PATCH whose answer is lost after the cancellation is read back all the same."""
+
+    async def main() -> None:
+        tx: Any = None
+
+        async def change() -> None:
+            nonlocal tx
+            async with client.atransaction(UID) as tx:
+                tx.app_metadata["plan"] = "pro"
+
+        task = asyncio.create_task(change())
+        await until(arrived.is_set)
+        task.cancel()
+        free.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert tx.result.outcome == "confirmed"
+
+    arrived, free = threading.Event(), threading.Event()
+
+    def lost(seen: Seen) -> Reply:
+        arrived.set()
+        assert free.wait(5)
+        return Reply(close=True)
+
+    with ScriptedServer(lost, Reply(200, PROFILE | {"app_metadata": {"plan": "pro"}})) as server:
+        client = connect(server)
+        run(main())
+        assert server.methods() == ["PATCH", "GET"]
+        client.close()
+
+
+def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
+    """Where all threads are busy, a cancelled commit is never begun, and the transaction has ended."""
+
+    async def main() -> None:
+        async def change(user_id: str) -> None:
+            async with client.atransaction(user_id) as tx:
+                txs[user_id] = tx
+                tx.app_metadata["plan"] = "pro"
+
+        first = asyncio.create_task(change("auth0|1"))
+        await until(arrived.is_set)
+        second = asyncio.create_task(change("auth0|2"))
+        await asyncio.sleep(0.05)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        free.set()
+        await first
+        assert txs["auth0|2"].state is State.ROLLED_BACK
+
+    txs: dict[str, Any] = {}
+    arrived, free = threading.Event(), threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        arrived.set()
+        assert free.wait(5)
+        return Reply(200, PROFILE)
+
+    with ScriptedServer(answer) as server:
+        client = connect(server, pool_size=1)
+        run(main())
+        assert len(server.seen) == 1
+        assert client.open_transactions == {}
+        client.close()
+
+
+def test_a_failure_after_the_cancellation_is_its_cause() -> None:
+    """What went wrong while a cancelled commit ended is not lost."""
+
+    async def main() -> None:
+        async with client.atransaction(UID) as tx:
+            tx.app_metadata["plan"] = "pro"
+            task = asyncio.create_task(tx.commit())
+            await until(arrived.is_set)
+            task.cancel()
+            free.set()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            assert tx.state is State.FAILED
+            if isinstance(
+                caught.value.__cause__, BadRequestError
+            ):  # a task may make a new CancelledError of it
+                causes.append(caught.value.__cause__)
+
+    causes: list[BaseException] = []
+    arrived, free = threading.Event(), threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        arrived.set()
+        assert free.wait(5)
+        return Reply(400, {"statusCode": 400, "error": "Bad Request", "message": "no"})
+
+    with ScriptedServer(answer) as server:
+        client = connect(server)
+        run(main())
+        client.close()
+    assert causes or sys.version_info < (3, 11)  # 3.10's task always makes a new one
+
+
+def test_a_cancelled_load_leaves_the_block_usable() -> None:
+    """After a timed-out `load` staging goes on, and the commit is not cancelled with it."""
+
+    async def main() -> None:
+        async with client.atransaction(UID) as tx:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(tx.load(), 0.2)
+            tx.app_metadata["plan"] = "pro"
+        assert tx.result is not None
+        assert tx.result.outcome == "updated"
+
+    def slow(seen: Seen) -> Reply:
+        return Reply(200, PROFILE, delay=0.5)
+
+    with ScriptedServer(slow, Reply(200, PROFILE)) as server:
+        client = connect(server)
+        run(main())
+        assert server.methods() == ["GET", "PATCH"]
+        client.close()
+
+
+def test_a_loop_that_goes_away_stops_the_waits() -> None:
+    """A coroutine that is closed in mid-commit leaves nothing that would be sent later."""
+    waits = threading.Event()
+    with ScriptedServer(limited(1), Reply(200, PROFILE)) as server:
+        client = connect(server, on_wait=lambda _: waits.set())
+
+        async def main() -> None:
+            tx = client.atransaction(UID)
+            await tx.__aenter__()
+            tx.app_metadata["plan"] = "pro"
+            leaving = tx.commit()
+            leaving.send(None)
+            await until(waits.is_set)
+            leaving.close()
+            await asyncio.sleep(0.3)
+            assert tx.state is State.FAILED
+
+        run(main())
+        time.sleep(1.2)
+        assert len(server.seen) == 1
+        client.close()
+
+
+def test_many_at_a_time_in_a_bounded_number_of_threads() -> None:
+    """A hundred transactions at once all arrive, with no more threads than the client has connections."""
+    others = set(threading.enumerate())  # of clients before, which may still be ending
+    with LocalTenant(latency=0.01) as tenant, tenant.client(pool_size=8, token="any.given.token") as client:
+        for n in range(100):
+            tenant.users.add(user_id=f"auth0|{n}")
+        most = 0
+
+        async def change(n: int) -> None:
+            nonlocal most
+            async with client.atransaction(f"auth0|{n}") as tx:
+                tx.app_metadata.set("deep.n", n)
+            most = max(most, threads(others))
+
+        async def main() -> None:
+            await asyncio.gather(*(change(n) for n in range(100)))
+
+        run(main())
+        assert [tenant.users[f"auth0|{n}"].app_metadata for n in range(100)] == [
+            {"deep": {"n": n}} for n in range(100)
+        ]
+        assert 1 < most <= 8
+    deadline = time.monotonic() + 5
+    while threads(others):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def threads(others: set[threading.Thread]) -> int:
+    """Count the worker threads of clients, less the ones that were there before."""
+    return sum(
+        thread.name.startswith("auth0-meta_") for thread in threading.enumerate() if thread not in others
+    )
+
+
+def test_a_closed_client_is_an_error() -> None:
+    """After `close` a block fails as a plain one does, whether or not a thread was ever started."""
+    for used in (False, True):
+        local = Local()
+
+        async def main(local: Local = local, used: bool = used) -> None:
+            if used:
+                async with local.client.atransaction(UID) as tx:
+                    tx.app_metadata["plan"] = "pro"
+            local.client.close()
+            async with local.client.atransaction(UID) as tx:
+                tx.app_metadata["plan"] = "free"
+
+        with pytest.raises(StateError, match="closed"):
+            run(main())
+        local.client.close()
+
+
+def test_bad_input_fails_before_anything_is_sent() -> None:
+    """An empty user id, an asyncio lock, a bag that is assigned to, and a bad key are errors at once."""
+    client = ManagementClient("http://127.0.0.1:1", token="any.given.token")
+    with pytest.raises(InputError):
+        client.atransaction("")
+    with pytest.raises(InputError):
+        client.atransaction(UID, lock=asyncio.Lock())  # type: ignore[arg-type]
+    tx = client.atransaction(UID)
+    with pytest.raises(MetadataError):
+        tx.app_metadata["a.b"] = 1
+    for bag in ("app_metadata", "user_metadata"):
+        with pytest.raises(Exception, match="replace"):
+            setattr(tx, bag, {})
+
+
+def test_a_refused_load_leaves_the_commit_cancellable() -> None:
+    """A load that is refused while a commit is under way changes nothing about it: cancelled, it sends nothing."""
+
+    async def main() -> None:
+        tx = client.atransaction(UID)
+        tx.app_metadata["plan"] = "pro"
+        task = asyncio.create_task(tx.commit())
+        await until(waits.is_set)
+        with pytest.raises(StateError, match="is being committed"):
+            await tx.load()
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < 5
+        assert tx.result is not None
+        assert tx.result.outcome == "failed"
+
+    waits = threading.Event()
+    with ScriptedServer(limited(20), Reply(200, PROFILE)) as server:
+        client = connect(server, on_wait=lambda _: waits.set())
+        run(main())
+        assert len(server.seen) == 1
+        client.close()
+
+
+def test_a_load_that_ends_leaves_the_commit_cancellable() -> None:
+    """A commit that is begun while a load is still under way can be cancelled after the load has ended."""
+
+    async def main() -> None:
+        tx = client.atransaction(UID)
+        tx.app_metadata["plan"] = "pro"
+        load = asyncio.create_task(tx.load())
+        await until(arrived.is_set)
+        task = asyncio.create_task(tx.commit())
+        await until(waits.is_set)
+        free.set()
+        await load
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < 5
+
+    arrived, free, waits = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        if seen.method == "PATCH":
+            return limited(20)
+        arrived.set()
+        assert free.wait(10)
+        return Reply(200, PROFILE)
+
+    with ScriptedServer(answer) as server:
+        client = connect(server, on_wait=lambda _: waits.set(), max_wait=30)
+        run(main())
+        assert server.methods().count("PATCH") == 1
+        client.close()
+
+
+def _no_new_thread(monkeypatch: pytest.MonkeyPatch, *, nth: int) -> None:
+    """Have the `nth` worker thread of a client not start; its work is in the queue all the same."""
+    real, started = threading.Thread.start, iter(range(1, 100))
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("auth0-meta") and next(started) == nth:
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_commit_that_got_no_thread_is_not_carried_out_later(
+    monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """What raised was not begun and won't be: given up it stays rolled back, and tried again it is sent once."""
+    _no_new_thread(monkeypatch, nth=2)
+    local = Local({"n": 1})
+
+    async def main() -> None:
+        gate = threading.Event()
+        busy = local.client.threads.submit(gate.wait, 10)  # has the one thread there is
+        tx = local.client.atransaction(UID)
+        with pytest.raises(RuntimeError, match="new thread"):
+            async with tx:
+                tx.user_metadata.increment("n")
+                if again:
+                    with pytest.raises(RuntimeError, match="new thread"):
+                        await tx.commit()
+                    assert tx.state is State.ACTIVE
+                    result = await tx.commit()  # in the thread that starts now
+                    assert result.outcome == "updated"
+                    msg = "new thread"
+                    raise RuntimeError(msg)
+        result_before = tx.result
+        gate.set()
+        await until(busy.done)
+        await asyncio.wrap_future(local.client.threads.submit(int))
+        assert tx.state is (State.COMMITTED if again else State.ROLLED_BACK)
+        assert tx.result is result_before
+
+    run(main())
+    assert local.bodies == ([{"user_metadata": {"n": 2}}] if again else [])
+    local.client.close()
+
+
+def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a free thread has begun it before `submit` raises, its result is what the commit returns."""
+    local = Local({"n": 1})
+    real = type(local.client.threads).submit
+
+    def submit(pool: Any, *work: Any) -> None:
+        begun = real(pool, *work)
+        while not (begun.running() or begun.done()):
+            time.sleep(0.001)
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(type(local.client.threads), "submit", submit)
+
+    async def main() -> None:
+        tx = local.client.atransaction(UID)
+        tx.user_metadata.increment("n")
+        assert (await tx.commit()).outcome == "updated"
+
+    run(main())
+    assert local.user_metadata == {"n": 2}
+    local.client.close()
+
+
+def test_ctrl_c_while_a_thread_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption before the work has begun takes the commit back."""
+    local = Local({"n": 1})
+
+    def submit(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    tx = local.client.atransaction(UID)
+    monkeypatch.setattr(type(local.client.threads), "submit", submit)
+
+    async def main() -> None:
+        tx.user_metadata.increment("n")
+        await tx.commit()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert tx.state is State.ACTIVE
+    assert local.sent == []
+    local.client.close()

@@ -1,0 +1,710 @@
+"""Answers that are lost: promise 7."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+from support.local_tenant import UID, Local
+from support.scripted_server import Reply, ScriptedServer
+
+from auth0_meta import (
+    AlreadyExistsError,
+    Auth0MetaError,
+    BadRequestError,
+    ManagementClient,
+    MetadataTransaction,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknown,
+    RateLimitError,
+    ServerError,
+    StateError,
+    TransportError,
+)
+from auth0_meta.testing import FakeClock
+from auth0_meta.transactions.transaction import State
+
+STORED = {"theme": "light", "prefs": {"lang": "en"}, "log": [1], "n": 1}
+CANARY = "canary-4f1c"
+Block = Callable[[MetadataTransaction], object]
+
+# How the answer gets lost; `commit` is added where the PATCH was applied.
+LOSSES: dict[str, dict[str, Any]] = {
+    "reset": {"drop": "before_commit"},
+    "500": {"status": 500},
+    "502": {"status": 502, "body": "<html>Bad gateway</html>"},
+    "503": {"status": 503, "body": ""},
+    "HTML 200": {"status": 200, "body": f"<html>{CANARY}</html>"},
+    "no object": {"status": 200, "body": [CANARY]},
+    "empty 200": {"status": 200, "body": ""},
+}
+APPLIED: dict[str, dict[str, Any]] = {
+    **{name: {**how, "commit": True} for name, how in LOSSES.items() if "status" in how},
+    "reset": {"drop": "after_commit"},
+    "timeout": {"delay": 60, "status": 200, "commit": True},
+}
+BLOCKS: dict[str, tuple[Block, dict[str, Any]]] = {
+    "flat": (lambda tx: tx.user_metadata.update(theme=CANARY), {"theme": CANARY}),
+    "delete": (lambda tx: tx.user_metadata.delete("theme"), {"theme": None}),
+    "nested": (lambda tx: tx.user_metadata.set("prefs.lang", CANARY), {"prefs": {"lang": CANARY}}),
+    "merge": (lambda tx: tx.user_metadata.merge({"prefs": {"tz": 1}}), {"prefs": {"lang": "en", "tz": 1}}),
+    "clear": (lambda tx: tx.user_metadata.clear(), dict.fromkeys(STORED)),
+    "replace": (lambda tx: tx.user_metadata.replace({"n": 1}), dict.fromkeys(STORED) | {"n": 1}),
+    "append": (lambda tx: tx.user_metadata.append("log", CANARY), {"log": [1, CANARY]}),
+    "increment": (lambda tx: tx.user_metadata.increment("n"), {"n": 2}),
+    "after a read": (lambda tx: tx.user_metadata.update(theme=f"{CANARY}{tx.user_metadata['n']}"), {"theme": f"{CANARY}1"}),
+}  # fmt: skip
+blocks = pytest.mark.parametrize(("block", "change"), BLOCKS.values(), ids=BLOCKS)
+
+
+def _after(change: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in (STORED | change).items() if value is not None}
+
+
+@blocks
+@pytest.mark.parametrize("loss", APPLIED.values(), ids=APPLIED)
+def test_an_applied_patch_is_confirmed(block: Block, change: dict[str, Any], loss: dict[str, Any]) -> None:
+    """When what was sent is found on reading back, it is done: one PATCH, whatever it was."""
+    local = Local(STORED)
+    fault = local.tenant.fail(method="PATCH", **loss)
+    with local.tx() as tx:
+        block(tx)
+    assert fault.fired == 1
+    assert local.user_metadata == _after(change)
+    assert local.sent.count("PATCH") == 1
+    assert local.sent[-1] == "GET"
+    assert tx.result is not None
+    assert tx.result.outcome == "confirmed"
+    assert tx.result.user is not None
+    assert tx.result.user.user_metadata == _after(change)
+
+
+@blocks
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_lost_patch_is_sent_again(block: Block, change: dict[str, Any], loss: dict[str, Any]) -> None:
+    """When the profile is found as it was, the change is applied again: to what was found, without another GET."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", **loss)
+    with local.tx() as tx:
+        block(tx)
+    assert local.user_metadata == _after(change)
+    assert local.sent[-3:] == ["PATCH", "GET", "PATCH"]
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("updated", 2)
+    assert tx.result.waited > 0
+
+
+@pytest.mark.parametrize("name", ["flat", "delete", "nested", "merge", "clear", "replace"])
+def test_blind_changes_are_applied_to_what_is_found(name: str) -> None:
+    """Set, delete and merge are applied to what a second writer left: both writers' changes stand."""
+    block, change = BLOCKS[name]
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    nth = 1 if name in ("flat", "delete", "clear") else 2
+    local.second_writer("GET", nth=nth, user_metadata={"prefs": {"lang": "en", "new": 1}, "theme": "other"})
+    with local.tx() as tx:
+        block(tx)
+    if name == "clear":
+        assert local.user_metadata == {}
+    elif name == "replace":
+        assert local.user_metadata == {"n": 1}
+    else:
+        found = local.user_metadata
+        assert found.get("theme") == change.get("theme", "other")
+        assert found["prefs"] == {"lang": "en", "new": 1} | change.get("prefs", {})
+
+
+@pytest.mark.parametrize("name", ["append", "increment", "after a read"])
+@pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
+def test_unsafe_changes_are_not_sent_blindly(name: str, drop: Any) -> None:
+    """An increment, an append or what rests on reads, met by a second writer: OutcomeUnknown, and nothing more is sent."""
+    block, change = BLOCKS[name]
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop=drop)
+    local.second_writer(
+        "GET", nth=3 if "read" in name else 2, user_metadata={"n": 7, "log": [8], "theme": "other"}
+    )
+    tx = local.tx()
+    with pytest.raises(OutcomeUnknown) as raised, tx:
+        block(tx)
+    error = raised.value
+    assert local.sent.count("PATCH") == 1
+    assert local.user_metadata == STORED | {"n": 7, "log": [8], "theme": "other"}
+    (key,) = change
+    assert error.user_id == UID
+    assert error.sent.startswith(f"user_metadata({key} ")
+    assert error.found.startswith(f"user_metadata({key} ")
+    assert "may have been applied or not" in str(error)
+    assert UID in str(error)
+    assert CANARY not in "".join(traceback.format_exception(error))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    assert (str(again), again.sent, again.found, again.user_id) == (str(error), error.sent, error.found, UID)
+    assert tx.state is State.FAILED
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.document) == ("unknown", {"user_metadata": change})
+
+
+# A bag that is emptied, beside what is not blind: every key of it counts.
+EMPTYING: dict[str, Block] = {
+    "clear after a read": lambda tx: tx.user_metadata["theme"] and tx.app_metadata.clear(),
+    "replace after a read": lambda tx: tx.app_metadata.replace({"copy": tx.user_metadata["theme"]}),
+    "clear and increment": lambda tx: (tx.app_metadata.clear(), tx.user_metadata.increment("n")),
+    "replace and append": lambda tx: (tx.app_metadata.replace({"a": 2}), tx.user_metadata.append("log", 2)),
+}
+
+
+@pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
+@pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
+def test_emptying_a_bag_is_not_sent_blindly(block: Block, drop: Any) -> None:
+    """clear or replace beside an increment, an append or reads: a key that another has added is not wiped."""
+    local = Local(STORED, {"a": 1})
+    local.tenant.fail(method="PATCH", drop=drop)
+
+    def write(_: object) -> None:
+        if local.sent[-1:] == ["PATCH"]:  # before it is read back
+            local.write(app_metadata={"others": 1, "copy": None, "a": 5}, user_metadata={"log": [9]})
+
+    local.tenant.before("GET", UID, write, nth=2)
+    local.tenant.before("GET", UID, write, nth=3)
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        block(tx)
+    assert local.sent.count("PATCH") == 1
+    assert local.app_metadata["others"] == 1
+
+
+@pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
+def test_emptying_a_bag_that_is_as_before_is_sent_again(block: Block) -> None:
+    """Where the whole bag is as it was, one more PATCH is right."""
+    local = Local(STORED, {"a": 1})
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    with local.tx() as tx:
+        block(tx)
+    assert local.sent.count("PATCH") == 2
+    assert "a" not in local.app_metadata or local.app_metadata == {"a": 2}
+
+
+def test_reads_elsewhere_count() -> None:
+    """A change that rests on reads is not sent again when only what was read has changed."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=3, user_metadata={"n": 7})
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        tx.app_metadata["copy"] = tx.user_metadata["n"]
+    assert local.app_metadata == {}
+
+
+def test_what_is_gone_is_named_absent() -> None:
+    """`found` says of a deleted key that it is absent, and of another's value only its size."""
+    local = Local({"n": 1}, {"big": "x" * 50})
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, user_metadata={"n": None}, app_metadata={"big": "y" * 10})
+    with pytest.raises(OutcomeUnknown) as raised, local.tx() as tx:
+        tx.user_metadata.increment("n")
+        tx.app_metadata["big"] = "z" * 20
+    assert raised.value.found == "user_metadata(n absent), app_metadata(big 12 B)"
+    assert raised.value.sent == "user_metadata(n 1 B), app_metadata(big 22 B)"
+
+
+def test_several_losses_in_a_row() -> None:
+    """Each loss is read back; the waits grow, and one PATCH in the end is enough."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit", times=3)
+    with local.tx() as tx:
+        tx.user_metadata.increment("n")
+    assert local.sent == ["GET", *["PATCH", "GET"] * 3, "PATCH"]
+    assert local.user_metadata["n"] == 2
+
+
+def test_a_lost_answer_and_a_long_wait() -> None:
+    """After a loss, a 429 with a long wait means reading once more: newer siblings survive, flat changes too."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+    local.second_writer("GET", nth=2, user_metadata={"prefs": {"lang": "en", "new": 1}, "theme": "light"})
+    with local.tx(base=local.profile()) as tx:
+        tx.user_metadata.set("prefs.lang", "fi")
+        tx.user_metadata["theme"] = "dark"
+    assert local.sent == ["PATCH", "GET", "PATCH", "GET", "PATCH"]
+    assert local.user_metadata == STORED | {"prefs": {"lang": "fi", "new": 1}, "theme": "dark"}
+
+
+def test_a_budget_without_room_still_reads_back_once() -> None:
+    """max_wait=0 reads back at once: applied is confirmed; not applied is OutcomeUnknown, with one PATCH."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    with local.tx(max_wait=0) as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.waited) == ("confirmed", 0)
+    local.tenant.fail(method="PATCH", status=503)
+    with (
+        pytest.raises(OutcomeUnknown, match=r"was answered 503.*no time to send it again") as raised,
+        local.tx(max_wait=0) as tx,
+    ):
+        tx.user_metadata["theme"] = "light"
+    assert isinstance(raised.value.__cause__, ServerError)
+    assert local.sent == ["PATCH", "GET", "PATCH", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [({"status": 404}, NotFoundError), ({"drop": "before_commit", "times": None}, TransportError), ({"status": 200, "body": "<html>"}, TransportError)],
+)  # fmt: skip
+def test_reading_back_may_fail(fault: dict[str, Any], cause: type[Exception]) -> None:
+    """When the user can't be read back the outcome stays unknown; the failure to read is the cause."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.tenant.fail(method="GET", **fault)
+    with (
+        pytest.raises(OutcomeUnknown, match="reading the user back failed") as raised,
+        local.tx(max_wait=5) as tx,
+    ):
+        tx.user_metadata["theme"] = "dark"
+    assert isinstance(raised.value.__cause__, cause)
+    assert raised.value.found == ""
+    assert local.sent.count("PATCH") == 1
+
+
+def test_reading_back_an_odd_bag() -> None:
+    """A bag found to be no object leaves the outcome unknown too."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="GET", status=200, body={"user_id": UID, "user_metadata": ["odd"]})
+    with pytest.raises(OutcomeUnknown, match="reading the user back failed"), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+
+
+def test_what_is_found_may_not_take_the_change() -> None:
+    """A second writer that put a string where the change goes through: OutcomeUnknown, since the first PATCH is in doubt."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, user_metadata={"prefs": "none"})
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        tx.user_metadata.set("prefs.lang", "fi")
+    assert local.user_metadata["prefs"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, BadRequestError), (404, NotFoundError), (409, AlreadyExistsError)]
+)
+def test_a_refusal_is_never_retried(status: int, kind: type[Exception]) -> None:
+    """409 and other 4xx are raised as they are: one PATCH, no read back."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", status=status)
+    with pytest.raises(kind, match="Nothing was written"), local.tx() as tx:
+        tx.user_metadata["theme"] = CANARY
+    assert local.sent == ["PATCH"]
+    assert local.user_metadata == STORED
+
+
+@pytest.mark.parametrize(
+    "fault", [{"drop": "before_commit", "times": None}, {"status": 200, "body": f"<html>{CANARY}"}]
+)
+def test_a_lost_read_is_no_unknown_outcome(fault: dict[str, Any]) -> None:
+    """When the commit's GET fails nothing was written, and no OutcomeUnknown says otherwise."""
+    local = Local(STORED)
+    local.tenant.fail(method="GET", **fault)
+    with pytest.raises(TransportError) as raised, local.tx(max_wait=5) as tx:
+        tx.user_metadata.increment("n")
+    assert not isinstance(raised.value, OutcomeUnknown)
+    assert raised.value.user_id == UID
+    assert CANARY not in str(raised.value)
+    assert "PATCH" not in local.sent
+    assert tx.result is not None
+    assert tx.result.document == {}
+
+
+@pytest.mark.parametrize("fault", [{"drop": "before_commit"}, {"status": 503}])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_lost_token_request_is_no_unknown_outcome(fault: dict[str, Any], *, nested: bool) -> None:
+    """When no token is to be had the PATCH never left: an error that says so, no reading back."""
+    local = Local(STORED)
+    client = local.tenant.client(max_wait=5)
+    local.tenant.fail(path="/oauth/token", times=None, **fault)
+    with pytest.raises(NotSentError), client.transaction(UID) as tx:
+        tx.user_metadata.set("prefs.lang" if nested else "theme", "fi")
+    assert local.sent == []
+    assert tx.result is not None
+    assert (tx.result.requests, tx.result.document) == (0, {})
+
+
+def test_a_confirmation_that_finds_another_writer_equal() -> None:
+    """Touched keys equal to what was sent are done, whoever wrote them: no second PATCH."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", user_metadata={"theme": "dark"})
+    with local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 1)
+
+
+def test_nothing_is_left_to_send() -> None:
+    """What was found may already be what the rest of the change wants: then it ends without another PATCH."""
+    local = Local({"a": 1})
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, user_metadata={"a": 1, "b": {"c": 2}, "keep": 1})
+    with local.tx() as tx:
+        tx.user_metadata.set("b.c", 2)
+    assert tx.result is not None
+    assert tx.result.outcome == "confirmed"
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.second_writer("GET", nth=2, user_metadata={"b": {"c": 3, "d": 4}})
+    with local.tx() as tx:
+        tx.user_metadata.set("b.c", 3)
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 1)
+
+
+def test_a_conflict_after_a_loss_and_a_long_wait() -> None:
+    """After a loss found not applied, what comes up in a long wait may be our own: that is no conflict, but unknown."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+    local.second_writer("GET", nth=4, user_metadata={"n": 9})
+    with pytest.raises(OutcomeUnknown), local.tx() as tx:
+        tx.user_metadata["theme"] = str(tx.user_metadata["n"])
+    assert local.sent.count("PATCH") == 2
+
+
+def _late(local: Local, **bags: Any) -> None:
+    """Lose a PATCH, refuse the next one for long, and apply the first meanwhile."""
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+
+    def apply(_: object) -> None:
+        if local.sent.count("PATCH") == 2:
+            local.write(**bags)
+
+    for nth in range(2, 6):
+        local.tenant.before("GET", UID, apply, nth=nth)
+
+
+@pytest.mark.parametrize("name", ["append", "increment", "after a read"])
+def test_a_patch_that_is_applied_late_counts_once(name: str) -> None:
+    """A PATCH that the server applies while the next one is being waited for is found, and not built upon."""
+    block, change = BLOCKS[name]
+    local = Local(STORED)
+    _late(local, user_metadata=change)
+    with local.tx() as tx:
+        block(tx)
+    assert local.user_metadata == _after(change)
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 2)
+    assert local.sent[-3:] == ["GET", "PATCH", "GET"]
+
+
+def test_work_whose_patch_is_applied_late_is_not_run_again() -> None:
+    """run_transaction does not take its own late PATCH for somebody else's."""
+    local = Local(STORED)
+    _late(local, user_metadata={"n": 2})
+    runs = []
+
+    def work(tx: MetadataTransaction) -> None:
+        runs.append(tx.user_metadata["n"])
+        tx.user_metadata["n"] = runs[-1] + 1
+
+    local.client.run_transaction(UID, work)
+    assert (runs, local.user_metadata["n"]) == ([1], 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ({"status": 400}, BadRequestError),
+        ({"status": 404}, NotFoundError),
+        ({"status": 429, "reset": 3000}, RateLimitError),
+    ],
+)
+@pytest.mark.parametrize("name", ["flat", "increment"])
+def test_a_refused_repeat_leaves_the_first_in_doubt(
+    name: str, fault: dict[str, Any], cause: type[Exception]
+) -> None:
+    """When the repeat is refused the first PATCH may still be applied: nobody says that nothing was written."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, **fault)
+    with (
+        pytest.raises(OutcomeUnknown, match=f"sending it again failed .{cause.__name__}") as raised,
+        local.tx() as tx,
+    ):
+        BLOCKS[name][0](tx)
+    assert isinstance(raised.value.__cause__, cause)
+    assert "Nothing was written" not in str(raised.value)
+    assert raised.value.user_id == UID
+    assert tx.state is State.FAILED
+    assert tx.result is not None
+    assert tx.result.outcome == "unknown"
+
+
+def test_a_lock_that_fails_while_in_doubt() -> None:
+    """A lock that can't be taken a second time ends a commit that is in doubt as one that is in doubt."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
+
+    @contextlib.contextmanager
+    def once() -> Iterator[None]:
+        yield
+
+    with pytest.raises(OutcomeUnknown) as raised, local.tx(lock=once()) as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert isinstance(raised.value.__cause__, StateError)
+
+
+def _token(local: Local, _: object) -> dict[str, Any]:
+    def token() -> str:
+        if local.sent[-1:] == ["PATCH"]:
+            raise KeyError(CANARY)
+        return "a.b.c"
+
+    return {"token": token}
+
+
+def _on_wait(_: Local, __: object) -> dict[str, Any]:
+    def on_wait(_: object) -> None:
+        raise ZeroDivisionError
+
+    return {"on_wait": on_wait}
+
+
+def _close(local: Local, clients: list[ManagementClient]) -> dict[str, Any]:
+    local.tenant.before("PATCH", UID, lambda _: clients[0].close())
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [(_token, KeyError), (_on_wait, ZeroDivisionError), (_close, StateError)],
+)
+def test_what_breaks_after_a_loss_does_not_hide_it(
+    trouble: Callable[[Local, list[ManagementClient]], dict[str, Any]], cause: type[Exception]
+) -> None:
+    """The caller's own function that raises, or a closed client: OutcomeUnknown, with that as its cause."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    clients: list[ManagementClient] = []
+    clients.append(local.tenant.client(**{"token": "a.b.c", **trouble(local, clients)}))
+    tx = clients[0].transaction(UID)
+    tx.user_metadata.increment("n")
+    with pytest.raises(OutcomeUnknown, match=f"reading the user back failed .{cause.__name__}") as raised:
+        tx.commit()
+    assert isinstance(raised.value.__cause__, cause)
+    assert CANARY not in str(raised.value)
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.attempts) == ("unknown", 1)
+    assert local.user_metadata["n"] == 2
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> None:
+    """Whatever comes out of the transport once the PATCH may have left is no proof that it has not."""
+    local = Local(STORED)
+
+    class Broken(BaseAdapter):
+        def send(self, request: Any, **settings: Any) -> Any:
+            if applied:
+                inner.send(request, **settings)
+            raise LookupError
+
+        def close(self) -> None:
+            """Hold nothing."""
+
+    inner = local.tenant.adapter()
+    client = local.tenant.client(token="a.b.c", adapter=Broken())
+    with (
+        pytest.raises(OutcomeUnknown, match=r"sending it failed \(LookupError"),
+        client.transaction(UID) as tx,
+    ):
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert tx.result.outcome == "unknown"
+    assert local.user_metadata["theme"] == ("dark" if applied else "light")
+
+
+def test_a_closed_client_sends_nothing() -> None:
+    """A client that was closed before the PATCH could leave: StateError, and nothing is in doubt."""
+    local = Local(STORED)
+    with pytest.raises(StateError, match="closed"), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+        local.client.close()
+    assert tx.result is not None
+    assert tx.result.outcome == "failed"
+
+
+def test_ctrl_c_while_reading_back() -> None:
+    """KeyboardInterrupt after a lost answer goes through at once, and the result says that the outcome is unknown."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    local.tenant.before("GET", UID, interrupt)
+    with pytest.raises(KeyboardInterrupt), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.state) == ("unknown", State.FAILED)
+
+
+@pytest.mark.parametrize("when", ["PATCH", "GET"])
+def test_ctrl_c_during_the_commit(when: str) -> None:
+    """KeyboardInterrupt during the commit goes through at once; the transaction has failed and sends nothing more."""
+    local = Local(STORED)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    local.tenant.before(when, UID, interrupt)
+    with pytest.raises(KeyboardInterrupt), local.tx() as tx:
+        tx.user_metadata.increment("n")
+    assert local.user_metadata == STORED
+    assert tx.state is State.FAILED
+    with pytest.raises(StateError):
+        tx.commit()
+    assert tx.result is not None
+    assert bool(tx.result.document) is (when == "PATCH")
+    assert tx.result.outcome == ("unknown" if when == "PATCH" else "failed")
+    with local.tx() as fresh:
+        fresh.user_metadata.increment("n")
+    assert local.user_metadata["n"] == 2
+
+
+def test_a_batch_that_stops_finishes_what_is_in_flight() -> None:
+    """A PATCH that left before a batch was stopped is read back to its end; one that did not leave never does."""
+    local = Local(STORED, rate_limit="50@16")
+    stopped = threading.Event()
+    tx = local.tx()
+    tx.as_bulk(share=0.5, cancelled=stopped)
+    tx.user_metadata.increment("n")
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.tenant.before("PATCH", UID, lambda _: stopped.set())
+    assert tx.commit().outcome == "confirmed"
+    assert local.user_metadata["n"] == 2
+
+
+def test_a_real_timeout_on_a_real_socket() -> None:
+    """Over a socket: a read timeout on the PATCH, then the profile with the change in it: confirmed."""
+    profile = {"user_id": UID, "user_metadata": {"theme": "dark"}}
+    with ScriptedServer(Reply(delay=0.4), Reply(200, profile)) as server:
+        client = ManagementClient(server.url, token="a.b.c", timeout=(1, 0.2), clock=FakeClock())
+        with client.transaction(UID) as tx:
+            tx.user_metadata["theme"] = "dark"
+        client.close()
+        assert server.methods() == ["PATCH", "GET"]
+    assert tx.result is not None
+    assert tx.result.outcome == "confirmed"
+
+
+def test_a_real_reset_on_a_real_socket() -> None:
+    """Over a socket: the connection closes without an answer, the profile is as before, one more PATCH."""
+    old, new = ({"user_id": UID, "user_metadata": {"n": n}} for n in (1, 2))
+    with ScriptedServer(Reply(200, old), Reply(close=True), Reply(200, old), Reply(200, new)) as server:
+        client = ManagementClient(server.url, token="a.b.c", clock=FakeClock())
+        with client.transaction(UID) as tx:
+            tx.user_metadata.increment("n")
+        client.close()
+        assert server.methods() == ["GET", "PATCH", "GET", "PATCH"]
+    assert tx.result is not None
+    assert tx.result.outcome == "updated"
+
+
+@pytest.mark.parametrize(
+    "kind", [ServerError, OutcomeUnknown, NotFoundError, TransportError], ids=lambda kind: kind.__name__
+)
+@pytest.mark.parametrize("after_401", [False, True])
+def test_what_a_token_function_raises_is_no_unknown_outcome(
+    kind: type[Auth0MetaError], *, after_401: bool
+) -> None:
+    """A function that gives tokens may use this package: its errors say nothing about the PATCH, which has not left."""
+    local = Local(STORED)
+
+    def token() -> str:
+        if after_401 and not local.sent:
+            return "a.b.c"
+        msg = "the vault is closed"
+        raise kind(msg, status=503)
+
+    local.client = local.tenant.client(token=token)
+    local.tenant.fail(method="PATCH", status=401)
+    with (
+        pytest.raises(NotSentError, match="want of a token: the vault is closed") as raised,
+        local.tx() as tx,
+    ):
+        tx.user_metadata["theme"] = "dark"
+    assert type(raised.value.__cause__) is kind
+    assert raised.value.user_id == UID
+    assert tx.result is not None
+    assert tx.result.outcome == "failed"
+    assert local.sent == (["PATCH"] if after_401 else [])
+
+
+def test_what_on_wait_raises_is_no_unknown_outcome() -> None:
+    """A report of a wait after a 429 may fail with any error: the PATCH was refused, and nothing is in doubt."""
+    local = Local(STORED)
+
+    def report(_: object) -> None:
+        msg = "no"
+        raise ServerError(msg, status=503)
+
+    local.client = local.tenant.client(token="a.b.c", on_wait=report)
+    local.tenant.fail(method="PATCH", status=429, reset=5)
+    with pytest.raises(ServerError), local.tx() as tx:
+        tx.user_metadata["theme"] = "dark"
+    assert tx.result is not None
+    assert (tx.result.outcome, local.sent) == ("failed", ["PATCH"])
+
+
+@pytest.mark.parametrize("left", [{}, {"theme": "light"}])
+def test_a_clear_that_was_applied_spares_what_came_after_it(left: dict[str, Any]) -> None:
+    """Where the base is known and nothing of it is there, the bag was emptied; where something is, it is emptied again."""
+    local = Local(STORED)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.second_writer("GET", user_metadata={"new": 1, **left})
+    with local.tx(base=local.profile()) as tx:
+        tx.user_metadata.clear()
+    assert tx.result is not None
+    assert tx.result.outcome == ("updated" if left else "confirmed")
+    assert local.user_metadata == ({} if left else {"new": 1})
+
+
+class Silent(BaseAdapter):
+    """Let a PATCH and every later request time out after 30 s; the batch is stopped meanwhile."""
+
+    def __init__(self, local: Local, stopped: threading.Event) -> None:
+        super().__init__()
+        self._local, self._stopped = local, stopped
+        self.sent: list[str] = []
+
+    def send(self, request: Any, *_: Any, **__: Any) -> Any:
+        """Time out."""
+        self.sent.append(request.method)
+        self._local.clock.advance(30)
+        if len(self.sent) == 2:
+            self._stopped.set()
+        raise requests.ReadTimeout
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_a_batch_that_stops_does_not_wait_for_one_timeout_after_the_other() -> None:
+    """Half a minute from the stop on is counted on the clock: reads that time out are in it."""
+    local = Local(STORED)
+    stopped = threading.Event()
+    adapter = Silent(local, stopped)
+    local.client = local.tenant.client(token="a.b.c", adapter=adapter)
+    tx = local.tx(max_wait=None)
+    tx.as_bulk(share=0.5, cancelled=stopped)
+    tx.user_metadata["theme"] = "dark"
+    with pytest.raises(OutcomeUnknown):
+        tx.commit()
+    assert adapter.sent == ["PATCH", "GET", "GET"]

@@ -1,0 +1,234 @@
+"""What may be called when: promise 9, every call in every state."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.local_tenant import UID, Local
+
+from auth0_meta import (
+    BadRequestError,
+    MetadataTransaction,
+    NotFoundError,
+    ServerError,
+    StateError,
+    TransportError,
+)
+from auth0_meta.transactions.states import CALLS, LEGAL
+from auth0_meta.transactions.transaction import State
+
+Call = Callable[[MetadataTransaction], object]
+
+# Every public call, under the name that the table of states has for it.
+CALLED: list[tuple[str, str, Call]] = [
+    ("stage", "[]=", lambda tx: tx.user_metadata.__setitem__("b", 1)),
+    ("stage", "del", lambda tx: tx.user_metadata.__delitem__("b")),
+    ("stage", "set", lambda tx: tx.user_metadata.set("b.c", 1)),
+    ("stage", "delete", lambda tx: tx.user_metadata.delete("b.c")),
+    ("stage", "merge", lambda tx: tx.app_metadata.merge({"b": 1})),
+    ("stage", "append", lambda tx: tx.app_metadata.append("b", 1)),
+    ("stage", "increment", lambda tx: tx.app_metadata.increment("b")),
+    ("stage", "replace", lambda tx: tx.app_metadata.replace({"b": 1})),
+    ("stage", "clear", lambda tx: tx.app_metadata.clear()),
+    ("stage", "update", lambda tx: tx.app_metadata.update(b=1)),
+    ("read", "get", lambda tx: tx.user_metadata.get("n")),
+    ("read", "[]", lambda tx: tx.user_metadata["n"]),
+    ("read", "in", lambda tx: "n" in tx.user_metadata),
+    ("read", "iter", lambda tx: list(tx.user_metadata)),
+    ("read", "len", lambda tx: len(tx.user_metadata)),
+    ("read", "==", lambda tx: tx.user_metadata == {}),
+    ("read", "to_dict", lambda tx: tx.user_metadata.to_dict()),
+    ("load", "load", lambda tx: tx.load()),
+    ("nested", "nested", lambda tx: tx.nested()),
+    ("enter", "with", lambda tx: tx.__enter__()),
+    ("commit", "commit", lambda tx: tx.commit()),
+    ("rollback", "rollback", lambda tx: tx.rollback()),
+]
+
+
+def _active(local: Local) -> MetadataTransaction:
+    return local.tx()
+
+
+def _committed(local: Local) -> MetadataTransaction:
+    with local.tx() as tx:
+        tx.user_metadata["a"] = 1
+    return tx
+
+
+def _rolled_back(local: Local) -> MetadataTransaction:
+    with contextlib.suppress(LookupError), local.tx() as tx:
+        tx.user_metadata["a"] = 1
+        raise LookupError
+    return tx
+
+
+def _failed(local: Local) -> MetadataTransaction:
+    local.tenant.fail(method="PATCH", status=400)
+    with contextlib.suppress(BadRequestError), local.tx() as tx:
+        tx.user_metadata["a"] = 1
+    return tx
+
+
+REACHED: dict[State, Callable[[Local], MetadataTransaction]] = {
+    State.ACTIVE: _active,
+    State.COMMITTED: _committed,
+    State.ROLLED_BACK: _rolled_back,
+    State.FAILED: _failed,
+}
+calls = pytest.mark.parametrize(
+    ("kind", "call"), [row[::2] for row in CALLED], ids=[row[1] for row in CALLED]
+)
+
+
+def test_the_table_is_whole() -> None:
+    """Every kind of call of the table is tried here, and the table has a line for each."""
+    assert {row[0] for row in CALLED} == set(CALLS) == set(LEGAL)
+
+
+@calls
+@pytest.mark.parametrize("state", REACHED)
+def test_every_call_in_every_state(state: State, kind: str, call: Call) -> None:
+    """A legal call works; an illegal one raises StateError, names user and remedy, and sends nothing."""
+    local = Local({"n": 1})
+    tx = REACHED[state](local)
+    assert tx.state is state
+    before, holds, result = local.sent, local.user_metadata, tx.result
+    if state in LEGAL[kind]:
+        call(tx)
+        return
+    with pytest.raises(StateError, match="open a new one") as raised:
+        call(tx)
+    assert UID in str(raised.value)
+    assert (local.sent, local.user_metadata, tx.state, tx.result) == (before, holds, state, result)
+
+
+@calls
+def test_every_call_while_committing(kind: str, call: Call) -> None:
+    """During the commit (here: in on_wait) every call raises StateError and sends nothing."""
+    local = Local({"n": 1})
+    assert State.COMMITTING not in LEGAL[kind]
+    raised: list[StateError] = []
+
+    def during(_: object) -> None:
+        assert tx.state is State.COMMITTING
+        before = local.sent
+        with pytest.raises(StateError, match="is being committed") as error:
+            call(tx)
+        raised.append(error.value)
+        assert local.sent == before
+        assert tx.result is None
+
+    client = local.tenant.client(token="a.b.c", on_wait=during)
+    local.tenant.fail(method="PATCH", status=429, reset=5)
+    tx = client.transaction(UID)
+    tx.user_metadata["a"] = 1
+    tx.commit()
+    assert len(raised) == 1
+    assert local.user_metadata == {"n": 1, "a": 1}
+
+
+@calls
+@pytest.mark.parametrize("state", [State.COMMITTED, State.ROLLED_BACK])
+def test_every_call_on_an_ended_part(state: State, kind: str, call: Call) -> None:
+    """A part that has ended refuses every call and names the outer one, which goes on."""
+    local = Local({"n": 1})
+    with local.tx() as tx:
+        with contextlib.suppress(LookupError), tx.nested() as part:
+            if state is State.ROLLED_BACK:
+                raise LookupError
+        assert part.state is state
+        with pytest.raises(StateError, match="go on with the outer one"):
+            call(part)
+        assert local.sent == []
+        tx.user_metadata["a"] = 1
+    assert local.user_metadata == {"n": 1, "a": 1}
+
+
+@pytest.mark.parametrize("state", REACHED)
+def test_what_may_always_be_asked(state: State) -> None:
+    """pending, result, state, user_id and the reprs answer in every state, without I/O."""
+    local = Local()
+    tx = REACHED[state](local)
+    before = local.sent
+    asked: list[Any] = [tx.pending, tx.result, tx.state, tx.user_id, repr(tx), repr(tx.user_metadata)]
+    assert asked[2:4] == [state, UID]
+    assert state.value in asked[4]
+    assert (asked[1] is None) is (state is State.ACTIVE)
+    assert local.sent == before
+
+
+def test_a_transaction_is_entered_once() -> None:
+    """Entering a second time raises, inside the block and after it."""
+    local = Local()
+    with local.tx() as tx:
+        with pytest.raises(StateError, match="entered before"):
+            tx.__enter__()
+        with tx.nested() as part, pytest.raises(StateError, match="entered before"):
+            part.__enter__()
+    with pytest.raises(StateError), tx:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [({"status": 404}, NotFoundError), ({"status": 503, "times": None}, ServerError), ({"drop": "before_commit", "times": None}, TransportError)],
+)  # fmt: skip
+def test_a_failed_first_read_leaves_it_active(fault: dict[str, Any], kind: type[Exception]) -> None:
+    """A read that fails raises, with nothing loaded; the transaction goes on and may read again and commit."""
+    local = Local({"n": 1})
+    planned = local.tenant.fail(method="GET", **fault)
+    with local.tx(max_wait=5) as tx:
+        tx.user_metadata["a"] = 1
+        with pytest.raises(kind) as raised:
+            tx.user_metadata.get("n")
+        assert raised.value.user_id == UID  # type: ignore[attr-defined]
+        assert tx.state is State.ACTIVE
+        assert tx.result is None
+        planned.times = planned.fired
+        assert tx.user_metadata["n"] == 1
+    assert local.user_metadata == {"n": 1, "a": 1}
+
+
+def test_commit_by_hand() -> None:
+    """commit() in the block ends it and returns the result; leaving the block sends no more."""
+    local = Local()
+    with local.tx() as tx:
+        tx.user_metadata["a"] = 1
+        assert tx.commit() is tx.result
+        assert local.sent == ["PATCH"]
+    assert local.sent == ["PATCH"]
+    with pytest.raises(LookupError), local.tx() as tx:
+        tx.user_metadata["a"] = 2
+        tx.commit()
+        raise LookupError
+    assert (tx.state, local.user_metadata) == (State.COMMITTED, {"a": 2})
+
+
+def test_rollback_by_hand() -> None:
+    """rollback() ends it with nothing sent; leaving the block is then no error."""
+    local = Local({"n": 1})
+    with local.tx() as tx:
+        tx.user_metadata["a"] = tx.user_metadata["n"]
+        tx.rollback()
+    assert local.sent == ["GET"]
+    assert tx.result is not None
+    assert (tx.result.outcome, tx.result.requests, tx.result.document) == ("rolled_back", 1, {})
+    assert tx.result.user is not None
+    assert tx.result.user.user_metadata == {"n": 1}
+
+
+def test_a_commit_is_carried_out_once() -> None:
+    """What was not begun, or has ended, can't be carried out: for asyncio, where another thread does it."""
+    local = Local({"n": 1})
+    tx = local.tx()
+    tx.user_metadata.increment("n")
+    with pytest.raises(StateError, match=r"no commit of .* is under way"):
+        tx.carry_out()
+    tx.commit()
+    with pytest.raises(StateError, match=r"no commit of .* is under way"):
+        tx.carry_out()
+    assert local.user_metadata == {"n": 2}
