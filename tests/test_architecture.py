@@ -1,4 +1,4 @@
-"""Hold the import layers: who may import whom, as a table, checked on the syntax tree."""
+"""The order of the house, checked on the syntax tree: imports go down, no circle, no crowded folder."""
 
 from __future__ import annotations
 
@@ -14,77 +14,43 @@ import auth0_meta
 
 PACKAGE = Path(auth0_meta.__path__[0])
 
-# Top to bottom: a module imports only from lines below its own. A module that is on no line fails.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__main__",),
-    ("cli", "cli.*"),
-    ("testing", "pytest_plugin"),
-    ("__init__",),
-    ("migrate.*", "actions.*"),
-    ("transactions.batch", "transactions.retry", "transactions.async_transaction"),
-    ("ratelimit.concurrency",),
-    ("transactions.transaction", "doctor"),
-    ("client",),
-    ("endpoints.users", "endpoints.jobs"),
-    ("transactions.commit", "transactions.bag", "changes.profile"),
-    ("http.sender", "auth.credentials", "transactions.readback"),
-    ("http.transport", "ratelimit.throttle", "auth.tokens"),
-    ("http.error_answers", "auth.jwt", "ratelimit.bucket", "changes.change", "http.budget"),
-    ("ratelimit.refill_rate", "ratelimit.fixed_window", "ratelimit.shared_buckets"),
-    ("changes.bag_change",),
-    ("changes.paths", "changes.operations"),
-    ("changes.rules", "ratelimit.headers"),
-    ("changes.jsonvalue", "transactions.batch_result"),
-    ("models",),
-    ("redact", "warn", "http.given"),
-    ("errors", "transactions.joining", "transactions.states", "clock", "http.patience", "_version"),
-)
-PURE = (
-    "http.error_answers",
-    "changes.profile",
-    "transactions.batch_result",
-    "ratelimit.bucket",
-    "ratelimit.concurrency",
-    "ratelimit.refill_rate",
-    "ratelimit.shared_buckets",
-    "ratelimit.fixed_window",
-    "ratelimit.headers",
-    "changes.change",
-    "http.patience",
-    "changes.bag_change",
-    "transactions.readback",
-    "changes.paths",
-    "changes.operations",
-    "changes.rules",
-    "changes.jsonvalue",
-    "models",
-    "redact",
-    "transactions.states",
-    "errors",
-    "http.given",
-)
-# What reads a clock, draws a number, waits, or leaves the process.
-IMPURE = (
-    *("asyncio", "datetime.date", "datetime.datetime", "logging", "os", "random", "secrets", "socket"),
-    *("subprocess", "threading", "time", "uuid"),
-)
+# From top to bottom.  A module imports what stands below its own line, and modules of its own folder; the
+# wings on one line don't import each other.  Imports in functions and under TYPE_CHECKING count.
+ORDER = """
+__main__
+cli
+testing pytest_plugin
+__init__
+actions migrate emulator
+client
+transactions doctor
+endpoints
+http
+models
+changes ratelimit auth
+warn
+errors clock redact _version
+"""
+
+# The folders of each wing, in the same way.
+WINGS = {
+    "migrate": "__init__ > html_report > api > applying > planning > ledger > events threads",
+    "actions": "web > __init__ > login_hook > trigger > async_runner > runner > execution > api > redirect"
+    " > staging cache unsupported outcome registry suspended_logins > event",
+    "emulator": "process > __init__ > tenant > harness tenant_users decorator > control > serving > pipeline > fault_response"
+    " > openapi > routes > auth > api > state > rules > http",
+}
 
 # The emulator is an island: a shared merge or limiter would agree with its own mistake.
-ISLAND = {"errors", "clock", "_version", "redact"}
-
-# Reaching up is allowed here only, and only inside a function.
-UPWARD = {
-    ("client", "transactions.transaction"),  # client.transaction() builds one
-    ("client", "transactions.async_transaction"),  # client.atransaction() builds one
-    ("client", "transactions.retry"),  # client.run_transaction() calls it
-    ("client", "doctor"),  # client.check() is its answer
-    ("emulator.tenant", "client"),  # tenant.client() hands out a connected one
-}
+ISLAND = {"errors", "clock", "redact", "_version"}
+CONNECTED = ("emulator.tenant", "client")  # tenant.client() hands out a client, imported in the function
+MOST_FILES = 16
 
 # The only importers of each package that is not ours and not the standard library; "lazy" means inside a function.
 THIRD_PARTY: dict[str, dict[str, str]] = {
+    "_typeshed": {"*": "lazy"},
     "attrs": {"*": "top"},
-    "requests": {"http.transport": "top", "emulator.serving.requests_adapter": "top"},
+    "requests": {"http.transport": "top", "client": "lazy", "emulator.serving.requests_adapter": "top"},
     "urllib3": {"http.transport": "top", "emulator.serving.requests_adapter": "top"},
     "jose": {"auth.jwt": "lazy", "emulator.state.keys": "lazy"},
     "cryptography": {"emulator.state.keys": "lazy"},
@@ -102,6 +68,71 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
     "rich": {"cli.*": "top"},
 }
 
+# Packages and modules that decide and do no I/O.
+PURE = (
+    "changes.*",
+    "models",
+    "redact",
+    "errors",
+    "actions.event.*",
+    "emulator.rules.*",
+    "migrate.ledger.compare",
+)
+# What reads a clock, draws a number, waits, or leaves the process.
+IMPURE = {
+    *("asyncio", "datetime.date", "datetime.datetime", "logging", "os", "random", "secrets", "socket"),
+    *("subprocess", "threading", "time", "uuid"),
+}
+
+# What still imports against the order, or is impure where it should not be; this list only shrinks.
+LEFT_OVER: set[tuple[str, str]] = {
+    ("changes.profile", "models"),
+    ("doctor", "client"),
+    ("emulator.api.authentication_methods", "emulator.pipeline"),
+    ("emulator.api.connections", "emulator.pipeline"),
+    ("emulator.api.crud", "emulator.pipeline"),
+    ("emulator.api.identities", "emulator.pipeline"),
+    ("emulator.api.imports", "emulator.pipeline"),
+    ("emulator.api.jobs", "emulator.pipeline"),
+    ("emulator.api.logs", "emulator.pipeline"),
+    ("emulator.api.lookup", "emulator.pipeline"),
+    ("emulator.api.mfa", "emulator.pipeline"),
+    ("emulator.api.organization_connections", "emulator.pipeline"),
+    ("emulator.api.organization_members", "emulator.pipeline"),
+    ("emulator.api.permissions", "emulator.pipeline"),
+    ("emulator.api.roles", "emulator.pipeline"),
+    ("emulator.api.tickets", "emulator.pipeline"),
+    ("emulator.api.user_blocks", "emulator.pipeline"),
+    ("emulator.api.users", "emulator.pipeline"),
+    ("emulator.auth.authorize", "emulator.pipeline"),
+    ("emulator.auth.dbconnections", "emulator.pipeline"),
+    ("emulator.auth.grants", "emulator.pipeline"),
+    ("emulator.auth.issuer", "emulator.pipeline"),
+    ("emulator.auth.password_grant", "emulator.pipeline"),
+    ("emulator.auth.token", "emulator.pipeline"),
+    ("emulator.auth.trigger", "emulator.pipeline"),
+    ("emulator.control.routes", "emulator.tenant"),
+    ("emulator.decorator", "emulator.tenant"),
+    ("emulator.harness", "emulator.tenant"),
+    ("emulator.http.call", "emulator.rules.limiter"),
+    ("emulator.http.call", "emulator.state.tokens"),
+    ("emulator.routes", "emulator.pipeline"),
+    ("emulator.rules.limiter", "threading"),
+    ("emulator.rules.near_misses", "emulator.state.history"),
+    ("emulator.rules.near_misses", "emulator.state.journal"),
+    ("emulator.rules.profile", "datetime"),
+    ("emulator.rules.schema", "emulator.state.tokens"),
+    ("emulator.rules.search", "threading"),
+    ("emulator.state.logins", "emulator.pipeline"),
+    ("endpoints.jobs", "client"),
+    ("endpoints.users", "client"),
+    ("migrate.ledger.compare", "migrate.planning.watched_user"),
+    ("transactions.async_transaction", "client"),
+    ("transactions.batch", "client"),
+    ("transactions.retry", "client"),
+    ("transactions.transaction", "client"),
+}
+
 
 def name_of(path: Path) -> str:
     """Return a module's dotted name without the package's; a sub-package stands as `emulator.__init__`."""
@@ -112,18 +143,17 @@ MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield (dotted name, inside a function) for every import outside `if TYPE_CHECKING`."""
+    """Yield (dotted name, not loaded with the module) for every import: in functions, under TYPE_CHECKING too."""
 
     def walk(node: ast.AST, *, lazy: bool) -> Iterator[tuple[str, bool]]:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            return
         if isinstance(node, ast.Import):
             yield from ((alias.name, lazy) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative imports hide the layer"
+            assert node.level == 0, f"{path.name}: relative imports hide the order"
             for alias in node.names:
                 yield f"{node.module}.{alias.name}", lazy
         lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        lazy = lazy or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
         for child in ast.iter_child_nodes(node):
             yield from walk(child, lazy=lazy)
 
@@ -143,54 +173,92 @@ def internal(dotted: str) -> str | None:
     return "__init__"
 
 
-def layer(module: str) -> int:
-    """Return the line of `LAYERS` that holds a module."""
-    return next(i for i, line in enumerate(LAYERS) if any(fnmatch(module, pattern) for pattern in line))
+ARROWS = {
+    module: {t for dotted, _ in imports(path) if (t := internal(dotted)) not in (None, module)}
+    for module, path in MODULES.items()
+}
+
+
+def floors(text: str, break_at: str) -> dict[str, int]:
+    """Return each name's line, counted from the top."""
+    return {name: i for i, line in enumerate(text.strip().split(break_at)) for name in line.split()}
+
+
+HOUSE = floors(ORDER, "\n")
+FLOORS = {wing: floors(order, ">") for wing, order in WINGS.items()}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_module_has_its_place(module: str) -> None:
-    """A module stands on exactly one line of the table, or on the island."""
-    lines = [line for line in LAYERS if any(fnmatch(module, pattern) for pattern in line)]
-    if module.endswith(".__init__") and not lines:
-        return  # a package of the house says only what is in it
-    assert len(lines) == (0 if module.startswith("emulator.") else 1), f"say in LAYERS where {module} belongs"
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module: str) -> None:
-    """A module imports only what lies below it; the island imports only its own and four plain rooms."""
-    for dotted, lazy in imports(MODULES[module]):
-        target = internal(dotted)
-        if target is None or target == module:
+def test_imports_go_down(module: str) -> None:
+    """A module imports only what stands below it, or beside it in its own folder."""
+    room, *inside = module.split(".")
+    assert room in HOUSE, f"say in ORDER where {room} stands"
+    if room in FLOORS:
+        assert inside[0] in FLOORS[room], f"say in WINGS where {module} stands"
+    for target in sorted(ARROWS[module]):
+        if (module, target) in LEFT_OVER:
             continue
-        package = target.removesuffix(".__init__")
-        if lazy and ((module, package) in UPWARD or (module.split(".")[0], package) in UPWARD):
-            continue
-        if module.startswith("emulator."):
-            assert target.startswith("emulator.") or target in ISLAND, f"{module} imports {target}"
-        elif target.startswith("emulator."):
-            assert module.startswith("cli.") or module in ("testing", "pytest_plugin"), (
-                f"{module} imports {target}"
-            )
-            assert lazy, f"{module} imports {target} at its top: the extra may be missing"
-        elif target == "__init__":
-            assert module.split(".")[0] in ("cli", "__main__"), f"{module} imports the package itself"
-        elif "." in module and module.split(".")[0] == target.split(".")[0]:
-            continue  # within cli, actions, migrate
+        other, *below = target.split(".")
+        if room == other:
+            if room in FLOORS and inside[0] != below[0]:
+                here, there = FLOORS[room][inside[0]], FLOORS[room][below[0]]
+                assert here < there, f"{module} imports {target}, which does not stand below it"
+        elif room == "emulator":
+            assert other in ISLAND or (module, other) == CONNECTED, f"{module} imports {target}"
         else:
-            assert layer(module) < layer(target), f"{module} imports {target}, which is not below it"
+            assert HOUSE[room] < HOUSE[other], f"{module} imports {target}, which does not stand below it"
+            if other == "emulator":
+                lazy = all(late for dotted, late in imports(MODULES[module]) if internal(dotted) == target)
+                assert lazy, f"{module} imports {target} at its top: the extra may be missing"
 
 
-@pytest.mark.parametrize("module", PURE)
+def test_there_is_no_circle() -> None:
+    """No module reaches itself by imports, wherever in its text these stand."""
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " -> ".join((*way[way.index(module) :], module))
+        if module not in done:
+            for target in sorted(ARROWS[module]):
+                # The package's own names are loaded on use; importing any module of it runs nothing more.
+                if target != "__init__" and (module, target) not in LEFT_OVER:
+                    visit(target, (*way, module))
+            done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def test_no_folder_is_crowded() -> None:
+    """A folder holds at most 16 files of code; the Management API, a file for each tag, may hold 24."""
+    for folder in {path.parent for path in MODULES.values()}:
+        most = 24 if folder.parts[-2:] == ("emulator", "api") else MOST_FILES
+        assert len(list(folder.glob("*.py"))) <= most, folder
+
+
+@pytest.mark.parametrize("package", ["", ".actions", ".actions.web", ".migrate", ".emulator"])
+def test_no_module_hides_a_public_name(package: str) -> None:
+    """No module or folder bears the name of something that its package exports: importing it would hide that."""
+    public = __import__(f"auth0_meta{package}", fromlist=["__all__"])
+    folder = Path(public.__path__[0])
+    modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not modules & set(public.__all__)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if any(fnmatch(m, pattern) for pattern in PURE)])
 def test_pure_rooms_touch_nothing(module: str) -> None:
     """A pure room imports pure rooms and the harmless part of the standard library."""
     for dotted, _ in imports(MODULES[module]):
-        top = dotted.split(".")[0]
+        top, target = dotted.split(".")[0], internal(dotted)
+        if (module, top) in LEFT_OVER:
+            continue
         assert top not in IMPURE, f"{module} imports {dotted}"
         assert dotted not in IMPURE, f"{module} imports {dotted}"
-        target = internal(dotted)
-        assert target in PURE if target else top in {"attrs", *sys.stdlib_module_names}, f"{module}: {dotted}"
+        if target is None:
+            known = {"attrs", *sys.stdlib_module_names} | {
+                p for p, doors in THIRD_PARTY.items() if module in doors
+            }
+            assert top in known, f"{module}: {dotted}"
 
 
 @pytest.mark.parametrize("module", MODULES)

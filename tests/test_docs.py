@@ -10,8 +10,8 @@ from click import Command, Group
 
 import auth0_meta
 from auth0_meta import errors
-from auth0_meta.cli import COMMANDS
 from auth0_meta.cli.app import root
+from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.emulator import LocalTenant
 
 ROOT = Path(__file__).parent.parent

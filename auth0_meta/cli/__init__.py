@@ -6,16 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from auth0_meta._version import __version__
+from auth0_meta.cli.commands import COMMANDS
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main"]
 
-COMMANDS = {
-    "demo": "Tell the whole story on a local tenant: no account, no network.",
-    "doctor": "Check token, scopes, audience, clock and rate limit, with a remedy for each failure.",
-    "emulator": "Run a local Auth0 tenant.",
-    "migrate": "Change many users: plan, apply at the tenant's pace, resume, undo.",
-    "user": "Show or change one user's metadata.",
-}
 _EXTRA_PACKAGES = ("click", "rich")
 
 

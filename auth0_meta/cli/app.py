@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from auth0_meta._version import __version__
-from auth0_meta.cli import COMMANDS
+from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import help_alone
 from auth0_meta.cli.demo import demo
 from auth0_meta.cli.doctor import doctor
@@ -23,8 +23,6 @@ from auth0_meta.cli.migrate import migrate
 from auth0_meta.cli.user import user
 from auth0_meta.errors import Auth0MetaError, AuthError, ForbiddenError, InputError, MissingExtraError
 from auth0_meta.redact import printable
-
-__all__ = ["root", "run"]
 
 # The first class that fits decides.
 _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (

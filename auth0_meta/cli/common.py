@@ -19,17 +19,6 @@ from auth0_meta.redact import printable
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
 
-__all__ = [
-    "console",
-    "domain_option",
-    "dump",
-    "help_alone",
-    "local_tenants",
-    "print_code",
-    "token_option",
-    "with_client",
-]
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 

@@ -15,14 +15,12 @@ from rich.live import Live
 from rich.text import Text
 
 from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Wait
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.cli.common import console, local_tenants, print_code
 from auth0_meta.clock import SYSTEM_CLOCK
-from auth0_meta.models import BAGS
 
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
-
-__all__ = ["demo"]
 
 _USER = "auth0|ada"
 _PROFILE = {

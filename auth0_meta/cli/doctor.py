@@ -11,8 +11,6 @@ from auth0_meta.cli.common import console, dump, with_client
 from auth0_meta.doctor import Check
 from auth0_meta.redact import printable
 
-__all__ = ["doctor"]
-
 _AUTH = frozenset({"token", "audience", "read users", "scopes"})
 _REFUSED = 4
 _WORDS = {True: "[bold green]ok[/]  ", False: "[bold red]FAIL[/]", None: "[dim]?[/]   "}

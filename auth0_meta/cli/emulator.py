@@ -10,8 +10,6 @@ import click
 
 from auth0_meta.cli.common import dump, help_alone
 
-__all__ = ["emulator"]
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PORT = 8810
 _TOOLS = ("python", "auth0-python", "node", "curl")

@@ -24,8 +24,6 @@ from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileS
 from auth0_meta.models import Job
 from auth0_meta.redact import printable
 
-__all__ = ["migrate"]
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 _INTERRUPTED = 130
 _PENDING = 3

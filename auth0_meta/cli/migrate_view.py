@@ -22,8 +22,6 @@ from auth0_meta.migrate.ledger.records import TROUBLE, Plan
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
 from auth0_meta.redact import printable, size
 
-__all__ = ["Bar", "duration", "show_result", "show_samples", "show_status", "show_summary"]
-
 _QUIET_EVERY = 30.0
 _WIDTH = 24
 _MOST_NAMED = 10

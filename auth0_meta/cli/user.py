@@ -11,11 +11,9 @@ from typing import Any
 import click
 
 from auth0_meta import ManagementClient, MetadataTransaction, User
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.cli.common import console, dump, help_alone, print_code, with_client
-from auth0_meta.models import BAGS
 from auth0_meta.redact import outline, printable, size
-
-__all__ = ["parse_assignment", "user"]
 
 _WORTH_TELLING = 0.05
 _redact = click.option("--redact", is_flag=True, help="Show names and sizes, no value.")

@@ -20,8 +20,9 @@ import pytest
 from test_docs import USER as DOCUMENTED
 
 from auth0_meta import __version__
-from auth0_meta.cli import COMMANDS, main
+from auth0_meta.cli import main
 from auth0_meta.cli.app import root
+from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.emulator import LocalTenant
 
 USER = "auth0|123"
