@@ -43,7 +43,8 @@ if TYPE_CHECKING:
         StoredDataError,
         TransportError,
     )
-    from auth0_meta.models import CommitResult, Job, Page, RateLimit, User, Wait
+    from auth0_meta.models import CommitResult, Job, Page, User, Wait
+    from auth0_meta.ratelimit.plans import RateLimit
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
     from auth0_meta.transactions.batch import MetadataBatch
     from auth0_meta.transactions.batch_result import BatchResult, BatchResults, Progress
@@ -54,7 +55,8 @@ _HOMES = {
     "transactions.batch": ("MetadataBatch",),
     "transactions.batch_result": ("BatchResult", "BatchResults", "Progress"),
     "client": ("ManagementClient",),
-    "models": ("CommitResult", "Job", "Page", "RateLimit", "User", "Wait"),
+    "models": ("CommitResult", "Job", "Page", "User", "Wait"),
+    "ratelimit.plans": ("RateLimit",),
     "transactions.transaction": ("MetadataTransaction",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

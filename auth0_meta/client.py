@@ -15,13 +15,13 @@ from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.endpoints.jobs import Jobs
 from auth0_meta.endpoints.users import Users, encode, query
 from auth0_meta.errors import ConfigError, InputError, NotSentError, OutcomeUnknown, ServerError
-from auth0_meta.http.budget import Operation
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.error_answers import TOKEN_PATH
 from auth0_meta.http.given import MaxWait, Oversize, check_max_wait, check_timeout, endpoint_path
 from auth0_meta.http.sender import Request, Sender, to_json
 from auth0_meta.http.transport import Transport, base_url
-from auth0_meta.models import RateLimit, User, Wait
-from auth0_meta.ratelimit.headers import route_group
+from auth0_meta.models import User, Wait
+from auth0_meta.ratelimit.plans import RateLimit, route_group
 from auth0_meta.ratelimit.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
     from auth0_meta.transactions.commit import Lock
     from auth0_meta.transactions.transaction import MetadataTransaction
-
-__all__ = ["ManagementClient"]
 
 _T = TypeVar("_T")
 _clients: weakref.WeakSet[ManagementClient] = weakref.WeakSet()
@@ -223,15 +221,15 @@ class ManagementClient:
             repeat=method in _SAFE if repeat is None else repeat,
             shown=shown,
         )
-        operation = self.operation(user_id=user_id, max_wait=max_wait)
-        return to_json(self._sender.send(request, operation), request, kind)
+        budget = self.budget(user_id=user_id, max_wait=max_wait)
+        return to_json(self._sender.send(request, budget), request, kind)
 
-    def operation(
+    def budget(
         self, *, user_id: str | None = None, max_wait: MaxWait = "client", share: float | None = None
-    ) -> Operation:
+    ) -> WaitBudget:
         """Start counting one operation against `max_wait` seconds ("client": its own)."""
         budget = self._max_wait if max_wait == "client" else check_max_wait(max_wait)
-        return Operation(max_wait=budget, on_wait=self._on_wait, user_id=user_id, share=share)
+        return WaitBudget(max_wait=budget, on_wait=self._on_wait, user_id=user_id, share=share)
 
     @property
     def audience(self) -> str:
@@ -359,7 +357,7 @@ class ManagementClient:
 
     # Tokens -----------------------------------------------------------------------------------------
 
-    def _fetch(self, proof: Mapping[str, str], operation: Operation) -> Mapping[str, Any]:
+    def _fetch(self, proof: Mapping[str, str], budget: WaitBudget) -> Mapping[str, Any]:
         """Exchange credentials for a token: `POST /oauth/token`.
 
         A failure that leaves open what the token endpoint did is no doubt about the request that
@@ -382,15 +380,15 @@ class ManagementClient:
             authorized=False,
         )
         # Counted apart: a transaction's requests are its own, but it shares the budget for waits.
-        own = self.operation(max_wait=operation.left())
-        own.cancelled, own.on_wait = operation.cancelled, operation.on_wait
+        own = self.budget(max_wait=budget.left())
+        own.cancelled, own.on_wait = budget.cancelled, budget.on_wait
         try:
             answer: Mapping[str, Any] = to_json(self._sender.send(request, own), request, dict)
         except (OutcomeUnknown, ServerError) as error:
             msg = f"nothing was sent for want of a token: {error}"
-            raise NotSentError(msg, user_id=operation.user_id) from error
+            raise NotSentError(msg, user_id=budget.user_id) from error
         finally:
-            operation.waited += own.waited
+            budget.waited += own.waited
         return answer
 
     def _renew(self) -> None:

@@ -9,8 +9,6 @@ import threading
 import time
 from typing import Protocol
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock"]
-
 
 class Clock(Protocol):
     """Describe what the package needs of time: two readings and two ways to wait."""

@@ -10,15 +10,14 @@ import attrs
 from auth0_meta.auth import jwt
 from auth0_meta.auth.tokens import FetchedToken
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
-from auth0_meta.http.budget import Operation
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.sender import Request
-from auth0_meta.ratelimit.headers import PLANS, parse_headers
+from auth0_meta.ratelimit.headers import parse_headers
+from auth0_meta.ratelimit.plans import PLANS
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-    from auth0_meta.http.transport import Answer
-
-__all__ = ["Check", "check"]
+    from auth0_meta.http.transport import Response
 
 _NEEDED = ("read:users", "update:users")
 _APP_ONLY = "update:users_app_metadata"
@@ -48,9 +47,9 @@ def check(client: ManagementClient) -> tuple[Check, ...]:
 
 
 def _checks(client: ManagementClient) -> Iterator[Check]:
-    operation = client.operation(max_wait=_BUDGET)
+    budget = client.budget(max_wait=_BUDGET)
     try:
-        token = client.sender.tokens.get(operation)
+        token = client.sender.tokens.get(budget)
     except NotSentError as error:
         yield _unreached(error)
         return
@@ -60,9 +59,9 @@ def _checks(client: ManagementClient) -> Iterator[Check]:
     claims = jwt.peek(token)
     yield Check("token", True, f"there is one ({_kind(client)}, {len(token)} characters)")
     yield _audience(client, claims)
-    answer: Answer | None = None
+    answer: Response | None = None
     try:
-        answer = _read_one(client, operation)
+        answer = _read_one(client, budget)
         read = Check("read users", True, "GET /users answered")
     except ScopeError as error:
         read = Check("read users", False, str(error), "Grant read:users to the application")
@@ -92,11 +91,11 @@ def _kind(client: ManagementClient) -> str:
     return "fetched" if isinstance(client.sender.tokens, FetchedToken) else "given"
 
 
-def _read_one(client: ManagementClient, operation: Operation) -> Answer:
+def _read_one(client: ManagementClient, budget: WaitBudget) -> Response:
     """Read one id: the cheapest request that needs a token, a scope and a bucket."""
     path = "/api/v2/users?per_page=1&fields=user_id&include_fields=true"
     request = Request("GET", path, group=_READS, repeat=True, shown="users")
-    return client.sender.send(request, operation)
+    return client.sender.send(request, budget)
 
 
 def _audience(client: ManagementClient, claims: dict[str, Any]) -> Check:
@@ -137,7 +136,7 @@ def _scopes(client: ManagementClient, claims: dict[str, Any]) -> Check:
     return Check("scopes", True, f"{', '.join(_NEEDED)} and {len(have) - len(_NEEDED)} more")
 
 
-def _clock(client: ManagementClient, answer: Answer) -> Check:
+def _clock(client: ManagementClient, answer: Response) -> Check:
     """Compare the local clock with the answer's Date second."""
     date = parse_headers(answer.headers).date
     if date is None:
@@ -154,7 +153,7 @@ def _clock(client: ManagementClient, answer: Answer) -> Check:
     )
 
 
-def _bucket(answer: Answer) -> Check:
+def _bucket(answer: Response) -> Check:
     """Show the rate limit that the tenant names."""
     facts = parse_headers(answer.headers)
     if facts.limit is None:

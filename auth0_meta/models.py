@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf
 from typing import Any, Literal
 
 import attrs
 
 from auth0_meta import redact
-from auth0_meta.errors import ConfigError
-
-__all__ = ["BAGS", "Bag", "CommitResult", "Job", "Outcome", "Page", "RateLimit", "User", "Wait"]
-
-Bag = Literal["user_metadata", "app_metadata"]
-BAGS: tuple[Bag, Bag] = ("user_metadata", "app_metadata")
+from auth0_meta.changes.jsonvalue import BAGS
 
 Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed", "unknown"]
 
@@ -98,40 +92,6 @@ class User:
     def __repr__(self) -> str:
         bags = {bag: self.raw[bag] for bag in BAGS if self.raw.get(bag)}
         return f"<User {self.user_id!r}: {redact.outline(bags) if bags else 'no metadata'}>"
-
-
-def _tokens(burst: float) -> int:
-    if (
-        isinstance(burst, bool)
-        or not isinstance(burst, int | float)
-        or burst < 1
-        or not float(burst).is_integer()
-    ):
-        msg = f"burst is a whole number of tokens, 1 or more: {burst!r} is not"
-        raise ConfigError(msg)
-    return int(burst)
-
-
-def _rate(per_second: float) -> float:
-    if isinstance(per_second, bool) or not isinstance(per_second, int | float) or not 0 < per_second < inf:
-        msg = f"per_second is a number of tokens above 0: {per_second!r} is not"
-        raise ConfigError(msg)
-    return float(per_second)
-
-
-@attrs.frozen
-class RateLimit:
-    """Name a token bucket: `burst` tokens, refilled at `per_second`.
-
-    Both are above 0; `burst` is whole.  Anything else raises `ConfigError`.  Source: Auth0's rate-limit policy calls them burst and
-    sustained.
-
-    >>> RateLimit(50, 16)
-    RateLimit(burst=50, per_second=16.0)
-    """
-
-    burst: int = attrs.field(converter=_tokens)
-    per_second: float = attrs.field(converter=_rate)
 
 
 @attrs.frozen(kw_only=True)

@@ -14,8 +14,6 @@ import pytest
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
 
-__all__ = ["auth0_env", "auth0_tenant"]
-
 _MARK = "auth0_tenant"
 # What would lead code under test to a real tenant although the local one is there.
 _OTHER_CREDENTIALS = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE")

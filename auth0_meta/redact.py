@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["outline", "printable", "size"]
-
 # What a terminal obeys instead of showing it: C0 and C1, the line breaks, the bidi controls; and halves of pairs,
 # which can't be written at all.
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -7,8 +7,6 @@ import warnings
 
 from auth0_meta.errors import MetadataWarning
 
-__all__ = ["notice"]
-
 # `bag.update(...)` comes by way of collections.abc, a block's end by way of an ExitStack.
 _BETWEEN = frozenset({"auth0_meta", "collections", "_collections_abc", "contextlib"})
 

@@ -98,7 +98,7 @@ def _show(watch: Watch, client: ManagementClient) -> None:
     """Look at every part of a client that can be reached."""
     sender = client.sender
     watch.saw(client, client.users, sender, sender.tokens, sender.throttle, sender.transport)
-    watch.saw(client.operation(), client.operation(user_id="auth0|1"))
+    watch.saw(client.budget(), client.budget(user_id="auth0|1"))
 
 
 def test_a_run_that_goes_well_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:

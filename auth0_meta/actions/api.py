@@ -19,8 +19,6 @@ from auth0_meta.redact import outline
 if TYPE_CHECKING:
     from auth0_meta.actions.outcome import LoginOutcome
 
-__all__ = ["Api"]
-
 # Source: Auth0's limits of Actions and the validators of its SDK.
 _MOST_SCOPES = 1000
 _LONGEST_SCOPE = 280

@@ -12,8 +12,6 @@ from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.runner import Act, Flow, Work, call, drive
 from auth0_meta.errors import StateError
 
-__all__ = ["adrive", "drive_mixed"]
-
 _GRACE = 1.0
 """Seconds that a cancelled action gets to clean up before it is left behind."""
 

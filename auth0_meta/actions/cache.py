@@ -10,8 +10,6 @@ import attrs
 
 from auth0_meta.clock import Clock
 
-__all__ = ["Cache", "CacheRecord", "CacheResult"]
-
 # Source: Auth0's limits of Actions. Its SDK allows 16.25 KiB in all, its documentation 8 kB: the lower one holds here.
 _MOST_ENTRIES = 20
 _MOST_KEY = 64
@@ -31,7 +29,7 @@ class CacheRecord:
 
 @attrs.frozen(kw_only=True)
 class CacheResult:
-    """Answer `set` and `delete`: `type` is "success" or "error", `code` says what was wrong."""
+    """Response `set` and `delete`: `type` is "success" or "error", `code` says what was wrong."""
 
     type: Literal["success", "error"]
     code: str | None = None

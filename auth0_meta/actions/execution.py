@@ -17,16 +17,14 @@ from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Asked, Carried, Staged, overlay
 from auth0_meta.actions.suspended_logins import States, digest, new_state
-from auth0_meta.changes.jsonvalue import ABSENT, json_equal
+from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ActionTimeout
 from auth0_meta.http.given import Oversize
-from auth0_meta.models import BAGS, CommitResult
+from auth0_meta.models import CommitResult
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["Execution", "Settings"]
 
 _NEVER_KEPT = ("secrets", "configuration", "user", "request")
 

@@ -16,8 +16,6 @@ from auth0_meta.http.given import Oversize
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-__all__ = ["post_login"]
-
 _NO_REDIRECT = (
     "a post_login block can't go on after a redirect: make it an action, and run it with PostLoginTrigger"
 )

@@ -9,8 +9,6 @@ import attrs
 
 from auth0_meta.models import CommitResult
 
-__all__ = ["LoginOutcome", "Redirect"]
-
 
 @attrs.frozen
 class Redirect:

@@ -14,8 +14,6 @@ from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
 from auth0_meta.http.transport import is_loopback
 
-__all__ = ["RedirectApi", "can_redirect", "with_query"]
-
 _NO_BROWSER = ("oauth2-resource-owner", "oauth2-refresh-token", "oauth2-password", "oauth2-webauthn")
 _STANDARD_CLAIMS = ("sub", "iss", "exp", "iat")
 

@@ -10,8 +10,6 @@ import attrs
 
 from auth0_meta.errors import ConfigError
 
-__all__ = ["Action", "Handler", "register"]
-
 _EXECUTE = "on_execute_post_login"
 _CONTINUE = "on_continue_post_login"
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from auth0_meta.actions.outcome import LoginOutcome
     from auth0_meta.actions.registry import Handler
 
-__all__ = ["Act", "Flow", "Work", "call", "drive"]
-
 
 class Work(NamedTuple):
     """Ask for something that blocks: reading, writing, locking."""

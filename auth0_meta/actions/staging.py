@@ -10,11 +10,8 @@ import attrs
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import Frozen, freeze
 from auth0_meta.changes import rules
-from auth0_meta.changes.jsonvalue import json_size
+from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
-from auth0_meta.models import BAGS, Bag
-
-__all__ = ["MOST_STAGED", "Asked", "Carried", "Staged", "overlay", "text"]
 
 MOST_STAGED = 32 * 1024
 """Bytes that a login may write to one bag. Source: Auth0's limits of Actions, 32 kB; 1024 is our reading."""

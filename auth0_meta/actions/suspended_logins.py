@@ -16,8 +16,6 @@ from auth0_meta.errors import ConfigError
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["MemoryStates", "SqliteStates", "States", "digest", "new_state"]
-
 
 def new_state() -> str:
     """Return 256 random bits, safe in a URL."""

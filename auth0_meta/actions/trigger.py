@@ -22,8 +22,6 @@ from auth0_meta.http.given import Oversize
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-__all__ = ["Keeps", "PostLoginTrigger", "make_settings"]
-
 Keeps = Literal["all", "this"]
 Discards = Literal["all", "this"]
 

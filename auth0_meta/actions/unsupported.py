@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-__all__ = ["ELSEWHERE", "Elsewhere", "unknown"]
-
 _MFA = "Auth0 asks for factors itself, before the application sees the user; send the user to a page of yours instead"
 _TOKENS = (
     "the session and its refresh tokens are Auth0's; an application changes them through the Management API"

@@ -11,8 +11,6 @@ from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken, TokenS
 from auth0_meta.clock import Clock
 from auth0_meta.errors import ConfigError
 
-__all__ = ["audience_of", "from_environment", "token_source"]
-
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MANAGEMENT = "/api/v2/"
 _CANONICAL = f"https://YOUR_TENANT.REGION.auth0.com{_MANAGEMENT}"
@@ -52,7 +50,7 @@ def token_source(
 ) -> tuple[str, TokenSource]:
     """Return what to call the credentials and the source that they name; exactly one way may be given.
 
-    `exchange(proof, operation)` sends a token request.  Raises `ConfigError`.
+    `exchange(proof, budget)` sends a token request.  Raises `ConfigError`.
     """
     ways = [
         n for n, v in (("token", token), ("client_secret", client_secret), ("private_key", private_key)) if v
@@ -72,7 +70,7 @@ def token_source(
     assert private_key is not None  # noqa: S101  # the only way left
     from auth0_meta.auth import jwt  # noqa: PLC0415  # and with it the check of the algorithm
 
-    def signed(operation: Any) -> Mapping[str, Any]:
+    def signed(budget: Any) -> Mapping[str, Any]:
         assertion = jwt.client_assertion(
             client_id=client_id,
             issuer=issuer,
@@ -82,7 +80,7 @@ def token_source(
             now=int(clock.time()),
             jti=os.urandom(16).hex(),
         )
-        return exchange({"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}, operation)
+        return exchange({"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}, budget)
 
     jwt.client_assertion(  # a key that can't sign fails here, before the first request
         client_id=client_id, issuer="-", private_key=private_key, algorithm=algorithm, now=0, jti="-"

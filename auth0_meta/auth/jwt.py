@@ -12,8 +12,6 @@ from typing import Any
 
 from auth0_meta.errors import AuthError, ConfigError
 
-__all__ = ["client_assertion", "header", "peek", "sign_hs256", "verify", "verify_hs256"]
-
 _ASYMMETRIC = ("RS256", "RS384", "RS512")
 _ASSERTION = ("RS256", "RS384")
 

@@ -18,8 +18,6 @@ from auth0_meta.errors import (
     TransportError,
 )
 
-__all__ = ["CalledToken", "FetchedToken", "GivenToken", "TokenSource"]
-
 _MARGIN = 60.0
 _MARGIN_PART = 0.1
 _RENEWAL_PAUSE = 5.0
@@ -32,11 +30,11 @@ Fetch = Callable[[Any], Mapping[str, Any]]
 class TokenSource(Protocol):
     """Give a token before each request, and say whether a refused one can be replaced."""
 
-    def get(self, operation: Any, /) -> str:
+    def get(self, budget: Any, /) -> str:
         """Return the token to send; `operation` carries the budget for waits."""
         ...
 
-    def replace(self, refused: str, operation: Any, /) -> bool:
+    def replace(self, refused: str, budget: Any, /) -> bool:
         """Forget a token that got a 401; True when a different one is to be had."""
         ...
 
@@ -70,11 +68,11 @@ class GivenToken:
     def __init__(self, token: str) -> None:
         self._token = _checked(token)
 
-    def get(self, operation: Any, /) -> str:
+    def get(self, budget: Any, /) -> str:
         """Return the given token."""
         return self._token
 
-    def replace(self, refused: str, operation: Any, /) -> bool:
+    def replace(self, refused: str, budget: Any, /) -> bool:
         """Return False: there is no other token."""
         return False
 
@@ -88,15 +86,15 @@ class CalledToken:
     def __init__(self, function: Callable[[], str]) -> None:
         self._function = function
 
-    def get(self, operation: Any, /) -> str:
+    def get(self, budget: Any, /) -> str:
         """Return what the function returns."""
-        return self._asked(operation)
+        return self._asked(budget)
 
-    def replace(self, refused: str, operation: Any, /) -> bool:
+    def replace(self, refused: str, budget: Any, /) -> bool:
         """Ask the function again; False when it gives the refused token once more."""
-        return self._asked(operation) != refused
+        return self._asked(budget) != refused
 
-    def _asked(self, operation: Any) -> str:
+    def _asked(self, budget: Any) -> str:
         """Ask; an error of this package, which the function may use, says nothing about the request that needs the token."""
         try:
             token = self._function()
@@ -104,7 +102,7 @@ class CalledToken:
             raise
         except Auth0MetaError as error:
             msg = f"nothing was sent for want of a token: {error}"
-            raise NotSentError(msg, user_id=operation.user_id) from error
+            raise NotSentError(msg, user_id=budget.user_id) from error
         return _checked(token)
 
     def renew_locks(self) -> None:
@@ -142,29 +140,29 @@ class FetchedToken:
         self._lock = threading.Lock()
         self._guard = threading.Lock()
 
-    def get(self, operation: Any, /) -> str:
+    def get(self, budget: Any, /) -> str:
         """Return a token that is valid now, fetching one if needed."""
         held, now = self._held, self._clock.monotonic()
         if held is not None and now < held.renew_at:
             return held.token
         old = held.token if held is not None and now < held.expires_at else None
-        left = operation.left()
+        left = budget.left()
         most = threading.TIMEOUT_MAX if left is None else min(left + COURTESY, threading.TIMEOUT_MAX)
         lock = self._lock
         if not lock.acquire(timeout=0.0 if old else most):
-            return old or self._fetched(operation).token
+            return old or self._fetched(budget).token
         try:
-            return self._renewed(operation)
+            return self._renewed(budget)
         finally:
             lock.release()
 
-    def _renewed(self, operation: Any) -> str:
+    def _renewed(self, budget: Any) -> str:
         """Fetch under the lock, unless another thread just did; go on with the old token if that fails."""
         held, now = self._held, self._clock.monotonic()
         if held is not None and now < held.renew_at:
             return held.token
         try:
-            return self._fetched(operation).token
+            return self._fetched(budget).token
         except (ApiError, TransportError):
             now = self._clock.monotonic()
             if held is None or now >= held.expires_at:
@@ -172,10 +170,10 @@ class FetchedToken:
             self._swap(held, held._replace(renew_at=now + _RENEWAL_PAUSE))
             return held.token
 
-    def _fetched(self, operation: Any) -> _Held:
+    def _fetched(self, budget: Any) -> _Held:
         """Fetch and keep a new token."""
         now = self._clock.monotonic()  # before the request leaves, so that it never lives too long here
-        answer = self._fetch(operation)
+        answer = self._fetch(budget)
         token, life = answer.get("access_token"), answer.get("expires_in")
         if (
             not _fits(token)
@@ -192,7 +190,7 @@ class FetchedToken:
             self._held = held
         return held
 
-    def replace(self, refused: str, operation: Any, /) -> bool:
+    def replace(self, refused: str, budget: Any, /) -> bool:
         """Forget `refused` unless another thread already did; a new one is fetched on the next `get`."""
         held = self._held
         if held is not None and held.token == refused:

@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, json_size
-from auth0_meta.changes.operations import Append, Clash, Delete, Increment, Merge, Op, Set
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Bag, Path, json_equal, json_size
+from auth0_meta.changes.operations import Append, Clash, Delete, Increment, Merge, Operation, Set
 from auth0_meta.changes.paths import parse_path, read
 from auth0_meta.errors import PathError, StateError
-from auth0_meta.models import Bag
-
-__all__ = ["BagChange"]
 
 
 class _Staged(NamedTuple):
     """Hold one key's operations, what they make of ABSENT, and the size with the key's own."""
 
-    ops: tuple[Op, ...]
+    ops: tuple[Operation, ...]
     value: Any
     size: int
 
@@ -68,7 +65,7 @@ class BagChange:
         return self._reset
 
     @property
-    def keys(self) -> dict[str, tuple[Op, ...]]:
+    def keys(self) -> dict[str, tuple[Operation, ...]]:
         """Return each touched first-level key with its operations, in a new dict."""
         return {key: staged.ops for key, staged in self._staged.items()}
 
@@ -194,7 +191,7 @@ class BagChange:
         change._staged = staged
         return change
 
-    def _stage(self, key: str, op: Op) -> BagChange:
+    def _stage(self, key: str, op: Operation) -> BagChange:
         """Return this with `op` done after what is staged for `key`."""
         rules.check_name(key, bag=self._bag)
         old = self._staged.get(key, _NOTHING)
@@ -208,7 +205,7 @@ class BagChange:
         rules.check_size(change.size + 2, bag=self._bag)
         return change
 
-    def _following(self, key: str, old: _Staged, op: Op) -> _Staged:
+    def _following(self, key: str, old: _Staged, op: Operation) -> _Staged:
         """Keep `op` after `old`, or evaluate it where the outcome is known.
 
         Evaluating on ABSENT also finds contradictions: an operation's outcome has the same JSON
@@ -225,7 +222,7 @@ class BagChange:
             size = name + json_size(value)
         return _Staged((Set((), value),), value, size)
 
-    def _run(self, key: str, value: Any, ops: tuple[Op, ...]) -> Any:
+    def _run(self, key: str, value: Any, ops: tuple[Operation, ...]) -> Any:
         try:
             for op in ops:
                 value = op.apply(value)
@@ -304,7 +301,7 @@ class BagChange:
         return document or None
 
 
-def _whole(value: Any) -> Op:
+def _whole(value: Any) -> Operation:
     """Turn a first-level value of `merge` or `replace` into an operation."""
     return Delete() if value is None else Set((), value)
 

@@ -13,28 +13,8 @@ from typing import Any
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.bag_change import BagChange
-from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Path, json_equal, too_deep
-from auth0_meta.changes.paths import check_key, parse_path, read
+from auth0_meta.changes.jsonvalue import ABSENT, BAGS, Bag, json_equal, too_deep
 from auth0_meta.errors import MetadataError, StoredDataError
-from auth0_meta.models import BAGS, Bag
-
-__all__ = [
-    "ABSENT",
-    "MAX_STORED_DEPTH",
-    "UNKNOWN",
-    "BagChange",
-    "Change",
-    "Path",
-    "check_key",
-    "check_stored",
-    "decode",
-    "diff",
-    "encode",
-    "json_equal",
-    "parse_path",
-    "read",
-    "stored_bag",
-]
 
 MAX_STORED_DEPTH = 200
 """Levels of a stored bag: twice what can be staged, and far from where Python's recursion ends."""

@@ -5,24 +5,13 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from auth0_meta.errors import MetadataError
-from auth0_meta.models import Bag
 
-__all__ = [
-    "ABSENT",
-    "UNKNOWN",
-    "Mark",
-    "Path",
-    "ReadOnlyDict",
-    "ReadOnlyList",
-    "freeze",
-    "json_equal",
-    "json_size",
-    "thaw",
-    "too_deep",
-]
+Bag = Literal["user_metadata", "app_metadata"]
+BAGS: tuple[Bag, Bag] = ("user_metadata", "app_metadata")
+"""The two metadata objects of a user; a bag is either of them."""
 
 Path = tuple[str, ...]
 """Keys from a bag's first level down; () is the whole bag."""

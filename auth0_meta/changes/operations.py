@@ -13,8 +13,6 @@ from typing import Any, ClassVar, NamedTuple
 from auth0_meta.changes.jsonvalue import ABSENT, Path, json_equal, json_size
 from auth0_meta.changes.rules import MAX_NUMBER
 
-__all__ = ["Append", "Clash", "Delete", "Increment", "Merge", "Op", "Set", "json_type"]
-
 
 class Clash(Exception):
     """Tell where an operation met the wrong type; `patch` turns it into a `PathError`."""
@@ -31,7 +29,7 @@ class _Fields(NamedTuple):
     keep: int | None = None
 
 
-class Op(_Fields):
+class Operation(_Fields):
     """Share what all operations have; the repr shows names and sizes only."""
 
     __slots__ = ()
@@ -74,7 +72,7 @@ class Op(_Fields):
         return f"<{type(self).__name__} {'.'.join(self.path)!r}: {self.size} B>"
 
 
-class Set(Op):
+class Set(Operation):
     """Make `value` what is at `path`; create absent parents."""
 
     __slots__ = ()
@@ -94,7 +92,7 @@ class Set(Op):
         return path[: len(self.path)] == self.path
 
 
-class Delete(Op):
+class Delete(Operation):
     """Remove what is at `path`; nothing happens where there is no such thing."""
 
     __slots__ = ()
@@ -118,7 +116,7 @@ class Delete(Op):
         return [self.name, [key, *self.path]]
 
 
-class Merge(Op):
+class Merge(Operation):
     """Merge the object `value` into what is there, as RFC 7396 does; None deletes at any depth."""
 
     __slots__ = ()
@@ -144,7 +142,7 @@ class Merge(Op):
         return [self.name, {key: self.value}]
 
 
-class Append(Op):
+class Append(Operation):
     """Add `value` to the list at `path` and keep its last `keep` items (None: all)."""
 
     __slots__ = ()
@@ -169,7 +167,7 @@ class Append(Op):
         return [self.name, [key, *self.path], self.value, self.keep]
 
 
-class Increment(Op):
+class Increment(Operation):
     """Add the number `value` to the number at `path`; an absent one counts as 0."""
 
     __slots__ = ()

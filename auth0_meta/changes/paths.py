@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from auth0_meta.changes.jsonvalue import ABSENT, Path
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path
 from auth0_meta.changes.rules import MAX_DEPTH, check_segment, refuse
-from auth0_meta.models import Bag
-
-__all__ = ["check_key", "parse_path", "read"]
 
 
 def parse_path(path: str | Sequence[str], /, *, bag: Bag) -> Path:

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from auth0_meta.changes.change import MAX_STORED_DEPTH, stored_bag
-from auth0_meta.changes.jsonvalue import json_size
+from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
 from auth0_meta.errors import InputError, MetadataError
-from auth0_meta.models import BAGS, Bag, User
-
-__all__ = ["given_base"]
+from auth0_meta.models import User
 
 
 def given_base(base: User | Mapping[str, Any], user_id: str, /) -> tuple[Mapping[str, Any], frozenset[str]]:

@@ -8,24 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from auth0_meta.changes.jsonvalue import json_size
+from auth0_meta.changes.jsonvalue import Bag, json_size
 from auth0_meta.errors import MetadataError
-from auth0_meta.models import Bag
-
-__all__ = [
-    "MAX_DEPTH",
-    "MAX_NUMBER",
-    "MAX_REQUEST",
-    "PROFILE_LIMIT",
-    "RESERVED",
-    "check_name",
-    "check_segment",
-    "check_size",
-    "checked",
-    "profile_size",
-    "refuse",
-    "sensitive",
-]
 
 MAX_REQUEST = 1_048_576
 """Bytes that a request's body may have. Source: Management API v2, 1 MB."""

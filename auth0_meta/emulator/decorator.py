@@ -13,8 +13,6 @@ from auth0_meta.errors import InputError
 if TYPE_CHECKING:
     from auth0_meta.emulator.tenant import LocalTenant
 
-__all__ = ["decorated"]
-
 _PARAMETER = "tenant"
 _TESTS = "test"
 

@@ -10,8 +10,6 @@ from auth0_meta.emulator.http.message import Reply, to_json
 from auth0_meta.emulator.rules.limiter import Verdict
 from auth0_meta.emulator.state.faults import Fault
 
-__all__ = ["planned", "rate_headers"]
-
 _KNOWN: dict[int, tuple[str, str | None]] = {429: ("Global limit has been reached", "too_many_requests")}
 _TOLD = ("The local tenant was told to fail", None)
 # What a proxy in front of Auth0 answers on its own: no JSON, whatever the caller expects.

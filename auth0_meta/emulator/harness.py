@@ -14,8 +14,6 @@ from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
 if TYPE_CHECKING:
     from auth0_meta.emulator.tenant import LocalTenant
 
-__all__ = ["Harness"]
-
 
 class Harness:
     """Hold the part of `LocalTenant` that plans, grants and compares; not for use by itself."""

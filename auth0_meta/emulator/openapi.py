@@ -8,8 +8,6 @@ from typing import Any
 from auth0_meta._version import __version__
 from auth0_meta.emulator.routes import ROUTES, Route
 
-__all__ = ["describe"]
-
 Schema = dict[str, Any]
 
 

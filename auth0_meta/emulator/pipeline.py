@@ -38,8 +38,6 @@ from auth0_meta.emulator.state.logins import Logins
 from auth0_meta.emulator.state.tokens import Access, require
 from auth0_meta.emulator.state.users import Store
 
-__all__ = ["CONTROL_ROOT", "App"]
-
 _log = logging.getLogger("auth0_meta.emulator")
 CONTROL_ROOT = "/_emulator/"
 """What begins so is answered by `control`, beside the tenant: no bucket, no fault, no journal."""

@@ -31,8 +31,6 @@ from auth0_meta.emulator.rules.limiter import Group
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["LOGIN_ROUTES", "MANAGEMENT_ROOT", "ROUTES", "Route", "find", "unserved"]
-
 MANAGEMENT_ROOT = "/api/v2/"
 
 

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
     from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
 
-__all__ = ["LocalTenant"]
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 _CLIENT_ID = "local-client"
 # The port in the URL of a tenant without a socket; nothing listens there.

@@ -12,8 +12,6 @@ from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.state.history import Change
 from auth0_meta.errors import InputError
 
-__all__ = ["LiveUser", "Users"]
-
 _BY = "tenant.users"
 # Whoever comes from elsewhere may have no address.
 _WITH_EMAIL = ("auth0", "email")

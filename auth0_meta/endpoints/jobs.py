@@ -18,8 +18,6 @@ from auth0_meta.models import Job
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-__all__ = ["Jobs"]
-
 _MOST_IMPORT = 500_000
 _MOST_DOWNLOAD = 16 * 1024**3
 _FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 1.0, 15.0, 1.5
@@ -110,7 +108,7 @@ class Jobs:
             repeat=False,
             content_type=f"multipart/form-data; boundary={boundary}",
         )
-        return _job(to_json(self._client.sender.send(request, self._client.operation()), request, dict))
+        return _job(to_json(self._client.sender.send(request, self._client.budget()), request, dict))
 
     def get(self, job_id: str, /) -> Job:
         """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users` by its type."""

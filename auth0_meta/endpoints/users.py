@@ -8,13 +8,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import InputError, MetadataError, PagingError, TransportError
-from auth0_meta.models import BAGS, Page, User
+from auth0_meta.models import Page, User
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["Users", "encode", "query", "user_path"]
 
 _MOST_PER_PAGE = 100
 _MOST_RESULTS = 1000

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from auth0_meta.clock import Clock
 from auth0_meta.models import Wait
 
-__all__ = ["Operation"]
-
 _LAST_WAITS = 30.0
 
 
-class Operation:
+class WaitBudget:
     """Count what one operation (a call, a commit) has cost, against its budget for waits.
 
     `max_wait` is in seconds; None is no bound, 0 allows no wait.  `in_flight`: the last request may have left,

@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 
 from auth0_meta.errors import ApiError, AuthError, RateLimitError, ScopeError, api_error
 
-__all__ = ["TOKEN_PATH", "error_from", "is_import_jobs_limit", "request_id"]
-
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-id", "cf-ray")
 _SHORTEST_SECRET = 3

@@ -9,8 +9,6 @@ from urllib.parse import unquote
 
 from auth0_meta.errors import ConfigError, InputError
 
-__all__ = ["MaxWait", "Oversize", "check_max_wait", "check_timeout", "endpoint_path"]
-
 MaxWait = float | Literal["client"] | None
 """Seconds that one operation may wait; "client" is the client's own setting, None no bound."""
 Oversize = Literal["warn", "error", "off"]

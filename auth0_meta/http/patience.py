@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["LongWait", "Patience", "Until"]
-
 _COME_AGAIN = ("pacing", "token")
 
 
@@ -18,7 +16,7 @@ class LongWait(Exception):  # a signal between two rooms, not an error
         self.seconds = seconds
 
 
-class Until(NamedTuple):
+class Deadline(NamedTuple):
     """Hold the instants, on the monotonic clock, past which a request must not leave.
 
     `closed`: where a closed gate or a failure holds it back.  `paced`: in any case.
@@ -28,19 +26,19 @@ class Until(NamedTuple):
     paced: float
 
 
-class Patience:
+class Freshness:
     """Allow a write `seconds` from its read on, however those pass.
 
     A wait after a 429 or a failure is measured by that, however often one comes.  A wait for the tokens that the
     read itself has used up, or for a slow token endpoint, comes again with every read: each one that was too long
     doubles what the next may take.
 
-    >>> patience = Patience(1.0)
+    >>> patience = Freshness(1.0)
     >>> patience.until(10.0)
-    Until(closed=11.0, paced=11.0)
+    Deadline(closed=11.0, paced=11.0)
     >>> patience.note(LongWait("pacing", 5.0))
     >>> patience.until(20.0)
-    Until(closed=21.0, paced=22.0)
+    Deadline(closed=21.0, paced=22.0)
     """
 
     __slots__ = ("_factor", "_seconds")
@@ -49,9 +47,9 @@ class Patience:
         self._seconds = seconds
         self._factor = 1
 
-    def until(self, since: float, *, needed: float = 0.0) -> Until:
+    def until(self, since: float, *, needed: float = 0.0) -> Deadline:
         """Return how long what was read at `since` will do; `needed`: what pacing takes at the least."""
-        return Until(since + self._seconds, since + max(self._seconds, needed) * self._factor)
+        return Deadline(since + self._seconds, since + max(self._seconds, needed) * self._factor)
 
     def note(self, wait: LongWait) -> None:
         """Learn from a wait that was too long."""

@@ -18,14 +18,12 @@ from auth0_meta.errors import (
     TransportError,
 )
 from auth0_meta.http import error_answers as answers
-from auth0_meta.http.budget import Operation
-from auth0_meta.http.patience import LongWait, Until
-from auth0_meta.http.transport import Answer, Transport
+from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.patience import Deadline, LongWait
+from auth0_meta.http.transport import Response, Transport
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.headers import backoff
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
-
-__all__ = ["Request", "Sender", "to_json"]
 
 _log = logging.getLogger("auth0_meta")
 _FIRST_CONTACT_TRIES = 3
@@ -80,7 +78,7 @@ class Sender:
         self.clock = clock
         self._random = random
 
-    def send(self, request: Request, operation: Operation, *, until: Until | None = None) -> Answer:
+    def send(self, request: Request, budget: WaitBudget, *, until: Deadline | None = None) -> Response:
         """Return the 2xx answer to `request`, or raise.
 
         Waits for 429, 5xx and lost connections count against `operation`.  A wait that would pass its
@@ -91,39 +89,39 @@ class Sender:
         """
         replaced = False
         while True:
-            token = self.tokens.get(operation) if request.authorized else ""
+            token = self.tokens.get(budget) if request.authorized else ""
             self._in_time(until)
-            ticket = self._admit(request, operation, until)
+            ticket = self._admit(request, budget, until)
             try:
                 if ticket.waited and request.authorized:
-                    token = self.tokens.get(operation)  # the one from before the wait may have expired
+                    token = self.tokens.get(budget)  # the one from before the wait may have expired
                     self._in_time(until)
-                cancelled = operation.cancelled
+                cancelled = budget.cancelled
                 if cancelled is not None and cancelled.is_set():
                     raise Cancelled
             except BaseException:
                 self.throttle.lost(ticket)
                 raise
-            operation.requests += 1
+            budget.requests += 1
             if request.method == "PATCH":
-                operation.attempts += 1
-            operation.in_flight = True
+                budget.attempts += 1
+            budget.in_flight = True
             try:
                 answer = self.transport.send(
                     request.method, request.path, headers=_headers(request, token), body=request.body
                 )
             except TransportError as error:
-                operation.in_flight = not isinstance(error, NotSentError)
+                budget.in_flight = not isinstance(error, NotSentError)
                 self.throttle.lost(ticket)
-                error.user_id = operation.user_id
-                self._after_loss(error, request, operation, until)
+                error.user_id = budget.user_id
+                self._after_loss(error, request, budget, until)
                 continue
             except BaseException as error:
-                operation.in_flight = not isinstance(error, StateError)  # the client is closed
+                budget.in_flight = not isinstance(error, StateError)  # the client is closed
                 self.throttle.lost(ticket)
                 raise
             status = answer.status
-            operation.in_flight = status >= 500
+            budget.in_flight = status >= 500
             delay = None
             if status == _TOO_MANY and answers.is_import_jobs_limit(answer.body):
                 self.throttle.lost(ticket)
@@ -132,56 +130,56 @@ class Sender:
             if status < 300:
                 return answer
             if delay is not None:
-                operation.refusals += 1
-                left = operation.left()
+                budget.refusals += 1
+                left = budget.left()
                 if left is not None and delay > left:
-                    raise self._error(answer, request, operation, token, wait=delay)
+                    raise self._error(answer, request, budget, token, wait=delay)
                 continue  # the gate is closed: the next admission waits
             if status == _UNAUTHORIZED and request.authorized and not replaced:
                 replaced = True
-                if self.tokens.replace(token, operation):
+                if self.tokens.replace(token, budget):
                     continue
-            failure = self._error(answer, request, operation, token)
+            failure = self._error(answer, request, budget, token)
             if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
                 raise failure
-            self._back_off(failure, request, operation, until)
+            self._back_off(failure, request, budget, until)
 
-    def _in_time(self, until: Until | None) -> None:
+    def _in_time(self, until: Deadline | None) -> None:
         """Raise where a token took so long that what was read before it may be old."""
         if until is not None and self.clock.monotonic() > until.paced:
             raise LongWait("token", 0.0)
 
-    def wait_out(self, wait: LongWait, operation: Operation, group: str) -> None:
+    def wait_out(self, wait: LongWait, budget: WaitBudget, group: str) -> None:
         """Wait as a `LongWait` asks, counted and reported; no token is taken.
 
         Raises `RateLimitError` where the gate stays closed for longer than the budget allows.
         """
-        report = self._reporter(operation, group, "PATCH")
+        report = self._reporter(budget, group, "PATCH")
         if wait.reason in (RATE_LIMIT, PACING):
-            event = operation.cancelled or operation.stopping
+            event = budget.cancelled or budget.stopping
             begun = self.clock.monotonic()
             try:
                 self.throttle.pause(
                     group,
-                    most=operation.left(),
+                    most=budget.left(),
                     on_wait=report,
                     cancelled=event,
                 )
             except Cancelled:
-                if event is not operation.stopping:
+                if event is not budget.stopping:
                     raise
             except WouldWait as would:
-                raise self._past_budget(would, operation, "the PATCH") from None
+                raise self._past_budget(would, budget, "the PATCH") from None
             finally:
-                operation.waited += self.clock.monotonic() - begun
+                budget.waited += self.clock.monotonic() - begun
         elif wait.seconds > 0:
             report(wait.reason, wait.seconds)
-            self._sleep(wait.seconds, operation)
+            self._sleep(wait.seconds, budget)
 
-    def _sleep(self, seconds: float, operation: Operation) -> None:
+    def _sleep(self, seconds: float, budget: WaitBudget) -> None:
         """Sleep, in small pieces where somebody may cancel."""
-        operation.waited += seconds
-        cancelled = operation.cancelled
+        budget.waited += seconds
+        cancelled = budget.cancelled
         if cancelled is None:
             self.clock.sleep(seconds)
             return
@@ -191,114 +189,114 @@ class Sender:
             self.clock.sleep(min(seconds, _POLL))
             seconds -= _POLL
 
-    def _admit(self, request: Request, operation: Operation, until: Until | None) -> Ticket:
+    def _admit(self, request: Request, budget: WaitBudget, until: Deadline | None) -> Ticket:
         """Pass the gate and the pacer, or raise before a wait that is too long."""
-        left, begun = operation.left(), self.clock.monotonic()
-        event = operation.cancelled or operation.stopping
+        left, begun = budget.left(), self.clock.monotonic()
+        event = budget.cancelled or budget.stopping
         try:
             ticket = self.throttle.acquire(
                 request.group,
                 most=_least(left, until and until.paced - begun),
                 most_closed=_least(left, until and until.closed - begun),
-                share=operation.share,
+                share=budget.share,
                 cancelled=event,
                 urgent=until is not None,
-                on_wait=self._reporter(operation, request.group, request.method),
+                on_wait=self._reporter(budget, request.group, request.method),
             )
         except WouldWait as would:
             # It may have waited already before it was told of more.
-            operation.waited += self.clock.monotonic() - begun
-            left = operation.left()
+            budget.waited += self.clock.monotonic() - begun
+            left = budget.left()
             if until is None or (left is not None and would.seconds > left):
-                raise self._past_budget(would, operation, f"{request.method} {request.shown}") from None
+                raise self._past_budget(would, budget, f"{request.method} {request.shown}") from None
             raise LongWait(RATE_LIMIT if would.closed else PACING, would.seconds) from None
         except Cancelled:
-            if event is not operation.stopping:
+            if event is not budget.stopping:
                 raise
-            operation.waited += self.clock.monotonic() - begun
-            return self._admit(request, operation, until)  # it has a budget from now on
-        operation.waited += ticket.waited
+            budget.waited += self.clock.monotonic() - begun
+            return self._admit(request, budget, until)  # it has a budget from now on
+        budget.waited += ticket.waited
         return ticket
 
-    def _past_budget(self, would: WouldWait, operation: Operation, what: str) -> RateLimitError:
+    def _past_budget(self, would: WouldWait, budget: WaitBudget, what: str) -> RateLimitError:
         """Word the refusal to wait past `max_wait`."""
         msg = (
             f"{what} was not sent: the rate limit asks to wait {would.seconds:.1f} s more, past "
-            f"{operation.bound}. Nothing was written. Try again at retry_at, or allow a longer max_wait"
+            f"{budget.bound}. Nothing was written. Try again at retry_at, or allow a longer max_wait"
         )
         return RateLimitError(
             msg,
             status=_TOO_MANY,
             retry_at=self.clock.time() + would.seconds,
-            waited=operation.waited,
-            user_id=operation.user_id,
+            waited=budget.waited,
+            user_id=budget.user_id,
         )
 
     def _after_loss(
-        self, error: TransportError, request: Request, operation: Operation, until: Until | None
+        self, error: TransportError, request: Request, budget: WaitBudget, until: Deadline | None
     ) -> None:
         """Back off after a lost connection, or raise what may not be repeated."""
         if isinstance(error, NotSentError):
-            first_contact = not self.transport.reached and operation.failures + 1 >= _FIRST_CONTACT_TRIES
+            first_contact = not self.transport.reached and budget.failures + 1 >= _FIRST_CONTACT_TRIES
             if error.permanent or first_contact:
                 raise error
         elif not request.repeat:
             raise error
-        self._back_off(error, request, operation, until)
+        self._back_off(error, request, budget, until)
 
     def _back_off(
-        self, failure: BaseException, request: Request, operation: Operation, until: Until | None
+        self, failure: BaseException, request: Request, budget: WaitBudget, until: Deadline | None
     ) -> None:
         patience = None if until is None else until.closed - self.clock.monotonic()
-        self.back_off(failure, operation, group=request.group, method=request.method, patience=patience)
+        self.back_off(failure, budget, group=request.group, method=request.method, patience=patience)
 
     def back_off(
         self,
         failure: BaseException,
-        operation: Operation,
+        budget: WaitBudget,
         *,
         group: str,
         method: str,
         patience: float | None = None,
     ) -> None:
         """Sleep before a repeat; raise `failure` where the budget has no room, `LongWait` past `patience`."""
-        operation.failures += 1
-        seconds = backoff(operation.failures, jitter=self._random.random())
+        budget.failures += 1
+        seconds = backoff(budget.failures, jitter=self._random.random())
         reason = "server error" if isinstance(failure, ApiError) else "connection"
-        left = operation.left()
+        left = budget.left()
         if left is not None and seconds > left:
             raise failure
         if patience is not None and seconds > patience:
             raise LongWait(reason, seconds) from failure
-        self._reporter(operation, group, method)(reason, seconds)
-        self._sleep(seconds, operation)
+        self._reporter(budget, group, method)(reason, seconds)
+        self._sleep(seconds, budget)
 
-    def _reporter(self, operation: Operation, group: str, method: str) -> Callable[[str, float], None]:
+    def _reporter(self, budget: WaitBudget, group: str, method: str) -> Callable[[str, float], None]:
         """Return what logs a wait once and hands it to `on_wait`."""
 
         def report(reason: str, seconds: float) -> None:
-            operation.waits += 1
+            budget.waits += 1
             wait = Wait(
                 reason=reason,
                 seconds=seconds,
                 retry_at=self.clock.time() + seconds,
-                attempt=operation.waits,
+                attempt=budget.waits,
                 bucket=group,
                 method=method,
-                user_id=operation.user_id,
+                user_id=budget.user_id,
             )
             if reason != "pacing":
-                _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, operation.waits)
-            if operation.on_wait is not None:
-                operation.on_wait(wait)
+                _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, budget.waits)
+            if budget.on_wait is not None:
+                budget.on_wait(wait)
 
         return report
 
     def _error(
         self,
-        answer: Answer,
+        answer: Response,
         request: Request,
-        operation: Operation,
+        budget: WaitBudget,
         token: str,
         *,
         wait: float | None = None,
@@ -310,10 +308,10 @@ class Sender:
             method=request.method,
             path=request.shown,
             sent=(request.sent, token),
-            user_id=operation.user_id,
+            user_id=budget.user_id,
             wait=wait,
             retry_at=None if wait is None else self.clock.time() + wait,
-            waited=operation.waited,
+            waited=budget.waited,
         )
 
 
@@ -331,7 +329,7 @@ def _headers(request: Request, token: str) -> dict[str, str]:
     return headers
 
 
-def to_json(answer: Answer, request: Request, kind: type | tuple[type, ...] = object) -> Any:
+def to_json(answer: Response, request: Request, kind: type | tuple[type, ...] = object) -> Any:
     """Parse a 2xx body, which must be a `kind`; one that is not leaves a write's outcome unknown."""
     proxy = ": is a proxy between this machine and Auth0?"
     try:

@@ -2,7 +2,7 @@
 
 Nothing is retried here: every failure becomes `NotSentError` (safe to repeat), `OutcomeUnknown`
 (a write on which the server may have acted) or a plain `TransportError` (a read without an answer), and
-every answer, whatever its status, an `Answer`.
+every answer, whatever its status, an `Response`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ from urllib3.exceptions import (
 
 from auth0_meta._version import __version__
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
-
-__all__ = ["Answer", "Transport", "base_url"]
 
 _USER_AGENT = f"auth0-meta/{__version__}"
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -66,7 +64,7 @@ _cut_query = _CutQuery()
 logging.getLogger("urllib3.connectionpool").addFilter(_cut_query)
 
 
-class Answer:
+class Response:
     """Hold one answer: status, case-insensitive headers and the whole body."""
 
     __slots__ = ("body", "headers", "status")
@@ -216,7 +214,7 @@ class Transport:
 
     def send(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send one request and read its whole answer.
 
         `path` starts with "/" and is already percent-encoded.  Raises `NotSentError` when the
@@ -247,7 +245,7 @@ class Transport:
             failure = self._failure(error, method, path)
         else:
             self.reached = True
-            return Answer(response.status_code, response.headers, content)
+            return Response(response.status_code, response.headers, content)
         raise failure  # not from the error, whose text may hold the query and whose request the token
 
     def _send(self, prepared: requests.PreparedRequest, *, stream: bool) -> requests.Response:

@@ -28,8 +28,6 @@ from auth0_meta.migrate.planning.sandbox import Evaluator, Host, InProcess
 from auth0_meta.migrate.planning.sources import Source, source
 from auth0_meta.migrate.planning.summary import PlanSummary
 
-__all__ = ["JobFile", "Migration", "Status", "apply", "plan", "purge", "status", "tenant_of", "undo"]
-
 JobFile = str | os.PathLike[str]
 Migration = str | os.PathLike[str] | Function
 Listener = Callable[[Event], object]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 import attrs
 
-__all__ = ["ApplyProgress", "Event", "ExportProgress", "PlanProgress", "UserDone", "Waiting"]
-
 
 @attrs.frozen(kw_only=True)
 class PlanProgress:

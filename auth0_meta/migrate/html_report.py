@@ -13,8 +13,6 @@ from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import TROUBLE
 from auth0_meta.migrate.ledger.sqlite import sound
 
-__all__ = ["render", "report"]
-
 _BINS = 240
 _MOST_NAMED = 200
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720, 180, 46, 24

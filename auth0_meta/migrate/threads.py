@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-__all__ = ["Threads", "in_order"]
-
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 

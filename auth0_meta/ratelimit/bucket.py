@@ -18,12 +18,10 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-from auth0_meta.models import RateLimit
-from auth0_meta.ratelimit.fixed_window import Window
+from auth0_meta.ratelimit.fixed_window import FixedWindow
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, wait_after_429
+from auth0_meta.ratelimit.plans import RateLimit
 from auth0_meta.ratelimit.refill_rate import TINY, Rises
-
-__all__ = ["Bucket", "Sent"]
 
 PATIENCE = 1.0
 """Seconds after which a request that waits for another's answer goes ahead without it."""
@@ -102,7 +100,7 @@ class Bucket:
         self._ramp = 1.0  # as `_width`, for bulk work that leaves a floor
         self._lead = 0.0  # tokens by which bulk work comes before a bucket is full
         self._dither = 0.0  # 0 to 1, so that clients in one window don't go at the same instant
-        self._window = Window(limit or 1)
+        self._window = FixedWindow(limit or 1)
 
     @property
     def window(self) -> bool:

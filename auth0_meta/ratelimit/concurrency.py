@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-__all__ = ["Staffing"]
-
 _BLOCK = 16
 _BLOCKS = 16
 _STEADY = 1.5
 
 
-class Staffing:
+class Concurrency:
     """Watch how long answers take, waits not counted in.
 
     What is usual is the least median of the latest blocks of 16 answers: a few that come at once (a cache, a
     user who is gone) say nothing about the rest, and a fast hour is forgotten in a slow one.
 
-    >>> staffing = Staffing()
+    >>> staffing = Concurrency()
     >>> for seconds in [0.01] + [0.2] * 40:
     ...     staffing.answered(seconds)
     >>> staffing.usual, staffing.steady(0.2), staffing.steady(0.4)

@@ -9,8 +9,6 @@ from math import inf
 
 from auth0_meta.ratelimit.headers import ServerClock
 
-__all__ = ["Window"]
-
 FULL_ENOUGH = 0.7
 """A bucket that holds less than this part right after Reset has another client, or drips."""
 LAST = 0.1
@@ -24,14 +22,14 @@ SHORT = 0.2
 TINY = 1e-6
 
 
-class Window:
+class FixedWindow:
     """Know when a window ends, how much of it others take, and whether it is one at all.
 
     `on`: the bucket is taken for one of this kind.  `possible`: no answer has shown that it drips.
     `guessed`: it was taken for one since a token was refused that a drip had to bring; that is done once.
     `ends`: the monotonic instant of its end.  `period`: the shortest time between two ends, infinite before the second.
 
-    >>> window = Window(10)
+    >>> window = FixedWindow(10)
     >>> window.note(reset=100, ends=5.0, most=10.0)
     >>> window.enter(guessed=False)
     >>> window.look(4.0)

@@ -10,26 +10,7 @@ from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from types import MappingProxyType
 from typing import NamedTuple
-
-from auth0_meta.errors import ConfigError
-from auth0_meta.models import RateLimit
-
-__all__ = [
-    "GROUPS",
-    "PLANS",
-    "RateHeaders",
-    "ServerClock",
-    "backoff",
-    "parse_headers",
-    "plan",
-    "route_group",
-    "wait_after_429",
-]
-
-GROUPS = ("users read", "users write", "other")
-"""The Management API's route groups; `/oauth/token` is the Authentication API's, group "token"."""
 
 DAY = 86_400.0
 CLOCK_MARGIN = 0.5
@@ -187,75 +168,3 @@ def backoff(attempt: int, /, *, jitter: float) -> float:
     ([0.5, 1.0, 2.0, 24.0], 30.0)
     """
     return min(BACKOFF * 2.0 ** min(attempt - 1, 16), BACKOFF_CAP) * (1 + BACKOFF_JITTER * jitter)
-
-
-def route_group(method: str, path: str, /) -> str:
-    """Name the bucket that a request may share: "users read", "users write", "other" or "token".
-
-    `path` is what follows `/api/v2/`, ids percent-encoded; or `oauth/token`.
-    Source: the members listed on Auth0's 2020 rate-limit page; the current tables only link examples.
-
-    >>> route_group("PATCH", "users/auth0%7C1"), route_group("GET", "users/auth0%7C1/roles")
-    ('users write', 'other')
-    """
-    parts = path.partition("?")[0].strip("/").split("/")
-    if parts == ["oauth", "token"]:
-        return "token"
-    if method == "GET" and (parts == ["users-by-email"] or (parts[0] == "users" and len(parts) <= 2)):
-        return "users read"
-    if method in ("POST", "PATCH", "DELETE"):
-        of_users = parts[0] == "users" and (len(parts) <= 2 or parts[2] == "identities")
-        if of_users or (method == "DELETE" and parts[0] == "connections" and parts[2:] == ["users"]):
-            return "users write"
-    return "other"
-
-
-def _one_bucket(limit: RateLimit) -> Mapping[str, RateLimit]:
-    return MappingProxyType(dict.fromkeys(GROUPS, limit))
-
-
-PLANS: Mapping[str, Mapping[str, RateLimit]] = MappingProxyType(
-    {
-        "free": _one_bucket(RateLimit(2, 2)),
-        "essentials": MappingProxyType(
-            dict(
-                zip(
-                    GROUPS,
-                    (RateLimit(40, 500 / 60), RateLimit(20, 200 / 60), RateLimit(10, 150 / 60)),
-                    strict=True,
-                )
-            )
-        ),
-        "enterprise": _one_bucket(RateLimit(50, 16)),
-        "enterprise-dev": _one_bucket(RateLimit(10, 2)),
-    }
-)
-"""The Management API's buckets by plan (Auth0's rate-limit configurations, 2026-08-20)."""
-
-
-def plan(rate_limit: str | RateLimit | None, /) -> Mapping[str, RateLimit]:
-    """Return the bucket of each route group for a plan's name, "SIZE@PER_SECOND" or a `RateLimit`.
-
-    None: nothing is known, {}.  Groups with equal limits share one bucket.  Anything else raises
-    `ConfigError`.
-
-    >>> plan("essentials")["users write"].burst, plan("10@2.5")["other"]
-    (20, RateLimit(burst=10, per_second=2.5))
-    """
-    if rate_limit is None:
-        return MappingProxyType({})
-    if isinstance(rate_limit, RateLimit):
-        return _one_bucket(rate_limit)
-    if isinstance(rate_limit, str):
-        if rate_limit in PLANS:
-            return PLANS[rate_limit]
-        size, at, per_second = rate_limit.partition("@")
-        try:
-            if at and math.isfinite(float(per_second)):
-                return _one_bucket(RateLimit(int(size), float(per_second)))
-        except ValueError:
-            pass
-    raise ConfigError(
-        f"rate_limit={rate_limit!r} names no bucket; nothing was sent. Use None (learn it), a RateLimit, "
-        f"SIZE@PER_SECOND such as '50@16', or one of {', '.join(PLANS)}."
-    )

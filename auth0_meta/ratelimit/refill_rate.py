@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 
-__all__ = ["TINY", "Rises"]
-
 HISTORY = 48
 """Answers that are compared for the rate."""
 TINY = 1e-6

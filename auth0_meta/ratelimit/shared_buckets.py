@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from auth0_meta.ratelimit.headers import RateHeaders
 
-__all__ = ["Agreement"]
-
 HISTORY = 16
 """Answers of each group that are remembered."""
 STEEPEST = 1.5
@@ -29,13 +27,13 @@ class _Seen(NamedTuple):
     taken: int
 
 
-class Agreement:
+class SharedBuckets:
     """Remember what the groups behind one bucket were told, and find answers that no single bucket gives.
 
     Groups with equal limits are taken to share a bucket, but they need not.  Two signs tell: Reset, the instant at
     which a bucket is full, never goes back; and while it stands still, Remaining rises no faster than it may drip.
 
-    >>> agreement = Agreement()
+    >>> agreement = SharedBuckets()
     >>> agreement.note("read", 0.0, 0.1, RateHeaders(10, 2, 101, 100.0), taken=8)
     >>> agreement.against("write", 0.1, 0.2, RateHeaders(10, 9, 101, 100.0)), agreement.against(
     ...     "write", 0.1, 0.2, RateHeaders(10, 2, 101, 100.0))

@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from auth0_meta.clock import Clock
-from auth0_meta.models import RateLimit
 from auth0_meta.ratelimit.bucket import Bucket, Sent
-from auth0_meta.ratelimit.headers import RateHeaders, parse_headers, plan
-from auth0_meta.ratelimit.shared_buckets import Agreement
-
-__all__ = ["Cancelled", "Snapshot", "Throttle", "Ticket", "WouldWait"]
+from auth0_meta.ratelimit.headers import RateHeaders, parse_headers
+from auth0_meta.ratelimit.plans import RateLimit, plan
+from auth0_meta.ratelimit.shared_buckets import SharedBuckets
 
 OnWait = Callable[[str, float], None]
 
@@ -74,7 +72,7 @@ class _Lane:
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
-        self.agreement = Agreement()
+        self.agreement = SharedBuckets()
         self.interactive: deque[threading.Condition] = deque()
         self.bulk: deque[threading.Condition] = deque()
 

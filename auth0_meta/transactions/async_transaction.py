@@ -13,12 +13,11 @@ from auth0_meta.changes.change import Change
 from auth0_meta.models import CommitResult
 from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transactions.bag import MetadataBag, refuse_assignment
-from auth0_meta.transactions.transaction import MetadataTransaction, State
+from auth0_meta.transactions.states import State
+from auth0_meta.transactions.transaction import MetadataTransaction
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["AsyncMetadataTransaction"]
 
 _T = TypeVar("_T")
 
@@ -132,8 +131,8 @@ class AsyncMetadataTransaction:
         `call_off` is called where the work never begins.
         """
         cancelled = threading.Event()
-        operation = self._tx.awaited()
-        operation.cancelled = cancelled
+        budget = self._tx.awaited()
+        budget.cancelled = cancelled
         work: Future[_T] = Future()  # begun by a thread or cancelled, never both
         future = asyncio.wrap_future(work)
         stopped: asyncio.CancelledError | None = None
@@ -155,8 +154,8 @@ class AsyncMetadataTransaction:
             if work.cancel():
                 call_off()
             raise
-        if operation.cancelled is cancelled:  # no other call has begun meanwhile
-            operation.cancelled = None
+        if budget.cancelled is cancelled:  # no other call has begun meanwhile
+            budget.cancelled = None
         if future.cancelled():
             call_off()
         if stopped is not None:

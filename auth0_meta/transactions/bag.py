@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from auth0_meta import models
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import BagChange, check_key, parse_path
-from auth0_meta.changes.jsonvalue import ABSENT, freeze, json_equal, thaw
+from auth0_meta.changes.bag_change import BagChange
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, freeze, json_equal, thaw
+from auth0_meta.changes.paths import check_key, parse_path
 from auth0_meta.errors import InputError
 from auth0_meta.warn import notice
-
-__all__ = ["MetadataBag", "advise", "keys_of", "refuse_assignment"]
 
 Path = str | Sequence[str]
 _AT_PATH = ("set", "delete", "append", "increment")
@@ -21,15 +19,15 @@ _AT_PATH = ("set", "delete", "append", "increment")
 class Unit(Protocol):
     """Describe what a bag needs of its transaction: to stage and to read."""
 
-    def stage(self, bag: models.Bag, name: str, /, *args: Any, **settings: Any) -> None:
+    def stage(self, bag: Bag, name: str, /, *args: Any, **settings: Any) -> None:
         """Apply one of `BagChange`'s staging methods to the bag's change."""
         ...
 
-    def read(self, bag: models.Bag, path: tuple[str, ...], /) -> Any:
+    def read(self, bag: Bag, path: tuple[str, ...], /) -> Any:
         """Return the value at `path` with everything staged laid over it, or ABSENT."""
         ...
 
-    def staged(self, bag: models.Bag, /) -> BagChange:
+    def staged(self, bag: Bag, /) -> BagChange:
         """Return what is staged, without I/O."""
         ...
 
@@ -54,7 +52,7 @@ class MetadataBag(MutableMapping[str, Any]):
 
     __slots__ = ("_name", "_unit")
 
-    def __init__(self, unit: Unit, name: models.Bag) -> None:
+    def __init__(self, unit: Unit, name: Bag) -> None:
         self._unit = unit
         self._name = name
 
@@ -152,7 +150,7 @@ class MetadataBag(MutableMapping[str, Any]):
         return f"<MetadataBag {self._name}, staged: {staged if staged else 'nothing'}>"
 
 
-def refuse_assignment(name: models.Bag) -> NoReturn:
+def refuse_assignment(name: Bag) -> NoReturn:
     """Refuse `tx.user_metadata = {...}`, which would stage nothing."""
     msg = (
         f"a bag can't be assigned to (nothing was staged): use tx.{name}.replace(...) to make it exactly this, "
@@ -161,7 +159,7 @@ def refuse_assignment(name: models.Bag) -> NoReturn:
     raise InputError(msg)
 
 
-def keys_of(bag: models.Bag, name: str, args: Sequence[Any]) -> Iterable[str]:
+def keys_of(bag: Bag, name: str, args: Sequence[Any]) -> Iterable[str]:
     """Return the first-level keys that a call on a bag is about, none where it is about all of it."""
     if name in _AT_PATH:
         return parse_path(args[0], bag=bag)[:1]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from auth0_meta.changes.jsonvalue import Bag
 from auth0_meta.errors import (
     Auth0MetaError,
     AuthError,
@@ -18,16 +19,14 @@ from auth0_meta.errors import (
     StateError,
 )
 from auth0_meta.http.given import MaxWait, Oversize
-from auth0_meta.models import Bag, CommitResult, User
-from auth0_meta.ratelimit.concurrency import Staffing
+from auth0_meta.models import CommitResult, User
+from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transactions.batch_result import BatchOutcome, BatchResult, BatchResults, Progress
 from auth0_meta.transactions.transaction import MetadataTransaction
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["BatchResult", "BatchResults", "BatchTransaction", "MetadataBatch", "Progress"]
 
 _MOST_WORKERS = 64
 _SPARE = 2.0
@@ -146,7 +145,7 @@ class MetadataBatch:
                 raise InputError(msg)
         self._client = client
         self._settings: dict[str, Any] = {"max_wait": max_wait, "oversize": oversize, "join": False}
-        client.operation(max_wait=max_wait)  # refuses what is no budget
+        client.budget(max_wait=max_wait)  # refuses what is no budget
         self._share = float(share)
         self._raise = on_error == "raise"
         self._on_result = on_result
@@ -164,7 +163,7 @@ class MetadataBatch:
         self._idle = threading.Condition(self._lock)
         self._flushing = False
         self._staged = 0
-        self._staffing = Staffing()
+        self._staffing = Concurrency()
         self._broken: BaseException | None = None
         self._told_lock = threading.Lock()  # one result at a time reaches results and callbacks
         self._teller: int | None = None

@@ -8,8 +8,6 @@ import attrs
 
 from auth0_meta.models import Outcome
 
-__all__ = ["BatchOutcome", "BatchResult", "BatchResults", "Progress"]
-
 BatchOutcome = Outcome | Literal["not_sent"]
 
 

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import Change, check_stored, read, stored_bag
-from auth0_meta.changes.jsonvalue import json_equal
+from auth0_meta.changes.change import Change, check_stored, stored_bag
+from auth0_meta.changes.jsonvalue import BAGS, Bag, json_equal
+from auth0_meta.changes.paths import read
 from auth0_meta.errors import (
     ConflictError,
     InputError,
@@ -20,14 +21,12 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
-from auth0_meta.http.budget import Operation
-from auth0_meta.http.patience import LongWait, Patience, Until
+from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.patience import Deadline, Freshness, LongWait
 from auth0_meta.http.sender import Request, Sender, to_json
-from auth0_meta.models import BAGS, Bag, Outcome, User
-from auth0_meta.transactions.readback import Doubt
+from auth0_meta.models import Outcome, User
+from auth0_meta.transactions.readback import LostAnswer
 from auth0_meta.warn import notice
-
-__all__ = ["Commit", "Lock", "Reads", "Terms", "read_profile"]
 
 Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
 Reads = Mapping[tuple[Bag, tuple[str, ...]], Any]
@@ -76,12 +75,12 @@ class Terms:
 
 
 def read_profile(
-    sender: Sender, terms: Terms, operation: Operation, *, until: Until | None = None
+    sender: Sender, terms: Terms, budget: WaitBudget, *, until: Deadline | None = None
 ) -> Mapping[str, Any]:
     """Read the user and check that both bags are objects to work with."""
     request = Request("GET", terms.path, group=_READS, repeat=True, shown=f"users/{terms.user_id}")
     try:
-        answer = sender.send(request, operation, until=until)
+        answer = sender.send(request, budget, until=until)
         profile: Mapping[str, Any] = to_json(answer, request, dict)
     except TransportError as error:
         error.user_id = terms.user_id
@@ -101,7 +100,7 @@ class Commit:
         self,
         sender: Sender,
         terms: Terms,
-        operation: Operation,
+        budget: WaitBudget,
         *,
         change: Change,
         base: Mapping[str, Any] | None,
@@ -110,7 +109,7 @@ class Commit:
     ) -> None:
         self._sender = sender
         self._terms = terms
-        self._operation = operation
+        self._budget = budget
         self._change = change
         self._known = base
         self._reads = reads
@@ -118,10 +117,10 @@ class Commit:
         self._base: Mapping[str, Any] | None = base if base_given else None
         self._group = _WRITES
         self._again = False
-        self._patience = Patience(_PATIENCE)
+        self._freshness = Freshness(_PATIENCE)
         self._read_at = 0.0
         self._warned = False
-        self._doubt: Doubt | None = None
+        self._doubt: LostAnswer | None = None
         self._doing = "sending it"
         self.outcome: Outcome = "failed"
         """What became of it; "failed" until that is known, "unknown" where it can't be."""
@@ -141,8 +140,8 @@ class Commit:
         try:
             while (wait := self._locked()) is not None:
                 self._again = True
-                self._patience.note(wait)
-                self._sender.wait_out(wait, self._operation, self._group)
+                self._freshness.note(wait)
+                self._sender.wait_out(wait, self._budget, self._group)
         except BaseException as error:
             if self._doubt is not None and self.outcome == "failed":
                 self.outcome = "unknown"
@@ -166,11 +165,11 @@ class Commit:
         assert failure is not None  # noqa: S101  # every other way has left
         raise failure  # a lock must not swallow it
 
-    def _until(self) -> Until | None:
+    def _until(self) -> Deadline | None:
         """Return how long the PATCH may wait before the base is out of date, or just the lock held for too long."""
         if self._reading:
-            return self._patience.until(self._read_at)
-        return None if self._terms.lock is None else self._patience.until(self._sender.clock.monotonic())
+            return self._freshness.until(self._read_at)
+        return None if self._terms.lock is None else self._freshness.until(self._sender.clock.monotonic())
 
     def _attempt(self) -> Outcome:
         """Read if needed, compute and PATCH; after a lost answer, find out and go on from there."""
@@ -188,17 +187,17 @@ class Commit:
                 return "unchanged" if self._doubt is None else "confirmed"
             if self._patch(document):
                 return "updated"
-            self._operation.see_through(self._sender.clock)
+            self._budget.see_through(self._sender.clock)
             time_left = self._back_off()
             fresh = self._read(None)
             self._reading = True  # from here on there is a base that a long wait makes old
 
-    def _read(self, until: Until | None) -> Mapping[str, Any]:
+    def _read(self, until: Deadline | None) -> Mapping[str, Any]:
         """Read the user afresh."""
         self._group = _READS
         if self._doubt is not None:
             self._doing = "reading the user back"
-        fresh = read_profile(self._sender, self._terms, self._operation, until=until)
+        fresh = read_profile(self._sender, self._terms, self._budget, until=until)
         self._read_at = self._sender.clock.monotonic()
         self.user = User(fresh)
         return fresh
@@ -221,7 +220,7 @@ class Commit:
         if differing or not repeatable:
             raise doubt.error(why, found=fresh) from doubt.cause
         if not time_left:
-            why = f"it was not there when read back, and {self._operation.bound} leaves no time to send it again"
+            why = f"it was not there when read back, and {self._budget.bound} leaves no time to send it again"
             raise doubt.error(why, found=fresh) from doubt.cause
         self._doing = "sending it again"
         return False
@@ -263,22 +262,22 @@ class Commit:
             shown=f"users/{user_id}",
         )
         self._group = _WRITES
-        attempts = self._operation.attempts
+        attempts = self._budget.attempts
         try:
-            answer = self._sender.send(request, self._operation, until=self._until())
+            answer = self._sender.send(request, self._budget, until=self._until())
         except BaseException as error:
-            if self._operation.attempts == attempts or not self._operation.in_flight:
+            if self._budget.attempts == attempts or not self._budget.in_flight:
                 raise  # it is about something else: a token, a report of a wait
-            self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            self._doubt = LostAnswer(user_id, self._change, document, self._base, error)
             if isinstance(error, (OutcomeUnknown, ServerError)):
                 return False
             raise
         finally:
-            self.document = document if self._operation.attempts > attempts else self.document
+            self.document = document if self._budget.attempts > attempts else self.document
         try:
             self.user = User(to_json(answer, request, dict))
         except OutcomeUnknown as error:
-            self._doubt = Doubt(user_id, self._change, document, self._base, error)
+            self._doubt = LostAnswer(user_id, self._change, document, self._base, error)
             return False
         return True
 
@@ -309,7 +308,7 @@ class Commit:
         assert self._doubt is not None  # noqa: S101  # for the type checker
         self._doing = "reading the user back"
         try:
-            self._sender.back_off(self._doubt.cause, self._operation, group=_READS, method="GET")
+            self._sender.back_off(self._doubt.cause, self._budget, group=_READS, method="GET")
         except (OutcomeUnknown, ServerError):
             return False
         return True

@@ -6,8 +6,6 @@ import sys
 import threading
 from typing import Any
 
-__all__ = ["join_key"]
-
 
 class _Here(threading.local):
     """Give each thread an object of its own; its number would be used again when it has ended."""

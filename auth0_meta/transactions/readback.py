@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from auth0_meta.changes.change import Change, stored_bag
-from auth0_meta.changes.jsonvalue import ABSENT, json_equal
+from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.errors import OutcomeUnknown, ServerError
-from auth0_meta.models import BAGS
 from auth0_meta.redact import outline, size
 
-__all__ = ["Doubt"]
 
-
-class Doubt:
+class LostAnswer:
     """Hold a PATCH whose answer was lost: what was sent, and the profile that it was computed on.
 
     It stays in doubt however long ago it left, since a server may apply it late, until it is found applied or

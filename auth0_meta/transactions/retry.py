@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ConflictError, InputError, StateError
 from auth0_meta.transactions.joining import join_key
-from auth0_meta.transactions.transaction import MetadataTransaction, State
+from auth0_meta.transactions.states import State
+from auth0_meta.transactions.transaction import MetadataTransaction
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["run"]
 
 _T = TypeVar("_T")
 _DOUBLINGS = 5

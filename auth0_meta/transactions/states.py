@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["CALLS", "LEGAL", "State", "refusal"]
-
 
 class State(enum.Enum):
     """Name where a transaction stands."""

@@ -8,14 +8,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from auth0_meta import models
-from auth0_meta.changes.change import BagChange, Change, read, stored_bag
-from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN
+from auth0_meta.changes.bag_change import BagChange
+from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.jsonvalue import ABSENT, BAGS, UNKNOWN, Bag
+from auth0_meta.changes.paths import read
 from auth0_meta.changes.profile import given_base
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError, PathError, StateError
-from auth0_meta.http.budget import Operation
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.given import MaxWait, Oversize
-from auth0_meta.models import BAGS, CommitResult, User
+from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.bag import MetadataBag, advise, keys_of, refuse_assignment
 from auth0_meta.transactions.commit import Commit, Lock, Terms, read_profile
 from auth0_meta.transactions.joining import join_key
@@ -24,8 +26,6 @@ from auth0_meta.warn import notice
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["MetadataTransaction", "State"]
 
 _OVERSIZE = ("warn", "error", "off")
 _VALUED = ("set", "merge", "append", "replace")
@@ -87,7 +87,7 @@ class MetadataTransaction:
         self._terms = Terms(
             path=user_path(user_id), user_id=user_id, lock=lock, oversize=oversize, base_check=base_check
         )
-        self._operation = client.operation(user_id=user_id, max_wait=max_wait)
+        self._budget = client.budget(user_id=user_id, max_wait=max_wait)
         self._base: Mapping[str, Any] | None = None
         self._base_given = base is not None
         self._unknown: frozenset[str] = frozenset()
@@ -104,7 +104,7 @@ class MetadataTransaction:
         self._awaited = False
         self._state = State.ACTIVE
         self._change = Change()
-        self._reads: dict[tuple[models.Bag, tuple[str, ...]], Any] = {}
+        self._reads: dict[tuple[Bag, tuple[str, ...]], Any] = {}
         self._result: CommitResult | None = None
 
     # What is to be seen -----------------------------------------------------------------------------
@@ -152,13 +152,13 @@ class MetadataTransaction:
 
     def as_bulk(self, *, share: float, cancelled: threading.Event) -> None:
         """Have this transaction yield to live traffic, and end unsent once `cancelled` is set: for batches."""
-        self._operation.share = share
-        self._operation.cancelled = cancelled
+        self._budget.share = share
+        self._budget.cancelled = cancelled
 
-    def awaited(self) -> Operation:
+    def awaited(self) -> WaitBudget:
         """Return what counts the cost, and refuse reads that would block from here on: for asyncio."""
         self._awaited = True
-        return self._root()._operation
+        return self._root()._budget
 
     @property
     def is_part(self) -> bool:
@@ -186,7 +186,7 @@ class MetadataTransaction:
 
     # Staging and reading, for the bags --------------------------------------------------------------
 
-    def stage(self, bag: models.Bag, name: str, /, *args: Any, **settings: Any) -> None:
+    def stage(self, bag: Bag, name: str, /, *args: Any, **settings: Any) -> None:
         """Stage one call on a bag: what `MetadataBag` uses.  What raises leaves the rest as it was."""
         self.require("stage")
         root = self._root()
@@ -202,7 +202,7 @@ class MetadataTransaction:
             advise(self._user_id, args)
         root._change = change
 
-    def read(self, bag: models.Bag, path: tuple[str, ...], /) -> Any:
+    def read(self, bag: Bag, path: tuple[str, ...], /) -> Any:
         """Return what a bag shows at `path`, reading the user when staging can't answer: what `MetadataBag` uses."""
         self.require("read")
         root = self._root()
@@ -228,7 +228,7 @@ class MetadataTransaction:
             raise error.of(self._user_id) from None
         return read({} if top is ABSENT else {path[0]: top}, path)
 
-    def staged(self, bag: models.Bag, /) -> BagChange:
+    def staged(self, bag: Bag, /) -> BagChange:
         """Return what is staged for a bag, without I/O: what `MetadataBag` shows."""
         return self._root()._change.bag(bag)
 
@@ -243,7 +243,7 @@ class MetadataTransaction:
             root._load()
 
     def _load(self) -> None:
-        self._base = read_profile(self._client.sender, self._terms, self._operation)
+        self._base = read_profile(self._client.sender, self._terms, self._budget)
         self._unknown = frozenset()
         self._base_given = False  # what was read is compared at commit, what was given is not
 
@@ -347,7 +347,7 @@ class MetadataTransaction:
         commit = Commit(
             self._client.sender,
             self._terms,
-            self._operation,
+            self._budget,
             change=self._change,
             base=None if lacking else self._base,
             base_given=self._base_given and not lacking,
@@ -395,12 +395,12 @@ class MetadataTransaction:
         self._change = Change()
         if user is None and self._base is not None and not self._base_given:
             user = User(self._base)
-        operation = self._operation
+        budget = self._budget
         self._result = CommitResult(
             outcome=outcome,
-            requests=operation.requests,
-            attempts=operation.attempts,
-            waited=operation.waited,
+            requests=budget.requests,
+            attempts=budget.attempts,
+            waited=budget.waited,
             document=document,
             user=user,
         )

@@ -13,14 +13,14 @@ from support.scripted_server import Reply, ScriptedServer, boom, connect, token
 
 from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken
 from auth0_meta.errors import AuthError, ConfigError, NotSentError, RateLimitError, TransportError
-from auth0_meta.http.budget import Operation
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.testing import FakeClock
 
 Fetch = Callable[[Any], Mapping[str, Any]]
 
 
-def _operation(max_wait: float | None = None) -> Operation:
-    return Operation(max_wait=max_wait)
+def _budget(max_wait: float | None = None) -> WaitBudget:
+    return WaitBudget(max_wait=max_wait)
 
 
 def _counting(*lives: float) -> tuple[list[str], Fetch]:
@@ -45,11 +45,11 @@ def test_the_margin_is_a_minute_or_a_tenth(life: float, margin: float) -> None:
     clock = FakeClock()
     given, fetch = _counting(life)
     source = FetchedToken(fetch, clock=clock)
-    assert source.get(_operation()) == "t1"
+    assert source.get(_budget()) == "t1"
     clock.advance(life - margin - 0.001)
-    assert source.get(_operation()) == "t1"
+    assert source.get(_budget()) == "t1"
     clock.advance(0.002)
-    assert source.get(_operation()) == "t2"
+    assert source.get(_budget()) == "t2"
     assert given == ["t1", "t2"]
 
 
@@ -58,17 +58,17 @@ def test_age_counts_from_before_the_request() -> None:
     clock = FakeClock()
     given, fetch = _counting(100)
 
-    def slow(operation: Any) -> Mapping[str, Any]:
+    def slow(budget: Any) -> Mapping[str, Any]:
         clock.sleep(50)
-        return fetch(operation)
+        return fetch(budget)
 
     source = FetchedToken(slow, clock=clock)
-    source.get(_operation())
+    source.get(_budget())
     clock.step(86_400)
     clock.advance(39.9)
-    assert source.get(_operation()) == "t1"
+    assert source.get(_budget()) == "t1"
     clock.advance(0.2)
-    assert source.get(_operation()) == "t2"
+    assert source.get(_budget()) == "t2"
     assert len(given) == 2
 
 
@@ -91,18 +91,18 @@ def test_a_failed_renewal_keeps_a_valid_token(failure: Exception | None) -> None
         return {"access_token": "spaces in it", "expires_in": 1000}
 
     source = FetchedToken(fetch, clock=clock)
-    source.get(_operation())
+    source.get(_budget())
     clock.advance(941)
-    assert [source.get(_operation()) for _ in range(3)] == ["old"] * 3
+    assert [source.get(_budget()) for _ in range(3)] == ["old"] * 3
     clock.advance(4.9)
-    assert source.get(_operation()) == "old"
+    assert source.get(_budget()) == "old"
     assert tries == [0, 941]
     clock.advance(0.2)
-    assert source.get(_operation()) == "old"
+    assert source.get(_budget()) == "old"
     assert tries == pytest.approx([0, 941, 946.1])
     clock.advance(1000 - 946.1)
     with pytest.raises(type(failure) if failure is not None else AuthError):
-        source.get(_operation())
+        source.get(_budget())
 
 
 def test_others_go_on_while_one_renews() -> None:
@@ -110,22 +110,22 @@ def test_others_go_on_while_one_renews() -> None:
     clock, started, release = FakeClock(), threading.Event(), threading.Event()
     given, fetch = _counting(1000)
 
-    def slow(operation: Any) -> Mapping[str, Any]:
+    def slow(budget: Any) -> Mapping[str, Any]:
         if given:
             started.set()
             assert release.wait(5)
-        return fetch(operation)
+        return fetch(budget)
 
     source = FetchedToken(slow, clock=clock)
-    source.get(_operation())
+    source.get(_budget())
     clock.advance(950)
     with ThreadPoolExecutor(1) as pool:
-        renewing = pool.submit(source.get, _operation())
+        renewing = pool.submit(source.get, _budget())
         assert started.wait(5)
-        assert source.get(_operation()) == "t1"
+        assert source.get(_budget()) == "t1"
         release.set()
         assert renewing.result(5) == "t2"
-    assert source.get(_operation()) == "t2"
+    assert source.get(_budget()) == "t2"
 
 
 def test_one_fetch_serves_all_threads() -> None:
@@ -133,15 +133,15 @@ def test_one_fetch_serves_all_threads() -> None:
     given, fetch = _counting(1000)
     together = threading.Barrier(8)
 
-    def slow(operation: Any) -> Mapping[str, Any]:
+    def slow(budget: Any) -> Mapping[str, Any]:
         time.sleep(0.1)
-        return fetch(operation)
+        return fetch(budget)
 
     source = FetchedToken(slow, clock=FakeClock())
 
     def ask(_: int) -> str:
         together.wait(5)
-        return source.get(_operation())
+        return source.get(_budget())
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(8))) == {"t1"}
@@ -153,17 +153,17 @@ def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.Monke
     monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.05)
     started, release = threading.Event(), threading.Event()
 
-    def fetch(operation: Operation) -> Mapping[str, Any]:
-        if operation.max_wait is None:
+    def fetch(budget: WaitBudget) -> Mapping[str, Any]:
+        if budget.max_wait is None:
             started.set()
             assert release.wait(5)
-        return {"access_token": f"for-{operation.max_wait}", "expires_in": 1000}
+        return {"access_token": f"for-{budget.max_wait}", "expires_in": 1000}
 
     source = FetchedToken(fetch, clock=FakeClock())
     with ThreadPoolExecutor(1) as pool:
-        patient = pool.submit(source.get, _operation())
+        patient = pool.submit(source.get, _budget())
         assert started.wait(5)
-        assert source.get(_operation(0.0)) == "for-0.0"
+        assert source.get(_budget(0.0)) == "for-0.0"
         release.set()
         assert patient.result(5) == "for-None"
 
@@ -171,7 +171,7 @@ def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.Monke
 def test_an_endless_budget_is_no_overflow() -> None:
     """A budget past what a lock can wait for is as good as none."""
     _, fetch = _counting(10)
-    assert FetchedToken(fetch, clock=FakeClock()).get(_operation(float("inf"))) == "t1"
+    assert FetchedToken(fetch, clock=FakeClock()).get(_budget(float("inf"))) == "t1"
 
 
 # Replacement -----------------------------------------------------------------------------------------
@@ -181,12 +181,12 @@ def test_a_refused_token_is_replaced_once() -> None:
     """A refused token is forgotten; refusing it again does not touch its successor."""
     given, fetch = _counting(1000)
     source = FetchedToken(fetch, clock=FakeClock())
-    assert source.replace("none yet", _operation())
-    first = source.get(_operation())
-    assert source.replace(first, _operation())
-    assert source.get(_operation()) == "t2"
-    assert source.replace(first, _operation())
-    assert source.get(_operation()) == "t2"
+    assert source.replace("none yet", _budget())
+    first = source.get(_budget())
+    assert source.replace(first, _budget())
+    assert source.get(_budget()) == "t2"
+    assert source.replace(first, _budget())
+    assert source.get(_budget()) == "t2"
     assert given == ["t1", "t2"]
 
 
@@ -202,11 +202,11 @@ def test_a_renewal_that_fails_does_not_bring_back_a_refused_token() -> None:
         return {"access_token": "t" if not clock.monotonic() else "new", "expires_in": 1000}
 
     source = FetchedToken(fetch, clock=clock)
-    source.get(_operation())
+    source.get(_budget())
     clock.advance(950)
-    assert source.get(_operation()) == "t"
+    assert source.get(_budget()) == "t"
     clock.advance(0.1)
-    assert source.get(_operation()) == "new"
+    assert source.get(_budget()) == "new"
 
 
 def test_fresh_locks_keep_the_token() -> None:
@@ -214,23 +214,23 @@ def test_fresh_locks_keep_the_token() -> None:
     _, fetch = _counting(1000)
     inside, release = threading.Event(), threading.Event()
 
-    def slow(operation: Any) -> Mapping[str, Any]:
+    def slow(budget: Any) -> Mapping[str, Any]:
         if not inside.is_set():
             inside.set()
             assert release.wait(5)
-        return fetch(operation)
+        return fetch(budget)
 
     source = FetchedToken(slow, clock=FakeClock())
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(source.get, _operation())
+        held = pool.submit(source.get, _budget())
         assert inside.wait(5)
         source.renew_locks()
-        assert source.get(_operation()) == "t1"
+        assert source.get(_budget()) == "t1"
         release.set()
         held.result(5)
     for other in (GivenToken("t"), CalledToken(lambda: "t")):
         other.renew_locks()
-        assert other.get(_operation()) == "t"
+        assert other.get(_budget()) == "t"
 
 
 # Given tokens ----------------------------------------------------------------------------------------
@@ -242,15 +242,15 @@ def test_a_token_must_fit_a_header(bad: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         GivenToken(bad)
     with pytest.raises(ConfigError):
-        CalledToken(lambda: bad).get(_operation())
+        CalledToken(lambda: bad).get(_budget())
     assert not isinstance(bad, str) or len(bad) < 3 or bad not in str(caught.value)
 
 
 def test_a_given_string_is_final() -> None:
     """A given string has no replacement."""
     source = GivenToken("abc")
-    assert source.get(_operation()) == "abc"
-    assert not source.replace("abc", _operation())
+    assert source.get(_budget()) == "abc"
+    assert not source.replace("abc", _budget())
 
 
 @pytest.mark.parametrize(("gives", "other"), [(["a", "a"], False), (["a", "b"], True)])
@@ -258,7 +258,7 @@ def test_a_function_is_asked_again(gives: list[str], other: bool) -> None:
     """After a refusal the function counts as having a new token when it gives another one."""
     left = iter(gives)
     source = CalledToken(lambda: next(left))
-    assert source.replace(source.get(_operation()), _operation()) is other
+    assert source.replace(source.get(_budget()), _budget()) is other
 
 
 # Answers of the token endpoint -----------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_a_garbage_answer_is_a_typed_error(answer: dict[str, Any]) -> None:
     """An answer without a usable token and life raises AuthError and keeps nothing."""
     source = FetchedToken(lambda _: answer, clock=FakeClock())
     with pytest.raises(AuthError):
-        source.get(_operation())
+        source.get(_budget())
 
 
 @given(
@@ -300,10 +300,10 @@ def test_any_answer_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
     """Whatever JSON object comes, there is a token that fits a header, or AuthError."""
     source = FetchedToken(lambda _: answer, clock=FakeClock())
     try:
-        got = source.get(_operation())
+        got = source.get(_budget())
     except AuthError:
         return
-    assert GivenToken(got).get(_operation()) == answer["access_token"]
+    assert GivenToken(got).get(_budget()) == answer["access_token"]
     assert source.scope is None or source.scope == answer["scope"]
 
 

@@ -27,21 +27,10 @@ from support.json_strategies import (
 )
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import (
-    ABSENT,
-    UNKNOWN,
-    BagChange,
-    Change,
-    check_key,
-    decode,
-    diff,
-    encode,
-    json_equal,
-    parse_path,
-    read,
-    stored_bag,
-)
-from auth0_meta.changes.jsonvalue import freeze
+from auth0_meta.changes.bag_change import BagChange
+from auth0_meta.changes.change import Change, decode, diff, encode, stored_bag
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, freeze, json_equal
+from auth0_meta.changes.paths import check_key, parse_path, read
 from auth0_meta.errors import MetadataError, PathError, StateError, StoredDataError
 
 CANARY = "canary-value"

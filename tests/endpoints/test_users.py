@@ -250,7 +250,7 @@ def test_a_bad_address_sends_nothing(email: Any) -> None:
 
 
 class Directory:
-    """Answer `GET /users` as Auth0 does, from `count` users."""
+    """Response `GET /users` as Auth0 does, from `count` users."""
 
     def __init__(self, count: int, *, cap: int = 100) -> None:
         self.rows = [{"user_id": f"u{n}"} for n in range(count)]

@@ -23,7 +23,7 @@ from support.scripted_server import Reply, ScriptedServer, Seen, connect, free_p
 
 from auth0_meta import ApiError, ManagementClient
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
-from auth0_meta.http.transport import Answer, Transport, base_url, is_loopback
+from auth0_meta.http.transport import Response, Transport, base_url, is_loopback
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def _transport(stack: ExitStack, base: str, **settings: Any) -> Transport:
     return made
 
 
-def _get(one: Transport, path: str = "/x", **headers: str) -> Answer:
+def _get(one: Transport, path: str = "/x", **headers: str) -> Response:
     return one.send("GET", path, headers=headers)
 
 
@@ -428,7 +428,7 @@ def test_answers_of_every_status_come_back(closing: ExitStack) -> None:
 def test_a_body_that_is_no_json_is_told() -> None:
     """Parsing a body that is no JSON raises ValueError."""
     with pytest.raises(ValueError, match="Expecting"):
-        Answer(200, {}, b"<html>").json()
+        Response(200, {}, b"<html>").json()
 
 
 # The pool --------------------------------------------------------------------------------------------

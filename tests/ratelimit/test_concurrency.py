@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from auth0_meta.ratelimit.concurrency import Staffing
+from auth0_meta.ratelimit.concurrency import Concurrency
 
 
-def told(*seconds: float) -> Staffing:
+def told(*seconds: float) -> Concurrency:
     """Return what has seen these answers."""
-    staffing = Staffing()
+    staffing = Concurrency()
     for one in seconds:
         staffing.answered(one)
     return staffing

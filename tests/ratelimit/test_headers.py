@@ -12,17 +12,8 @@ from requests.structures import CaseInsensitiveDict
 
 from auth0_meta import RateLimit
 from auth0_meta.errors import ConfigError
-from auth0_meta.ratelimit.headers import (
-    GROUPS,
-    PLANS,
-    RateHeaders,
-    ServerClock,
-    backoff,
-    parse_headers,
-    plan,
-    route_group,
-    wait_after_429,
-)
+from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, backoff, parse_headers, wait_after_429
+from auth0_meta.ratelimit.plans import GROUPS, PLANS, plan, route_group
 
 DATE = 1_800_000_000.0
 HTTP_DATE = "Fri, 15 Jan 2027 08:00:00 GMT"

@@ -9,7 +9,7 @@ from support.bucket_simulation import EPOCH, Tenant, World
 
 from auth0_meta.clock import Clock
 from auth0_meta.ratelimit.headers import RateHeaders
-from auth0_meta.ratelimit.shared_buckets import Agreement
+from auth0_meta.ratelimit.shared_buckets import SharedBuckets
 from auth0_meta.ratelimit.throttle import Throttle
 
 READ, WRITE = "users read", "users write"
@@ -118,7 +118,7 @@ def test_one_bucket_stays_one(size: int, rate: float, window: float | None, shar
 )
 def test_what_one_bucket_can_say(facts: RateHeaders, contradicted: bool) -> None:
     """Remaining may rise by a drip while Reset stands still, and Reset never goes back by more than its rounding."""
-    agreement = Agreement()
+    agreement = SharedBuckets()
     agreement.note(READ, 0.0, 0.02, FACTS, taken=8)
     agreement.note(READ, 0.0, 0.02, RateHeaders(), taken=8)
     assert agreement.against(WRITE, 0.02, 0.04, facts) == (READ if contradicted else None)
@@ -128,7 +128,7 @@ def test_what_one_bucket_can_say(facts: RateHeaders, contradicted: bool) -> None
 
 def test_remaining_must_contradict_twice() -> None:
     """A fast drip looks the same at first; two seconds on, its rate is known.  Reset needs no second time."""
-    agreement = Agreement()
+    agreement = SharedBuckets()
     for second in range(4):
         facts = FACTS._replace(reset=101 + second, date=100.0 + second)
         agreement.note(READ, second, second + 0.02, facts, taken=8)
@@ -138,4 +138,4 @@ def test_remaining_must_contradict_twice() -> None:
         assert agreement.parts(WRITE, second + 0.02, second + 0.04, other, taken=8, rate=99.0) is None
     back = FACTS._replace(reset=101, date=103.0)
     assert agreement.parts(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) == READ
-    assert Agreement().parts(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) is None
+    assert SharedBuckets().parts(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) is None

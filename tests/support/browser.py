@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.w
 DRIVER = shutil.which("chromedriver")
 
 
-class Window:
+class FixedWindow:
     """Hold one browser window, spoken to in words of what is seen."""
 
     def __init__(self, driver: Any) -> None:
@@ -33,17 +33,17 @@ class Window:
         """What the page shows."""
         return str(self.driver.execute_script("return document.body ? document.body.innerText : ''"))
 
-    def go(self, url: str) -> Window:
+    def go(self, url: str) -> FixedWindow:
         """Visit an address."""
         self.driver.get(url)
         return self
 
-    def shows(self, text: str) -> Window:
+    def shows(self, text: str) -> FixedWindow:
         """Wait until the page shows a text, ten seconds at most."""
         wait_for(lambda: text in self.text, f"{text!r} never came on {self.url}: {self.text}")
         return self
 
-    def click(self, selector: str) -> Window:
+    def click(self, selector: str) -> FixedWindow:
         """Click the first element that fits."""
         self.driver.find_element("css selector", selector).click()
         return self
@@ -58,7 +58,7 @@ class Window:
         if folder:
             self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
 
-    def fresh(self) -> Window:
+    def fresh(self) -> FixedWindow:
         """Forget every cookie."""
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         return self
@@ -73,7 +73,7 @@ def wait_for(what: Callable[[], Any], message: str) -> None:
 
 
 @contextmanager
-def chromium() -> Iterator[Window]:
+def chromium() -> Iterator[FixedWindow]:
     """Give a window, or skip."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if CHROMIUM is None or DRIVER is None:
@@ -87,6 +87,6 @@ def chromium() -> Iterator[Window]:
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     driver.set_window_size(900, 800)
     try:
-        yield Window(driver)
+        yield FixedWindow(driver)
     finally:
         driver.quit()

@@ -6,7 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from auth0_meta.changes.change import BagChange, Change, Path
+from auth0_meta.changes.bag_change import BagChange
+from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import Path
 from auth0_meta.errors import PathError
 
 BAGS = ("user_metadata", "app_metadata")

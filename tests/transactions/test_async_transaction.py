@@ -22,7 +22,7 @@ from auth0_meta import (
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.transactions.transaction import State
+from auth0_meta.transactions.states import State
 
 T = TypeVar("T")
 PROFILE = {"user_id": UID, "app_metadata": {"plan": "free"}}

@@ -38,7 +38,7 @@ from auth0_meta import (
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.transactions.batch import BatchResult, Progress
+from auth0_meta.transactions.batch_result import BatchResult, Progress
 
 WORKER = "auth0-meta-batch"
 
@@ -282,17 +282,17 @@ def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.Monke
 def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator of many users runs in the memory of a few thousand, failures included."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token")
-    from auth0_meta.http.transport import Answer
+    from auth0_meta.http.transport import Response
 
     body = json.dumps({"user_id": UID}).encode()
     count = 0
 
-    def send(method: str, path: str, *, headers: Any, body_: bytes = body, **_: Any) -> Answer:
+    def send(method: str, path: str, *, headers: Any, body_: bytes = body, **_: Any) -> Response:
         nonlocal count
         count += 1
         if count % 10 == 0:
-            return Answer(400, {}, b'{"statusCode":400,"error":"Bad Request","message":"no"}')
-        return Answer(200, {}, body_)
+            return Response(400, {}, b'{"statusCode":400,"error":"Bad Request","message":"no"}')
+        return Response(200, {}, body_)
 
     monkeypatch.setattr(client.sender.transport, "send", send)
     users = 20_000

@@ -30,7 +30,7 @@ from auth0_meta import (
     TransportError,
 )
 from auth0_meta.testing import FakeClock
-from auth0_meta.transactions.transaction import State
+from auth0_meta.transactions.states import State
 
 STORED = {"theme": "light", "prefs": {"lang": "en"}, "log": [1], "n": 1}
 CANARY = "canary-4f1c"

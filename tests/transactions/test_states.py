@@ -17,8 +17,7 @@ from auth0_meta import (
     StateError,
     TransportError,
 )
-from auth0_meta.transactions.states import CALLS, LEGAL
-from auth0_meta.transactions.transaction import State
+from auth0_meta.transactions.states import CALLS, LEGAL, State
 
 Call = Callable[[MetadataTransaction], object]
 

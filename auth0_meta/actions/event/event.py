@@ -28,12 +28,10 @@ from auth0_meta.actions.event.sections import (
     Tenant,
     Transaction,
 )
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError
-from auth0_meta.models import BAGS, User
-
-__all__ = ["Event"]
-
+from auth0_meta.models import User
 
 # Always there, empty where the source has none; the others are None then. Source: the event's minimum.
 _ALWAYS = ("client", "configuration", "connection", "request", "secrets", "stats", "tenant", "transaction")

@@ -7,21 +7,6 @@ from typing import ClassVar
 
 from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
 
-__all__ = [
-    "Actor",
-    "Cookie",
-    "Device",
-    "EnrolledFactor",
-    "GeoIp",
-    "Identity",
-    "Method",
-    "RefreshPolicy",
-    "RefreshTokenSettings",
-    "ResourceGrant",
-    "SessionClient",
-    "TokenRequest",
-]
-
 
 class GeoIp(Section):
     """Show where a request came from, as `event.request.geoip`."""

@@ -9,8 +9,6 @@ from typing import Any, ClassVar, NoReturn
 
 from auth0_meta.errors import InputError
 
-__all__ = ["Frozen", "FrozenList", "Section", "freeze"]
-
 _ADVICE = (
     "an event is read-only: change a copy of the value, and say through api what shall happen, "
     "such as api.user.set_app_metadata(key, value)"

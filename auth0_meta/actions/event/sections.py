@@ -21,30 +21,6 @@ from auth0_meta.actions.event.parts import (
 from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
 from auth0_meta.errors import StateError
 
-__all__ = [
-    "Agent",
-    "AnonymousSession",
-    "Application",
-    "Authentication",
-    "Authorization",
-    "Connection",
-    "CustomDomain",
-    "EventUser",
-    "Experiment",
-    "Organization",
-    "Prompt",
-    "RefreshToken",
-    "Request",
-    "ResourceServer",
-    "RiskAssessment",
-    "SecurityContext",
-    "Session",
-    "SessionTransferToken",
-    "Stats",
-    "Tenant",
-    "Transaction",
-]
-
 
 class EventUser(Section):
     """Show the user as `event.user`; the bags are those before this action.

@@ -6,10 +6,8 @@ from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, 
 from typing import Any
 
 from auth0_meta.actions.event.read_only import Frozen
-from auth0_meta.models import Bag
+from auth0_meta.changes.jsonvalue import Bag
 from auth0_meta.warn import notice
-
-__all__ = ["SnapshotBag"]
 
 
 class SnapshotBag(Frozen):

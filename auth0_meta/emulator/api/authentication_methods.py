@@ -17,8 +17,6 @@ from auth0_meta.emulator.rules.schema import parse_array, type_name
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["add", "change", "list_", "one", "remove", "remove_all", "replace"]
-
 Method = dict[str, Any]
 _KINDS = ("phone", "email", "totp", "webauthn-roaming", "passkey")
 _PUT_KINDS = ("phone", "email", "totp")

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["Connection", "check_root_attributes", "delete_users", "named", "unknown", "with_id"]
-
 _DATABASE = "auth0"
 _PASSWORDLESS = ("email", "sms")
 _SYNCED = ("name", "nickname", "given_name", "family_name", "picture")

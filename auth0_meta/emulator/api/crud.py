@@ -25,18 +25,6 @@ from auth0_meta.emulator.state.passwords import Passwords
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = [
-    "APIS",
-    "CLIENTS",
-    "CONNECTIONS",
-    "ORGANIZATIONS",
-    "ROLES",
-    "Resource",
-    "Shelf",
-    "merged",
-    "replaced",
-]
-
 Bag = dict[str, Any]
 _LONGEST = 255
 _ACCEPTED = 202

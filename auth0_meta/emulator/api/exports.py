@@ -13,8 +13,6 @@ from auth0_meta.emulator.http.message import to_json
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.jobs import Job
 
-__all__ = ["CSV_FIELDS", "Export", "at_path"]
-
 CSV_FIELDS = 30
 """The most fields that a CSV file may have (documented)."""
 # Open: Auth0 names "a predefined set" without listing it.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["link", "unlink"]
-
 Identity = dict[str, Any]
 _BODY = {"provider": "string", "user_id": "string|integer", "connection_id": "string", "link_with": "string"}
 _PROFILE_DATA = (

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["Import", "read_form"]
-
 # What an upsert may change (documented), apart from the password's hash, which is kept nowhere.
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
 _BAGS = ("user_metadata", "app_metadata")

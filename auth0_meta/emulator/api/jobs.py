@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["download", "errors", "export_users", "get", "import_users", "verify_email"]
-
 IMPORT_LIMIT = 512_000
 """The most bytes of an import request (documented: 500 KB)."""
 _LINK_SECONDS = 60

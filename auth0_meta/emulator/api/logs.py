@@ -16,8 +16,6 @@ from auth0_meta.emulator.rules.search import matcher
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["list_", "of_user", "one"]
-
 
 def list_(app: App, call: Call) -> Reply:
     """Answer GET /api/v2/logs; `from` and `take` give an array too, as this endpoint alone does (documented)."""

@@ -13,20 +13,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = [
-    "by",
-    "first_identity",
-    "found",
-    "known",
-    "listed_ids",
-    "plain_body",
-    "remove",
-    "save",
-    "stored",
-    "typed",
-    "user_id_of",
-]
-
 
 def user_id_of(call: Call) -> str:
     """Return the user id in the path, or refuse what is none."""

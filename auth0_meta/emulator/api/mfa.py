@@ -14,8 +14,6 @@ from auth0_meta.emulator.rules.profile import iso
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["enrollments", "forget_browsers", "remove_provider", "sessions"]
-
 _PROVIDERS = ("duo", "google-authenticator")
 
 

@@ -15,8 +15,6 @@ from auth0_meta.emulator.http.message import Reply, to_json
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["add", "change", "list_", "one", "remove"]
-
 Enabled = dict[str, Any]
 _SETTINGS = dict.fromkeys(
     ("assign_membership_on_login", "show_as_button", "is_signup_enabled"),

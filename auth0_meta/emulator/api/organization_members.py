@@ -16,8 +16,6 @@ from auth0_meta.emulator.rules.schema import check_user_id
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["add", "by_name", "give_roles", "list_", "of_user", "remove", "roles", "take_roles"]
-
 
 def by_name(app: App, call: Call) -> Reply:
     """Answer GET /api/v2/organizations/name/{name}."""

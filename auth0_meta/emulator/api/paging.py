@@ -11,8 +11,6 @@ from auth0_meta.emulator.http.errors import query_error
 from auth0_meta.emulator.http.message import Reply, to_json
 from auth0_meta.emulator.rules.switches import Switches
 
-__all__ = ["checkpoint", "listed"]
-
 _TAKE = "Number of results per page. Defaults to 50."
 _FROM = "Optional Id from which to start selection."
 

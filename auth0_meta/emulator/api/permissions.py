@@ -15,8 +15,6 @@ from auth0_meta.emulator.rules.schema import type_name
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["give_role", "give_user", "of_role", "of_user", "take_role", "take_user"]
-
 _NAMES = ("resource_server_identifier", "permission_name")
 _DIRECT = {"source_id": "", "source_name": "", "source_type": "DIRECT"}
 

@@ -9,8 +9,6 @@ from typing import Any
 from auth0_meta.emulator.http.errors import Refusal, bad_request, problem, query_error
 from auth0_meta.emulator.rules.switches import Switches
 
-__all__ = ["check_engine", "flag", "page_of", "projection", "sort_key", "whole"]
-
 Document = Mapping[str, Any]
 _SORT = "Field to sort by. Use field:order where order is 1 for ascending and -1 for descending"
 _PAGE = "Page index of the results to return. First page is 0."

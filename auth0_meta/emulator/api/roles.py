@@ -13,8 +13,6 @@ from auth0_meta.emulator.http.message import Reply
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["assign", "brief", "give", "holders", "of_user", "roles_shown", "take"]
-
 _BRIEF = ("user_id", "email", "picture", "name")
 
 

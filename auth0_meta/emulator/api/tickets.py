@@ -14,8 +14,6 @@ from auth0_meta.emulator.rules.schema import check_user_id
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["change_password", "verify_email"]
-
 _SHARED = {
     **dict.fromkeys(("result_url", "user_id", "client_id", "organization_id"), "string"),
     "ttl_sec": "integer",

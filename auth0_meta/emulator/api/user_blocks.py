@@ -12,8 +12,6 @@ from auth0_meta.emulator.http.message import Reply
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["of_identifier", "of_user", "unblock_identifier", "unblock_user"]
-
 _NONE = b'{"blocked_for":[]}'
 _IDENTIFIER = "Should be any of a username, phone number, or email."
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["by_email", "create", "delete", "get", "search", "update"]
-
 
 def create(app: App, call: Call) -> Reply:
     """Answer POST /api/v2/users: 201, or 409 for an id, e-mail or username that is taken."""

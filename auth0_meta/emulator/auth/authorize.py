@@ -32,8 +32,6 @@ from auth0_meta.emulator.state.logins import (
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["authorize", "choose", "go_on", "log_out", "pick"]
-
 _SHOWN = 20
 _PROTOCOL = "oidc-basic-profile"
 _PROMPTS = (None, "none", "login", "consent", "select_account")

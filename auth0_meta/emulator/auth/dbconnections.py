@@ -17,8 +17,6 @@ from auth0_meta.emulator.rules.schema import is_email, type_name
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["change_password", "sign_up"]
-
 _SENT = b"We've just sent you an email to reset your password."
 _NAMES = ("username", "given_name", "family_name", "name", "nickname", "picture")
 _MOST, _LONGEST, _LONGEST_NAME = 10, 500, 100

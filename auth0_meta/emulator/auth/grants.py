@@ -21,8 +21,6 @@ from auth0_meta.emulator.state.tokens import LIFETIME, Grant
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["GRANTS", "discovery", "exchange", "refresh", "tokens", "user_info"]
-
 ID_LIFETIME = 36_000
 # Claims that an action can't set: they are the protocol's.
 _RESERVED = ("iss", "sub", "aud", "iat", "exp", "nonce", "sid", "azp", "scope", "jti")

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.http.message import Request
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["base_url"]
-
 
 def base_url(app: App, request: Request) -> str:
     """Return the URL that a token's `iss` begins with: it follows the host, as with custom domains (documented).

@@ -12,8 +12,6 @@ from typing import Any
 
 from auth0_meta.emulator.http.message import Reply
 
-__all__ = ["login_page", "trouble_page"]
-
 _HTML = "text/html; charset=utf-8"
 _SHELL = """<!doctype html>
 <html lang="en">

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["GRANTS"]
-
 _REALM = "http://auth0.com/oauth/grant-type/password-realm"
 # What was granted where `openid` was asked for, or nothing.
 _DEFAULT = ("openid", "profile", "email", "address", "phone")

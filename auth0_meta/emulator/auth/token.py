@@ -19,8 +19,6 @@ from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
 if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
 
-__all__ = ["jwks", "token"]
-
 GRANTS = {**oidc.GRANTS, **passwordgrant.GRANTS}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ("RS256", "RS384", "PS256")

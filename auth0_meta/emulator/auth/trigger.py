@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.state.logins import Asked, Session
 
-__all__ = ["PEER", "Verdict", "resumed", "run"]
-
 PEER = "127.0.0.1"
 """The address of whoever logs in: the tenant is for this machine."""
 _log = logging.getLogger("auth0_meta.emulator")

@@ -13,8 +13,6 @@ from auth0_meta.emulator.pipeline import App
 from auth0_meta.emulator.state.faults import Fault, Hook
 from auth0_meta.emulator.state.journal import Entry
 
-__all__ = ["Feed", "entry_shown", "fault_shown"]
-
 # Each watcher keeps one of the server's threads.
 _WATCHERS = 4
 _EVERY = 0.2

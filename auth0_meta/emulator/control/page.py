@@ -9,8 +9,6 @@ import attrs
 
 from auth0_meta.emulator.pipeline import CONTROL_ROOT
 
-__all__ = ["PAGE_HEADERS", "Asset", "asset"]
-
 PAGE_HEADERS = (
     (
         "Content-Security-Policy",

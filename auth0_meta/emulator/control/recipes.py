@@ -10,8 +10,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["TOOLS", "all_exports", "exports", "script"]
-
 TOOLS = ("python", "auth0-python", "node", "curl")
 # Python's and OpenSSL's tools replace their authorities by this file, so it holds the public ones too.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

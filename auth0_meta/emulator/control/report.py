@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from auth0_meta.emulator.state.faults import Fault, Hook, PlanRaised
 from auth0_meta.emulator.state.journal import Entry
 
-__all__ = ["complaints", "told"]
-
 _NOT_SERVED = 501
 
 

@@ -26,8 +26,6 @@ from auth0_meta.errors import InputError
 if TYPE_CHECKING:
     from auth0_meta.emulator.tenant import LocalTenant
 
-__all__ = ["TOKEN_HEADER", "Control"]
-
 TOKEN_HEADER = "x-emulator-token"  # noqa: S105  # the header's name
 _log = logging.getLogger("auth0_meta.emulator")
 _SAFE = (

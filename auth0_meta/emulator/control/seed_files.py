@@ -15,8 +15,6 @@ import attrs
 
 from auth0_meta.errors import InputError
 
-__all__ = ["SAMPLE", "Roster", "as_roster", "check_writable", "read_users", "to_snapshot", "write_users"]
-
 SAMPLE: tuple[dict[str, Any], ...] = (
     {
         "user_id": "auth0|123",

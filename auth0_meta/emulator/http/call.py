@@ -10,8 +10,6 @@ from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.rules.limiter import Verdict
 from auth0_meta.emulator.state.tokens import Grant
 
-__all__ = ["Call"]
-
 
 @attrs.define
 class Call:

@@ -10,8 +10,6 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-__all__ = ["JSON_TYPE", "Answer", "CutShort", "Reply", "Request", "to_json"]
-
 _PIECES = 10
 JSON_TYPE = "application/json; charset=utf-8"
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode

@@ -11,8 +11,6 @@ from typing import Any
 
 from auth0_meta.errors import InputError
 
-__all__ = ["announced", "find_run", "run_directory"]
-
 _VARIABLE = "AUTH0_META_EMULATOR_DIR"
 
 

@@ -17,8 +17,6 @@ from auth0_meta.emulator.process.serve import JOURNAL_LIMIT, facts_of
 from auth0_meta.emulator.tenant import LocalTenant
 from auth0_meta.errors import InputError
 
-__all__ = ["execute"]
-
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
 # What would lead the command past the local tenant.
 _HIDDEN = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN")

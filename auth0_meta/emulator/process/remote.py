@@ -17,8 +17,6 @@ from auth0_meta.emulator.pipeline import CONTROL_ROOT
 from auth0_meta.emulator.process.announced import find_run
 from auth0_meta.errors import InputError
 
-__all__ = ["call", "find_serving", "load", "save"]
-
 _TIMEOUT = 120
 _TIMEOUT_CONNECT = 5
 

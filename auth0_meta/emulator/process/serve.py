@@ -12,8 +12,6 @@ from auth0_meta.emulator.control.recipes import exports
 from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.tenant import LocalTenant
 
-__all__ = ["JOURNAL_LIMIT", "facts_of", "serve"]
-
 JOURNAL_LIMIT = 10_000
 """How many requests a tenant remembers that serves for days."""
 _ANY_TOKEN = "local-token-good-here-only"  # noqa: S105  # a tenant that is not strict takes any

@@ -11,8 +11,6 @@ import attrs
 from auth0_meta.emulator.rules.schema import FORBIDDEN_NAMES, dotted_name, is_email, type_name
 from auth0_meta.emulator.rules.switches import Switches
 
-__all__ = ["check_row", "redacted"]
-
 
 @attrs.frozen
 class _Rule:

@@ -11,8 +11,6 @@ import attrs
 
 from auth0_meta.errors import ConfigError
 
-__all__ = ["PLANS", "Limit", "Limiter", "Verdict", "parse_rate_limit"]
-
 Group = Literal["read_users", "write_users", "other", "token", "password", "signup", "change_password"]
 _MANAGEMENT: tuple[Group, ...] = ("read_users", "write_users", "other")
 # A refill that ends in the middle of a float must not cost a whole token.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["MASK", "masked"]
-
 MASK = "<masked>"
 # Clients, connections, users and grants carry these.
 _SECRET = frozenset(

@@ -6,8 +6,6 @@ from typing import Any
 
 from auth0_meta.emulator.rules.switches import Switches
 
-__all__ = ["BAGS", "merge_bag"]
-
 BAGS = ("user_metadata", "app_metadata")
 
 

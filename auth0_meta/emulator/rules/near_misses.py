@@ -11,8 +11,6 @@ from auth0_meta.emulator.state.history import differences
 if TYPE_CHECKING:
     from auth0_meta.emulator.state.journal import Entry
 
-__all__ = ["mismatches", "story"]
-
 _SHOWN = 3
 # A request of another kind altogether is no near miss.
 _FAR = 100

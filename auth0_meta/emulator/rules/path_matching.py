@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-__all__ = ["addressed"]
-
 
 def addressed(wanted: str, *, route: str, path: str) -> bool:
     """Tell whether a request is meant; `route` is the template that it matched, `path` as it was sent.

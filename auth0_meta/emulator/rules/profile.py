@@ -14,17 +14,6 @@ import attrs
 from auth0_meta.emulator.rules.metadata import merge_bag
 from auth0_meta.emulator.rules.switches import Switches
 
-__all__ = [
-    "DEFAULT_CONNECTION",
-    "DEFAULT_CONNECTION_ID",
-    "Profile",
-    "created",
-    "has_default_picture",
-    "iso",
-    "milliseconds_of",
-    "patched",
-]
-
 DEFAULT_CONNECTION = "Username-Password-Authentication"
 DEFAULT_CONNECTION_ID = "con_localDatabase001"
 # Never part of a profile: they steer the write or are secret.

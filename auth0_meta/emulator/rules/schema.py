@@ -13,20 +13,6 @@ from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tokens import Grant
 
-__all__ = [
-    "FORBIDDEN_NAMES",
-    "check_create",
-    "check_fields",
-    "check_owner",
-    "check_patch",
-    "check_user_id",
-    "dotted_name",
-    "is_email",
-    "parse_array",
-    "parse_object",
-    "type_name",
-]
-
 FORBIDDEN_NAMES = frozenset(
     (
         *(

@@ -11,8 +11,6 @@ from typing import Any
 from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.rules.switches import Switches
 
-__all__ = ["matcher"]
-
 Document = Mapping[str, Any]
 Test = Callable[[Document], bool]
 _Match = Callable[[Any], bool]

@@ -9,8 +9,6 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["Switches"]
-
 
 @attrs.frozen(kw_only=True)
 class Switches:

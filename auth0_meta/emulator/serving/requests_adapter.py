@@ -20,8 +20,6 @@ from auth0_meta.emulator.http.message import CutShort
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["TenantAdapter", "TrustingAdapter"]
-
 
 class TenantAdapter(BaseAdapter):
     """Answer what a `requests.Session` sends by calling a WSGI application in the same thread.

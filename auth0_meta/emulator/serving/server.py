@@ -21,8 +21,6 @@ from auth0_meta.emulator.serving.tls import LateHandshake
 from auth0_meta.emulator.serving.wsgi import reason
 from auth0_meta.emulator.state.faults import Dropped
 
-__all__ = ["TenantServer"]
-
 _log = logging.getLogger("auth0_meta.emulator")
 _THREADS = 16
 # Where each of them waits, for the rest of a request or in a planned delay, more are started, up to so many.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["Reader", "Writer", "stream"]
-
 _CHUNK = 65_536
 
 

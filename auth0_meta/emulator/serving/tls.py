@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Authority", "LateHandshake"]
-
 _NAMES = ("localhost", "127.0.0.1", "::1")
 
 

@@ -15,8 +15,6 @@ from auth0_meta.emulator.pipeline import App
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["reason", "wsgi_app"]
-
 
 def reason(status: int) -> str:
     """Return the words beside a status.

@@ -7,8 +7,6 @@ import threading
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
 
-__all__ = ["TenantClock"]
-
 # The first second of the year 9999: a date can say no more, and what lasts a while ends later yet.
 _END = 253_370_764_800.0
 

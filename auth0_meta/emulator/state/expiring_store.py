@@ -6,8 +6,6 @@ import secrets
 import threading
 from typing import Generic, TypeVar
 
-__all__ = ["Kept"]
-
 _T = TypeVar("_T")
 
 

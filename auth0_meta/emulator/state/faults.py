@@ -14,8 +14,6 @@ from auth0_meta.emulator.http.message import Request, to_json
 from auth0_meta.emulator.rules.path_matching import addressed
 from auth0_meta.errors import InputError
 
-__all__ = ["Drop", "Dropped", "Fault", "FaultBook", "Hook", "PlanRaised"]
-
 # A clock that moves by more ends somewhere past what a date can say.
 _LONGEST = 31_536_000
 Drop = Literal["before_commit", "after_commit", "reset"]

@@ -12,8 +12,6 @@ import attrs
 
 from auth0_meta.emulator.rules.profile import Profile
 
-__all__ = ["ABSENT", "Change", "History", "differences"]
-
 _KEPT = 100
 
 

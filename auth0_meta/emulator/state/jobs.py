@@ -12,8 +12,6 @@ import attrs
 from auth0_meta.emulator.rules.profile import iso
 from auth0_meta.errors import ConfigError, InputError
 
-__all__ = ["ACTIVE_IMPORTS", "Job", "JobFailed", "Jobs", "Pace", "parse_pace"]
-
 ACTIVE_IMPORTS = 2
 """How many import jobs may be active at once (documented)."""
 # Documented: a job of more than two hours fails, and everything about a job is gone after a day.

@@ -16,8 +16,6 @@ from auth0_meta.emulator.rules.masking import masked
 from auth0_meta.emulator.rules.near_misses import mismatches, story
 from auth0_meta.emulator.rules.path_matching import addressed
 
-__all__ = ["Entry", "Journal", "Unread"]
-
 _ANY = object()
 
 

@@ -16,8 +16,6 @@ from typing import Any
 
 from auth0_meta.emulator.http.errors import unauthorized
 
-__all__ = ["KeyRing", "peek", "signed"]
-
 _lock = threading.Lock()
 
 

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Hashable, Iterable
 from typing import Literal
 
-__all__ = ["Kind", "Ties"]
-
 Kind = Literal["user_roles", "user_permissions", "role_permissions", "members", "member_roles"]
 
 

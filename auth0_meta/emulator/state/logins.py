@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.pipeline import App
     from auth0_meta.emulator.state.tokens import Access
 
-__all__ = ["Asked", "Granted", "Login", "Logins", "Session", "count_login", "may_return", "sign_up"]
-
 PAGE_FOR = 1800
 SUSPENDED_FOR = 900
 SESSION_FOR = 259_200

@@ -7,8 +7,6 @@ import hmac
 import secrets
 import threading
 
-__all__ = ["Passwords"]
-
 _ROUNDS = 1000  # the passwords of tests: enough that none stands in memory as it is
 
 

@@ -18,8 +18,6 @@ from auth0_meta.emulator.http.errors import (
 )
 from auth0_meta.emulator.state.keys import KeyRing
 
-__all__ = ["ALL_SCOPES", "LIFETIME", "Access", "Application", "Grant", "require"]
-
 LIFETIME = 86_400
 ALL_SCOPES = tuple(
     f"{verb}:{what}"

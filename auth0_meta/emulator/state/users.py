@@ -12,8 +12,6 @@ from auth0_meta.emulator.rules.profile import Profile
 if TYPE_CHECKING:
     from auth0_meta.emulator.state.users_sqlite import SqliteStore
 
-__all__ = ["Store", "UserStore"]
-
 
 class UserStore:
     """Hold profiles in memory, in the order of their creation.

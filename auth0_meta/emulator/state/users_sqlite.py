@@ -13,8 +13,6 @@ from typing import Any
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.errors import ConfigError
 
-__all__ = ["SqliteStore"]
-
 _APPLICATION = 1630563685  # "a0me" in ASCII: tells our files from other people's
 _VERSION = 1
 _PAGE = 1000

@@ -9,8 +9,6 @@ from typing import Any
 
 from auth0_meta.ratelimit.throttle import Snapshot
 
-__all__ = ["Meter"]
-
 _RECENT = 30.0
 _SLOWEST = 20
 _ENOUGH_SECONDS = 2.0

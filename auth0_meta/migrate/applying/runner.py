@@ -22,9 +22,7 @@ from auth0_meta.migrate.planning.replan import Drift, replanned
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.threads import Threads
 from auth0_meta.models import Wait
-from auth0_meta.ratelimit.concurrency import Staffing
-
-__all__ = ["RunResult", "Runner"]
+from auth0_meta.ratelimit.concurrency import Concurrency
 
 _MOST_WORKERS = 64
 _FIRST_WORKERS = 4
@@ -120,7 +118,7 @@ class Runner:
         self._most = concurrency or _MOST_WORKERS
         self._adaptive = concurrency is None
         self._limit = concurrency or _FIRST_WORKERS
-        self._staffing = Staffing()
+        self._staffing = Concurrency()
         self._doubts: deque[int] = deque()
         self._cursor = 0
         self._flying: dict[int, Row] = {}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from auth0_meta.changes.change import stored_bag
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     ApiError,
@@ -26,17 +27,15 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
-from auth0_meta.http.budget import Operation
-from auth0_meta.http.patience import LongWait, Patience, Until
+from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.patience import Deadline, Freshness, LongWait
 from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
-from auth0_meta.models import BAGS, Wait
+from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import Cancelled
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-__all__ = ["Outcome", "work"]
 
 Outcome = Literal[
     "done", "same", "drifted", "unclear", "gone", "failed", "undone", "kept", "cancelled", "stopped"
@@ -54,7 +53,7 @@ _MOST_FAILURES = 12
 _STOPPING = (AuthError, ForbiddenError, ConfigError, StateError, TransportError, RateLimitError)
 
 
-class _Patient(Operation):
+class _Patient(WaitBudget):
     """Wait without end for the rate limit, and not without end for a server that fails."""
 
     def left(self) -> float | None:
@@ -97,16 +96,16 @@ def work(
         if job.doubt and isinstance(error, ApiError):
             note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
         result = {"outcome": "failed", "note": note}
-    operation = job.operation
+    budget = job.budget
     return {
         "n": task["n"],
         "user_id": task["user_id"],
         "doubt": job.doubt,
         "tried": job.tried,
-        "requests": operation.requests,
-        "patches": operation.attempts,
-        "refusals": operation.refusals,
-        "waited": operation.waited,
+        "requests": budget.requests,
+        "patches": budget.attempts,
+        "refusals": budget.refusals,
+        "waited": budget.waited,
         "seconds": client.clock.monotonic() - started,
         **result,
     }
@@ -133,11 +132,11 @@ class _Job:
         self._after: Mapping[str, Any] = task["after"]
         self._trust = trust
         self._clock = client.clock
-        self._patience = Patience(_PATIENCE)
+        self._freshness = Freshness(_PATIENCE)
         self._read_at = 0.0
         self.doubt: bool = task["doubt"]
         self.tried: bool = task["tried"]
-        self.operation = _Patient(
+        self.budget = _Patient(
             max_wait=None, on_wait=on_wait, user_id=self._user_id, share=share, cancelled=cancelled
         )
 
@@ -169,7 +168,7 @@ class _Job:
 
     def _read(self) -> dict[str, Any]:
         request = Request("GET", self._path, group="users read", repeat=True, shown=f"users/{self._user_id}")
-        profile: dict[str, Any] = to_json(self._sender.send(request, self.operation), request, dict)
+        profile: dict[str, Any] = to_json(self._sender.send(request, self.budget), request, dict)
         self._read_at = self._clock.monotonic()
         for bag in BAGS:
             stored_bag(profile, bag)
@@ -189,27 +188,27 @@ class _Job:
         )
         try:
             profile: dict[str, Any] = to_json(
-                self._sender.send(request, self.operation, until=self._until()), request, dict
+                self._sender.send(request, self.budget, until=self._until()), request, dict
             )
             return profile
         except LongWait as wait:
-            self._patience.note(wait)
-            self._sender.wait_out(wait, self.operation, "users write")
+            self._freshness.note(wait)
+            self._sender.wait_out(wait, self.budget, "users write")
         except (ApiError, OutcomeUnknown) as error:
             if not _leaves_open(error):
                 self.tried = self.tried or not isinstance(error, _STOPPING)
                 raise
             self.doubt = True
-            self.operation.cancelled = None  # what has left is followed to its end
-            self._sender.back_off(error, self.operation, group="users read", method="GET")
+            self.budget.cancelled = None  # what has left is followed to its end
+            self._sender.back_off(error, self.budget, group="users read", method="GET")
         return None
 
-    def _until(self) -> Until | None:
+    def _until(self) -> Deadline | None:
         """Return how long the PATCH may wait before the user is read again."""
         if self._trust:
             return None
         rate = self._sender.throttle.snapshot("users write").per_second
-        return self._patience.until(self._read_at, needed=_REFILLS / rate if rate else 0.0)
+        return self._freshness.until(self._read_at, needed=_REFILLS / rate if rate else 0.0)
 
 
 def _leaves_open(error: ApiError | OutcomeUnknown) -> bool:

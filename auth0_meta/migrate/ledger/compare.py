@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from auth0_meta.changes.change import Change, read, stored_bag
-from auth0_meta.changes.jsonvalue import ABSENT, Path, json_equal
-from auth0_meta.changes.operations import Append, Increment, Merge, Op
+from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.jsonvalue import ABSENT, BAGS, Path, json_equal
+from auth0_meta.changes.operations import Append, Increment, Merge, Operation
+from auth0_meta.changes.paths import read
 from auth0_meta.migrate.planning.watched_user import unchanged
-from auth0_meta.models import BAGS
 from auth0_meta.redact import printable
-
-__all__ = ["Document", "Verdict", "after_image", "holds", "image_of", "same_footing", "undoing", "verdict"]
 
 Document = Mapping[str, Mapping[str, Any]]
 Verdict = Literal["before", "after", "other"]
@@ -121,7 +119,7 @@ def same_footing(
     return True
 
 
-def _places(op: Op) -> Iterator[Path]:
+def _places(op: Operation) -> Iterator[Path]:
     """Yield where an operation puts a value that was chosen beforehand."""
     if isinstance(op, Merge):
         yield from _leaves(op.value, ())

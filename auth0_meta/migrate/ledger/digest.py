@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 
-__all__ = ["BLOCK", "block_of", "digest", "digest_of_all", "seal"]
-
 BLOCK = 1000
 """Users to a digest, so that a run reads those again that it works on, and not the whole file."""
 _SEAL = 16

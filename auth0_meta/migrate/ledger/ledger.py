@@ -19,8 +19,6 @@ from auth0_meta.migrate.ledger.lock import FileLock, is_held
 from auth0_meta.migrate.ledger.records import IN_DOUBT, Plan, Row, State, check_run, pack, unpack
 from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, files, sound, told
 
-__all__ = ["Ledger", "Settled"]
-
 APPLICATION = 0x41304D4C  # "A0ML"
 SCHEMA = 1
 _MOST_NOTE = 500

@@ -10,8 +10,6 @@ from pathlib import Path
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import LedgerError
 
-__all__ = ["FileLock", "is_held"]
-
 _TRIES = 5
 _PAUSE = 0.02
 

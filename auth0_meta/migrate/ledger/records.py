@@ -12,8 +12,6 @@ import attrs
 
 from auth0_meta.migrate.ledger.compare import after_image
 
-__all__ = ["IN_DOUBT", "TROUBLE", "WRITTEN", "Plan", "Row", "State", "check_run", "pack", "unpack"]
-
 _WORTH_PACKING = 200
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from auth0_meta.errors import Auth0MetaError, LedgerError
 
-__all__ = ["DAMAGED", "connect", "files", "sound", "told"]
-
 _BUSY_MS = 5000
 DAMAGED = "it is damaged or cut short: restore a copy, or plan again"
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from auth0_meta.changes.change import Change, decode, encode, parse_path
+from auth0_meta.changes.change import Change, decode, encode
+from auth0_meta.changes.jsonvalue import BAGS, Bag
+from auth0_meta.changes.paths import parse_path
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
-from auth0_meta.models import BAGS, Bag
 from auth0_meta.warn import notice
-
-__all__ = ["ChangeFile", "ChangeIndex", "UserChange"]
 
 UserChange = tuple[str, Change]
 _JSON_MARK = ":="

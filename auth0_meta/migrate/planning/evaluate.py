@@ -17,12 +17,11 @@ from typing import Any, cast
 from auth0_meta.changes.change import encode
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
-from auth0_meta.http.budget import Operation
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.migrate.planning.watched_user import Reads, Viewed
 from auth0_meta.models import User
-from auth0_meta.transactions.transaction import MetadataTransaction, State
-
-__all__ = ["TOO_DEEP", "Function", "evaluate", "load"]
+from auth0_meta.transactions.states import State
+from auth0_meta.transactions.transaction import MetadataTransaction
 
 Function = Callable[[User, MetadataTransaction], object]
 TOO_DEEP = "the profile is nested too deep to be worked on"
@@ -38,9 +37,9 @@ class _NoTenant:
     def __init__(self) -> None:
         self.open_transactions: dict[Any, Any] = {}
 
-    def operation(self, **_: Any) -> Operation:
+    def budget(self, **_: Any) -> WaitBudget:
         """Return the account of an operation that never sends."""
-        return Operation(max_wait=0.0)
+        return WaitBudget(max_wait=0.0)
 
     @property
     def sender(self) -> Any:

@@ -18,8 +18,6 @@ import attrs
 
 from auth0_meta.errors import InputError
 
-__all__ = ["BadLine", "Line", "Lines", "auth0_cell", "opened"]
-
 _MOST_LINE = 64 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _STDIN = "-"

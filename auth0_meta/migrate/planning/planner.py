@@ -10,10 +10,11 @@ from typing import Any
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, check_stored, decode, stored_bag
+from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.client import ManagementClient
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
-from auth0_meta.http.budget import Operation
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.events import Event, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
@@ -26,10 +27,7 @@ from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.threads import Threads, in_order
-from auth0_meta.models import BAGS, Bag
 from auth0_meta.redact import printable
-
-__all__ = ["Planner"]
 
 _BATCH = 256
 _READERS = 16
@@ -182,23 +180,23 @@ class Planner:
 
     def _profile(self, found: Found) -> Read:
         profile: Mapping[str, Any] | None = found.profile
-        operation: Operation | None = None
+        budget: WaitBudget | None = None
         try:
             if profile is None:
                 client = self._connect()
-                operation = client.operation(user_id=found.user_id, max_wait=None, share=self._share)
-                operation.cancelled = self._cancelled
+                budget = client.budget(user_id=found.user_id, max_wait=None, share=self._share)
+                budget.cancelled = self._cancelled
                 path = user_path(found.user_id)
                 request = Request(
                     "GET", path, group="users read", repeat=True, shown=f"users/{found.user_id}"
                 )
-                profile = to_json(client.sender.send(request, operation), request, dict)
+                profile = to_json(client.sender.send(request, budget), request, dict)
             check_stored(profile or {})
         except NotFoundError:
-            return found.user_id, None, "the user does not exist", operation.requests if operation else 0
+            return found.user_id, None, "the user does not exist", budget.requests if budget else 0
         except StoredDataError as error:
-            return found.user_id, None, str(error), operation.requests if operation else 0
-        return found.user_id, profile, "", operation.requests if operation else 0
+            return found.user_id, None, str(error), budget.requests if budget else 0
+        return found.user_id, profile, "", budget.requests if budget else 0
 
     # What becomes of them -----------------------------------------------------------------------------
 

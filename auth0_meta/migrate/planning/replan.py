@@ -12,8 +12,6 @@ from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.redact import printable
 
-__all__ = ["POLICIES", "Drift", "check_drift", "plan_for", "replanned"]
-
 Drift = Literal["replan", "skip", "overwrite"]
 POLICIES: tuple[Drift, ...] = ("replan", "skip", "overwrite")
 

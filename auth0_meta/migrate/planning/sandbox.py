@@ -16,8 +16,6 @@ from typing import IO, Any, Protocol
 from auth0_meta.errors import InputError
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, check, evaluate
 
-__all__ = ["Evaluator", "Host", "InProcess"]
-
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
 _START = "import sys; from auth0_meta.migrate.planning.sandbox_process import main; main(sys.argv[1])"

@@ -15,8 +15,6 @@ from typing import IO, Any
 from auth0_meta.errors import Auth0MetaError
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, evaluate, load
 
-__all__ = ["main"]
-
 _GRACE = 1.0
 
 

@@ -12,13 +12,12 @@ from typing import Any, Protocol
 
 import attrs
 
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.client import ManagementClient
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, JobError
 from auth0_meta.migrate.planning.files import BadLine, Lines
-from auth0_meta.models import BAGS, Job
-
-__all__ = ["ROOT_FIELDS", "ExportSource", "FileSource", "Found", "SearchSource", "Source", "source"]
+from auth0_meta.models import Job
 
 Connect = Callable[[], ManagementClient]
 ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")

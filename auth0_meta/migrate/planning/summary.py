@@ -9,8 +9,6 @@ import attrs
 
 from auth0_meta.migrate.ledger.records import Plan
 
-__all__ = ["Cost", "PlanSummary", "Rates", "cost"]
-
 _MOST_KEYS = 200
 _MOST_NAMED = 20
 OTHERS = "(other keys)"

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode
 
 import pytest
 from cheroot.wsgi import Server
-from support.browser import Window, chromium
+from support.browser import FixedWindow, chromium
 from support.web_applications import EXAMPLES, running
 
 from auth0_meta.actions import PostLoginTrigger
@@ -25,20 +25,20 @@ SECRET = "a secret of this test, long enough for HS256"
 
 
 @pytest.fixture(scope="module")
-def window() -> Iterator[Window]:
+def window() -> Iterator[FixedWindow]:
     """Start the browser, once."""
     with chromium() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def app(window: Window) -> Iterator[str]:
+def app(window: FixedWindow) -> Iterator[str]:
     """Start the Flask example, once."""
     with running("flask_app.py") as url:
         yield url
 
 
-def test_log_in_consent_and_see_what_was_written(window: Window, app: str) -> None:
+def test_log_in_consent_and_see_what_was_written(window: FixedWindow, app: str) -> None:
     """One PATCH before the redirect, one at the end; a /continue that is sent again lets nobody in."""
     window.fresh().go(app).shows("Nobody is logged in").shot("app-home")
     window.click("a.go").shows("There are no passwords here.").shot("tenant-login")
@@ -53,7 +53,7 @@ def test_log_in_consent_and_see_what_was_written(window: Window, app: str) -> No
     window.go(app).shows("Welcome, Ada Lovelace")
 
 
-def test_a_denied_login(window: Window, app: str) -> None:
+def test_a_denied_login(window: FixedWindow, app: str) -> None:
     """The reason is shown, and the way out leads to another user."""
     window.fresh().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
     window.shows("This account is on hold.").shot("app-denied")
@@ -61,7 +61,7 @@ def test_a_denied_login(window: Window, app: str) -> None:
     window.click("a.go").shows("There are no passwords here.")
 
 
-def test_an_email_that_is_none(window: Window, app: str) -> None:
+def test_an_email_that_is_none(window: FixedWindow, app: str) -> None:
     """The page says so and keeps what was typed."""
     window.fresh().go(f"{app}/login").shows("Somebody else")
     window.driver.find_element("id", "email").send_keys("ada@b@c")
@@ -122,7 +122,7 @@ class Pages:
 
 
 @pytest.fixture
-def hosted(window: Window) -> Iterator[tuple[LocalTenant, str]]:
+def hosted(window: FixedWindow) -> Iterator[tuple[LocalTenant, str]]:
     """Serve a tenant that hosts the trigger, and the pages around it; give the address of a login."""
     pages = Pages()
     server = Server(("127.0.0.1", 0), pages)
@@ -147,7 +147,7 @@ def hosted(window: Window) -> Iterator[tuple[LocalTenant, str]]:
         thread.join()
 
 
-def test_the_tenant_suspends_and_goes_on(window: Window, hosted: tuple[LocalTenant, str]) -> None:
+def test_the_tenant_suspends_and_goes_on(window: FixedWindow, hosted: tuple[LocalTenant, str]) -> None:
     """The browser comes back with a code; the same /continue again is a page that says so."""
     tenant, login = hosted
     window.go(login).shows("Ada").click('button[value="auth0|1"]').shows("consent")
@@ -160,7 +160,7 @@ def test_the_tenant_suspends_and_goes_on(window: Window, hosted: tuple[LocalTena
     window.go(f"{tenant.url}/continue?state={state}").shows("This login can't go on").shot("tenant-replayed")
 
 
-def test_the_tenant_tells_a_denial(window: Window, hosted: tuple[LocalTenant, str]) -> None:
+def test_the_tenant_tells_a_denial(window: FixedWindow, hosted: tuple[LocalTenant, str]) -> None:
     """The application hears the reason."""
     window.go(hosted[1]).shows("Ada").click('button[value="auth0|1"]').shows("consent")
     window.click("button:nth-of-type(2)").shows("callback").shows("No consent, no login.")

@@ -1,0 +1,121 @@
+"""The route groups, and the token buckets that each of Auth0's plans gives them; PURE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from math import inf
+from types import MappingProxyType
+
+import attrs
+
+from auth0_meta.errors import ConfigError
+
+GROUPS = ("users read", "users write", "other")
+"""The Management API's route groups; `/oauth/token` is the Authentication API's, group "token"."""
+
+
+def _tokens(burst: float) -> int:
+    if (
+        isinstance(burst, bool)
+        or not isinstance(burst, int | float)
+        or burst < 1
+        or not float(burst).is_integer()
+    ):
+        msg = f"burst is a whole number of tokens, 1 or more: {burst!r} is not"
+        raise ConfigError(msg)
+    return int(burst)
+
+
+def _rate(per_second: float) -> float:
+    if isinstance(per_second, bool) or not isinstance(per_second, int | float) or not 0 < per_second < inf:
+        msg = f"per_second is a number of tokens above 0: {per_second!r} is not"
+        raise ConfigError(msg)
+    return float(per_second)
+
+
+@attrs.frozen
+class RateLimit:
+    """Name a token bucket: `burst` tokens, refilled at `per_second`.
+
+    Both are above 0; `burst` is whole.  Anything else raises `ConfigError`.  Source: Auth0's rate-limit policy calls them burst and
+    sustained.
+
+    >>> RateLimit(50, 16)
+    RateLimit(burst=50, per_second=16.0)
+    """
+
+    burst: int = attrs.field(converter=_tokens)
+    per_second: float = attrs.field(converter=_rate)
+
+
+def route_group(method: str, path: str, /) -> str:
+    """Name the bucket that a request may share: "users read", "users write", "other" or "token".
+
+    `path` is what follows `/api/v2/`, ids percent-encoded; or `oauth/token`.
+    Source: the members listed on Auth0's 2020 rate-limit page; the current tables only link examples.
+
+    >>> route_group("PATCH", "users/auth0%7C1"), route_group("GET", "users/auth0%7C1/roles")
+    ('users write', 'other')
+    """
+    parts = path.partition("?")[0].strip("/").split("/")
+    if parts == ["oauth", "token"]:
+        return "token"
+    if method == "GET" and (parts == ["users-by-email"] or (parts[0] == "users" and len(parts) <= 2)):
+        return "users read"
+    if method in ("POST", "PATCH", "DELETE"):
+        of_users = parts[0] == "users" and (len(parts) <= 2 or parts[2] == "identities")
+        if of_users or (method == "DELETE" and parts[0] == "connections" and parts[2:] == ["users"]):
+            return "users write"
+    return "other"
+
+
+def _one_bucket(limit: RateLimit) -> Mapping[str, RateLimit]:
+    return MappingProxyType(dict.fromkeys(GROUPS, limit))
+
+
+PLANS: Mapping[str, Mapping[str, RateLimit]] = MappingProxyType(
+    {
+        "free": _one_bucket(RateLimit(2, 2)),
+        "essentials": MappingProxyType(
+            dict(
+                zip(
+                    GROUPS,
+                    (RateLimit(40, 500 / 60), RateLimit(20, 200 / 60), RateLimit(10, 150 / 60)),
+                    strict=True,
+                )
+            )
+        ),
+        "enterprise": _one_bucket(RateLimit(50, 16)),
+        "enterprise-dev": _one_bucket(RateLimit(10, 2)),
+    }
+)
+"""The Management API's buckets by plan (Auth0's rate-limit configurations, 2026-08-20)."""
+
+
+def plan(rate_limit: str | RateLimit | None, /) -> Mapping[str, RateLimit]:
+    """Return the bucket of each route group for a plan's name, "SIZE@PER_SECOND" or a `RateLimit`.
+
+    None: nothing is known, {}.  Groups with equal limits share one bucket.  Anything else raises
+    `ConfigError`.
+
+    >>> plan("essentials")["users write"].burst, plan("10@2.5")["other"]
+    (20, RateLimit(burst=10, per_second=2.5))
+    """
+    if rate_limit is None:
+        return MappingProxyType({})
+    if isinstance(rate_limit, RateLimit):
+        return _one_bucket(rate_limit)
+    if isinstance(rate_limit, str):
+        if rate_limit in PLANS:
+            return PLANS[rate_limit]
+        size, at, per_second = rate_limit.partition("@")
+        try:
+            if at and math.isfinite(float(per_second)):
+                return _one_bucket(RateLimit(int(size), float(per_second)))
+        except ValueError:
+            pass
+    raise ConfigError(
+        f"rate_limit={rate_limit!r} names no bucket; nothing was sent. Use None (learn it), a RateLimit, "
+        f"SIZE@PER_SECOND such as '50@16', or one of {', '.join(PLANS)}."
+    )
