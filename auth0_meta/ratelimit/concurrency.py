@@ -1,34 +1,90 @@
-"""Learn from answers how fast the tenant usually is, to see whether more users under way would still be; PURE."""
+"""Decide how many users to work on at once: the one rule of batches and migrations; PURE.
+
+More workers than the bucket's rate can feed only wait in line, and workers that outrun a slow tenant make
+it slower still.  So a run starts small, adds a worker while answers come as fast as usual and nobody
+waits, and takes one away when everybody does.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from statistics import median
 
+MOST_WORKERS = 64
+"""Threads past which one Python process only shares out its interpreter lock."""
+PACED = 1.0
+"""Seconds of waiting for one user past which one worker fewer would do."""
 _BLOCK = 16
 _BLOCKS = 16
 _STEADY = 1.5
+# Work for twice the rate: answers come unevenly, and a user who waits must not leave a token unused.
+_SPARE = 2.0
+# Requests a second that one process can make at all; no published plan allows as many.
+_PLENTY = 500.0
 
 
 class Concurrency:
-    """Watch how long answers take, waits not counted in.
+    """Grow and shrink `limit`, the users to have under way, by how long the tenant's answers take.
 
-    What is usual is the least median of the latest blocks of 16 answers: a few that come at once (a cache, a
-    user who is gone) say nothing about the rest, and a fast hour is forgotten in a slow one.
+    `fixed`: a number that the caller chose and that never changes; None adapts from `first` on, up to 64.
 
-    >>> staffing = Concurrency()
-    >>> for seconds in [0.01] + [0.2] * 40:
-    ...     staffing.answered(seconds)
-    >>> staffing.usual, staffing.steady(0.2), staffing.steady(0.4)
+    The usual time is the least median of the latest blocks of 16 answers.  A few that come at once (a cache, a
+    user who is gone) say nothing about the rest, and 16 blocks later a fast hour is forgotten in a slow one.
+
+    >>> concurrency = Concurrency(None, first=1)
+    >>> for _ in range(40):
+    ...     concurrency.answered(0.2, requests=1, waited=0.0, per_second=10.0)
+    >>> concurrency.limit  # twice what 10 requests a second of 0.2 s each keep busy
+    6
+    >>> concurrency.usual, concurrency.steady(0.2), concurrency.steady(0.4)
     (0.2, True, False)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: int | None, *, first: int) -> None:
+        self.most = fixed or MOST_WORKERS
+        self.limit = fixed or first
+        self._fixed = fixed is not None
         self._block: list[float] = []
         self._medians: deque[float] = deque(maxlen=_BLOCKS)
 
-    def answered(self, seconds: float) -> None:
-        """Take in how long a request took."""
+    def answered(
+        self,
+        seconds: float,
+        *,
+        requests: int,
+        waited: float,
+        per_second: float | None,
+        typical: bool = True,
+    ) -> None:
+        """Take in what one user took.
+
+        `seconds`: for all of its `requests`, without the seconds that it `waited`.  `per_second`: the refill rate
+        of the bucket that the work is limited by, None while unknown.  `typical`: False for a user who cost less
+        than most and so tells nothing about the tenant.
+        """
+        if self._fixed or not requests:
+            return
+        if waited > PACED:
+            self.limit = max(1, self.limit - 1)
+        if not typical:
+            return
+        each = seconds / requests
+        self._learn(each)
+        if waited or not self.steady(each):
+            return
+        enough = min(_PLENTY * self.usual, self.most)
+        if per_second is not None:
+            enough = min(enough, _SPARE * (1.0 + per_second * seconds))
+        if self.limit < enough:
+            self.limit += 1
+
+    def cap(self, most: int) -> None:
+        """Never go past `most`: the machine has no thread left for more."""
+        self.most = most
+        self.limit = min(self.limit, most)
+
+    def _learn(self, seconds: float) -> None:
         self._block.append(seconds)
         if len(self._block) == _BLOCK:
             self._medians.append(median(self._block))
@@ -36,9 +92,9 @@ class Concurrency:
 
     @property
     def usual(self) -> float:
-        """Return the seconds that a request takes where nothing holds it up; infinite before the first."""
-        return min(self._medians) if self._medians else median(self._block or [float("inf")])
+        """Return the seconds that a request takes when nothing holds it up; infinite before the first."""
+        return min(self._medians) if self._medians else median(self._block or [inf])
 
     def steady(self, seconds: float) -> bool:
-        """Tell whether an answer that took `seconds` came about as fast as they do, so that there is room for more."""
+        """Return whether a request that took `seconds` was about as fast as usual, so that there is room for more."""
         return seconds <= _STEADY * self.usual

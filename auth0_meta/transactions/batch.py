@@ -28,10 +28,6 @@ from auth0_meta.transactions.transaction import MetadataTransaction
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-_MOST_WORKERS = 64
-_SPARE = 2.0
-# Requests a second past which more threads only take the interpreter from each other; no published plan allows as many.
-_PLENTY = 500.0
 _AHEAD = 256
 _PROGRESS_EVERY = 0.2
 _WRITES = "users write"
@@ -151,8 +147,8 @@ class MetadataBatch:
         self._on_result = on_result
         self._on_progress = on_progress
         self._window = window
-        self._most = concurrency or _MOST_WORKERS
-        self._first = concurrency or 1
+        self._concurrency = Concurrency(concurrency, first=1)
+        self._first = self._concurrency.limit
         self._lock = threading.Lock()  # guards what follows, up to _told_lock
         self._work = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
@@ -163,7 +159,6 @@ class MetadataBatch:
         self._idle = threading.Condition(self._lock)
         self._flushing = False
         self._staged = 0
-        self._staffing = Concurrency()
         self._broken: BaseException | None = None
         self._told_lock = threading.Lock()  # one result at a time reaches results and callbacks
         self._teller: int | None = None
@@ -233,7 +228,8 @@ class MetadataBatch:
         except RuntimeError:
             if not self._workers and not self._flushing:
                 raise
-            self._most = self._first = max(len(self._workers), 1)
+            self._first = max(len(self._workers), 1)
+            self._concurrency.cap(self._first)
             return False
         self._workers.append(worker)
         return True
@@ -279,8 +275,8 @@ class MetadataBatch:
             result = self._send(tx)
             took = self._client.clock.monotonic() - started
             self._account(result)
-            if result.requests and not result.waited and len(self._workers) < self._most:
-                self._grow(took, result.requests)
+            if len(self._workers) < self._concurrency.most:
+                self._grow(took, result)
 
     def _send(self, tx: BatchTransaction) -> BatchResult:
         """Send one user's change; its failure is a result, not an exception."""
@@ -337,20 +333,15 @@ class MetadataBatch:
             self._broken = self._broken or error
             self._room.notify_all()
 
-    def _grow(self, took: float, requests: int) -> None:
-        """Add a worker while the tenant answers about as fast as it does and could take more.
-
-        So many are enough that their answers, each `took` seconds away, come at twice the rate of the bucket.
-        """
-        each = took / requests
+    def _grow(self, took: float, result: BatchResult) -> None:
+        """Add a worker if users are waiting to be sent and the concurrency rule allows one more."""
         rate = self._client.sender.throttle.snapshot(_WRITES).per_second
         with self._lock:
-            self._staffing.answered(each)
-            enough = min(_PLENTY * self._staffing.usual, self._most)
-            if rate is not None:
-                enough = min(enough, _SPARE * (1.0 + rate * took))
+            self._concurrency.answered(
+                took - result.waited, requests=result.requests, waited=result.waited, per_second=rate
+            )
             behind = len(self._open) > (0 if self._flushing else self._window)
-            if behind and len(self._workers) < enough and self._staffing.steady(each):
+            if behind and len(self._workers) < self._concurrency.limit:
                 self._hire()
 
     # Leaving ------------------------------------------------------------------------------------------

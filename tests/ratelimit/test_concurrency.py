@@ -1,36 +1,96 @@
-"""Hold how a run learns what the tenant's usual speed is."""
+"""How many users a batch or a migration works on at once."""
 
 from __future__ import annotations
 
-from auth0_meta.ratelimit.concurrency import Concurrency
+import pytest
+
+from auth0_meta.ratelimit.concurrency import MOST_WORKERS, Concurrency
 
 
-def told(*seconds: float) -> Concurrency:
-    """Return what has seen these answers."""
-    staffing = Concurrency()
+def after(
+    *seconds: float, fixed: int | None = None, waited: float = 0.0, per_second: float | None = None
+) -> Concurrency:
+    """Return the concurrency of a run whose users took these seconds, one request each."""
+    concurrency = Concurrency(fixed, first=4)
     for one in seconds:
-        staffing.answered(one)
-    return staffing
+        concurrency.answered(one, requests=1, waited=waited, per_second=per_second)
+    return concurrency
 
 
 def test_before_the_first_answer_anything_is_steady() -> None:
     """Nothing is known yet, so nothing is slow."""
-    assert told().usual == float("inf")
-    assert told().steady(9.0)
+    assert after().usual == float("inf")
+    assert after().steady(9.0)
+    assert after().limit == 4
 
 
 def test_a_few_fast_answers_do_not_count() -> None:
-    """Two answers at once among those that take 0.2 s are no measure, first or in between."""
+    """Two immediate answers among many of 0.2 s change nothing, at the start or later."""
     for seen in ([0.02, 0.02, *[0.2] * 30], [*[0.2] * 40, 0.02, *[0.2] * 10, 0.02]):
-        assert told(*seen).steady(0.2)
+        assert after(*seen).steady(0.2)
 
 
 def test_a_tenant_that_slows_down_is_not_steady() -> None:
-    """Answers that take half as long again as usual ask for no more users."""
-    assert not told(*[0.2] * 64).steady(0.31)
+    """Answers that take half as long again as usual are no reason for more users."""
+    assert not after(*[0.2] * 64).steady(0.31)
 
 
 def test_a_fast_hour_is_forgotten() -> None:
-    """What was usual a few hundred answers ago is not what is usual now."""
-    assert not told(*[0.1] * 64, *[0.2] * 100).steady(0.2)
-    assert told(*[0.1] * 64, *[0.2] * 300).steady(0.2)
+    """The usual time of a few hundred answers ago is not the usual time now."""
+    assert not after(*[0.1] * 64, *[0.2] * 100).steady(0.2)
+    assert after(*[0.1] * 64, *[0.2] * 300).steady(0.2)
+
+
+def test_it_grows_while_the_tenant_keeps_up() -> None:
+    """Steady answers that nobody waited for add one user each, up to the most there can be."""
+    assert after(*[0.2] * 10).limit == 14
+    assert after(*[0.2] * 500).limit == MOST_WORKERS
+
+
+def test_it_stops_growing_when_answers_slow_down() -> None:
+    """More users under way would make a slow tenant slower still."""
+    assert after(*[0.2] * 10, *[0.4] * 50).limit == 14
+
+
+def test_twice_the_buckets_rate_is_enough() -> None:
+    """Ten requests a second of 0.2 s each keep two users busy; one more on each side, doubled, is the bound."""
+    assert after(*[0.2] * 100, per_second=10.0).limit == 6
+
+
+def test_requests_that_take_no_time_need_few_users() -> None:
+    """Past 500 requests a second more threads only take the interpreter from each other."""
+    assert after(*[0.002] * 100).limit == 4
+    assert after(*[0.02] * 100).limit == 10
+
+
+def test_it_shrinks_while_everybody_waits() -> None:
+    """A wait of more than a second takes one user away, down to one; shorter waits leave the number alone."""
+    assert after(*[0.2] * 2, waited=1.5).limit == 2
+    assert after(*[0.2] * 50, waited=1.5).limit == 1
+    assert after(*[0.2] * 50, waited=0.5).limit == 4
+
+
+def test_users_who_cost_less_teach_nothing() -> None:
+    """A user without a request changes nothing; one who is not typical can only shrink the number."""
+    concurrency = Concurrency(None, first=4)
+    concurrency.answered(0.0, requests=0, waited=9.0, per_second=None)
+    assert concurrency.limit == 4
+    concurrency.answered(0.2, requests=1, waited=0.0, per_second=None, typical=False)
+    assert (concurrency.limit, concurrency.usual) == (4, float("inf"))
+    concurrency.answered(0.2, requests=1, waited=2.0, per_second=None, typical=False)
+    assert concurrency.limit == 3
+
+
+@pytest.mark.parametrize("waited", [0.0, 5.0])
+def test_a_number_that_the_caller_chose_stays(waited: float) -> None:
+    """A fixed concurrency neither grows nor shrinks."""
+    assert after(*[0.2] * 50, fixed=7, waited=waited).limit == 7
+
+
+def test_a_cap_holds() -> None:
+    """A machine without threads to spare lowers the number for the rest of the run."""
+    concurrency = after(*[0.2] * 10)
+    concurrency.cap(3)
+    assert concurrency.limit == 3
+    concurrency.answered(0.2, requests=1, waited=0.0, per_second=None)
+    assert concurrency.limit == 3

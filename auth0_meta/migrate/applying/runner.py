@@ -22,11 +22,10 @@ from auth0_meta.migrate.planning.replan import Drift, replanned
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.threads import Threads
 from auth0_meta.models import Wait
-from auth0_meta.ratelimit.concurrency import Concurrency
+from auth0_meta.ratelimit.concurrency import MOST_WORKERS, PACED, Concurrency
 
-_MOST_WORKERS = 64
 _FIRST_WORKERS = 4
-_PACED = 1.0
+_WRITES = "users write"
 _GROUP = 50
 _LINGER = 0.01
 _TURN = 0.5
@@ -111,14 +110,11 @@ class Runner:
         self._cancel = cancel or threading.Event()
         self._on_event = on_event
         self._own_executor = executor is None
-        self._executor = executor or Threads(concurrency or _MOST_WORKERS)
+        self._executor = executor or Threads(concurrency or MOST_WORKERS)
         self._call = call or partial(
             work, client, share=share, trust=trust, cancelled=self._cancel, on_wait=self._told_wait
         )
-        self._most = concurrency or _MOST_WORKERS
-        self._adaptive = concurrency is None
-        self._limit = concurrency or _FIRST_WORKERS
-        self._staffing = Concurrency()
+        self._concurrency = Concurrency(concurrency, first=_FIRST_WORKERS)
         self._doubts: deque[int] = deque()
         self._cursor = 0
         self._flying: dict[int, Row] = {}
@@ -196,7 +192,8 @@ class Runner:
         with self._ledger.group():
             self._ledger.settle(settled)
             if not self._stopping:
-                rows = self._claim(max(0, self._limit + self._limit // 4 - len(self._flying) - len(again)))
+                limit = self._concurrency.limit
+                rows = self._claim(max(0, limit + limit // 4 - len(self._flying) - len(again)))
             if rows and self._kind == "undo" and not self._ledger.facts.get("undo"):
                 self._ledger.tell(undo=True)
             if settled:
@@ -258,7 +255,7 @@ class Runner:
                 self._error = self._error or error
                 continue
             self._judge(row, outcome)
-            self._pace(outcome)
+            self._adapt(outcome)
 
     def _judge(self, row: Row, outcome: dict[str, Any]) -> None:
         """Decide what the ledger is to say about a user; nothing is written here."""
@@ -322,19 +319,16 @@ class Runner:
             return name, verdict, None
         return ("same", "", None) if verdict is None else (name, "", verdict)
 
-    def _pace(self, outcome: Mapping[str, Any]) -> None:
-        """Have as many users under way as rate and latency ask for: more while nobody waits, fewer when all do."""
+    def _adapt(self, outcome: Mapping[str, Any]) -> None:
+        """Let the concurrency rule learn from one user: how many to have under way from now on."""
         waited = outcome["waited"]
-        if not outcome["requests"] or not self._adaptive:
-            return
-        if waited > _PACED:
-            self._limit = max(1, self._limit - 1)
-        if outcome["outcome"] not in _USUAL:
-            return
-        took = (outcome["seconds"] - waited) / outcome["requests"]
-        self._staffing.answered(took)
-        if not waited and self._staffing.steady(took):
-            self._limit = min(self._most, self._limit + 1)
+        self._concurrency.answered(
+            outcome["seconds"] - waited,
+            requests=outcome["requests"],
+            waited=waited,
+            per_second=self._client.sender.throttle.snapshot(_WRITES).per_second,
+            typical=outcome["outcome"] in _USUAL,
+        )
 
     # Ending -------------------------------------------------------------------------------------------
 
@@ -380,7 +374,7 @@ class Runner:
         self._wait = (until, wait.reason)
         with self._gates:
             known, reason = self._gate
-            news = wait.reason != reason or until > known + _PACED
+            news = wait.reason != reason or until > known + PACED
             if news and wait.reason != "pacing":
                 self._gate = (until, wait.reason)
         if news and wait.reason != "pacing":
@@ -390,7 +384,7 @@ class Runner:
         self._told = now
         meter = self._meter
         until, reason = self._wait
-        bucket = self._client.sender.throttle.snapshot("users write")
+        bucket = self._client.sender.throttle.snapshot(_WRITES)
         meter.seen(bucket, now)
         self._tell(
             ApplyProgress(
@@ -402,7 +396,7 @@ class Runner:
                 per_second=meter.per_second(now),
                 seconds=now - self._began,
                 eta=meter.eta(now),
-                waiting=f"{reason}, {until - now:.0f} s" if until - now > _PACED else "",
+                waiting=f"{reason}, {until - now:.0f} s" if until - now > PACED else "",
             )
         )
 
