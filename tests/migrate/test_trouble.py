@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from support.migrations import move_plan, patches_by_user, populate, rows_of
 from auth0_meta import LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
 from auth0_meta.emulator import LocalTenant, Switches
 from auth0_meta.migrate import UserDone, apply, plan, status, undo
-from auth0_meta.migrate.applying.runner import Runner
+from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.events import Waiting
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.testing import FakeClock
@@ -406,37 +406,42 @@ def test_one_job_file_under_two_names(
     assert sorted(path.name for path in job.parent.glob("*.db*")) == ["job.db", "link.db"]
 
 
-def test_a_few_fast_answers_do_not_hold_a_run_back(tenant: LocalTenant, job: Path, ndjson: Rows) -> None:
+class Canned(ThreadPoolExecutor):
+    """Answer every task in the worker's place, after 5 ms, and count how many are under way at once."""
+
+    def __init__(self) -> None:
+        super().__init__(64)
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have `answer` called instead of the worker."""
+        return super().submit(self.answer, *args)
+
+    def answer(self, task: Task) -> TaskResult:
+        """Say that every fifth user is gone, and that the first ones were answered ten times as fast as the rest."""
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.005)
+        with self.lock:
+            self.now -= 1
+        outcome: Outcome = "gone" if task.n % 5 == 1 else "done"
+        seconds = 0.03 if outcome == "gone" else 0.04 if task.n < 5 else 0.4
+        return TaskResult(
+            n=task.n, user_id=task.user_id, outcome=outcome, requests=2, patches=1, seconds=seconds
+        )
+
+
+def test_a_few_fast_answers_do_not_hold_a_run_back(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
     """Some users who are answered at once, and some who are gone, don't keep the others at a few at a time."""
     planned(job, tenant, ndjson, users=300)
-    lock = threading.Lock()
-    now = most = 0
-
-    def call(task: Mapping[str, Any]) -> dict[str, Any]:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-        time.sleep(0.005)
-        with lock:
-            now -= 1
-        outcome, seconds = ("gone", 0.03) if task["n"] % 5 == 1 else ("done", 0.04 if task["n"] < 5 else 0.4)
-        return {
-            **{name: task[name] for name in ("n", "user_id", "doubt", "tried")},
-            **{
-                "outcome": outcome,
-                "requests": 2,
-                "patches": 1,
-                "refusals": 0,
-                "waited": 0.0,
-                "seconds": seconds,
-            },
-        }
-
-    with tenant.client() as client, Ledger.open(job, write=True) as ledger:
-        result = Runner(ledger, client, kind="apply", share=1.0, call=call).run()
+    with Canned() as workers:
+        result = apply(job, client, executor=workers, share=1.0)
     assert sum(result.counts.values()) == 300
-    assert most > 16
+    assert workers.most > 16
 
 
 def test_a_token_endpoint_that_is_down_is_told_as_a_wait(job: Path, ndjson: Rows) -> None:

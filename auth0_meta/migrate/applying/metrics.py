@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.migrate.applying.task import TaskResult
 from auth0_meta.ratelimit.throttle import Snapshot
 
 _RECENT = 30.0
@@ -39,28 +39,28 @@ class Meter:
         """Return how many users are not as planned."""
         return sum(self.counts.get(name, 0) for name in ("failed", "drifted", "unclear", "gone"))
 
-    def add(self, outcome: Mapping[str, Any], now: float, *, final: bool) -> None:
+    def add(self, result: TaskResult, now: float, *, final: bool) -> None:
         """Count what one task has cost; `final`: it ended with its user."""
-        name = outcome["outcome"]
-        self.requests += outcome["requests"]
-        self.patches += outcome["patches"]
-        self.refusals += outcome["refusals"]
-        self.waited += outcome["waited"]
-        self._recent.append((now, outcome["requests"]))
-        self._recent_requests += outcome["requests"]
+        name = result.outcome
+        self.requests += result.requests
+        self.patches += result.patches
+        self.refusals += result.refusals
+        self.waited += result.waited
+        self._recent.append((now, result.requests))
+        self._recent_requests += result.requests
         tick = self._ticks.setdefault(
             int(now - self._began),
             {"requests": 0, "patches": 0, "refusals": 0, "done": 0, "failed": 0, "waited": 0.0},
         )
         for key in ("requests", "patches", "refusals"):
-            tick[key] += outcome[key]
-        tick["waited"] = round(tick["waited"] + outcome["waited"], 3)
+            tick[key] += getattr(result, key)
+        tick["waited"] = round(tick["waited"] + result.waited, 3)
         if not final:
             return
         self.counts[name] = self.counts.get(name, 0) + 1
         tick["done"] += 1
         tick["failed"] += name in ("failed", "drifted", "unclear", "gone")
-        entry = (round(outcome["seconds"] - outcome["waited"], 3), outcome["user_id"])
+        entry = (round(result.seconds - result.waited, 3), result.user_id)
         if len(self._slowest) < _SLOWEST:
             heapq.heappush(self._slowest, entry)
         else:

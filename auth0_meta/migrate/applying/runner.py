@@ -8,16 +8,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
 from auth0_meta.client import ManagementClient
 from auth0_meta.migrate.applying.metrics import Meter
+from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.events import ApplyProgress, Event, UserDone, Waiting
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
-from auth0_meta.migrate.ledger.records import Plan, Row, State
+from auth0_meta.migrate.ledger.records import Kind, Plan, Row, State
 from auth0_meta.migrate.planning.replan import Drift, replanned
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.threads import Threads
@@ -94,14 +95,13 @@ class Runner:
         ledger: Ledger,
         client: ManagementClient,
         *,
-        kind: Literal["apply", "undo"],
+        kind: Kind,
         share: float,
         concurrency: int | None = None,
         trust: bool = False,
         drift: Drift = "replan",
         evaluator: Evaluator | None = None,
         executor: Executor | None = None,
-        call: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
         cancel: threading.Event | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
@@ -111,7 +111,7 @@ class Runner:
         self._on_event = on_event
         self._own_executor = executor is None
         self._executor = executor or Threads(concurrency or MOST_WORKERS)
-        self._call = call or partial(
+        self._work = partial(
             work, client, share=share, trust=trust, cancelled=self._cancel, on_wait=self._told_wait
         )
         self._concurrency = Concurrency(concurrency, first=_FIRST_WORKERS)
@@ -119,7 +119,7 @@ class Runner:
         self._cursor = 0
         self._flying: dict[int, Row] = {}
         self._replans: dict[int, int] = {}
-        self._landed: queue.SimpleQueue[tuple[int, Future[dict[str, Any]]]] = queue.SimpleQueue()
+        self._landed: queue.SimpleQueue[tuple[int, Future[TaskResult]]] = queue.SimpleQueue()
         self._settled: list[Settled] = []
         self._finished: list[UserDone] = []
         self._again: list[Row] = []
@@ -222,18 +222,18 @@ class Runner:
     def _submit(self, row: Row) -> None:
         start = _BACK[self._kind][0]
         self._flying[row.n] = row
-        task = {
-            "n": row.n,
-            "user_id": row.user_id,
-            "kind": self._kind,
-            "document": row.plan.document,
-            "before": row.plan.before,
-            "after": row.plan.written,
-            "doubt": row.state != start,
-            "tried": row.tried,
-        }
+        task = Task(
+            n=row.n,
+            user_id=row.user_id,
+            kind=self._kind,
+            document=row.plan.document,
+            before=row.plan.before,
+            after=row.plan.written,
+            in_doubt=row.state != start,
+            tried=row.tried,
+        )
         number = row.n
-        future = self._executor.submit(self._call, task)
+        future = self._executor.submit(self._work, task)
         future.add_done_callback(lambda done: self._landed.put((number, done)))
 
     def _gather(self) -> None:
@@ -250,55 +250,51 @@ class Runner:
         for n, future in landed:
             row = self._flying.pop(n)
             try:
-                outcome = future.result()
+                result = future.result()
             except BaseException as error:  # noqa: BLE001  # a defect: the user stays in doubt, the run ends with it
                 self._error = self._error or error
                 continue
-            self._judge(row, outcome)
-            self._adapt(outcome)
+            self._judge(row, result)
+            self._adapt(result)
 
-    def _judge(self, row: Row, outcome: dict[str, Any]) -> None:
+    def _judge(self, row: Row, result: TaskResult) -> None:
         """Decide what the ledger is to say about a user; nothing is written here."""
-        name, note = outcome["outcome"], outcome.get("note", "")
-        back = _BACK[self._kind][1 if outcome["doubt"] else 0]
+        name, note = result.outcome, result.note
+        back = _BACK[self._kind][1 if result.in_doubt else 0]
         now = self._client.clock.monotonic()
         if name in ("cancelled", "stopped"):
-            if name == "stopped":
-                self._error = self._error or outcome["error"]
-            self._meter.add(outcome, now, final=False)
-            self._settled.append(Settled(row, back, tried=outcome["tried"]))
+            self._error = self._error or result.error
+            self._meter.add(result, now, final=False)
+            self._settled.append(Settled(row, back, tried=result.tried))
             return
         again: Plan | None = None
-        if name in ("drifted", "unclear"):
-            name, note, again = self._about_drift(row, outcome)
+        if result.found is not None:
+            name, note, again = self._about_drift(row, result, result.found)
             if again is not None:
-                self._meter.add(outcome, now, final=False)
+                self._meter.add(result, now, final=False)
                 self._settled.append(Settled(row, State.SENT, None, again))
                 self._again.append(Row(row.n, row.user_id, State.PLANNED, again))
                 return
-        elif name == "failed" and outcome["doubt"] and self._kind == "apply":
+        elif name == "failed" and result.in_doubt and self._kind == "apply":
             name = "unclear"
         elif name == "kept":
-            note = "changed since and left alone: " + ", ".join(outcome["keys"])
-        elif outcome.get("after") is not None:
-            again = attrs.evolve(row.plan, after=outcome["after"])
+            note = "changed since and left alone: " + ", ".join(result.kept)
+        elif result.after is not None:
+            again = attrs.evolve(row.plan, after=result.after)
         self._replans.pop(row.n, None)
-        outcome["outcome"] = name
-        self._meter.add(outcome, now, final=True)
+        self._meter.add(attrs.evolve(result, outcome=name), now, final=True)
         end = _ENDS[self._kind][name]
-        self._settled.append(Settled(row, end, note or None, again, tried=outcome["tried"]))
+        self._settled.append(Settled(row, end, note or None, again, tried=result.tried))
         done = UserDone(
-            user_id=row.user_id,
-            outcome=name,
-            requests=outcome["requests"],
-            seconds=outcome["seconds"],
-            note=note,
+            user_id=row.user_id, outcome=name, requests=result.requests, seconds=result.seconds, note=note
         )
         self._finished.append(done)
 
-    def _about_drift(self, row: Row, outcome: Mapping[str, Any]) -> tuple[str, str, Plan | None]:
+    def _about_drift(
+        self, row: Row, result: TaskResult, found: Mapping[str, Any]
+    ) -> tuple[Outcome, str, Plan | None]:
         """Return (outcome, note, plan to try again) for a user who stands elsewhere than planned."""
-        name = outcome["outcome"]
+        name = result.outcome
         if name == "unclear" and self._drift != "overwrite":
             return (
                 name,
@@ -310,7 +306,7 @@ class Runner:
         self._replans[row.n] = self._replans.get(row.n, 0) + 1
         verdict = replanned(
             row.plan,
-            outcome["found"],
+            found,
             policy=self._drift,
             own_operations=self._ledger.facts.get("kind") == "changes",
             evaluator=self._evaluator,
@@ -319,15 +315,14 @@ class Runner:
             return name, verdict, None
         return ("same", "", None) if verdict is None else (name, "", verdict)
 
-    def _adapt(self, outcome: Mapping[str, Any]) -> None:
+    def _adapt(self, result: TaskResult) -> None:
         """Let the concurrency rule learn from one user: how many to have under way from now on."""
-        waited = outcome["waited"]
         self._concurrency.answered(
-            outcome["seconds"] - waited,
-            requests=outcome["requests"],
-            waited=waited,
+            result.seconds - result.waited,
+            requests=result.requests,
+            waited=result.waited,
             per_second=self._client.sender.throttle.snapshot(_WRITES).per_second,
-            typical=outcome["outcome"] in _USUAL,
+            typical=result.outcome in _USUAL,
         )
 
     # Ending -------------------------------------------------------------------------------------------

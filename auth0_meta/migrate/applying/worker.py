@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from auth0_meta.changes.change import stored_bag
 from auth0_meta.changes.jsonvalue import BAGS
@@ -30,16 +30,13 @@ from auth0_meta.errors import (
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.patience import Deadline, Freshness, LongWait
 from auth0_meta.http.sender import Request, to_json
+from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import Cancelled
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
-
-Outcome = Literal[
-    "done", "same", "drifted", "unclear", "gone", "failed", "undone", "kept", "cancelled", "stopped"
-]
 
 _PATIENCE = 2.0
 """Seconds that a PATCH may wait before what was read counts as old and is read again."""
@@ -63,52 +60,49 @@ class _Patient(WaitBudget):
 
 def work(
     client: ManagementClient,
-    task: Mapping[str, Any],
+    task: Task,
     *,
     share: float,
     trust: bool = False,
     cancelled: threading.Event | None = None,
     on_wait: Callable[[Wait], object] | None = None,
-) -> dict[str, Any]:
-    """Carry out a task and return what became of it, both JSON.
-
-    `task`: n, user_id, kind ("apply" or "undo"), document, before, after, doubt (a PATCH may have left), tried (one
-    was refused, and what came of it was not looked at).
-    `trust`: don't read first.  Returns n, doubt and tried as they are now, outcome, requests, patches, refusals, waited, seconds, note, and
-    for "drifted" the profile `found`, for "done" what is stored where it is not what was sent (`after`), for
-    "kept" the `keys`, for "stopped" the `error` (not JSON where it stays in this process).
-    """
+) -> TaskResult:
+    """Carry out a task and return what became of it; `trust`: don't read first."""
     job = _Job(client, task, share=share, trust=trust, cancelled=cancelled, on_wait=on_wait)
     started = client.clock.monotonic()
-    result: dict[str, Any]
+
+    def result(outcome: Outcome, **more: Any) -> TaskResult:
+        budget = job.budget
+        return TaskResult(
+            n=task.n,
+            user_id=task.user_id,
+            outcome=outcome,
+            in_doubt=job.doubt,
+            tried=job.tried,
+            requests=budget.requests,
+            patches=budget.attempts,
+            refusals=budget.refusals,
+            waited=budget.waited,
+            seconds=client.clock.monotonic() - started,
+            **more,
+        )
+
     try:
-        result = job.undo() if task["kind"] == "undo" else job.apply()
+        outcome, more = job.undo() if task.kind == "undo" else job.apply()
     except Cancelled:
-        result = {"outcome": "cancelled"}
+        return result("cancelled")
     except NotFoundError:
-        result = {"outcome": "gone", "note": "the user does not exist any more"}
+        return result("gone", note="the user does not exist any more")
     except (StoredDataError, ServerError) as error:
-        result = {"outcome": "failed", "note": str(error)}
+        return result("failed", note=str(error))
     except _STOPPING as error:
-        result = {"outcome": "stopped", "note": str(error), "error": error}
-    except (ApiError, Auth0MetaError) as error:
+        return result("stopped", note=str(error), error=error)
+    except Auth0MetaError as error:
         note = str(error)
         if job.doubt and isinstance(error, ApiError):
             note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
-        result = {"outcome": "failed", "note": note}
-    budget = job.budget
-    return {
-        "n": task["n"],
-        "user_id": task["user_id"],
-        "doubt": job.doubt,
-        "tried": job.tried,
-        "requests": budget.requests,
-        "patches": budget.attempts,
-        "refusals": budget.refusals,
-        "waited": budget.waited,
-        "seconds": client.clock.monotonic() - started,
-        **result,
-    }
+        return result("failed", note=note)
+    return result(outcome, **more)
 
 
 class _Job:
@@ -117,7 +111,7 @@ class _Job:
     def __init__(
         self,
         client: ManagementClient,
-        task: Mapping[str, Any],
+        task: Task,
         *,
         share: float,
         trust: bool,
@@ -125,46 +119,46 @@ class _Job:
         on_wait: Callable[[Wait], object] | None,
     ) -> None:
         self._sender = client.sender
-        self._user_id: str = task["user_id"]
+        self._user_id: str = task.user_id
         self._path = user_path(self._user_id)
-        self._document: Mapping[str, Any] = task["document"]
-        self._before: Mapping[str, Any] = task["before"]
-        self._after: Mapping[str, Any] = task["after"]
+        self._document: Mapping[str, Any] = task.document
+        self._before: Mapping[str, Any] = task.before
+        self._after: Mapping[str, Any] = task.after
         self._trust = trust
         self._clock = client.clock
         self._freshness = Freshness(_PATIENCE)
         self._read_at = 0.0
-        self.doubt: bool = task["doubt"]
-        self.tried: bool = task["tried"]
+        self.doubt: bool = task.in_doubt
+        self.tried: bool = task.tried
         self.budget = _Patient(
             max_wait=None, on_wait=on_wait, user_id=self._user_id, share=share, cancelled=cancelled
         )
 
-    def apply(self) -> dict[str, Any]:
+    def apply(self) -> tuple[Outcome, dict[str, Any]]:
         """Bring the user from before to after, unless something else is there."""
         while True:
             if self.doubt or not self._trust:
                 profile = self._read()
                 stands = verdict(profile, self._document, self._before, self._after)
                 if stands == "after":
-                    return {"outcome": "done" if self.doubt or self.tried else "same"}
+                    return ("done" if self.doubt or self.tried else "same"), {}
                 if stands == "other":
-                    return {"outcome": "unclear" if self.doubt else "drifted", "found": profile}
+                    return ("unclear" if self.doubt else "drifted"), {"found": profile}
                 self.doubt = self.tried = False  # as before: whatever had left was not applied
             stored = self._patch(self._document)
             if stored is None:
                 continue
             if holds(stored, self._document, after_image(self._document)):
-                return {"outcome": "done"}
-            return {"outcome": "done", "after": image_of(_touching(self._document, self._before), stored)}
+                return "done", {}
+            return "done", {"after": image_of(_touching(self._document, self._before), stored)}
 
-    def undo(self) -> dict[str, Any]:
+    def undo(self) -> tuple[Outcome, dict[str, Any]]:
         """Put back the keys that still hold what was written."""
         while True:
             body, kept = undoing(self._read(), self._document, self._before, self._after)
             if body and self._patch(body) is None:
                 continue
-            return {"outcome": "kept", "keys": kept} if kept else {"outcome": "undone"}
+            return ("kept", {"kept": kept}) if kept else ("undone", {})
 
     def _read(self) -> dict[str, Any]:
         request = Request("GET", self._path, group="users read", repeat=True, shown=f"users/{self._user_id}")

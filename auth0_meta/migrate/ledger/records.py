@@ -6,12 +6,13 @@ import enum
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from auth0_meta.migrate.ledger.compare import after_image
 
+Kind = Literal["apply", "undo"]
 _WORTH_PACKING = 200
 
 
