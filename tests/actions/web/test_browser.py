@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode
 
 import pytest
 from cheroot.wsgi import Server
-from support.browser import FixedWindow, chromium
+from support.browser import BrowserWindow, chromium
 from support.web_applications import EXAMPLES, running
 
 from auth0_meta.actions import PostLoginTrigger
@@ -25,48 +25,48 @@ SECRET = "a secret of this test, long enough for HS256"
 
 
 @pytest.fixture(scope="module")
-def window() -> Iterator[FixedWindow]:
+def window() -> Iterator[BrowserWindow]:
     """Start the browser, once."""
     with chromium() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def app(window: FixedWindow) -> Iterator[str]:
+def app(window: BrowserWindow) -> Iterator[str]:
     """Start the Flask example, once."""
     with running("flask_app.py") as url:
         yield url
 
 
-def test_log_in_consent_and_see_what_was_written(window: FixedWindow, app: str) -> None:
+def test_log_in_consent_and_see_what_was_written(window: BrowserWindow, app: str) -> None:
     """One PATCH before the redirect, one at the end; a /continue that is sent again lets nobody in."""
-    window.fresh().go(app).shows("Nobody is logged in").shot("app-home")
-    window.click("a.go").shows("There are no passwords here.").shot("tenant-login")
-    window.click('button[value="auth0|ada"]').shows("May we write to you?").shot("app-consent")
+    window.without_cookies().go(app).shows("Nobody is logged in").screenshot("app-home")
+    window.click("a.go").shows("There are no passwords here.").screenshot("tenant-login")
+    window.click('button[value="auth0|ada"]').shows("May we write to you?").screenshot("app-consent")
     state = window.attribute('input[name="state"]', "value")
     token = window.attribute("button", "value")
-    window.click("button").shows("Welcome, Ada Lovelace").shot("app-profile")
-    lines = [line for line in window.text.splitlines() if line.startswith("PATCH")]
+    window.click("button").shows("Welcome, Ada Lovelace").screenshot("app-profile")
+    lines = [line for line in window.page_text.splitlines() if line.startswith("PATCH")]
     assert lines == ["PATCH 200 app_metadata.logins", "PATCH 200 user_metadata.consent"]
     again = urlencode({"state": state, "session_token": token})
-    window.go(f"{app}/continue?{again}").shows("The login failed.").shot("app-replayed")
+    window.go(f"{app}/continue?{again}").shows("The login failed.").screenshot("app-replayed")
     window.go(app).shows("Welcome, Ada Lovelace")
 
 
-def test_a_denied_login(window: FixedWindow, app: str) -> None:
+def test_a_denied_login(window: BrowserWindow, app: str) -> None:
     """The reason is shown, and the way out leads to another user."""
-    window.fresh().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
-    window.shows("This account is on hold.").shot("app-denied")
+    window.without_cookies().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
+    window.shows("This account is on hold.").screenshot("app-denied")
     window.click("a").shows("Nobody is logged in")
     window.click("a.go").shows("There are no passwords here.")
 
 
-def test_an_email_that_is_none(window: FixedWindow, app: str) -> None:
+def test_an_email_that_is_none(window: BrowserWindow, app: str) -> None:
     """The page says so and keeps what was typed."""
-    window.fresh().go(f"{app}/login").shows("Somebody else")
-    window.driver.find_element("id", "email").send_keys("ada@b@c")
+    window.without_cookies().go(f"{app}/login").shows("Somebody else")
+    window.find("#email").send_keys("ada@b@c")
     window.driver.execute_script("document.querySelector('.other').noValidate = true")
-    window.click(".other button").shows("That is no e-mail.").shot("tenant-no-email")
+    window.click(".other button").shows("That is no e-mail.").screenshot("tenant-no-email")
     assert window.attribute("#email", "value") == "ada@b@c"
 
 
@@ -122,7 +122,7 @@ class Pages:
 
 
 @pytest.fixture
-def hosted(window: FixedWindow) -> Iterator[tuple[LocalTenant, str]]:
+def hosted(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
     """Serve a tenant that hosts the trigger, and the pages around it; give the address of a login."""
     pages = Pages()
     server = Server(("127.0.0.1", 0), pages)
@@ -140,14 +140,14 @@ def hosted(window: FixedWindow) -> Iterator[tuple[LocalTenant, str]]:
                 "redirect_uri": f"{site}/callback",
                 "state": "s",
             }
-            window.fresh()
+            window.without_cookies()
             yield tenant, f"{tenant.url}/authorize?{urlencode(asked)}"
     finally:
         server.stop()
         thread.join()
 
 
-def test_the_tenant_suspends_and_goes_on(window: FixedWindow, hosted: tuple[LocalTenant, str]) -> None:
+def test_the_tenant_suspends_and_goes_on(window: BrowserWindow, hosted: tuple[LocalTenant, str]) -> None:
     """The browser comes back with a code; the same /continue again is a page that says so."""
     tenant, login = hosted
     window.go(login).shows("Ada").click('button[value="auth0|1"]').shows("consent")
@@ -157,10 +157,12 @@ def test_the_tenant_suspends_and_goes_on(window: FixedWindow, hosted: tuple[Loca
         {"app_metadata": {"asked": True}},
         {"user_metadata": {"consent": True}},
     ]
-    window.go(f"{tenant.url}/continue?state={state}").shows("This login can't go on").shot("tenant-replayed")
+    window.go(f"{tenant.url}/continue?state={state}").shows("This login can't go on").screenshot(
+        "tenant-replayed"
+    )
 
 
-def test_the_tenant_tells_a_denial(window: FixedWindow, hosted: tuple[LocalTenant, str]) -> None:
+def test_the_tenant_tells_a_denial(window: BrowserWindow, hosted: tuple[LocalTenant, str]) -> None:
     """The application hears the reason."""
     window.go(hosted[1]).shows("Ada").click('button[value="auth0|1"]').shows("consent")
     window.click("button:nth-of-type(2)").shows("callback").shows("No consent, no login.")
