@@ -1,11 +1,12 @@
-"""Register the fixtures that hold for the whole suite, doctests of the package included."""
+"""Register the fixtures and rules of the whole suite, doctests of the package included."""
 
 from __future__ import annotations
 
 import pytest
-from support import isolation
+from support import isolation, requirements, services
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the suite-wide fixtures a plugin."""
-    config.pluginmanager.register(isolation, "auth0_meta-everywhere")
+    """Register as plugins what a conftest alone would give only to the tests below it."""
+    for plugin in (isolation, requirements, services):
+        config.pluginmanager.register(plugin, plugin.__name__)

@@ -13,7 +13,7 @@ import string
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
@@ -319,7 +319,7 @@ class App:
         second = math.floor(self.now())
         cached = self._date
         if cached[0] != second:
-            moment = datetime.fromtimestamp(second, timezone.utc)
+            moment = datetime.fromtimestamp(second, UTC)
             self._date = cached = (second, format_datetime(moment, usegmt=True))
         return cached[1]
 

@@ -12,14 +12,14 @@ wins, and one entry is lost, unless the trigger is given a `lock=`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from auth0_meta.actions import Api, Event
 
 
 def utc_now() -> datetime:
     """Return the time, with its zone."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 class OperationLog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -88,9 +88,7 @@ def test_the_plan_that_is_stored_is_the_one_in_the_token() -> None:
 
 def test_the_log_is_bounded() -> None:
     """The newest entries stay, the oldest go."""
-    action = example("operation_log").OperationLog(
-        keep=3, now=lambda: datetime(2026, 1, 2, tzinfo=timezone.utc)
-    )
+    action = example("operation_log").OperationLog(keep=3, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     login = simulate(action, {"user": USER, "request": {"ip": "192.0.2.0"}, "client": {"client_id": "app"}})
     for n in range(1, 5):
         login = again(action, login, request={"ip": f"192.0.2.{n}"}, client={"client_id": "app"})
@@ -98,7 +96,7 @@ def test_the_log_is_bounded() -> None:
     assert login.user["app_metadata"]["logins"] == [
         {"at": "2026-01-02T00:00:00+00:00", "ip": f"192.0.2.{n}", "app": "app"} for n in (2, 3, 4)
     ]
-    assert example("operation_log").utc_now().tzinfo is timezone.utc
+    assert example("operation_log").utc_now().tzinfo is UTC
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from auth0_meta.errors import MetadataError
 CANARY = "canary-7f3a"
 
 
-class Color(str, enum.Enum):
+class Color(str, enum.Enum):  # noqa: UP042  # str() of a StrEnum is its value, of this it is Color.RED
     RED = "red"
 
 

@@ -8,17 +8,14 @@ flows, each with a `source` (where it is from) and `steps` of `request` (method,
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from support.requirements import RECORDINGS
 
 from auth0_meta.emulator import LocalTenant
 
-BESIDE = Path(__file__).parents[2].parent / "shared" / "recordings" / "go_auth0_flows.json"
-RECORDINGS = Path(os.environ.get("AUTH0_META_RECORDINGS") or BESIDE)
 # What no two runs share: ids and moments.  Their form is compared instead.
 VOLATILE = {
     "created_at": "moment",
@@ -29,13 +26,7 @@ VOLATILE = {
     "location": "link",
 }
 
-pytestmark = pytest.mark.skipif(
-    not RECORDINGS.is_file(),
-    reason=(
-        "no recordings here, they are not part of the project: set AUTH0_META_RECORDINGS to a JSON file "
-        "of flows; the docstring of this module tells its form"
-    ),
-)
+pytestmark = pytest.mark.recordings
 
 
 def comparable(value: Any) -> Any:

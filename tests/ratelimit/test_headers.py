@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -75,16 +75,14 @@ def test_other_date_formats() -> None:
 @given(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)))  # noqa: DTZ001  # given a zone below
 def test_dates_agree_with_the_standard_library(moment: datetime) -> None:
     """Every IMF-fixdate reads as the instant it names."""
-    moment = moment.replace(microsecond=0, tzinfo=timezone.utc)
+    moment = moment.replace(microsecond=0, tzinfo=UTC)
     assert parse_headers({"Date": format_datetime(moment, usegmt=True)}).date == moment.timestamp()
 
 
 def test_retry_after_as_seconds_or_date() -> None:
     """Retry-After is seconds, or an HTTP date counted from the answer's own Date; past a day is garbage."""
     assert parse_headers(headers(after="7")).retry_after == 7
-    later = format_datetime(
-        datetime(2027, 1, 15, 8, 0, 0, tzinfo=timezone.utc) + timedelta(seconds=9), usegmt=True
-    )
+    later = format_datetime(datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC) + timedelta(seconds=9), usegmt=True)
     assert parse_headers(headers(after=later)).retry_after == 9
     assert parse_headers({"Retry-After": later}).retry_after is None
     assert parse_headers(headers(after="86400")).retry_after == 86_400

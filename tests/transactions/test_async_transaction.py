@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -481,7 +480,7 @@ def test_a_failure_after_the_cancellation_is_its_cause() -> None:
         client = connect(server)
         run(main())
         client.close()
-    assert causes or sys.version_info < (3, 11)  # 3.10's task always makes a new one
+    assert causes
 
 
 def test_a_cancelled_load_leaves_the_block_usable() -> None:

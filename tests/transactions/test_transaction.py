@@ -7,7 +7,7 @@ import pickle
 import threading
 import traceback
 import warnings
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -175,7 +175,7 @@ for _ in range(300):
 @pytest.mark.parametrize(
     ("bag", "what", "path"),
     [
-        ({"p": {"v": datetime(2027, 1, 15, tzinfo=timezone.utc)}}, "datetime", ("p", "v")),
+        ({"p": {"v": datetime(2027, 1, 15, tzinfo=UTC)}}, "datetime", ("p", "v")),
         ({"p": [1, {"v": {2}}]}, "set", ("p", "1", "v")),
         ({"p": float("nan")}, "NaN", ("p",)),
         ({"p": float("-inf")}, "NaN or Infinity", ("p",)),
@@ -200,7 +200,7 @@ def test_other_fields_of_a_base_may_be_anything(oversize: str) -> None:
     local = Local()
     row = {
         "user_id": UID,
-        "created_at": datetime(2027, 1, 15, tzinfo=timezone.utc),
+        "created_at": datetime(2027, 1, 15, tzinfo=UTC),
         "logins": 1.5,
         "app_metadata": None,
         "user_metadata": {"rate": 0.5, "tags": ("a", True)},

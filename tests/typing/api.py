@@ -9,7 +9,7 @@ import auth0_meta
 from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Page, RateLimit, User, Wait
 
 if TYPE_CHECKING:
-    from typing_extensions import assert_type
+    from typing import assert_type
 
 
 def the_client() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import MAXYEAR, datetime, timedelta, timezone
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -33,7 +33,7 @@ _DEFAULT_PICTURE = re.compile(
     r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
     r"&d=https%3A%2F%2Fcdn\.auth0\.com%2Favatars%2F.+\.png"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad", "oidc"))
 
 
@@ -63,7 +63,7 @@ def iso(milliseconds: int) -> str:
     >>> iso(1_674_668_427_084)
     '2023-01-25T17:40:27.084Z'
     """
-    moment = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
     return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
 
 
@@ -81,7 +81,7 @@ def milliseconds_of(moment: object) -> int | None:
         return None
     if read.year >= MAXYEAR:
         return None
-    since = read.replace(tzinfo=read.tzinfo or timezone.utc) - _EPOCH
+    since = read.replace(tzinfo=read.tzinfo or UTC) - _EPOCH
     return since // timedelta(milliseconds=1)
 
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -39,8 +39,8 @@ def _make(index: int) -> dict[str, Any]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2000, 1, 1, tzinfo=timezone.utc))
-        .not_valid_after(datetime(2000, 1, 1, tzinfo=timezone.utc) + timedelta(days=36_500))
+        .not_valid_before(datetime(2000, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=36_500))
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.DER)
     )

@@ -1,4 +1,4 @@
-"""Drive the tenant with auth0-python 4, which is still everywhere; `tox -e sdk4` installs it."""
+"""Drive the tenant with auth0-python 4, which is still in wide use; `tox -e sdk4` installs it."""
 
 from __future__ import annotations
 

@@ -368,12 +368,10 @@ def test_the_auth0_python_recipe(secure: bool) -> None:
         assert tenant.users["auth0|1"].app_metadata == {"plan": "pro"}
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+@pytest.mark.own_environment("node")
 @pytest.mark.parametrize("secure", [False, True])
 def test_the_node_recipe(secure: bool, tmp_path: Path) -> None:
     """npm's `auth0` reads and writes through what is printed, the token call included."""
-    if not (Path(NODE_MODULES) / "auth0").is_dir():
-        pytest.skip("AUTH0_META_LIVE_NODE_MODULES names no node_modules with auth0: tox -e node has it")
     with LocalTenant(tls=secure, strict=True, users=[{"user_id": "auth0|1"}]) as tenant:
         code = comments(script("node", facts_of(tenant, strict=True)))
         code += 'management.users.update("auth0|1", { app_metadata: { plan: "pro" } }).catch((e) => { throw e; });\n'

@@ -1,0 +1,8 @@
+"""Leave out the modules whose packages have a tox environment of their own, except there."""
+
+from __future__ import annotations
+
+from support.requirements import ENVIRONMENT
+
+_OWN_ENVIRONMENT = {"test_schemathesis.py": "openapi", "test_sdk4.py": "sdk4"}
+collect_ignore = [name for name, environment in _OWN_ENVIRONMENT.items() if environment != ENVIRONMENT]

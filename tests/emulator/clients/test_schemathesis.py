@@ -1,0 +1,35 @@
+"""Let Schemathesis try every route: the emulator never answers 500.  `tox -e openapi` installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from auth0_meta.emulator import LocalTenant
+
+schemathesis = pytest.importorskip(
+    "schemathesis", reason="Schemathesis is not installed: tox -e openapi has it"
+)
+
+FAILED = 500
+schema = schemathesis.openapi.from_dict(LocalTenant(serve=False).openapi())
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[LocalTenant]:
+    """Serve a tenant with a user, so that some requests find what they ask for."""
+    with LocalTenant(journal_limit=100) as tenant:
+        tenant.users.add(user_id="auth0|1", email="ann@example.com", app_metadata={"a": 1})
+        yield tenant
+
+
+@pytest.mark.filterwarnings("ignore")
+@schema.parametrize()
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_no_request_makes_the_tenant_fail(served: LocalTenant, case: Any) -> None:
+    """Requests that fit the description are answered, and others refused: never with 500."""
+    answer = case.call(base_url=served.url, headers={"Authorization": "Bearer any"}, timeout=10)
+    assert answer.status_code != FAILED, answer.text

@@ -1,0 +1,63 @@
+"""Decide what runs here: what belongs elsewhere is deselected, and in CI nothing may be skipped.
+
+`.ci/run` sets AUTH0_META_REQUIRE_SERVICES.  A service, browser, program or extra that is missing then fails the
+test that needs it.  Without the variable that test is skipped, and the summary names what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+REQUIRED = bool(os.environ.get("AUTH0_META_REQUIRE_SERVICES"))
+ENVIRONMENT = os.environ.get("TOX_ENV_NAME", "")
+
+# A checkout may have recordings beside it; they are not part of the project.
+_BESIDE = Path(__file__).parents[2].parent / "shared" / "recordings" / "go_auth0_flows.json"
+RECORDINGS = Path(os.environ.get("AUTH0_META_RECORDINGS") or _BESIDE)
+
+
+def _belongs_here(item: pytest.Item) -> bool:
+    own = item.get_closest_marker("own_environment")
+    if own is not None and ENVIRONMENT not in own.args:
+        return False
+    if item.get_closest_marker("recordings"):
+        return RECORDINGS.is_file()
+    if item.get_closest_marker("live"):
+        return "AUTH0_META_LIVE_DOMAIN" in os.environ
+    return True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what needs an account, recordings or an environment that is not here."""
+    elsewhere = [item for item in items if not _belongs_here(item)]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
+def _refuse_to_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"AUTH0_META_REQUIRE_SERVICES is set, so this may not be skipped.  {reason}"
+
+
+# As the outermost wrappers: pytest's own decide later what was skipped and what was expected to fail.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where everything is required."""
+    report = yield
+    _refuse_to_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a module that would be skipped while it is imported into a failure, in the same way."""
+    report = yield
+    _refuse_to_skip(report)
+    return report

@@ -1,0 +1,98 @@
+"""Start a real redis-server and a real PostgreSQL, each on a free loopback port and in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auth0_meta.clock import SYSTEM_CLOCK
+from support.scripted_server import free_port
+
+START_SECONDS = 60
+
+
+def program(name: str) -> str:
+    """Return the path of a program, or skip.  Debian keeps those of PostgreSQL out of PATH, by version."""
+    found = shutil.which(name) or next(
+        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None
+    )
+    if found is None:
+        pytest.skip(f"{name} is not installed: `.ci/run` installs it")
+    return found
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], question: list[str], log: Path) -> None:
+    end = SYSTEM_CLOCK.monotonic() + START_SECONDS
+    while subprocess.run(question, capture_output=True, timeout=START_SECONDS).returncode != 0:
+        alive = process.poll() is None and SYSTEM_CLOCK.monotonic() < end
+        assert alive, f"{process.args!r} does not answer:\n{log.read_text(errors='replace')}"
+        SYSTEM_CLOCK.sleep(0.05)
+
+
+@contextmanager
+def _running(command: list[str], question: list[str], folder: Path, **options: Any) -> Iterator[None]:
+    """Run a server until the block ends; the block starts when the server has answered a question."""
+    log = folder / "log"
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as process:
+        try:
+            _wait_until_it_answers(process, question, log)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=START_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a redis-server that keeps nothing on disk, and give its URL."""
+    folder, port = tmp_path_factory.mktemp("redis"), str(free_port())
+    server = [program("redis-server"), "--bind", "127.0.0.1", "--port", port, "--dir", str(folder)]
+    question = [program("redis-cli"), "-p", port, "ping"]
+    with _running([*server, "--save", "", "--appendonly", "no"], question, folder):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Start a PostgreSQL on new, empty files, and give the URL of its superuser, who has no password."""
+    programs = {name: program(name) for name in ("initdb", "postgres", "pg_isready")}
+    port = str(free_port())
+    # Not below pytest's folder: PostgreSQL refuses to run as root, and another user can't enter that folder.
+    with tempfile.TemporaryDirectory(prefix="auth0-meta-postgres-") as name:
+        folder = Path(name)
+        options: dict[str, Any] = {"cwd": name}
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+            options |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+        data = str(folder / "data")
+        subprocess.run(
+            [
+                programs["initdb"],
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-N",
+            ],
+            check=True,
+            capture_output=True,
+            timeout=START_SECONDS,
+            **options,
+        )
+        server = [programs["postgres"], "-D", data, "-p", port, "-h", "127.0.0.1", "-k", "", "-F"]
+        question = [programs["pg_isready"], "-q", "-h", "127.0.0.1", "-p", port]
+        with _running(server, question, folder, **options):
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"

@@ -1,0 +1,35 @@
+"""The services that tests may ask for are real: each answers a question of its own client program."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from support.services import program
+
+pytestmark = pytest.mark.service
+
+
+def test_redis_answers(redis_url: str) -> None:
+    """A value that was set is read back."""
+    for words, answer in ((["set", "plan", "pro"], "OK"), (["get", "plan"], "pro")):
+        done = subprocess.run(
+            [program("redis-cli"), "-u", redis_url, *words],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        assert done.stdout.strip() == answer
+
+
+def test_postgresql_answers(postgres_url: str) -> None:
+    """A query is computed by the server."""
+    done = subprocess.run(
+        [program("psql"), "-At", "-c", "select '{\"plan\": \"pro\"}'::jsonb ->> 'plan'", postgres_url],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.strip() == "pro"
