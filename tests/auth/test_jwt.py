@@ -125,7 +125,15 @@ def test_an_unsigned_token_is_refused(name: str) -> None:
         {"exp": int(time.time()) - 100},
         {"nbf": int(time.time()) + 1000},
     ],
-    ids=str,
+    ids=[
+        "another audience",
+        "no audience",
+        "another issuer",
+        "no issuer",
+        "no expiry",
+        "expired",
+        "not yet valid",
+    ],
 )
 def test_wrong_or_missing_claims_are_refused(changes: dict[str, Any]) -> None:
     """Audience, issuer and expiry must be there and right."""
