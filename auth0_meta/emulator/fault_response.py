@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 from auth0_meta.emulator.http.errors import problem, reason_of
-from auth0_meta.emulator.http.message import Reply, to_json
-from auth0_meta.emulator.rules.limiter import Verdict
+from auth0_meta.emulator.http.message import BucketReading, Reply, to_json
 from auth0_meta.emulator.state.faults import Fault
 
 _KNOWN: dict[int, tuple[str, str | None]] = {429: ("Global limit has been reached", "too_many_requests")}
-_TOLD = ("The local tenant was told to fail", None)
+_PLANNED = ("The local tenant was told to fail", None)
 # What a proxy in front of Auth0 answers on its own: no JSON, whatever the caller expects.
 _PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
@@ -32,12 +31,12 @@ def rate_headers(limit: int, remaining: int, reset: object) -> dict[str, str]:
     }
 
 
-def planned(fault: Fault, *, management: bool, verdict: Verdict | None, now: float) -> Reply:
-    """Return the answer of a fault that has a status; `verdict` is what its bucket holds, None: no limit."""
+def fault_response(fault: Fault, *, management: bool, reading: BucketReading | None, now: float) -> Reply:
+    """Return the answer of a fault that has a status; `reading` is what its bucket holds, None without a limit."""
     status = fault.status or 500
     headers: dict[str, str | None] = {}
     if status == 429:
-        seen = verdict or Verdict(False, 10, 0, int(now) + 1, "")
+        seen = reading or BucketReading(False, 10, 0, int(now) + 1, "")
         reset = seen.reset if fault.reset is None else fault.reset
         if isinstance(fault.reset, (int, float)):
             reset = math.floor(now) + math.floor(fault.reset)
@@ -56,7 +55,7 @@ def _body(fault: Fault, status: int, *, management: bool) -> Any:
         return fault.body
     if fault.html:
         return _PAGE.format(f"{status} {reason_of(status)}")
-    message, code = _KNOWN.get(status, _TOLD)
+    message, code = _KNOWN.get(status, _PLANNED)
     if management:
         return problem(status, message, code)
     return {"error": code or "access_denied", "error_description": message}

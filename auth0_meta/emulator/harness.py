@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auth0_meta.emulator.openapi import describe
-from auth0_meta.emulator.pipeline import App
 from auth0_meta.emulator.state.faults import Drop, Fault, Hook
 from auth0_meta.emulator.state.history import differences
+from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Harness:
     """Hold the part of `LocalTenant` that plans, grants and compares; not for use by itself."""
 
-    _app: App
+    _state: TenantState
     client_id: str
 
     def token(
@@ -34,8 +34,8 @@ class Harness:
 
         `subject` None is `{client_id}@clients`; a user id makes it that user's own token.
         """
-        return self._app.access.issue(
-            self._app.now(),
+        return self._state.access.issue(
+            self._state.now(),
             client_id=client_id or self.client_id,
             scopes=scopes,
             expires_in=expires_in,
@@ -45,11 +45,11 @@ class Harness:
 
     def revoke(self, token: str) -> None:
         """Refuse `token` with 401 from now on."""
-        self._app.access.revoke(token)
+        self._state.access.revoke(token)
 
     def expire_tokens(self) -> None:
         """Refuse every token that was issued or seen so far as expired."""
-        self._app.access.expire()
+        self._state.access.expire()
 
     def rotate_keys(self, *, revoke: bool = False) -> None:
         """Sign with the next key from now on; the previous one stays published and good, unless `revoke`.
@@ -57,9 +57,9 @@ class Harness:
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).rotate_keys()
         """
-        self._app.access.keys.rotate(revoke=revoke)
+        self._state.access.keys.rotate(revoke=revoke)
         if revoke:
-            self._app.access.forget()
+            self._state.access.forget()
 
     def add_client(
         self,
@@ -78,7 +78,7 @@ class Harness:
         the tenant is strict.
         """
         granted = ALL_SCOPES if scopes is None else tuple(scopes)
-        self._app.access.applications[client_id] = Application(
+        self._state.access.applications[client_id] = Application(
             client_id,
             client_secret,
             public_key,
@@ -100,11 +100,11 @@ class Harness:
         >>> LocalTenant(serve=False, post_login=print).post_login
         <built-in function print>
         """
-        return self._app.login.hook
+        return self._state.logins.hook
 
     @post_login.setter
     def post_login(self, hook: Callable[..., Any] | None) -> None:
-        self._app.login.hook = hook
+        self._state.logins.hook = hook
 
     def fail(
         self,
@@ -176,7 +176,7 @@ class Harness:
             expire_token=expire_token,
             rows=rows,
         )
-        self._app.faults.add(fault)
+        self._state.faults.add(fault)
         return fault
 
     def before(
@@ -195,12 +195,12 @@ class Harness:
         assert included, is a 500 to the client; `verify` and the end of the `with` block raise for it.
         """
         hook = Hook(method=method, user_id=user_id, nth=nth, times=times, run=run)
-        self._app.faults.add(hook)
+        self._state.faults.add(hook)
         return hook
 
     def faults_unfired(self) -> list[Fault | Hook]:
         """Return every planned fault and second writer that never came about."""
-        return self._app.faults.unfired()
+        return self._state.faults.unfired()
 
     def openapi(self) -> dict[str, Any]:
         """Return an OpenAPI 3.1 document of the routes that are served.
@@ -209,16 +209,16 @@ class Harness:
         >>> LocalTenant(serve=False).openapi()["openapi"]
         '3.1.0'
         """
-        return describe(self._app.access.url)
+        return describe(self._state.access.url)
 
     @property
     def logs(self) -> list[dict[str, Any]]:
         """Return the tenant's log events, the newest thousand: `s` a login, `f` one that failed, `depnote` a profile past 10 KB."""
-        return list(self._app.logs)
+        return list(self._state.logs)
 
     def mark(self) -> None:
         """Make `diff` count from here."""
-        self._app.history.mark()
+        self._state.history.mark()
 
     def diff(self) -> dict[str, dict[str, tuple[Any, Any]]]:
         """Return what requests and second writers changed since the start or `mark`, by user and path.
@@ -233,9 +233,9 @@ class Harness:
         >>> tenant.diff()
         {'auth0|1': {'app_metadata.plan': ('free', 'pro')}}
         """
-        app, found = self._app, {}
-        for user_id, before in app.history.first().items():
-            now = app.store.get(user_id)
+        state, found = self._state, {}
+        for user_id, before in state.history.first().items():
+            now = state.users.get(user_id)
             changed = differences(
                 None if before is None else before.document(), None if now is None else now.document()
             )

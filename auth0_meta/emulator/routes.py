@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import attrs
@@ -23,13 +23,10 @@ from auth0_meta.emulator.auth import authorize
 from auth0_meta.emulator.auth import dbconnections as signup
 from auth0_meta.emulator.auth import grants as oidc
 from auth0_meta.emulator.auth import token as oauth
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import not_served
-from auth0_meta.emulator.http.message import Reply
+from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.limiter import Group
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 MANAGEMENT_ROOT = "/api/v2/"
 
@@ -40,7 +37,7 @@ class Route:
 
     method: str
     template: str
-    answer: Callable[[App, Call], Reply]
+    answer: Callable[[TenantState, Call], Reply]
     group: Group | None
     scopes: tuple[str, ...] = ()
     latency: tuple[float, float] = (0.1, 0.3)
@@ -256,6 +253,6 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     return route, {name: unquote(value) for name, value in params.items()} if params else _NO_PARAMS
 
 
-def unserved(app: App, call: Call) -> Reply:
+def unserved(state: TenantState, call: Call) -> Reply:
     """Refuse what no route serves, by its name."""
     raise not_served(f"{call.request.method} {call.request.path}")

@@ -19,7 +19,7 @@ from auth0_meta.emulator.control.routes import Control
 from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
 from auth0_meta.emulator.decorator import decorated
 from auth0_meta.emulator.harness import Harness
-from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.rules.limiter import Limiter
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.switches import Switches
@@ -29,6 +29,7 @@ from auth0_meta.emulator.serving.wsgi import wsgi_app
 from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.emulator.state.faults import PlanRaised
 from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.emulator.tenant_users import Users
 from auth0_meta.errors import ConfigError, StateError
@@ -125,9 +126,8 @@ class LocalTenant(Harness):
         """Its time: `freeze`, `advance`, `resume`."""
         shown = f"[{host}]" if ":" in host else host
         run = uuid.uuid4().hex[:12]
-        self._app = App(
-            owner=self,
-            store=_store(db),
+        self._state = TenantState(
+            users=_store(db),
             clock=self.clock,
             clock_offset=clock_offset,
             limiter=Limiter(rate_limit, window=window),
@@ -135,13 +135,12 @@ class LocalTenant(Harness):
             seed=seed,
             name=run,
             strict=strict,
-            retry_after=retry_after,
-            latency=latency,
             hosts=frozenset(name.lower() for name in (shown, *hosts)),
             journal=Journal(limit=journal_limit),
             jobs=jobs,
             index_lag=index_lag,
         )
+        self._pipeline = Pipeline(self._state, owner=self, latency=latency, retry_after=retry_after)
         self._shown = "127.0.0.1" if host in ("0.0.0.0", "::") else shown  # noqa: S104  # what to connect to
         if tls and self._shown == "127.0.0.1":
             self._shown = "localhost"  # some clients know names in certificates only
@@ -153,16 +152,16 @@ class LocalTenant(Harness):
         """A registered client's id, good in strict mode too."""
         self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"
         """Its secret, made for this run and good for nothing else."""
-        self.users = Users(self._app)
+        self.users = Users(self._state)
         """The users, read and written directly."""
-        self.journal = self._app.journal
+        self.journal = self._state.journal
         """Every request so far."""
-        self.jobs = self._app.jobs
+        self.jobs = self._state.jobs
         """The jobs, and their pace."""
-        self.wsgi: WSGIApplication = wsgi_app(self._app)
+        self.wsgi: WSGIApplication = wsgi_app(self._pipeline)
         """The tenant as a WSGI application."""
-        self._control = Control(self, self._app, show_token=is_loopback(host))
-        self._app.control = self._control
+        self._control = Control(self, self._state, show_token=is_loopback(host))
+        self._pipeline.control = self._control
         self.post_login = post_login
         if strict:
             self.add_client(self.client_id, client_secret=self.client_secret)
@@ -172,7 +171,7 @@ class LocalTenant(Harness):
             self._take(self._given)
 
     def __repr__(self) -> str:
-        where = self._app.access.url or "not started"
+        where = self._state.access.url or "not started"
         return f"<LocalTenant {where}, {len(self.users)} users>"
 
     def __enter__(self) -> LocalTenant:
@@ -228,10 +227,10 @@ class LocalTenant(Harness):
     def start(self) -> LocalTenant:
         """Bind and serve, unless it is serving already or `serve=False`; returns this tenant."""
         with self._lock:
-            self._app.wake(stopped=False)
+            self._state.wake(stopped=False)
             if self._serve and self._server is None:
                 context = self._tls.context if self._tls else None
-                server = TenantServer(self._host, self._port, self._app, tls=context)
+                server = TenantServer(self._host, self._port, self._pipeline, tls=context)
                 self._port = server.start()
                 self._server = server
                 self._set_url(self._port)
@@ -243,25 +242,25 @@ class LocalTenant(Harness):
             self._stop()
 
     def _stop(self) -> None:
-        self._app.wake(stopped=True)
+        self._state.wake(stopped=True)
         server, self._server = self._server, None
         if server is not None:
             server.stop()
-        self._app.store.close()
+        self._state.users.close()
 
     def reset(self) -> None:
         """Start over: the given users, an empty journal, full buckets, no faults, time running; tokens stay good."""
         self.clock.reset()
-        self._app.reset()
+        self._state.reset()
         self._take(self._given)
 
     @property
     def url(self) -> str:
         """Return the base URL, such as `http://127.0.0.1:8810`; raises `StateError` before the first start."""
-        if not self._app.access.url:
+        if not self._state.access.url:
             msg = "the tenant has no URL before its first start: enter the with block, or call start()"
             raise StateError(msg)
-        return self._app.access.url
+        return self._state.access.url
 
     @property
     def port(self) -> int:
@@ -329,7 +328,7 @@ class LocalTenant(Harness):
 
     def now(self) -> float:
         """Return the tenant's time, epoch seconds: its clock and its offset."""
-        return self._app.now()
+        return self._state.now()
 
     def adapter(self) -> TenantAdapter:
         """Return an adapter for `requests.Session.mount` that reaches the tenant without a socket."""
@@ -363,7 +362,7 @@ class LocalTenant(Harness):
         or a predicate raised: the first of these is the error's cause.  The end of a `with` block raises
         for the last kind by itself, because the client may have tried again and got through.
         """
-        raised = self._app.raised
+        raised = self._state.raised
         self._told = [*raised]
         lines = complaints(self.faults_unfired(), self.journal, raised)
         if lines:
@@ -371,8 +370,8 @@ class LocalTenant(Harness):
 
     def _tell(self, error: Exception | None) -> None:
         """Raise for what plans raised and nobody was told; `error` ends the block and stays in the chain."""
-        untold = [raised for raised in self._app.raised if raised not in self._told]
-        self._told = [*self._app.raised]
+        untold = [raised for raised in self._state.raised if raised not in self._told]
+        self._told = [*self._state.raised]
         if untold:
             first = untold[0].error
             if error is not None and first.__context__ is None and first is not error:
@@ -383,4 +382,4 @@ class LocalTenant(Harness):
         self.users.replace(roster.users, verbatim=roster.verbatim)
 
     def _set_url(self, port: int) -> None:
-        self._app.access.url = f"{'https' if self._tls else 'http'}://{self._shown}:{port}"
+        self._state.access.url = f"{'https' if self._tls else 'http'}://{self._shown}:{port}"

@@ -6,10 +6,10 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from auth0_meta.emulator.pipeline import App
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.state.history import Change
+from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import InputError
 
 _BY = "tenant.users"
@@ -23,12 +23,12 @@ class LiveUser(Mapping[str, Any]):
     Equal to a dict with the same profile.  Reading a user who is gone raises KeyError.
     """
 
-    def __init__(self, app: App, user_id: str) -> None:
-        self._app = app
+    def __init__(self, state: TenantState, user_id: str) -> None:
+        self._state = state
         self.user_id = user_id
 
     def _document(self) -> dict[str, Any]:
-        profile = self._app.store.get(self.user_id)
+        profile = self._state.users.get(self.user_id)
         if profile is None:
             raise KeyError(self.user_id)
         return profile.document()
@@ -63,28 +63,28 @@ class LiveUser(Mapping[str, Any]):
         >>> tenant.users.add(user_metadata={"a": 1}).patch(user_metadata={"b": 2}).user_metadata
         {'a': 1, 'b': 2}
         """
-        app = self._app
-        with app.store.lock:
-            before = app.store.get(self.user_id)
+        state = self._state
+        with state.users.lock:
+            before = state.users.get(self.user_id)
             if before is None:
                 raise KeyError(self.user_id)
             change = copy.deepcopy(body)
-            after = profiles.patched(before, change, now_ms=app.milliseconds(), switches=app.switches)
-            app.store.put(after)
-            app.history.note(app.now(), self.user_id, before=before, after=after, by=_BY)
+            after = profiles.patched(before, change, now_ms=state.milliseconds(), switches=state.switches)
+            state.users.put(after)
+            state.history.note(state.now(), self.user_id, before=before, after=after, by=_BY)
             if isinstance(body.get("password"), str):
-                app.shelf.passwords.put(self.user_id, body["password"])
+                state.resources.passwords.put(self.user_id, body["password"])
         return self
 
     def delete(self) -> None:
         """Delete this user."""
-        app = self._app
-        with app.store.lock:
-            before = app.store.get(self.user_id)
+        state = self._state
+        with state.users.lock:
+            before = state.users.get(self.user_id)
             if before is not None:
-                app.store.remove(self.user_id)
-                app.shelf.forget(self.user_id)
-                app.history.note(app.now(), self.user_id, before=before, after=None, by=_BY)
+                state.users.remove(self.user_id)
+                state.resources.forget(self.user_id)
+                state.history.note(state.now(), self.user_id, before=before, after=None, by=_BY)
 
     @property
     def history(self) -> list[Change]:
@@ -95,28 +95,28 @@ class LiveUser(Mapping[str, Any]):
         >>> [(change.by, change.changed) for change in user.history]
         [('tenant.users', {'user_metadata.a': (1, 2)})]
         """
-        return self._app.history.of(self.user_id)
+        return self._state.history.of(self.user_id)
 
 
 class Users:
     """Collect the tenant's users: `users[user_id]`, iteration, `len`, `in` (by id)."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, state: TenantState) -> None:
+        self._state = state
 
     def __len__(self) -> int:
-        return len(self._app.store)
+        return len(self._state.users)
 
     def __iter__(self) -> Iterator[LiveUser]:
-        return (LiveUser(self._app, profile.user_id) for profile in self._app.store.all())
+        return (LiveUser(self._state, profile.user_id) for profile in self._state.users.all())
 
     def __contains__(self, user_id: object) -> bool:
-        return isinstance(user_id, str) and self._app.store.get(user_id) is not None
+        return isinstance(user_id, str) and self._state.users.get(user_id) is not None
 
     def __getitem__(self, user_id: str) -> LiveUser:
         if user_id not in self:
             raise KeyError(user_id)
-        return LiveUser(self._app, user_id)
+        return LiveUser(self._state, user_id)
 
     def __repr__(self) -> str:
         return f"<Users: {len(self)}>"
@@ -148,37 +148,37 @@ class Users:
             "app_metadata": app_metadata,
             **profile,
         }
-        app = self._app
-        with app.store.lock:
-            made = _built(app, fields)
+        state = self._state
+        with state.users.lock:
+            made = _built(state, fields)
             if made.user_id in self:
                 msg = f"user {made.user_id!r} exists already"
                 raise InputError(msg)
-            app.store.put(made)
-            app.history.forget(made.user_id)
-            _keep_password(app, made.user_id, fields)
-        return LiveUser(app, made.user_id)
+            state.users.put(made)
+            state.history.forget(made.user_id)
+            _keep_password(state, made.user_id, fields)
+        return LiveUser(state, made.user_id)
 
     def add_many(self, users: Iterable[Mapping[str, Any]]) -> None:
         """Add each mapping as `add` does; raises `InputError` for an id that is taken, and then adds none."""
-        app = self._app
-        with app.store.lock:
+        state = self._state
+        with state.users.lock:
             made: dict[str, tuple[profiles.Profile, Mapping[str, Any]]] = {}
             for user in users:
-                profile = _built(app, user)
+                profile = _built(state, user)
                 if profile.user_id in self or profile.user_id in made:
                     msg = f"user {profile.user_id!r} exists already: no user was added"
                     raise InputError(msg)
                 made[profile.user_id] = profile, user
             for user_id, (profile, user) in made.items():
-                app.store.put(profile)
-                app.history.forget(user_id)
-                _keep_password(app, user_id, user)
+                state.users.put(profile)
+                state.history.forget(user_id)
+                _keep_password(state, user_id, user)
 
     def documents(self) -> list[dict[str, Any]]:
         """Return every whole profile as of one moment; they share the stored values, so change none."""
-        with self._app.store.lock:
-            return [profile.document() for profile in self._app.store.all()]
+        with self._state.users.lock:
+            return [profile.document() for profile in self._state.users.all()]
 
     def replace(self, users: Iterable[Mapping[str, Any]], *, verbatim: bool = False) -> None:
         """Replace every user by these, all or none; their history and `diff` start over.
@@ -186,34 +186,34 @@ class Users:
         Each mapping is what `add` takes, or with `verbatim` a whole profile, stored as it is.  Raises
         `InputError` for an id that comes twice, and then changes nothing.
         """
-        app = self._app
-        with app.store.lock:
+        state = self._state
+        with state.users.lock:
             given = list(users)
-            made = [(_restored if verbatim else _built)(app, user) for user in given]
+            made = [(_restored if verbatim else _built)(state, user) for user in given]
             if len({profile.user_id for profile in made}) < len(made):
                 msg = "two users have the same user_id: no user was changed"
                 raise InputError(msg)
-            app.store.replace_all(made)
-            app.history.clear()
-            app.shelf.forget_users()
+            state.users.replace_all(made)
+            state.history.clear()
+            state.resources.forget_users()
             for profile, user in zip(made, given, strict=True):
                 if not verbatim:
-                    _keep_password(app, profile.user_id, user)
+                    _keep_password(state, profile.user_id, user)
 
     def clear(self) -> None:
         """Delete every user."""
-        self._app.store.clear()
-        self._app.shelf.forget_users()
+        self._state.users.clear()
+        self._state.resources.forget_users()
 
 
-def _keep_password(app: App, user_id: str, user: Mapping[str, Any]) -> None:
+def _keep_password(state: TenantState, user_id: str, user: Mapping[str, Any]) -> None:
     if isinstance(user.get("password"), str):
-        app.shelf.passwords.put(user_id, user["password"])
+        state.resources.passwords.put(user_id, user["password"])
 
 
-def _built(app: App, user: Mapping[str, Any]) -> profiles.Profile:
+def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     """Make a profile of what a person wrote down, with defaults for all that is left out."""
-    known = user.get("user_id") or app.new_object_id()
+    known = user.get("user_id") or state.new_object_id()
     known = known if "|" in known else f"auth0|{known}"
     fields: dict[str, Any] = copy.deepcopy(dict(user))
     provider, _, local = known.partition("|")
@@ -222,17 +222,17 @@ def _built(app: App, user: Mapping[str, Any]) -> profiles.Profile:
     bags = {bag: fields.pop(bag, None) for bag in BAGS}
     objects = {bag: value for bag, value in bags.items() if isinstance(value, dict)}
     made = profiles.created(
-        {**fields, **objects}, user_id=known, now_ms=app.milliseconds(), switches=app.switches
+        {**fields, **objects}, user_id=known, now_ms=state.milliseconds(), switches=state.switches
     )
     return _with_odd_bags(made, bags)
 
 
-def _restored(app: App, user: Mapping[str, Any]) -> profiles.Profile:
+def _restored(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     """Take a profile as it was shown: nothing filled in, `updated_at` going on from where it was."""
     root = copy.deepcopy(dict(user))
     bag = root.pop("app_metadata", None)
     moment = profiles.milliseconds_of(root.get("updated_at"))
-    return profiles.Profile(root["user_id"], root, bag, app.milliseconds() if moment is None else moment)
+    return profiles.Profile(root["user_id"], root, bag, state.milliseconds() if moment is None else moment)
 
 
 def _with_odd_bags(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:

@@ -274,11 +274,11 @@ def test_entries_are_values(api: Any) -> None:
 def test_secrets_can_not_be_told_from_what_is_public() -> None:
     """The names in key ids and cookies are no part of the secret, nor of the key that links are signed with."""
     one, other = LocalTenant(serve=False, seed=7), LocalTenant(serve=False, seed=7)
-    kid = one._app.access.keys.jwks()["keys"][0]["kid"]
+    kid = one._state.access.keys.jwks()["keys"][0]["kid"]
     name = kid.split("-")[1]
-    assert name == one._app.name
+    assert name == one._state.name
     assert name not in one.client_secret
     assert len(one.client_secret) >= len("local-secret-") + 43
     assert one.client_secret != other.client_secret
-    assert one._app.secret != other._app.secret
-    assert len(one._app.secret) == 32
+    assert one._state.secret != other._state.secret
+    assert len(one._state.secret) == 32

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.emulator.api import query
 from auth0_meta.emulator.api.lookup import found, known, plain_body, typed, user_id_of
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, payload_error, problem
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.profile import iso
 from auth0_meta.emulator.rules.schema import parse_array, type_name
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 Method = dict[str, Any]
 _KINDS = ("phone", "email", "totp", "webauthn-roaming", "passkey")
@@ -34,14 +31,14 @@ _ROUTES = ("sms", "voice")
 _SHOWN = 4
 
 
-def list_(app: App, call: Call) -> Reply:
+def list_(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}/authentication-methods: an array or the totals envelope.
 
     The envelope of none has no total either (recorded).
     """
-    page, per_page = query.page_of(call.request.query, switches=app.switches)
+    page, per_page = query.page_of(call.request.query, switches=state.switches)
     totals = query.flag(call.request.query, "include_totals", default=False)
-    kept = list(app.shelf.methods.get(known(app, call).user_id, {}).values())
+    kept = list(state.resources.methods.get(known(state, call).user_id, {}).values())
     start = page * per_page
     shown = [_confirmed(method) for method in kept[start : start + per_page]]
     if not totals:
@@ -50,77 +47,77 @@ def list_(app: App, call: Call) -> Reply:
     return Reply(200, to_json({"authenticators": shown, **count, "start": start, "limit": per_page}))
 
 
-def add(app: App, call: Call) -> Reply:
+def add(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/users/{id}/authentication-methods: 201, address and number masked (recorded)."""
     user_id = user_id_of(call)
-    body = plain_body(app, call, _POST, "type")
+    body = plain_body(state, call, _POST, "type")
     _check(body, _KINDS)
-    app.run_hooks(call)
-    with app.shelf.lock:
-        found(app, user_id)
-        method = _made(app, call, body)
-        app.shelf.methods.setdefault(user_id, {})[method["id"]] = method
+    call.run_hooks()
+    with state.resources.lock:
+        found(state, user_id)
+        method = _made(state, call, body)
+        state.resources.methods.setdefault(user_id, {})[method["id"]] = method
     return Reply(201, to_json(_masked(method)), committed=True)
 
 
-def replace(app: App, call: Call) -> Reply:
+def replace(state: TenantState, call: Call) -> Reply:
     """Answer PUT /api/v2/users/{id}/authentication-methods: 200 and all as they were sent (recorded)."""
     user_id = user_id_of(call)
-    bodies = parse_array(call.request.body, switches=app.switches)
+    bodies = parse_array(call.request.body, switches=state.switches)
     call.body = bodies
     for body in bodies:
         if not isinstance(body, dict):
             raise payload_error(f"Expected type object but found type {type_name(body)}")
         typed(body, _PUT, "type")
         _check(body, _PUT_KINDS)
-    app.run_hooks(call)
-    with app.shelf.lock:
-        found(app, user_id)
-        made = [_made(app, call, body) for body in bodies]
-        app.shelf.methods[user_id] = {method["id"]: method for method in made}
+    call.run_hooks()
+    with state.resources.lock:
+        found(state, user_id)
+        made = [_made(state, call, body) for body in bodies]
+        state.resources.methods[user_id] = {method["id"]: method for method in made}
     return Reply(200, to_json(made), committed=True)
 
 
-def remove_all(app: App, call: Call) -> Reply:
+def remove_all(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/users/{id}/authentication-methods: 204 (recorded)."""
-    gone = app.shelf.methods.pop(known(app, call).user_id, None)
+    gone = state.resources.methods.pop(known(state, call).user_id, None)
     return Reply(204, committed=bool(gone))
 
 
-def one(app: App, call: Call) -> Reply:
+def one(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}/authentication-methods/{method_id}: 200 (recorded)."""
-    return Reply(200, to_json(_confirmed(_found(app, known(app, call).user_id, call))))
+    return Reply(200, to_json(_confirmed(_found(state, known(state, call).user_id, call))))
 
 
-def change(app: App, call: Call) -> Reply:
+def change(state: TenantState, call: Call) -> Reply:
     """Answer PATCH /api/v2/users/{id}/authentication-methods/{method_id}: 200 and the whole (recorded)."""
     user_id = user_id_of(call)
-    body = plain_body(app, call, _PATCH)
+    body = plain_body(state, call, _PATCH)
     _check_preference(body)
-    app.run_hooks(call)
-    with app.shelf.lock:
-        found(app, user_id)
-        before = _found(app, user_id, call)
+    call.run_hooks()
+    with state.resources.lock:
+        found(state, user_id)
+        before = _found(state, user_id, call)
         method = {**before, **_stored(before["id"], before["type"], body)}
-        app.shelf.methods[user_id][before["id"]] = method
+        state.resources.methods[user_id][before["id"]] = method
     return Reply(200, to_json(_masked(method)), committed=True)
 
 
-def remove(app: App, call: Call) -> Reply:
+def remove(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/users/{id}/authentication-methods/{method_id}: 204 (recorded).
 
     Open: one that is not there; here it is 404 as it is for GET.
     """
-    user_id = known(app, call).user_id
-    with app.shelf.lock:
-        gone = _found(app, user_id, call)
-        del app.shelf.methods[user_id][gone["id"]]
+    user_id = known(state, call).user_id
+    with state.resources.lock:
+        gone = _found(state, user_id, call)
+        del state.resources.methods[user_id][gone["id"]]
     return Reply(204, committed=True)
 
 
-def _found(app: App, user_id: str, call: Call) -> Method:
+def _found(state: TenantState, user_id: str, call: Call) -> Method:
     """Return the one that the path names, or refuse; the text is not sourced."""
-    method = app.shelf.methods.get(user_id, {}).get(call.params["method_id"])
+    method = state.resources.methods.get(user_id, {}).get(call.params["method_id"])
     if method is None:
         raise Refusal(404, problem(404, "The authentication method does not exist."))
     return method
@@ -141,9 +138,9 @@ def _check_preference(body: Method) -> None:
         raise payload_error(f"No enum match for: {body[name]}", name)
 
 
-def _made(app: App, call: Call, body: Mapping[str, Any]) -> Method:
+def _made(state: TenantState, call: Call, body: Mapping[str, Any]) -> Method:
     """Return a new method; its id tells its type (recorded)."""
-    key, kind = app.new_id(f"{body['type']}|dev_"), body["type"]
+    key, kind = state.new_id(f"{body['type']}|dev_"), body["type"]
     return {"id": key, "type": kind, **_stored(key, kind, body), "created_at": iso(int(call.now * 1000))}
 
 

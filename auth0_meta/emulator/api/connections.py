@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from auth0_meta.emulator.api import lookup as subject
 from auth0_meta.emulator.api.crud import CONNECTIONS
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, bad_request, query_error
-from auth0_meta.emulator.http.message import Reply
-from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
-    from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.http.message import Call, Reply
+from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, Profile
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 _DATABASE = "auth0"
 _PASSWORDLESS = ("email", "sms")
@@ -43,27 +39,27 @@ class Connection:
         return self.is_database or self.strategy in _PASSWORDLESS
 
 
-def named(app: App, name: str) -> Connection:
+def named(state: TenantState, name: str) -> Connection:
     """Return the connection of a name; an unknown one is a database, unless the tenant is strict.
 
     The passwordless ones are always there.
     """
-    for made in list(app.shelf.of(CONNECTIONS.name).values()):
+    for made in list(state.resources.of(CONNECTIONS.name).values()):
         if made["name"] == name:
             return _of(made)
     if name in _PASSWORDLESS:
         return Connection("", name, name)
-    if app.access.strict:
+    if state.access.strict:
         raise unknown()
     return Connection("", name)
 
 
-def with_id(app: App, connection_id: str) -> Connection:
+def with_id(state: TenantState, connection_id: str) -> Connection:
     """Return the connection of an id; an unknown one is the default connection, unless the tenant is strict."""
-    made = app.shelf.of(CONNECTIONS.name).get(connection_id)
+    made = state.resources.of(CONNECTIONS.name).get(connection_id)
     if made is not None:
         return _of(made)
-    if app.access.strict and connection_id != DEFAULT_CONNECTION_ID:
+    if state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
         raise unknown()
     return Connection(connection_id, DEFAULT_CONNECTION)
 
@@ -77,14 +73,14 @@ def _of(made: dict[str, Any]) -> Connection:
     return Connection(made["id"], made["name"], made["strategy"])
 
 
-def check_root_attributes(app: App, profile: Profile, body: dict[str, Any]) -> None:
+def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, Any]) -> None:
     """Refuse names and pictures of users whose provider sends them anew at each login (documented)."""
     first = subject.first_identity(profile)
     provider = first.get("provider")
     names = [name for name in _SYNCED if name in body]
     if not names or provider is None or provider == _DATABASE or provider in _PASSWORDLESS:
         return
-    for made in list(app.shelf.of(CONNECTIONS.name).values()):
+    for made in list(state.resources.of(CONNECTIONS.name).values()):
         options = made.get("options")
         synced = not isinstance(options, dict) or options.get("set_user_root_attributes") not in _SYNC_OFF
         if made["name"] == first.get("connection") and not synced:
@@ -98,19 +94,19 @@ def check_root_attributes(app: App, profile: Profile, body: dict[str, Any]) -> N
     raise bad_request(message, "operation_not_supported")
 
 
-def delete_users(app: App, call: Call) -> Reply:
+def delete_users(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/connections/{id}/users: 204, also where nobody has this e-mail."""
     email = call.request.query.get("email")
     if not email:
         raise query_error("Missing required property: email", "email", "The email of the user to delete")
-    app.run_hooks(call)
-    connection = _of(CONNECTIONS.found(app, call))
-    with app.store.lock:
+    call.run_hooks()
+    connection = _of(CONNECTIONS.found(state, call))
+    with state.users.lock:
         users = [
             profile
-            for profile in app.store.with_email(email.lower())
+            for profile in state.users.with_email(email.lower())
             if any(one.get("connection") == connection.name for one in profile.root["identities"])
         ]
         for profile in users:
-            subject.remove(app, call, profile)
+            state.remove_user(profile, by=call.name)
     return Reply(204, committed=bool(users))

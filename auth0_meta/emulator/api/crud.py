@@ -5,76 +5,23 @@ An answer holds the id and what was written, of Auth0's many defaults only those
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.query import projection
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
-from auth0_meta.emulator.http.message import Reply, to_json
-from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, iso
+from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.profile import iso
 from auth0_meta.emulator.rules.schema import parse_object, type_name
 from auth0_meta.emulator.rules.switches import Switches
-from auth0_meta.emulator.state.links import Ties
-from auth0_meta.emulator.state.passwords import Passwords
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 Bag = dict[str, Any]
 _LONGEST = 255
 _ACCEPTED = 202
-
-
-class Shelf:
-    """Keep the documents of every resource, and what ties them to users, in memory."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.ties = Ties()
-        self.passwords = Passwords()
-        self.methods: dict[str, dict[str, Bag]] = {}
-        """The authentication methods of each user, by id."""
-        self.enabled: dict[str, dict[str, Bag]] = {}
-        """The connections of each organization, by id."""
-        self._kept: dict[str, dict[str, Bag]] = {}
-        self.clear()
-
-    def of(self, resource: str) -> dict[str, Bag]:
-        """Return one resource's documents by id."""
-        return self._kept.setdefault(resource, {})
-
-    def forget(self, gone: str) -> None:
-        """Drop what hangs on a user, a role, an organization or a connection that is no more."""
-        self.ties.forget(gone)
-        self.passwords.forget(gone)
-        with self.lock:
-            self.methods.pop(gone, None)
-            self.enabled.pop(gone, None)
-            for connections in self.enabled.values():
-                connections.pop(gone, None)
-
-    def forget_users(self) -> None:
-        """Drop what hangs on any user."""
-        self.ties.forget_users()
-        self.passwords.clear()
-        with self.lock:
-            self.methods.clear()
-
-    def clear(self) -> None:
-        """Forget every document but the connection that each new tenant has."""
-        default = {"id": DEFAULT_CONNECTION_ID, "strategy": "auth0", "name": DEFAULT_CONNECTION}
-        with self.lock:
-            self._kept.clear()
-            self._kept["connections"] = {DEFAULT_CONNECTION_ID: default}
-            self.methods.clear()
-            self.enabled.clear()
-        self.ties.clear()
-        self.passwords.clear()
 
 
 def merged(before: Bag | None, change: Bag | None) -> Bag | None:
@@ -139,103 +86,103 @@ class Resource:
         """Return the name in scopes and envelopes."""
         return self.name.replace("-", "_")
 
-    def create(self, app: App, call: Call) -> Reply:
+    def create(self, state: TenantState, call: Call) -> Reply:
         """Answer POST of a collection: 201, 200 for a role (recorded)."""
-        body = self._body(app, call)
+        body = self._body(state, call)
         missing = [name for name in self.required if name not in body]
         if missing:
             raise payload_error(f"Missing required property: {missing[0]}")
-        app.run_hooks(call)
-        with app.shelf.lock:
-            self._check_unique(app, body, None)
-            key = self._new_key(app)
-            document = self._written(app, {self.id_name: key}, body)
-            app.shelf.of(self.name)[key] = document
+        call.run_hooks()
+        with state.resources.lock:
+            self._check_unique(state, body, None)
+            key = self._new_key(state)
+            document = self._written(state, {self.id_name: key}, body)
+            state.resources.of(self.name)[key] = document
         return Reply(self.created, to_json(document), committed=True)
 
-    def get(self, app: App, call: Call) -> Reply:
+    def get(self, state: TenantState, call: Call) -> Reply:
         """Answer GET of one: 200."""
         pick = projection(call.request.query)
-        app.run_hooks(call)
-        document = self.found(app, call)
+        call.run_hooks()
+        document = self.found(state, call)
         return Reply(200, to_json(pick(document) if pick else document))
 
-    def update(self, app: App, call: Call) -> Reply:
+    def update(self, state: TenantState, call: Call) -> Reply:
         """Answer PATCH of one: 200 and the whole of it."""
-        body = self._body(app, call)
+        body = self._body(state, call)
         fixed = [name for name in self.fixed if name in body]
         if fixed:
             raise payload_error(f"Additional properties not allowed: {','.join(fixed)}")
-        app.run_hooks(call)
-        with app.shelf.lock:
-            before = self.found(app, call)
-            self._check_unique(app, body, before)
-            document = self._written(app, before, body)
-            app.shelf.of(self.name)[document[self.id_name]] = document
+        call.run_hooks()
+        with state.resources.lock:
+            before = self.found(state, call)
+            self._check_unique(state, body, before)
+            document = self._written(state, before, body)
+            state.resources.of(self.name)[document[self.id_name]] = document
         return Reply(200, to_json(document), committed=True)
 
-    def delete(self, app: App, call: Call) -> Reply:
+    def delete(self, state: TenantState, call: Call) -> Reply:
         """Answer DELETE of one: 204, 200 and `{}` for a role (recorded), also where there is none.
 
         A connection's is 202 and the moment (recorded).  Open: where there is none; here 204.
         """
-        app.run_hooks(call)
-        with app.shelf.lock:
-            gone = self._sought(app, call.params["id"])
+        call.run_hooks()
+        with state.resources.lock:
+            gone = self._sought(state, call.params["id"])
             if gone is not None:
-                del app.shelf.of(self.name)[gone[self.id_name]]
-                app.shelf.forget(gone[self.id_name])
+                del state.resources.of(self.name)[gone[self.id_name]]
+                state.resources.forget(gone[self.id_name])
         if self.deleted == _ACCEPTED:
             if gone is None:
                 return Reply(204)
-            return Reply(_ACCEPTED, to_json({"deleted_at": iso(app.milliseconds())}), committed=True)
+            return Reply(_ACCEPTED, to_json({"deleted_at": iso(state.milliseconds())}), committed=True)
         return Reply(self.deleted, b"{}", committed=gone is not None)
 
-    def list(self, app: App, call: Call) -> Reply:
+    def list(self, state: TenantState, call: Call) -> Reply:
         """Answer GET of a collection: an array, the totals envelope, or checkpoints."""
-        app.run_hooks(call)
-        with app.shelf.lock:
-            every = list(app.shelf.of(self.name).values())
+        call.run_hooks()
+        with state.resources.lock:
+            every = list(state.resources.of(self.name).values())
         for parameter, attribute in self.filters:
             if parameter in call.request.query:
                 sought = call.request.query[parameter]
                 every = [one for one in every if _fits(one.get(attribute), sought, parameter)]
-        return listed(call, self.scope, every, switches=app.switches, checkpoints=True)
+        return listed(call, self.scope, every, switches=state.switches, checkpoints=True)
 
-    def found(self, app: App, call: Call) -> Bag:
+    def found(self, state: TenantState, call: Call) -> Bag:
         """Return the one that the path names, or refuse with 404."""
-        return self.one(app, call.params["id"])
+        return self.one(state, call.params["id"])
 
-    def one(self, app: App, key: str) -> Bag:
+    def one(self, state: TenantState, key: str) -> Bag:
         """Return one by its id, or refuse with 404."""
-        document = self._sought(app, key)
+        document = self._sought(state, key)
         if document is None:
             # Recorded for roles, without an errorCode; the wording of the others follows it.
             raise Refusal(404, problem(404, f"The {self.called} does not exist.", self.error_code))
         return document
 
-    def _sought(self, app: App, key: str) -> Bag | None:
+    def _sought(self, state: TenantState, key: str) -> Bag | None:
         """Return one by its id or its alias, None where there is none."""
-        kept = app.shelf.of(self.name)
+        kept = state.resources.of(self.name)
         if self.alias is None or key in kept:
             return kept.get(key)
         return next((one for one in list(kept.values()) if one[self.alias] == key), None)
 
-    def _new_key(self, app: App) -> str:
+    def _new_key(self, state: TenantState) -> str:
         if self.id_prefix:
-            return app.new_id(self.id_prefix)
-        return app.new_id("") + app.new_id("") if self.id_name == "client_id" else app.new_object_id()
+            return state.new_id(self.id_prefix)
+        return state.new_id("") + state.new_id("") if self.id_name == "client_id" else state.new_object_id()
 
-    def _check_unique(self, app: App, body: Bag, before: Bag | None) -> None:
+    def _check_unique(self, state: TenantState, body: Bag, before: Bag | None) -> None:
         if self.unique is None or self.unique not in body:
             return
         value = body[self.unique]
-        for other in app.shelf.of(self.name).values():
+        for other in state.resources.of(self.name).values():
             if other is not before and other.get(self.unique) == value:
                 raise Refusal(409, problem(409, *self.conflict))
 
-    def _body(self, app: App, call: Call) -> Bag:
-        body = parse_object(call.request.body, switches=app.switches)
+    def _body(self, state: TenantState, call: Call) -> Bag:
+        body = parse_object(call.request.body, switches=state.switches)
         call.body = body
         if self.id_name in body:
             raise payload_error(f"Additional properties not allowed: {self.id_name}")
@@ -253,7 +200,7 @@ class Resource:
         except RecursionError:
             raise bad_request("Invalid request payload JSON format", None) from None
         # The journal keeps the body, and what it shows must not be what is stored.
-        return parse_object(call.request.body, switches=app.switches)
+        return parse_object(call.request.body, switches=state.switches)
 
     def _check(self, bag: Any, where: str) -> None:
         """Refuse metadata past the documented limits; the wording is not sourced."""
@@ -273,10 +220,10 @@ class Resource:
         if len(bag) > self.most:
             raise payload_error(f"Too many properties defined ({len(bag)}), maximum {self.most}", where)
 
-    def _written(self, app: App, before: Bag, body: Bag) -> Bag:
+    def _written(self, state: TenantState, before: Bag, body: Bag) -> Bag:
         after = {**before, **{name: value for name, value in body.items() if name != self.bag}}
         if self.bag is not None and self.bag in body:
-            bag = self.rule(app.switches)(before.get(self.bag), body[self.bag])
+            bag = self.rule(state.switches)(before.get(self.bag), body[self.bag])
             after.pop(self.bag, None)
             if bag is not None:
                 # What was there counts too: keys may be merged one by one past the limit.

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from auth0_meta.emulator.http.errors import bad_request
+from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.http.message import Request, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
+from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.jobs import Job, JobFailed
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
-    from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 # What an upsert may change (documented), apart from the password's hash, which is kept nowhere.
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
@@ -61,7 +59,7 @@ class Import:
     `stop_after`: a planned fault ends the job after so many rows; None is all of them.
     """
 
-    app: App
+    state: TenantState
     data: bytes = attrs.field(repr=False)
     connection: str
     upsert: bool
@@ -81,10 +79,10 @@ class Import:
         for index, row in enumerate(rows):
             if index == self.stop_after:
                 raise JobFailed(summary=counts)
-            errors = check_row(row, switches=self.app.switches) or self._repeated(row, seen)
+            errors = check_row(row, switches=self.state.switches) or self._repeated(row, seen)
             done = ""
             if not errors:
-                with self.app.store.lock:
+                with self.state.users.lock:
                     done, errors = self._write(job, row, int(now * 1000))
             counts[done or "failed"] += 1
             if errors:
@@ -102,7 +100,7 @@ class Import:
 
     def _write(self, job: Job, row: dict[str, Any], now_ms: int) -> tuple[str, list[dict[str, Any]]]:
         """Insert or update one good row; returns what was done and what went wrong, one of them empty."""
-        store = self.app.store
+        store = self.state.users
         fresh = self._fresh(row, now_ms)
         matched = [one for one in store.with_email(fresh.root["email"]) if self._here(one)]
         known = store.get(fresh.user_id)
@@ -127,11 +125,11 @@ class Import:
     def _save(
         self, job: Job, before: Profile | None, after: Profile, done: str
     ) -> tuple[str, list[dict[str, Any]]]:
-        limit = self.app.switches.profile_limit
-        size = len(to_json(after.document()))
-        if limit is not None and size > limit:
+        try:
+            self.state.save(after, before=before, by=f"import {job.id}")
+        except Refusal:
+            limit = self.state.switches.profile_limit
             return "", [{"code": "MAXIMUM", "message": f"The user profile exceeds {limit} bytes"}]
-        self.app.save(after, before=before, size=size, by=f"import {job.id}")
         return done, []
 
     def _here(self, profile: Profile) -> bool:
@@ -140,10 +138,10 @@ class Import:
     def _fresh(self, row: dict[str, Any], now_ms: int) -> Profile:
         """Build a new user; recorded: as by POST, but for the host of the default picture."""
         # Only databases take imports, and this is their provider whatever the connection is called.
-        user_id = f"auth0|{row.get('user_id') or self.app.new_object_id()}"
+        user_id = f"auth0|{row.get('user_id') or self.state.new_object_id()}"
         body = {name: value for name, value in row.items() if name not in _NOT_STORED}
         body["connection"] = self.connection
-        made = profiles.created(body, user_id=user_id, now_ms=now_ms, switches=self.app.switches)
+        made = profiles.created(body, user_id=user_id, now_ms=now_ms, switches=self.state.switches)
         if "picture" not in row:
             made.root["picture"] = made.root["picture"].replace("//s.", "//secure.", 1)
         return made
@@ -152,7 +150,7 @@ class Import:
         """Update a user: the upsertable attributes, and whole bags instead of merged ones (documented)."""
         root, app = dict(before.root), before.app_metadata
         root.update({name: row[name] for name in _UPSERTABLE if name in row})
-        absent: dict[str, Any] | None = {} if self.app.switches.import_absent_bag == "clear" else None
+        absent: dict[str, Any] | None = {} if self.state.switches.import_absent_bag == "clear" else None
         for bag in _BAGS:
             value = row.get(bag, absent)
             if value is None:

@@ -7,21 +7,18 @@ import hmac
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from auth0_meta.emulator.api.connections import Connection, with_id
 from auth0_meta.emulator.api.exports import CSV_FIELDS, Export
 from auth0_meta.emulator.api.imports import Import, read_form
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, bad_request, no_such_user, payload_error, problem
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import check_user_id, parse_object, type_name
 from auth0_meta.emulator.state.jobs import ACTIVE_IMPORTS, Job, JobFailed
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
-    from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 IMPORT_LIMIT = 512_000
 """The most bytes of an import request (documented: 500 KB)."""
@@ -44,7 +41,7 @@ _EXPORT: dict[str, str] = {
 }
 
 
-def import_users(app: App, call: Call) -> Reply:
+def import_users(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/jobs/users-imports: 202 and a pending job."""
     request = call.request
     if len(request.body) > IMPORT_LIMIT:
@@ -56,45 +53,45 @@ def import_users(app: App, call: Call) -> Reply:
             raise payload_error(f"Missing required property: {name}")
     if not data:
         raise payload_error("The users file is empty", "users")
-    connection = _connection(app, fields["connection_id"])
+    connection = _connection(state, fields["connection_id"])
     if not connection.is_database:
         # That it is a 400 is documented, the wording is not sourced.
         raise bad_request(f"The connection {connection.name} is not a database connection", "invalid_body")
     upsert = _boolean(fields, "upsert", default=False)
     _boolean(fields, "send_completion_email", default=True)
     fault = call.fault
-    work = Import(app, data, connection.name, upsert, None if fault is None else fault.rows)
-    app.run_hooks(call)
+    work = Import(state, data, connection.name, upsert, None if fault is None else fault.rows)
+    call.run_hooks()
     shown = {"connection_id": connection.id, "connection": connection.name}
     if fields.get("external_id"):
         shown["external_id"] = fields["external_id"]
-    job = Job(app.new_id("job_"), "users_import", app.now(), work, shown)
-    return _started(app, job, 202)
+    job = Job(state.new_id("job_"), "users_import", state.now(), work, shown)
+    return _started(state, job, 202)
 
 
-def export_users(app: App, call: Call) -> Reply:
+def export_users(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/jobs/users-exports: 200 (recorded) and a pending job."""
-    body = parse_object(call.request.body or b"{}", switches=app.switches)
+    body = parse_object(call.request.body or b"{}", switches=state.switches)
     call.body = body
     _check_export(body)
     shown: dict[str, Any] = {}
-    users = app.store.all
+    users = state.users.all
     if "connection_id" in body:
-        connection = _connection(app, body["connection_id"])
+        connection = _connection(state, body["connection_id"])
         shown["connection_id"] = connection.id
-        users = partial(_of_connection, app, connection.name)
+        users = partial(_of_connection, state, connection.name)
     shown["format"] = body.get("format", "csv")
     shown |= {name: body[name] for name in ("limit", "fields") if name in body}
     if "connection_id" in body:
         shown["connection"] = connection.name
-    app.run_hooks(call)
-    work = Export(users, shown["format"], body.get("fields"), body.get("limit"), app.tenant_name)
-    return _started(app, Job(app.new_id("job_"), "users_export", app.now(), work, shown), 200)
+    call.run_hooks()
+    work = Export(users, shown["format"], body.get("fields"), body.get("limit"), state.tenant_name)
+    return _started(state, Job(state.new_id("job_"), "users_export", state.now(), work, shown), 200)
 
 
-def verify_email(app: App, call: Call) -> Reply:
+def verify_email(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/jobs/verification-email: 201 and a pending job; no mail is sent."""
-    body = parse_object(call.request.body, switches=app.switches)
+    body = parse_object(call.request.body, switches=state.switches)
     call.body = body
     _properties(
         body,
@@ -106,33 +103,33 @@ def verify_email(app: App, call: Call) -> Reply:
     client_id = body.get("client_id")
     if (
         client_id is not None
-        and client_id not in app.access.applications
-        and not re.fullmatch(app.switches.client_id_format, client_id)
+        and client_id not in state.access.applications
+        and not re.fullmatch(state.switches.client_id_format, client_id)
     ):
         rule = f"Object didn't pass validation for format client-id: {client_id}"
         raise payload_error(rule, f"client_id ({_CLIENT_ID})")
-    app.run_hooks(call)
-    if app.store.get(body["user_id"]) is None:
+    call.run_hooks()
+    if state.users.get(body["user_id"]) is None:
         raise no_such_user()
-    work = partial(_send_mail, app, body["user_id"])
-    return _started(app, Job(app.new_id("job_"), "verification_email", app.now(), work), 201)
+    work = partial(_send_mail, state, body["user_id"])
+    return _started(state, Job(state.new_id("job_"), "verification_email", state.now(), work), 201)
 
 
-def get(app: App, call: Call) -> Reply:
+def get(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/jobs/{id}; a finished export gets a link that is good for 60 seconds."""
-    app.run_hooks(call)
-    job = _found(app, call)
+    call.run_hooks()
+    job = _found(state, call)
     document = job.document()
     if job.file is not None:
         end = {name: document.pop(name) for name in ("created_at", "id")}
-        document |= {"location": _link(app, job), "percentage_done": 100, "time_left_seconds": 0} | end
+        document |= {"location": _link(state, job), "percentage_done": 100, "time_left_seconds": 0} | end
     return Reply(200, to_json(document))
 
 
-def errors(app: App, call: Call) -> Reply:
+def errors(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/jobs/{id}/errors: the refused users, the job if it failed as a whole, or 204."""
-    app.run_hooks(call)
-    job = _found(app, call)
+    call.run_hooks()
+    job = _found(state, call)
     if job.errors:
         return Reply(200, to_json(job.errors), content_type="application/json")
     if job.status == "failed":
@@ -140,68 +137,68 @@ def errors(app: App, call: Call) -> Reply:
     return Reply(204)
 
 
-def download(app: App, call: Call) -> Reply:
+def download(state: TenantState, call: Call) -> Reply:
     """Hand out the file of an export to whoever has its link, as long as that is good."""
     asked = call.request.query
-    job = app.jobs.poll(call.params["id"])
+    job = state.jobs.poll(call.params["id"])
     expires = asked.get("Expires", "")
     good = expires.isascii() and expires.isdigit() and call.now < int(expires[:18])
     if (
         job is None
         or job.file is None
         or not good
-        or not hmac.compare_digest(asked.get("Signature", "").encode(), _sign(app, job, expires))
+        or not hmac.compare_digest(asked.get("Signature", "").encode(), _sign(state, job, expires))
     ):
         return Reply(403, _DENIED, content_type="application/xml")
     return Reply(200, job.file, content_type="application/gzip")
 
 
-def _link(app: App, job: Job) -> str:
+def _link(state: TenantState, job: Job) -> str:
     # Whole seconds, so that the link never lives longer than promised.
-    expires = str(int(app.now()) + _LINK_SECONDS)
-    query = urlencode({"Expires": expires, "Signature": _sign(app, job, expires).decode()})
-    url = f"{app.access.url}/exports/{job.id}/{job.file_name}?{query}"
-    return url if app.switches.export_link_scheme else url.partition("://")[2]
+    expires = str(int(state.now()) + _LINK_SECONDS)
+    query = urlencode({"Expires": expires, "Signature": _sign(state, job, expires).decode()})
+    url = f"{state.access.url}/exports/{job.id}/{job.file_name}?{query}"
+    return url if state.switches.export_link_scheme else url.partition("://")[2]
 
 
-def _sign(app: App, job: Job, expires: str) -> bytes:
-    return hmac.new(app.secret, f"{job.id}:{expires}".encode(), hashlib.sha256).hexdigest().encode()
+def _sign(state: TenantState, job: Job, expires: str) -> bytes:
+    return hmac.new(state.secret, f"{job.id}:{expires}".encode(), hashlib.sha256).hexdigest().encode()
 
 
-def _started(app: App, job: Job, status: int) -> Reply:
+def _started(state: TenantState, job: Job, status: int) -> Reply:
     """Answer with the job as it is before anything of it is carried out (recorded: always pending)."""
     reply = Reply(status, to_json(job.document()), committed=True)
-    if not app.jobs.add(job):
+    if not state.jobs.add(job):
         raise Refusal(429, problem(429, _ACTIVE))
     return reply
 
 
-def _found(app: App, call: Call) -> Job:
+def _found(state: TenantState, call: Call) -> Job:
     job_id = call.params["id"]
-    job = app.jobs.poll(job_id)
+    job = state.jobs.poll(job_id)
     if job is None:
         # The wording is not sourced.
         raise Refusal(404, problem(404, "The job does not exist.", "inexistent_job"))
     return job
 
 
-def _connection(app: App, connection_id: str) -> Connection:
+def _connection(state: TenantState, connection_id: str) -> Connection:
     """Return the connection of a well-formed id."""
     if not re.fullmatch(_CONNECTION_ID, connection_id):
         rule = f"String does not match pattern ^{_CONNECTION_ID}$: {connection_id}"
         raise payload_error(rule, "connection_id")
-    return with_id(app, connection_id)
+    return with_id(state, connection_id)
 
 
-def _of_connection(app: App, name: str) -> Iterator[Profile]:
-    for profile in app.store.all():
+def _of_connection(state: TenantState, name: str) -> Iterator[Profile]:
+    for profile in state.users.all():
         if any(identity.get("connection") == name for identity in profile.root["identities"]):
             yield profile
 
 
-def _send_mail(app: App, user_id: str, job: Job, now: float) -> None:
+def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
     """Send nothing; fail, as recorded of a tenant that could not, where there is nobody to send it to."""
-    profile = app.store.get(user_id)
+    profile = state.users.get(user_id)
     if profile is None or not profile.root.get("email"):
         raise JobFailed
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from auth0_meta.emulator.http.call import Call
-from auth0_meta.emulator.http.errors import Refusal, bad_request, no_such_user, payload_error, problem
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.errors import no_such_user, payload_error
+from auth0_meta.emulator.http.message import Call
+from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import check_user_id, parse_object, type_name
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
-    from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 
 def user_id_of(call: Call) -> str:
@@ -21,19 +18,19 @@ def user_id_of(call: Call) -> str:
     return user_id
 
 
-def found(app: App, user_id: str) -> Profile:
+def found(state: TenantState, user_id: str) -> Profile:
     """Return a user, or refuse with the recorded 404."""
-    profile = app.store.get(user_id)
+    profile = state.users.get(user_id)
     if profile is None:
         raise no_such_user()
     return profile
 
 
-def known(app: App, call: Call) -> Profile:
+def known(state: TenantState, call: Call) -> Profile:
     """Return the user that the path names, hooks run; for requests that change nothing of the profile."""
     user_id = user_id_of(call)
-    app.run_hooks(call)
-    return found(app, user_id)
+    call.run_hooks()
+    return found(state, user_id)
 
 
 def first_identity(profile: Profile) -> dict[str, Any]:
@@ -42,14 +39,9 @@ def first_identity(profile: Profile) -> dict[str, Any]:
     return identities[0]
 
 
-def by(call: Call) -> str:
-    """Name the request as the histories of users do."""
-    return f"{call.request.method} {call.template}"
-
-
-def plain_body(app: App, call: Call, types: dict[str, str], *required: str) -> dict[str, Any]:
+def plain_body(state: TenantState, call: Call, types: dict[str, str], *required: str) -> dict[str, Any]:
     """Parse a body that may hold the names in `types` only, each of its type; the wording is the validator's."""
-    body = parse_object(call.request.body, switches=app.switches)
+    body = parse_object(call.request.body, switches=state.switches)
     call.body = {name: "<masked>" if "password" in name else value for name, value in body.items()}
     typed(body, types, *required)
     return body
@@ -68,38 +60,12 @@ def typed(body: dict[str, Any], types: dict[str, str], *required: str) -> None:
             raise payload_error(f"Expected type {types[name]} but found type {type_name(value)}", name)
 
 
-def listed_ids(app: App, call: Call, name: str) -> list[str]:
+def listed_ids(state: TenantState, call: Call, name: str) -> list[str]:
     """Parse a body of one list of ids, such as `{"roles": [...]}`."""
-    ids = plain_body(app, call, {name: "array"}, name)[name]
+    ids = plain_body(state, call, {name: "array"}, name)[name]
     if not ids:
         raise payload_error("Array is too short (0), minimum 1", name)
     for value in ids:
         if not isinstance(value, str) or not value:
             raise payload_error(f"Expected type string but found type {type_name(value)}", name)
     return list(ids)
-
-
-def remove(app: App, call: Call, before: Profile) -> None:
-    """Delete a user with everything that hangs on it; the caller holds the store's lock."""
-    app.store.remove(before.user_id)
-    app.shelf.forget(before.user_id)
-    app.history.note(app.now(), before.user_id, before=before, after=None, by=by(call))
-
-
-def save(app: App, call: Call, profile: Profile, *, before: Profile | None) -> bytes:
-    """Store a profile and return it as JSON, unless it is too large or holds what JSON can't."""
-    try:
-        shown = to_json(profile.document())
-    except ValueError:
-        raise bad_request("Invalid request payload JSON format", None) from None
-    limit = app.switches.profile_limit
-    if limit is not None and len(shown) > limit:
-        status = app.switches.profile_limit_status
-        raise Refusal(status, problem(status, f"The user profile exceeds the allowed size of {limit} bytes"))
-    app.save(profile, before=before, size=len(shown), by=by(call))
-    return shown
-
-
-def stored(app: App, call: Call, profile: Profile, *, before: Profile | None) -> Reply:
-    """Store a profile and answer with it: 201 for a new user, else 200."""
-    return Reply(201 if before is None else 200, save(app, call, profile, before=before), committed=True)

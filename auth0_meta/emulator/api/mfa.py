@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from auth0_meta.emulator.api.lookup import known
 from auth0_meta.emulator.api.paging import checkpoint
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import bad_request
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.profile import iso
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 _PROVIDERS = ("duo", "google-authenticator")
 
 
-def enrollments(app: App, call: Call) -> Reply:
+def enrollments(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}/enrollments: `[]` (recorded)."""
-    known(app, call)
+    known(state, call)
     return Reply(200, b"[]")
 
 
-def remove_provider(app: App, call: Call) -> Reply:
+def remove_provider(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/users/{id}/multifactor/{provider}: 204, also where there is none (recorded)."""
     provider = call.params["provider"]
     if provider not in _PROVIDERS:
@@ -32,19 +27,19 @@ def remove_provider(app: App, call: Call) -> Reply:
             "(The multi-factor provider).",
             "invalid_uri",
         )
-    known(app, call)
+    known(state, call)
     return Reply(204)
 
 
-def forget_browsers(app: App, call: Call) -> Reply:
+def forget_browsers(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/users/{id}/multifactor/actions/invalidate-remember-browser: 204 (recorded)."""
-    known(app, call)
+    known(state, call)
     return Reply(204)
 
 
-def sessions(app: App, call: Call) -> Reply:
+def sessions(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}/sessions: who is signed in at this tenant's own login (documented)."""
-    user_id = known(app, call).user_id
+    user_id = known(state, call).user_id
     shown = [
         {
             "id": session.sid,
@@ -53,7 +48,7 @@ def sessions(app: App, call: Call) -> Reply:
             "authenticated_at": iso(int(session.since * 1000)),
             "expires_at": iso(int(until * 1000)),
         }
-        for session, until in app.login.sessions.all(now=call.now)
+        for session, until in state.logins.sessions.all(now=call.now)
         if session.user_id == user_id
     ]
     return Reply(200, to_json(checkpoint(call.request.query, "sessions", shown)))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.emulator.api.crud import CONNECTIONS, ORGANIZATIONS
 from auth0_meta.emulator.api.lookup import plain_body
 from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.query import flag
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, problem
-from auth0_meta.emulator.http.message import Reply, to_json
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 Enabled = dict[str, Any]
 _SETTINGS = dict.fromkeys(
@@ -22,80 +19,80 @@ _SETTINGS = dict.fromkeys(
 )
 
 
-def list_(app: App, call: Call) -> Reply:
+def list_(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/organizations/{id}/enabled_connections: an array or the totals envelope.
 
     Without `page` the envelope holds all of them, and its limit is their number (recorded once, of one).
     """
     whole = flag(call.request.query, "include_totals", default=False) and "page" not in call.request.query
-    app.run_hooks(call)
-    ORGANIZATIONS.found(app, call)
-    every = [_shown(app, key, kept) for key, kept in _kept(app, call).items()]
+    call.run_hooks()
+    ORGANIZATIONS.found(state, call)
+    every = [_shown(state, key, kept) for key, kept in _kept(state, call).items()]
     if whole:
         count = len(every)
         return Reply(200, to_json({"enabled_connections": every, "start": 0, "limit": count, "total": count}))
-    return listed(call, "enabled_connections", every, switches=app.switches)
+    return listed(call, "enabled_connections", every, switches=state.switches)
 
 
-def add(app: App, call: Call) -> Reply:
+def add(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/organizations/{id}/enabled_connections: 201 (recorded).
 
     Open: one that is enabled already; here the new settings replace the old ones.
     """
-    body = plain_body(app, call, {"connection_id": "string", **_SETTINGS}, "connection_id")
-    app.run_hooks(call)
-    with app.shelf.lock:
-        organization = ORGANIZATIONS.found(app, call)["id"]
-        key = CONNECTIONS.one(app, body["connection_id"])["id"]
+    body = plain_body(state, call, {"connection_id": "string", **_SETTINGS}, "connection_id")
+    call.run_hooks()
+    with state.resources.lock:
+        organization = ORGANIZATIONS.found(state, call)["id"]
+        key = CONNECTIONS.one(state, body["connection_id"])["id"]
         settings = {name: body[name] for name in _SETTINGS if name in body}
         settings.setdefault("assign_membership_on_login", False)
-        app.shelf.enabled.setdefault(organization, {})[key] = settings
-    return Reply(201, to_json(_shown(app, key, settings)), committed=True)
+        state.resources.organization_connections.setdefault(organization, {})[key] = settings
+    return Reply(201, to_json(_shown(state, key, settings)), committed=True)
 
 
-def one(app: App, call: Call) -> Reply:
+def one(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/organizations/{id}/enabled_connections/{connection_id}: 200 (recorded)."""
-    app.run_hooks(call)
-    ORGANIZATIONS.found(app, call)
-    return Reply(200, to_json(_shown(app, *_found(app, call))))
+    call.run_hooks()
+    ORGANIZATIONS.found(state, call)
+    return Reply(200, to_json(_shown(state, *_found(state, call))))
 
 
-def change(app: App, call: Call) -> Reply:
+def change(state: TenantState, call: Call) -> Reply:
     """Answer PATCH /api/v2/organizations/{id}/enabled_connections/{connection_id}: 200 (recorded)."""
-    body = plain_body(app, call, _SETTINGS)
-    app.run_hooks(call)
-    with app.shelf.lock:
-        ORGANIZATIONS.found(app, call)
-        key, before = _found(app, call)
+    body = plain_body(state, call, _SETTINGS)
+    call.run_hooks()
+    with state.resources.lock:
+        ORGANIZATIONS.found(state, call)
+        key, before = _found(state, call)
         after = {**before, **body}
-        _kept(app, call)[key] = after
-    return Reply(200, to_json(_shown(app, key, after)), committed=True)
+        _kept(state, call)[key] = after
+    return Reply(200, to_json(_shown(state, key, after)), committed=True)
 
 
-def remove(app: App, call: Call) -> Reply:
+def remove(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/organizations/{id}/enabled_connections/{connection_id}: 204 (recorded)."""
-    app.run_hooks(call)
-    with app.shelf.lock:
-        ORGANIZATIONS.found(app, call)
-        gone = _kept(app, call).pop(call.params["connection_id"], None)
+    call.run_hooks()
+    with state.resources.lock:
+        ORGANIZATIONS.found(state, call)
+        gone = _kept(state, call).pop(call.params["connection_id"], None)
     return Reply(204, committed=gone is not None)
 
 
-def _kept(app: App, call: Call) -> dict[str, Enabled]:
-    return app.shelf.enabled.get(call.params["id"], {})
+def _kept(state: TenantState, call: Call) -> dict[str, Enabled]:
+    return state.resources.organization_connections.get(call.params["id"], {})
 
 
-def _found(app: App, call: Call) -> tuple[str, Enabled]:
+def _found(state: TenantState, call: Call) -> tuple[str, Enabled]:
     """Return id and settings of the one that the path names, or refuse as recorded."""
     key = call.params["connection_id"]
-    settings = _kept(app, call).get(key)
+    settings = _kept(state, call).get(key)
     if settings is None:
         raise Refusal(404, problem(404, "No connection found by that id"))
     return key, settings
 
 
-def _shown(app: App, key: str, settings: Enabled) -> Enabled:
+def _shown(state: TenantState, key: str, settings: Enabled) -> Enabled:
     """Return one with its connection's name and strategy (recorded)."""
-    connection = app.shelf.of(CONNECTIONS.name).get(key, {})
+    connection = state.resources.of(CONNECTIONS.name).get(key, {})
     about = {name: connection[name] for name in ("name", "strategy") if name in connection}
     return {"connection_id": key, **settings, "connection": about}

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auth0_meta.emulator.api import query
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import query_error
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.switches import Switches
 
 _TAKE = "Number of results per page. Defaults to 50."

@@ -2,96 +2,93 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.emulator.api.crud import APIS, ROLES
 from auth0_meta.emulator.api.lookup import found, known, plain_body, user_id_of
 from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, payload_error, problem
-from auth0_meta.emulator.http.message import Reply
+from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.schema import type_name
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 _NAMES = ("resource_server_identifier", "permission_name")
 _DIRECT = {"source_id": "", "source_name": "", "source_type": "DIRECT"}
 
 
-def of_user(app: App, call: Call) -> Reply:
+def of_user(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/users/{id}/permissions, those of the user's roles among them (documented).
 
     They come by name (recorded).  Open: where several APIs have permissions; here names alone decide.
     """
-    user_id = known(app, call).user_id
-    ties = app.shelf.ties
+    user_id = known(state, call).user_id
+    links = state.resources.links
     sources: dict[Any, list[dict[str, Any]]] = {
-        pair: [_DIRECT] for pair in ties.of("user_permissions", user_id)
+        pair: [_DIRECT] for pair in links.of("user_permissions", user_id)
     }
-    for role_id in ties.of("user_roles", user_id):
-        role = app.shelf.of(ROLES.name).get(str(role_id))
+    for role_id in links.of("user_roles", user_id):
+        role = state.resources.of(ROLES.name).get(str(role_id))
         if role is None:
             continue
-        for pair in ties.of("role_permissions", role_id):
+        for pair in links.of("role_permissions", role_id):
             from_role = {"source_id": role_id, "source_name": role["name"], "source_type": "ROLE"}
             sources.setdefault(pair, []).append(from_role)
-    shown = [{**_shown(app, pair), "sources": found_in} for pair, found_in in sources.items()]
+    shown = [{**_shown(state, pair), "sources": found_in} for pair, found_in in sources.items()]
     shown.sort(key=lambda permission: str(permission["permission_name"]))
-    return listed(call, "permissions", shown, switches=app.switches)
+    return listed(call, "permissions", shown, switches=state.switches)
 
 
-def give_user(app: App, call: Call) -> Reply:
+def give_user(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/users/{id}/permissions: 201 and `{}` (recorded)."""
     user_id = user_id_of(call)
-    pairs = _asked(app, call)
-    app.run_hooks(call)
-    found(app, user_id)
-    _check(app, pairs)
-    app.shelf.ties.add("user_permissions", user_id, pairs)
+    pairs = _asked(state, call)
+    call.run_hooks()
+    found(state, user_id)
+    _check(state, pairs)
+    state.resources.links.add("user_permissions", user_id, pairs)
     return Reply(201, b"{}", committed=True)
 
 
-def take_user(app: App, call: Call) -> Reply:
+def take_user(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/users/{id}/permissions: 204; what the user has through a role stays."""
     user_id = user_id_of(call)
-    pairs = _asked(app, call)
-    app.run_hooks(call)
-    found(app, user_id)
-    app.shelf.ties.remove("user_permissions", user_id, pairs)
+    pairs = _asked(state, call)
+    call.run_hooks()
+    found(state, user_id)
+    state.resources.links.remove("user_permissions", user_id, pairs)
     return Reply(204, committed=True)
 
 
-def of_role(app: App, call: Call) -> Reply:
+def of_role(state: TenantState, call: Call) -> Reply:
     """Answer GET /api/v2/roles/{id}/permissions."""
-    app.run_hooks(call)
-    ROLES.found(app, call)
-    shown = [_shown(app, pair) for pair in app.shelf.ties.of("role_permissions", call.params["id"])]
-    return listed(call, "permissions", shown, switches=app.switches)
+    call.run_hooks()
+    ROLES.found(state, call)
+    shown = [_shown(state, pair) for pair in state.resources.links.of("role_permissions", call.params["id"])]
+    return listed(call, "permissions", shown, switches=state.switches)
 
 
-def give_role(app: App, call: Call) -> Reply:
+def give_role(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/roles/{id}/permissions: 201 and `{}` (recorded)."""
-    pairs = _asked(app, call)
-    app.run_hooks(call)
-    ROLES.found(app, call)
-    _check(app, pairs)
-    app.shelf.ties.add("role_permissions", call.params["id"], pairs)
+    pairs = _asked(state, call)
+    call.run_hooks()
+    ROLES.found(state, call)
+    _check(state, pairs)
+    state.resources.links.add("role_permissions", call.params["id"], pairs)
     return Reply(201, b"{}", committed=True)
 
 
-def take_role(app: App, call: Call) -> Reply:
+def take_role(state: TenantState, call: Call) -> Reply:
     """Answer DELETE /api/v2/roles/{id}/permissions: 204."""
-    pairs = _asked(app, call)
-    app.run_hooks(call)
-    ROLES.found(app, call)
-    app.shelf.ties.remove("role_permissions", call.params["id"], pairs)
+    pairs = _asked(state, call)
+    call.run_hooks()
+    ROLES.found(state, call)
+    state.resources.links.remove("role_permissions", call.params["id"], pairs)
     return Reply(204, committed=True)
 
 
-def _asked(app: App, call: Call) -> list[tuple[str, str]]:
+def _asked(state: TenantState, call: Call) -> list[tuple[str, str]]:
     """Parse `{"permissions": [{resource_server_identifier, permission_name}]}` into pairs."""
-    items = plain_body(app, call, {"permissions": "array"}, "permissions")["permissions"]
+    items = plain_body(state, call, {"permissions": "array"}, "permissions")["permissions"]
     if not items:
         raise payload_error("Array is too short (0), minimum 1", "permissions")
     for item in items:
@@ -105,23 +102,23 @@ def _asked(app: App, call: Call) -> list[tuple[str, str]]:
     return [(item[_NAMES[0]], item[_NAMES[1]]) for item in items]
 
 
-def _api(app: App, identifier: str) -> dict[str, Any] | None:
+def _api(state: TenantState, identifier: str) -> dict[str, Any] | None:
     return next(
-        (one for one in list(app.shelf.of(APIS.name).values()) if one["identifier"] == identifier), None
+        (one for one in list(state.resources.of(APIS.name).values()) if one["identifier"] == identifier), None
     )
 
 
-def _check(app: App, pairs: list[tuple[str, str]]) -> None:
+def _check(state: TenantState, pairs: list[tuple[str, str]]) -> None:
     """Refuse an API that a strict tenant does not have; the wording is not sourced."""
-    for identifier, _ in pairs if app.access.strict else ():
-        if _api(app, identifier) is None:
+    for identifier, _ in pairs if state.access.strict else ():
+        if _api(state, identifier) is None:
             raise Refusal(404, problem(404, "The resource server does not exist.", APIS.error_code))
 
 
-def _shown(app: App, pair: Any) -> dict[str, Any]:
+def _shown(state: TenantState, pair: Any) -> dict[str, Any]:
     """Return one permission with what its API says about it (recorded)."""
     identifier, name = pair
-    api = _api(app, identifier) or {}
+    api = _api(state, identifier) or {}
     scopes = api.get("scopes")
     about = [s for s in scopes if isinstance(s, dict)] if isinstance(scopes, list) else []
     description = next((s.get("description", "") for s in about if s.get("value") == name), "")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.emulator.api.connections import with_id
 from auth0_meta.emulator.api.lookup import found, plain_body
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import no_such_user, payload_error
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import check_user_id
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 _SHARED = {
     **dict.fromkeys(("result_url", "user_id", "client_id", "organization_id"), "string"),
@@ -28,30 +25,30 @@ _CHANGE = {
 }
 
 
-def verify_email(app: App, call: Call) -> Reply:
+def verify_email(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/tickets/email-verification: 201 and the link (recorded)."""
-    body = plain_body(app, call, _VERIFY, "user_id")
-    return _ticket(app, call, body, "email-verification")
+    body = plain_body(state, call, _VERIFY, "user_id")
+    return _ticket(state, call, body, "email-verification")
 
 
-def change_password(app: App, call: Call) -> Reply:
+def change_password(state: TenantState, call: Call) -> Reply:
     """Answer POST /api/v2/tickets/password-change: 201 and the link (recorded)."""
-    body = plain_body(app, call, _CHANGE)
+    body = plain_body(state, call, _CHANGE)
     if "user_id" not in body and not ("email" in body and "connection_id" in body):
         raise payload_error("Missing required property: user_id")
-    return _ticket(app, call, body, "reset-password")
+    return _ticket(state, call, body, "reset-password")
 
 
-def _ticket(app: App, call: Call, body: dict[str, Any], page: str) -> Reply:
+def _ticket(state: TenantState, call: Call, body: dict[str, Any], page: str) -> Reply:
     if "user_id" in body:
         check_user_id(body["user_id"])
-    app.run_hooks(call)
+    call.run_hooks()
     if "user_id" in body:
-        found(app, body["user_id"])
+        found(state, body["user_id"])
     else:
-        name = with_id(app, body["connection_id"]).name
-        users = app.store.with_email(body["email"].lower())
+        name = with_id(state, body["connection_id"]).name
+        users = state.users.with_email(body["email"].lower())
         if not any(one.get("connection") == name for user in users for one in user.root["identities"]):
             raise no_such_user()
-    secret = app.new_id("") + app.new_id("")
-    return Reply(201, to_json({"ticket": f"{app.access.url}/u/{page}?ticket={secret}#"}), committed=True)
+    secret = state.new_id("") + state.new_id("")
+    return Reply(201, to_json({"ticket": f"{state.access.url}/u/{page}?ticket={secret}#"}), committed=True)

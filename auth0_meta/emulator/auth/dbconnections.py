@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from auth0_meta.emulator.api.connections import Connection, named
-from auth0_meta.emulator.api.lookup import save
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.schema import is_email, type_name
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 _SENT = b"We've just sent you an email to reset your password."
 _NAMES = ("username", "given_name", "family_name", "name", "nickname", "picture")
 _MOST, _LONGEST, _LONGEST_NAME = 10, 500, 100
 
 
-def sign_up(app: App, call: Call) -> Reply:
+def sign_up(state: TenantState, call: Call) -> Reply:
     """Answer POST /dbconnections/signup: 200 and the new user's `_id` (recorded)."""
     body = _body(call)
-    connection = _connection(app, body)
+    connection = _connection(state, body)
     email, password = body.get("email"), body.get("password")
     if not isinstance(email, str) or not is_email(email):
         raise _refused("invalid_signup", "Invalid sign up")
@@ -33,34 +29,34 @@ def sign_up(app: App, call: Call) -> Reply:
         raise _refused("invalid_password", "Password is required")
     given = {name: body[name] for name in _NAMES if isinstance(body.get(name), str) and body[name]}
     bag = _metadata(body.get("user_metadata"))
-    app.run_hooks(call)
-    with app.store.lock:
-        others = [*app.store.with_email(email.lower())]
+    call.run_hooks()
+    with state.users.lock:
+        others = [*state.users.with_email(email.lower())]
         if "username" in given:
-            others += app.store.with_username(given["username"])
+            others += state.users.with_username(given["username"])
         if any(
             one.get("connection") == connection.name for user in others for one in user.root["identities"]
         ):
             # Documented: it does not say that somebody has this e-mail.
             raise _refused("invalid_signup", "Invalid sign up")
-        local = app.new_object_id()
+        local = state.new_object_id()
         root = {**given, **bag, "email": email, "connection": connection.name}
         made = profiles.created(
-            root, user_id=f"auth0|{local}", now_ms=app.milliseconds(), switches=app.switches
+            root, user_id=f"auth0|{local}", now_ms=state.milliseconds(), switches=state.switches
         )
-        save(app, call, made, before=None)
-        app.shelf.passwords.put(made.user_id, password)
+        state.save(made, before=None, by=call.name)
+        state.resources.passwords.put(made.user_id, password)
     shown = {"_id": local, "email_verified": False, "email": made.root["email"], **given, **bag}
     return Reply(200, to_json(shown), committed=True)
 
 
-def change_password(app: App, call: Call) -> Reply:
+def change_password(state: TenantState, call: Call) -> Reply:
     """Answer POST /dbconnections/change_password: 200 and a sentence (recorded), whoever it is; no mail is sent."""
     body = _body(call)
-    _connection(app, body)
+    _connection(state, body)
     if not isinstance(body.get("email"), str) or not body["email"]:
         raise Refusal(400, {"error": "email is required"})
-    app.run_hooks(call)
+    call.run_hooks()
     return Reply(200, _SENT, content_type="text/html; charset=utf-8")
 
 
@@ -78,15 +74,15 @@ def _body(call: Call) -> dict[str, Any]:
     return value
 
 
-def _connection(app: App, body: dict[str, Any]) -> Connection:
+def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
     """Return the database that is meant; a strict tenant wants a client that it knows."""
-    if app.access.strict and body.get("client_id") not in app.access.applications:
+    if state.access.strict and body.get("client_id") not in state.access.applications:
         raise _refused("invalid_request", "Unknown client: the client_id is not registered.")
     name = body.get("connection")
     if not isinstance(name, str) or not name:
         raise Refusal(400, {"error": "connection is required"})
     try:
-        connection = named(app, name)
+        connection = named(state, name)
     except Refusal:
         connection = None
     if connection is None or not connection.is_database:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.auth import trigger as hosted
+from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.issuer import base_url
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Grant, Reply, to_json
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import BLOCKED, REFRESH_FOR, Granted
-from auth0_meta.emulator.state.tokens import LIFETIME, Grant
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.emulator.state.tokens import LIFETIME
 
 ID_LIFETIME = 36_000
 # Claims that an action can't set: they are the protocol's.
@@ -31,9 +28,9 @@ _CLAIMS = {
 }
 
 
-def discovery(app: App, call: Call) -> Reply:
+def discovery(state: TenantState, call: Call) -> Reply:
     """Answer GET /.well-known/openid-configuration."""
-    url = base_url(app, call.request)
+    url = base_url(state, call.request)
     body = {
         "issuer": f"{url}/",
         "authorization_endpoint": f"{url}/authorize",
@@ -59,9 +56,9 @@ def _invalid(description: str) -> Refusal:
     return oauth_error(403, "invalid_grant", description)
 
 
-def exchange(app: App, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+def exchange(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
     """Answer POST /oauth/token for a code, which is used up whatever comes of it."""
-    granted = app.login.codes.take(form.get("code", ""), now=call.now)
+    granted = state.logins.codes.take(form.get("code", ""), now=call.now)
     if granted is None or granted.asked.client_id != client_id:
         raise _invalid("Invalid authorization code")
     if form.get("redirect_uri") != granted.asked.redirect_uri:
@@ -71,7 +68,7 @@ def exchange(app: App, call: Call, form: dict[str, str], client_id: str, *, prov
         raise oauth_error(401, "access_denied", "Unauthorized")
     if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
         raise _invalid("Failed to verify code verifier")
-    return tokens(app, call, granted, nonce=granted.asked.nonce, first=True)
+    return tokens(state, call, granted, nonce=granted.asked.nonce, first=True)
 
 
 def _verifies(verifier: str, challenge: str | None) -> bool:
@@ -80,45 +77,47 @@ def _verifies(verifier: str, challenge: str | None) -> bool:
     return challenge is None or hmac.compare_digest(made.rstrip(b"="), challenge.encode())
 
 
-def refresh(app: App, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
     """Answer POST /oauth/token for a refresh token; the trigger runs again, as it does in Auth0."""
-    granted = app.login.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
-    profile = None if granted is None else app.store.get(granted.session.user_id)
+    granted = state.logins.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
+    profile = None if granted is None else state.users.get(granted.session.user_id)
     if granted is None or profile is None or granted.asked.client_id != client_id:
         raise _invalid("Unknown or invalid refresh token.")
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
     silent = attrs.evolve(granted.asked, prompt="none")
-    verdict = hosted.run(app, call.request, silent, granted.session, profile, protocol="oauth2-refresh-token")
+    verdict = trigger.run(
+        state, call.request, silent, granted.session, profile, protocol="oauth2-refresh-token"
+    )
     if verdict.error is not None:
         raise oauth_error(403, verdict.error, verdict.reason)
     scopes = verdict.scopes(granted.scopes)
     again = attrs.evolve(
         granted, scopes=scopes, id_claims=verdict.id_claims, access_claims=verdict.access_claims
     )
-    return tokens(app, call, again, nonce=None, first=False)
+    return tokens(state, call, again, nonce=None, first=False)
 
 
 GRANTS = {"authorization_code": exchange, "refresh_token": refresh}
 """What a finished login may be turned into tokens by."""
 
 
-def tokens(app: App, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
+def tokens(state: TenantState, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
     """Answer with the tokens of a login, a refresh token the `first` time where one was asked for."""
-    profile = app.store.get(granted.session.user_id)
+    profile = state.users.get(granted.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
     granted = attrs.evolve(granted, scopes=_allowed(granted))
     body: dict[str, Any] = {
-        "access_token": _access_token(app, call, granted),
+        "access_token": _access_token(state, call, granted),
         "scope": " ".join(granted.scopes),
         "expires_in": LIFETIME,
         "token_type": "Bearer",
     }
     if "openid" in granted.scopes:
-        body["id_token"] = _id_token(app, call, granted, profile, nonce)
+        body["id_token"] = _id_token(state, call, granted, profile, nonce)
     if first and "offline_access" in granted.scopes:
-        kept = app.login.refresh_tokens.put(granted, until=call.now + REFRESH_FOR, now=call.now)
+        kept = state.logins.refresh_tokens.put(granted, until=call.now + REFRESH_FOR, now=call.now)
         body["refresh_token"] = kept
     return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
 
@@ -134,10 +133,10 @@ def _allowed(granted: Granted) -> tuple[str, ...]:
     return tuple(scope for scope in granted.scopes if scope in kept or ":current_user" in scope)
 
 
-def _access_token(app: App, call: Call, granted: Granted) -> str:
+def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
     """Sign an access token for the audience that was asked for, /userinfo where none was."""
-    url, asked, user_id = base_url(app, call.request), granted.asked, granted.session.user_id
-    own = f"{app.access.url}/userinfo"
+    url, asked, user_id = base_url(state, call.request), granted.asked, granted.session.user_id
+    own = f"{state.access.url}/userinfo"
     audience: str | list[str] = asked.audience or own
     if asked.audience is not None and "openid" in granted.scopes:
         audience = [asked.audience, own]
@@ -153,24 +152,24 @@ def _access_token(app: App, call: Call, granted: Granted) -> str:
         "scope": " ".join(granted.scopes),
     }
     known = Grant(user_id, frozenset(granted.scopes), float(expires), asked.audience or own)
-    token = app.access.issue_claims(claims, known)
+    token = state.access.issue_claims(claims, known)
     if "openid" in granted.scopes:
-        app.login.access_tokens.put((user_id, granted.scopes), until=expires, now=call.now, key=token)
+        state.logins.access_tokens.put((user_id, granted.scopes), until=expires, now=call.now, key=token)
     return token
 
 
-def _id_token(app: App, call: Call, granted: Granted, profile: Profile, nonce: str | None) -> str:
+def _id_token(state: TenantState, call: Call, granted: Granted, profile: Profile, nonce: str | None) -> str:
     claims = {
         **_claims(profile, granted.scopes),
         **_custom(granted.id_claims),
-        "iss": f"{base_url(app, call.request)}/",
+        "iss": f"{base_url(state, call.request)}/",
         "sub": profile.user_id,
         "aud": granted.asked.client_id,
         "iat": int(call.now),
         "exp": int(call.now) + ID_LIFETIME,
         "sid": granted.session.sid,
     }
-    return app.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
+    return state.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
 
 
 def _custom(claims: Any) -> dict[str, Any]:
@@ -184,11 +183,11 @@ def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:
     return {name: profile.root[name] for name in names if name in profile.root}
 
 
-def user_info(app: App, call: Call) -> Reply:
+def user_info(state: TenantState, call: Call) -> Reply:
     """Answer GET and POST /userinfo: the claims that the token's scopes open."""
     token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
-    found = app.login.access_tokens.get(token, now=call.now)
-    profile = None if found is None or app.access.is_dead(token) else app.store.get(found[0])
+    found = state.logins.access_tokens.get(token, now=call.now)
+    profile = None if found is None or state.access.is_dead(token) else state.users.get(found[0])
     if found is None or profile is None:
         raise Refusal(
             401,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.rules.loopback import is_loopback
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.http.message import Request
-    from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 
-def base_url(app: App, request: Request) -> str:
+def base_url(state: TenantState, request: Request) -> str:
     """Return the URL that a token's `iss` begins with: it follows the host, as with custom domains (documented).
 
     Loopback has many names, and all of them are the tenant's one URL.
     """
-    scheme, _, own = app.access.url.partition("://")
+    scheme, _, own = state.access.url.partition("://")
     host = request.headers.get("host", "").lower()
-    name = host if host in app.hosts else host.rpartition(":")[0]
+    name = host if host in state.hosts else host.rpartition(":")[0]
     if not name or host == own or is_loopback(name.strip("[]")):
-        return app.access.url
+        return state.access.url
     return f"{scheme}://{host}"

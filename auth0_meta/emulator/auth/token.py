@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
 
 from auth0_meta.emulator.auth import grants as oidc
 from auth0_meta.emulator.auth import password_grant as passwordgrant
 from auth0_meta.emulator.auth.issuer import base_url
-from auth0_meta.emulator.http.call import Call
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
-from auth0_meta.emulator.http.message import Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.state.keys import peek, signed
+from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.pipeline import App
 
 GRANTS = {**oidc.GRANTS, **passwordgrant.GRANTS}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -26,28 +22,28 @@ _LONGEST_ASSERTION = 2048
 _SKEW = 10
 
 
-def jwks(app: App, call: Call) -> Reply:
+def jwks(state: TenantState, call: Call) -> Reply:
     """Answer GET /.well-known/jwks.json."""
-    return Reply(200, to_json(app.access.keys.jwks()))
+    return Reply(200, to_json(state.access.keys.jwks()))
 
 
-def token(app: App, call: Call) -> Reply:
+def token(state: TenantState, call: Call) -> Reply:
     """Answer POST /oauth/token for client credentials and for logins, form or JSON."""
     form = _form(call) | _basic(call)
     kind = form.get("grant_type")
     if not kind:
         raise oauth_error(400, "invalid_request", "Missing required parameter: grant_type")
     if kind in GRANTS:
-        client_id, proven = _caller(app, call, form)
-        return GRANTS[kind](app, call, form, client_id, proven=proven)
+        client_id, proven = _caller(state, call, form)
+        return GRANTS[kind](state, call, form, client_id, proven=proven)
     if kind != "client_credentials":
         description = f"Grant type '{kind}' not allowed for the client."
         uri = "https://auth0.com/docs/clients/client-grant-types"
         raise oauth_error(403, "unauthorized_client", description, error_uri=uri)
-    application = _application(app, call, form)
+    application = _application(state, call, form)
     audience = form.get("audience", "")
-    management = audience in app.access.audiences if app.access.strict else audience.endswith("/api/v2/")
-    if not audience or (app.access.strict and not management):
+    management = audience in state.access.audiences if state.access.strict else audience.endswith("/api/v2/")
+    if not audience or (state.access.strict and not management):
         description = (
             f'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to '
             "this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
@@ -58,12 +54,12 @@ def token(app: App, call: Call) -> Reply:
     if not management:
         scopes = ()  # another API's token: its scopes are not known here, and the Management API refuses it
     # The audience that was asked for stands in the token; a default tenant answers to any.
-    access_token = app.access.issue(
+    access_token = state.access.issue(
         call.now,
         client_id=application.client_id,
         scopes=scopes,
         audience=audience,
-        issuer=base_url(app, call.request),
+        issuer=base_url(state, call.request),
     )
     body = {
         "access_token": access_token,
@@ -101,13 +97,15 @@ def _basic(call: Call) -> dict[str, str]:
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)} if colon else {}
 
 
-def _caller(app: App, call: Call, form: dict[str, str]) -> tuple[str, bool]:
+def _caller(state: TenantState, call: Call, form: dict[str, str]) -> tuple[str, bool]:
     """Return the id of the client that redeems a login, and whether it proved itself; PKCE stands for public ones."""
     if "client_assertion" in form or form.get("client_secret"):
-        return _application(app, call, form).client_id, True
+        return _application(state, call, form).client_id, True
     client_id = form.get("client_id", "")
-    registered = app.access.applications.get(client_id)
-    public = not app.access.strict if registered is None else not (registered.secret or registered.public_key)
+    registered = state.access.applications.get(client_id)
+    public = (
+        not state.access.strict if registered is None else not (registered.secret or registered.public_key)
+    )
     if not client_id or not public:
         raise _denied()
     return client_id, False
@@ -117,28 +115,28 @@ def _denied() -> Refusal:
     return oauth_error(401, "access_denied", "Unauthorized")
 
 
-def _application(app: App, call: Call, form: dict[str, str]) -> Application:
+def _application(state: TenantState, call: Call, form: dict[str, str]) -> Application:
     """Return the client that proved itself by secret or assertion, or refuse."""
     if "client_assertion" in form:
-        return _by_assertion(app, call, form)
+        return _by_assertion(state, call, form)
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if not client_id or not secret:
         raise _denied()
-    registered = app.access.applications.get(client_id)
+    registered = state.access.applications.get(client_id)
     if registered is None:
-        return _unregistered(app, client_id)
+        return _unregistered(state, client_id)
     if registered.secret != secret:
         raise _denied()
     return registered
 
 
-def _unregistered(app: App, client_id: str) -> Application:
-    if app.access.strict:
+def _unregistered(state: TenantState, client_id: str) -> Application:
+    if state.access.strict:
         raise _denied()
     return Application(client_id, scopes=ALL_SCOPES)
 
 
-def _by_assertion(app: App, call: Call, form: dict[str, str]) -> Application:
+def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Application:
     """Check a private_key_jwt as documented: algorithm, iss = sub, one string aud, exp, one-time jti.
 
     The signature can be checked for registered clients only.
@@ -151,7 +149,7 @@ def _by_assertion(app: App, call: Call, form: dict[str, str]) -> Application:
         raise _denied()
     header, claims = peeked
     client_id, expires, audience = claims.get("sub"), claims.get("exp"), claims.get("aud")
-    ours = (f"{app.access.url}/", f"https://{app.access.url.partition('://')[2]}/")
+    ours = (f"{state.access.url}/", f"https://{state.access.url.partition('://')[2]}/")
     if (
         header.get("alg") not in _ALGORITHMS
         or not isinstance(client_id, str)
@@ -159,12 +157,12 @@ def _by_assertion(app: App, call: Call, form: dict[str, str]) -> Application:
         or form.get("client_id", client_id) != client_id
         or not isinstance(expires, (int, float))
         or not call.now - _SKEW < expires <= call.now + 300 + _SKEW
-        or not (audience in ours if app.access.strict else isinstance(audience, str))
+        or not (audience in ours if state.access.strict else isinstance(audience, str))
     ):
         raise _denied()
-    registered = app.access.applications.get(client_id)
+    registered = state.access.applications.get(client_id)
     if registered is not None and not signed(assertion, registered.public_key or "", algorithms=_ALGORITHMS):
         raise _denied()
-    if not app.access.first_use(client_id, claims.get("jti")):
+    if not state.access.first_use(client_id, claims.get("jti")):
         raise _denied()
-    return registered or _unregistered(app, client_id)
+    return registered or _unregistered(state, client_id)

@@ -9,9 +9,9 @@ from typing import Any
 
 from auth0_meta.emulator.control.report import told
 from auth0_meta.emulator.http.message import to_json
-from auth0_meta.emulator.pipeline import App
 from auth0_meta.emulator.state.faults import Fault, Hook
 from auth0_meta.emulator.state.journal import Entry
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 # Each watcher keeps one of the server's threads.
 _WATCHERS = 4
@@ -36,28 +36,28 @@ def fault_shown(plan: Fault | Hook) -> dict[str, Any]:
 class Feed:
     """Open streams of events for a few watchers at a time."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, state: TenantState) -> None:
+        self._state = state
         self._lock = threading.Lock()
         self._watchers = 0
 
     def state(self) -> dict[str, Any]:
         """Return what is true now, apart from users and requests themselves."""
-        app = self._app
-        now = app.now()
+        state = self._state
+        now = state.now()
         buckets = [
             {"groups": groups, "burst": limit.burst, "per_second": limit.per_second, "tokens": tokens}
-            for groups, limit, tokens in app.limiter.look(now)
+            for groups, limit, tokens in state.limiter.look(now)
         ]
         return {
-            "url": app.access.url,
+            "url": state.access.url,
             "now": now,
-            "frozen": app.clock.frozen,
-            "strict": app.access.strict,
-            "users": len(app.store),
-            "requests": len(app.journal),
+            "frozen": state.clock.frozen,
+            "strict": state.access.strict,
+            "users": len(state.users),
+            "requests": len(state.journal),
             "buckets": buckets,
-            "faults": [fault_shown(plan) for plan in app.faults.plans()],
+            "faults": [fault_shown(plan) for plan in state.faults.plans()],
         }
 
     def open(self, since: int) -> Iterator[bytes] | None:
@@ -84,7 +84,7 @@ class Feed:
             if {**state, "now": 0} != {**last, "now": 0}:
                 yield _event("state", state)
                 last, quiet = state, 0
-            since, entries = self._app.journal.since(since)
+            since, entries = self._state.journal.since(since)
             entries = entries[-_FIRST:]
             if entries:
                 first = since - len(entries) + 1
@@ -94,7 +94,7 @@ class Feed:
             if quiet > _QUIET_TURNS:
                 yield b": still here\n\n"
                 quiet = 0
-            if self._app.stopped_within(_EVERY):
+            if self._state.stopped_within(_EVERY):
                 return
 
 

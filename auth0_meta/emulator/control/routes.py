@@ -19,8 +19,9 @@ from auth0_meta.emulator.control.page import PAGE_HEADERS, asset
 from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Request, to_json
-from auth0_meta.emulator.pipeline import CONTROL_ROOT, App
+from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host
 from auth0_meta.emulator.state.history import ABSENT, Change
+from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ class Control:
     the page at `/` carries it, because only this machine can fetch it.
     """
 
-    def __init__(self, tenant: LocalTenant, app: App, *, show_token: bool) -> None:
+    def __init__(self, tenant: LocalTenant, state: TenantState, *, show_token: bool) -> None:
         self.token = secrets.token_urlsafe(32)
-        self._tenant, self._app, self._show_token = tenant, app, show_token
-        self._feed = Feed(app)
+        self._tenant, self._state, self._show_token = tenant, state, show_token
+        self._feed = Feed(state)
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "state"): lambda _: self._feed.state(),
             ("GET", "events"): self._events,
@@ -66,7 +67,7 @@ class Control:
             ("POST", "users"): self._add_user,
             ("GET", "user"): self._user,
             ("GET", "journal"): self._journal,
-            ("GET", "faults"): lambda _: [fault_shown(plan) for plan in app.faults.plans()],
+            ("GET", "faults"): lambda _: [fault_shown(plan) for plan in state.faults.plans()],
             ("POST", "faults"): self._fail,
             ("DELETE", "faults"): self._forget_faults,
             ("POST", "clock"): self._clock,
@@ -77,7 +78,7 @@ class Control:
     def __call__(self, request: Request) -> Answer:
         """Answer one request."""
         try:
-            self._app.check_host(request)
+            check_host(request, self._state.hosts)
             page = asset(request.path, self.token if self._show_token else "")
             if page is not None and request.method in ("GET", "HEAD"):
                 return self._answer(200, page.body, page.content_type, PAGE_HEADERS)
@@ -97,7 +98,7 @@ class Control:
     def _answer(
         self, status: int, body: bytes, kind: str = JSON_TYPE, more: tuple[tuple[str, str], ...] = ()
     ) -> Answer:
-        return Answer(status, [("Content-Type", kind), *_SAFE, *more], body, None, None, self._app.pause)
+        return Answer(status, [("Content-Type", kind), *_SAFE, *more], body, None, None, self._state.pause)
 
     def _check(self, request: Request) -> None:
         """Refuse what a foreign page may have sent, and what has no token."""
@@ -131,7 +132,7 @@ class Control:
         if stream is None:
             raise _refused(503, "Too many pages are watching this tenant: close one.")
         headers = [("Content-Type", "text/event-stream; charset=utf-8"), *_SAFE]
-        return Answer(200, headers, b"", None, None, self._app.pause, feed=lambda: stream)
+        return Answer(200, headers, b"", None, None, self._state.pause, feed=lambda: stream)
 
     def _reset(self, _: Request) -> None:
         self._tenant.reset()
@@ -143,10 +144,10 @@ class Control:
             raise _refused(400, f"count is at most {_MOST_USERS}.")
         sought = asked.get("find", "").strip().lower()
         if not sought:
-            found = self._app.store.slice(start, count + 1)
+            found = self._state.users.slice(start, count + 1)
         else:
             found = []
-            matches = (profile for profile in self._app.store.all() if sought in _words(profile.root))
+            matches = (profile for profile in self._state.users.all() if sought in _words(profile.root))
             for number, profile in enumerate(matches):
                 if number >= start:
                     found.append(profile)
@@ -156,7 +157,7 @@ class Control:
             {name: profile.root.get(name) for name in ("user_id", "email", "name", "updated_at")}
             for profile in found[:count]
         ]
-        return {"total": len(self._app.store), "more": len(found) > count, "users": users}
+        return {"total": len(self._state.users), "more": len(found) > count, "users": users}
 
     def _add_user(self, request: Request) -> dict[str, Any]:
         (user,) = as_roster([_object(request)]).users
@@ -164,14 +165,14 @@ class Control:
 
     def _user(self, request: Request) -> dict[str, Any]:
         user_id = request.query.get("id", "")
-        profile = self._app.store.get(user_id)
+        profile = self._state.users.get(user_id)
         if profile is None:
             raise _refused(404, "The user does not exist.")
-        history = [_change_shown(change) for change in reversed(self._app.history.of(user_id))]
+        history = [_change_shown(change) for change in reversed(self._state.history.of(user_id))]
         return {"profile": profile.document(), "history": history}
 
     def _journal(self, request: Request) -> dict[str, Any]:
-        total, entries = self._app.journal.since(_number(request.query, "since", 0))
+        total, entries = self._state.journal.since(_number(request.query, "since", 0))
         first = total - len(entries) + 1
         return {
             "total": total,
@@ -189,7 +190,7 @@ class Control:
             raise _refused(400, "A member of this fault has the wrong type.") from None
 
     def _forget_faults(self, _: Request) -> None:
-        self._app.faults.clear()
+        self._state.faults.clear()
 
     def _clock(self, request: Request) -> dict[str, Any]:
         words, clock = _object(request), self._tenant.clock
@@ -205,7 +206,7 @@ class Control:
                 clock.advance(seconds)
             case _:
                 raise _refused(400, "do is freeze, resume or advance.")
-        return {"now": self._app.now(), "frozen": clock.frozen}
+        return {"now": self._state.now(), "frozen": clock.frozen}
 
     def _restore(self, request: Request) -> dict[str, Any]:
         roster = as_roster(_parsed(request))

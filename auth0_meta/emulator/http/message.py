@@ -1,4 +1,4 @@
-"""Hold what passes between the fronts (sockets, WSGI) and the tenant: a request, a reply, an answer."""
+"""What passes between the fronts (sockets, WSGI) and the handlers: request, call, reply, answer."""
 
 from __future__ import annotations
 
@@ -44,6 +44,57 @@ class Request:
     def query(self) -> dict[str, str]:
         """Return the query parameters; the last of several with one name."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True)) if self.query_string else {}
+
+
+@attrs.frozen
+class Grant:
+    """What a token allows; `scopes` None is everything, `expires_at` None is never."""
+
+    subject: str
+    scopes: frozenset[str] | None
+    expires_at: float | None
+    audience: str | None = None
+
+
+@attrs.frozen
+class BucketReading:
+    """What a rate-limit bucket said: `limit`, `remaining` and `reset` are the header values.
+
+    `message` is Auth0's wording for a request that it refuses.
+    """
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset: int
+    message: str
+
+
+@attrs.define
+class Call:
+    """One request on its way through the pipeline, with what each stage found out about it.
+
+    `template` is that of its route; `params` are those in the path, decoded; `user_id` is set if the path names a user;
+    `body` is the parsed body for the journal; `reading` that of the bucket it took from.
+    """
+
+    request: Request
+    now: float
+    template: str = ""
+    params: dict[str, str] = attrs.field(factory=dict)
+    user_id: str | None = None
+    grant: Grant | None = None
+    reading: BucketReading | None = None
+    body: Any = None
+    fault: Any = None
+    outcome: str = "answered"
+    committed: bool = False
+    run_hooks: Callable[[], None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        """Return how histories name this request, such as `PATCH /api/v2/users/{id}`."""
+        return f"{self.request.method} {self.template}"
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from auth0_meta.emulator.http.message import BucketReading
 from auth0_meta.errors import ConfigError
 
 Group = Literal["read_users", "write_users", "other", "token", "password", "signup", "change_password"]
@@ -45,20 +46,6 @@ PLANS: dict[str, dict[str, Limit]] = {
     "enterprise-dev": {_ALL: Limit(10, 2.0), "token": Limit(100, 100.0), **_RECORDED},
 }
 """Auth0's published buckets by plan (August 2026); `*` is one bucket for the whole Management API."""
-
-
-@attrs.frozen
-class Verdict:
-    """Tell what a bucket said: `limit`, `remaining` and `reset` are the header values.
-
-    `message` is Auth0's wording should the request be refused.
-    """
-
-    allowed: bool
-    limit: int
-    remaining: int
-    reset: int
-    message: str
 
 
 def parse_rate_limit(value: Any) -> dict[str, Limit] | None:
@@ -99,7 +86,7 @@ class _Bucket:
         self.limit, self.message = limit, message
         self._content, self._at = float(limit.burst), -math.inf
 
-    def take(self, now: float, *, tokens: int) -> Verdict:
+    def take(self, now: float, *, tokens: int) -> BucketReading:
         burst, per_second = self.limit.burst, self.limit.per_second
         content = self.content(now)
         allowed = content >= tokens - _SLACK
@@ -107,7 +94,9 @@ class _Bucket:
             content = max(0.0, content - tokens)
         self._content, self._at = content, now
         full = now + (burst - content) / per_second
-        return Verdict(allowed, burst, math.floor(content + _SLACK), math.ceil(round(full, 6)), self.message)
+        return BucketReading(
+            allowed, burst, math.floor(content + _SLACK), math.ceil(round(full, 6)), self.message
+        )
 
     def content(self, now: float) -> float:
         """Return the tokens at a moment, taking none."""
@@ -126,7 +115,7 @@ class _Window(_Bucket):
         start = math.floor(now / length + _SLACK) * length
         return float(self.limit.burst) if start > self._start else self._content
 
-    def take(self, now: float, *, tokens: int) -> Verdict:
+    def take(self, now: float, *, tokens: int) -> BucketReading:
         length = self.limit.burst / self.limit.per_second
         start = math.floor(now / length + _SLACK) * length
         if start > self._start:
@@ -135,7 +124,7 @@ class _Window(_Bucket):
         if allowed:
             self._content -= tokens
         end = math.ceil(round(self._start + length, 6))
-        return Verdict(allowed, self.limit.burst, int(self._content), end, self.message)
+        return BucketReading(allowed, self.limit.burst, int(self._content), end, self.message)
 
 
 class Limiter:
@@ -173,7 +162,7 @@ class Limiter:
         with self._lock:
             self._buckets = buckets
 
-    def take(self, group: str, now: float) -> Verdict | None:
+    def take(self, group: str, now: float) -> BucketReading | None:
         """Take a token; None where the group has no limit."""
         bucket = self._buckets.get(group)
         if bucket is None:
@@ -189,7 +178,7 @@ class Limiter:
         with self._lock:
             return [(tuple(groups), bucket.limit, bucket.content(now)) for groups, bucket in found.values()]
 
-    def peek(self, group: str, now: float) -> Verdict | None:
+    def peek(self, group: str, now: float) -> BucketReading | None:
         """Read a bucket without taking from it; None where the group has no limit."""
         bucket = self._buckets.get(group)
         if bucket is None:

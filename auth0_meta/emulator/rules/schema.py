@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.http.errors import Refusal, bad_request, forbidden, payload_error, problem
+from auth0_meta.emulator.http.message import Grant
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.switches import Switches
-from auth0_meta.emulator.state.tokens import Grant
 
 FORBIDDEN_NAMES = frozenset(
     (

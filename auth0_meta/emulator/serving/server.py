@@ -15,7 +15,7 @@ from typing import Any
 from cheroot.server import Gateway, HTTPConnection, HTTPServer
 
 from auth0_meta.emulator.http.message import Request
-from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.serving.stream import stream
 from auth0_meta.emulator.serving.tls import LateHandshake
 from auth0_meta.emulator.serving.wsgi import reason
@@ -75,7 +75,7 @@ class _Gateway(Gateway):
         req.server.answered += 1  # a count lost between two threads is none missed
         request = Request(req.method.decode("latin-1"), req.uri.decode("latin-1"), headers, body)
         try:
-            answer = req.server.app.handle(request)
+            answer = req.server.pipeline.handle(request)
         except Dropped as dropped:
             if dropped.rudely:
                 # Closing with nothing left to linger for sends RST instead of FIN.
@@ -118,11 +118,11 @@ class _Server(HTTPServer):
     request_queue_size = 128
     shutdown_timeout = 2
 
-    def __init__(self, address: tuple[str, int], app: App, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, address: tuple[str, int], pipeline: Pipeline, tls: ssl.SSLContext | None) -> None:
         super().__init__(
             address, _Gateway, minthreads=_THREADS, maxthreads=_MOST_THREADS, server_name="auth0-meta-local"
         )
-        self.app = app
+        self.pipeline = pipeline
         self.answered = 0
         self.timer: threading.Timer | None = None
         if tls is not None:
@@ -178,8 +178,10 @@ class _Server(HTTPServer):
 class TenantServer:
     """Run one server in daemon threads, so that a forgotten `stop` never keeps a process alive."""
 
-    def __init__(self, host: str, port: int, app: App, *, tls: ssl.SSLContext | None = None) -> None:
-        self._server = _Server((host, port), app, tls)
+    def __init__(
+        self, host: str, port: int, pipeline: Pipeline, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = _Server((host, port), pipeline, tls)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="auth0-meta-local-tenant", daemon=True)

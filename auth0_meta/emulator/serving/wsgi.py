@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from werkzeug.wsgi import get_input_stream
 
 from auth0_meta.emulator.http.message import Request
-from auth0_meta.emulator.pipeline import App
+from auth0_meta.emulator.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,7 +28,7 @@ def reason(status: int) -> str:
         return "Unknown"
 
 
-def wsgi_app(app: App) -> WSGIApplication:
+def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
     """Wrap a tenant; a planned drop or cut comes out as `ConnectionResetError`."""
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -40,7 +40,7 @@ def wsgi_app(app: App) -> WSGIApplication:
         if environ.get("CONTENT_TYPE"):
             headers["content-type"] = environ["CONTENT_TYPE"]
         body = get_input_stream(environ).read()
-        answer = app.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
+        answer = pipeline.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
         sent = [*answer.headers]
         if answer.status != 204 and answer.feed is None:
             sent.append(("Content-Length", str(len(answer.body))))

@@ -9,62 +9,62 @@ from typing import Literal
 Kind = Literal["user_roles", "user_permissions", "role_permissions", "members", "member_roles"]
 
 
-class Ties:
-    """Hold ties between ids in the order in which they were made; thread-safe, in memory.
+class Links:
+    """Links between ids in the order in which they were made; thread-safe, in memory.
 
-    >>> ties = Ties()
-    >>> ties.add("user_roles", "auth0|1", ["rol_a", "rol_b"])
-    >>> ties.of("user_roles", "auth0|1"), ties.holders("user_roles", "rol_b")
+    >>> links = Links()
+    >>> links.add("user_roles", "auth0|1", ["rol_a", "rol_b"])
+    >>> links.of("user_roles", "auth0|1"), links.holders("user_roles", "rol_b")
     (['rol_a', 'rol_b'], ['auth0|1'])
-    >>> ties.forget("rol_a")
-    >>> ties.of("user_roles", "auth0|1")
+    >>> links.forget("rol_a")
+    >>> links.of("user_roles", "auth0|1")
     ['rol_b']
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[Kind, dict[Hashable, dict[Hashable, None]]] = {}
+        self._links: dict[Kind, dict[Hashable, dict[Hashable, None]]] = {}
 
     def add(self, kind: Kind, holder: Hashable, things: Iterable[Hashable]) -> None:
-        """Tie things to a holder; those that are tied already stay where they are."""
+        """Link things to a holder; those that are linked already stay where they are."""
         with self._lock:
-            self._kept.setdefault(kind, {}).setdefault(holder, {}).update(dict.fromkeys(things))
+            self._links.setdefault(kind, {}).setdefault(holder, {}).update(dict.fromkeys(things))
 
     def remove(self, kind: Kind, holder: Hashable, things: Iterable[Hashable]) -> None:
-        """Untie things; one that is not tied is no matter."""
+        """Unlink things; missing ones are ignored."""
         with self._lock:
-            held = self._kept.get(kind, {}).get(holder, {})
+            held = self._links.get(kind, {}).get(holder, {})
             for thing in things:
                 held.pop(thing, None)
 
     def of(self, kind: Kind, holder: Hashable) -> list[Hashable]:
         """Return what a holder has."""
         with self._lock:
-            return list(self._kept.get(kind, {}).get(holder, ()))
+            return list(self._links.get(kind, {}).get(holder, ()))
 
     def holders(self, kind: Kind, thing: Hashable) -> list[Hashable]:
         """Return who has a thing."""
         with self._lock:
-            return [holder for holder, held in self._kept.get(kind, {}).items() if thing in held]
+            return [holder for holder, held in self._links.get(kind, {}).items() if thing in held]
 
     def forget(self, gone: Hashable) -> None:
-        """Drop every tie of a user, a role or an organization that is no more."""
+        """Drop every link of a user, a role or an organization that is no more."""
         with self._lock:
-            for ties in self._kept.values():
+            for links in self._links.values():
                 for holder in [
-                    one for one in ties if one == gone or (isinstance(one, tuple) and gone in one)
+                    one for one in links if one == gone or (isinstance(one, tuple) and gone in one)
                 ]:
-                    del ties[holder]
-                for held in ties.values():
+                    del links[holder]
+                for held in links.values():
                     held.pop(gone, None)
 
     def forget_users(self) -> None:
-        """Drop every tie of every user; what roles may do stays."""
+        """Drop every link of every user; what roles may do stays."""
         with self._lock:
-            for kind in [kind for kind in self._kept if kind != "role_permissions"]:
-                del self._kept[kind]
+            for kind in [kind for kind in self._links if kind != "role_permissions"]:
+                del self._links[kind]
 
     def clear(self) -> None:
-        """Drop every tie."""
+        """Drop every link."""
         with self._lock:
-            self._kept.clear()
+            self._links.clear()

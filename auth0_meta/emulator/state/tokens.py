@@ -16,6 +16,7 @@ from auth0_meta.emulator.http.errors import (
     insufficient_scope,
     unauthorized,
 )
+from auth0_meta.emulator.http.message import Grant
 from auth0_meta.emulator.state.keys import KeyRing
 
 LIFETIME = 86_400
@@ -45,16 +46,6 @@ ALL_SCOPES = tuple(
     if what not in ("user_idp_tokens", "logs", "logs_users") or verb == "read"
 )
 """The scopes that a token has unless fewer are asked for."""
-
-
-@attrs.frozen
-class Grant:
-    """Hold what a token allows; `scopes` None is everything, `expires_at` None is never."""
-
-    subject: str
-    scopes: frozenset[str] | None
-    expires_at: float | None
-    audience: str | None = None
 
 
 @attrs.frozen

@@ -259,7 +259,7 @@ def stop(number):
     if number == 40:
         os._exit(9)
     return number
-tenant._app.store._db.create_function("stop", 1, stop)
+tenant._state.users._db.create_function("stop", 1, stop)
 sqlite_store._ADD = sqlite_store._ADD.replace("(?, ?, ?, ?, ?, ?)", "(?, ?, ?, ?, stop(?), ?)")
 tenant.load(sys.argv[2])
 """
@@ -292,7 +292,7 @@ def test_a_process_killed_while_it_loads_keeps_the_users_of_before(tmp_path: Pat
 def test_a_file_that_fails_midway_is_rolled_back(tmp_path: Path) -> None:
     """What SQLite refuses in the middle leaves every user, and the count."""
     tenant = LocalTenant(serve=False, db=tmp_path / "x.db", users=USERS)
-    store: Any = tenant._app.store
+    store: Any = tenant._state.users
     store._db.execute("CREATE TRIGGER no BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no'); END")
     before = [dict(user) for user in tenant.users]
     with pytest.raises(sqlite3.Error):

@@ -336,7 +336,7 @@ def test_a_bug_is_an_answer_and_a_log_line(
     user = served.users.add()
     api = talk(served, sockets=True)
     with monkeypatch.context() as patch:
-        patch.setattr(served._app.store, "get", lambda user_id: 1 / 0)
+        patch.setattr(served._state.users, "get", lambda user_id: 1 / 0)
         answer = api.get(user.user_id)
     assert (answer.status_code, answer.json()["statusCode"]) == (500, 500)
     assert caplog.records

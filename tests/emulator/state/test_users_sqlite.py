@@ -153,7 +153,7 @@ def test_get_and_patch_search_no_table(db: Path, talk: Any) -> None:
     with LocalTenant(serve=False, db=db) as tenant:
         tenant.users.add(user_id="auth0|1", email="ann@example.com", username="ann", app_metadata={"n": 1})
         api, statements = talk(tenant), list[str]()
-        database: sqlite3.Connection = tenant._app.store._db
+        database: sqlite3.Connection = tenant._state.users._db
         database.set_trace_callback(statements.append)
         assert api.get("auth0|1").status_code == 200
         assert api.patch("auth0|1", {"email": "eve@example.com", "app_metadata": {"n": 2}}).status_code == 200

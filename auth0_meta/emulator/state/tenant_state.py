@@ -1,0 +1,163 @@
+"""Everything one tenant knows: what the handlers read and write, and nothing about how a request reaches them."""
+
+from __future__ import annotations
+
+import math
+import random
+import secrets
+import string
+import threading
+from collections import deque
+from typing import Any
+
+from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
+from auth0_meta.emulator.http.message import to_json
+from auth0_meta.emulator.rules.limiter import Limiter
+from auth0_meta.emulator.rules.profile import Profile, iso
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.state.clock import TenantClock
+from auth0_meta.emulator.state.faults import FaultBook, PlanRaised
+from auth0_meta.emulator.state.history import History
+from auth0_meta.emulator.state.jobs import Jobs
+from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.keys import KeyRing
+from auth0_meta.emulator.state.logins import Logins
+from auth0_meta.emulator.state.resources import Resources
+from auth0_meta.emulator.state.tokens import Access
+from auth0_meta.emulator.state.users import Store
+
+_LOOPBACK = frozenset(("127.0.0.1", "localhost", "[::1]"))
+_ALPHANUMERIC = string.ascii_letters + string.digits
+_MOST_LOGS = 1000
+# 90 % of a normal distribution lies below this many standard deviations.
+_P90 = 1.2816
+
+
+class TenantState:
+    """One tenant's stores, clock, ids and settings; safe for many threads."""
+
+    def __init__(
+        self,
+        *,
+        users: Store,
+        clock: TenantClock,
+        clock_offset: float,
+        limiter: Limiter,
+        switches: Switches,
+        seed: int,
+        name: str,
+        strict: bool,
+        hosts: frozenset[str],
+        journal: Journal,
+        jobs: str = "immediate",
+        index_lag: float = 0.0,
+    ) -> None:
+        self.clock, self.clock_offset = clock, clock_offset
+        self.limiter = limiter
+        self.switches = switches
+        self.users = users
+        self.history = History(index_lag)
+        self.resources = Resources()
+        self.jobs = Jobs(self.now, jobs)
+        self.logs: deque[dict[str, Any]] = deque(maxlen=_MOST_LOGS)
+        self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
+        self.access = Access(KeyRing(name), strict=strict)
+        self.logins = Logins()
+        self.faults = FaultBook(seed)
+        self.raised: list[PlanRaised] = []
+        """What the test's own second writers and predicates raised, for `verify` to report."""
+        self.journal = journal
+        self.hosts = _LOOPBACK | hosts
+        self._seed = seed
+        self._random_lock = threading.Lock()
+        self._stopping = threading.Condition()
+        self._stopped = False
+        # A store that an earlier process filled must not get the same ids again.
+        self._random = random.Random(f"{seed}/{users.openings}" if users.openings else seed)
+
+    def reset(self) -> None:
+        """Forget requests, faults and revocations; fill the buckets; start ids over.  The users stay."""
+        self._random = random.Random(self._seed)  # ids and latencies, repeatable on purpose
+        self.history.clear()
+        self.resources.clear()
+        self.jobs.reset()
+        self.logs.clear()
+        self.faults.clear()
+        self.raised = []
+        self.journal.clear()
+        self.access.reset()
+        self.logins.reset()
+        self.limiter.reset()
+
+    def now(self) -> float:
+        """Return the tenant's time, epoch seconds."""
+        return self.clock.time() + self.clock_offset
+
+    def milliseconds(self) -> int:
+        """Return the tenant's time in epoch milliseconds."""
+        return int(self.now() * 1000)
+
+    def new_object_id(self) -> str:
+        """Return 24 hexadecimal digits that depend on the seed alone."""
+        with self._random_lock:
+            return f"{self._random.getrandbits(96):024x}"
+
+    def new_id(self, prefix: str, length: int = 16) -> str:
+        """Return `prefix` and `length` letters and digits that depend on the seed alone."""
+        with self._random_lock:
+            return prefix + "".join(self._random.choices(_ALPHANUMERIC, k=length))
+
+    def draw_latency(self, median: float, p90: float) -> float:
+        """Return a random latency, log-normal with this median and 90th percentile."""
+        with self._random_lock:
+            return self._random.lognormvariate(math.log(median), math.log(p90 / median) / _P90)
+
+    def save(self, profile: Profile, *, before: Profile | None, by: str, limited: bool = True) -> bytes:
+        """Store what `by` made of a user, and return it as JSON; past the documented 10 KB, leave a log.
+
+        Refuses what JSON can't hold, and, if `limited`, what is past the size limit; the caller holds `users.lock`.
+        """
+        try:
+            shown = to_json(profile.document())
+        except ValueError:
+            raise bad_request("Invalid request payload JSON format", None) from None
+        size, limit = len(shown), self.switches.profile_limit
+        if limited and limit is not None and size > limit:
+            status = self.switches.profile_limit_status
+            raise Refusal(
+                status, problem(status, f"The user profile exceeds the allowed size of {limit} bytes")
+            )
+        self.users.put(profile)
+        now = self.now()
+        self.history.note(now, profile.user_id, before=before, after=profile, by=by)
+        warning = self.switches.profile_warning
+        if warning is not None and size > warning:
+            feature = {"id": "allow_oversize_profile", "operation": "users.save"}
+            feature["projected_size_bytes"] = str(size)
+            entry = {"date": iso(int(now * 1000)), "type": "depnote", "user_id": profile.user_id}
+            self.logs.append({**entry, "details": {"feature": feature}})
+        return shown
+
+    def remove_user(self, profile: Profile, *, by: str) -> None:
+        """Delete a user with everything that belongs to it; the caller holds `users.lock`."""
+        self.users.remove(profile.user_id)
+        self.resources.forget(profile.user_id)
+        self.history.note(self.now(), profile.user_id, before=profile, after=None, by=by)
+
+    def pause(self, seconds: float) -> None:
+        """Wait by the tenant's clock; stopping the tenant ends the wait early."""
+        if seconds > 0:
+            with self._stopping:
+                if not self._stopped:
+                    self.clock.wait(self._stopping, seconds)
+
+    def stopped_within(self, seconds: float) -> bool:
+        """Wait so many real seconds, whatever the tenant's clock does; return True once the tenant is stopped."""
+        with self._stopping:
+            return self._stopped or (self._stopping.wait(seconds) and self._stopped)
+
+    def wake(self, *, stopped: bool) -> None:
+        """End every pause; with `stopped` allow none from now on, else allow them again."""
+        with self._stopping:
+            self._stopped = stopped
+            self._stopping.notify_all()
