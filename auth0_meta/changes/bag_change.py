@@ -1,19 +1,18 @@
-"""Stage, read and compute the changes of one bag; PURE."""
+"""Stage changes to one bag, answer from what is staged, and compute what it comes to; PURE."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from auth0_meta.changes import rules
+from auth0_meta.changes import operations, rules
 from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Bag, Path, json_equal, json_size
-from auth0_meta.changes.operations import Append, Clash, Delete, Increment, Merge, Operation, Set
-from auth0_meta.changes.paths import parse_path, read
+from auth0_meta.changes.operations import Append, Clash, Delete, Increment, KeyPath, Merge, Operation, Set
 from auth0_meta.errors import PathError, StateError
 
 
 class _Staged(NamedTuple):
-    """Hold one key's operations, what they make of ABSENT, and the size with the key's own."""
+    """One key's operations, what they make of ABSENT, and the size with the key's own."""
 
     ops: tuple[Operation, ...]
     value: Any
@@ -21,7 +20,7 @@ class _Staged(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Tell whether `value` is the key's new value whatever it was: one Set or Delete of the key."""
+        """Return whether `value` is the key's new value whatever it was: one Set or Delete of the key."""
         return bool(self.ops) and self.ops[0].whole
 
 
@@ -29,7 +28,7 @@ _NOTHING = _Staged((), ABSENT, 0)
 
 
 class BagChange:
-    """Hold what is staged for one bag: an immutable value whose staging methods return a new one.
+    """Gather what is staged for one bag: an immutable value whose staging methods return a new one.
 
     Normal form: `reset` (the bag was cleared or replaced first) and, per first-level key, the
     operations in order.  Setting or deleting a whole key drops what was staged for it before;
@@ -52,7 +51,7 @@ class BagChange:
         self._size = 0
         self._staged: dict[str, _Staged] = {}
 
-    # What is staged
+    # What is staged ---------------------------------------------------------------------------------
 
     @property
     def bag(self) -> Bag:
@@ -61,7 +60,7 @@ class BagChange:
 
     @property
     def reset(self) -> bool:
-        """Tell whether the stored bag is cleared or replaced before the keys apply."""
+        """Return whether the stored bag is cleared or replaced before the operations apply."""
         return self._reset
 
     @property
@@ -79,15 +78,15 @@ class BagChange:
 
     @property
     def needs_base(self) -> bool:
-        """Tell whether `document` needs the stored bag to be exact."""
+        """Return whether the stored bag must be known to compute the document."""
         if self._reset:
             return bool(self._staged)
         return not all(staged.exact for staged in self._staged.values())
 
     @property
-    def blind_safe(self) -> bool:
-        """Tell whether this may be applied again after an unknown outcome: no append, no increment."""
-        return all(op.blind_safe for staged in self._staged.values() for op in staged.ops)
+    def repeatable(self) -> bool:
+        """Return whether this may be applied again after an unknown outcome: no append, no increment."""
+        return all(op.repeatable for staged in self._staged.values() for op in staged.ops)
 
     def __bool__(self) -> bool:
         return self._reset or bool(self._staged)
@@ -115,126 +114,102 @@ class BagChange:
                 parts.append(f"{key} {json_size(staged.value)} B")
         return f"{self._bag}({', '.join(parts) or 'untouched'})"
 
-    # Staging
+    # Staging ----------------------------------------------------------------------------------------
 
-    def set(self, path: str | Sequence[str], value: Any, /) -> BagChange:
+    def set(self, path: KeyPath, value: Any, /) -> BagChange:
         """Stage `value` at `path`, creating absent parents; None deletes, None inside it is data."""
-        if value is None:
-            return self.delete(path)
-        keys = parse_path(path, bag=self._bag)
-        return self._stage(keys[0], Set(keys[1:], rules.checked(value, bag=self._bag, path=keys)))
+        return self.staging(Set.of(self._bag, path, value))
 
-    def delete(self, path: str | Sequence[str], /) -> BagChange:
+    def delete(self, path: KeyPath, /) -> BagChange:
         """Stage the removal of `path`; deleting what is absent is no error and creates nothing."""
-        keys = parse_path(path, bag=self._bag)
-        return self._stage(keys[0], Delete(keys[1:]))
+        return self.staging(Delete.of(self._bag, path))
 
     def merge(self, patch: dict[str, Any], /) -> BagChange:
         """Stage an RFC 7396 merge of an object; None deletes at any depth, {} stages nothing.
 
-        It alone overwrites a scalar with an object.
+        Only this overwrites a scalar with an object.
         """
-        change = self
-        for key, value in self._object(patch, "merge").items():
-            change = change._stage(key, Merge((), value) if isinstance(value, dict) else _whole(value))
-        return change
+        return self.staging(Merge.of(self._bag, patch))
 
-    def append(self, path: str | Sequence[str], value: Any, /, *, keep: int | None = None) -> BagChange:
+    def append(self, path: KeyPath, value: Any, /, *, keep: int | None = None) -> BagChange:
         """Stage `value` as a new last item of the list at `path`, of which the last `keep` stay.
 
         `keep`: None for no bound, else at least 1.  An absent list and its parents are created.
         """
-        keys = parse_path(path, bag=self._bag)
-        if keep is not None and (type(keep) is not int or keep < 1):
-            problem = "append's keep is a whole number of at least 1, or None for no bound"
-            rules.refuse(problem, bag=self._bag, path=keys)
-        return self._stage(keys[0], Append(keys[1:], rules.checked(value, bag=self._bag, path=keys), keep))
+        return self.staging(Append.of(self._bag, path, value, keep))
 
-    def increment(self, path: str | Sequence[str], /, by: float = 1) -> BagChange:
+    def increment(self, path: KeyPath, /, by: float = 1) -> BagChange:
         """Stage the addition of `by` (int or finite float) to the number at `path`; absent counts as 0."""
-        keys = parse_path(path, bag=self._bag)
-        if isinstance(by, bool) or not isinstance(by, (int, float)):
-            rules.refuse(f"increment takes a number, not {type(by).__name__}", bag=self._bag, path=keys)
-        return self._stage(keys[0], Increment(keys[1:], rules.checked(by, bag=self._bag, path=keys)))
+        return self.staging(Increment.of(self._bag, path, by))
 
-    def replace(self, doc: dict[str, Any], /) -> BagChange:
-        """Stage `doc` as the whole bag; what is stored and not in it goes, first-level None is left out."""
-        change = self.clear()
-        for key, value in self._object(doc, "replace").items():
-            change = change._stage(key, _whole(value))
-        return change
+    def replace(self, document: dict[str, Any], /) -> BagChange:
+        """Stage `document` as the whole bag; stored keys that it lacks are deleted, first-level None is left out."""
+        return self.staging(operations.replacement(self._bag, document), reset=True)
 
     def clear(self) -> BagChange:
         """Stage an empty bag."""
-        return self._with({}, 0, reset=True)
+        return self.staging((), reset=True)
 
     def then(self, later: BagChange, /) -> BagChange:
         """Return the change that does this and then `later`, which is of the same bag."""
         if later._reset:
             return later
-        change = self
-        for key, staged in later._staged.items():
-            for op in staged.ops:
-                change = change._stage(key, op)
-        return change
+        return self.staging(op for staged in later._staged.values() for op in staged.ops)
 
-    def _object(self, value: object, what: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            rules.refuse(f"{what} takes a dict, not {type(value).__name__}", bag=self._bag)
-        copy: dict[str, Any] = rules.checked(value, bag=self._bag, path=())
-        return copy
+    def staging(self, ops: Iterable[Operation], /, *, reset: bool = False) -> BagChange:
+        """Return this with checked operations of the same bag done after it; `reset` empties the bag first.
 
-    def _with(self, staged: dict[str, _Staged], size: int, *, reset: bool) -> BagChange:
+        Raises `PathError` on contradictions, `MetadataError` past the size that a request may have.
+        """
         change = BagChange(self._bag)
-        change._reset = reset
-        change._size = size
-        change._staged = staged
-        return change
-
-    def _stage(self, key: str, op: Operation) -> BagChange:
-        """Return this with `op` done after what is staged for `key`."""
-        rules.check_name(key, bag=self._bag)
-        old = self._staged.get(key, _NOTHING)
-        new = self._following(key, old, op)
-        staged = self._staged.copy()
-        if new.ops:
-            staged[key] = new
-        else:
-            staged.pop(key, None)
-        change = self._with(staged, self._size - old.size + new.size, reset=self._reset)
+        change._reset = reset or self._reset
+        change._size = 0 if reset else self._size
+        change._staged = {} if reset else self._staged.copy()
+        for op in ops:
+            change._add(op)
         rules.check_size(change.size + 2, bag=self._bag)
         return change
 
-    def _following(self, key: str, old: _Staged, op: Operation) -> _Staged:
-        """Keep `op` after `old`, or evaluate it where the outcome is known.
+    def _add(self, op: Operation) -> None:
+        """Do `op` after what is staged for its key; only while this change is being built."""
+        old = self._staged.get(op.key, _NOTHING)
+        new = self._following(old, op)
+        if new.ops:
+            self._staged[op.key] = new
+        else:
+            self._staged.pop(op.key, None)
+        self._size += new.size - old.size
+
+    def _following(self, old: _Staged, op: Operation) -> _Staged:
+        """Keep `op` after `old`, or evaluate it if the outcome is known.
 
         Evaluating on ABSENT also finds contradictions: an operation's outcome has the same JSON
         type on every stored value, so what clashes here clashes everywhere.
         """
-        value = self._run(key, old.value, (op,))
-        name = json_size(key) + 2  # with its colon and comma
+        value = self._run(old.value, (op,))
+        name = json_size(op.key) + 2  # with its colon and comma
         size = op.size + (old.size if old.ops and not op.whole else name)
         if not (op.whole or old.exact or self._reset):
             return _Staged((*old.ops, op), value, size)
         if value is ABSENT:
-            return _NOTHING if self._reset else _Staged((Delete(),), ABSENT, name + 4)
+            return _NOTHING if self._reset else _Staged((Delete((op.key,)),), ABSENT, name + 4)
         if size > rules.MAX_REQUEST:  # the sum is a bound: the exact size is worth its cost only here
             size = name + json_size(value)
-        return _Staged((Set((), value),), value, size)
+        return _Staged((Set((op.key,), value),), value, size)
 
-    def _run(self, key: str, value: Any, ops: tuple[Operation, ...]) -> Any:
+    def _run(self, value: Any, ops: Iterable[Operation]) -> Any:
         try:
             for op in ops:
                 value = op.apply(value)
         except Clash as clash:
             problem = f"{clash.problem}; nothing was written"
-            rules.refuse(problem, bag=self._bag, path=(key, *clash.path), error=PathError)
+            rules.refuse(problem, bag=self._bag, path=clash.path, error=PathError)
         return value
 
-    # What it comes to
+    # What it comes to -------------------------------------------------------------------------------
 
     def answer(self, path: Path, /) -> Any:
-        """Return what is at `path` on every stored bag, ABSENT, or UNKNOWN where that depends on it.
+        """Return what is at `path` on every stored bag, ABSENT, or UNKNOWN if that depends on the bag.
 
         `path` is a tuple of keys, the first-level key first; () is the whole bag.
 
@@ -244,68 +219,59 @@ class BagChange:
         """
         if not path:
             return {key: staged.value for key, staged in self._staged.items()} if self._reset else UNKNOWN
-        staged, below = self._staged.get(path[0], _NOTHING), path[1:]
-        if self._reset or any(op.covers(below) for op in reversed(staged.ops)):
-            return read(staged.value, below)
+        staged = self._staged.get(path[0], _NOTHING)
+        if self._reset or any(op.covers(path) for op in reversed(staged.ops)):
+            return rules.read(staged.value, path[1:])
         return UNKNOWN
 
     def apply_key(self, key: str, stored: Any, /) -> Any:
         """Return what `key` holds after this, given what is stored there; ABSENT stands for no such key.
 
-        Raises `PathError` where an operation meets the wrong type.
+        Raises `PathError` if an operation meets the wrong type.
         """
-        if self._reset:
-            return self._staged.get(key, _NOTHING).value
-        return self._run(key, stored, self._staged.get(key, _NOTHING).ops)
+        staged = self._staged.get(key, _NOTHING)
+        return staged.value if self._reset else self._run(stored, staged.ops)
 
-    def apply(self, base: Mapping[str, Any], /) -> dict[str, Any]:
-        """Return the bag after this as a new dict that shares what does not change; `base` stays as it is.
+    def apply(self, stored: Mapping[str, Any], /) -> dict[str, Any]:
+        """Return the bag after this as a new dict that shares what does not change; `stored` stays as it is.
 
-        Raises `PathError` where an operation meets the wrong type.
+        Raises `PathError` if an operation meets the wrong type.
         """
-        result = {} if self._reset else dict(base)
+        return self.applied_to(stored)[1]
+
+    def document(self, stored: Mapping[str, Any] | None, /) -> dict[str, Any] | None:
+        """Return this bag's part of the PATCH body as `applied_to` gives it."""
+        return self.applied_to(stored)[0]
+
+    def applied_to(self, stored: Mapping[str, Any] | None, /) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return this bag's part of the PATCH body, and the bag afterwards; treat both as read-only.
+
+        The part is None if nothing is to be sent, and {}, which clears the bag, only after `clear` or
+        `replace` has left nothing.  `stored`: the bag as it is; None for unknown, which `needs_base` must
+        allow, and then the bag afterwards has at least the keys that are given.  Of a known bag only
+        first-level keys that differ are in the part.  Raises `PathError` if an operation meets the wrong
+        type, `StateError` if the bag must be known.  Source: Auth0 merges metadata's first level, null
+        deletes and {} clears.
+        """
+        if stored is None and self.needs_base:
+            raise StateError(f"the document of {self.outline} needs the stored bag; read the user first")
+        known = stored or {}
+        after = {} if self._reset else dict(known)
+        part = {key: None for key in known if key not in self._staged} if self._reset else {}
         for key in self._staged:
-            value = self.apply_key(key, base.get(key, ABSENT))
+            before = known.get(key, ABSENT)
+            value = self.apply_key(key, before)
             if value is ABSENT:
-                result.pop(key, None)
+                after.pop(key, None)
             else:
-                result[key] = value
-        return result
+                after[key] = value
+            if stored is None or not json_equal(value, before):
+                part[key] = None if value is ABSENT else value
+        if self._reset and not after:
+            return ({} if stored is None or stored else None), after
+        return part or None, after
 
-    def verify(self, base: Mapping[str, Any], /, *, key: str | None = None) -> None:
-        """Raise the `PathError` that `apply` would raise on `base`; with `key`, for that first-level key only."""
+    def verify(self, stored: Mapping[str, Any], /, *, key: str | None = None) -> None:
+        """Raise the `PathError` that `apply` would raise on `stored`; with `key`, for that first-level key only."""
         for touched in self._staged if key is None else (key,):
-            self.apply_key(touched, base.get(touched, ABSENT))
-
-    def document(self, base: Mapping[str, Any] | None, /) -> dict[str, Any] | None:
-        """Return this bag's member of the PATCH body, None to leave it out; treat it as read-only.
-
-        `base` is the stored bag; None for unknown, where `needs_base` is False.  Against a base
-        only first-level keys that differ are in it.  {}, which clears the bag, is given only after
-        `clear` or `replace` left nothing.  Raises `PathError` where an operation meets the wrong
-        type, `StateError` when a base is needed.  Source: Auth0 merges metadata's first level,
-        null deletes and {} clears.
-        """
-        if base is None:
-            if self.needs_base:
-                raise StateError(f"the document of {self.outline} needs the stored bag; read the user first")
-            return {key: _null(staged.value) for key, staged in self._staged.items()} if self else None
-        if self._reset and not self._staged:
-            return {} if base else None
-        document = {key: None for key in base if key not in self._staged} if self._reset else {}
-        for key in self._staged:
-            stored = base.get(key, ABSENT)
-            value = self.apply_key(key, stored)
-            if not json_equal(value, stored):
-                document[key] = _null(value)
-        return document or None
-
-
-def _whole(value: Any) -> Operation:
-    """Turn a first-level value of `merge` or `replace` into an operation."""
-    return Delete() if value is None else Set((), value)
-
-
-def _null(value: Any) -> Any:
-    """Say deleted as Auth0's PATCH does."""
-    return None if value is ABSENT else value
+            self.apply_key(touched, stored.get(touched, ABSENT))

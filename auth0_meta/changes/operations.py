@@ -1,21 +1,27 @@
-"""Define the five operations that can be staged under one first-level key; PURE.
+"""Define the operations that can be staged: how each is checked, applied and written as JSON; PURE.
 
-An operation is an immutable value: a `path` below the first-level key (empty: the key itself), a
-`value` and, for a list, `keep`.  `apply` takes what the key holds, or `ABSENT`, and returns what
-it holds then; it shares what does not change and never alters what it was given.
+An operation is an immutable value: the `path` that it is about, first-level key first, a `value`
+and, for a list, `keep`.  `apply` takes what the first-level key holds, or `ABSENT`, and returns
+what the key holds afterwards; it shares what does not change and never alters its argument.
+
+A new operation is a subclass here and a method of `BagChange` and of `MetadataBag`.  The class
+declares its name and fields in JSON, whether it is safe to repeat, and what it depends on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from auth0_meta.changes.jsonvalue import ABSENT, Path, json_equal, json_size
-from auth0_meta.changes.rules import MAX_NUMBER
+from auth0_meta.changes import rules
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, json_equal, json_size
+
+KeyPath = str | Sequence[str]
+"""A path as callers give it: "billing.plan", or a tuple of keys."""
 
 
 class Clash(Exception):
-    """Tell where an operation met the wrong type; `patch` turns it into a `PathError`."""
+    """Report where an operation met the wrong type; `BagChange` turns it into a `PathError`."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(problem)
@@ -24,7 +30,7 @@ class Clash(Exception):
 
 
 class _Fields(NamedTuple):
-    path: Path = ()
+    path: Path
     value: Any = None
     keep: int | None = None
 
@@ -34,31 +40,45 @@ class Operation(_Fields):
 
     __slots__ = ()
     name: ClassVar[str]
+    # What follows the name in JSON, which is also what `of` takes after the bag.
+    fields: ClassVar[tuple[str, ...]] = ("path", "value")
+    # Whether applying it a second time changes nothing more, so that it may be sent again after a lost answer.
+    repeatable: ClassVar[bool] = True
     # Bytes by which a result can outgrow the operation's own path and value.
     overhead: ClassVar[int] = 0
-    blind_safe: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, bag: Bag, /, *arguments: Any) -> tuple[Operation, ...]:
+        """Check a caller's arguments and return the operations that they come to, one per first-level key."""
+        raise NotImplementedError  # pragma: no cover  # each operation has its own
+
+    @property
+    def key(self) -> str:
+        """Return the first-level key."""
+        return self.path[0]
 
     @property
     def whole(self) -> bool:
-        """Tell whether the key's new value does not depend on its old one."""
+        """Return whether the key's new value does not depend on its old one."""
         return False
 
     @property
     def size(self) -> int:
         """Return the most bytes of JSON that this can add to what the key holds."""
-        return sum(json_size(key) + 4 for key in self.path) + json_size(self.value) + self.overhead
+        return sum(json_size(key) + 4 for key in self.path[1:]) + json_size(self.value) + self.overhead
 
     def apply(self, old: Any) -> Any:
         """Return what the key holds after this; raise `Clash` on the wrong type."""
-        raise NotImplementedError  # pragma: no cover - each operation has its own
+        raise NotImplementedError  # pragma: no cover  # each operation has its own
 
     def covers(self, path: Path) -> bool:
-        """Tell whether what is at `path` afterwards does not depend on what was there."""
+        """Return whether what is at `path` afterwards does not depend on what was there."""
         return False
 
-    def encode(self, key: str) -> list[Any]:
-        """Return this as JSON: the name of the staging method and its arguments."""
-        return [self.name, [key, *self.path], self.value]
+    def to_json(self) -> list[Any]:
+        """Return this as JSON: its name, then its fields."""
+        shown = (getattr(self, field) for field in self.fields)
+        return [self.name, *(list(part) if part is self.path else part for part in shown)]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and json_equal(list(self), list(other))
@@ -73,19 +93,27 @@ class Operation(_Fields):
 
 
 class Set(Operation):
-    """Make `value` what is at `path`; create absent parents."""
+    """Store `value` at `path`; create absent parents."""
 
     __slots__ = ()
     name = "set"
 
+    @classmethod
+    def of(cls, bag: Bag, path: KeyPath, value: Any, /) -> tuple[Operation, ...]:
+        """Take a path and a JSON value; None deletes, None inside the value is data."""
+        if value is None:
+            return Delete.of(bag, path)
+        keys = _parsed(path, bag)
+        return (cls(keys, rules.checked(value, bag=bag, path=keys)),)
+
     @property
     def whole(self) -> bool:
-        """Tell whether this sets the first-level key itself."""
-        return not self.path
+        """Return whether this sets the first-level key itself."""
+        return len(self.path) == 1
 
     def apply(self, old: Any) -> Any:
-        """Clash on a parent that is no object."""
-        return _edited(old, self.path, lambda _: self.value) if self.path else self.value
+        """Clash on a parent that is not an object."""
+        return self.value if self.whole else _edited(old, self.path, lambda _: self.value)
 
     def covers(self, path: Path) -> bool:
         """Cover what is at and below the path."""
@@ -93,43 +121,54 @@ class Set(Operation):
 
 
 class Delete(Operation):
-    """Remove what is at `path`; nothing happens where there is no such thing."""
+    """Remove what is at `path`; do nothing if it is absent."""
 
     __slots__ = ()
     name = "delete"
+    fields = ("path",)
+
+    @classmethod
+    def of(cls, bag: Bag, path: KeyPath, /) -> tuple[Operation, ...]:
+        """Take a path."""
+        return (cls(_parsed(path, bag)),)
 
     @property
     def whole(self) -> bool:
-        """Tell whether this removes the first-level key itself."""
-        return not self.path
+        """Return whether this removes the first-level key itself."""
+        return len(self.path) == 1
 
     def apply(self, old: Any) -> Any:
         """Never clash, and create no parents."""
-        return _without(old, self.path) if self.path else ABSENT
+        return ABSENT if self.whole else _without(old, self.path[1:])
 
     def covers(self, path: Path) -> bool:
         """Cover what is at and below the path."""
         return path[: len(self.path)] == self.path
 
-    def encode(self, key: str) -> list[Any]:
-        """Leave out the value."""
-        return [self.name, [key, *self.path]]
-
 
 class Merge(Operation):
-    """Merge the object `value` into what is there, as RFC 7396 does; None deletes at any depth."""
+    """Merge the object `value` into a first-level key, as RFC 7396 does; None deletes at any depth."""
 
     __slots__ = ()
     name = "merge"
+    fields = ("value",)
+
+    @classmethod
+    def of(cls, bag: Bag, patch: dict[str, Any], /) -> tuple[Operation, ...]:
+        """Take a patch of the whole bag; {} comes to nothing."""
+        return tuple(
+            cls((key,), value) if isinstance(value, dict) else _stored(key, value)
+            for key, value in _object(patch, bag, cls.name).items()
+        )
 
     def apply(self, old: Any) -> Any:
-        """Never clash: what is no object is replaced by one."""
+        """Never clash: anything but an object is replaced by one."""
         return _merged(old, self.value)
 
     def covers(self, path: Path) -> bool:
         """Cover what the patch sets or deletes, at or above `path`."""
         node = self.value
-        for key in path:
+        for key in path[1:]:
             if key not in node:
                 return False
             node = node[key]
@@ -137,9 +176,9 @@ class Merge(Operation):
                 return True
         return False
 
-    def encode(self, key: str) -> list[Any]:
-        """Give the patch as one of the whole bag."""
-        return [self.name, {key: self.value}]
+    def to_json(self) -> list[Any]:
+        """Write the patch as one of the whole bag, which is what `of` takes."""
+        return [self.name, {self.key: self.value}]
 
 
 class Append(Operation):
@@ -147,11 +186,21 @@ class Append(Operation):
 
     __slots__ = ()
     name = "append"
+    fields = ("path", "value", "keep")
+    repeatable = False
     overhead = 3
-    blind_safe = False
+
+    @classmethod
+    def of(cls, bag: Bag, path: KeyPath, value: Any, keep: int | None, /) -> tuple[Operation, ...]:
+        """Take a path, a JSON value (None is data here) and the bound, at least 1 or None."""
+        keys = _parsed(path, bag)
+        if keep is not None and (type(keep) is not int or keep < 1):
+            problem = "append's keep must be a whole number of at least 1, or None for no bound"
+            rules.refuse(problem, bag=bag, path=keys)
+        return (cls(keys, rules.checked(value, bag=bag, path=keys), keep),)
 
     def apply(self, old: Any) -> Any:
-        """Clash on what is no list; create an absent one."""
+        """Clash on anything but a list; create an absent one."""
         return _edited(old, self.path, self._appended)
 
     def _appended(self, old: Any) -> list[Any]:
@@ -162,39 +211,88 @@ class Append(Operation):
         items = [*old, self.value]
         return items if self.keep is None else items[-self.keep :]
 
-    def encode(self, key: str) -> list[Any]:
-        """Add the bound."""
-        return [self.name, [key, *self.path], self.value, self.keep]
-
 
 class Increment(Operation):
     """Add the number `value` to the number at `path`; an absent one counts as 0."""
 
     __slots__ = ()
     name = "increment"
+    repeatable = False
     overhead = 24  # a double's longest form
-    blind_safe = False
+
+    @classmethod
+    def of(cls, bag: Bag, path: KeyPath, by: float, /) -> tuple[Operation, ...]:
+        """Take a path and an int or a finite float."""
+        keys = _parsed(path, bag)
+        if isinstance(by, bool) or not isinstance(by, int | float):
+            rules.refuse(f"increment takes a number, not {type(by).__name__}", bag=bag, path=keys)
+        return (cls(keys, rules.checked(by, bag=bag, path=keys)),)
 
     def apply(self, old: Any) -> Any:
-        """Clash on what is no number, and on a sum that no double holds."""
+        """Clash on anything but a number, and on a sum that no double holds."""
         return _edited(old, self.path, self._increased)
 
     def _increased(self, old: Any) -> float:
         if old is ABSENT:
             return self.value  # type: ignore[no-any-return]  # checked when staged
-        if isinstance(old, bool) or not isinstance(old, (int, float)):
+        if isinstance(old, bool) or not isinstance(old, int | float):
             raise Clash(self.path, f"increment needs a number and finds {json_type(old)}")
         try:
             total = old + self.value
-        except OverflowError:
+        except OverflowError:  # an int that no double holds, met by a float
             total = float("inf")
-        if not abs(total) <= MAX_NUMBER:
+        if not abs(total) <= rules.MAX_NUMBER:
             raise Clash(self.path, "increment passes the largest number that JSON readers can hold")
         return total  # type: ignore[no-any-return]  # checked when staged
 
 
+_BY_NAME = {kind.name: kind for kind in Operation.__subclasses__()}
+
+
+def from_json(bag: Bag, encoded: object, /) -> tuple[Operation, ...]:
+    """Return the operations that `to_json` wrote; they are checked as if they were staged.
+
+    Raises `MetadataError` for an unknown operation, and what staging it raises.
+    """
+    if isinstance(encoded, list) and encoded and isinstance(encoded[0], str):
+        name, *arguments = encoded
+        kind = _BY_NAME.get(name)
+        if kind is not None and len(arguments) == len(kind.fields):
+            return kind.of(bag, *arguments)
+    rules.refuse("an unknown operation, or one with too few or too many arguments", bag=bag)
+
+
+def replacement(bag: Bag, document: dict[str, Any], /) -> tuple[Operation, ...]:
+    """Return the operations that make an emptied bag hold `document`; first-level None is left out."""
+    return tuple(
+        _stored(key, value) for key, value in _object(document, bag, "replace").items() if value is not None
+    )
+
+
+def _parsed(path: KeyPath, bag: Bag) -> Path:
+    """Parse the path of an operation; the names that Auth0 reserves can't be written."""
+    keys = rules.parse_path(path, bag=bag)
+    rules.check_name(keys[0], bag=bag)
+    return keys
+
+
+def _object(value: object, bag: Bag, call: str) -> dict[str, Any]:
+    """Copy a document that is about the whole bag."""
+    if not isinstance(value, dict):
+        rules.refuse(f"{call} takes a dict, not {type(value).__name__}", bag=bag)
+    copy: dict[str, Any] = rules.checked(value, bag=bag, path=())
+    for key in copy:
+        rules.check_name(key, bag=bag)
+    return copy
+
+
+def _stored(key: str, value: Any) -> Operation:
+    """Return the operation that stores a first-level value of a checked document."""
+    return Delete((key,)) if value is None else Set((key,), value)
+
+
 def json_type(value: object) -> str:
-    """Name a value's JSON type with its article.
+    """Return the name of a value's JSON type with its article.
 
     >>> json_type({}), json_type(None), json_type(True)
     ('an object', 'null', 'a boolean')
@@ -212,8 +310,8 @@ _TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def _edited(node: Any, path: Path, leaf: Callable[[Any], Any], depth: int = 0) -> Any:
-    """Rebuild `node` with leaf(what was there) at `path`; what is beside the path is shared."""
+def _edited(node: Any, path: Path, leaf: Callable[[Any], Any], depth: int = 1) -> Any:
+    """Rebuild `node`, which is at path[:depth], with leaf(what was there) at `path`; share what is beside the path."""
     if depth == len(path):
         return leaf(node)
     if node is ABSENT:
@@ -225,7 +323,7 @@ def _edited(node: Any, path: Path, leaf: Callable[[Any], Any], depth: int = 0) -
 
 
 def _without(node: Any, path: Path) -> Any:
-    """Rebuild `node` without what is at `path`; a node that lacks it stays as it is."""
+    """Rebuild `node` without what is at `path`; a node that lacks it is returned unchanged."""
     key, below = path[0], path[1:]
     if not isinstance(node, dict) or key not in node:
         return node

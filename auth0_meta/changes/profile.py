@@ -1,4 +1,4 @@
-"""Take the profile that a caller holds as the base of a transaction; PURE."""
+"""Check stored profiles, and the profile that a caller gives as the base of a transaction; PURE."""
 
 from __future__ import annotations
 
@@ -6,42 +6,81 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from auth0_meta.changes.change import MAX_STORED_DEPTH, stored_bag
-from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
-from auth0_meta.errors import InputError, MetadataError
-from auth0_meta.models import User
+from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size, too_deep
+from auth0_meta.errors import InputError, MetadataError, StoredDataError
+
+MAX_STORED_DEPTH = 200
+"""Levels of a stored bag: twice what can be staged, and far from where Python's recursion ends."""
 
 
-def given_base(base: User | Mapping[str, Any], user_id: str, /) -> tuple[Mapping[str, Any], frozenset[str]]:
-    """Return a copy of the profile that a caller gave, and the bags that it can't speak for.
+def stored_bag(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any]:
+    """Return a bag of a stored profile; absent and null read as {}.
 
-    Raises `InputError` for what is no profile or another user's, `MetadataError` for a bag that holds what JSON
-    can't, `StoredDataError` for a bag that is no object.  Other fields that JSON can't hold are left out.
+    Raises `StoredDataError` if it is anything but an object.
+
+    >>> stored_bag({"user_id": "auth0|1"}, "app_metadata")
+    {}
+    """
+    value = profile.get(bag)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        user_id = profile.get("user_id")
+        raise StoredDataError(
+            f"{bag} of user {user_id!r} is stored as {type(value).__name__} and not as an object, "
+            "so no change can be computed; nothing was written",
+            user_id=user_id,
+            bag=bag,
+        )
+    return value
+
+
+def check_stored(profile: Mapping[str, Any], /) -> None:
+    """Raise `StoredDataError` unless both bags of a stored profile are objects of a depth to work with."""
+    for bag in BAGS:
+        if too_deep(stored_bag(profile, bag), MAX_STORED_DEPTH):
+            user_id = profile.get("user_id")
+            raise StoredDataError(
+                f"{bag} of user {user_id!r} is stored nested more than {MAX_STORED_DEPTH} levels deep, "
+                "too deep to work with; nothing was written",
+                user_id=user_id,
+                bag=bag,
+            )
+
+
+def given_base(base: object, user_id: str, /) -> dict[str, Any]:
+    """Return a copy of the profile that a caller gives for a user, as plain JSON.
+
+    Raises `InputError` unless it is this user's profile, `MetadataError` if a bag holds what JSON can't,
+    `StoredDataError` if a bag is anything but an object.  Other fields that JSON can't hold are left out:
+    a row of somebody's database has dates, and they matter to nobody here.
 
     >>> given_base({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}, "auth0|1")
-    ({'user_id': 'auth0|1', 'app_metadata': {'plan': 'pro'}}, frozenset())
+    {'user_id': 'auth0|1', 'app_metadata': {'plan': 'pro'}}
     """
-    profile, omitted = (base.raw, base.omitted) if isinstance(base, User) else (base, frozenset[str]())
-    if not isinstance(profile, Mapping):
+    if not isinstance(base, Mapping):
         msg = f"base= takes a User or a profile dict for {user_id}, not {type(base).__name__} (nothing was sent)"
         raise InputError(msg)
-    if "sub" in profile and "user_id" not in profile:
-        msg = f"base= for {user_id} looks like a token's claims, which hold no metadata: pass a profile (nothing was sent)"
+    if "sub" in base and "user_id" not in base:
+        msg = (
+            f"base= for {user_id} looks like a token's claims, which hold no metadata: pass a profile "
+            "(nothing was sent)"
+        )
         raise InputError(msg)
-    theirs = profile.get("user_id", user_id)
+    theirs = base.get("user_id", user_id)
     if theirs != user_id:
         msg = f"base= is the profile of {theirs}, the transaction is for {user_id} (nothing was sent)"
         raise InputError(msg)
     for bag in BAGS:
-        stored_bag(profile, bag)
-    known = {name: value for name, value in profile.items() if name not in BAGS and _fits(value)}
+        stored_bag(base, bag)
+    known = {name: value for name, value in base.items() if name not in BAGS and _is_json(value)}
     for bag in BAGS:
-        if bag in profile:
-            known[bag] = _Copier(user_id, bag).plain(profile[bag], ())
-    return known, omitted
+        if bag in base:
+            known[bag] = _Copier(user_id, bag).plain(base[bag], ())
+    return known
 
 
-def _fits(value: object) -> bool:
+def _is_json(value: object) -> bool:
     if isinstance(value, str | int):  # most of a profile
         return True
     try:
@@ -52,7 +91,7 @@ def _fits(value: object) -> bool:
 
 
 class _Copier:
-    """Copy what is stored in a bag, or refuse what can't be: names are not judged, Auth0 has taken them."""
+    """Copy a stored bag, or refuse what JSON can't hold; names are not judged, since Auth0 has accepted them."""
 
     def __init__(self, user_id: str, bag: Bag) -> None:
         self._user_id = user_id
@@ -63,21 +102,24 @@ class _Copier:
         if value is None or isinstance(value, str | int):
             return value
         if isinstance(value, Mapping | list | tuple) and len(path) >= MAX_STORED_DEPTH:
-            self._refuse(f"what is nested more than {MAX_STORED_DEPTH} levels deep", path[:3])
+            self._refuse(f"nesting of more than {MAX_STORED_DEPTH} levels", path[:3])
         if isinstance(value, Mapping):
             for key in value:
                 if not isinstance(key, str):
-                    self._refuse(f"a key that is {type(key).__name__}", path)
+                    self._refuse(f"a key of type {type(key).__name__}", path)
             return {key: self.plain(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self.plain(inner, (*path, str(index))) for index, inner in enumerate(value)]
         if not isinstance(value, float):
-            self._refuse(type(value).__name__, path)
+            self._refuse(f"a {type(value).__name__}", path)
         if not math.isfinite(value):
             self._refuse("NaN or Infinity", path)
         return value
 
     def _refuse(self, what: str, path: tuple[str, ...]) -> NoReturn:
         where = f"{self._bag} {'.'.join(path)!r}" if path else self._bag
-        msg = f"base= for {self._user_id} holds what JSON can't, {what}, at {where} (nothing was sent): pass a profile as Auth0 gives it"
+        msg = (
+            f"base= for {self._user_id} holds what JSON can't, {what}, at {where} (nothing was sent): "
+            "pass a profile as Auth0 gives it"
+        )
         raise MetadataError(msg, bag=self._bag, path=path, user_id=self._user_id)

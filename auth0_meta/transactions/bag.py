@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol
 from auth0_meta.changes import rules
 from auth0_meta.changes.bag_change import BagChange
 from auth0_meta.changes.jsonvalue import ABSENT, Bag, freeze, json_equal, thaw
-from auth0_meta.changes.paths import check_key, parse_path
+from auth0_meta.changes.rules import check_key, parse_path
 from auth0_meta.errors import InputError
 from auth0_meta.warn import notice
 

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import Change, check_stored, stored_bag
-from auth0_meta.changes.jsonvalue import BAGS, Bag, json_equal
-from auth0_meta.changes.paths import read
+from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import Bag, json_equal
+from auth0_meta.changes.profile import check_stored, stored_bag
+from auth0_meta.changes.rules import read
 from auth0_meta.errors import (
     ConflictError,
     InputError,
@@ -182,10 +183,10 @@ class Commit:
                 if self._stands(fresh, time_left=time_left):
                     return "confirmed"
                 self._base = fresh
-            document = self._change.document(self._base)
+            document, after = self._change.applied_to(self._base)
             if not document:
                 return "unchanged" if self._doubt is None else "confirmed"
-            if self._patch(document):
+            if self._patch(document, after):
                 return "updated"
             self._budget.see_through(self._sender.clock)
             time_left = self._back_off()
@@ -216,7 +217,7 @@ class Commit:
         if doubt.applied(fresh):
             return True
         why = "what is stored now is not what was sent, and not what the change was computed on"
-        repeatable = (self._change.blind_safe and not self._reads) or doubt.as_before(fresh)
+        repeatable = (self._change.repeatable and not self._reads) or doubt.as_before(fresh)
         if differing or not repeatable:
             raise doubt.error(why, found=fresh) from doubt.cause
         if not time_left:
@@ -241,7 +242,7 @@ class Commit:
             if not json_equal(seen, read(stored_bag(profile, bag), path))
         )
 
-    def _patch(self, document: Mapping[str, Any]) -> bool:
+    def _patch(self, document: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Send one PATCH; True once it is answered, False where its outcome is in doubt."""
         user_id = self._terms.user_id
         body = _encoded(document, user_id)
@@ -251,7 +252,7 @@ class Commit:
                 "Nothing was written: store less, or below more than one first-level key"
             )
             raise MetadataError(msg)
-        self._check_profile()
+        self._check_profile(after)
         request = Request(
             "PATCH",
             self._terms.path,
@@ -281,16 +282,11 @@ class Commit:
             return False
         return True
 
-    def _check_profile(self) -> None:
-        """Warn once of a profile past 10 KB, or refuse it; of an unknown one, what is staged is the least."""
+    def _check_profile(self, after: Mapping[str, Any]) -> None:
+        """Warn once of a profile past 10 KB, or refuse it; of an unknown one at least what is staged counts."""
         if self._terms.oversize == "off" or self._warned:
             return
-        base = self._base or {}
-        after = dict(base)
-        for bag in BAGS:
-            if change := self._change.bag(bag):
-                after[bag] = change.apply(stored_bag(base, bag))
-        now, then = rules.profile_size(base), rules.profile_size(after)
+        now, then = rules.profile_size(self._base or {}), rules.profile_size(after)
         if then <= rules.PROFILE_LIMIT:
             return
         msg = (

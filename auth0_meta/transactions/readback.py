@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
+from auth0_meta.changes.profile import stored_bag
 from auth0_meta.errors import OutcomeUnknown, ServerError
 from auth0_meta.redact import outline, size
 

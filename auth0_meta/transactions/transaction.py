@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from auth0_meta import models
 from auth0_meta.changes.bag_change import BagChange
-from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, UNKNOWN, Bag
-from auth0_meta.changes.paths import read
-from auth0_meta.changes.profile import given_base
+from auth0_meta.changes.profile import given_base, stored_bag
+from auth0_meta.changes.rules import read
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError, PathError, StateError
 from auth0_meta.http.budget import WaitBudget
@@ -92,7 +92,10 @@ class MetadataTransaction:
         self._base_given = base is not None
         self._unknown: frozenset[str] = frozenset()
         if base is not None:
-            self._base, self._unknown = given_base(base, user_id)
+            profile, self._unknown = (
+                (base.raw, base.omitted) if isinstance(base, User) else (base, frozenset())
+            )
+            self._base = given_base(profile, user_id)
         self._join = join
         self._key: Any = None
         self._outer: MetadataTransaction | None = None

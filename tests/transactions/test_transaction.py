@@ -179,7 +179,7 @@ for _ in range(300):
         ({"p": [1, {"v": {2}}]}, "set", ("p", "1", "v")),
         ({"p": float("nan")}, "NaN", ("p",)),
         ({"p": float("-inf")}, "NaN or Infinity", ("p",)),
-        ({1: "canary"}, "a key that is int", ()),
+        ({1: "canary"}, "a key of type int", ()),
         (_DEEP, "200 levels", ("a", "a", "a")),
     ],
 )

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from auth0_meta.changes.change import stored_bag
 from auth0_meta.changes.jsonvalue import BAGS
+from auth0_meta.changes.profile import stored_bag
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     ApiError,

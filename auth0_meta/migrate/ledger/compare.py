@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, Path, json_equal
 from auth0_meta.changes.operations import Append, Increment, Merge, Operation
-from auth0_meta.changes.paths import read
+from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.rules import read
 from auth0_meta.migrate.planning.watched_user import unchanged
 from auth0_meta.redact import printable
 
@@ -110,10 +111,9 @@ def same_footing(
         if staged.reset:
             return False
         known, stored = before.get(bag, {}), stored_bag(profile, bag)
-        for key, ops in staged.keys.items():
+        for ops in staged.keys.values():
             for op in ops:
-                for below in _places(op):
-                    path = (key, *below)
+                for path in _places(op):
                     if not json_equal(read(dict(known), path), read(dict(stored), path)):
                         return False
     return True
@@ -122,7 +122,7 @@ def same_footing(
 def _places(op: Operation) -> Iterator[Path]:
     """Yield where an operation puts a value that was chosen beforehand."""
     if isinstance(op, Merge):
-        yield from _leaves(op.value, ())
+        yield from _leaves(op.value, op.path)
     elif not isinstance(op, Append | Increment):
         yield op.path
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from auth0_meta.changes.change import Change, decode, encode
+from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag
-from auth0_meta.changes.paths import parse_path
+from auth0_meta.changes.rules import parse_path
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
@@ -147,7 +147,7 @@ class ChangeIndex:
                 change = earlier.then(change)
             self._db.execute(
                 "INSERT OR REPLACE INTO changes (user_id, ops) VALUES (?, ?)",
-                (user_id, json.dumps(encode(change))),
+                (user_id, json.dumps(change.to_json())),
             )
         self._db.execute("COMMIT")
 
@@ -157,7 +157,7 @@ class ChangeIndex:
         if row is None:
             return None
         self._db.execute("UPDATE changes SET seen = 1 WHERE user_id = ?", (user_id,))
-        return decode(json.loads(row[0]))
+        return Change.from_json(json.loads(row[0]))
 
     def not_met(self) -> Iterator[str]:
         """Yield the users whose change was never taken."""

@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from auth0_meta.changes.change import encode
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import WaitBudget
@@ -118,7 +117,7 @@ def evaluate(
     for bag, path in tx._reads:
         reads.note((bag, *path))
     told = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
-    return {"ops": encode(change), "reads": reads.below(change), **({"advice": told} if told else {})}
+    return {"ops": change.to_json(), "reads": reads.below(change), **({"advice": told} if told else {})}
 
 
 def _place(error: BaseException, file: str) -> str:

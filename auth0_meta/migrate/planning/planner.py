@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import Change, check_stored, decode, stored_bag
+from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag
+from auth0_meta.changes.profile import check_stored, stored_bag
 from auth0_meta.client import ManagementClient
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
@@ -210,7 +211,7 @@ class Planner:
         if self._ledger.planned(user_id) is not None:
             self.summary.repeated += 1
             return
-        self._store(user_id, profile, decode(answer["ops"]), None, reads=answer["reads"])
+        self._store(user_id, profile, Change.from_json(answer["ops"]), None, reads=answer["reads"])
 
     def _keep_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
         """Plan a change; one that a file names again comes after the first."""
@@ -218,7 +219,7 @@ class Planner:
         if earlier is not None:
             self.summary.repeated += 1
             try:
-                change = decode(earlier.ops).then(change)
+                change = Change.from_json(earlier.ops).then(change)
             except Auth0MetaError as error:
                 self._problem(user_id, "failed", str(error))
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from auth0_meta.changes.change import Change, decode, encode
+from auth0_meta.changes.change import Change
 from auth0_meta.errors import Auth0MetaError, InputError
 from auth0_meta.migrate.ledger.compare import holds, image_of, same_footing
 from auth0_meta.migrate.ledger.records import Plan
@@ -32,7 +32,7 @@ def plan_for(
     document = change.document(profile)
     if not document:
         return None
-    return Plan(encode(change), document, image_of(document, profile), reads=reads)
+    return Plan(change.to_json(), document, image_of(document, profile), reads=reads)
 
 
 def replanned(
@@ -59,8 +59,8 @@ def replanned(
             answer = next(evaluator.run([found]))
             if "error" in answer:
                 return f"{moved}; planning it again failed: {answer['error']}"
-            return plan_for(decode(answer["ops"]), found, reads=answer["reads"])
-        change = decode(plan.ops)
+            return plan_for(Change.from_json(answer["ops"]), found, reads=answer["reads"])
+        change = Change.from_json(plan.ops)
         if own_operations or same_footing(change, plan.before, found, plan.reads):
             return plan_for(change, found, reads=plan.reads)
     except Auth0MetaError as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any
 
-from auth0_meta.changes.change import Change, stored_bag
+from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag, Path, ReadOnlyDict, freeze, json_equal
-from auth0_meta.changes.paths import read
+from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.rules import read
 from auth0_meta.errors import InputError
 from auth0_meta.models import User
 

@@ -1,0 +1,75 @@
+"""Check the numbers that callers pass, with one wording for what is wrong with them; PURE."""
+
+from __future__ import annotations
+
+import math
+
+from auth0_meta.errors import Auth0MetaError, InputError
+
+
+def number(
+    name: str,
+    value: object,
+    /,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    infinite: bool = False,
+    error: type[Auth0MetaError] = InputError,
+) -> float:
+    """Return `value` as a float, or raise `error` unless it is a number within the bounds.
+
+    NaN is always refused, infinity unless `infinite` is true.  True and False are not numbers here.
+
+    >>> number("share", 0.5, above=0, most=1)
+    0.5
+    >>> number("share", 1.5, above=0, most=1)
+    Traceback (most recent call last):
+        ...
+    auth0_meta.errors.InputError: share must be above 0 and at most 1, not 1.5
+    """
+    bounds = _bounds(above, least, most)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        of = " of" if bounds.startswith("at") else ""
+        raise error(f"{name} must be a number{of}{bounds and ' '}{bounds}, not {type(value).__name__}")
+    if (
+        (math.isfinite(value) or (infinite and not math.isnan(value)))
+        and (above is None or value > above)
+        and (least is None or value >= least)
+        and (most is None or value <= most)
+    ):
+        return float(value)
+    raise error(f"{name} must be {bounds or ('a number' if infinite else 'a finite number')}, not {value}")
+
+
+def whole(
+    name: str,
+    value: object,
+    /,
+    *,
+    least: int | None = 1,
+    most: int | None = None,
+    error: type[Auth0MetaError] = InputError,
+) -> int:
+    """Return `value`, or raise `error` unless it is an int within the bounds; True and False are not.
+
+    >>> whole("window", 0)
+    Traceback (most recent call last):
+        ...
+    auth0_meta.errors.InputError: window must be a whole number of at least 1, not 0
+    """
+    if not isinstance(value, bool) and isinstance(value, int):
+        if (least is None or value >= least) and (most is None or value <= most):
+            return value
+        shown = str(value)
+    else:
+        shown = str(value) if isinstance(value, float) else type(value).__name__
+    bounds = _bounds(None, least, most)
+    raise error(f"{name} must be a whole number{f' of {bounds}' if bounds else ''}, not {shown}")
+
+
+def _bounds(above: float | None, least: float | None, most: float | None) -> str:
+    """Put the bounds into words, in the order in which one reads them."""
+    named = (("above", above), ("at least", least), ("at most", most))
+    return " and ".join(f"{word} {bound:g}" for word, bound in named if bound is not None)

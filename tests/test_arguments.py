@@ -1,0 +1,71 @@
+"""Numbers that callers pass: the bounds, what is not a number, and one wording for all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auth0_meta import ConfigError, InputError
+from auth0_meta.arguments import number, whole
+
+
+@pytest.mark.parametrize("value", [1, 0.5, 1e-9])
+def test_a_number_within_the_bounds_comes_back_as_a_float(value: float) -> None:
+    """Ints and floats pass up to the upper bound, which belongs to the range."""
+    found = number("share", value, above=0, most=1)
+    assert found == value
+    assert type(found) is float
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "message"),
+    [
+        (1.5, {"above": 0, "most": 1}, "share must be above 0 and at most 1, not 1.5"),
+        (0, {"above": 0, "most": 1}, "share must be above 0 and at most 1, not 0"),
+        (-0.1, {"least": 0}, "share must be at least 0, not -0.1"),
+        (float("nan"), {"infinite": True}, "share must be a number, not nan"),
+        (float("inf"), {"least": 0}, "share must be at least 0, not inf"),
+        (float("inf"), {}, "share must be a finite number, not inf"),
+        ("secret", {"least": 0}, "share must be a number of at least 0, not str"),
+        (True, {}, "share must be a number, not bool"),
+        (None, {}, "share must be a number, not NoneType"),
+    ],
+)
+def test_any_other_number_is_refused(value: Any, bounds: dict[str, Any], message: str) -> None:
+    """The message states the bounds and the number; of anything else it states the type only."""
+    with pytest.raises(InputError) as raised:
+        number("share", value, **bounds)
+    assert str(raised.value) == message
+
+
+def test_infinity_may_be_allowed() -> None:
+    """An infinite wait passes where the caller's rule allows one."""
+    assert number("seconds", float("inf"), least=0, infinite=True) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "message"),
+    [
+        (0, {}, "window must be a whole number of at least 1, not 0"),
+        (9, {"most": 8}, "window must be a whole number of at least 1 and at most 8, not 9"),
+        (1.0, {}, "window must be a whole number of at least 1, not 1.0"),
+        (True, {}, "window must be a whole number of at least 1, not bool"),
+        ("secret", {"least": None}, "window must be a whole number, not str"),
+    ],
+)
+def test_whole_numbers(value: Any, bounds: dict[str, Any], message: str) -> None:
+    """Only an int within the bounds passes; a float that happens to be whole does not."""
+    assert whole("window", 1) == 1
+    assert whole("window", -5, least=None) == -5
+    with pytest.raises(InputError) as raised:
+        whole("window", value, **bounds)
+    assert str(raised.value) == message
+
+
+def test_the_caller_chooses_the_error() -> None:
+    """Settings of a client raise `ConfigError`, arguments of a call `InputError`."""
+    with pytest.raises(ConfigError):
+        number("timeout", 0, above=0, error=ConfigError)
+    with pytest.raises(ConfigError):
+        whole("pool_size", 0, error=ConfigError)
