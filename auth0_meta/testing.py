@@ -1,4 +1,4 @@
-"""Help tests of code that uses this package: time that moves only when told, logins that need no tenant."""
+"""For tests of code that uses this package: a clock that moves by command, logins that need no tenant."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["FakeClock", "Simulation", "asimulate", "simulate"]
 
 
 class FakeClock:
-    """Follow the `Clock` protocol without waiting: a sleep moves both readings at once.
+    """A `Clock` that does not wait: a sleep moves both of its readings at once.  Thread-safe.
 
-    `start`: epoch seconds of the wall clock.  `monotonic`: the other clock's first reading.
-    `slept` lists every sleep and timed wait, in order.  Safe for many threads.
+    `start`: the wall clock's first reading, in seconds since the epoch.  `monotonic`: the monotonic clock's first reading.
+    `slept` lists every sleep and timed wait, in order.
 
     >>> clock = FakeClock(start=1_000.0)
     >>> clock.sleep(2.5)
@@ -35,15 +35,15 @@ class FakeClock:
         self.slept: list[float] = []
 
     def time(self) -> float:
-        """Return the wall clock's reading."""
+        """Return the reading of the wall clock."""
         return self._wall
 
     def monotonic(self) -> float:
-        """Return the steady clock's reading."""
+        """Return the reading of the monotonic clock."""
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Move both clocks, without recording a sleep.
+        """Move both readings without recording a sleep.
 
         >>> clock = FakeClock(start=0.0)
         >>> clock.advance(60); clock.time(), clock.monotonic(), clock.slept
@@ -64,14 +64,14 @@ class FakeClock:
             self._wall += seconds
 
     def sleep(self, seconds: float) -> None:
-        """Move both clocks by `seconds` at once and record it."""
+        """Move both readings by `seconds` at once and record the sleep."""
         with self._lock:
             self.slept.append(seconds)
             self._wall += seconds
             self._monotonic += seconds
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
-        """Sleep, letting other threads at the condition; None really waits until notified.
+        """Sleep, and release the condition to other threads meanwhile; with None, really wait to be notified.
 
         >>> clock, condition = FakeClock(), threading.Condition()
         >>> with condition:
@@ -88,11 +88,14 @@ class FakeClock:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Simulation:
-    """Hold what a simulated login came to.
+    """What became of a simulated login.
 
-    `outcome` is that of the trigger; `staged` what the actions staged, by bag, None for deletions;
-    `requests` the Management API requests that were sent, each with `method`, `path`, `body` and `status`;
-    `user` the profile afterwards.  The repr shows no values.
+    `outcome`: the trigger's outcome.
+    `staged`: what the actions staged for `user_metadata` and `app_metadata`, with None for deletions.
+    `requests`: the Management API requests that were sent, each with `method`, `path`, `body` and `status`.
+    `user`: the profile afterwards.
+
+    The repr shows no values.
     """
 
     outcome: LoginOutcome
@@ -103,15 +106,15 @@ class Simulation:
 
     @property
     def staged(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what the actions staged; {} where it was discarded."""
+        """Return what the actions staged; {} if it was discarded."""
         return self.outcome.staged
 
     def resume(
         self, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Simulation:
-        """Come back from the redirect, with the parameters that the other site adds; `requests` are those since.
+        """Come back from the redirect, with the parameters that the other site adds; `requests` begins anew.
 
-        Raises `StateError` where the login was not redirected.
+        Raises `StateError` if the login was not redirected.
         """
         state, before = self._state(), len(self._tenant.journal)
         outcome = self._trigger.resume(state, query={"state": state, **(query or {})}, body=body)
@@ -120,7 +123,7 @@ class Simulation:
     async def aresume(
         self, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Simulation:
-        """Do what `resume` does from a running event loop."""
+        """Do what `resume` does, from a running event loop."""
         state, before = self._state(), len(self._tenant.journal)
         outcome = await self._trigger.aresume(state, query={"state": state, **(query or {})}, body=body)
         return _simulation(self._trigger, self._tenant, outcome, before, str(self.user["user_id"]))
@@ -133,18 +136,23 @@ class Simulation:
         return redirect.state
 
     def __repr__(self) -> str:
-        return f"<Simulation {self.outcome}, {len(self.requests)} requests>"
+        count = len(self.requests)
+        return f"<Simulation {self.outcome}, {count} request{'s' if count != 1 else ''}>"
 
 
 def simulate(
     actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
 ) -> Simulation:
-    """Run actions on one login, with no account and no network: a local tenant holds the event's user.
+    """Run actions on one login, with no account and no network: a local tenant has the event's user.
 
-    `actions`: one action or a list of them.  `event`: an `Event` or Auth0's event JSON; bags that it lacks are
-    taken from the user, and are empty where the tenant did not have that user.  `tenant`: one of your own, with users and planned
-    faults (`tenant.fail(...)`); None makes one whose clock is a `FakeClock`.  `settings` are those
-    of `PostLoginTrigger`.  From a running event loop await `asimulate`.  Needs the extra `emulator`.
+    `actions`: one action or a list of them.
+    `event`: an `Event`, or Auth0's event JSON.  Metadata that it lacks is read from the tenant, and is empty if the
+    tenant did not have that user.
+    `tenant`: a tenant of your own, with users and faults (`tenant.fail(...)`); None makes one whose clock is a
+    `FakeClock`.
+    `settings`: the keyword arguments of `PostLoginTrigger`.
+
+    In a running event loop, await `asimulate` instead.  Needs the extra `emulator`.
 
     >>> def greet(event, api):
     ...     api.user.set_user_metadata("greeted", True)
@@ -152,37 +160,37 @@ def simulate(
     >>> login.outcome.allowed, login.staged, [(r.method, r.body) for r in login.requests]
     (True, {'user_metadata': {'greeted': True}}, [('PATCH', {'user_metadata': {'greeted': True}})])
     """
-    trigger, home, login = _stage(actions, event, tenant, settings)
-    before = len(home.journal)
-    return _simulation(trigger, home, trigger.run(login), before, login.user.user_id)
+    trigger, local, login = _prepare(actions, event, tenant, settings)
+    before = len(local.journal)
+    return _simulation(trigger, local, trigger.run(login), before, login.user.user_id)
 
 
 async def asimulate(
     actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
 ) -> Simulation:
-    """Do what `simulate` does from a running event loop: for async tests."""
-    trigger, home, login = _stage(actions, event, tenant, settings)
-    before = len(home.journal)
-    return _simulation(trigger, home, await trigger.arun(login), before, login.user.user_id)
+    """Do what `simulate` does, from a running event loop: for async tests."""
+    trigger, local, login = _prepare(actions, event, tenant, settings)
+    before = len(local.journal)
+    return _simulation(trigger, local, await trigger.arun(login), before, login.user.user_id)
 
 
-def _stage(
+def _prepare(
     actions: Any, event: Event | Mapping[str, Any], tenant: LocalTenant | None, settings: Mapping[str, Any]
 ) -> tuple[PostLoginTrigger, LocalTenant, Event]:
-    """Return the trigger, a tenant that has the user, and the login."""
-    from auth0_meta.actions import Event, PostLoginTrigger  # noqa: PLC0415  # FakeClock alone needs neither
+    """Return the trigger, a tenant that has the user, and the event."""
+    from auth0_meta.actions import Event, PostLoginTrigger  # noqa: PLC0415  # FakeClock needs neither
     from auth0_meta.emulator import LocalTenant  # noqa: PLC0415
 
     login = event if isinstance(event, Event) else Event.from_dict(event)
     user_id = login.user.user_id
     if "|" not in user_id:
-        msg = f"the user id {user_id!r} is not one that Auth0 gives: pass one such as auth0|1"
+        msg = f"Auth0 makes no user id like {user_id!r}: pass one with a connection, such as auth0|1"
         raise InputError(msg)
-    home = tenant or LocalTenant(serve=False, clock=FakeClock())
-    if user_id not in home.users:
-        home.users.add(**login.user.copy())
+    local = tenant or LocalTenant(serve=False, clock=FakeClock())
+    if user_id not in local.users:
+        local.users.add(**login.user.copy())
     several = isinstance(actions, Iterable) and not callable(actions)
-    return PostLoginTrigger(home.client(), actions if several else [actions], **settings), home, login
+    return PostLoginTrigger(local.client(), actions if several else [actions], **settings), local, login
 
 
 def _simulation(

@@ -35,7 +35,7 @@ errors clock redact _version
 # The folders of each wing, in the same way.
 WINGS = {
     "migrate": "__init__ > html_report > api > applying > planning > ledger > events threads",
-    "actions": "web > __init__ > login_hook > trigger > async_runner > runner > execution > api > redirect"
+    "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
     " > staging cache unsupported outcome registry suspended_logins > event",
     "emulator": "process > __init__ > tenant > harness tenant_users decorator > control > serving > pipeline > fault_response"
     " > openapi > routes > auth > api > state > rules > http",

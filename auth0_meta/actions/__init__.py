@@ -1,4 +1,4 @@
-"""Run actions after a login, as Auth0's post-login trigger does: stage, one update at the end, redirect and go on."""
+"""Run actions after a login, as Auth0's post-login trigger does: stage, redirect and continue, one update at the end."""
 
 from __future__ import annotations
 

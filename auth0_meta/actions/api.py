@@ -1,16 +1,15 @@
-"""Let an action say what shall happen: the `api` object of the post-login trigger."""
+"""What an action requests: the `api` object of the post-login trigger."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import Frozen, freeze
 from auth0_meta.actions.redirect import RedirectApi
-from auth0_meta.actions.staging import Asked, text
-from auth0_meta.actions.unsupported import ELSEWHERE, Elsewhere, unknown
+from auth0_meta.actions.staging import Staging, require_text
+from auth0_meta.actions.unsupported import UNSUPPORTED, Unsupported, unknown_name
 from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
@@ -20,27 +19,28 @@ if TYPE_CHECKING:
     from auth0_meta.actions.outcome import LoginOutcome
 
 # Source: Auth0's limits of Actions and the validators of its SDK.
-_MOST_SCOPES = 1000
-_LONGEST_SCOPE = 280
-_LONGEST_MESSAGE = 100
-_MOST_KEY = 64
-_MOST_VALUE = 8192
-_MOST_METADATA = 16384
-_SAFE_INTEGER = 2**53 - 1
-_SAML = {"attributes": 100, "name": 1024, "value": 2048, "total": 10240}
+_MAX_SCOPES = 1000
+_MAX_SCOPE_LENGTH = 280
+_MAX_MESSAGE_LENGTH = 100
+_MAX_KEY_LENGTH = 64
+_MAX_VALUE_BYTES = 8192
+_MAX_METADATA_BYTES = 16384
+_MAX_SAFE_INTEGER = 2**53 - 1
+# The documentation says 10 kB in all, the SDK 100 KiB: the lower limit is safe whichever is true.
+_SAML_LIMITS = {"attributes": 100, "name": 1024, "value": 2048, "total": 10240}
 
 
-class _Part:
-    """Hold what every namespace of the api needs."""
+class _Namespace:
+    """The base of `api.user`, `api.access` and the others."""
 
-    __slots__ = ("_api", "_asked")
+    __slots__ = ("_api", "_staging")
 
-    def __init__(self, api: Api, asked: Asked) -> None:
+    def __init__(self, api: Api, staging: Staging) -> None:
         self._api = api
-        self._asked = asked
+        self._staging = staging
 
 
-class UserApi(_Part):
+class UserApi(_Namespace):
     """Stage metadata: `api.user`."""
 
     __slots__ = ()
@@ -48,47 +48,47 @@ class UserApi(_Part):
     def set_app_metadata(self, key: str, value: Any, /) -> Api:
         """Stage a first-level key of `app_metadata`, whole; None deletes it.
 
-        Nothing is sent before the flow ends, and what equals the stored value is not sent at all.  `event.user` goes on
-        showing the value from before; later actions see the new one.  Raises `MetadataError` for a
-        key or value that Auth0 does not accept, `StoredDataError` where the bag is stored as no object.
+        Nothing is sent before the login ends, and a value that equals the stored one is not sent at all.  `event.user`
+        keeps showing the value from before; later actions see the new one.  Raises `MetadataError` for a key or value
+        that Auth0 does not accept, `StoredDataError` if the stored `app_metadata` is not an object.
         """
-        self._asked.stage("app_metadata", key, value)
+        self._staging.stage("app_metadata", key, value)
         return self._api
 
     def set_user_metadata(self, key: str, value: Any, /) -> Api:
         """Stage a first-level key of `user_metadata`, whole, as `set_app_metadata` does."""
-        self._asked.stage("user_metadata", key, value)
+        self._staging.stage("user_metadata", key, value)
         return self._api
 
     @property
     def app_metadata(self) -> Frozen:
-        """Return the bag as it will be stored, read-only: what this action staged included."""
-        return self._asked.in_effect("app_metadata")
+        """Return `app_metadata` as it will be stored, read-only, with what this action staged."""
+        return self._staging.in_effect("app_metadata")
 
     @property
     def user_metadata(self) -> Frozen:
-        """Return the bag as it will be stored, read-only: what this action staged included."""
-        return self._asked.in_effect("user_metadata")
+        """Return `user_metadata` as it will be stored, read-only, with what this action staged."""
+        return self._staging.in_effect("user_metadata")
 
 
-class AccessApi(_Part):
+class AccessApi(_Namespace):
     """Refuse the login: `api.access`."""
 
     __slots__ = ()
 
     def deny(self, reason: str, /) -> Api:
-        """Refuse the login with a reason that the user may see; this action still runs to its end, later ones do not.
+        """Refuse the login with a reason that the user may see; this action still runs to its end, later ones don't run.
 
-        Staged metadata is written all the same.  The first reason stands.  Source: Auth0 docs, post-login API object.
+        Staged metadata is written nevertheless.  The first reason wins.  Source: Auth0 docs, post-login API object.
         """
-        self._asked.require_open()
-        reason = text(reason, "the reason of deny")
-        if self._asked.denied is None:
-            self._asked.denied = reason
+        self._staging.require_open()
+        reason = require_text(reason, "the reason of deny")
+        if self._staging.denied is None:
+            self._staging.denied = reason
         return self._api
 
 
-class ValidationApi(_Part):
+class ValidationApi(_Namespace):
     """Report an error to the application: `api.validation`."""
 
     __slots__ = ()
@@ -96,25 +96,26 @@ class ValidationApi(_Part):
     def error(self, code: str, message: str, /) -> Api:
         """Refuse the login with a code and a message for the application, each of at most 100 characters.
 
-        Taken as a denial: what is staged is written, later actions do not run.  Auth0 documents neither.
+        Like a denial, it writes what is staged, and later actions don't run.  Auth0 documents neither.
         """
-        self._asked.require_open()
-        parts = (
-            text(code, "the error code", most=_LONGEST_MESSAGE),
-            text(message, "the error message", most=_LONGEST_MESSAGE),
+        self._staging.require_open()
+        self._staging.validation_errors.append(
+            (
+                require_text(code, "the error code", most=_MAX_MESSAGE_LENGTH),
+                require_text(message, "the error message", most=_MAX_MESSAGE_LENGTH),
+            )
         )
-        self._asked.invalid.append(parts)
         return self._api
 
 
-class _Claims(_Part):
+class _Claims(_Namespace):
     """Set claims of one token."""
 
     __slots__ = ()
 
     def _set(self, claims: dict[str, Any], name: str, value: Any) -> Api:
-        self._asked.require_open()
-        if text(name, "a claim's name") == "scope":
+        self._staging.require_open()
+        if require_text(name, "a claim's name") == "scope":
             msg = "the claim 'scope' is reserved: use api.access_token.add_scope and remove_scope"
             raise InputError(msg)
         claims[name] = freeze(value, path=f"the claim {name}")
@@ -122,43 +123,43 @@ class _Claims(_Part):
 
 
 class IdTokenApi(_Claims):
-    """Ask for claims in the ID token: `api.id_token`; the application or Auth0's emulator puts them there."""
+    """Request claims of the ID token: `api.id_token`.  The application or the local tenant puts them into it."""
 
     __slots__ = ()
 
     def set_custom_claim(self, name: str, value: Any, /) -> Api:
-        """Ask for a claim; `scope` is reserved.  A later call for the same name wins."""
-        return self._set(self._asked.carried.id_token, name, value)
+        """Request a claim; `scope` is reserved.  A later call for the same name wins."""
+        return self._set(self._staging.token_changes.id_token, name, value)
 
 
 class AccessTokenApi(_Claims):
-    """Ask for claims and scopes of the access token: `api.access_token`."""
+    """Request claims and scopes of the access token: `api.access_token`."""
 
     __slots__ = ()
 
     def set_custom_claim(self, name: str, value: Any, /) -> Api:
-        """Ask for a claim; `scope` is reserved.  A later call for the same name wins."""
-        return self._set(self._asked.carried.access_token, name, value)
+        """Request a claim; `scope` is reserved.  A later call for the same name wins."""
+        return self._set(self._staging.token_changes.access_token, name, value)
 
     def add_scope(self, scope: str, /) -> Api:
-        """Ask for a scope: 1 to 280 characters without white space; at most 1000 in all."""
-        added = self._asked.carried.added_scopes
-        return self._move(scope, self._asked.carried.removed_scopes, added)
+        """Request a scope of 1 to 280 characters without white space; at most 1,000 can be added."""
+        changes = self._staging.token_changes
+        return self._move(scope, changes.removed_scopes, changes.added_scopes)
 
     def remove_scope(self, scope: str, /) -> Api:
-        """Ask for a scope to be left out."""
-        removed = self._asked.carried.removed_scopes
-        return self._move(scope, self._asked.carried.added_scopes, removed)
+        """Request that a scope is left out; at most 1,000 can be removed."""
+        changes = self._staging.token_changes
+        return self._move(scope, changes.added_scopes, changes.removed_scopes)
 
     def _move(self, scope: str, source: list[str], target: list[str]) -> Api:
-        self._asked.require_open()
+        self._staging.require_open()
         name = scope.strip() if isinstance(scope, str) else scope
-        text(name, "a scope", most=_LONGEST_SCOPE)
+        require_text(name, "a scope", most=_MAX_SCOPE_LENGTH)
         if any(c.isspace() for c in name):
-            msg = "a scope has no white space in it"
+            msg = "a scope must not contain white space: add each scope with a call of its own"
             raise InputError(msg)
-        if len(target) >= _MOST_SCOPES:
-            msg = f"at most {_MOST_SCOPES} scopes can be changed"
+        if len(target) >= _MAX_SCOPES:
+            msg = f"a login can add and remove at most {_MAX_SCOPES} scopes each"
             raise InputError(msg)
         if name in source:
             source.remove(name)
@@ -167,141 +168,154 @@ class AccessTokenApi(_Claims):
         return self._api
 
 
-class SamlApi(_Part):
-    """Ask for attributes of the outgoing SAML assertion: `api.saml_response`."""
+class SamlApi(_Namespace):
+    """Request attributes of the outgoing SAML assertion: `api.saml_response`."""
 
     __slots__ = ()
 
     def set_attribute(self, name: str, value: Any, /) -> Api:
-        """Ask for an attribute: a string, number, boolean or a list of them; None removes it.
+        """Request an attribute: a string, number, boolean or a list of them; None removes it.
 
         At most 100 attributes, names of 1 kB, values of 2 kB, 10 kB in all.
         """
-        self._asked.require_open()
-        frozen = freeze(value, path=f"the attribute {text(name, 'an attribute name')}")
-        after = self._asked.carried.saml | {name: frozen}
+        self._staging.require_open()
+        frozen = freeze(value, path=f"the attribute {require_text(name, 'an attribute name')}")
+        after = self._staging.token_changes.saml | {name: frozen}
         if frozen is None:
             del after[name]
         sizes = {key: (json_size(key) - 2, json_size(item)) for key, item in after.items()}
         if (
-            len(after) > _SAML["attributes"]
-            or any(key > _SAML["name"] or item > _SAML["value"] for key, item in sizes.values())
-            or sum(map(sum, sizes.values())) > _SAML["total"]
+            len(after) > _SAML_LIMITS["attributes"]
+            or any(key > _SAML_LIMITS["name"] or item > _SAML_LIMITS["value"] for key, item in sizes.values())
+            or sum(map(sum, sizes.values())) > _SAML_LIMITS["total"]
         ):
-            msg = f"the SAML attribute {name[:80]!r} passes a limit of Auth0: {_SAML}"
+            msg = (
+                f"with the SAML attribute {name[:80]!r} there are {len(after)} attributes, "
+                f"{sum(map(sum, sizes.values()))} B in all, which exceeds a limit of Auth0: {_SAML_LIMITS}"
+            )
             raise InputError(msg)
-        self._asked.carried.saml = after
+        self._staging.token_changes.saml = after
         return self._api
 
-    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
-        return getattr(Elsewhere("saml_response"), name)  # type: ignore[no-any-return]
+    if not TYPE_CHECKING:  # otherwise a type checker would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(Unsupported("saml_response"), name)
 
 
-class TransactionApi(_Part):
-    """Keep something for the rest of this login: `api.transaction`."""
+class TransactionApi(_Namespace):
+    """Keep values for the rest of this login: `api.transaction`."""
 
     __slots__ = ()
 
     def set_metadata(self, key: str, value: str | float | None, /) -> Api:
-        """Set a value that `event.transaction.metadata` shows at once, in later actions and after a redirect; None removes.
+        """Set a value for the rest of this login; None removes it.
 
-        A string, number or boolean; keys of at most 64 characters, values of 8 kB, 16 kB in all, integers that a
-        double holds exactly.  Gone when the login ends.  Raises `InputError`.
+        `event.transaction.metadata` has it at once, in later actions, and after a redirect.  It is a string, number or
+        boolean; keys have at most 64 characters, values 8 kB, all together 16 kB, and integers must be exact in a double.
+        Raises `InputError`.
         """
-        self._asked.require_open()
-        text(key, "a transaction metadata key", most=_MOST_KEY)
-        metadata = self._asked.event.transaction.metadata
+        self._staging.require_open()
+        require_text(key, "a transaction metadata key", most=_MAX_KEY_LENGTH)
+        metadata = self._staging.event.transaction.metadata
+        # As in Auth0's SDK, and unlike `event.user`, this part of the event changes: it belongs to the login.
         if value is None:
             dict.pop(metadata, key, None)
             return self._api
-        if not isinstance(value, str | int | float) or (
-            isinstance(value, int) and abs(value) > _SAFE_INTEGER
-        ):
-            msg = f"the transaction metadata {key!r} is a string, a number up to 2**53 - 1 or a boolean"
+        if not isinstance(value, str | int | float):
+            msg = f"the transaction metadata {key!r} must be a string, a number or a boolean, not {type(value).__name__}"
+            raise InputError(msg)
+        if isinstance(value, int) and abs(value) > _MAX_SAFE_INTEGER:
+            msg = f"the transaction metadata {key!r} is beyond 2**53 - 1, where JavaScript rounds: send a string"
             raise InputError(msg)
         after = {**metadata, key: freeze(value, path=key)}
-        if (
-            json_size(value) > _MOST_VALUE
-            or sum(json_size(k) + json_size(v) for k, v in after.items()) > _MOST_METADATA
-        ):
-            msg = f"the transaction metadata {key!r} passes {_MOST_VALUE} B, or {_MOST_METADATA} B with the rest"
+        size, total = json_size(value), sum(json_size(k) + json_size(v) for k, v in after.items())
+        if size > _MAX_VALUE_BYTES or total > _MAX_METADATA_BYTES:
+            msg = (
+                f"the transaction metadata {key!r} has {size} B, {total} B with the rest, and Auth0 accepts "
+                f"{_MAX_VALUE_BYTES} B and {_MAX_METADATA_BYTES} B"
+            )
             raise InputError(msg)
         dict.__setitem__(metadata, key, value)
         return self._api
 
 
 class Api:
-    """Take what an action wants: `api.user.set_app_metadata("plan", "pro")`.
+    """What an action requests: `api.user.set_app_metadata("plan", "pro")`.
 
-    Names are Auth0's in snake_case; calls that return nothing else return `api`, to be chained.  A call
-    after the action has ended raises `StateError`.  What makes no sense outside Auth0 raises
-    NotImplementedError and says why.  Source: Auth0 docs, "Post-login triggers: API object".
+    Names are Auth0's in snake_case.  Calls that have nothing else to return give `api`, for chaining.  A call after the
+    action has ended raises `StateError`.  What makes no sense outside Auth0 raises NotImplementedError and says why.
+    Source: Auth0 docs, "Post-login triggers: API object".
     """
 
-    __slots__ = ("_asked", "_cache", "_clock", "outcome")
+    __slots__ = ("_cache", "_clock", "_staging", "outcome")
 
-    def __init__(self, asked: Asked, cache: Cache, clock: Clock) -> None:
-        self._asked = asked
+    def __init__(self, staging: Staging, cache: Cache, clock: Clock) -> None:
+        self._staging = staging
         self._cache = cache
         self._clock = clock
         self.outcome: LoginOutcome | None = None
-        """How the login ended: set on leaving a `post_login` block."""
+        """How the login ended; set on leaving a `post_login` block."""
 
     @property
     def event(self) -> Event:
-        """Return the event as this action sees it, both bags known."""
-        return self._asked.event
+        """Return the event as this action sees it, with both metadata objects."""
+        return self._staging.event
 
     @property
     def user(self) -> UserApi:
-        """Return what stages metadata."""
-        return UserApi(self, self._asked)
+        """Return the namespace that stages metadata."""
+        return UserApi(self, self._staging)
 
     @property
     def access(self) -> AccessApi:
-        """Return what refuses the login."""
-        return AccessApi(self, self._asked)
+        """Return the namespace that refuses the login."""
+        return AccessApi(self, self._staging)
 
     @property
     def validation(self) -> ValidationApi:
-        """Return what reports an error to the application."""
-        return ValidationApi(self, self._asked)
+        """Return the namespace that reports errors to the application."""
+        return ValidationApi(self, self._staging)
 
     @property
     def id_token(self) -> IdTokenApi:
-        """Return what asks for claims of the ID token."""
-        return IdTokenApi(self, self._asked)
+        """Return the namespace that requests claims of the ID token."""
+        return IdTokenApi(self, self._staging)
 
     @property
     def access_token(self) -> AccessTokenApi:
-        """Return what asks for claims and scopes of the access token."""
-        return AccessTokenApi(self, self._asked)
+        """Return the namespace that requests claims and scopes of the access token."""
+        return AccessTokenApi(self, self._staging)
 
     @property
     def saml_response(self) -> SamlApi:
-        """Return what asks for SAML attributes."""
-        return SamlApi(self, self._asked)
+        """Return the namespace that requests SAML attributes."""
+        return SamlApi(self, self._staging)
 
     @property
     def transaction(self) -> TransactionApi:
-        """Return what keeps values for the rest of this login."""
-        return TransactionApi(self, self._asked)
+        """Return the namespace that keeps values for the rest of this login."""
+        return TransactionApi(self, self._staging)
 
     @property
     def redirect(self) -> RedirectApi:
-        """Return what interrupts the login."""
-        return RedirectApi(self._asked, self._clock)
+        """Return the namespace that interrupts the login."""
+        return RedirectApi(self._staging, self._clock)
 
     @property
     def cache(self) -> Cache:
         """Return the trigger's cache."""
         return self._cache
 
-    def __getattr__(self, name: str) -> Elsewhere:
-        if name in ELSEWHERE:
-            return Elsewhere(name)
-        raise unknown(f"api.{name}", (*ELSEWHERE, *dir(Api)))
+    # Hidden from type checkers, for whom `api.usr.set_app_metadata` would otherwise be right, and the rest of the
+    # action unreachable and so unchecked.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Unsupported:
+            if name in UNSUPPORTED:
+                return Unsupported(name)
+            raise unknown_name(f"api.{name}", (*UNSUPPORTED, *dir(Api)))
 
     def __repr__(self) -> str:
-        staged = {bag: keys for bag, keys in self._asked.staged.items() if keys}
-        return f"<Api of {self._asked.name}: {outline(staged)} staged>"
+        staged = {bag: keys for bag, keys in self._staging.staged.items() if keys}
+        return f"<Api of {self._staging.name}: {outline(staged)} staged>"

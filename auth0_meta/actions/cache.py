@@ -1,4 +1,4 @@
-"""Keep short strings between logins: the trigger's cache, which answers with errors and never raises."""
+"""Cache short strings for all logins of a trigger; like Auth0's cache, it returns errors and raises none."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import attrs
 
 from auth0_meta.clock import Clock
 
-# Source: Auth0's limits of Actions. Its SDK allows 16.25 KiB in all, its documentation 8 kB: the lower one holds here.
-_MOST_ENTRIES = 20
-_MOST_KEY = 64
-_MOST_VALUE = 4096
-_MOST_TOTAL = 8192
-_DEFAULT_MS = 15 * 60 * 1000
-_LONGEST_MS = 24 * 60 * 60 * 1000
+# Source: Auth0's limits of Actions.  The documentation says 8 kB in all, the SDK 16.25 KiB: the lower limit is safe
+# whichever is true.
+_MAX_ENTRIES = 20
+_MAX_KEY_BYTES = 64
+_MAX_VALUE_BYTES = 4096
+_MAX_TOTAL_BYTES = 8192
+_DEFAULT_TTL_MS = 15 * 60 * 1000
+_MAX_TTL_MS = 24 * 60 * 60 * 1000
 
 
 @attrs.frozen
 class CacheRecord:
-    """Hold one cached string; `expires_at` is in epoch milliseconds."""
+    """One cached string; `expires_at` is in milliseconds since the epoch."""
 
     value: str = attrs.field(repr=False)
     expires_at: int
@@ -29,7 +30,7 @@ class CacheRecord:
 
 @attrs.frozen(kw_only=True)
 class CacheResult:
-    """Response `set` and `delete`: `type` is "success" or "error", `code` says what was wrong."""
+    """The result of `set` and `delete`: `type` is "success" or "error", `code` is Auth0's code for the error."""
 
     type: Literal["success", "error"]
     code: str | None = None
@@ -37,11 +38,11 @@ class CacheResult:
 
 
 class Cache:
-    """Cache strings for all logins of one trigger in this process; thread-safe.
+    """A cache of strings that all logins of one trigger share in this process; thread-safe.
 
-    At most 20 entries, keys of 64 B, values of 4 kB, 8 kB in all, for up to 24 hours.  Entries are
-    not per user, may be gone at any time, and are set at once, even when the login then fails: look up,
-    fetch on a miss, store.  Source: Auth0 docs, Actions limits; `api.cache` of the post-login API.
+    It takes at most 20 entries, keys of 64 B, values of 4 kB, 8 kB in all, for up to 24 hours.  Entries belong to no
+    user, can vanish at any time, and are set at once, even if the login then fails: look up, fetch on a miss, store.
+    Source: Auth0 docs, Actions limits; `api.cache` of the post-login API.
 
     >>> from auth0_meta.testing import FakeClock
     >>> clock = FakeClock()
@@ -58,7 +59,7 @@ class Cache:
         self._records: dict[str, CacheRecord] = {}
 
     def get(self, key: str, /) -> CacheRecord | None:
-        """Return the record of `key`, None where there is none or it has expired."""
+        """Return the record of `key`; None if there is none or it has expired."""
         with self._lock:
             self._prune()
             return self._records.get(key) if isinstance(key, str) else None
@@ -67,8 +68,8 @@ class Cache:
         self, key: str, value: str, /, *, ttl_ms: float | None = None, expires_at_ms: float | None = None
     ) -> CacheResult:
         """Store a string for `ttl_ms` milliseconds (15 minutes) or until `expires_at_ms`, whichever is earlier."""
-        given = [number for number in (ttl_ms, expires_at_ms) if number is not None]
-        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in given):
+        numbers = [number for number in (ttl_ms, expires_at_ms) if number is not None]
+        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
             return CacheResult(type="error", code="InvalidExpiry")
         with self._lock:
             self._prune()
@@ -76,7 +77,7 @@ class Cache:
             ends = [
                 end for end in (None if ttl_ms is None else now + ttl_ms, expires_at_ms) if end is not None
             ]
-            expires_at = min(ends, default=now + _DEFAULT_MS)
+            expires_at = min(ends, default=now + _DEFAULT_TTL_MS)
             code = self._refusal(key, value, expires_at, now)
             if code is not None:
                 return CacheResult(type="error", code=code)
@@ -84,7 +85,7 @@ class Cache:
             return CacheResult(type="success", record=record)
 
     def delete(self, key: str, /) -> CacheResult:
-        """Forget `key`; an error where there is none."""
+        """Delete the record of `key`; an error if there is none."""
         with self._lock:
             self._prune()
             if not isinstance(key, str) or self._records.pop(key, None) is None:
@@ -92,20 +93,20 @@ class Cache:
             return CacheResult(type="success")
 
     def _refusal(self, key: str, value: str, expires_at: float, now: float) -> str | None:
-        """Return Auth0's code for what can't be stored."""
+        """Return Auth0's code if this can't be stored, None if it can."""
         if not isinstance(key, str) or not isinstance(value, str):
             return "FailedToSetCacheRecord"
-        if not math.isfinite(expires_at) or expires_at - now > _LONGEST_MS:
+        if not math.isfinite(expires_at) or expires_at - now > _MAX_TTL_MS:
             return "InvalidExpiry"
         if math.floor(expires_at) <= now:
             return "ItemAlreadyExpired"
-        if _bytes(key) > _MOST_KEY:
+        if _bytes(key) > _MAX_KEY_BYTES:
             return "CacheKeySizeExceeded"
-        if _bytes(value) > _MOST_VALUE:
+        if _bytes(value) > _MAX_VALUE_BYTES:
             return "CacheValueSizeExceeded"
         others = {k: r.value for k, r in self._records.items() if k != key}
         total = sum(_bytes(k) + _bytes(v) for k, v in (*others.items(), (key, value)))
-        if total > _MOST_TOTAL or len(others) >= _MOST_ENTRIES:
+        if total > _MAX_TOTAL_BYTES or len(others) >= _MAX_ENTRIES:
             return "CacheSizeExceeded"
         return None
 

@@ -1,193 +1,248 @@
-"""Carry one run of the actions through: what is known, staged and due, and the one update at the end."""
+"""Carry out one login: know the user, let each action stage, write once, suspend if it redirects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.read_only import Frozen, freeze
 from auth0_meta.actions.event.snapshot import SnapshotBag
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
-from auth0_meta.actions.staging import Asked, Carried, Staged, overlay
-from auth0_meta.actions.suspended_logins import States, digest, new_state
+from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
+from auth0_meta.actions.suspended_logins import MemoryStates, States, digest, new_state
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.endpoints.users import user_path
-from auth0_meta.errors import ActionTimeout
+from auth0_meta.errors import ActionTimeout, ConfigError
 from auth0_meta.http.given import Oversize
 from auth0_meta.models import CommitResult
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-_NEVER_KEPT = ("secrets", "configuration", "user", "request")
+# A suspended login lies in a store for minutes.  What an attacker could use, or what may have changed by the time it
+# continues, is left out: the trigger has the secrets and the configuration, the user is read again, and the request is
+# another one (the old body may hold a password).
+_NEVER_STORED = ("secrets", "configuration", "user", "request")
 
-LockFor = Callable[[str], AbstractContextManager[Any]]
+LockFactory = Callable[[str], AbstractContextManager[Any]]
+"""Makes a context manager for a user id."""
+AllOrThis = Literal["all", "this"]
+
+
+def _positive(options: TriggerOptions, field: attrs.Attribute[float], seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        msg = f"{field.name} must be a number of seconds above 0, not {seconds!r}"
+        raise ConfigError(msg)
+
+
+def _one_of(*choices: str) -> Callable[[TriggerOptions, attrs.Attribute[Any], object], None]:
+    def check(options: TriggerOptions, field: attrs.Attribute[Any], choice: object) -> None:
+        if choice not in choices:
+            msg = f"{field.name} must be one of {', '.join(choices)}, not {choice!r}"
+            raise ConfigError(msg)
+
+    return check
+
+
+def _callable(options: TriggerOptions, field: attrs.Attribute[Any], lock: object) -> None:
+    if lock is not None and not callable(lock):
+        msg = (
+            f"lock must be a function of the user id that makes a context manager, not {type(lock).__name__}"
+        )
+        raise ConfigError(msg)
+
+
+def _copied(secrets: Mapping[str, str]) -> Mapping[str, str]:
+    return dict(secrets)
+
+
+def _frozen(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+    frozen: Frozen = freeze(dict(configuration), path="configuration")
+    return frozen
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
-    """Hold what a trigger was made with; `PostLoginTrigger` documents each."""
+class TriggerOptions:
+    """The options of a trigger; `PostLoginTrigger` documents each.  Raises `ConfigError` for one that can't work."""
 
     client: ManagementClient
     cache: Cache
-    states: States
-    budget: float
-    suspend_for: float
-    secrets: Mapping[str, str] = attrs.field(repr=False)
-    configuration: Mapping[str, Any] = attrs.field(repr=False)
-    lock: LockFor | None
-    keep_denied: bool
-    keep_earlier: bool
-    oversize: Oversize
+    budget: float = attrs.field(default=20.0, validator=_positive)
+    lock: LockFactory | None = attrs.field(default=None, validator=_callable)
+    states: States = attrs.field(factory=MemoryStates)
+    suspend_for: float = attrs.field(default=900.0, validator=_positive)
+    secrets: Mapping[str, str] = attrs.field(factory=dict, converter=_copied, repr=False)
+    configuration: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen, repr=False)
+    deny_keeps: AllOrThis = attrs.field(default="all", validator=_one_of("all", "this"))
+    error_discards: AllOrThis = attrs.field(default="all", validator=_one_of("all", "this"))
+    oversize: Oversize = attrs.field(default="warn", validator=_one_of("warn", "error", "off"))
 
 
 class Execution:
-    """Hold one run: from the event to the outcome, with a budget of its own.
+    """One login, from its event to its outcome, with a budget of its own.
 
-    The order of calls is `prepare`, for each action `open` and `close`, then `commit`, perhaps `suspend`, and
-    `release` whatever happened, `withdraw` where that failed.  `prepare`, `commit`, `suspend`, `release` and `withdraw` block.
+    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and `release` whatever
+    happened; `withdraw` if `release` failed.  `prepare`, `commit`, `suspend`, `release` and `withdraw` block.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        options: TriggerOptions,
         event: Event,
         *,
         state: str | None = None,
-        carried: Carried | None = None,
-        fresh: bool = False,
+        token_changes: TokenChanges | None = None,
     ) -> None:
-        self._settings = settings
-        self._started = settings.client.clock.monotonic()
-        self._event = event.of_a_run(settings.secrets, settings.configuration)
+        self._options = options
+        self._started = options.client.clock.monotonic()
+        self._event = event.for_run(options.secrets, options.configuration)
         self._state = state
-        self._carried = carried or Carried()
-        self._fresh = fresh or settings.lock is not None
+        self._token_changes = token_changes or TokenChanges()
         self._staged: Staged = {bag: {} for bag in BAGS}
-        self._held = ExitStack()
-        self._asked: Asked | None = None
-        self._facts: dict[str, Any] = {}
+        self._lock = ExitStack()
+        self._current: Staging | None = None
+        self._results: dict[str, Any] = {}
+        """Fields of the outcome, as they become known."""
         self._written = False
-        self._kept_under: str | None = None
+        self._suspended_under: str | None = None
 
     @property
     def user_id(self) -> str:
-        """Return whose login this is."""
+        """Return the id of the user who logs in."""
         return str(self._event.user["user_id"])
 
-    def left(self) -> float:
-        """Return the seconds of the budget that remain, 0 at the least."""
-        return max(0.0, self._settings.budget - (self._settings.client.clock.monotonic() - self._started))
+    def time_left(self) -> float:
+        """Return the seconds of the budget that remain, at least 0."""
+        return max(0.0, self._options.budget - (self._options.client.clock.monotonic() - self._started))
 
-    def require_time(self, after: str) -> None:
-        """Raise `ActionTimeout` once the budget is spent."""
-        if self.left() <= 0:
-            raise self.late(after)
+    def require_time(self, when: str) -> None:
+        """Raise `ActionTimeout` if the budget is spent."""
+        if self.time_left() <= 0:
+            raise self.timeout_error(when)
 
-    def late(self, after: str) -> ActionTimeout:
-        """Word the end of the budget."""
+    def timeout_error(self, when: str) -> ActionTimeout:
+        """Return the error for a spent budget."""
         msg = (
-            f"the actions of {self.user_id} have used up their {self._settings.budget:g} s, {after}. "
-            "What they staged was discarded, the login failed: make them faster, or move the work out of the login"
+            f"the login of {self.user_id} took longer than its budget of {self._options.budget:g} s ({when}). "
+            "What its actions staged was discarded, and the login failed: "
+            "make the actions faster, or move the work out of the login"
         )
         return ActionTimeout(msg, user_id=self.user_id)
 
     # Before the actions -----------------------------------------------------------------------------
 
     @property
-    def unprepared(self) -> bool:
-        """Tell whether `prepare` has anything to do."""
-        return self._fresh or bool(self._event.unknown)
+    def must_prepare(self) -> bool:
+        """Return whether `prepare` has anything to do."""
+        return self._options.lock is not None or bool(self._event.unknown)
 
     def prepare(self) -> None:
-        """Take the lock, and read the user where a bag is unknown or may be old."""
-        settings = self._settings
-        if settings.lock is not None:
-            self._held.enter_context(settings.lock(self.user_id))
-            self.require_time("waiting for the lock")
-        profile = settings.client.send(
+        """Take the lock, and read the user.
+
+        Under a lock the user is read even if the event has both metadata objects: another login may have changed them
+        between the moment when the event was made and the moment when the lock was free.
+        """
+        options = self._options
+        if options.lock is not None:
+            self._lock.enter_context(options.lock(self.user_id))
+            self.require_time("it waited for the lock")
+        profile = options.client.send(
             "GET",
             user_path(self.user_id),
             user_id=self.user_id,
             shown=f"users/{self.user_id}",
-            max_wait=self.left(),
+            max_wait=self.time_left(),
         )
         self._event = self._event.with_user(**Event.from_profile(profile).user)
-        self.require_time("reading the user")
+        self.require_time("it read the user")
 
     def release(self) -> None:
-        """Give the lock back."""
-        self._held.close()
+        """Release the lock."""
+        self._lock.close()
 
     @property
-    def holds_lock(self) -> bool:
-        """Tell whether `release` has anything to do."""
-        return self._settings.lock is not None
+    def must_release(self) -> bool:
+        """Return whether `release` has anything to do."""
+        return self._options.lock is not None
 
     # Around one action ------------------------------------------------------------------------------
 
-    def open(self, name: str, *, may_redirect: str | None) -> Asked:
-        """Show an action the user as earlier actions left it, and take down what it asks for."""
-        asked = Asked(
+    def open(self, name: str, *, no_redirect: str | None) -> Staging:
+        """Return what collects the requests of an action, with the user as earlier actions left it.
+
+        `no_redirect`: why the action can't redirect, None if it can.
+        """
+        staging = Staging(
             event=self._event,
             name=name,
-            carried=self._carried,
+            token_changes=self._token_changes,
             earlier=self._staged,
-            may_redirect=may_redirect,
+            no_redirect=no_redirect,
             state=self._state,
         )
         user = self._event.user
         bags = {
-            bag: SnapshotBag(overlay(dict(user[bag]), self._staged[bag]), asked.staged[bag], bag)
+            bag: SnapshotBag(overlay(dict(user[bag]), self._staged[bag]), staging.staged[bag], bag)
             for bag in BAGS
             if isinstance(user[bag], dict)
         }
-        asked.event = self._event.with_user(**bags)
-        self._asked = asked
-        return asked
+        staging.event = self._event.with_user(**bags)
+        self._current = staging
+        return staging
 
-    def api(self, asked: Asked) -> Api:
-        """Return the api that writes to `asked`."""
-        return Api(asked, self._settings.cache, self._settings.client.clock)
+    def api(self, staging: Staging) -> Api:
+        """Return the api that writes to `staging`."""
+        return Api(staging, self._options.cache, self._options.client.clock)
 
-    def close(self, asked: Asked) -> None:
-        """Keep what the action asked for; later actions see it."""
-        asked.end()
-        self.require_time(f"after {asked.name}")
-        if asked.denied is not None or asked.invalid:
-            self._facts |= {"denied": asked.denied, "validation_errors": tuple(asked.invalid)}
-            asked.target = None
-            if not self._settings.keep_denied:
+    def close(self, staging: Staging) -> None:
+        """Keep what the action staged; later actions see it.
+
+        Python has no way to stop a synchronous action.  One that takes too long is left to finish, so that nothing of
+        it still runs when the login has ended; it is here that the budget is checked and what it staged is discarded.
+        """
+        staging.end()
+        self.require_time(f"{staging.name} finished too late")
+        if staging.denied is not None or staging.validation_errors:
+            # A denial still commits, and "this action" includes what it staged before and after the call.  Source:
+            # Auth0 docs, post-login API object: deny does not cancel other side effects, metadata among them.
+            self._results["denied"] = staging.denied
+            self._results["validation_errors"] = tuple(staging.validation_errors)
+            staging.redirect_url = None
+            if self._options.deny_keeps == "this":
                 self._staged = {bag: {} for bag in BAGS}
         for bag in BAGS:
-            self._staged[bag] |= asked.staged[bag]
+            self._staged[bag] |= staging.staged[bag]
 
     def fail(self, error: Exception) -> bool:
-        """Note what failed; True where earlier actions' metadata is to be written nevertheless."""
-        if self._asked is not None:
-            self._asked.end()
-        if "error" in self._facts:
-            error.__context__ = self._facts["error"]
-        self._facts["error"] = error
-        self._facts.pop("redirect", None)
-        in_time = self.left() > 0 and not isinstance(error, ActionTimeout)
-        keep = self._settings.keep_earlier and in_time and "commit" not in self._facts
-        if not keep and not self._written:
+        """Record what failed; return True if earlier actions' metadata is to be written nevertheless."""
+        if self._current is not None:
+            self._current.end()
+        if "error" in self._results:
+            error.__context__ = self._results["error"]
+        self._results["error"] = error
+        self._results.pop("redirect", None)
+        in_time = self.time_left() > 0 and not isinstance(error, ActionTimeout)
+        write_earlier = self._options.error_discards == "this" and in_time and "commit" not in self._results
+        if not write_earlier and not self._written:
             self._staged = {bag: {} for bag in BAGS}
-        return keep
+        return write_earlier
 
     # After the actions ------------------------------------------------------------------------------
 
     @property
-    def uncommitted(self) -> bool:
-        """Tell whether anything that is staged differs from what is known to be stored."""
+    def must_commit(self) -> bool:
+        """Return whether anything that is staged differs from what is known to be stored.
+
+        None for an absent key makes no difference either; Auth0's own trigger spends an API call on it at every login.
+        """
         return any(
             not json_equal(ABSENT if value is None else value, self._event.user[bag].get(key, ABSENT))
             for bag in BAGS
@@ -195,15 +250,15 @@ class Execution:
         )
 
     def commit(self) -> None:
-        """Send what differs from what the actions saw, in one PATCH at most."""
+        """Write what differs from what the actions saw, in at most one PATCH."""
         known = {
             name: value
             for name, value in self._event.user.items()
             if name not in BAGS or isinstance(value, dict)
         }
-        self._facts["commit"] = None
-        tx = self._settings.client.transaction(
-            self.user_id, base=known, join=False, max_wait=self.left(), oversize=self._settings.oversize
+        self._results["commit"] = None
+        tx = self._options.client.transaction(
+            self.user_id, base=known, join=False, max_wait=self.time_left(), oversize=self._options.oversize
         )
         try:
             with tx:
@@ -212,56 +267,60 @@ class Execution:
                 for key, value in self._staged["app_metadata"].items():
                     tx.app_metadata[key] = value
         finally:
-            self._facts["commit"] = tx.result
+            self._results["commit"] = tx.result
         self._written = True
 
-    def suspend(self, position: Sequence[Any], target: str, browser: str | None) -> None:
-        """Keep what is needed to go on, and note where the browser is to go.
+    def suspend(self, action: tuple[int, str], url: str, browser: str | None) -> None:
+        """Store what is needed to continue, and put the redirect into the outcome.
 
-        Never kept: secrets, configuration, the user's profile, the body and query of the request, the
-        application's own `state`.
+        `action`: the index and the name of the action that redirects.  `browser`: what identifies the browser; it
+        becomes part of the key, so that the state alone continues nothing.  Otherwise somebody could begin a login and
+        send the link to /continue to a victim, whose browser would then end up in a login that is not theirs.
         """
-        event = {name: section for name, section in self._event.items() if name not in _NEVER_KEPT}
+        event = {name: section for name, section in self._event.items() if name not in _NEVER_STORED}
         event["transaction"] = {
             name: value for name, value in self._event.transaction.items() if name != "state"
         }
-        data = {
+        # The names of the stored form are fixed: a newer version must be able to continue a login that an older one
+        # suspended.
+        stored = {
             "user_id": self.user_id,
-            "position": list(position),
+            "position": list(action),
             "event": event,
             "hostname": self._event.request.hostname,
-            "carried": attrs.asdict(self._carried, recurse=False),
+            "carried": attrs.asdict(self._token_changes, recurse=False),
         }
-        state, now = new_state(), self._settings.client.clock.time()
+        state, now = new_state(), self._options.client.clock.time()
         key = digest(state, browser)
-        self._settings.states.put(key, json.dumps(data), expires_at=now + self._settings.suspend_for, now=now)
-        self._kept_under = key
-        self._facts["redirect"] = Redirect(with_query(target, {"state": state}), state)
+        self._options.states.put(key, json.dumps(stored), expires_at=now + self._options.suspend_for, now=now)
+        self._suspended_under = key
+        self._results["redirect"] = Redirect(with_query(url, {"state": state}), state)
 
     @property
-    def failed_late(self) -> bool:
-        """Tell whether `withdraw` has anything to do: the login was suspended, and failed after that."""
-        return self._kept_under is not None and "error" in self._facts
+    def must_withdraw(self) -> bool:
+        """Return whether `withdraw` has anything to do: the login failed after it was suspended."""
+        return self._suspended_under is not None and "error" in self._results
 
     def withdraw(self) -> None:
-        """Take back what `suspend` has kept: a login that failed can't go on."""
-        key, self._kept_under = self._kept_under, None
+        """Delete what `suspend` stored: a login that failed can't continue."""
+        key, self._suspended_under = self._suspended_under, None
         if key is not None:
-            self._settings.states.take(key, now=self._settings.client.clock.time())
+            self._options.states.take(key, now=self._options.client.clock.time())
 
     def outcome(self) -> LoginOutcome:
-        """Return how it ended."""
+        """Return how the login ended."""
         staged: dict[str, dict[str, Any]] = {bag: dict(keys) for bag, keys in self._staged.items() if keys}
-        bare = LoginOutcome(user_id=self.user_id, staged=staged, **self._facts)
-        if bare.commit is None and bare.error is None:
-            bare = attrs.evolve(bare, commit=CommitResult(outcome="unchanged"))
-        if not bare.allowed:
-            return bare
+        outcome = LoginOutcome(user_id=self.user_id, staged=staged, **self._results)
+        if outcome.commit is None and outcome.error is None:
+            outcome = attrs.evolve(outcome, commit=CommitResult(outcome="unchanged"))
+        if not outcome.allowed:
+            return outcome
+        changes = self._token_changes
         return attrs.evolve(
-            bare,
-            id_token_claims=self._carried.id_token,
-            access_token_claims=self._carried.access_token,
-            added_scopes=tuple(self._carried.added_scopes),
-            removed_scopes=tuple(self._carried.removed_scopes),
-            saml_attributes=self._carried.saml,
+            outcome,
+            id_token_claims=changes.id_token,
+            access_token_claims=changes.access_token,
+            added_scopes=tuple(changes.added_scopes),
+            removed_scopes=tuple(changes.removed_scopes),
+            saml_attributes=changes.saml,
         )

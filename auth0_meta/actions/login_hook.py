@@ -1,4 +1,4 @@
-"""Put the trigger's semantics around a login hook that exists already."""
+"""Give a login hook of your own the semantics of the trigger."""
 
 from __future__ import annotations
 
@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.execution import Execution, LockFor
-from auth0_meta.actions.trigger import make_settings
+from auth0_meta.actions.execution import Execution, LockFactory, TriggerOptions
 from auth0_meta.errors import InputError, StateError
 from auth0_meta.http.given import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-_NO_REDIRECT = (
-    "a post_login block can't go on after a redirect: make it an action, and run it with PostLoginTrigger"
-)
+_NO_REDIRECT = "a post_login block can't continue after a redirect: make it an action of a PostLoginTrigger"
 
 
 class post_login:
-    """Run a block as the one action of a login: what it stages is written, in one PATCH, when it is left.
+    """Run a block as the only action of a login; leaving the block writes what it staged, in one PATCH.
 
-    The block gets an `api`; `api.event` is the event with both bags known (they are read first where
-    the event lacks one).  Leaving the block commits, after `api.access.deny` as well; `api.outcome` tells how it
-    ended, so look at `api.outcome.allowed`.  An exception in the block discards what is staged and goes on.
-    Unlike `PostLoginTrigger.run`, a refused update and a spent budget are raised too, and
-    `api.outcome.error` holds them.  Arguments are those of `PostLoginTrigger`; redirects need that class.
+    The block gets an `api`.  `api.event` is the event; if it lacks a metadata object, the user is read first.  Leaving
+    the block commits, after `api.access.deny` as well, and sets `api.outcome`: check `api.outcome.allowed`.  An
+    exception in the block discards what is staged and reaches the caller.  Unlike `PostLoginTrigger.run`, this raises a
+    refused update and a spent budget too; `api.outcome.error` is the same exception.  The arguments are those of
+    `PostLoginTrigger`; redirects need that class.
 
     >>> event = Event.from_dict({"user": {"user_id": user.user_id, "app_metadata": {}, "user_metadata": {}}})
     >>> with post_login(tenant.client(), event) as api:
@@ -44,25 +41,19 @@ class post_login:
         /,
         *,
         budget: float = 20.0,
-        lock: LockFor | None = None,
+        lock: LockFactory | None = None,
         oversize: Oversize = "warn",
         cache: Cache | None = None,
     ) -> None:
         if not isinstance(event, Event):
-            msg = f"post_login takes an Event, not {type(event).__name__}: Event.from_dict(...) makes one"
+            msg = f"post_login takes an Event, not {type(event).__name__}: make one with Event.from_dict(...)"
             raise InputError(msg)
-        self._settings = make_settings(
-            client,
+        self._options = TriggerOptions(
+            client=client,
             budget=budget,
             lock=lock,
-            states=None,
-            suspend_for=900.0,
-            secrets=None,
-            configuration=None,
-            deny_keeps="all",
-            error_discards="all",
             oversize=oversize,
-            cache=cache,
+            cache=Cache(client.clock) if cache is None else cache,
         )
         self._event = event
         self._execution: Execution | None = None
@@ -71,15 +62,15 @@ class post_login:
         if self._execution is not None:
             msg = "this post_login block was entered before: make a new one for each login"
             raise StateError(msg)
-        self._execution = execution = Execution(self._settings, self._event)
+        self._execution = execution = Execution(self._options, self._event)
         try:
-            if execution.unprepared:
+            if execution.must_prepare:
                 execution.prepare()
         except BaseException:
             execution.release()
             raise
-        self._asked = execution.open("the post_login block", may_redirect=_NO_REDIRECT)
-        self._api = execution.api(self._asked)
+        self._staging = execution.open("the post_login block", no_redirect=_NO_REDIRECT)
+        self._api = execution.api(self._staging)
         return self._api
 
     def __exit__(
@@ -89,22 +80,22 @@ class post_login:
         assert execution is not None  # noqa: S101  # it was entered
         try:
             if error is None:
-                execution.close(self._asked)
-                if execution.uncommitted:
+                execution.close(self._staging)
+                if execution.must_commit:
                     execution.commit()
                 self._api.outcome = execution.outcome()
             elif isinstance(error, Exception):
-                self._failed(execution, error)
+                self._fail(execution, error)
         except Exception as failure:
-            self._failed(execution, failure)
+            self._fail(execution, failure)
             raise
         finally:
             try:
                 execution.release()
-            except Exception as lost:  # the lock may have run out under us
-                self._failed(execution, lost)
+            except Exception as lost:  # the lock's lease may have expired
+                self._fail(execution, lost)
                 raise
 
-    def _failed(self, execution: Execution, error: Exception) -> None:
+    def _fail(self, execution: Execution, error: Exception) -> None:
         execution.fail(error)
         self._api.outcome = execution.outcome()

@@ -1,4 +1,4 @@
-"""Tell how a login's actions ended; PURE."""
+"""How a login's actions ended; PURE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth0_meta.models import CommitResult
 
 @attrs.frozen
 class Redirect:
-    """Say where to send the browser; `url` carries `state`, which /continue must bring back.
+    """Where to send the browser; `url` contains `state`, which the browser must bring to /continue.
 
     The repr shows neither: the state is a secret of this browser until it is used.
     """
@@ -23,14 +23,18 @@ class Redirect:
 
 @attrs.frozen(kw_only=True, repr=False)
 class LoginOutcome:
-    """Tell what the actions made of a login; the repr shows names and sizes only.
+    """How a login ended after its actions; the repr shows names and sizes only.
 
-    `denied`: the reason an action gave, safe to show; None where none did.  `validation_errors`: (code,
-    message) pairs for the application.  `error`: what failed, for logs and never for the browser.  `redirect`: where to go
-    before the login can end, None where it has ended.  `commit`: how the update went, None when it was
-    not tried.  `staged`: what was to be stored, by bag, with None for deletions; {} when it was discarded.
-    `id_token_claims`, `access_token_claims`, `added_scopes`, `removed_scopes`, `saml_attributes`: what is to
-    go into the tokens, empty unless `allowed`.  `user_id` is None where /continue's state was refused.
+    `denied`: the reason that an action gave, safe to show; None if none did.
+    `validation_errors`: (code, message) pairs for the application.
+    `error`: what failed, for logs and never for the browser.
+    `redirect`: where to send the browser before the login can end; None if it has ended.
+    `commit`: the result of the update; None if none was tried.
+    `staged`: what was to be stored, for `user_metadata` and `app_metadata`, with None for deletions; {} if it was
+    discarded.
+    `id_token_claims`, `access_token_claims`, `added_scopes`, `removed_scopes`, `saml_attributes`: what the actions
+    request for the tokens; empty unless `allowed`.
+    `user_id`: None if the state of /continue was refused.
     """
 
     user_id: str | None
@@ -48,7 +52,7 @@ class LoginOutcome:
 
     @property
     def allowed(self) -> bool:
-        """Tell whether the login may go on: nothing refused it, nothing failed, nothing is outstanding."""
+        """Return whether to let the user in: no denial, no error, and no redirect that has yet to come back."""
         return (
             self.denied is None
             and not self.validation_errors

@@ -1,4 +1,4 @@
-"""Send a user elsewhere in the middle of a login, and trust what comes back: `api.redirect`."""
+"""Interrupt a login for a page of another site, and check what that site sends back: `api.redirect`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,42 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import freeze
-from auth0_meta.actions.staging import Asked, text
+from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
 from auth0_meta.http.transport import is_loopback
 
-_NO_BROWSER = ("oauth2-resource-owner", "oauth2-refresh-token", "oauth2-password", "oauth2-webauthn")
+# Source: `canRedirect` of Auth0's SDK.
+_PROTOCOLS_WITHOUT_BROWSER = (
+    "oauth2-resource-owner",
+    "oauth2-refresh-token",
+    "oauth2-password",
+    "oauth2-webauthn",
+)
 _STANDARD_CLAIMS = ("sub", "iss", "exp", "iat")
 
 
 def can_redirect(event: Event) -> bool:
-    """Tell whether this login can be interrupted: there is a browser, and it was not asked to be silent."""
+    """Return whether this login can be interrupted: it has a browser, and `prompt=none` was not requested."""
     silent = event.request.query.get("prompt") == "none" or "none" in (event.transaction.prompt or ())
-    return not silent and event.transaction.protocol not in _NO_BROWSER
+    return not silent and event.transaction.protocol not in _PROTOCOLS_WITHOUT_BROWSER
 
 
 def with_query(url: str, query: Mapping[str, str]) -> str:
-    """Return `url` with parameters set; one of the same name is replaced.
+    """Return `url` with parameters set; each replaces one of the same name.
 
     >>> with_query("https://example.com/consent?a=1&b=2#top", {"a": "x y"})
     'https://example.com/consent?b=2&a=x+y#top'
     """
     parts = urlsplit(url)
-    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in query]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *query.items()])))
+    others = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in query]
+    return urlunsplit(parts._replace(query=urlencode([*others, *query.items()])))
 
 
-def checked_target(url: str) -> str:
-    """Return an absolute https URL, or http on loopback, or refuse it."""
+def _checked_url(url: str) -> str:
+    """Return `url` if it is an absolute https URL, or an http one on loopback; otherwise raise `InputError`."""
+    # Browsers read a backslash as a slash, and skip line ends: what follows them might be another host.
     clean = isinstance(url, str) and not any(c.isspace() or not c.isprintable() or c == "\\" for c in url)
     try:
         parts = urlsplit(url if clean else "")
@@ -44,72 +51,72 @@ def checked_target(url: str) -> str:
     except ValueError:
         host = ""
     if not host or "@" in parts.netloc or parts.scheme not in ("http", "https"):
-        msg = "a redirect needs an absolute URL, https://host/path, without credentials (nothing was sent)"
+        msg = "a redirect needs an absolute URL, such as https://host/path, without credentials. Nothing was written"
         raise InputError(msg)
     if parts.scheme == "http" and not is_loopback(host):
-        msg = f"a redirect to {host} needs https: plain http is for loopback only (nothing was sent)"
+        msg = f"a redirect to {host} needs https: http is for loopback only. Nothing was written"
         raise InputError(msg)
     return url
 
 
 class RedirectApi:
-    """Interrupt a login for a page of yours: consent, a second factor, a form."""
+    """Interrupt a login for a page of your own: consent, a second factor, a form."""
 
-    __slots__ = ("_asked", "_clock")
+    __slots__ = ("_clock", "_staging")
 
-    def __init__(self, asked: Asked, clock: Clock) -> None:
-        self._asked = asked
+    def __init__(self, staging: Staging, clock: Clock) -> None:
+        self._staging = staging
         self._clock = clock
 
     def can_redirect(self) -> bool:
-        """Tell whether `send_user_to` is possible: False for `prompt=none` and for flows without a browser."""
-        return can_redirect(self._asked.event)
+        """Return whether `send_user_to` is possible: False for `prompt=none` and for protocols without a browser."""
+        return can_redirect(self._staging.event)
 
     def send_user_to(self, url: str, /, *, query: Mapping[str, str] | None = None) -> None:
         """Suspend the login after this action and send the browser to `url`; what is staged is written first.
 
-        `url`: absolute, https, or http on loopback.  `query`: parameters to set, such as `session_token`;
-        `state` is added.  The action still runs to its end, and its `on_continue_post_login` runs when the
-        browser comes back.  A later call wins; `api.access.deny` wins over it.
+        `url`: absolute, https, or http on loopback.  `query`: parameters to set, such as `session_token`; `state` is
+        added.  The action still runs to its end, and its `on_continue_post_login` runs when the browser comes back.  A
+        later call wins over an earlier one, `api.access.deny` over both.
 
-        Raises `InputError` for another kind of URL, `StateError` where the flow can't be interrupted or this
-        action has no `on_continue_post_login`.  Source: Auth0 docs, "Redirect with Actions".
+        Raises `InputError` for any other URL, `StateError` if the login can't be interrupted or this action has no
+        `on_continue_post_login`.  Source: Auth0 docs, "Redirect with Actions".
         """
-        asked = self._asked
-        asked.require_open()
-        if asked.may_redirect is not None:
-            raise StateError(asked.may_redirect)
+        staging = self._staging
+        staging.require_open()
+        if staging.no_redirect is not None:
+            raise StateError(staging.no_redirect)
         if not self.can_redirect():
             msg = (
                 "interaction_required: this login is silent (prompt=none) or has no browser; "
-                "ask api.redirect.can_redirect() before"
+                "check api.redirect.can_redirect() first"
             )
             raise StateError(msg)
-        given = dict(query or {})
-        for name, value in given.items():
-            text(name, "a query parameter's name")
+        parameters = dict(query or {})
+        for name, value in parameters.items():
+            require_text(name, "a query parameter's name")
             if not isinstance(value, str):
-                msg = f"the query parameter {name!r} is {type(value).__name__}: pass a string"
+                msg = f"the query parameter {name!r} must be a string, not {type(value).__name__}"
                 raise InputError(msg)
-        asked.target = with_query(checked_target(url), given)
+        staging.redirect_url = with_query(_checked_url(url), parameters)
 
     def encode_token(
         self, *, secret: str, payload: Mapping[str, Any] | None = None, expires_in_seconds: float = 900
     ) -> str:
-        """Return a JWT, signed with HS256 under `secret`, that tells the other site who is coming.
+        """Return a JWT, signed with HS256 and `secret`, that identifies the user to the other site.
 
-        Claims: `iat`, `iss` (the request's host name), `sub` (the user id), `exp`, `ip`, then `payload`,
-        which may override them; what the event does not know is left out.  Signed and not encrypted:
-        keep personal data out.  Raises `InputError` for a lifetime that is none and a payload that JSON can't
-        hold, `ConfigError` for an unusable secret.
+        Claims: `iat`, `iss` (the request's host name), `sub` (the user id), `exp`, `ip`, then `payload`, which may
+        override them; what the event does not know is left out.  The token is signed, not encrypted: don't put personal
+        data into it.  Raises `InputError` if the lifetime is not positive or JSON can't represent the payload,
+        `ConfigError` for an unusable secret.
         """
         if not _is_number(expires_in_seconds) or not 0 < expires_in_seconds < float("inf"):
-            msg = "expires_in_seconds is a number of seconds above 0"
+            msg = f"expires_in_seconds must be a number of seconds above 0, not {expires_in_seconds!r}"
             raise InputError(msg)
         if not isinstance(payload, Mapping | None):
-            msg = f"payload is {type(payload).__name__}, where a token has an object: pass a dict"
+            msg = f"payload must be a dict, not {type(payload).__name__}"
             raise InputError(msg)
-        event, now = self._asked.event, int(self._clock.time())
+        event, now = self._staging.event, int(self._clock.time())
         standard = {
             "iat": now,
             "iss": event.request.hostname,
@@ -127,16 +134,17 @@ class RedirectApi:
         token_parameter_name: str = "session_token",  # noqa: S107  # a parameter's name
         issuer: str | None = None,
     ) -> dict[str, Any]:
-        """Return the claims of the token that the other site sent back, once they hold.
+        """Return the claims of the token that the other site sent back, if the token is valid.
 
-        It is looked for in the body of /continue, then in the query.  Checked in Auth0's order: the `state` claim
-        is this redirect's, the signature is HS256 under `secret`, `sub`, `iss`, `exp` and `iat` are there, the
-        header's `typ` is JWT, `sub` is this user, `exp` is ahead.  `issuer`: None asks for an
-        `iss` only, a string for that one (which of them Auth0 does is not known).  Raises `RedirectError`.
+        The token is a parameter of the body of /continue, or of its query.  The checks, in Auth0's order: the `state`
+        claim is the state of this redirect; the signature is HS256 with `secret`; `sub`, `iss`, `exp` and `iat` are
+        present; the header's `typ` is JWT; `sub` is this user; `iss` is `issuer`, if that is given; `exp` is in the
+        future.  (Whether Auth0 compares `iss` with anything is not known.)  Raises `RedirectError`.
         """
-        params = {**self._asked.event.request.query, **self._asked.event.request.body}
+        params = {**self._staging.event.request.query, **self._staging.event.request.body}
         token = params.get(token_parameter_name)
         if not isinstance(token, str) or not token:
+            # This message and the reasons below are Auth0's own, so that a search for them finds the right pages.
             msg = (
                 f"There is no parameter called '{token_parameter_name}' available in either the POST body "
                 "or query string."
@@ -145,8 +153,8 @@ class RedirectApi:
         return self._claims(token, secret, issuer)
 
     def _claims(self, token: str, secret: str, issuer: str | None) -> dict[str, Any]:
-        seen = jwt.peek(token)
-        if seen and (self._asked.state is None or seen.get("state") != self._asked.state):
+        unverified = jwt.peek(token)
+        if unverified and (self._staging.state is None or unverified.get("state") != self._staging.state):
             raise _invalid("State in the token does not match the /continue state.")
         try:
             header, claims = jwt.verify_hs256(token, secret=secret)
@@ -156,7 +164,7 @@ class RedirectApi:
             raise _invalid("Missing or invalid standard claims")
         if header.get("typ") != "JWT":
             raise _invalid("Unexpected token payload type")
-        if claims["sub"] != self._asked.event.user.user_id:
+        if claims["sub"] != self._staging.event.user.user_id:
             raise _invalid("The sub claim does not match the user_id.")
         if issuer is not None and claims["iss"] != issuer:
             raise _invalid("The iss claim does not match the issuer.")

@@ -1,4 +1,4 @@
-"""Check actions when they are registered, and call them all alike."""
+"""Check actions when a trigger is made, and bring their kinds into one form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONTINUE = "on_continue_post_login"
 
 @attrs.frozen
 class Handler:
-    """Hold one function of an action."""
+    """One function of an action."""
 
     name: str
     call: Callable[..., Any]
@@ -25,7 +25,7 @@ class Handler:
 
 @attrs.frozen
 class Action:
-    """Hold an action: what runs at a login, and what runs when a redirect of it comes back (None: it can't)."""
+    """An action: `execute` runs at a login, `resume` when a redirect comes back (None: the action can't redirect)."""
 
     name: str
     execute: Handler
@@ -33,9 +33,12 @@ class Action:
 
 
 def register(actions: Iterable[Any]) -> tuple[Action, ...]:
-    """Check every action: a function of (event, api), or an object or module with `on_execute_post_login`."""
+    """Check every action: a function of (event, api), or an object or module with `on_execute_post_login`.
+
+    Raises `ConfigError` for anything else: a login is too late to find out.
+    """
     if callable(actions) or not isinstance(actions, Iterable):
-        msg = f"actions is a list of actions, not {type(actions).__name__}"
+        msg = f"actions must be a list of actions, not {type(actions).__name__}"
         raise ConfigError(msg)
     return tuple(_action(action) for action in actions)
 
@@ -47,10 +50,10 @@ def _action(action: Any) -> Action:
         return Action(handler.name, handler, None)
     name = _name(action)
     if execute is None:
-        msg = f"the action {name} has no {_EXECUTE}(event, api): pass a function of (event, api), or an object with that"
+        msg = f"the action {name} has no {_EXECUTE}(event, api): pass a function of (event, api), or an object that has this method"
         raise ConfigError(msg)
-    again = None if resume is None else _handler(resume, f"{name}.{_CONTINUE}")
-    return Action(name, _handler(execute, f"{name}.{_EXECUTE}"), again)
+    continued = None if resume is None else _handler(resume, f"{name}.{_CONTINUE}")
+    return Action(name, _handler(execute, f"{name}.{_EXECUTE}"), continued)
 
 
 def _name(action: Any) -> str:
@@ -63,17 +66,17 @@ def _name(action: Any) -> str:
 
 def _handler(function: Any, name: str) -> Handler:
     if not callable(function):
-        msg = f"{name} is {type(function).__name__}, which can't be called"
+        msg = f"{name} must be a function, not {type(function).__name__}"
         raise ConfigError(msg)
     try:
         inspect.signature(function).bind(None, None)
     except TypeError as error:
         msg = f"{name} can't be called with (event, api): {error}. If it is a class, pass an instance of it"
         raise ConfigError(msg) from None
-    except ValueError:  # a builtin without a signature: the call will tell
+    except ValueError:  # a builtin without a signature: only the call can show
         pass
     kinds = (function, getattr(function, "__call__", None))  # noqa: B004  # an object may have an async __call__
     if any(inspect.isgeneratorfunction(kind) or inspect.isasyncgenfunction(kind) for kind in kinds):
-        msg = f"{name} is a generator: an action is a function or an async function"
+        msg = f"{name} is a generator: make it a function or an async function"
         raise ConfigError(msg)
     return Handler(name, function, any(inspect.iscoroutinefunction(kind) for kind in kinds))

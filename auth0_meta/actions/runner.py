@@ -1,29 +1,37 @@
-"""Drive a flow, which says what to do next, from a thread that may block."""
+"""Take the steps of a login: in the caller's thread, on an event loop of their own, or from a running loop."""
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from auth0_meta.errors import InputError
+from auth0_meta.actions.api import Api
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.execution import Execution
+from auth0_meta.actions.outcome import LoginOutcome
+from auth0_meta.actions.registry import Handler
+from auth0_meta.errors import InputError, StateError
 
 if TYPE_CHECKING:
-    from auth0_meta.actions.api import Api
-    from auth0_meta.actions.event.event import Event
-    from auth0_meta.actions.execution import Execution
-    from auth0_meta.actions.outcome import LoginOutcome
-    from auth0_meta.actions.registry import Handler
+    import asyncio
+
+# asyncio is slow to import, and most applications have synchronous actions only: it is imported on use.
+
+_CLEANUP_SECONDS = 1.0
+"""How long a cancelled action may clean up before it is left behind."""
 
 
-class Work(NamedTuple):
-    """Ask for something that blocks: reading, writing, locking."""
+class BlockingStep(NamedTuple):
+    """Something that blocks: reading, writing, locking."""
 
     do: Callable[[], object]
 
 
-class Act(NamedTuple):
-    """Ask for an action to be run, within what is left of the budget."""
+class ActionStep(NamedTuple):
+    """An action to run, within what is left of the budget."""
 
     handler: Handler
     event: Event
@@ -31,37 +39,158 @@ class Act(NamedTuple):
     execution: Execution
 
 
-Flow = Generator["Work | Act", None, "LoginOutcome"]
-"""Yield what to do next; failures are thrown in where they happened."""
+Steps = Generator[BlockingStep | ActionStep, None, LoginOutcome]
+"""Yields what to do next.  A failure is thrown in where the step was yielded, so that the login decides what follows."""
 
 
-def call(act: Act) -> None:
-    """Run a synchronous action."""
-    found: object = act.handler.call(act.event, act.api)
-    if inspect.isawaitable(found):
-        close: Any = getattr(found, "close", None)
-        if close is not None:
-            close()
-        msg = f"{act.handler.name} returned an awaitable, which nobody awaits: make it an async function"
-        raise InputError(msg)
+def run(steps: Steps) -> LoginOutcome:
+    """Take every step in this thread; no action is async."""
+    return _run(steps, _call)
 
 
-def drive(flow: Flow, perform_async: Callable[[Act], None]) -> LoginOutcome:
-    """Do what the flow asks for until it ends; `perform_async` runs an async action to its end."""
+def run_on_own_loop(steps: Steps) -> LoginOutcome:
+    """Take the steps from a thread without a running loop; some actions are async.
+
+    All async actions of the login share one loop.  Everything else runs outside it, in this thread, because
+    libraries look for a running loop or keep something per thread.
+
+    Raises `StateError` inside a running loop.
+    """
+    import asyncio  # noqa: PLC0415
+
+    if asyncio._get_running_loop() is not None:
+        msg = (
+            "async actions can't be run from inside a running event loop: "
+            "await trigger.arun(event) instead, or asimulate(...) in a test"
+        )
+        raise StateError(msg)
+    # Not asyncio.Runner: closing it waits for the default executor, and so for a thread that a cancelled action has
+    # left behind with asyncio.to_thread.  Nothing can stop that thread, and the user is waiting for the login.
+    loop = asyncio.new_event_loop()
+    workers = ThreadPoolExecutor(thread_name_prefix="auth0-meta-action")
+    loop.set_default_executor(workers)
+
+    def perform(step: ActionStep) -> None:
+        if step.handler.is_async:
+            loop.run_until_complete(_await_action(step))
+        else:
+            _call(step)
+
+    try:
+        return _run(steps, perform)
+    finally:
+        try:
+            loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            workers.shutdown(wait=False, cancel_futures=True)
+            loop.close()
+
+
+async def arun(steps: Steps) -> LoginOutcome:
+    """Take the steps from a running loop; everything that blocks runs in one thread of its own.
+
+    It is one thread for the whole login because some locks must be released by the thread that took them.  When the
+    task is cancelled, the step that is running in that thread is finished first; then the lock is released.
+    """
+    import asyncio  # noqa: PLC0415
+
+    worker: ThreadPoolExecutor | None = None
     failure: BaseException | None = None
     try:
         while True:
-            step = next(flow) if failure is None else flow.throw(failure)
+            step = next(steps) if failure is None else steps.throw(failure)
             failure = None
             try:
-                if isinstance(step, Work):
-                    step.do()
-                elif step.handler.is_async:
-                    perform_async(step)
-                else:
-                    call(step)
-            except BaseException as error:  # noqa: BLE001  # the flow decides what to make of it
+                if isinstance(step, ActionStep) and step.handler.is_async:
+                    await _await_action(step)
+                    continue
+                worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
+                failure = await asyncio.get_running_loop().run_in_executor(
+                    worker, contextvars.copy_context().run, _failure_of, step
+                )
+            except BaseException as error:  # noqa: BLE001  # the login decides what follows
                 failure = error
     except StopIteration as stop:
         outcome: LoginOutcome = stop.value
         return outcome
+    finally:
+        if worker is not None:
+            worker.shutdown(wait=False)
+
+
+def _run(steps: Steps, perform: Callable[[ActionStep], None]) -> LoginOutcome:
+    """Take every step in this thread; `perform` runs an action to its end."""
+    failure: BaseException | None = None
+    try:
+        while True:
+            step = next(steps) if failure is None else steps.throw(failure)
+            failure = None
+            try:
+                if isinstance(step, BlockingStep):
+                    step.do()
+                else:
+                    perform(step)
+            except BaseException as error:  # noqa: BLE001  # the login decides what follows
+                failure = error
+    except StopIteration as stop:
+        outcome: LoginOutcome = stop.value
+        return outcome
+
+
+def _call(step: ActionStep) -> None:
+    """Run a synchronous action; the step after it finds out whether the budget was exceeded."""
+    returned: object = step.handler.call(step.event, step.api)
+    if inspect.isawaitable(returned):
+        close: Any = getattr(returned, "close", None)
+        if close is not None:
+            close()  # or Python warns that the coroutine was never awaited
+        msg = f"{step.handler.name} returned an awaitable that nothing awaits: make it an async function"
+        raise InputError(msg)
+
+
+def _failure_of(step: BlockingStep | ActionStep) -> BaseException | None:
+    """Take a step and return what it raised: a future can't hold StopIteration, and awaiting it would never end."""
+    try:
+        if isinstance(step, BlockingStep):
+            step.do()
+        else:
+            _call(step)
+    except BaseException as error:  # noqa: BLE001  # the login decides what follows
+        return error
+    return None
+
+
+async def _await_action(step: ActionStep) -> None:
+    """Await an async action, and cancel it when the budget is spent.
+
+    Not `asyncio.timeout`, which waits for as long as the action takes to give in.
+    """
+    import asyncio  # noqa: PLC0415
+
+    task = asyncio.ensure_future(step.handler.call(step.event, step.api))
+    # Looking at the exception keeps the loop from reporting that nobody did: the timeout is what is reported.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        done, _ = await asyncio.wait({task}, timeout=step.execution.time_left())
+    except asyncio.CancelledError:
+        await _cancel({task})
+        raise
+    if not done:
+        await _cancel({task})
+        raise step.execution.timeout_error(f"{step.handler.name} was cancelled")
+    if task.cancelled():
+        # Were this the CancelledError it is, it would look as if the caller had cancelled the whole login.
+        msg = f"{step.handler.name} cancelled itself. Nothing was written for {step.execution.user_id}"
+        raise StateError(msg)
+    task.result()
+
+
+async def _cancel(tasks: set[asyncio.Future[Any]] | set[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and give them a moment to clean up."""
+    import asyncio  # noqa: PLC0415
+
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CLEANUP_SECONDS)

@@ -1,4 +1,4 @@
-"""Hold what actions ask for: staged metadata per action, claims and the like across them; PURE."""
+"""Collect what actions request: staged metadata per action, changes to tokens for the whole login; PURE."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
 
-MOST_STAGED = 32 * 1024
-"""Bytes that a login may write to one bag. Source: Auth0's limits of Actions, 32 kB; 1024 is our reading."""
+# Source: Auth0's limits of Actions, 32 kB for each metadata object and login.  Whether its kB has 1000 or 1024 bytes is not
+# documented; with 1024, nothing that Auth0 accepts is refused here.
+MAX_STAGED_BYTES = 32 * 1024
 
 Staged = dict[Bag, dict[str, Any]]
-"""What is staged: bag -> first-level key -> value, None for a deletion."""
+"""What is staged: `user_metadata` or `app_metadata` -> first-level key -> value, None for a deletion."""
 
 
 @attrs.define
-class Carried:
-    """Hold what belongs to the whole login and is carried over a redirect, all of it JSON."""
+class TokenChanges:
+    """What actions request for the tokens.  It belongs to the whole login, survives redirects, and is all JSON."""
 
     id_token: dict[str, Any] = attrs.field(factory=dict, repr=False)
     access_token: dict[str, Any] = attrs.field(factory=dict, repr=False)
@@ -32,45 +33,45 @@ class Carried:
 
 
 @attrs.define(kw_only=True, repr=False)
-class Asked:
-    """Hold one action's requests while it runs; `end` makes late calls fail instead of vanish.
+class Staging:
+    """Everything that one action requests while it runs; after `end`, calls fail instead of being lost.
 
-    `event` is what the action sees, `earlier` what earlier actions staged, `state` that of /continue.
+    `event` is what the action sees, `earlier` what earlier actions staged, `state` the one that /continue received.
     """
 
     event: Event
     name: str
-    carried: Carried
+    token_changes: TokenChanges
     earlier: Staged
-    may_redirect: str | None
-    """Why this action can't be resumed, None where it can."""
+    no_redirect: str | None
+    """Why this action can't redirect; None if it can."""
     state: str | None = None
     staged: Staged = attrs.field(factory=lambda: {bag: {} for bag in BAGS})
     denied: str | None = None
-    invalid: list[tuple[str, str]] = attrs.field(factory=list)
-    target: str | None = None
+    validation_errors: list[tuple[str, str]] = attrs.field(factory=list)
+    redirect_url: str | None = None
     ended: bool = False
 
     def end(self) -> None:
-        """Take no more calls."""
+        """Accept no more calls."""
         self.ended = True
 
     def require_open(self) -> None:
-        """Refuse a call that comes after the action has returned."""
+        """Raise `StateError` for a call that comes after the action has returned."""
         if self.ended:
             msg = (
-                f"{self.name} has ended, and this call of its api came too late to have an effect "
-                f"for {self.event.user.user_id}: wait for your own threads, tasks and callbacks inside the action"
+                f"{self.name} has ended, so this call of its api comes too late for {self.event.user.user_id}: "
+                "wait for your own threads, tasks and callbacks inside the action"
             )
             raise StateError(msg)
 
     @property
     def stops(self) -> bool:
-        """Tell whether the flow ends, or pauses, after this action."""
-        return self.denied is not None or bool(self.invalid) or self.target is not None
+        """Return whether the login ends, or is suspended, after this action."""
+        return self.denied is not None or bool(self.validation_errors) or self.redirect_url is not None
 
     def stage(self, bag: Bag, key: str, value: Any) -> None:
-        """Stage one first-level value; None deletes.  Bad keys and values raise `MetadataError`."""
+        """Stage one first-level value; None deletes the key.  Raises `MetadataError` for a bad key or value."""
         self.require_open()
         self.stored(bag)
         name = rules.check_segment(key, bag=bag)
@@ -78,16 +79,20 @@ class Asked:
         copy = freeze(rules.checked(value, bag=bag, path=(name,)), path=name)
         after = {**self.earlier[bag], **self.staged[bag], name: copy}
         size = sum(json_size(k) + json_size(v) + 2 for k, v in after.items()) + 1
-        if size > MOST_STAGED:
-            problem = f"{size} B are staged in this login and Auth0 takes {MOST_STAGED} B; keep large data elsewhere"
+        if size > MAX_STAGED_BYTES:
+            problem = (
+                f"this login would stage {size} B, and Auth0 accepts {MAX_STAGED_BYTES} B: "
+                "keep large data in a store of your own"
+            )
             rules.refuse(problem, bag=bag, path=(name,))
         self.staged[bag][name] = copy
 
     def stored(self, bag: Bag) -> dict[str, Any]:
-        """Return the bag as this action found it; one that is no object can't be changed."""
+        """Return the metadata as this action found it; raise `StoredDataError` if it is not an object."""
         found = dict.get(self.event.user, bag)
         if isinstance(found, dict):
             return found
+        # The first sentence is Auth0's own, so that a search for it finds the right pages.
         msg = (
             f"Unexpected {bag} format. Must be a valid JSON object: {self.event.user.user_id} has {type(found).__name__}. "
             "Nothing was written"
@@ -95,14 +100,14 @@ class Asked:
         raise StoredDataError(msg, user_id=self.event.user.user_id, bag=bag)
 
     def in_effect(self, bag: Bag) -> Frozen:
-        """Return the bag as it would be stored if the login ended now."""
+        """Return the metadata as it would be stored if the login ended now."""
         before = dict(dict.items(self.stored(bag)))
         shown: Frozen = freeze(overlay(before, self.staged[bag]), path=bag)
         return shown
 
 
 def overlay(bag: dict[str, Any], staged: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay staged values over a bag, in place; None deletes."""
+    """Apply staged values to a dict, in place; None deletes the key."""
     for key, value in staged.items():
         if value is None:
             bag.pop(key, None)
@@ -111,10 +116,14 @@ def overlay(bag: dict[str, Any], staged: Mapping[str, Any]) -> dict[str, Any]:
     return bag
 
 
-def text(value: object, what: str, *, most: int | None = None) -> str:
-    """Return a non-empty string of at most `most` characters, or refuse it."""
-    if not isinstance(value, str) or not value or (most is not None and len(value) > most):
-        limit = f" of at most {most} characters" if most is not None else ""
-        msg = f"{what} is a string{limit}, and not empty"
-        raise InputError(msg)
-    return value
+def require_text(value: object, what: str, *, most: int | None = None) -> str:
+    """Return `value` if it is a non-empty string of at most `most` characters; otherwise raise `InputError`."""
+    if not isinstance(value, str):
+        msg = f"{what} must be a string, not {type(value).__name__}"
+    elif not value:
+        msg = f"{what} must not be empty"
+    elif most is not None and len(value) > most:
+        msg = f"{what} has {len(value)} characters, and Auth0 accepts {most}: shorten it"
+    else:
+        return value
+    raise InputError(msg)

@@ -1,4 +1,4 @@
-"""Keep logins that wait for a redirect to come back: by the hash of their state, once, for a while."""
+"""Store logins that wait for a redirect to come back: under a hash, for one use, for a limited time."""
 
 from __future__ import annotations
 
@@ -23,31 +23,33 @@ def new_state() -> str:
 
 
 def digest(state: str, browser: str | None) -> str:
-    """Return what a state is kept under: its hash together with what identifies the browser.
+    """Return the key under which a login is stored: a hash of its state and of what identifies the browser.
 
-    Another browser thus finds nothing, and takes nothing away from the right one.
+    The store never sees the state, so whoever reads the store can continue no login.  As the browser is part of the key
+    and not compared afterwards, another browser finds nothing, and does not use up the login of the right one.
     """
+    # Each part is hashed by itself, so that no two pairs of a state and a browser have the same key.
     parts = (part.encode("utf-8", "surrogatepass") for part in (state, browser or ""))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 class States(Protocol):
-    """Describe a store of suspended logins; `key` is a hash, `data` JSON without secrets."""
+    """A store of suspended logins; `key` is a hash, `data` is JSON without secrets."""
 
     def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
-        """Keep `data` until `expires_at`, epoch seconds."""
+        """Store `data` until `expires_at`, in seconds since the epoch."""
         ...
 
     def take(self, key: str, *, now: float) -> str | None:
-        """Remove and return what is kept under `key`, None where there is nothing or it has expired.
+        """Remove and return what is stored under `key`; None if there is nothing or it has expired.
 
-        Of several callers at the same time exactly one gets it.
+        If several callers ask at the same time, exactly one gets it.
         """
         ...
 
 
 class MemoryStates:
-    """Keep suspended logins in this process: for one worker, and gone when it restarts.
+    """Suspended logins in the memory of this process: for a single worker, and lost when it restarts.
 
     >>> states = MemoryStates()
     >>> states.put("hash", "{}", expires_at=10.0, now=0.0)
@@ -57,19 +59,19 @@ class MemoryStates:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[str, float]] = {}
+        self._stored: dict[str, tuple[str, float]] = {}
 
     def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
-        """Keep `data` until `expires_at`, and forget what has expired."""
+        """Store `data` until `expires_at`, and delete what has expired."""
         with self._lock:
-            for old in [k for k, (_, end) in self._kept.items() if end <= now]:
-                del self._kept[old]
-            self._kept[key] = data, expires_at
+            for old in [k for k, (_, end) in self._stored.items() if end <= now]:
+                del self._stored[old]
+            self._stored[key] = data, expires_at
 
     def take(self, key: str, *, now: float) -> str | None:
-        """Remove and return what is kept under `key`."""
+        """Remove and return what is stored under `key`."""
         with self._lock:
-            data, expires_at = self._kept.pop(key, ("", now))
+            data, expires_at = self._stored.pop(key, ("", now))
         return data if expires_at > now else None
 
 
@@ -77,28 +79,31 @@ _TABLE = "CREATE TABLE IF NOT EXISTS suspended (key TEXT PRIMARY KEY, data TEXT 
 
 
 class SqliteStates:
-    """Keep suspended logins in an SQLite file that all workers of one machine share.
+    """Suspended logins in an SQLite file that all workers of one machine share.
 
-    The file is created with mode 0600; one that others may read or write, or that is no SQLite file, is refused with
-    `ConfigError`, and so is a path where none can be made.
-    Each call opens the file anew, so threads and forks need no care.  `busy_timeout`: seconds to wait
-    for another worker.
+    The file is created with mode 0600.  Each call opens it anew, so it is safe with threads and forks.
+    `busy_timeout`: seconds to wait for another worker.
+
+    Raises `ConfigError` for a file that others may read or write, a file that is not an SQLite database, and a path
+    where no file can be created.
     """
 
     def __init__(self, path: str | os.PathLike[str], /, *, busy_timeout: float = 5.0) -> None:
         self._path = Path(path)
-        self._busy = busy_timeout
+        self._busy_timeout = busy_timeout
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            msg = f"{self._path} can't be opened ({error.strerror}): name a file in a folder that exists and may be written"
+            msg = f"{self._path} can't be opened ({error.strerror}): name a file in a folder that exists and is writable"
             raise ConfigError(msg) from None
         try:
             mode = os.fstat(descriptor).st_mode & 0o777
         finally:
             os.close(descriptor)
         if os.name == "posix" and mode & 0o077:
-            msg = f"{self._path} has mode {mode:o}: suspended logins are for its owner only, so chmod 600 it"
+            msg = (
+                f"{self._path} has mode {mode:o}, so others can read or write suspended logins: chmod 600 it"
+            )
             raise ConfigError(msg)
         import sqlite3  # noqa: PLC0415  # loaded on use
 
@@ -106,28 +111,34 @@ class SqliteStates:
             with self._open() as db:
                 db.execute(_TABLE)
         except sqlite3.DatabaseError as error:
-            msg = f"{self._path} can't hold suspended logins ({error}): name a file of its own for them"
+            msg = f"{self._path} can't store suspended logins ({error}): give them a file of their own"
             raise ConfigError(msg) from None
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """Open the file in a write transaction; SQLite gives its journal the mode of the file."""
+        """Open the file in a write transaction; SQLite gives its journal the mode of the file.
+
+        BEGIN IMMEDIATE takes the write lock before anything is read, so two workers can't both take the same login.
+        secure_delete overwrites what was deleted, so that no claims of past logins stay in the file.
+        """
         import sqlite3  # noqa: PLC0415  # loaded on use
 
-        with contextlib.closing(sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)) as db:
+        with contextlib.closing(
+            sqlite3.connect(self._path, timeout=self._busy_timeout, isolation_level=None)
+        ) as db:
             db.execute("PRAGMA secure_delete = ON")
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
 
     def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
-        """Keep `data` until `expires_at`, and forget what has expired."""
+        """Store `data` until `expires_at`, and delete what has expired."""
         with self._open() as db:
             db.execute("DELETE FROM suspended WHERE expires_at <= ?", (now,))
             db.execute("INSERT OR REPLACE INTO suspended VALUES (?, ?, ?)", (key, data, expires_at))
 
     def take(self, key: str, *, now: float) -> str | None:
-        """Remove and return what is kept under `key`."""
+        """Remove and return what is stored under `key`."""
         with self._open() as db:
             row = db.execute("SELECT data, expires_at FROM suspended WHERE key = ?", (key,)).fetchone()
             db.execute("DELETE FROM suspended WHERE key = ?", (key,))

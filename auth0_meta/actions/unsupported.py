@@ -1,4 +1,4 @@
-"""Name the parts of Auth0's `api` that make no sense outside Auth0, and why; PURE."""
+"""What of Auth0's `api` makes no sense outside Auth0, and why; PURE."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-_MFA = "Auth0 asks for factors itself, before the application sees the user; send the user to a page of yours instead"
-_TOKENS = (
-    "the session and its refresh tokens are Auth0's; an application changes them through the Management API"
-)
-_ROLES = "outside Auth0 this is a call of the Management API: client.request('GET', 'users/{id}/roles')"
-_GROUPS = "outside Auth0 this is a call of the Management API: client.request('GET', 'users/{id}/groups')"
+_MFA = "Auth0 itself asks for factors, before the application sees the user; send the user to a page of your own instead"
+_TOKENS = "the session and its refresh tokens belong to Auth0; an application changes them through the Management API"
+_ROLES = "elsewhere it is a call of the Management API: client.request('GET', 'users/{id}/roles')"
+_GROUPS = "elsewhere it is a call of the Management API: client.request('GET', 'users/{id}/groups')"
 _LINKING = (
     "an application links accounts through the Management API: client.request('POST', 'users/{id}/identities', ...), "
     "and logs in the primary user from then on"
 )
-_SAML_WHY = "the assertion is built and signed by Auth0; only its attributes can be handed to an application"
-ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
+_SAML = "Auth0 builds and signs the assertion; only its attributes can be given to an application"
+UNSUPPORTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "authentication": (
         _MFA,
         (
@@ -32,7 +30,7 @@ ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
     "groups": (_GROUPS, ("get_user_groups", "has_group_membership")),
     "multifactor": (_MFA, ("enable",)),
     "prompt": (
-        "forms are rendered by Auth0's login pages; send the user to a page of yours: api.redirect.send_user_to",
+        "Auth0's login pages render forms; send the user to a page of your own with api.redirect.send_user_to",
         ("render",),
     ),
     "refresh_token": (
@@ -50,9 +48,9 @@ ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
         _ROLES,
         ("get_user_effective_roles", "get_user_effective_roles_by_ids", "get_user_effective_roles_by_names"),
     ),
-    "rules": ("rules ran inside Auth0, and were shut down in November 2026", ("was_executed",)),
+    "rules": ("rules ran inside Auth0, which shut them down in November 2026", ("was_executed",)),
     "saml_response": (
-        _SAML_WHY,
+        _SAML,
         (
             "set_audience",
             "set_recipient",
@@ -93,26 +91,26 @@ ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
-"""What makes no sense outside Auth0: namespace -> (why, its methods)."""
+"""Namespace -> (why it makes no sense outside Auth0, its methods)."""
 
-_OTHERWISE = {"api.authentication.set_primary_user": _LINKING}
-"""Methods that have a reason of their own."""
+_OTHER_REASONS = {"api.authentication.set_primary_user": _LINKING}
+"""Methods with a reason of their own."""
 
 
-def unknown(full: str, known: Iterable[str]) -> AttributeError:
-    """Say that Auth0's api has no such name, and which is meant where it is written as in JavaScript.
+def unknown_name(full: str, known: Iterable[str]) -> AttributeError:
+    """Return the error for a name that Auth0's api does not have; a name in camelCase gets a hint.
 
-    >>> unknown("api.user.setAppMetadata", ["set_app_metadata"])
+    >>> unknown_name("api.user.setAppMetadata", ["set_app_metadata"])
     AttributeError("Auth0's api has no api.user.setAppMetadata: names are in snake_case, api.user.set_app_metadata")
     """
     before, _, name = full.rpartition(".")
     snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
-    meant = f": names are in snake_case, {before}.{snake}" if snake != name and snake in known else ""
-    return AttributeError(f"Auth0's api has no {full}{meant}")
+    hint = f": names are in snake_case, {before}.{snake}" if snake != name and snake in known else ""
+    return AttributeError(f"Auth0's api has no {full}{hint}")
 
 
-class Elsewhere:
-    """Answer for a part of Auth0's api that exists only inside Auth0: each call says why."""
+class Unsupported:
+    """A namespace of the api that exists only inside Auth0; each call raises NotImplementedError and says why."""
 
     __slots__ = ("_namespace",)
 
@@ -120,13 +118,13 @@ class Elsewhere:
         self._namespace = namespace
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
-        why, methods = ELSEWHERE[self._namespace]
+        why, methods = UNSUPPORTED[self._namespace]
         full = f"api.{self._namespace}.{name}"
         if name not in methods:
-            raise unknown(full, methods)
+            raise unknown_name(full, methods)
 
-        def refuse(*args: object, **settings: object) -> NoReturn:
-            msg = f"{full} makes no sense outside Auth0: {_OTHERWISE.get(full, why)}"
+        def refuse(*args: object, **options: object) -> NoReturn:
+            msg = f"{full} makes no sense outside Auth0: {_OTHER_REASONS.get(full, why)}"
             raise NotImplementedError(msg)
 
         return refuse

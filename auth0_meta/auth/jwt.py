@@ -79,7 +79,7 @@ def verify(
             token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options
         )
     except (JOSEError, RecursionError) as error:
-        msg = f"the token does not hold: {error}"
+        msg = f"the token is invalid: {error}"
         raise AuthError(msg, status=401, api_message=str(error)) from None
     except (ValueError, TypeError) as error:  # python-jose lets these pass from a JWK without its numbers
         msg = f"the verification key is not usable ({type(error).__name__})"
@@ -110,7 +110,7 @@ def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
 def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return header and claims of a JWT whose HS256 signature holds under a shared secret, and check nothing else.
 
-    Raises `AuthError` when it does not hold, `ConfigError` for an unusable secret.
+    Raises `AuthError` if it is invalid, `ConfigError` for an unusable secret.
     """
     from jose import JOSEError, jws  # noqa: PLC0415
 
@@ -119,10 +119,10 @@ def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, 
         header = dict(jws.get_unverified_header(token))
         claims = json.loads(jws.verify(token, key, algorithms=["HS256"]))
     except (JOSEError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        msg = f"the token does not hold ({type(error).__name__})"
+        msg = f"the token is invalid ({type(error).__name__})"
         raise AuthError(msg, status=401) from None
     if not isinstance(claims, dict):
-        msg = "the token does not hold: its claims are no object"
+        msg = "the token is invalid: its claims are not an object"
         raise AuthError(msg, status=401)
     return header, claims
 

@@ -9,7 +9,7 @@ from support.logins import Login
 
 from auth0_meta import InputError
 from auth0_meta.actions import Api
-from auth0_meta.actions.unsupported import ELSEWHERE
+from auth0_meta.actions.unsupported import UNSUPPORTED
 
 
 def api_of(login: Login, use: Any) -> Any:
@@ -113,7 +113,7 @@ def test_the_bags_in_effect() -> None:
 
 
 @pytest.mark.parametrize(
-    ("namespace", "method"), [(n, m) for n, (_, methods) in ELSEWHERE.items() for m in methods]
+    ("namespace", "method"), [(n, m) for n, (_, methods) in UNSUPPORTED.items() for m in methods]
 )
 def test_what_exists_in_auth0_only_says_why(namespace: str, method: str) -> None:
     """Each such call raises NotImplementedError with the reason, whatever its arguments."""

@@ -394,7 +394,7 @@ def test_a_login_that_fails_after_it_was_suspended_is_not_suspended() -> None:
     assert isinstance(outcome.error, LookupError)
     assert (outcome.redirect, outcome.allowed) == (None, False)
     assert outcome.staged == {"app_metadata": {"a": 1}}
-    assert states._kept == {}
+    assert states._stored == {}
 
 
 def test_a_suspended_login_that_can_not_be_taken_back_is_reported_with_what_came_before() -> None:

@@ -13,7 +13,7 @@ from support.logins import SECRET, UID, URL, Consent, Login
 
 from auth0_meta import ConfigError, InputError, NotFoundError, RedirectError, StateError
 from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
-from auth0_meta.actions.staging import Carried
+from auth0_meta.actions.staging import TokenChanges
 from auth0_meta.auth import jwt
 
 HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
@@ -422,7 +422,7 @@ def test_secrets_are_there_again_after_the_redirect() -> None:
 
 def test_what_is_carried_shows_no_values() -> None:
     """Claims may be personal: the repr holds none."""
-    carried = Carried(id_token={"a": "SECRET"}, access_token={"b": "SECRET"}, saml={"c": "SECRET"})
+    carried = TokenChanges(id_token={"a": "SECRET"}, access_token={"b": "SECRET"}, saml={"c": "SECRET"})
     assert "SECRET" not in repr(carried)
 
 

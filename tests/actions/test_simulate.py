@@ -33,7 +33,7 @@ def test_a_login_is_simulated() -> None:
     ]
     assert login.user["app_metadata"] == {"plan": "pro"}
     assert "pro" not in repr(login)
-    assert "1 requests" in repr(login)
+    assert "1 request>" in repr(login)
 
 
 def test_several_actions_and_settings() -> None:

@@ -1,1 +1,1 @@
-"""The post-login event: read-only, with everything its source knew."""
+"""The post-login event: read-only, with everything that its source has."""

@@ -1,4 +1,4 @@
-"""Describe a login: the post-login event, read-only, with everything its source knew; PURE."""
+"""The post-login event, read-only, with everything that its source has; PURE."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError
 from auth0_meta.models import User
 
-# Always there, empty where the source has none; the others are None then. Source: the event's minimum.
+# These sections always exist, empty if the source lacks them; the others are None then.  Source: what Auth0 documents as
+# always present.
 _ALWAYS = ("client", "configuration", "connection", "request", "secrets", "stats", "tenant", "transaction")
 _OBJECTS = {"request": ("query", "body", "geoip"), "transaction": ("metadata",)}
 
-# OpenID Connect's protocol claims say nothing about the user.
+# Claims that belong to OpenID Connect's protocol, and not to the user.
 _PROTOCOL_CLAIMS = frozenset({
     "acr", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "exp", "iat", "iss", "jti", "nbf", "nonce",
     "org_id", "org_name", "phone_number_verified", "s_hash", "sid", "sub",
@@ -45,12 +46,12 @@ _PROTOCOL_CLAIMS = frozenset({
 
 
 class Event(Section):
-    """Show one login, read-only: Auth0's post-login event, version 3.
+    """One login, read-only: Auth0's post-login event, version 3.
 
-    Sections are attributes (`event.user.email`, `event.request.geoip.country_code`), documented fields that
-    are absent are None, fields unknown to this package are kept.  Build one with `from_dict`, `from_profile` or
-    `from_claims`; the repr names the user and the sections, never values.  Source: Auth0 docs,
-    "Post-login triggers: event object".
+    Sections and their fields are attributes (`event.user.email`, `event.request.geoip.country_code`).  A documented
+    field that is absent is None; fields that this package does not know are kept.  Build an event with `from_dict`,
+    `from_profile` or `from_claims`.  The repr names the user and the sections, and shows no values.
+    Source: Auth0 docs, "Post-login triggers: event object".
 
     >>> event = Event.from_dict({"user": {"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}})
     >>> event.user.app_metadata["plan"], event.user.email, event.organization
@@ -106,10 +107,10 @@ class Event(Section):
 
     @classmethod
     def from_dict(cls, event: Mapping[str, Any], /) -> Event:
-        """Build an event from Auth0's JSON; a bag that `user` lacks is unknown, not empty.
+        """Build an event from Auth0's JSON; metadata that `user` lacks is unknown, not empty.
 
-        Raises `InputError` for a user without a usable `user_id`, a section that is no object, and what
-        JSON can't hold.
+        Raises `InputError` for a user without a usable `user_id`, a section that is not an object, and a value that JSON
+        can't represent.
         """
         sections: dict[str, Any] = {name: {} for name in _ALWAYS} | dict(_object(event, "event"))
         for name in sections.keys() & {*cls.SECTIONS, *_ALWAYS}:
@@ -130,10 +131,10 @@ class Event(Section):
 
     @classmethod
     def from_profile(cls, profile: User | Mapping[str, Any], /, **sections: Any) -> Event:
-        """Build an event from a stored profile: what `GET /users/{id}` or an export gives.
+        """Build an event from a stored profile: a response of `GET /users/{id}`, or a row of an export.
 
-        An absent bag is empty, as Auth0 leaves empty ones out, unless it is a `User` that was read without that
-        bag.  `sections` are the rest of the event: `request={"ip": ...}`, `connection={...}`.
+        Absent metadata is empty, as Auth0 leaves empty objects out, unless `profile` is a `User` that was read without
+        that field.  `sections` are the rest of the event: `request={"ip": ...}`, `connection={...}`.
 
         >>> event = Event.from_profile({"user_id": "auth0|1"}, request={"ip": "192.0.2.1"})
         >>> event.user.app_metadata, event.request.ip
@@ -148,11 +149,11 @@ class Event(Section):
     def from_claims(cls, claims: Mapping[str, Any], /, **sections: Any) -> Event:
         """Build an event from the claims of an ID token that you have verified: signature, issuer, audience, expiry.
 
-        Never pass claims that came unverified from a browser: whoever sends them chooses the user.  ID tokens
-        carry no metadata, so both bags are unknown and cost one read.  `sub` becomes `user.user_id`,
-        `org_id` `organization.id`, `sid` `session.id`, `aud` `client.client_id` (of several audiences the one that `azp`
-        names); other claims become fields of the user.  `sections` as in `from_profile`; where the claims
-        tell of the same section, their fields win one by one.
+        Never pass unverified claims from a browser: whoever sends them chooses the user.  ID tokens have no metadata, so
+        both metadata objects are unknown, and the trigger reads the user.  `sub` becomes `user.user_id`, `org_id` becomes
+        `organization.id`, `sid` `session.id`, and `aud` `client.client_id` (of several audiences, the one in `azp`);
+        other claims become fields of the user.  `sections` are those of `from_profile`; their fields override those
+        from the claims, one by one.
 
         >>> event = Event.from_claims({"sub": "auth0|1", "aud": "app", "email": "ada@example.com"})
         >>> event.user.user_id, event.user.email, event.client.client_id
@@ -163,28 +164,28 @@ class Event(Section):
         user["user_id"] = claims.get("sub", "")
         if "phone_number_verified" in claims:
             user["phone_verified"] = claims["phone_number_verified"]
-        found: dict[str, Any] = {"user": user}
+        from_claims: dict[str, Any] = {"user": user}
         client_id = claims.get("aud")
         if isinstance(client_id, list | tuple):
             client_id = client_id[0] if len(client_id) == 1 else claims.get("azp")
         if isinstance(client_id, str):
-            found["client"] = {"client_id": client_id}
+            from_claims["client"] = {"client_id": client_id}
         if "org_id" in claims:
-            found["organization"] = {"id": claims["org_id"], "name": claims.get("org_name")}
+            from_claims["organization"] = {"id": claims["org_id"], "name": claims.get("org_name")}
         if "sid" in claims:
-            found["session"] = {"id": claims["sid"]}
-        for name in found.keys() & sections.keys():
+            from_claims["session"] = {"id": claims["sid"]}
+        for name in from_claims.keys() & sections.keys():
             if isinstance(sections[name], Mapping):
-                sections[name] = {**found[name], **sections[name]}
-        return cls.from_dict(found | sections)
+                sections[name] = {**from_claims[name], **sections[name]}
+        return cls.from_dict(from_claims | sections)
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Return the bags that this event's source had nothing about."""
+        """Return which of `user_metadata` and `app_metadata` the source of this event did not have."""
         return tuple(bag for bag in BAGS if bag not in self.user)
 
-    def of_a_run(self, secrets: Mapping[str, str], configuration: Mapping[str, Any], /) -> Event:
-        """Return this event with further secrets and configuration, and transaction metadata for the api to change."""
+    def for_run(self, secrets: Mapping[str, str], configuration: Mapping[str, Any], /) -> Event:
+        """Return this event with more secrets and configuration, and transaction metadata that the api may change."""
         transaction = Transaction(self.transaction)
         dict.__setitem__(transaction, "metadata", Frozen(self.transaction.metadata))
         return self._with(
@@ -194,15 +195,15 @@ class Event(Section):
         )
 
     def with_user(self, /, **fields: Any) -> Event:
-        """Return this event with frozen fields of the user exchanged; the rest is shared."""
+        """Return this event with fields of the user replaced by frozen values; the rest is shared."""
         user = EventUser(self.user)
         dict.update(user, fields)
         return self._with(user=user)
 
     def _with(self, **sections: Any) -> Event:
-        made = Event(self)
-        dict.update(made, sections)
-        return made
+        changed = Event(self)
+        dict.update(changed, sections)
+        return changed
 
     def __repr__(self) -> str:
         return f"<Event {self.user.user_id!r}: {', '.join(name for name in self if self[name])}>"
@@ -211,5 +212,5 @@ class Event(Section):
 def _object(value: Any, path: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
-    msg = f"{path} is {type(value).__name__}, where Auth0 has an object: pass a dict"
+    msg = f"{path} must be an object, not {type(value).__name__}: pass a dict"
     raise InputError(msg)

@@ -1,29 +1,29 @@
-"""Make JSON read-only, and give its known parts attributes; PURE."""
+"""Read-only JSON, and the sections of the event, whose fields are attributes; PURE."""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from auth0_meta.errors import InputError
 
-_ADVICE = (
-    "an event is read-only: change a copy of the value, and say through api what shall happen, "
+_READ_ONLY = (
+    "an event is read-only: change a copy of the value, and pass it to the api, "
     "such as api.user.set_app_metadata(key, value)"
 )
 
 
 def _refuse(self: object, *args: object, **settings: object) -> NoReturn:
-    raise InputError(_ADVICE)
+    raise InputError(_READ_ONLY)
 
 
 class Frozen(dict[str, Any]):
-    """Show a JSON object; every change raises `InputError`.
+    """A read-only JSON object; every change raises `InputError`.
 
-    Equal to, and serialised like, the dict it shows.  `copy()`, `|`, `copy.copy`, `copy.deepcopy` and pickles
-    give plain dicts; the repr names keys only.
+    It equals, and is serialized like, a dict with the same items.  `copy()`, `|`, `copy.copy`, `copy.deepcopy` and
+    pickles give plain dicts.  The repr names keys only.
     """
 
     __slots__ = ()
@@ -32,7 +32,7 @@ class Frozen(dict[str, Any]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def copy(self) -> dict[str, Any]:
-        """Return a plain dict of your own, down to the last level."""
+        """Return a plain deep copy."""
         return {key: _thaw(value) for key, value in dict.items(self)}
 
     def __or__(self, other: Any) -> Any:
@@ -52,7 +52,7 @@ class Frozen(dict[str, Any]):
 
 
 class FrozenList(list[Any]):
-    """Show a JSON array; every change raises `InputError`.  Copies, slices and sums are plain lists."""
+    """A read-only JSON array; every change raises `InputError`.  Copies, slices and sums are plain lists."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ class FrozenList(list[Any]):
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 
     def copy(self) -> list[Any]:
-        """Return a plain list of your own, down to the last level."""
+        """Return a plain deep copy."""
         return [_thaw(item) for item in self]
 
     def __copy__(self) -> list[Any]:
@@ -83,7 +83,7 @@ def _thaw(value: Any) -> Any:
 def freeze(value: Any, /, *, path: str) -> Any:
     """Return a read-only copy of a JSON value; tuples become lists.
 
-    Raises `InputError` for what JSON can't hold, naming `path` and what is below it.
+    Raises `InputError` for a value that JSON can't represent, and names its path, which begins with `path`.
 
     >>> tags = freeze({"tags": ("a", "b")}, path="event.request.query")["tags"]
     >>> tags == ["a", "b"], tags + ["c"]
@@ -91,11 +91,11 @@ def freeze(value: Any, /, *, path: str) -> Any:
     >>> tags.append("c")
     Traceback (most recent call last):
         ...
-    auth0_meta.errors.InputError: an event is read-only: change a copy of the value, and say through api what \
-shall happen, such as api.user.set_app_metadata(key, value)
+    auth0_meta.errors.InputError: an event is read-only: change a copy of the value, and pass it to the api, \
+such as api.user.set_app_metadata(key, value)
     """
     if isinstance(value, float) and not math.isfinite(value):
-        msg = f"{path} is {value}, which JSON can't hold: leave it out or send a string"
+        msg = f"{path} is {value}, which JSON can't represent: leave it out or send a string"
         raise InputError(msg)
     if value is None or isinstance(value, str | int | float):
         return value
@@ -105,51 +105,54 @@ shall happen, such as api.user.set_app_metadata(key, value)
         return Frozen({_name(key, path): freeze(item, path=f"{path}.{key}") for key, item in value.items()})
     if isinstance(value, list | tuple):
         return FrozenList([freeze(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
-    msg = f"{path} is {type(value).__name__}, which JSON can't hold: convert it first"
+    msg = f"{path} is {type(value).__name__}, which JSON can't represent: convert it first"
     raise InputError(msg)
 
 
 def _name(key: object, path: str) -> str:
     if isinstance(key, str):
         return key
-    msg = f"{path} has a key that is {type(key).__name__}: JSON's are strings"
+    msg = f"{path} has a key that is {type(key).__name__}: use strings, as JSON does"
     raise InputError(msg)
 
 
 class Section(Frozen):
-    """Show an object of the event whose documented fields are attributes, None where they are absent.
+    """An object of the event whose documented fields are attributes, None if they are absent.
 
-    Attributes are in snake_case (`geoip.country_code`); `[]`, `get` and iteration use the names of the
-    wire (`geoip["countryCode"]`).  Fields that are not documented are kept and are attributes as well.  Any
-    other attribute raises AttributeError.
+    Attributes are in snake_case (`geoip.country_code`); `[]`, `get` and iteration use Auth0's names
+    (`geoip["countryCode"]`).  Fields that are not documented are kept, and are attributes as well (type checkers know
+    them by `[]` only).  Any other attribute raises AttributeError.
 
-    Subclasses annotate their documented fields, and list in `SECTIONS` those that are sections too.
+    Subclasses annotate their documented fields, and list in `SECTIONS` those that are sections themselves.
     """
 
     __slots__ = ()
 
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {}
-    _wire: ClassVar[Mapping[str, str]] = {}
+    _auth0_names: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
         names = (name for name in inspect.get_annotations(cls) if name.islower() and name[0] != "_")
-        cls._wire = {name: _camel(name) for name in names}
+        cls._auth0_names = {name: _camel(name) for name in names}
 
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return dict.__getitem__(self, name)
-        wire = self._wire.get(name)
-        if wire is None:
-            msg = f"{type(self).__name__} has no {name!r}; it holds {', '.join(dict.keys(self)) or 'nothing'}"
-            raise AttributeError(msg)
-        return dict.get(self, wire)
+    # Hidden from type checkers, for whom `event.user.emial` would otherwise be right.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in self:
+                return dict.__getitem__(self, name)
+            auth0_name = self._auth0_names.get(name)
+            if auth0_name is None:
+                msg = f"{type(self).__name__} has no {name!r}; it has {', '.join(dict.keys(self)) or 'no fields'}"
+                raise AttributeError(msg)
+            return dict.get(self, auth0_name)
 
     def __dir__(self) -> Iterator[str]:
-        return iter({*super().__dir__(), *self._wire, *dict.keys(self)})
+        return iter({*super().__dir__(), *self._auth0_names, *dict.keys(self)})
 
     @classmethod
     def build(cls, value: Any, /, *, path: str) -> Any:
-        """Freeze `value` as this section, a list of objects as sections; what is no object stays what it is."""
+        """Freeze `value` as this section, and a list of objects as sections; non-objects become plain read-only values."""
         if isinstance(value, list | tuple):
             return FrozenList([cls.build(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
         if not isinstance(value, Mapping):
@@ -165,6 +168,6 @@ class Section(Frozen):
 
 
 def _camel(name: str) -> str:
-    """Return the wire's spelling of a field: country_code -> countryCode."""
+    """Return Auth0's spelling of a field: country_code -> countryCode."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

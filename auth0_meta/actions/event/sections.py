@@ -1,11 +1,11 @@
-"""Name the documented fields of the event's sections; PURE.  Source: Auth0 docs, "Post-login triggers: event object"."""
+"""The sections of the event and their documented fields; PURE.  Source: Auth0 docs, "Post-login triggers: event object"."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from auth0_meta.actions.event.parts import (
+from auth0_meta.actions.event.nested_sections import (
     Actor,
     Cookie,
     Device,
@@ -23,10 +23,10 @@ from auth0_meta.errors import StateError
 
 
 class EventUser(Section):
-    """Show the user as `event.user`; the bags are those before this action.
+    """The user: `event.user`; the metadata is what was stored or staged before this action.
 
-    Reading `app_metadata` or `user_metadata` raises `StateError` where the event's source had no such bag
-    and the user has not been read yet.
+    Reading `app_metadata` or `user_metadata` raises `StateError` if the source of the event did not have it and the
+    user has not been read yet.
     """
 
     __slots__ = ()
@@ -55,19 +55,20 @@ class EventUser(Section):
 
     @property
     def app_metadata(self) -> Frozen:
-        """Return the application's bag, as it was before this action."""
+        """Return `app_metadata` as it was before this action."""
         return self._bag("app_metadata")
 
     @property
     def user_metadata(self) -> Frozen:
-        """Return the bag that the user may edit, as it was before this action."""
+        """Return `user_metadata`, which users may edit, as it was before this action."""
         return self._bag("user_metadata")
 
     def _bag(self, bag: str) -> Frozen:
         if bag not in self:
+            # Not {}: an ID token, for one, has no metadata, and an action would take the user for a new one.
             msg = (
-                f"{bag} of {self['user_id']} is unknown: what this event was built from has no {bag}. "
-                "PostLoginTrigger and post_login read the user before the first action"
+                f"the {bag} of {self['user_id']} is unknown, as the source of this event did not have it: "
+                "use PostLoginTrigger or post_login, which read the user before the first action"
             )
             raise StateError(msg)
         found: Frozen = dict.__getitem__(self, bag)
@@ -75,7 +76,7 @@ class EventUser(Section):
 
 
 class Request(Section):
-    """Show the request that is answered: `event.request`; after a redirect it is the one to /continue."""
+    """The current request: `event.request`; after a redirect, the one to /continue."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"geoip": GeoIp}
@@ -92,7 +93,7 @@ class Request(Section):
 
 
 class Application(Section):
-    """Show the application that is logged in to: `event.client`."""
+    """The application that the user logs in to: `event.client`."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"refresh_token": RefreshTokenSettings}
@@ -107,7 +108,7 @@ class Application(Section):
 
 
 class Connection(Section):
-    """Show where the user signed in: `event.connection`."""
+    """Where the user signed in: `event.connection`."""
 
     __slots__ = ()
 
@@ -118,7 +119,7 @@ class Connection(Section):
 
 
 class Transaction(Section):
-    """Show the login transaction: `event.transaction`; `metadata` shows what was set at once."""
+    """The login transaction: `event.transaction`; what an action sets in `metadata` is there at once."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"actor": Actor}
@@ -146,7 +147,7 @@ class Transaction(Section):
 
 
 class RiskAssessment(Section):
-    """Show Auth0's view of the risk: `event.authentication.risk_assessment`."""
+    """Auth0's assessment of the risk: `event.authentication.risk_assessment`."""
 
     __slots__ = ()
 
@@ -157,7 +158,7 @@ class RiskAssessment(Section):
 
 
 class Authentication(Section):
-    """Show how the user proved who they are: `event.authentication`."""
+    """How the user proved who they are: `event.authentication`."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
@@ -170,7 +171,7 @@ class Authentication(Section):
 
 
 class Authorization(Section):
-    """Show the user's roles: `event.authorization`."""
+    """The user's roles: `event.authorization`."""
 
     __slots__ = ()
 
@@ -178,7 +179,7 @@ class Authorization(Section):
 
 
 class Organization(Section):
-    """Show the organization that is logged in to: `event.organization`."""
+    """The organization that the user logs in to: `event.organization`."""
 
     __slots__ = ()
 
@@ -189,7 +190,7 @@ class Organization(Section):
 
 
 class Session(Section):
-    """Show the session: `event.session`; all but `id` on Enterprise plans only."""
+    """The session: `event.session`; fields other than `id` are for Enterprise plans only."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
@@ -216,7 +217,7 @@ class Session(Section):
 
 
 class RefreshToken(Section):
-    """Show the refresh token: `event.refresh_token`, on Enterprise plans."""
+    """The refresh token: `event.refresh_token`, on Enterprise plans only."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
@@ -241,7 +242,7 @@ class RefreshToken(Section):
 
 
 class Stats(Section):
-    """Show `event.stats`; the count rises before the actions run, even if the login then fails."""
+    """The statistics: `event.stats`.  Auth0 counts a login before its actions run, even if it then fails."""
 
     __slots__ = ()
 
@@ -249,7 +250,7 @@ class Stats(Section):
 
 
 class Tenant(Section):
-    """Show `event.tenant`."""
+    """The tenant: `event.tenant`."""
 
     __slots__ = ()
 
@@ -257,7 +258,7 @@ class Tenant(Section):
 
 
 class ResourceServer(Section):
-    """Show the API that a token is asked for: `event.resource_server`."""
+    """The API that a token is requested for: `event.resource_server`."""
 
     __slots__ = ()
 
@@ -265,7 +266,7 @@ class ResourceServer(Section):
 
 
 class CustomDomain(Section):
-    """Show `event.custom_domain`."""
+    """The custom domain: `event.custom_domain`."""
 
     __slots__ = ()
 
@@ -274,7 +275,7 @@ class CustomDomain(Section):
 
 
 class SecurityContext(Section):
-    """Show `event.security_context`."""
+    """Fingerprints of the TLS connection: `event.security_context`."""
 
     __slots__ = ()
 
@@ -283,7 +284,7 @@ class SecurityContext(Section):
 
 
 class Prompt(Section):
-    """Show `event.prompt`."""
+    """The form that the user filled in: `event.prompt`."""
 
     __slots__ = ()
 
@@ -293,7 +294,7 @@ class Prompt(Section):
 
 
 class Agent(Section):
-    """Show the agent that acts: `event.agent`."""
+    """The agent that acts for the user: `event.agent`."""
 
     __slots__ = ()
 
@@ -303,7 +304,7 @@ class Agent(Section):
 
 
 class AnonymousSession(Section):
-    """Show the session from before the login: `event.anonymous_session`."""
+    """The session from before the login: `event.anonymous_session`."""
 
     __slots__ = ()
 
@@ -315,7 +316,7 @@ class AnonymousSession(Section):
 
 
 class Experiment(Section):
-    """Show what this login takes part in: `event.experiment`."""
+    """The experiment that this login is part of: `event.experiment`."""
 
     __slots__ = ()
 
@@ -327,7 +328,7 @@ class Experiment(Section):
 
 
 class SessionTransferToken(Section):
-    """Show the token that brought a session from another application: `event.session_transfer_token`."""
+    """The token that transferred a session from another application: `event.session_transfer_token`."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"request": TokenRequest}

@@ -1,4 +1,4 @@
-"""Show a bag as it was before the action that reads it, and warn where that is easily mistaken."""
+"""Metadata as it was before the action that reads it, with a warning where that is easily mistaken."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from auth0_meta.warn import notice
 
 
 class SnapshotBag(Frozen):
-    """Show `event.user`'s bag; reading a key that the same action has staged gives a `MetadataWarning`.
+    """The metadata in `event.user`; reading a key that the same action has staged gives a `MetadataWarning`.
 
-    The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later
-    actions see what was staged.  `staged` is what the action stages, as it grows.
+    The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later actions see
+    what was staged.  `staged` holds the keys that the action stages, and grows while it runs.
     """
 
     __slots__ = ("_name", "_staged")
@@ -24,53 +24,53 @@ class SnapshotBag(Frozen):
         self._staged = staged
         self._name = name
 
-    def _look(self, key: object) -> None:
+    def _warn_if_staged(self, key: object) -> None:
         if key in self._staged:
             self._warn(key)
 
-    def _look_at_all(self) -> None:
+    def _warn_if_any_staged(self) -> None:
         if self._staged:
             self._warn(next(iter(self._staged)))
 
     def _warn(self, key: object) -> None:
         notice(
-            f"{self._name}[{key!r}] was staged by this action, and event.user shows it as it was before: "
-            f"api.user.{self._name} shows what will be stored"
+            f"{self._name}[{key!r}] was staged by this action, and event.user has the value from before: "
+            f"read api.user.{self._name} for what will be stored"
         )
 
     def __getitem__(self, key: str) -> Any:
-        self._look(key)
+        self._warn_if_staged(key)
         return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
-        self._look(key)
+        self._warn_if_staged(key)
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None, /) -> Any:
-        """Return the value of `key`, `default` where there is none."""
-        self._look(key)
+        """Return the value of `key`, or `default` if there is none."""
+        self._warn_if_staged(key)
         return super().get(key, default)
 
     def __iter__(self) -> Iterator[str]:
-        self._look_at_all()
+        self._warn_if_any_staged()
         return super().__iter__()
 
     def keys(self) -> KeysView[str]:  # type: ignore[override]
         """Return the keys."""
-        self._look_at_all()
+        self._warn_if_any_staged()
         return super().keys()
 
     def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
         """Return the keys with their values."""
-        self._look_at_all()
+        self._warn_if_any_staged()
         return super().items()
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]
         """Return the values."""
-        self._look_at_all()
+        self._warn_if_any_staged()
         return super().values()
 
     def copy(self) -> dict[str, Any]:
-        """Return a plain dict of your own, down to the last level."""
-        self._look_at_all()
+        """Return a plain deep copy."""
+        self._warn_if_any_staged()
         return super().copy()

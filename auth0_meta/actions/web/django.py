@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from auth0_meta.actions.web.core import ONE_VIEW, Came, Detour, Login, LoginFlow
+from auth0_meta.actions.web.core import NO_VIEW, ONE_VIEW, BrowserRedirect, BrowserRequest, Login, LoginFlow
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
 from auth0_meta.errors import ConfigError, MissingExtraError
 
@@ -22,21 +22,20 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from auth0_meta.actions.trigger import PostLoginTrigger
 
-__all__ = ["PostLogin"]
-
 View = Callable[[HttpRequest, Login], HttpResponseBase]
 
 
 class PostLogin:
-    """Decorate a Django application's login callback; `path` is the URL pattern of /continue.
+    """Decorate the login callback of a Django application; `path` returns the URL pattern of /continue.
 
     `claims`: a function of the request that returns the verified claims of the ID token; with Authlib
-    `lambda request: oauth.auth0.authorize_access_token(request)["userinfo"]`.  What it raises is the application's to
-    handle.  The decorated function is called with the request and a `Login` when the actions have ended: at the callback, or
-    at /continue after redirects.
-    `sections`: a function of the request and the claims that returns what else is known of the login, by section of the event:
-    `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token tells neither the connection nor what
-    /authorize was asked.
+    `lambda request: oauth.auth0.authorize_access_token(request)["userinfo"]`.  The application handles what it raises.
+    `sections`: a function of the request and the claims that returns what else the application knows about the login, by
+    section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token has
+    neither the connection nor the parameters of /authorize.
+
+    The decorated function is called with the request and a `Login` when the actions have ended: at the callback, or at
+    /continue after redirects.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -49,10 +48,10 @@ class PostLogin:
 
         urlpatterns = [path("callback", callback), post_login.path()]
 
-    /continue goes to the view of the same `PostLogin`, so each decorates one view; a second kind of login has a second
-    `PostLogin`, with a `continue_path` of its own.
-    /continue is exempt from the CSRF check: its `state` and the cookie stand for a token.
-    Raises `ConfigError` for a trigger or path that can't be one.
+    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind of login
+    needs a second `PostLogin` with a `continue_path` of its own.
+    /continue is exempt from the CSRF check: its `state` and the cookie serve as a token.
+    Raises `ConfigError` for a trigger or a path that can't work.
     """
 
     def __init__(
@@ -70,18 +69,18 @@ class PostLogin:
         self._view: View | None = None
 
     def __call__(self, view: View) -> Callable[[HttpRequest], HttpResponseBase]:
-        """Make a function of a request and a `Login` the view of the callback, and what /continue ends in."""
+        """Make `view`, a function of a request and a `Login`, the view of the callback and the end of /continue."""
         if self._view is not None:
             raise ConfigError(ONE_VIEW)
         self._view = view
 
         @wraps(view)
         def callback(request: HttpRequest) -> HttpResponseBase:
-            flow, came = self._flow, self._came(request)
-            claims, browser = self._claims(request), flow.browser(came)
-            event = flow.event(came, claims, self._sections(request, claims))
+            flow, browser_request = self._flow, self._request(request)
+            claims, browser = self._claims(request), flow.browser_id(browser_request)
+            event = flow.event(browser_request, claims, self._sections(request, claims))
             outcome = flow.trigger.run(event, browser=browser)
-            return self._respond(request, flow.ended(came, outcome, claims, browser))
+            return self._respond(request, flow.after_actions(browser_request, outcome, claims, browser))
 
         return callback
 
@@ -91,34 +90,35 @@ class PostLogin:
         return path(self._flow.continue_path.lstrip("/"), view, name=self._flow.endpoint)
 
     def _continue(self, request: HttpRequest) -> HttpResponseBase:
-        read = read_form(request.META.get("CONTENT_TYPE"), read_body(request.read))
-        if isinstance(read, Refusal):
-            return HttpResponse(read.reason, status=read.status, content_type="text/plain; charset=utf-8")
-        # The stream is at its end where the application has read the form before.
-        flow, came = self._flow, self._came(request, read or request.POST.dict())
-        state, words = flow.resumption(came)
-        return self._respond(request, flow.went_on(came, flow.trigger.resume(state, **words), state))
+        form = read_form(request.META.get("CONTENT_TYPE"), read_body(request.read))
+        if isinstance(form, Refusal):
+            return HttpResponse(form.reason, status=form.status, content_type="text/plain; charset=utf-8")
+        # If the application has read the form before, nothing is left of the stream, but the framework has kept it.
+        flow, browser_request = self._flow, self._request(request, form or request.POST.dict())
+        state, arguments = flow.resume_arguments(browser_request)
+        return self._respond(
+            request, flow.after_continue(browser_request, flow.trigger.resume(state, **arguments), state)
+        )
 
-    def _came(self, request: HttpRequest, body: Mapping[str, str] | None = None) -> Came:
+    def _request(self, request: HttpRequest, body: Mapping[str, str] | None = None) -> BrowserRequest:
         secure = request.is_secure()
-        return Came(
+        return BrowserRequest(
             method=request.method,
             host=request.get_host(),
             secure=secure,
             ip=request.META.get("REMOTE_ADDR"),
             query=request.GET.dict(),
             body=body or {},
-            browser=request.COOKIES.get(self._flow.cookie(secure=secure)),
+            cookie=request.COOKIES.get(self._flow.cookie_name(secure=secure)),
             user_agent=request.headers.get("User-Agent"),
             language=request.headers.get("Accept-Language"),
         )
 
-    def _respond(self, request: HttpRequest, how: Detour | Login) -> HttpResponseBase:
-        if isinstance(how, Login):
+    def _respond(self, request: HttpRequest, result: BrowserRedirect | Login) -> HttpResponseBase:
+        if isinstance(result, Login):
             if self._view is None:
-                msg = "no view is decorated with this PostLogin: /continue has nowhere to end"
-                raise ConfigError(msg)
-            return self._view(request, how)
-        response = HttpResponse(status=303, headers={"Location": how.url, "Cache-Control": "no-store"})
-        response.set_cookie(how.cookie, how.browser, path="/", **how.flags)
+                raise ConfigError(NO_VIEW)
+            return self._view(request, result)
+        response = HttpResponse(status=303, headers={"Location": result.url, "Cache-Control": "no-store"})
+        response.set_cookie(result.cookie_name, result.cookie, path="/", **result.cookie_flags)
         return response

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from auth0_meta.actions.web.core import ONE_VIEW, Came, Detour, Login, LoginFlow
-from auth0_meta.actions.web.form import MOST_BODY, Refusal, read_form
+from auth0_meta.actions.web.core import NO_VIEW, ONE_VIEW, BrowserRedirect, BrowserRequest, Login, LoginFlow
+from auth0_meta.actions.web.form import MAX_BODY_BYTES, Refusal, read_form
 from auth0_meta.errors import ConfigError, MissingExtraError
 
 try:
@@ -21,31 +21,30 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from auth0_meta.actions.trigger import PostLoginTrigger
 
-__all__ = ["PostLogin"]
-
 View = Callable[[Request, Login], Awaitable[Response]]
 
 
 async def _body(request: Request) -> bytes:
-    """Read a body as far as it takes to know that it is too long."""
+    """Read a body, but no further than it takes to know that it is too long."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BODY:
+        if len(body) > MAX_BODY_BYTES:
             break
     return body
 
 
 class PostLogin:
-    """Decorate a FastAPI or Starlette application's login callback; `route` is that of /continue.
+    """Decorate the login callback of a FastAPI or Starlette application; `route` returns the route of /continue.
 
     `claims`: an async function of the request that returns the verified claims of the ID token; with Authlib
-    `(await oauth.auth0.authorize_access_token(request))["userinfo"]`.  What it raises is the application's to handle.  The
-    decorated async function is called with the request and a `Login` when the actions have ended: at the callback, or at
-    /continue after redirects.
-    `sections`: an async function of the request and the claims that returns what else is known of the login, by section of the event:
-    `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token tells neither the connection nor what
-    /authorize was asked.
+    `(await oauth.auth0.authorize_access_token(request))["userinfo"]`.  The application handles what it raises.
+    `sections`: an async function of the request and the claims that returns what else the application knows about the
+    login, by section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token
+    has neither the connection nor the parameters of /authorize.
+
+    The decorated async function is called with the request and a `Login` when the actions have ended: at the callback,
+    or at /continue after redirects.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -59,9 +58,9 @@ class PostLogin:
 
         app.router.routes.append(post_login.route())
 
-    /continue goes to the view of the same `PostLogin`, so each decorates one view; a second kind of login has a second
-    `PostLogin`, with a `continue_path` of its own.
-    Raises `ConfigError` for a trigger or path that can't be one.
+    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind of login
+    needs a second `PostLogin` with a `continue_path` of its own.
+    Raises `ConfigError` for a trigger or a path that can't work.
     """
 
     def __init__(
@@ -79,20 +78,20 @@ class PostLogin:
         self._view: View | None = None
 
     def __call__(self, view: View) -> Callable[[Request], Awaitable[Response]]:
-        """Make an async function of a request and a `Login` the endpoint of the callback, and what /continue ends in."""
+        """Make `view`, an async function of a request and a `Login`, the endpoint of the callback and the end of /continue."""
         if self._view is not None:
             raise ConfigError(ONE_VIEW)
         self._view = view
 
         async def callback(request: Request) -> Response:
-            flow, came = self._flow, self._came(request)
-            claims, browser = await self._claims(request), flow.browser(came)
+            flow, browser_request = self._flow, self._request(request)
+            claims, browser = await self._claims(request), flow.browser_id(browser_request)
             sections = {} if self._sections is None else await self._sections(request, claims)
-            outcome = await flow.trigger.arun(flow.event(came, claims, sections), browser=browser)
-            how = await run_in_threadpool(flow.ended, came, outcome, claims, browser)
-            return await self._respond(request, how)
+            outcome = await flow.trigger.arun(flow.event(browser_request, claims, sections), browser=browser)
+            result = await run_in_threadpool(flow.after_actions, browser_request, outcome, claims, browser)
+            return await self._respond(request, result)
 
-        # functools.wraps would show FastAPI the signature of the view, and `login` would be a parameter of the query.
+        # Not functools.wraps: FastAPI would see the signature of the view, and take `login` for a query parameter.
         callback.__name__, callback.__doc__ = view.__name__, view.__doc__
         return callback
 
@@ -102,42 +101,41 @@ class PostLogin:
         return Route(flow.continue_path, self._continue, methods=["GET", "POST"], name=flow.endpoint)
 
     async def _continue(self, request: Request) -> Response:
-        read = read_form(request.headers.get("content-type"), await _body(request))
-        if isinstance(read, Refusal):
-            return PlainTextResponse(read.reason, read.status)
-        flow, came = self._flow, self._came(request, read)
-        state, words = flow.resumption(came)
-        outcome = await flow.trigger.aresume(state, **words)
-        how = await run_in_threadpool(flow.went_on, came, outcome, state)
-        return await self._respond(request, how)
+        form = read_form(request.headers.get("content-type"), await _body(request))
+        if isinstance(form, Refusal):
+            return PlainTextResponse(form.reason, form.status)
+        flow, browser_request = self._flow, self._request(request, form)
+        state, arguments = flow.resume_arguments(browser_request)
+        outcome = await flow.trigger.aresume(state, **arguments)
+        result = await run_in_threadpool(flow.after_continue, browser_request, outcome, state)
+        return await self._respond(request, result)
 
-    def _came(self, request: Request, body: Mapping[str, str] | None = None) -> Came:
+    def _request(self, request: Request, body: Mapping[str, str] | None = None) -> BrowserRequest:
         secure = request.url.scheme == "https"
-        return Came(
+        return BrowserRequest(
             method=request.method,
             host=request.url.netloc,
             secure=secure,
             ip=request.client.host if request.client else None,
             query=dict(request.query_params),
             body=body or {},
-            browser=request.cookies.get(self._flow.cookie(secure=secure)),
+            cookie=request.cookies.get(self._flow.cookie_name(secure=secure)),
             user_agent=request.headers.get("user-agent"),
             language=request.headers.get("accept-language"),
         )
 
-    async def _respond(self, request: Request, how: Detour | Login) -> Response:
-        if isinstance(how, Login):
+    async def _respond(self, request: Request, result: BrowserRedirect | Login) -> Response:
+        if isinstance(result, Login):
             if self._view is None:
-                msg = "no view is decorated with this PostLogin: /continue has nowhere to end"
-                raise ConfigError(msg)
-            return await self._view(request, how)
-        response = RedirectResponse(how.url, 303, headers={"Cache-Control": "no-store"})
+                raise ConfigError(NO_VIEW)
+            return await self._view(request, result)
+        response = RedirectResponse(result.url, 303, headers={"Cache-Control": "no-store"})
         response.set_cookie(
-            how.cookie,
-            how.browser,
+            result.cookie_name,
+            result.cookie,
             path="/",
             httponly=True,
-            secure=how.flags["secure"],
-            samesite=cast('Literal["none", "lax"]', how.flags["samesite"].lower()),
+            secure=result.cookie_flags["secure"],
+            samesite=cast('Literal["none", "lax"]', result.cookie_flags["samesite"].lower()),
         )
         return response

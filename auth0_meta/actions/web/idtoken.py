@@ -1,4 +1,4 @@
-"""Verify ID tokens where no OpenID Connect library does: RS256 by the tenant's published keys."""
+"""Verify ID tokens for applications without an OpenID Connect library: RS256, with the tenant's published keys."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ from auth0_meta.errors import AuthError, TransportError
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-__all__ = ["SigningKeys", "verify_id_token"]
-
 _PATH = "/.well-known/jwks.json"
 _OK = 200
-_BETWEEN = 60.0
-_AFTER_FAILURE = 2.0
+_RETRY_AFTER = 2.0
 _TIMES = ("exp", "iat", "nbf")
 
 
 class SigningKeys:
-    """Hold a tenant's signing keys: fetched on use, and again for a key id that is not among them.
+    """The signing keys of a tenant, fetched on first use, and again for an unknown key id.  Thread-safe.
 
-    Whoever sends a made-up key id makes this ask at most once in `between` seconds (60), and keeps nobody with a known
-    one waiting.  A tenant that did not answer is asked again after 2 seconds.  Safe for many threads; make one per application.
+    `between`: seconds between two requests, so that tokens with made-up key ids can't flood the tenant; logins with known
+    keys never wait for one.  After a failed request the next follows in 2 seconds.  Make one object per application.
     """
 
-    def __init__(self, client: ManagementClient, /, *, between: float = _BETWEEN) -> None:
+    def __init__(self, client: ManagementClient, /, *, between: float = 60.0) -> None:
         self._client = client
         self._between = between
         self._lock = threading.Lock()
@@ -40,26 +37,26 @@ class SigningKeys:
 
     @property
     def issuer(self) -> str:
-        """Return what `iss` is in the tokens of this tenant."""
+        """Return the `iss` of this tenant's tokens."""
         return f"{self._client.sender.transport.base}/"
 
     def get(self, key_id: str, /) -> Mapping[str, Any]:
         """Return the key with this id as a JWK.
 
-        Raises `AuthError` where the tenant has none, `TransportError` where it does not answer.
+        Raises `AuthError` if the tenant has no such key, `TransportError` if the keys can't be fetched.
         """
-        key = self._keys.get(key_id)  # the dict is never changed, only exchanged
+        # Without the lock: the dict is never changed, only replaced, and a thread that is fetching holds the lock.
+        key = self._keys.get(key_id)
         if key is None:
             with self._lock:
                 self._renew(key_id)
                 key = self._keys.get(key_id)
         if key is None:
-            msg = "the token does not hold: the tenant has no such signing key"
-            raise AuthError(msg, status=401)
+            raise _invalid("the tenant has no such signing key")
         return key
 
     def _renew(self, key_id: str) -> None:
-        """Ask the tenant, unless another thread just has, or it is too early to ask again."""
+        """Fetch the keys, unless another thread has just done so or it is too early."""
         clock = self._client.clock
         if key_id in self._keys:
             return
@@ -72,18 +69,18 @@ class SigningKeys:
             self._next = clock.monotonic() + self._between
         except TransportError as error:
             self._failure = str(error)
-            self._next = clock.monotonic() + min(_AFTER_FAILURE, self._between)
+            self._next = clock.monotonic() + min(_RETRY_AFTER, self._between)
             raise
 
     def _fetch(self) -> dict[str, Mapping[str, Any]]:
-        answer = self._client.sender.transport.send("GET", _PATH, headers={"Accept": "application/json"})
+        response = self._client.sender.transport.send("GET", _PATH, headers={"Accept": "application/json"})
         try:
-            if answer.status != _OK:
+            if response.status != _OK:
                 raise ValueError
-            keys = answer.json()["keys"]
+            keys = response.json()["keys"]
             return {key["kid"]: key for key in keys if key.get("kty") == "RSA"}
         except (ValueError, TypeError, KeyError, AttributeError):
-            msg = f"the tenant's signing keys could not be read: {_PATH} answered {answer.status}"
+            msg = f"the tenant's signing keys could not be read: {_PATH} answered {response.status}"
             raise TransportError(msg) from None
 
 
@@ -97,35 +94,38 @@ def verify_id_token(
     issuer: str | None = None,
     leeway: int = 0,
 ) -> dict[str, Any]:
-    """Return the claims of an ID token once signature (RS256 only), `iss`, `aud`, `exp` and `nonce` hold.
+    """Return the claims of an ID token if its signature (RS256 only), `iss`, `aud`, `exp` and `nonce` are valid.
 
-    `audience`: the application's client id.  `nonce`: what /authorize was sent, kept in the browser's session; None
-    only where none was sent, and then a token that has one is refused: it belongs to another login.  `issuer`: None is the domain of the keys' client; with a custom domain say which.
-    `leeway`: seconds of clock difference to bear.  Raises `AuthError` for a token that does not hold.
+    `audience`: the application's client id.
+    `nonce`: the one that was sent to /authorize, from the browser's session; None if none was sent.  A token with a nonce
+    is then refused, because it belongs to another login.
+    `issuer`: None is the domain of the keys' client; pass `https://your.domain/` if users log in at a custom domain.
+    `leeway`: seconds of clock difference to tolerate.
+
+    Raises `AuthError` for an invalid token.
     """
     header = jwt.header(token)
     key_id = header.get("kid")
     if header.get("alg") != "RS256" or not isinstance(key_id, str):
-        msg = "the token does not hold: it is not signed with RS256 by a named key"
-        raise AuthError(msg, status=401)
-    # Refused here, as python-jose raises what is no error of its own for such times.
+        raise _invalid("it is not signed with RS256 and a named key")
+    # Checked here, because for such times python-jose raises errors that are not its own.
     if any(not _is_time(value) for name, value in jwt.peek(token).items() if name in _TIMES):
-        msg = "the token does not hold: its times are no numbers"
-        raise AuthError(msg, status=401)
+        raise _invalid("its times must be numbers")
     claims = jwt.verify(
         token, key=keys.get(key_id), audience=audience, issuer=issuer or keys.issuer, leeway=leeway
     )
     several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
     if several and claims.get("azp") != audience:
-        msg = "the token does not hold: it was issued to another application"
-        raise AuthError(msg, status=401)
-    if not _same(claims.get("nonce"), nonce):
-        msg = "the token does not hold: its nonce is not that of this browser"
-        raise AuthError(msg, status=401)
+        raise _invalid("it was issued to another application")
+    if not _same_nonce(claims.get("nonce"), nonce):
+        raise _invalid("its nonce is not the one of this browser")
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
-        msg = "the token does not hold: it names no user"
-        raise AuthError(msg, status=401)
+        raise _invalid("it names no user")
     return claims
+
+
+def _invalid(reason: str) -> AuthError:
+    return AuthError(f"the token is invalid: {reason}", status=401)
 
 
 def _is_time(value: object) -> bool:
@@ -134,9 +134,9 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _same(given: object, nonce: str | None) -> bool:
-    """Tell whether a token's nonce is the one that was sent; without one, the token must have none either."""
-    if not isinstance(given, str) or nonce is None:
-        return given is None and nonce is None
-    parts = (text.encode("utf-8", "surrogatepass") for text in (given, nonce))
+def _same_nonce(claim: object, nonce: str | None) -> bool:
+    """Return whether a token's nonce is the one that was sent; if none was sent, the token must have none either."""
+    if not isinstance(claim, str) or nonce is None:
+        return claim is None and nonce is None
+    parts = (text.encode("utf-8", "surrogatepass") for text in (claim, nonce))
     return hmac.compare_digest(*parts)

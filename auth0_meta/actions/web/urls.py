@@ -1,4 +1,4 @@
-"""Decide where a browser may be sent after a login or a logout."""
+"""Where a browser may be sent after a login or a logout."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from urllib.parse import urlencode, urlsplit
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.transport import base_url
 
-__all__ = ["ReturnUrls"]
-
 
 class ReturnUrls:
-    """Hold where browsers may return to: paths of the application itself, and the absolute URLs that are listed.
+    """The URLs that browsers may return to: paths of the application itself, and the absolute URLs that are listed.
 
-    `listed` are compared whole, as Auth0 compares its own lists.  `home` is where everybody else goes.  Raises
+    A URL must equal a listed one as a whole, as with Auth0's own lists.  `home` is for everybody else.  Raises
     `ConfigError` for a `home` that is neither a path nor listed, and for a listed URL that is not absolute.
 
     >>> urls = ReturnUrls("https://app.example.com/welcome", home="/profile")
@@ -24,37 +22,37 @@ class ReturnUrls:
     def __init__(self, *listed: str, home: str = "/") -> None:
         for url in listed:
             if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-                msg = f"{url!r} is not absolute: paths of the application need no listing"
+                msg = f"{url!r} is not absolute: list absolute URLs only; paths of the application are always allowed"
                 raise ConfigError(msg)
         self._listed = frozenset(listed)
         self.home = home
-        """Where everybody goes who named no URL, or one that is not allowed."""
+        """Where to go without a URL, or with one that is not allowed."""
         if home not in self:
-            msg = f"home={home!r} is neither a path nor a listed URL"
+            msg = f"home={home!r} is neither a path of the application nor a listed URL"
             raise ConfigError(msg)
 
     def __contains__(self, url: object) -> bool:
         return isinstance(url, str) and (url in self._listed or _is_path(url))
 
     def pick(self, url: str | None, /) -> str:
-        """Return `url` where it is allowed, else `home`."""
+        """Return `url` if it is allowed, otherwise `home`."""
         return url if url is not None and url in self else self.home
 
     def logout(self, domain: str, /, *, client_id: str, return_to: str) -> str:
-        """Return Auth0's address that ends its session and leads back to `return_to`, which must be listed.
+        """Return the URL that ends Auth0's session and then leads to `return_to`, which must be listed.
 
-        Raises `InputError` for one that is not.  Source: Auth0 docs, "Log users out of Auth0".
+        Raises `InputError` if it is not listed.  Source: Auth0 docs, "Log users out of Auth0".
 
         >>> ReturnUrls("https://app.example.com/").logout("t.auth0.com", client_id="c", return_to="https://app.example.com/")
         'https://t.auth0.com/v2/logout?client_id=c&returnTo=https%3A%2F%2Fapp.example.com%2F'
         """
         if return_to not in self._listed:
-            msg = "a logout leads to a listed, absolute URL only: list it here and in the application's settings"
+            msg = "return_to is not a listed URL: list it here, and in the application's settings at Auth0"
             raise InputError(msg)
         return f"{base_url(domain)}/v2/logout?{urlencode({'client_id': client_id, 'returnTo': return_to})}"
 
 
 def _is_path(url: str) -> bool:
-    r"""Tell whether browsers take this for a path of the same site: they read `\` as `/` and skip control characters."""
+    r"""Return whether browsers take this for a path of the same site; they read `\` as `/` and skip control characters."""
     plain = all(c.isprintable() and c != "\\" and not c.isspace() for c in url)
     return plain and url.startswith("/") and not url.startswith("//")

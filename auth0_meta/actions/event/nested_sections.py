@@ -1,4 +1,4 @@
-"""Name the documented fields of what the event's sections hold; PURE.  Source: as of `sections`."""
+"""The sections inside the event's sections, and their documented fields; PURE.  Source: see `sections`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
 
 
 class GeoIp(Section):
-    """Show where a request came from, as `event.request.geoip`."""
+    """Where a request came from: `event.request.geoip`."""
 
     __slots__ = ()
 
@@ -26,7 +26,7 @@ class GeoIp(Section):
 
 
 class Identity(Section):
-    """Show one of the accounts that make up a user: an item of `event.user.identities`."""
+    """One of the linked accounts of a user: an item of `event.user.identities`."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ class Identity(Section):
 
 
 class EnrolledFactor(Section):
-    """Show a factor that the user has: an item of `event.user.enrolled_factors`."""
+    """An authentication factor of the user: an item of `event.user.enrolled_factors`."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ class EnrolledFactor(Section):
 
 
 class Method(Section):
-    """Show one way in which the user proved who they are: an item of `event.authentication.methods`."""
+    """One way in which the user proved who they are: an item of `event.authentication.methods`."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class Method(Section):
 
 
 class Actor(Section):
-    """Show on whose behalf this is done: `event.transaction.actor`, `event.session.actor`."""
+    """Who acts on behalf of the user: `event.transaction.actor`, `event.session.actor`."""
 
     __slots__ = ()
 
@@ -69,7 +69,7 @@ Actor.SECTIONS = {"act": Actor}
 
 
 class RefreshPolicy(Section):
-    """Show what an application's refresh tokens are good for, one API each."""
+    """The scopes of one API for an application's refresh tokens: an item of `event.client.refresh_token.policies`."""
 
     __slots__ = ()
 
@@ -78,7 +78,7 @@ class RefreshPolicy(Section):
 
 
 class RefreshTokenSettings(Section):
-    """Show how an application's refresh tokens are set up: `event.client.refresh_token`."""
+    """The refresh token settings of an application: `event.client.refresh_token`."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"policies": RefreshPolicy}
@@ -87,7 +87,7 @@ class RefreshTokenSettings(Section):
 
 
 class Cookie(Section):
-    """Show the session's cookie: `event.session.cookie`; `mode` is persistent or non-persistent."""
+    """The session's cookie: `event.session.cookie`; `mode` is persistent or non-persistent."""
 
     __slots__ = ()
 
@@ -95,7 +95,7 @@ class Cookie(Section):
 
 
 class Device(Section):
-    """Show where a session or a refresh token was first and last used."""
+    """The device that first and last used a session or a refresh token."""
 
     __slots__ = ()
 
@@ -108,7 +108,7 @@ class Device(Section):
 
 
 class SessionClient(Section):
-    """Show an application of the session: an item of `event.session.clients`."""
+    """An application of the session: an item of `event.session.clients`."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class SessionClient(Section):
 
 
 class ResourceGrant(Section):
-    """Show what a refresh token is good for: an item of `event.refresh_token.resource_servers`."""
+    """An API of a refresh token: an item of `event.refresh_token.resource_servers`."""
 
     __slots__ = ()
 
@@ -125,7 +125,7 @@ class ResourceGrant(Section):
 
 
 class TokenRequest(Section):
-    """Show the request that made a session transfer token."""
+    """The request for a session transfer token: `event.session_transfer_token.request`."""
 
     __slots__ = ()
     SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"geoip": GeoIp}

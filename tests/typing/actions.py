@@ -1,0 +1,40 @@
+"""Pin what type checkers see of an action's `event` and `api`; nothing here is run.
+
+An ignored error that is not reported is an error itself (`warn_unused_ignores`), so each one below proves that a checker
+reports the mistake.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auth0_meta.actions import Api, Event
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+
+def an_action(event: Event, api: Api) -> None:
+    """Fields and calls are typed."""
+    assert_type(event.user.email, str | None)
+    assert_type(event.request.geoip.country_code, str | None)
+    assert_type(api.user.set_app_metadata("plan", "pro"), Api)
+    assert_type(api.redirect.can_redirect(), bool)
+
+
+def a_misspelled_namespace(event: Event, api: Api) -> None:
+    """It is reported, and the lines below it are still checked."""
+    api.usr.set_app_metadata("plan", "pro")  # type: ignore[attr-defined]
+    api.access.deny(5)  # type: ignore[arg-type]
+
+
+def a_misspelled_field(event: Event, api: Api) -> None:
+    """A field that Auth0 does not document is reported as an attribute, and can be read by its name."""
+    api.access.deny(event.user.emial)  # type: ignore[attr-defined]
+    api.user.set_user_metadata("department", event.user["department"])
+
+
+def a_call_that_makes_no_sense_outside_auth0(event: Event, api: Api) -> None:
+    """It is reported before it raises NotImplementedError."""
+    api.multifactor.enable("any")  # type: ignore[attr-defined]
+    api.saml_response.set_audience("x")  # type: ignore[attr-defined]
