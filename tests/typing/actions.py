@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from auth0_meta.actions import Api, Event
 
 if TYPE_CHECKING:
-    from typing_extensions import assert_type
+    from typing import assert_type
 
 
 def an_action(event: Event, api: Api) -> None:
@@ -23,18 +23,18 @@ def an_action(event: Event, api: Api) -> None:
 
 
 def a_misspelled_namespace(event: Event, api: Api) -> None:
-    """It is reported, and the lines below it are still checked."""
+    """Report it, and still check the lines below it."""
     api.usr.set_app_metadata("plan", "pro")  # type: ignore[attr-defined]
     api.access.deny(5)  # type: ignore[arg-type]
 
 
 def a_misspelled_field(event: Event, api: Api) -> None:
-    """A field that Auth0 does not document is reported as an attribute, and can be read by its name."""
+    """Report an attribute that Auth0 does not document; `[]` takes any name."""
     api.access.deny(event.user.emial)  # type: ignore[attr-defined]
     api.user.set_user_metadata("department", event.user["department"])
 
 
 def a_call_that_makes_no_sense_outside_auth0(event: Event, api: Api) -> None:
-    """It is reported before it raises NotImplementedError."""
+    """Report what would raise NotImplementedError."""
     api.multifactor.enable("any")  # type: ignore[attr-defined]
     api.saml_response.set_audience("x")  # type: ignore[attr-defined]
