@@ -1,6 +1,6 @@
-"""Give the only access to time; everything else takes a `Clock`.
+"""The only access to time; everything else takes a `Clock`.
 
-`auth0_meta.testing.FakeClock` follows the same protocol and moves only when told or slept on.
+`auth0_meta.testing.FakeClock` follows the same protocol; it moves only when it is advanced or slept on.
 """
 
 from __future__ import annotations
@@ -9,12 +9,19 @@ import threading
 import time
 from typing import Protocol
 
+CANCEL_POLL = 0.1
+"""Seconds between two looks at the event that cancels a wait: neither a lock nor a sleep can wait for both."""
+
+
+class Cancelled(Exception):  # a signal to whoever set the event, not an error
+    """End a wait early because the caller's event was set; nothing was taken or sent."""
+
 
 class Clock(Protocol):
-    """Describe what the package needs of time: two readings and two ways to wait."""
+    """What the package needs of time: two readings and two ways to wait."""
 
     def time(self) -> float:
-        """Return seconds since the epoch by the local clock, which may be wrong or step."""
+        """Return seconds since the epoch by the local clock, which may be wrong or may step."""
         ...
 
     def monotonic(self) -> float:
@@ -26,7 +33,7 @@ class Clock(Protocol):
         ...
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
-        """Wait on a held condition for at most `seconds` (None: until notified); True if notified."""
+        """Wait on a held condition for at most `seconds` (None: until notified); return whether it was notified."""
         ...
 
 
@@ -38,7 +45,7 @@ class SystemClock:
     time = staticmethod(time.time)  # last: from here on the name is shadowed
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
-        """Wait on `condition`, which the caller holds, for at most `seconds`; True if notified."""
+        """Wait on `condition`, which the caller holds, for at most `seconds`; return whether it was notified."""
         return condition.wait(seconds)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from auth0_meta.auth.tokens import GivenToken, TokenSource
-from auth0_meta.clock import Clock
+from auth0_meta.clock import Cancelled, Clock
 from auth0_meta.errors import (
     ApiError,
     NotSentError,
@@ -23,7 +23,7 @@ from auth0_meta.http.patience import Deadline, LongWait
 from auth0_meta.http.transport import Response, Transport
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.headers import backoff
-from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Cancelled, Throttle, Ticket, WouldWait
+from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, Ticket, WouldWait
 
 _log = logging.getLogger("auth0_meta")
 _FIRST_CONTACT_TRIES = 3

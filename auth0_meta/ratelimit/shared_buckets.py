@@ -1,4 +1,4 @@
-"""Tell from the headers of two route groups that they draw on two buckets; pure: every method is told the time."""
+"""Find out from their headers that two route groups have two buckets; PURE: every method takes the time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from auth0_meta.ratelimit.headers import RateHeaders
 
 HISTORY = 16
-"""Answers of each group that are remembered."""
+"""Responses of each group that are remembered."""
 STEEPEST = 1.5
-"""How much faster a bucket may drip than is known, or than a burst a second, as in every published plan."""
+"""How much faster than known, or than a burst a second, a bucket may drip before two buckets are suspected."""
 BACK = 1
-"""Seconds by which Reset may go back from one answer to the next: it is rounded."""
+"""Seconds by which Reset may go back from one response to the next: it is rounded."""
 AGAIN = 2
-"""Seconds after a first contradiction by Remaining that another must come: by then a fast drip is known."""
+"""Seconds that must pass before Remaining contradicts a second time: by then the rate of a fast drip is known."""
 
 
 class _Seen(NamedTuple):
@@ -28,16 +28,19 @@ class _Seen(NamedTuple):
 
 
 class SharedBuckets:
-    """Remember what the groups behind one bucket were told, and find answers that no single bucket gives.
+    """Remember what the groups of one bucket were told, and find responses that no single bucket can give.
 
-    Groups with equal limits are taken to share a bucket, but they need not.  Two signs tell: Reset, the instant at
-    which a bucket is full, never goes back; and while it stands still, Remaining rises no faster than it may drip.
+    Groups with equal limits are assumed to share a bucket, as on the Free and Enterprise plans, but they need not:
+    taken for one, two buckets made a job of reads and writes take 1.5 times as long as it had to.  Two signs tell
+    them apart.  Reset, the second at which a bucket is full, never goes back.  While it stands still, Remaining
+    rises no faster than the bucket drips.
 
-    >>> agreement = SharedBuckets()
-    >>> agreement.note("read", 0.0, 0.1, RateHeaders(10, 2, 101, 100.0), taken=8)
-    >>> agreement.against("write", 0.1, 0.2, RateHeaders(10, 9, 101, 100.0)), agreement.against(
-    ...     "write", 0.1, 0.2, RateHeaders(10, 2, 101, 100.0))
-    ('read', None)
+    >>> shared = SharedBuckets()
+    >>> shared.note("read", 0.0, 0.1, RateHeaders(10, 2, 101, 100.0), taken=8)
+    >>> shared.contradiction("write", 0.1, 0.2, RateHeaders(10, 9, 101, 100.0))
+    'read'
+    >>> shared.contradiction("write", 0.1, 0.2, RateHeaders(10, 2, 101, 100.0)) is None
+    True
     """
 
     def __init__(self) -> None:
@@ -45,26 +48,29 @@ class SharedBuckets:
         self._doubted: int | None = None  # Reset when Remaining first contradicted
 
     def note(self, group: str, sent: float, received: float, facts: RateHeaders, *, taken: int) -> None:
-        """Remember an accepted answer.  `taken`: our requests that may have taken a token by then, all groups'."""
+        """Remember an accepted response.
+
+        `taken`: requests of all groups that may have taken a token by then.
+        """
         limit, remaining, reset, date, _ = facts
         if limit is not None and remaining is not None and reset is not None and date is not None:
             seen = self._seen.setdefault(group, deque(maxlen=HISTORY))
             seen.append(_Seen(sent, received, limit, remaining, reset, date, taken))
 
-    def against(self, group: str, sent: float, received: float, facts: RateHeaders) -> str | None:
-        """Return the group that speaks against this accepted answer's being of the same bucket, None if none does."""
+    def contradiction(self, group: str, sent: float, received: float, facts: RateHeaders) -> str | None:
+        """Return a group whose responses make it unlikely that this accepted one is of the same bucket, or None."""
         return self._sign(group, sent, received, facts, 0, 0.0)[0]
 
-    def parts(
+    def apart_from(
         self, group: str, sent: float, received: float, facts: RateHeaders, *, taken: int, rate: float
     ) -> str | None:
-        """Return the group that surely has another bucket than the one that gave this accepted answer, None so far.
+        """Return a group that certainly has another bucket than this accepted response's, or None.
 
-        `taken`: our requests that surely had taken a token when it was sent, all groups'.  `rate`: the refill a
+        `taken`: requests of all groups that had certainly taken a token when it was sent.  `rate`: the refill a
         second that Reset alone proves.
         """
-        other, surely = self._sign(group, sent, received, facts, taken, rate)
-        if other is None or surely:
+        other, certain = self._sign(group, sent, received, facts, taken, rate)
+        if other is None or certain:
             return other
         reset = facts.reset or 0
         if self._doubted is None:
@@ -74,15 +80,15 @@ class SharedBuckets:
     def _sign(
         self, group: str, sent: float, received: float, facts: RateHeaders, taken: int, rate: float
     ) -> tuple[str | None, bool]:
-        """Return the group whose answers contradict this one, and whether by Reset, which is sure."""
+        """Return a group that contradicts this response, and whether it does so by Reset, which is certain."""
         limit, remaining, reset, date, _ = facts
         if limit is None or remaining is None or reset is None or date is None:
             return None, False
         steepest = STEEPEST * max(float(limit), rate)
-        for other, answers in self._seen.items():
-            for seen in answers if other != group else ():
+        for other, responses in self._seen.items():
+            for seen in responses if other != group else ():
                 if limit != seen.limit or sent < seen.received or date < seen.date:
-                    continue  # not surely served after that one, or the server's clock was set
+                    continue  # perhaps served before that one, or the server's clock was set
                 if reset < seen.reset - BACK:
                     return other, True
                 rise = remaining - seen.remaining + max(taken - seen.taken, 0)

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth0_meta.changes.change import Change
+from auth0_meta.clock import Cancelled
 from auth0_meta.models import CommitResult
-from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transactions.bag import MetadataBag, refuse_assignment
 from auth0_meta.transactions.states import State
 from auth0_meta.transactions.transaction import MetadataTransaction

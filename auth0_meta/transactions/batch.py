@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from auth0_meta.changes.jsonvalue import Bag
+from auth0_meta.clock import Cancelled
 from auth0_meta.errors import (
     Auth0MetaError,
     AuthError,
@@ -21,7 +22,6 @@ from auth0_meta.errors import (
 from auth0_meta.http.given import MaxWait, Oversize
 from auth0_meta.models import CommitResult, User
 from auth0_meta.ratelimit.concurrency import Concurrency
-from auth0_meta.ratelimit.throttle import Cancelled
 from auth0_meta.transactions.batch_result import BatchOutcome, BatchResult, BatchResults, Progress
 from auth0_meta.transactions.transaction import MetadataTransaction
 

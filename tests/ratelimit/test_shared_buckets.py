@@ -1,4 +1,4 @@
-"""Rules of agreement.py: which headers one bucket can have given, and what two buckets with one limit cost."""
+"""Which headers a single bucket can give, and what two buckets with one limit cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FACTS = RateHeaders(10, 2, 101, 100.0)
 
 
 class Virtual(Clock):
-    """Show a world's time."""
+    """A clock that reads the time of a simulated world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -76,13 +76,13 @@ class Job:
 
     @property
     def shared(self) -> bool:
-        """Tell whether both groups stand before one bucket."""
+        """Return whether both groups use one bucket."""
         return self.throttle._lane(READ) is self.throttle._lane(WRITE)
 
 
 @pytest.mark.parametrize("share", [1.0, None])
-def test_two_buckets_with_one_limit(share: float | None) -> None:
-    """Reads and writes with a bucket of ten each: found out, so that both are used to the full."""
+def test_two_buckets_with_one_limit_are_told_apart(share: float | None) -> None:
+    """Reads and writes with a bucket of ten each are told apart, so that both are used to the full."""
     for seed in range(3):
         job = Job(Tenant(10, 10), Tenant(10, 10), users=200, share=share, seed=seed)
         assert job.world.now <= 1.15 * 19.0
@@ -94,8 +94,10 @@ def test_two_buckets_with_one_limit(share: float | None) -> None:
 @pytest.mark.parametrize(
     ("size", "rate", "window"), [(10, 10.0, None), (10, 10.0, 1.0), (50, 16.0, None), (100, 500.0, None)]
 )
-def test_one_bucket_stays_one(size: int, rate: float, window: float | None, share: float | None) -> None:
-    """Nothing that one bucket does looks like two, a drip of five bursts a second included."""
+def test_one_bucket_is_never_taken_for_two(
+    size: int, rate: float, window: float | None, share: float | None
+) -> None:
+    """Nothing that one bucket does looks like two, not even a drip of five bursts a second."""
     for seed in range(3):
         tenant = Tenant(size, rate, window)
         job = Job(tenant, tenant, users=400 if rate > 100 else 60, share=share, seed=seed)
@@ -116,26 +118,26 @@ def test_one_bucket_stays_one(size: int, rate: float, window: float | None, shar
         (RateHeaders(), False),
     ],
 )
-def test_what_one_bucket_can_say(facts: RateHeaders, contradicted: bool) -> None:
-    """Remaining may rise by a drip while Reset stands still, and Reset never goes back by more than its rounding."""
-    agreement = SharedBuckets()
-    agreement.note(READ, 0.0, 0.02, FACTS, taken=8)
-    agreement.note(READ, 0.0, 0.02, RateHeaders(), taken=8)
-    assert agreement.against(WRITE, 0.02, 0.04, facts) == (READ if contradicted else None)
-    assert agreement.against(WRITE, 0.01, 0.04, facts) is None  # perhaps served before it
-    assert agreement.against(READ, 0.02, 0.04, facts) is None
+def test_which_headers_one_bucket_can_give(facts: RateHeaders, contradicted: bool) -> None:
+    """While Reset stands still Remaining may rise by a drip; Reset never goes back by more than its rounding."""
+    shared = SharedBuckets()
+    shared.note(READ, 0.0, 0.02, FACTS, taken=8)
+    shared.note(READ, 0.0, 0.02, RateHeaders(), taken=8)
+    assert shared.contradiction(WRITE, 0.02, 0.04, facts) == (READ if contradicted else None)
+    assert shared.contradiction(WRITE, 0.01, 0.04, facts) is None  # perhaps served before it
+    assert shared.contradiction(READ, 0.02, 0.04, facts) is None
 
 
 def test_remaining_must_contradict_twice() -> None:
-    """A fast drip looks the same at first; two seconds on, its rate is known.  Reset needs no second time."""
-    agreement = SharedBuckets()
+    """A fast drip looks the same at first, but two seconds later its rate is known.  Reset is believed at once."""
+    shared = SharedBuckets()
     for second in range(4):
         facts = FACTS._replace(reset=101 + second, date=100.0 + second)
-        agreement.note(READ, second, second + 0.02, facts, taken=8)
+        shared.note(READ, second, second + 0.02, facts, taken=8)
         other = facts._replace(remaining=4)
-        found = agreement.parts(WRITE, second + 0.02, second + 0.04, other, taken=8, rate=0.0)
+        found = shared.apart_from(WRITE, second + 0.02, second + 0.04, other, taken=8, rate=0.0)
         assert found == (READ if second >= 2 else None)
-        assert agreement.parts(WRITE, second + 0.02, second + 0.04, other, taken=8, rate=99.0) is None
+        assert shared.apart_from(WRITE, second + 0.02, second + 0.04, other, taken=8, rate=99.0) is None
     back = FACTS._replace(reset=101, date=103.0)
-    assert agreement.parts(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) == READ
-    assert SharedBuckets().parts(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) is None
+    assert shared.apart_from(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) == READ
+    assert SharedBuckets().apart_from(WRITE, 4.0, 4.1, back, taken=8, rate=99.0) is None

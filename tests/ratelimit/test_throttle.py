@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import pytest
 
 from auth0_meta import RateLimit
-from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.clock import SYSTEM_CLOCK, Cancelled
 from auth0_meta.errors import ConfigError
-from auth0_meta.ratelimit.throttle import Cancelled, Snapshot, Throttle, WouldWait
+from auth0_meta.ratelimit.throttle import Snapshot, Throttle, WouldWait
 from auth0_meta.testing import FakeClock
 
 START = 1_800_000_000.0
@@ -345,6 +345,166 @@ def test_lines_are_fair() -> None:
     for one in threads:
         one.join(5)
     assert order == [2, 3, 4, 5, 0, 1]
+
+
+# ---- several callers in one line
+
+
+def closes_for(seconds: int) -> dict[str, str]:
+    """Return the headers of a 429 that closes the gate for `seconds`."""
+    return told(remaining=0) | {"Retry-After": str(seconds)}
+
+
+@pytest.fixture
+def dry() -> Throttle:
+    """Give a throttle in real time whose bucket is empty and gets a token every five seconds."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(10, 0.2))
+    for remaining in range(9, -1, -1):
+        headers = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": str(remaining)}
+        throttle.answer(throttle.acquire(WRITE), status=200, headers=headers)
+    return throttle
+
+
+def queue(throttle: Throttle) -> list[object]:
+    """Return those who wait in line."""
+    lane = throttle._lane(WRITE)
+    return [*lane.interactive, *lane.bulk]
+
+
+@pytest.mark.parametrize("share", [None, 1.0])
+def test_a_follower_hears_at_once_that_the_gate_has_closed(share: float | None) -> None:
+    """Somebody else's 429 closes the gate for a minute: the second in line, who may wait 12 s, is refused at once."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(10, 0.2))
+    tickets = [throttle.acquire(WRITE) for _ in range(10)]  # under way; the bucket is known to be dry
+    event, refused = threading.Event(), []
+
+    def head() -> None:
+        with pytest.raises(Cancelled):
+            throttle.acquire(WRITE, share=share, cancelled=event)
+
+    def follower() -> None:
+        with pytest.raises(WouldWait) as caught:
+            throttle.acquire(WRITE, share=share, most=12.0)
+        refused.append((time.monotonic(), caught.value))
+
+    with thread(head):
+        until(lambda: len(queue(throttle)) == 1)
+        with thread(follower):
+            until(lambda: len(queue(throttle)) == 2)
+            time.sleep(0.05)
+            assert not refused
+            closed = time.monotonic()
+            throttle.answer(tickets[0], status=429, headers=closes_for(60))
+        event.set()
+    at, error = refused[0]
+    assert at - closed < 0.5
+    assert error.closed
+    assert error.seconds > 59
+
+
+def test_a_follower_may_refuse_a_wait_as_the_head_may(dry: Throttle) -> None:
+    """`most` counts behind others too: two tokens away, at five seconds each, is more than seven seconds."""
+    event = threading.Event()
+
+    def head() -> None:
+        with pytest.raises(Cancelled):
+            dry.acquire(WRITE, cancelled=event)
+
+    with thread(head):
+        until(lambda: queue(dry))
+        start = time.monotonic()
+        with pytest.raises(WouldWait) as caught:
+            dry.acquire(WRITE, most=7.0)
+        assert time.monotonic() - start < 0.5
+        event.set()
+    assert not caught.value.closed
+    assert 9.0 <= caught.value.seconds <= 10.0
+
+
+def test_a_follower_looks_again_without_being_woken(dry: Throttle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that is slow to leave keeps its follower past the bound for no longer than the next look."""
+    monkeypatch.setattr("auth0_meta.ratelimit.throttle.LOOK_AGAIN", 0.1)
+    event, refused = threading.Event(), []
+    lane = dry._lane(WRITE)
+
+    def head() -> None:
+        with pytest.raises(Cancelled):
+            dry.acquire(WRITE, cancelled=event)
+
+    def follower() -> None:
+        with pytest.raises(WouldWait):
+            dry.acquire(WRITE, most=12.0)
+        refused.append(time.monotonic())
+
+    with thread(head):
+        until(lambda: len(queue(dry)) == 1)
+        with thread(follower):
+            until(lambda: len(queue(dry)) == 2)
+            changed = time.monotonic()
+            with dry._lock:
+                lane.bucket.closed_until = (
+                    changed + 60
+                )  # as if the estimate had changed and nobody had been told
+        event.set()
+    assert refused[0] - changed < 0.5
+
+
+@pytest.mark.parametrize("share", [None, 1.0])
+def test_urgent_callers_leave_in_the_order_in_which_they_came(share: float | None) -> None:
+    """Each passes those who are not urgent; among themselves the oldest read is the first to be written."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 10))
+    empty = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
+    throttle.answer(throttle.acquire(WRITE, share=share), status=200, headers=empty)
+    order: list[str] = []
+
+    def go(name: str) -> None:
+        ticket = throttle.acquire(WRITE, share=share, urgent=name.startswith("urgent"))
+        order.append(name)
+        throttle.answer(ticket, status=200, headers=empty)
+
+    names = ["plain 0", "urgent 1", "plain 2", "urgent 3", "urgent 4", "plain 5"]
+    with throttle._lock:  # all of them are in line before the first may go
+        throttle._lane(WRITE).bucket.closed_until = time.monotonic() + 0.5
+    threads = []
+    for waiting, name in enumerate(names, 1):
+        threads.append(threading.Thread(target=go, args=(name,), daemon=True))
+        threads[-1].start()
+        until(lambda: len(queue(throttle)) == waiting)  # noqa: B023  # used in this turn only
+    for one in threads:
+        one.join(10)
+        assert not one.is_alive()
+    assert order == ["urgent 1", "urgent 3", "urgent 4", "plain 0", "plain 2", "plain 5"]
+
+
+def test_on_wait_may_use_its_own_client() -> None:
+    """A request from inside `on_wait` gets through, unreported; then its caller does, from where it stood."""
+    throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 20))
+    throttle.answer(throttle.acquire(WRITE), status=200, headers=told(1, 0))
+    told_of: list[str] = []
+
+    def nested(reason: str, _: float) -> None:
+        told_of.append(reason)
+        throttle.answer(throttle.acquire(WRITE, on_wait=nested), status=200, headers=told(1, 0))
+
+    done: list[float] = []
+    with thread(lambda: done.append(throttle.acquire(WRITE, on_wait=nested).waited)):
+        pass
+    assert told_of == ["pacing"]
+    assert done[0] >= 0.08  # two tokens at 20 a second
+    assert not queue(throttle)
+
+
+def test_time_spent_in_on_wait_counts(throttle: Throttle, clock: FakeClock) -> None:
+    """What the callback takes is part of the wait that `most` bounds."""
+    exchange(throttle)
+    exchange(throttle, status=429, remaining=0, reset=int(START) + 10)
+
+    def dawdle(*_: object) -> None:
+        exchange(throttle, status=429, remaining=0, reset=int(START) + 30)
+
+    with pytest.raises(WouldWait):
+        throttle.acquire(WRITE, most=15.0, on_wait=dawdle)
+    assert not queue(throttle)
 
 
 def test_an_answer_wakes_who_waits_for_it() -> None:

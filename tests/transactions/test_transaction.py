@@ -32,7 +32,7 @@ from auth0_meta import (
     User,
 )
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
-from auth0_meta.ratelimit.throttle import Cancelled
+from auth0_meta.clock import Cancelled
 from auth0_meta.transactions.states import State
 from auth0_meta.warn import notice
 

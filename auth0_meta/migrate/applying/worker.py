@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.changes.profile import stored_bag
+from auth0_meta.clock import Cancelled
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     ApiError,
@@ -33,7 +34,6 @@ from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
 from auth0_meta.models import Wait
-from auth0_meta.ratelimit.throttle import Cancelled
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
