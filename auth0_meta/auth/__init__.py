@@ -1,1 +1,1 @@
-"""Get, keep and check tokens."""
+"""Get, keep and verify tokens."""

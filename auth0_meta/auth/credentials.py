@@ -1,4 +1,4 @@
-"""Choose where tokens come from: the credentials that a client is given, or the environment's."""
+"""Choose where tokens come from: the credentials that the caller passes, or the environment's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken, TokenSource
+from auth0_meta.auth.tokens import Budget, CalledToken, FetchedToken, GivenToken, TokenSource
 from auth0_meta.clock import Clock
 from auth0_meta.errors import ConfigError
 
@@ -17,9 +17,9 @@ _CANONICAL = f"https://YOUR_TENANT.REGION.auth0.com{_MANAGEMENT}"
 
 
 def audience_of(base: str, given: str | None) -> str:
-    """Return the audience to ask tokens for: `given`, else the Management API of the tenant at `base`.
+    """Return the audience that tokens are requested for: `given`, else the Management API of the tenant at `base`.
 
-    Raises `ConfigError` for the audience of some other API.
+    Raises `ConfigError` for the audience of another API.
 
     >>> audience_of("https://tenant.eu.auth0.com", None)
     'https://tenant.eu.auth0.com/api/v2/'
@@ -27,7 +27,7 @@ def audience_of(base: str, given: str | None) -> str:
     if not given:
         return f"https://{urlsplit(base).netloc}{_MANAGEMENT}"
     if not _is_management(given):
-        msg = f"audience {given!r} is not the Management API's (nothing was sent): leave it out, or with a custom domain pass {_CANONICAL!r}"
+        msg = f"audience {given!r} is not the Management API's (nothing was sent). Leave it out, or with a custom domain pass {_CANONICAL!r}"
         raise ConfigError(msg)
     return given
 
@@ -48,29 +48,29 @@ def token_source(
     key_id: str | None,
     algorithm: str,
 ) -> tuple[str, TokenSource]:
-    """Return what to call the credentials and the source that they name; exactly one way may be given.
+    """Return a name for the credentials, and the source of their tokens; exactly one kind may be given.
 
     `exchange(proof, budget)` sends a token request.  Raises `ConfigError`.
     """
-    ways = [
+    kinds = [
         n for n, v in (("token", token), ("client_secret", client_secret), ("private_key", private_key)) if v
     ]
-    if len(ways) != 1:
-        got = " and ".join(ways) or "none of them"
+    if len(kinds) != 1:
+        got = " and ".join(kinds) or "none of them"
         msg = f"pass exactly one of token, client_secret and private_key (the last two with client_id); got {got}"
         raise ConfigError(msg)
     if token:
         return "given token", CalledToken(token) if callable(token) else GivenToken(token)
     if not client_id or not isinstance(client_id, str):
-        msg = f"{ways[0]} needs client_id beside it"
+        msg = f"{kinds[0]} needs client_id too"
         raise ConfigError(msg)
     if client_secret:
         form = {"client_secret": client_secret}
-        return "client credentials", FetchedToken(lambda op: exchange(form, op), clock=clock)
-    assert private_key is not None  # noqa: S101  # the only way left
-    from auth0_meta.auth import jwt  # noqa: PLC0415  # and with it the check of the algorithm
+        return "client credentials", FetchedToken(lambda budget: exchange(form, budget), clock=clock)
+    assert private_key is not None  # noqa: S101  # the only kind left
+    from auth0_meta.auth import jwt  # noqa: PLC0415  # python-jose loads on use
 
-    def signed(budget: Any) -> Mapping[str, Any]:
+    def signed(budget: Budget) -> Mapping[str, Any]:
         assertion = jwt.client_assertion(
             client_id=client_id,
             issuer=issuer,
@@ -89,14 +89,14 @@ def token_source(
 
 
 def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the domain and the client's settings, those given winning over AUTH0_*.
+    """Return the domain and the client's settings; given ones win over AUTH0_*.
 
-    Raises `ConfigError` naming what is missing.
+    Raises `ConfigError` that names what is missing.
     """
     env = os.environ.get
     domain = settings.pop("domain", None) or env("AUTH0_DOMAIN")
     if not domain:
-        msg = "AUTH0_DOMAIN is not set: export your tenant's domain, such as tenant.eu.auth0.com"
+        msg = "AUTH0_DOMAIN is not set: set it to your tenant's domain, such as tenant.eu.auth0.com"
         raise ConfigError(msg)
     if not any(settings.get(name) for name in ("token", "client_secret", "private_key")):
         if env("AUTH0_API_TOKEN"):
@@ -113,7 +113,7 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
                 if not settings[key]
             ]
             if missing:
-                msg = f"{' and '.join(missing)} not set: export them, or AUTH0_API_TOKEN"
+                msg = f"{' and '.join(missing)} not set: set {'it' if len(missing) == 1 else 'them'}, or AUTH0_API_TOKEN"
                 raise ConfigError(msg)
     elif not settings.get("token"):
         settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")
@@ -123,14 +123,18 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _environments_audience(*, fetched: bool) -> str | None:
-    """Return AUTH0_AUDIENCE; where it is the application's own API, that matters only to a token that is fetched."""
+    """Return AUTH0_AUDIENCE, None if it is not set.
+
+    Many applications use that name for an API of their own.  Such a value matters only to a token that is fetched:
+    then it raises `ConfigError` rather than being sent to Auth0, which would answer "Bad audience".
+    """
     given = os.environ.get("AUTH0_AUDIENCE")
     if not given or _is_management(given):
         return given or None
     if not fetched:
         return None
     msg = (
-        f"AUTH0_AUDIENCE is {given!r}, which is not the Management API (nothing was sent): unset it, or with a custom "
-        f"domain set it to {_CANONICAL!r}. A program that needs it for an API of its own passes audience= to from_env"
+        f"AUTH0_AUDIENCE is {given!r}, which is not the Management API (nothing was sent). Unset it, or with a custom "
+        f"domain set it to {_CANONICAL!r}. If it names your own API, pass audience= to from_env"
     )
     raise ConfigError(msg)

@@ -1,7 +1,7 @@
-"""Sign client assertions and session tokens, verify tokens; the only client-side use of python-jose, loaded on use.
+"""Sign client assertions and session tokens, verify tokens: the client's only use of python-jose, loaded on use.
 
-The list of algorithms is always passed and keys are PEM or JWK: given neither, python-jose
-(3.5.0 included) takes a token signed with HS256 under an RSA public key in DER.
+The list of algorithms is always passed, and keys are PEM or JWK.  With neither, python-jose (3.5.0 included)
+accepts a token that was signed with HS256 under an RSA public key in DER.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from auth0_meta.errors import AuthError, ConfigError
 
 _ASYMMETRIC = ("RS256", "RS384", "RS512")
 _ASSERTION = ("RS256", "RS384")
+_INVALID = "the token is invalid"
 
 
 def client_assertion(
@@ -26,15 +27,15 @@ def client_assertion(
     now: int,
     jti: str,
 ) -> str:
-    """Sign the assertion that stands for a client secret (private_key_jwt), valid for 60 s.
+    """Sign the assertion that replaces a client secret (private_key_jwt), valid for 60 s.
 
-    `issuer` is the tenant's issuer identifier, `https://{domain}/`; `private_key` is PEM;
-    `algorithm` RS256 or RS384; `now` epoch seconds; `jti` is used once.  Source: Auth0 docs,
-    "Authenticate with private key JWT": `aud` is one string, lifetime at most 5 minutes.
-    Raises `ConfigError` when the key or the algorithm can't be used.
+    `issuer`: the tenant's issuer identifier, `https://{domain}/`.  `private_key`: PEM.  `algorithm`: RS256 or
+    RS384.  `now`: epoch seconds.  `jti`: an id that is used once.
+    Source: Auth0 docs, "Authenticate with private key JWT": `aud` is one string, lifetime at most 5 minutes.
+    Raises `ConfigError` if the key or the algorithm can't be used.
     """
     if algorithm not in _ASSERTION:
-        msg = f"private_key_jwt can't use {algorithm!r} here: choose one of {', '.join(_ASSERTION)}"
+        msg = f"algorithm must be {' or '.join(_ASSERTION)} for a private key, not {algorithm!r}"
         raise ConfigError(msg)
     from jose import JOSEError, jwt  # noqa: PLC0415  # costs 20 ms: loaded on use
 
@@ -43,7 +44,7 @@ def client_assertion(
     try:
         return str(jwt.encode(claims, private_key, algorithm=algorithm, headers=headers))
     except (JOSEError, ValueError, TypeError) as error:
-        msg = f"private_key is not a usable RSA key in PEM ({type(error).__name__})"
+        msg = f"private_key must be an RSA private key in PEM: this one can't sign ({type(error).__name__})"
         raise ConfigError(msg) from None
 
 
@@ -56,14 +57,14 @@ def verify(
     issuer: str,
     leeway: int = 0,
 ) -> dict[str, Any]:
-    """Return the claims of a token whose signature, audience, issuer and times hold.
+    """Return the claims of a token after checking its signature, audience, issuer and times.
 
-    `key` is an RSA public key as PEM text, a JWK or a JWKS; bytes are refused.  `algorithms`
-    are RS256, RS384 or RS512 only.  `leeway` is in seconds.  Raises `AuthError` when the token does
-    not hold, `ConfigError` when it could not be checked safely.
+    `key`: an RSA public key as PEM text, a JWK or a JWKS; bytes are refused.  `algorithms`: RS256, RS384 or RS512
+    only.  `leeway`: seconds by which two clocks may differ.  Raises `AuthError` if the token is invalid, `ConfigError`
+    if it could not be checked safely.
     """
     if not algorithms or any(a not in _ASYMMETRIC for a in algorithms):
-        msg = f"tokens are verified with {', '.join(_ASYMMETRIC)} only"
+        msg = f"algorithms must be one or more of {', '.join(_ASYMMETRIC)}: others are not safe here"
         raise ConfigError(msg)
     if not isinstance(key, Mapping) and not (isinstance(key, str) and "-----BEGIN" in key):
         msg = "the verification key must be PEM text, a JWK or a JWKS"
@@ -72,17 +73,17 @@ def verify(
 
     options = {"leeway": leeway, "require_exp": True, "require_aud": True, "require_iss": True}
     options["verify_at_hash"] = (
-        False  # it can be checked only beside the access token, which is not looked at here
+        False  # it can be checked only against the access token, which is not used here
     )
     try:
         claims: dict[str, Any] = jwt.decode(
             token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options
         )
     except (JOSEError, RecursionError) as error:
-        msg = f"the token is invalid: {error}"
+        msg = f"{_INVALID}: {error}"
         raise AuthError(msg, status=401, api_message=str(error)) from None
     except (ValueError, TypeError) as error:  # python-jose lets these pass from a JWK without its numbers
-        msg = f"the verification key is not usable ({type(error).__name__})"
+        msg = f"the verification key can't be used ({type(error).__name__})"
         raise ConfigError(msg) from None
     return claims
 
@@ -90,8 +91,8 @@ def verify(
 def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
     """Return a JWT signed with HS256 under a shared secret, header `{"alg":"HS256","typ":"JWT"}`.
 
-    Raises `ConfigError` for a secret that is empty, no text, or an asymmetric key, and for claims that JSON
-    can't hold.
+    Raises `ConfigError` for a secret that is empty, not a string, or an asymmetric key, and for claims that JSON
+    can't represent.
 
     >>> verify_hs256(sign_hs256({"sub": "auth0|1"}, secret="s3cret"), secret="s3cret")
     ({'alg': 'HS256', 'typ': 'JWT'}, {'sub': 'auth0|1'})
@@ -108,9 +109,9 @@ def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
 
 
 def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return header and claims of a JWT whose HS256 signature holds under a shared secret, and check nothing else.
+    """Return header and claims of a JWT after checking its HS256 signature under a shared secret, and nothing else.
 
-    Raises `AuthError` if it is invalid, `ConfigError` for an unusable secret.
+    Raises `AuthError` if the token is invalid, `ConfigError` for an unusable secret.
     """
     from jose import JOSEError, jws  # noqa: PLC0415
 
@@ -119,19 +120,19 @@ def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, 
         header = dict(jws.get_unverified_header(token))
         claims = json.loads(jws.verify(token, key, algorithms=["HS256"]))
     except (JOSEError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        msg = f"the token is invalid ({type(error).__name__})"
+        msg = f"{_INVALID}: its signature or form is wrong ({type(error).__name__})"
         raise AuthError(msg, status=401) from None
     if not isinstance(claims, dict):
-        msg = "the token is invalid: its claims are not an object"
+        msg = f"{_INVALID}: its claims are not a JSON object"
         raise AuthError(msg, status=401)
     return header, claims
 
 
 def _secret(secret: object) -> Any:
-    """Return the key that a shared secret is; handed over as text, python-jose would parse one that reads as JSON."""
+    """Return a shared secret as a key; given as text, python-jose would parse one that looks like JSON."""
     from jose import JOSEError, jwk  # noqa: PLC0415
 
-    msg = "the secret of a session token is shared text: not empty, and no PEM key"
+    msg = "the secret of a session token must be a non-empty string, and not a PEM key"
     if not isinstance(secret, str) or not secret or "-----BEGIN" in secret:
         raise ConfigError(msg)
     try:
@@ -141,7 +142,7 @@ def _secret(secret: object) -> Any:
 
 
 def header(token: str) -> dict[str, Any]:
-    """Return a token's header unverified, {} when it is no JWT: for finding the key, never for trusting.
+    """Return a token's header unverified, {} if it is not a JWT: for finding the key, never for trusting.
 
     >>> header(sign_hs256({}, secret="s3cret")), header("none")
     ({'alg': 'HS256', 'typ': 'JWT'}, {})
@@ -155,7 +156,7 @@ def header(token: str) -> dict[str, Any]:
 
 
 def peek(token: str) -> dict[str, Any]:
-    """Return a token's claims unverified, {} when it is no JWT: for showing, never for deciding."""
+    """Return a token's claims unverified, {} if it is not a JWT: for showing, never for deciding."""
     from jose import JOSEError, jwt  # noqa: PLC0415
 
     try:

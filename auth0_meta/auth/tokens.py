@@ -1,4 +1,4 @@
-"""Keep the token that a client sends: given, called for, or fetched and renewed in time."""
+"""Supply the token that a client sends: given, returned by a function, or fetched and renewed in time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
-from auth0_meta.clock import Clock
+from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -22,29 +22,49 @@ _MARGIN = 60.0
 _MARGIN_PART = 0.1
 _RENEWAL_PAUSE = 5.0
 COURTESY = 10.0
-# They say of a function that gives tokens what they say of a token endpoint.
+"""Seconds past its own budget for which a caller waits for another's fetch: a request takes about that long at most."""
+# Raised by a function that returns tokens, these mean what they mean from a token endpoint.
 _ABOUT_TOKENS = (AuthError, ConfigError, NotSentError, RateLimitError)
+
+
+class Budget(Protocol):
+    """What a token source needs of the operation that asks for a token; `http.budget.WaitBudget` has it."""
+
+    @property
+    def user_id(self) -> str | None:
+        """The user whom the operation is about."""
+
+    @property
+    def cancelled(self) -> threading.Event | None:
+        """The event that, once set, ends the operation's waits with `Cancelled`."""
+
+    @property
+    def stopping(self) -> threading.Event | None:
+        """The event that, once set, leaves the operation little time: `left` says how much."""
+
+    def left(self) -> float | None:
+        """Return the seconds that the operation may still wait, None for no limit."""
+
+
 Fetch = Callable[[Any], Mapping[str, Any]]
+"""Request a token on the budget that `get` was called with; what else the request needs of it is no concern here."""
 
 
 class TokenSource(Protocol):
-    """Give a token before each request, and say whether a refused one can be replaced."""
+    """Where tokens come from."""
 
-    def get(self, budget: Any, /) -> str:
-        """Return the token to send; `operation` carries the budget for waits."""
-        ...
+    def get(self, budget: Budget, /) -> str:
+        """Return the token to send."""
 
-    def replace(self, refused: str, budget: Any, /) -> bool:
-        """Forget a token that got a 401; True when a different one is to be had."""
-        ...
+    def replace(self, refused: str, budget: Budget, /) -> bool:
+        """Forget a token that got a 401; return whether there may be another one."""
 
     def renew_locks(self) -> None:
         """Start over with fresh locks after a fork."""
-        ...
 
 
 def _fits(token: object) -> bool:
-    """Tell whether a token can stand in a header."""
+    """Return whether a token can stand in a header."""
     return (
         isinstance(token, str)
         and token.isascii()
@@ -63,16 +83,16 @@ def _checked(token: str) -> str:
 
 
 class GivenToken:
-    """Send one given string; a 401 means that it is over."""
+    """Send one given string; a 401 means that there is no other."""
 
     def __init__(self, token: str) -> None:
         self._token = _checked(token)
 
-    def get(self, budget: Any, /) -> str:
+    def get(self, budget: Budget, /) -> str:
         """Return the given token."""
         return self._token
 
-    def replace(self, refused: str, budget: Any, /) -> bool:
+    def replace(self, refused: str, budget: Budget, /) -> bool:
         """Return False: there is no other token."""
         return False
 
@@ -81,27 +101,31 @@ class GivenToken:
 
 
 class CalledToken:
-    """Ask the caller's function before each request; it does its own caching."""
+    """Call the caller's function before each request; it does its own caching."""
 
     def __init__(self, function: Callable[[], str]) -> None:
         self._function = function
 
-    def get(self, budget: Any, /) -> str:
+    def get(self, budget: Budget, /) -> str:
         """Return what the function returns."""
-        return self._asked(budget)
+        return self._call(budget)
 
-    def replace(self, refused: str, budget: Any, /) -> bool:
-        """Ask the function again; False when it gives the refused token once more."""
-        return self._asked(budget) != refused
+    def replace(self, refused: str, budget: Budget, /) -> bool:
+        """Call the function again; return whether it returned another token than the refused one."""
+        return self._call(budget) != refused
 
-    def _asked(self, budget: Any) -> str:
-        """Ask; an error of this package, which the function may use, says nothing about the request that needs the token."""
+    def _call(self, budget: Budget) -> str:
+        """Call the function; an error of this package that it raises says nothing about the request itself.
+
+        The function may well use a client of ours.  Its `NotFoundError` must not read as if the user of this
+        request did not exist.
+        """
         try:
             token = self._function()
         except _ABOUT_TOKENS:
             raise
         except Auth0MetaError as error:
-            msg = f"nothing was sent for want of a token: {error}"
+            msg = f"there is no token, so nothing was sent: {error}"
             raise NotSentError(msg, user_id=budget.user_id) from error
         return _checked(token)
 
@@ -110,7 +134,7 @@ class CalledToken:
 
 
 class _Held(NamedTuple):
-    """Keep a token and its two instants together, so that every thread sees one state."""
+    """A token with its two instants, in one value so that every thread sees one state."""
 
     token: str
     renew_at: float
@@ -118,13 +142,12 @@ class _Held(NamedTuple):
 
 
 class FetchedToken:
-    """Fetch a token and renew it when less than min(60 s, 10 % of its life) remains.
+    """Fetch a token, and renew it when less than min(60 s, 10 % of its life) remains.
 
-    One thread fetches for all.  While the old token is valid the others go on with it, and so does
-    everyone when the renewal fails; it is then tried again after 5 s.  A thread whose budget for waits is
-    shorter than what another's fetch takes makes its own.  Tokens live in memory only, and their
-    age is measured on the monotonic clock.  Source: Auth0 says to cache Management tokens by
-    `expires_in` and to treat them as opaque.
+    One thread fetches for all.  While the old token is valid the others keep using it, and so does everybody when
+    the renewal fails; it is tried again after 5 s.  A thread whose wait budget is shorter than another's fetch
+    makes its own.  Tokens live in memory only, and their age is measured on the monotonic clock.
+    Source: Auth0 says to cache Management tokens by `expires_in` and to treat them as opaque.
     """
 
     def __init__(self, fetch: Fetch, *, clock: Clock) -> None:
@@ -132,32 +155,31 @@ class FetchedToken:
         self._clock = clock
         self._held: _Held | None = None
         self.scope: str | None = None
-        """The scopes that Auth0 granted with the last token, space separated; None where unsaid."""
+        """The scopes that Auth0 granted with the last token, separated by spaces; None if it did not say."""
         self.renew_locks()
 
     def renew_locks(self) -> None:
-        """Start over with a fresh lock after a fork."""
-        self._lock = threading.Lock()
+        """Start over with fresh locks after a fork."""
+        # Reentrant: while this thread fetches, `on_wait` may send a request with the same client.
+        self._lock = threading.RLock()
         self._guard = threading.Lock()
 
-    def get(self, budget: Any, /) -> str:
+    def get(self, budget: Budget, /) -> str:
         """Return a token that is valid now, fetching one if needed."""
         held, now = self._held, self._clock.monotonic()
         if held is not None and now < held.renew_at:
             return held.token
         old = held.token if held is not None and now < held.expires_at else None
-        left = budget.left()
-        most = threading.TIMEOUT_MAX if left is None else min(left + COURTESY, threading.TIMEOUT_MAX)
         lock = self._lock
-        if not lock.acquire(timeout=0.0 if old else most):
+        if not (lock.acquire(blocking=False) if old else _lock_in_time(lock, budget)):
             return old or self._fetched(budget).token
         try:
             return self._renewed(budget)
         finally:
             lock.release()
 
-    def _renewed(self, budget: Any) -> str:
-        """Fetch under the lock, unless another thread just did; go on with the old token if that fails."""
+    def _renewed(self, budget: Budget) -> str:
+        """Fetch under the lock, unless another thread just did; if that fails, keep using the old token."""
         held, now = self._held, self._clock.monotonic()
         if held is not None and now < held.renew_at:
             return held.token
@@ -170,28 +192,28 @@ class FetchedToken:
             self._swap(held, held._replace(renew_at=now + _RENEWAL_PAUSE))
             return held.token
 
-    def _fetched(self, budget: Any) -> _Held:
-        """Fetch and keep a new token."""
+    def _fetched(self, budget: Budget) -> _Held:
+        """Fetch a new token and keep it."""
         now = self._clock.monotonic()  # before the request leaves, so that it never lives too long here
-        answer = self._fetch(budget)
-        token, life = answer.get("access_token"), answer.get("expires_in")
+        response = self._fetch(budget)
+        token, life = response.get("access_token"), response.get("expires_in")
         if (
             not _fits(token)
             or isinstance(life, bool)
             or not isinstance(life, int | float)
             or not 0 < life < inf
         ):
-            msg = "the token endpoint answered without a usable access_token and expires_in"
+            msg = "the token endpoint's response has no usable access_token and expires_in"
             raise AuthError(msg, status=200)
-        scope = answer.get("scope")
+        scope = response.get("scope")
         self.scope = scope if isinstance(scope, str) else None
         held = _Held(str(token), now + life - min(_MARGIN, _MARGIN_PART * life), now + life)
         with self._guard:
             self._held = held
         return held
 
-    def replace(self, refused: str, budget: Any, /) -> bool:
-        """Forget `refused` unless another thread already did; a new one is fetched on the next `get`."""
+    def replace(self, refused: str, budget: Budget, /) -> bool:
+        """Forget `refused` unless another thread already did; the next `get` fetches a new one."""
         held = self._held
         if held is not None and held.token == refused:
             self._swap(held, None)
@@ -202,3 +224,26 @@ class FetchedToken:
         with self._guard:
             if self._held is old:
                 self._held = new
+
+
+def _lock_in_time(lock: threading.RLock, budget: Budget) -> bool:
+    """Take the lock that another thread's fetch holds; return False once the budget and `COURTESY` are used up.
+
+    A lock can't wait for an event as well, and a fetch may take as long as somebody else's `max_wait`.  So a caller
+    that can be cancelled or stopped takes it in slices.  Raises `Cancelled`.
+    """
+    slices = budget.cancelled is not None or budget.stopping is not None
+    rest = _with_courtesy(budget)
+    while rest > 0:
+        if budget.cancelled is not None and budget.cancelled.is_set():
+            raise Cancelled
+        piece = min(rest, CANCEL_POLL) if slices else rest
+        if lock.acquire(timeout=piece):
+            return True
+        rest = min(rest - piece, _with_courtesy(budget))  # a stop leaves less than there was
+    return False
+
+
+def _with_courtesy(budget: Budget) -> float:
+    left = budget.left()
+    return threading.TIMEOUT_MAX if left is None else min(left + COURTESY, threading.TIMEOUT_MAX)

@@ -1,3 +1,5 @@
+"""Verifying tokens, signing client assertions, session tokens."""
+
 from __future__ import annotations
 
 import base64
@@ -65,8 +67,8 @@ def _forged(secret: bytes, header: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("key", [PUBLIC, JWK, {"keys": [JWK]}], ids=["PEM", "JWK", "JWKS"])
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
-def test_a_good_token_holds(key: Any, algorithm: str) -> None:
-    """A token signed by the key gives its claims, whichever way the key is given."""
+def test_a_good_token_gives_its_claims(key: Any, algorithm: str) -> None:
+    """A token signed by the key is accepted, whatever form the key has."""
     assert _verified(_signed(algorithm), key, algorithms=(algorithm,))["sub"] == "x"
 
 
@@ -74,7 +76,7 @@ def test_a_good_token_holds(key: Any, algorithm: str) -> None:
     "key", [PUBLIC_DER, PUBLIC.encode(), b"", "", "MIIB", None, PUBLIC_DER.decode("latin-1")]
 )
 def test_only_pem_text_and_jwks_are_keys(key: Any) -> None:
-    """Bytes, DER above all, are refused before the token is looked at."""
+    """Bytes, DER above all, are refused before the token is parsed."""
     forged = _forged(PUBLIC_DER, {"alg": "HS256", "typ": "JWT"})
     with pytest.raises(ConfigError):
         _verified(forged, key)
@@ -82,7 +84,7 @@ def test_only_pem_text_and_jwks_are_keys(key: Any) -> None:
 
 @pytest.mark.parametrize("algorithms", [(), ("HS256",), ("RS256", "HS256"), ("none",), ("ES256",)])
 def test_only_rsa_signatures_are_accepted(algorithms: tuple[str, ...]) -> None:
-    """The list of algorithms can be neither empty nor hold a symmetric one."""
+    """The list of algorithms can't be empty and can't contain a symmetric one."""
     with pytest.raises(ConfigError):
         _verified(_signed(), algorithms=algorithms)
 
@@ -92,7 +94,7 @@ def test_only_rsa_signatures_are_accepted(algorithms: tuple[str, ...]) -> None:
 )
 @pytest.mark.parametrize("key", [PUBLIC, JWK, {"keys": [JWK]}], ids=["PEM", "JWK", "JWKS"])
 def test_a_token_forged_with_the_public_key_is_refused(secret: bytes, key: Any) -> None:
-    """HS256 under the bytes of the RSA public key does not pass, with the algorithms left at their default."""
+    """With the default algorithms, HS256 under the bytes of the RSA public key is refused."""
     with pytest.raises(AuthError):
         _verified(_forged(secret, {"alg": "HS256", "typ": "JWT"}), key)
     with pytest.raises(AuthError):
@@ -100,15 +102,15 @@ def test_a_token_forged_with_the_public_key_is_refused(secret: bytes, key: Any) 
 
 
 @pytest.mark.parametrize(("algorithm", "allowed"), [("RS384", ("RS256",)), ("RS256", ("RS384", "RS512"))])
-def test_only_the_listed_algorithms_hold(algorithm: str, allowed: tuple[str, ...]) -> None:
-    """A good signature of an algorithm that is not on the list is refused."""
+def test_only_the_listed_algorithms_are_accepted(algorithm: str, allowed: tuple[str, ...]) -> None:
+    """A correct signature by an algorithm that is not on the list is refused."""
     with pytest.raises(AuthError):
         _verified(_signed(algorithm), algorithms=allowed)
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", ""])
 def test_an_unsigned_token_is_refused(name: str) -> None:
-    """`alg: none` is no signature."""
+    """`alg: none` is not a signature."""
     text = f"{_part(json.dumps({'alg': name}).encode())}.{_part(json.dumps(_claims()).encode())}."
     with pytest.raises(AuthError):
         _verified(text)
@@ -136,14 +138,14 @@ def test_an_unsigned_token_is_refused(name: str) -> None:
     ],
 )
 def test_wrong_or_missing_claims_are_refused(changes: dict[str, Any]) -> None:
-    """Audience, issuer and expiry must be there and right."""
+    """Audience, issuer and expiry must be present and right."""
     with pytest.raises(AuthError) as caught:
         _verified(_signed(**changes))
     assert caught.value.status == 401
 
 
 def test_another_key_is_refused() -> None:
-    """A token of another key does not hold, and its text is not in the error."""
+    """A token signed by another key is invalid, and its text is not in the error."""
     other = OTHER.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
     text = _signed(key=other)
     with pytest.raises(AuthError) as caught:
@@ -152,7 +154,7 @@ def test_another_key_is_refused() -> None:
 
 
 def test_leeway_is_in_seconds() -> None:
-    """An expiry within the leeway passes, one past it does not."""
+    """An expiry within the leeway is accepted, an older one is not."""
     text = _signed(exp=int(time.time()) - 20)
     assert _verified(text, leeway=30)["sub"] == "x"
     with pytest.raises(AuthError):
@@ -168,15 +170,15 @@ def test_leeway_is_in_seconds() -> None:
         {"kty": "RSA", "n": None, "e": "AQAB"},
     ],
 )
-def test_a_jwk_without_its_numbers_is_a_setting(key: dict[str, Any]) -> None:
-    """A broken verification key is told apart from a broken token."""
+def test_a_jwk_without_its_numbers_is_a_config_error(key: dict[str, Any]) -> None:
+    """A broken verification key is not mistaken for a broken token."""
     with pytest.raises(ConfigError):
         _verified(_signed(), key)
 
 
 @given(st.text() | st.lists(st.binary(max_size=20).map(_part), min_size=3, max_size=3).map(".".join))
 def test_garbage_is_refused_and_shows_nothing(text: str) -> None:
-    """Any text that is no token is an AuthError when verified, and {} or claims when peeked at."""
+    """Verifying any text that is not a token raises AuthError; peeking at it gives {} or claims."""
     with pytest.raises(AuthError):
         _verified(text)
     assert isinstance(jwt.peek(text), dict)
@@ -191,8 +193,8 @@ def test_peeking_reads_without_a_key() -> None:
 # Client assertions -----------------------------------------------------------------------------------
 
 
-def test_an_assertion_says_who_for_whom_and_until_when() -> None:
-    """iss and sub are the client id, aud is one string, and it lives for a minute."""
+def test_an_assertion_names_client_tenant_and_expiry() -> None:
+    """iss and sub are the client id, aud is one string, and it is valid for a minute."""
     text = jwt.client_assertion(
         client_id="abc", issuer=ISSUER, private_key=PRIVATE, key_id="k1", now=1_800_000_000, jti="once"
     )
@@ -225,7 +227,7 @@ def _ec_pem() -> str:
     ids=["text", "public", "EC", "cut", "bytes", "int"],
 )
 def test_a_key_that_cannot_sign_fails_at_construction(key: Any) -> None:
-    """What is no RSA private key is refused before any request, and is not shown."""
+    """Anything but an RSA private key is refused before any request, and is not shown."""
     with pytest.raises(ConfigError) as caught:
         ManagementClient("tenant.invalid", client_id="c", private_key=key)
     assert "hunter2" not in str(caught.value)
@@ -271,8 +273,8 @@ def test_private_key_jwt_on_the_wire(algorithm: str) -> None:
 
 
 @given(st.dictionaries(st.text(), st.none() | st.integers() | st.text()), st.text(min_size=1))
-def test_a_session_token_comes_back_whole(claims: dict[str, Any], secret: str) -> None:
-    """What was signed with a shared secret is read back with it, claims unchecked, and with no other."""
+def test_a_session_token_survives_the_round_trip(claims: dict[str, Any], secret: str) -> None:
+    """A token signed with a shared secret is read back with that secret only; its claims are not checked."""
     text = jwt.sign_hs256(claims, secret=secret)
     assert jwt.verify_hs256(text, secret=secret) == ({"alg": "HS256", "typ": "JWT"}, claims)
     with pytest.raises(AuthError):
@@ -282,16 +284,16 @@ def test_a_session_token_comes_back_whole(claims: dict[str, Any], secret: str) -
 @pytest.mark.parametrize(
     "secret", ["NaN", "true", "null", "123456", '"quoted"', "[1]", '{"keys": []}', "\u00e5", " "]
 )
-def test_a_secret_that_reads_as_json_is_still_text(secret: str) -> None:
-    """A shared secret is its characters, not what JSON would make of them."""
+def test_a_secret_that_looks_like_json_is_still_text(secret: str) -> None:
+    """A shared secret is its characters, not the value that they are in JSON."""
     text = jwt.sign_hs256({"a": 1}, secret=secret)
     assert text == jose_jws.sign(b'{"a":1}', jwk.construct(secret, "HS256"), algorithm="HS256")
     assert jwt.verify_hs256(text, secret=secret)[1] == {"a": 1}
 
 
 @pytest.mark.parametrize("secret", ["", None, b"bytes", 5, PUBLIC, PRIVATE, "ssh-rsa AAAA", "\ud800"])
-def test_a_shared_secret_is_text_and_no_key(secret: Any) -> None:
-    """An empty secret, bytes and PEM keys are refused on both sides, unshown."""
+def test_a_shared_secret_is_text_and_not_a_key(secret: Any) -> None:
+    """An empty secret, bytes and PEM keys are refused when signing and when verifying, and are not shown."""
     with pytest.raises(ConfigError) as caught:
         jwt.sign_hs256({}, secret=secret)
     with pytest.raises(ConfigError):
@@ -300,8 +302,8 @@ def test_a_shared_secret_is_text_and_no_key(secret: Any) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"a": float("nan")}, {"a": {1}}, {"a": b"x"}])
-def test_claims_that_json_cannot_hold_are_refused(claims: dict[str, Any]) -> None:
-    """A session token holds JSON."""
+def test_claims_that_json_cannot_represent_are_refused(claims: dict[str, Any]) -> None:
+    """A session token carries JSON."""
     with pytest.raises(ConfigError):
         jwt.sign_hs256(claims, secret="hunter2")
 
@@ -318,8 +320,8 @@ def test_claims_that_json_cannot_hold_are_refused(claims: dict[str, Any]) -> Non
         str(jose_jws.sign(b"{}", "hunter2", algorithm="HS512")),
     ],
 )
-def test_only_hs256_over_an_object_holds(text: str) -> None:
-    """Other algorithms, `none`, and claims that are no JSON object are refused."""
+def test_only_hs256_over_an_object_is_accepted(text: str) -> None:
+    """Other algorithms, `none`, and claims that are not a JSON object are refused."""
     with pytest.raises(AuthError) as caught:
         jwt.verify_hs256(text, secret="hunter2")
     assert caught.value.status == 401
@@ -329,7 +331,7 @@ def test_only_hs256_over_an_object_holds(text: str) -> None:
 
 
 def test_python_jose_is_imported_on_use_only() -> None:
-    """Importing the package, and a client with a secret or a token, load neither jose nor cryptography."""
+    """Neither importing the package nor a client with a secret or a token loads jose or cryptography."""
     code = (
         "import sys, auth0_meta\n"
         "auth0_meta.ManagementClient('tenant.invalid', client_id='c', client_secret='s').close()\n"
@@ -344,7 +346,7 @@ def test_python_jose_is_imported_on_use_only() -> None:
 
 
 def test_a_token_nested_too_deep_is_refused() -> None:
-    """A token made to exhaust the parser is one that does not hold."""
+    """A token made to exhaust the parser is invalid."""
 
     def part(text: str) -> str:
         return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()

@@ -1,8 +1,10 @@
+"""Where tokens come from, when they are renewed, and what the token endpoint may answer."""
+
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,23 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_server import Reply, ScriptedServer, boom, connect, token
 
-from auth0_meta.auth.tokens import CalledToken, FetchedToken, GivenToken
+from auth0_meta.auth.tokens import Budget, CalledToken, Fetch, FetchedToken, GivenToken
+from auth0_meta.clock import Cancelled
 from auth0_meta.errors import AuthError, ConfigError, NotSentError, RateLimitError, TransportError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.testing import FakeClock
 
-Fetch = Callable[[Any], Mapping[str, Any]]
 
-
-def _budget(max_wait: float | None = None) -> WaitBudget:
-    return WaitBudget(max_wait=max_wait)
+def _budget(max_wait: float | None = None, cancelled: threading.Event | None = None) -> WaitBudget:
+    return WaitBudget(max_wait=max_wait, cancelled=cancelled)
 
 
 def _counting(*lives: float) -> tuple[list[str], Fetch]:
-    """Return what was fetched so far, and a fetch that gives t1, t2, ... with these lives."""
+    """Return the list of fetched tokens, and a fetch that returns t1, t2, ... with these lives."""
     given: list[str] = []
 
-    def fetch(_: Any) -> Mapping[str, Any]:
+    def fetch(_: Budget) -> Mapping[str, Any]:
         given.append(f"t{len(given) + 1}")
         return {"access_token": given[-1], "expires_in": lives[min(len(given), len(lives)) - 1]}
 
@@ -54,11 +55,11 @@ def test_the_margin_is_a_minute_or_a_tenth(life: float, margin: float) -> None:
 
 
 def test_age_counts_from_before_the_request() -> None:
-    """The time that a fetch takes is part of the token's life, and the wall clock is not asked."""
+    """The time that a fetch takes is part of the token's life, and the wall clock does not matter."""
     clock = FakeClock()
     given, fetch = _counting(100)
 
-    def slow(budget: Any) -> Mapping[str, Any]:
+    def slow(budget: Budget) -> Mapping[str, Any]:
         clock.sleep(50)
         return fetch(budget)
 
@@ -78,11 +79,11 @@ def test_age_counts_from_before_the_request() -> None:
     ids=["down", "refused", "limited", "garbage"],
 )
 def test_a_failed_renewal_keeps_a_valid_token(failure: Exception | None) -> None:
-    """While the old token is valid a renewal that fails is no failure, and is tried again after 5 s."""
+    """While the old token is valid, a failed renewal raises nothing and is tried again after 5 s."""
     clock = FakeClock()
     tries: list[float] = []
 
-    def fetch(_: Any) -> Mapping[str, Any]:
+    def fetch(_: Budget) -> Mapping[str, Any]:
         tries.append(clock.monotonic())
         if len(tries) == 1:
             return {"access_token": "old", "expires_in": 1000}
@@ -105,12 +106,12 @@ def test_a_failed_renewal_keeps_a_valid_token(failure: Exception | None) -> None
         source.get(_budget())
 
 
-def test_others_go_on_while_one_renews() -> None:
-    """During a renewal the other threads use the old token and do not wait."""
+def test_the_others_keep_working_while_one_renews() -> None:
+    """During a renewal the other threads use the old token without waiting."""
     clock, started, release = FakeClock(), threading.Event(), threading.Event()
     given, fetch = _counting(1000)
 
-    def slow(budget: Any) -> Mapping[str, Any]:
+    def slow(budget: Budget) -> Mapping[str, Any]:
         if given:
             started.set()
             assert release.wait(5)
@@ -133,7 +134,7 @@ def test_one_fetch_serves_all_threads() -> None:
     given, fetch = _counting(1000)
     together = threading.Barrier(8)
 
-    def slow(budget: Any) -> Mapping[str, Any]:
+    def slow(budget: Budget) -> Mapping[str, Any]:
         time.sleep(0.1)
         return fetch(budget)
 
@@ -149,7 +150,7 @@ def test_one_fetch_serves_all_threads() -> None:
 
 
 def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread with little left for waits makes its own fetch when another's takes longer than that."""
+    """A thread that may wait only a little makes its own fetch if another's takes longer."""
     monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.05)
     started, release = threading.Event(), threading.Event()
 
@@ -168,8 +169,87 @@ def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.Monke
         assert patient.result(5) == "for-None"
 
 
-def test_an_endless_budget_is_no_overflow() -> None:
-    """A budget past what a lock can wait for is as good as none."""
+def _fetching() -> tuple[Fetch, threading.Event, threading.Event]:
+    """Return a fetch that takes until it is released, and the events of its start and its release."""
+    started, release = threading.Event(), threading.Event()
+
+    def fetch(_: Budget) -> Mapping[str, Any]:
+        started.set()
+        assert release.wait(10)
+        return {"access_token": "t", "expires_in": 1000}
+
+    return fetch, started, release
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["cancelled before", "cancelled while it waits"])
+def test_waiting_for_anothers_fetch_can_be_cancelled(before: bool) -> None:
+    """However long another thread's fetch takes, a cancelled caller is back within moments."""
+    fetch, started, release = _fetching()
+    source, event = FetchedToken(fetch, clock=FakeClock()), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        fetching = pool.submit(source.get, _budget())
+        assert started.wait(5)
+        if before:
+            event.set()
+        waiting = pool.submit(source.get, _budget(900.0, event))
+        if not before:
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            event.set()
+        with pytest.raises(Cancelled):
+            waiting.result(1)
+        release.set()
+        assert fetching.result(5) == "t"
+    assert source.get(_budget(900.0, event)) == "t", "a token that is there costs no wait"
+
+
+def test_waiting_for_anothers_fetch_ends_soon_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop leaves an operation that must see its write through half a minute, the wait for a token included."""
+    monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.0)
+    started, release, event = threading.Event(), threading.Event(), threading.Event()
+    clock = FakeClock()
+
+    def fetch(budget: WaitBudget) -> Mapping[str, Any]:
+        if not started.is_set():
+            started.set()
+            assert release.wait(10)
+        return {"access_token": f"for-{budget.user_id}", "expires_in": 1000}
+
+    source = FetchedToken(fetch, clock=clock)  # type: ignore[arg-type]  # every budget here is a WaitBudget
+    budget = WaitBudget(max_wait=None, user_id="auth0|1", cancelled=event)
+    budget.see_through(clock)
+    with ThreadPoolExecutor(2) as pool:
+        fetching = pool.submit(source.get, WaitBudget(max_wait=None))
+        assert started.wait(5)
+        waiting = pool.submit(source.get, budget)
+        event.set()
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        clock.advance(31)
+        assert waiting.result(2) == "for-auth0|1"
+        release.set()
+        fetching.result(5)
+
+
+def test_a_fetch_may_need_a_token_itself() -> None:
+    """`on_wait` may send a request while its own thread fetches: that request makes a fetch of its own."""
+    depth = 0
+
+    def fetch(_: Budget) -> Mapping[str, Any]:
+        nonlocal depth
+        depth += 1
+        name = f"t{depth}"
+        if depth == 1:
+            assert source.get(_budget()) == "t2"
+        return {"access_token": name, "expires_in": 1000}
+
+    source = FetchedToken(fetch, clock=FakeClock())
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(source.get, _budget()).result(5) == "t1"
+
+
+def test_an_endless_budget_does_not_overflow() -> None:
+    """A budget that is longer than a lock can wait counts as no limit."""
     _, fetch = _counting(10)
     assert FetchedToken(fetch, clock=FakeClock()).get(_budget(float("inf"))) == "t1"
 
@@ -178,7 +258,7 @@ def test_an_endless_budget_is_no_overflow() -> None:
 
 
 def test_a_refused_token_is_replaced_once() -> None:
-    """A refused token is forgotten; refusing it again does not touch its successor."""
+    """A refused token is forgotten; refusing it again leaves its successor alone."""
     given, fetch = _counting(1000)
     source = FetchedToken(fetch, clock=FakeClock())
     assert source.replace("none yet", _budget())
@@ -191,13 +271,13 @@ def test_a_refused_token_is_replaced_once() -> None:
 
 
 def test_a_renewal_that_fails_does_not_bring_back_a_refused_token() -> None:
-    """A token refused while its renewal is under way stays forgotten when the renewal fails."""
+    """A token that is refused during its renewal stays forgotten if the renewal fails."""
     clock = FakeClock()
     source: FetchedToken
 
-    def fetch(_: Any) -> Mapping[str, Any]:
+    def fetch(_: Budget) -> Mapping[str, Any]:
         if clock.monotonic() == 950:
-            source.replace("t", None)
+            source.replace("t", _budget())
             raise NotSentError("down")
         return {"access_token": "t" if not clock.monotonic() else "new", "expires_in": 1000}
 
@@ -210,11 +290,11 @@ def test_a_renewal_that_fails_does_not_bring_back_a_refused_token() -> None:
 
 
 def test_fresh_locks_keep_the_token() -> None:
-    """After a fork the token stays and a lock that somebody held does not."""
+    """After a fork the token is still there, and a lock that another thread held is free."""
     _, fetch = _counting(1000)
     inside, release = threading.Event(), threading.Event()
 
-    def slow(budget: Any) -> Mapping[str, Any]:
+    def slow(budget: Budget) -> Mapping[str, Any]:
         if not inside.is_set():
             inside.set()
             assert release.wait(5)
@@ -238,7 +318,7 @@ def test_fresh_locks_keep_the_token() -> None:
 
 @pytest.mark.parametrize("bad", ["", " ", "a b", "a\n", "a\tb", "\u00e9", "a\x00", None, b"abc", 5, ["a"]])
 def test_a_token_must_fit_a_header(bad: Any) -> None:
-    """What can't stand in a header is refused before anything is sent, and is not shown."""
+    """A token that can't stand in a header is refused before anything is sent, and is not shown."""
     with pytest.raises(ConfigError) as caught:
         GivenToken(bad)
     with pytest.raises(ConfigError):
@@ -254,14 +334,14 @@ def test_a_given_string_is_final() -> None:
 
 
 @pytest.mark.parametrize(("gives", "other"), [(["a", "a"], False), (["a", "b"], True)])
-def test_a_function_is_asked_again(gives: list[str], other: bool) -> None:
-    """After a refusal the function counts as having a new token when it gives another one."""
+def test_a_function_is_called_again(gives: list[str], other: bool) -> None:
+    """After a refusal the function has a new token only if it returns another one."""
     left = iter(gives)
     source = CalledToken(lambda: next(left))
     assert source.replace(source.get(_budget()), _budget()) is other
 
 
-# Answers of the token endpoint -----------------------------------------------------------------------
+# Responses of the token endpoint ---------------------------------------------------------------------
 
 _GARBAGE = [
     {},
@@ -283,8 +363,8 @@ _GARBAGE = [
 
 
 @pytest.mark.parametrize("answer", _GARBAGE, ids=repr)
-def test_a_garbage_answer_is_a_typed_error(answer: dict[str, Any]) -> None:
-    """An answer without a usable token and life raises AuthError and keeps nothing."""
+def test_a_garbage_response_is_a_typed_error(answer: dict[str, Any]) -> None:
+    """A response without a usable token and life raises AuthError, and nothing of it is kept."""
     source = FetchedToken(lambda _: answer, clock=FakeClock())
     with pytest.raises(AuthError):
         source.get(_budget())
@@ -296,8 +376,8 @@ def test_a_garbage_answer_is_a_typed_error(answer: dict[str, Any]) -> None:
         st.none() | st.text() | st.floats() | st.integers() | st.lists(st.text()),
     )
 )
-def test_any_answer_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
-    """Whatever JSON object comes, there is a token that fits a header, or AuthError."""
+def test_any_response_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
+    """Any JSON object gives a token that fits a header, or AuthError."""
     source = FetchedToken(lambda _: answer, clock=FakeClock())
     try:
         got = source.get(_budget())
@@ -308,8 +388,8 @@ def test_any_answer_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"<html>portal</html>", b"", b"[]", b"null"])
-def test_a_token_answer_that_is_none_sends_nothing_else(raw: bytes) -> None:
-    """A token endpoint that answers with something else: the request for it was not sent."""
+def test_without_a_token_response_nothing_else_is_sent(raw: bytes) -> None:
+    """If the token endpoint sends something else, the request that needs the token is not sent."""
     with (
         ScriptedServer(Reply(raw=raw)) as server,
         connect(server, client_id="c", client_secret="s") as client,
@@ -325,7 +405,7 @@ def test_a_token_answer_that_is_none_sends_nothing_else(raw: bytes) -> None:
 
 
 def test_client_credentials_travel_as_a_form() -> None:
-    """The secret is exchanged in a form, once, and the token is then sent as Bearer."""
+    """The secret is exchanged once, in a form; the token is then sent as Bearer."""
     with ScriptedServer(token(scope="read:users"), Reply()) as server:
         with connect(
             server, client_id="c&d", client_secret="s=/%", audience="https://canonical/api/v2/"
@@ -346,7 +426,7 @@ def test_client_credentials_travel_as_a_form() -> None:
 
 
 def test_the_audience_defaults_to_the_domain() -> None:
-    """Without `audience` the token is for the domain's own Management API, https and the slash included."""
+    """Without `audience` the token is for the domain's own Management API, with https and the final slash."""
     with (
         ScriptedServer(token(), Reply()) as server,
         connect(server, client_id="c", client_secret="s") as client,
@@ -358,8 +438,8 @@ def test_the_audience_defaults_to_the_domain() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_token_endpoint_in_trouble_is_tried_again(status: int) -> None:
-    """A 5xx and a dropped connection at the token endpoint are repeated."""
+def test_a_failing_token_endpoint_is_tried_again(status: int) -> None:
+    """After a 5xx or a dropped connection the token request is repeated."""
     with ScriptedServer(Reply(status), Reply(close=True), token(), Reply()) as server:
         clock = FakeClock()
         with connect(server, client_id="c", client_secret="s", clock=clock) as client:
@@ -369,7 +449,7 @@ def test_a_token_endpoint_in_trouble_is_tried_again(status: int) -> None:
 
 
 def test_waits_for_a_token_count_for_the_operation() -> None:
-    """A token endpoint that stays down uses up the budget of the call that needs it; the call is not sent."""
+    """A token endpoint that stays down uses up the wait budget of the call that needs it; the call is not sent."""
     clock = FakeClock()
     with ScriptedServer(Reply(503)) as server:
         client = connect(server, client_id="c", client_secret="s", clock=clock, max_wait=2.0)
@@ -410,7 +490,7 @@ def test_waits_for_a_token_count_for_the_operation() -> None:
     ],
 )
 def test_a_refused_token_request_is_an_auth_error(reply: Reply, code: str | None) -> None:
-    """Whatever 4xx the token endpoint gives, it is an AuthError with Auth0's code, sent once."""
+    """Any 4xx of the token endpoint raises AuthError with Auth0's code, after one request."""
     with ScriptedServer(reply) as server, connect(server, client_id="c", client_secret="hunter2") as client:
         with pytest.raises(AuthError) as caught:
             client.users.get("auth0|1")
@@ -420,7 +500,7 @@ def test_a_refused_token_request_is_an_auth_error(reply: Reply, code: str | None
 
 
 def test_a_token_quota_is_a_rate_limit() -> None:
-    """A 429 of the token endpoint is waited out as long as its Retry-After says."""
+    """After a 429 of the token endpoint the client waits for as long as its Retry-After says."""
     body = {"error": "too_many_requests", "error_description": "Client quota exceeded"}
     with ScriptedServer(Reply(429, body, {"Retry-After": "7"}), token(), Reply()) as server:
         clock = FakeClock()
@@ -430,7 +510,7 @@ def test_a_token_quota_is_a_rate_limit() -> None:
 
 
 def test_a_401_brings_one_new_token_and_one_retry() -> None:
-    """With a token of ours a 401 is answered by exactly one new token and one more try."""
+    """After a 401 for a fetched token, exactly one new token is fetched and the request sent once more."""
     refused = boom(401, "Unauthorized", "Expired token received for JSON Web Token validation")
     with ScriptedServer(token("t1"), refused, token("t2"), Reply()) as server:
         with connect(server, client_id="c", client_secret="s") as client:
@@ -440,7 +520,7 @@ def test_a_401_brings_one_new_token_and_one_retry() -> None:
 
 
 def test_a_second_401_is_the_end() -> None:
-    """A new token that is refused as well ends the call."""
+    """If the new token is refused as well, the call fails."""
     refused = boom(401, "Unauthorized", "Bad audience: https://x/")
     with ScriptedServer(token("t1"), refused, token("t2"), refused) as server:
         with connect(server, client_id="c", client_secret="s") as client, pytest.raises(AuthError) as caught:
@@ -450,7 +530,7 @@ def test_a_second_401_is_the_end() -> None:
 
 
 def test_a_given_string_that_is_refused_is_the_end() -> None:
-    """With a given string a 401 raises AuthError at once."""
+    """A 401 for a given string raises AuthError at once."""
     with ScriptedServer(boom(401, "Unauthorized", "Invalid token")) as server, connect(server) as client:
         with pytest.raises(AuthError):
             client.users.get("auth0|1")
@@ -459,7 +539,7 @@ def test_a_given_string_that_is_refused_is_the_end() -> None:
 
 @pytest.mark.parametrize(("gives", "requests"), [(["a", "a"], 1), (["a", "b", "b"], 2)])
 def test_a_function_decides_whether_a_401_is_the_end(gives: list[str], requests: int) -> None:
-    """With a function a 401 is retried once, if it has another token."""
+    """A 401 for a function's token is retried once, if the function returns another token."""
     left = iter(gives)
     with ScriptedServer(boom(401, "Unauthorized", "Invalid token")) as server:
         with connect(server, token=lambda: next(left)) as client, pytest.raises(AuthError):
@@ -468,7 +548,7 @@ def test_a_function_decides_whether_a_401_is_the_end(gives: list[str], requests:
 
 
 def test_a_token_that_expires_during_a_wait_is_renewed_before_the_retry() -> None:
-    """After a wait longer than the token's life the request leaves with a new one."""
+    """After a wait that is longer than the token's life, the request is sent with a new token."""
     with ScriptedServer(
         token("t1", expires_in=100), Reply(429, {}, {"Retry-After": "200"}), token("t2"), Reply()
     ) as server:
@@ -477,8 +557,8 @@ def test_a_token_that_expires_during_a_wait_is_renewed_before_the_retry() -> Non
         assert [s.headers.get("Authorization") for s in server.seen] == [None, "Bearer t1", None, "Bearer t2"]
 
 
-def test_a_renewal_that_fails_after_a_wait_is_told() -> None:
-    """When no token is to be had after a wait, the request is not sent, and the next call works."""
+def test_a_renewal_that_fails_after_a_wait_is_raised() -> None:
+    """If there is no token after a wait, the request is not sent; the next call works."""
     down = Reply(401, {"error": "access_denied", "error_description": "Unauthorized"})
     with ScriptedServer(
         token("t1", expires_in=100), Reply(429, {}, {"Retry-After": "200"}), down, token("t2"), Reply()
