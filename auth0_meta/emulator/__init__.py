@@ -9,9 +9,10 @@ from __future__ import annotations
 from auth0_meta.errors import MissingExtraError
 
 try:
+    from auth0_meta.emulator.rules.journal_entry import Entry
     from auth0_meta.emulator.rules.switches import Switches
     from auth0_meta.emulator.state.faults import Fault, Hook
-    from auth0_meta.emulator.state.journal import Entry, Journal
+    from auth0_meta.emulator.state.journal import Journal
     from auth0_meta.emulator.tenant import LocalTenant
     from auth0_meta.emulator.tenant_users import LiveUser, Users
 except ModuleNotFoundError as error:

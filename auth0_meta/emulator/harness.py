@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auth0_meta.emulator.openapi import describe
+from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.state.faults import Drop, Fault, Hook
-from auth0_meta.emulator.state.history import differences
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
 

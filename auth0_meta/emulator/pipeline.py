@@ -18,8 +18,8 @@ from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Call, Reply, Request, to_json
 from auth0_meta.emulator.routes import MANAGEMENT_ROOT, Route, find, unserved
+from auth0_meta.emulator.rules.journal_entry import Entry, Unread
 from auth0_meta.emulator.state.faults import Dropped, Fault, PlanRaised
-from auth0_meta.emulator.state.journal import Entry, Unread
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import require
 
@@ -162,7 +162,7 @@ class Pipeline:
         now = self.state.now()
         if fault.status == 429:
             call.reading = None
-        seen = self.state.limiter.peek(route.group or "other", now)
+        seen = self.state.limiter.read(route.group or "other", now)
         return fault_response(fault, management=route.management, reading=seen, now=now)
 
     def _answer(self, call: Call, reply: Reply) -> Answer:

@@ -20,7 +20,6 @@ from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapsh
 from auth0_meta.emulator.decorator import decorated
 from auth0_meta.emulator.harness import Harness
 from auth0_meta.emulator.pipeline import Pipeline
-from auth0_meta.emulator.rules.limiter import Limiter
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.serving.server import TenantServer
@@ -29,6 +28,7 @@ from auth0_meta.emulator.serving.wsgi import wsgi_app
 from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.emulator.state.faults import PlanRaised
 from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.emulator.tenant_users import Users

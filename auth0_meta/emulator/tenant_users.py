@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from auth0_meta.emulator.http.moments import milliseconds_of
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.state.history import Change
@@ -231,7 +232,7 @@ def _restored(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     """Take a profile as it was shown: nothing filled in, `updated_at` going on from where it was."""
     root = copy.deepcopy(dict(user))
     bag = root.pop("app_metadata", None)
-    moment = profiles.milliseconds_of(root.get("updated_at"))
+    moment = milliseconds_of(root.get("updated_at"))
     return profiles.Profile(root["user_id"], root, bag, state.milliseconds() if moment is None else moment)
 
 

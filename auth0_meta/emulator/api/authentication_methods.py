@@ -10,7 +10,7 @@ from auth0_meta.emulator.api import query
 from auth0_meta.emulator.api.lookup import found, known, plain_body, typed, user_id_of
 from auth0_meta.emulator.http.errors import Refusal, payload_error, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.profile import iso
+from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules.schema import parse_array, type_name
 from auth0_meta.emulator.state.tenant_state import TenantState
 

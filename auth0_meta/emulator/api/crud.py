@@ -14,7 +14,7 @@ from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.query import projection
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.profile import iso
+from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules.schema import parse_object, type_name
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState

@@ -13,6 +13,7 @@ from werkzeug.http import parse_options_header
 
 from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.http.message import Request, to_json
+from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.profile import Profile
@@ -160,5 +161,5 @@ class Import:
             else:
                 root[bag] = value
         updated_ms = max(now_ms, before.updated_ms + 1)
-        root["updated_at"] = profiles.iso(updated_ms)
+        root["updated_at"] = iso(updated_ms)
         return attrs.evolve(before, root=root, app_metadata=app, updated_ms=updated_ms)

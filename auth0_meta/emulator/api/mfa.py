@@ -6,7 +6,7 @@ from auth0_meta.emulator.api.lookup import known
 from auth0_meta.emulator.api.paging import checkpoint
 from auth0_meta.emulator.http.errors import bad_request
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.profile import iso
+from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _PROVIDERS = ("duo", "google-authenticator")

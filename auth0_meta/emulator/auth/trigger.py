@@ -9,8 +9,9 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.http.message import Request
+from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules import profile as profiles
-from auth0_meta.emulator.rules.profile import Profile, iso
+from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import BY_LOGIN, AuthorizationRequest, Session
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -50,7 +51,7 @@ def count_login(state: TenantState, user_id: str, ip: str) -> Profile | None:
         if before is None:
             return None  # pragma: no cover  # a race: deleted since the page was sent
         count = before.root.get("logins_count", 0)
-        moved = {"last_ip": ip, "last_login": profiles.iso(state.milliseconds())}
+        moved = {"last_ip": ip, "last_login": iso(state.milliseconds())}
         after = profiles.patched(
             before,
             {**moved, "logins_count": count + 1 if isinstance(count, int) else 1},

@@ -9,8 +9,8 @@ from typing import Any
 
 from auth0_meta.emulator.control.report import told
 from auth0_meta.emulator.http.message import to_json
+from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.state.faults import Fault, Hook
-from auth0_meta.emulator.state.journal import Entry
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 # Each watcher keeps one of the server's threads.
@@ -47,7 +47,7 @@ class Feed:
         now = state.now()
         buckets = [
             {"groups": groups, "burst": limit.burst, "per_second": limit.per_second, "tokens": tokens}
-            for groups, limit, tokens in state.limiter.look(now)
+            for groups, limit, tokens in state.limiter.levels(now)
         ]
         return {
             "url": state.access.url,

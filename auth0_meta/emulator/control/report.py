@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.state.faults import Fault, Hook, PlanRaised
-from auth0_meta.emulator.state.journal import Entry
 
 _NOT_SERVED = 501
 

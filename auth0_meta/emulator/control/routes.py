@@ -20,7 +20,8 @@ from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Request, to_json
 from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host
-from auth0_meta.emulator.state.history import ABSENT, Change
+from auth0_meta.emulator.rules.differences import ABSENT
+from auth0_meta.emulator.state.history import Change
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import InputError
 

@@ -1,10 +1,10 @@
-"""Count tokens as Auth0's limiter does: buckets, groups of routes, and the three headers."""
+"""Compute rate limits as Auth0's limiter does: the buckets of each plan, their tokens and the three headers."""
 
 from __future__ import annotations
 
 import math
 import re
-import threading
+from collections.abc import Container
 from typing import Any, Literal
 
 import attrs
@@ -20,14 +20,15 @@ _SLACK = 1e-6
 
 @attrs.frozen
 class Limit:
-    """Describe a bucket: `burst` tokens at most, `per_second` refilled."""
+    """The size of a bucket: at most `burst` tokens, of which `per_second` are refilled."""
 
     burst: int
     per_second: float
 
 
 _ALL = "*"
-# Recorded in 2018 to 2021, whatever the plan.
+_GLOBAL, _ENDPOINT = "Global limit has been reached", "Endpoint limit has been reached"
+# Recorded from 2018 to 2021, the same with every plan.
 _RECORDED = {
     "password": Limit(100, 100 / 86_400),
     "signup": Limit(50, 50 / 60),
@@ -49,9 +50,9 @@ PLANS: dict[str, dict[str, Limit]] = {
 
 
 def parse_rate_limit(value: Any) -> dict[str, Limit] | None:
-    """Turn a plan's name, "SIZE@PER_SECOND" or an object with `burst` and `per_second` into buckets.
+    """Return the limits that a plan's name, "SIZE@PER_SECOND" or an object with `burst` and `per_second` stands for.
 
-    None and "off" give None: no limit and no headers.  Raises `ConfigError` for anything else.
+    Return None for None and "off": no limit and no headers.  Raises `ConfigError` for anything else.
 
     >>> parse_rate_limit("50@16")
     {'*': Limit(burst=50, per_second=16.0)}
@@ -79,109 +80,84 @@ def parse_rate_limit(value: Any) -> dict[str, Limit] | None:
     return {_ALL: limit}
 
 
-class _Bucket:
-    """Refill linearly: Auth0's default, a token each 1 / per_second seconds."""
+@attrs.frozen
+class Bucket:
+    """A bucket that refills linearly, one token every 1 / per_second seconds: Auth0's default.
 
-    def __init__(self, limit: Limit, message: str) -> None:
-        self.limit, self.message = limit, message
-        self._content, self._at = float(limit.burst), -math.inf
-
-    def take(self, now: float, *, tokens: int) -> BucketReading:
-        burst, per_second = self.limit.burst, self.limit.per_second
-        content = self.content(now)
-        allowed = content >= tokens - _SLACK
-        if allowed:
-            content = max(0.0, content - tokens)
-        self._content, self._at = content, now
-        full = now + (burst - content) / per_second
-        return BucketReading(
-            allowed, burst, math.floor(content + _SLACK), math.ceil(round(full, 6)), self.message
-        )
-
-    def content(self, now: float) -> float:
-        """Return the tokens at a moment, taking none."""
-        elapsed = max(0.0, now - self._at)
-        return min(float(self.limit.burst), self._content + elapsed * self.limit.per_second)
-
-
-class _Window(_Bucket):
-    """Refill all at once at the window's end; a window lasts burst / per_second seconds."""
-
-    _start = -math.inf
-
-    def content(self, now: float) -> float:
-        """Return the tokens at a moment: all of them where a new window has begun."""
-        length = self.limit.burst / self.limit.per_second
-        start = math.floor(now / length + _SLACK) * length
-        return float(self.limit.burst) if start > self._start else self._content
-
-    def take(self, now: float, *, tokens: int) -> BucketReading:
-        length = self.limit.burst / self.limit.per_second
-        start = math.floor(now / length + _SLACK) * length
-        if start > self._start:
-            self._content, self._start = float(self.limit.burst), start
-        allowed = self._content >= tokens
-        if allowed:
-            self._content -= tokens
-        end = math.ceil(round(self._start + length, 6))
-        return BucketReading(allowed, self.limit.burst, int(self._content), end, self.message)
-
-
-class Limiter:
-    """Take one token per request from the bucket of its group; thread-safe.
-
-    `reset = ceil(now + (size - content) / per_second)`: the second at which the bucket is full
-    again (326 recorded rows); `remaining = floor(content)`; a refused request takes nothing.
-
-    >>> limiter = Limiter("2@2")
-    >>> [limiter.take("other", 100.0).remaining for _ in range(2)], limiter.take("other", 100.0).allowed
-    ([1, 0], False)
-    >>> limiter.take("other", 100.0).reset
-    101
+    It held `tokens` at the moment `at`.  `message` is Auth0's wording for a request that it refuses.
     """
 
-    def __init__(self, rate_limit: Any = "off", *, window: bool = False) -> None:
-        self._limits = parse_rate_limit(rate_limit)
-        self._kind = _Window if window else _Bucket
-        self._lock = threading.Lock()
-        self.reset()
+    limit: Limit
+    message: str
+    tokens: float
+    at: float = -math.inf
 
-    def reset(self) -> None:
-        """Fill every bucket."""
-        limits = self._limits or {}
-        buckets: dict[str, _Bucket] = {}
-        if _ALL in limits:
-            shared = self._kind(limits[_ALL], "Global limit has been reached")
-            buckets = dict.fromkeys(_MANAGEMENT, shared)
-        for group, limit in limits.items():
-            if group != _ALL:
-                message = (
-                    "Global limit has been reached" if group == "token" else "Endpoint limit has been reached"
-                )
-                buckets[group] = self._kind(limit, message)
-        with self._lock:
-            self._buckets = buckets
+    def level(self, now: float) -> float:
+        """Return the tokens at a moment, fractions included."""
+        elapsed = max(0.0, now - self.at)
+        return min(float(self.limit.burst), self.tokens + elapsed * self.limit.per_second)
 
-    def take(self, group: str, now: float) -> BucketReading | None:
-        """Take a token; None where the group has no limit."""
-        bucket = self._buckets.get(group)
-        if bucket is None:
-            return None
-        with self._lock:
-            return bucket.take(now, tokens=1)
+    def take(self, now: float, count: int) -> tuple[Bucket, BucketReading]:
+        """Return the bucket after a request that takes `count` tokens if they are there, and what its headers say.
 
-    def look(self, now: float) -> list[tuple[tuple[str, ...], Limit, float]]:
-        """Return each bucket: the groups that share it, its limit, and its tokens, parts of one included."""
-        found: dict[int, tuple[list[str], _Bucket]] = {}
-        for group, bucket in self._buckets.items():
-            found.setdefault(id(bucket), ([], bucket))[0].append(group)
-        with self._lock:
-            return [(tuple(groups), bucket.limit, bucket.content(now)) for groups, bucket in found.values()]
+        `reset = ceil(now + (size - tokens) / per_second)`: the second at which the bucket is full again
+        (326 recorded rows); `remaining = floor(tokens)`; a refused request takes nothing.
+        """
+        level = self.level(now)
+        allowed = level >= count - _SLACK
+        if allowed:
+            level = max(0.0, level - count)
+        full = now + (self.limit.burst - level) / self.limit.per_second
+        return attrs.evolve(self, tokens=level, at=now), self._reading(level, full, allowed=allowed)
 
-    def peek(self, group: str, now: float) -> BucketReading | None:
-        """Read a bucket without taking from it; None where the group has no limit."""
-        bucket = self._buckets.get(group)
-        if bucket is None:
-            return None
-        with self._lock:
-            return bucket.take(now, tokens=0)
+    def _reading(self, level: float, reset: float, *, allowed: bool) -> BucketReading:
+        # Rounding first: a sum of floats a hair past a whole second must not name the next one.
+        second = math.ceil(round(reset, 6))
+        return BucketReading(allowed, self.limit.burst, math.floor(level + _SLACK), second, self.message)
+
+
+class WindowBucket(Bucket):
+    """A bucket that refills all at once when a window of burst / per_second seconds ends; `at` is its beginning."""
+
+    def _window(self, now: float) -> float:
+        """Return the beginning of the window that a moment lies in, never an earlier one than before."""
+        length = self.limit.burst / self.limit.per_second
+        return max(self.at, math.floor(now / length + _SLACK) * length)
+
+    def level(self, now: float) -> float:
+        """Return the tokens at a moment: all of them if a new window has begun."""
+        return float(self.limit.burst) if self._window(now) > self.at else self.tokens
+
+    def take(self, now: float, count: int) -> tuple[Bucket, BucketReading]:
+        """Return the bucket after a request, and what its headers say: `reset` is the end of the window."""
+        start, level = self._window(now), self.level(now)
+        allowed = level >= count
+        if allowed:
+            level -= count
+        end = start + self.limit.burst / self.limit.per_second
+        return attrs.evolve(self, tokens=level, at=start), self._reading(level, end, allowed=allowed)
+
+
+def full_buckets(limits: dict[str, Limit] | None, *, window: bool) -> dict[str, Bucket]:
+    """Return a full bucket for each limit, by its name: a group, or `*`."""
+    kind = WindowBucket if window else Bucket
+    return {
+        name: kind(limit, _GLOBAL if name in (_ALL, "token") else _ENDPOINT, float(limit.burst))
+        for name, limit in (limits or {}).items()
+    }
+
+
+def bucket_of(group: str, names: Container[str]) -> str | None:
+    """Return the name of a group's bucket: its own, else the one that the Management API shares, else None.
+
+    >>> bucket_of("other", PLANS["free"]), bucket_of("token", PLANS["free"]), bucket_of("token", ["*"])
+    ('*', 'token', None)
+    """
+    if group in names:
+        return group
+    return _ALL if group in _MANAGEMENT and _ALL in names else None
+
+
+def groups_of(name: str) -> tuple[str, ...]:
+    """Return the groups that share the bucket of this name."""
+    return _MANAGEMENT if name == _ALL else (name,)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from auth0_meta.emulator.rules.differences import differences
+from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.path_matching import addressed
-from auth0_meta.emulator.state.history import differences
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.state.journal import Entry
 
 _SHOWN = 3
 # A request of another kind altogether is no near miss.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import attrs
 
+from auth0_meta.emulator.http.moments import iso, milliseconds_of
 from auth0_meta.emulator.rules.metadata import merge_bag
 from auth0_meta.emulator.rules.switches import Switches
 
@@ -33,7 +33,6 @@ _DEFAULT_PICTURE = re.compile(
     r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
     r"&d=https%3A%2F%2Fcdn\.auth0\.com%2Favatars%2F.+\.png"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad", "oidc"))
 
 
@@ -55,34 +54,6 @@ class Profile:
         if self.app_metadata is None:
             return self.root
         return {**self.root, "app_metadata": self.app_metadata}
-
-
-def iso(milliseconds: int) -> str:
-    """Format epoch milliseconds as Auth0 does.
-
-    >>> iso(1_674_668_427_084)
-    '2023-01-25T17:40:27.084Z'
-    """
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
-
-
-def milliseconds_of(moment: object) -> int | None:
-    """Read what `iso` writes, other offsets too; None for what is no moment, or leaves no room to grow.
-
-    >>> milliseconds_of("2023-01-25T17:40:27.084Z"), milliseconds_of("soon")
-    (1674668427084, None)
-    """
-    if not isinstance(moment, str):
-        return None
-    try:
-        read = datetime.fromisoformat(moment.removesuffix("Z"))
-    except ValueError:
-        return None
-    if read.year >= MAXYEAR:
-        return None
-    since = read.replace(tzinfo=read.tzinfo or UTC) - _EPOCH
-    return since // timedelta(milliseconds=1)
 
 
 def _picture(email: str, name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -19,8 +18,6 @@ _Match = Callable[[Any], bool]
 _CASELESS = frozenset(("email", "name", "given_name", "family_name", "nickname"))
 _SHORTEST_SUFFIX = 3
 _WILD = re.compile(r"\\(.)|([*?])", re.DOTALL)
-# luqum's parser keeps its state in a module.
-_parsing = threading.Lock()
 
 
 def matcher(q: str, *, switches: Switches) -> Test:
@@ -45,11 +42,10 @@ def matcher(q: str, *, switches: Switches) -> Test:
 def _matcher(q: str, switches: Switches) -> Test:
     # The library loads on use: its grammar takes a while to build.
     from luqum.exceptions import ParseError  # noqa: PLC0415
-    from luqum.parser import parser  # noqa: PLC0415
+    from luqum.thread import parse  # noqa: PLC0415  # a lexer for each thread; luqum.parser shares one
 
     try:
-        with _parsing:
-            tree = parser.parse(q)
+        tree = parse(q)
     except (ParseError, RecursionError):
         raise _refused("the query can't be parsed") from None
     try:

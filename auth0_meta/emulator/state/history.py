@@ -5,25 +5,15 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.rules.profile import Profile
 
 _KEPT = 100
-
-
-class _Absent:
-    """Stand for a value that is not there, None being one that is."""
-
-    def __repr__(self) -> str:
-        return "<absent>"
-
-
-ABSENT = _Absent()
-"""What `differences` shows where one side has nothing."""
 
 
 @attrs.frozen
@@ -43,27 +33,6 @@ class Change:
     def changed(self) -> dict[str, tuple[Any, Any]]:
         """Return (before, after) by path, without the volatile `updated_at`."""
         return differences(self.before, self.after)
-
-
-def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
-    """Return what differs, (before, after) by dotted path; lists are compared whole.
-
-    >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
-    {'a.c': (2, 3)}
-    >>> differences({}, {"a": None})
-    {'a': (<absent>, None)}
-    """
-    return dict(_differences(before, after, ""))
-
-
-def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for name in [*before, *(name for name in after if name not in before)]:
-            inner = f"{path}.{name}" if path else str(name)
-            if inner != "updated_at":
-                yield from _differences(before.get(name, ABSENT), after.get(name, ABSENT), inner)
-    elif type(before) is not type(after) or before != after:
-        yield path, (before, after)
 
 
 class History:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 
-from auth0_meta.emulator.state.expiring_store import ExpiringStore
-
+_T = TypeVar("_T")
 PAGE_FOR = 1800
 SUSPENDED_FOR = 900
 SESSION_FOR = 259_200
@@ -63,8 +64,52 @@ class Granted:
     access_claims: Mapping[str, Any] = attrs.field(factory=dict)
 
 
+class ExpiringStore(Generic[_T]):
+    """Values under random keys of 256 bits until they expire: codes, sessions, logins under way; safe for many threads.
+
+    >>> codes = ExpiringStore[str]()
+    >>> code = codes.put("ada", until=10.0, now=0.0)
+    >>> codes.get(code, now=1.0), codes.take(code, now=1.0), codes.take(code, now=1.0)
+    ('ada', 'ada', None)
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[str, tuple[_T, float]] = {}
+
+    def put(self, value: _T, *, until: float, now: float, key: str | None = None) -> str:
+        """Keep a value until an epoch second and return its key, a new one unless given."""
+        key = key or secrets.token_urlsafe(32)
+        with self._lock:
+            for old in [k for k, (_, end) in self._values.items() if end <= now]:
+                del self._values[old]
+            self._values[key] = value, until
+        return key
+
+    def get(self, key: str, *, now: float) -> _T | None:
+        """Return the value under `key`, None if there is none or it has expired."""
+        value, until = self._values.get(key, (None, now))
+        return value if until > now else None
+
+    def all(self, *, now: float) -> list[tuple[_T, float]]:
+        """Return each value with its end, oldest first."""
+        with self._lock:
+            return [(value, until) for value, until in self._values.values() if until > now]
+
+    def take(self, key: str, *, now: float) -> _T | None:
+        """Return what `get` does and delete it; of several callers only one gets it."""
+        with self._lock:
+            value, until = self._values.pop(key, (None, now))
+        return value if until > now else None
+
+    def clear(self) -> None:
+        """Delete every value."""
+        with self._lock:
+            self._values.clear()
+
+
 class Logins:
-    """Hold the login side's state of one tenant; `hook` is the trigger that it hosts, see `Harness.post_login`."""
+    """Hold the login side's state of one tenant; `hook` is the trigger that it hosts, see `LocalTenant.post_login`."""
 
     def __init__(self) -> None:
         self.hook: Callable[..., Any] | None = None

@@ -12,8 +12,8 @@ from typing import Any
 
 from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
 from auth0_meta.emulator.http.message import to_json
-from auth0_meta.emulator.rules.limiter import Limiter
-from auth0_meta.emulator.rules.profile import Profile, iso
+from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.emulator.state.faults import FaultBook, PlanRaised
@@ -21,6 +21,7 @@ from auth0_meta.emulator.state.history import History
 from auth0_meta.emulator.state.jobs import Jobs
 from auth0_meta.emulator.state.journal import Journal
 from auth0_meta.emulator.state.keys import KeyRing
+from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.emulator.state.logins import Logins
 from auth0_meta.emulator.state.resources import Resources
 from auth0_meta.emulator.state.tokens import Access

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_meta.emulator import LocalTenant, Switches
-from auth0_meta.emulator.rules.limiter import Limiter
+from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.errors import ConfigError
 from auth0_meta.testing import FakeClock
 

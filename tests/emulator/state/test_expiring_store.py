@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auth0_meta.emulator.state.expiring_store import ExpiringStore
+from auth0_meta.emulator.state.logins import ExpiringStore
 
 
 def test_what_has_ended_is_gone_and_forgotten() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.emulator.state.history import ABSENT, differences
+from auth0_meta.emulator.rules.differences import ABSENT, differences
 
 
 @pytest.mark.parametrize(

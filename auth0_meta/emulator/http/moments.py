@@ -1,0 +1,37 @@
+"""Write and read moments as Auth0's JSON has them."""
+
+from __future__ import annotations
+
+from datetime import MAXYEAR, UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso(milliseconds: int) -> str:
+    """Format epoch milliseconds as Auth0 does.
+
+    >>> iso(1_674_668_427_084)
+    '2023-01-25T17:40:27.084Z'
+    """
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
+
+
+def milliseconds_of(moment: object) -> int | None:
+    """Read what `iso` writes, with any offset; None for anything else and for the last year that a date can have.
+
+    A profile's `updated_at` must grow with every write, so the last moment of all can't be stored.
+
+    >>> milliseconds_of("2023-01-25T17:40:27.084Z"), milliseconds_of("soon")
+    (1674668427084, None)
+    """
+    if not isinstance(moment, str):
+        return None
+    try:
+        read = datetime.fromisoformat(moment.removesuffix("Z"))
+    except ValueError:
+        return None
+    if read.year >= MAXYEAR:
+        return None
+    since = read.replace(tzinfo=read.tzinfo or UTC) - _EPOCH
+    return since // timedelta(milliseconds=1)
