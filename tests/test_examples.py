@@ -12,6 +12,8 @@ import pytest
 
 from auth0_meta.emulator import LocalTenant
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 WEB = sorted(path.name for path in EXAMPLES.glob("*_app.py"))
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("[!_]*.py") if path.name not in WEB)

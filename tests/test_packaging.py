@@ -146,18 +146,27 @@ def test_every_error_is_public_and_drawn() -> None:
         assert getattr(auth0_meta, kind.__name__) is kind
 
 
-def test_import_loads_nothing_optional() -> None:
-    """`import auth0_meta` leaves jose, the command line, the emulator and every extra for later."""
-    heavy = (
-        "jose",
-        "cryptography",
-        "click",
-        "rich",
-        "werkzeug",
-        "cheroot",
-        "auth0_meta.cli",
-        "auth0_meta.emulator",
+def loaded_by(statements: str, *, after: str = "pass") -> set[str]:
+    """Return the modules that a fresh interpreter loads for some statements, without those it had loaded before."""
+    code = f"{after}\nimport sys\nbefore = set(sys.modules)\n{statements}\nprint(*set(sys.modules) - before)"
+    line = [sys.executable, "-c", code]
+    return set(subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+
+
+def test_the_package_alone_loads_almost_nothing() -> None:
+    """`import auth0_meta` reads one small module; each public name loads its own on first use."""
+    ours = {name for name in loaded_by("import auth0_meta") if name.startswith("auth0_meta")}
+    assert ours == {"auth0_meta", "auth0_meta._version"}
+
+
+def test_a_client_loads_requests_and_attrs_and_nothing_optional() -> None:
+    """Beyond these two and our own modules, a client and a transaction load nothing: no jose, no cryptography."""
+    loaded = loaded_by(
+        "from auth0_meta import ManagementClient, MetadataTransaction", after="import attrs, requests"
     )
-    code = f"import auth0_meta, sys; print([name for name in {heavy!r} if name in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert out.stdout.strip() == "[]"
+    assert {name for name in loaded if name.split(".")[0] != "auth0_meta"} == set()
+    rooms = {name.split(".")[1] for name in loaded if "." in name}
+    assert rooms <= {
+        *("_version", "auth", "changes", "client", "clock", "endpoints", "errors", "http", "models"),
+        *("ratelimit", "redact", "transactions", "warn"),
+    }

@@ -547,6 +547,7 @@ def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
     assert done.stderr.endswith("Choose another --port\n")
 
 
+@pytest.mark.slow
 def test_demo_tells_the_story_plainly() -> None:
     """Piped, the demo is plain text: what was staged, the PATCH, the 429 and its wait, the result."""
     done = command("demo")
@@ -563,6 +564,7 @@ def test_demo_tells_the_story_plainly() -> None:
 
 
 @pytest.mark.parametrize("no_colour", [False, True], ids=["colour", "NO_COLOR"])
+@pytest.mark.slow
 def test_demo_on_a_terminal(no_colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the wait counts down; colours are there unless NO_COLOR is set."""
     monkeypatch.setenv("TERM", "xterm-256color")

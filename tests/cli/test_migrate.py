@@ -151,6 +151,7 @@ def test_exit_codes_of_an_apply(
     assert "auth0|000001 gone" in told.err
 
 
+@pytest.mark.slow
 def test_values_show_in_the_diff_only(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +172,7 @@ def test_values_show_in_the_diff_only(
 
 
 @pytest.mark.parametrize("colour", ["", "1"])
+@pytest.mark.slow
 def test_values_show_on_a_terminal(
     tenant: LocalTenant,
     rows: Path,

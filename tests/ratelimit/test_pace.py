@@ -17,6 +17,8 @@ from support.scripted_server import Reply, ScriptedServer, Seen, connect
 from auth0_meta import ManagementClient, MetadataBatch
 from auth0_meta.emulator import LocalTenant
 
+pytestmark = pytest.mark.slow
+
 UPDATES = 100
 SIZE, RATE = 20, 40.0
 IDEAL = (UPDATES - SIZE) / RATE

@@ -239,6 +239,7 @@ def test_staging_waits_for_the_workers() -> None:
         assert staged == len(server.seen) == 1000
 
 
+@pytest.mark.slow
 def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Staging stops as well when it is one user's earlier PATCH that everything waits for."""
     monkeypatch.setattr(
@@ -279,6 +280,7 @@ def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.Monke
         assert len(numbers) > 20
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator of many users runs in the memory of a few thousand, failures included."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token")

@@ -149,6 +149,7 @@ def test_strict_tenants_know_their_clients(talk: Any) -> None:
     assert sign_up(api, email="b@example.com", client_id=tenant.client_id).status_code == 200
 
 
+@pytest.mark.slow
 def test_each_has_a_bucket_of_its_own(talk: Any, clock: Any) -> None:
     """As recorded: 100 a day, 50 a minute, and 10 with one a minute."""
     api = talk(LocalTenant(serve=False, rate_limit="enterprise", clock=clock))

@@ -17,6 +17,8 @@ from support.migrations import patches_by_user, populate, rows_of
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import plan, status
 
+pytestmark = pytest.mark.slow
+
 USERS = int(os.environ.get("AUTH0_META_KILL_USERS", "150"))
 KILLS = int(os.environ.get("AUTH0_META_KILLS", "3"))
 RATE = os.environ.get("AUTH0_META_KILL_RATE", "200@120")
