@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from auth0_meta.doctor import Check
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
-    from auth0_meta.transactions.commit import Lock
+    from auth0_meta.transactions.options import Lock
     from auth0_meta.transactions.transaction import MetadataTransaction
 
 _T = TypeVar("_T")
@@ -124,8 +124,6 @@ class ManagementClient:
         )
         self._sender.tokens = self._tokens
         self._threads: ThreadPoolExecutor | None = None
-        self.open_transactions: dict[Any, Any] = {}
-        """The transactions that helpers may join, by thread, task and user; kept by transaction.py."""
         self.users = Users(self)
         """The users endpoints."""
         self.jobs = Jobs(self)
@@ -275,18 +273,14 @@ class ManagementClient:
         oversize: Oversize = "warn",
     ) -> MetadataTransaction:
         """Open a `MetadataTransaction` for one user; see there for every argument."""
+        from auth0_meta.transactions.options import TransactionOptions  # noqa: PLC0415
         from auth0_meta.transactions.transaction import MetadataTransaction  # noqa: PLC0415  # transaction imports client
+        from auth0_meta.transactions.unit import Unit  # noqa: PLC0415
 
-        return MetadataTransaction(
-            self,
-            user_id,
-            base=base,
-            base_check=base_check,
-            lock=lock,
-            join=join,
-            max_wait=max_wait,
-            oversize=oversize,
+        options = TransactionOptions(
+            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
+        return MetadataTransaction._of(Unit(self, user_id, options))
 
     def atransaction(
         self,
@@ -302,17 +296,13 @@ class ManagementClient:
     ) -> AsyncMetadataTransaction:
         """Open an `AsyncMetadataTransaction` for `async with`; arguments as in `transaction`."""
         from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction  # noqa: PLC0415
+        from auth0_meta.transactions.options import TransactionOptions  # noqa: PLC0415
+        from auth0_meta.transactions.unit import Unit  # noqa: PLC0415
 
-        return AsyncMetadataTransaction(
-            self,
-            user_id,
-            base=base,
-            base_check=base_check,
-            lock=lock,
-            join=join,
-            max_wait=max_wait,
-            oversize=oversize,
+        options = TransactionOptions(
+            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
+        return AsyncMetadataTransaction._of(Unit(self, user_id, options))
 
     def run_transaction(
         self,
@@ -334,17 +324,13 @@ class ManagementClient:
         are those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
         Raises `StateError` inside an open transaction for the same user.
         """
+        from auth0_meta.transactions.options import TransactionOptions  # noqa: PLC0415
         from auth0_meta.transactions.retry import run  # noqa: PLC0415  # transaction imports client
 
-        settings = {
-            "base": base,
-            "base_check": base_check,
-            "lock": lock,
-            "join": join,
-            "max_wait": max_wait,
-            "oversize": oversize,
-        }
-        return run(self, user_id, fn, attempts=attempts, settings=settings)
+        options = TransactionOptions(
+            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
+        )
+        return run(self, user_id, fn, attempts=attempts, options=options)
 
     def check(self) -> tuple[Check, ...]:
         """Check token, scopes, audience, clock and bucket: what `auth0-meta doctor` prints.
@@ -399,4 +385,3 @@ class ManagementClient:
         if self._reseed:
             self._random.seed()  # or every child would wait the same jitter as its siblings
         self._threads = None
-        self.open_transactions.clear()

@@ -98,6 +98,7 @@ LEFT_OVER: set[tuple[str, str]] = {
     ("transactions.batch", "client"),
     ("transactions.retry", "client"),
     ("transactions.transaction", "client"),
+    ("transactions.unit", "client"),
 }
 
 

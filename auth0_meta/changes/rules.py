@@ -60,7 +60,7 @@ def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = ()) -> str:
     'plan'
     """
     try:
-        return _name(key)
+        return _plain_key(key)
     except _Refused as refused:
         return refuse(refused.problem, bag=bag, path=path)
 
@@ -106,7 +106,7 @@ def _copy(value: object, levels: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _text(value)
+        return _plain_text(value)
     if isinstance(value, int):
         return _number(int.__int__(value))
     if isinstance(value, float):
@@ -116,7 +116,7 @@ def _copy(value: object, levels: int) -> Any:
     if isinstance(value, dict):
         copy = {}
         for key, item in value.items():
-            name = _name(key)
+            name = _plain_key(key)
             copy[name] = _copy_item(name, item, levels)
         return copy
     if isinstance(value, (list, tuple)):
@@ -132,17 +132,17 @@ def _copy_item(name: str | int, item: object, levels: int) -> Any:
         raise
 
 
-def _name(key: object) -> str:
+def _plain_key(key: object) -> str:
     if not isinstance(key, str):
         raise _Refused(f"a key must be a string, not {type(key).__name__}")
     if not key:
         raise _Refused("a key must not be empty")
     if "." in key or "$" in key:
         raise _Refused(f"the key {str.__str__(key)!r} holds '.' or '$', which Auth0 refuses in names")
-    return _text(key)
+    return _plain_text(key)
 
 
-def _text(text: str) -> str:
+def _plain_text(text: str) -> str:
     plain = str.__str__(text)
     if not plain.isascii():
         try:
@@ -183,12 +183,12 @@ def parse_path(path: str | Sequence[str], /, *, bag: Bag) -> Path:
     return parsed
 
 
-def check_key(key: object, /, *, bag: Bag) -> str:
-    """Return a first-level key as a plain string, for `[]` and `del`.
+def first_level(key: object, /, *, bag: Bag) -> tuple[Any]:
+    """Return the path that a key given to `[]` or `del` means; `parse_path` checks the key itself.
 
-    Raises `MetadataError` on a path and on what `parse_path` refuses.  Nothing was sent.
+    Raises `MetadataError` on a path, which those two don't take.  Nothing was sent.
 
-    >>> check_key("a.b", bag="user_metadata")
+    >>> first_level("a.b", bag="user_metadata")
     Traceback (most recent call last):
         ...
     auth0_meta.errors.MetadataError: user_metadata: [] and del take one first-level key; \
@@ -197,7 +197,7 @@ for a path use .set("a.b", ...), .get("a.b") or .delete("a.b")
     if isinstance(key, tuple) or (isinstance(key, str) and "." in key):
         calls = '.set("a.b", ...), .get("a.b") or .delete("a.b")'
         refuse(f"[] and del take one first-level key; for a path use {calls}", bag=bag)
-    return check_segment(key, bag=bag)
+    return (key,)
 
 
 def read(value: Any, path: Path, /) -> Any:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import Bag
 from auth0_meta.clock import Cancelled
-from auth0_meta.models import CommitResult
-from auth0_meta.transactions.bag import MetadataBag, refuse_assignment
-from auth0_meta.transactions.states import State
+from auth0_meta.http.given import MaxWait, Oversize
+from auth0_meta.models import CommitResult, User
+from auth0_meta.transactions.bag import HasBags, MetadataBag
+from auth0_meta.transactions.options import Lock, TransactionOptions
+from auth0_meta.transactions.savepoint import Savepoint
 from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import State, Unit
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -22,8 +26,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class AsyncMetadataTransaction:
-    """Be a `MetadataTransaction` whose reads and commit are awaited, as `client.atransaction` opens it.
+class AsyncMetadataTransaction(HasBags):
+    """A `MetadataTransaction` whose reads and commit are awaited, as `client.atransaction` opens it.
 
     Staging is as in `MetadataTransaction` and never blocks.  A read that staging can't answer needs
     `await tx.load()` before it, else `StateError`.  Leaving the block commits in a worker thread, so the event
@@ -42,28 +46,38 @@ class AsyncMetadataTransaction:
     3
     """
 
-    def __init__(self, client: ManagementClient, user_id: str, /, **settings: Any) -> None:
-        self._tx = MetadataTransaction(client, user_id, **settings)
-        self._tx.awaited()
-        self._client = client
+    def __init__(
+        self,
+        client: ManagementClient,
+        user_id: str,
+        /,
+        *,
+        base: User | Mapping[str, Any] | None = None,
+        base_check: bool = False,
+        lock: Lock | None = None,
+        join: bool = True,
+        max_wait: MaxWait = "client",
+        oversize: Oversize = "warn",
+    ) -> None:
+        options = TransactionOptions(
+            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
+        )
+        self._open(Unit(client, user_id, options))
 
-    @property
-    def user_metadata(self) -> MetadataBag:
-        """Return the bag that the user may edit, to stage changes on and, once loaded, to read."""
-        return MetadataBag(self._tx, "user_metadata")
+    def _open(self, unit: Unit) -> None:
+        self._client = unit.client
+        self._tx = MetadataTransaction._of(unit)
+        self._tx._awaited = unit.awaited = True
 
-    @user_metadata.setter
-    def user_metadata(self, value: object) -> None:
-        refuse_assignment("user_metadata")
+    @classmethod
+    def _of(cls, unit: Unit) -> Self:
+        """Return the transaction that a unit of work with settings of its own belongs to."""
+        transaction = cls.__new__(cls)
+        transaction._open(unit)
+        return transaction
 
-    @property
-    def app_metadata(self) -> MetadataBag:
-        """Return the application's bag, to stage changes on and, once loaded, to read."""
-        return MetadataBag(self._tx, "app_metadata")
-
-    @app_metadata.setter
-    def app_metadata(self, value: object) -> None:
-        refuse_assignment("app_metadata")
+    def _bag(self, name: Bag) -> MetadataBag:
+        return MetadataBag(self._tx, name)
 
     @property
     def user_id(self) -> str:
@@ -90,7 +104,7 @@ class AsyncMetadataTransaction:
 
     async def load(self) -> None:
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""
-        self._tx.require("load")
+        self._tx._require("load")
         await self._away(self._tx.load)
 
     async def commit(self) -> CommitResult:
@@ -98,14 +112,15 @@ class AsyncMetadataTransaction:
 
         From the call on, staging and another commit raise `StateError`, in parts of it too.
         """
-        self._tx.begin_commit()
-        return await self._away(self._tx.carry_out, self._tx.call_off)
+        self._tx._begin_commit()
+        unit = self._tx._unit
+        return await self._away(unit.carry_out, unit.call_off)
 
     def rollback(self) -> None:
         """Drop what is staged; nothing is sent."""
         self._tx.rollback()
 
-    def nested(self) -> MetadataTransaction:
+    def nested(self) -> Savepoint:
         """Return a part for a plain `with` block: it merges on success and vanishes on an exception."""
         return self._tx.nested()
 
@@ -116,7 +131,7 @@ class AsyncMetadataTransaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None or self._tx.is_part or self._tx.state is not State.ACTIVE:
+        if error is not None or self._tx._savepoint is not None or self._tx.state is not State.ACTIVE:
             self._tx.__exit__(kind, error, trace)
             return
         try:
@@ -131,7 +146,7 @@ class AsyncMetadataTransaction:
         `call_off` is called where the work never begins.
         """
         cancelled = threading.Event()
-        budget = self._tx.awaited()
+        budget = self._tx._unit.budget
         budget.cancelled = cancelled
         work: Future[_T] = Future()  # begun by a thread or cancelled, never both
         future = asyncio.wrap_future(work)

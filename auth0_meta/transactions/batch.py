@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+import attrs
+
 from auth0_meta.changes.jsonvalue import Bag
+from auth0_meta.changes.operations import Operation
 from auth0_meta.clock import Cancelled
 from auth0_meta.errors import (
     Auth0MetaError,
@@ -23,7 +26,9 @@ from auth0_meta.http.given import MaxWait, Oversize
 from auth0_meta.models import CommitResult, User
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.transactions.batch_result import BatchOutcome, BatchResult, BatchResults, Progress
+from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import Unit
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -38,23 +43,22 @@ _ONE_USERS = (Auth0MetaError, Warning)
 
 
 class BatchTransaction(MetadataTransaction):
-    """Be the transaction of one user in a batch, for staging only: the batch sends it.
+    """The transaction of one user in a batch, for staging only: the batch sends it.
 
     Several threads may stage on it; what comes after it was taken to be sent raises instead of getting lost.
     """
 
-    def __init__(self, client: ManagementClient, user_id: str, /, **settings: Any) -> None:
-        super().__init__(client, user_id, **settings)
+    def _open(self, unit: Unit) -> None:
+        super()._open(unit)
         self._guard = threading.Lock()
         self._taken = False
 
-    def stage(self, bag: Bag, name: str, /, *args: Any, **settings: Any) -> None:
-        """Stage one call on a bag, unless it is too late."""
+    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
         with self._guard:
             if self._taken:
                 msg = f"the changes of {self.user_id} have been sent already: ask batch.user() again for more"
                 raise StateError(msg)
-            super().stage(bag, name, *args, **settings)
+            super()._stage(bag, operations, reset=reset)
 
     def _refuse(self) -> NoReturn:
         msg = (
@@ -140,7 +144,7 @@ class MetadataBatch:
                 msg = f"{name} is a function, or None"
                 raise InputError(msg)
         self._client = client
-        self._settings: dict[str, Any] = {"max_wait": max_wait, "oversize": oversize, "join": False}
+        self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False)
         client.budget(max_wait=max_wait)  # refuses what is no budget
         self._share = float(share)
         self._raise = on_error == "raise"
@@ -204,8 +208,9 @@ class MetadataBatch:
 
     def _add(self, user_id: str, base: User | Mapping[str, Any] | None) -> BatchTransaction:
         """Open a user's transaction, and have a worker look if one is due."""
-        tx = BatchTransaction(self._client, user_id, base=base, **self._settings)
-        tx.as_bulk(share=self._share, cancelled=self._cancelled)
+        options = self._options if base is None else attrs.evolve(self._options, base=base)
+        unit = Unit(self._client, user_id, options, share=self._share, cancelled=self._cancelled)
+        tx = BatchTransaction._of(unit)
         self._staged += 1
         self._open[user_id] = tx
         if len(self._open) > self._window:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
@@ -26,10 +26,10 @@ from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.patience import Deadline, Freshness, LongWait
 from auth0_meta.http.sender import Request, Sender, to_json
 from auth0_meta.models import Outcome, User
+from auth0_meta.transactions.options import Lock
 from auth0_meta.transactions.readback import LostAnswer
 from auth0_meta.warn import notice
 
-Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
 Reads = Mapping[tuple[Bag, tuple[str, ...]], Any]
 """What a block has read: (bag, path) -> what was stored there."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
+from auth0_meta.arguments import whole
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ConflictError, InputError, StateError
-from auth0_meta.transactions.joining import join_key
-from auth0_meta.transactions.states import State
+from auth0_meta.transactions.options import TransactionOptions
+from auth0_meta.transactions.savepoint import open_unit
 from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import State, Unit
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -25,24 +27,21 @@ def run(
     fn: Callable[[MetadataTransaction], _T],
     *,
     attempts: int,
-    settings: Mapping[str, Any],
+    options: TransactionOptions,
 ) -> _T:
     """Do the work of `ManagementClient.run_transaction`."""
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        msg = "attempts is a whole number above 0 (nothing was sent)"
-        raise InputError(msg)
+    whole("attempts", attempts)
     user_path(user_id)  # refuses what is no user id
     if inspect.iscoroutinefunction(fn):
         raise InputError(_asynchronous(user_id))
-    given = dict(settings)
-    if given.get("join", True) and join_key(user_id) in client.open_transactions:
+    if options.join and open_unit(client, user_id) is not None:
         msg = (
             f"a transaction for {user_id} is open here: run_transaction can't run inside it; change that one instead, "
             "or pass join=False (nothing was sent)"
         )
         raise StateError(msg)
     for attempt in range(1, attempts + 1):
-        tx = MetadataTransaction(client, user_id, **given)
+        tx = MetadataTransaction._of(Unit(client, user_id, options))
         try:
             with tx:
                 value = fn(tx)
@@ -52,8 +51,7 @@ def run(
         except ConflictError:
             if tx.state is not State.FAILED or attempt == attempts:  # another's conflict, or the last run
                 raise
-            given.pop("base", None)  # it is out of date: the next run reads
-            given.pop("base_check", None)
+            options = options.without_base()  # it is out of date: the next run reads
             client.clock.sleep(client.random.uniform(0.01, 0.05) * 2 ** min(attempt, _DOUBLINGS))
         else:
             return value

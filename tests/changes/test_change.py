@@ -31,7 +31,7 @@ from auth0_meta.changes.bag_change import BagChange
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, freeze, json_equal
 from auth0_meta.changes.profile import stored_bag
-from auth0_meta.changes.rules import check_key, parse_path, read
+from auth0_meta.changes.rules import first_level, parse_path, read
 from auth0_meta.errors import MetadataError, PathError, StateError, StoredDataError
 
 CANARY = "canary-value"
@@ -590,9 +590,9 @@ def test_a_path_has_two_forms(path: tuple[str, ...]) -> None:
 def test_brackets_take_first_level_keys(key: Any) -> None:
     """`[]` and `del` refuse a path, naming the calls that take one, and every bad key."""
     with pytest.raises(MetadataError) as caught:
-        check_key(key, bag="app_metadata")
+        parse_path(first_level(key, bag="app_metadata"), bag="app_metadata")
     assert ('.set("a.b", ...)' in str(caught.value)) == (key in ("a.b", ("a", "b")))
-    assert check_key("a", bag="app_metadata") == "a"
+    assert first_level("a", bag="app_metadata") == ("a",)
 
 
 @pytest.mark.parametrize(

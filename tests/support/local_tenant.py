@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from auth0_meta import ManagementClient, MetadataTransaction
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.testing import FakeClock
+from auth0_meta.transactions.options import TransactionOptions
+from auth0_meta.transactions.savepoint import OPEN
+from auth0_meta.transactions.unit import Unit
 
 UID = "auth0|507f1f77bcf86cd799439020"
+
+
+def open_blocks(client: ManagementClient) -> list[object]:
+    """Return what is registered in this thread for others to join."""
+    return [unit for key, units in OPEN.units.items() for unit in units if key[0] is client]
+
+
+def bulk_transaction(local: Local, cancelled: threading.Event, **settings: Any) -> MetadataTransaction:
+    """Open a transaction as a batch does: it yields to live traffic and ends unsent once `cancelled` is set."""
+    options = TransactionOptions(**settings)
+    return MetadataTransaction._of(Unit(local.client, UID, options, share=0.5, cancelled=cancelled))
 
 
 class Local:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from support.local_tenant import UID, Local
+from support.local_tenant import UID, Local, open_blocks
 from support.scripted_server import Reply, ScriptedServer, Seen, connect, limited
 
 from auth0_meta import (
@@ -21,7 +21,7 @@ from auth0_meta import (
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.transactions.states import State
+from auth0_meta.transactions.unit import State
 
 T = TypeVar("T")
 PROFILE = {"user_id": UID, "app_metadata": {"plan": "free"}}
@@ -119,7 +119,7 @@ def test_an_exception_sends_nothing() -> None:
 
     run(main())
     assert local.sent == []
-    assert local.client.open_transactions == {}
+    assert open_blocks(local.client) == []
 
 
 def test_errors_of_the_commit_are_raised() -> None:
@@ -142,7 +142,7 @@ def test_errors_of_the_commit_are_raised() -> None:
     with pytest.raises(ConflictError):
         run(conflict())
     assert local.app_metadata == {"n": 2}
-    assert local.client.open_transactions == {}
+    assert open_blocks(local.client) == []
 
 
 def test_commit_in_the_block() -> None:
@@ -202,7 +202,7 @@ def test_a_block_left_open_inside_fails_the_outer() -> None:
     with pytest.raises(StateError, match="still open"):
         run(main())
     assert local.sent == []
-    assert local.client.open_transactions == {}
+    assert open_blocks(local.client) == []
 
 
 def test_nested_parts() -> None:
@@ -273,7 +273,7 @@ def test_child_tasks_and_threads_do_not_join() -> None:
 
     run(main())
     assert len(local.bodies) == 3
-    assert local.client.open_transactions == {}
+    assert open_blocks(local.client) == []
 
 
 def test_the_loop_goes_on_while_a_429_is_waited_out() -> None:
@@ -322,7 +322,7 @@ def test_cancelled_in_a_wait_sends_nothing() -> None:
         client = connect(server, on_wait=lambda _: waits.set(), max_wait=None)
         run(main())
         assert len(server.seen) == 1
-        assert client.open_transactions == {}
+        assert open_blocks(client) == []
         client.close()
 
 
@@ -446,7 +446,7 @@ def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
         client = connect(server, pool_size=1)
         run(main())
         assert len(server.seen) == 1
-        assert client.open_transactions == {}
+        assert open_blocks(client) == []
         client.close()
 
 

@@ -16,7 +16,6 @@ from auth0_meta import (
     Auth0MetaError,
     InputError,
     MetadataError,
-    MetadataTransaction,
     MetadataWarning,
     PathError,
 )
@@ -398,22 +397,29 @@ def test_a_warning_turned_into_an_error_stages_nothing() -> None:
     assert local.sent == []
 
 
-def test_a_bag_works_over_any_unit() -> None:
-    """A bag needs of its unit no more than stage, read and staged: it passes calls on as they are."""
+def test_a_bag_builds_operations_for_any_holder() -> None:
+    """A bag parses and checks a call itself; its holder gets the bag's name and finished operations."""
     calls: list[Any] = []
 
-    class Unit:
-        def stage(self, *args: Any, **settings: Any) -> None:
-            calls.append((args, settings))
+    class Holder:
+        user_id = UID
 
-        def read(self, *args: Any) -> Any:
+        def _stage(self, bag: str, operations: Any, *, reset: bool = False) -> None:
+            calls.append((bag, [operation.to_json() for operation in operations], reset))
+
+        def _read(self, *args: Any) -> Any:
             calls.append(args)
             return {"a": 1}
 
-        def staged(self, bag: Any) -> Any:
-            return MetadataTransaction
+        def _staged(self, bag: Any) -> Any:
+            raise AssertionError
 
-    bag = MetadataBag(Unit(), "app_metadata")  # type: ignore[arg-type]
+    bag = MetadataBag(Holder(), "app_metadata")
     bag.append("a.b", 1, keep=2)
+    bag.replace({"a": 1, "none": None})
     assert next(iter(bag)) == "a"
-    assert calls == [(("app_metadata", "append", "a.b", 1), {"keep": 2}), ("app_metadata", ())]
+    assert calls == [
+        ("app_metadata", [["append", ["a", "b"], 1, 2]], False),
+        ("app_metadata", [["set", ["a"], 1]], True),
+        ("app_metadata", ()),
+    ]

@@ -11,7 +11,7 @@ import pytest
 from support.local_tenant import UID, Local
 
 from auth0_meta import BadRequestError, InputError, StateError
-from auth0_meta.transactions.states import State
+from auth0_meta.transactions.unit import State
 
 
 @contextlib.contextmanager

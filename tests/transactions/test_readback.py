@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter
-from support.local_tenant import UID, Local
+from support.local_tenant import UID, Local, bulk_transaction
 from support.scripted_server import Reply, ScriptedServer
 
 from auth0_meta import (
@@ -30,7 +30,7 @@ from auth0_meta import (
     TransportError,
 )
 from auth0_meta.testing import FakeClock
-from auth0_meta.transactions.states import State
+from auth0_meta.transactions.unit import State
 
 STORED = {"theme": "light", "prefs": {"lang": "en"}, "log": [1], "n": 1}
 CANARY = "canary-4f1c"
@@ -582,8 +582,7 @@ def test_a_batch_that_stops_finishes_what_is_in_flight() -> None:
     """A PATCH that left before a batch was stopped is read back to its end; one that did not leave never does."""
     local = Local(STORED, rate_limit="50@16")
     stopped = threading.Event()
-    tx = local.tx()
-    tx.as_bulk(share=0.5, cancelled=stopped)
+    tx = bulk_transaction(local, stopped)
     tx.user_metadata.increment("n")
     local.tenant.fail(method="PATCH", drop="after_commit")
     local.tenant.before("PATCH", UID, lambda _: stopped.set())
@@ -702,8 +701,7 @@ def test_a_batch_that_stops_does_not_wait_for_one_timeout_after_the_other() -> N
     stopped = threading.Event()
     adapter = Silent(local, stopped)
     local.client = local.tenant.client(token="a.b.c", adapter=adapter)
-    tx = local.tx(max_wait=None)
-    tx.as_bulk(share=0.5, cancelled=stopped)
+    tx = bulk_transaction(local, stopped, max_wait=None)
     tx.user_metadata["theme"] = "dark"
     with pytest.raises(OutcomeUnknown):
         tx.commit()

@@ -22,7 +22,7 @@ from auth0_meta import (
     MetadataWarning,
     StateError,
 )
-from auth0_meta.transactions.states import State
+from auth0_meta.transactions.unit import State
 
 Open = Callable[[Local, MetadataTransaction], MetadataTransaction]
 PARTS: dict[str, Open] = {"nested": lambda _, tx: tx.nested(), "joined": lambda local, _: local.tx()}

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from support.local_tenant import UID, Local
+from support.local_tenant import UID, Local, bulk_transaction
 from support.scripted_server import Reply, ScriptedServer, connect
 
 from auth0_meta import (
@@ -33,7 +33,7 @@ from auth0_meta import (
 )
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
 from auth0_meta.clock import Cancelled
-from auth0_meta.transactions.states import State
+from auth0_meta.transactions.unit import State
 from auth0_meta.warn import notice
 
 CANARY = "canary-91c3"
@@ -488,13 +488,12 @@ def test_a_second_thread_may_commit() -> None:
 
 
 def test_a_bulk_transaction_stops_before_it_is_sent() -> None:
-    """as_bulk's event ends it where it would wait, with nothing sent."""
+    """The event of a batch ends it when it would have to wait, with nothing sent."""
     local = Local(rate_limit="2@1")
     stop = threading.Event()
     for _ in range(2):
         local.client.users.get(UID)
-    tx = local.tx()
-    tx.as_bulk(share=0.5, cancelled=stop)
+    tx = bulk_transaction(local, stop)
     tx.user_metadata["a"] = 1
     stop.set()
     with pytest.raises(Cancelled):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import auth0_meta
 from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Page, RateLimit, User, Wait
+from auth0_meta.transactions.savepoint import Savepoint
 
 if TYPE_CHECKING:
     from typing import assert_type
@@ -35,7 +36,7 @@ def the_transaction(client: ManagementClient) -> None:
         tx.app_metadata.set(("billing", "plan"), "pro")
         tx.app_metadata.append("log", {"a": 1}, keep=20)
         with tx.nested() as inner:
-            assert_type(inner, MetadataTransaction)
+            assert_type(inner, Savepoint)
     assert_type(tx.result, CommitResult | None)
     assert_type(tx.commit(), CommitResult)
     assert_type(client.run_transaction("auth0|1", lambda tx: 5), int)

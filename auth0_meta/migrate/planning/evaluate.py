@@ -19,8 +19,8 @@ from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.migrate.planning.watched_user import Reads, Viewed
 from auth0_meta.models import User
-from auth0_meta.transactions.states import State
 from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import State
 
 Function = Callable[[User, MetadataTransaction], object]
 TOO_DEEP = "the profile is nested too deep to be worked on"
@@ -32,9 +32,6 @@ class _NoTenant:
 
     clock = SYSTEM_CLOCK
     random = random.Random()
-
-    def __init__(self) -> None:
-        self.open_transactions: dict[Any, Any] = {}
 
     def budget(self, **_: Any) -> WaitBudget:
         """Return the account of an operation that never sends."""
@@ -114,7 +111,7 @@ def evaluate(
             raise
         except BaseException as error:  # noqa: BLE001  # SystemExit too: it is one user's failure
             return {"error": f"{type(error).__name__} ({_place(error, file)})"}
-    for bag, path in tx._reads:
+    for bag, path in tx._unit.reads:
         reads.note((bag, *path))
     told = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
     return {"ops": change.to_json(), "reads": reads.below(change), **({"advice": told} if told else {})}

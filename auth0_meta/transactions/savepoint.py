@@ -1,0 +1,155 @@
+"""Nested and joined parts of a transaction, and which transaction a new one joins."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from auth0_meta.errors import StateError
+from auth0_meta.models import CommitResult
+from auth0_meta.transactions.unit import CALLS, Part, Scope, State, Unit
+
+_Key = tuple[object, object, str]
+
+
+class _OpenUnits(threading.local):
+    """The units of work that a new transaction in the same thread may join.
+
+    One table per thread: by its number a thread would be taken for one that has ended, since the system
+    gives numbers again.
+    """
+
+    def __init__(self) -> None:
+        self.units: dict[_Key, list[Unit]] = {}
+
+
+OPEN = _OpenUnits()
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows only
+    # A block that is open in the parent ends in the parent: in the child nothing may join it.
+    os.register_at_fork(after_in_child=lambda: OPEN.units.clear())  # noqa: PLW0108  # of the thread that forks
+
+
+def open_unit(client: object, user_id: str) -> Unit | None:
+    """Return the unit that a transaction opened here and now would join, None if there is none.
+
+    Client, thread, asyncio task and user have to agree.  Context variables would not do: child tasks and
+    `asyncio.to_thread` inherit them.
+    """
+    units = OPEN.units.get(_key(client, user_id))
+    return units[-1] if units else None
+
+
+def _key(client: object, user_id: str) -> _Key:
+    # Another thread may be importing asyncio just now; a thread that runs a loop has all of it.
+    running = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    task = None
+    if running is not None and running() is not None:
+        task = sys.modules["asyncio"].current_task()
+    return client, task, user_id
+
+
+class Registration:
+    """A unit's place among those that others join, from `open` until `close`; both may be in other threads."""
+
+    __slots__ = ("_key", "_unit", "_units")
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._key = _key(unit.client, unit.user_id)
+        self._units = OPEN.units
+        self._units[self._key] = [*self._units.get(self._key, ()), unit]
+
+    def close(self) -> None:
+        """Stop being joined; the others under the same key stay, whatever the order in which they end."""
+        others = [unit for unit in self._units.pop(self._key, ()) if unit is not self._unit]
+        if others:
+            self._units[self._key] = others
+
+
+class Savepoint(Scope):
+    """A part of a transaction: it merges into the outer one on success and vanishes on an exception.
+
+    `tx.nested()` returns one, to be entered with `with`.  The outer transaction sends what it has staged, in
+    the same PATCH, and `result` is the outer one's.  `rollback` drops what was staged since it was opened;
+    `commit` raises `StateError`.
+    """
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._joined = False
+        self._part: Part | None = None
+
+    @classmethod
+    def _joining(cls, outer: Unit, unit: Unit) -> Self:
+        """Return an entered part of `outer` that goes on with what `unit` has staged and read."""
+        savepoint = cls(outer)
+        savepoint._part = outer.open_part(unit)
+        savepoint._joined = True
+        return savepoint
+
+    @property
+    def state(self) -> State:
+        """Return where this part stands; once it has merged, it ends as the outer one does."""
+        part = self._part
+        if part is None or part.state is not State.COMMITTED:
+            return State.ACTIVE if part is None else part.state
+        while part is not None and part.state is State.COMMITTED:
+            part = part.around
+        around = self._unit.state if part is None else part.state
+        return around if around in (State.ROLLED_BACK, State.FAILED) else State.COMMITTED
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.user_id!r} {self.state.value}: {self.pending}>"
+
+    def _require(self, call: str) -> None:
+        part = self._part
+        if part is not None and part.state is not State.ACTIVE:
+            msg = (
+                f"can't {CALLS[call]} for {self.user_id}: this part of the transaction has ended: "
+                "go on with the outer one"
+            )
+            raise StateError(msg)
+        self._unit.require(call)
+        if part is None and call != "enter":
+            msg = f"a nested block for {self.user_id} was not entered: use `with tx.nested() as inner:`"
+            raise StateError(msg)
+
+    def __enter__(self) -> Self:
+        self._require("enter")
+        if self._part is not None:
+            msg = f"this part of the transaction for {self.user_id} was entered before: open a new one"
+            raise StateError(msg)
+        self._part = self._unit.open_part()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        part = self._part
+        if part is None or part.state is not State.ACTIVE:
+            return
+        if error is None:
+            self._unit.merge_part(part, joined=self._joined)
+            return
+        self._unit.drop_parts(part)
+        self._unit.warn_of_lost_blocks(error, part)
+
+    def nested(self) -> Savepoint:
+        """Return a part of this part, to be entered."""
+        self._require("nested")
+        return Savepoint(self._unit)
+
+    def commit(self) -> CommitResult:
+        """Raise `StateError`: the outer transaction commits."""
+        self._require("commit")
+        msg = f"this part of the transaction for {self.user_id} commits with the outer one: leave its block"
+        raise StateError(msg)
+
+    def rollback(self) -> None:
+        """Drop what was staged since this part was opened; nothing is sent."""
+        self._require("rollback")
+        self._unit.refuse_open_parts("roll back", but=self._part)
+        self._unit.drop_parts(self._part)

@@ -1,0 +1,355 @@
+"""One unit of work on one user: where it stands, what is staged and read, and its commit.
+
+A `Unit` is what several blocks may share: the transaction that was opened first, and the savepoints
+that are nested in it or have joined it.  Users hold a `Scope` onto it.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from auth0_meta.changes import rules
+from auth0_meta.changes.bag_change import BagChange
+from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import ABSENT, BAGS, UNKNOWN, Bag, Path
+from auth0_meta.changes.operations import Operation
+from auth0_meta.changes.profile import given_base, stored_bag
+from auth0_meta.endpoints.users import user_path
+from auth0_meta.errors import PathError, StateError
+from auth0_meta.models import CommitResult, Outcome, User
+from auth0_meta.transactions.bag import HasBags, MetadataBag
+from auth0_meta.transactions.commit import Commit, Terms, read_profile
+from auth0_meta.transactions.options import TransactionOptions
+from auth0_meta.warn import notice
+
+if TYPE_CHECKING:
+    from auth0_meta.client import ManagementClient
+
+
+class State(enum.Enum):
+    """Where a transaction stands."""
+
+    ACTIVE = "active"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    FAILED = "failed"
+
+
+CALLS = {
+    "enter": "enter the block",
+    "stage": "stage a change",
+    "read": "read metadata",
+    "load": "load the user",
+    "nested": "open a nested block",
+    "commit": "commit",
+    "rollback": "roll back",
+}
+"""What each call does, in words; all are legal in an active transaction only.
+
+`pending`, `result`, `state` and the repr answer in every state.
+"""
+
+_INSTEAD = {
+    State.COMMITTING: "is being committed: wait until that has ended",
+    State.COMMITTED: "is committed (see its .result): open a new one for more",
+    State.ROLLED_BACK: "was rolled back: open a new one",
+    State.FAILED: "failed to commit (see the error raised and its .result): open a new one",
+}
+
+
+class Part:
+    """An open savepoint of a unit: what was staged before it, and the part around it, if any."""
+
+    __slots__ = ("around", "before", "state", "took_in")
+
+    def __init__(self, before: Change, around: Part | None) -> None:
+        self.before = before
+        self.around = around
+        self.state = State.ACTIVE
+        self.took_in = False
+        """Whether another block has joined and merged into it, so that more than its own goes with it."""
+
+
+class Unit:
+    """Gather what is staged and read for one user, and commit it once.
+
+    `share` makes it yield to live traffic, and once `cancelled` is set it ends unsent: for batches.
+    """
+
+    def __init__(
+        self,
+        client: ManagementClient,
+        user_id: str,
+        options: TransactionOptions,
+        *,
+        share: float | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self.client = client
+        self.user_id = user_id
+        self.options = options
+        self.budget = client.budget(user_id=user_id, max_wait=options.max_wait)
+        self.budget.share = share
+        self.budget.cancelled = cancelled
+        self.state = State.ACTIVE
+        self.change = Change()
+        self.parts: list[Part] = []
+        """The savepoints that are open, the innermost last."""
+        self.took_in = False
+        """Whether another block has joined and merged into it, outside of any part that is still open."""
+        self.result: CommitResult | None = None
+        self.awaited = False
+        """Whether asyncio holds it: then a read would block the event loop and is refused."""
+        self._terms = Terms(
+            path=user_path(user_id),
+            user_id=user_id,
+            lock=options.lock,
+            oversize=options.oversize,
+            base_check=options.base_check,
+        )
+        self._reads: dict[tuple[Bag, Path], Any] = {}
+        self._base: Mapping[str, Any] | None = None
+        self._base_given = options.base is not None
+        self._unknown: frozenset[str] = frozenset()
+        if options.base is not None:
+            profile: object = options.base
+            if isinstance(options.base, User):
+                profile, self._unknown = options.base.raw, options.base.omitted
+            self._base = given_base(profile, user_id)
+
+    def require(self, call: str) -> None:
+        """Raise `StateError` if the unit's state does not allow a call."""
+        if self.state is not State.ACTIVE:
+            msg = f"can't {CALLS[call]} for {self.user_id}: this transaction {_INSTEAD[self.state]}"
+            raise StateError(msg)
+
+    # Staging and reading ----------------------------------------------------------------------------
+
+    @property
+    def reads(self) -> Mapping[tuple[Bag, Path], Any]:
+        """Return what was read of the stored user, by bag and path: what a conflict is judged by."""
+        return self._reads
+
+    def _knows(self, bag: Bag) -> bool:
+        """Return whether a stored bag is known; a user read with `fields=` may lack one."""
+        return self._base is not None and bag not in self._unknown
+
+    def stage(self, bag: Bag, operations: Sequence[Operation], *, reset: bool) -> None:
+        """Stage operations on a bag; if that raises, nothing has changed."""
+        staged = self.change.bag(bag).staging(operations, reset=reset)
+        change = self.change.with_bag(bag, staged)
+        if self._knows(bag):
+            stored = stored_bag(self._base or {}, bag)
+            for operation in operations:
+                staged.verify(stored, key=operation.key)
+        if bag == "user_metadata":
+            self._warn_of_secrets(operations)  # a warning that is turned into an error must stage nothing
+        self.change = change
+
+    def _warn_of_secrets(self, operations: Sequence[Operation]) -> None:
+        """Warn of a value that does not belong where users can read and edit it."""
+        for operation in operations:
+            reason = rules.sensitive(operation.value, operation.path)
+            if reason is not None:
+                notice(
+                    f"user_metadata of {self.user_id}: {reason}; users can read and edit this bag, "
+                    "and it is not a secret store"
+                )
+                return
+
+    def read(self, bag: Bag, path: Path, *, may_block: bool) -> Any:
+        """Return what a bag shows at `path`, or ABSENT; read the user if staging can't answer."""
+        staged = self.change.bag(bag)
+        known = staged.answer(path)
+        if known is not UNKNOWN:
+            return known
+        if not self._knows(bag):
+            if self.awaited or not may_block:
+                msg = (
+                    f"reading {bag} of {self.user_id} needs the stored user: `await tx.load()` first, "
+                    "on the asyncio transaction (nothing was sent)"
+                )
+                raise StateError(msg)
+            self._load()
+        stored = stored_bag(self._base or {}, bag)
+        # The first read stands: load() may exchange a base that was read with `fields=` for a later one,
+        # and what the block has decided on is what it saw first.
+        self._reads.setdefault((bag, path), rules.read(stored, path))
+        try:
+            if not path:
+                return staged.apply(stored)
+            top = staged.apply_key(path[0], stored.get(path[0], ABSENT))
+        except PathError as error:
+            raise error.of(self.user_id) from None
+        return rules.read({} if top is ABSENT else {path[0]: top}, path)
+
+    def load(self) -> None:
+        """Read the user now, unless all of it is known; a failure leaves everything as it was."""
+        if self._base is None or self._unknown:
+            self._load()
+
+    def _load(self) -> None:
+        self._base = read_profile(self.client.sender, self._terms, self.budget)
+        self._unknown = frozenset()
+        self._base_given = False  # what was read is compared at commit, what was given is not
+
+    # Parts ------------------------------------------------------------------------------------------
+
+    def open_part(self, joining: Unit | None = None) -> Part:
+        """Open a savepoint; with `joining`, take over what that unit has staged and read before it joined."""
+        change = self.change if joining is None else self.change.then(joining.change)  # may raise
+        part = Part(self.change, self.parts[-1] if self.parts else None)
+        self.change = change
+        self.parts.append(part)
+        for place, seen in () if joining is None else joining.reads.items():
+            self._reads.setdefault(place, seen)
+        return part
+
+    def merge_part(self, part: Part, *, joined: bool) -> None:
+        """Close the innermost savepoint and keep what was staged in it."""
+        self.refuse_open_parts("leave a block", but=part)
+        self.parts.pop()
+        part.state = State.COMMITTED
+        if joined or part.took_in:
+            (part.around or self).took_in = True
+
+    def drop_parts(self, last: Part | None = None) -> None:
+        """Roll back the open savepoints from the innermost up to `last`, all of them for None."""
+        while self.parts:
+            part = self.parts.pop()
+            self.change = part.before
+            part.state = State.ROLLED_BACK
+            if part is last:
+                return
+
+    def refuse_open_parts(self, call: str, *, but: Part | None = None) -> None:
+        """Raise `StateError` unless `but` is the innermost open savepoint, or none is open."""
+        if self.parts and self.parts[-1] is not but:
+            msg = f"can't {call} for {self.user_id}: a nested or joined block of it is still open; leave that first"
+            raise StateError(msg)
+
+    def warn_of_lost_blocks(self, error: BaseException, part: Part | None = None) -> None:
+        """Warn when a generator is closed inside its block: what others staged there goes with it unseen."""
+        if isinstance(error, GeneratorExit) and (part or self).took_in:
+            notice(
+                f"a generator was closed inside its transaction for {self.user_id}: what other blocks had staged in "
+                "it is rolled back too, nothing was sent. Don't yield inside the block"
+            )
+
+    # The end ----------------------------------------------------------------------------------------
+
+    def begin_commit(self) -> None:
+        """Accept no more changes; what is staged now is what `carry_out` sends, perhaps in another thread."""
+        self.refuse_open_parts("commit")
+        self.state = State.COMMITTING
+
+    def call_off(self) -> None:
+        """Accept changes again: the commit that was begun is not carried out."""
+        self.state = State.ACTIVE
+
+    def carry_out(self) -> CommitResult:
+        """Do what `begin_commit` has begun, once."""
+        if self.state is not State.COMMITTING:
+            msg = f"no commit for {self.user_id} is under way, so there is none to carry out"
+            raise StateError(msg)
+        lacking = any(self.change.bag(bag) for bag in BAGS if bag in self._unknown)
+        commit = Commit(
+            self.client.sender,
+            self._terms,
+            self.budget,
+            change=self.change,
+            base=None if lacking else self._base,
+            base_given=self._base_given and not lacking,
+            reads=self._reads,
+        )
+        try:
+            commit.run()
+        except PathError as error:
+            raise error.of(self.user_id) from None
+        finally:  # a lock may fail after the outcome is known
+            state = State.FAILED if commit.outcome in ("failed", "unknown") else State.COMMITTED
+            result = self._end(state, commit.outcome, commit.document, commit.user)
+        return result
+
+    def roll_back(self) -> None:
+        """End it with nothing sent, every open savepoint included."""
+        self.drop_parts()
+        self._end(State.ROLLED_BACK, "rolled_back", {}, None)
+
+    def _end(
+        self, state: State, outcome: Outcome, document: Mapping[str, Any], user: User | None
+    ) -> CommitResult:
+        """Note how it ended, and let go of what was staged."""
+        assert self.result is None  # noqa: S101  # it ends once
+        self.state = state
+        self.change = Change()
+        if user is None and self._base is not None and not self._base_given:
+            user = User(self._base)
+        self.result = CommitResult(
+            outcome=outcome,
+            requests=self.budget.requests,
+            attempts=self.budget.attempts,
+            waited=self.budget.waited,
+            document=document,
+            user=user,
+        )
+        return self.result
+
+
+class Scope(HasBags):
+    """What a transaction and its savepoints have in common: a view of one unit of work."""
+
+    _unit: Unit
+    _awaited = False
+
+    def _require(self, call: str) -> None:
+        """Raise `StateError` if a call is not legal here and now."""
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    @property
+    def state(self) -> State:
+        """Return where this stands."""
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    @property
+    def user_id(self) -> str:
+        """Return the id of the user that is changed."""
+        return self._unit.user_id
+
+    @property
+    def pending(self) -> Change:
+        """Return what is staged and not yet written, without I/O; its repr shows names and sizes only."""
+        return self._unit.change
+
+    @property
+    def result(self) -> CommitResult | None:
+        """Return how it ended, None before; a joined or nested part shows the outer one's."""
+        return self._unit.result
+
+    def load(self) -> None:
+        """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`.
+
+        A failure leaves the transaction active with nothing loaded.
+        """
+        self._require("load")
+        self._unit.load()
+
+    # For the bags -----------------------------------------------------------------------------------
+
+    def _bag(self, name: Bag) -> MetadataBag:
+        return MetadataBag(self, name)
+
+    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
+        self._require("stage")
+        self._unit.stage(bag, operations, reset=reset)
+
+    def _read(self, bag: Bag, path: Path, /) -> Any:
+        self._require("read")
+        return self._unit.read(bag, path, may_block=not self._awaited)
+
+    def _staged(self, bag: Bag, /) -> BagChange:
+        return self._unit.change.bag(bag)
