@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.logins import SECRET, UID, URL, Login
+from support.local_tenant import UID
+from support.logins import SECRET, URL, Login
 
 from auth0_meta import ActionTimeout, BadRequestError, InputError, MetadataWarning, NotFoundError, StateError
 from auth0_meta.actions import Cache, Event, post_login

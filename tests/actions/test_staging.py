@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.logins import UID, Login
+from support.local_tenant import UID
+from support.logins import Login
 
 from auth0_meta import InputError, MetadataError, MetadataWarning, StateError, StoredDataError
 from auth0_meta.actions import Event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
-from support.local_tenant import UID, Local
+from support.local_tenant import Local
 
 URL = "https://consent.example.com/page"
 SECRET = "a secret of this test, long enough for HS256"
@@ -42,4 +42,23 @@ class Consent:
         api.user.set_app_metadata("consent", event.request.query.get("answer"))
 
 
-__all__ = ["SECRET", "UID", "URL", "Consent", "Login"]
+class Sender:
+    """Send the user wherever the test says, and note every continuation."""
+
+    def __init__(self, send: Any) -> None:
+        self.send = send
+        self.continued: list[Any] = []
+
+    def on_execute_post_login(self, event: Any, api: Any) -> None:
+        """Do what the test says."""
+        self.send(api)
+
+    def on_continue_post_login(self, event: Any, api: Any) -> None:
+        """Note the event."""
+        self.continued.append(event)
+
+
+def state_of(outcome: LoginOutcome) -> str:
+    """Return the state of an outcome's redirect."""
+    assert outcome.redirect is not None, outcome
+    return outcome.redirect.state

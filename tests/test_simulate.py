@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from support.logins import UID, Consent
+from support.local_tenant import UID
+from support.logins import Consent
 
 from auth0_meta import BadRequestError, InputError, MetadataWarning, StateError
 from auth0_meta.actions import Event

@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from support.logins import UID, Consent, Login
+from support.local_tenant import UID
+from support.logins import Consent, Login
 
 from auth0_meta import ActionTimeout, InputError, StateError
 from auth0_meta.actions import Event, LoginOutcome

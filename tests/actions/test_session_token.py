@@ -1,0 +1,270 @@
+"""The tokens that travel over a redirect: making them, and checking the one that comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from support.local_tenant import UID
+from support.logins import SECRET, URL, Login, Sender, state_of
+
+from auth0_meta import ConfigError, InputError, RedirectError
+from auth0_meta.auth import jwt
+
+HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
+
+
+DEEP = base64.urlsafe_b64encode(b'{"state":' + b"[" * 200_000).rstrip(b"=").decode()
+
+
+# Tokens there and back
+
+
+def test_encode_token_holds_auth0s_claims() -> None:
+    """HS256, header alg and typ, claims iat, iss, sub, exp and ip; the payload may override them."""
+    login = Login()
+    tokens: list[str] = []
+
+    def send(api: Any) -> None:
+        tokens.append(api.redirect.encode_token(secret=SECRET, payload={"a": [1], "iss": "mine"}))
+        tokens.append(api.redirect.encode_token(secret=SECRET, expires_in_seconds=60))
+
+    assert login.run(Sender(send)).allowed
+    now = int(login.clock.time())
+    header, claims = jwt.verify_hs256(tokens[0], secret=SECRET)
+    assert header == {"alg": "HS256", "typ": "JWT"}
+    assert claims == {"iat": now, "iss": "mine", "sub": UID, "exp": now + 900, "ip": "192.0.2.7", "a": [1]}
+    assert list(claims) == ["iat", "iss", "sub", "exp", "ip", "a"]
+    short = jwt.verify_hs256(tokens[1], secret=SECRET)[1]
+    assert (short["exp"] - short["iat"], short["iss"]) == (60, "login.example.com")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"secret": ""}, ConfigError),
+        ({"secret": None}, ConfigError),
+        ({"secret": "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----"}, ConfigError),
+        ({"secret": SECRET, "expires_in_seconds": 0}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": True}, InputError),
+        ({"secret": SECRET, "payload": {"a": b"x"}}, InputError),
+        ({"secret": SECRET, "payload": {"a": float("nan")}}, InputError),
+        ({"secret": SECRET, "payload": [1]}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": "60"}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": float("inf")}, InputError),
+        ({"secret": SECRET, "expires_in_seconds": float("nan")}, InputError),
+    ],
+)
+def test_tokens_that_can_not_be_made_are_refused(settings: Any, error: type[Exception]) -> None:
+    """Unusable secrets and claims fail at the call; the message holds neither."""
+    outcome = Login().run(Sender(lambda api: api.redirect.encode_token(**settings)))
+    assert isinstance(outcome.error, error)
+    assert "BEGIN" not in str(outcome.error)
+
+
+class Checked:
+    """Redirect with a token, and check what comes back."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = {"secret": SECRET, **settings}
+        self.claims: Any = None
+
+    def on_execute_post_login(self, event: Any, api: Any) -> None:
+        """Send the user away with a token."""
+        token = api.redirect.encode_token(secret=SECRET)
+        api.redirect.send_user_to(URL, query={"session_token": token})
+
+    def on_continue_post_login(self, event: Any, api: Any) -> None:
+        """Check the token that came back, and store that it held."""
+        self.claims = api.redirect.validate_token(**self.settings)
+        api.user.set_app_metadata("checked", True)
+
+
+def returned(
+    login: Login, state: str, *, secret: str = SECRET, drop: tuple[str, ...] = (), **claims: Any
+) -> str:
+    """Sign the token that the other site sends back."""
+    now = int(login.clock.time())
+    full = {"sub": UID, "iss": "consent.example.com", "iat": now, "exp": now + 60, "state": state} | claims
+    return jwt.sign_hs256({k: v for k, v in full.items() if k not in drop}, secret=secret)
+
+
+@pytest.mark.parametrize("where", ["body", "query"])
+def test_a_token_that_holds_gives_its_claims(where: Any) -> None:
+    """From the body or the query; all claims are returned."""
+    login, action = Login(), Checked(issuer="consent.example.com")
+    trigger = login.trigger(action)
+    outcome = trigger.run(login.event())
+    assert outcome.redirect is not None
+    assert set(parse_qs(urlsplit(outcome.redirect.url).query)) == {"session_token", "state"}
+    token = returned(login, state_of(outcome), agreed=True)
+    assert trigger.resume(state_of(outcome), **{where: {"session_token": token}}).allowed
+    assert action.claims["agreed"] is True
+    assert login.app_metadata == {"checked": True}
+
+
+def test_the_body_wins_over_the_query() -> None:
+    """Where both carry the parameter, the body's counts; its name can be chosen."""
+    login, action = Login(), Checked(token_parameter_name="t")
+    trigger = login.trigger(action)
+    outcome = trigger.run(login.event())
+    good = returned(login, state_of(outcome))
+    assert trigger.resume(state_of(outcome), query={"t": "garbage"}, body={"t": good}).allowed
+
+
+INVALID = {
+    "wrong state": (
+        lambda login, state: returned(login, "other"),
+        "State in the token does not match the /continue state.",
+    ),
+    "outgoing token": (
+        lambda login, state: returned(login, state, drop=("state",)),
+        "State in the token does not match the /continue state.",
+    ),
+    "wrong secret": (
+        lambda login, state: returned(login, state, secret="other"),
+        "Failed signature validation",
+    ),
+    "garbage": (lambda login, state: "garbage", "Failed signature validation"),
+    "deep": (lambda login, state: f"{HEAD}.{DEEP}.AA", "Failed signature validation"),
+    "three parts": (lambda login, state: "a.b.c", "Failed signature validation"),
+    "no sub": (
+        lambda login, state: returned(login, state, drop=("sub",)),
+        "Missing or invalid standard claims",
+    ),
+    "no iss": (
+        lambda login, state: returned(login, state, drop=("iss",)),
+        "Missing or invalid standard claims",
+    ),
+    "no exp": (
+        lambda login, state: returned(login, state, drop=("exp",)),
+        "Missing or invalid standard claims",
+    ),
+    "no iat": (lambda login, state: returned(login, state, iat=None), "Missing or invalid standard claims"),
+    "odd exp": (
+        lambda login, state: returned(login, state, exp="soon"),
+        "Missing or invalid standard claims",
+    ),
+    "true exp": (lambda login, state: returned(login, state, exp=True), "Missing or invalid standard claims"),
+    "wrong user": (
+        lambda login, state: returned(login, state, sub="auth0|other"),
+        "The sub claim does not match the user_id.",
+    ),
+    "expired": (
+        lambda login, state: returned(login, state, exp=int(login.clock.time())),
+        "Token has expired.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_a_token_that_does_not_hold_fails_the_login(case: str) -> None:
+    """Auth0's words for each reason; nothing is written after the redirect."""
+    make, reason = INVALID[case]
+    login = Login()
+    trigger = login.trigger(Checked())
+    state = state_of(trigger.run(login.event()))
+    done = trigger.resume(state, body={"session_token": make(login, state)})
+    assert isinstance(done.error, RedirectError)
+    assert (str(done.error), done.error.reason) == (f"The session token is invalid: {reason}", reason)
+    assert login.app_metadata == {}
+
+
+def test_the_reasons_have_auth0s_order() -> None:
+    """State before signature before claims before user before expiry."""
+    login = Login()
+    trigger = login.trigger(Checked())
+
+    def reason(**claims: Any) -> str:
+        state = state_of(trigger.run(login.event()))
+        token = returned(login, **{"state": state, "exp": 1, "sub": "x"} | claims)
+        error = trigger.resume(state, body={"session_token": token}).error
+        assert isinstance(error, RedirectError)
+        return error.reason
+
+    assert reason(state="x", secret="other").startswith("State")
+    assert reason(secret="other", drop=("iat",)).startswith("Failed signature")
+    assert reason(drop=("iat",)).startswith("Missing")
+    assert reason().startswith("The sub claim")
+    assert reason(sub=UID) == "Token has expired."
+
+
+def test_a_token_of_another_kind_is_refused() -> None:
+    """typ must be JWT, the algorithm HS256 and nothing else, "none" included."""
+    from base64 import urlsafe_b64encode
+
+    from jose import jws
+
+    login = Login()
+    trigger = login.trigger(Checked())
+    now = int(login.clock.time())
+
+    def tries(make: Any) -> str:
+        state = state_of(trigger.run(login.event()))
+        claims = {"sub": UID, "iss": "i", "iat": now, "exp": now + 60, "state": state}
+        error = trigger.resume(state, body={"session_token": make(claims)}).error
+        assert isinstance(error, RedirectError)
+        return error.reason
+
+    def unsigned(claims: Any) -> str:
+        parts = ({"alg": "none", "typ": "JWT"}, claims)
+        return ".".join(
+            [*(urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts), ""]
+        )
+
+    other_typ = tries(lambda claims: jws.sign(claims, SECRET, headers={"typ": "at+jwt"}, algorithm="HS256"))
+    assert other_typ == "Unexpected token payload type"
+    assert tries(lambda claims: jws.sign(claims, SECRET, algorithm="HS512")) == "Failed signature validation"
+    assert tries(unsigned) == "Failed signature validation"
+
+
+def test_claims_that_are_no_object_are_refused() -> None:
+    """A signed list is no set of claims."""
+    from jose import jws
+
+    login = Login()
+    trigger = login.trigger(Checked())
+    state = state_of(trigger.run(login.event()))
+    token = jws.sign(b"[1]", SECRET, algorithm="HS256")
+    error = trigger.resume(state, body={"session_token": token}).error
+    assert isinstance(error, RedirectError)
+    assert error.reason == "Failed signature validation"
+
+
+def test_an_issuer_can_be_asked_for() -> None:
+    """Without issuer= its presence is enough; which of them Auth0 does is not known."""
+    login = Login()
+    trigger = login.trigger(Checked(issuer="https://other.example.com"))
+    state = state_of(trigger.run(login.event()))
+    error = trigger.resume(state, body={"session_token": returned(login, state)}).error
+    assert isinstance(error, RedirectError)
+    assert error.reason == "The iss claim does not match the issuer."
+
+
+@pytest.mark.parametrize("body", [{}, {"session_token": ""}, {"session_token": ["a", "b"]}])
+def test_a_missing_token_is_named(body: Any) -> None:
+    """Auth0's words, with the parameter's name."""
+    login = Login()
+    trigger = login.trigger(Checked())
+    state = state_of(trigger.run(login.event()))
+    error = trigger.resume(state, body=body).error
+    assert isinstance(error, RedirectError)
+    assert str(error) == (
+        "There is no parameter called 'session_token' available in either the POST body or query string."
+    )
+
+
+def test_a_token_before_any_redirect_holds_nothing() -> None:
+    """Outside of /continue there is no state that a token could be for."""
+    login = Login()
+
+    def action(event: Any, api: Any) -> None:
+        api.redirect.validate_token(secret=SECRET)
+
+    for token in (returned(login, "s"), returned(login, "s", drop=("state",))):
+        error = login.trigger(action).run(login.event(request={"query": {"session_token": token}})).error
+        assert isinstance(error, RedirectError)
+        assert error.reason.startswith("State in the token")

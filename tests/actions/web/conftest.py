@@ -1,0 +1,14 @@
+"""The frameworks that tests of the adapters go through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.web_adapters import Django, Fast, Flask
+
+
+@pytest.fixture(params=[Flask, Django, Fast])
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Go through the frameworks."""
+    return request.param

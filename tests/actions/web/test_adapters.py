@@ -1,0 +1,219 @@
+"""The trigger in login callbacks: cookies, /continue, and what the adapters refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import flask
+import httpx
+import pytest
+from django.test import RequestFactory
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from support.logins import Login as LocalLogin
+from support.web_adapters import (
+    CLAIMS,
+    ELSEWHERE,
+    UID,
+    Detour,
+    Driver,
+)
+
+from auth0_meta.actions import SqliteStates
+from auth0_meta.actions.web import Login
+from auth0_meta.actions.web import django as web_django
+from auth0_meta.actions.web import fastapi as web_fastapi
+from auth0_meta.actions.web import flask as web_flask
+from auth0_meta.errors import ConfigError, MissingExtraError
+
+
+def test_a_login_without_a_redirect_ends_at_the_callback(kind: Any) -> None:
+    """The function gets the claims and the outcome; no cookie is set; the one-time code reaches no action."""
+    detour = Detour(times=0)
+    app = Driver(kind, LocalLogin(), detour)
+    reply = app.get("/callback?code=secret&state=secret&theme=dark", base="https://app.example.com:8443")
+    assert json.loads(reply.body) == {"allowed": True, "claims": CLAIMS}
+    assert reply.cookies == []
+    (event,) = detour.events
+    assert dict(event.request.query) == {"theme": "dark", "ui_locales": "fi"}
+    assert (event.connection.id, event.client.client_id, event.client.name) == ("con_1", "app", "Shop")
+    assert event.request.hostname == "app.example.com"
+    assert event.request.ip == "127.0.0.1"
+    assert event.user.locale == "fi"
+    assert event.transaction.protocol == "oidc-basic-profile"
+
+
+def test_a_login_over_a_redirect(kind: Any) -> None:
+    """It is suspended with a cookie that no script reads, and goes on with the same claims, one PATCH each side."""
+    local = LocalLogin()
+    detour = Detour()
+    app = Driver(kind, local, detour)
+    away = app.get("/callback?code=x&state=y")
+    assert away.status == 303
+    assert away.location.startswith(f"{ELSEWHERE}?state=")
+    assert away.cache == "no-store"
+    flags = away.cookies[0].lower()
+    assert away.cookie.startswith("auth0_meta_login=")
+    assert "httponly" in flags
+    assert "samesite=lax" in flags
+    assert "secure" not in flags
+    assert local.bodies == [{"app_metadata": {"began": True}}]
+    back = app.post(f"/continue?state={away.state}", away.cookie, answer="yes")
+    assert json.loads(back.body) == {"allowed": True, "claims": CLAIMS}
+    assert local.bodies[1:] == [{"app_metadata": {"answer": "yes"}}]
+    assert detour.events[1].request.method == "POST"
+    again = app.post(f"/continue?state={away.state}", away.cookie, answer="no")
+    assert json.loads(again.body) == {"allowed": False, "claims": {}}
+    assert len(local.bodies) == 2
+
+
+def test_a_login_over_two_redirects_keeps_browser_and_claims(kind: Any) -> None:
+    """Each redirect has a state of its own, the cookie stays; the state may come in the form."""
+    app = Driver(kind, LocalLogin(), Detour(times=2))
+    first = app.get("/callback")
+    second = app.get(f"/continue?state={first.state}", first.cookie)
+    assert second.status == 303
+    assert second.state != first.state
+    assert second.cookie == first.cookie
+    done = app.post("/continue", second.cookie, state=second.state)
+    assert json.loads(done.body) == {"allowed": True, "claims": CLAIMS}
+
+
+def test_another_browser_gets_nothing_and_takes_nothing_away(kind: Any) -> None:
+    """Without the cookie, or with another, /continue is refused and the right browser goes on."""
+    local = LocalLogin()
+    app = Driver(kind, local, Detour())
+    away = app.get("/callback")
+    name = away.cookie.partition("=")[0]
+    for cookie in (None, f"{name}=", f"{name}={'x' * 43}", f"{name}=none"):
+        refused = app.get(f"/continue?state={away.state}", cookie)
+        assert json.loads(refused.body) == {"allowed": False, "claims": {}}
+    assert len(local.bodies) == 1
+    assert json.loads(app.get(f"/continue?state={away.state}", away.cookie).body)["allowed"]
+
+
+def test_a_browser_keeps_its_cookie_over_logins(kind: Any) -> None:
+    """Two tabs log in with the same; what can't be one of ours is replaced."""
+    app = Driver(kind, LocalLogin(), Detour(times=9))
+    first = app.get("/callback")
+    assert app.get("/callback", first.cookie).cookie == first.cookie
+    assert app.get("/callback", "auth0_meta_login=short").cookie != "auth0_meta_login=short"
+
+
+def test_on_https_the_cookie_is_bound_to_the_host(kind: Any) -> None:
+    """`__Host-` and Secure, and sent along when another site's form comes back."""
+    app = Driver(kind, LocalLogin(), Detour())
+    away = app.get("/callback", base="https://app.example.com")
+    flags = away.cookies[0].lower()
+    assert away.cookie.startswith("__Host-auth0_meta_login=")
+    for flag in ("secure", "httponly", "samesite=none", "path=/"):
+        assert flag in flags
+    assert "domain" not in flags
+    assert json.loads(
+        app.get(f"/continue?state={away.state}", away.cookie, base="https://app.example.com").body
+    )["allowed"]
+
+
+def test_workers_share_a_suspended_login(kind: Any, tmp_path: Path) -> None:
+    """With a file of states another worker goes on, with the same claims; the file holds no state, cookie or code."""
+    local, file = LocalLogin(), tmp_path / "logins.db"
+    first = Driver(kind, local, Detour(), states=SqliteStates(file))
+    second = Driver(kind, local, Detour(), states=SqliteStates(file))
+    away = first.get("/callback?code=the-code&state=the-state")
+    stored = file.read_bytes()
+    for secret in (away.state, away.cookie.partition("=")[2], "the-code", "the-state"):
+        assert secret.encode() not in stored
+    done = second.get(f"/continue?state={away.state}", away.cookie)
+    assert json.loads(done.body) == {"allowed": True, "claims": CLAIMS}
+
+
+@pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
+def test_what_can_not_work_is_refused_at_the_start(adapter: Any) -> None:
+    """A trigger that is none, and a path that is none."""
+    with pytest.raises(ConfigError, match="not function"):
+        adapter.PostLogin(lambda event: None, claims=dict)
+    with pytest.raises(ConfigError, match="slash"):
+        adapter.PostLogin(LocalLogin().trigger(), claims=dict, continue_path="continue")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "needs"), [(web_flask, "flask"), (web_django, "django"), (web_fastapi, "starlette")]
+)
+def test_a_missing_extra_is_named(adapter: Any, needs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the framework the import says what to install."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == needs]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=r"auth0-meta\["):
+        runpy.run_path(adapter.__file__)
+
+
+def test_without_a_view_there_is_no_end() -> None:
+    """/continue says what is missing."""
+    trigger = LocalLogin().trigger()
+    app = flask.Flask("test")
+    app.testing = True
+    web_flask.PostLogin(trigger, claims=dict).init_app(app)
+    with pytest.raises(ConfigError, match="no view"):
+        app.test_client().get("/continue")
+    with pytest.raises(ConfigError, match="no view"):
+        web_django.PostLogin(trigger, claims=dict).path().callback(RequestFactory().get("/continue"))
+    route = web_fastapi.PostLogin(trigger, claims=dict).route()  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "GET", "path": "/continue", "headers": [], "query_string": b""}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    request = Request({**scope, "server": ("127.0.0.1", 80)}, receive)
+    with pytest.raises(ConfigError, match="no view"):
+        asyncio.run(route.endpoint(request))
+
+
+def test_fastapi_sees_a_plain_endpoint() -> None:
+    """FastAPI reads an endpoint's signature: it must not take `login` for a parameter of the query."""
+    from fastapi import FastAPI
+
+    async def claims(request: Request) -> dict[str, Any]:
+        return CLAIMS
+
+    api = FastAPI()
+    post_login = web_fastapi.PostLogin(LocalLogin().trigger(), claims=claims)
+
+    @api.get("/callback")
+    @post_login
+    async def callback(request: Request, login: Login) -> PlainTextResponse:
+        return PlainTextResponse(str(login.claims["sub"]))
+
+    async def go() -> httpx.Response:
+        transport = httpx.ASGITransport(api)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/callback")
+
+    assert asyncio.run(go()).text == UID
+
+
+@pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
+def test_one_adapter_is_one_view(adapter: Any) -> None:
+    """A second view would be what the first one's logins end in after a redirect."""
+    trigger = LocalLogin().trigger()
+    post_login = adapter.PostLogin(trigger, claims=dict)
+
+    def view(*_: Any) -> Any:
+        """Finish."""
+
+    post_login(view)
+    with pytest.raises(ConfigError, match="a second PostLogin"):
+        post_login(view)
+
+
+def test_two_adapters_fit_into_one_application() -> None:
+    """Each has a /continue of its own, under a name of its own."""
+    app, trigger = flask.Flask("test"), LocalLogin().trigger()
+    web_flask.PostLogin(trigger, claims=dict).init_app(app)
+    web_flask.PostLogin(trigger, claims=dict, continue_path="/admin/continue").init_app(app)
+    names = {rule.endpoint for rule in app.url_map.iter_rules()}
+    assert names >= {"auth0_meta_continue", "auth0_meta_admin_continue"}

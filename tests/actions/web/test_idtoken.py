@@ -1,0 +1,226 @@
+"""Verifying ID tokens without Authlib."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from support.web_adapters import (
+    UID,
+)
+
+from auth0_meta.actions.web import SigningKeys, verify_id_token
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.emulator.state.keys import KeyRing
+from auth0_meta.errors import AuthError, TransportError
+
+JWKS = "/.well-known/jwks.json"
+
+
+class Issuer(LocalTenant):
+    """Be a tenant without a socket whose keys are at hand, so that odd tokens can be signed too."""
+
+    def __init__(self) -> None:
+        super().__init__(serve=False)
+        self.ring = KeyRing("tests")
+        self.publish()
+
+    def publish(self) -> None:
+        """Publish the keys as they are now."""
+        self.fail(path=JWKS, status=200, body=self.ring.jwks(), times=None)
+
+    def sign(self, **claims: Any) -> str:
+        """Return a token; None leaves a claim out."""
+        return self.ring.sign({name: value for name, value in claims.items() if value is not None})
+
+
+@pytest.fixture
+def tenant() -> Iterator[Issuer]:
+    """Give a tenant that signs tokens."""
+    with Issuer() as local:
+        assert isinstance(local, Issuer)
+        yield local
+
+
+def signed(tenant: Issuer, **changed: Any) -> str:
+    """Return an ID token of this tenant; None leaves a claim out."""
+    now = int(tenant.now())
+    claims = {
+        "iss": f"{tenant.url}/",
+        "sub": UID,
+        "aud": "app",
+        "iat": now,
+        "exp": now + 60,
+        "nonce": "the-nonce",
+        **changed,
+    }
+    return tenant.sign(**claims)
+
+
+def asked_for_keys(tenant: Issuer) -> int:
+    """Return how often the keys were fetched."""
+    return tenant.journal.count("GET", path=JWKS)
+
+
+def test_an_id_token_that_holds(tenant: Issuer) -> None:
+    """Its claims come back, and the keys are fetched once for all tokens."""
+    with tenant.client() as client:
+        keys = SigningKeys(client)
+        for _ in range(3):
+            claims = verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
+            assert claims["sub"] == UID
+        several = signed(
+            tenant, aud=["app", "other"], azp="app", nonce=None, at_hash="of no access token here"
+        )
+        assert verify_id_token(several, keys=keys, audience="app", nonce=None)["azp"] == "app"
+        odd = signed(tenant, nonce="\ud800")
+        assert verify_id_token(odd, keys=keys, audience="app", nonce="\ud800")["sub"] == UID
+        assert asked_for_keys(tenant) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"aud": "other"},
+        {"aud": None},
+        {"aud": ["app", "other"]},
+        {"aud": ["app", "other"], "azp": "other"},
+        {"iss": "https://evil.example/"},
+        {"iss": None},
+        {"exp": 1},
+        {"exp": None},
+        {"nonce": "another"},
+        {"nonce": None},
+        {"nonce": 7},
+        {"nonce": "\ud800"},
+        {"exp": float("inf")},
+        {"exp": "soon"},
+        {"iat": float("-inf")},
+        {"nbf": float("nan")},
+        {"sub": None},
+        {"sub": ""},
+    ],
+)
+def test_an_id_token_that_does_not_hold(changed: dict[str, Any], tenant: Issuer) -> None:
+    """Another application's, issuer's or browser's, an old one, one without a user."""
+    with tenant.client() as client, pytest.raises(AuthError, match="the token is invalid"):
+        verify_id_token(
+            signed(tenant, **changed), keys=SigningKeys(client), audience="app", nonce="the-nonce"
+        )
+
+
+def test_only_rs256_by_a_named_key(tenant: Issuer) -> None:
+    """No other algorithm, no unsigned token, no text that is none: refused before any key is fetched."""
+    from jose import jwt as jose
+
+    claims = {"iss": f"{tenant.url}/", "sub": UID, "aud": "app", "exp": int(tenant.now()) + 60}
+    kid = {"kid": tenant.ring.jwks()["keys"][0]["kid"]}
+    head = base64.urlsafe_b64encode(b'{"alg":"none","kid":"x"}').rstrip(b"=").decode()
+    forged = [
+        jose.encode(claims, "secret", algorithm="HS256", headers=kid),
+        f"{head}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.",
+        "no token",
+        "",
+    ]
+    with tenant.client() as client:
+        for token in forged:
+            with pytest.raises(AuthError, match="RS256"):
+                verify_id_token(token, keys=SigningKeys(client), audience="app", nonce=None)
+    assert asked_for_keys(tenant) == 0
+
+
+def test_a_new_key_is_fetched_at_most_once_a_minute(tenant: Issuer) -> None:
+    """Rotated keys are found; made-up key ids do not make the application ask and ask."""
+    tenant.clock.freeze()
+    with tenant.client() as client:
+        keys = SigningKeys(client)
+        verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
+        for _ in range(3):
+            tenant.ring.rotate()
+        tenant.reset()
+        tenant.clock.freeze()
+        tenant.publish()
+        for _ in range(3):
+            with pytest.raises(AuthError, match="no such signing key"):
+                verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
+        assert asked_for_keys(tenant) == 0
+        tenant.clock.advance(60)
+        verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
+        assert asked_for_keys(tenant) == 1
+
+
+@pytest.mark.parametrize("body", ["no JSON", [], {"keys": 7}, {"keys": [{"kty": "RSA"}]}, {"keys": [7]}])
+def test_keys_that_can_not_be_read(body: Any, tenant: Issuer) -> None:
+    """Whatever is wrong with them, the error says so and no token holds."""
+    tenant.reset()
+    tenant.fail(path=JWKS, status=200, body=body)
+    with tenant.client() as client, pytest.raises(TransportError, match="could not be read"):
+        SigningKeys(client).get("any")
+
+
+def test_keys_that_are_not_there(tenant: Issuer) -> None:
+    """A tenant that fails is reported with its status."""
+    tenant.reset()
+    tenant.fail(path=JWKS, status=503)
+    with tenant.client() as client, pytest.raises(TransportError, match="answered 503"):
+        SigningKeys(client).get("any")
+
+
+def test_a_time_that_is_null_does_not_hold(tenant: Issuer) -> None:
+    """It is the token that is wrong, not the key."""
+    token = tenant.ring.sign({"iss": f"{tenant.url}/", "sub": UID, "aud": "app", "exp": None})
+    with tenant.client() as client, pytest.raises(AuthError, match="times"):
+        verify_id_token(token, keys=SigningKeys(client), audience="app", nonce=None)
+
+
+def test_a_nonce_that_was_not_asked_for_is_refused(tenant: Issuer) -> None:
+    """A token with a nonce belongs to another login than one that sent none."""
+    with tenant.client() as client, pytest.raises(AuthError, match="nonce"):
+        verify_id_token(signed(tenant), keys=SigningKeys(client), audience="app", nonce=None)
+
+
+def test_a_tenant_that_failed_once_is_asked_again_soon(tenant: Issuer) -> None:
+    """Two seconds long the failure is what it was, without a request; then the keys are fetched."""
+    tenant.clock.freeze()
+    tenant.reset()
+    tenant.clock.freeze()
+    tenant.fail(path=JWKS, status=503)
+    tenant.publish()
+    with tenant.client() as client:
+        keys = SigningKeys(client)
+        for _ in range(3):
+            with pytest.raises(TransportError, match="answered 503"):
+                verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
+        assert asked_for_keys(tenant) == 1
+        tenant.clock.advance(2)
+        assert verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")["sub"] == UID
+        assert asked_for_keys(tenant) == 2
+
+
+def test_a_made_up_key_id_keeps_nobody_waiting(tenant: Issuer) -> None:
+    """While its keys are asked for, logins with known ones go on; two who ask for the same ask once."""
+    held, going = threading.Event(), threading.Event()
+    tenant.clock.freeze()
+    with tenant.client() as client, ThreadPoolExecutor(2) as pool:
+        keys = SigningKeys(client, between=1.0)
+        known = signed(tenant)
+        verify_id_token(known, keys=keys, audience="app", nonce="the-nonce")
+        tenant.clock.advance(1)
+        fetch = keys._fetch
+
+        def slowly() -> Any:
+            held.set()
+            assert going.wait(20)
+            return fetch()
+
+        keys._fetch = slowly  # type: ignore[method-assign]
+        made_up = [pool.submit(keys.get, "made up") for _ in range(2)]
+        assert held.wait(20)
+        verify_id_token(known, keys=keys, audience="app", nonce="the-nonce")
+        going.set()
+        assert all(isinstance(asked.exception(20), AuthError) for asked in made_up)
