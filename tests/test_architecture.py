@@ -93,7 +93,6 @@ LEFT_OVER: set[tuple[str, str]] = {
     ("emulator.harness", "emulator.tenant"),
     ("endpoints.jobs", "client"),
     ("endpoints.users", "client"),
-    ("migrate.ledger.compare", "migrate.planning.watched_user"),
     ("transactions.async_transaction", "client"),
     ("transactions.batch", "client"),
     ("transactions.retry", "client"),

@@ -29,7 +29,9 @@ _INTERRUPTED = 130
 _PENDING = 3
 
 _job = click.argument("job", metavar="JOB.db", type=click.Path(dir_okay=False))
-_json = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON; it holds no value.")
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print the outcome as JSON, which holds no metadata value."
+)
 _yes = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
@@ -48,20 +50,22 @@ _tenant = _options(
     domain_option,
     token_option,
     click.option(
-        "--rate-limit", metavar="PLAN", help="A plan's name or SIZE@PER_SECOND, to start with; else learned."
+        "--rate-limit",
+        metavar="PLAN",
+        help="The tenant's rate limit: the name of an Auth0 plan, or SIZE@PER_SECOND; without it, it is learned.",
     ),
     click.option(
         "--share",
         type=click.FloatRange(0, 1, min_open=True),
         default=0.5,
         show_default=True,
-        help="The part of the rate limit that this may draw down.",
+        help="The part of the rate limit that this may use up.",
     ),
 )
 _workers = click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help="Users under way at once; else found out from rate and latency.",
+    help="How many users to work on at once; without it, adapted to rate and latency.",
 )
 
 
@@ -81,42 +85,46 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
 @click.argument("migration", metavar="MIGRATION.py|CHANGES.csv|.ndjson|-")
 @click.option(
     "--source", "where", metavar="export|search:QUERY|FILE",
-    help="Where the users come from: a users-export job (the default for a .py file), a search (1000 users at most), "
+    help="Where the users come from: a users-export job (the default for a .py file), a search (at most 1000 users), "
     "or a file of profiles or ids.",
 )  # fmt: skip
 @click.option("-o", "--output", "job", required=True, metavar="JOB.db", help="The job file to write.")
-@click.option("--limit", type=click.IntRange(1), help="Plan for the first so many users only.")
+@click.option("--limit", type=click.IntRange(1), help="Plan for this many users only.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=10.0,
     show_default=True,
-    help="Seconds for migrate() and one user.",
+    help="Seconds that migrate() may take for one user.",
 )
-@click.option("--connection", metavar="con_...", help="Export this connection's users only.")
+@click.option("--connection", metavar="con_...", help="Export only the users of this connection.")
 @click.option(
     "--fields",
     metavar="NAME,NAME",
-    help="Profile fields that migrate() reads, beside metadata and what identifies a user; for an export.",
+    help="Profile fields to export besides metadata and those that identify a user: what migrate() reads.",
 )
 @click.option(
     "--whole-rows",
     is_flag=True,
-    help="Rows of a source file are whole profiles: a bag that is not there is empty.",
+    help="Rows of a source file are whole profiles: metadata that is absent there is empty.",
 )
 @click.option(
-    "--samples", type=click.IntRange(0), default=3, show_default=True, help="Users whose diff is shown."
+    "--samples",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="How many users to show a diff of.",
 )
 @click.option(
     "--show-values/--redact",
     "values",
     default=None,
-    help="Show values in the diff, or names and sizes only; without it, values are shown on a terminal.",
+    help="Show values in the diff, or only names and sizes. Without either, values are shown on a terminal only.",
 )
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="Exit with 3 where something would change; 1, where some users can't be planned, comes first.",
+    help="Exit with 3 if something would change. If some users can't be planned, it is 1 all the same.",
 )
 @_json
 @_tenant
@@ -142,11 +150,11 @@ def plan(
     """Compute what a migration changes and write it to a job file; the tenant is only read.
 
     MIGRATION.py has `def migrate(user, tx)`. A change file has a row per user: CSV with a column user_id and columns
-    such as app_metadata.billing.plan, or NDJSON with user_id and the bags to merge.
+    such as app_metadata.billing.plan, or NDJSON with user_id and the user_metadata and app_metadata to merge.
     """
     kind = (where or ("export" if migration.endswith(".py") else "")).partition(":")[0]
     if fields is not None and kind != "export":
-        msg = "--fields is what to ask an export for; this source gives whole profiles"
+        msg = "--fields is for an export; this source gives whole profiles"
         raise click.UsageError(msg)
     with (
         _client(domain, token, rate_limit, optional=kind not in ("export", "search")) as client,
@@ -160,7 +168,7 @@ def plan(
             limit=limit,
             timeout=timeout,
             share=share,
-            on_event=bar.tell,
+            on_event=bar.show,
         )
     if as_json:
         click.echo(dump({"job": job, **summary.to_json()}))
@@ -186,9 +194,9 @@ def _source(
         return None
     if where in (None, "export"):
 
-        def tell(job: Job) -> None:
+        def show(job: Job) -> None:
             percent = job.raw.get("percentage_done")
-            bar.tell(
+            bar.show(
                 ExportProgress(
                     status=job.status, percent=percent if isinstance(percent, int | float) else None
                 )
@@ -196,7 +204,7 @@ def _source(
 
         more = [name.strip() for name in (fields or "").split(",") if name.strip()]
         return ExportSource(
-            fields=(*ROOT_FIELDS, *more), connection_id=connection, limit=limit, on_progress=tell
+            fields=(*ROOT_FIELDS, *more), connection_id=connection, limit=limit, on_progress=show
         )
     found = source(str(where))
     return FileSource(str(where), whole=True) if whole and isinstance(found, FileSource) else found
@@ -208,7 +216,7 @@ def _source(
 @click.option(
     "--trust-plan",
     is_flag=True,
-    help="Leave out the reads: half the requests, and newer writes are overwritten unseen.",
+    help="Leave out the reads: half of the requests, but newer writes are overwritten unseen.",
 )
 @click.option(
     "--drift",
@@ -220,7 +228,7 @@ def _source(
 @click.option(
     "--migration",
     metavar="FILE.py",
-    help="The planned file, to plan users afresh who have changed since; it is run.",
+    help="The planned file, to plan users again who have changed since; its code is run.",
 )
 @_workers
 @_json
@@ -241,7 +249,7 @@ def apply(
 ) -> int:
     """Write what a job file plans; run it again to resume.
 
-    Per user: a read, a comparison, and at most one PATCH. Ctrl-C finishes what is under way and exits with 130.
+    For each user: a read, a comparison, and at most one PATCH. Ctrl-C finishes what is under way and exits with 130.
     """
     with _client(domain, token, rate_limit) as client:
         _confirm("apply", job, yes=yes, trust=trust_plan)
@@ -255,7 +263,7 @@ def apply(
                 drift=drift,
                 migration=migration,
                 cancel=cancel,
-                on_event=bar.tell,
+                on_event=bar.show,
             )
     return _ended(job, result, as_json=as_json)
 
@@ -277,12 +285,12 @@ def undo(
     rate_limit: str | None,
     share: float,
 ) -> int:
-    """Restore what a job has written, where it still stands as written; the rest is left and named."""
+    """Restore what a job has written if it is still stored as written; leave and name the rest."""
     with _client(domain, token, rate_limit) as client:
         _confirm("undo", job, yes=yes)
         with _stoppable() as cancel, Bar("undoing") as bar:
             result = steps.undo(
-                job, client, share=share, concurrency=concurrency, cancel=cancel, on_event=bar.tell
+                job, client, share=share, concurrency=concurrency, cancel=cancel, on_event=bar.show
             )
     return _ended(job, result, as_json=as_json)
 
@@ -291,7 +299,7 @@ def undo(
 @_job
 @_json
 def status(*, job: str, as_json: bool) -> None:
-    """Show how a job stands; also while it runs."""
+    """Show where a job stands, also while it runs."""
     found = steps.status(job)
     if as_json:
         click.echo(dump(found.to_json()))
@@ -301,10 +309,12 @@ def status(*, job: str, as_json: bool) -> None:
 
 @migrate.command(epilog="\b\nauth0-meta migrate report job.db -o report.html")
 @_job
-@click.option("-o", "--output", metavar="FILE.html", help="Write the page here; else to standard output.")
+@click.option(
+    "-o", "--output", metavar="FILE.html", help="Where to write the page; without it, to standard output."
+)
 @_json
 def report(*, job: str, output: str | None, as_json: bool) -> None:
-    """Write a page about a job: rate over time, refusals, outcomes, slowest users; no value in it."""
+    """Write a page about a job: rate over time, refusals, outcomes, slowest users; it holds no metadata value."""
     page = render(job, as_json=as_json)
     if output is None:
         click.echo(printable(page, lines=True), nl=False)
@@ -321,19 +331,19 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
 @_job
 @_yes
 def purge(*, job: str, yes: bool) -> None:
-    """Drop all values from a job file; it can't be applied or undone then."""
+    """Delete all values from a job file; it can't be applied or undone then."""
     _confirm("purge", job, yes=yes)
     steps.purge(job)
-    click.echo(f"{job} holds no value any more", err=True)
+    click.echo(f"{job} no longer holds any value", err=True)
 
 
 @contextlib.contextmanager
 def _client(
     domain: str | None, token: str | None, rate_limit: str | None, *, optional: bool = False
 ) -> Iterator[Any]:
-    """Connect as the environment says; None where nothing is set and none is needed.
+    """Connect as the environment says; give None if it says nothing and the client is `optional`.
 
-    Where one is needed after all, what is missing in the environment is the error.
+    If a client is needed after all, the error is the one about the environment: that is what has to be mended.
     """
     try:
         client = ManagementClient.from_env(domain=domain, token=token, rate_limit=rate_limit, max_wait=None)
@@ -350,39 +360,39 @@ def _client(
 
 
 def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
-    """Tell what is about to happen, and ask on a terminal."""
+    """Print what is about to happen, and ask on a terminal."""
     found = steps.status(job)
     counts = ", ".join(f"{n} {name}" for name, n in found.counts.items()) or "nobody"
-    told = f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not named yet'} ({counts})"
-    click.echo(printable(told), err=True)
+    line = f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not known yet'} ({counts})"
+    click.echo(printable(line), err=True)
     if step == "apply" and found.summary.invalid:
         left = f"{found.summary.invalid} users or rows could not be planned and are left out"
         click.echo(f"{left}: auth0-meta migrate report {job} names them", err=True)
     if trust:
         click.echo(
-            "--trust-plan: what was written to these keys since the plan is overwritten, unseen", err=True
+            "--trust-plan: anything written to these keys since the plan is overwritten unseen", err=True
         )
     if yes:
         return
     if not sys.stdin.isatty():
-        msg = f"pass --yes to {step} without being asked"
+        msg = f"pass --yes to {step} without a question: there is no terminal to ask on"
         raise click.UsageError(msg)
-    if not click.confirm(f"{step} it?", err=True):
+    if not click.confirm(f"{step} {job}?", err=True):
         words = {"apply": "applied", "undo": "undone", "purge": "purged"}
-        msg = f"not {words[step]}: nothing was sent, and {job} is as it was"
+        msg = f"not {words[step]}: nothing was sent, and {job} is unchanged"
         raise click.ClickException(msg)
 
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set; the second time they interrupt at once."""
+    """Give an event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
     cancel = threading.Event()
 
     def stop(number: int, frame: object) -> None:
         if cancel.is_set():
             raise KeyboardInterrupt
         cancel.set()
-        click.echo("finishing what is under way; once more to stop at once", err=True)
+        click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop) for number in numbers}
@@ -394,7 +404,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
 
 def _ended(job: str, result: steps.RunResult, *, as_json: bool) -> int:
-    """Tell how a run ended, and choose the exit code."""
+    """Print how a run ended, and return the exit code."""
     show_result(job, result, as_json=as_json)
     if result.interrupted:
         return _INTERRUPTED

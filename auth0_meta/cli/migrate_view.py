@@ -1,4 +1,4 @@
-"""Draw what migrations tell: progress, summaries, diffs, results."""
+"""What migrations print: progress, summaries, diffs, results."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ from rich.text import Text
 from auth0_meta.cli.common import console, dump
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.migrate import RunResult, Status
-from auth0_meta.migrate.events import ApplyProgress, Event, ExportProgress, PlanProgress, UserDone, Waiting
+from auth0_meta.migrate.events import (
+    ApplyProgress,
+    ExportProgress,
+    MigrationEvent,
+    PlanProgress,
+    UserDone,
+    Waiting,
+)
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import TROUBLE, Plan
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, TO_LOOK_AT, Plan, Record
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
 from auth0_meta.redact import printable, size
 
 _QUIET_EVERY = 30.0
 _WIDTH = 24
 _MOST_NAMED = 10
-_BAD = ("failed", "drifted", "unclear", "gone", "kept")
 
 
 def duration(seconds: float) -> str:
-    """Write seconds for a person.
+    """Return a duration as people write it.
 
     >>> duration(75), duration(7300), duration(200000), duration(0.4)
     ('1 min 15 s', '2 h 1 min', '2 d 7 h', 'under 1 s')
@@ -43,14 +49,14 @@ def duration(seconds: float) -> str:
 
 
 class Bar:
-    """Show progress on stderr: one line that changes on a terminal, a line every 30 s elsewhere."""
+    """Progress on stderr: one line that changes on a terminal, a new line every 30 s elsewhere."""
 
     def __init__(self, word: str) -> None:
         self._word = word
         self._out = console(stderr=True)
         self._live: Live | None = None
         self._line = ""
-        self._told = SYSTEM_CLOCK.monotonic()
+        self._last_line = SYSTEM_CLOCK.monotonic()
 
     def __enter__(self) -> Bar:
         if self._out.is_terminal:
@@ -66,10 +72,10 @@ class Bar:
         if self._live is not None:
             self._live.stop()
 
-    def tell(self, event: Event) -> None:
-        """Take one event in."""
+    def show(self, event: MigrationEvent) -> None:
+        """Show one event; a user who is not as planned gets a line that stays."""
         if isinstance(event, UserDone):
-            if event.outcome in _BAD:
+            if event.outcome in BAD_OUTCOMES:
                 self._print(printable(f"{event.user_id} {event.outcome}: {event.note}"))
             return
         if isinstance(event, Waiting):
@@ -82,15 +88,15 @@ class Bar:
         else:
             self._line = self._progress(event)
         now = SYSTEM_CLOCK.monotonic()
-        if self._live is None and now - self._told >= _QUIET_EVERY:
-            self._told = now
+        if self._live is None and now - self._last_line >= _QUIET_EVERY:
+            self._last_line = now
             self._print(self._line)
 
     def _progress(self, event: ApplyProgress) -> str:
         part = event.done / event.total if event.total else 1.0
         bar = "#" * round(part * _WIDTH)
         left = "" if event.eta is None else f", {duration(event.eta)} left"
-        bad = sum(event.counts.get(name, 0) for name in _BAD)
+        bad = sum(n for outcome, n in event.counts.items() if outcome in BAD_OUTCOMES)
         wrong = f", {bad} not as planned" if bad else ""
         waits = f", waiting ({event.waiting})" if event.waiting else ""
         return f"[{bar:<{_WIDTH}}] {event.done}/{event.total} users, {event.per_second:.1f} requests/s{left}{wrong}{waits}"
@@ -100,12 +106,12 @@ class Bar:
 
 
 def _line(out: Console, text: str, *, style: str | None = None) -> None:
-    """Print one line, as long as it is: what reads it from a pipe must not meet a break in an id."""
+    """Print one line, however long it is: a program that reads it must not meet a break inside an id."""
     out.print(text, style=style, markup=False, soft_wrap=True)
 
 
 def show_summary(job: str, summary: PlanSummary) -> None:
-    """Print what a plan comes to."""
+    """Print the summary of a plan."""
     out = console()
     _line(
         out,
@@ -115,7 +121,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
     for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
         _line(out, f"  {printable(name)}  {users}")
     for text, users, named in (
-        ("would have a profile past 10 KB", summary.oversize, summary.oversize_users),
+        ("would have a profile larger than 10 KB", summary.oversize, summary.oversize_users),
         ("get a value that does not belong in metadata", summary.advised, summary.advice),
         (
             "got two different changes from migrate(): it is not deterministic",
@@ -128,7 +134,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
             for one in named[:_MOST_NAMED]:
                 _line(out, f"  {printable(one)}")
     if summary.repeated:
-        _line(out, f"{summary.repeated} rows for a user who had come before")
+        _line(out, f"{summary.repeated} rows for a user who had already come")
     if summary.invalid:
         with Ledger.open(job) as ledger:
             for user_id, kind, note in ledger.problems(_MOST_NAMED):
@@ -136,7 +142,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
     if summary.changing:
         for name, cost in summary.costs().items():
             _line(out, f"{name.replace('_', ' ')}: {_cost(cost)}")
-    _line(out, f"{job} is written, the tenant is as it was")
+    _line(out, f"{job} is written; nothing in the tenant was changed")
 
 
 def _cost(cost: Cost) -> str:
@@ -150,21 +156,21 @@ def _cost(cost: Cost) -> str:
 
 
 def show_samples(job: str, number: int, *, redact: bool) -> None:
-    """Print how some users change, of different kinds where there are."""
+    """Print how some users change: first one of each set of keys."""
     out = console()
     with Ledger.open(job) as ledger:
-        rows = ledger.rows(limit=200)
-    kinds: dict[tuple[str, ...], Any] = {}
-    for row in rows:
-        kinds.setdefault(tuple(row.plan.keys), row)
-    chosen = [*kinds.values(), *(row for row in rows if row not in kinds.values())][:number]
-    for row in chosen:
-        _line(out, f"\n{printable(row.user_id)}", style="bold")
-        _show_diff(out, row.plan, redact=redact)
+        users = ledger.records(limit=200)
+    kinds: dict[tuple[str, ...], Record] = {}
+    for user in users:
+        kinds.setdefault(tuple(user.plan.keys), user)
+    chosen = [*kinds.values(), *(user for user in users if user not in kinds.values())][:number]
+    for user in chosen:
+        _line(out, f"\n{printable(user.user_id)}", style="bold")
+        _show_diff(out, user.plan, redact=redact)
 
 
 def _show_diff(out: Console, plan: Plan, *, redact: bool) -> None:
-    """Print the touched keys before and after."""
+    """Print what the touched keys hold before and after."""
     for bag, keys in plan.document.items():
         before = plan.before.get(bag, {})
         for key in keys or before:
@@ -195,12 +201,12 @@ def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
 
 
 def show_status(job: str, status: Status) -> None:
-    """Print how a job stands."""
+    """Print where a job stands."""
     out = console()
     _line(out, f"{job}: {status.stage}", style="bold")
     facts: Mapping[str, Any] = {
         "migration": status.migration,
-        "tenant": status.tenant or "not named yet",
+        "tenant": status.tenant or "not known yet",
         "source": status.source,
         "plan": status.digest[:12],
         **status.counts,
@@ -215,5 +221,5 @@ def show_status(job: str, status: Status) -> None:
         )
     if status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
-            for user_id, state, note in ledger.notes(TROUBLE, limit=_MOST_NAMED):
-                _line(out, printable(f"  {user_id} {state.name.lower()}: {note}"), style="red")
+            for user_id, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED):
+                _line(out, printable(f"  {user_id} {state.word}: {note}"), style="red")

@@ -1,4 +1,4 @@
-"""Offer the steps of a migration: plan, apply, undo, status, purge."""
+"""The steps of a migration: plan, apply, undo, status, purge."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from typing import Any
 
 import attrs
 
+from auth0_meta.arguments import number, whole
 from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError, LedgerError
 from auth0_meta.migrate.applying.runner import Runner, RunResult
-from auth0_meta.migrate.events import Event
+from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import WRITTEN, State
-from auth0_meta.migrate.ledger.sqlite import sound
+from auth0_meta.migrate.ledger.records import STEPS
+from auth0_meta.migrate.ledger.sqlite import explain_damage
 from auth0_meta.migrate.planning.change_file import ChangeFile, is_change_file
 from auth0_meta.migrate.planning.evaluate import Function
 from auth0_meta.migrate.planning.planner import Planner, rates_of
-from auth0_meta.migrate.planning.replan import Drift, check_drift
-from auth0_meta.migrate.planning.sandbox import Evaluator, Host, InProcess
+from auth0_meta.migrate.planning.replan import DriftPolicy, check_policy
+from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox
 from auth0_meta.migrate.planning.sources import Source, source
 from auth0_meta.migrate.planning.summary import PlanSummary
 
 JobFile = str | os.PathLike[str]
 Migration = str | os.PathLike[str] | Function
-Listener = Callable[[Event], object]
+Listener = Callable[[MigrationEvent], object]
 
 
 def plan(
@@ -48,14 +49,15 @@ def plan(
 ) -> PlanSummary:
     """Compute what a migration changes and write it to the job file `to`; the tenant is only read.
 
-    `migration`: a `.py` file with `def migrate(user, tx)`, run in a process of its own; a change file
-    (CSV, NDJSON; "-" is standard input); or a function, run in this process without a time limit.  `users`: where
-    they come from: a source, or "export", "search:QUERY", a file's name; None is the export for a function,
-    and for a change file the users that it names, each read by id.  `limit`: plan for the first so many.
-    `timeout`: seconds that the function may take for one user.  `share`: see `apply`.
+    `migration`: a `.py` file with `def migrate(user, tx)`, which runs in a process of its own; a change file
+    (CSV or NDJSON; "-" is standard input); or a function, which runs in this process without a time limit.
+    `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the export
+    if the migration is a function; for a change file it stands for the users named there, each read by id.
+    `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.
+    `share`: see `apply`.
 
-    A user who can't be planned is noted in the file and counted as invalid.  Raises `LedgerError` where
-    `to` exists or can't be written, `InputError` for a migration or source that can't be used; then no file stays.
+    A user who can't be planned is noted in the file and counted as invalid.  Raises `LedgerError` if `to` exists or
+    can't be written, and `InputError` if the migration or the source can't be used; no file is left then.
 
     >>> from auth0_meta.migrate import plan, apply
     >>> def migrate(user, tx):
@@ -71,10 +73,9 @@ def plan(
     (1, {'done': 1}, {'plan': 'pro'})
     >>> folder.cleanup()
     """
-    _check_share(share)
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        msg = "limit is a whole number above 0, or None for everyone"
-        raise InputError(msg)
+    number("share", share, above=0, most=1)
+    if limit is not None:
+        whole("limit", limit)
     changes = None if callable(migration) or not is_change_file(migration) else ChangeFile(migration)
     chosen = source(users) if isinstance(users, str) else users
     if chosen is None and changes is None:
@@ -82,11 +83,11 @@ def plan(
     evaluator = None if changes is not None else _evaluator(migration, timeout)
     second = None
     if evaluator is not None and not callable(migration):
-        second = partial(Host, migration, timeout=timeout, hash_seed=1)
+        second = partial(Sandbox, migration, timeout=timeout, hash_seed=1)
 
     def connect() -> ManagementClient:
         if client is None:
-            msg = "this plan has to read users from the tenant: pass a client"
+            msg = "this plan needs to read users from the tenant: pass a client"
             raise ConfigError(msg)
         return client
 
@@ -135,37 +136,41 @@ def apply(
     share: float = 0.5,
     concurrency: int | None = None,
     trust_plan: bool = False,
-    drift: Drift = "replan",
+    drift: DriftPolicy = "replan",
     migration: Migration | None = None,
     executor: Executor | None = None,
     cancel: threading.Event | None = None,
     on_event: Listener | None = None,
 ) -> RunResult:
-    """Write what a job file plans: per user a read, a comparison, and at most one PATCH.
+    """Write what a job file plans: for each user a read, a comparison, and at most one PATCH.
 
-    Run it again after an interruption, a crash or a failure: it resumes; users who failed or had drifted are tried
-    once more.  `share`: the part of the rate limit that it may draw down; the rest is kept for live applications.
-    `concurrency`: users under way at once; None finds out.  `trust_plan` leaves the read out, half of the requests:
-    what was written to a touched key since the plan is then overwritten unseen, and `undo` can't
-    bring it back.  `drift`: what to do where a touched key has changed since the plan: "replan" it
-    (a change file's operations mean the same on any profile; a function's only where each place they set or it
-    looked at is as it was, else `migration` has to name the function), "skip" it, or "overwrite" it as planned.
-    `migration`: the function or its file, which must be the planned one and the caller's own; a job file alone never
-    makes anything run.  `executor`: runs the workers, None for threads here; it must reach this process's memory.
-    `cancel`: once set, what is under way is finished, and the rest stays for the next run.
+    After an interruption, a crash or a failure, call it again: it resumes, and tries users who failed or had drifted
+    once more.  `share`: the part of the rate limit that it may draw down; the rest is left to live applications.
+    `concurrency`: how many users to work on at once; None adapts.  `trust_plan`: leave out the read, which is half of the
+    requests; whatever was written to a touched key since the plan is then overwritten unseen, and `undo` can't bring
+    it back.
 
-    Raises what makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once that is on disk, and
-    `LedgerError`.  A KeyboardInterrupt is raised again after what was under way is finished.
+    `drift`: what to do if a touched key has changed since the plan: "replan", "skip" the user, or "overwrite" the key
+    as planned.  To replan, the operations of a change file are applied to what is stored now.  Those of a function are used
+    again only if everything that they set and that the function looked at is unchanged; otherwise the function
+    itself is needed: `migration`, the function or its file.  It must be the planned one, and a file must be the caller's own.
+    A job file alone never runs any code.
+
+    `executor`: runs the workers, None for threads of this process; it must share this process's memory.  `cancel`: once it
+    is set, what is under way is finished, and the rest is left for the next run.
+
+    Raises whatever makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once that is on disk, and
+    `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second Ctrl-C ends it at
+    once, and leaves the users under way in doubt for the next run.
     """
-    check_drift(drift)
-    _check_share(share)
-    _check_concurrency(concurrency)
+    check_policy(drift)
+    _check_settings(share, concurrency)
     with Ledger.open(job, write=True) as ledger:
         _check_usable(ledger, client)
         if ledger.facts.get("undo"):
             msg = f"{job} has been undone, at least in part: make a new plan"
             raise LedgerError(msg, path=str(job))
-        evaluator = _named_again(ledger, migration)
+        evaluator = _evaluator_again(ledger, migration)
         try:
             runner = Runner(
                 ledger,
@@ -197,18 +202,17 @@ def undo(
     cancel: threading.Event | None = None,
     on_event: Listener | None = None,
 ) -> RunResult:
-    """Restore the keys that a job has written, where they still hold what it wrote; the rest is left and reported.
+    """Restore the keys that a job has written if they still hold what it wrote; leave and report the others.
 
-    Users whose every key could be restored end as "undone", others as "kept".  Arguments, resuming and errors as
-    for `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
+    Users whose keys could all be restored end as "undone", others as "kept".  Arguments, resuming and errors are
+    those of `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
     """
-    _check_share(share)
-    _check_concurrency(concurrency)
+    _check_settings(share, concurrency)
     with Ledger.open(job, write=True) as ledger:
         _check_usable(ledger, client)
         counts = ledger.counts()
-        if not any(counts[state] for state in WRITTEN):
-            return RunResult.of_nothing("undo")
+        if not any(counts[state] for state in STEPS["undo"].open):
+            return RunResult(kind="undo")
         runner = Runner(
             ledger,
             client,
@@ -223,7 +227,7 @@ def undo(
 
 
 def purge(job: JobFile, /) -> None:
-    """Drop every value from a job file: before-images, documents, operations; undo and apply are over then.
+    """Delete every value from a job file: before-images, documents, operations.  It can't be applied or undone then.
 
     Counts, ids, notes and runs stay, for `status` and reports.
     """
@@ -233,7 +237,7 @@ def purge(job: JobFile, /) -> None:
 
 @attrs.frozen(kw_only=True)
 class Status:
-    """Tell how a job stands: `counts` by state, the `runs` so far, the plan's `summary`.
+    """Where a job stands: `counts` by state, the `runs` so far, the plan's `summary`.
 
     `stage`: "planned", "unfinished", "applied", "undoing", "undone" or "purged".
     """
@@ -255,25 +259,25 @@ class Status:
 
 
 def status(job: JobFile, /) -> Status:
-    """Read how a job stands; it can be asked while another process applies it."""
+    """Return where a job stands, also while another process applies it."""
     with Ledger.open(job) as ledger:
         return status_of(ledger)
 
 
 def status_of(ledger: Ledger) -> Status:
-    """Return how an open ledger's job stands."""
-    with sound(ledger.path):
+    """Return where the job of an open ledger stands."""
+    with explain_damage(ledger.path):
         return _status_of(ledger)
 
 
 def _status_of(ledger: Ledger) -> Status:
     counts, facts = ledger.counts(), ledger.facts
-    unfinished = sum(counts[state] for state in (State.PLANNED, State.SENT))
+    to_apply, to_undo = (sum(counts[state] for state in STEPS[kind].remaining) for kind in STEPS)
     ends: tuple[tuple[bool, str], ...] = (
         (bool(facts.get("purged")), "purged"),
-        (bool(facts.get("undo")) and bool(counts[State.DONE] + counts[State.UNDOING]), "undoing"),
+        (bool(facts.get("undo")) and bool(to_undo), "undoing"),
         (bool(facts.get("undo")), "undone"),
-        (not unfinished and bool(ledger.runs()), "applied"),
+        (not to_apply and bool(ledger.runs()), "applied"),
         (bool(ledger.runs()), "unfinished"),
     )
     return Status(
@@ -283,7 +287,7 @@ def _status_of(ledger: Ledger) -> Status:
         source=facts["source"],
         digest=facts["digest"],
         created=facts["created"],
-        counts={state.name.lower(): n for state, n in counts.items() if n},
+        counts={state.word: n for state, n in counts.items() if n},
         summary=PlanSummary.from_json(facts["summary"]),
         runs=tuple(ledger.runs()),
     )
@@ -294,24 +298,18 @@ def tenant_of(client: ManagementClient) -> str:
     return client.sender.transport.base
 
 
-def _check_share(share: object) -> None:
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        msg = "share is above 0 and at most 1.0 (nothing was sent)"
-        raise InputError(msg)
-
-
-def _check_concurrency(number: object) -> None:
-    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-        msg = "concurrency is a whole number above 0, or None (nothing was sent)"
-        raise InputError(msg)
+def _check_settings(share: object, concurrency: object) -> None:
+    number("share", share, above=0, most=1)
+    if concurrency is not None:
+        whole("concurrency", concurrency)
 
 
 def _evaluator(migration: Migration, timeout: float) -> Evaluator:
-    return InProcess(migration) if callable(migration) else Host(migration, timeout=timeout)
+    return InProcess(migration) if callable(migration) else Sandbox(migration, timeout=timeout)
 
 
 def _check_usable(ledger: Ledger, client: ManagementClient) -> None:
-    """Refuse another tenant's job, an altered one and one without values; bind one planned without a tenant."""
+    """Refuse a job of another tenant, an altered one and a purged one; bind a job that was planned without a tenant."""
     if ledger.facts.get("purged"):
         msg = f"{ledger.path} was purged: its values are gone, so it can be neither applied nor undone"
         raise LedgerError(msg, path=str(ledger.path))
@@ -319,14 +317,14 @@ def _check_usable(ledger: Ledger, client: ManagementClient) -> None:
     planned, ours = ledger.facts.get("tenant"), tenant_of(client)
     if planned is None:
         with ledger.group():
-            ledger.tell(tenant=ours)
+            ledger.store_facts(tenant=ours)
     elif planned != ours:
         msg = f"{ledger.path} was planned for {planned}, and this is {ours}. Nothing was sent: check AUTH0_DOMAIN"
         raise LedgerError(msg, path=str(ledger.path))
 
 
-def _named_again(ledger: Ledger, migration: Migration | None) -> Evaluator | None:
-    """Return what plans afresh, if the caller names the very migration that was planned."""
+def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator | None:
+    """Return what can replan, None without a migration; refuse any but the one that was planned."""
     if migration is None:
         return None
     if ledger.facts.get("kind") != "function":
@@ -335,17 +333,17 @@ def _named_again(ledger: Ledger, migration: Migration | None) -> Evaluator | Non
     if callable(migration):
         return InProcess(migration)
     _check_owner(Path(migration))
-    host = Host(migration)
-    if host.digest != ledger.facts.get("migration_digest"):
-        host.close()
+    sandbox = Sandbox(migration)
+    if sandbox.digest != ledger.facts.get("migration_digest"):
+        sandbox.close()
         msg = f"{migration} is not the file that {ledger.path} was planned with. Nothing was sent: plan again, or leave it out"
         raise InputError(msg)
-    return host
+    return sandbox
 
 
 def _check_owner(path: Path) -> None:
-    """Refuse to run a file that somebody else may have written."""
-    if not hasattr(os, "geteuid"):  # pragma: no cover  # Windows has no owner to ask for
+    """Refuse to run a file that somebody else could have written: a shared directory may hold a trap."""
+    if not hasattr(os, "geteuid"):  # pragma: no cover  # Windows has no user ids
         return
     try:
         owner = path.stat().st_uid
@@ -353,5 +351,5 @@ def _check_owner(path: Path) -> None:
         msg = f"{path} can't be read: {error.strerror} (nothing was sent)"
         raise InputError(msg) from error
     if owner not in (os.geteuid(), 0):
-        msg = f"{path} belongs to somebody else, and would be run: copy it first (nothing was sent)"
+        msg = f"{path} belongs to somebody else, and its code would be run: make a copy of your own first (nothing was sent)"
         raise InputError(msg)

@@ -1,4 +1,4 @@
-"""Tell what a migration is at, as frozen values: what `on_event` is called with."""
+"""What `on_event` is called with: frozen values that say how far a migration is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class PlanProgress:
-    """Tell how far a plan is; a few times a second, and at the end."""
+    """How far a plan is; sent a few times a second, and at the end."""
 
     read: int
     changing: int
@@ -19,7 +19,7 @@ class PlanProgress:
 
 @attrs.frozen(kw_only=True)
 class ExportProgress:
-    """Tell what Auth0 says of an export job; `percent` is None where it says nothing."""
+    """What Auth0 says about an export job; `percent` is None if it gives no number."""
 
     status: str
     percent: float | None = None
@@ -27,11 +27,11 @@ class ExportProgress:
 
 @attrs.frozen(kw_only=True)
 class ApplyProgress:
-    """Tell how far an apply or undo is; a few times a second, and at the end.
+    """How far an apply or an undo is; sent a few times a second, and at the end.
 
-    `total`: users this run began with; `done`: of those, finished; `counts`: by outcome.  `per_second`: requests,
-    over the last half minute.  `eta`: seconds left, None while nothing can be said.
-    `waiting`: what is waited for now, "" for nothing.
+    `total`: users that there was something to do about when this run began; `done`: those that are finished;
+    `counts`: users by outcome.  `per_second`: requests a second over the last half minute.  `eta`: seconds left, None
+    while they can't be estimated.  `waiting`: what the run is waiting for, "" if nothing.
     """
 
     total: int
@@ -47,7 +47,7 @@ class ApplyProgress:
 
 @attrs.frozen(kw_only=True)
 class UserDone:
-    """Tell what became of one user, once that is on disk; `note` holds no value."""
+    """What became of one user; sent once that is on disk.  `note` holds no metadata value."""
 
     user_id: str
     outcome: str
@@ -58,11 +58,11 @@ class UserDone:
 
 @attrs.frozen(kw_only=True)
 class Waiting:
-    """Tell one wait before it begins: reason and seconds."""
+    """A wait that is about to begin; sent once, however many workers wait for the same thing."""
 
     reason: str
     seconds: float
     user_id: str | None = None
 
 
-Event = PlanProgress | ExportProgress | ApplyProgress | UserDone | Waiting
+MigrationEvent = PlanProgress | ExportProgress | ApplyProgress | UserDone | Waiting

@@ -1,4 +1,4 @@
-"""Write a job's report: one HTML page with plots as inline SVG, or JSON; ids, key names and counts, never values."""
+"""A job's report: one HTML page with plots as inline SVG, or JSON; ids, key names and counts, never values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from auth0_meta.migrate.api import JobFile, Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import TROUBLE
-from auth0_meta.migrate.ledger.sqlite import sound
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, TO_LOOK_AT
+from auth0_meta.migrate.ledger.sqlite import explain_damage
 
 _BINS = 240
 _MOST_NAMED = 200
@@ -30,18 +30,18 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def report(job: JobFile, /) -> dict[str, Any]:
-    """Return what a report holds: status, seconds of each run, users who need a look, invalid ones; JSON."""
-    with Ledger.open(job) as ledger, sound(ledger.path):
+    """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned."""
+    with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
         return {
             "job": str(job),
             **status.to_json(),
             "seconds": {
-                str(run["run"]): [[s, t] for s, t in ledger.ticks(run["run"])] for run in status.runs
+                str(run["run"]): [list(tick) for tick in ledger.ticks(run["run"])] for run in status.runs
             },
             "trouble": [
-                {"user_id": user_id, "state": state.name.lower(), "note": note}
-                for user_id, state, note in ledger.notes(TROUBLE, limit=_MOST_NAMED)
+                {"user_id": user_id, "state": state.word, "note": note}
+                for user_id, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED)
             ],
             "invalid": [
                 {"user_id": user_id, "kind": kind, "note": note}
@@ -54,13 +54,13 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
     """Return the report as a page that needs nothing but itself, or as JSON."""
     if as_json:
         return json.dumps(report(job), indent=2, ensure_ascii=False) + "\n"
-    with Ledger.open(job) as ledger, sound(ledger.path):
+    with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
         body = [_head(str(job), status)]
         for run in status.runs:
             body.append(_run(run, _binned(ledger.ticks(run["run"]), run["seconds"])))
-        trouble = ((u, s.name.lower(), n) for u, s, n in ledger.notes(TROUBLE, limit=_MOST_NAMED))
-        body.append(_table("Users to look at", ("user", "state", "why"), trouble))
+        bad = ((user, state.word, note) for user, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED))
+        body.append(_table("Users to look at", ("user", "state", "why"), bad))
         body.append(_table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)))
         keys = sorted(status.summary.keys.items(), key=lambda item: -item[1])
         body.append(_table("Keys touched", ("key", "users"), keys))
@@ -78,7 +78,7 @@ def _head(job: str, status: Status) -> str:
     rows: list[tuple[str, object]] = [
         ("stage", status.stage),
         ("migration", status.migration or ""),
-        ("tenant", status.tenant or "not named yet"),
+        ("tenant", status.tenant or "not known yet"),
         ("users from", status.source),
         ("planned", _when(status.created)),
         ("plan", status.digest),
@@ -125,7 +125,7 @@ def _binned(ticks: Iterable[tuple[int, Mapping[str, Any]]], seconds: float) -> l
 
 
 def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
-    """Draw requests per second, the limit where it was known, and refusals as dots."""
+    """Draw requests per second, the limit as far as it was known, and refusals as dots."""
     top = max([1.0, *(max(one["requests"], one["limit"]) for one in bins)]) * 1.1
     step = (_WIDTH - _LEFT) / max(1, len(bins))
     took = f"{max(1.0, seconds):.0f}"
@@ -139,7 +139,7 @@ def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
         shown: list[tuple[float, float]] = [
             (i, one[name]) for i, one in enumerate(bins) if one[name] or name != "limit"
         ]
-        if len(shown) == 1:  # a point is no line
+        if len(shown) == 1:  # a single point draws no line
             shown = [(i + side, value) for i, value in shown for side in (-0.5, 0.5)]
         points = " ".join(f"{x},{y}" for x, y in (place(i, value) for i, value in shown))
         return f'<polyline class="{css}" points="{points}"/>' if points else ""
@@ -166,7 +166,7 @@ def _outcomes(title: str, counts: Mapping[str, int]) -> str:
         return ""
     top, rows = max(counts.values()) or 1, []
     for n, (name, users) in enumerate(sorted(counts.items(), key=lambda item: -item[1])):
-        css = "bar bad" if name in {state.name.lower() for state in TROUBLE} else "bar"
+        css = "bar bad" if name in BAD_OUTCOMES else "bar"
         wide = round(users / top * (_WIDTH - 240), 1)
         rows.append(
             f'<text x="0" y="{n * 22 + 15}">{escape(name)}</text>'

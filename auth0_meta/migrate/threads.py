@@ -1,4 +1,4 @@
-"""Run workers: a small executor of daemon threads, and the flow of tasks through any executor."""
+"""A small executor of daemon threads, and calls that run ahead of whoever takes their results in order."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _R = TypeVar("_R")
 
 
 class Threads(Executor):
-    """Run calls on up to `most` threads, made as they are needed.
+    """Run calls on up to `most` threads, which are started as they are needed.
 
-    Unlike `ThreadPoolExecutor`'s, they are daemons: a second Ctrl-C ends the program though an answer
-    is still awaited.  What it leaves open, the next run finds out.
+    Unlike those of `ThreadPoolExecutor` they are daemons, so that a second Ctrl-C can end the program while a worker still
+    waits for a response.  Whatever that leaves open, the next run finds out.
     """
 
     def __init__(self, most: int) -> None:
@@ -29,7 +29,7 @@ class Threads(Executor):
         self._closed = False
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        """Have `fn(*args, **kwargs)` called by a thread."""
+        """Schedule `fn(*args, **kwargs)` on a thread."""
         future: Future[_T] = Future()
         with self._lock:
             if self._closed:
@@ -49,16 +49,16 @@ class Threads(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     result = run()
-                except BaseException as error:  # noqa: BLE001  # it is the future's to hand on
+                except BaseException as error:  # noqa: BLE001  # the future hands it on
                     future.set_exception(error)
                 else:
                     future.set_result(result)
-            del call, future, run
+            del call, future, run  # an idle thread must not keep a result alive
             with self._lock:
                 self._unfinished -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the protocol
-        """Take no more calls; `wait` for those that were taken, unless they are cancelled."""
+        """Refuse new calls; `wait` for the earlier ones, or cancel those that have not begun."""
         with self._lock:
             self._closed = True
             if cancel_futures:
@@ -85,7 +85,10 @@ def in_order(
     window: int,
     at_once: Callable[[_T], bool],
 ) -> Iterator[_R]:
-    """Yield `call(item)` for each item in order, `window` of them under way; those that cost nothing `at_once`."""
+    """Yield `call(item)` for each item in order, with up to `window` calls running ahead on the executor.
+
+    An item for which `at_once` is true costs no wait: it is called here unless others are under way before it.
+    """
     under_way: deque[Future[_R]] = deque()
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""Measure a run: counts, requests per second, the slowest users, the time that is left."""
+"""What a run has done so far: counts, requests a second, the slowest users, the time that is left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from auth0_meta.migrate.applying.task import TaskResult
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.ratelimit.throttle import Snapshot
 
 _RECENT = 30.0
@@ -14,8 +15,8 @@ _SLOWEST = 20
 _ENOUGH_SECONDS = 2.0
 
 
-class Meter:
-    """Add up outcomes; `facts` and `ticks` are what the ledger keeps of a run."""
+class Metrics:
+    """Add up results; `facts` and `ticks` are what the ledger keeps of a run."""
 
     def __init__(self, now: float, *, total: int, per_user: int) -> None:
         self.total = total
@@ -34,14 +35,8 @@ class Meter:
         """Return how many users are finished."""
         return sum(self.counts.values())
 
-    @property
-    def failed(self) -> int:
-        """Return how many users are not as planned."""
-        return sum(self.counts.get(name, 0) for name in ("failed", "drifted", "unclear", "gone"))
-
-    def add(self, result: TaskResult, now: float, *, final: bool) -> None:
-        """Count what one task has cost; `final`: it ended with its user."""
-        name = result.outcome
+    def add(self, result: TaskResult, now: float, *, outcome: str | None) -> None:
+        """Count what one task has cost, and the `outcome` of its user, None if the user is not finished."""
         self.requests += result.requests
         self.patches += result.patches
         self.refusals += result.refusals
@@ -52,28 +47,28 @@ class Meter:
             int(now - self._began),
             {"requests": 0, "patches": 0, "refusals": 0, "done": 0, "failed": 0, "waited": 0.0},
         )
-        for key in ("requests", "patches", "refusals"):
-            tick[key] += getattr(result, key)
+        for name in ("requests", "patches", "refusals"):
+            tick[name] += getattr(result, name)
         tick["waited"] = round(tick["waited"] + result.waited, 3)
-        if not final:
+        if outcome is None:
             return
-        self.counts[name] = self.counts.get(name, 0) + 1
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
         tick["done"] += 1
-        tick["failed"] += name in ("failed", "drifted", "unclear", "gone")
+        tick["failed"] += outcome in BAD_OUTCOMES
         entry = (round(result.seconds - result.waited, 3), result.user_id)
         if len(self._slowest) < _SLOWEST:
             heapq.heappush(self._slowest, entry)
         else:
             heapq.heappushpop(self._slowest, entry)
 
-    def seen(self, bucket: Snapshot, now: float) -> None:
-        """Note what is known of the tenant's limit at this second."""
+    def note_limit(self, bucket: Snapshot, now: float) -> None:
+        """Note the tenant's limit as far as it is known in this second."""
         tick = self._ticks.get(int(now - self._began))
         if tick is not None and bucket.per_second:
             tick["limit"] = round(bucket.per_second, 3)
 
     def per_second(self, now: float) -> float:
-        """Return the requests per second of the last half minute."""
+        """Return the requests a second over the last half minute."""
         while self._recent and self._recent[0][0] < now - _RECENT:
             self._recent_requests -= self._recent.popleft()[1]
         seconds = min(_RECENT, now - self._began)
@@ -87,7 +82,7 @@ class Meter:
         return max(0, self.total - self.done) * (self.requests / self.done or self._per_user) / rate
 
     def facts(self, now: float) -> dict[str, Any]:
-        """Return how the run stands, as JSON."""
+        """Return where the run stands, as JSON."""
         return {
             "seconds": round(now - self._began, 3),
             "total": self.total,
@@ -100,7 +95,7 @@ class Meter:
         }
 
     def ticks(self, now: float) -> dict[int, dict[str, Any]]:
-        """Return the seconds that changed since the last call; those that are over are then forgotten."""
+        """Return the seconds that have changed since the last call, and forget those that are over."""
         changed = dict(self._ticks)
         current = int(now - self._began)
         self._ticks = {second: tick for second, tick in self._ticks.items() if second >= current}

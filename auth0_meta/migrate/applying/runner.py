@@ -1,11 +1,13 @@
-"""Coordinate an apply or an undo: the ledger's one writer, which hands tasks to workers and records what they say."""
+"""Coordinate an apply or an undo: the ledger's one writer, which hands out tasks and records their results."""
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any
@@ -13,79 +15,57 @@ from typing import Any
 import attrs
 
 from auth0_meta.client import ManagementClient
-from auth0_meta.migrate.applying.metrics import Meter
+from auth0_meta.migrate.applying.metrics import Metrics
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
-from auth0_meta.migrate.events import ApplyProgress, Event, UserDone, Waiting
+from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone, Waiting
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
-from auth0_meta.migrate.ledger.records import Kind, Plan, Row, State
-from auth0_meta.migrate.planning.replan import Drift, replanned
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, STEPS, Kind, Plan, Record
+from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.threads import Threads
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import MOST_WORKERS, PACED, Concurrency
 
-_FIRST_WORKERS = 4
 _WRITES = "users write"
+_FIRST_WORKERS = 4
 _GROUP = 50
+"""Users per commit of the ledger, at most: a commit costs a sync of the disk."""
 _LINGER = 0.01
 _TURN = 0.5
-_TELL_EVERY = 0.2
+_PROGRESS_EVERY = 0.2
 _DRAIN = 40.0
+"""Seconds to wait for a worker after the run has failed: more than one request can take."""
 _MOST_REPLANS = 3
-_USUAL = ("done", "undone")
-"""What costs as much as most users do, and so tells how fast the tenant answers."""
-
-# outcome -> state, where it ends a user: apply's and undo's.
-_ENDS: dict[str, dict[str, State]] = {
-    "apply": {
-        "done": State.DONE,
-        "same": State.SAME,
-        "drifted": State.DRIFTED,
-        "unclear": State.UNCLEAR,
-        "gone": State.GONE,
-        "failed": State.FAILED,
-    },
-    "undo": {"undone": State.UNDONE, "kept": State.KEPT, "gone": State.GONE, "failed": State.DONE},
-}
-_BACK: dict[str, tuple[State, State]] = {
-    "apply": (State.PLANNED, State.SENT),
-    "undo": (State.DONE, State.UNDOING),
-}
-"""Where a user stands who was not dealt with: nothing had left, or a PATCH may have."""
-_DOUBTS = {"apply": (State.SENT, State.UNCLEAR), "undo": (State.UNDOING, State.SENT, State.UNCLEAR)}
+_TYPICAL = ("done", "undone")
+"""Outcomes that cost as much as most users do, and so show how fast the tenant responds."""
 
 
 @attrs.frozen(kw_only=True)
 class RunResult:
-    """Tell how a run ended: `counts` by outcome, what it cost, and the users that `remain`.
+    """How a run ended: `counts` by outcome, what it cost, and the users that `remain` for the next run.
 
-    `interrupted`: it was asked to stop; running it again resumes.
+    `interrupted`: it was asked to stop; run it again to resume.
     """
 
     kind: str
-    counts: Mapping[str, int]
-    requests: int
-    patches: int
-    refusals: int
-    waited: float
-    seconds: float
-    remain: int
+    counts: Mapping[str, int] = attrs.field(factory=dict)
+    requests: int = 0
+    patches: int = 0
+    refusals: int = 0
+    waited: float = 0.0
+    seconds: float = 0.0
+    remain: int = 0
     interrupted: bool = False
-
-    @classmethod
-    def of_nothing(cls, kind: str) -> RunResult:
-        """Return the result of a run that had nobody to work on."""
-        return cls(kind=kind, counts={}, requests=0, patches=0, refusals=0, waited=0.0, seconds=0.0, remain=0)
 
     @property
     def failed(self) -> int:
         """Return how many users are not as they should be."""
-        return sum(self.counts.get(name, 0) for name in ("failed", "drifted", "unclear", "gone", "kept"))
+        return sum(n for outcome, n in self.counts.items() if outcome in BAD_OUTCOMES)
 
 
 class Runner:
-    """Run what is open in a ledger; use it once.
+    """Work off what is open in a ledger; use it once.
 
     `kind`: "apply" or "undo".  See `auth0_meta.migrate.apply` for the rest.
     """
@@ -99,58 +79,53 @@ class Runner:
         share: float,
         concurrency: int | None = None,
         trust: bool = False,
-        drift: Drift = "replan",
+        drift: DriftPolicy = "replan",
         evaluator: Evaluator | None = None,
         executor: Executor | None = None,
         cancel: threading.Event | None = None,
-        on_event: Callable[[Event], object] | None = None,
+        on_event: Callable[[MigrationEvent], object] | None = None,
     ) -> None:
-        self._ledger, self._client, self._kind = ledger, client, kind
+        self._ledger, self._client, self._step = ledger, client, STEPS[kind]
         self._share, self._trust, self._drift, self._evaluator = share, trust, drift, evaluator
         self._cancel = cancel or threading.Event()
+        self._interrupted = False
         self._on_event = on_event
         self._own_executor = executor is None
         self._executor = executor or Threads(concurrency or MOST_WORKERS)
         self._work = partial(
-            work, client, share=share, trust=trust, cancelled=self._cancel, on_wait=self._told_wait
+            work, client, share=share, trust=trust, cancelled=self._cancel, on_wait=self._note_wait
         )
         self._concurrency = Concurrency(concurrency, first=_FIRST_WORKERS)
+        # A user goes from `_doubts` or the ledger through these, in this order.
         self._doubts: deque[int] = deque()
-        self._cursor = 0
-        self._flying: dict[int, Row] = {}
-        self._replans: dict[int, int] = {}
+        self._claimed: deque[Record] = deque()
+        self._flying: dict[int, Record] = {}
         self._landed: queue.SimpleQueue[tuple[int, Future[TaskResult]]] = queue.SimpleQueue()
+        self._arrived: deque[tuple[int, Future[TaskResult]]] = deque()
         self._settled: list[Settled] = []
-        self._finished: list[UserDone] = []
-        self._again: list[Row] = []
-        self._error: BaseException | None = None
+        self._replanned: list[Record] = []
+        self._finished: deque[UserDone] = deque()
+        self._replans: dict[int, int] = {}
+        self._cursor = 0
         self._exhausted = False
-        self._told = 0.0
+        self._error: BaseException | None = None
+        self._last_progress = 0.0
         self._wait: tuple[float, str] = (0.0, "")
-        self._gate: tuple[float, str] = (0.0, "")
-        self._gates = threading.Lock()
+        self._announced: tuple[float, str] = (0.0, "")
+        self._waits = threading.Lock()
 
     # The loop -----------------------------------------------------------------------------------------
 
     def run(self) -> RunResult:
         """Work until nothing is open, the run is cancelled, or going on is pointless; then raise what stopped it."""
         self._begin()
-        interrupted = False
         try:
-            while True:
-                try:
-                    self._turn()
-                    if not self._flying and (self._exhausted or self._stopping):
-                        break
-                    self._gather()
-                except KeyboardInterrupt:
-                    if interrupted:
-                        raise
-                    interrupted = True
-                    self._cancel.set()
-        except BaseException:
+            with self._interruptible():
+                self._loop()
+        except BaseException as error:
             self._cancel.set()
-            self._abandon()
+            if not isinstance(error, KeyboardInterrupt):  # the second Ctrl-C: whoever pressed it won't wait
+                self._drain()
             raise
         finally:
             if self._own_executor:
@@ -158,23 +133,60 @@ class Runner:
         result = self._end()
         if self._error is not None:
             raise self._error
-        if interrupted:
+        if self._interrupted:
             raise KeyboardInterrupt
         return result
 
+    def _loop(self) -> None:
+        while True:
+            try:
+                self._turn()
+                if not self._flying and (self._exhausted or self._stopping):
+                    return
+                self._gather()
+            except KeyboardInterrupt:
+                if self._cancel.is_set():
+                    raise
+                self._interrupted = True
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Have the first Ctrl-C ask this run to stop, and the second one end it at once.
+
+        A KeyboardInterrupt between any two instructions would lose results that have just come in, so Python's own handler is
+        replaced.  A handler of the program's stays: it may set `cancel`, and what it raises is caught above.
+        """
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+
+        def interrupt(number: int, frame: object) -> None:
+            if self._interrupted or self._cancel.is_set():
+                raise KeyboardInterrupt
+            # Not `cancel.set()`: it takes a lock, and the instruction that this interrupts may be holding that.
+            self._interrupted = True
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     @property
     def _stopping(self) -> bool:
-        return self._cancel.is_set() or self._error is not None
+        return self._interrupted or self._cancel.is_set() or self._error is not None
 
     def _begin(self) -> None:
-        ledger, now = self._ledger, self._client.clock.monotonic()
+        ledger, step, now = self._ledger, self._step, self._client.clock.monotonic()
         self._began = now
         with ledger.group():
-            if self._kind == "apply":
-                ledger.open_again((State.FAILED, State.DRIFTED))
-            self._doubts.extend(ledger.in_doubt(_DOUBTS[self._kind]))
-            total = ledger.counts()[_BACK[self._kind][0]] + len(self._doubts)
-            self._meter = Meter(now, total=total, per_user=1 if self._trust else 2)
+            ledger.move(step.retried, step.start)
+            self._doubts.extend(ledger.numbers(step.doubts))
+            total = ledger.counts()[step.start] + len(self._doubts)
+            self._metrics = Metrics(now, total=total, per_user=1 if self._trust else 2)
             self._facts: dict[str, Any] = {
                 "started": round(self._client.clock.time(), 3),
                 "share": self._share,
@@ -182,148 +194,148 @@ class Runner:
                 "drift": self._drift,
                 "ended": "running",
             }
-            self._run = ledger.begin_run(self._kind, self._facts | self._meter.facts(now))
+            self._run = ledger.begin_run(step.kind, self._facts | self._metrics.facts(now))
 
     def _turn(self) -> None:
-        """Record what has landed and claim what goes next, in one commit; then send it off."""
-        settled, finished, again = list(self._settled), list(self._finished), list(self._again)
-        now = self._client.clock.monotonic()
-        rows: list[Row] = []
-        with self._ledger.group():
-            self._ledger.settle(settled)
+        """Record what has been settled and claim who is next, in one commit; then hand out the tasks."""
+        if self._interrupted:
+            self._cancel.set()
+        ledger, step, now = self._ledger, self._step, self._client.clock.monotonic()
+        settled, replanned = list(self._settled), list(self._replanned)
+        claimed: list[Record] = []
+        with ledger.group():
+            ledger.settle(settled)
             if not self._stopping:
+                # A quarter more than are worked on, so that no worker waits for the next commit.
                 limit = self._concurrency.limit
-                rows = self._claim(max(0, limit + limit // 4 - len(self._flying) - len(again)))
-            if rows and self._kind == "undo" and not self._ledger.facts.get("undo"):
-                self._ledger.tell(undo=True)
+                claimed = self._claim(max(0, limit + limit // 4 - len(self._flying) - len(replanned)))
+            if claimed and step.kind == "undo" and not ledger.facts.get("undo"):
+                ledger.store_facts(undo=True)
             if settled:
-                self._ledger.note_run(self._run, self._facts | self._meter.facts(now), self._meter.ticks(now))
-        del self._settled[: len(settled)], self._finished[: len(finished)], self._again[: len(again)]
-        for row in (*again, *rows):
-            self._submit(row)
-        for event in finished:
-            self._tell(event)
-        if now - self._told >= _TELL_EVERY:
-            self._tell_progress(now)
+                ledger.update_run(self._run, self._facts | self._metrics.facts(now), self._metrics.ticks(now))
+        del self._settled[: len(settled)], self._replanned[: len(replanned)]
+        self._claimed.extend((*replanned, *claimed))
+        while self._claimed:
+            self._submit(self._claimed.popleft())
+        while self._finished:
+            self._emit(self._finished.popleft())
+        if now - self._last_progress >= _PROGRESS_EVERY:
+            self._emit_progress(now)
 
-    def _claim(self, free: int) -> list[Row]:
-        """Mark the next users as sent: first those in doubt, then in the plan's order."""
-        start, sent = _BACK[self._kind]
-        free = min(free, _GROUP)
+    def _claim(self, free: int) -> list[Record]:
+        """Claim the next users: first those in doubt, then the others in the plan's order."""
+        step, free = self._step, min(free, _GROUP)
         numbers = [self._doubts.popleft() for _ in range(min(free, len(self._doubts)))]
-        rows = self._ledger.claim_these(numbers, sent)
-        if len(rows) < free and not self._exhausted:
-            fresh = self._ledger.claim(start, sent, free - len(rows), after=self._cursor)
-            self._exhausted = len(fresh) < free - len(rows)
+        users = self._ledger.claim_numbers(numbers, step.claimed)
+        if len(users) < free and not self._exhausted:
+            fresh = self._ledger.claim(step.start, step.claimed, free - len(users), after=self._cursor)
+            self._exhausted = len(fresh) < free - len(users)
             self._cursor = fresh[-1].n if fresh else self._cursor
-            rows += fresh
-        return rows
+            users += fresh
+        return users
 
-    def _submit(self, row: Row) -> None:
-        start = _BACK[self._kind][0]
-        self._flying[row.n] = row
+    def _submit(self, user: Record) -> None:
         task = Task(
-            n=row.n,
-            user_id=row.user_id,
-            kind=self._kind,
-            document=row.plan.document,
-            before=row.plan.before,
-            after=row.plan.written,
-            in_doubt=row.state != start,
-            tried=row.tried,
+            n=user.n,
+            user_id=user.user_id,
+            kind=self._step.kind,
+            document=user.plan.document,
+            before=user.plan.before,
+            after=user.plan.written,
+            in_doubt=user.state != self._step.start,
+            tried=user.tried,
         )
-        number = row.n
         future = self._executor.submit(self._work, task)
-        future.add_done_callback(lambda done: self._landed.put((number, done)))
+        self._flying[user.n] = user
+        future.add_done_callback(lambda done: self._landed.put((user.n, done)))
 
     def _gather(self) -> None:
-        """Wait for the first answer, and a moment for those that come with it."""
-        try:
-            landed = [self._landed.get(timeout=_TURN)]
-        except queue.Empty:
-            return
-        while len(landed) < _GROUP:
-            try:
-                landed.append(self._landed.get(timeout=_LINGER if len(self._flying) > len(landed) else 0))
-            except queue.Empty:
-                break
-        for n, future in landed:
-            row = self._flying.pop(n)
+        """Wait for the first result, and a moment for those that come with it: they share a commit."""
+        with contextlib.suppress(queue.Empty):
+            self._arrived.append(self._landed.get(timeout=_TURN))
+            while len(self._arrived) < _GROUP:
+                more = len(self._flying) > len(self._arrived)
+                self._arrived.append(self._landed.get(timeout=_LINGER if more else 0))
+        while self._arrived:
+            n, future = self._arrived.popleft()
+            user = self._flying.pop(n)
             try:
                 result = future.result()
-            except BaseException as error:  # noqa: BLE001  # a defect: the user stays in doubt, the run ends with it
+            except BaseException as error:  # noqa: BLE001  # a defect: the user stays in doubt, and the run ends with it
                 self._error = self._error or error
                 continue
-            self._judge(row, result)
-            self._adapt(result)
+            self._settle(user, result)
+            self._concurrency.answered(
+                result.seconds - result.waited,
+                requests=result.requests,
+                waited=result.waited,
+                per_second=self._client.sender.throttle.snapshot(_WRITES).per_second,
+                typical=result.outcome in _TYPICAL,
+            )
 
-    def _judge(self, row: Row, result: TaskResult) -> None:
-        """Decide what the ledger is to say about a user; nothing is written here."""
-        name, note = result.outcome, result.note
-        back = _BACK[self._kind][1 if result.in_doubt else 0]
-        now = self._client.clock.monotonic()
-        if name in ("cancelled", "stopped"):
+    # What becomes of a user ---------------------------------------------------------------------------
+
+    def _settle(self, user: Record, result: TaskResult) -> None:
+        """Decide what the ledger is to say about a user; the next turn writes it."""
+        step, now = self._step, self._client.clock.monotonic()
+        if result.outcome in ("cancelled", "stopped"):
             self._error = self._error or result.error
-            self._meter.add(result, now, final=False)
-            self._settled.append(Settled(row, back, tried=result.tried))
+            self._metrics.add(result, now, outcome=None)
+            # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for somebody
+            # else's by the next run ("same"), and undo would leave it.
+            state = step.claimed if result.in_doubt else step.start
+            self._settled.append(Settled(user, state, tried=result.tried))
             return
-        again: Plan | None = None
-        if result.found is not None:
-            name, note, again = self._about_drift(row, result, result.found)
-            if again is not None:
-                self._meter.add(result, now, final=False)
-                self._settled.append(Settled(row, State.SENT, None, again))
-                self._again.append(Row(row.n, row.user_id, State.PLANNED, again))
-                return
-        elif name == "failed" and result.in_doubt and self._kind == "apply":
-            name = "unclear"
-        elif name == "kept":
-            note = "changed since and left alone: " + ", ".join(result.kept)
-        elif result.after is not None:
-            again = attrs.evolve(row.plan, after=result.after)
-        self._replans.pop(row.n, None)
-        self._meter.add(attrs.evolve(result, outcome=name), now, final=True)
-        end = _ENDS[self._kind][name]
-        self._settled.append(Settled(row, end, note or None, again, tried=result.tried))
+        outcome, note, plan = self._conclude(user, result)
+        self._metrics.add(result, now, outcome=outcome)
+        if outcome is None:
+            assert plan is not None  # noqa: S101  # for the type checker
+            self._settled.append(Settled(user, step.claimed, None, plan))
+            self._replanned.append(Record(user.n, user.user_id, step.start, plan))
+            return
+        self._replans.pop(user.n, None)
+        self._settled.append(Settled(user, step.end(outcome), note or None, plan, tried=result.tried))
         done = UserDone(
-            user_id=row.user_id, outcome=name, requests=result.requests, seconds=result.seconds, note=note
+            user_id=user.user_id,
+            outcome=outcome,
+            requests=result.requests,
+            seconds=result.seconds,
+            note=note,
         )
         self._finished.append(done)
 
-    def _about_drift(
-        self, row: Row, result: TaskResult, found: Mapping[str, Any]
-    ) -> tuple[Outcome, str, Plan | None]:
-        """Return (outcome, note, plan to try again) for a user who stands elsewhere than planned."""
-        name = result.outcome
-        if name == "unclear" and self._drift != "overwrite":
-            return (
-                name,
-                "a PATCH may have been applied, and a touched key has changed since: look at this user",
-                None,
-            )
-        if self._replans.get(row.n, 0) >= _MOST_REPLANS:
-            return name, "it changes as fast as it is planned again", None
-        self._replans[row.n] = self._replans.get(row.n, 0) + 1
-        verdict = replanned(
-            row.plan,
+    def _conclude(self, user: Record, result: TaskResult) -> tuple[Outcome | None, str, Plan | None]:
+        """Return (outcome, note, plan made again); without an outcome the user is tried again with that plan."""
+        if result.found is not None:
+            return self._replan(user, result.outcome, result.found)
+        if result.outcome == "failed" and result.in_doubt and self._step.kind == "apply":
+            return "unclear", result.note, None
+        if result.outcome == "kept":
+            return "kept", "changed since and left alone: " + ", ".join(result.kept), None
+        plan = None if result.after is None else attrs.evolve(user.plan, after=result.after)
+        return result.outcome, result.note, plan
+
+    def _replan(
+        self, user: Record, outcome: Outcome, found: Mapping[str, Any]
+    ) -> tuple[Outcome | None, str, Plan | None]:
+        """Decide about a user whose touched keys hold something else than before and after; see `_conclude`."""
+        if outcome == "unclear" and self._drift != "overwrite":
+            note = "a PATCH may have been applied, and a touched key has changed since: look at this user"
+            return outcome, note, None
+        times = self._replans.get(user.n, 0)
+        if times >= _MOST_REPLANS:
+            return outcome, f"changed again each time it was planned again, {times} times", None
+        self._replans[user.n] = times + 1
+        plan = replan(
+            user.plan,
             found,
             policy=self._drift,
-            own_operations=self._ledger.facts.get("kind") == "changes",
+            from_change_file=self._ledger.facts.get("kind") == "changes",
             evaluator=self._evaluator,
         )
-        if isinstance(verdict, str):
-            return name, verdict, None
-        return ("same", "", None) if verdict is None else (name, "", verdict)
-
-    def _adapt(self, result: TaskResult) -> None:
-        """Let the concurrency rule learn from one user: how many to have under way from now on."""
-        self._concurrency.answered(
-            result.seconds - result.waited,
-            requests=result.requests,
-            waited=result.waited,
-            per_second=self._client.sender.throttle.snapshot(_WRITES).per_second,
-            typical=result.outcome in _USUAL,
-        )
+        if isinstance(plan, str):
+            return outcome, plan, None
+        return (None, "", plan) if plan is not None else ("same", "", None)
 
     # Ending -------------------------------------------------------------------------------------------
 
@@ -333,68 +345,66 @@ class Runner:
         ended = "interrupted" if interrupted else "finished"
         if self._error is not None:
             ended = f"stopped by {type(self._error).__name__}"
+        metrics = self._metrics
         with self._ledger.group():
-            facts = self._facts | self._meter.facts(now) | {"ended": ended}
-            self._ledger.note_run(self._run, facts, self._meter.ticks(now))
-        self._tell_progress(now)
+            facts = self._facts | metrics.facts(now) | {"ended": ended}
+            self._ledger.update_run(self._run, facts, metrics.ticks(now))
+        self._emit_progress(now)
         counts = self._ledger.counts()
-        meter = self._meter
-        remain = sum(counts[state] for state in _BACK[self._kind])
         return RunResult(
-            kind=self._kind,
-            counts=dict(meter.counts),
-            requests=meter.requests,
-            patches=meter.patches,
-            refusals=meter.refusals,
-            waited=meter.waited,
+            kind=self._step.kind,
+            counts=dict(metrics.counts),
+            requests=metrics.requests,
+            patches=metrics.patches,
+            refusals=metrics.refusals,
+            waited=metrics.waited,
             seconds=now - self._began,
-            remain=remain,
+            remain=sum(counts[state] for state in self._step.remaining),
             interrupted=interrupted,
         )
 
-    def _abandon(self) -> None:
-        """Let what is under way come to its end, a while: it stays in doubt on disk."""
-        while self._flying:
-            try:
+    def _drain(self) -> None:
+        """Let workers finish for a while, without recording it: their users are in doubt on disk."""
+        with contextlib.suppress(queue.Empty, KeyboardInterrupt):
+            while self._flying:
                 n, _ = self._landed.get(timeout=_DRAIN)
-            except (queue.Empty, KeyboardInterrupt):
-                return
-            self._flying.pop(n, None)
+                self._flying.pop(n, None)
 
-    # Telling ------------------------------------------------------------------------------------------
+    # Events -------------------------------------------------------------------------------------------
 
-    def _told_wait(self, wait: Wait) -> None:
-        """Remember what a worker waits for, and tell it once however many wait; called from their threads."""
+    def _note_wait(self, wait: Wait) -> None:
+        """Remember what a worker waits for, and announce it once however many wait; called on their threads."""
         until = self._client.clock.monotonic() + wait.seconds
         self._wait = (until, wait.reason)
-        with self._gates:
-            known, reason = self._gate
-            news = wait.reason != reason or until > known + PACED
-            if news and wait.reason != "pacing":
-                self._gate = (until, wait.reason)
-        if news and wait.reason != "pacing":
-            self._tell(Waiting(reason=wait.reason, seconds=wait.seconds, user_id=wait.user_id))
+        if wait.reason == "pacing":
+            return
+        with self._waits:
+            known, reason = self._announced
+            new = wait.reason != reason or until > known + PACED
+            if new:
+                self._announced = (until, wait.reason)
+        if new:
+            self._emit(Waiting(reason=wait.reason, seconds=wait.seconds, user_id=wait.user_id))
 
-    def _tell_progress(self, now: float) -> None:
-        self._told = now
-        meter = self._meter
+    def _emit_progress(self, now: float) -> None:
+        self._last_progress = now
+        metrics = self._metrics
         until, reason = self._wait
-        bucket = self._client.sender.throttle.snapshot(_WRITES)
-        meter.seen(bucket, now)
-        self._tell(
+        metrics.note_limit(self._client.sender.throttle.snapshot(_WRITES), now)
+        self._emit(
             ApplyProgress(
-                total=meter.total,
-                done=meter.done,
-                counts=dict(meter.counts),
-                requests=meter.requests,
-                refusals=meter.refusals,
-                per_second=meter.per_second(now),
+                total=metrics.total,
+                done=metrics.done,
+                counts=dict(metrics.counts),
+                requests=metrics.requests,
+                refusals=metrics.refusals,
+                per_second=metrics.per_second(now),
                 seconds=now - self._began,
-                eta=meter.eta(now),
+                eta=metrics.eta(now),
                 waiting=f"{reason}, {until - now:.0f} s" if until - now > PACED else "",
             )
         )
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: MigrationEvent) -> None:
         if self._on_event is not None:
             self._on_event(event)

@@ -32,7 +32,7 @@ from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.patience import Deadline, Freshness, LongWait
 from auth0_meta.http.sender import Request, to_json
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
-from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undoing, verdict
+from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document, verdict
 from auth0_meta.models import Wait
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class _Job:
     def undo(self) -> tuple[Outcome, dict[str, Any]]:
         """Put back the keys that still hold what was written."""
         while True:
-            body, kept = undoing(self._read(), self._document, self._before, self._after)
+            body, kept = undo_document(self._read(), self._document, self._before, self._after)
             if body and self._patch(body) is None:
                 continue
             return ("kept", {"kept": kept}) if kept else ("undone", {})

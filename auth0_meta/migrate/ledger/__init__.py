@@ -1,1 +1,1 @@
-"""What is planned and what became of it, on disk."""
+"""The job file: what is planned and what became of it."""

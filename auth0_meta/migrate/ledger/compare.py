@@ -1,20 +1,16 @@
-"""Compare a profile with what was planned, and with what was written; PURE.
+"""Compare a profile with what was planned and with what was written; PURE.
 
-An image holds, per bag, the first-level keys that a document touches; an absent key is left out.
-A document's `{}` empties a bag, so it touches every key that was there.
+Documents are PATCH bodies.  An image holds, for each bag, the first-level keys that a document touches; an absent key
+is left out.  A document's `{}` empties a bag, so it touches every key that was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import ABSENT, BAGS, Path, json_equal
-from auth0_meta.changes.operations import Append, Increment, Merge, Operation
+from auth0_meta.changes.jsonvalue import ABSENT, json_equal
 from auth0_meta.changes.profile import stored_bag
-from auth0_meta.changes.rules import read
-from auth0_meta.migrate.planning.watched_user import unchanged
 from auth0_meta.redact import printable
 
 Document = Mapping[str, Mapping[str, Any]]
@@ -47,7 +43,7 @@ def after_image(document: Document) -> dict[str, dict[str, Any]]:
 
 
 def holds(profile: Mapping[str, Any], document: Document, image: Document) -> bool:
-    """Tell whether the keys that `document` touches stand in `profile` as in `image`."""
+    """Return whether the keys that `document` touches are in `profile` as they are in `image`."""
     for bag, keys in document.items():
         stored, pictured = stored_bag(profile, bag), image.get(bag, {})
         for key in keys or {**stored, **pictured}:
@@ -57,20 +53,21 @@ def holds(profile: Mapping[str, Any], document: Document, image: Document) -> bo
 
 
 def verdict(profile: Mapping[str, Any], document: Document, before: Document, after: Document) -> Verdict:
-    """Say where a user stands: before the change, after it, or somewhere else."""
+    """Return where a user stands: before the change, after it, or somewhere else."""
     if holds(profile, document, after):
         return "after"
     return "before" if holds(profile, document, before) else "other"
 
 
-def undoing(
+def undo_document(
     profile: Mapping[str, Any], document: Document, before: Document, after: Document
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return the PATCH body that restores `before`, and the touched keys that hold neither image.
 
-    Only keys that still hold what was written are restored.
+    Only keys that still hold what was written are restored: somebody may rely on what they wrote since.
 
-    >>> undoing({"app_metadata": {"a": 2, "b": 9}}, {"app_metadata": {"a": 2, "b": 2}}, {}, {"app_metadata": {"a": 2, "b": 2}})
+    >>> written = {"app_metadata": {"a": 2, "b": 2}}
+    >>> undo_document({"app_metadata": {"a": 2, "b": 9}}, written, {}, written)
     ({'app_metadata': {'a': None}}, ['app_metadata.b'])
     """
     body: dict[str, dict[str, Any]] = {}
@@ -87,49 +84,3 @@ def undoing(
             else:
                 kept.append(printable(f"{bag}.{key}"))
     return body, kept
-
-
-def same_footing(
-    change: Change,
-    before: Document,
-    profile: Mapping[str, Any],
-    reads: Sequence[Sequence[str | None]] = (),
-) -> bool:
-    """Tell whether the operations mean on `profile` what they meant on the planned-for one.
-
-    That is so where each place that is set, deleted or merged holds what it held, and so does each that a
-    function looked at (`reads`); beside them anything may have changed.  What is appended to or incremented may
-    differ: these are relative.
-    """
-    for place in reads:
-        bag = BAGS[place[0] == BAGS[1]]
-        keys = change.bag(bag).keys
-        if not unchanged(place, keys, before.get(bag, {}), stored_bag(profile, bag)):
-            return False
-    for bag in BAGS:
-        staged = change.bag(bag)
-        if staged.reset:
-            return False
-        known, stored = before.get(bag, {}), stored_bag(profile, bag)
-        for ops in staged.keys.values():
-            for op in ops:
-                for path in _places(op):
-                    if not json_equal(read(dict(known), path), read(dict(stored), path)):
-                        return False
-    return True
-
-
-def _places(op: Operation) -> Iterator[Path]:
-    """Yield where an operation puts a value that was chosen beforehand."""
-    if isinstance(op, Merge):
-        yield from _leaves(op.value, op.path)
-    elif not isinstance(op, Append | Increment):
-        yield op.path
-
-
-def _leaves(patch: Any, path: Path) -> Iterator[Path]:
-    if not isinstance(patch, dict) or not patch:
-        yield path
-        return
-    for key, value in patch.items():
-        yield from _leaves(value, (*path, key))

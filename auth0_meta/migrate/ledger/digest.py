@@ -1,4 +1,4 @@
-"""Tell whether a plan is as it was made: digests of its users by the thousand, and of those; PURE."""
+"""Digests that show whether a plan is as it was made: one for each thousand users, and one of those; PURE."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 BLOCK = 1000
-"""Users to a digest, so that a run reads those again that it works on, and not the whole file."""
+"""Users per digest: a run verifies the blocks that it works on and need not read the whole file."""
 _SEAL = 16
 
 Stored = str | bytes | None
 
 
 def block_of(n: int) -> int:
-    """Return the block of a user's number, which begins at 1.
+    """Return the block that a user's number is in; numbers begin at 1.
 
     >>> block_of(1), block_of(1000), block_of(1001)
     (0, 0, 1)
@@ -22,7 +22,7 @@ def block_of(n: int) -> int:
 
 
 def digest(rows: Iterable[tuple[int, str, Stored]]) -> str:
-    """Return the SHA-256 over (n, user id, packed plan) of a block's users, in their order."""
+    """Return the SHA-256 over the (n, user id, packed plan) of a block's users, in their order."""
     total = sha256()
     for n, user_id, plan in rows:
         total.update(f"{n}:{len(user_id)}:{user_id}".encode("utf-8", "surrogatepass"))
@@ -39,7 +39,7 @@ def digest_of_all(blocks: Iterable[tuple[int, int, str]]) -> str:
 
 
 def seal(user_id: str, again: Stored) -> str:
-    """Return what shows that a plan made again during a run is this user's, and as it was stored."""
+    """Return a short digest that ties a plan made again during a run to its user and its content."""
     return sha256(f"{user_id}\n".encode("utf-8", "surrogatepass") + _bytes(again)).hexdigest()[:_SEAL]
 
 

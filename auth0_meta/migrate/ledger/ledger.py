@@ -1,4 +1,7 @@
-"""Keep what is planned and what became of it on disk: one SQLite file, one writer, every intent before its PATCH."""
+"""The ledger: what is planned and what became of it, in one SQLite file with one writer.
+
+The intent to change a user is on disk before the PATCH leaves, so that after any crash it is known who may have been written.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from auth0_meta._version import __version__
 from auth0_meta.errors import LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
-from auth0_meta.migrate.ledger.records import IN_DOUBT, Plan, Row, State, check_run, pack, unpack
-from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, files, sound, told
+from auth0_meta.migrate.ledger.records import Plan, Record, State, check_run, pack, unpack
+from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, explain_damage, explain_errors, files
 
 APPLICATION = 0x41304D4C  # "A0ML"
 SCHEMA = 1
@@ -43,31 +48,25 @@ _TABLES = (
 )
 
 
+@attrs.frozen
 class Settled:
-    """Say what became of a user: the new state, a note without values, a plan made again.
+    """What became of a user: the new state, a note without values, and a plan if one was made again.
 
-    `tried`: a PATCH was refused, and has not been looked for since.
+    `tried`: a PATCH was refused, and nobody has looked since whether it was applied all the same.
     """
 
-    __slots__ = ("again", "note", "state", "tried", "user")
-
-    def __init__(
-        self,
-        user: Row,
-        state: State,
-        note: str | None = None,
-        again: Plan | None = None,
-        *,
-        tried: bool = False,
-    ) -> None:
-        self.user, self.state, self.note, self.again, self.tried = user, state, note, again, tried
+    user: Record
+    state: State
+    note: str | None = None
+    again: Plan | None = None
+    tried: bool = attrs.field(default=False, kw_only=True)
 
 
 class Ledger:
-    """Own one job file; `create` or `open` it, and `close` it.  One thread only.
+    """One open job file: `create` or `open` it, and `close` it.  For one thread only.
 
-    `facts` are the plan's: tenant, source, digests, counts.  All writing happens inside `group()`, which
-    is one durable commit (WAL, synchronous=FULL).
+    `facts` belong to the plan: tenant, source, digests, summary.  All writing happens inside `group()`, which
+    is one durable commit.
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection, lock: FileLock | None) -> None:
@@ -81,9 +80,9 @@ class Ledger:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], facts: Mapping[str, Any], /) -> Ledger:
-        """Make a new job file, readable by its owner only.
+        """Create a job file that only its owner can read.
 
-        Raises `LedgerError` where the file exists, unless it is a plan that was never finished.
+        Raises `LedgerError` if the file exists, unless it is a plan that was never finished: that is replaced.
         """
         path = Path(path)
         lock = FileLock(path)
@@ -93,7 +92,7 @@ class Ledger:
             if path.exists():
                 _check_unfinished(path)
                 _remove(files(path))
-            with told(path):
+            with explain_errors(path):
                 os.close(os.open(files(path)[0], os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
                 made = files(path)
                 ledger = cls(path, connect(path, write=True), lock)
@@ -102,7 +101,7 @@ class Ledger:
                         ledger._db.execute(statement)
                     states = [(int(state),) for state in State]
                     ledger._db.executemany("INSERT INTO counts VALUES (?, 0)", states)
-                    ledger.tell(**facts, version=__version__, complete=False)
+                    ledger.store_facts(**facts, version=__version__, complete=False)
         except BaseException:
             if ledger is not None:
                 ledger._db.close()
@@ -115,20 +114,20 @@ class Ledger:
     def open(cls, path: str | os.PathLike[str], /, *, write: bool = False) -> Ledger:
         """Open a job file; `write` makes this process its one writer.
 
-        Raises `LedgerError` for what is no ledger, an unfinished plan, and a second writer.
+        Raises `LedgerError` for any other file, an unfinished plan, and a second writer.
         """
         path = Path(path)
         if not path.exists():
-            msg = f"{path} does not exist: make it with auth0-meta migrate plan ... -o {path}"
+            msg = f"{path} does not exist: create it with auth0-meta migrate plan ... -o {path}"
             raise LedgerError(msg, path=str(path))
         lock = FileLock(path) if write else None
         ledger: Ledger | None = None
         try:
-            with sound(path):
+            with explain_damage(path):
                 ledger = cls(path, connect(path, write=write), lock)
                 ledger._check_header()
                 ledger.facts = ledger._read_facts()
-                if write:  # fails here, before anything is sent, where the disk can't be written
+                if write:  # a disk that can't be written is found out here, before anything is sent
                     with ledger.group():
                         ledger._db.execute("UPDATE facts SET value = value WHERE name = 'version'")
             if not ledger.facts.get("complete"):
@@ -143,10 +142,10 @@ class Ledger:
         return ledger
 
     def close(self) -> None:
-        """Close the file and give up its lock; the last one to close takes away what SQLite keeps beside it."""
+        """Close the file and release its lock; the last one to close removes SQLite's companion files."""
         try:
             self._db.close()
-            if self._lock is None:  # a reader's connection may not
+            if self._lock is None:  # a read-only connection can't remove them
                 with contextlib.suppress(sqlite3.Error):
                     connect(self.path, write=True).close()
         finally:
@@ -154,7 +153,7 @@ class Ledger:
                 self._lock.close()
 
     def discard(self) -> None:
-        """Delete the file: what was being planned is no plan."""
+        """Close and delete an unfinished job file."""
         self._db.close()
         _remove(files(self.path))
         self.close()
@@ -169,21 +168,21 @@ class Ledger:
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         schema = self._db.execute("PRAGMA user_version").fetchone()[0]
         if not found and not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            msg = f"{self.path} is no ledger of auth0-meta migrate, or one whose plan never began: plan again"
+            msg = f"{self.path} is not a job file of auth0-meta migrate, or one whose plan never began: plan again"
             raise LedgerError(msg, path=str(self.path))
         if found != APPLICATION:
-            msg = f"{self.path} is no ledger of auth0-meta migrate"
+            msg = f"{self.path} is not a job file of auth0-meta migrate"
             raise LedgerError(msg, path=str(self.path))
         if schema != SCHEMA:
-            msg = f"{self.path} has ledger format {schema}, and this release knows {SCHEMA}: use the release that made it"
+            msg = f"{self.path} has format {schema}, and this release knows {SCHEMA}: use the release that made it"
             raise LedgerError(msg, path=str(self.path))
 
     # One commit ---------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def group(self) -> Iterator[None]:
-        """Make everything written in the block one durable commit; nothing of it stands if it raises."""
-        with told(self.path):
+        """Commit everything that is written in the block at once, durably; if it raises, none of it."""
+        with explain_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -193,8 +192,8 @@ class Ledger:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def tell(self, **facts: Any) -> None:
-        """Store facts, which must be JSON and hold no metadata value."""
+    def store_facts(self, **facts: Any) -> None:
+        """Store facts of the plan; they must be JSON and hold no metadata value."""
         rows = [(name, json.dumps(value)) for name, value in facts.items()]
         self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
         self.facts.update(facts)
@@ -205,24 +204,24 @@ class Ledger:
     # Planning -----------------------------------------------------------------------------------------
 
     def add(self, user_id: str, plan: Plan) -> None:
-        """Add a user who changes; a plan for the same user is replaced."""
+        """Add a user who changes, or replace the plan for that user."""
         self._db.execute(
             "INSERT INTO users (user_id, state, plan) VALUES (?, 0, ?)"
             " ON CONFLICT (user_id) DO UPDATE SET plan = excluded.plan",
             (user_id, pack(plan)),
         )
 
-    def planned(self, user_id: str) -> Plan | None:
-        """Return what is planned for a user so far."""
+    def plan_of(self, user_id: str) -> Plan | None:
+        """Return the plan for a user so far, None without one."""
         found = self._db.execute("SELECT plan FROM users WHERE user_id = ?", (user_id,)).fetchone()
         return None if found is None else unpack(found[0])
 
-    def drop(self, user_id: str) -> None:
+    def remove(self, user_id: str) -> None:
         """Take a user out of the plan."""
         self._db.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
 
-    def problem(self, user_id: str, kind: str, note: str) -> None:
-        """Keep a user who can't be planned; the first 10,000 are kept."""
+    def add_problem(self, user_id: str, kind: str, note: str) -> None:
+        """Note a user who can't be planned; only the first 10,000 are kept."""
         self._db.execute(
             "INSERT INTO problems (user_id, kind, note) SELECT ?, ?, ?"
             " WHERE (SELECT COALESCE(MAX(n), 0) FROM problems) < ?",
@@ -230,7 +229,7 @@ class Ledger:
         )
 
     def complete(self, **facts: Any) -> None:
-        """End the planning: index, counts, digests, and the facts that go with them."""
+        """Finish the plan: write the index, the counts, the digests and the given facts."""
         with self.group():
             rows = self._db.execute("SELECT n, user_id, plan FROM users ORDER BY n")
             blocks = []
@@ -242,14 +241,15 @@ class Ledger:
             self._db.execute(
                 "UPDATE counts SET n = (SELECT COUNT(*) FROM users WHERE users.state = counts.state)"
             )
-            self.tell(**facts, digest=digest_of_all(blocks), complete=True)
+            self.store_facts(**facts, digest=digest_of_all(blocks), complete=True)
 
     def check_plan(self) -> None:
-        """Raise `LedgerError` where the digests or the number of users are not the plan's.
+        """Raise `LedgerError` if the digests or the number of users are not those of the plan.
 
-        The users themselves are compared with the digests as they are claimed.
+        The users themselves are checked against the digests when they are claimed: reading them all takes minutes
+        in a large job.
         """
-        with sound(self.path):
+        with explain_damage(self.path):
             blocks = self._db.execute("SELECT block, users, digest FROM blocks ORDER BY block").fetchall()
             users = self._db.execute("SELECT COUNT(*) FROM users").fetchone()[0]
             as_planned = digest_of_all(blocks) == self.facts["digest"] and users == sum(b[1] for b in blocks)
@@ -257,9 +257,9 @@ class Ledger:
             raise self._altered()
 
     def _check_blocks(self, numbers: Iterable[int]) -> None:
-        """Compare the users around these with the digests, each block once while this is open."""
+        """Check the blocks of these users against their digests, each block once while the file is open."""
         for block in sorted({block_of(n) for n in numbers} - self._checked):
-            with sound(self.path):
+            with explain_damage(self.path):
                 known = self._db.execute("SELECT digest FROM blocks WHERE block = ?", (block,)).fetchone()
                 query = "SELECT n, user_id, plan FROM users WHERE n > ? AND n <= ? ORDER BY n"
                 found = digest(self._db.execute(query, (block * BLOCK, (block + 1) * BLOCK)))
@@ -270,13 +270,13 @@ class Ledger:
     def _altered(self) -> LedgerError:
         msg = (
             f"{self.path} is not as it was planned: its digest differs. Restore a copy, or plan again. "
-            "Nothing was sent for the users that are not as planned"
+            "Nothing was sent for the users whose plans have changed"
         )
         return LedgerError(msg, path=str(self.path))
 
     def problems(self, limit: int = _MOST_PROBLEMS) -> list[tuple[str, str, str]]:
-        """Return (user id, kind, note) of the users who could not be planned."""
-        with sound(self.path):
+        """Return (user id, kind, note) for each user who could not be planned."""
+        with explain_damage(self.path):
             return self._db.execute(
                 "SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", (limit,)
             ).fetchall()
@@ -285,34 +285,36 @@ class Ledger:
 
     def counts(self) -> dict[State, int]:
         """Return how many users are in each state."""
-        with sound(self.path):
+        with explain_damage(self.path):
             return {State(state): int(n) for state, n in self._db.execute("SELECT state, n FROM counts")}
 
-    def in_doubt(self, states: Iterable[State] = IN_DOUBT) -> list[int]:
-        """Return the numbers of the users whose PATCH may have left."""
+    def numbers(self, states: Iterable[State]) -> list[int]:
+        """Return the numbers of all users in these states, in order."""
         marks = ", ".join(str(int(state)) for state in states)
-        with told(self.path):
+        with explain_errors(self.path):
             rows = self._db.execute(f"SELECT n FROM users WHERE state IN ({marks}) ORDER BY n")  # noqa: S608  # whole numbers of ours
             return [n for (n,) in rows]
 
-    def open_again(self, states: Iterable[State]) -> None:
-        """Take users of these states up once more, as planned."""
+    def move(self, states: Iterable[State], to: State) -> None:
+        """Put all users in these states into another one, and drop their notes."""
         for state in states:
-            self._db.execute("UPDATE users SET state = 0, note = NULL WHERE state = ?", (int(state),))
+            self._db.execute("UPDATE users SET state = ?, note = NULL WHERE state = ?", (int(to), int(state)))
 
-    def claim(self, state: State, into: State, limit: int, *, after: int = 0) -> list[Row]:
-        """Mark the next users in `state` as `into` and return them: the intent, durable with the group."""
-        rows = self._rows("WHERE state = ? AND n > ? ORDER BY n LIMIT ?", (int(state), after, limit))
-        return self._mark(rows, into)
+    def claim(self, state: State, into: State, limit: int, *, after: int = 0) -> list[Record]:
+        """Move the next users in `state` to `into` and return them: the intent, durable once the group is."""
+        query = "WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
+        return self._claim(self._records(query, (int(state), after, limit)), into)
 
-    def claim_these(self, numbers: Iterable[int], into: State) -> list[Row]:
-        """Mark these users as `into` and return them."""
-        return self._mark([row for n in numbers for row in self._rows("WHERE n = ?", (n,))], into)
+    def claim_numbers(self, numbers: Iterable[int], into: State) -> list[Record]:
+        """Move the users with these numbers to `into` and return them."""
+        return self._claim([user for n in numbers for user in self._records("WHERE n = ?", (n,))], into)
 
-    def _mark(self, rows: list[Row], into: State) -> list[Row]:
-        self._check_blocks(row.n for row in rows)
-        self._db.executemany("UPDATE users SET state = ? WHERE n = ?", [(int(into), row.n) for row in rows])
-        return rows
+    def _claim(self, users: list[Record], into: State) -> list[Record]:
+        self._check_blocks(user.n for user in users)
+        self._db.executemany(
+            "UPDATE users SET state = ? WHERE n = ?", [(int(into), user.n) for user in users]
+        )
+        return users
 
     def settle(self, outcomes: Iterable[Settled]) -> None:
         """Record what became of users."""
@@ -329,53 +331,53 @@ class Ledger:
                     (again, seal(one.user.user_id, again), one.user.n),
                 )
 
-    def rows(self, state: State | None = None, *, limit: int = 1000, after: int = 0) -> list[Row]:
-        """Return users in their order, of one state or all."""
+    def records(self, state: State | None = None, *, limit: int = 1000, after: int = 0) -> list[Record]:
+        """Return users in order: those in one state, or all."""
         where = (
             "WHERE n > ? ORDER BY n LIMIT ?"
             if state is None
             else "WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
         )
-        return self._rows(where, (after, limit) if state is None else (int(state), after, limit))
+        return self._records(where, (after, limit) if state is None else (int(state), after, limit))
 
     def notes(self, states: Iterable[State], *, limit: int) -> list[tuple[str, State, str]]:
-        """Return (user id, state, note) of users in these states."""
+        """Return (user id, state, note) for users in these states."""
         marks = ", ".join(str(int(state)) for state in states)
-        with sound(self.path):
+        with explain_damage(self.path):
             found = self._db.execute(
                 f"SELECT user_id, state, COALESCE(note, '') FROM users WHERE state IN ({marks}) ORDER BY n LIMIT ?",  # noqa: S608  # whole numbers of ours
                 (limit,),
             )
             return [(user_id, State(state), note) for user_id, state, note in found]
 
-    def _rows(self, where: str, values: tuple[int, ...]) -> list[Row]:
+    def _records(self, where: str, values: tuple[int, ...]) -> list[Record]:
         query = f"SELECT n, user_id, state, plan, again, seal, tried FROM users {where}"  # noqa: S608  # literals of ours
-        with told(self.path):
+        with explain_errors(self.path):
             found = self._db.execute(query, values).fetchall()
-        rows = []
+        users = []
         for n, user_id, state, plan, again, sealed, tried in found:
             try:
                 intact = again is None or sealed == seal(user_id, again)
                 current = unpack(plan if again is None else again)
-                row = Row(n, user_id, State(state), current, tried=bool(tried))
+                user = Record(n, user_id, State(state), current, tried=bool(tried))
             except (ValueError, TypeError, AttributeError, RecursionError, zlib.error):
                 intact = False
             if not intact:
                 what = "its values were purged" if plan is None else DAMAGED
                 msg = f"{self.path}: the plan of {user_id} can't be read, {what}. Nothing was sent for this user"
                 raise LedgerError(msg, path=str(self.path))
-            rows.append(row)
-        return rows
+            users.append(user)
+        return users
 
     # Runs ---------------------------------------------------------------------------------------------
 
     def begin_run(self, kind: str, facts: Mapping[str, Any]) -> int:
-        """Note that a run starts; return its number."""
+        """Note that a run begins; return its number."""
         cursor = self._db.execute("INSERT INTO runs (kind, facts) VALUES (?, ?)", (kind, json.dumps(facts)))
         return int(cursor.lastrowid or 0)
 
-    def note_run(self, run: int, facts: Mapping[str, Any], ticks: Mapping[int, Mapping[str, Any]]) -> None:
-        """Store how a run stands, and what happened in these seconds of it."""
+    def update_run(self, run: int, facts: Mapping[str, Any], ticks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Store where a run stands, and what happened in the given seconds of it."""
         self._db.execute("UPDATE runs SET facts = ? WHERE n = ?", (json.dumps(facts), run))
         self._db.executemany(
             "INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)",
@@ -383,8 +385,8 @@ class Ledger:
         )
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return the runs so far, each with its kind and number; one that nobody is at any more has ended "killed"."""
-        with sound(self.path):
+        """Return the runs so far, each with its kind and number; a run whose process is gone has ended "killed"."""
+        with explain_damage(self.path):
             found = self._db.execute("SELECT n, kind, facts FROM runs ORDER BY n").fetchall()
             runs = [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
             for run in runs:
@@ -394,18 +396,18 @@ class Ledger:
         return runs
 
     def ticks(self, run: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (second, what happened in it) of a run."""
-        with sound(self.path):
+        """Yield (second, what happened in it) for a run."""
+        with explain_damage(self.path):
             query = "SELECT second, facts FROM ticks WHERE run = ? ORDER BY second"
             for second, facts in self._db.execute(query, (run,)):
                 yield second, json.loads(facts)
 
     def purge(self) -> None:
-        """Drop every value: operations, documents, images; counts, notes and runs stay."""
+        """Delete every value: operations, documents, images; counts, notes and runs stay."""
         with self.group():
             self._db.execute("UPDATE users SET plan = NULL, again = NULL")
-            self.tell(purged=True)
-        with told(self.path):
+            self.store_facts(purged=True)
+        with explain_errors(self.path):  # what SQLite has only marked as free would still be on disk
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -416,7 +418,7 @@ def _remove(names: Iterable[Path]) -> None:
 
 
 def _check_unfinished(path: Path) -> None:
-    """Refuse to overwrite anything but a plan that was never finished, or one that holds nothing yet."""
+    """Refuse to replace anything but a plan that was never finished, or an empty database."""
     try:
         with contextlib.closing(connect(path, write=False)) as db:
             if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:

@@ -1,4 +1,4 @@
-"""Keep a second coordinator away from a job file: a lock that the system drops with its process."""
+"""A lock that keeps a second writer away from a job file; the system drops it with its process."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _PAUSE = 0.02
 
 
 class FileLock:
-    """Hold `PATH-lock`, beside the file that PATH leads to, from the constructor until `close`, which removes it.
+    """Lock `PATH-lock`, beside the file that PATH leads to, from the constructor until `close`, which removes it.
 
-    Raises `LedgerError` where another process (or another ledger of this one) holds it, where it
-    can't be made, and where the file has a second name (a hard link), under which others would find another lock.
+    Raises `LedgerError` if another process (or another ledger of this one) holds it, if it can't be made, and
+    if the job file has a second name (a hard link), under which others would find another lock.
     """
 
     def __init__(self, path: Path) -> None:
         _check_one_name(path)
         self._name = _name(path)
         while True:
-            self._file = self._taken(path)
+            self._file = self._take(path)
             try:
                 if os.path.samestat(os.fstat(self._file), os.stat(self._name)):
                     break
-            except FileNotFoundError:  # its last holder removed it after we had opened it
+            except FileNotFoundError:  # its last holder removed it between our open and our lock: start over
                 pass
             os.close(self._file)
-        with contextlib.suppress(OSError):  # a full disk: who holds it is only told to others
+        with contextlib.suppress(OSError):  # a full disk; the number only helps whoever meets the lock
             os.truncate(self._file, 0)
             os.write(self._file, f"{os.getpid()}\n".encode())
 
-    def _taken(self, path: Path) -> int:
+    def _take(self, path: Path) -> int:
         try:
             file = os.open(self._name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         except OSError as error:
-            msg = f"{self._name} can't be made ({error.strerror}): the ledger's directory must be writable. Nothing was sent"
+            msg = f"{self._name} can't be made ({error.strerror}): the job file's directory must be writable. Nothing was sent"
             raise LedgerError(msg, path=str(path)) from error
         try:
             _lock_soon(file)
@@ -48,21 +48,23 @@ class FileLock:
             holder = os.read(file, 32).decode("ascii", "replace").strip()
             os.close(file)
             who = f"process {holder}" if holder.isdigit() else "another process"
-            msg = f"{who} is working with {path}: wait for it, or end it. Nothing was sent by this one"
+            msg = f"{who} is working with {path}: wait for it, or end it. This one has sent nothing"
             raise LedgerError(msg, path=str(path)) from error
         return file
 
     def close(self) -> None:
-        """Let go; closing twice is harmless."""
+        """Release the lock; closing twice is harmless."""
         if self._file >= 0:
-            with contextlib.suppress(OSError):  # Windows removes no open file: then it stays
+            with contextlib.suppress(
+                OSError
+            ):  # Windows can't remove an open file: then it stays, and does no harm
                 self._name.unlink()
             os.close(self._file)
             self._file = -1
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a process holds the lock of a job file now."""
+    """Return whether a process holds the lock of a job file now."""
     try:
         file = os.open(_name(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
@@ -81,21 +83,21 @@ def _name(path: Path) -> Path:
 
 
 def _check_one_name(path: Path) -> None:
-    """Refuse a file with hard links: SQLite's own files, and this lock, go by the name."""
+    """Refuse a file with hard links: SQLite's companion files and this lock are found by name."""
     try:
         names = path.stat().st_nlink
     except OSError:
-        return  # it is not there yet, or opening it will say what is wrong
+        return  # it is not there yet, or opening it will explain what is wrong
     if names > 1:
         msg = (
-            f"{path} has {names} names (hard links), and another process could work with it under another one: "
+            f"{path} has {names} names (hard links), and another process could be working with it under a different one: "
             "remove the others, or use a copy. Nothing was sent"
         )
         raise LedgerError(msg, path=str(path))
 
 
 def _lock_soon(file: int) -> None:
-    """Lock it, though somebody may look just now whether it is held."""
+    """Lock it, trying a few times: `is_held` of another process takes the lock for a moment."""
     for _ in range(_TRIES):
         with contextlib.suppress(OSError):
             _lock(file)
@@ -108,7 +110,7 @@ if sys.platform == "win32":  # pragma: no cover  # no Windows here
     import msvcrt
 
     def _lock(file: int) -> None:
-        os.lseek(file, 1 << 20, os.SEEK_SET)  # past what is written, which others may read
+        os.lseek(file, 1 << 20, os.SEEK_SET)  # past the process number, which others may read
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         finally:

@@ -1,4 +1,4 @@
-"""Say what the ledger keeps for one user, and in which states a user can be; PURE."""
+"""What the ledger keeps for one user, and the table of states that a user can be in; PURE."""
 
 from __future__ import annotations
 
@@ -6,59 +6,127 @@ import enum
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import attrs
 
 from auth0_meta.migrate.ledger.compare import after_image
 
 Kind = Literal["apply", "undo"]
+Turn = Literal["start", "claimed", "doubt", "retry"]
+"""What a run does with the users in a state.
+
+"start": takes them in the plan's order; nothing has left for them.  "claimed": its own mark for a user whose PATCH may
+have left.  "doubt": another run's PATCH may have been applied.  Claimed and doubtful users are read and compared before
+anything is sent.  "retry": puts them back to "start" when it begins.
+"""
 _WORTH_PACKING = 200
 
 
 class State(enum.IntEnum):
-    """Name where a user stands; the numbers are in ledgers and never change."""
+    """Where a user stands: everything that the code knows about a state is in its row.
 
-    PLANNED = 0
+    Columns: the number, which is in job files and never changes; the turn that an apply and an undo take with
+    such users, None if they leave them alone; whether a person should look at them.
+    """
+
+    PLANNED = 0, "start", None, False
     """Nothing was sent yet."""
-    SENT = 1
+    SENT = 1, "claimed", "doubt", False
     """The intent is on disk: a PATCH may have left."""
-    DONE = 2
+    DONE = 2, None, "start", False
     """Written by this migration."""
-    SAME = 3
-    """Found as planned; nothing was sent."""
-    DRIFTED = 4
+    SAME = 3, None, None, False
+    """Already as planned; nothing was sent, so there is nothing to undo."""
+    DRIFTED = 4, "retry", None, True
     """A touched key has changed since the plan; nothing was written."""
-    UNCLEAR = 5
-    """A PATCH may have been applied, and what is stored is neither as before nor as after it."""
-    GONE = 6
+    UNCLEAR = 5, "doubt", "doubt", True
+    """A PATCH may have been applied, and what is stored is neither as before it nor as after it."""
+    GONE = 6, None, None, True
     """The user does not exist any more."""
-    FAILED = 7
+    FAILED = 7, "retry", None, True
     """Refused; nothing was written."""
-    UNDOING = 8
+    UNDOING = 8, None, "claimed", False
     """The restoring PATCH may have left."""
-    UNDONE = 9
+    UNDONE = 9, None, None, False
     """As before the migration."""
-    KEPT = 10
+    KEPT = 10, None, None, True
     """Undone except for keys that somebody else has changed since."""
 
+    turns: Mapping[Kind, Turn | None]
+    needs_a_look: bool
 
-TROUBLE = (State.DRIFTED, State.UNCLEAR, State.GONE, State.FAILED, State.KEPT)
-"""What a person should look at."""
-IN_DOUBT = (State.SENT, State.UNCLEAR)
-"""What is read and compared before anything is sent."""
+    def __new__(
+        cls,
+        number: int,
+        apply: Turn | None = None,
+        undo: Turn | None = None,
+        needs_a_look: bool = False,  # noqa: FBT001, FBT002  # a column
+    ) -> Self:
+        """Make a state of its row."""
+        state = int.__new__(cls, number)
+        state._value_ = number
+        state.turns = {"apply": apply, "undo": undo}
+        state.needs_a_look = needs_a_look
+        return state
+
+    @property
+    def word(self) -> str:
+        """Return the name that users see; the outcome that ends in this state has the same one."""
+        return self.name.lower()
 
 
-WRITTEN = (State.SENT, State.DONE, State.UNCLEAR, State.UNDOING)
-"""What an undo looks at."""
+TO_LOOK_AT = tuple(state for state in State if state.needs_a_look)
+BAD_OUTCOMES = frozenset(state.word for state in TO_LOOK_AT)
+"""The outcomes that count as failures: in results, progress and exit codes."""
+
+
+@attrs.frozen
+class Step:
+    """The users that a run of one kind works on, read off the table of states."""
+
+    kind: Kind
+    start: State
+    claimed: State
+    doubts: tuple[State, ...]
+    retried: tuple[State, ...]
+
+    @classmethod
+    def of(cls, kind: Kind) -> Self:
+        """Collect the states by the turn that this kind of run takes with them."""
+
+        def having(*turns: Turn) -> tuple[State, ...]:
+            return tuple(state for state in State if state.turns[kind] in turns)
+
+        (start,), (claimed,) = having("start"), having("claimed")
+        return cls(kind, start, claimed, having("claimed", "doubt"), having("retry"))
+
+    @property
+    def open(self) -> tuple[State, ...]:
+        """Return every state that there is something to do about."""
+        return (self.start, *self.doubts)
+
+    @property
+    def remaining(self) -> tuple[State, ...]:
+        """Return the states of users that an interrupted run has left for the next one."""
+        return (self.start, self.claimed)
+
+    def end(self, outcome: str) -> State:
+        """Return the state in which an outcome leaves a user."""
+        if self.kind == "undo" and outcome == "failed":
+            return State.DONE  # what the migration wrote is still there, and the next undo tries again
+        return State[outcome.upper()]
+
+
+STEPS: Mapping[Kind, Step] = {"apply": Step.of("apply"), "undo": Step.of("undo")}
 
 
 @attrs.frozen(repr=False)
 class Plan:
-    """Hold what is to happen to a user: encoded operations, the PATCH body, what stood there before.
+    """What is to happen to a user: encoded operations, the PATCH body, what the touched keys held before.
 
-    `after`: what was seen stored afterwards, None where that is what the document says.  `reads`: the places, as lists of
-    bag and keys, that a function looked at below the keys it stages; see `view.Reads`.
+    `after`: what they were seen to hold afterwards, None if that is what the document says.  `reads`: what the function
+    looked at under the keys that it stages; see `watched_user.Reads`.
     """
 
     ops: Mapping[str, Any]
@@ -74,7 +142,7 @@ class Plan:
 
     @property
     def keys(self) -> list[str]:
-        """Return the touched places, as `bag.key`; an emptied bag is named whole."""
+        """Return the touched keys as `bag.key`; an emptied bag is named as a whole."""
         return [
             name
             for bag, keys in self.document.items()
@@ -86,10 +154,10 @@ class Plan:
 
 
 @attrs.frozen
-class Row:
-    """Hold one user of the ledger; `state` is the one before it was claimed.
+class Record:
+    """One user of the ledger; `state` is the one before the user was claimed.
 
-    `tried`: an earlier PATCH was refused, in a way that leaves a doubt.
+    `tried`: an earlier PATCH was refused, and nobody has looked since whether it was applied all the same.
     """
 
     n: int
@@ -100,7 +168,7 @@ class Row:
 
 
 def check_run(run: Mapping[str, Any]) -> None:
-    """Raise ValueError or KeyError where what is kept of a run is not of the kinds that are shown."""
+    """Raise ValueError or KeyError if a run's facts are not of the types that status and report rely on."""
     words, numbers = (
         ("kind", "ended"),
         ("started", "seconds", "requests", "patches", "refusals", "waited", "share"),
@@ -112,12 +180,12 @@ def check_run(run: Mapping[str, Any]) -> None:
         and all(isinstance(n, int) for n in counts.values())
         and all(isinstance(user_id, str) for _, user_id in slowest)
     ):
-        msg = "a run's facts are of other kinds"
+        msg = "a run's facts have the wrong types"
         raise ValueError(msg)
 
 
 def pack(plan: Plan) -> str | bytes:
-    """Return a plan as the ledger stores it: JSON, compressed where that pays.
+    """Return a plan as the ledger stores it: JSON, compressed if that makes it smaller.
 
     >>> unpack(pack(Plan({}, {"app_metadata": {"a": 1}}, {}))).document
     {'app_metadata': {'a': 1}}
@@ -130,7 +198,7 @@ def pack(plan: Plan) -> str | bytes:
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     try:
         plain = text.encode()
-    except UnicodeEncodeError:  # SQLite takes no lone surrogate, and Auth0 may hold one
+    except UnicodeEncodeError:  # Auth0 may hold a lone surrogate, and SQLite takes none: escape it
         text = json.dumps(parts, separators=(",", ":"))
         plain = text.encode()
     if len(text) < _WORTH_PACKING:
@@ -140,7 +208,7 @@ def pack(plan: Plan) -> str | bytes:
 
 
 def unpack(stored: str | bytes) -> Plan:
-    """Return the plan that `pack` stored; ValueError or zlib.error where it is none."""
+    """Return the plan that `pack` stored; raise ValueError or zlib.error if it is not one."""
     text = stored if isinstance(stored, str) else zlib.decompress(stored).decode()
     ops, document, before, *more = json.loads(text)
     return Plan(ops, document, before, *more)

@@ -1,4 +1,4 @@
-"""Read a change file: which user is to get which change."""
+"""A change file: which user is to get which change."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _PROFILE = {
     *("multifactor_last_modified", "name", "nickname", "phone_number", "phone_verified", "picture"),
     *("updated_at", "username"),
 }
-"""The fields of a profile that an export can have as columns; source: Auth0's answer to GET /users/{id}."""
+"""The fields of a profile that an export can have as columns; source: Auth0's response to GET /users/{id}."""
 
 
 class ChangeFile:
-    """Iterate over (user id, change) of a CSV or NDJSON file, and over what can't be read of it.
+    """Iterate over the (user id, change) pairs of a CSV or NDJSON file; a row that can't be read is a `BadLine`.
 
-    CSV: a column `user_id`, and columns such as `app_metadata.billing.plan`; a cell is text, an empty one changes
+    CSV: a column `user_id`, and columns such as `app_metadata.billing.plan`; a cell is text, and an empty one changes
     nothing.  Under a name that ends in `:=` (`app_metadata.seats:=`) cells are JSON, and `null`
-    deletes.  NDJSON: objects with `user_id`, `user_metadata`, `app_metadata`; the bags are merged deep
-    (RFC 7396), null deletes at any depth.  Columns of a CSV file that Auth0 exports beside these, such as
-    `email`, are left alone and told in a `MetadataWarning`.
+    deletes.  NDJSON: objects with `user_id`, `user_metadata` and `app_metadata`, which are merged deeply (RFC 7396):
+    null deletes at any depth.  Other columns of Auth0's CSV exports, such as `email`, are ignored with a
+    `MetadataWarning`.
     """
 
     def __init__(self, path: str | os.PathLike[str], /) -> None:
@@ -72,17 +72,15 @@ def _columns(row: Mapping[str, Any], name: str) -> dict[str, tuple[Bag, tuple[st
             left.append(column)
             continue
         if bag not in BAGS or not path:
-            msg = f"{name}: the column {column!r} is neither user_id nor a place such as app_metadata.plan"
+            msg = f"{name}: the column {column!r} is neither user_id nor a path such as app_metadata.plan"
             raise InputError(msg)
         known: Bag = "user_metadata" if bag == "user_metadata" else "app_metadata"
         found[column] = (known, parse_path(path, bag=known), column.endswith(_JSON_MARK))
     if not found:
-        msg = f"{name} has no column to change: name one such as app_metadata.plan"
+        msg = f"{name} has no column that changes anything: add one such as app_metadata.plan"
         raise InputError(msg)
     if left:
-        notice(
-            f"{name}: {', '.join(left)} is no metadata and is left as it is: a migration changes metadata only"
-        )
+        notice(f"{name}: these columns are not metadata and are ignored: {', '.join(left)}")
     return found
 
 
@@ -97,7 +95,7 @@ def _from_csv(line: Line, columns: Mapping[str, tuple[Bag, tuple[str, ...], bool
             try:
                 value = json.loads(cell[1:] if quoted and cell.startswith("'") else cell)
             except (ValueError, RecursionError):
-                msg = f"the cell under {column!r} is no JSON; a text in JSON has double quotes"
+                msg = f"the cell under {column!r} is not valid JSON; text in JSON has double quotes"
                 raise InputError(msg) from None
         else:
             value = auth0_cell(cell, quoted=quoted)
@@ -108,30 +106,30 @@ def _from_csv(line: Line, columns: Mapping[str, tuple[Bag, tuple[str, ...], bool
 def _from_json(row: Mapping[str, Any]) -> UserChange:
     unknown = sorted(set(row) - {"user_id", *BAGS})
     if unknown:
-        msg = f"a change has user_id, user_metadata and app_metadata, and no {unknown[0]!r}"
+        msg = f"a row can have user_id, user_metadata and app_metadata, but not {unknown[0]!r}"
         raise InputError(msg)
     if not isinstance(row.get("user_id"), str):
-        msg = "a change needs user_id, a text"
+        msg = "a row needs a user_id that is a string"
         raise InputError(msg)
     change = Change()
     for bag in BAGS:
         if bag not in row:
             continue
         if not isinstance(row[bag], dict):
-            msg = f"{bag} must be an object that is merged"
+            msg = f"{bag} must be an object; it is merged into what is stored"
             raise MetadataError(msg, bag=bag)
         change = change.with_bag(bag, change.bag(bag).merge(row[bag]))
     return row["user_id"], change
 
 
 class ChangeIndex:
-    """Hold the changes of a file by user id, on disk and only as long as it is open.
+    """The changes of a file by user id, in a temporary file until it is closed: they may not fit into memory.
 
-    Changes to one user are put together in the file's order.
+    Changes to the same user are combined in the file's order.
     """
 
     def __init__(self, changes: ChangeFile) -> None:
-        self._db = sqlite3.connect("", isolation_level=None)  # a temporary file of SQLite's
+        self._db = sqlite3.connect("", isolation_level=None)  # SQLite keeps it in a temporary file
         self._db.execute(
             "CREATE TABLE changes (user_id TEXT PRIMARY KEY, ops TEXT, seen INTEGER DEFAULT 0) WITHOUT ROWID"
         )
@@ -152,24 +150,24 @@ class ChangeIndex:
         self._db.execute("COMMIT")
 
     def take(self, user_id: str) -> Change | None:
-        """Return the change for a user and note that the user was met; None without one."""
+        """Return the change for a user, None without one, and note that it was taken."""
         row = self._db.execute("SELECT ops FROM changes WHERE user_id = ?", (user_id,)).fetchone()
         if row is None:
             return None
         self._db.execute("UPDATE changes SET seen = 1 WHERE user_id = ?", (user_id,))
         return Change.from_json(json.loads(row[0]))
 
-    def not_met(self) -> Iterator[str]:
+    def not_taken(self) -> Iterator[str]:
         """Yield the users whose change was never taken."""
         for (user_id,) in self._db.execute("SELECT user_id FROM changes WHERE seen = 0"):
             yield user_id
 
     def close(self) -> None:
-        """Drop it."""
+        """Delete the temporary file."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
 
 def is_change_file(path: str | os.PathLike[str]) -> bool:
-    """Tell a change file from a migration by its name: a `.py` file holds a function."""
+    """Return whether a name is that of a change file: a `.py` file holds a function, any other one changes."""
     return Path(str(path)).suffix.lower() != ".py"

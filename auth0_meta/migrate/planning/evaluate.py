@@ -1,4 +1,4 @@
-"""Run `migrate(user, tx)` on one profile, with nothing to send through: loading, calling, reporting."""
+"""Load a migration's function, and call `migrate(user, tx)` for one profile on a transaction that can't send."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from typing import Any, cast
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import WaitBudget
-from auth0_meta.migrate.planning.watched_user import Reads, Viewed
+from auth0_meta.migrate.planning.watched_user import Reads, WatchedUser
 from auth0_meta.models import User
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State
 
 Function = Callable[[User, MetadataTransaction], object]
-TOO_DEEP = "the profile is nested too deep to be worked on"
+TOO_DEEP = "the profile is nested too deep to work with"
 _MODULE = "auth0_meta_migration"
 
 
 class _NoTenant:
-    """Stand in for the client of a transaction that only stages."""
+    """The client of a transaction that only stages."""
 
     clock = SYSTEM_CLOCK
     random = random.Random()
 
     def budget(self, **_: Any) -> WaitBudget:
-        """Return the account of an operation that never sends."""
+        """Return a budget for an operation that never sends."""
         return WaitBudget(max_wait=0.0)
 
     @property
     def sender(self) -> Any:
         """Refuse to send."""
-        msg = "migrate(user, tx) only stages, the run sends later: leave out tx.commit() and with tx"
+        msg = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
         raise StateError(msg)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Function, str]:
     """Run a migration file and return its `migrate`, and the SHA-256 of the bytes that ran.
 
-    Modules beside the file can be imported, as by `python FILE`.  Raises `InputError` for a file
-    without a plain function of two arguments; what the file raises itself passes.
+    The file can import the modules beside it, as under `python FILE`.  Raises `InputError` if it has
+    no plain function of two arguments; what the file itself raises passes through.
     """
     file = Path(path).resolve()
     source = file.read_bytes()
     module = types.ModuleType(_MODULE)
     module.__file__ = str(file)
-    sys.modules[_MODULE] = module  # dataclasses look themselves up here
+    sys.modules[_MODULE] = module  # dataclasses look their module up here
     sys.path.insert(0, str(file.parent))
     exec(compile(source, str(file), "exec"), module.__dict__)  # noqa: S102  # the file that the caller named
     return check(getattr(module, "migrate", None), str(path)), sha256(source).hexdigest()
 
 
 def check(function: object, where: str) -> Function:
-    """Return what can be called as `migrate(user, tx)`, or raise `InputError`."""
+    """Return the function if it can be called as `migrate(user, tx)`, else raise `InputError`."""
     if not callable(function):
         msg = f"{where} has no function migrate(user, tx)"
         raise InputError(msg)
@@ -85,15 +85,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
 
-    `fields`: what the source was asked for, None for whole profiles.  No value is in an error: of a foreign
-    exception only its type and line are told.
+    `fields`: those that the source was asked for, None for whole profiles.  Errors hold no value: of an exception that is
+    not this package's, only its class and line are named, because its message may quote metadata.
     """
     reads = Reads()
     try:
         tx = MetadataTransaction(
             cast("Any", _NoTenant()), profile["user_id"], base=profile, join=False, oversize="off"
         )
-        user = Viewed(profile, reads, fields=fields)
+        user = WatchedUser(profile, reads, fields=fields)
     except Auth0MetaError as error:
         return {"error": str(error)}
     except RecursionError:
@@ -106,19 +106,19 @@ def evaluate(
                 return {"error": "migrate() ended its transaction: leave out commit() and rollback()"}
             change = tx.pending
         except Auth0MetaError as error:
-            return {"error": f"{error} ({_place(error, file)})"}
+            return {"error": f"{error} ({_where(error, file)})"}
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  # SystemExit too: it is one user's failure
-            return {"error": f"{type(error).__name__} ({_place(error, file)})"}
+        except BaseException as error:  # noqa: BLE001  # SystemExit too: that user failed, the others go on
+            return {"error": f"{type(error).__name__} ({_where(error, file)})"}
     for bag, path in tx._unit.reads:
         reads.note((bag, *path))
-    told = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
-    return {"ops": change.to_json(), "reads": reads.below(change), **({"advice": told} if told else {})}
+    warned = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
+    return {"ops": change.to_json(), "reads": reads.behind(change), **({"advice": warned} if warned else {})}
 
 
-def _place(error: BaseException, file: str) -> str:
-    """Say where in the migration an error came from."""
+def _where(error: BaseException, file: str) -> str:
+    """Return the file and line of the migration that an error came from."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == file] or frames[1:] or frames
     frame = own[-1]

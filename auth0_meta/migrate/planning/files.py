@@ -1,4 +1,4 @@
-"""Read NDJSON, CSV and lists of ids, line by line, gzipped or not, with Auth0's own CSV quirks."""
+"""Read NDJSON, CSV and lists of ids line by line, gzipped or not, with the quirks of Auth0's CSV exports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CSV = (".csv",)
 
 @attrs.frozen
 class Line:
-    """Hold one record: `where` it stood, and its members; CSV cells are text."""
+    """One record: `where` it was, and its members; CSV cells are text."""
 
     where: str
     values: Mapping[str, Any] = attrs.field(repr=False)
@@ -35,17 +35,17 @@ class Line:
 
 @attrs.frozen
 class BadLine:
-    """Say what is wrong with one record, without its values."""
+    """What is wrong with one record, without its values."""
 
     where: str
     problem: str
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    """Open a file, or standard input for "-", as text; gzip is recognised by its first bytes.
+def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    """Open a file, or standard input for "-", as text; gzip is recognized by its first bytes.
 
-    Raises `InputError` for what can't be read.
+    Raises `InputError` if it can't be read.
     """
     name = "standard input" if str(path) == _STDIN else str(path)
     try:
@@ -62,10 +62,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
         msg = f"{name} is not UTF-8 text"
         raise InputError(msg) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        msg = f"{name} is cut short or no gzip file"
+        msg = f"{name} is cut short or is not a gzip file"
         raise InputError(msg) from error
     except csv.Error as error:
-        msg = f"{name} is no CSV that can be read: {error}"
+        msg = f"{name} is not valid CSV: {error}"
         raise InputError(msg) from error
     finally:
         if str(path) != _STDIN:
@@ -75,8 +75,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 class Lines:
     """Iterate over the records of a file: NDJSON, CSV with a header, or one id per line.
 
-    The name decides (`.csv`, `.gz` aside), else the first line: `{` begins NDJSON, a header
-    with `user_id` CSV, and all else is a list of ids.  A record that can't be read is a `BadLine`; a
+    The name decides (`.csv`, with or without `.gz`), else the first line: `{` begins NDJSON, a header
+    with `user_id` begins CSV, and anything else is a list of ids.  A record that can't be read is a `BadLine`; a
     file that can't be read raises `InputError`.
     """
 
@@ -88,7 +88,7 @@ class Lines:
             raise InputError(msg)
 
     def __iter__(self) -> Iterator[Line | BadLine]:
-        with opened(self.path) as text:
+        with open_text(self.path) as text:
             lines = _numbered(text)
             first = next(((n, line) for n, line in lines if line.strip()), None)
             if first is None:
@@ -100,11 +100,11 @@ class Lines:
             if any(suffix in _CSV for suffix in suffixes):
                 yield from self._csv(first[1], text)
             elif first[1].lstrip().startswith("{"):
-                yield from self._ndjson(_again(first, lines))
+                yield from self._ndjson(_with_first(first, lines))
             elif "user_id" in [name.strip() for name in _cells(first[1])]:
                 yield from self._csv(first[1], text)
             else:
-                yield from self._ids(_again(first, lines))
+                yield from self._ids(_with_first(first, lines))
 
     def _where(self, n: int) -> str:
         return f"{self.name} line {n}"
@@ -116,17 +116,13 @@ class Lines:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                why = (
-                    f"no JSON at column {error.colno}"
-                    if isinstance(error, json.JSONDecodeError)
-                    else "no JSON"
-                )
-                yield BadLine(self._where(n), why)
+                at = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+                yield BadLine(self._where(n), f"not valid JSON{at}")
                 continue
             if isinstance(row, dict):
                 yield Line(self._where(n), row)
             else:
-                yield BadLine(self._where(n), "no JSON object")
+                yield BadLine(self._where(n), "not a JSON object")
 
     def _ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[Line | BadLine]:
         for n, line in lines:
@@ -157,9 +153,9 @@ class Lines:
 
 
 def auth0_cell(cell: str, *, quoted: bool) -> Any:
-    """Return what a CSV cell means; `quoted`: the row is of Auth0's export, where text has a leading `'`.
+    """Return what a CSV cell means; `quoted`: the row is from an export of Auth0's, where text has a leading `'`.
 
-    There, what has no `'` is a number, a boolean or null.  Source: Auth0's bulk user exports.
+    In such a row, a cell without `'` is a number, a boolean or null.  Source: Auth0's bulk user exports.
 
     >>> auth0_cell("'42", quoted=True), auth0_cell("42", quoted=True), auth0_cell("42", quoted=False)
     ('42', 42, '42')
@@ -180,13 +176,13 @@ def _cells(line: str) -> list[str]:
 
 
 def _allow_long_cells() -> None:
-    """Raise the csv module's bound for a cell, 131,072 characters, to what a line may have."""
+    """Raise the csv module's limit for a cell, 131,072 characters, to that for a line."""
     if csv.field_size_limit() < _MOST_LINE:
         csv.field_size_limit(_MOST_LINE)
 
 
 def _numbered(text: IO[str]) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line), refusing one that no memory should hold."""
+    """Yield (line number, line); refuse a line that is too long for memory."""
     n = 0
     while line := text.readline(_MOST_LINE):
         n += 1
@@ -196,6 +192,6 @@ def _numbered(text: IO[str]) -> Iterator[tuple[int, str]]:
         yield n, line
 
 
-def _again(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def _with_first(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     yield first
     yield from rest

@@ -1,4 +1,4 @@
-"""Plan: read users as a stream, compute every change, write it to the ledger, and nothing to the tenant."""
+"""Plan: read users as a stream, compute every change, and write it to the ledger; nothing is written to the tenant."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import BAGS, Bag
-from auth0_meta.changes.profile import check_stored, stored_bag
+from auth0_meta.changes.profile import check_stored
 from auth0_meta.client import ManagementClient
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.sender import Request, to_json
-from auth0_meta.migrate.events import Event, PlanProgress
+from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.planning.change_file import ChangeFile, ChangeIndex
@@ -33,18 +32,19 @@ from auth0_meta.redact import printable
 _BATCH = 256
 _READERS = 16
 _STEADY_SAMPLE = 32
-_TELL_EVERY = 0.2
+"""Users whose change is computed twice, to find out whether the function is deterministic."""
+_PROGRESS_EVERY = 0.2
 _MOST_PROBLEMS = 10_000
 
 Read = tuple[str, Mapping[str, Any] | None, str, int]
-"""A user id with the profile, or None and why there is none, and the requests that it cost."""
+"""A user id, the profile or None, why it is None, and the requests that reading it took."""
 
 
 class Planner:
     """Fill a ledger; use it once.
 
-    Exactly one of `evaluator` (a function's) and `changes`.  `second`: makes another evaluator of the same
-    function, on which a sample is computed again to see whether it always gives the same.
+    Takes either `evaluator` (for a function) or `changes`.  `second`: makes another evaluator of the same function, on which a
+    sample is computed once more, to see whether the result is the same.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Planner:
         changes: ChangeFile | None = None,
         limit: int | None = None,
         share: float = 0.5,
-        on_event: Callable[[Event], object] | None = None,
+        on_event: Callable[[MigrationEvent], object] | None = None,
         now: Callable[[], float],
     ) -> None:
         self._ledger, self._connect = ledger, connect
@@ -69,28 +69,27 @@ class Planner:
         self._cancelled = threading.Event()
         self._sample: list[tuple[Mapping[str, Any], Any]] = []
         self._problems: list[tuple[str, str, str]] = []
-        self._told = 0.0
+        self._last_progress = 0.0
         self.summary = PlanSummary()
 
     def run(self) -> PlanSummary:
         """Plan every user; a user who can't be planned is noted and does not stop the rest."""
-        began = self._told = self._now()
-        self._began = began
+        self._began = self._last_progress = self._now()
         try:
             for _ in self._work():
-                if self._now() - self._told >= _TELL_EVERY:
-                    self._tell()
-            with self._group():
+                if self._now() - self._last_progress >= _PROGRESS_EVERY:
+                    self._emit_progress()
+            with self._group():  # for the problems noted after the last batch
                 pass
         finally:
             self._cancelled.set()
         self._check_steadiness()
-        self.summary.seconds = round(self._now() - began, 3)
-        self._tell()
+        self.summary.seconds = round(self._now() - self._began, 3)
+        self._emit_progress()
         return self.summary
 
     def _work(self) -> Iterator[None]:
-        """Plan in batches, each a commit of the ledger."""
+        """Plan in batches, each of them one commit of the ledger."""
         if self._changes is not None and self._source is not None:
             yield from self._joined(self._changes, self._source)
         elif self._changes is not None:
@@ -113,13 +112,13 @@ class Planner:
                         self._problem(user_id, "unreadable", why)
                         continue
                     answer = next(answers)
-                    self._keep(user_id, profile, answer)
+                    self._plan_answer(user_id, profile, answer)
                     if len(self._sample) < _STEADY_SAMPLE and "ops" in answer:
                         self._sample.append((profile, answer["ops"]))
             yield
 
     def _joined(self, changes: ChangeFile, source: Source) -> Iterator[None]:
-        """Look every user of the source up in the change file."""
+        """Look up every user of the source in the change file."""
         index = ChangeIndex(changes)
         with contextlib.closing(index):
             for bad in index.bad:
@@ -127,7 +126,7 @@ class Planner:
             users = _at_most(self._found(source), self._limit)
             wanted = ((found, change) for found in users if (change := index.take(found.user_id)) is not None)
             yield from self._planned(wanted)
-            for user_id in index.not_met():
+            for user_id in index.not_taken():
                 self.summary.missing += 1
                 self._problem(user_id, "missing", f"{source.name} does not have this user")
         yield
@@ -154,7 +153,7 @@ class Planner:
                     if profile is None:
                         self._problem(user_id, "unreadable", why)
                     else:
-                        self._keep_change(user_id, profile, change)
+                        self._plan_change(user_id, profile, change)
             yield
 
     def _found(self, source: Source) -> Iterator[Found]:
@@ -165,7 +164,7 @@ class Planner:
                 yield found
 
     def _read(self, users: Iterable[Found]) -> Iterator[Read]:
-        """Yield each user with the profile, read by id where the source has none, at the tenant's pace."""
+        """Yield each user with the profile; if the source has none, it is read by id, at the tenant's pace."""
         readers = Threads(_READERS)
         try:
             yield from in_order(
@@ -201,21 +200,23 @@ class Planner:
 
     # What becomes of them -----------------------------------------------------------------------------
 
-    def _keep(self, user_id: str, profile: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def _plan_answer(self, user_id: str, profile: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if answer.get("advice"):
             self.summary.note_advice(user_id, list(answer["advice"]))
         if "error" in answer:
             self.summary.read += 1
             self._problem(user_id, "failed", answer["error"])
             return
-        if self._ledger.planned(user_id) is not None:
+        if self._ledger.plan_of(user_id) is not None:
             self.summary.repeated += 1
             return
-        self._store(user_id, profile, Change.from_json(answer["ops"]), None, reads=answer["reads"])
+        self._store(
+            user_id, profile, Change.from_json(answer["ops"]), None, ops=answer["ops"], reads=answer["reads"]
+        )
 
-    def _keep_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
-        """Plan a change; one that a file names again comes after the first."""
-        earlier = self._ledger.planned(user_id)
+    def _plan_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
+        """Plan a change; if the file names a user again, the later change comes on top of the earlier one."""
+        earlier = self._ledger.plan_of(user_id)
         if earlier is not None:
             self.summary.repeated += 1
             try:
@@ -232,17 +233,18 @@ class Planner:
         change: Change,
         earlier: Plan | None,
         *,
+        ops: Mapping[str, Any] | None = None,
         reads: Sequence[Sequence[str | None]] = (),
     ) -> None:
         summary = self.summary
         summary.read += earlier is None
         oversize = False
         try:
-            plan = plan_for(change, profile, reads=reads)
+            plan, after = plan_for(change, profile, ops=ops, reads=reads)
             if plan is not None:
-                oversize = rules.profile_size(_after(change, profile)) > rules.PROFILE_LIMIT
+                oversize = rules.profile_size(after) > rules.PROFILE_LIMIT
                 if rules.profile_size(plan.document) > rules.MAX_REQUEST:
-                    msg = f"{user_id}: the PATCH would pass {rules.MAX_REQUEST} B, which a request may have"
+                    msg = f"{user_id}: the PATCH would be larger than the {rules.MAX_REQUEST} B that a request may have"
                     raise MetadataError(msg)
                 self._ledger.add(user_id, plan)
         except LedgerError:
@@ -256,7 +258,7 @@ class Planner:
         if plan is None:
             summary.unchanged += 1
             if earlier is not None:
-                self._ledger.drop(user_id)
+                self._ledger.remove(user_id)
             return
         summary.changing += 1
         summary.count_keys(plan)
@@ -270,17 +272,17 @@ class Planner:
 
     @contextlib.contextmanager
     def _group(self) -> Iterator[None]:
-        """Open one commit of the ledger, into which goes what was noted before it."""
+        """Open one commit of the ledger, and add the problems noted so far to it."""
         with self._ledger.group():
             yield
             for problem in self._problems:
-                self._ledger.problem(*problem)
+                self._ledger.add_problem(*problem)
         self._problems.clear()
 
     # Afterwards ---------------------------------------------------------------------------------------
 
     def _check_steadiness(self) -> None:
-        """Compute a sample again in another process, in another order, and compare."""
+        """Compute a sample again in another process and in another order, and compare."""
         if self._second is None or not self._sample:
             return
         with contextlib.closing(self._second()) as other:
@@ -293,8 +295,8 @@ class Planner:
                     self.summary.unsteady.append(str(profile["user_id"]))
         self._sample.clear()
 
-    def _tell(self) -> None:
-        self._told = self._now()
+    def _emit_progress(self) -> None:
+        self._last_progress = self._now()
         if self._on_event is not None:
             summary = self.summary
             self._on_event(
@@ -302,13 +304,13 @@ class Planner:
                     read=summary.read,
                     changing=summary.changing,
                     invalid=summary.invalid,
-                    seconds=self._told - self._began,
+                    seconds=self._last_progress - self._began,
                 )
             )
 
 
 def rates_of(client: ManagementClient) -> Rates | None:
-    """Return the rates that a client has learned or was told, None where it knows none."""
+    """Return the rates that a client has learned or was given, None if it knows none."""
     reads, writes = (client.sender.throttle.snapshot(group) for group in ("users read", "users write"))
     read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
     if not read or not write:
@@ -318,16 +320,6 @@ def rates_of(client: ManagementClient) -> Rates | None:
         write=round(write, 3),
         shared=(reads.limit or writes.limit) == (writes.limit or reads.limit),
     )
-
-
-def _after(change: Change, profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the profile as it will be."""
-    after = dict(profile)
-    names: tuple[Bag, ...] = BAGS
-    for bag in names:
-        if staged := change.bag(bag):
-            after[bag] = staged.apply(stored_bag(profile, bag))
-    return after
 
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:

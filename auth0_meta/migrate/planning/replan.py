@@ -1,79 +1,133 @@
-"""Decide about a user whose touched keys have changed since the plan; PURE but for the function it calls."""
+"""Plan a user again whose touched keys have changed since the plan; PURE but for the function it calls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import BAGS, Path, json_equal
+from auth0_meta.changes.operations import Append, Increment, Merge, Operation
+from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.rules import read
 from auth0_meta.errors import Auth0MetaError, InputError
-from auth0_meta.migrate.ledger.compare import holds, image_of, same_footing
+from auth0_meta.migrate.ledger.compare import Document, holds, image_of
 from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.planning.sandbox import Evaluator
+from auth0_meta.migrate.planning.watched_user import is_unchanged
 from auth0_meta.redact import printable
 
-Drift = Literal["replan", "skip", "overwrite"]
-POLICIES: tuple[Drift, ...] = ("replan", "skip", "overwrite")
+DriftPolicy = Literal["replan", "skip", "overwrite"]
+POLICIES: tuple[DriftPolicy, ...] = ("replan", "skip", "overwrite")
 
 
-def check_drift(policy: object) -> Drift:
-    """Return a policy, or raise `InputError`."""
+def check_policy(policy: object) -> DriftPolicy:
+    """Return the policy, or raise `InputError` if there is none of that name."""
     for known in POLICIES:
         if policy == known:
             return known
-    msg = f"drift is one of {', '.join(POLICIES)} (nothing was sent)"
+    msg = f"drift must be one of {', '.join(POLICIES)} (nothing was sent)"
     raise InputError(msg)
 
 
 def plan_for(
-    change: Change, profile: Mapping[str, Any], *, reads: Sequence[Sequence[str | None]] = ()
-) -> Plan | None:
-    """Return what a change means on a profile, None for nothing; raises as `Change.document`."""
-    document = change.document(profile)
+    change: Change,
+    profile: Mapping[str, Any],
+    *,
+    ops: Mapping[str, Any] | None = None,
+    reads: Sequence[Sequence[str | None]] = (),
+) -> tuple[Plan | None, Mapping[str, Any]]:
+    """Return what a change means for a profile (None if nothing), and the profile afterwards.
+
+    `ops`: the change as JSON, if the caller has it already.  Raises what `Change.applied_to` raises.
+    """
+    document, after = change.applied_to(profile)
     if not document:
-        return None
-    return Plan(change.to_json(), document, image_of(document, profile), reads=reads)
+        return None, after
+    plan = Plan(change.to_json() if ops is None else ops, document, image_of(document, profile), reads=reads)
+    return plan, after
 
 
-def replanned(
+def replan(
     plan: Plan,
     found: Mapping[str, Any],
     *,
-    policy: Drift,
-    own_operations: bool,
+    policy: DriftPolicy,
+    from_change_file: bool,
     evaluator: Evaluator | None,
 ) -> Plan | str | None:
-    """Return what to do to the user as found: a plan, None for nothing, or why nothing is done (a text).
+    """Return what to do about a user as found: a new plan, None for nothing, or a text that says why nothing is done.
 
-    `own_operations`: the operations are the caller's (a change file), so they mean the same on any profile;
-    a function's operations may rest on what it read, so they are used again only where every place
-    they set, and every place it looked at beside them, is as it was.  `evaluator`: the function itself, where the caller named it.
+    `evaluator`: the function, if the caller has named it; then it is called again.  The operations of a change file mean
+    the same on any profile.  Those of a function may rest on what it read, so they are used again only if everything
+    they set and everything the function looked at is unchanged.
     """
-    moved = "changed since the plan: " + ", ".join(_moved(plan, found))
+    drifted = "changed since the plan: " + ", ".join(_changed_keys(plan, found))
     if policy == "overwrite":
         return Plan(plan.ops, plan.document, image_of(plan.document, found))
     if policy == "skip":
-        return moved
+        return drifted
     try:
         if evaluator is not None:
             answer = next(evaluator.run([found]))
             if "error" in answer:
-                return f"{moved}; planning it again failed: {answer['error']}"
-            return plan_for(Change.from_json(answer["ops"]), found, reads=answer["reads"])
+                return f"{drifted}; planning it again failed: {answer['error']}"
+            ops = answer["ops"]
+            return plan_for(Change.from_json(ops), found, ops=ops, reads=answer["reads"])[0]
         change = Change.from_json(plan.ops)
-        if own_operations or same_footing(change, plan.before, found, plan.reads):
-            return plan_for(change, found, reads=plan.reads)
+        if from_change_file or _means_the_same(change, plan.before, found, plan.reads):
+            return plan_for(change, found, ops=plan.ops, reads=plan.reads)[0]
     except Auth0MetaError as error:
-        return f"{moved}; planning it again failed: {error}"
-    return f"{moved}. Name the migration's file to have it planned again from what is stored now"
+        return f"{drifted}; planning it again failed: {error}"
+    return f"{drifted}. Pass the migration's file to have this user planned again from what is stored now"
 
 
-def _moved(plan: Plan, found: Mapping[str, Any]) -> list[str]:
-    """Name the touched keys that are not as planned for."""
+def _changed_keys(plan: Plan, found: Mapping[str, Any]) -> list[str]:
+    """Name the touched keys that no longer hold what the plan was made for."""
     names = []
     for bag, keys in plan.document.items():
-        for key in keys or {**plan.before.get(bag, {}), **(found.get(bag) or {})}:
-            one = {bag: {key: None}}
-            if not holds(found, one, {bag: {k: v for k, v in plan.before.get(bag, {}).items() if k == key}}):
+        before = plan.before.get(bag, {})
+        for key in keys or {**before, **(found.get(bag) or {})}:
+            if not holds(found, {bag: {key: None}}, {bag: {k: v for k, v in before.items() if k == key}}):
                 names.append(printable(f"{bag}.{key}"))
     return names
+
+
+def _means_the_same(
+    change: Change, before: Document, profile: Mapping[str, Any], reads: Sequence[Sequence[str | None]]
+) -> bool:
+    """Return whether the operations mean for `profile` what they meant for the profile they were planned on.
+
+    They do if every value that they set, delete or merge is what it was, and so is everything that the function looked
+    at (`reads`).  What they append to or increment may differ, because those are relative, and so may anything else.
+    """
+    for place in reads:
+        bag = BAGS[place[0] == BAGS[1]]
+        keys = change.bag(bag).keys
+        if not is_unchanged(place, keys, before.get(bag, {}), stored_bag(profile, bag)):
+            return False
+    for bag in BAGS:
+        staged = change.bag(bag)
+        if staged.reset:
+            return False
+        known, stored = dict(before.get(bag, {})), dict(stored_bag(profile, bag))
+        for path in (path for ops in staged.keys.values() for op in ops for path in _absolute_paths(op)):
+            if not json_equal(read(known, path), read(stored, path)):
+                return False
+    return True
+
+
+def _absolute_paths(op: Operation) -> Iterator[Path]:
+    """Yield the paths at which an operation puts a value that was chosen beforehand."""
+    if isinstance(op, Merge):
+        yield from _leaves(op.value, op.path)
+    elif not isinstance(op, Append | Increment):
+        yield op.path
+
+
+def _leaves(patch: Any, path: Path) -> Iterator[Path]:
+    if not isinstance(patch, dict) or not patch:
+        yield path
+        return
+    for key, value in patch.items():
+        yield from _leaves(value, (*path, key))

@@ -1,4 +1,8 @@
-"""Hold the process in which a migration's function runs: bounded in time, replaced when it dies."""
+"""The process in which a migration's function runs, and the pipe to it: bounded in time, replaced when it dies.
+
+A child process is no protection against hostile code.  It is there because only a process can be stopped from outside when
+a function hangs, and because what the function does to its process (exit, os._exit, a crash) then costs one user.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -13,32 +18,33 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from auth0_meta.errors import InputError
-from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, check, evaluate
+from auth0_meta.errors import Auth0MetaError, InputError
+from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, check, evaluate, load
 
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
-_START = "import sys; from auth0_meta.migrate.planning.sandbox_process import main; main(sys.argv[1])"
+_GRACE = 1.0
+_CHILD = "import sys; from auth0_meta.migrate.planning.sandbox import serve; serve(sys.argv[1])"
 
 
 class Evaluator(Protocol):
-    """Describe what gives the changes for profiles."""
+    """What computes the changes for profiles."""
 
     digest: str | None
 
     def run(
         self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield what `offline.evaluate` returns, for each profile in order; `fields`: what these can hold."""
+        """Yield what `evaluate` returns for each profile, in order; `fields`: those that the profiles can have."""
         ...
 
     def close(self) -> None:
-        """End it."""
+        """Release what it holds."""
         ...
 
 
 class InProcess:
-    """Run a function of this process: no time limit, no protection, no digest."""
+    """Call a function of this process, without a time limit; it has no digest."""
 
     digest: str | None = None
 
@@ -57,12 +63,12 @@ class InProcess:
         """Do nothing: the function is the caller's."""
 
 
-class Host:
+class Sandbox:
     """Run the function of a migration file in a process of its own.
 
-    `timeout`: seconds that one user may take; then the process is killed, that user is an error, and the
-    rest goes on in a new one.  `hash_seed` decides the order of sets in it.  Raises `InputError`
-    for a file that can't be used.
+    `timeout`: seconds that one user may take; after that the process is killed, that user is an error, and the
+    others continue in a new one.  `hash_seed` decides the order of sets in it.  Raises `InputError`
+    if the file can't be used.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 10.0, hash_seed: int = 0) -> None:
@@ -79,7 +85,7 @@ class Host:
         self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-c", _START, str(self._path)]
+        command = [sys.executable, "-c", _CHILD, str(self._path)]
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, the file that the caller named
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._env, encoding="utf-8"
         )
@@ -94,7 +100,7 @@ class Host:
             raise InputError(msg)
         if self.digest not in (None, first["digest"]):
             self.close()
-            msg = f"{self._path} has changed while it was in use: plan again"
+            msg = f"{self._path} was changed while it was in use: plan again"
             raise InputError(msg)
         self.digest = first["digest"]
 
@@ -102,8 +108,8 @@ class Host:
         self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield what the function stages for each profile, in order."""
-        asked = None if fields is None else list(fields)
-        todo = [_line(profile, asked) for profile in profiles]
+        known = None if fields is None else list(fields)
+        todo = [_line(profile, known) for profile in profiles]
         while todo:
             self._send([line for line in todo if line is not None])
             for done, line in enumerate(todo):
@@ -124,11 +130,11 @@ class Host:
         try:
             self._process.stdin.writelines(lines)
             self._process.stdin.flush()
-        except OSError:  # it has died: the next answer says so
+        except OSError:  # it has died: `_next` says so
             pass
 
     def _next(self, seconds: float) -> dict[str, Any]:
-        """Return the next answer; {"dead", "error"} where there is none and the process is gone."""
+        """Return the next answer; {"dead", "error"} if none came and the process is gone."""
         try:
             answer = self._answers.get(timeout=seconds)
         except queue.Empty:
@@ -144,8 +150,8 @@ class Host:
         return answer
 
     def close(self) -> None:
-        """End the process, by force where it does not listen; closing twice is harmless."""
-        _close(self._process.stdin)  # which ends it
+        """End the process, by force if it does not react; closing twice is harmless."""
+        _close(self._process.stdin)  # the end of its input ends it
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -155,7 +161,7 @@ class Host:
 
 
 def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
-    """Return what the child is sent for a profile, None where it is too deep to be written."""
+    """Return the line that is sent for a profile, None if the profile is nested too deep to be written."""
     try:
         return json.dumps({"fields": fields, "profile": profile}) + "\n"
     except RecursionError:
@@ -164,15 +170,75 @@ def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
 
 def _close(pipe: IO[str] | None) -> None:
     assert pipe is not None  # noqa: S101  # every process of ours has pipes
-    with contextlib.suppress(OSError):  # what was still to be flushed has no reader
+    with contextlib.suppress(OSError):  # nobody reads what was still to be flushed
         pipe.close()
 
 
 def _collect(lines: IO[str], answers: queue.SimpleQueue[dict[str, Any] | None]) -> None:
-    """Read answers as they come, then say that there are no more."""
+    """Queue answers as they come, then None."""
     try:
         for line in lines:
             answers.put(json.loads(line))
-    except ValueError:  # closed under us, or half a line of a killed process
+    except ValueError:  # the pipe was closed, or a killed process left half a line
         pass
     answers.put(None)
+
+
+# In the child ------------------------------------------------------------------------------------------
+
+
+def _receive(lines: IO[str], arrived: queue.SimpleQueue[str | None]) -> None:
+    """Queue what comes in; at its end the parent is gone or done, even if the function still runs."""
+    for line in lines:
+        arrived.put(line)
+    arrived.put(None)
+    threading.Event().wait(_GRACE)
+    os._exit(0)  # pragma: no cover  # only if the function hangs: coverage can't be written then
+
+
+def serve(path: str) -> None:
+    """Answer each line, {"fields", "profile"}, with one line; this runs in the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to both; the parent handles it
+    lines = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)  # what the function prints must not get between the answers
+
+    def answer(value: object) -> None:
+        answers.write(json.dumps(value) + "\n")
+        answers.flush()
+
+    arrived: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(lines, arrived), daemon=True).start()
+    try:
+        function, digest = load(path)
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the parent reports it
+        answer({"failed": _why(error)})
+        return
+    answer({"digest": digest})
+    file = str(os.path.realpath(path))
+    while (line := arrived.get()) is not None:
+        answer(_answer(function, line, file))
+
+
+def _answer(function: Function, line: str, file: str) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except RecursionError:
+        return {"error": TOO_DEEP}
+    return evaluate(function, request["profile"], fields=request["fields"], file=file)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, (Auth0MetaError, OSError)):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"{os.path.basename(error.filename or 'it')} line {error.lineno}: {error.msg}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"it imports {error.name}, which is not installed"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    line = f" on line {trace.tb_lineno}" if trace is not None else ""
+    return f"it raised {type(error).__name__}{line} when it was loaded"

@@ -1,4 +1,4 @@
-"""Say where the users of a migration come from: a file, a search, an export job; always a stream."""
+"""Where the users of a migration come from: a file, a search, an export job; always a stream."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from auth0_meta.models import Job
 
 Connect = Callable[[], ManagementClient]
 ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")
-"""What an export asks for beside both bags, unless it is told."""
+"""The fields that an export asks for besides user_metadata and app_metadata, unless it is given others."""
 
 
 @attrs.frozen
 class Found:
-    """Name a user, with the profile where the source holds it; None has it read by id."""
+    """A user, with the profile if the source has it; with None it is read by id."""
 
     user_id: str
     profile: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
 
 class Source(Protocol):
-    """Describe what a migration reads its users from.
+    """What a migration reads its users from.
 
-    A source whose profiles have some fields only names these in `fields`, which is optional: a function that reads
-    another one is then stopped, instead of finding it absent.
+    A source whose profiles have only some fields should list them in an attribute `fields`: a function that reads another
+    one is then stopped, instead of finding it absent.
     """
 
     name: str
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
-        """Yield the users; `connect()` gives a client, for sources that need one."""
+        """Yield the users; `connect()` returns a client, for sources that need one."""
         ...
 
 
 class FileSource:
-    """Take users from a file: NDJSON rows, CSV or a list of ids; gzipped or not, "-" is standard input.
+    """Take users from a file: NDJSON rows, CSV or a list of ids; gzipped or not.  "-" is standard input.
 
-    A row with a metadata bag is a profile (an absent bag counts as empty); one without either is an id, and
-    is read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold a bag, so it
-    is always a list of ids.
+    A row with `user_metadata` or `app_metadata` is a profile, and if one of them is absent, it is empty.  A row with neither is
+    an id to read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold metadata, so
+    it is always a list of ids.
     """
 
     def __init__(self, path: str | os.PathLike[str], /, *, whole: bool = False) -> None:
@@ -69,7 +69,7 @@ class FileSource:
             if isinstance(user_id, str) and line.csv:
                 user_id = user_id.removeprefix("'")  # Auth0's CSV puts it before every text
             try:
-                user_path(user_id)  # type: ignore[arg-type]  # it refuses what is no string
+                user_path(user_id)  # type: ignore[arg-type]  # it refuses anything but a string
             except InputError as error:
                 yield BadLine(line.where, str(error))
                 continue
@@ -78,9 +78,9 @@ class FileSource:
 
 
 class SearchSource:
-    """Take the users that a search finds: Lucene syntax, at most 1000 (Auth0's cap).
+    """Take the users that a search finds: Lucene syntax, at most 1000 (Auth0's limit).
 
-    More raise `PagingError` once the first 1000 were given: use an export.  The search index lags behind writes.
+    If there are more, it raises `PagingError` after the first 1000: use an export.  The search index lags behind writes.
     """
 
     def __init__(self, query: str, /) -> None:
@@ -88,9 +88,8 @@ class SearchSource:
             msg = "the search is empty: write search:QUERY, or use the export for every user"
             raise InputError(msg)
         self._query = query
-        self.name = (
-            f"search ({len(query)} characters)"  # it may hold a metadata value, and a report holds none
-        )
+        # The query often holds a metadata value, and job files, status and reports name their source.
+        self.name = f"search ({len(query)} characters)"
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
         """Yield the users that match."""
@@ -101,9 +100,11 @@ class SearchSource:
 class ExportSource:
     """Take every user from a users-export job: the source for whole tenants.
 
-    `fields`: what the migration needs beside both bags; None is `ROOT_FIELDS`, what identifies a user.  A function that
-    reads another one is stopped.  `connection_id` limits it to one connection.  `on_progress` is called with the `Job` while Auth0 works.  The file is
-    kept in a temporary one without a name; it holds personal data.
+    `fields`: what the migration needs besides user_metadata and app_metadata; None stands for the fields that identify
+    a user.  A function that reads another field is stopped.  `connection_id` limits the export to one connection.
+    `on_progress` is called with the `Job` while Auth0 works on it.
+
+    The download holds personal data, so it goes to a temporary file without a name, which nobody else can open.
     """
 
     def __init__(
@@ -115,8 +116,8 @@ class ExportSource:
         on_progress: Callable[[Job], object] | None = None,
         timeout: float | None = None,
     ) -> None:
-        asked = ROOT_FIELDS if fields is None else ("user_id", *fields)
-        self.fields = tuple(dict.fromkeys((*asked, *BAGS)))
+        chosen = ROOT_FIELDS if fields is None else ("user_id", *fields)
+        self.fields = tuple(dict.fromkeys((*chosen, *BAGS)))
         self._connection_id = connection_id
         self._limit = limit
         self._on_progress = on_progress
@@ -124,7 +125,7 @@ class ExportSource:
         self.name = "export"
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
-        """Have the export made, fetch it, and yield its users."""
+        """Start the export, wait for it, download it, and yield its users."""
         client = connect()
         job = client.jobs.export_users(
             format="json", fields=self.fields, connection_id=self._connection_id, limit=self._limit
@@ -151,13 +152,13 @@ def _exported(line: bytes, n: int) -> Found | BadLine:
         row = json.loads(line)
         user_path(row["user_id"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        return BadLine(where, "no JSON object with a user_id")
-    # A field that a user lacks is left out, or null.
+        return BadLine(where, "not a JSON object with a user_id")
+    # Auth0 writes null, or nothing, for a field that a user does not have.
     return Found(row["user_id"], {name: value for name, value in row.items() if value is not None})
 
 
 def source(text: str, /) -> Source:
-    """Return the source that a word names: `export`, `search:QUERY`, or a file.
+    """Return the source that a text names: `export`, `search:QUERY`, or a file.
 
     >>> source("search:app_metadata.plan:free").name
     'search (22 characters)'

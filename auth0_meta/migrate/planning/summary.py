@@ -1,4 +1,4 @@
-"""Sum a plan up: users, keys, sizes, and what it will cost at this tenant's rate; PURE."""
+"""What a plan comes to: users, keys, sizes, and what applying it costs at this tenant's rate; PURE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHERS = "(other keys)"
 
 @attrs.frozen(kw_only=True)
 class Rates:
-    """Hold requests per second for reads and writes; `shared`: they come from one bucket."""
+    """Requests a second for reads and for writes; `shared`: they come from one bucket."""
 
     read: float
     write: float
@@ -25,7 +25,7 @@ class Rates:
 
 @attrs.frozen(kw_only=True)
 class Cost:
-    """Tell requests, and the seconds they take where the rate is known (None otherwise)."""
+    """Requests, and the seconds that they take; None while the tenant's rate is unknown."""
 
     reads: int
     writes: int
@@ -33,7 +33,7 @@ class Cost:
 
 
 def cost(users: int, *, trust: bool, rates: Rates | None) -> Cost:
-    """Return what applying to so many users costs; `trust`: without the reads.
+    """Return what it costs to apply a plan to that many users; `trust`: without the reads.
 
     >>> cost(160, trust=False, rates=Rates(read=16, write=16, shared=True)).seconds
     20.0
@@ -47,13 +47,13 @@ def cost(users: int, *, trust: bool, rates: Rates | None) -> Cost:
 
 @attrs.define(kw_only=True)
 class PlanSummary:
-    """Count what planning has seen.
+    """What planning has seen, in numbers of users.
 
-    `keys`: touched places by the number of users.  `oversize`: users whose profile would pass 10 KB.
-    `advised`: users with a value that does not belong in metadata.  `unsteady`: users for whom the
-    function gave two different changes.  `repeated`: rows for a user who had come before.
-    `missing`: users of a change file whom the source does not have; `invalid` counts them too.  `requests`: reads of users one
-    by one; what a search or an export takes is not in it.
+    `keys`: users by touched first-level key.  `oversize`: users whose profile would be larger than 10 KB.
+    `advised`: users who get a value that does not belong in metadata.  `steady_checked`: users whose change was computed
+    twice; `unsteady`: those of them for whom the function returned two different changes.  `repeated`: rows for a user who
+    had already come.  `missing`: users of a change file whom the source does not have; `invalid` includes them.
+    `requests`: reads of single users; those of a search or an export are not included.
     """
 
     read: int = 0
@@ -74,7 +74,7 @@ class PlanSummary:
     seconds: float = 0.0
 
     def count_keys(self, plan: Plan, step: int = 1) -> None:
-        """Count the places that a plan touches; past 200 different ones they are counted together."""
+        """Count the keys that a plan touches; after 200 different ones, the others are counted together."""
         for key in plan.keys:
             name = key if key in self.keys or len(self.keys) < _MOST_KEYS else OTHERS
             self.keys[name] = self.keys.get(name, 0) + step
@@ -82,33 +82,33 @@ class PlanSummary:
                 del self.keys[name]
 
     def note_oversize(self, user_id: str) -> None:
-        """Count a profile that would pass 10 KB."""
+        """Count a profile that would be larger than 10 KB."""
         self.oversize += 1
         if len(self.oversize_users) < _MOST_NAMED:
             self.oversize_users.append(user_id)
 
     def note_advice(self, user_id: str, advice: list[str]) -> None:
-        """Count a warning; it names no value."""
+        """Count a user with a warning, and keep the first ones; a warning holds no value."""
         self.advised += 1
         if len(self.advice) < _MOST_NAMED:
             self.advice.append(advice[0] if user_id in advice[0] else f"{user_id}: {advice[0]}")
 
     def costs(self) -> dict[str, Cost]:
-        """Return what applying costs, with the reads and without."""
+        """Return what applying costs, with and without the reads."""
         return {
             "apply": cost(self.changing, trust=False, rates=self.rates),
             "apply_trusting_the_plan": cost(self.changing, trust=True, rates=self.rates),
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON; it holds ids and key names, no value."""
+        """Return everything as JSON: ids and key names, but no value."""
         own = attrs.asdict(self)
         own["costs"] = {name: attrs.asdict(one) for name, one in self.costs().items()}
         return own
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> PlanSummary:
-        """Return the summary that `to_json` gave."""
+        """Return the summary whose JSON this is."""
         own = {name: facts[name] for name in (field.name for field in attrs.fields(cls)) if name in facts}
         if own.get("rates") is not None:
             own["rates"] = Rates(**own["rates"])

@@ -1,4 +1,7 @@
-"""Show a profile to a migration's function, and note what of the metadata it looks at; PURE."""
+"""The user that a migration's function is given: read-only, and it notes which metadata the function looks at; PURE.
+
+What a function looked at decides whether its operations still hold when the user has changed since the plan.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +19,38 @@ Note = Callable[[tuple[str | None, ...]], None]
 
 
 class Reads:
-    """Collect the places that a function looks at: a bag, the keys below it, and what is looked for there.
+    """The places that a function has looked at: each is a bag, then keys from its first level down.
 
-    Under a last None it is only whether the place holds an object; else it is the whole value.
+    A last None says that the function only saw that there is an object; without it, it saw the whole value.
     """
 
     def __init__(self) -> None:
         self._places: set[tuple[str | None, ...]] = set()
 
     def note(self, place: tuple[str | None, ...], /) -> None:
-        """Take one place in."""
+        """Add a place."""
         self._places.add(place)
 
-    def below(self, change: Change, /) -> list[list[str | None]]:
-        """Return the places that bear on the keys of a change, in order, as JSON.
+    def behind(self, change: Change, /) -> list[list[str | None]]:
+        """Return the places on which a change may rest, in order, as JSON: those under its first-level keys.
 
         >>> reads, change = Reads(), Change()
         >>> reads.note(("app_metadata", "billing", "tier")); reads.note(("app_metadata", "seats"))
-        >>> reads.below(change.with_bag("app_metadata", change.app_metadata.set("billing.plan", "pro")))
+        >>> reads.behind(change.with_bag("app_metadata", change.app_metadata.set("billing.plan", "pro")))
         [['app_metadata', 'billing', 'tier']]
         """
         touched = {*change.touched, *((bag, None) for bag in BAGS if change.bag(bag))}
-        near = [place for place in self._places if (place[0], (*place, None)[1]) in touched]
-        whole = {place for place in near if place[-1] is not None}
-        least = [place for place in near if not any(place[:n] in whole for n in range(1, len(place)))]
+        related = [place for place in self._places if (place[0], (*place, None)[1]) in touched]
+        # A place inside a value that was seen whole adds nothing.
+        whole = {place for place in related if place[-1] is not None}
+        least = [place for place in related if not any(place[:n] in whole for n in range(1, len(place)))]
         return [list(place) for place in sorted(least, key=lambda place: [key or "" for key in place])]
 
 
-def unchanged(
+def is_unchanged(
     place: Sequence[str | None], keys: Collection[str], before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> bool:
-    """Tell whether a place that `Reads` gave is as it was; `keys` are all that is known of the bag `before`."""
+    """Return whether a place of `Reads` is as it was; `keys` are the only ones known of the bag `before`."""
     path: Path = tuple(key for key in place[1:] if key is not None)
     if not path:
         return all(json_equal(read(before, (key,)), read(now, (key,))) for key in keys)
@@ -56,30 +60,30 @@ def unchanged(
     )
 
 
-class Viewed(User):
-    """Be the user that a function is given: read-only, its metadata reads noted.
+class WatchedUser(User):
+    """A read-only user who notes every look at the metadata.
 
-    `fields`: what the source was asked for, None for all; reading another field raises `InputError`.
+    `fields`: those that the source was asked for, None for all; reading another field raises `InputError`.
     """
 
     def __init__(
         self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Collection[str] | None = None
     ) -> None:
         bags: dict[str, Any] = {
-            bag: _watched(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS
+            bag: _watch(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS
         }
         stored: dict[str, Any] = {bag: bags[bag] for bag in BAGS if profile.get(bag) is not None}
-        super().__init__(_Fetched({**profile, **stored}, fields))
+        super().__init__(_KnownFields({**profile, **stored}, fields))
         object.__setattr__(self, "_bags", bags)
 
     @property
     def user_metadata(self) -> Mapping[str, Any]:
-        """Return the bag that the user may edit; {} where absent."""
+        """Return the metadata that the user may edit; {} if absent."""
         return self._bag("user_metadata")
 
     @property
     def app_metadata(self) -> Mapping[str, Any]:
-        """Return the application's bag; {} where absent."""
+        """Return the metadata of the application; {} if absent."""
         return self._bag("app_metadata")
 
     def _bag(self, bag: Bag) -> Mapping[str, Any]:
@@ -87,8 +91,8 @@ class Viewed(User):
         return bags[bag]
 
 
-class _Fetched(dict[str, Any]):
-    """Hold a profile's fields, and refuse to say that one is absent that was not asked for."""
+class _KnownFields(dict[str, Any]):
+    """A profile that refuses to say that a field is absent if nobody asked for that field."""
 
     def __init__(self, profile: Mapping[str, Any], fields: Collection[str] | None) -> None:
         super().__init__(profile)
@@ -97,7 +101,7 @@ class _Fetched(dict[str, Any]):
     def _check(self, field: object) -> None:
         if self._fields is not None and field not in self._fields and not super().__contains__(field):
             msg = (
-                f"the export was not asked for {field!r}, so it is not known: plan with --fields {field}, "
+                f"the export was not asked for {field!r}, so its value is unknown: plan with --fields {field}, "
                 f"in Python users=ExportSource(fields=(..., {field!r}))"
             )
             raise InputError(msg)
@@ -107,7 +111,7 @@ class _Fetched(dict[str, Any]):
         return super().__getitem__(field)
 
     def get(self, field: str, default: Any = None, /) -> Any:
-        """Return a field that was asked for."""
+        """Return a field if it was asked for."""
         self._check(field)
         return super().get(field, default)
 
@@ -116,18 +120,18 @@ class _Fetched(dict[str, Any]):
         return super().__contains__(field)
 
 
-def _watched(value: dict[str, Any], bag: Bag, path: Path, note: Note) -> _Watched:
+def _watch(value: dict[str, Any], bag: Bag, path: Path, note: Note) -> _WatchedDict:
     items = {
-        key: _watched(item, bag, (*path, key), note)
+        key: _watch(item, bag, (*path, key), note)
         if isinstance(item, dict)
         else freeze(item, bag=bag, path=(*path, key))
         for key, item in value.items()
     }
-    return _Watched(items, bag, path, note)
+    return _WatchedDict(items, bag, path, note)
 
 
-class _Watched(ReadOnlyDict):
-    """Show a stored object and note what is looked at; what looks at all of it notes all of it."""
+class _WatchedDict(ReadOnlyDict):
+    """A stored object that notes each look at a key; whatever looks at all of it notes all of it."""
 
     __slots__ = ("_note",)
 

@@ -42,7 +42,7 @@ def test_the_ledger_holds_operations_document_and_before_image(
     assert (summary.read, summary.changing, summary.unchanged, summary.invalid) == (2, 1, 1, 0)
     assert summary.keys == {"app_metadata.billing": 1, "app_metadata.plan": 1}
     with Ledger.open(job) as ledger:
-        (row,) = ledger.rows()
+        (row,) = ledger.records()
     assert row.plan.ops == {
         "app_metadata": {"reset": False, "ops": [["set", ["billing", "plan"], "free"], ["delete", ["plan"]]]}
     }

@@ -11,7 +11,7 @@ import pytest
 
 from auth0_meta import InputError, MetadataError
 from auth0_meta.changes.change import Change
-from auth0_meta.migrate.planning.watched_user import Reads, Viewed
+from auth0_meta.migrate.planning.watched_user import Reads, WatchedUser
 
 PROFILE = {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"a": {"b": 1, "c": [{}]}, "d": "x"}}
 
@@ -19,9 +19,9 @@ PROFILE = {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"a": {"b": 1, 
 def seen(look: Callable[[Any], Any], **settings: Any) -> tuple[Any, list[list[str | None]]]:
     """Return what looking at the user gives, and what was noted of keys a and d."""
     reads, change = Reads(), Change()
-    found = look(Viewed(PROFILE, reads, **settings))
+    found = look(WatchedUser(PROFILE, reads, **settings))
     staged = change.app_metadata.set("a.z", 1).set("d", 1)
-    return found, reads.below(change.with_bag("app_metadata", staged))
+    return found, reads.behind(change.with_bag("app_metadata", staged))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_every_way_to_look_is_noted(
 
 def test_a_user_is_shown_as_it_is() -> None:
     """An absent bag reads as {} and is not there, as everywhere; nothing can be assigned."""
-    user = Viewed(PROFILE, Reads())
+    user = WatchedUser(PROFILE, Reads())
     assert (user.user_id, user.email, user.user_metadata, user.name) == ("auth0|1", "a@x", {}, None)
     assert "user_metadata" not in user
     assert "app_metadata" in user
@@ -78,7 +78,7 @@ def test_a_user_is_shown_as_it_is() -> None:
 
 def test_a_field_outside_of_those_asked_for_is_unknown() -> None:
     """One that was asked for and is not there is absent."""
-    user = Viewed(PROFILE, Reads(), fields=("user_id", "name"))
+    user = WatchedUser(PROFILE, Reads(), fields=("user_id", "name"))
     assert (user.name, user.get("name", "x"), user.email, "name" in user) == (None, "x", "a@x", False)
     for look in (lambda: user.get("nickname"), lambda: user["nickname"], lambda: "nickname" in user):
         with pytest.raises(InputError, match="--fields nickname"):

@@ -1,0 +1,5 @@
+"""Make the fixtures of migrations known to the tests of the command line."""
+
+from support.migrations import job, move, ndjson
+
+__all__ = ["job", "move", "ndjson"]
