@@ -87,3 +87,15 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^([\w-]+)$", index, re.MULTILINE))
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
+
+
+def test_the_map_is_true() -> None:
+    """CONTRIBUTING.md has every package and module of the top level, and no path that does not exist."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./-]+(?:\.py|\.md|\.ini|\.cfg|/))`", page))
+    package = Path(auth0_meta.__path__[0])
+    modules = {path.name for path in package.glob("*.py")} - {"__main__.py", "_version.py"}
+    packages = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert (modules | packages) - named == set()
+    roots = (ROOT, package, *(package / name for name in packages))
+    assert {name for name in named if not any((root / name).exists() for root in roots)} == set()
