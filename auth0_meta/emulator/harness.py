@@ -9,7 +9,7 @@ from auth0_meta.emulator.openapi import describe
 from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.state.faults import Drop, Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
+from auth0_meta.emulator.state.tokens import LIFETIME, Application
 
 if TYPE_CHECKING:
     from auth0_meta.emulator.tenant import LocalTenant
@@ -77,12 +77,11 @@ class Harness:
         for any address on loopback.  Clients that are not registered get a token for anything, unless
         the tenant is strict.
         """
-        granted = ALL_SCOPES if scopes is None else tuple(scopes)
         self._state.access.applications[client_id] = Application(
             client_id,
             client_secret,
             public_key,
-            granted,
+            None if scopes is None else tuple(scopes),
             callbacks=None if callbacks is None else tuple(callbacks),
             logout_urls=None if logout_urls is None else tuple(logout_urls),
         )

@@ -1,4 +1,4 @@
-"""Answer requests stage by stage: host, route, fault, token, bucket, scope, second writers, handler, journal.
+"""Answer requests stage by stage: host, route, fault, token, bucket, scope, body, second writers, handler, journal.
 
 No source gives the order of Auth0's own checks; this is the likeliest one.
 """
@@ -14,11 +14,14 @@ from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Call, Reply, Request, to_json
-from auth0_meta.emulator.routes import MANAGEMENT_ROOT, Route, find, unserved
+from auth0_meta.emulator.routes import find, unserved
 from auth0_meta.emulator.rules.journal_entry import Entry, Unread
+from auth0_meta.emulator.rules.schema import read_query
+from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.faults import Dropped, Fault, PlanRaised
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import require
@@ -70,10 +73,10 @@ class Pipeline:
     def _reply(self, call: Call) -> Reply:
         request, state = call.request, self.state
         check_host(request, state.hosts)
-        try:
-            route, call.params = find(request.method, request.path)
-        except Refusal:
+        found = find(request.method, request.path)
+        if found is None:
             return self._unserved(call)
+        route, call.params = found
         call.template = route.template
         if route.names_user:
             call.user_id = call.params["id"]
@@ -89,12 +92,16 @@ class Pipeline:
 
     def _unserved(self, call: Call) -> Reply:
         """Answer a request that no route serves: by a fault with exactly this path, else with 501."""
-        request = call.request
-        route = Route(request.method, request.path, unserved, None)
-        call.fault = fault = self.state.faults.strike(request, request.path, None, by_name=True)
+        method, path = call.request.method, call.request.path
+
+        def refuse(state: TenantState, call: Call) -> Reply:
+            raise unserved(method, path)
+
+        call.fault = fault = self.state.faults.strike(call.request, path, None, by_name=True)
         if fault is None:
-            return unserved(self.state, call)
-        call.template = request.path
+            raise unserved(method, path)
+        call.template = path
+        route = Route(method, path, refuse, group=None, evidence="")
         reply = self._struck(call, route, fault)
         return attrs.evolve(reply, cut=fault.truncate, slow=fault.slow)
 
@@ -136,15 +143,25 @@ class Pipeline:
         if self._latency is not None:
             realistic = self._latency == "realistic"
             state.pause(state.draw_latency(*route.latency) if realistic else float(self._latency))
-        call.run_hooks = lambda: self._run_second_writers(call)
+        self._read(call, route)
+        if route.second_writers:
+            # At the last moment: a refused request does not set them off, and the handler sees what they wrote.
+            for hook in state.faults.hooks(call.request, call.template, call.user_id):
+                hook.act(self._owner)
         reply = route.answer(state, call)
         call.committed = reply.committed
         return reply
 
-    def _run_second_writers(self, call: Call) -> None:
-        """Let second writers act, at the last moment before the request that they are planned for."""
-        for hook in self.state.faults.hooks(call.request, call.template, call.user_id):
-            hook.act(self._owner)
+    def _read(self, call: Call, route: Route) -> None:
+        """Read path, query and body, or refuse them."""
+        if route.names_user:
+            check_user_id(call.params["id"])
+        if route.query:
+            call.query = read_query(call.request.query, route.query)
+        if route.body is not None:
+            call.body = route.body.read(call.request, self.state.switches)
+        if route.check is not None:
+            route.check(self.state, call)
 
     def _take(self, call: Call, route: Route) -> None:
         if route.group is None:
@@ -193,16 +210,14 @@ class Pipeline:
         return cached[1]
 
     def _record(self, call: Call, status: int | None) -> None:
-        request, body = call.request, call.body
-        if body is None and request.body:
-            body = self._unread(call)
+        request = call.request
         entry = Entry(
             method=request.method,
             path=request.path,
             query=request.query_string,
             route=call.template,
             user_id=call.user_id,
-            body=body,
+            body=self._journaled(call),
             status=status,
             outcome=call.outcome,
             fault=call.fault,
@@ -212,14 +227,20 @@ class Pipeline:
         )
         self.state.journal.add(entry)
 
-    def _unread(self, call: Call) -> Unread | None:
-        """Return the body of a request that was refused, or struck, before its handler read it."""
+    def _journaled(self, call: Call) -> Unread | dict[str, Any] | None:
+        """Return the body for the journal: JSON as it was sent, so that nobody shares values with what is stored."""
         request = call.request
-        kind = request.headers.get("content-type", JSON_TYPE).lower()
         # /oauth/ carries credentials and nothing else: they don't belong in a journal.
-        secret = request.path.startswith("/oauth/")
-        shown = "json" in kind and not secret and len(request.body) <= self.state.switches.body_limit
-        return Unread(request.body) if shown else None
+        if not request.body or request.path.startswith("/oauth/"):
+            return None
+        if request.path.startswith("/dbconnections/") and call.body is not None:
+            return dict(call.body)  # a form, perhaps
+        kind = request.headers.get("content-type", JSON_TYPE).lower()
+        # Handlers take JSON under other types too: curl -d calls everything a form.
+        taken = "json" in kind or (
+            call.grant is not None and call.body is not None and "multipart" not in kind
+        )
+        return Unread(request.body) if taken and len(request.body) <= self.state.switches.body_limit else None
 
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:

@@ -20,6 +20,7 @@ from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapsh
 from auth0_meta.emulator.decorator import decorated
 from auth0_meta.emulator.harness import Harness
 from auth0_meta.emulator.pipeline import Pipeline
+from auth0_meta.emulator.routes import ALL_SCOPES
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.serving.server import TenantServer
@@ -135,6 +136,7 @@ class LocalTenant(Harness):
             seed=seed,
             name=run,
             strict=strict,
+            all_scopes=ALL_SCOPES,
             hosts=frozenset(name.lower() for name in (shown, *hosts)),
             journal=Journal(limit=journal_limit),
             jobs=jobs,

@@ -1,4 +1,4 @@
-"""Answer the authentication methods of users: kept as they are written, asked for in no login."""
+"""Authentication methods of users: kept as they are written, asked for in no login."""
 
 from __future__ import annotations
 
@@ -6,169 +6,147 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from auth0_meta.emulator.api import query
-from auth0_meta.emulator.api.lookup import found, known, plain_body, typed, user_id_of
-from auth0_meta.emulator.http.errors import Refusal, payload_error, problem
+from auth0_meta.emulator.api.lookup import user_in_path
+from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.moments import iso
-from auth0_meta.emulator.rules.schema import parse_array, type_name
+from auth0_meta.emulator.rules.schema import FLAG, PAGES, TEXT, Body, Field, array, body, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Method = dict[str, Any]
-_KINDS = ("phone", "email", "totp", "webauthn-roaming", "passkey")
-_PUT_KINDS = ("phone", "email", "totp")
-_TEXT = ("type", "name", "totp_secret", "phone_number", "email", "preferred_authentication_method")
-_PUT: dict[str, str] = dict.fromkeys(_TEXT, "string")
-_POST: dict[str, str] = {
+_PUT_TYPES = ("phone", "email", "totp")
+_NAMED = {"name": TEXT, "preferred_authentication_method": Field(one_of=("sms", "voice"))}
+_PUT = {**_NAMED, **dict.fromkeys(("totp_secret", "phone_number", "email"), TEXT)}
+_POST = {
     **_PUT,
-    **dict.fromkeys(("key_id", "public_key", "aaguid", "relying_party_identifier"), "string"),
-    **dict.fromkeys(("credential_device_type", "identity_user_id", "user_agent", "user_handle"), "string"),
-    "credential_backed_up": "boolean",
-    "transports": "array",
+    "type": Field(one_of=("phone", "email", "totp", "webauthn-roaming", "passkey")),
+    **dict.fromkeys(("key_id", "public_key", "aaguid", "relying_party_identifier"), TEXT),
+    **dict.fromkeys(("credential_device_type", "identity_user_id", "user_agent", "user_handle"), TEXT),
+    "credential_backed_up": FLAG,
+    "transports": array(TEXT),
 }
-_PATCH: dict[str, str] = dict.fromkeys(("name", "preferred_authentication_method"), "string")
-_ROUTES = ("sms", "voice")
-_SHOWN = 4
+_UNMASKED = 4
 
 
-def list_(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/authentication-methods: an array or the totals envelope.
-
-    The envelope of none has no total either (recorded).
-    """
-    page, per_page = query.page_of(call.request.query, switches=state.switches)
-    totals = query.flag(call.request.query, "include_totals", default=False)
-    kept = list(state.resources.methods.get(known(state, call).user_id, {}).values())
-    start = page * per_page
-    shown = [_confirmed(method) for method in kept[start : start + per_page]]
-    if not totals:
-        return Reply(200, to_json(shown))
-    count = {"total": len(kept)} if kept else {}
-    return Reply(200, to_json({"authenticators": shown, **count, "start": start, "limit": per_page}))
+def list_methods(state: TenantState, call: Call) -> Reply:
+    """List a user's methods; the envelope of none has no `total`."""
+    stored = list(state.resources.methods.get(user_in_path(state, call).user_id, {}).values())
+    start, count = page_of(state, call)
+    part = shown(call, [_confirmed(method) for method in stored[start : start + count]])
+    total = {"total": len(stored)} if stored else {}
+    return array_or_envelope(call, part, {"authenticators": part, **total, "start": start, "limit": count})
 
 
 def add(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/users/{id}/authentication-methods: 201, address and number masked (recorded)."""
-    user_id = user_id_of(call)
-    body = plain_body(state, call, _POST, "type")
-    _check(body, _KINDS)
-    call.run_hooks()
+    """Add a method; the answer masks address and number."""
     with state.resources.lock:
-        found(state, user_id)
-        method = _made(state, call, body)
+        user_id = user_in_path(state, call).user_id
+        method = _made(state, call, call.body)
         state.resources.methods.setdefault(user_id, {})[method["id"]] = method
     return Reply(201, to_json(_masked(method)), committed=True)
 
 
 def replace(state: TenantState, call: Call) -> Reply:
-    """Answer PUT /api/v2/users/{id}/authentication-methods: 200 and all as they were sent (recorded)."""
-    user_id = user_id_of(call)
-    bodies = parse_array(call.request.body, switches=state.switches)
-    call.body = bodies
-    for body in bodies:
-        if not isinstance(body, dict):
-            raise payload_error(f"Expected type object but found type {type_name(body)}")
-        typed(body, _PUT, "type")
-        _check(body, _PUT_KINDS)
-    call.run_hooks()
+    """Replace all methods of a user; the answer shows them as they were sent."""
     with state.resources.lock:
-        found(state, user_id)
-        made = [_made(state, call, body) for body in bodies]
+        user_id = user_in_path(state, call).user_id
+        made = [_made(state, call, method) for method in call.body]
         state.resources.methods[user_id] = {method["id"]: method for method in made}
     return Reply(200, to_json(made), committed=True)
 
 
 def remove_all(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}/authentication-methods: 204 (recorded)."""
-    gone = state.resources.methods.pop(known(state, call).user_id, None)
+    """Remove all methods of a user."""
+    gone = state.resources.methods.pop(user_in_path(state, call).user_id, None)
     return Reply(204, committed=bool(gone))
 
 
-def one(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/authentication-methods/{method_id}: 200 (recorded)."""
-    return Reply(200, to_json(_confirmed(_found(state, known(state, call).user_id, call))))
+def get(state: TenantState, call: Call) -> Reply:
+    """Get one method."""
+    return Reply(200, to_json(_confirmed(_get_or_404(state, call))))
 
 
-def change(state: TenantState, call: Call) -> Reply:
-    """Answer PATCH /api/v2/users/{id}/authentication-methods/{method_id}: 200 and the whole (recorded)."""
-    user_id = user_id_of(call)
-    body = plain_body(state, call, _PATCH)
-    _check_preference(body)
-    call.run_hooks()
+def update(state: TenantState, call: Call) -> Reply:
+    """Change a method, and return all of it."""
     with state.resources.lock:
-        found(state, user_id)
-        before = _found(state, user_id, call)
-        method = {**before, **_stored(before["id"], before["type"], body)}
-        state.resources.methods[user_id][before["id"]] = method
+        before = _get_or_404(state, call)
+        method = {**before, **_stored(before["id"], before["type"], call.body)}
+        state.resources.methods[call.params["id"]][before["id"]] = method
     return Reply(200, to_json(_masked(method)), committed=True)
 
 
 def remove(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}/authentication-methods/{method_id}: 204 (recorded).
-
-    Open: one that is not there; here it is 404 as it is for GET.
-    """
-    user_id = known(state, call).user_id
+    """Remove one method; 404 if it does not exist, as for GET (open)."""
     with state.resources.lock:
-        gone = _found(state, user_id, call)
-        del state.resources.methods[user_id][gone["id"]]
+        gone = _get_or_404(state, call)
+        del state.resources.methods[call.params["id"]][gone["id"]]
     return Reply(204, committed=True)
 
 
-def _found(state: TenantState, user_id: str, call: Call) -> Method:
+def _get_or_404(state: TenantState, call: Call) -> Method:
     """Return the one that the path names, or refuse; the text is not sourced."""
-    method = state.resources.methods.get(user_id, {}).get(call.params["method_id"])
+    methods = state.resources.methods.get(user_in_path(state, call).user_id, {})
+    method = methods.get(call.params["method_id"])
     if method is None:
         raise Refusal(404, problem(404, "The authentication method does not exist."))
     return method
 
 
-def _check(body: Method, kinds: tuple[str, ...]) -> None:
-    if body["type"] not in kinds:
-        raise payload_error(f"No enum match for: {body['type']}", "type")
-    for value in body.get("transports", ()):
-        if not isinstance(value, str):
-            raise payload_error(f"Expected type string but found type {type_name(value)}", "transports")
-    _check_preference(body)
-
-
-def _check_preference(body: Method) -> None:
-    name = "preferred_authentication_method"
-    if name in body and body[name] not in _ROUTES:
-        raise payload_error(f"No enum match for: {body[name]}", name)
-
-
-def _made(state: TenantState, call: Call, body: Mapping[str, Any]) -> Method:
+def _made(state: TenantState, call: Call, given: Mapping[str, Any]) -> Method:
     """Return a new method; its id tells its type (recorded)."""
-    key, kind = state.new_id(f"{body['type']}|dev_"), body["type"]
-    return {"id": key, "type": kind, **_stored(key, kind, body), "created_at": iso(int(call.now * 1000))}
+    key, kind = state.new_id(f"{given['type']}|dev_"), given["type"]
+    return {"id": key, "type": kind, **_stored(key, kind, given), "created_at": iso(int(call.now * 1000))}
 
 
-def _stored(key: str, kind: str, body: Mapping[str, Any]) -> Method:
-    """Return what is kept of a body: a secret is shown nowhere, a phone says by which way (recorded)."""
-    kept = copy.deepcopy({name: value for name, value in body.items() if name != "totp_secret"})
-    way = body.get("preferred_authentication_method")
-    if kind == "phone" and way is not None:
-        kept["authentication_methods"] = [{"type": way, "id": f"{way}|{key.partition('|')[2]}"}]
-    return kept
+def _stored(key: str, kind: str, given: Mapping[str, Any]) -> Method:
+    """Return what is stored of a body: no answer shows a secret, and a phone names its channel (recorded)."""
+    stored = copy.deepcopy({name: value for name, value in given.items() if name != "totp_secret"})
+    channel = given.get("preferred_authentication_method")
+    if kind == "phone" and channel is not None:
+        stored["authentication_methods"] = [{"type": channel, "id": f"{channel}|{key.partition('|')[2]}"}]
+    return stored
 
 
 def _confirmed(method: Method) -> Method:
-    """Return a method as GET shows it: confirmed, since nothing here has anybody confirm."""
+    """Return a method as GET shows it: confirmed, since nothing here asks anybody to confirm."""
     return {**_masked(method), "confirmed": True}
 
 
 def _masked(method: Method) -> Method:
     """Return a method without its whole address or number (recorded)."""
-    shown = dict(method)
-    if "email" in shown:
-        local, at, domain = shown["email"].rpartition("@")
-        shown["email"] = f"{_starred(local)}{at}{_starred(domain)}"
-    if "phone_number" in shown:
-        number = shown["phone_number"]
-        shown["phone_number"] = "X" * len(number[:-_SHOWN]) + number[-_SHOWN:]
-    return shown
+    masked = dict(method)
+    if "email" in masked:
+        local, at, domain = masked["email"].rpartition("@")
+        masked["email"] = f"{_starred(local)}{at}{_starred(domain)}"
+    if "phone_number" in masked:
+        number = masked["phone_number"]
+        masked["phone_number"] = "X" * len(number[:-_UNMASKED]) + number[-_UNMASKED:]
+    return masked
 
 
 def _starred(text: str) -> str:
-    return text[:_SHOWN] + "*" * len(text[_SHOWN:]) if len(text) > _SHOWN else "*" * _SHOWN
+    return text[:_UNMASKED] + "*" * len(text[_UNMASKED:]) if len(text) > _UNMASKED else "*" * _UNMASKED
+
+
+_ALL = "/api/v2/users/{id}/authentication-methods"
+_ONE = f"{_ALL}/{{method_id}}"
+_READ = ("read:authentication_methods", "read:users")
+_CREATE, _UPDATE, _DELETE = ((f"{verb}:authentication_methods",) for verb in ("create", "update", "delete"))
+ROUTES = (
+    Route("GET", _ALL, list_methods, scopes=_READ, query=PAGES, evidence="recorded"),
+    Route("POST", _ALL, add, scopes=_CREATE, body=body("type", **_POST), evidence="recorded"),
+    Route(
+        "PUT",
+        _ALL,
+        replace,
+        scopes=_UPDATE,
+        body=Body(array(record("type", type=Field(one_of=_PUT_TYPES), **_PUT))),
+        evidence="recorded",
+    ),
+    Route("DELETE", _ALL, remove_all, scopes=_DELETE, evidence="recorded"),
+    Route("GET", _ONE, get, scopes=_READ, evidence="recorded"),
+    Route("PATCH", _ONE, update, scopes=_UPDATE, body=body(**_NAMED), evidence="recorded"),
+    Route("DELETE", _ONE, remove, scopes=_DELETE, evidence="recorded"),
+)

@@ -1,4 +1,4 @@
-"""Find a connection by name or by id, one way for users, imports and logins; delete a connection's users."""
+"""Connections: their documents, finding one by name or id, and deleting a connection's users."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api import lookup as subject
-from auth0_meta.emulator.api.crud import CONNECTIONS
-from auth0_meta.emulator.http.errors import Refusal, bad_request, query_error
+from auth0_meta.emulator.api.crud import Bag, Resource, merged, prefixed, replaced
+from auth0_meta.emulator.api.lookup import first_identity, is_in
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, Profile
+from auth0_meta.emulator.rules.schema import needed
+from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _DATABASE = "auth0"
@@ -20,9 +23,32 @@ _SYNC_OFF = ("on_first_login", "never_on_login")
 _HELP = "https://auth0.com/docs/dashboard/guides/connections/configure-connection-sync"
 
 
+def _metadata_rule(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
+    rule = merged if switches.connection_metadata == "merge" else replaced
+    return rule(switches, before, change)
+
+
+CONNECTIONS = Resource(
+    name="connections",
+    called="connection",
+    new_id=prefixed("con_"),
+    required=("name", "strategy"),
+    fixed=("name", "strategy"),
+    error_code="inexistent_connection",
+    unique=("name",),
+    conflict=("A connection with the same name already exists", "conflict"),
+    bag="metadata",
+    most=10,
+    rule=_metadata_rule,
+    filters={"name": "name", "strategy": "strategy"},
+    # Deleting one takes Auth0 a while: 202 and the moment (recorded).
+    deleted=202,
+)
+
+
 @attrs.frozen
 class Connection:
-    """Hold what matters of a connection: its id and name, and its strategy, which its users carry as provider."""
+    """What matters of a connection: its id, its name, and its strategy, which its users carry as provider."""
 
     id: str
     name: str
@@ -30,64 +56,64 @@ class Connection:
 
     @property
     def is_database(self) -> bool:
-        """Tell whether it keeps passwords and takes imports."""
+        """Return whether it keeps passwords and takes imports."""
         return self.strategy == _DATABASE
 
     @property
     def takes_users(self) -> bool:
-        """Tell whether users can be made through the API: databases and passwordless ones (documented)."""
+        """Return whether the API can create users in it: databases and passwordless ones (documented)."""
         return self.is_database or self.strategy in _PASSWORDLESS
 
 
-def named(state: TenantState, name: str) -> Connection:
+def connection_named(state: TenantState, name: str) -> Connection:
     """Return the connection of a name; an unknown one is a database, unless the tenant is strict.
 
-    The passwordless ones are always there.
+    The passwordless ones always exist.
     """
-    for made in list(state.resources.of(CONNECTIONS.name).values()):
-        if made["name"] == name:
-            return _of(made)
+    document = CONNECTIONS.find_by(state, "name", name)
+    if document is not None:
+        return _of(document)
     if name in _PASSWORDLESS:
         return Connection("", name, name)
     if state.access.strict:
-        raise unknown()
+        raise _unknown()
     return Connection("", name)
 
 
-def with_id(state: TenantState, connection_id: str) -> Connection:
+def connection_with_id(state: TenantState, connection_id: str) -> Connection:
     """Return the connection of an id; an unknown one is the default connection, unless the tenant is strict."""
-    made = state.resources.of(CONNECTIONS.name).get(connection_id)
-    if made is not None:
-        return _of(made)
+    document = CONNECTIONS.find(state, connection_id)
+    if document is not None:
+        return _of(document)
     if state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
-        raise unknown()
+        raise _unknown()
     return Connection(connection_id, DEFAULT_CONNECTION)
 
 
-def unknown() -> Refusal:
-    """Refuse a connection that is not there; the wording is not sourced."""
+def _unknown() -> Refusal:
+    """Refuse a connection that does not exist; the wording is not sourced."""
     return bad_request("The connection does not exist.", "inexistent_connection")
 
 
-def _of(made: dict[str, Any]) -> Connection:
-    return Connection(made["id"], made["name"], made["strategy"])
+def _of(document: dict[str, Any]) -> Connection:
+    return Connection(document["id"], document["name"], document["strategy"])
 
 
 def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, Any]) -> None:
     """Refuse names and pictures of users whose provider sends them anew at each login (documented)."""
-    first = subject.first_identity(profile)
-    provider = first.get("provider")
     names = [name for name in _SYNCED if name in body]
-    if not names or provider is None or provider == _DATABASE or provider in _PASSWORDLESS:
+    if not names:
         return
-    for made in list(state.resources.of(CONNECTIONS.name).values()):
-        options = made.get("options")
-        synced = not isinstance(options, dict) or options.get("set_user_root_attributes") not in _SYNC_OFF
-        if made["name"] == first.get("connection") and not synced:
-            return
+    first = first_identity(profile)
+    provider, connection = first.get("provider"), first.get("connection")
+    if provider is None or provider == _DATABASE or provider in _PASSWORDLESS:
+        return
+    options = (CONNECTIONS.find_by(state, "name", str(connection)) or {}).get("options")
+    if isinstance(options, dict) and options.get("set_user_root_attributes") in _SYNC_OFF:
+        return
     message = (
         f"The following user attributes cannot be updated: {', '.join(names)}. The connection "
-        f"({first.get('connection')}) must either be a database connection (using the Auth0 store), a passwordless "
+        f"({connection}) must either be a database connection (using the Auth0 store), a passwordless "
         "connection (email or sms) or has disabled 'Sync user profile attributes at each login'. For more "
         f"information, see {_HELP}"
     )
@@ -95,18 +121,28 @@ def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, 
 
 
 def delete_users(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/connections/{id}/users: 204, also where nobody has this e-mail."""
-    email = call.request.query.get("email")
-    if not email:
-        raise query_error("Missing required property: email", "email", "The email of the user to delete")
-    call.run_hooks()
-    connection = _of(CONNECTIONS.found(state, call))
+    """Delete the connection's users of one e-mail, if there are any."""
+    connection = _of(CONNECTIONS.get_or_404(state, call.params["id"]))
     with state.users.lock:
         users = [
-            profile
-            for profile in state.users.with_email(email.lower())
-            if any(one.get("connection") == connection.name for one in profile.root["identities"])
+            user
+            for user in state.users.with_email(call.query["email"].lower())
+            if is_in(user, connection.name)
         ]
-        for profile in users:
-            state.remove_user(profile, by=call.name)
+        for user in users:
+            state.remove_user(user, by=call.name)
     return Reply(204, committed=bool(users))
+
+
+ROUTES = (
+    *CONNECTIONS.routes(evidence="recorded"),
+    Route(
+        "DELETE",
+        "/api/v2/connections/{id}/users",
+        delete_users,
+        group="write_users",
+        scopes=("delete:users",),
+        query={"email": needed("The email of the user to delete")},
+        evidence="recorded",
+    ),
+)

@@ -1,6 +1,6 @@
-"""Serve clients, organizations, connections, roles and APIs: each has rules of its own for its metadata.
+"""Endpoints that create, list, get, update and delete documents of one kind, as a table of what they differ in.
 
-An answer holds the id and what was written, of Auth0's many defaults only those of an API.
+An answer holds the id and what was written; of Auth0's many defaults, only the recorded ones of an API.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.api.query import projection
+from auth0_meta.emulator.api.paging import listed, projection
+from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
-from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
 from auth0_meta.emulator.http.moments import iso
-from auth0_meta.emulator.rules.schema import parse_object, type_name
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FIELDS, NAME, PAGES, TEXT, Body, Field, type_name
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+Document = dict[str, Any]
 Bag = dict[str, Any]
+BagRule = Callable[[Switches, Bag | None, Bag | None], Bag | None]
 _LONGEST = 255
 _ACCEPTED = 202
 
 
-def merged(before: Bag | None, change: Bag | None) -> Bag | None:
+def merged(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
     """Write client_metadata: keys merge, null deletes and leaves `{}`, `{}` clears to `{}` (28 recorded).
 
-    >>> merged({"a": "1", "b": "2"}, {"a": None, "c": "3", "unknown": None})
+    >>> merged(Switches(), {"a": "1", "b": "2"}, {"a": None, "c": "3", "unknown": None})
     {'b': '2', 'c': '3'}
-    >>> merged({"a": "1"}, {"a": None}), merged({"a": "1"}, {})
+    >>> merged(Switches(), {"a": "1"}, {"a": None}), merged(Switches(), {"a": "1"}, {})
     ({}, {})
     """
     if not change:
@@ -38,282 +40,214 @@ def merged(before: Bag | None, change: Bag | None) -> Bag | None:
     return {name: value for name, value in after.items() if value is not None}
 
 
-def replaced(before: Bag | None, change: Bag | None) -> Bag | None:
+def replaced(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
     """Write an organization's metadata: it is replaced whole, `{}` and null take it away (25 recorded).
 
-    >>> replaced({"a": "1"}, {"b": "2"}), replaced({"a": "1"}, {}), replaced({"a": "1"}, None)
-    ({'b': '2'}, None, None)
+    >>> replaced(Switches(), {"a": "1"}, {"b": "2"}), replaced(Switches(), {"a": "1"}, {})
+    ({'b': '2'}, None)
     """
     kept = {name: value for name, value in (change or {}).items() if value is not None}
     return kept or None
 
 
-def _connection_rule(switches: Switches) -> Callable[[Bag | None, Bag | None], Bag | None]:
-    return merged if switches.connection_metadata == "merge" else replaced
-
-
 @attrs.frozen
-class Resource:
-    """Describe one resource: its metadata's name and rule (None: it has none), its id, what a new one needs.
+class _ResourceBody(Body):
+    """The body of POST or PATCH: the schema, the limits on metadata, and no deeper than a list can show it."""
 
-    `unique` is the attribute that no two may share, `fixed` are those that PATCH may not name, `created`
-    and `deleted` the statuses as recorded (200 with `{}` for roles, 202 for connections), `filters` the query parameters that
-    pick, by the attribute that each is about.  `alias` is an attribute by which the path may name one too,
-    `defaults` are shown where nothing was given, and `null_removes` tells whether null takes an attribute away.
+    bag: str | None = None
+    most: int = 0
+
+    def read(self, request: Request, switches: Switches) -> Document:
+        body: Document = Body.read(self, request, switches)
+        bag = body.get(self.bag) if self.bag else None
+        if bag is not None:
+            check_bag(bag, str(self.bag), self.most)
+        try:
+            to_json([{"as deep as any list will show it": [body]}])
+        except RecursionError:
+            raise bad_request("Invalid request payload JSON format", None) from None
+        return body
+
+
+def check_bag(bag: Bag, where: str, most: int) -> None:
+    """Refuse metadata past the documented limits; the wording is not sourced."""
+    check_count(bag, where, most)
+    for name, value in bag.items():
+        if value is not None and not isinstance(value, str):
+            raise payload_error(f"Expected type string but found type {type_name(value)}", where)
+        for text in (name, value or ""):
+            if len(text) > _LONGEST:
+                raise payload_error(f"String is too long ({len(text)} chars), maximum {_LONGEST}", where)
+
+
+def check_count(bag: Bag, where: str, most: int) -> None:
+    """Refuse more properties than the documented number."""
+    if len(bag) > most:
+        raise payload_error(f"Too many properties defined ({len(bag)}), maximum {most}", where)
+
+
+@attrs.frozen(kw_only=True)
+class Resource:
+    """One kind of document and how it differs from the others.
+
+    `name` is the one in paths, `called` the one in sentences; `new_id` makes an id, stored under `id_name`.  A new
+    one needs `required`; `fields` are the other attributes that are checked, and unless `closed` any may be written.
+    PATCH may not name `fixed` ones.  No two may share `unique`, which is answered with `conflict`.  `bag` is its
+    metadata, of at most `most` keys, written by `rule`.  `filters` maps query parameters to attributes.  `alias`
+    is an attribute that the path may name instead of the id, `defaults` are shown unless given, and with
+    `null_removes` null takes an attribute away.
     """
 
     name: str
-    id_name: str
-    id_prefix: str
-    required: tuple[str, ...]
-    error_code: str | None
+    called: str
+    new_id: Callable[[TenantState], str]
+    id_name: str = "id"
+    required: tuple[str, ...] = ()
+    fields: dict[str, Field] = attrs.field(factory=dict)
+    closed: bool = False
+    fixed: tuple[str, ...] = ()
+    error_code: str | None = None
+    unique: tuple[str, ...] = ()
+    conflict: tuple[str, str | None] = ("", None)
     bag: str | None = None
     most: int = 0
-    rule: Callable[[Switches], Callable[[Bag | None, Bag | None], Bag | None]] = lambda _: replaced
-    unique: str | None = None
-    conflict: tuple[str, str | None] = ("", None)
-    fixed: tuple[str, ...] = ()
+    rule: BagRule = replaced
+    filters: dict[str, str] = attrs.field(factory=dict)
+    alias: str | None = None
+    defaults: dict[str, Any] = attrs.field(factory=dict)
+    null_removes: bool = False
     created: int = 201
     deleted: int = 204
-    filters: tuple[tuple[str, str], ...] = ()
-    called: str = ""
-    alias: str | None = None
-    defaults: tuple[tuple[str, Any], ...] = ()
-    null_removes: bool = False
 
     @property
     def scope(self) -> str:
         """Return the name in scopes and envelopes."""
         return self.name.replace("-", "_")
 
+    def routes(self, *, evidence: str) -> tuple[Route, ...]:
+        """Return the five endpoints."""
+        every, one = f"{MANAGEMENT_ROOT}{self.name}", f"{MANAGEMENT_ROOT}{self.name}/{{id}}"
+        query = {**PAGES, **CHECKPOINTS, **dict.fromkeys(self.filters, TEXT)}
+        read, scope = (f"read:{self.scope}",), self.scope
+        create, update = self._body(patch=False), self._body(patch=True)
+        return (
+            Route("POST", every, self.create, scopes=(f"create:{scope}",), body=create, evidence=evidence),
+            Route("GET", every, self.list_all, scopes=read, query=query, evidence=evidence),
+            Route("GET", one, self.get, scopes=read, query=FIELDS, evidence=evidence),
+            Route("PATCH", one, self.update, scopes=(f"update:{scope}",), body=update, evidence=evidence),
+            Route("DELETE", one, self.delete, scopes=(f"delete:{scope}",), evidence=evidence),
+        )
+
+    def _body(self, *, patch: bool) -> _ResourceBody:
+        properties = {**dict.fromkeys(self.required, NAME), **self.fields}
+        if self.bag is not None:
+            properties[self.bag] = Field(type="object", nullable=True)
+        fixed = self.fixed if patch else ()
+        field = Field(
+            type="object",
+            properties={name: rule for name, rule in properties.items() if name not in fixed},
+            required=() if patch else self.required,
+            closed=self.closed,
+            forbidden=(self.id_name, *fixed),
+        )
+        return _ResourceBody(field, bag=self.bag, most=self.most)
+
     def create(self, state: TenantState, call: Call) -> Reply:
-        """Answer POST of a collection: 201, 200 for a role (recorded)."""
-        body = self._body(state, call)
-        missing = [name for name in self.required if name not in body]
-        if missing:
-            raise payload_error(f"Missing required property: {missing[0]}")
-        call.run_hooks()
+        """Create one; metadata and attributes are stored as given."""
         with state.resources.lock:
-            self._check_unique(state, body, None)
-            key = self._new_key(state)
-            document = self._written(state, {self.id_name: key}, body)
+            self._check_unique(state, call.body, None)
+            key = self.new_id(state)
+            document = self._written(state, {self.id_name: key}, call.body)
             state.resources.of(self.name)[key] = document
         return Reply(self.created, to_json(document), committed=True)
 
     def get(self, state: TenantState, call: Call) -> Reply:
-        """Answer GET of one: 200."""
-        pick = projection(call.request.query)
-        call.run_hooks()
-        document = self.found(state, call)
+        """Get one, or the `fields` of it."""
+        document = self.get_or_404(state, call.params["id"])
+        pick = projection(call)
         return Reply(200, to_json(pick(document) if pick else document))
 
     def update(self, state: TenantState, call: Call) -> Reply:
-        """Answer PATCH of one: 200 and the whole of it."""
-        body = self._body(state, call)
-        fixed = [name for name in self.fixed if name in body]
-        if fixed:
-            raise payload_error(f"Additional properties not allowed: {','.join(fixed)}")
-        call.run_hooks()
+        """Change one, and return all of it."""
         with state.resources.lock:
-            before = self.found(state, call)
-            self._check_unique(state, body, before)
-            document = self._written(state, before, body)
+            before = self.get_or_404(state, call.params["id"])
+            self._check_unique(state, {**before, **call.body}, before)
+            document = self._written(state, before, call.body)
             state.resources.of(self.name)[document[self.id_name]] = document
         return Reply(200, to_json(document), committed=True)
 
     def delete(self, state: TenantState, call: Call) -> Reply:
-        """Answer DELETE of one: 204, 200 and `{}` for a role (recorded), also where there is none.
-
-        A connection's is 202 and the moment (recorded).  Open: where there is none; here 204.
-        """
-        call.run_hooks()
+        """Delete one; a missing one gets 204 too (open for connections)."""
         with state.resources.lock:
-            gone = self._sought(state, call.params["id"])
+            gone = self.find(state, call.params["id"])
             if gone is not None:
                 del state.resources.of(self.name)[gone[self.id_name]]
                 state.resources.forget(gone[self.id_name])
-        if self.deleted == _ACCEPTED:
-            if gone is None:
-                return Reply(204)
-            return Reply(_ACCEPTED, to_json({"deleted_at": iso(state.milliseconds())}), committed=True)
-        return Reply(self.deleted, b"{}", committed=gone is not None)
+        if self.deleted != _ACCEPTED:
+            return Reply(self.deleted, b"{}", committed=gone is not None)
+        if gone is None:
+            return Reply(204)
+        return Reply(_ACCEPTED, to_json({"deleted_at": iso(state.milliseconds())}), committed=True)
 
-    def list(self, state: TenantState, call: Call) -> Reply:
-        """Answer GET of a collection: an array, the totals envelope, or checkpoints."""
-        call.run_hooks()
+    def list_all(self, state: TenantState, call: Call) -> Reply:
+        """List them: an array, the totals envelope, or checkpoints."""
         with state.resources.lock:
             every = list(state.resources.of(self.name).values())
-        for parameter, attribute in self.filters:
-            if parameter in call.request.query:
-                sought = call.request.query[parameter]
+        for parameter, attribute in self.filters.items():
+            if parameter in call.query:
+                sought = call.query[parameter]
                 every = [one for one in every if _fits(one.get(attribute), sought, parameter)]
-        return listed(call, self.scope, every, switches=state.switches, checkpoints=True)
+        return listed(state, call, self.scope, every)
 
-    def found(self, state: TenantState, call: Call) -> Bag:
-        """Return the one that the path names, or refuse with 404."""
-        return self.one(state, call.params["id"])
-
-    def one(self, state: TenantState, key: str) -> Bag:
-        """Return one by its id, or refuse with 404."""
-        document = self._sought(state, key)
+    def get_or_404(self, state: TenantState, key: str) -> Document:
+        """Return one by its id or alias, or refuse with 404."""
+        document = self.find(state, key)
         if document is None:
             # Recorded for roles, without an errorCode; the wording of the others follows it.
             raise Refusal(404, problem(404, f"The {self.called} does not exist.", self.error_code))
         return document
 
-    def _sought(self, state: TenantState, key: str) -> Bag | None:
-        """Return one by its id or its alias, None where there is none."""
-        kept = state.resources.of(self.name)
-        if self.alias is None or key in kept:
-            return kept.get(key)
-        return next((one for one in list(kept.values()) if one[self.alias] == key), None)
+    def find(self, state: TenantState, key: str) -> Document | None:
+        """Return one by its id or alias."""
+        documents = state.resources.of(self.name)
+        if self.alias is None or key in documents:
+            return documents.get(key)
+        return self.find_by(state, self.alias, key)
 
-    def _new_key(self, state: TenantState) -> str:
-        if self.id_prefix:
-            return state.new_id(self.id_prefix)
-        return state.new_id("") + state.new_id("") if self.id_name == "client_id" else state.new_object_id()
+    def find_by(self, state: TenantState, attribute: str, value: str) -> Document | None:
+        """Return the first one whose attribute has this value."""
+        every = list(state.resources.of(self.name).values())
+        return next((one for one in every if one.get(attribute) == value), None)
 
-    def _check_unique(self, state: TenantState, body: Bag, before: Bag | None) -> None:
-        if self.unique is None or self.unique not in body:
+    def _check_unique(self, state: TenantState, after: Document, before: Document | None) -> None:
+        if not self.unique:
             return
-        value = body[self.unique]
+        key = [after.get(name) for name in self.unique]
         for other in state.resources.of(self.name).values():
-            if other is not before and other.get(self.unique) == value:
+            if other is not before and [other.get(name) for name in self.unique] == key:
                 raise Refusal(409, problem(409, *self.conflict))
 
-    def _body(self, state: TenantState, call: Call) -> Bag:
-        body = parse_object(call.request.body, switches=state.switches)
-        call.body = body
-        if self.id_name in body:
-            raise payload_error(f"Additional properties not allowed: {self.id_name}")
-        for name in self.required:
-            if name in body and not isinstance(body[name], str):
-                raise payload_error(f"Expected type string but found type {type_name(body[name])}", name)
-            if body.get(name) == "":
-                raise payload_error("String is too short (0 chars), minimum 1", name)
-        if self.bag is not None:
-            self._check(body.get(self.bag), self.bag)
-        try:
-            to_json([{self.name: [body]}])  # as deep as any list will show it
-        except ValueError:
-            raise payload_error("A number is out of range") from None
-        except RecursionError:
-            raise bad_request("Invalid request payload JSON format", None) from None
-        # The journal keeps the body, and what it shows must not be what is stored.
-        return parse_object(call.request.body, switches=state.switches)
-
-    def _check(self, bag: Any, where: str) -> None:
-        """Refuse metadata past the documented limits; the wording is not sourced."""
-        if bag is None:
-            return
-        if not isinstance(bag, dict):
-            raise payload_error(f"Expected type object but found type {type_name(bag)}", where)
-        self._check_count(bag, where)
-        for name, value in bag.items():
-            if value is not None and not isinstance(value, str):
-                raise payload_error(f"Expected type string but found type {type_name(value)}", where)
-            for text in (name, value or ""):
-                if len(text) > _LONGEST:
-                    raise payload_error(f"String is too long ({len(text)} chars), maximum {_LONGEST}", where)
-
-    def _check_count(self, bag: Bag, where: str) -> None:
-        if len(bag) > self.most:
-            raise payload_error(f"Too many properties defined ({len(bag)}), maximum {self.most}", where)
-
-    def _written(self, state: TenantState, before: Bag, body: Bag) -> Bag:
+    def _written(self, state: TenantState, before: Document, body: Document) -> Document:
         after = {**before, **{name: value for name, value in body.items() if name != self.bag}}
         if self.bag is not None and self.bag in body:
-            bag = self.rule(state.switches)(before.get(self.bag), body[self.bag])
+            bag = self.rule(state.switches, before.get(self.bag), body[self.bag])
             after.pop(self.bag, None)
             if bag is not None:
                 # What was there counts too: keys may be merged one by one past the limit.
-                self._check_count(bag, self.bag)
+                check_count(bag, self.bag, self.most)
                 after[self.bag] = bag
         if self.null_removes:
             after = {name: value for name, value in after.items() if value is not None}
-        return {self.id_name: after[self.id_name], **dict(self.defaults), **after}
+        return {self.id_name: after[self.id_name], **self.defaults, **after}
+
+
+def prefixed(prefix: str) -> Callable[[TenantState], str]:
+    """Return a maker of ids that begin with `prefix`."""
+    return lambda state: state.new_id(prefix)
 
 
 def _fits(value: Any, sought: str, parameter: str) -> bool:
-    """Tell whether an attribute is what a filter seeks, part of it for `name_filter` (documented)."""
+    """Return whether an attribute is what a filter seeks; `name_filter` takes a part of it (documented)."""
     if parameter == "name_filter":
         return isinstance(value, str) and sought.casefold() in value.casefold()
     return bool(value == sought)
-
-
-CLIENTS = Resource(
-    name="clients",
-    called="client",
-    id_name="client_id",
-    id_prefix="",
-    required=("name",),
-    error_code="inexistent_client",
-    bag="client_metadata",
-    most=10,
-    rule=lambda _: merged,
-)
-ORGANIZATIONS = Resource(
-    name="organizations",
-    called="organization",
-    id_name="id",
-    id_prefix="org_",
-    required=("name",),
-    error_code="inexistent_organization",
-    bag="metadata",
-    most=25,
-    unique="name",
-    # That it is a 409 is documented, the wording is not sourced.
-    conflict=("An organization with this name already exists.", "organization_conflict"),
-)
-CONNECTIONS = Resource(
-    name="connections",
-    called="connection",
-    id_name="id",
-    id_prefix="con_",
-    required=("name", "strategy"),
-    error_code="inexistent_connection",
-    bag="metadata",
-    most=10,
-    rule=_connection_rule,
-    unique="name",
-    conflict=("A connection with the same name already exists", "conflict"),
-    fixed=("name", "strategy"),
-    deleted=_ACCEPTED,
-    filters=(("name", "name"), ("strategy", "strategy")),
-)
-ROLES = Resource(
-    name="roles",
-    called="role",
-    id_name="id",
-    id_prefix="rol_",
-    required=("name",),
-    error_code=None,
-    unique="name",
-    # That it is a 409 is documented, the wording is not sourced.
-    conflict=("A role with this name already exists.", None),
-    created=200,
-    deleted=200,
-    filters=(("name_filter", "name"),),
-)
-APIS = Resource(
-    name="resource-servers",
-    called="resource server",
-    id_name="id",
-    id_prefix="",
-    required=("identifier",),
-    error_code="inexistent_resource_server",
-    unique="identifier",
-    # That it is a 409 is documented, the wording is not sourced.
-    conflict=("A resource server with the same identifier already exists", "resource_server_conflict"),
-    fixed=("identifier",),
-    alias="identifier",
-    # In every recorded answer about one.
-    defaults=(
-        ("allow_offline_access", False),
-        ("skip_consent_for_verifiable_first_party_clients", False),
-        ("token_lifetime", 86_400),
-        ("token_lifetime_for_web", 7_200),
-        ("signing_alg", "RS256"),
-    ),
-    null_removes=True,
-)

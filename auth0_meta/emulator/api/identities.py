@@ -1,4 +1,4 @@
-"""Answer the linking of accounts: a second user becomes an identity of the first, and may be let go again."""
+"""Linking accounts: a second user becomes an identity of the first, and can be let go again."""
 
 from __future__ import annotations
 
@@ -6,92 +6,94 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api.lookup import found, plain_body, user_id_of
+from auth0_meta.emulator.api.lookup import get_user_or_404, user_in_path
+from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.http.errors import bad_request, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.schema import TEXT, Field, body
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Identity = dict[str, Any]
-_BODY = {"provider": "string", "user_id": "string|integer", "connection_id": "string", "link_with": "string"}
+_BODY = body(provider=TEXT, user_id=Field(type="string|integer"), connection_id=TEXT, link_with=TEXT)
 _PROFILE_DATA = (
     *("email", "given_name", "family_name", "username", "nickname", "picture", "email_verified"),
     *("phone_number", "phone_verified", "name"),
 )
 
 
-def link(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/users/{id}/identities: 201 and every identity (recorded).
+def check_second(state: TenantState, call: Call) -> None:
+    """Refuse a body that names no second user, or an ID token that is not this tenant's."""
+    _second(state, call)
 
-    The second user is one no more, and its metadata go with it (documented).
+
+def link(state: TenantState, call: Call) -> Reply:
+    """Link a second user to this one, and return every identity.
+
+    The second user then no longer exists, and its metadata are lost (documented).
     """
-    user_id = user_id_of(call)
     second = _second(state, call)
-    call.run_hooks()
     with state.users.lock:
-        before = found(state, user_id)
-        if second == user_id:
+        before = user_in_path(state, call)
+        if second == before.user_id:
             raise bad_request("Main identity and the new one are the same.", None)
-        other = found(state, second)
+        other = get_user_or_404(state, second)
         identities = [*before.root["identities"], *_with_data(other)]
-        after = _moved(state, before, identities)
+        after = _with_identities(state, before, identities)
         state.save(after, before=before, by=call.name)
         state.remove_user(other, by=call.name)
     return Reply(201, to_json(_with_data(after)), committed=True)
 
 
 def unlink(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}/identities/{provider}/{user_id}: 200 and what is left (recorded).
+    """Make an identity a user of its own again, without metadata (documented), and return those that are left.
 
-    The identity is a user of its own again, without metadata (documented).  One that the user does not
-    have, such as an id with its provider's prefix, is 200 too and changes nothing (recorded).
+    An identity that the user does not have, such as an id with its provider's prefix, is 200 too and changes
+    nothing (recorded).
     """
-    user_id = user_id_of(call)
     wanted = (call.params["provider"], call.params["user_id"])
-    call.run_hooks()
     with state.users.lock:
-        before = found(state, user_id)
+        before = user_in_path(state, call)
         first, *rest = before.root["identities"] or [{}]
         if _key(first) == wanted:
             raise bad_request("The main identity of a user can't be unlinked.", None)
         gone = next((one for one in rest if _key(one) == wanted), None)
         if gone is None:
             return Reply(200, to_json(_with_data(before)))
-        after = _moved(state, before, [first, *(one for one in rest if one is not gone)])
+        after = _with_identities(state, before, [first, *(one for one in rest if one is not gone)])
         state.save(after, before=before, by=call.name)
-        _freed(state, call, gone)
+        _recreate(state, call, gone)
     return Reply(200, to_json(_with_data(after)), committed=True)
 
 
 def _second(state: TenantState, call: Call) -> str:
     """Return the id of the user to link: by provider and id, whole or bare, or by an ID token of theirs."""
-    body = plain_body(state, call, _BODY)
-    if "link_with" in body:
-        call.body = {"link_with": "<masked>"}
-        return str(state.access.keys.verify(body["link_with"]).get("sub"))
+    given: dict[str, Any] = call.body
+    if "link_with" in given:
+        return str(state.access.keys.verify(given["link_with"]).get("sub"))
     for name in ("provider", "user_id"):
-        if name not in body:
+        if name not in given:
             raise payload_error(f"Missing required property: {name}")
-    provider, given = body["provider"], str(body["user_id"])
-    return given if given.startswith(f"{provider}|") else f"{provider}|{given}"
+    provider, user_id = given["provider"], str(given["user_id"])
+    return user_id if user_id.startswith(f"{provider}|") else f"{provider}|{user_id}"
 
 
 def _key(identity: Identity) -> tuple[Any, str]:
     return identity.get("provider"), str(identity.get("user_id"))
 
 
-def _moved(state: TenantState, before: Profile, identities: list[Identity]) -> Profile:
-    """Return the user with other identities, `updated_at` moved."""
+def _with_identities(state: TenantState, before: Profile, identities: list[Identity]) -> Profile:
+    """Return the user with these identities and a later `updated_at`."""
     return profiles.patched(
         before, {"identities": identities}, now_ms=state.milliseconds(), switches=state.switches
     )
 
 
 def _with_data(profile: Profile) -> list[Identity]:
-    """Return a user's identities, the first with the root attributes that were given as its data.
+    """Return a user's identities, the first with the root attributes that somebody gave as its `profileData`.
 
-    What equals Auth0's own default is none of the data: name, nickname, picture (recorded).
+    A name, nickname or picture that equals Auth0's own default is left out (recorded).
     """
     first, *rest = profile.root["identities"] or [{}]
     root = profile.root
@@ -103,7 +105,7 @@ def _with_data(profile: Profile) -> list[Identity]:
     return [{"profileData": data, **first}, *rest]
 
 
-def _freed(state: TenantState, call: Call, identity: Identity) -> None:
+def _recreate(state: TenantState, call: Call, identity: Identity) -> None:
     provider, local = _key(identity)
     user_id = f"{provider}|{local}"
     if state.users.get(user_id) is not None:
@@ -116,3 +118,25 @@ def _freed(state: TenantState, call: Call, identity: Identity) -> None:
     own = {name: value for name, value in identity.items() if name != "profileData"}
     made = attrs.evolve(made, root={**made.root, "identities": [own]})
     state.save(made, before=None, by=call.name, limited=False)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/api/v2/users/{id}/identities",
+        link,
+        group="write_users",
+        scopes=("update:users",),
+        body=_BODY,
+        check=check_second,
+        evidence="recorded",
+    ),
+    Route(
+        "DELETE",
+        "/api/v2/users/{id}/identities/{provider}/{user_id}",
+        unlink,
+        group="write_users",
+        scopes=("update:users",),
+        evidence="recorded",
+    ),
+)

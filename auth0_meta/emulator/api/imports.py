@@ -11,18 +11,24 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from auth0_meta.emulator.http.errors import Refusal, bad_request
+from auth0_meta.emulator.api.lookup import is_in
+from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
 from auth0_meta.emulator.http.message import Request, to_json
 from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
+from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.schema import Field, problems
+from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.jobs import Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+IMPORT_LIMIT = 512_000
+"""The most bytes of an import request (documented: 500 KB)."""
+CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}")
 # What an upsert may change (documented), apart from the password's hash, which is kept nowhere.
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
-_BAGS = ("user_metadata", "app_metadata")
 # Steer the import or are secret: never part of a profile.
 _NOT_STORED = ("password_hash", "custom_password_hash", "mfa_factors")
 _DUPLICATED = {
@@ -31,8 +37,52 @@ _DUPLICATED = {
 }
 
 
-def read_form(request: Request) -> tuple[dict[str, str], bytes | None]:
-    """Return the parts of a multipart form, in any order, and the file named `users` (None: absent)."""
+@attrs.frozen
+class ImportForm:
+    """The multipart form of an import: its fields by name, and the file under `users`, in any order."""
+
+    content_type = "multipart/form-data"
+
+    def read(self, request: Request, switches: Switches) -> dict[str, Any]:
+        """Return the form's fields with `users` as bytes and flags as booleans, or refuse it."""
+        if len(request.body) > IMPORT_LIMIT:
+            message = f"Payload content length greater than maximum allowed: {IMPORT_LIMIT}"
+            raise Refusal(413, problem(413, message))
+        form: dict[str, Any] = _parts(request)
+        for name in ("users", "connection_id"):
+            if (form["users"] is None) if name == "users" else not form.get(name):
+                raise payload_error(f"Missing required property: {name}")
+        if not form["users"]:
+            raise payload_error("The users file is empty", "users")
+        check_connection_id(form["connection_id"])
+        return form | {name: _flag(form, name) for name in ("upsert", "send_completion_email")}
+
+    def as_json_schema(self) -> dict[str, Any]:
+        """Return what it may hold as JSON Schema."""
+        text, flag = {"type": "string"}, {"type": "boolean"}
+        return {
+            "type": "object",
+            "required": ["users", "connection_id"],
+            "properties": {
+                "users": {"type": "string", "format": "binary"},
+                "connection_id": CONNECTION_ID.as_json_schema(),
+                "upsert": flag,
+                "external_id": text,
+                "send_completion_email": flag,
+            },
+            "additionalProperties": False,
+        }
+
+
+def check_connection_id(connection_id: str) -> None:
+    """Refuse an id that is not well-formed; the value is part of the recorded message."""
+    if next(problems(connection_id, CONNECTION_ID), None):
+        rule = f"String does not match pattern ^{CONNECTION_ID.pattern}$: {connection_id}"
+        raise payload_error(rule, "connection_id")
+
+
+def _parts(request: Request) -> dict[str, Any]:
+    """Return the parts of the form, `users` as bytes, None if it is absent."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise bad_request("Expected a multipart/form-data body")
@@ -42,15 +92,23 @@ def read_form(request: Request) -> tuple[dict[str, str], bytes | None]:
         _, form, files = parser.parse(BytesIO(request.body), kind, len(request.body), options)
     except (ValueError, HTTPException):
         raise bad_request("Invalid multipart payload format", None) from None
-    fields = form.to_dict()
-    if "users" in files:
-        return fields, files["users"].read()
-    text = fields.pop("users", None)
-    return fields, None if text is None else text.encode()
+    fields: dict[str, Any] = form.to_dict()
+    text = fields.get("users")
+    users = files["users"].read() if "users" in files else None if text is None else text.encode()
+    return {**fields, "users": users}
 
 
 def _in_memory(*args: object, **kwargs: object) -> BytesIO:
     return BytesIO()
+
+
+def _flag(form: dict[str, Any], name: str) -> bool | None:
+    text = form.get(name)
+    if not text:
+        return None
+    if text.lower() not in ("true", "false"):
+        raise payload_error("Expected type boolean but found type string", name)
+    return bool(text.lower() == "true")
 
 
 @attrs.define(eq=False)
@@ -103,14 +161,16 @@ class Import:
         """Insert or update one good row; returns what was done and what went wrong, one of them empty."""
         store = self.state.users
         fresh = self._fresh(row, now_ms)
-        matched = [one for one in store.with_email(fresh.root["email"]) if self._here(one)]
+        matched = [one for one in store.with_email(fresh.root["email"]) if is_in(one, self.connection)]
         known = store.get(fresh.user_id)
         username = row.get("username")
-        named = [one for one in store.with_username(username) if self._here(one)] if username else []
+        named = (
+            [one for one in store.with_username(username) if is_in(one, self.connection)] if username else []
+        )
         phone = row.get("phone_number")
         if not self.upsert:
             called = phone is not None and any(
-                one.root.get("phone_number") == phone and self._here(one) for one in store.all()
+                one.root.get("phone_number") == phone and is_in(one, self.connection) for one in store.all()
             )
             if matched or known or named or called:
                 return "", [_DUPLICATED]
@@ -133,9 +193,6 @@ class Import:
             return "", [{"code": "MAXIMUM", "message": f"The user profile exceeds {limit} bytes"}]
         return done, []
 
-    def _here(self, profile: Profile) -> bool:
-        return any(one.get("connection") == self.connection for one in profile.root["identities"])
-
     def _fresh(self, row: dict[str, Any], now_ms: int) -> Profile:
         """Build a new user; recorded: as by POST, but for the host of the default picture."""
         # Only databases take imports, and this is their provider whatever the connection is called.
@@ -152,7 +209,7 @@ class Import:
         root, app = dict(before.root), before.app_metadata
         root.update({name: row[name] for name in _UPSERTABLE if name in row})
         absent: dict[str, Any] | None = {} if self.state.switches.import_absent_bag == "clear" else None
-        for bag in _BAGS:
+        for bag in BAGS:
             value = row.get(bag, absent)
             if value is None:
                 continue

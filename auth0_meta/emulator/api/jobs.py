@@ -1,4 +1,4 @@
-"""Answer the jobs endpoints, and hand out the files of exports."""
+"""Jobs: imports, exports and verification mails, and the files of exports."""
 
 from __future__ import annotations
 
@@ -10,20 +10,33 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from auth0_meta.emulator.api.connections import Connection, with_id
+import attrs
+
+from auth0_meta.emulator.api.connections import connection_with_id
 from auth0_meta.emulator.api.exports import CSV_FIELDS, Export
-from auth0_meta.emulator.api.imports import Import, read_form
-from auth0_meta.emulator.http.errors import Refusal, bad_request, no_such_user, payload_error, problem
-from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.api.imports import Import, ImportForm, check_connection_id
+from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
+from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import check_user_id, parse_object, type_name
+from auth0_meta.emulator.rules.schema import (
+    OBJECT,
+    TEXT,
+    Body,
+    Field,
+    array,
+    body,
+    parse,
+    record,
+    refuse_first,
+)
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.jobs import ACTIVE_IMPORTS, Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
 
-IMPORT_LIMIT = 512_000
-"""The most bytes of an import request (documented: 500 KB)."""
 _LINK_SECONDS = 60
-_CONNECTION_ID = r"con_[A-Za-z0-9]{16}"
 _ACTIVE = (
     f"There are {ACTIVE_IMPORTS} active import users jobs, please wait until some of them are finished "
     "and try again"
@@ -33,74 +46,71 @@ _DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code>'
     b"<Message>Request has expired</Message></Error>"
 )
-_EXPORT: dict[str, str] = {
-    "connection_id": "string",
-    "format": "string",
-    "limit": "integer",
-    "fields": "array",
-}
+_COLUMN = Field(longest=100)
+_EXPORT = record(
+    connection_id=TEXT,
+    format=Field(one_of=("json", "csv")),
+    limit=Field(type="integer", minimum=1),
+    fields=array(record("name", name=_COLUMN, export_as=_COLUMN)),
+)
+
+
+@attrs.frozen
+class _ExportBody(Body):
+    """What to export; everything may be left out, the body too."""
+
+    def read(self, request: Request, switches: Switches) -> dict[str, Any]:
+        given = parse(request.body or b"{}", switches)
+        if isinstance(given, dict):
+            # ruby-auth0 sends null for what its caller left out.
+            names = self.field.properties or {}
+            given = {name: value for name, value in given.items() if value is not None or name not in names}
+        refuse_first(given, self.field)
+        fields = given.get("fields", [])
+        if given.get("format", "csv") == "csv" and len(fields) > CSV_FIELDS:
+            raise payload_error(f"Array is too long ({len(fields)}), maximum {CSV_FIELDS}", "fields")
+        if "connection_id" in given:
+            check_connection_id(given["connection_id"])
+        return dict(given)
 
 
 def import_users(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/jobs/users-imports: 202 and a pending job."""
-    request = call.request
-    if len(request.body) > IMPORT_LIMIT:
-        message = f"Payload content length greater than maximum allowed: {IMPORT_LIMIT}"
-        raise Refusal(413, problem(413, message))
-    fields, data = read_form(request)
-    for name in ("users", "connection_id"):
-        if (data is None) if name == "users" else not fields.get(name):
-            raise payload_error(f"Missing required property: {name}")
-    if not data:
-        raise payload_error("The users file is empty", "users")
-    connection = _connection(state, fields["connection_id"])
+    """Start an import: a pending job."""
+    form, fault = call.body, call.fault
+    connection = connection_with_id(state, form["connection_id"])
     if not connection.is_database:
         # That it is a 400 is documented, the wording is not sourced.
         raise bad_request(f"The connection {connection.name} is not a database connection", "invalid_body")
-    upsert = _boolean(fields, "upsert", default=False)
-    _boolean(fields, "send_completion_email", default=True)
-    fault = call.fault
-    work = Import(state, data, connection.name, upsert, None if fault is None else fault.rows)
-    call.run_hooks()
+    work = Import(
+        state, form["users"], connection.name, bool(form["upsert"]), None if fault is None else fault.rows
+    )
     shown = {"connection_id": connection.id, "connection": connection.name}
-    if fields.get("external_id"):
-        shown["external_id"] = fields["external_id"]
-    job = Job(state.new_id("job_"), "users_import", state.now(), work, shown)
-    return _started(state, job, 202)
+    if form.get("external_id"):
+        shown["external_id"] = form["external_id"]
+    return _started(state, Job(state.new_id("job_"), "users_import", state.now(), work, shown), 202)
 
 
 def export_users(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/jobs/users-exports: 200 (recorded) and a pending job."""
-    body = parse_object(call.request.body or b"{}", switches=state.switches)
-    call.body = body
-    _check_export(body)
+    """Start an export: a pending job, with 200."""
+    given: dict[str, Any] = call.body
     shown: dict[str, Any] = {}
     users = state.users.all
-    if "connection_id" in body:
-        connection = _connection(state, body["connection_id"])
+    if "connection_id" in given:
+        connection = connection_with_id(state, given["connection_id"])
         shown["connection_id"] = connection.id
         users = partial(_of_connection, state, connection.name)
-    shown["format"] = body.get("format", "csv")
-    shown |= {name: body[name] for name in ("limit", "fields") if name in body}
-    if "connection_id" in body:
+    shown["format"] = given.get("format", "csv")
+    shown |= {name: given[name] for name in ("limit", "fields") if name in given}
+    if "connection_id" in given:
         shown["connection"] = connection.name
-    call.run_hooks()
-    work = Export(users, shown["format"], body.get("fields"), body.get("limit"), state.tenant_name)
+    work = Export(users, shown["format"], given.get("fields"), given.get("limit"), state.tenant_name)
     return _started(state, Job(state.new_id("job_"), "users_export", state.now(), work, shown), 200)
 
 
-def verify_email(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/jobs/verification-email: 201 and a pending job; no mail is sent."""
-    body = parse_object(call.request.body, switches=state.switches)
-    call.body = body
-    _properties(
-        body,
-        {"user_id": "string", "client_id": "string", "identity": "object", "organization_id": "string"},
-    )
-    if "user_id" not in body:
-        raise payload_error("Missing required property: user_id")
-    check_user_id(body["user_id"])
-    client_id = body.get("client_id")
+def check_mail(state: TenantState, call: Call) -> None:
+    """Refuse ids that are not well-formed."""
+    check_user_id(call.body["user_id"])
+    client_id = call.body.get("client_id")
     if (
         client_id is not None
         and client_id not in state.access.applications
@@ -108,17 +118,18 @@ def verify_email(state: TenantState, call: Call) -> Reply:
     ):
         rule = f"Object didn't pass validation for format client-id: {client_id}"
         raise payload_error(rule, f"client_id ({_CLIENT_ID})")
-    call.run_hooks()
-    if state.users.get(body["user_id"]) is None:
-        raise no_such_user()
-    work = partial(_send_mail, state, body["user_id"])
+
+
+def verify_email(state: TenantState, call: Call) -> Reply:
+    """Start a verification mail: a pending job.  No mail is sent."""
+    user_id = get_user_or_404(state, call.body["user_id"]).user_id
+    work = partial(_send_mail, state, user_id)
     return _started(state, Job(state.new_id("job_"), "verification_email", state.now(), work), 201)
 
 
 def get(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/jobs/{id}; a finished export gets a link that is good for 60 seconds."""
-    call.run_hooks()
-    job = _found(state, call)
+    """Get a job; a finished export has a link that is good for 60 seconds."""
+    job = _get_or_404(state, call)
     document = job.document()
     if job.file is not None:
         end = {name: document.pop(name) for name in ("created_at", "id")}
@@ -127,9 +138,8 @@ def get(state: TenantState, call: Call) -> Reply:
 
 
 def errors(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/jobs/{id}/errors: the refused users, the job if it failed as a whole, or 204."""
-    call.run_hooks()
-    job = _found(state, call)
+    """List the users that an import refused, or show the job if it failed as a whole; 204 for none."""
+    job = _get_or_404(state, call)
     if job.errors:
         return Reply(200, to_json(job.errors), content_type="application/json")
     if job.status == "failed":
@@ -138,16 +148,16 @@ def errors(state: TenantState, call: Call) -> Reply:
 
 
 def download(state: TenantState, call: Call) -> Reply:
-    """Hand out the file of an export to whoever has its link, as long as that is good."""
-    asked = call.request.query
+    """Download the file of an export, with its link and as long as that is good."""
+    query = call.query
     job = state.jobs.poll(call.params["id"])
-    expires = asked.get("Expires", "")
+    expires = query.get("Expires", "")
     good = expires.isascii() and expires.isdigit() and call.now < int(expires[:18])
     if (
         job is None
         or job.file is None
         or not good
-        or not hmac.compare_digest(asked.get("Signature", "").encode(), _sign(state, job, expires))
+        or not hmac.compare_digest(query.get("Signature", "").encode(), _sign(state, job, expires))
     ):
         return Reply(403, _DENIED, content_type="application/xml")
     return Reply(200, job.file, content_type="application/gzip")
@@ -173,7 +183,7 @@ def _started(state: TenantState, job: Job, status: int) -> Reply:
     return reply
 
 
-def _found(state: TenantState, call: Call) -> Job:
+def _get_or_404(state: TenantState, call: Call) -> Job:
     job_id = call.params["id"]
     job = state.jobs.poll(job_id)
     if job is None:
@@ -182,65 +192,65 @@ def _found(state: TenantState, call: Call) -> Job:
     return job
 
 
-def _connection(state: TenantState, connection_id: str) -> Connection:
-    """Return the connection of a well-formed id."""
-    if not re.fullmatch(_CONNECTION_ID, connection_id):
-        rule = f"String does not match pattern ^{_CONNECTION_ID}$: {connection_id}"
-        raise payload_error(rule, "connection_id")
-    return with_id(state, connection_id)
-
-
 def _of_connection(state: TenantState, name: str) -> Iterator[Profile]:
     for profile in state.users.all():
-        if any(identity.get("connection") == name for identity in profile.root["identities"]):
+        if is_in(profile, name):
             yield profile
 
 
 def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
-    """Send nothing; fail, as recorded of a tenant that could not, where there is nobody to send it to."""
+    """Send nothing; fail if the user has no e-mail, as recorded of a tenant that could not send."""
     profile = state.users.get(user_id)
     if profile is None or not profile.root.get("email"):
         raise JobFailed
 
 
-def _boolean(fields: dict[str, str], name: str, *, default: bool) -> bool:
-    text = fields.get(name)
-    if text is None or text == "":
-        return default
-    if text.lower() not in ("true", "false"):
-        raise payload_error("Expected type boolean but found type string", name)
-    return text.lower() == "true"
-
-
-def _properties(body: dict[str, Any], types: dict[str, str]) -> None:
-    unknown = [name for name in body if name not in types]
-    if unknown:
-        raise payload_error(f"Additional properties not allowed: {','.join(unknown)}")
-    for name, value in body.items():
-        found = type_name(value)
-        if found != types[name]:
-            raise payload_error(f"Expected type {types[name]} but found type {found}", name)
-
-
-def _check_export(body: dict[str, Any]) -> None:
-    for name in [name for name in ("connection_id", "format", "limit", "fields") if name in body]:
-        if body[name] is None:
-            # ruby-auth0 sends null for what its caller left out.
-            del body[name]
-    _properties(body, _EXPORT)
-    if body.get("format", "csv") not in ("json", "csv"):
-        raise payload_error("No enum match for: " + body["format"], "format")
-    if body.get("limit", 1) < 1:
-        raise payload_error(f"Value {body['limit']} is less than minimum 1", "limit")
-    fields = body.get("fields", [])
-    for field in fields:
-        if type_name(field) != "object":
-            raise payload_error(f"Expected type object but found type {type_name(field)}", "fields")
-        _properties(field, {"name": "string", "export_as": "string"})
-        if "name" not in field:
-            raise payload_error("Missing required property: name", "fields")
-        for value in field.values():
-            if len(value) > 100:
-                raise payload_error(f"String is too long ({len(value)} chars), maximum 100", "fields")
-    if body.get("format", "csv") == "csv" and len(fields) > CSV_FIELDS:
-        raise payload_error(f"Array is too long ({len(fields)}), maximum {CSV_FIELDS}", "fields")
+_JOBS = "/api/v2/jobs"
+_READ = ("create:users", "read:users")
+_MAIL = body("user_id", user_id=TEXT, client_id=TEXT, identity=OBJECT, organization_id=TEXT)
+ROUTES = (
+    Route(
+        "POST",
+        f"{_JOBS}/users-imports",
+        import_users,
+        scopes=("create:users",),
+        body=ImportForm(),
+        latency=(0.757, 1.2),
+        evidence="recorded; the codes of bad rows documented",
+    ),
+    Route(
+        "POST",
+        f"{_JOBS}/users-exports",
+        export_users,
+        scopes=("read:users",),
+        body=_ExportBody(_EXPORT),
+        latency=(0.557, 0.9),
+        evidence="recorded; the file documented",
+    ),
+    Route(
+        "POST",
+        f"{_JOBS}/verification-email",
+        verify_email,
+        scopes=("update:users",),
+        body=_MAIL,
+        check=check_mail,
+        evidence="recorded",
+    ),
+    Route("GET", f"{_JOBS}/{{id}}", get, scopes=_READ, latency=(0.082, 0.2), evidence="recorded"),
+    Route(
+        "GET",
+        f"{_JOBS}/{{id}}/errors",
+        errors,
+        scopes=_READ,
+        latency=(0.082, 0.2),
+        evidence="recorded; 204 documented",
+    ),
+    Route(
+        "GET",
+        "/exports/{id}/{file}",
+        download,
+        group=None,
+        query={"Expires": TEXT, "Signature": TEXT},
+        evidence="documented",
+    ),
+)

@@ -1,37 +1,37 @@
-"""Answer the tenant's logs: the few that this tenant leaves, newest first."""
+"""The tenant's logs: the few that this tenant leaves, newest first."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-from auth0_meta.emulator.api import query
-from auth0_meta.emulator.api.lookup import known
+from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.paging import listed
+from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.schema import PAGES, TEXT, Field
 from auth0_meta.emulator.rules.search import matcher
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+_TAKE = Field(type="integer", minimum=0, maximum=100, about="The number of entries to retrieve")
 
-def list_(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/logs; `from` and `take` give an array too, as this endpoint alone does (documented)."""
-    asked = call.request.query
-    test = matcher(asked["q"], switches=state.switches) if "q" in asked else None
-    call.run_hooks()
+
+def list_logs(state: TenantState, call: Call) -> Reply:
+    """List the logs; here alone `from` and `take` give an array too."""
+    test = matcher(call.query["q"], switches=state.switches) if "q" in call.query else None
     entries = [entry for entry in _all(state) if test is None or test(entry)]
-    if "from" not in asked and "take" not in asked:
-        return listed(call, "logs", entries, switches=state.switches)
-    take = query.whole(asked, "take", 50, "The number of entries to retrieve", highest=100)
+    if "from" not in call.query and "take" not in call.query:
+        return listed(state, call, "logs", entries)
     ids = [entry["log_id"] for entry in entries]
-    # What came after the entry that is named: older ones are known already.
-    end = ids.index(asked["from"]) if asked.get("from") in ids else len(entries)
-    return Reply(200, to_json(entries[max(0, end - take) : end]))
+    first = call.query.get("from")
+    # What came after the entry that `from` names: the caller has the older ones.
+    end = ids.index(first) if first in ids else len(entries)
+    return Reply(200, to_json(entries[max(0, end - call.query.get("take", 50)) : end]))
 
 
-def one(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/logs/{id}."""
-    call.run_hooks()
+def get(state: TenantState, call: Call) -> Reply:
+    """Get one log."""
     for entry in _all(state):
         if entry["log_id"] == call.params["id"]:
             return Reply(200, to_json(entry))
@@ -40,16 +40,30 @@ def one(state: TenantState, call: Call) -> Reply:
 
 
 def of_user(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/logs: an array or the totals envelope."""
-    user_id = known(state, call).user_id
-    mine = [entry for entry in _all(state) if entry.get("user_id") == user_id]
-    return listed(call, "logs", mine, switches=state.switches)
+    """List the logs about a user."""
+    user_id = user_in_path(state, call).user_id
+    return listed(state, call, "logs", [entry for entry in _all(state) if entry.get("user_id") == user_id])
 
 
 def _all(state: TenantState) -> list[dict[str, Any]]:
-    """Return every log, newest first, each with an id that says nothing but stays."""
+    """Return every log, newest first, with an id that says nothing and stays the same."""
     entries = []
     for entry in list(state.logs):
         log_id = hashlib.sha256(to_json(entry)).hexdigest()[:32]
         entries.append({**entry, "log_id": log_id, "_id": log_id})
     return entries[::-1]
+
+
+_SCOPES = ("read:logs", "read:logs_users")
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v2/logs",
+        list_logs,
+        scopes=_SCOPES,
+        query={**PAGES, "q": TEXT, "take": _TAKE, "from": TEXT},
+        evidence="recorded as arrays; `from` and `take` documented",
+    ),
+    Route("GET", "/api/v2/logs/{id}", get, scopes=_SCOPES, evidence="documented"),
+    Route("GET", "/api/v2/users/{id}/logs", of_user, scopes=_SCOPES, query=PAGES, evidence="recorded"),
+)

@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from auth0_meta.emulator.api import query
-from auth0_meta.emulator.http.errors import query_error
+from auth0_meta.emulator.http.errors import bad_request
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.state.tenant_state import TenantState
 
-_TAKE = "Number of results per page. Defaults to 50."
-_FROM = "Optional Id from which to start selection."
+Document = Mapping[str, Any]
+_PAGING_DOC = "https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation"
 
 
-def listed(
-    call: Call,
-    name: str,
-    items: Sequence[Mapping[str, Any]],
-    *,
-    switches: Switches,
-    checkpoints: bool = False,
-) -> Reply:
-    """Answer with a page of `items`: `fields` picks members, `include_totals` asks for the envelope (recorded).
+def page_of(state: TenantState, call: Call) -> tuple[int, int]:
+    """Return the first item's number and how many to show, or refuse a page past the first 1000 (recorded)."""
+    page, per_page = call.query.get("page", 0), call.query.get("per_page", 50)
+    cap = state.switches.paging_cap
+    if (page + 1) * per_page > cap:
+        message = f"You can only page through the first {cap} records. See {_PAGING_DOC}"
+        raise bad_request(message, "invalid_paging")
+    return page * per_page, per_page
 
-    `take` and `from` ask for the checkpoint envelope where the endpoint has one; it wins over the totals.
+
+def projection(call: Call) -> Callable[[Document], Document] | None:
+    """Return what `fields` and `include_fields` make of a document, None if they are absent.
+
+    Names are those of the first level; whether Auth0 takes nested paths is open, here they match nothing.
     """
-    asked = call.request.query
-    pick = query.projection(asked)
-    shown = [pick(dict(item)) for item in items] if pick else list(items)
-    if checkpoints and ("take" in asked or "from" in asked):
-        return Reply(200, to_json(checkpoint(asked, name, shown)))
-    page, per_page = query.page_of(asked, switches=switches)
-    totals = query.flag(asked, "include_totals", default=False)
-    start = page * per_page
-    part = shown[start : start + per_page]
-    if not totals:
-        return Reply(200, to_json(part))
-    return Reply(200, to_json({name: part, "start": start, "limit": per_page, "total": len(shown)}))
+    text = call.query.get("fields")
+    if not text:
+        return None
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        return None
+    include = call.query.get("include_fields", True)
+    return lambda document: {name: value for name, value in document.items() if (name in names) is include}
 
 
-def checkpoint(asked: Mapping[str, str], name: str, items: list[Any]) -> dict[str, Any]:
-    """Return one page and where the next begins, nothing of the latter at the end (documented)."""
-    take = query.whole(asked, "take", 50, _TAKE, highest=100)
-    if take < 1:
-        raise query_error(f"Value {take} is less than minimum 1", "take", _TAKE)
-    start = query.whole(asked, "from", 0, _FROM, highest=None)
-    body: dict[str, Any] = {name: items[start : start + take]}
+def shown(call: Call, documents: Sequence[Document]) -> list[Document]:
+    """Return the documents as `fields` wants them."""
+    pick = projection(call)
+    return [pick(document) for document in documents] if pick else list(documents)
+
+
+def array_or_envelope(call: Call, part: list[Document], envelope: Mapping[str, Any]) -> Reply:
+    """Answer with an array, or with the envelope if `include_totals` asks for it (recorded)."""
+    return Reply(200, to_json(envelope if call.query.get("include_totals") else part))
+
+
+def listed(state: TenantState, call: Call, name: str, items: Sequence[Document]) -> Reply:
+    """Answer with a page of `items`; `take` and `from`, if the route knows them, win over `include_totals`."""
+    if "take" in call.query or "from" in call.query:
+        return Reply(200, to_json(checkpoint(call, name, items)))
+    start, count = page_of(state, call)
+    part = shown(call, items[start : start + count])
+    envelope = {name: part, "start": start, "limit": count, "total": len(items)}
+    return array_or_envelope(call, part, envelope)
+
+
+def checkpoint(call: Call, name: str, items: Sequence[Document]) -> dict[str, Any]:
+    """Return one page, and where the next one begins unless it was the last (documented)."""
+    take, start = call.query.get("take", 50), call.query.get("from", 0)
+    page: dict[str, Any] = {name: shown(call, items[start : start + take])}
     if start + take < len(items):
-        body["next"] = str(start + take)
-    return body
+        page["next"] = str(start + take)
+    return page

@@ -1,130 +1,107 @@
-"""Answer the permissions of users and of roles."""
+"""Permissions of users and of roles."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, cast
 
-from auth0_meta.emulator.api.crud import APIS, ROLES
-from auth0_meta.emulator.api.lookup import found, known, plain_body, user_id_of
-from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.http.errors import Refusal, payload_error, problem
-from auth0_meta.emulator.http.message import Call, Reply
-from auth0_meta.emulator.rules.schema import type_name
+from auth0_meta.emulator.api.links import LinkTable, Things
+from auth0_meta.emulator.api.lookup import user_in_path
+from auth0_meta.emulator.api.resource_servers import APIS
+from auth0_meta.emulator.api.roles import ROLES, role_in_path
+from auth0_meta.emulator.http.errors import Refusal, problem
+from auth0_meta.emulator.rules.schema import TEXT, Body, Field, array, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+Document = dict[str, Any]
 _NAMES = ("resource_server_identifier", "permission_name")
+_PERMISSION = Field(type="object", required=_NAMES, properties=dict.fromkeys(_NAMES, TEXT), closed=False)
+_BODY = Body(record("permissions", permissions=array(_PERMISSION, shortest=1)))
 _DIRECT = {"source_id": "", "source_name": "", "source_type": "DIRECT"}
 
 
-def of_user(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/permissions, those of the user's roles among them (documented).
+def _of_user(state: TenantState, user_id: Hashable) -> list[Document]:
+    """Return a user's permissions by name (recorded), those of the user's roles among them (documented).
 
-    They come by name (recorded).  Open: where several APIs have permissions; here names alone decide.
+    Open: the order if several APIs have permissions; here names alone decide.
     """
-    user_id = known(state, call).user_id
     links = state.resources.links
-    sources: dict[Any, list[dict[str, Any]]] = {
-        pair: [_DIRECT] for pair in links.of("user_permissions", user_id)
-    }
+    sources: dict[Any, list[Document]] = {pair: [_DIRECT] for pair in links.of("user_permissions", user_id)}
     for role_id in links.of("user_roles", user_id):
-        role = state.resources.of(ROLES.name).get(str(role_id))
+        role = ROLES.find(state, str(role_id))
         if role is None:
             continue
         for pair in links.of("role_permissions", role_id):
             from_role = {"source_id": role_id, "source_name": role["name"], "source_type": "ROLE"}
             sources.setdefault(pair, []).append(from_role)
     shown = [{**_shown(state, pair), "sources": found_in} for pair, found_in in sources.items()]
-    shown.sort(key=lambda permission: str(permission["permission_name"]))
-    return listed(call, "permissions", shown, switches=state.switches)
+    return sorted(shown, key=lambda permission: str(permission["permission_name"]))
 
 
-def give_user(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/users/{id}/permissions: 201 and `{}` (recorded)."""
-    user_id = user_id_of(call)
-    pairs = _asked(state, call)
-    call.run_hooks()
-    found(state, user_id)
-    _check(state, pairs)
-    state.resources.links.add("user_permissions", user_id, pairs)
-    return Reply(201, b"{}", committed=True)
-
-
-def take_user(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}/permissions: 204; what the user has through a role stays."""
-    user_id = user_id_of(call)
-    pairs = _asked(state, call)
-    call.run_hooks()
-    found(state, user_id)
-    state.resources.links.remove("user_permissions", user_id, pairs)
-    return Reply(204, committed=True)
-
-
-def of_role(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/roles/{id}/permissions."""
-    call.run_hooks()
-    ROLES.found(state, call)
-    shown = [_shown(state, pair) for pair in state.resources.links.of("role_permissions", call.params["id"])]
-    return listed(call, "permissions", shown, switches=state.switches)
-
-
-def give_role(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/roles/{id}/permissions: 201 and `{}` (recorded)."""
-    pairs = _asked(state, call)
-    call.run_hooks()
-    ROLES.found(state, call)
-    _check(state, pairs)
-    state.resources.links.add("role_permissions", call.params["id"], pairs)
-    return Reply(201, b"{}", committed=True)
-
-
-def take_role(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/roles/{id}/permissions: 204."""
-    pairs = _asked(state, call)
-    call.run_hooks()
-    ROLES.found(state, call)
-    state.resources.links.remove("role_permissions", call.params["id"], pairs)
-    return Reply(204, committed=True)
-
-
-def _asked(state: TenantState, call: Call) -> list[tuple[str, str]]:
-    """Parse `{"permissions": [{resource_server_identifier, permission_name}]}` into pairs."""
-    items = plain_body(state, call, {"permissions": "array"}, "permissions")["permissions"]
-    if not items:
-        raise payload_error("Array is too short (0), minimum 1", "permissions")
-    for item in items:
-        if not isinstance(item, dict):
-            raise payload_error(f"Expected type object but found type {type_name(item)}", "permissions")
-        for name in _NAMES:
-            if name not in item:
-                raise payload_error(f"Missing required property: {name}", "permissions")
-            if not isinstance(item[name], str):
-                raise payload_error(f"Expected type string but found type {type_name(item[name])}", name)
-    return [(item[_NAMES[0]], item[_NAMES[1]]) for item in items]
-
-
-def _api(state: TenantState, identifier: str) -> dict[str, Any] | None:
-    return next(
-        (one for one in list(state.resources.of(APIS.name).values()) if one["identifier"] == identifier), None
-    )
-
-
-def _check(state: TenantState, pairs: list[tuple[str, str]]) -> None:
+def _check_apis(state: TenantState, pairs: Things) -> None:
     """Refuse an API that a strict tenant does not have; the wording is not sourced."""
-    for identifier, _ in pairs if state.access.strict else ():
-        if _api(state, identifier) is None:
+    for pair in pairs if state.access.strict else ():
+        identifier, _ = cast("tuple[str, str]", pair)
+        if APIS.find_by(state, "identifier", identifier) is None:
             raise Refusal(404, problem(404, "The resource server does not exist.", APIS.error_code))
 
 
-def _shown(state: TenantState, pair: Any) -> dict[str, Any]:
+def _pair(permission: Document) -> Hashable:
+    return permission[_NAMES[0]], permission[_NAMES[1]]
+
+
+def _shown(state: TenantState, pair: Any) -> Document:
     """Return one permission with what its API says about it (recorded)."""
     identifier, name = pair
-    api = _api(state, identifier) or {}
+    api = APIS.find_by(state, "identifier", identifier) or {}
     scopes = api.get("scopes")
-    about = [s for s in scopes if isinstance(s, dict)] if isinstance(scopes, list) else []
-    description = next((s.get("description", "") for s in about if s.get("value") == name), "")
+    about = [scope for scope in scopes if isinstance(scope, dict)] if isinstance(scopes, list) else []
+    description = next((scope.get("description", "") for scope in about if scope.get("value") == name), "")
     return {
         "permission_name": name,
         "description": description,
         "resource_server_name": api.get("name", identifier),
         "resource_server_identifier": identifier,
     }
+
+
+# Removing a permission that comes with a role leaves it: the link is the role's.
+OF_USER = LinkTable(
+    kind="user_permissions",
+    name="permissions",
+    find=lambda state, call: user_in_path(state, call).user_id,
+    show=_of_user,
+    body=_BODY,
+    read=_pair,
+    check_added=_check_apis,
+    added=(201, b"{}"),
+)
+OF_ROLE = LinkTable(
+    kind="role_permissions",
+    name="permissions",
+    find=role_in_path,
+    show=lambda state, role_id: [
+        _shown(state, pair) for pair in state.resources.links.of("role_permissions", role_id)
+    ],
+    body=_BODY,
+    read=_pair,
+    check_added=_check_apis,
+    added=(201, b"{}"),
+)
+
+ROUTES = (
+    *OF_USER.routes(
+        "/api/v2/users/{id}/permissions",
+        read=("read:users",),
+        add=("update:users",),
+        remove=("update:users",),
+        evidence="recorded; sources of roles documented",
+    ),
+    *OF_ROLE.routes(
+        "/api/v2/roles/{id}/permissions",
+        read=("read:roles",),
+        add=("update:roles",),
+        remove=("update:roles",),
+        evidence="recorded",
+    ),
+)

@@ -1,81 +1,93 @@
-"""Answer the roles of users: who has which, from the user's side and from the role's."""
+"""Roles: the documents themselves, and who has which, from the user's side and from the role's."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from typing import Any
 
-from auth0_meta.emulator.api.crud import ROLES
-from auth0_meta.emulator.api.lookup import found, known, listed_ids, user_id_of
-from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.http.message import Call, Reply
+from auth0_meta.emulator.api.crud import Resource, prefixed
+from auth0_meta.emulator.api.links import LinkTable, Things
+from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_in_path
+from auth0_meta.emulator.http.message import Call
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, PAGES
 from auth0_meta.emulator.state.tenant_state import TenantState
 
-_BRIEF = ("user_id", "email", "picture", "name")
+ROLES = Resource(
+    name="roles",
+    called="role",
+    new_id=prefixed("rol_"),
+    required=("name",),
+    unique=("name",),
+    # That it is a 409 is documented, the wording is not sourced.
+    conflict=("A role with this name already exists.", None),
+    # Unlike every other resource, a role is created with 200 and deleted with 200 and `{}`.
+    created=200,
+    deleted=200,
+    filters={"name_filter": "name"},
+)
 
 
-def brief(state: TenantState, user_ids: list[Any]) -> list[dict[str, Any]]:
-    """Return users as lists of members show them: four members in this order (recorded)."""
-    users = [state.users.get(user_id) for user_id in user_ids]
-    return [{name: user.root[name] for name in _BRIEF if name in user.root} for user in users if user]
-
-
-def roles_shown(state: TenantState, role_ids: list[Any]) -> list[dict[str, Any]]:
+def roles_shown(state: TenantState, role_ids: Iterable[Any]) -> list[dict[str, Any]]:
     """Return the roles of these ids."""
-    kept = state.resources.of(ROLES.name)
-    return [kept[role_id] for role_id in role_ids if role_id in kept]
+    documents = state.resources.of(ROLES.name)
+    return [documents[role_id] for role_id in role_ids if role_id in documents]
 
 
-def of_user(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}/roles by name (recorded): an array or the totals envelope."""
-    profile = known(state, call)
-    roles = roles_shown(state, state.resources.links.of("user_roles", profile.user_id))
-    roles.sort(key=lambda role: str(role["name"]))
-    return listed(call, "roles", roles, switches=state.switches)
+def check_roles(state: TenantState, role_ids: Things) -> None:
+    """Refuse with 404 if one of these roles does not exist."""
+    for role_id in role_ids:
+        ROLES.get_or_404(state, str(role_id))
 
 
-def give(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/users/{id}/roles: 204."""
-    user_id, roles = _named(state, call)
-    state.resources.links.add("user_roles", user_id, roles)
-    return Reply(204, committed=True)
+def role_in_path(state: TenantState, call: Call) -> str:
+    """Return the id of the role that the path names, or refuse with 404."""
+    ROLES.get_or_404(state, call.params["id"])
+    return call.params["id"]
 
 
-def take(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}/roles: 204, also for roles that the user does not have.
-
-    A role that is no more is 404, and none is taken (recorded).
-    """
-    user_id, roles = _named(state, call)
-    state.resources.links.remove("user_roles", user_id, roles)
-    return Reply(204, committed=True)
+def _by_name(state: TenantState, user_id: Hashable) -> list[dict[str, Any]]:
+    roles = roles_shown(state, state.resources.links.of("user_roles", user_id))
+    return sorted(roles, key=lambda role: str(role["name"]))
 
 
-def _named(state: TenantState, call: Call) -> tuple[str, list[str]]:
-    """Return the user and the roles that a request names, or refuse one that is not there."""
-    user_id = user_id_of(call)
-    roles = listed_ids(state, call, "roles")
-    call.run_hooks()
-    found(state, user_id)
-    for role_id in roles:
-        ROLES.one(state, role_id)
-    return user_id, roles
+def _check_users(state: TenantState, user_ids: Things) -> None:
+    for user_id in user_ids:
+        get_user_or_404(state, str(user_id))
 
 
-def holders(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/roles/{id}/users: an array, the totals envelope, or checkpoints."""
-    call.run_hooks()
-    ROLES.found(state, call)
-    users = brief(state, state.resources.links.holders("user_roles", call.params["id"]))
-    return listed(call, "users", users, switches=state.switches, checkpoints=True)
+OF_USER = LinkTable(
+    kind="user_roles",
+    name="roles",
+    find=lambda state, call: user_in_path(state, call).user_id,
+    show=_by_name,
+    check_added=check_roles,
+    # A role that does not exist is 404 here too, and none is taken (recorded).
+    check_removed=check_roles,
+)
+HOLDERS = LinkTable(
+    kind="user_roles",
+    name="users",
+    inverted=True,
+    find=role_in_path,
+    show=lambda state, role_id: brief(state, state.resources.links.holders("user_roles", role_id)),
+    check_added=_check_users,
+    added=(200, b"{}"),
+)
 
-
-def assign(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/roles/{id}/users: 200 and `{}` (recorded)."""
-    users = listed_ids(state, call, "users")
-    call.run_hooks()
-    ROLES.found(state, call)
-    for user_id in users:
-        found(state, user_id)
-    for user_id in users:
-        state.resources.links.add("user_roles", user_id, [call.params["id"]])
-    return Reply(200, b"{}", committed=True)
+ROUTES = (
+    *ROLES.routes(evidence="recorded"),
+    *OF_USER.routes(
+        "/api/v2/users/{id}/roles",
+        read=("read:users", "read:roles"),
+        add=("update:users", "create:role_members"),
+        remove=("update:users", "delete:role_members"),
+        evidence="recorded",
+    ),
+    *HOLDERS.routes(
+        "/api/v2/roles/{id}/users",
+        read=("read:users", "read:roles", "read:role_members"),
+        add=("update:roles", "create:role_members"),
+        query={**PAGES, **CHECKPOINTS},
+        evidence="recorded",
+    ),
+)

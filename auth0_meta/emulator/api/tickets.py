@@ -1,54 +1,72 @@
-"""Answer the making of tickets: links to pages that this tenant does not have."""
+"""Tickets: links to pages that this tenant does not have."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from auth0_meta.emulator.api.connections import with_id
-from auth0_meta.emulator.api.lookup import found, plain_body
+from auth0_meta.emulator.api.connections import connection_with_id
+from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
+from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.http.errors import no_such_user, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import check_user_id
+from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Field, body
+from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.tenant_state import TenantState
 
-_SHARED = {
-    **dict.fromkeys(("result_url", "user_id", "client_id", "organization_id"), "string"),
-    "ttl_sec": "integer",
-    "includeEmailInRedirect": "boolean",
+_SHARED: dict[str, Field] = {
+    **dict.fromkeys(("result_url", "user_id", "client_id", "organization_id"), TEXT),
+    "ttl_sec": WHOLE,
+    "includeEmailInRedirect": FLAG,
+    "identity": OBJECT,
 }
-_VERIFY = {**_SHARED, "identity": "object"}
-_CHANGE = {
-    **_SHARED,
-    **dict.fromkeys(("connection_id", "email"), "string"),
-    "mark_email_as_verified": "boolean",
-    "identity": "object",
-}
+
+
+def check_user(state: TenantState, call: Call) -> None:
+    """Refuse a body whose `user_id` is not a user id, or that names nobody."""
+    if "user_id" in call.body:
+        check_user_id(call.body["user_id"])
+    elif not ("email" in call.body and "connection_id" in call.body):
+        raise payload_error("Missing required property: user_id")
 
 
 def verify_email(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/tickets/email-verification: 201 and the link (recorded)."""
-    body = plain_body(state, call, _VERIFY, "user_id")
-    return _ticket(state, call, body, "email-verification")
+    """Make a link for confirming an e-mail."""
+    return _ticket(state, call.body, "email-verification")
 
 
 def change_password(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/tickets/password-change: 201 and the link (recorded)."""
-    body = plain_body(state, call, _CHANGE)
-    if "user_id" not in body and not ("email" in body and "connection_id" in body):
-        raise payload_error("Missing required property: user_id")
-    return _ticket(state, call, body, "reset-password")
+    """Make a link for choosing a new password."""
+    return _ticket(state, call.body, "reset-password")
 
 
-def _ticket(state: TenantState, call: Call, body: dict[str, Any], page: str) -> Reply:
-    if "user_id" in body:
-        check_user_id(body["user_id"])
-    call.run_hooks()
-    if "user_id" in body:
-        found(state, body["user_id"])
+def _ticket(state: TenantState, given: dict[str, Any], page: str) -> Reply:
+    if "user_id" in given:
+        get_user_or_404(state, given["user_id"])
     else:
-        name = with_id(state, body["connection_id"]).name
-        users = state.users.with_email(body["email"].lower())
-        if not any(one.get("connection") == name for user in users for one in user.root["identities"]):
+        name = connection_with_id(state, given["connection_id"]).name
+        if not any(is_in(user, name) for user in state.users.with_email(given["email"].lower())):
             raise no_such_user()
     secret = state.new_id("") + state.new_id("")
     return Reply(201, to_json({"ticket": f"{state.access.url}/u/{page}?ticket={secret}#"}), committed=True)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/api/v2/tickets/email-verification",
+        verify_email,
+        scopes=("create:user_tickets",),
+        body=body("user_id", **_SHARED),
+        check=check_user,
+        evidence="recorded",
+    ),
+    Route(
+        "POST",
+        "/api/v2/tickets/password-change",
+        change_password,
+        scopes=("create:user_tickets",),
+        body=body(connection_id=TEXT, email=TEXT, mark_email_as_verified=FLAG, **_SHARED),
+        check=check_user,
+        evidence="recorded",
+    ),
+)

@@ -1,135 +1,129 @@
-"""Answer the users endpoints."""
+"""Users: create, get, update, delete, search, find by e-mail."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from auth0_meta.emulator.api import connections, query
-from auth0_meta.emulator.api.lookup import found, user_id_of
-from auth0_meta.emulator.http.errors import Refusal, bad_request, not_served, problem, query_error
-from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.api.connections import check_root_attributes, connection_named
+from auth0_meta.emulator.api.lookup import get_user_or_404, user_in_path
+from auth0_meta.emulator.api.paging import array_or_envelope, page_of, projection, shown
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.http.errors import Refusal, bad_request, forbidden, problem, query_error
+from auth0_meta.emulator.http.message import Call, Grant, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
+from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import (
-    check_create,
-    check_fields,
-    check_owner,
-    check_patch,
-    parse_object,
-)
+from auth0_meta.emulator.rules.schema import FIELDS, PAGES, TEXT, Field, needed
 from auth0_meta.emulator.rules.search import matcher
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.rules.user_schema import CREATE, PATCH
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+Document = Mapping[str, Any]
+_READ_ANYBODY = ("read:users", "read:user_idp_tokens")
+_NOT_OWN = "User to be acted on does not match subject in bearer token."
+_SORT = "Field to sort by. Use field:order where order is 1 for ascending and -1 for descending"
+_SORT_PATTERN = r"((([a-zA-Z0-9_\.]+))\:(1|-1))"
 
-def create(state: TenantState, call: Call) -> Reply:
-    """Answer POST /api/v2/users: 201, or 409 for an id, e-mail or username that is taken."""
-    body = _body(state, call)
-    check_create(body, switches=state.switches)
-    connection = connections.named(state, body["connection"])
-    if not connection.takes_users:
-        # The text is documented, its errorCode is not sourced.
+
+# What a token may do ------------------------------------------------------------------------------------
+
+
+def check_owner(state: TenantState, call: Call) -> None:
+    """Refuse with 403 a read of somebody else by a token that may read its own user only."""
+    grant = call.grant
+    if grant is None or grant.scopes is None or grant.subject == call.user_id:
+        return
+    if grant.scopes.isdisjoint(_READ_ANYBODY):
+        raise forbidden(_NOT_OWN, "unowned_resource")
+
+
+def check_fields(state: TenantState, call: Call) -> None:
+    """Refuse with 403 what the token's narrower scopes do not let it change."""
+    grant = call.grant
+    if grant is None or grant.scopes is None or "update:users" in grant.scopes:
+        return
+    own = "update:current_user_metadata" in grant.scopes
+    allowed = _writable(grant, call.user_id)
+    refused = [name for name in call.body if name not in allowed]
+    if not refused:
+        return
+    if own and not allowed:
+        raise forbidden(_NOT_OWN, "unowned_resource")
+    raise forbidden(f"You cannot update the following fields: {', '.join(refused)}", "insufficient_scope")
+
+
+def _writable(grant: Grant, user_id: str | None) -> set[str]:
+    scopes = grant.scopes or frozenset()
+    allowed = {"app_metadata"} if "update:users_app_metadata" in scopes else set()
+    if "update:current_user_metadata" in scopes and grant.subject == user_id:
+        allowed.add("user_metadata")
+    return allowed
+
+
+# One user ------------------------------------------------------------------------------------------------
+
+
+def check_connection(state: TenantState, call: Call) -> None:
+    """Refuse a connection that takes no users from the API; the text is documented, its errorCode not sourced."""
+    if not connection_named(state, call.body["connection"]).takes_users:
         message = (
             "Connection does not support user creation through the API. It must either be a database or "
             "passwordless connection."
         )
         raise bad_request(message, "operation_not_supported")
-    call.run_hooks()
+
+
+def create(state: TenantState, call: Call) -> Reply:
+    """Create a user; 409 if the id, e-mail or username is taken."""
+    body, strategy = call.body, connection_named(state, call.body["connection"]).strategy
     with state.users.lock:
-        user_id = f"{connection.strategy}|{body.get('user_id') or state.new_object_id()}"
+        user_id = f"{strategy}|{body.get('user_id') or state.new_object_id()}"
         profile = profiles.created(
             body, user_id=user_id, now_ms=state.milliseconds(), switches=state.switches
         )
-        if state.users.get(user_id) is not None or taken(state, profile):
+        if state.users.get(user_id) is not None or is_taken(state, profile):
             raise Refusal(409, problem(409, "The user already exists.", "auth0_idp_error"))
-        shown = state.save(profile, before=None, by=call.name)
+        document = state.save(profile, before=None, by=call.name)
         _keep_password(state, user_id, body)
-    return Reply(201, shown, committed=True)
+    return Reply(201, document, committed=True)
 
 
 def get(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users/{id}; strongly consistent."""
-    user_id = user_id_of(call)
-    pick = query.projection(call.request.query)
-    if call.grant is not None:
-        check_owner(call.grant, user_id)
-    call.run_hooks()
-    document = found(state, user_id).document()
+    """Get a user, or the `fields` of it; strongly consistent."""
+    document = get_user_or_404(state, call.params["id"]).document()
+    pick = projection(call)
     return Reply(200, to_json(pick(document) if pick else document))
 
 
 def update(state: TenantState, call: Call) -> Reply:
-    """Answer PATCH /api/v2/users/{id}: the whole profile, whatever `fields` asks for (recorded)."""
-    user_id = user_id_of(call)
-    body = _body(state, call)
-    check_patch(body, switches=state.switches)
-    if call.grant is not None:
-        check_fields(call.grant, user_id, body)
-    call.run_hooks()
+    """Change a user, and return the whole profile, whatever `fields` asks for."""
+    body = call.body
     with state.users.lock:
-        before = found(state, user_id)
-        connections.check_root_attributes(state, before, body)
+        before = user_in_path(state, call)
+        check_root_attributes(state, before, body)
         after = profiles.patched(before, body, now_ms=state.milliseconds(), switches=state.switches)
-        if ("email" in body or "username" in body) and taken(state, after):
+        if ("email" in body or "username" in body) and is_taken(state, after):
             # Documented: this endpoint has no 409.  The wording is not sourced.
             raise bad_request("The specified new email or username already exists", "auth0_idp_error")
-        shown = state.save(after, before=before, by=call.name)
-        _keep_password(state, user_id, body)
-    return Reply(200, shown, committed=True)
+        document = state.save(after, before=before, by=call.name)
+        _keep_password(state, after.user_id, body)
+    return Reply(200, document, committed=True)
 
 
 def delete(state: TenantState, call: Call) -> Reply:
-    """Answer DELETE /api/v2/users/{id}: 204, also for a user who is gone (recorded)."""
-    user_id = user_id_of(call)
-    call.run_hooks()
+    """Delete a user; 204 also if there is none."""
     with state.users.lock:
-        before = state.users.get(user_id)
+        before = state.users.get(call.params["id"])
         if before is not None:
             state.remove_user(before, by=call.name)
     return Reply(204, committed=before is not None)
 
 
-def search(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users: pages of 50, an array or the totals envelope."""
-    asked = call.request.query
-    page, per_page = query.page_of(asked, switches=state.switches)
-    totals = query.flag(asked, "include_totals", default=False)
-    pick, order = query.projection(asked), query.sort_key(asked)
-    query.check_engine(asked, switches=state.switches)
-    test = matcher(asked["q"], switches=state.switches) if "q" in asked else None
-    call.run_hooks()
-    start = page * per_page
-    if test is not None or order is not None or state.history.stale(call.now):
-        found = [profile.document() for profile in state.history.seen(state.users.all(), call.now)]
-        if test is not None:
-            found = list(filter(test, found))
-        if order is not None:
-            found.sort(key=order[0], reverse=order[1])
-        total, shown = len(found), found[start : start + per_page]
-    else:
-        total, shown = (
-            len(state.users),
-            [profile.document() for profile in state.users.slice(start, per_page)],
-        )
-    users = [pick(document) for document in shown] if pick else shown
-    if not totals:
-        return Reply(200, to_json(users))
-    envelope = {"start": start, "limit": per_page, "length": len(users), "users": users, "total": total}
-    return Reply(200, to_json(envelope))
-
-
-def by_email(state: TenantState, call: Call) -> Reply:
-    """Answer GET /api/v2/users-by-email: an array, empty where nobody has exactly this address."""
-    asked = call.request.query
-    if not asked.get("email"):
-        raise query_error("Missing required property: email", "email", "Email address to search for")
-    pick = query.projection(asked)
-    call.run_hooks()
-    found = [profile.document() for profile in state.users.with_email(asked["email"])]
-    return Reply(200, to_json([pick(document) for document in found] if pick else found))
-
-
-def taken(state: TenantState, profile: Profile) -> bool:
-    """Tell whether another user has this e-mail or username on the same connection."""
+def is_taken(state: TenantState, profile: Profile) -> bool:
+    """Return whether another user has this e-mail or username on the same connection."""
     email, username = profile.root.get("email"), profile.root.get("username")
     others = [
         *(state.users.with_email(email) if email else ()),
@@ -143,15 +137,159 @@ def _connections(profile: Profile) -> set[Any]:
     return {identity.get("connection") for identity in profile.root["identities"]}
 
 
-def _body(state: TenantState, call: Call) -> dict[str, Any]:
-    kind = call.request.headers.get("content-type", "application/json")
-    if "form-urlencoded" in kind:
-        raise not_served("form bodies on the users endpoints")
-    body = parse_object(call.request.body, switches=state.switches)
-    call.body = body
-    return dict(body)
-
-
-def _keep_password(state: TenantState, user_id: str, body: dict[str, Any]) -> None:
+def _keep_password(state: TenantState, user_id: str, body: Document) -> None:
     if isinstance(body.get("password"), str):
         state.resources.passwords.put(user_id, body["password"])
+
+
+# Many users ----------------------------------------------------------------------------------------------
+
+
+def check_search(state: TenantState, call: Call) -> None:
+    """Refuse a page, an order, an engine or a `q` that Auth0 would not take."""
+    page_of(state, call)
+    _sort_key(call)
+    _check_engine(call, state.switches)
+    _matcher(state, call)
+
+
+def search(state: TenantState, call: Call) -> Reply:
+    """Search users: pages of 50, an array or the totals envelope."""
+    start, count = page_of(state, call)
+    test, order = _matcher(state, call), _sort_key(call)
+    if test is not None or order is not None or state.history.stale(call.now):
+        found = [profile.document() for profile in state.history.seen(state.users.all(), call.now)]
+        if test is not None:
+            found = list(filter(test, found))
+        if order is not None:
+            found.sort(key=order[0], reverse=order[1])
+        total, part = len(found), found[start : start + count]
+    else:
+        # Without a question, only the page is read: a store may hold a million users.
+        total = len(state.users)
+        part = [profile.document() for profile in state.users.slice(start, count)]
+    users = shown(call, part)
+    envelope = {"start": start, "limit": count, "length": len(users), "users": users, "total": total}
+    return array_or_envelope(call, users, envelope)
+
+
+def by_email(state: TenantState, call: Call) -> Reply:
+    """Find the users with exactly this e-mail."""
+    users = state.users.with_email(call.query["email"])
+    return Reply(200, to_json(shown(call, [profile.document() for profile in users])))
+
+
+def _matcher(state: TenantState, call: Call) -> Callable[[Document], bool] | None:
+    return matcher(call.query["q"], switches=state.switches) if "q" in call.query else None
+
+
+def _sort_key(call: Call) -> tuple[Callable[[Document], Any], bool] | None:
+    """Return (key, descending) for `sort=field:1|-1` on a root attribute; None without one.
+
+    Documented: no sorting by metadata.  The wording of these refusals is not sourced.
+    """
+    text = call.query.get("sort")
+    if text is None:
+        return None
+    name, _, direction = text.rpartition(":")
+    if direction not in ("1", "-1") or not re.fullmatch(r"\w+", name):
+        raise query_error(f"String does not match pattern ^{_SORT_PATTERN}$: {text}", "sort", _SORT)
+    if name in BAGS:
+        raise query_error("Sorting by metadata is not supported", "sort", _SORT)
+
+    def key(document: Document) -> tuple[int, float, str]:
+        value = document.get(name)
+        if value is None:
+            return 2, 0.0, ""
+        return (0, float(value), "") if isinstance(value, (int, float)) else (1, 0.0, str(value).casefold())
+
+    return key, direction == "-1"
+
+
+def _check_engine(call: Call, switches: Switches) -> None:
+    """Refuse an engine that no longer exists, and a query that is too long (documented statuses)."""
+    accepted = ("v3", "v2") if switches.search_engine_v2 == "accept" else ("v3",)
+    engine = call.query.get("search_engine", "v3")
+    if engine in ("v1", "v2") and engine not in accepted:
+        message = f"You are not allowed to use search_engine={engine}. Please use search_engine=v3."
+        raise bad_request(message, "invalid_query_string")
+    if engine not in accepted:
+        raise query_error(f"No enum match for: {engine}", "search_engine", "The version of the search engine")
+    if len(call.query.get("q", "")) > switches.query_limit:
+        raise Refusal(414, problem(414, "The query is too long"))
+
+
+_ONE, _ALL = "/api/v2/users/{id}", "/api/v2/users"
+_SEARCH = {
+    **PAGES,
+    "sort": TEXT,
+    "q": TEXT,
+    "search_engine": TEXT,
+    "primary_order": Field(type="boolean", about="true or false"),
+}
+# Scopes of create, delete, search and by-email are from the published reference; those of get and update are
+# recorded in refusals.
+ROUTES = (
+    Route(
+        "POST",
+        _ALL,
+        create,
+        group="write_users",
+        scopes=("create:users",),
+        body=CREATE,
+        check=check_connection,
+        latency=(0.334, 0.600),
+        evidence="recorded",
+    ),
+    Route(
+        "GET",
+        _ALL,
+        search,
+        group="read_users",
+        scopes=("read:users", "read:user_idp_tokens"),
+        query=_SEARCH,
+        check=check_search,
+        latency=(0.244, 0.331),
+        evidence="recorded; search documented",
+    ),
+    Route(
+        "GET",
+        _ONE,
+        get,
+        group="read_users",
+        scopes=("read:users", "read:current_user", "read:user_idp_tokens"),
+        query=FIELDS,
+        check=check_owner,
+        latency=(0.143, 0.360),
+        evidence="recorded",
+    ),
+    Route(
+        "PATCH",
+        _ONE,
+        update,
+        group="write_users",
+        scopes=("update:users", "update:users_app_metadata", "update:current_user_metadata"),
+        body=PATCH,
+        check=check_fields,
+        latency=(0.125, 0.171),
+        evidence="recorded",
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        delete,
+        group="write_users",
+        scopes=("delete:users",),
+        latency=(0.246, 0.432),
+        evidence="recorded",
+    ),
+    Route(
+        "GET",
+        "/api/v2/users-by-email",
+        by_email,
+        group="read_users",
+        scopes=("read:users",),
+        query={"email": needed("Email address to search for"), **FIELDS},
+        evidence="recorded",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Answer what a browser visits in a login: /authorize, the page to pick a user, /continue, /v2/logout."""
+"""What a browser visits in a login: /authorize, the page to pick a user, /continue, /v2/logout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import attrs
 from werkzeug.http import parse_cookie
 
+from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
+from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.pages import login_page, trouble_page
 from auth0_meta.emulator.auth.trigger import LoginOutcome, count_login
 from auth0_meta.emulator.http.message import Call, Reply, Request
@@ -74,15 +76,11 @@ def _refuse(asked: AuthorizationRequest, error: str, description: str) -> Reply:
     return _go(back)
 
 
-def _form(request: Request) -> dict[str, str]:
-    return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-
-
 # /authorize ------------------------------------------------------------------------------------------
 
 
 def authorize(state: TenantState, call: Call) -> Reply:
-    """Answer GET /authorize: check what is asked, then go to the page, or on where somebody is signed in."""
+    """Begin a login: check the request, then send the browser to the page, or on if somebody is signed in."""
     query = call.request.query
     client_id, target = query.get("client_id", ""), query.get("redirect_uri", "")
     if not client_id or (state.access.strict and client_id not in state.access.applications):
@@ -182,8 +180,8 @@ def _stale() -> Reply:
     )
 
 
-def pick(state: TenantState, call: Call) -> Reply:
-    """Answer GET /u/login: the page on which somebody picks a user."""
+def show_login_page(state: TenantState, call: Call) -> Reply:
+    """Show the page on which somebody picks a user."""
     login_state = call.request.query.get("state", "")
     found = state.logins.pages.get(login_state, now=call.now)
     if found is None or found[1] != _cookie(state, call.request, "browser"):
@@ -210,9 +208,9 @@ def _page(
     )
 
 
-def choose(state: TenantState, call: Call) -> Reply:
-    """Answer POST /u/login: sign in whoever was picked, a new user for a new e-mail, and run the trigger."""
-    form = _form(call.request)
+def sign_in(state: TenantState, call: Call) -> Reply:
+    """Sign in whoever was picked, a new user for a new e-mail, and run the trigger."""
+    form = call.body
     login_state, user_id = form.get("state", ""), form.get("user", "")
     found = state.logins.pages.get(login_state, now=call.now)
     if found is None or found[1] != _cookie(state, call.request, "browser"):
@@ -271,9 +269,9 @@ def _run(state: TenantState, call: Call, login: Login) -> Reply:
     return _end(state, call, login, verdict)
 
 
-def go_on(state: TenantState, call: Call) -> Reply:
-    """Answer GET and POST /continue: let the trigger go on, once, in the browser that it had sent away."""
-    form = _form(call.request) if call.request.method == "POST" else {}
+def resume(state: TenantState, call: Call) -> Reply:
+    """Resume the trigger, once, in the browser that it had sent away."""
+    form = call.body or {}
     login_state = call.request.query.get("state") or form.get("state", "")
     waiting = state.logins.suspended.get(login_state, now=call.now)
     if waiting is None or waiting.browser != _cookie(state, call.request, "browser"):
@@ -308,7 +306,7 @@ def _end(state: TenantState, call: Call, login: Login, verdict: LoginOutcome) ->
 
 
 def log_out(state: TenantState, call: Call) -> Reply:
-    """Answer GET /v2/logout: end the session and go to `returnTo`, which is listed or on loopback."""
+    """End the session and go to `returnTo`, which is listed or on loopback."""
     query = call.request.query
     target = query.get("returnTo")
     if target is not None and not may_return(state.access, query.get("client_id"), target, logout=True):
@@ -317,3 +315,14 @@ def log_out(state: TenantState, call: Call) -> Reply:
     state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
     reply = Reply(200, b"OK", content_type="text/plain; charset=utf-8") if target is None else _go(target)
     return _set(state, reply, "session", "")
+
+
+_OPEN = "open: by the standards (OpenID Connect, RFC 7636)"
+ROUTES = (
+    Route("GET", "/authorize", authorize, group=None, evidence=_OPEN),
+    Route("GET", "/u/login", show_login_page, group=None, evidence="open: this tenant's own page"),
+    Route("POST", "/u/login", sign_in, group=None, body=PageForm(), evidence="open: this tenant's own page"),
+    Route("GET", "/continue", resume, group=None, evidence="documented"),
+    Route("POST", "/continue", resume, group=None, body=PageForm(), evidence="documented"),
+    Route("GET", "/v2/logout", log_out, group=None, evidence="documented"),
+)

@@ -1,16 +1,17 @@
-"""Answer the database connections' own endpoints: signing up, and asking for a new password."""
+"""The endpoints of database connections: signing up, and asking for a new password."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.parse import parse_qsl
 
-from auth0_meta.emulator.api.connections import Connection, named
+from auth0_meta.emulator.api.connections import Connection, connection_named
+from auth0_meta.emulator.api.lookup import is_in
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.auth.forms import FormBody
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
-from auth0_meta.emulator.rules.schema import is_email, type_name
+from auth0_meta.emulator.rules.schema import OBJECT, TEXT, Field, is_email, type_name
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _SENT = b"We've just sent you an email to reset your password."
@@ -18,60 +19,50 @@ _NAMES = ("username", "given_name", "family_name", "name", "nickname", "picture"
 _MOST, _LONGEST, _LONGEST_NAME = 10, 500, 100
 
 
-def sign_up(state: TenantState, call: Call) -> Reply:
-    """Answer POST /dbconnections/signup: 200 and the new user's `_id` (recorded)."""
-    body = _body(call)
-    connection = _connection(state, body)
-    email, password = body.get("email"), body.get("password")
-    if not isinstance(email, str) or not is_email(email):
+def check_sign_up(state: TenantState, call: Call) -> None:
+    """Refuse a sign-up without a database, an e-mail, a password, or with metadata past its limits."""
+    body = call.body
+    _connection(state, body)
+    if not isinstance(body.get("email"), str) or not is_email(body["email"]):
         raise _refused("invalid_signup", "Invalid sign up")
-    if not isinstance(password, str) or not password:
+    if not isinstance(body.get("password"), str) or not body["password"]:
         raise _refused("invalid_password", "Password is required")
+    _metadata(body.get("user_metadata"))
+
+
+def sign_up(state: TenantState, call: Call) -> Reply:
+    """Sign up a user of a database; the answer has the new user's `_id`."""
+    body, connection = call.body, _connection(state, call.body)
     given = {name: body[name] for name in _NAMES if isinstance(body.get(name), str) and body[name]}
-    bag = _metadata(body.get("user_metadata"))
-    call.run_hooks()
+    given |= _metadata(body.get("user_metadata"))
     with state.users.lock:
-        others = [*state.users.with_email(email.lower())]
+        others = [*state.users.with_email(body["email"].lower())]
         if "username" in given:
             others += state.users.with_username(given["username"])
-        if any(
-            one.get("connection") == connection.name for user in others for one in user.root["identities"]
-        ):
-            # Documented: it does not say that somebody has this e-mail.
+        if any(is_in(user, connection.name) for user in others):
+            # Documented: the answer does not say that somebody has this e-mail.
             raise _refused("invalid_signup", "Invalid sign up")
         local = state.new_object_id()
-        root = {**given, **bag, "email": email, "connection": connection.name}
+        root = {**given, "email": body["email"], "connection": connection.name}
         made = profiles.created(
             root, user_id=f"auth0|{local}", now_ms=state.milliseconds(), switches=state.switches
         )
         state.save(made, before=None, by=call.name)
-        state.resources.passwords.put(made.user_id, password)
-    shown = {"_id": local, "email_verified": False, "email": made.root["email"], **given, **bag}
+        state.resources.passwords.put(made.user_id, body["password"])
+    shown = {"_id": local, "email_verified": False, "email": made.root["email"], **given}
     return Reply(200, to_json(shown), committed=True)
 
 
-def change_password(state: TenantState, call: Call) -> Reply:
-    """Answer POST /dbconnections/change_password: 200 and a sentence (recorded), whoever it is; no mail is sent."""
-    body = _body(call)
-    _connection(state, body)
-    if not isinstance(body.get("email"), str) or not body["email"]:
+def check_change(state: TenantState, call: Call) -> None:
+    """Refuse a request without a database or an e-mail."""
+    _connection(state, call.body)
+    if not isinstance(call.body.get("email"), str) or not call.body["email"]:
         raise Refusal(400, {"error": "email is required"})
-    call.run_hooks()
+
+
+def change_password(state: TenantState, call: Call) -> Reply:
+    """Ask for a new password: a sentence, whoever the user is.  No mail is sent."""
     return Reply(200, _SENT, content_type="text/html; charset=utf-8")
-
-
-def _body(call: Call) -> dict[str, Any]:
-    """Read the body as form or JSON, as /oauth/token does."""
-    text = call.request.body.decode("utf-8", "replace")
-    kind = call.request.headers.get("content-type", "application/json")
-    try:
-        value = dict(parse_qsl(text, keep_blank_values=True)) if "form" in kind else json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _refused("invalid_request", "The body is not a JSON object.")
-    call.body = {name: "<masked>" if name == "password" else item for name, item in value.items()}
-    return value
 
 
 def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
@@ -82,7 +73,7 @@ def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
     if not isinstance(name, str) or not name:
         raise Refusal(400, {"error": "connection is required"})
     try:
-        connection = named(state, name)
+        connection = connection_named(state, name)
     except Refusal:
         connection = None
     if connection is None or not connection.is_database:
@@ -109,3 +100,37 @@ def _metadata(bag: Any) -> dict[str, Any]:
 def _refused(code: str, description: str) -> Refusal:
     body = {"name": "BadRequestError", "code": code, "description": description, "statusCode": 400}
     return Refusal(400, body)
+
+
+def _not_an_object() -> Refusal:
+    return _refused("invalid_request", "The body is not a JSON object.")
+
+
+_SHARED = dict.fromkeys(("client_id", "email", "connection", "password"), TEXT)
+
+
+def _form(*required: str, **properties: Field) -> FormBody:
+    field = Field(type="object", required=required, properties={**_SHARED, **properties}, closed=False)
+    return FormBody(field, assume="application/json", refuse=_not_an_object)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/dbconnections/signup",
+        sign_up,
+        group="signup",
+        body=_form("email", "password", "connection", user_metadata=OBJECT, **dict.fromkeys(_NAMES, TEXT)),
+        check=check_sign_up,
+        evidence="recorded; refusals documented",
+    ),
+    Route(
+        "POST",
+        "/dbconnections/change_password",
+        change_password,
+        group="change_password",
+        body=_form("email", "connection"),
+        check=check_change,
+        evidence="recorded",
+    ),
+)

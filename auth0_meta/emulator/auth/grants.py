@@ -1,4 +1,4 @@
-"""Answer the OpenID Connect part: discovery, the exchange of a code, refreshing, /userinfo."""
+"""The OpenID Connect part: discovery, the exchange of a code, refreshing, /userinfo."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.issuer import base_url
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
@@ -29,7 +30,7 @@ _CLAIMS = {
 
 
 def discovery(state: TenantState, call: Call) -> Reply:
-    """Answer GET /.well-known/openid-configuration."""
+    """Return where everything is, and what is supported."""
     url = base_url(state, call.request)
     body = {
         "issuer": f"{url}/",
@@ -57,7 +58,7 @@ def _invalid(description: str) -> Refusal:
 
 
 def exchange(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
-    """Answer POST /oauth/token for a code, which is used up whatever comes of it."""
+    """Exchange a code, which is used up whatever comes of it."""
     granted = state.logins.codes.take(form.get("code", ""), now=call.now)
     if granted is None or granted.asked.client_id != client_id:
         raise _invalid("Invalid authorization code")
@@ -78,7 +79,7 @@ def _verifies(verifier: str, challenge: str | None) -> bool:
 
 
 def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
-    """Answer POST /oauth/token for a refresh token; the trigger runs again, as it does in Auth0."""
+    """Issue new tokens for a refresh token; the trigger runs again, as it does in Auth0."""
     granted = state.logins.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
     profile = None if granted is None else state.users.get(granted.session.user_id)
     if granted is None or profile is None or granted.asked.client_id != client_id:
@@ -99,11 +100,11 @@ def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str
 
 
 GRANTS = {"authorization_code": exchange, "refresh_token": refresh}
-"""What a finished login may be turned into tokens by."""
+"""Grant types that redeem a login."""
 
 
 def tokens(state: TenantState, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
-    """Answer with the tokens of a login, a refresh token the `first` time where one was asked for."""
+    """Issue the tokens of a login; the `first` time with a refresh token, if the request asked for one."""
     profile = state.users.get(granted.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
@@ -184,7 +185,7 @@ def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def user_info(state: TenantState, call: Call) -> Reply:
-    """Answer GET and POST /userinfo: the claims that the token's scopes open."""
+    """Return the claims that the token's scopes open."""
     token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
     found = state.logins.access_tokens.get(token, now=call.now)
     profile = None if found is None or state.access.is_dead(token) else state.users.get(found[0])
@@ -195,3 +196,11 @@ def user_info(state: TenantState, call: Call) -> Reply:
             (("WWW-Authenticate", 'Bearer error="invalid_token"'),),
         )
     return Reply(200, to_json({"sub": profile.user_id, **_claims(profile, found[1])}))
+
+
+_BY_STANDARD = "open: by the standards (OpenID Connect)"
+ROUTES = (
+    Route("GET", "/userinfo", user_info, group=None, evidence=_BY_STANDARD),
+    Route("POST", "/userinfo", user_info, group=None, evidence=_BY_STANDARD),
+    Route("GET", "/.well-known/openid-configuration", discovery, group=None, evidence=_BY_STANDARD),
+)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from auth0_meta.emulator.api.crud import APIS
 from auth0_meta.emulator.api.lookup import first_identity
-from auth0_meta.emulator.auth import grants as oidc
-from auth0_meta.emulator.auth import trigger
+from auth0_meta.emulator.api.resource_servers import APIS
+from auth0_meta.emulator.auth import grants, trigger
 from auth0_meta.emulator.http.errors import oauth_error
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.profile import Profile
@@ -52,14 +51,14 @@ def grant(state: TenantState, call: Call, form: dict[str, str], client_id: str, 
         access_claims=outcome.access_claims,
     )
     call.committed = True
-    return oidc.tokens(state, call, granted, nonce=None, first=True)
+    return grants.tokens(state, call, granted, nonce=None, first=True)
 
 
 def _known(state: TenantState, audience: str) -> bool:
     """Tell whether a password grant may name this API: the Management API, or one that was made here."""
     if audience in state.access.audiences or (not state.access.strict and audience.endswith("/api/v2/")):
         return True
-    return any(api["identifier"] == audience for api in list(state.resources.of(APIS.name).values()))
+    return APIS.find_by(state, "identifier", audience) is not None
 
 
 def _whose(state: TenantState, form: dict[str, str]) -> Profile | None:

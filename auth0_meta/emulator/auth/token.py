@@ -1,21 +1,22 @@
-"""Answer POST /oauth/token and the key set; bodies in the Authentication API's own shape."""
+"""The token endpoint and the key set; refusals have the shape of the Authentication API."""
 
 from __future__ import annotations
 
 import base64
-import json
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
-from auth0_meta.emulator.auth import grants as oidc
-from auth0_meta.emulator.auth import password_grant as passwordgrant
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.auth import grants, password_grant
+from auth0_meta.emulator.auth.forms import FormBody
 from auth0_meta.emulator.auth.issuer import base_url
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.schema import TEXT, Field
 from auth0_meta.emulator.state.keys import peek, signed
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import ALL_SCOPES, LIFETIME, Application
+from auth0_meta.emulator.state.tokens import LIFETIME, Application
 
-GRANTS = {**oidc.GRANTS, **passwordgrant.GRANTS}
+GRANTS = {**grants.GRANTS, **password_grant.GRANTS}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ("RS256", "RS384", "PS256")
 _LONGEST_ASSERTION = 2048
@@ -23,13 +24,13 @@ _SKEW = 10
 
 
 def jwks(state: TenantState, call: Call) -> Reply:
-    """Answer GET /.well-known/jwks.json."""
+    """Return the public keys that tokens are signed with."""
     return Reply(200, to_json(state.access.keys.jwks()))
 
 
 def token(state: TenantState, call: Call) -> Reply:
-    """Answer POST /oauth/token for client credentials and for logins, form or JSON."""
-    form = _form(call) | _basic(call)
+    """Issue tokens: by client credentials, or for a login."""
+    form = {name: item for name, item in call.body.items() if isinstance(item, str)} | _basic(call)
     kind = form.get("grant_type")
     if not kind:
         raise oauth_error(400, "invalid_request", "Missing required parameter: grant_type")
@@ -50,7 +51,8 @@ def token(state: TenantState, call: Call) -> Reply:
         )
         raise oauth_error(403, "access_denied", description)
     asked = form.get("scope", "").split()
-    scopes = tuple(scope for scope in application.scopes if scope in asked) if asked else application.scopes
+    granted = state.access.all_scopes if application.scopes is None else application.scopes
+    scopes = tuple(scope for scope in granted if scope in asked) if asked else granted
     if not management:
         scopes = ()  # another API's token: its scopes are not known here, and the Management API refuses it
     # The audience that was asked for stands in the token; a default tenant answers to any.
@@ -68,21 +70,6 @@ def token(state: TenantState, call: Call) -> Reply:
         "token_type": "Bearer",
     }
     return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
-
-
-def _form(call: Call) -> dict[str, str]:
-    """Read the body as form or JSON; SDKs send either."""
-    kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    text = call.request.body.decode("utf-8", "replace")
-    if kind != "application/json":
-        return dict(parse_qsl(text, keep_blank_values=True))
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise oauth_error(400, "invalid_request", "The body is not a JSON object.")
-    return {name: item for name, item in value.items() if isinstance(item, str)}
 
 
 def _basic(call: Call) -> dict[str, str]:
@@ -133,7 +120,7 @@ def _application(state: TenantState, call: Call, form: dict[str, str]) -> Applic
 def _unregistered(state: TenantState, client_id: str) -> Application:
     if state.access.strict:
         raise _denied()
-    return Application(client_id, scopes=ALL_SCOPES)
+    return Application(client_id)
 
 
 def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Application:
@@ -166,3 +153,29 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
     if not state.access.first_use(client_id, claims.get("jti")):
         raise _denied()
     return registered or _unregistered(state, client_id)
+
+
+_FORM = Field(
+    type="object",
+    required=("grant_type",),
+    properties=dict.fromkeys(("grant_type", "client_id", "client_secret", "audience", "scope"), TEXT),
+    closed=False,
+)
+
+
+def _not_an_object() -> Refusal:
+    return oauth_error(400, "invalid_request", "The body is not a JSON object.")
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/oauth/token",
+        token,
+        group="token",
+        body=FormBody(_FORM, assume="", refuse=_not_an_object),
+        latency=(0.328, 0.430),
+        evidence="recorded",
+    ),
+    Route("GET", "/.well-known/jwks.json", jwks, group=None, evidence="documented"),
+)

@@ -4,24 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = [
-    "MISSING_AUTHENTICATION",
-    "Refusal",
-    "bad_header",
-    "bad_request",
-    "expired_token",
-    "forbidden",
-    "insufficient_scope",
-    "no_such_user",
-    "not_served",
-    "oauth_error",
-    "payload_error",
-    "problem",
-    "query_error",
-    "reason_of",
-    "unauthorized",
-]
-
 _REASONS = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -125,9 +107,10 @@ def no_such_user() -> Refusal:
     return Refusal(404, problem(404, "The user does not exist.", "inexistent_user"))
 
 
-def not_served(what: str) -> Refusal:
+def not_served(what: str, nearest: str = "") -> Refusal:
     """Refuse, by name, what this tenant does not model: never a silent 200."""
-    return Refusal(501, problem(501, f"The local tenant does not serve {what}."))
+    hint = f"  The nearest route that it serves is {nearest}." if nearest else ""
+    return Refusal(501, problem(501, f"The local tenant does not serve {what}.{hint}"))
 
 
 def oauth_error(status: int, error: str, description: str, **more: Any) -> Refusal:

@@ -75,7 +75,8 @@ class Call:
     """One request on its way through the pipeline, with what each stage found out about it.
 
     `template` is that of its route; `params` are those in the path, decoded; `user_id` is set if the path names a user;
-    `body` is the parsed body for the journal; `reading` that of the bucket it took from.
+    `query` and `body` are what was sent,
+    read as the route describes them; `reading` is that of the bucket it took from.
     """
 
     request: Request
@@ -85,11 +86,11 @@ class Call:
     user_id: str | None = None
     grant: Grant | None = None
     reading: BucketReading | None = None
+    query: dict[str, Any] = attrs.field(factory=dict)
     body: Any = None
     fault: Any = None
     outcome: str = "answered"
     committed: bool = False
-    run_hooks: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:

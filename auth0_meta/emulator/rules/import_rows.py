@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
-
-from auth0_meta.emulator.rules.schema import FORBIDDEN_NAMES, dotted_name, is_email, type_name
+from auth0_meta.emulator.rules.metadata import BAGS
+from auth0_meta.emulator.rules.schema import OBJECT, Field, Problem, problems
 from auth0_meta.emulator.rules.switches import Switches
-
-
-@attrs.frozen
-class _Rule:
-    """Say what one property of a row may be."""
-
-    type: str = "string"
-    shortest: int = 0
-    longest: int | None = None
-    pattern: str | None = None
-    email: bool = False
-    one_of: tuple[str, ...] = ()
-
+from auth0_meta.emulator.rules.user_schema import FORBIDDEN_NAMES, SHARED, dotted_name
 
 _HASHES = (
     *("argon2", "bcrypt", "hmac", "ldap", "md4", "md5", "sha1", "sha256", "sha512"),
     *("pbkdf2", "scrypt"),
 )
-_FACTORS = ("totp", "phone", "email")
-_ROW: dict[str, _Rule] = {
-    "email": _Rule(email=True),
-    "email_verified": _Rule("boolean"),
-    "phone_number": _Rule(pattern=r"\+[0-9]{1,15}"),
-    "phone_verified": _Rule("boolean"),
-    "user_id": _Rule(shortest=1, longest=255, pattern=r"\S*"),
-    "username": _Rule(shortest=1, longest=128),
-    "given_name": _Rule(shortest=1, longest=150),
-    "family_name": _Rule(shortest=1, longest=150),
-    "name": _Rule(shortest=1, longest=300),
-    "nickname": _Rule(shortest=1, longest=300),
-    "picture": _Rule(),
-    "blocked": _Rule("boolean"),
-    "password_hash": _Rule(pattern=r"\$2[ab]\$10\$[./A-Za-z0-9]{53}"),
-    "custom_password_hash": _Rule("object"),
-    "app_metadata": _Rule("object"),
-    "user_metadata": _Rule("object"),
-    "mfa_factors": _Rule("array", shortest=1, longest=10),
-}
-_HASH = {"algorithm": _Rule(one_of=_HASHES), "hash": _Rule("object")}
-_HASH_REQUIRED = ("algorithm", "hash")
+_FACTORS = frozenset(("totp", "phone", "email"))
+_HASH = Field(
+    type="object",
+    required=("algorithm", "hash"),
+    properties={"algorithm": Field(one_of=_HASHES), "hash": OBJECT},
+    closed=False,
+)
+ROW = Field(
+    type="object",
+    required=("email",),
+    properties={
+        **SHARED,
+        "user_id": Field(shortest=1, longest=255, pattern=r"\S*"),
+        "password_hash": Field(pattern=r"\$2[ab]\$10\$[./A-Za-z0-9]{53}"),
+        "custom_password_hash": _HASH,
+        "mfa_factors": Field(type="array", shortest=1, longest=10),
+    },
+)
 
 _Error = dict[str, str]
-
-
-def _error(code: str, message: str, path: str = "") -> _Error:
-    error = {"code": code, "message": message}
-    return error | {"path": path} if path else error
 
 
 def check_row(row: Any, *, switches: Switches) -> list[_Error]:
@@ -67,87 +44,39 @@ def check_row(row: Any, *, switches: Switches) -> list[_Error]:
     >>> [error["code"] for error in check_row({"email": 5}, switches=Switches())]
     ['INVALID_TYPE']
     """
-    if not isinstance(row, dict):
-        return [_error("INVALID_TYPE", f"Expected type object but found type {type_name(row)}")]
-    errors = []
-    if "email" not in row:
-        errors.append(_error("OBJECT_REQUIRED", "Missing required property: email"))
-    errors += _properties(row, _ROW, "", switches)
-    hashed = row.get("custom_password_hash")
-    if isinstance(hashed, dict):
-        missing = [name for name in _HASH_REQUIRED if name not in hashed]
-        errors += [_error("OBJECT_REQUIRED", f"Missing required property: {name}") for name in missing]
-        errors += _properties(
-            {name: hashed[name] for name in _HASH if name in hashed},
-            _HASH,
-            "custom_password_hash.",
-            switches,
-        )
-    errors += _bags(row, switches)
-    if isinstance(row.get("mfa_factors"), list):
-        errors += _factors(row["mfa_factors"])
-    return errors
+    found = [*problems(row, ROW)]
+    if isinstance(row, dict):
+        found += [*_metadata_problems(row, switches), *_factor_problems(row.get("mfa_factors"))]
+    return [_as_error(one, switches) for one in found]
 
 
-def _properties(
-    row: dict[str, Any], rules: dict[str, _Rule], prefix: str, switches: Switches
-) -> Iterator[_Error]:
-    unknown = [name for name in row if name not in rules]
-    if unknown:
-        message = f"Additional properties not allowed: {','.join(unknown)}"
-        yield _error(switches.import_unknown_property_code, message)
-    for name, rule in rules.items():
-        if name in row:
-            yield from _value(row[name], rule, prefix + name)
+def _as_error(found: Problem, switches: Switches) -> _Error:
+    code, path = found.code, found.path
+    if code == "OBJECT_ADDITIONAL_PROPERTIES":
+        code = switches.import_unknown_property_code
+    if code == "OBJECT_REQUIRED":
+        path = ""
+    message = "No enum match" if code == "ENUM_MISMATCH" else found.message
+    error = {"code": code, "message": message}
+    return error | {"path": path} if path else error
 
 
-def _value(value: Any, rule: _Rule, path: str) -> Iterator[_Error]:
-    found = type_name(value)
-    if found != rule.type:
-        yield _error("INVALID_TYPE", f"Expected type {rule.type} but found type {found}", path)
-    elif rule.type == "array":
-        if len(value) < rule.shortest:
-            message = f"Array is too short ({len(value)}), minimum {rule.shortest}"
-            yield _error("ARRAY_LENGTH_SHORT", message, path)
-        elif rule.longest is not None and len(value) > rule.longest:
-            message = f"Array is too long ({len(value)}), maximum {rule.longest}"
-            yield _error("ARRAY_LENGTH_LONG", message, path)
-    elif rule.type == "string":
-        yield from _string(value, rule, path)
-
-
-def _string(value: str, rule: _Rule, path: str) -> Iterator[_Error]:
-    if len(value) < rule.shortest:
-        message = f"String is too short ({len(value)} chars), minimum {rule.shortest}"
-        yield _error("MIN_LENGTH", message, path)
-    elif rule.longest is not None and len(value) > rule.longest:
-        message = f"String is too long ({len(value)} chars), maximum {rule.longest}"
-        yield _error("MAX_LENGTH", message, path)
-    elif rule.email and not is_email(value):
-        yield _error("FORMAT", "Object didn't pass validation for format email", path)
-    elif rule.pattern is not None and not re.fullmatch(rule.pattern, value):
-        yield _error("PATTERN", f"String does not match pattern ^{rule.pattern}$", path)
-    elif rule.one_of and value not in rule.one_of:
-        yield _error("ENUM_MISMATCH", "No enum match", path)
-
-
-def _bags(row: dict[str, Any], switches: Switches) -> Iterator[_Error]:
-    """Refuse names that no bag may have.  Open: which code Auth0 gives a dotted one."""
+def _metadata_problems(row: dict[str, Any], switches: Switches) -> Iterator[Problem]:
+    """Refuse names that metadata may not have.  Open: which code Auth0 gives a dotted one."""
     app = row.get("app_metadata")
     if isinstance(app, dict):
         for name in app.keys() & FORBIDDEN_NAMES:
-            yield _error("NOT_PASSED", f"Property not allowed: {name}", f"app_metadata.{name}")
-    for bag in ("user_metadata", "app_metadata"):
+            yield Problem("NOT_PASSED", f"Property not allowed: {name}", f"app_metadata.{name}")
+    for bag in BAGS:
         value = row.get(bag)
-        dotted = dotted_name(value, switches) if isinstance(value, dict) else None
-        if dotted is not None:
-            yield _error("NOT_PASSED", 'Fields with "." are not allowed', bag)
+        if isinstance(value, dict) and dotted_name(value, switches) is not None:
+            yield Problem("NOT_PASSED", 'Fields with "." are not allowed', bag)
 
 
-def _factors(factors: list[Any]) -> Iterator[_Error]:
-    for index, factor in enumerate(factors):
-        if not isinstance(factor, dict) or not factor or not set(factor) <= set(_FACTORS):
-            yield _error("ANY_OF_MISSING", "None of the valid schemas were met", f"mfa_factors[{index}]")
+def _factor_problems(factors: Any) -> Iterator[Problem]:
+    for index, factor in enumerate(factors if isinstance(factors, list) else ()):
+        if not isinstance(factor, dict) or not factor or not factor.keys() <= _FACTORS:
+            yield Problem("ANY_OF_MISSING", "None of the valid schemas were met", f"mfa_factors[{index}]")
 
 
 def redacted(row: Any) -> Any:

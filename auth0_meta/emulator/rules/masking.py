@@ -9,7 +9,7 @@ MASK = "<masked>"
 _SECRET = frozenset(
     (
         *("password", "client_secret", "client_assertion", "access_token", "refresh_token", "id_token"),
-        *("new_password", "old_password", "totp_secret"),
+        *("new_password", "old_password", "totp_secret", "link_with"),
         *(
             "password_hash",
             "custom_password_hash",

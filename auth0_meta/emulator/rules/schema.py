@@ -1,43 +1,30 @@
-"""Check request bodies and ids as Auth0's schemas do; nothing here reads or changes a user."""
+"""What bodies, queries and rows may hold, and one validator for all of them, in the words of Auth0's own."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.http.errors import Refusal, bad_request, forbidden, payload_error, problem
-from auth0_meta.emulator.http.message import Grant
-from auth0_meta.emulator.rules.metadata import BAGS
+from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem, query_error
+from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.rules.switches import Switches
 
-FORBIDDEN_NAMES = frozenset(
-    (
-        *(
-            "__tenant",
-            "_id",
-            "blocked",
-            "clientID",
-            "created_at",
-            "email_verified",
-            "email",
-            "globalClientID",
-        ),
-        *("global_client_id", "identities", "lastIP", "lastLogin", "loginsCount", "metadata"),
-        *("multifactor_last_modified", "multifactor", "updated_at", "user_id"),
-    )
-)
-"""The names that app_metadata must not have at its first level (documented, complete in 2026)."""
-
-_READ_ANYBODY = ("read:users", "read:user_idp_tokens")
-_NOT_OWN = "User to be acted on does not match subject in bearer token."
+_TYPE_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
 
 
-@attrs.frozen
-class _Rule:
-    """Say what one root attribute may be; `nullable` holds for PATCH only."""
+@attrs.frozen(kw_only=True)
+class Field:
+    """What one value may be; `type` may name several, joined by `|`.
+
+    `shortest` and `longest` are the length of a string or an array.  `items` describes what an array holds.
+    `properties` are those of an object, None for any; `required` of them must be there, a `closed` object has no
+    other, and none has a `forbidden` one.  `about` is how Auth0 describes a query parameter in its refusals.
+    """
 
     type: str = "string"
     nullable: bool = False
@@ -45,73 +32,203 @@ class _Rule:
     longest: int | None = None
     pattern: str | None = None
     email: bool = False
-    on_create: bool = True
-    on_patch: bool = True
+    one_of: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    items: Field | None = None
+    properties: Mapping[str, Field] | None = None
+    required: tuple[str, ...] = ()
+    closed: bool = True
+    forbidden: tuple[str, ...] = ()
+    hint: str = ""
+    about: str = ""
+
+    def as_json_schema(self) -> dict[str, Any]:
+        """Return this as JSON Schema.
+
+        >>> NAME.as_json_schema()
+        {'type': 'string', 'minLength': 1}
+        """
+        types = [*self.type.split("|"), *(["null"] if self.nullable else [])]
+        of_array = self.type == "array"
+        schema = {
+            "type": types[0] if len(types) == 1 else types,
+            "minItems" if of_array else "minLength": self.shortest or None,
+            "maxItems" if of_array else "maxLength": self.longest,
+            "pattern": f"^{self.pattern}$" if self.pattern else None,
+            "enum": list(self.one_of) or None,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "items": self.items and self.items.as_json_schema(),
+            "required": list(self.required) or None,
+        }
+        if self.properties is not None:
+            schema["properties"] = {name: rule.as_json_schema() for name, rule in self.properties.items()}
+            schema["additionalProperties"] = None if not self.closed else False
+        return {name: value for name, value in schema.items() if value is not None}
 
 
-_ROOT: dict[str, _Rule] = {
-    "app_metadata": _Rule("object"),
-    "user_metadata": _Rule("object"),
-    "blocked": _Rule("boolean"),
-    "email": _Rule(nullable=True, email=True),
-    "email_verified": _Rule("boolean"),
-    "family_name": _Rule(nullable=True, shortest=1, longest=150),
-    "given_name": _Rule(nullable=True, shortest=1, longest=150),
-    "name": _Rule(nullable=True, shortest=1, longest=300),
-    "nickname": _Rule(nullable=True, shortest=1, longest=300),
-    "picture": _Rule(nullable=True),
-    "password": _Rule(nullable=True, shortest=1),
-    "phone_number": _Rule(nullable=True, pattern=r"\+[0-9]{1,15}"),
-    "phone_verified": _Rule("boolean"),
-    "username": _Rule(nullable=True, shortest=1, longest=128),
-    "verify_email": _Rule("boolean"),
-    "connection": _Rule(shortest=1),
-    "verify_phone_number": _Rule("boolean", on_create=False),
-    "client_id": _Rule(on_create=False),
-    "user_id": _Rule(longest=255, pattern=r"\S*", on_patch=False),
-}
-_CREATE = {name: rule for name, rule in _ROOT.items() if rule.on_create}
-_PATCH = {name: rule for name, rule in _ROOT.items() if rule.on_patch}
-# One PATCH may not carry both (documented); the wording of the 400 is not sourced.
-_FORBIDDEN_PAIRS = (
-    ("password", "email"),
-    ("password", "email_verified"),
-    ("username", "email"),
-    ("username", "email_verified"),
-    ("username", "password"),
-)
-_HINT = (
-    ' (consider storing them in app_metadata or user_metadata. See "Users Metadata" in '
-    "https://auth0.com/docs/api/v2/changes for more details)"
-)
-_TYPE_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
+TEXT = Field()
+NAME = Field(shortest=1)
+FLAG = Field(type="boolean")
+WHOLE = Field(type="integer")
+OBJECT = Field(type="object")
 
 
-def _no_constant(name: str) -> Any:
+def array(items: Field, *, shortest: int = 0, longest: int | None = None) -> Field:
+    """Describe an array."""
+    return Field(type="array", items=items, shortest=shortest, longest=longest)
+
+
+def record(*required: str, **properties: Field) -> Field:
+    """Describe an object that has these properties and no others."""
+    return Field(type="object", required=required, properties=properties)
+
+
+@attrs.frozen
+class Problem:
+    """One reason to refuse a value: the code in an import's errors, and the words of either.
+
+    `value` completes the message where the refused value may be shown; `path` leads to it, dotted.
+    """
+
+    code: str
+    message: str
+    path: str = ""
+    value: str = ""
+
+
+def type_name(value: Any) -> str:
+    """Name a JSON value's type as the validator does."""
+    return _TYPE_NAMES.get(type(value), "null")
+
+
+def is_email(text: str) -> bool:
+    """Return whether a text has the form of an address.  Open: how strict Auth0 is beyond that."""
+    return re.fullmatch(r"[^\s@]+@[^\s@]+", text) is not None
+
+
+def problems(value: Any, field: Field, path: str = "") -> Iterator[Problem]:
+    """Yield everything that is wrong with a value; the wording of lengths and patterns is not sourced.
+
+    >>> [found.message for found in problems({"a": 1}, record("b", a=TEXT, b=TEXT))]
+    ['Expected type string but found type integer', 'Missing required property: b']
+    """
+    found = type_name(value)
+    if found == "null" and field.nullable:
+        return
+    if found != field.type and found not in field.type.split("|"):
+        yield Problem("INVALID_TYPE", f"Expected type {field.type} but found type {found}", path)
+    elif found == "string":
+        yield from _string_problems(value, field, path)
+    elif found == "object":
+        if field.properties is not None:
+            yield from _object_problems(value, field, path)
+    elif found == "array":
+        yield from _array_problems(value, field, path)
+    elif found == "integer" and field.minimum is not None and value < field.minimum:
+        yield Problem("MINIMUM", f"Value {value} is less than minimum {field.minimum}", path)
+    elif found == "integer" and field.maximum is not None and value > field.maximum:
+        yield Problem("MAXIMUM", f"Value {value} is greater than maximum {field.maximum}", path)
+
+
+def _string_problems(value: str, field: Field, path: str) -> Iterator[Problem]:
+    size = len(value)
+    if size < field.shortest:
+        yield Problem("MIN_LENGTH", f"String is too short ({size} chars), minimum {field.shortest}", path)
+    elif field.longest is not None and size > field.longest:
+        yield Problem("MAX_LENGTH", f"String is too long ({size} chars), maximum {field.longest}", path)
+    elif field.email and not is_email(value):
+        yield Problem("FORMAT", "Object didn't pass validation for format email", path, value)
+    elif field.pattern is not None and not re.fullmatch(field.pattern, value):
+        yield Problem("PATTERN", f"String does not match pattern ^{field.pattern}$", path)
+    elif field.one_of and value not in field.one_of:
+        yield Problem("ENUM_MISMATCH", "No enum match for", path, value)
+
+
+def _object_problems(value: dict[str, Any], field: Field, path: str) -> Iterator[Problem]:
+    properties = field.properties or {}
+    if field.closed:
+        unknown = [name for name in value if name not in properties]
+    else:
+        unknown = [name for name in field.forbidden if name in value]
+    if unknown:
+        yield Problem(
+            "OBJECT_ADDITIONAL_PROPERTIES",
+            f"Additional properties not allowed: {','.join(unknown)}{field.hint}",
+        )
+    for name, inner in value.items():
+        rule = properties.get(name)
+        if rule is not None:
+            yield from problems(inner, rule, f"{path}.{name}" if path else name)
+    for name in field.required:
+        if name not in value:
+            yield Problem("OBJECT_REQUIRED", f"Missing required property: {name}", path)
+
+
+def _array_problems(value: list[Any], field: Field, path: str) -> Iterator[Problem]:
+    if len(value) < field.shortest:
+        yield Problem(
+            "ARRAY_LENGTH_SHORT", f"Array is too short ({len(value)}), minimum {field.shortest}", path
+        )
+    elif field.longest is not None and len(value) > field.longest:
+        yield Problem("ARRAY_LENGTH_LONG", f"Array is too long ({len(value)}), maximum {field.longest}", path)
+    elif field.items is not None:
+        for item in value:
+            yield from problems(item, field.items, path)
+
+
+def refuse_first(value: Any, field: Field) -> None:
+    """Refuse a body for the first problem it has; Auth0 names the innermost property alone."""
+    found = next(problems(value, field), None)
+    if found is not None:
+        message = f"{found.message}: {found.value}" if found.value else found.message
+        raise payload_error(message, found.path.rpartition(".")[2] or None)
+
+
+# Bodies ---------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Body:
+    """A JSON body: what it may hold, and whether it may be left out and stands for `{}` then."""
+
+    field: Field
+    optional: bool = False
+
+    content_type = "application/json"
+
+    def read(self, request: Request, switches: Switches) -> Any:
+        """Return the parsed body, or refuse it."""
+        value = parse(b"{}" if self.optional and not request.body else request.body, switches)
+        refuse_first(value, self.field)
+        return value
+
+    def as_json_schema(self) -> dict[str, Any]:
+        """Return what it may hold as JSON Schema."""
+        return self.field.as_json_schema()
+
+
+def body(*required: str, **properties: Field) -> Body:
+    """Describe a JSON body that has these properties and no others."""
+    return Body(record(*required, **properties))
+
+
+def _not_a_number(name: str) -> Any:
     raise ValueError(name)
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+def _finite(text: str) -> float:
+    # Python reads 1e999 as infinity, which no answer could show.
+    number = float(text)
+    return number if math.isfinite(number) else _not_a_number(text)
 
 
-def parse_object(raw: bytes, *, switches: Switches) -> dict[str, Any]:
-    """Parse a body that must be a JSON object, or refuse."""
-    value = _parsed(raw, switches)
-    if not isinstance(value, dict):
-        raise payload_error(f"Expected type object but found type {type_name(value)}")
-    return value
+_decode = json.JSONDecoder(parse_constant=_not_a_number, parse_float=_finite).decode
 
 
-def parse_array(raw: bytes, *, switches: Switches) -> list[Any]:
-    """Parse a body that must be a JSON array, or refuse."""
-    value = _parsed(raw, switches)
-    if not isinstance(value, list):
-        raise payload_error(f"Expected type array but found type {type_name(value)}")
-    return value
-
-
-def _parsed(raw: bytes, switches: Switches) -> Any:
-    """Parse a body, None where there is none, or refuse what is too long or no JSON."""
+def parse(raw: bytes, switches: Switches) -> Any:
+    """Parse a body, None if it is empty, or refuse what is too long or not valid JSON."""
     if len(raw) > switches.body_limit:
         status = switches.oversize_body_status
         message = f"Payload content length greater than maximum allowed: {switches.body_limit}"
@@ -123,131 +240,53 @@ def _parsed(raw: bytes, switches: Switches) -> Any:
         raise bad_request("Invalid request payload JSON format", None) from None
 
 
-def check_user_id(user_id: str) -> None:
-    """Refuse what is no user id: `provider|id` without whitespace."""
-    if "|" not in user_id or re.search(r"\s", user_id):
-        raise bad_request(f"Object didn't pass validation for format user-id: {user_id}", "invalid_uri")
+# Queries --------------------------------------------------------------------------------------------------
+
+Query = Mapping[str, Field]
+_PER_PAGE = "Number of results per page. Defaults to 50"
+FIELDS: Query = {
+    "fields": TEXT,
+    "include_fields": Field(type="boolean", about="true or false"),
+}
+PAGES: Query = {
+    "page": Field(type="integer", minimum=0, about="Page index of the results to return. First page is 0."),
+    "per_page": Field(type="integer", minimum=0, maximum=100, about=_PER_PAGE),
+    "include_totals": Field(type="boolean", about="true or false"),
+    **FIELDS,
+}
+CHECKPOINTS: Query = {
+    "take": Field(type="integer", minimum=1, maximum=100, about=f"{_PER_PAGE}."),
+    "from": Field(type="integer", minimum=0, about="Optional Id from which to start selection."),
+}
 
 
-def check_create(body: dict[str, Any], *, switches: Switches) -> None:
-    """Refuse a POST /users body that Auth0 would not take."""
-    _check_root(body, _CREATE, switches, nullable=False)
-    if "connection" not in body:
-        raise payload_error("Missing required property: connection")
-    _check_bags(body, switches)
+def needed(about: str) -> Field:
+    """Describe a query parameter that may not be left out."""
+    return Field(shortest=1, about=about)
 
 
-def check_patch(body: dict[str, Any], *, switches: Switches) -> None:
-    """Refuse a PATCH /users/{id} body that Auth0 would not take.
+def read_query(given: Mapping[str, str], query: Query) -> dict[str, Any]:
+    """Return the parameters that a route knows, whole numbers and booleans converted, or refuse the first bad one.
 
-    >>> check_patch({"app_metadata": {"plan": "pro"}}, switches=Switches())
+    >>> read_query({"page": "2", "unknown": "x"}, PAGES)
+    {'page': 2}
     """
-    if not body and switches.empty_patch == "reject":
-        raise payload_error("Too few properties defined (0), minimum 1")
-    _check_root(body, _PATCH, switches, nullable=True)
-    for one, other in _FORBIDDEN_PAIRS:
-        if one in body and other in body:
-            raise bad_request(f"Cannot update {one} and {other} simultaneously")
-    _check_bags(body, switches)
+    read: dict[str, Any] = {}
+    for name, field in query.items():
+        text = given.get(name)
+        if field.shortest and not text:
+            raise query_error(f"Missing required property: {name}", name, field.about)
+        if text is not None:
+            value = _converted(text, field.type)
+            found = next(problems(value, field), None)
+            if found is not None:
+                message = f"{found.message}: {found.value}" if found.value else found.message
+                raise query_error(message, name, field.about)
+            read[name] = value
+    return read
 
 
-def check_fields(grant: Grant, user_id: str, body: dict[str, Any]) -> None:
-    """Refuse with 403 what the token's narrower scopes do not let it change."""
-    scopes = grant.scopes
-    if scopes is None or "update:users" in scopes:
-        return
-    own = "update:current_user_metadata" in scopes
-    allowed = {"app_metadata"} if "update:users_app_metadata" in scopes else set()
-    if own and grant.subject == user_id:
-        allowed.add("user_metadata")
-    refused = [name for name in body if name not in allowed]
-    if not refused:
-        return
-    if own and not allowed:
-        raise forbidden(_NOT_OWN, "unowned_resource")
-    raise forbidden(f"You cannot update the following fields: {', '.join(refused)}", "insufficient_scope")
-
-
-def check_owner(grant: Grant, user_id: str) -> None:
-    """Refuse with 403 a read of somebody else by a token that may read its own user only."""
-    scopes = grant.scopes
-    if scopes is not None and grant.subject != user_id and scopes.isdisjoint(_READ_ANYBODY):
-        raise forbidden(_NOT_OWN, "unowned_resource")
-
-
-def type_name(value: Any) -> str:
-    """Name a JSON value's type as the validator does."""
-    return _TYPE_NAMES.get(type(value), "null")
-
-
-def _check_root(body: dict[str, Any], rules: dict[str, _Rule], switches: Switches, *, nullable: bool) -> None:
-    unknown = [name for name in body if name not in rules]
-    if unknown and switches.unknown_properties == "reject":
-        raise payload_error(f"Additional properties not allowed: {','.join(unknown)}{_HINT}")
-    for name in unknown:
-        del body[name]
-    for name, value in body.items():
-        rule, found = rules[name], type_name(value)
-        if (
-            found == "null"
-            and nullable
-            and (rule.nullable or (name in BAGS and switches.bag_null == "clear"))
-        ):
-            continue
-        if found != rule.type:
-            raise payload_error(f"Expected type {rule.type} but found type {found}", name)
-        if rule.type == "string":
-            _check_string(name, value, rule)
-
-
-def is_email(text: str) -> bool:
-    """Tell whether a text has the form of an address.  Open: how strict Auth0 is beyond that."""
-    return re.fullmatch(r"[^\s@]+@[^\s@]+", text) is not None
-
-
-def _check_string(name: str, value: str, rule: _Rule) -> None:
-    """Check lengths and pattern; the wording of these refusals is not sourced."""
-    if len(value) < rule.shortest:
-        raise payload_error(f"String is too short ({len(value)} chars), minimum {rule.shortest}", name)
-    if rule.longest is not None and len(value) > rule.longest:
-        raise payload_error(f"String is too long ({len(value)} chars), maximum {rule.longest}", name)
-    if rule.email and not is_email(value):
-        raise payload_error(f"Object didn't pass validation for format email: {value}", name)
-    if rule.pattern is not None and not re.fullmatch(rule.pattern, value):
-        raise payload_error(f"String does not match pattern ^{rule.pattern}$", name)
-
-
-def _check_bags(body: dict[str, Any], switches: Switches) -> None:
-    for bag in BAGS:
-        value = body.get(bag)
-        if not value:
-            continue
-        _check_names(value, switches)
-        if bag == "app_metadata" and not FORBIDDEN_NAMES.isdisjoint(value):
-            name = next(name for name in value if name in FORBIDDEN_NAMES)
-            raise bad_request(switches.forbidden_name_message.replace("{name}", name))
-
-
-def _check_names(bag: dict[str, Any], switches: Switches) -> None:
-    """Refuse `.` and `$` in names."""
-    key = dotted_name(bag, switches)
-    if key is not None:
-        message = f'Fields with "." are not allowed, please remove all dotted fields. Example: {key}'
-        raise bad_request(message, switches.dotted_error_code)
-
-
-def dotted_name(bag: dict[str, Any], switches: Switches) -> str | None:
-    """Return a name with `.` or `$`, at any depth unless the switch says otherwise; None without one."""
-    todo: list[Any] = [bag]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            for key in value:
-                if "." in key or "$" in key:
-                    return str(key)
-            if switches.dotted_depth == "first":
-                return None
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
-    return None
+def _converted(text: str, kind: str) -> Any:
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    return int(text) if kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text) else text

@@ -48,6 +48,7 @@ class TenantState:
         seed: int,
         name: str,
         strict: bool,
+        all_scopes: tuple[str, ...],
         hosts: frozenset[str],
         journal: Journal,
         jobs: str = "immediate",
@@ -62,7 +63,7 @@ class TenantState:
         self.jobs = Jobs(self.now, jobs)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MOST_LOGS)
         self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
-        self.access = Access(KeyRing(name), strict=strict)
+        self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes)
         self.logins = Logins()
         self.faults = FaultBook(seed)
         self.raised: list[PlanRaised] = []

@@ -20,32 +20,6 @@ from auth0_meta.emulator.http.message import Grant
 from auth0_meta.emulator.state.keys import KeyRing
 
 LIFETIME = 86_400
-ALL_SCOPES = tuple(
-    f"{verb}:{what}"
-    for what in (
-        "users",
-        "users_app_metadata",
-        "user_custom_blocks",
-        "user_idp_tokens",
-        "connections",
-        "clients",
-        "organizations",
-        "organization_members",
-        "organization_member_roles",
-        "organization_connections",
-        "roles",
-        "role_members",
-        "resource_servers",
-        "user_tickets",
-        "logs",
-        "logs_users",
-        "sessions",
-        "authentication_methods",
-    )
-    for verb in ("read", "update", "delete", "create")
-    if what not in ("user_idp_tokens", "logs", "logs_users") or verb == "read"
-)
-"""The scopes that a token has unless fewer are asked for."""
 
 
 @attrs.frozen
@@ -55,7 +29,8 @@ class Application:
     client_id: str
     secret: str | None = attrs.field(default=None, repr=False)
     public_key: str | None = None
-    scopes: tuple[str, ...] = ALL_SCOPES
+    scopes: tuple[str, ...] | None = None
+    """What it may ask for, None for everything."""
     callbacks: tuple[str, ...] | None = None
     """Where a login may lead, None for any address on loopback."""
     logout_urls: tuple[str, ...] | None = None
@@ -69,8 +44,9 @@ class Access:
     bearer token is taken, unless it was revoked or is one of ours that has expired or is for another API.
     """
 
-    def __init__(self, keys: KeyRing, *, strict: bool) -> None:
+    def __init__(self, keys: KeyRing, *, strict: bool, all_scopes: tuple[str, ...]) -> None:
         self.keys = keys
+        self.all_scopes = all_scopes
         self.strict = strict
         self.url = ""
         self.applications: dict[str, Application] = {}
@@ -96,7 +72,7 @@ class Access:
         issuer: str | None = None,
     ) -> str:
         """Return a signed token; claims as Auth0's machine-to-machine tokens have them."""
-        granted = ALL_SCOPES if scopes is None else tuple(scopes)
+        granted = self.all_scopes if scopes is None else tuple(scopes)
         subject = subject or f"{client_id}@clients"
         audience = audience or self.audiences[0]
         claims = {

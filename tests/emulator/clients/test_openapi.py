@@ -12,7 +12,8 @@ def test_every_route_is_described(tenant: LocalTenant) -> None:
     assert document["servers"] == [{"url": tenant.url}]
     for route in ROUTES:
         operation = document["paths"][route.template][route.method.lower()]
-        assert operation["summary"].startswith(("Answer ", "Hand out "))
+        assert operation["summary"].endswith((".", ";"))
+        assert operation["description"] == f"Evidence: {route.evidence}."
         ties = route.template.endswith(("/roles", "/permissions", "/members"))
         has_body = route.method in ("POST", "PUT", "PATCH") or (route.method == "DELETE" and ties)
         assert ("requestBody" in operation) is has_body

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from auth0_meta.emulator import LocalTenant, Switches
-from auth0_meta.emulator.rules.schema import FORBIDDEN_NAMES
+from auth0_meta.emulator.rules.user_schema import FORBIDDEN_NAMES
 
 DOTTED = 'Fields with "." are not allowed, please remove all dotted fields. Example: '
 HINT = (

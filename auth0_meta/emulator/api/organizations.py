@@ -1,0 +1,228 @@
+"""Organizations: their documents, their members with the roles that they have there, their connections."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from auth0_meta.emulator.api.connections import CONNECTIONS
+from auth0_meta.emulator.api.crud import Resource, prefixed
+from auth0_meta.emulator.api.links import LinkTable, Things
+from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_in_path
+from auth0_meta.emulator.api.paging import listed
+from auth0_meta.emulator.api.roles import check_roles, roles_shown
+from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.http.errors import Refusal, problem
+from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, body
+from auth0_meta.emulator.rules.user_schema import check_user_id
+from auth0_meta.emulator.state.tenant_state import TenantState
+
+Settings = dict[str, Any]
+ORGANIZATIONS = Resource(
+    name="organizations",
+    called="organization",
+    new_id=prefixed("org_"),
+    required=("name",),
+    error_code="inexistent_organization",
+    unique=("name",),
+    # That it is a 409 is documented, the wording is not sourced.
+    conflict=("An organization with this name already exists.", "organization_conflict"),
+    bag="metadata",
+    most=25,
+)
+_SETTINGS = dict.fromkeys(("assign_membership_on_login", "show_as_button", "is_signup_enabled"), FLAG)
+
+
+def by_name(state: TenantState, call: Call) -> Reply:
+    """Get one by its name."""
+    document = ORGANIZATIONS.find_by(state, "name", call.params["name"])
+    if document is None:
+        raise Refusal(404, problem(404, "The organization does not exist.", ORGANIZATIONS.error_code))
+    return Reply(200, to_json(document))
+
+
+def of_user(state: TenantState, call: Call) -> Reply:
+    """List the organizations of a user."""
+    user_id = user_in_path(state, call).user_id
+    documents = state.resources.of(ORGANIZATIONS.name)
+    found = [
+        documents[str(one)] for one in state.resources.links.holders("members", user_id) if one in documents
+    ]
+    return listed(state, call, "organizations", found)
+
+
+# Members ------------------------------------------------------------------------------------------------
+
+
+def _organization_in_path(state: TenantState, call: Call) -> str:
+    return str(ORGANIZATIONS.get_or_404(state, call.params["id"])["id"])
+
+
+def _check_users(state: TenantState, user_ids: Things) -> None:
+    for user_id in user_ids:
+        get_user_or_404(state, str(user_id))
+
+
+def _drop_roles(state: TenantState, organization: Hashable, user_ids: Things) -> None:
+    """Take away the roles that former members had in the organization."""
+    links = state.resources.links
+    for user_id in user_ids:
+        member = (organization, user_id)
+        links.remove("member_roles", member, links.of("member_roles", member))
+
+
+def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
+    """Return organization and user, or refuse who is not a member (open: Auth0's own text)."""
+    user_id = call.params["user_id"]
+    check_user_id(user_id)
+    organization = _organization_in_path(state, call)
+    get_user_or_404(state, user_id)
+    if user_id not in state.resources.links.of("members", organization):
+        raise Refusal(404, problem(404, "The user is not a member of the organization."))
+    return organization, user_id
+
+
+MEMBERS = LinkTable(
+    kind="members",
+    name="members",
+    find=_organization_in_path,
+    show=lambda state, organization: brief(state, state.resources.links.of("members", organization)),
+    check_added=_check_users,
+    after_removal=_drop_roles,
+)
+MEMBER_ROLES = LinkTable(
+    kind="member_roles",
+    name="roles",
+    find=_member_in_path,
+    show=lambda state, member: roles_shown(state, state.resources.links.of("member_roles", member)),
+    check_added=check_roles,
+)
+
+
+# Connections ----------------------------------------------------------------------------------------------
+
+
+def list_connections(state: TenantState, call: Call) -> Reply:
+    """List an organization's connections; without `page` the envelope holds all, and its limit is their number.
+
+    The latter was recorded once, of one connection.
+    """
+    organization = _organization_in_path(state, call)
+    with state.resources.lock:
+        enabled = dict(state.resources.organization_connections.get(organization, {}))
+    every = [_shown(state, key, settings) for key, settings in enabled.items()]
+    if call.query.get("include_totals") and "page" not in call.query:
+        count = len(every)
+        return Reply(200, to_json({"enabled_connections": every, "start": 0, "limit": count, "total": count}))
+    return listed(state, call, "enabled_connections", every)
+
+
+def add_connection(state: TenantState, call: Call) -> Reply:
+    """Enable a connection.  Open: one that is enabled already; here the new settings replace the old ones."""
+    with state.resources.lock:
+        organization = _organization_in_path(state, call)
+        key = CONNECTIONS.get_or_404(state, call.body["connection_id"])["id"]
+        settings = {name: call.body[name] for name in _SETTINGS if name in call.body}
+        settings.setdefault("assign_membership_on_login", False)
+        state.resources.organization_connections.setdefault(organization, {})[key] = settings
+    return Reply(201, to_json(_shown(state, key, settings)), committed=True)
+
+
+def get_connection(state: TenantState, call: Call) -> Reply:
+    """Get one enabled connection."""
+    key, settings = _get_connection_or_404(state, call)
+    return Reply(200, to_json(_shown(state, key, settings)))
+
+
+def update_connection(state: TenantState, call: Call) -> Reply:
+    """Change the settings of an enabled connection."""
+    with state.resources.lock:
+        key, before = _get_connection_or_404(state, call)
+        after = {**before, **call.body}
+        state.resources.organization_connections[call.params["id"]][key] = after
+    return Reply(200, to_json(_shown(state, key, after)), committed=True)
+
+
+def remove_connection(state: TenantState, call: Call) -> Reply:
+    """Disable a connection."""
+    with state.resources.lock:
+        organization = _organization_in_path(state, call)
+        enabled = state.resources.organization_connections.get(organization, {})
+        gone = enabled.pop(call.params["connection_id"], None)
+    return Reply(204, committed=gone is not None)
+
+
+def _get_connection_or_404(state: TenantState, call: Call) -> tuple[str, Settings]:
+    """Return id and settings of the one that the path names, or refuse as recorded."""
+    organization, key = _organization_in_path(state, call), call.params["connection_id"]
+    settings = state.resources.organization_connections.get(organization, {}).get(key)
+    if settings is None:
+        raise Refusal(404, problem(404, "No connection found by that id"))
+    return key, settings
+
+
+def _shown(state: TenantState, key: str, settings: Settings) -> Settings:
+    """Return one with its connection's name and strategy (recorded)."""
+    connection = CONNECTIONS.find(state, key) or {}
+    about = {name: connection[name] for name in ("name", "strategy") if name in connection}
+    return {"connection_id": key, **settings, "connection": about}
+
+
+_ENABLED = "/api/v2/organizations/{id}/enabled_connections"
+_ONE = f"{_ENABLED}/{{connection_id}}"
+_CONNECTIONS = "organization_connections"
+ROUTES = (
+    *ORGANIZATIONS.routes(evidence="recorded"),
+    Route(
+        "GET",
+        "/api/v2/organizations/name/{name}",
+        by_name,
+        scopes=("read:organizations",),
+        evidence="documented",
+    ),
+    Route(
+        "GET",
+        "/api/v2/users/{id}/organizations",
+        of_user,
+        scopes=("read:organizations", "read:users"),
+        query=PAGES,
+        evidence="documented",
+    ),
+    *MEMBERS.routes(
+        "/api/v2/organizations/{id}/members",
+        read=("read:organization_members",),
+        add=("create:organization_members",),
+        remove=("delete:organization_members",),
+        query={**PAGES, **CHECKPOINTS},
+        evidence="recorded",
+    ),
+    *MEMBER_ROLES.routes(
+        "/api/v2/organizations/{id}/members/{user_id}/roles",
+        read=("read:organization_member_roles",),
+        add=("create:organization_member_roles",),
+        remove=("delete:organization_member_roles",),
+        evidence="recorded",
+    ),
+    Route(
+        "GET", _ENABLED, list_connections, scopes=(f"read:{_CONNECTIONS}",), query=PAGES, evidence="recorded"
+    ),
+    Route(
+        "POST",
+        _ENABLED,
+        add_connection,
+        scopes=(f"create:{_CONNECTIONS}",),
+        body=body("connection_id", connection_id=TEXT, **_SETTINGS),
+        evidence="recorded",
+    ),
+    Route("GET", _ONE, get_connection, scopes=(f"read:{_CONNECTIONS}",), evidence="recorded"),
+    Route(
+        "PATCH",
+        _ONE,
+        update_connection,
+        scopes=(f"update:{_CONNECTIONS}",),
+        body=body(**_SETTINGS),
+        evidence="recorded",
+    ),
+    Route("DELETE", _ONE, remove_connection, scopes=(f"delete:{_CONNECTIONS}",), evidence="recorded"),
+)

@@ -1,0 +1,80 @@
+"""`Route`: everything there is to know about one endpoint, written in the file that answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+
+from auth0_meta.emulator.http.message import Call, Reply, Request
+from auth0_meta.emulator.rules.limiter import Group
+from auth0_meta.emulator.rules.schema import Query
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.state.tenant_state import TenantState
+
+MANAGEMENT_ROOT = "/api/v2/"
+_OF_USERS = ("/api/v2/users/{id}", "/api/v2/user-blocks/{id}")
+Answer = Callable[[TenantState, Call], Reply]
+
+
+class ReadsBody(Protocol):
+    """How the body of a request is read, checked and described."""
+
+    @property
+    def content_type(self) -> str:
+        """Return the media type that clients send."""
+
+    def read(self, request: Request, switches: Switches) -> Any:
+        """Return the body in the form that its handler takes, or refuse it."""
+
+    def as_json_schema(self) -> dict[str, Any]:
+        """Return what it may hold as JSON Schema."""
+
+
+@attrs.frozen(eq=False)
+class Route:
+    """One endpoint; scopes, OpenAPI, coverage page, body validation and second writers derive from it.
+
+    `answer` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
+    just before the second writers and refuses what a token may not do to this user or with this body.  `group`
+    names the bucket, any of `scopes` opens the route, `latency` is (median, 90th percentile) in seconds, as
+    recorded.  `evidence` says what the answer rests on, in the words of docs/emulator-fidelity.md.
+    """
+
+    method: str
+    template: str
+    answer: Answer
+    group: Group | None = attrs.field(default="other", kw_only=True)
+    scopes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    body: ReadsBody | None = attrs.field(default=None, kw_only=True)
+    query: Query = attrs.field(factory=dict, kw_only=True)
+    check: Callable[[TenantState, Call], None] | None = attrs.field(default=None, kw_only=True)
+    latency: tuple[float, float] = attrs.field(default=(0.1, 0.3), kw_only=True)
+    evidence: str = attrs.field(kw_only=True)
+
+    parameters: tuple[str, ...] = attrs.field(init=False)
+    """The names in its path."""
+    management: bool = attrs.field(init=False)
+    """Whether it belongs to the Management API, which takes a token."""
+    names_user: bool = attrs.field(init=False)
+    """Whether the `{id}` of its path is a user's."""
+    second_writers: bool = attrs.field(init=False)
+    """Whether `before` can plan a second writer for it: logins and tokens have none."""
+
+    @parameters.default
+    def _parameters(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"\{(\w+)\}", self.template))
+
+    @management.default
+    def _management(self) -> bool:
+        return self.template.startswith(MANAGEMENT_ROOT)
+
+    @names_user.default
+    def _names_user(self) -> bool:
+        return self.template.startswith(_OF_USERS)
+
+    @second_writers.default
+    def _second_writers(self) -> bool:
+        return self.template.startswith((MANAGEMENT_ROOT, "/dbconnections/"))

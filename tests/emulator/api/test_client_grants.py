@@ -1,0 +1,73 @@
+"""Client grants: kept as documented, and found by client or API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+PATH = "/api/v2/client-grants"
+GRANT = {"client_id": "app", "audience": "https://api.example.com", "scope": ["read:x"]}
+
+
+def test_a_grant_is_created_changed_and_deleted(api: Any) -> None:
+    """201 with an id, 200 with the whole, 204, and 404 from then on."""
+    made = api("POST", PATH, json=GRANT)
+    grant = made.json()
+    assert (made.status_code, grant) == (201, {"id": grant["id"], **GRANT})
+    assert grant["id"].startswith("cgr_")
+    changed = api("PATCH", f"{PATH}/{grant['id']}", json={"scope": ["read:x", "write:x"]})
+    assert (changed.status_code, changed.json()["scope"]) == (200, ["read:x", "write:x"])
+    assert api("GET", f"{PATH}/{grant['id']}").json() == changed.json()
+    assert api("DELETE", f"{PATH}/{grant['id']}").status_code == 204
+    assert api("GET", f"{PATH}/{grant['id']}").json()["message"] == "The client grant does not exist."
+
+
+def test_grants_are_found_by_client_and_by_api(api: Any) -> None:
+    """Both filters together narrow the list; the envelope and checkpoints are called client_grants."""
+    for client in ("one", "two"):
+        for audience in ("https://a.example.com", "https://b.example.com"):
+            api("POST", PATH, json={"client_id": client, "audience": audience})
+    assert len(api("GET", PATH).json()) == 4
+    assert len(api("GET", PATH, params={"client_id": "one"}).json()) == 2
+    both = {"client_id": "two", "audience": "https://a.example.com"}
+    (found,) = api("GET", PATH, params={**both, "include_totals": "true"}).json()["client_grants"]
+    assert found == {"id": found["id"], **both}
+    page = api("GET", PATH, params={"take": 3}).json()
+    assert (len(page["client_grants"]), page["next"]) == (3, "3")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"client_id": "app"}, "Missing required property: audience"),
+        ({**GRANT, "scope": "read:x"}, "'Expected type array but found type string' on property scope."),
+        (
+            {**GRANT, "organization_usage": "maybe"},
+            "'No enum match for: maybe' on property organization_usage.",
+        ),
+        ({**GRANT, "scope": [""]}, "'String is too short (0 chars), minimum 1' on property scope."),
+        ({**GRANT, "colour": "red"}, "Additional properties not allowed: colour"),
+    ],
+)
+def test_a_bad_grant_is_refused(api: Any, body: dict[str, Any], message: str) -> None:
+    """400 in the validator's words, and nothing is stored."""
+    answer = api("POST", PATH, json=body)
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
+    assert message in answer.json()["message"]
+    assert api("GET", PATH).json() == []
+
+
+def test_a_second_grant_for_the_same_client_and_api_is_409(api: Any) -> None:
+    """And PATCH can't move a grant to another client."""
+    grant = api("POST", PATH, json=GRANT).json()
+    assert api("POST", PATH, json=GRANT).status_code == 409
+    assert api("PATCH", f"{PATH}/{grant['id']}", json={"client_id": "other"}).status_code == 400
+
+
+def test_a_token_of_the_tenant_may_do_all_of_it(api: Any) -> None:
+    """Its scopes follow from the routes; a narrower one is refused by name."""
+    api.token = api.tenant.token()
+    assert api("POST", PATH, json=GRANT).status_code == 201
+    api.token = api.tenant.token(scopes=["read:users"])
+    assert api("GET", PATH).json()["message"].endswith("expected any of: read:client_grants")
