@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, freeze
+from auth0_meta.actions.event.read_only import Frozen, frozen_json
 from auth0_meta.actions.redirect import RedirectApi
 from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.actions.unsupported import UNSUPPORTED, Unsupported, unknown_name
@@ -118,7 +118,7 @@ class _Claims(_Namespace):
         if require_text(name, "a claim's name") == "scope":
             msg = "the claim 'scope' is reserved: use api.access_token.add_scope and remove_scope"
             raise InputError(msg)
-        claims[name] = freeze(value, path=f"the claim {name}")
+        claims[name] = frozen_json(value, path=f"the claim {name}")
         return self._api
 
 
@@ -179,7 +179,7 @@ class SamlApi(_Namespace):
         At most 100 attributes, names of 1 kB, values of 2 kB, 10 kB in all.
         """
         self._staging.require_open()
-        frozen = freeze(value, path=f"the attribute {require_text(name, 'an attribute name')}")
+        frozen = frozen_json(value, path=f"the attribute {require_text(name, 'an attribute name')}")
         after = self._staging.token_changes.saml | {name: frozen}
         if frozen is None:
             del after[name]
@@ -228,7 +228,7 @@ class TransactionApi(_Namespace):
         if isinstance(value, int) and abs(value) > _MAX_SAFE_INTEGER:
             msg = f"the transaction metadata {key!r} is beyond 2**53 - 1, where JavaScript rounds: send a string"
             raise InputError(msg)
-        after = {**metadata, key: freeze(value, path=key)}
+        after = {**metadata, key: frozen_json(value, path=key)}
         size, total = json_size(value), sum(json_size(k) + json_size(v) for k, v in after.items())
         if size > _MAX_VALUE_BYTES or total > _MAX_METADATA_BYTES:
             msg = (

@@ -12,7 +12,7 @@ import attrs
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, freeze
+from auth0_meta.actions.event.read_only import Frozen, frozen_json
 from auth0_meta.actions.event.snapshot import SnapshotBag
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
@@ -65,7 +65,7 @@ def _copied(secrets: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _frozen(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
-    frozen: Frozen = freeze(dict(configuration), path="configuration")
+    frozen: Frozen = frozen_json(dict(configuration), path="configuration")
     return frozen
 
 

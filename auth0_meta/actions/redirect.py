@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import freeze
+from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
@@ -125,7 +125,7 @@ class RedirectApi:
             "ip": event.request.ip,
         }
         known = {name: value for name, value in standard.items() if value is not None}
-        return jwt.sign_hs256(known | freeze(payload or {}, path="payload").copy(), secret=secret)
+        return jwt.sign_hs256(known | frozen_json(payload or {}, path="payload").copy(), secret=secret)
 
     def validate_token(
         self,

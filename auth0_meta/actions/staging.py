@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, freeze
+from auth0_meta.actions.event.read_only import Frozen, frozen_json
 from auth0_meta.changes import rules
 from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
@@ -76,7 +76,7 @@ class Staging:
         self.stored(bag)
         name = rules.check_segment(key, bag=bag)
         rules.check_name(name, bag=bag)
-        copy = freeze(rules.checked(value, bag=bag, path=(name,)), path=name)
+        copy = frozen_json(rules.checked(value, bag=bag, path=(name,)), path=name)
         after = {**self.earlier[bag], **self.staged[bag], name: copy}
         size = sum(json_size(k) + json_size(v) + 2 for k, v in after.items()) + 1
         if size > MAX_STAGED_BYTES:
@@ -102,7 +102,7 @@ class Staging:
     def in_effect(self, bag: Bag) -> Frozen:
         """Return the metadata as it would be stored if the login ended now."""
         before = dict(dict.items(self.stored(bag)))
-        shown: Frozen = freeze(overlay(before, self.staged[bag]), path=bag)
+        shown: Frozen = frozen_json(overlay(before, self.staged[bag]), path=bag)
         return shown
 
 

@@ -1,10 +1,10 @@
-"""Add what JSON values need beyond Python's: absence, equality, size and read-only views; PURE."""
+"""What JSON values need beyond Python's own: absence, equality, size and read-only views; PURE."""
 
 from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, Final, Literal
 
 from auth0_meta.errors import MetadataError
@@ -18,7 +18,7 @@ Path = tuple[str, ...]
 
 
 class Mark(enum.Enum):
-    """Name the two answers that are no JSON value; both are true in a condition, so test with `is`."""
+    """Two answers that are not JSON values; both are true in a condition, so test with `is`."""
 
     ABSENT = "ABSENT"
     UNKNOWN = "UNKNOWN"
@@ -28,7 +28,7 @@ class Mark(enum.Enum):
 
 
 ABSENT: Final = Mark.ABSENT
-"""There is no such key; JSON null is a value and something else."""
+"""There is no such key.  JSON null is a value, which is something else."""
 UNKNOWN: Final = Mark.UNKNOWN
 """Only the stored profile can tell."""
 
@@ -46,7 +46,7 @@ def json_size(value: object, /) -> int:
 
 
 def too_deep(value: object, most: int, /) -> bool:
-    """Tell whether a JSON value has more than `most` levels of objects and arrays.
+    """Return whether a JSON value has more than `most` levels of objects and arrays.
 
     >>> too_deep({"a": [1]}, 2), too_deep({"a": [1]}, 1)
     (False, True)
@@ -65,7 +65,7 @@ def too_deep(value: object, most: int, /) -> bool:
 
 
 def json_equal(a: object, b: object, /) -> bool:
-    """Tell whether two JSON values are equal as JSON: True is not 1, 1 is 1.0, objects have no order.
+    """Return whether two JSON values are equal as JSON: True is not 1, 1 is 1.0, objects have no order.
 
     >>> json_equal({"a": 1, "b": [True]}, {"b": [True], "a": 1.0}), json_equal([True], [1])
     (True, False)
@@ -82,6 +82,151 @@ def _same_booleans(a: Any, b: Any) -> bool:
     if isinstance(a, list):
         return all(map(_same_booleans, a, b))
     return isinstance(a, bool) == isinstance(b, bool)
+
+
+def thaw(value: Any, /) -> Any:
+    """Return a plain, deep copy of a JSON value: dict and list, whatever their subclass was.
+
+    >>> thaw(freeze({"tags": ["a"]}, bag="user_metadata"))
+    {'tags': ['a']}
+    """
+    if isinstance(value, dict):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [thaw(item) for item in value]
+    return value
+
+
+# Read-only views ------------------------------------------------------------------------------------
+
+
+def _refusing(call: str) -> Callable[..., Any]:
+    """Make a method that refuses a change; `call` is the one to use on a transaction's bag instead."""
+
+    def refuse(self: Any, *arguments: Any, **_: Any) -> Any:
+        raise self._refusal(call, arguments)
+
+    return refuse
+
+
+class ReadOnlyDict(dict[str, Any]):
+    """A JSON object whose every change raises: subclasses make the error, which names the right call.
+
+    Equal to, and serialized like, the dict that it shows; `copy()`, `|`, copies and pickles are plain dicts.
+    It is a dict, and not a proxy, so that `json` and every `isinstance` of a caller take it.
+    """
+
+    __slots__ = ()
+
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    __setitem__ = setdefault = _refusing("set({key}, ...)")
+    __delitem__ = pop = popitem = _refusing("delete({key})")
+    update = __ior__ = _refusing("merge({{...}})")
+    clear = _refusing("set({at}, {{}})")
+
+    def copy(self) -> dict[str, Any]:
+        """Return a plain deep copy."""
+        plain: dict[str, Any] = thaw(self)
+        return plain
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.copy(),)
+
+
+class ReadOnlyList(list[Any]):
+    """A JSON array whose every change raises, as in `ReadOnlyDict`; copies, slices and sums are plain lists."""
+
+    __slots__ = ()
+
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    append = extend = insert = __iadd__ = _refusing("append({at}, ...)")
+    __setitem__ = __delitem__ = __imul__ = _refusing("set({at}, [...])")
+    clear = pop = remove = reverse = sort = _refusing("set({at}, [...])")
+
+    def copy(self) -> list[Any]:
+        """Return a plain deep copy."""
+        plain: list[Any] = thaw(self)
+        return plain
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self.copy(),)
+
+
+class ObservedDict(ReadOnlyDict):
+    """A read-only object that is told what of it is looked at: one key, or all of it."""
+
+    __slots__ = ()
+
+    def _looked_at(self, key: object) -> None:
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    def _looked_at_all(self) -> None:
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    def __getitem__(self, key: str) -> Any:
+        self._looked_at(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """Return the value of `key`, or `default` if there is none."""
+        self._looked_at(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self._looked_at(key)
+        return super().__contains__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        self._looked_at_all()
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[str]:
+        self._looked_at_all()
+        return super().__reversed__()
+
+    def __len__(self) -> int:
+        self._looked_at_all()
+        return super().__len__()
+
+    def __eq__(self, other: object) -> bool:
+        self._looked_at_all()
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        self._looked_at_all()
+        return super().__ne__(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a dict
+
+    def __ror__(self, other: Any) -> Any:
+        self._looked_at_all()
+        return super().__ror__(other)
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]  # the view that dict gives
+        """Return the keys."""
+        self._looked_at_all()
+        return super().keys()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # the view that dict gives
+        """Return the values."""
+        self._looked_at_all()
+        return super().values()
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # the view that dict gives
+        """Return the keys with their values; copies are made of these."""
+        self._looked_at_all()
+        return super().items()
+
+    def __repr__(self) -> str:
+        self._looked_at_all()
+        return super().__repr__()
 
 
 def freeze(value: Any, *, bag: Bag, path: Path = ()) -> Any:
@@ -108,83 +253,53 @@ def _freeze(value: Any, bag: Bag, path: Path, *, in_list: bool) -> Any:
             else item
             for key, item in value.items()
         }
-        return ReadOnlyDict(items, bag, path, in_list=in_list)
+        return BagDict(items, bag, path, in_list=in_list)
     if isinstance(value, list):
-        return ReadOnlyList(
-            [_freeze(item, bag, path, in_list=True) for item in value], bag, path, in_list=in_list
-        )
+        return BagList([_freeze(item, bag, path, in_list=True) for item in value], bag, path, in_list=in_list)
     return value
 
 
-def thaw(value: Any, /) -> Any:
-    """Return a plain, deep copy of a JSON value: dict and list, whatever their subclass was.
-
-    >>> thaw(freeze({"tags": ["a"]}, bag="user_metadata"))
-    {'tags': ['a']}
-    """
-    if isinstance(value, dict):
-        return {key: thaw(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [thaw(item) for item in value]
-    return value
-
-
-def _refusing(call: str) -> Callable[..., Any]:
-    """Make a mutator that refuses and names `call`; {at} is the container's path and {key} its item's."""
-
-    def refuse(self: Any, *args: Any, **_: Any) -> Any:
-        at = self._path
-        if self._in_list:
-            use = f"set({'.'.join(at)!r}, [...])"
-        else:
-            key = args[0] if args and isinstance(args[0], str) else "..."
-            use = call.format(at=repr(".".join(at)), key=repr(".".join((*at, key))))
-        read = f"tx.{self._bag}" + "".join(f"[{key!r}]" for key in at)
-        raise MetadataError(f"{read} is read-only; use tx.{self._bag}.{use}", bag=self._bag, path=at)
-
-    return refuse
-
-
-class ReadOnlyDict(dict[str, Any]):
-    """Show a stored object; every change raises `MetadataError` and names the right call.
-
-    Equal to, and serialised like, the dict it shows; copies and pickles are plain and mutable.
-    """
+class BagDict(ReadOnlyDict):
+    """An object that was read from a transaction's bag; a change raises `MetadataError`."""
 
     __slots__ = ("_bag", "_in_list", "_path")
 
-    def __init__(self, value: dict[str, Any], bag: Bag, path: Path, /, *, in_list: bool) -> None:
+    def __init__(self, value: dict[str, Any], bag: Bag, path: Path, /, *, in_list: bool = False) -> None:
         super().__init__(value)
-        self._bag = bag
+        self._bag: Bag = bag
         self._path = path
         self._in_list = in_list
 
-    __setitem__ = setdefault = _refusing("set({key}, ...)")
-    __delitem__ = pop = popitem = _refusing("delete({key})")
-    update = __ior__ = _refusing("merge({{...}})")
-    clear = _refusing("set({at}, {{}})")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (thaw(self),)
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
+        return _read_only(self._bag, self._path, call, arguments, in_list=self._in_list)
 
 
-class ReadOnlyList(list[Any]):
-    """Show a stored array; every change raises `MetadataError` and names the right call.
-
-    Equal to, and serialised like, the list it shows; copies and pickles are plain and mutable.
-    """
+class BagList(ReadOnlyList):
+    """An array that was read from a transaction's bag; a change raises `MetadataError`."""
 
     __slots__ = ("_bag", "_in_list", "_path")
 
     def __init__(self, value: list[Any], bag: Bag, path: Path, /, *, in_list: bool) -> None:
         super().__init__(value)
-        self._bag = bag
+        self._bag: Bag = bag
         self._path = path
         self._in_list = in_list
 
-    append = extend = insert = __iadd__ = _refusing("append({at}, ...)")
-    __setitem__ = __delitem__ = __imul__ = _refusing("set({at}, [...])")
-    clear = pop = remove = reverse = sort = _refusing("set({at}, [...])")
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
+        return _read_only(self._bag, self._path, call, arguments, in_list=self._in_list)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return list, (thaw(self),)
+
+def _read_only(
+    bag: Bag, path: Path, call: str, arguments: tuple[Any, ...], *, in_list: bool
+) -> MetadataError:
+    """Make the error of a change to what was read at `path`; {at} in `call` is that path, {key} an item's.
+
+    No path leads into a list: to change what is in one, the list is set whole.
+    """
+    if in_list:
+        use = f"set({'.'.join(path)!r}, [...])"
+    else:
+        key = arguments[0] if arguments and isinstance(arguments[0], str) else "..."
+        use = call.format(at=repr(".".join(path)), key=repr(".".join((*path, key))))
+    read = f"tx.{bag}" + "".join(f"[{key!r}]" for key in path)
+    return MetadataError(f"{read} is read-only; use tx.{bag}.{use}", bag=bag, path=path)

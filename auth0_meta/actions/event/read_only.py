@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from auth0_meta.changes.jsonvalue import ReadOnlyDict, ReadOnlyList
 from auth0_meta.errors import InputError
 
 _READ_ONLY = (
@@ -15,11 +16,7 @@ _READ_ONLY = (
 )
 
 
-def _refuse(self: object, *args: object, **settings: object) -> NoReturn:
-    raise InputError(_READ_ONLY)
-
-
-class Frozen(dict[str, Any]):
+class Frozen(ReadOnlyDict):
     """A read-only JSON object; every change raises `InputError`.
 
     It equals, and is serialized like, a dict with the same items.  `copy()`, `|`, `copy.copy`, `copy.deepcopy` and
@@ -28,64 +25,31 @@ class Frozen(dict[str, Any]):
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
-
-    def copy(self) -> dict[str, Any]:
-        """Return a plain deep copy."""
-        return {key: _thaw(value) for key, value in dict.items(self)}
-
-    def __or__(self, other: Any) -> Any:
-        return self.copy() | other
-
-    def __copy__(self) -> dict[str, Any]:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (self.copy(),)
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> InputError:
+        return InputError(_READ_ONLY)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(dict.keys(self)) or 'empty'}>"
 
 
-class FrozenList(list[Any]):
+class FrozenList(ReadOnlyList):
     """A read-only JSON array; every change raises `InputError`.  Copies, slices and sums are plain lists."""
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
-
-    def copy(self) -> list[Any]:
-        """Return a plain deep copy."""
-        return [_thaw(item) for item in self]
-
-    def __copy__(self) -> list[Any]:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return list, (self.copy(),)
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> InputError:
+        return InputError(_READ_ONLY)
 
     def __repr__(self) -> str:
         return f"<FrozenList of {len(self)}>"
 
 
-def _thaw(value: Any) -> Any:
-    return value.copy() if isinstance(value, Frozen | FrozenList) else value
-
-
-def freeze(value: Any, /, *, path: str) -> Any:
+def frozen_json(value: Any, /, *, path: str) -> Any:
     """Return a read-only copy of a JSON value; tuples become lists.
 
     Raises `InputError` for a value that JSON can't represent, and names its path, which begins with `path`.
 
-    >>> tags = freeze({"tags": ("a", "b")}, path="event.request.query")["tags"]
+    >>> tags = frozen_json({"tags": ("a", "b")}, path="event.request.query")["tags"]
     >>> tags == ["a", "b"], tags + ["c"]
     (True, ['a', 'b', 'c'])
     >>> tags.append("c")
@@ -102,9 +66,11 @@ such as api.user.set_app_metadata(key, value)
     if type(value) in (Frozen, FrozenList):
         return value
     if isinstance(value, Mapping):
-        return Frozen({_name(key, path): freeze(item, path=f"{path}.{key}") for key, item in value.items()})
+        return Frozen(
+            {_name(key, path): frozen_json(item, path=f"{path}.{key}") for key, item in value.items()}
+        )
     if isinstance(value, list | tuple):
-        return FrozenList([freeze(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
+        return FrozenList([frozen_json(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
     msg = f"{path} is {type(value).__name__}, which JSON can't represent: convert it first"
     raise InputError(msg)
 
@@ -156,12 +122,12 @@ class Section(Frozen):
         if isinstance(value, list | tuple):
             return FrozenList([cls.build(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
         if not isinstance(value, Mapping):
-            return freeze(value, path=path)
+            return frozen_json(value, path=path)
         return cls(
             {
                 _name(key, path): cls.SECTIONS[key].build(item, path=f"{path}.{key}")
                 if key in cls.SECTIONS
-                else freeze(item, path=f"{path}.{key}")
+                else frozen_json(item, path=f"{path}.{key}")
                 for key, item in value.items()
             }
         )

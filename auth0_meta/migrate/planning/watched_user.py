@@ -5,11 +5,11 @@ What a function looked at decides whether its operations still hold when the use
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import BAGS, Bag, Path, ReadOnlyDict, freeze, json_equal
+from auth0_meta.changes.jsonvalue import BAGS, Bag, BagDict, ObservedDict, Path, freeze, json_equal
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.changes.rules import read
 from auth0_meta.errors import InputError
@@ -130,90 +130,19 @@ def _watch(value: dict[str, Any], bag: Bag, path: Path, note: Note) -> _WatchedD
     return _WatchedDict(items, bag, path, note)
 
 
-class _WatchedDict(ReadOnlyDict):
+class _WatchedDict(ObservedDict, BagDict):
     """A stored object that notes each look at a key; whatever looks at all of it notes all of it."""
 
     __slots__ = ("_note",)
 
     def __init__(self, value: dict[str, Any], bag: Bag, path: Path, note: Note) -> None:
-        super().__init__(value, bag, path, in_list=False)
+        super().__init__(value, bag, path)
         self._note = note
 
-    def _all(self) -> None:
-        self._note((self._bag, *self._path))
-
-    def _one(self, key: object) -> None:
+    def _looked_at(self, key: object) -> None:
         if isinstance(key, str):
-            is_object = isinstance(super().get(key), dict)
+            is_object = isinstance(dict.get(self, key), dict)
             self._note((self._bag, *self._path, key, *((None,) if is_object else ())))
 
-    def __getitem__(self, key: str) -> Any:
-        self._one(key)
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Any = None, /) -> Any:
-        """Return one value."""
-        self._one(key)
-        return super().get(key, default)
-
-    def __contains__(self, key: object) -> bool:
-        self._one(key)
-        return super().__contains__(key)
-
-    def __iter__(self) -> Iterator[str]:
-        self._all()
-        return super().__iter__()
-
-    def __reversed__(self) -> Iterator[str]:
-        self._all()
-        return super().__reversed__()
-
-    def __len__(self) -> int:
-        self._all()
-        return super().__len__()
-
-    def __eq__(self, other: object) -> bool:
-        self._all()
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> bool:
-        self._all()
-        return super().__ne__(other)
-
-    __hash__ = None  # type: ignore[assignment]  # a dict
-
-    def __or__(self, other: Any) -> Any:
-        self._all()
-        return super().__or__(other)
-
-    def __ror__(self, other: Any) -> Any:
-        self._all()
-        return super().__ror__(other)
-
-    def keys(self) -> KeysView[str]:  # type: ignore[override]  # the view that dict gives
-        """Return the keys."""
-        self._all()
-        return super().keys()
-
-    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # the view that dict gives
-        """Return the values."""
-        self._all()
-        return super().values()
-
-    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # the view that dict gives
-        """Return keys and values."""
-        self._all()
-        return super().items()
-
-    def copy(self) -> dict[str, Any]:
-        """Return a plain copy."""
-        self._all()
-        return super().copy()
-
-    def __repr__(self) -> str:
-        self._all()
-        return super().__repr__()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        self._all()
-        return super().__reduce__()
+    def _looked_at_all(self) -> None:
+        self._note((self._bag, *self._path))
