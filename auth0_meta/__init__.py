@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 from auth0_meta._version import __version__
 
 if TYPE_CHECKING:
+    from auth0_meta.changes.change import Change
     from auth0_meta.client import ManagementClient
+    from auth0_meta.clock import Clock
+    from auth0_meta.doctor import Check
+    from auth0_meta.endpoints.jobs import Jobs
+    from auth0_meta.endpoints.users import Users
     from auth0_meta.errors import (
         ActionTimeout,
         AlreadyExistsError,
@@ -46,18 +51,29 @@ if TYPE_CHECKING:
     from auth0_meta.models import CommitResult, Job, Page, User, Wait
     from auth0_meta.ratelimit.plans import RateLimit
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
+    from auth0_meta.transactions.bag import MetadataBag
     from auth0_meta.transactions.batch import MetadataBatch
     from auth0_meta.transactions.batch_result import BatchResult, BatchResults, Progress
+    from auth0_meta.transactions.savepoint import Savepoint
     from auth0_meta.transactions.transaction import MetadataTransaction
+    from auth0_meta.transactions.unit import State
 
 _HOMES = {
-    "transactions.async_transaction": ("AsyncMetadataTransaction",),
-    "transactions.batch": ("MetadataBatch",),
-    "transactions.batch_result": ("BatchResult", "BatchResults", "Progress"),
+    "changes.change": ("Change",),
     "client": ("ManagementClient",),
+    "clock": ("Clock",),
+    "doctor": ("Check",),
+    "endpoints.jobs": ("Jobs",),
+    "endpoints.users": ("Users",),
     "models": ("CommitResult", "Job", "Page", "User", "Wait"),
     "ratelimit.plans": ("RateLimit",),
+    "transactions.async_transaction": ("AsyncMetadataTransaction",),
+    "transactions.bag": ("MetadataBag",),
+    "transactions.batch": ("MetadataBatch",),
+    "transactions.batch_result": ("BatchResult", "BatchResults", "Progress"),
+    "transactions.savepoint": ("Savepoint",),
     "transactions.transaction": ("MetadataTransaction",),
+    "transactions.unit": ("State",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -72,6 +88,9 @@ __all__ = [
     "BatchError",
     "BatchResult",
     "BatchResults",
+    "Change",
+    "Check",
+    "Clock",
     "CommitResult",
     "ConfigError",
     "ConflictError",
@@ -79,8 +98,10 @@ __all__ = [
     "InputError",
     "Job",
     "JobError",
+    "Jobs",
     "LedgerError",
     "ManagementClient",
+    "MetadataBag",
     "MetadataBatch",
     "MetadataError",
     "MetadataTransaction",
@@ -96,12 +117,15 @@ __all__ = [
     "RateLimit",
     "RateLimitError",
     "RedirectError",
+    "Savepoint",
     "ScopeError",
     "ServerError",
+    "State",
     "StateError",
     "StoredDataError",
     "TransportError",
     "User",
+    "Users",
     "Wait",
     "__version__",
 ]
@@ -110,7 +134,7 @@ logging.getLogger("auth0_meta").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its room; what has no room of its own is an error class."""
+    """Load a public name from its module; one that `_HOME` does not list is an error class."""
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

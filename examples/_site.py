@@ -18,8 +18,8 @@ import attrs
 from auth0_meta import ManagementClient
 from auth0_meta.actions import Api, Event, PostLoginTrigger
 from auth0_meta.actions.web import ReturnUrls
-from auth0_meta.auth.jwt import sign_hs256, verify_hs256
 from auth0_meta.errors import AuthError
+from auth0_meta.jwt import sign_hs256, verify_hs256
 
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant

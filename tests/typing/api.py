@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import auth0_meta
-from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Page, RateLimit, User, Wait
-from auth0_meta.transactions.savepoint import Savepoint
+from auth0_meta import (
+    CommitResult,
+    ManagementClient,
+    MetadataTransaction,
+    Page,
+    RateLimit,
+    Savepoint,
+    User,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from typing import assert_type
