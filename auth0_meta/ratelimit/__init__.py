@@ -1,1 +1,1 @@
-"""Decide how fast the tenant may be asked."""
+"""Decide how fast the tenant may be called; README.md explains the method."""

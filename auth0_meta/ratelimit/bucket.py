@@ -1,16 +1,17 @@
-"""Learn a token bucket from what a client sees anyway; pure: every method is told the time.
+"""Learn a token bucket from what a client sees anyway; PURE: every method takes the time.
 
-Limit, Remaining, Reset and Date come with each answer.  Reset and Date are whole seconds, so the
-refill rate is read from Remaining, which is exact.  The quantity to watch is
+Limit, Remaining, Reset and Date come with each response.  Reset and Date are whole seconds, so the refill rate is
+read from Remaining, which is exact.  The quantity to watch is
 
-    G = tokens in the bucket + tokens this client has taken so far
+    G = tokens in the bucket + tokens that this client has taken so far
 
-since our own requests cancel out of it: only the refill raises G, other clients and a full
-bucket that runs over lower it.  Each answer bounds G on both sides; a rise between two answers
-bounds the rate from below, whatever anybody else does.  Too low a rate costs nothing: tokens pile
-up, Remaining shows them, and the next request leaves at once.
+because our own requests cancel out of it: only the refill raises G; other clients, and a full bucket that runs
+over, lower it.  Each response bounds G on both sides, and a rise between two responses bounds the rate from below,
+whatever anybody else does.  Too low a rate costs nothing: tokens pile up, Remaining shows them, and the next request
+leaves at once.
 
-`now` is monotonic seconds throughout; the server's clock is bounded against it through `Date`.
+`now` is monotonic seconds throughout; `Date` bounds the server's clock against it.  README.md explains the method,
+its words, and what each constant buys.
 """
 
 from __future__ import annotations
@@ -21,29 +22,29 @@ from typing import NamedTuple
 from auth0_meta.ratelimit.fixed_window import FixedWindow
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, wait_after_429
 from auth0_meta.ratelimit.plans import RateLimit
-from auth0_meta.ratelimit.refill_rate import TINY, Rises
+from auth0_meta.ratelimit.refill_rate import TINY, RefillRate
 
 PATIENCE = 1.0
-"""Seconds after which a request that waits for another's answer goes ahead without it."""
+"""Seconds after which a request that waits for another's response goes without it."""
 BURST_SECONDS = 1.0
-"""A bucket holds at least what is refilled in this time: so in every published plan."""
+"""A bucket holds at least what is refilled in this time, as in every published plan."""
 IMPLAUSIBLE = 1.5
-"""Past this many bursts a second a rise was no drip."""
+"""Bursts a second past which a rise of G was not a drip but a whole window's refill."""
 LEAD = 0.06
-"""Tokens by which bulk work that waits for a full bucket comes earlier when it finds it full."""
+"""Tokens by which bulk work that waits for a full bucket comes earlier each time it finds it full."""
 SILENCE = 1.1
-"""How much faster the refill is taken to be for each answer without headers: nothing else would tell."""
+"""Factor on the believed refill for each response without headers: nothing else would show that more has come."""
 FADE = 0.98
-"""What one quiet answer leaves of the memory of other clients."""
+"""What one quiet response leaves of the memory of other clients."""
 STRETCH = 8.0
-"""Tokens' time over which the net rise is averaged."""
+"""Tokens' time over which the net rise of G is averaged."""
 
 
 class Sent(NamedTuple):
-    """Remember one request of ours that left.
+    """One request of ours that is under way.
 
-    `at`: when.  `accepted`: our requests that had surely taken their token by then.  `bold`: it
-    left alone and no answer had shown its token; the refill had to have brought it.
+    `at`: when it left.  `accepted`: our requests that had certainly taken a token by then.  `bold`: it left alone for
+    a token that no response had shown and that only the refill can have brought.
     """
 
     at: float
@@ -52,30 +53,29 @@ class Sent(NamedTuple):
 
 
 class Bucket:
-    """Estimate one bucket and say when the next request may leave; hold its gate after a 429.
+    """Estimate one bucket, decide when the next request may leave, and keep its gate after a 429.
 
-    `known`: where to start; None learns everything.  `limit` and `remaining`: what the last answer
-    said.  `in_flight`: requests without an answer yet.  `window`: the bucket is refilled all at
-    once.  `closed_until`: the monotonic instant at which the gate opens.
+    `known`: where to start; None learns everything.  `limit` and `remaining`: as in the last response.
+    `in_flight`: requests without a response so far.  `closed_until`: the monotonic instant at which the gate opens.
 
     >>> bucket = Bucket()
     >>> sent = bucket.sent(0.0)
     >>> bucket.answered(sent, 0.1, RateHeaders(limit=10, remaining=5), refused=False, wall=0.0, jitter=0.0)
-    >>> bucket.wait(0.1), bucket.wait(0.1, share=0.5)  # a caller who is waited for, and bulk at its floor
+    >>> bucket.wait(0.1), bucket.wait(0.1, share=0.5)  # an interactive caller, and bulk work at its floor
     (0.0, 0.5)
     """
 
     def __init__(self, known: RateLimit | None = None) -> None:
         self.in_flight = 0
-        self._reopened = False  # a gate closed and nothing has left since
+        self._reopened = False  # a gate has closed and nothing has left since
         self.closed_until = 0.0
         self._refusals, self._refused_at = 0, -inf
         self._last_sent = -inf
         self._taken_most = 0  # own requests that may have taken a token
-        self._taken_least = 0  # own requests that surely have
-        self._width = 1.0 if known is None else inf  # requests that may be under way at once
+        self._taken_least = 0  # own requests that certainly have
+        self._width = 1.0 if known is None else inf  # requests that may be under way at once (slow start)
         self._clock = ServerClock()
-        self._rises = Rises()
+        self._refill = RefillRate()
         self._start(known.burst if known else None)
         if known is not None:
             self._claim = self.rate = known.per_second
@@ -83,45 +83,48 @@ class Bucket:
             self._proven = True
 
     def _start(self, limit: int | None) -> None:
-        """Forget the bucket, keep the counts."""
+        """Forget the bucket, but keep the counts of our own requests."""
         self.limit = self.remaining = limit
-        self.rate = 0.0  # refill, lower bound; 0.0 while unknown
-        self._claim = 0.0  # the part of it that was only told
-        self._rises.forget()
-        self._reset_least, self._reset_most = 0.0, inf  # the rate by Reset alone
+        self.rate = 0.0  # refill per second, lower bound; 0.0 while unknown
+        self._claim = 0.0  # the rate of a named plan, believed until a refusal
+        self._refill.forget()
+        self._reset_least, self._reset_most = 0.0, inf  # the rate as Reset alone bounds it
         self._trust_reset = True
-        self._silence = 1.0  # the refill as a multiple of `rate`, while answers say nothing
-        self._proven = False  # a token was found that only the refill can have brought
+        self._silence = 1.0  # the refill as a multiple of `rate`, while responses carry no headers
+        self._proven = False  # a bold request found its token: the drip is real
         self._low = -inf  # G at `_since`, lower bound
-        self._shown = -inf  # the same without any refill: what answers have shown
+        self._shown = -inf  # the same without any refill: what responses have shown
         self._since = 0.0
-        self._net, self._anchor = inf, (-inf, 0.0)  # how fast G rose of late, others' spending taken off
-        self._others = 0.0  # tokens that others took at one time of late
-        self._ramp = 1.0  # as `_width`, for bulk work that leaves a floor
-        self._lead = 0.0  # tokens by which bulk work comes before a bucket is full
-        self._dither = 0.0  # 0 to 1, so that clients in one window don't go at the same instant
+        self._net, self._anchor = (
+            inf,
+            (-inf, 0.0),
+        )  # how fast G rose lately: the refill less what others spend
+        self._others = 0.0  # tokens that others took at a time lately: the reserve against their bursts
+        self._ramp = 1.0  # the slow start of bulk work that leaves a floor
+        self._lead = 0.0  # tokens by which bulk work comes before the bucket is full
+        self._dither = 0.0  # 0 to 1, so that clients that share a window don't go at the same instant
         self._window = FixedWindow(limit or 1)
 
     @property
     def window(self) -> bool:
-        """Tell whether the bucket is refilled all at once."""
+        """Whether the bucket is refilled all at once."""
         return self._window.on
 
     @property
     def per_second(self) -> float | None:
-        """Return the refill rate that is sure by now, None where nothing is."""
+        """The refill rate that is certain by now, None while nothing is."""
         if self.window:
             return self.limit / self._window.period if self.limit else None
         return self.rate or None
 
     @property
     def taken(self) -> int:
-        """Return how many of our requests may have taken a token so far."""
+        """How many of our requests may have taken a token so far."""
         return self._taken_most
 
     @property
     def rate_by_reset(self) -> float:
-        """Return the refill a second that Reset alone proves, whoever spends; 0.0 while it proves none."""
+        """The refill per second that Reset alone proves, whoever spends; 0.0 while it proves none."""
         return self._reset_least
 
     # ---- the question
@@ -129,13 +132,15 @@ class Bucket:
     def wait(self, now: float, *, share: float | None = None, ahead: int = 0) -> float:
         """Return the seconds until one more request may leave, 0.0 for at once.
 
-        `share`: None for a caller who is waited for, else the part of the bucket (0 to 1) that this
-        bulk work may draw down.  `ahead`: requests that go first.  Ask again after every answer.
+        `share`: None for an interactive caller, else the part of the bucket (0 to 1) that this bulk work may draw
+        down.  `ahead`: requests that go first.  Ask again after every response.
         """
         if now < self.closed_until:
             return self.closed_until - now
         if self._reopened and not ahead and not self.in_flight:
-            return 0.0  # the server named this instant: the first of those that waited goes on it
+            return 0.0  # the server named this instant, so the first of those that waited need not trust an estimate
+        # Slow start: with nothing known, the first request goes alone and tells the others what there is.  After a
+        # refusal, and for bulk work with a floor, more requests at a time are allowed as responses come back.
         patience = max(self._last_sent + PATIENCE - now, 0.0) if self.in_flight else 0.0
         if patience:
             ramps = share is not None and share < 1.0
@@ -144,9 +149,13 @@ class Bucket:
         limit = self.limit
         if limit is None:
             return 0.0
+        # The floor is what bulk work leaves for interactive callers.  One token is always left to take, or a share of
+        # nothing would wait for ever instead of taking what would run over.
         floor = 0.0 if share is None else min((1.0 - share) * limit, limit - 1.0)
         need = 1.0 + max(floor, self._others)
-        if floor and need > limit - 1.0:  # too low a rate would never show: no token piles up
+        if (
+            floor and need > limit - 1.0
+        ):  # a full bucket shows no rise, so too low a rate would never be noticed
             need -= self._lead
         taken = self._taken_most + ahead
         window, left = self._window, self._shown - taken
@@ -165,7 +174,7 @@ class Bucket:
             return 0.0
         seconds = (need - have) / rate + max(self._since - now, 0.0) if rate else inf
         if not patience and not ahead and not (floor and rate):
-            # Nothing is under way; the bucket may be full by now and run over, so one may look.
+            # Nothing is under way, and at the fastest rate the bucket may be full by now and run over: let one look.
             full = (limit - self._shown + self._taken_most) / self._fastest(limit)
             seconds = min(seconds, full - (now - self._since))
         elif seconds == inf:
@@ -173,11 +182,11 @@ class Bucket:
         return seconds if seconds > TINY else 0.0
 
     def _pace(self) -> float:
-        """Return the refill that is left for us."""
+        """Return the refill per second that is left for us."""
         return self._silence * (self._net if self._net < 0.9 * self.rate else self.rate)
 
     def _expected(self, now: float) -> float:
-        """Return G as it must be by now, if nobody else spends more than of late."""
+        """Return the least G can be by now, if nobody else spends more than lately."""
         return self._low + self._pace() * (now - self._since) if now > self._since else self._low
 
     def _fastest(self, limit: int) -> float:
@@ -188,11 +197,11 @@ class Bucket:
     # ---- the events
 
     def sent(self, now: float) -> Sent:
-        """Note that a request leaves."""
+        """Count a request that leaves."""
         bold = False
         if self.limit is not None:
             full = self.limit + self._taken_most
-            if self._expected(now) >= full:  # it ran over, and does until this request is there
+            if self._expected(now) >= full:  # it has run over, and goes on until this request arrives
                 self._low, self._since = full, now + PATIENCE
             bold = not self.in_flight and self._shown - self._taken_most < 1.0
             if bold and self._window.on:
@@ -204,21 +213,21 @@ class Bucket:
         return Sent(now, self._taken_least, bold)
 
     def lost(self) -> None:
-        """Note that no answer came: the token, if one was taken, counts as another client's."""
+        """Note that no response came; the token, if one was taken, counts as another client's."""
         self.in_flight -= 1
         self._disown()
 
     def forget_flights(self) -> None:
-        """Note that nobody will report what is under way."""
+        """Note that nobody will report the requests under way."""
         while self.in_flight > 0:
             self.lost()
 
     def answered(
         self, sent: Sent, now: float, headers: RateHeaders, *, refused: bool, wall: float, jitter: float
     ) -> float | None:
-        """Learn from an answer; a refusal closes the gate and gives the seconds until it opens.
+        """Learn from a response; a refusal closes the gate and returns the seconds until it opens.
 
-        `wall` and `jitter`: see `wait_after_429`.  Headers may be missing: what is known stays.
+        `wall` and `jitter`: see `wait_after_429`.  If headers are missing, what is known stays.
         """
         self.in_flight -= 1
         self._dither = jitter
@@ -247,14 +256,14 @@ class Bucket:
             self._start(limit)
         self.remaining, self._silence = remaining, 1.0
         if refused and remaining:
-            return closed  # a limit that the headers don't show: the gate is all there is
+            return closed  # refused by a limit that the headers don't show: only the gate helps
         least = remaining + sent.accepted + (not refused)
         most = (1.0 if refused else min(remaining + 1.0, limit - 1.0)) + self._taken_most
         if headers.reset is not None and headers.date is not None:
             if not self._window.on:
                 self._learn_reset(sent, now, headers.reset, limit, remaining, least, most)
             elif self._window.is_past(headers.reset, sent.at):
-                return closed  # overtaken by an answer of the next window
+                return closed  # overtaken by a response of the next window
             else:
                 self._follow_window(now, headers.reset, remaining, least, most)
         if not refused and self._shown > most + 0.5:
@@ -284,7 +293,8 @@ class Bucket:
 
     def _refuse(self, sent: Sent, now: float, headers: RateHeaders, wall: float, jitter: float) -> float:
         self._taken_most -= 1
-        if sent.at > self._refused_at:  # what was under way with the first refusal belongs to it
+        # Requests that were under way together are refused together: that is one refusal in a row, not eight.
+        if sent.at > self._refused_at:
             self._refusals += 1
             self._refused_at = now
         server = self._clock.shows(now)
@@ -294,19 +304,23 @@ class Bucket:
         self._width = self._ramp = 1.0
         return self.closed_until - now
 
-    # ---- the bucket that drips
+    # ---- a bucket that drips
 
     def _learn(
         self, sent: Sent, now: float, limit: int, remaining: int, least: float, most: float, *, refused: bool
     ) -> None:
-        """Compare what had to be there with what is, and move on from what is."""
+        """Compare what had to be in the bucket with what is, and continue from what is."""
         self._average(now)
-        self._rises.learn(sent.at, now, least, most)
-        seen = max(self._rises.rate, self._reset_least)
+        self._refill.learn(sent.at, now, least, most)
+        seen = max(self._refill.rate, self._reset_least)
         self.rate = max(seen, self._claim)
         if seen > IMPLAUSIBLE * limit / BURST_SECONDS and self._window.may_begin:
-            self._enter_window(guessed=False, doubted=True)  # or a small bucket that drips fast: look at once
-        if sent.bold and not refused and remaining < limit / 2:  # a jump to a full bucket proves no drip
+            self._enter_window(
+                guessed=False, doubted=True
+            )  # or a small bucket that drips fast, so look at once
+        if (
+            sent.bold and not refused and remaining < limit / 2
+        ):  # a jump to a full bucket is no sign of a drip
             self._proven = True
         full = remaining >= limit - 1 and not refused
         self._lead = min(2.0 * self._lead + LEAD, 0.5) if full else 0.0
@@ -319,7 +333,7 @@ class Bucket:
             elif predicted >= ceiling - 2 * TINY:
                 self._contradicted(limit)
             self._low = least
-        elif predicted > ceiling + TINY:  # others spend, or it ran over
+        elif predicted > ceiling + TINY:  # other clients spend, or the bucket ran over
             if self._proven and remaining < limit - 1 and predicted > ceiling + 0.5:
                 self._others = max(self._others, min(predicted - ceiling, limit / 2))
             self._low = least
@@ -328,7 +342,7 @@ class Bucket:
             self._low = max(least, predicted)
 
     def _average(self, now: float) -> None:
-        """Keep the net rise of G over the time of a few tokens, never below half the refill."""
+        """Average the net rise of G over the time of a few tokens; half the refill is the least it may come to."""
         since, shown = self._anchor
         if (now - since) * self.rate >= STRETCH:
             if since > -inf:
@@ -339,7 +353,7 @@ class Bucket:
     def _learn_reset(
         self, sent: Sent, now: float, reset: int, limit: int, remaining: int, least: float, most: float
     ) -> None:
-        """Bound the rate by the instant at which the bucket is said to be full."""
+        """Bound the rate by Reset, the instant at which the bucket is said to be full."""
         self._window.note(reset, reset - self._clock.least, most)
         if not self._trust_reset:
             return
@@ -349,14 +363,14 @@ class Bucket:
         shortest = reset - 1.0 - self._clock.most - now
         if shortest > 0:
             self._reset_most = min(self._reset_most, (limit - remaining) / shortest)
-        if self._reset_least > self._reset_most * (1 + TINY):  # Reset is no such instant
+        if self._reset_least > self._reset_most * (1 + TINY):  # so Reset means something else
             if self._window.possible:
                 self._enter_window(guessed=False)
             else:
                 self._trust_reset, self._reset_least = False, 0.0
 
     def _contradicted(self, limit: int) -> None:
-        """Make sense of a refusal where a token had to be."""
+        """Explain a refusal where a token had to be: by other clients, by a window, or by too high a rate."""
         self._proven = False
         if self._others >= 1.0:
             self._others = min(self._others * 2, limit / 2)
@@ -364,23 +378,23 @@ class Bucket:
             self._enter_window(guessed=True)
         else:
             self._others = min(1.0, limit / 2)
-            self._rises.forget(self._rises.rate * 0.95)
+            self._refill.forget(self._refill.rate * 0.95)
 
-    # ---- the bucket that is refilled all at once
+    # ---- a bucket that is refilled all at once
 
     def _enter_window(self, *, guessed: bool, doubted: bool = False) -> None:
         self._window.enter(guessed=guessed, doubted=doubted)
         self.rate = 0.0
 
     def _follow_window(self, now: float, reset: int, remaining: int, least: float, most: float) -> None:
-        """Learn from an answer in window mode, which may end it."""
+        """Learn from a response in window mode, which may end that mode."""
         begun = self._window.follow(now, reset, clock=self._clock, since=self._since, least=least, most=most)
         if begun:
             self._shown = -inf
             self._window.turn(remaining, self._taken_most)
         if not self._window.on:
             self._proven = False
-            self._rises.forget()
+            self._refill.forget()
             self._reset_least, self._reset_most = 0.0, inf
-            if begun:  # others were quicker, or it drips
+            if begun:  # either other clients were quicker, or it drips after all
                 self._others = 1.0

@@ -1,8 +1,7 @@
 """Decide how many users to work on at once: the one rule of batches and migrations; PURE.
 
-More workers than the bucket's rate can feed only wait in line, and workers that outrun a slow tenant make
-it slower still.  So a run starts small, adds a worker while answers come as fast as usual and nobody
-waits, and takes one away when everybody does.
+More users under way than the bucket's rate can feed only wait in line.  So a run starts small, adds one while
+answers come as fast as usual and nobody waits, and takes one away when a wait gets long.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from math import inf
 from statistics import median
 
 MOST_WORKERS = 64
-"""Threads past which one Python process only shares out its interpreter lock."""
+"""The most threads that a run starts."""
 PACED = 1.0
 """Seconds of waiting for one user past which one worker fewer would do."""
 _BLOCK = 16
 _BLOCKS = 16
 _STEADY = 1.5
-# Work for twice the rate: answers come unevenly, and a user who waits must not leave a token unused.
+# Users for twice the bucket's rate are enough: more would only stand in line.
 _SPARE = 2.0
-# Requests a second that one process can make at all; no published plan allows as many.
+# Requests a second past which more threads only take the interpreter from each other; no published plan allows as many.
 _PLENTY = 500.0
 
 

@@ -1,4 +1,4 @@
-"""Read rate-limit headers and decide waits; pure: clocks are arguments.
+"""Read rate-limit headers and decide how long to wait; PURE: clocks are arguments.
 
 `bucket.py` learns a bucket from these headers, `throttle.py` holds the threads back.
 """
@@ -13,25 +13,30 @@ from functools import lru_cache
 from typing import NamedTuple
 
 DAY = 86_400.0
+"""A Reset or Retry-After further away is garbage: the slowest bucket on record takes exactly a day to fill."""
 CLOCK_MARGIN = 0.5
-FLOOR = 1.0
-FLOOR_CAP = 60.0
+"""Seconds by which the local clock may miss the `Date` second and still be trusted; it is finer than whole seconds."""
+SHORTEST_WAIT = 1.0
+"""Seconds to wait if Reset is now or past; they double with each refusal in a row."""
+LONGEST_GUESS = 60.0
+"""Seconds after which to ask again where only a guess says how long to wait."""
 JITTER = (0.05, 0.25)
+"""Seconds added to each wait, so that many workers don't return in the same instant."""
 DRIFT = 2e-4
-"""Seconds a second by which two clocks may part."""
+"""Seconds per second by which two clocks may drift apart."""
 TRAIL = 1.0
-"""Seconds by which `Date` may trail the limiter's clock (recorded in 2021)."""
+"""Seconds by which `Date` may trail the limiter's clock, as recorded in 2021."""
 BACKOFF = 0.5
 BACKOFF_CAP = 24.0
 BACKOFF_JITTER = 0.25
 
 
 class RateHeaders(NamedTuple):
-    """Hold what one answer told about its bucket; None where it said nothing usable.
+    """What one response said about its bucket; None stands for nothing usable.
 
-    `limit`: the bucket's size.  `remaining`: whole tokens left.  `reset`: epoch seconds at which
-    the bucket is full (sliding) or refilled (fixed window).  `date`: epoch seconds of `Date`,
-    cut to the second.  `retry_after`: seconds; an HTTP date is given as seconds after `date`.
+    `limit`: the bucket's size.  `remaining`: whole tokens left, rounded down.  `reset`: epoch seconds at which the
+    bucket is full (if it drips) or refilled (in a fixed window), rounded up.  `date`: epoch seconds of `Date`, cut to
+    the second.  `retry_after`: seconds; an HTTP date counts from `date`.
     Sources: Auth0's rate-limit use cases; limitd-redis `README.md` for the meaning of Reset.
     """
 
@@ -43,9 +48,9 @@ class RateHeaders(NamedTuple):
 
 
 def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
-    """Read the rate-limit headers of one answer; garbage counts as absent.
+    """Read the rate-limit headers of one response; garbage counts as absent.
 
-    `headers` ignores case, as `requests` gives them (a plain dict needs the names below).
+    `headers` should ignore case, as those of `requests` do; a plain dict needs the names below.
 
     >>> parse_headers({"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "9", "X-RateLimit-Reset": "soon",
     ...                "Date": "Mon, 23 Nov 2026 10:00:00 GMT"})
@@ -56,7 +61,7 @@ def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
     limit = _whole(get("X-RateLimit-Limit"))
     remaining = _whole(get("X-RateLimit-Remaining"))
     if not limit or (remaining is not None and remaining > limit):
-        limit = remaining = None
+        limit = remaining = None  # nothing can be learned from a bucket that can't be
     later = get("Retry-After")
     return RateHeaders(
         limit,
@@ -85,7 +90,7 @@ def _retry_after(text: str, date: float | None) -> float | None:
 
 @lru_cache(maxsize=64)
 def _date(text: str | None) -> float | None:
-    """Read an HTTP date; cached, since the answers of one second share it."""
+    """Read an HTTP date; cached, since all responses of one second share it."""
     if text is None:
         return None
     try:
@@ -96,7 +101,12 @@ def _date(text: str | None) -> float | None:
 
 
 class ServerClock:
-    """Bound how far the server's clock is ahead of the monotonic one."""
+    """Bound how far the server's clock is ahead of the monotonic one.
+
+    `Date` has whole seconds, so one response leaves a range of two seconds and the round trip.  Later ones narrow it,
+    which is how a wait can end within half a second of Reset without ever being early, however wrong the local clock
+    is.
+    """
 
     __slots__ = ("at", "least", "most")
 
@@ -104,7 +114,7 @@ class ServerClock:
         self.least, self.most, self.at = -math.inf, math.inf, 0.0
 
     def learn(self, date: float, sent: float, received: float) -> None:
-        """Take in one answer's `Date`, which is cut to the second and may trail."""
+        """Take in one response's `Date`, which is cut to the second and may trail."""
         low, high = date - received, date + 1.0 + TRAIL - sent
         drift = DRIFT * (received - self.at)
         self.least, self.most = max(self.least - drift, low), min(self.most + drift, high)
@@ -113,23 +123,24 @@ class ServerClock:
         self.at = received
 
     def shows(self, now: float) -> float | None:
-        """Return the least that it shows at `now`, None where no `Date` has come yet."""
+        """Return the earliest time that it may show at `now`, None before the first `Date`."""
         return None if self.least == -math.inf else now + self.least - DRIFT * (now - self.at)
 
 
 def wait_after_429(
     headers: RateHeaders, /, *, wall: float, refusals: int, jitter: float, server: float | None = None
 ) -> float:
-    """Return how many seconds after the receipt of a 429 a resend is right.
+    """Return how many seconds after the receipt of a 429 to send the request again.
 
-    `wall`: the local clock at receipt.  `refusals`: 429s in a row, this one counted, from 1.
-    `jitter`: 0 to 1, spread over the promised 50 to 250 ms.  `server`: what the server's clock shows
-    at least, where that is known closer than by `Date`.
+    `wall`: the local clock at receipt.  `refusals`: 429s in a row, including this one.  `jitter`: 0 to 1, spread
+    over the promised 50 to 250 ms.  `server`: the earliest time that the server's clock may show, if that is known
+    better than by `Date`.
 
-    `Retry-After` wins.  Else until Reset: by the local clock where it lies within half a second
-    of the answer's `Date` second, otherwise by Reset - Date (or Reset - `server`), which is never
-    early.  No `Date`: by `server`, else by the local clock, which nothing vouches for: 60 s at most.  Reset now or
-    past: 1 s, doubling with `refusals` up to 60 s.  No usable Reset, or one past a day: `backoff`.
+    `Retry-After` wins.  Otherwise the wait lasts until Reset.  The local clock measures it if it agrees with the
+    response's `Date` to half a second, for it alone is finer than a second; if not, Reset - Date (or Reset - `server`)
+    does, which is never early.  Without `Date`, `server` decides, or else the local clock, which nothing confirms: so
+    for 60 s at most, and then the server is asked again.  A Reset that is now or past waits 1 s, doubling with
+    `refusals` up to 60 s.  Without a usable Reset, or with one more than a day away, `backoff` decides.
 
     >>> date = 1_000_000.0
     >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 0.5, refusals=1, jitter=0.0)
@@ -149,18 +160,18 @@ def wait_after_429(
         seconds = headers.reset - wall
     else:
         seconds = headers.reset - (headers.date if server is None else max(server, headers.date))
-    unsure = headers.date is None and server is None and headers.retry_after is None
-    if unsure and FLOOR_CAP < seconds <= DAY:
-        seconds = FLOOR_CAP
+    guess = headers.date is None and server is None and headers.retry_after is None
+    if guess and LONGEST_GUESS < seconds <= DAY:
+        seconds = LONGEST_GUESS
     if seconds > DAY:
         return backoff(refusals, jitter=jitter)
     if seconds <= 0:
-        seconds = min(FLOOR * 2.0 ** min(refusals - 1, 16), FLOOR_CAP)
+        seconds = min(SHORTEST_WAIT * 2.0 ** min(refusals - 1, 16), LONGEST_GUESS)
     return seconds + extra
 
 
 def backoff(attempt: int, /, *, jitter: float) -> float:
-    """Return the wait before a repeat after a 5xx or a lost connection: 0.5 s, doubling, 30 s at most.
+    """Return the seconds to wait before a repeat after a 5xx or a lost connection: 0.5, doubling, at most 30.
 
     `attempt`: 1 for the first repeat.  `jitter`: 0 to 1; it adds up to a quarter.
 

@@ -1,58 +1,49 @@
-"""The route groups, and the token buckets that each of Auth0's plans gives them; PURE."""
+"""The route groups, and the token buckets that Auth0's plans give them; PURE."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from math import inf
 from types import MappingProxyType
 
 import attrs
 
+from auth0_meta.arguments import number, whole
 from auth0_meta.errors import ConfigError
 
 GROUPS = ("users read", "users write", "other")
 """The Management API's route groups; `/oauth/token` is the Authentication API's, group "token"."""
 
 
-def _tokens(burst: float) -> int:
-    if (
-        isinstance(burst, bool)
-        or not isinstance(burst, int | float)
-        or burst < 1
-        or not float(burst).is_integer()
-    ):
-        msg = f"burst is a whole number of tokens, 1 or more: {burst!r} is not"
-        raise ConfigError(msg)
-    return int(burst)
+def _burst(value: float) -> int:
+    if isinstance(value, float) and value.is_integer():  # a float from JSON or YAML is as good
+        value = int(value)
+    return whole("burst", value, error=ConfigError)
 
 
-def _rate(per_second: float) -> float:
-    if isinstance(per_second, bool) or not isinstance(per_second, int | float) or not 0 < per_second < inf:
-        msg = f"per_second is a number of tokens above 0: {per_second!r} is not"
-        raise ConfigError(msg)
-    return float(per_second)
+def _per_second(value: float) -> float:
+    return number("per_second", value, above=0, error=ConfigError)
 
 
 @attrs.frozen
 class RateLimit:
-    """Name a token bucket: `burst` tokens, refilled at `per_second`.
+    """A token bucket: `burst` tokens, refilled at `per_second`.
 
-    Both are above 0; `burst` is whole.  Anything else raises `ConfigError`.  Source: Auth0's rate-limit policy calls them burst and
-    sustained.
+    Both must be above 0, and `burst` a whole number; anything else raises `ConfigError`.
+    Source: Auth0's rate-limit policy calls them burst and sustained.
 
     >>> RateLimit(50, 16)
     RateLimit(burst=50, per_second=16.0)
     """
 
-    burst: int = attrs.field(converter=_tokens)
-    per_second: float = attrs.field(converter=_rate)
+    burst: int = attrs.field(converter=_burst)
+    per_second: float = attrs.field(converter=_per_second)
 
 
 def route_group(method: str, path: str, /) -> str:
-    """Name the bucket that a request may share: "users read", "users write", "other" or "token".
+    """Return the group of routes that count against one bucket: "users read", "users write", "other" or "token".
 
-    `path` is what follows `/api/v2/`, ids percent-encoded; or `oauth/token`.
+    `path` is what follows `/api/v2/`, with ids percent-encoded; or `oauth/token`.
     Source: the members listed on Auth0's 2020 rate-limit page; the current tables only link examples.
 
     >>> route_group("PATCH", "users/auth0%7C1"), route_group("GET", "users/auth0%7C1/roles")
@@ -96,7 +87,7 @@ PLANS: Mapping[str, Mapping[str, RateLimit]] = MappingProxyType(
 def plan(rate_limit: str | RateLimit | None, /) -> Mapping[str, RateLimit]:
     """Return the bucket of each route group for a plan's name, "SIZE@PER_SECOND" or a `RateLimit`.
 
-    None: nothing is known, {}.  Groups with equal limits share one bucket.  Anything else raises
+    None gives {}: nothing is known yet.  Groups with equal limits share one bucket.  Anything else raises
     `ConfigError`.
 
     >>> plan("essentials")["users write"].burst, plan("10@2.5")["other"]
@@ -116,6 +107,6 @@ def plan(rate_limit: str | RateLimit | None, /) -> Mapping[str, RateLimit]:
         except ValueError:
             pass
     raise ConfigError(
-        f"rate_limit={rate_limit!r} names no bucket; nothing was sent. Use None (learn it), a RateLimit, "
-        f"SIZE@PER_SECOND such as '50@16', or one of {', '.join(PLANS)}."
+        f"rate_limit={rate_limit!r} is not a rate limit (nothing was sent). Use None to learn it, a RateLimit, "
+        f"SIZE@PER_SECOND such as '50@16', or one of {', '.join(PLANS)}"
     )

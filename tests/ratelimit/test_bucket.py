@@ -15,7 +15,7 @@ from support.bucket_simulation import EPOCH, Application, Client, Tenant, World
 from auth0_meta import RateLimit
 from auth0_meta.ratelimit.bucket import Bucket
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock
-from auth0_meta.ratelimit.refill_rate import Rises
+from auth0_meta.ratelimit.refill_rate import RefillRate
 
 FACTS = RateHeaders(10, 9, int(EPOCH) + 1, EPOCH)
 
@@ -475,7 +475,7 @@ def test_recorded_rows(size: int, per_second: float, rows: list[tuple[int, int]]
 )
 def test_a_rise_never_overstates_the_rate(rate: float, steps: list[tuple[float, float, float, int]]) -> None:
     """Whatever the delays and whatever others spend, pairs of answers bound the rate from below."""
-    rises, tenant, now, taken = Rises(), Tenant(50, rate), 0.0, 0
+    refill, tenant, now, taken = RefillRate(), Tenant(50, rate), 0.0, 0
     for pause, latency, where, others in steps:
         now += pause
         sent, now = now, now + latency
@@ -484,8 +484,8 @@ def test_a_rise_never_overstates_the_rate(rate: float, steps: list[tuple[float, 
         ok, headers = tenant.take(sent + where * latency)
         remaining = int(headers["X-RateLimit-Remaining"])
         taken += ok
-        rises.learn(sent, now, remaining + taken, min(remaining + 1, 49 if ok else 1) + taken)
-        assert rises.rate <= rate * (1 + 1e-6)
+        refill.learn(sent, now, remaining + taken, min(remaining + 1, 49 if ok else 1) + taken)
+        assert refill.rate <= rate * (1 + 1e-6)
 
 
 @given(
