@@ -1,20 +1,20 @@
-"""Define every error of the package; catching `Auth0MetaError` is always enough.
+"""Every error of the package; catching `Auth0MetaError` catches them all.
 
 Auth0MetaError
-├── InputError (ValueError)            refused before the first request; nothing was sent
-│   ├── ConfigError                    the client's own settings
-│   └── MetadataError                  a key or value that Auth0 does not accept
-│       └── PathError                  a change that meets the wrong type on its way
-├── StateError (RuntimeError)          a call that this state of the object does not allow
-├── StoredDataError                    Auth0 holds a bag that no change can be computed on
-├── ConflictError                      what the transaction read has changed; nothing written
-├── TransportError (OSError)           no usable answer; itself: to a read
-│   ├── NotSentError                   the request did not reach the server: safe to repeat
+├── InputError (ValueError)            an argument can't be used; nothing was sent
+│   ├── ConfigError                    the client's settings can't work
+│   └── MetadataError                  Auth0 would not accept a key or a value
+│       └── PathError                  a change meets a value of the wrong type
+├── StateError (RuntimeError)          the object can't do this in its present state
+├── StoredDataError                    no change can be computed on the metadata that is stored
+├── ConflictError                      what the transaction read has changed; nothing was written
+├── TransportError (OSError)           there is no usable response; itself only for reads
+│   ├── NotSentError                   the request did not reach the server: it may be repeated
 │   └── OutcomeUnknown                 a write may or may not have been applied
 ├── BatchError                         some users of a batch failed; the others were written
-├── JobError                           an import or export job failed, or is not done in time
+├── JobError                           an import or export job failed or did not end in time
 ├── LedgerError                        a migration's job file can't be used, or not now
-├── ApiError                           an answer that says no
+├── ApiError                           the server refused the request
 │   ├── BadRequestError                400
 │   │   └── PagingError                400 invalid_paging: more than 1000 search results
 │   ├── AuthError                      401, a refused token request, a malformed credential
@@ -22,14 +22,13 @@ Auth0MetaError
 │   │   └── ScopeError                 403 insufficient_scope
 │   ├── NotFoundError (LookupError)    404
 │   ├── AlreadyExistsError             409
-│   ├── RateLimitError                 429, or a wait that would pass max_wait
+│   ├── RateLimitError                 429, or a wait that would exceed max_wait
 │   └── ServerError                    5xx
-├── ActionTimeout (TimeoutError)       the actions of a login took longer than their budget
-├── RedirectError                      what came back from a redirect can't be trusted: state or token
+├── ActionTimeout (TimeoutError)       the actions of a login took too long
+├── RedirectError                      a state or token that came back from a redirect is invalid
 └── MissingExtraError (ImportError)    an optional dependency is not installed
 
-`MetadataWarning` is the one warning category.  Messages name users, keys and sizes, never
-values or credentials.
+`MetadataWarning` is the only warning category.  Messages name users, keys and sizes, never values or credentials.
 """
 
 from __future__ import annotations
@@ -70,18 +69,18 @@ __all__ = [
 
 
 class MetadataWarning(UserWarning):
-    """Warn about metadata that Auth0 accepts today and that is still a bad idea, or that is not sent.
+    """Auth0 accepts this metadata, but it is likely to cause trouble; or changes are not sent.
 
-    Causes: a profile past 10 KB; a value in `user_metadata` that looks like a secret or a
-    card number; a generator that is closed inside a transaction which other blocks had joined.  The
-    message names the bag and the path, never the value.
+    It is given for a profile of more than 10 KB, for a value in `user_metadata` that looks like a secret or a card
+    number, and for a generator that is closed inside a transaction which other blocks had joined.  The message names
+    the bag and the path, never the value.
     """
 
 
 class Auth0MetaError(Exception):
-    """Stand at the root of every error that this package raises on purpose.
+    """The root of every error that this package raises on purpose.
 
-    Keyword facts given to a subclass are kept as attributes and survive pickling.
+    Keyword arguments become attributes, and survive pickling.
     """
 
     def __init__(self, message: str = "", **facts: Any) -> None:
@@ -89,6 +88,7 @@ class Auth0MetaError(Exception):
         self.__dict__.update(facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args` alone and would lose the facts of an error from a worker process.
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
@@ -100,20 +100,29 @@ def _rebuild(cls: type[Auth0MetaError], args: tuple[Any, ...], facts: dict[str, 
 
 
 class InputError(Auth0MetaError, ValueError):
-    """Refuse an argument before anything was sent."""
+    """An argument can't be used.
+
+    It is raised before the first request, so nothing was sent or written.  Correct the argument that the message
+    names.
+    """
 
 
 class ConfigError(InputError):
-    """Refuse the client's own settings: domain, credentials, audience, limits."""
+    """The settings of a client can't work: its domain, credentials, audience or limits.
+
+    It is raised when the client is made, or before its first request; nothing was sent.
+    """
 
 
 class MetadataError(InputError):
-    """Refuse a key or value that Auth0 does not accept.
+    """Auth0 would not accept a key or a value.
 
-    Causes: a key with `.` or `$` at any depth; a key that is no string or is empty; a name that
-    `app_metadata` reserves; a value that JSON can't hold; more than 1 MB; an empty user id.
-    Attributes: `bag` ("user_metadata", "app_metadata" or None), `path` (tuple of keys), `user_id`
-    (None outside of a transaction).
+    It is raised when the change is staged, before any request; for `oversize="error"` once the profile is known.
+    Nothing was written.  Causes: a key that contains `.` or `$` at any depth, is empty or is not a string; a name that
+    `app_metadata` reserves; a value that JSON can't represent; more than 1 MB; an empty user id.
+
+    Attributes: `bag` ("user_metadata", "app_metadata" or None), `path` (tuple of keys), `user_id` (None outside of
+    a transaction).
     """
 
     bag: str | None = None
@@ -121,7 +130,7 @@ class MetadataError(InputError):
     user_id: str | None = None
 
     def of(self, user_id: str, /) -> MetadataError:
-        """Say whose metadata this is about; returns the same error.
+        """Add whose metadata this is about; return the same error.
 
         >>> MetadataError("app_metadata 'plan': no").of("auth0|1")
         MetadataError("auth0|1: app_metadata 'plan': no")
@@ -132,21 +141,25 @@ class MetadataError(InputError):
 
 
 class PathError(MetadataError):
-    """Refuse a change that meets the wrong type: set through a scalar, append onto an object.
+    """A change meets a value of the wrong type, such as a set through a scalar or an append to an object.
 
-    Raised at staging when the base is known, else after the read and before the PATCH.
-    Nothing was written.  Only `merge` overwrites a scalar with an object.
+    It is raised at staging if the profile is known, otherwise after the read and before the PATCH; nothing was
+    written.  Only `merge` overwrites a scalar with an object.
     """
 
 
 class StateError(Auth0MetaError, RuntimeError):
-    """Refuse a call that the object's state does not allow, naming the state and the next call."""
+    """The object can't do this in its present state; the message names the state and what to call instead.
+
+    The call had no effect.
+    """
 
 
 class StoredDataError(Auth0MetaError):
-    """Report that Auth0 holds a bag that no change can be computed on: no JSON object, or nested past 200 levels.
+    """No change can be computed on the metadata that Auth0 stores: it is not a JSON object, or too deeply nested.
 
-    Nothing was written.  Attributes: `user_id`, `bag`.
+    It is raised after the user was read; nothing was written.  The message names what is in the way.
+    Attributes: `user_id`, `bag`.
     """
 
     user_id: str | None = None
@@ -154,10 +167,10 @@ class StoredDataError(Auth0MetaError):
 
 
 class ConflictError(Auth0MetaError):
-    """Report that something the transaction had read has changed since; nothing was written.
+    """Something that the transaction had read has changed since.
 
-    Run the work again on fresh data: `client.run_transaction` does.
-    Attributes: `user_id`, `paths` (tuple of (bag, path) pairs that differ).
+    It is raised at commit; nothing was written.  Run the work again on fresh data, as `client.run_transaction` does.
+    Attributes: `user_id`, `paths` (tuple of the (bag, path) pairs that differ).
     """
 
     user_id: str | None = None
@@ -165,30 +178,32 @@ class ConflictError(Auth0MetaError):
 
 
 class TransportError(Auth0MetaError, OSError):
-    """Report that no usable answer came: to a read, when it is none of its two children.
+    """There is no usable response to a request.
 
-    Attribute `user_id`: the user of the operation, None where there is none.
+    Only reads raise it itself; for writes one of its two subclasses says whether the request may be repeated.
+    Attribute `user_id`: the user whom the operation is about, or None.
     """
 
     user_id: str | None = None
 
 
 class NotSentError(TransportError):
-    """Report that the request did not reach the server: repeating it is safe.
+    """The request did not reach the server.
 
-    Causes: the name does not resolve; the connection is refused or times out; TLS fails; the token
-    that it needed could not be fetched.
-    Attribute `permanent`: whether trying again can't help.
+    Nothing was written, and repeating it is safe.  Causes: the host name does not resolve; the connection is refused or
+    times out; TLS fails; there was no token for it.
+    Attribute `permanent`: True if trying again can't help.
     """
 
     permanent: bool = False
 
 
 class OutcomeUnknown(TransportError):
-    """Report that a write left and its answer was lost or was a 5xx: it may be applied or not.
+    """A write was sent, and whether it was applied is not known.
 
-    A transaction raises it only when reading back can't decide, or failed (see `__cause__`).  Never repeat it blindly.  Attributes: `user_id`, `sent` and `found` (names and
-    sizes only).
+    Its response was lost, or was one that leaves this open, such as a 5xx.  A transaction raises it only if reading
+    the user back failed (see `__cause__`) or could not decide.  Read the user before you write again: the change may
+    be there already.  Attributes: `user_id`, `sent` and `found` (names and sizes only).
     """
 
     sent: str = ""
@@ -196,8 +211,9 @@ class OutcomeUnknown(TransportError):
 
 
 class BatchError(Auth0MetaError):
-    """Report that users of a batch failed; the others were written.
+    """Some users of a batch failed; the others were written.
 
+    It is raised when the batch's block ends, unless `on_error` is "collect".
     Attribute `results`: the batch's counts and failures.
     """
 
@@ -205,9 +221,11 @@ class BatchError(Auth0MetaError):
 
 
 class JobError(Auth0MetaError):
-    """Report that an import or export job failed, or did not end in the time allowed.
+    """An import or export job failed, or did not end in the time allowed.
 
-    Attributes: `job_id`, `job` (as last read, None where it never was).
+    An import may have written some of its users: `client.jobs.errors` names the others.  A job that only took too long
+    goes on at Auth0; wait for it again.
+    Attributes: `job_id`, `job` (as last read, None if it never was).
     """
 
     job_id: str | None = None
@@ -215,22 +233,23 @@ class JobError(Auth0MetaError):
 
 
 class LedgerError(Auth0MetaError):
-    """Report that a migration's job file can't be used, or not for this.
+    """A migration's job file can't be used, or not for this.
 
-    Causes: no ledger, a truncated one, one of a newer release; another process works with it; it
-    can't be written (read-only, disk full); it was planned for another tenant; its state does
-    not allow the step.  What had been written to the tenant before is in it, or will be found
-    by reading those users when the run is resumed.  Attribute `path`.
+    Causes: it is not a job file, is truncated, or comes from a newer release; another process works with it; it can't
+    be written (read-only, disk full); it was planned for another tenant; its state does not allow the step.
+    The job file knows what was written to the tenant before, or finds out by reading those users when the run is
+    resumed.  Attribute `path`.
     """
 
     path: str = ""
 
 
 class ApiError(Auth0MetaError):
-    """Carry an answer that says no.
+    """The server refused the request.
 
-    Attributes: `status` (int), `error_code` (str or None: Auth0 leaves it out at times),
-    `api_message` (str), `request_id` (str or None), `user_id` (str or None).
+    Nothing was written, except that a `ServerError` may leave this open.
+    Attributes: `status` (int), `error_code` (str, or None: Auth0 sometimes leaves it out), `api_message` (str),
+    `request_id` (str or None), `user_id` (str or None).
     """
 
     status: int = 0
@@ -241,43 +260,43 @@ class ApiError(Auth0MetaError):
 
 
 class BadRequestError(ApiError):
-    """400: Auth0 refused the request; nothing was written."""
+    """400: Auth0 can't use the request; nothing was written."""
 
 
 class PagingError(BadRequestError):
-    """400 invalid_paging: a search gives at most 1000 results; use an export job for more."""
+    """400 invalid_paging: a search gives at most 1000 results.  Use an export job for more."""
 
 
 class AuthError(ApiError):
-    """401, a refused token request, or a credential that is no token; nothing was written."""
+    """401, or a token request was refused, or a credential is malformed; nothing was written."""
 
 
 class ForbiddenError(ApiError):
-    """403: the token may not do this; nothing was written."""
+    """403: the token does not allow this; nothing was written."""
 
 
 class ScopeError(ForbiddenError):
-    """403 insufficient_scope: the token lacks every scope that the endpoint accepts.
+    """403 insufficient_scope: the token has none of the scopes that the endpoint accepts; nothing was written.
 
-    Attribute `expected`: tuple of the scopes of which one is needed.
+    Attribute `expected`: tuple of those scopes.  Grant one of them to the application.
     """
 
     expected: tuple[str, ...] = ()
 
 
 class NotFoundError(ApiError, LookupError):
-    """404: the user (or other resource) does not exist; nothing was written."""
+    """404: the user (or another resource) does not exist; nothing was written."""
 
 
 class AlreadyExistsError(ApiError):
-    """409: a user with this id or e-mail exists already; nothing was written."""
+    """409: a user with this id or e-mail address exists already; nothing was written."""
 
 
 class RateLimitError(ApiError):
-    """429 that may not be waited out: the wait would pass `max_wait`, or waiting can't help.
+    """429, and the client may not wait: it would exceed `max_wait`, or waiting can't help.
 
-    Nothing of this request was applied.  Attributes: `retry_at` (epoch seconds at which a
-    retry makes sense, or None where unknown), `waited` (seconds already waited).
+    This request was not applied.  Try again at `retry_at`, or allow a longer `max_wait`.
+    Attributes: `retry_at` (epoch seconds at which to try again, None if unknown), `waited` (seconds already waited).
     """
 
     retry_at: float | None = None
@@ -285,29 +304,32 @@ class RateLimitError(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx that outlasted the retries, or that may not be repeated."""
+    """5xx, even after the retries, or for a request that may not be repeated.
+
+    A write may have been applied: read before you write again.
+    """
 
 
 class ActionTimeout(Auth0MetaError, TimeoutError):
-    """Report that the actions of a login, the final update included, took longer than their budget.
+    """The actions of a login, including the final update, took longer than their budget.
 
-    What they had staged was discarded.  Attribute `user_id`.
+    What they had staged was discarded; nothing was written.  Attribute `user_id`.
     """
 
     user_id: str | None = None
 
 
 class RedirectError(Auth0MetaError):
-    """Refuse what came back from a redirect: an unknown, used or expired state, or a session token that does not hold.
+    """What came back from a redirect is invalid: an unknown, used or expired state, or a bad session token.
 
-    Nothing was written.  Attribute `reason`: Auth0's words for it.
+    Nothing was written; let the user log in again.  Attribute `reason`: Auth0's words for it.
     """
 
     reason: str = ""
 
 
 class MissingExtraError(Auth0MetaError, ImportError):
-    """Report that an optional dependency is missing and name the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra to install."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -329,7 +351,7 @@ _BY_MESSAGE: dict[tuple[int, str], type[ApiError]] = {
 
 
 def api_error(status: int, *, error_code: str | None = None, message: str = "") -> type[ApiError]:
-    """Choose the class for an answer; total: every status has one.
+    """Return the class for a response; every status has one.
 
     >>> api_error(404).__name__, api_error(418).__name__, api_error(503).__name__
     ('NotFoundError', 'ApiError', 'ServerError')

@@ -1,4 +1,4 @@
-"""Hold the frozen values that pass between rooms and to users; nothing here does I/O."""
+"""Frozen values that go to users and between packages; PURE."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed", 
 
 @attrs.frozen(repr=False, eq=False)
 class User:
-    """Present one user's profile as Auth0 sent it; an absent bag reads as {}.
+    """One user's profile as Auth0 sent it; absent metadata reads as {}.
 
-    `raw` is the profile as a dict, unknown fields kept: treat it as read-only.  `omitted` names
-    bags that were not asked for (a `fields=` read), which are therefore unknown and not empty.
-    Two users are equal when their profiles are.
+    `raw`: the profile as a dict, unknown fields included; treat it as read-only.  `omitted`: which of
+    `user_metadata` and `app_metadata` were not requested (a read with `fields=`), and so are unknown rather than
+    empty.  Two users are equal if their profiles are.
 
     >>> user = User.from_dict({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}})
     >>> user.user_id, user.app_metadata["plan"], user.user_metadata
@@ -33,46 +33,46 @@ class User:
 
     @classmethod
     def from_dict(cls, profile: Mapping[str, Any], /) -> User:
-        """Build a user from a profile's JSON object (a GET answer, an export row)."""
+        """Make a user from a profile's JSON object (a GET response, an export row)."""
         return cls(profile)
 
     @property
     def user_id(self) -> str:
-        """Return the id, such as `auth0|507f1f77bcf86cd799439020`; "" where it was not asked for."""
+        """The id, such as `auth0|507f1f77bcf86cd799439020`; "" if it was not requested."""
         return str(self.raw.get("user_id", ""))
 
     @property
     def email(self) -> str | None:
-        """Return the e-mail address, None where there is none."""
+        """The e-mail address, None if there is none."""
         return self.raw.get("email")
 
     @property
     def name(self) -> str | None:
-        """Return the display name, None where there is none."""
+        """The display name, None if there is none."""
         return self.raw.get("name")
 
     @property
     def created_at(self) -> str | None:
-        """Return when the user was created, ISO 8601 in UTC with milliseconds."""
+        """When the user was created, as ISO 8601 in UTC with milliseconds."""
         return self.raw.get("created_at")
 
     @property
     def updated_at(self) -> str | None:
-        """Return when the profile last changed; every PATCH and every login moves it."""
+        """When the profile last changed; every PATCH and every login moves it."""
         return self.raw.get("updated_at")
 
     @property
     def user_metadata(self) -> Mapping[str, Any]:
-        """Return the bag that the user may edit; {} where absent."""
+        """The metadata that the user may edit; {} if absent."""
         return self.raw.get("user_metadata") or {}
 
     @property
     def app_metadata(self) -> Mapping[str, Any]:
-        """Return the application's bag; {} where absent."""
+        """The metadata of the application; {} if absent."""
         return self.raw.get("app_metadata") or {}
 
     def get(self, field: str, default: Any = None, /) -> Any:
-        """Return any profile field by its wire name."""
+        """Return any field of the profile by its name in JSON."""
         return self.raw.get(field, default)
 
     def __getitem__(self, field: str) -> Any:
@@ -96,11 +96,12 @@ class User:
 
 @attrs.frozen(kw_only=True)
 class Wait:
-    """Report one wait, before it begins: what `on_wait` is called with.
+    """One wait before it begins: the argument of `on_wait`.
 
-    `reason`: "rate limit" (a 429), "pacing" (the bucket is dry), "server error", "connection".
-    `seconds`: how long it will take.  `retry_at`: epoch seconds by the local clock.
-    `attempt`: 1 for the first wait of this operation.  `bucket`: the route group.
+    `reason`: "rate limit" (a 429), "pacing" (the bucket is dry), "server error" or "connection".  `seconds`: how long
+    it will take.  `retry_at`: when it ends, epoch seconds by the local clock.  `attempt`: 1 for the first wait of this
+    operation.  `bucket`: the route group, "users read", "users write", "other" or "token".  `method`: that of the
+    request that waits.  `user_id`: the user whom the operation is about, or None.
     """
 
     reason: str
@@ -114,15 +115,14 @@ class Wait:
 
 @attrs.frozen(kw_only=True, repr=False)
 class CommitResult:
-    """Tell how a transaction ended.
+    """How a transaction ended; its repr shows names and sizes only.
 
-    `outcome`: "updated" (the PATCH was answered), "confirmed" (its answer was lost, reading back
-    showed it applied), "unchanged" (nothing to send), "rolled_back", "failed" (nothing was written), "unknown" (a PATCH
-    left, and whether it was applied could not be found out).
-    `requests`: everything sent for it, reads and repeats included.  `attempts`: PATCHes sent.
-    `waited`: seconds.  `document`: the last PATCH body, {} when none was sent.
-    `user`: the profile after the PATCH, or as last read; None when never seen.
-    The repr shows names and sizes only.
+    `outcome`: "updated" (Auth0 confirmed the PATCH), "confirmed" (the response was lost, and reading the user back
+    showed that it was applied), "unchanged" (there was nothing to send), "rolled_back", "failed" (nothing was
+    written) or "unknown" (a PATCH was sent, and nothing shows whether it was applied).
+    `requests`: all requests sent for it, including reads and repeats.  `attempts`: PATCHes among them.  `waited`:
+    seconds.  `document`: the body of the last PATCH, {} if none was sent.  `user`: the profile after the PATCH, or as
+    last read; None if it was never seen.
     """
 
     outcome: Outcome
@@ -134,14 +134,15 @@ class CommitResult:
 
     def __repr__(self) -> str:
         return (
-            f"<CommitResult {self.outcome}: {self.requests} requests, {self.attempts} attempts, "
-            f"{self.waited:.2f} s waited, document {redact.outline(self.document)}>"
+            f"<CommitResult {self.outcome}: {redact.count(self.requests, 'request')}, "
+            f"{redact.count(self.attempts, 'attempt')}, {self.waited:.2f} s waited, "
+            f"document {redact.outline(self.document)}>"
         )
 
 
 @attrs.frozen(kw_only=True)
 class Page:
-    """Hold one page of users, with `total` (None unless asked for)."""
+    """One page of users, with `total` (None unless it was requested)."""
 
     users: tuple[User, ...]
     start: int
@@ -151,7 +152,7 @@ class Page:
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """Present an import or export job as Auth0 sent it; `raw` keeps every field."""
+    """An import or export job as Auth0 sent it; `raw` has every field."""
 
     id: str
     type: str

@@ -1,7 +1,7 @@
-"""Give pytest the fixtures `auth0_tenant` and `auth0_env`; pytest loads this by its entry point.
+"""The pytest fixtures `auth0_tenant` and `auth0_env`; pytest loads this module by its entry point.
 
-Every pytest run of an environment with this package installed imports this module, so nothing of
-ours is imported before a test asks for a fixture.
+Every pytest run in an environment with this package imports it, so it imports nothing else of the package before
+a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
 
 _MARK = "auth0_tenant"
-# What would lead code under test to a real tenant although the local one is there.
+# These would lead the code under test to a real tenant, or away from the local one.
 _OTHER_CREDENTIALS = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the settings that hold for a whole run; a mark wins over the option, the option over the ini file."""
+    """Add the settings of a whole run; a mark wins over the option, the option over the ini file."""
     group = parser.getgroup("auth0", "local Auth0 tenant (auth0-meta)")
     group.addoption(
         "--auth0-rate-limit",
@@ -33,11 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--auth0-check",
         action="store_true",
         default=None,
-        help="fail a test whose planned fault never fired, or that called what the tenant does not serve",
+        help="fail a test if one of its faults never fired, or if it requested what the local tenant does not serve",
     )
     parser.addini("auth0_rate_limit", "rate limit of the auth0_tenant fixture", default="off")
     parser.addini("auth0_seed", "seed of the auth0_tenant fixture", default="0")
-    parser.addini("auth0_check", "the same as --auth0-check", type="bool", default=False)
+    parser.addini("auth0_check", "as --auth0-check", type="bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,34 +45,34 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARK}(check=False, **settings): settings of the auth0_tenant fixture, as LocalTenant takes them; "
-        "check=True fails the test for a planned fault that never fired and for a request that is not served",
+        "check=True fails the test if one of its faults never fired or a request was not served",
     )
 
 
 @pytest.fixture
 def auth0_tenant(request: pytest.FixtureRequest) -> Iterator[LocalTenant]:
-    """Serve an Auth0 tenant of this test's own on loopback and a free port.
+    """Serve a local tenant for this test alone, on loopback and a free port.
 
-    `@pytest.mark.auth0_tenant(rate_limit="free", users=[...], check=True)` on the test, its class
-    or its module says how; the nearest mark wins.
+    `@pytest.mark.auth0_tenant(rate_limit="free", users=[...], check=True)` on the test, its class or its module
+    changes the settings; the nearest mark wins.
     """
-    from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # loads on use, and its extra may be missing
+    from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # its extra may be missing
 
     settings = _settings(request)
     check = settings.pop("check")
     failed = request.session.testsfailed
     with LocalTenant(**settings) as tenant:
         yield tenant
-    # What a failed test left undone says nothing.
+    # A failed test may have ended before it came to what `check` looks for.
     if check and request.session.testsfailed == failed:
         tenant.verify()
 
 
 @pytest.fixture
 def auth0_env(auth0_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Point AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET at this test's tenant; returns them.
+    """Point AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET at this test's tenant, and return them.
 
-    Other AUTH0 credentials in the environment are hidden for the test.
+    AUTH0_API_TOKEN and AUTH0_AUDIENCE are unset for the test.
     """
     for name in _OTHER_CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
@@ -82,7 +82,7 @@ def auth0_env(auth0_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> dic
 
 
 def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Merge the ini file, the command line and the marks, each over the one before."""
+    """Merge the ini file, the command line and the marks; the later ones win."""
     config = request.config
     options = {
         "rate_limit": config.getoption("--auth0-rate-limit"),
@@ -97,7 +97,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     settings.update((name, value) for name, value in options.items() if value is not None)
     for mark in reversed(list(request.node.iter_markers(_MARK))):
         if mark.args:
-            msg = f"the {_MARK} mark takes settings by name only"
+            msg = f"the {_MARK} mark takes keyword arguments only"
             raise pytest.UsageError(msg)
         settings.update(mark.kwargs)
     return settings

@@ -1,4 +1,4 @@
-"""Decide what may appear in a log, a repr or an error: names and sizes, never values; and make text safe to print."""
+"""Describe metadata by names and sizes, never values, for logs, reprs and errors; make text safe to print."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# What a terminal obeys instead of showing it: C0 and C1, the line breaks, the bidi controls; and halves of pairs,
-# which can't be written at all.
+# What a terminal obeys instead of showing it: C0 and C1, line breaks and bidi controls.  And lone surrogates, which no
+# encoding can write at all.
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Return text that others may have written so that a terminal shows it and obeys none of it.
+    r"""Escape what a terminal would obey in text that others may have written.
 
-    Control characters, line breaks and bidi controls become `\uXXXX`; printed JSON stays JSON.  `lines` keeps "\n".
+    Control characters, line breaks and bidi controls become `\uXXXX`, so printed JSON stays JSON.  `lines` keeps "\n".
 
     >>> print(printable("Eve \x1b[31m\n\u202e"))
     Eve \u001b[31m\u000a\u202e
@@ -25,8 +25,17 @@ def printable(text: str, *, lines: bool = False) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things in English.
+
+    >>> count(1, "request"), count(2, "request")
+    ('1 request', '2 requests')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def size(value: object) -> int:
-    """Return the bytes that `value` takes as compact UTF-8 JSON (0 when JSON can't hold it).
+    """Return the bytes that `value` takes as compact UTF-8 JSON, 0 if JSON can't represent it.
 
     >>> size({"theme": "dark"})
     16

@@ -1,3 +1,5 @@
+"""The tree of errors, and what an error carries."""
+
 from __future__ import annotations
 
 import copy
@@ -19,7 +21,7 @@ CLASSES = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issu
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_pickles_with_its_facts(kind: type[Auth0MetaError]) -> None:
-    """Class, message and facts survive pickle and copy, as worker processes need."""
+    """Class, message and attributes survive pickle and copy, as worker processes need."""
     error = kind("what happened", status=418, user_id="auth0|1", paths=(("app_metadata", ("a",)),), more=[1])
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301
         assert type(again) is kind
@@ -30,7 +32,7 @@ def test_every_error_pickles_with_its_facts(kind: type[Auth0MetaError]) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_an_error_without_facts_has_defaults(kind: type[Auth0MetaError]) -> None:
-    """Every documented attribute can be read on an error that was given none."""
+    """Every documented attribute has a default."""
     error = kind()
     assert str(error) == ""
     for base in kind.__mro__:
@@ -49,14 +51,16 @@ def test_an_error_without_facts_has_defaults(kind: type[Auth0MetaError]) -> None
         (errors.MissingExtraError, ImportError),
     ],
 )
-def test_errors_are_also_what_python_calls_them(kind: type[Auth0MetaError], builtin: type[Exception]) -> None:
-    """The usual built-in class catches each kind."""
+def test_errors_derive_from_the_usual_builtin_class(
+    kind: type[Auth0MetaError], builtin: type[Exception]
+) -> None:
+    """The built-in class that one would expect catches each kind."""
     with pytest.raises(builtin, match="x"):
         raise kind("x")
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    """The drawing at the top of errors.py names every class under its parent."""
+def test_the_tree_in_the_docstring_is_right() -> None:
+    """The tree in the docstring of errors.py shows every class under its parent."""
     drawn: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -85,14 +89,14 @@ def test_every_error_is_public() -> None:
 
 @given(st.integers(-1, 1000), st.none() | st.text(), st.text())
 def test_every_status_has_a_class(status: int, code: str | None, message: str) -> None:
-    """The choice is total, and 5xx is always a ServerError."""
+    """There is a class for any status, and 5xx is always a ServerError."""
     kind = api_error(status, error_code=code, message=message)
     assert issubclass(kind, errors.ApiError)
     assert (kind is errors.ServerError) == (status >= 500)
 
 
-def test_a_traceback_of_another_process_is_readable() -> None:
-    """An error raised in a worker process arrives whole."""
+def test_an_error_of_another_process_is_readable() -> None:
+    """An error that is raised in a worker process arrives with its attributes."""
     code = (
         "from concurrent.futures import ProcessPoolExecutor\n"
         "import multiprocessing, pickle\n"

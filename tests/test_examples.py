@@ -48,7 +48,7 @@ def test_backend_script_sends_one_patch() -> None:
     assert done.returncode == 0, done.stderr
     assert "runs on a local tenant, http://127.0.0.1:" in done.stderr
     assert "the tenant saw 1 x GET 200, 1 x PATCH 200" in done.stderr
-    assert "updated: 2 requests, 1 attempts" in done.stdout
+    assert "updated: 2 requests, 1 attempt" in done.stdout
 
 
 def test_backend_script_on_a_real_tenant(tenant: LocalTenant) -> None:
@@ -73,7 +73,7 @@ def test_login_hook_writes_for_a_login_and_not_for_a_refusal() -> None:
     done = run("login_hook.py")
     assert done.returncode == 0, done.stderr
     welcome, refused = done.stdout.splitlines()
-    assert "updated: 3 requests, 1 attempts" in welcome
+    assert "updated: 3 requests, 1 attempt" in welcome
     assert refused == "refused: no access to globex"
     assert "1 x PATCH 200" in done.stderr
 

@@ -1,3 +1,5 @@
+"""The frozen values that users get."""
+
 from __future__ import annotations
 
 import pickle
@@ -22,8 +24,8 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def test_a_user_shows_its_profile() -> None:
-    """Known fields are attributes, unknown ones stay reachable by their wire names."""
+def test_a_user_gives_its_profile() -> None:
+    """Known fields are attributes; all fields can be read by their names in JSON."""
     user = User.from_dict(PROFILE)
     assert (user.user_id, user.email, user.name) == ("auth0|1", "ada@example.com", "Ada")
     assert (user.created_at, user.updated_at) == (PROFILE["created_at"], PROFILE["updated_at"])
@@ -38,8 +40,8 @@ def test_a_user_shows_its_profile() -> None:
 
 
 @pytest.mark.parametrize("raw", [{}, {"user_metadata": None, "app_metadata": None}, {"user_metadata": {}}])
-def test_an_absent_bag_reads_as_empty(raw: dict[str, Any]) -> None:
-    """A bag that is absent, null or empty reads as {}, and absent facts as None or ""."""
+def test_absent_metadata_reads_as_empty(raw: dict[str, Any]) -> None:
+    """Metadata that is absent, null or empty reads as {}, and other absent fields as None or ""."""
     user = User(raw)
     assert (user.user_metadata, user.app_metadata) == ({}, {})
     assert (user.user_id, user.email, user.name, user.created_at, user.updated_at) == (
@@ -53,7 +55,7 @@ def test_an_absent_bag_reads_as_empty(raw: dict[str, Any]) -> None:
 
 
 def test_users_are_equal_by_profile() -> None:
-    """Two users with equal profiles are equal and, holding dicts, not hashable."""
+    """Two users with equal profiles are equal; since they hold dicts, they can't be hashed."""
     assert User(PROFILE) == User(dict(PROFILE)) != User({})
     assert User(PROFILE) != PROFILE
     with pytest.raises(TypeError):
@@ -74,6 +76,12 @@ def test_no_repr_shows_a_value() -> None:
     assert "old deleted" in repr(result)
 
 
+def test_one_of_a_thing_is_singular() -> None:
+    """A result of one request says so in English."""
+    assert "1 request, 1 attempt," in repr(CommitResult(outcome="updated", requests=1, attempts=1))
+    assert "2 requests, 0 attempts," in repr(CommitResult(outcome="updated", requests=2))
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -86,7 +94,7 @@ def test_no_repr_shows_a_value() -> None:
     ],
 )
 def test_models_are_frozen_and_pickle(value: Any) -> None:
-    """A model can't be changed and goes to another process whole."""
+    """A model can't be changed, and survives pickling."""
     again = pickle.loads(pickle.dumps(value))  # noqa: S301
     assert again == value
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -94,15 +102,15 @@ def test_models_are_frozen_and_pickle(value: Any) -> None:
 
 
 @given(st.integers(1, 10**6), st.floats(0.001, 10**6))
-def test_a_rate_limit_holds_what_it_is_given(burst: int, per_second: float) -> None:
-    """A whole burst above 0 and any rate above 0 are kept as they are."""
+def test_a_rate_limit_keeps_its_numbers(burst: int, per_second: float) -> None:
+    """A whole burst above 0 and any rate above 0 are kept unchanged."""
     limit = RateLimit(burst, per_second)
     assert (limit.burst, limit.per_second) == (burst, per_second)
 
 
 @pytest.mark.parametrize("burst", [0, -1, 2.7, True, "50", None, float("nan"), float("inf")])
 def test_a_burst_is_a_whole_number(burst: Any) -> None:
-    """A burst that is no whole number above 0 is refused, not rounded."""
+    """A burst that is not a whole number above 0 is refused, not rounded."""
     with pytest.raises(ConfigError):
         RateLimit(burst, 1)
     assert RateLimit(2.0, 1).burst == 2
@@ -110,6 +118,6 @@ def test_a_burst_is_a_whole_number(burst: Any) -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, True, "16", None, float("nan"), float("inf")])
 def test_a_rate_is_a_number_above_zero(rate: Any) -> None:
-    """A refill rate that is no number above 0 is refused."""
+    """A refill rate that is not a number above 0 is refused."""
     with pytest.raises(ConfigError):
         RateLimit(1, rate)

@@ -1,4 +1,4 @@
-"""Hold the pytest plugin to its fixtures, its settings, its checks and its silence."""
+"""The pytest plugin: its fixtures, settings and checks; and that it costs nothing unused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ USES = """
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """Run suites in a process of their own, with this suite's strictness."""
+    """Return a suite that is as strict as this one."""
     pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\nfilterwarnings = error\n")
     return pytester
 
@@ -36,7 +36,7 @@ def run(suite: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
 
 
 def test_each_test_has_a_tenant_of_its_own(suite: pytest.Pytester) -> None:
-    """The fixture needs no conftest: it serves on a free port, empty, and is stopped afterwards."""
+    """The fixture needs no conftest; its tenant is empty, listens on a free port, and is stopped afterwards."""
     result = run(
         suite,
         """
@@ -59,7 +59,7 @@ def test_each_test_has_a_tenant_of_its_own(suite: pytest.Pytester) -> None:
 
 
 def test_the_nearest_setting_wins(suite: pytest.Pytester) -> None:
-    """The ini file, the options, the class's mark and the test's mark overrule each other in this order."""
+    """The ini file, the options, the class's mark, the test's mark: each overrules those before it."""
     suite.makeini("[pytest]\nauth0_rate_limit = 1@1\nauth0_seed = 5\n")
     source = """
     def limit(tenant):
@@ -89,8 +89,8 @@ def test_the_nearest_setting_wins(suite: pytest.Pytester) -> None:
     assert seeds[1] == seeds[2]
 
 
-def test_the_mark_takes_names_only(suite: pytest.Pytester) -> None:
-    """A positional argument and an unknown setting are errors, not ignored."""
+def test_the_mark_takes_keyword_arguments_only(suite: pytest.Pytester) -> None:
+    """A positional argument and an unknown setting are errors."""
     result = run(
         suite,
         """
@@ -102,10 +102,10 @@ def test_the_mark_takes_names_only(suite: pytest.Pytester) -> None:
         """,
     )
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*takes settings by name only*", "*unexpected keyword argument 'rate'*"])
+    result.stdout.fnmatch_lines(["*takes keyword arguments only*", "*unexpected keyword argument 'rate'*"])
 
 
-TROUBLE = """
+FAULTS = """
     def test_unfired(auth0_tenant):
         auth0_tenant.fail(method="PATCH", status=503, nth=2)
         auth0_tenant.before("PATCH", "auth0|1", print)
@@ -129,14 +129,14 @@ TROUBLE = """
 
 @pytest.mark.parametrize("way", ["option", "ini", "mark"])
 def test_the_check_fails_a_test_at_its_end(suite: pytest.Pytester, way: str) -> None:
-    """When asked, plans that never fired and routes that are not served are errors, named; a failed test says no more."""
-    source, options = TROUBLE, ()
+    """With the check, unfired faults and unserved routes are errors that name them, unless the test failed anyway."""
+    source, options = FAULTS, ()
     if way == "option":
         options = ("--auth0-check",)
     elif way == "ini":
         suite.makeini("[pytest]\nauth0_check = true\n")
     else:
-        source = "\n    pytestmark = pytest.mark.auth0_tenant(check=True)\n" + TROUBLE
+        source = "\n    pytestmark = pytest.mark.auth0_tenant(check=True)\n" + FAULTS
     result = run(suite, source, *options)
     result.assert_outcomes(passed=4, failed=1, errors=2)
     result.stdout.fnmatch_lines(
@@ -148,13 +148,15 @@ def test_the_check_fails_a_test_at_its_end(suite: pytest.Pytester, way: str) -> 
     )
 
 
-def test_nothing_is_checked_unasked(suite: pytest.Pytester) -> None:
-    """Without the setting, unfired plans and unserved routes fail nothing."""
-    run(suite, TROUBLE).assert_outcomes(passed=4, failed=1)
+def test_nothing_is_checked_by_default(suite: pytest.Pytester) -> None:
+    """Without the check, unfired faults and unserved routes fail nothing."""
+    run(suite, FAULTS).assert_outcomes(passed=4, failed=1)
 
 
-def test_the_environment_leads_to_the_tenant(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`auth0_env` sets what `from_env` reads, hides real credentials, and gives everything back."""
+def test_the_environment_points_at_the_tenant(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auth0_env` sets what `from_env` reads, hides real credentials, and restores everything."""
     monkeypatch.setenv("AUTH0_DOMAIN", "production.example.com")
     monkeypatch.setenv("AUTH0_API_TOKEN", "a real one")
     monkeypatch.setenv("AUTH0_AUDIENCE", "https://production.example.com/api/v2/")
@@ -179,8 +181,8 @@ def test_the_environment_leads_to_the_tenant(suite: pytest.Pytester, monkeypatch
     result.assert_outcomes(passed=2)
 
 
-def test_workers_do_not_meet(suite: pytest.Pytester) -> None:
-    """Under xdist every worker's tests have ports of their own."""
+def test_workers_do_not_share_ports(suite: pytest.Pytester) -> None:
+    """Under xdist each test has its own port."""
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     result = run(
         suite,
@@ -195,8 +197,8 @@ def test_workers_do_not_meet(suite: pytest.Pytester) -> None:
     result.assert_outcomes(passed=8)
 
 
-def test_a_run_that_does_not_use_it_loads_nothing(suite: pytest.Pytester) -> None:
-    """A suite that never asks for the fixtures imports only the plugin's own module and the bare package."""
+def test_a_suite_that_does_not_use_it_loads_nothing(suite: pytest.Pytester) -> None:
+    """Without a use of the fixtures only the plugin's own module and the bare package are imported."""
     result = run(
         suite,
         """
@@ -211,13 +213,13 @@ def test_a_run_that_does_not_use_it_loads_nothing(suite: pytest.Pytester) -> Non
 
 
 def test_the_mark_and_the_fixtures_explain_themselves(suite: pytest.Pytester) -> None:
-    """`--markers` and `--fixtures` tell what there is."""
+    """`--markers` and `--fixtures` describe them."""
     suite.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.auth0_tenant(check=False*"])
     suite.runpytest_subprocess("--fixtures").stdout.fnmatch_lines(["auth0_tenant*", "auth0_env*"])
 
 
 def test_the_module_can_be_loaded_by_hand(tmp_path: Path) -> None:
-    """Where entry points are switched off, `-p auth0_meta.pytest_plugin` brings the fixtures."""
+    """If entry points are switched off, `-p auth0_meta.pytest_plugin` provides the fixtures."""
     (tmp_path / "test_it.py").write_text("def test_it(auth0_tenant):\n    assert auth0_tenant.url\n")
     line = [sys.executable, "-m", "pytest", "-q", "-p", "auth0_meta.pytest_plugin", str(tmp_path)]
     env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -226,7 +228,7 @@ def test_the_module_can_be_loaded_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_environment_of_a_tenant_with_tls_is_trusted(suite: pytest.Pytester) -> None:
-    """With tls=True the variables name the certificate files, for this process and for others."""
+    """With tls=True the variables name the certificate files, for this process and its children."""
     result = run(
         suite,
         """
@@ -251,8 +253,8 @@ def test_the_environment_of_a_tenant_with_tls_is_trusted(suite: pytest.Pytester)
     result.assert_outcomes(passed=1)
 
 
-def test_what_a_plan_raised_is_an_error_at_the_end(suite: pytest.Pytester) -> None:
-    """A check inside a second writer fails the test, asked for or not."""
+def test_what_a_second_writer_raised_is_an_error_at_the_end(suite: pytest.Pytester) -> None:
+    """An assertion inside a second writer fails the test, with or without the check."""
     result = run(
         suite,
         """

@@ -1,3 +1,5 @@
+"""What may be printed, and how it is described."""
+
 from __future__ import annotations
 
 import json
@@ -19,14 +21,14 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_size_is_the_bytes_of_compact_json(value: Any) -> None:
-    """The size is what the value takes on the wire, in UTF-8."""
+    """The size is the number of bytes that the value takes on the wire, in UTF-8."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     assert size(value) == len(text.encode("utf-8", "surrogatepass"))
 
 
 @given(JSON)
 def test_printable_json_is_the_same_json(value: Any) -> None:
-    """JSON made printable holds no character that a terminal obeys, and parses to the same value."""
+    """Printable JSON contains no character that a terminal obeys, and parses to the same value."""
     shown = printable(json.dumps(value, indent=2, ensure_ascii=False), lines=True)
     assert json.loads(shown) == value
     assert all(c == "\n" or unicodedata.category(c) not in ("Cc", "Zl", "Zp", "Cs") for c in shown)
@@ -40,7 +42,7 @@ def test_printable_json_is_the_same_json(value: Any) -> None:
     ],
     ids=lambda char: f"{ord(char):04x}",
 )
-def test_what_a_terminal_obeys_is_shown(char: str) -> None:
+def test_what_a_terminal_would_obey_is_escaped(char: str) -> None:
     """Control characters, line breaks and bidi controls are escaped; letters of any script are not."""
     assert printable(f"Åsa 名 é{char}x") == f"Åsa 名 é\\u{ord(char):04x}x"
     assert printable("a\nb\x1bc", lines=True) == "a\nb\\u001bc"
@@ -53,14 +55,14 @@ def _cycle() -> list[Any]:
 
 
 @pytest.mark.parametrize("value", [{1, 2}, b"x", object(), _cycle()], ids=["set", "bytes", "object", "cycle"])
-def test_what_json_cannot_hold_has_no_size(value: Any) -> None:
-    """A description never fails: what JSON can't hold counts 0 bytes."""
+def test_what_json_cannot_represent_has_no_size(value: Any) -> None:
+    """Describing a value never fails: what JSON can't represent counts as 0 bytes."""
     assert size(value) == 0
 
 
 @given(st.text(alphabet="XYZ", min_size=6, max_size=12), st.sampled_from(["set", "nested", "list"]))
-def test_an_outline_holds_no_value(canary: str, where: str) -> None:
-    """Bags, keys and sizes are named; values at any depth are not."""
+def test_an_outline_contains_no_value(canary: str, where: str) -> None:
+    """An outline names bags, keys and sizes, but no value at any depth."""
     value: Any = {"set": canary, "nested": {"k": canary}, "list": [canary]}[where]
     text = outline({"user_metadata": {"theme": value}, "app_metadata": {}, "name": canary})
     assert canary not in text
@@ -82,5 +84,5 @@ def test_an_outline_holds_no_value(canary: str, where: str) -> None:
     ],
 )
 def test_outlines(bags: dict[str, Any], text: str) -> None:
-    """An outline is short and says what was deleted, cleared or set."""
+    """An outline is short and says what is deleted, cleared or set."""
     assert outline(bags) == text

@@ -1,3 +1,5 @@
+"""No value and no secret in any log, repr, error or traceback."""
+
 from __future__ import annotations
 
 import io
@@ -18,7 +20,7 @@ from auth0_meta import ManagementClient, User
 from auth0_meta.errors import Auth0MetaError, NotSentError
 from auth0_meta.testing import FakeClock
 
-# One canary for each place from which something could leak.
+# One canary for each place that could leak.
 SECRET = "canary-client-secret"
 TOKEN = "canary-access-token"
 GIVEN = "canary-given-token"
@@ -34,18 +36,18 @@ ECHO = f"Payload validation error: '{WRITTEN}' is not allowed on property plan"
 
 
 class Watch:
-    """Gather everything that a person or a log collector might come to see."""
+    """Collect everything that a person or a log collector might see."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def saw(self, *things: object) -> None:
-        """Keep the reprs and texts of things."""
+        """Keep the repr and the text of each."""
         for one in things:
             self.texts += [repr(one), str(one)]
 
     def fails(self, call: Callable[[], object]) -> None:
-        """Run a call that must raise one of our errors, and keep all that the error shows."""
+        """Run a call that must raise one of our errors, and keep everything that the error shows."""
         try:
             call()
         except Auth0MetaError as error:
@@ -56,7 +58,7 @@ class Watch:
             for one in _chain(error):
                 self.saw(vars(one))
         else:
-            pytest.fail("the call was to fail")
+            pytest.fail("the call should have failed")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -68,7 +70,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 @contextmanager
 def _watching(caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
-    """Watch a block, all loggers at DEBUG, and hold what was seen against the canaries."""
+    """Watch a block with all loggers at DEBUG, then look for the canaries in what was seen."""
     watch = Watch()
     loggers = [
         logging.getLogger(name) for name in ("auth0_meta", "urllib3", "urllib3.connectionpool", "requests")
@@ -95,26 +97,26 @@ def _watching(caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
 
 
 def _show(watch: Watch, client: ManagementClient) -> None:
-    """Look at every part of a client that can be reached."""
+    """Show every part of a client that can be reached."""
     sender = client.sender
     watch.saw(client, client.users, sender, sender.tokens, sender.throttle, sender.transport)
     watch.saw(client.budget(), client.budget(user_id="auth0|1"))
 
 
-def test_a_run_that_goes_well_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Tokens, reads, transactions with waits and lost answers, searches and checks: no value, no secret."""
-    trouble = [Reply(429, {}, {"Retry-After": "1"}), Reply(503), Reply(close=True)]
+def test_a_run_without_errors_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Token requests, reads, transactions with waits and lost responses, searches and checks leak nothing."""
+    faults = [Reply(429, {}, {"Retry-After": "1"}), Reply(503), Reply(close=True)]
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if seen.path == "/oauth/token":
             return token(TOKEN, scope="read:users update:users", expires_in=50)
-        if seen.method == "PATCH" and trouble:
-            return trouble.pop(0)
+        if seen.method == "PATCH" and faults:
+            return faults.pop(0)
         if seen.path.startswith(("/api/v2/users?", "/api/v2/users-by-email")):
             return Reply(200, [PROFILE])
         return Reply(200, PROFILE)
 
-    with _watching(caplog) as watch, ScriptedServer(answer) as server:
+    with _watching(caplog) as watch, ScriptedServer(respond) as server:
         clock = FakeClock()
         with connect(server, client_id="c", client_secret=SECRET, clock=clock, on_wait=watch.saw) as client:
             _show(watch, client)
@@ -157,15 +159,15 @@ def test_a_run_that_goes_well_shows_nothing(caplog: pytest.LogCaptureFixture) ->
     ids=lambda reply: f"{reply.status}{'x' * reply.close}{'-' * reply.missing}",
 )
 def test_failures_show_nothing(reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
-    """No error, its chain, its facts or its traceback holds a value of the request, or the token."""
+    """Neither an error nor its chain, attributes or traceback contains a value of the request, or the token."""
     body = {"app_metadata": {"plan": WRITTEN}, "user_metadata": {"x": [WRITTEN, {"y": WRITTEN}]}}
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         return Reply(200, {"user_id": "auth0|1"}) if seen.method == "GET" else reply
 
     with (
         _watching(caplog) as watch,
-        ScriptedServer(answer) as server,
+        ScriptedServer(respond) as server,
         connect(server, token=GIVEN, clock=FakeClock(), max_wait=5) as client,
     ):
         watch.fails(lambda: client.users.update("auth0|1", body))
@@ -183,13 +185,13 @@ def test_failures_show_nothing(reply: Reply, caplog: pytest.LogCaptureFixture) -
 
 
 def _refusing(status: int) -> Callable[[Seen], Reply]:
-    """Return an answer that repeats what proved who asks."""
+    """Return a response that repeats the secret or the assertion."""
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         proof = seen.form.get("client_secret") or seen.form["client_assertion"]
         return Reply(status, {"error": "access_denied", "error_description": f"Unauthorized {proof}"})
 
-    return answer
+    return respond
 
 
 def _pem() -> str:
@@ -216,7 +218,7 @@ def _pem() -> str:
 def test_failing_token_requests_show_nothing(
     reply: Reply | Callable[[Seen], Reply], way: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A token request that fails shows neither the secret, nor the assertion, nor a token."""
+    """A failed token request shows neither the secret, nor the assertion, nor a token."""
     with (
         _watching(caplog) as watch,
         ScriptedServer(reply) as server,
@@ -232,7 +234,7 @@ def test_failing_token_requests_show_nothing(
 
 
 def test_an_unreachable_server_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A request that never left shows neither its body nor its token."""
+    """A request that was never sent shows neither its body nor its token."""
     with _watching(caplog) as watch:
         for settings in ({"token": GIVEN}, {"client_id": "c", "client_secret": SECRET}):
             client = ManagementClient(f"http://127.0.0.1:{free_port()}", clock=FakeClock(), **settings)
@@ -241,7 +243,7 @@ def test_an_unreachable_server_shows_nothing(caplog: pytest.LogCaptureFixture) -
 
 
 def test_refused_input_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Input that is refused before a request is not repeated in the error."""
+    """The error for input that is refused does not repeat it."""
     with _watching(caplog) as watch, ScriptedServer() as server, connect(server, token=GIVEN) as client:
         client.users.get("auth0|1")
         for call in (
@@ -261,14 +263,14 @@ def test_refused_input_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_user_shows_no_value() -> None:
-    """A user's repr names its keys and their sizes."""
+    """A user's repr shows its keys and their sizes only."""
     shown = repr(User.from_dict(PROFILE))
     assert "canary" not in shown
     assert "plan 21 B" in shown
 
 
 def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[], object]]:
-    """Return calls whose query, or whose link, holds a canary."""
+    """Return calls with a canary in a query or a link."""
     link["location"] = f"{client.sender.transport.base}/x.gz?Signature={SECRET}"
     return [
         lambda: list(client.users.search(q=f'app_metadata.plan:"{WRITTEN}"')),
@@ -279,15 +281,19 @@ def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[],
 
 
 def test_queries_and_links_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """What is searched for and a link's signature are in no log, that of urllib3 included."""
+    """No log, not even that of urllib3, contains a search query or a link's signature."""
     link: dict[str, str] = {}
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if "/jobs/" in seen.path:
             return Reply(200, {"id": "job_1", "type": "users_export", "status": "completed", **link})
         return Reply(200, [])
 
-    with _watching(caplog) as watch, ScriptedServer(answer) as server, connect(server, token=GIVEN) as client:
+    with (
+        _watching(caplog) as watch,
+        ScriptedServer(respond) as server,
+        connect(server, token=GIVEN) as client,
+    ):
         for call in _asking(client, link):
             watch.saw(call())
         assert sum(WRITTEN in s.path for s in server.seen) == 3
@@ -297,17 +303,17 @@ def test_queries_and_links_are_not_logged(caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.parametrize("reply", [Reply(close=True), Reply(raw=b"x", missing=5)], ids=["closed", "cut"])
 def test_a_lost_query_or_link_shows_nothing(reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
-    """An error for want of an answer, and all that it chains, holds no query and no link."""
+    """The error for a lost response, with all that it chains, contains no query and no link."""
     link: dict[str, str] = {}
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if "/jobs/" in seen.path:
             return Reply(200, {"id": "job_1", "type": "users_export", "status": "completed", **link})
         return reply
 
     with (
         _watching(caplog) as watch,
-        ScriptedServer(answer) as server,
+        ScriptedServer(respond) as server,
         connect(server, token=GIVEN, clock=FakeClock(), max_wait=0) as client,
     ):
         for call in _asking(client, link):
@@ -315,7 +321,7 @@ def test_a_lost_query_or_link_shows_nothing(reply: Reply, caplog: pytest.LogCapt
 
 
 def test_an_unreached_query_or_link_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The same where nobody listens; the error still says what the system said."""
+    """So does the error for a server that can't be reached, which still gives the system's reason."""
     with _watching(caplog) as watch, ScriptedServer() as server, connect(server, token=GIVEN) as up:
         up.users.get("auth0|1")
         with ManagementClient(f"http://127.0.0.1:{free_port()}", token=GIVEN, max_wait=0) as client:
@@ -330,7 +336,7 @@ def test_an_unreached_query_or_link_shows_nothing(caplog: pytest.LogCaptureFixtu
 
 
 def test_what_is_echoed_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A token, an import's rows, and values in an error's title and code are taken out."""
+    """A token, an import's rows, and values in an error's title and code are removed."""
     body = {"app_metadata": {"plan": f"{WRITTEN}-7"}}
     echo = {
         "statusCode": 400,
@@ -348,8 +354,8 @@ def test_what_is_echoed_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
         watch.fails(lambda: client.jobs.import_users(rows, connection_id="con_" + "a" * 16))
 
 
-def test_records_of_others_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """Only requests of ours lose their query in urllib3's log."""
+def test_other_log_records_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Only our own requests lose their query in urllib3's log."""
     with ScriptedServer() as server, caplog.at_level(logging.DEBUG, "urllib3.connectionpool"):
         requests.get(f"{server.url}/theirs?q=1", timeout=5)
     assert any("/theirs?q=1" in record.getMessage() for record in caplog.records)

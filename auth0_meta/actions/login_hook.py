@@ -31,7 +31,7 @@ class post_login:
     >>> with post_login(tenant.client(), event) as api:
     ...     _ = api.user.set_app_metadata("last_tenant", "acme").user.set_user_metadata("theme", "dark")
     >>> api.outcome
-    <LoginOutcome 'auth0|...' allowed, <CommitResult updated: 1 requests, 1 attempts, 0.00 s waited, document ...>>
+    <LoginOutcome 'auth0|...' allowed, <CommitResult updated: 1 request, 1 attempt, 0.00 s waited, document ...>>
     """
 
     def __init__(

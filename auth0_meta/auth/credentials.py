@@ -27,7 +27,10 @@ def audience_of(base: str, given: str | None) -> str:
     if not given:
         return f"https://{urlsplit(base).netloc}{_MANAGEMENT}"
     if not _is_management(given):
-        msg = f"audience {given!r} is not the Management API's (nothing was sent). Leave it out, or with a custom domain pass {_CANONICAL!r}"
+        msg = (
+            f"audience {given!r} is not the Management API's (nothing was sent). "
+            f"Leave it out, or with a custom domain pass {_CANONICAL!r}"
+        )
         raise ConfigError(msg)
     return given
 
@@ -113,7 +116,7 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
                 if not settings[key]
             ]
             if missing:
-                msg = f"{' and '.join(missing)} not set: set {'it' if len(missing) == 1 else 'them'}, or AUTH0_API_TOKEN"
+                msg = f"{' and '.join(missing)} not set: set what is missing, or AUTH0_API_TOKEN"
                 raise ConfigError(msg)
     elif not settings.get("token"):
         settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")

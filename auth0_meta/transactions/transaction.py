@@ -44,7 +44,7 @@ class MetadataTransaction(Scope):
     ...     tx.user_metadata["theme"] = "dark"
     ...     tx.app_metadata["plan"] = "pro"
     >>> tx.result
-    <CommitResult updated: 1 requests, 1 attempts, 0.00 s waited, document user_metadata(theme 6 B), app_metadata(plan 5 B)>
+    <CommitResult updated: 1 request, 1 attempt, 0.00 s waited, document user_metadata(theme 6 B), app_metadata(plan 5 B)>
     """
 
     def __init__(
