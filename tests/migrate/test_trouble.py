@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support.migrations import move_plan, patches_by_user, populate, rows_of
 
-from auth0_meta import LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
+from auth0_meta import ForbiddenError, LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
 from auth0_meta.emulator import LocalTenant, Switches
 from auth0_meta.migrate import UserDone, apply, plan, status, undo
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
@@ -140,6 +140,75 @@ def test_a_worker_that_dies_leaves_its_user_in_doubt(
     assert status(job).counts["sent"] == 1
     assert dict(apply(job, client).counts) == {"done": 3}
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+
+def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_stopped(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """If the read-back after a lost answer stops the run, the next run finds that this job wrote, and undo restores."""
+    ids = planned(job, tenant, ndjson)
+    before = {user.user_id: user.app_metadata for user in tenant.users}
+    tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
+    tenant.fail(method="GET", user_id=ids[0], nth=2, status=403)
+    with pytest.raises(ForbiddenError):
+        apply(job, client, concurrency=1)
+    assert status(job).counts["sent"] == 1
+    apply(job, client)
+    assert status(job).counts == {"done": 3}
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+    tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
+    tenant.fail(method="GET", user_id=ids[0], nth=2, status=403)
+    with pytest.raises(ForbiddenError):
+        undo(job, client, concurrency=1)
+    assert status(job).counts["undoing"] == 1
+    undo(job, client)
+    assert status(job).counts == {"undone": 3}
+    assert {user.user_id: user.app_metadata for user in tenant.users} == before
+
+
+class Cancelling(ThreadPoolExecutor):
+    """An executor that has the run cancelled before its first task begins."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        super().__init__(1)
+        self.cancel = cancel
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Cancel, then run the task."""
+        self.cancel.set()
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_cancelled(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Whom a cancelled run has not looked at is still in doubt: the PATCH that was applied counts as this job's."""
+    ids = planned(job, tenant, ndjson, users=1)
+    before = tenant.users[ids[0]].app_metadata
+    with Losing(1) as pool, pytest.raises(ConnectionResetError):
+        apply(job, client, executor=pool, concurrency=1)
+    cancel = threading.Event()
+    with Cancelling(cancel) as pool:
+        result = apply(job, client, executor=pool, cancel=cancel)
+    assert (result.interrupted, dict(result.counts)) == (True, {})
+    assert status(job).counts == {"sent": 1}
+    assert dict(apply(job, client).counts) == {"done": 1}
+    assert patches_by_user(tenant) == {ids[0]: 1}
+    assert dict(undo(job, client).counts) == {"undone": 1}
+    assert tenant.users[ids[0]].app_metadata == before
+
+
+def test_a_user_who_was_not_reached_is_still_planned(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A cancelled run puts back whom it had claimed and sent nothing for: nothing is in doubt."""
+    planned(job, tenant, ndjson)
+    cancel = threading.Event()
+    with Cancelling(cancel) as pool:
+        apply(job, client, executor=pool, cancel=cancel)
+    assert status(job).counts == {"planned": 3}
+    assert patches_by_user(tenant) == {}
 
 
 def test_a_second_coordinator_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable
@@ -205,6 +206,30 @@ def test_a_user_who_is_gone_and_one_who_is_refused_do_not_stop_the_rest(
     tenant.fail(method="PATCH", user_id=ids[1], status=400)
     assert dict(apply(job, client).counts) == {"gone": 1, "failed": 1, "done": 1}
     assert dict(apply(job, client).counts) == {"done": 1}
+
+
+def test_a_user_who_changes_each_time_is_given_up(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """A user whom somebody changes before every read is planned again three times, then named and left alone."""
+    (user_id,) = populate(tenant, 1)
+    changes = ndjson([{"user_id": user_id, "app_metadata": {"counter": -1}}], name="changes.ndjson")
+    plan(changes, to=job, client=client)
+    written = itertools.count()
+    # Twenty times, so that a run without a limit would end as well, and be found out.
+    tenant.before(
+        "GET",
+        user_id,
+        lambda t: t.users[user_id].patch(app_metadata={"counter": next(written)}),
+        times=20,
+    )
+    events: list[Any] = []
+    assert dict(apply(job, client, on_event=events.append).counts) == {"drifted": 1}
+    (note,) = [event.note for event in events if isinstance(event, UserDone)]
+    assert note == "changed again each time it was planned again, 3 times"
+    assert patches_by_user(tenant) == {}
+    assert tenant.users[user_id].app_metadata["counter"] == 3
+    assert dict(undo(job, client).counts) == {}
 
 
 def test_a_revoked_token_stops_the_run_and_it_resumes(

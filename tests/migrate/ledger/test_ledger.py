@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -57,6 +58,14 @@ def test_the_file_and_its_companions_are_private(job: Path) -> None:
     finally:
         os.umask(old)
     assert found == dict.fromkeys(("job.db", "job.db-wal", "job.db-shm", "job.db-lock"), 0o600)
+
+
+def test_a_commit_survives_a_power_cut(job: Path) -> None:
+    """A writer's connection syncs every commit: an intent must be on disk before its PATCH leaves."""
+    made(job)
+    with contextlib.closing(disk.connect(job, write=True)) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL; NORMAL is 1
 
 
 def test_nothing_is_left_beside_a_closed_ledger(job: Path) -> None:

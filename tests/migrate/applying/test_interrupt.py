@@ -1,0 +1,119 @@
+"""Real Ctrl-C: the first one finishes what is under way, the second one ends the run at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.migrations import move_plan, patches_by_user, populate, rows_of
+
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.migrate import apply, plan, status
+
+Rows = Callable[..., Path]
+USERS = 40
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+
+LIBRARY = """
+import sys
+from auth0_meta import ManagementClient
+from auth0_meta.migrate import apply
+with ManagementClient.from_env(max_wait=None) as client:
+    apply(sys.argv[1], client)
+"""
+COMMANDS = {
+    "library": [sys.executable, "-c", LIBRARY],
+    "command": [sys.executable, "-m", "auth0_meta", "migrate", "apply", "--yes"],
+}
+INTERRUPTED = {"library": -signal.SIGINT, "command": 130}
+
+
+def planned(tenant: LocalTenant, job: Path, ndjson: Rows, users: int = USERS) -> list[str]:
+    """Plan to move every user's plan."""
+    ids = populate(tenant, users)
+    plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
+    return ids
+
+
+def start(way: str, tenant: LocalTenant, job: Path) -> subprocess.Popen[str]:
+    """Apply the job in a process of its own."""
+    return subprocess.Popen(
+        [*COMMANDS[way], str(job)],
+        env={**os.environ, **tenant.env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until the tenant has seen something of a process, for as long as that runs."""
+    while not reached() and process.poll() is None:
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("later", [0.0, 0.04, 0.23, 0.4])
+def test_ctrl_c_in_the_library_finishes_what_is_under_way(job: Path, ndjson: Rows, later: float) -> None:
+    """`apply` ends with KeyboardInterrupt, nobody is in doubt, and the next run does the rest, once each."""
+    with LocalTenant(rate_limit="20@20", latency=0.01) as tenant:
+        ids = planned(tenant, job, ndjson)
+        process = start("library", tenant, job)
+        wait_for(lambda: tenant.journal.count("PATCH") > 0, process)
+        time.sleep(later)
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGINT
+        assert "KeyboardInterrupt" in talk
+        assert set(status(job).counts) == {"planned", "done"}
+        assert status(job).runs[-1]["ended"] == "interrupted"
+        assert status(job).counts["done"] == tenant.journal.count("PATCH", status=200)
+        with tenant.client() as client:
+            apply(job, client, share=1.0)
+        assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("way", COMMANDS)
+def test_a_second_ctrl_c_ends_the_run_at_once(job: Path, ndjson: Rows, way: str) -> None:
+    """It does not wait for a response that takes a minute; the next run finds out what that PATCH did."""
+    with LocalTenant() as tenant:
+        ids = planned(tenant, job, ndjson, users=1)
+        slow = tenant.fail(method="PATCH", delay=60, commit=True, status=200)
+        process = start(way, tenant, job)
+        wait_for(lambda: slow.fired > 0, process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        assert process.poll() is None  # the first one waits for what is under way
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        assert process.returncode == INTERRUPTED[way]
+        assert status(job).counts == {"sent": 1}
+        assert status(job).runs[-1]["ended"] == "killed"
+        with tenant.client() as client:
+            assert dict(apply(job, client).counts) == {"done": 1}
+        assert tenant.users[ids[0]].app_metadata["billing"]["plan"] == "free"
+
+
+def test_a_handler_of_the_program_stays(job: Path, ndjson: Rows) -> None:
+    """A program with its own handler for Ctrl-C keeps it while a job is applied."""
+    seen: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        seen.append(number)
+
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        planned(tenant, job, ndjson, users=1)
+        before = signal.signal(signal.SIGINT, handler)
+        try:
+            tenant.before("PATCH", None, lambda _: signal.raise_signal(signal.SIGINT))
+            assert dict(apply(job, client, concurrency=1).counts) == {"done": 1}
+            assert signal.getsignal(signal.SIGINT) is handler
+        finally:
+            signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
