@@ -1,4 +1,4 @@
-"""Hold the test kit: a login without a tenant, and what came of it."""
+"""`simulate`: a login without a tenant, and what became of it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ USER = {"user_id": UID, "app_metadata": {"plan": "free"}, "user_metadata": {}}
 
 
 def upgrade(event: Any, api: Any) -> None:
-    """Stage two values, one of which is stored already."""
+    """Stage two values, one of which makes no difference."""
     api.user.set_app_metadata("plan", "pro").user.set_app_metadata(
         "same", event.user.app_metadata.get("same")
     )
 
 
 def test_a_login_is_simulated() -> None:
-    """Outcome, staged changes, the requests sent and the profile afterwards; no values in the repr."""
+    """The simulation has the outcome, the staged changes, the requests and the profile afterwards; its repr has no values."""
     login = simulate(upgrade, {"user": USER, "request": {"ip": "192.0.2.1"}})
     assert login.outcome.allowed
     assert login.staged == {"app_metadata": {"plan": "pro", "same": None}}
@@ -38,7 +38,7 @@ def test_a_login_is_simulated() -> None:
 
 
 def test_several_actions_and_settings() -> None:
-    """A list runs in order; settings are the trigger's."""
+    """A list of actions runs in order; the other arguments are the trigger's."""
 
     def fail(event: Any, api: Any) -> None:
         raise LookupError(event.secrets["S"])
@@ -51,7 +51,7 @@ def test_several_actions_and_settings() -> None:
 
 
 def test_a_redirect_is_resumed() -> None:
-    """resume comes back with the right state; its requests are those since."""
+    """resume comes back with the right state; its requests are the new ones."""
     login = simulate(Consent(), {"user": USER})
     assert login.outcome.redirect is not None
     done = login.resume(query={"answer": "yes"})
@@ -62,8 +62,8 @@ def test_a_redirect_is_resumed() -> None:
         done.resume()
 
 
-def test_a_tenant_of_ones_own_brings_users_and_faults() -> None:
-    """A planned refusal fails the login; a user whom the tenant has is not made."""
+def test_a_tenant_of_your_own_has_users_and_faults() -> None:
+    """A fault fails the login; a user whom the tenant has is not created."""
     with LocalTenant(serve=False) as tenant:
         tenant.users.add(**USER)
         tenant.fail(method="PATCH", status=400)
@@ -73,15 +73,15 @@ def test_a_tenant_of_ones_own_brings_users_and_faults() -> None:
         assert simulate(upgrade, {"user": USER}, tenant=tenant).outcome.allowed
 
 
-def test_unknown_bags_are_empty_for_a_user_the_tenant_did_not_have() -> None:
-    """An event from claims alone works as well."""
+def test_unknown_metadata_is_empty_for_a_user_whom_the_tenant_did_not_have() -> None:
+    """An event made from claims alone works as well."""
     login = simulate(upgrade, Event.from_claims({"sub": UID, "email": "ada@example.com"}))
     assert login.user["app_metadata"] == {"plan": "pro"}
     assert login.user["email"] == "ada@example.com"
 
 
 def test_warnings_reach_the_test() -> None:
-    """Reading a staged key warns here as in a real login."""
+    """Reading a staged key warns, as in a real login."""
 
     def action(event: Any, api: Any) -> None:
         api.user.set_app_metadata("plan", "pro")
@@ -92,27 +92,27 @@ def test_warnings_reach_the_test() -> None:
 
 
 def test_a_user_who_deletes_themselves_in_the_action_is_gone() -> None:
-    """The profile afterwards is then the id alone."""
+    """The profile afterwards has only the id."""
     with LocalTenant(serve=False) as tenant:
         login = simulate(lambda event, api: tenant.users[UID].delete(), {"user": USER}, tenant=tenant)
         assert login.user == {"user_id": UID}
 
 
-def test_an_id_that_auth0_never_gives_is_refused() -> None:
-    """The local tenant would give it another name."""
+def test_an_id_that_auth0_never_makes_is_refused() -> None:
+    """The local tenant would make another id of it."""
     with pytest.raises(InputError, match=r"auth0\|1"):
         simulate(upgrade, {"user": {**USER, "user_id": "ada"}})
 
 
 def test_an_attribute_of_any_name_is_an_attribute() -> None:
-    """An identity provider may send one that is called `self`."""
+    """An identity provider may send an attribute with the name `self`."""
     login = simulate(upgrade, {"user": {**USER, "self": "x", "app": "y"}})
     assert login.outcome.allowed
     assert (login.user["self"], login.user["app"]) == ("x", "y")
 
 
-def test_async_actions_are_simulated_inside_a_loop() -> None:
-    """`asimulate` and `aresume` do there what `simulate` and `resume` do elsewhere."""
+def test_async_actions_are_simulated_in_a_running_loop() -> None:
+    """In a running loop `asimulate` and `aresume` do what `simulate` and `resume` do elsewhere."""
 
     class Away:
         async def on_execute_post_login(self, event: Any, api: Any) -> None:

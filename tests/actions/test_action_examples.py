@@ -1,4 +1,4 @@
-"""Hold the example actions: what each writes, when it writes nothing, and that its file runs."""
+"""The example actions: what each writes, when it writes nothing, and that its file runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def example(name: str) -> ModuleType:
 
 
 def again(action: Any, login: Simulation, **sections: Any) -> Simulation:
-    """Log the same user in once more."""
+    """Log the same user in again."""
     user = {bag: login.user.get(bag, {}) for bag in ("app_metadata", "user_metadata")}
     fields = {name: value for name, value in login.user.items() if name not in user}
     return simulate(action, {"user": fields | user, **sections})
@@ -49,7 +49,7 @@ def test_every_example_is_tested_here() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_example_runs(script: str) -> None:
-    """Each file shows what it sends, without a tenant."""
+    """Without a tenant, each file prints what it sends."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / script)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -58,7 +58,7 @@ def test_every_example_runs(script: str) -> None:
 
 
 def test_application_data_is_stored_once() -> None:
-    """A plan, the language and the end of an invitation in one PATCH; the second login sends nothing."""
+    """One PATCH stores a plan and the language and ends an invitation; the second login sends nothing."""
     action = example("store_application_data").store_application_data
     login = simulate(
         action, {"user": USER | {"app_metadata": {"invited": True}}, "transaction": {"locale": "fi"}}
@@ -79,7 +79,7 @@ def test_application_data_is_stored_once() -> None:
 
 
 def test_the_plan_that_is_stored_is_the_one_in_the_token() -> None:
-    """An existing plan is neither replaced nor sent."""
+    """A stored plan is neither replaced nor sent."""
     action = example("store_application_data").store_application_data
     login = simulate(action, {"user": USER | {"app_metadata": {"plan": {"name": "pro"}}}})
     assert login.requests == ()
@@ -87,7 +87,7 @@ def test_the_plan_that_is_stored_is_the_one_in_the_token() -> None:
 
 
 def test_the_log_is_bounded() -> None:
-    """The newest entries stay, the oldest go."""
+    """The newest entries stay, the oldest are dropped."""
     action = example("operation_log").OperationLog(keep=3, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     login = simulate(action, {"user": USER, "request": {"ip": "192.0.2.0"}, "client": {"client_id": "app"}})
     for n in range(1, 5):
@@ -109,7 +109,7 @@ def test_silent_logins_are_not_logged(sections: Any) -> None:
 
 
 def test_saml_attributes_are_mapped_when_they_differ() -> None:
-    """Lists too; what has gone is removed; the same attributes again send nothing."""
+    """Lists are mapped too; an attribute that is gone is removed; unchanged attributes send nothing."""
     module = example("saml_attributes")
     user = USER | {"user_id": "samlp|acme|1", "groups": ["a", "b"], "preferredLanguage": "fi"}
     user["app_metadata"] = {"department": "looms", "plan": "pro"}
@@ -122,21 +122,21 @@ def test_saml_attributes_are_mapped_when_they_differ() -> None:
 
 
 def test_attributes_of_other_connections_are_not_mapped() -> None:
-    """A user from elsewhere can't name their own groups."""
+    """A user of another connection can't choose their own groups."""
     action = example("saml_attributes").map_saml_attributes
     user = USER | {"groups": ["admin"]}
     assert simulate(action, {"user": user, "connection": {"id": "con_other"}}).requests == ()
 
 
 class Crm:
-    """Stand in for the other system."""
+    """A stand-in for the other system."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.down = False
 
     def fetch_token(self) -> str:
-        """Give a token."""
+        """Return a token."""
         self.calls.append("token")
         return "t"
 
@@ -149,7 +149,7 @@ class Crm:
 
 
 def test_the_expensive_work_is_done_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure does not refuse the login and leaves no flag; the next login succeeds, the one after does nothing."""
+    """After a failure the login is allowed and no flag is set; the next login does the work, and the one after that skips it."""
     crm = Crm()
     action = example("expensive_value").RecordLead(fetch_token=crm.fetch_token, create_lead=crm.create_lead)
     user = USER | {"email": "ada@example.com", "email_verified": True}
@@ -167,7 +167,7 @@ def test_the_expensive_work_is_done_once(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_service_token_is_cached_across_logins() -> None:
-    """Two users, one token; an unverified address is not worth a lead."""
+    """Two users share one token; an unverified address makes no lead."""
     from auth0_meta.actions import Cache
     from auth0_meta.clock import SYSTEM_CLOCK
 

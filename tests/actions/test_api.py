@@ -1,4 +1,4 @@
-"""Hold what an action may ask for: claims, scopes, attributes, transaction metadata; and what exists in Auth0 only."""
+"""What an action may request: claims, scopes, attributes, transaction metadata; and what exists only inside Auth0."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from auth0_meta.actions.unsupported import UNSUPPORTED
 
 
 def api_of(login: Login, use: Any) -> Any:
-    """Run `use(api)` in an action; return what it gives, or raise what failed the login."""
-    found: list[Any] = []
-    outcome = login.run(lambda event, api: found.append(use(api)))
+    """Run `use(api)` in an action; return its result, or raise the error of the login."""
+    results: list[Any] = []
+    outcome = login.run(lambda event, api: results.append(use(api)))
     if outcome.error is not None:
         raise outcome.error
-    return found[0]
+    return results[0]
 
 
 def test_claims_and_scopes_reach_the_outcome() -> None:
-    """Later calls win; a scope is added or removed, not both; claims are copies."""
+    """Later calls win; a scope is either added or removed; claims are copied."""
 
     def action(event: Any, api: Any) -> None:
         roles = ["a"]
@@ -69,13 +69,13 @@ def test_claims_and_scopes_reach_the_outcome() -> None:
     ],
 )
 def test_what_auth0_refuses_is_refused(use: Any) -> None:
-    """Reserved names, wrong types and more than Auth0's limits raise at the call."""
+    """Reserved names, wrong types and values beyond Auth0's limits raise at the call."""
     with pytest.raises(InputError):
         api_of(Login(), use)
 
 
-def test_saml_attributes_can_be_taken_back() -> None:
-    """None removes an attribute; removing an absent one is no error."""
+def test_saml_attributes_can_be_removed() -> None:
+    """None removes an attribute; removing an absent one is not an error."""
 
     def action(event: Any, api: Any) -> None:
         api.saml_response.set_attribute("a", ["x", "y"]).saml_response.set_attribute("b", 1)
@@ -85,7 +85,7 @@ def test_saml_attributes_can_be_taken_back() -> None:
 
 
 def test_transaction_metadata_shows_at_once() -> None:
-    """The same action and later ones see it; None removes; nothing is sent for it."""
+    """The same action and later ones see it; None removes it; no request is sent for it."""
     login, seen = Login(), []
 
     def first(event: Any, api: Any) -> None:
@@ -98,8 +98,8 @@ def test_transaction_metadata_shows_at_once() -> None:
     assert login.sent == []
 
 
-def test_the_bags_in_effect() -> None:
-    """api.user shows what will be stored: stored, staged by earlier actions, staged by this one."""
+def test_the_metadata_in_effect() -> None:
+    """api.user has what will be stored: what is stored, what earlier actions staged, and what this one staged."""
     login, seen = Login({"u": 1}, {"a": 1, "b": 1}), []
 
     def action(event: Any, api: Any) -> None:
@@ -115,8 +115,8 @@ def test_the_bags_in_effect() -> None:
 @pytest.mark.parametrize(
     ("namespace", "method"), [(n, m) for n, (_, methods) in UNSUPPORTED.items() for m in methods]
 )
-def test_what_exists_in_auth0_only_says_why(namespace: str, method: str) -> None:
-    """Each such call raises NotImplementedError with the reason, whatever its arguments."""
+def test_a_call_that_exists_only_inside_auth0_says_why(namespace: str, method: str) -> None:
+    """Each such call raises NotImplementedError with a reason, whatever its arguments."""
     with pytest.raises(
         NotImplementedError, match=rf"api\.{namespace}\.{method} makes no sense outside Auth0: "
     ):
@@ -124,8 +124,8 @@ def test_what_exists_in_auth0_only_says_why(namespace: str, method: str) -> None
 
 
 @pytest.mark.parametrize("name", ["usr", "user.set_metadata", "session.end", "saml_response.set_atribute"])
-def test_what_auth0_does_not_have_is_an_attribute_error(name: str) -> None:
-    """A typing error is not mistaken for a part of Auth0."""
+def test_a_name_that_auth0_does_not_have_is_an_attribute_error(name: str) -> None:
+    """A typo is not mistaken for a part of Auth0's api."""
 
     def use(api: Any) -> None:
         for part in name.split("."):
@@ -135,7 +135,7 @@ def test_what_auth0_does_not_have_is_an_attribute_error(name: str) -> None:
         api_of(Login(), use)
 
 
-def test_the_repr_holds_no_values() -> None:
+def test_the_repr_shows_no_values() -> None:
     """Names and sizes only."""
 
     def use(api: Api) -> str:
@@ -149,8 +149,8 @@ def test_the_repr_holds_no_values() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
-def test_numbers_that_json_can_not_hold_are_refused(value: Any) -> None:
-    """In claims, attributes and transaction metadata, when they are set."""
+def test_numbers_that_json_cannot_represent_are_refused(value: Any) -> None:
+    """Claims, attributes and transaction metadata are checked when they are set."""
     for call in (
         lambda api: api.id_token.set_custom_claim("k", value),
         lambda api: api.access_token.set_custom_claim("k", value),
@@ -161,8 +161,8 @@ def test_numbers_that_json_can_not_hold_are_refused(value: Any) -> None:
             api_of(Login(), call)
 
 
-def test_a_name_as_in_javascript_is_translated() -> None:
-    """The error says what the call is named here."""
+def test_a_javascript_name_is_translated() -> None:
+    """The error has the name in snake_case."""
     with pytest.raises(AttributeError, match=r"no api\.idToken: names are in snake_case, api\.id_token$"):
         api_of(Login(), lambda api: api.idToken)
     with pytest.raises(AttributeError, match=r"api\.multifactor\.Enable: .* api\.multifactor\.enable$"):
@@ -179,7 +179,7 @@ def test_a_name_as_in_javascript_is_translated() -> None:
         (lambda api: api.roles.get_user_effective_roles(), r"users/\{id\}/roles"),
     ],
 )
-def test_what_the_management_api_does_instead_is_named(call: Any, why: str) -> None:
-    """The reason is that of the method."""
+def test_the_management_api_call_to_use_instead_is_named(call: Any, why: str) -> None:
+    """The reason is specific to the method."""
     with pytest.raises(NotImplementedError, match=why):
         api_of(Login(), call)

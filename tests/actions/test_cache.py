@@ -1,4 +1,4 @@
-"""Hold the trigger's cache: strings, for a while, within Auth0's limits; errors are answers."""
+"""The trigger's cache: strings, for a limited time, within Auth0's limits; errors are returned."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HOUR = 60 * MINUTE
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Give the cache's clock."""
+    """Return the cache's clock."""
     return FakeClock(start=1_000.0)
 
 
-def test_values_last_15_minutes_unless_told(clock: FakeClock) -> None:
-    """ttl_ms and expires_at_ms, the earlier of the two, floored to milliseconds."""
+def test_values_last_15_minutes_by_default(clock: FakeClock) -> None:
+    """The earlier of ttl_ms and expires_at_ms counts, rounded down to milliseconds."""
     cache = Cache(clock)
     now = 1_000_000
     ends = [
@@ -39,7 +39,7 @@ def test_values_last_15_minutes_unless_told(clock: FakeClock) -> None:
 
 
 def test_set_get_delete(clock: FakeClock) -> None:
-    """Set again replaces; delete answers with an error where there is nothing; the repr hides the value."""
+    """Setting again replaces; deleting an absent key returns an error; the repr hides the value."""
     cache = Cache(clock)
     assert cache.get("a") is None
     assert cache.set("a", "1").type == cache.set("a", "secret").type == "success"
@@ -66,15 +66,15 @@ def test_set_get_delete(clock: FakeClock) -> None:
         (("k", "v"), {"ttl_ms": float("nan")}, "InvalidExpiry"),
     ],
 )
-def test_errors_are_answers(clock: FakeClock, args: Any, settings: Any, code: str) -> None:
-    """Auth0's codes; nothing is stored and nothing raised."""
+def test_errors_are_returned(clock: FakeClock, args: Any, settings: Any, code: str) -> None:
+    """The result has Auth0's code; nothing is stored, and nothing is raised."""
     cache = Cache(clock)
     result = cache.set(*args, **settings)
     assert (result.type, result.code, result.record) == ("error", code, None)
 
 
 def test_the_cache_is_small(clock: FakeClock) -> None:
-    """20 entries and 8 kB in all; what is replaced or has expired does not count."""
+    """It takes 20 entries and 8 kB in all; what was replaced or has expired does not count."""
     cache = Cache(clock)
     for n in range(20):
         assert cache.set(f"k{n}", "v", ttl_ms=1000).type == "success"
@@ -87,7 +87,7 @@ def test_the_cache_is_small(clock: FakeClock) -> None:
 
 
 def test_logins_of_a_trigger_share_it() -> None:
-    """What one login stores the next one finds, for whichever user, even where the first one failed."""
+    """The next login finds what one has stored, for any user, even if the first one failed."""
     login, found = Login(), []
 
     def action(event: Any, api: Any) -> None:
@@ -106,8 +106,8 @@ def test_logins_of_a_trigger_share_it() -> None:
     assert found == [None, "abc", "shared"]
 
 
-def test_nonsense_is_answered_and_never_raised() -> None:
-    """Keys and times of another type get a code, or nothing."""
+def test_nonsense_is_returned_as_an_error_and_never_raised() -> None:
+    """Keys and times of the wrong type return a code, or None."""
     cache = Cache(FakeClock())
     odd: Any = [1]
     assert cache.get(odd) is None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.local_tenant import UID
-from support.logins import URL, Consent, Login, Sender, state_of
+from support.logins import URL, Consent, Login, RedirectingAction, state_of
 
 from auth0_meta import NotFoundError, RedirectError
 from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
@@ -19,19 +19,19 @@ from auth0_meta.actions.staging import TokenChanges
 
 @pytest.fixture(params=["memory", "sqlite"])
 def states(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Give each kind of store."""
+    """Return each kind of store."""
     return MemoryStates() if request.param == "memory" else SqliteStates(tmp_path / "states.db")
 
 
 def refused(outcome: LoginOutcome) -> bool:
-    """Tell whether /continue was refused for its state."""
+    """Return whether /continue was refused because of its state."""
     assert isinstance(outcome.error, RedirectError), outcome
     return (outcome.allowed, outcome.user_id, outcome.error.reason) == (False, None, "invalid_request")
 
 
 @pytest.mark.parametrize("forged", ["", "x", "a\0b", "\ud800", None, 5])
 def test_a_forged_state_is_refused(states: Any, forged: Any) -> None:
-    """A state that nobody was given continues nothing, and takes nothing away."""
+    """A state that was never issued continues nothing, and does not use up the real one."""
     login = Login()
     trigger = login.trigger(Consent(), states=states)
     outcome = trigger.run(login.event())
@@ -42,7 +42,7 @@ def test_a_forged_state_is_refused(states: Any, forged: Any) -> None:
 
 
 def test_a_replayed_state_is_refused(states: Any) -> None:
-    """A state is good once, even where the first use failed."""
+    """A state is good for one use, even if that use failed."""
     login = Login()
     trigger = login.trigger(Consent(), states=states)
     first, second = (state_of(trigger.run(login.event(request={"ip": f"192.0.2.{n}"}))) for n in (1, 2))
@@ -75,15 +75,15 @@ def test_a_state_sent_to_somebody_else_is_refused(states: Any) -> None:
 
 
 def test_a_login_without_a_browser_is_not_continued_with_one(states: Any) -> None:
-    """What was not bound can't be claimed by a browser that names itself."""
+    """A login that was bound to no browser can't be claimed by one."""
     login = Login()
     trigger = login.trigger(Consent(), states=states)
     outcome = trigger.run(login.event())
     assert refused(trigger.resume(state_of(outcome), browser="cookie"))
 
 
-def test_a_user_who_is_gone_meanwhile_fails_the_login() -> None:
-    """The fresh read is a 404; nothing runs."""
+def test_a_user_who_was_deleted_meanwhile_fails_the_login() -> None:
+    """Reading the user is a 404; no action runs."""
     login = Login()
     trigger = login.trigger(Consent())
     outcome = trigger.run(login.event())
@@ -94,10 +94,14 @@ def test_a_user_who_is_gone_meanwhile_fails_the_login() -> None:
 
 
 def test_actions_that_changed_meanwhile_do_not_continue(states: Any) -> None:
-    """A deployment in between may have moved the action: the login is refused, not continued elsewhere."""
+    """A deployment may have moved the action: the login is refused, and not continued in another one."""
     login = Login()
     trigger = login.trigger(lambda event, api: None, Consent(), states=states)
-    for later in ([Consent()], [Consent(), Sender(lambda api: None)], [Consent(), lambda event, api: None]):
+    for later in (
+        [Consent()],
+        [Consent(), RedirectingAction(lambda api: None)],
+        [Consent(), lambda event, api: None],
+    ):
         outcome = trigger.run(login.event())
         done = PostLoginTrigger(login.client, later, states=states).resume(state_of(outcome))
         assert isinstance(done.error, RedirectError)
@@ -105,14 +109,14 @@ def test_actions_that_changed_meanwhile_do_not_continue(states: Any) -> None:
         assert UID in str(done.error)
 
 
-def test_what_is_kept_holds_no_secrets() -> None:
-    """The store sees a hash, and neither secrets, configuration, profile, metadata, body, query nor foreign state."""
+def test_what_is_stored_contains_no_secrets() -> None:
+    """The store gets a hash, and no secrets, configuration, profile, metadata, body, query or state of the application."""
     login = Login({"u": "metadata-u"}, {"a": "metadata-a"})
-    kept: dict[str, str] = {}
+    stored: dict[str, str] = {}
 
     class Spy(MemoryStates):
         def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
-            kept[key] = data
+            stored[key] = data
             super().put(key, data, expires_at=expires_at, now=now)
 
     configured = {"configuration": {"C": "configuration-1"}}
@@ -124,7 +128,7 @@ def test_what_is_kept_holds_no_secrets() -> None:
     }
     event = login.event(secrets={"T": "secret-2"}, request=request, **sections)
     outcome = trigger.run(event, browser="cookie-1")
-    ((key, data),) = kept.items()
+    ((key, data),) = stored.items()
     everything = key + data
     absent = (
         "secret-1",
@@ -144,18 +148,18 @@ def test_what_is_kept_holds_no_secrets() -> None:
     assert len(state_of(outcome)) >= 43
 
 
-def test_secrets_are_there_again_after_the_redirect() -> None:
-    """They come from the trigger, not from the store."""
+def test_secrets_are_back_after_the_redirect() -> None:
+    """They come from the trigger, and not from the store."""
     login = Login()
-    sender = Sender(lambda api: api.redirect.send_user_to(URL))
-    trigger = login.trigger(sender, secrets={"S": "secret-1"}, configuration={"c": {"d": 1}})
+    action = RedirectingAction(lambda api: api.redirect.send_user_to(URL))
+    trigger = login.trigger(action, secrets={"S": "secret-1"}, configuration={"c": {"d": 1}})
     event = login.event(secrets={"T": "x"}, configuration={"e": 2})
     trigger.resume(state_of(trigger.run(event)))
-    assert sender.continued[0].secrets == {"S": "secret-1"}
-    assert sender.continued[0].configuration == {"c": {"d": 1}}
+    assert action.continued[0].secrets == {"S": "secret-1"}
+    assert action.continued[0].configuration == {"c": {"d": 1}}
 
 
-def test_what_is_carried_shows_no_values() -> None:
-    """Claims may be personal: the repr holds none."""
+def test_the_repr_of_token_changes_shows_no_values() -> None:
+    """Claims may be personal data, so the repr shows none."""
     carried = TokenChanges(id_token={"a": "SECRET"}, access_token={"b": "SECRET"}, saml={"c": "SECRET"})
     assert "SECRET" not in repr(carried)

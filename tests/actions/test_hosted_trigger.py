@@ -1,4 +1,4 @@
-"""Let the local tenant host the trigger, as Auth0 does, and log in over sockets."""
+"""The local tenant hosts the trigger, as Auth0 does; logins go over sockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.page_visitor import Surfer
+from support.page_visitor import Visitor
 
 from auth0_meta.actions import PostLoginTrigger
 from auth0_meta.auth.jwt import peek, sign_hs256
@@ -32,16 +32,16 @@ def note(event: Any, api: Any) -> None:
 
 
 class Consent:
-    """Ask elsewhere, deny who says no."""
+    """Ask on another site; deny users who say no."""
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
-        """Go, with a token that says who."""
+        """Redirect with a token that names the user."""
         if not event.user.user_metadata.get("consent"):
             token = api.redirect.encode_token(secret=SECRET)
             api.redirect.send_user_to(CONSENT, query={"session_token": token})
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Come back."""
+        """Check the answer."""
         answer = api.redirect.validate_token(secret=SECRET)
         if not answer["yes"]:
             api.access.deny("No consent.")
@@ -57,20 +57,20 @@ def tenant() -> Iterator[LocalTenant]:
 
 
 @pytest.fixture
-def surfer(tenant: LocalTenant) -> Iterator[Surfer]:
-    """Give a browser that has been sent to the consent page."""
-    with Surfer(stop=APP) as browser:
+def visitor(tenant: LocalTenant) -> Iterator[Visitor]:
+    """Return a visitor who has been sent to the consent page."""
+    with Visitor(stop=APP) as browser:
         browser.get(f"{tenant.url}/authorize", **ASKED).press("auth0|1")
         assert browser.url.startswith(CONSENT)
         yield browser
 
 
-def answer(tenant: LocalTenant, surfer: Surfer, *, yes: bool = True, **changed: Any) -> Surfer:
-    """Send what the consent page would."""
-    now, state = int(SYSTEM_CLOCK.time()), surfer.params["state"]
+def answer(tenant: LocalTenant, visitor: Visitor, *, yes: bool = True, **changed: Any) -> Visitor:
+    """Return the token that the consent page would send."""
+    now, state = int(SYSTEM_CLOCK.time()), visitor.params["state"]
     claims = {"sub": "auth0|1", "iss": "consent", "iat": now, "exp": now + 60, "state": state, "yes": yes}
     token = sign_hs256({**claims, **changed}, secret=SECRET)
-    return surfer.post(f"{tenant.url}/continue?state={state}", session_token=token)
+    return visitor.post(f"{tenant.url}/continue?state={state}", session_token=token)
 
 
 def writes(tenant: LocalTenant) -> list[Any]:
@@ -78,60 +78,60 @@ def writes(tenant: LocalTenant) -> list[Any]:
     return [entry.body for entry in tenant.journal.requests("PATCH")]
 
 
-def test_one_update_before_the_redirect_and_one_at_the_end(tenant: LocalTenant, surfer: Surfer) -> None:
-    """The event knows both bags, so nothing is read before; the code carries the claims of before the redirect."""
+def test_one_update_before_the_redirect_and_one_at_the_end(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The event has both metadata objects, so nothing is read first; the tokens have the claims from before the redirect."""
     assert writes(tenant) == [{"app_metadata": {"seen": 1}}]
-    sent = peek(surfer.params["session_token"])
+    sent = peek(visitor.params["session_token"])
     assert (sent["sub"], sent["iss"], sent["ip"]) == ("auth0|1", "127.0.0.1", "127.0.0.1")
-    answer(tenant, surfer)
+    answer(tenant, visitor)
     assert writes(tenant)[1:] == [{"user_metadata": {"consent": True}}]
-    assert surfer.params["state"] == "s"
+    assert visitor.params["state"] == "s"
     tenant.add_client("app", client_secret="secret")
-    form = {"grant_type": "authorization_code", "code": surfer.params["code"], "client_id": "app"}
-    surfer.post(
+    form = {"grant_type": "authorization_code", "code": visitor.params["code"], "client_id": "app"}
+    visitor.post(
         f"{tenant.url}/oauth/token", **form, client_secret="secret", redirect_uri=ASKED["redirect_uri"]
     )
-    assert peek(surfer.page.json()["id_token"])["https://x/seen"] == 1
-    surfer.get(f"{tenant.url}/authorize", **ASKED)
-    assert "code" in surfer.params
+    assert peek(visitor.page.json()["id_token"])["https://x/seen"] == 1
+    visitor.get(f"{tenant.url}/authorize", **ASKED)
+    assert "code" in visitor.params
     assert len(writes(tenant)) == 2, "nothing is new at the second login"
 
 
-def test_a_denial_after_the_redirect(tenant: LocalTenant, surfer: Surfer) -> None:
-    """What was staged with it is written, and the application hears why."""
-    answer(tenant, surfer, yes=False)
-    assert (surfer.params["error"], surfer.params["error_description"]) == ("access_denied", "No consent.")
+def test_a_denial_after_the_redirect(tenant: LocalTenant, visitor: Visitor) -> None:
+    """What was staged with it is written, and the application gets the reason."""
+    answer(tenant, visitor, yes=False)
+    assert (visitor.params["error"], visitor.params["error_description"]) == ("access_denied", "No consent.")
     assert writes(tenant)[1:] == [{"user_metadata": {"consent": False}}]
 
 
 @pytest.mark.parametrize("changed", [{"sub": "auth0|2"}, {"state": "another"}, {"exp": 1}])
-def test_an_answer_that_does_not_hold(changed: dict[str, Any], tenant: LocalTenant, surfer: Surfer) -> None:
-    """The login fails without a word about why, and writes nothing more."""
-    answer(tenant, surfer, **changed)
-    assert surfer.params["error_description"] == "The login could not be completed."
+def test_an_invalid_answer(changed: dict[str, Any], tenant: LocalTenant, visitor: Visitor) -> None:
+    """The login fails without giving the reason, and nothing more is written."""
+    answer(tenant, visitor, **changed)
+    assert visitor.params["error_description"] == "The login could not be completed."
     assert "session token is invalid" in tenant.logs[-1]["description"]
     assert len(writes(tenant)) == 1
 
 
-def test_a_replayed_continue(tenant: LocalTenant, surfer: Surfer) -> None:
-    """The second time it is a page that says so, and no action runs."""
-    state = surfer.params["state"]
-    answer(tenant, surfer)
-    surfer.get(f"{tenant.url}/continue", state=state)
-    assert surfer.page.status_code == 400
-    assert "This login has ended" in surfer.page.text
+def test_a_replayed_continue(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The second time, a page explains it, and no action runs."""
+    state = visitor.params["state"]
+    answer(tenant, visitor)
+    visitor.get(f"{tenant.url}/continue", state=state)
+    assert visitor.page.status_code == 400
+    assert "This login has ended" in visitor.page.text
     assert len(writes(tenant)) == 2
 
 
-def test_a_silent_login_can_not_be_interrupted(tenant: LocalTenant, surfer: Surfer) -> None:
-    """The action's own refusal is told as Auth0 tells it."""
-    surfer.get(f"{tenant.url}/authorize", **ASKED, prompt="none")
-    assert surfer.params["error"] == "interaction_required"
+def test_a_silent_login_cannot_be_interrupted(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The application gets interaction_required, as from Auth0."""
+    visitor.get(f"{tenant.url}/authorize", **ASKED, prompt="none")
+    assert visitor.params["error"] == "interaction_required"
 
 
-def test_a_rejected_update_fails_the_login(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_rejected_update_fails_the_login(tenant: LocalTenant, visitor: Visitor) -> None:
     """The reason is in the tenant's log of failed logins."""
     tenant.fail(method="PATCH", status=400, nth=1)
-    answer(tenant, surfer)
-    assert surfer.params["error"] == "access_denied"
+    answer(tenant, visitor)
+    assert visitor.params["error"] == "access_denied"
     assert tenant.logs[-1]["type"] == "f"

@@ -17,7 +17,7 @@ from auth0_meta.emulator import LocalTenant
 
 
 def stage(key: str, value: Any = 1) -> Any:
-    """Make an action that stages one key."""
+    """Return an action that stages one key."""
 
     def action(event: Any, api: Any) -> None:
         api.user.set_app_metadata(key, value)
@@ -32,7 +32,7 @@ def fail(event: Any, api: Any) -> None:
 
 
 class Lock:
-    """Note when it is held; optionally fail."""
+    """A lock that logs when it is held, and fails if asked to."""
 
     def __init__(self, *, fail_at: str = "") -> None:
         self.log: list[str] = []
@@ -53,14 +53,14 @@ class Lock:
 
 
 def test_a_lock_is_held_from_a_fresh_read_to_the_update() -> None:
-    """The user is read again under the lock, as the event may be older than it."""
+    """The user is read again under the lock, because the event may be out of date."""
     login, lock = Login(None, {"log": [1]}), Lock()
     event = login.event()
     login.write(app_metadata={"log": [1, 2]})
-    asked: list[str] = []
+    user_ids: list[str] = []
 
     def lock_for(user_id: str) -> Lock:
-        asked.append(user_id)
+        user_ids.append(user_id)
         return lock
 
     def append(event: Any, api: Any) -> None:
@@ -71,12 +71,12 @@ def test_a_lock_is_held_from_a_fresh_read_to_the_update() -> None:
     outcome = login.trigger(append, lock=lock_for).run(event)
     assert outcome.allowed
     assert login.app_metadata == {"log": [1, 2, 3]}
-    assert (login.sent, lock.log, asked) == (["GET", "PATCH"], ["enter", "PATCH", "exit"], [UID])
+    assert (login.sent, lock.log, user_ids) == (["GET", "PATCH"], ["enter", "PATCH", "exit"], [UID])
 
 
 @pytest.mark.parametrize("ending", ["action fails", "read fails", "interrupted"])
-def test_the_lock_is_given_back_whatever_happens(ending: str) -> None:
-    """A failure in the flow leaves no lock behind."""
+def test_the_lock_is_released_whatever_happens(ending: str) -> None:
+    """A failure during the login leaves no lock behind."""
     login, lock = Login(), Lock()
     trigger = login.trigger(fail, lock=lambda user_id: lock)
     if ending == "read fails":
@@ -93,16 +93,16 @@ def test_the_lock_is_given_back_whatever_happens(ending: str) -> None:
     assert lock.log == ["enter", "exit"]
 
 
-def test_a_lock_that_can_not_be_had_fails_the_login() -> None:
-    """Nothing is read or written without it."""
+def test_a_lock_that_cannot_be_taken_fails_the_login() -> None:
+    """Without the lock, nothing is read or written."""
     login, lock = Login(), Lock(fail_at="enter")
     outcome = login.run(stage("a"), lock=lambda user_id: lock)
     assert isinstance(outcome.error, LookupError)
     assert (login.sent, lock.log) == ([], ["enter"])
 
 
-def test_a_lock_that_ran_out_is_reported() -> None:
-    """A lock that fails when it is given back may not have protected: the outcome says so."""
+def test_a_lock_that_expired_is_reported() -> None:
+    """A lock that fails when it is released may not have protected the update, so the login fails."""
     login, lock = Login(), Lock(fail_at="exit")
     outcome = login.run(stage("a"), lock=lambda user_id: lock)
     assert isinstance(outcome.error, LookupError)
@@ -111,8 +111,8 @@ def test_a_lock_that_ran_out_is_reported() -> None:
     assert outcome.commit.outcome == "updated"
 
 
-def test_waiting_for_a_lock_uses_up_the_budget() -> None:
-    """A lock that took 20 s leaves no time; nothing is read."""
+def test_waiting_for_a_lock_counts_against_the_budget() -> None:
+    """After 20 s of waiting for the lock, no time is left; nothing is read."""
     login, lock = Login(), Lock()
 
     def lock_for(user_id: str) -> Lock:
@@ -124,26 +124,26 @@ def test_waiting_for_a_lock_uses_up_the_budget() -> None:
 
 
 class Away:
-    """Stage something and send the user away."""
+    """An action that stages something and sends the user away."""
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
-        """Go."""
+        """Redirect."""
         api.user.set_app_metadata("a", 1)
         api.redirect.send_user_to("https://example.com/")
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Come back."""
+        """Do nothing."""
 
 
-def test_a_lock_that_ran_out_after_the_update_leaves_what_was_written() -> None:
-    """The outcome does not say that what is stored was discarded."""
+def test_a_lock_that_expired_after_the_update_leaves_what_was_written() -> None:
+    """The outcome still has what was written."""
     login, lock = Login(), Lock(fail_at="exit")
     outcome = login.run(stage("a"), lock=lambda user_id: lock)
     assert (outcome.staged, login.app_metadata) == ({"app_metadata": {"a": 1}}, {"a": 1})
 
 
 def test_a_login_that_fails_after_it_was_suspended_is_not_suspended() -> None:
-    """There is no redirect beside an error, and nothing that could go on."""
+    """An outcome with an error has no redirect, and no suspended login is left."""
     login, lock, states = Login(), Lock(fail_at="exit"), MemoryStates()
     outcome = login.run(Away(), lock=lambda user_id: lock, states=states)
     assert isinstance(outcome.error, LookupError)
@@ -152,8 +152,8 @@ def test_a_login_that_fails_after_it_was_suspended_is_not_suspended() -> None:
     assert states._stored == {}
 
 
-def test_a_suspended_login_that_can_not_be_taken_back_is_reported_with_what_came_before() -> None:
-    """The store may fail as well; both errors are there."""
+def test_a_suspended_login_that_cannot_be_withdrawn_is_reported_with_the_first_error() -> None:
+    """If the store fails as well, the outcome has both errors."""
 
     class Broken(MemoryStates):
         def take(self, key: str, *, now: float) -> str | None:
@@ -180,7 +180,7 @@ def own_key(event: Any, api: Any) -> None:
 
 
 def log_in_all(tenant: LocalTenant, user_ids: list[str], **settings: Any) -> None:
-    """Log all users in at the same moment, each with what GET /users/{id} gave before."""
+    """Log all users in at the same moment, each with a profile that was read before."""
     with tenant.client() as client:
         trigger = PostLoginTrigger(client, [log_login, own_key], **settings)
         events = [
@@ -198,7 +198,7 @@ def log_in_all(tenant: LocalTenant, user_ids: list[str], **settings: Any) -> Non
 
 
 def test_fifty_users_lose_nothing() -> None:
-    """50 logins of 50 users: each has its own entry, 1 PATCH each."""
+    """50 logins of 50 users have an entry and a PATCH each."""
     with LocalTenant() as tenant:
         users = [tenant.users.add() for _ in range(LOGINS)]
         log_in_all(tenant, [user.user_id for user in users])
@@ -208,7 +208,7 @@ def test_fifty_users_lose_nothing() -> None:
 
 
 def test_fifty_logins_of_one_user_lose_what_is_documented() -> None:
-    """Keys that one login writes all survive; the list that all write is the last writer's."""
+    """Keys that only one login writes survive; of the list that all write, the last version does."""
     with LocalTenant() as tenant:
         user = tenant.users.add(app_metadata={"other": 1})
         log_in_all(tenant, [user.user_id] * LOGINS)
@@ -218,8 +218,8 @@ def test_fifty_logins_of_one_user_lose_what_is_documented() -> None:
         assert tenant.journal.count("PATCH") == LOGINS
 
 
-def test_a_lock_loses_nothing() -> None:
-    """With lock= the list holds all 50 as well: read, change and write belong together."""
+def test_with_a_lock_nothing_is_lost() -> None:
+    """With lock= the list has all 50 entries, because no login comes between another's read and write."""
     locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
     with LocalTenant() as tenant:
         user = tenant.users.add(app_metadata={"other": 1})

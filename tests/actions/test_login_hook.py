@@ -1,4 +1,4 @@
-"""Hold the trigger's semantics as a context manager around a hook of one's own."""
+"""The semantics of the trigger as a context manager around a hook of your own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auth0_meta.actions import Cache, Event, post_login
 
 
 def test_leaving_the_block_commits_once() -> None:
-    """Both bags in one PATCH; the block sees what was before; the outcome is set on leaving."""
+    """Both metadata objects are one PATCH; the block sees the values from before; leaving it sets the outcome."""
     login = Login({"theme": "light"}, {"plan": "free"})
     with post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("plan", "pro").user.set_user_metadata("theme", "dark")
@@ -31,7 +31,7 @@ def test_leaving_the_block_commits_once() -> None:
 
 
 def test_nothing_new_sends_nothing() -> None:
-    """Identical values, and no setter at all, are 0 requests."""
+    """Identical values, or no values at all, send no request."""
     login = Login(None, {"plan": "pro"})
     with post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("plan", "pro")
@@ -41,7 +41,7 @@ def test_nothing_new_sends_nothing() -> None:
 
 
 def test_deny_commits() -> None:
-    """A denial is an outcome, not an exception; what is staged is written."""
+    """A denial is an outcome and not an exception; what is staged is written."""
     login = Login()
     with post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("a", 1)
@@ -51,8 +51,8 @@ def test_deny_commits() -> None:
     assert (api.outcome.denied, api.outcome.allowed) == ("no", False)
 
 
-def test_an_exception_discards_and_goes_on() -> None:
-    """The block's own exception reaches the caller, and the outcome."""
+def test_an_exception_discards_and_reaches_the_caller() -> None:
+    """The block's own exception reaches the caller and is in the outcome."""
     login = Login()
     with pytest.raises(LookupError), post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("a", 1)
@@ -62,8 +62,8 @@ def test_an_exception_discards_and_goes_on() -> None:
     assert isinstance(api.outcome.error, LookupError)
 
 
-def test_ctrl_c_goes_on_without_an_outcome() -> None:
-    """What is no Exception writes nothing and is nobody's outcome."""
+def test_ctrl_c_reaches_the_caller_without_an_outcome() -> None:
+    """After an interrupt nothing is written, and there is no outcome."""
     login = Login()
     with pytest.raises(KeyboardInterrupt), post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("a", 1)
@@ -72,7 +72,7 @@ def test_ctrl_c_goes_on_without_an_outcome() -> None:
 
 
 def test_a_refused_update_is_raised() -> None:
-    """Nobody may take a failed write for a login: it is raised, and the outcome holds it."""
+    """A failed write must not pass for a login: it is raised, and is in the outcome."""
     login = Login()
     login.tenant.fail(method="PATCH", status=400)
     with pytest.raises(BadRequestError), post_login(login.client, login.event()) as api:
@@ -83,7 +83,7 @@ def test_a_refused_update_is_raised() -> None:
 
 
 def test_a_spent_budget_is_raised() -> None:
-    """Nothing is written after the budget."""
+    """Nothing is written once the budget is spent."""
     login = Login()
     with pytest.raises(ActionTimeout), post_login(login.client, login.event(), budget=5) as api:
         api.user.set_app_metadata("a", 1)
@@ -91,8 +91,8 @@ def test_a_spent_budget_is_raised() -> None:
     assert login.sent == []
 
 
-def test_unknown_bags_are_read_on_entering() -> None:
-    """One GET, and the block's event knows both bags."""
+def test_unknown_metadata_is_read_on_entering() -> None:
+    """One GET, and the block's event has both metadata objects."""
     login = Login({"theme": "dark"}, {"plan": "pro"})
     with post_login(login.client, Event.from_claims({"sub": UID})) as api:
         assert login.sent == ["GET"]
@@ -102,7 +102,7 @@ def test_unknown_bags_are_read_on_entering() -> None:
 
 
 class Lock:
-    """Note when it is held."""
+    """A lock that logs when it is held."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -114,8 +114,8 @@ class Lock:
         self.log.append("exit")
 
 
-def test_a_lock_is_held_and_given_back() -> None:
-    """From before the read to after the update, also when the read or the block fails."""
+def test_a_lock_is_held_and_released() -> None:
+    """It is held from before the read until after the update, and released even if the read or the block fails."""
     login, lock = Login(), Lock()
     settings: Any = {"lock": lambda user_id: lock}
     login.tenant.before("PATCH", UID, lambda _: lock.log.append("PATCH"))
@@ -132,8 +132,8 @@ def test_a_lock_is_held_and_given_back() -> None:
     assert lock.log[3:] == ["enter", "exit"] * 2
 
 
-def test_a_lock_that_ran_out_is_raised() -> None:
-    """It may not have protected, so the outcome is no allowed login either."""
+def test_a_lock_that_expired_is_raised() -> None:
+    """It may not have protected the update, so the login is not allowed either."""
 
     class Leased(Lock):
         def __exit__(self, *args: object) -> None:
@@ -150,8 +150,8 @@ def test_a_lock_that_ran_out_is_raised() -> None:
     assert not api.outcome.allowed
 
 
-def test_a_block_can_not_redirect() -> None:
-    """There is nothing to continue; the error names PostLoginTrigger.  Tokens can be made."""
+def test_a_block_cannot_redirect() -> None:
+    """A block can't be continued; the error names PostLoginTrigger.  Tokens can still be made."""
     login = Login()
     with pytest.raises(StateError, match="PostLoginTrigger"), post_login(login.client, login.event()) as api:
         assert api.redirect.can_redirect()
@@ -160,8 +160,8 @@ def test_a_block_can_not_redirect() -> None:
     assert login.sent == []
 
 
-def test_a_block_is_entered_once() -> None:
-    """Each login needs its own; an event is asked for."""
+def test_a_block_can_be_entered_once() -> None:
+    """Each login needs a block of its own, and an Event."""
     login = Login()
     block = post_login(login.client, login.event())
     with block:

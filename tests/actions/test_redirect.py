@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.logins import URL, Consent, Login, Sender, state_of
+from support.logins import URL, Consent, Login, RedirectingAction, state_of
 
 from auth0_meta import InputError, StateError
 
 # The way there and back
 
 
-def test_a_redirect_writes_first_and_the_rest_after_it() -> None:
-    """1 PATCH before, 1 after; earlier actions are not run again, later ones run after the return."""
+def test_metadata_is_written_before_a_redirect_and_after_it() -> None:
+    """One PATCH before and one after; earlier actions don't run again, later ones run after the return."""
     login, ran = Login(), []
 
     def before(event: Any, api: Any) -> None:
@@ -41,47 +41,47 @@ def test_a_redirect_writes_first_and_the_rest_after_it() -> None:
     assert (again.allowed, again.redirect) == (True, None)
 
 
-def test_nothing_new_is_no_patch() -> None:
-    """0 PATCHes before and after a redirect where nothing differs."""
+def test_without_changes_there_is_no_patch() -> None:
+    """No PATCH before or after a redirect if nothing differs."""
     login = Login()
-    sender = Sender(lambda api: api.redirect.send_user_to(URL))
-    trigger = login.trigger(sender)
+    action = RedirectingAction(lambda api: api.redirect.send_user_to(URL))
+    trigger = login.trigger(action)
     assert trigger.resume(state_of(trigger.run(login.event()))).allowed
-    assert (login.sent, len(sender.continued)) == (["GET"], 1)
+    assert (login.sent, len(action.continued)) == (["GET"], 1)
 
 
-def test_the_user_is_read_afresh() -> None:
-    """What the other site wrote in between is what on_continue sees."""
+def test_the_user_is_read_again_after_the_redirect() -> None:
+    """on_continue sees what the other site has written in the meantime."""
     login = Login(None, {"step": 1})
-    sender = Sender(lambda api: api.redirect.send_user_to(URL))
-    trigger = login.trigger(sender)
+    action = RedirectingAction(lambda api: api.redirect.send_user_to(URL))
+    trigger = login.trigger(action)
     outcome = trigger.run(login.event())
     login.write(app_metadata={"step": 2})
     assert trigger.resume(state_of(outcome)).allowed
-    assert sender.continued[0].user.app_metadata == {"step": 2}
+    assert action.continued[0].user.app_metadata == {"step": 2}
 
 
-def test_the_event_goes_on_with_a_new_request() -> None:
-    """Client, connection and transaction metadata are kept; query, body and the rest are those of /continue."""
+def test_the_event_continues_with_a_new_request() -> None:
+    """Client, connection and transaction metadata stay; query, body and the rest come from /continue."""
     login = Login()
 
     def send(api: Any) -> None:
         api.transaction.set_metadata("step", 3)
         api.redirect.send_user_to(URL)
 
-    sender = Sender(send)
-    trigger = login.trigger(sender)
+    action = RedirectingAction(send)
+    trigger = login.trigger(action)
     event = login.event(client={"client_id": "app"}, request={"query": {"a": "1"}, "body": {"password": "x"}})
     outcome = trigger.run(event)
     trigger.resume(state_of(outcome), body={"b": "2"}, request={"ip": "192.0.2.99"})
-    (seen,) = sender.continued
+    (seen,) = action.continued
     assert (seen.client.client_id, seen.transaction.metadata) == ("app", {"step": 3})
     assert (seen.request.query, seen.request.body, seen.request.method) == ({}, {"b": "2"}, "POST")
     assert (seen.request.ip, seen.request.hostname) == ("192.0.2.99", "login.example.com")
 
 
-def test_claims_of_before_the_redirect_are_in_the_tokens() -> None:
-    """Earlier actions are not run again, so what they asked for is carried over."""
+def test_claims_from_before_the_redirect_are_in_the_tokens() -> None:
+    """Earlier actions don't run again, so their requests are carried over."""
     login = Login()
 
     def before(event: Any, api: Any) -> None:
@@ -98,11 +98,11 @@ def test_claims_of_before_the_redirect_are_in_the_tokens() -> None:
     assert done.saml_attributes == {"d": ["e"]}
 
 
-def test_redirects_may_follow_each_other() -> None:
-    """on_continue may send the user on, and so may a later action; each state is its own."""
+def test_redirects_can_follow_each_other() -> None:
+    """on_continue may redirect again, and so may a later action; each redirect has a state of its own."""
     login = Login()
 
-    class Twice(Sender):
+    class Twice(RedirectingAction):
         def on_continue_post_login(self, event: Any, api: Any) -> None:
             super().on_continue_post_login(event, api)
             if len(self.continued) == 1:
@@ -118,7 +118,7 @@ def test_redirects_may_follow_each_other() -> None:
 
 
 def test_each_side_of_a_redirect_has_its_own_budget() -> None:
-    """18 s before and 18 s after are fine."""
+    """18 s before and 18 s after are within the budget."""
     login = Login()
 
     class Slow(Consent):
@@ -138,27 +138,27 @@ def test_the_action_runs_to_its_end_and_its_metadata_is_written() -> None:
         api.user.set_app_metadata("later", 1)
         api.redirect.send_user_to("https://other.example.com/")
 
-    outcome = login.run(Sender(send))
+    outcome = login.run(RedirectingAction(send))
     assert login.app_metadata == {"later": 1}
     assert outcome.redirect is not None
     assert outcome.redirect.url.startswith("https://other.example.com/?state=")
 
 
 def test_deny_wins_over_a_redirect() -> None:
-    """A denied login goes nowhere; its metadata is written once."""
+    """A denied login is not redirected; its metadata is written once."""
     login = Login()
 
     def send(api: Any) -> None:
         api.user.set_app_metadata("a", 1).access.deny("no")
         api.redirect.send_user_to(URL)
 
-    outcome = login.run(Sender(send))
+    outcome = login.run(RedirectingAction(send))
     assert (outcome.denied, outcome.redirect) == ("no", None)
     assert login.sent == ["PATCH"]
 
 
-def test_a_refused_update_sends_nobody_away() -> None:
-    """What is to be stored before the redirect could not be: the login fails."""
+def test_after_a_refused_update_there_is_no_redirect() -> None:
+    """If the update before the redirect is refused, the login fails."""
     login = Login()
     login.tenant.fail(method="PATCH", status=400)
     outcome = login.run(Consent())
@@ -182,8 +182,8 @@ def test_a_refused_update_sends_nobody_away() -> None:
     ],
 )
 def test_parameters_are_set_in_the_url(url: str, query: Any, sent: str) -> None:
-    """https, or http on loopback; a parameter of the same name is replaced, state always."""
-    outcome = Login().run(Sender(lambda api: api.redirect.send_user_to(url, query=query)))
+    """https, or http on loopback; a parameter of the same name is replaced, and state always is."""
+    outcome = Login().run(RedirectingAction(lambda api: api.redirect.send_user_to(url, query=query)))
     assert outcome.redirect is not None
     assert outcome.redirect.url == sent.replace("S", outcome.redirect.state)
 
@@ -207,9 +207,9 @@ def test_parameters_are_set_in_the_url(url: str, query: Any, sent: str) -> None:
     ],
 )
 def test_other_targets_are_refused(url: Any, query: Any) -> None:
-    """Anything else fails at the call, and with it the login."""
+    """Any other URL fails the call, and with it the login."""
     login = Login()
-    outcome = login.run(Sender(lambda api: api.redirect.send_user_to(url, query=query)))
+    outcome = login.run(RedirectingAction(lambda api: api.redirect.send_user_to(url, query=query)))
     assert isinstance(outcome.error, InputError)
     assert outcome.redirect is None
 
@@ -222,25 +222,25 @@ def test_other_targets_are_refused(url: Any, query: Any) -> None:
         for name in ("oauth2-resource-owner", "oauth2-refresh-token", "oauth2-password", "oauth2-webauthn")
     ],
 )
-def test_silent_logins_can_not_be_redirected(sections: Any) -> None:
-    """can_redirect says so before; send_user_to fails the login with interaction_required."""
-    login, asked = Login(), []
+def test_silent_logins_cannot_be_redirected(sections: Any) -> None:
+    """can_redirect returns False; send_user_to fails the login with interaction_required."""
+    login, possible = Login(), []
 
     def send(api: Any) -> None:
-        asked.append(api.redirect.can_redirect())
+        possible.append(api.redirect.can_redirect())
         api.redirect.send_user_to(URL)
 
-    trigger = login.trigger(Sender(send))
+    trigger = login.trigger(RedirectingAction(send))
     outcome = trigger.run(login.event(**sections))
     assert isinstance(outcome.error, StateError)
     assert "interaction_required" in str(outcome.error)
-    assert asked == [False]
+    assert possible == [False]
     trigger.run(login.event())
-    assert asked == [False, True]
+    assert possible == [False, True]
 
 
-def test_an_action_that_can_not_continue_can_not_redirect() -> None:
-    """Without on_continue_post_login the call fails at once, not when the user comes back."""
+def test_an_action_that_cannot_continue_cannot_redirect() -> None:
+    """Without on_continue_post_login the call fails at once, and not when the user comes back."""
     outcome = Login().run(lambda event, api: api.redirect.send_user_to(URL))
     assert isinstance(outcome.error, StateError)
     assert "on_continue_post_login" in str(outcome.error)

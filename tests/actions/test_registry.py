@@ -1,4 +1,4 @@
-"""Hold what counts as an action, and that all else is refused when it is registered."""
+"""What counts as an action, and that everything else is refused when the trigger is made."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from support.logins import Login
 from auth0_meta import ConfigError
 
 
-def noted(log: list[str], name: str, event: Any, api: Any) -> None:
-    """Note that it ran."""
+def log_call(log: list[str], name: str, event: Any, api: Any) -> None:
+    """Log that it ran."""
     log.append(name)
 
 
 def test_functions_objects_modules_and_partials_are_actions() -> None:
-    """Whatever takes (event, api); extra parameters with defaults are fine."""
+    """Anything that takes (event, api) is an action; more parameters with defaults are fine."""
     log: list[str] = []
 
     class Obj:
@@ -31,10 +31,10 @@ def test_functions_objects_modules_and_partials_are_actions() -> None:
             log.append("callable")
 
     module = types.ModuleType("my_actions")
-    module.on_execute_post_login = functools.partial(noted, log, "module")  # type: ignore[attr-defined]
+    module.on_execute_post_login = functools.partial(log_call, log, "module")  # type: ignore[attr-defined]
     login = Login()
     trigger = login.trigger(
-        Obj(), Call(), module, functools.partial(noted, log, "partial"), lambda *both: log.append("star")
+        Obj(), Call(), module, functools.partial(log_call, log, "partial"), lambda *both: log.append("star")
     )
     assert trigger.run(login.event()).allowed
     assert log == ["object", "callable", "module", "partial", "star"]
@@ -44,38 +44,38 @@ def test_functions_objects_modules_and_partials_are_actions() -> None:
 
 
 class NoExecute:
-    """Has only the second half, as an often copied recipe does."""
+    """An action with only the second half, like a recipe that is often copied."""
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Run only after a redirect that never was."""
+        """Run only after a redirect, which never happens."""
 
 
-class ByClass:
-    """Is to be passed as an instance."""
+class NeedsInstance:
+    """A class that has to be passed as an instance."""
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
         """Do nothing."""
 
 
 class NotCallable:
-    """Has a handler that is none."""
+    """An action whose handler is not a function."""
 
     on_execute_post_login = 5
 
 
-class OddContinue(ByClass):
-    """Has a second half that can't be called so."""
+class OddContinue(NeedsInstance):
+    """An action whose second half takes too few arguments."""
 
     def on_continue_post_login(self, event: Any) -> None:
-        """Take too little."""
+        """Take too few arguments."""
 
 
 def one(event: Any) -> None:
-    """Take too little."""
+    """Take too few arguments."""
 
 
 def three(event: Any, api: Any, more: Any) -> None:
-    """Want too much."""
+    """Require too many arguments."""
 
 
 def keyword(event: Any, *, api: Any) -> None:
@@ -101,20 +101,20 @@ async def async_generator(event: Any, api: Any) -> AsyncIterator[None]:
         (generator, "generator"),
         (async_generator, "generator"),
         (NoExecute(), "NoExecute has no on_execute_post_login"),
-        (ByClass, "pass an instance"),
+        (NeedsInstance, "pass an instance"),
         (NotCallable(), "int"),
         (OddContinue(), "OddContinue.on_continue_post_login"),
         (5, "int has no on_execute_post_login"),
     ],
 )
-def test_what_can_not_be_called_is_refused(action: Any, words: str) -> None:
-    """The error comes when the trigger is made, and names the action."""
+def test_an_action_that_cannot_be_called_is_refused(action: Any, words: str) -> None:
+    """The error is raised when the trigger is made, and names the action."""
     with pytest.raises(ConfigError, match=words):
         Login().trigger(action)
 
 
-def test_actions_are_a_list() -> None:
-    """A single function is a mistake that is easily made."""
+def test_actions_must_be_a_list() -> None:
+    """Passing a single function is an easy mistake."""
     from auth0_meta.actions import PostLoginTrigger
 
     for wrong in (lambda event, api: None, 5):
@@ -122,6 +122,6 @@ def test_actions_are_a_list() -> None:
             PostLoginTrigger(Login().client, wrong)  # type: ignore[arg-type]
 
 
-def test_a_builtin_without_a_signature_is_taken() -> None:
-    """What Python can't look into is called, and then tells."""
+def test_a_builtin_without_a_signature_is_accepted() -> None:
+    """If Python can't inspect its parameters, the call has to show whether it works."""
     assert isinstance(Login().run(type).error, TypeError)

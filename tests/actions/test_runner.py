@@ -1,4 +1,4 @@
-"""Hold that async actions, sync ones and both together mean the same, from a loop and without one."""
+"""Sync actions, async actions and both together have the same effect, in a running loop and outside one."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", defau
 
 
 async def async_stage(event: Any, api: Any) -> None:
-    """Stage after a turn of the loop."""
+    """Stage after yielding to the loop."""
     await asyncio.sleep(0)
     api.user.set_app_metadata("async", len(event.user.app_metadata))
 
 
 def sync_stage(event: Any, api: Any) -> None:
-    """Stage at once."""
+    """Stage without awaiting anything."""
     api.user.set_app_metadata("sync", len(event.user.app_metadata))
 
 
-def by_run(login: Login, *actions: Any, **settings: Any) -> LoginOutcome:
-    """Run from a thread without a loop."""
+def with_run(login: Login, *actions: Any, **settings: Any) -> LoginOutcome:
+    """Run in a thread without a loop."""
     return login.run(*actions, **settings)
 
 
-def by_arun(login: Login, *actions: Any, **settings: Any) -> LoginOutcome:
-    """Run from a running loop."""
+def with_arun(login: Login, *actions: Any, **settings: Any) -> LoginOutcome:
+    """Run in a running loop."""
     return asyncio.run(login.trigger(*actions, **settings).arun(login.event()))
 
 
-both = pytest.mark.parametrize("run", [by_run, by_arun])
+both = pytest.mark.parametrize("run", [with_run, with_arun])
 
 
 @both
 def test_sync_and_async_actions_in_order(run: Any) -> None:
-    """They run in the order given, each seeing the ones before, and are one PATCH."""
+    """They run in order, each sees what earlier ones staged, and all of it is one PATCH."""
     login = Login()
     assert run(login, sync_stage, async_stage, sync_stage).allowed
     assert login.bodies == [{"app_metadata": {"sync": 2, "async": 1}}]
 
 
 @both
-def test_async_failures_are_failures(run: Any) -> None:
-    """An exception in an async action discards and is the outcome's."""
+def test_an_exception_in_an_async_action_is_a_failure(run: Any) -> None:
+    """An exception in an async action discards what is staged and is the outcome's error."""
     login = Login()
 
     async def fail(event: Any, api: Any) -> None:
@@ -66,7 +66,7 @@ def test_async_failures_are_failures(run: Any) -> None:
 
 @both
 def test_an_async_action_past_the_budget_is_cancelled(run: Any) -> None:
-    """It gets its CancelledError, nothing is written, later actions do not run."""
+    """It receives a CancelledError; nothing is written, and later actions don't run."""
     login, log = Login(), []
 
     async def endless(event: Any, api: Any) -> None:
@@ -83,8 +83,8 @@ def test_an_async_action_past_the_budget_is_cancelled(run: Any) -> None:
 
 
 @both
-def test_late_is_late_whatever_the_switches_say(run: Any) -> None:
-    """Past the budget nothing is written, earlier actions' metadata included."""
+def test_a_spent_budget_discards_everything_whatever_the_options_say(run: Any) -> None:
+    """Once the budget is spent, nothing is written, not even what earlier actions staged."""
     login = Login()
 
     async def endless(event: Any, api: Any) -> None:
@@ -95,8 +95,8 @@ def test_late_is_late_whatever_the_switches_say(run: Any) -> None:
     assert (outcome.staged, login.sent) == ({}, [])
 
 
-def test_an_action_that_fails_while_it_is_cancelled_is_late_all_the_same() -> None:
-    """What it raises then is not reported to the loop as never looked at."""
+def test_an_action_that_fails_while_it_is_cancelled_is_still_a_timeout() -> None:
+    """The loop does not report its exception as never retrieved."""
     login, reported = Login(), []
 
     async def untidy(event: Any, api: Any) -> None:
@@ -116,7 +116,7 @@ def test_an_action_that_fails_while_it_is_cancelled_is_late_all_the_same() -> No
 
 @both
 def test_an_action_that_cancels_itself_has_failed(run: Any) -> None:
-    """It must not look as if the whole login had been cancelled."""
+    """It does not look as if the whole login had been cancelled."""
     login = Login()
 
     async def odd(event: Any, api: Any) -> None:
@@ -130,7 +130,7 @@ def test_an_action_that_cancels_itself_has_failed(run: Any) -> None:
 
 @both
 def test_a_callable_object_may_be_async(run: Any) -> None:
-    """An async __call__ makes an async action."""
+    """An async `__call__` makes an async action."""
     login = Login()
 
     class Action:
@@ -142,8 +142,8 @@ def test_a_callable_object_may_be_async(run: Any) -> None:
 
 
 @both
-def test_an_awaitable_that_nobody_awaits_is_an_error(run: Any) -> None:
-    """A plain function that returns a coroutine, or a future, would otherwise do nothing, silently."""
+def test_an_awaitable_that_nothing_awaits_is_an_error(run: Any) -> None:
+    """Otherwise a plain function that returns a coroutine or a future would silently do nothing."""
     login = Login()
 
     class Later:
@@ -159,8 +159,8 @@ def test_an_awaitable_that_nobody_awaits_is_an_error(run: Any) -> None:
         assert "async function" in str(outcome.error)
 
 
-def test_run_inside_a_loop_asks_for_arun() -> None:
-    """run can't await there; sync actions alone can be run anywhere."""
+def test_run_inside_a_loop_points_to_arun() -> None:
+    """`run` can't await there; sync actions can be run anywhere."""
     login = Login()
 
     async def inside() -> LoginOutcome:
@@ -173,7 +173,7 @@ def test_run_inside_a_loop_asks_for_arun() -> None:
 
 
 def test_async_actions_of_one_run_share_a_loop_and_leave_nothing_behind() -> None:
-    """What one action opens on the loop the next can use; tasks left over are cancelled."""
+    """The next action can use what one has opened on the loop; leftover tasks are cancelled."""
     login, loops, log = Login(), [], []
 
     async def background() -> None:
@@ -193,8 +193,8 @@ def test_async_actions_of_one_run_share_a_loop_and_leave_nothing_behind() -> Non
     assert log == ["cancelled", "cancelled"]
 
 
-def test_sync_parts_of_run_are_in_the_callers_thread_and_outside_of_the_loop() -> None:
-    """What looks for a running loop, or keeps something per thread, works as without async actions."""
+def test_sync_actions_run_in_the_callers_thread_outside_the_loop() -> None:
+    """Code that looks for a running loop, or keeps something per thread, works as it does without async actions."""
     login, seen = Login(), []
 
     def action(event: Any, api: Any) -> None:
@@ -207,7 +207,7 @@ def test_sync_parts_of_run_are_in_the_callers_thread_and_outside_of_the_loop() -
 
 
 def test_arun_does_not_block_the_loop() -> None:
-    """Sync actions and the update run in one thread beside it, with the caller's context."""
+    """Sync actions and the update run in one other thread, with the caller's context variables."""
     login, threads, ticks = Login(), [], []
     going = threading.Event()
 
@@ -234,7 +234,7 @@ def test_arun_does_not_block_the_loop() -> None:
 
 
 class ThreadLock:
-    """Belong to the thread that took it, as an RLock does."""
+    """A lock that only the thread that took it can release, such as an RLock."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -246,18 +246,18 @@ class ThreadLock:
         self.lock.release()
 
 
-def test_a_lock_of_a_thread_works_with_arun() -> None:
-    """It is taken and given back in the same thread."""
+def test_a_lock_that_belongs_to_a_thread_works_with_arun() -> None:
+    """The same thread takes and releases it."""
     login, lock = Login(), ThreadLock()
     for _ in range(2):
-        assert by_arun(login, sync_stage, async_stage, lock=lambda user_id: lock).allowed
+        assert with_arun(login, sync_stage, async_stage, lock=lambda user_id: lock).allowed
     assert lock.lock.acquire(timeout=1)
 
 
 def cancelled_at(
     login: Login, action: Callable[..., Any], started: threading.Event, log: list[Any], **settings: Any
 ) -> list[Any]:
-    """Cancel a login once `started` is set; return what is in `log` when the cancellation is through."""
+    """Cancel a login once `started` is set; return what `log` contains when the cancellation is complete."""
 
     async def main() -> list[Any]:
         task = asyncio.create_task(login.trigger(action, **settings).arun(login.event()))
@@ -271,8 +271,8 @@ def cancelled_at(
     return asyncio.run(main())
 
 
-def test_cancelling_a_login_discards_and_gives_the_lock_back() -> None:
-    """A client that goes away in the middle of an async action leaves nothing: no PATCH, no lock, no task."""
+def test_cancelling_a_login_discards_and_releases_the_lock() -> None:
+    """A client that disconnects during an async action leaves nothing behind: no PATCH, no lock, no task."""
     login, lock, started, ended = Login(), ThreadLock(), threading.Event(), []
 
     async def action(event: Any, api: Any) -> None:
@@ -289,7 +289,7 @@ def test_cancelling_a_login_discards_and_gives_the_lock_back() -> None:
 
 
 def test_cancelling_during_a_sync_action_lets_it_finish() -> None:
-    """A thread can't be stopped: the lock is given back after it has ended, and nothing is written."""
+    """A thread can't be stopped: the lock is released after it has ended, and nothing is written."""
     login, started, order = Login(), threading.Event(), []
 
     class Lock:
@@ -309,7 +309,7 @@ def test_cancelling_during_a_sync_action_lets_it_finish() -> None:
 
 
 def test_redirects_work_with_async_actions() -> None:
-    """arun and aresume, and run and resume, do the same with an async object."""
+    """`arun` and `aresume` do the same as `run` and `resume` with an async object."""
 
     class AsyncConsent(Consent):
         async def on_continue_post_login(self, event: Any, api: Any) -> None:  # type: ignore[override]
@@ -335,7 +335,7 @@ def test_redirects_work_with_async_actions() -> None:
 
 
 def test_fifty_logins_in_one_loop() -> None:
-    """Concurrent logins of one trigger keep apart what they stage."""
+    """What concurrent logins of one trigger stage is kept apart."""
     login = Login()
     users = [login.tenant.users.add() for _ in range(50)]
 
@@ -355,8 +355,8 @@ def test_fifty_logins_in_one_loop() -> None:
     assert login.tenant.journal.count("PATCH") == 50
 
 
-def resumed_by_arun(login: Login, action: Any) -> LoginOutcome:
-    """Send a user away, and come back to `action`."""
+def resumed_with_arun(login: Login, action: Any) -> LoginOutcome:
+    """Send a user away, and run `action` when they come back."""
 
     class Away:
         def on_execute_post_login(self, event: Any, api: Any) -> None:
@@ -374,9 +374,9 @@ def resumed_by_arun(login: Login, action: Any) -> LoginOutcome:
     return asyncio.run(both_ways())
 
 
-@pytest.mark.parametrize("run", [by_arun, resumed_by_arun])
+@pytest.mark.parametrize("run", [with_arun, resumed_with_arun])
 def test_stop_iteration_in_a_sync_action_ends_the_login(run: Any) -> None:
-    """A future can't hold one: it must not make whoever awaits wait for ever."""
+    """A future can't hold one, so awaiting it must not take forever."""
     login = Login()
 
     def action(event: Any, api: Any) -> None:
@@ -390,7 +390,7 @@ def test_stop_iteration_in_a_sync_action_ends_the_login(run: Any) -> None:
 
 
 def test_run_does_not_wait_for_a_thread_that_an_action_left_behind() -> None:
-    """The action is cancelled at the end of its budget; what it had moved to a thread can't be."""
+    """The action is cancelled when the budget is spent; the thread it started can't be."""
     login, going, left = Login(), threading.Event(), threading.Event()
 
     def slow() -> None:

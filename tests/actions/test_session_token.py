@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from support.local_tenant import UID
-from support.logins import SECRET, URL, Login, Sender, state_of
+from support.logins import SECRET, URL, Login, RedirectingAction, state_of
 
 from auth0_meta import ConfigError, InputError, RedirectError
 from auth0_meta.auth import jwt
@@ -23,8 +23,8 @@ DEEP = base64.urlsafe_b64encode(b'{"state":' + b"[" * 200_000).rstrip(b"=").deco
 # Tokens there and back
 
 
-def test_encode_token_holds_auth0s_claims() -> None:
-    """HS256, header alg and typ, claims iat, iss, sub, exp and ip; the payload may override them."""
+def test_encode_token_has_auth0s_claims() -> None:
+    """HS256, a header of alg and typ, and the claims iat, iss, sub, exp and ip, which the payload may override."""
     login = Login()
     tokens: list[str] = []
 
@@ -32,7 +32,7 @@ def test_encode_token_holds_auth0s_claims() -> None:
         tokens.append(api.redirect.encode_token(secret=SECRET, payload={"a": [1], "iss": "mine"}))
         tokens.append(api.redirect.encode_token(secret=SECRET, expires_in_seconds=60))
 
-    assert login.run(Sender(send)).allowed
+    assert login.run(RedirectingAction(send)).allowed
     now = int(login.clock.time())
     header, claims = jwt.verify_hs256(tokens[0], secret=SECRET)
     assert header == {"alg": "HS256", "typ": "JWT"}
@@ -58,15 +58,15 @@ def test_encode_token_holds_auth0s_claims() -> None:
         ({"secret": SECRET, "expires_in_seconds": float("nan")}, InputError),
     ],
 )
-def test_tokens_that_can_not_be_made_are_refused(settings: Any, error: type[Exception]) -> None:
-    """Unusable secrets and claims fail at the call; the message holds neither."""
-    outcome = Login().run(Sender(lambda api: api.redirect.encode_token(**settings)))
+def test_tokens_that_cannot_be_made_are_refused(settings: Any, error: type[Exception]) -> None:
+    """Unusable secrets and claims fail the call; the message contains neither."""
+    outcome = Login().run(RedirectingAction(lambda api: api.redirect.encode_token(**settings)))
     assert isinstance(outcome.error, error)
     assert "BEGIN" not in str(outcome.error)
 
 
 class Checked:
-    """Redirect with a token, and check what comes back."""
+    """An action that redirects with a token and checks the one that comes back."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = {"secret": SECRET, **settings}
@@ -78,7 +78,7 @@ class Checked:
         api.redirect.send_user_to(URL, query={"session_token": token})
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Check the token that came back, and store that it held."""
+        """Check the token that came back, and store that it was valid."""
         self.claims = api.redirect.validate_token(**self.settings)
         api.user.set_app_metadata("checked", True)
 
@@ -86,15 +86,15 @@ class Checked:
 def returned(
     login: Login, state: str, *, secret: str = SECRET, drop: tuple[str, ...] = (), **claims: Any
 ) -> str:
-    """Sign the token that the other site sends back."""
+    """Return the token that the other site sends back."""
     now = int(login.clock.time())
     full = {"sub": UID, "iss": "consent.example.com", "iat": now, "exp": now + 60, "state": state} | claims
     return jwt.sign_hs256({k: v for k, v in full.items() if k not in drop}, secret=secret)
 
 
 @pytest.mark.parametrize("where", ["body", "query"])
-def test_a_token_that_holds_gives_its_claims(where: Any) -> None:
-    """From the body or the query; all claims are returned."""
+def test_a_valid_token_returns_its_claims(where: Any) -> None:
+    """It may be in the body or the query; all claims are returned."""
     login, action = Login(), Checked(issuer="consent.example.com")
     trigger = login.trigger(action)
     outcome = trigger.run(login.event())
@@ -107,7 +107,7 @@ def test_a_token_that_holds_gives_its_claims(where: Any) -> None:
 
 
 def test_the_body_wins_over_the_query() -> None:
-    """Where both carry the parameter, the body's counts; its name can be chosen."""
+    """If both have the parameter, the body's counts; the name of the parameter can be chosen."""
     login, action = Login(), Checked(token_parameter_name="t")
     trigger = login.trigger(action)
     outcome = trigger.run(login.event())
@@ -161,8 +161,8 @@ INVALID = {
 
 
 @pytest.mark.parametrize("case", INVALID)
-def test_a_token_that_does_not_hold_fails_the_login(case: str) -> None:
-    """Auth0's words for each reason; nothing is written after the redirect."""
+def test_an_invalid_token_fails_the_login(case: str) -> None:
+    """Each reason has Auth0's words; nothing is written after the redirect."""
     make, reason = INVALID[case]
     login = Login()
     trigger = login.trigger(Checked())
@@ -173,8 +173,8 @@ def test_a_token_that_does_not_hold_fails_the_login(case: str) -> None:
     assert login.app_metadata == {}
 
 
-def test_the_reasons_have_auth0s_order() -> None:
-    """State before signature before claims before user before expiry."""
+def test_the_checks_have_auth0s_order() -> None:
+    """State, signature, claims, user, expiry."""
     login = Login()
     trigger = login.trigger(Checked())
 
@@ -193,7 +193,7 @@ def test_the_reasons_have_auth0s_order() -> None:
 
 
 def test_a_token_of_another_kind_is_refused() -> None:
-    """typ must be JWT, the algorithm HS256 and nothing else, "none" included."""
+    """typ must be JWT, and the algorithm HS256, never "none"."""
     from base64 import urlsafe_b64encode
 
     from jose import jws
@@ -221,8 +221,8 @@ def test_a_token_of_another_kind_is_refused() -> None:
     assert tries(unsigned) == "Failed signature validation"
 
 
-def test_claims_that_are_no_object_are_refused() -> None:
-    """A signed list is no set of claims."""
+def test_claims_that_are_not_an_object_are_refused() -> None:
+    """A signed list is refused."""
     from jose import jws
 
     login = Login()
@@ -234,8 +234,8 @@ def test_claims_that_are_no_object_are_refused() -> None:
     assert error.reason == "Failed signature validation"
 
 
-def test_an_issuer_can_be_asked_for() -> None:
-    """Without issuer= its presence is enough; which of them Auth0 does is not known."""
+def test_an_issuer_can_be_required() -> None:
+    """With issuer= another one is refused; without it, any will do."""
     login = Login()
     trigger = login.trigger(Checked(issuer="https://other.example.com"))
     state = state_of(trigger.run(login.event()))
@@ -246,7 +246,7 @@ def test_an_issuer_can_be_asked_for() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"session_token": ""}, {"session_token": ["a", "b"]}])
 def test_a_missing_token_is_named(body: Any) -> None:
-    """Auth0's words, with the parameter's name."""
+    """The error has Auth0's words and the name of the parameter."""
     login = Login()
     trigger = login.trigger(Checked())
     state = state_of(trigger.run(login.event()))
@@ -257,8 +257,8 @@ def test_a_missing_token_is_named(body: Any) -> None:
     )
 
 
-def test_a_token_before_any_redirect_holds_nothing() -> None:
-    """Outside of /continue there is no state that a token could be for."""
+def test_a_token_before_any_redirect_is_refused() -> None:
+    """Outside /continue there is no state that a token could match."""
     login = Login()
 
     def action(event: Any, api: Any) -> None:

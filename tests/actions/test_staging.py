@@ -1,4 +1,4 @@
-"""Hold what actions stage, who sees it when, and what is sent for it."""
+"""What actions stage, who sees it when, and which requests are sent for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from auth0_meta.actions import Event
 
 
 def test_five_setters_of_two_actions_are_one_patch() -> None:
-    """Both bags and both actions: one PATCH, with the keys that changed and no others."""
+    """Both metadata objects and both actions are one PATCH, with the changed keys and no others."""
     login = Login({"theme": "light", "tour": 1}, {"plan": "free", "old": 1})
 
     def first(event: Any, api: Any) -> None:
@@ -44,8 +44,8 @@ def test_five_setters_of_two_actions_are_one_patch() -> None:
     assert outcome.staged["app_metadata"] == {"plan": "pro", "logins": 3, "old": None}
 
 
-def test_what_is_stored_already_sends_nothing() -> None:
-    """Identical values, and None for an absent key, cost no request; True is not 1."""
+def test_stored_values_send_nothing() -> None:
+    """Identical values, and None for an absent key, send no request; True is not 1."""
     login = Login(None, {"plan": "pro", "n": 1, "deep": {"a": [1, 2]}})
 
     def same(event: Any, api: Any) -> None:
@@ -62,7 +62,7 @@ def test_what_is_stored_already_sends_nothing() -> None:
 
 
 def test_no_actions_and_nothing_staged_send_nothing() -> None:
-    """A login that changes nothing costs nothing."""
+    """A login that changes nothing sends no request."""
     login = Login()
     assert login.run().allowed
     outcome = login.run(lambda event, api: None)
@@ -70,8 +70,8 @@ def test_no_actions_and_nothing_staged_send_nothing() -> None:
     assert (outcome.commit is not None and outcome.commit.outcome, login.sent) == ("unchanged", [])
 
 
-def test_later_actions_see_what_was_staged_and_the_same_action_does_not() -> None:
-    """event.user is a snapshot for an action; the next one finds the staged values laid over it."""
+def test_later_actions_see_what_was_staged_but_the_same_action_does_not() -> None:
+    """event.user is a snapshot for each action; the next one's includes the staged values."""
     login = Login(None, {"plan": "free", "old": 1})
     seen: list[Any] = []
 
@@ -108,8 +108,8 @@ def test_later_actions_see_what_was_staged_and_the_same_action_does_not() -> Non
         lambda bag: bag.copy(),
     ],
 )
-def test_reading_a_key_it_staged_warns_an_action(read: Any) -> None:
-    """Such a read gives the value of before, so it warns, at the action's own line; other keys do not."""
+def test_reading_a_key_that_the_same_action_staged_warns(read: Any) -> None:
+    """Such a read returns the value from before, so it warns, at the action's own line; other keys don't."""
     login = Login(None, {"plan": "free", "other": 1})
     login.write(user_metadata={"plan": 1})
 
@@ -129,7 +129,7 @@ def test_reading_a_key_it_staged_warns_an_action(read: Any) -> None:
 
 
 def test_the_last_call_for_a_key_wins() -> None:
-    """One key staged twice, in one action or in two, is sent once, as last staged."""
+    """A key that is staged twice, in one action or in two, is sent once, as last staged."""
     login = Login(None, {"a": 1})
 
     def action(event: Any, api: Any) -> None:
@@ -141,7 +141,7 @@ def test_the_last_call_for_a_key_wins() -> None:
 
 
 def test_staged_values_are_copied() -> None:
-    """Changing a value after staging it changes nothing."""
+    """Changing a value after staging it has no effect."""
     login = Login()
 
     def action(event: Any, api: Any) -> None:
@@ -167,7 +167,7 @@ def test_staged_values_are_copied() -> None:
     ],
 )
 def test_bad_input_fails_at_the_setter_and_fails_the_login(key: Any, value: Any) -> None:
-    """A key or value that Auth0 does not accept, or more than 32 kB, raises there; nothing is sent."""
+    """The setter raises for a key or value that Auth0 does not accept, or for more than 32 kB; nothing is sent."""
     login = Login()
 
     def action(event: Any, api: Any) -> None:
@@ -181,8 +181,8 @@ def test_bad_input_fails_at_the_setter_and_fails_the_login(key: Any, value: Any)
     assert login.sent == []
 
 
-def test_the_32_kb_count_over_all_actions() -> None:
-    """What earlier actions staged counts; replacing a key does not count twice."""
+def test_all_actions_share_the_32_kb() -> None:
+    """What earlier actions staged counts; a key that is replaced counts once."""
     login = Login()
     big = "x" * 20_000
 
@@ -196,8 +196,8 @@ def test_the_32_kb_count_over_all_actions() -> None:
     assert isinstance(login.run(once, more).error, MetadataError)
 
 
-def test_an_unknown_bag_is_read_once_before_the_first_action() -> None:
-    """An ID token carries no metadata: one GET, then the actions, then one PATCH against what was read."""
+def test_unknown_metadata_is_read_once_before_the_first_action() -> None:
+    """An ID token has no metadata: one GET, then the actions, then one PATCH of what differs from what was read."""
     login = Login({"theme": "dark"}, {"plan": "pro"})
     seen: list[Any] = []
 
@@ -213,16 +213,16 @@ def test_an_unknown_bag_is_read_once_before_the_first_action() -> None:
     assert login.bodies == [{"user_metadata": {"theme": "light"}}]
 
 
-def test_a_user_who_is_gone_fails_the_login() -> None:
-    """The read of an unknown user is a 404, which the outcome holds; no action runs."""
+def test_an_unknown_user_fails_the_login() -> None:
+    """Reading an unknown user is a 404, which is the outcome's error; no action runs."""
     login, ran = Login(), []
     outcome = login.trigger(lambda event, api: ran.append(1)).run(Event.from_claims({"sub": "auth0|nobody"}))
     assert type(outcome.error).__name__ == "NotFoundError"
     assert (ran, outcome.allowed, outcome.user_id) == ([], False, "auth0|nobody")
 
 
-def test_a_bag_that_is_no_object_can_not_be_staged_on() -> None:
-    """A setter on such a bag fails; the other bag can be written."""
+def test_metadata_that_is_not_an_object_cannot_be_changed() -> None:
+    """Its setter fails; the other metadata object can be written."""
     login = Login("odd", {"a": 1})
     outcome = login.run(lambda event, api: api.user.set_user_metadata("x", 1) and None)
     assert isinstance(outcome.error, StoredDataError)
@@ -237,9 +237,9 @@ def test_a_bag_that_is_no_object_can_not_be_staged_on() -> None:
 
 
 def test_a_call_after_the_action_has_ended_fails() -> None:
-    """A callback that comes too late raises instead of losing what it staged."""
-    login, kept = Login(), []
-    login.run(lambda event, api: kept.append(api))
+    """A callback that comes too late raises instead of losing what it stages."""
+    login, apis = Login(), []
+    login.run(lambda event, api: apis.append(api))
     for late in (
         lambda api: api.user.set_app_metadata("a", 1),
         lambda api: api.access.deny("no"),
@@ -248,12 +248,12 @@ def test_a_call_after_the_action_has_ended_fails() -> None:
         lambda api: api.redirect.send_user_to("https://example.com/"),
     ):
         with pytest.raises(StateError, match="too late"):
-            late(kept[0])
+            late(apis[0])
     assert login.sent == []
 
 
-def test_a_writer_in_between_keeps_the_keys_that_no_action_staged() -> None:
-    """Only changed first-level keys are sent, so what others write beside them survives."""
+def test_keys_that_another_writer_sets_meanwhile_survive() -> None:
+    """Only changed first-level keys are sent, so other keys that others write survive."""
     login = Login(None, {"plan": "free"})
     login.second_writer("PATCH", app_metadata={"other": 1})
     assert login.run(lambda event, api: api.user.set_app_metadata("plan", "pro") and None).allowed
@@ -261,7 +261,7 @@ def test_a_writer_in_between_keeps_the_keys_that_no_action_staged() -> None:
 
 
 def test_an_open_transaction_is_not_joined() -> None:
-    """The trigger writes when its flow ends, also inside a transaction for the same user."""
+    """The trigger writes when its login ends, even inside a transaction for the same user."""
     login = Login()
     with login.tx() as tx:
         tx.app_metadata["outer"] = 1
@@ -270,8 +270,8 @@ def test_an_open_transaction_is_not_joined() -> None:
     assert login.app_metadata == {"inner": 1, "outer": 1}
 
 
-def test_the_event_given_to_run_stays_as_it_is() -> None:
-    """Running an event twice starts from the same event: transaction metadata is not carried over."""
+def test_run_does_not_change_its_event() -> None:
+    """A second run starts from the same event, without the transaction metadata of the first."""
     login = Login()
     event = login.event(transaction={"metadata": {"a": 1}})
     seen: list[Any] = []
@@ -287,7 +287,7 @@ def test_the_event_given_to_run_stays_as_it_is() -> None:
 
 
 def as_json(value: Any) -> str:
-    """Write a value as JSON, in which True is not 1 and keys have no order."""
+    """Return a value as JSON, in which True is not 1 and keys have no order."""
     return json.dumps(value, sort_keys=True)
 
 
@@ -299,10 +299,10 @@ CALL = st.tuples(st.sampled_from(["user_metadata", "app_metadata"]), KEYS, st.no
 
 @settings(max_examples=60)
 @given(BAG, BAG, st.lists(st.lists(CALL, max_size=4), max_size=3), st.booleans())
-def test_any_actions_come_to_what_a_plain_dict_would(
+def test_any_actions_have_the_effect_of_a_plain_dict(
     user_metadata: Any, app_metadata: Any, actions: Any, unknown: bool
 ) -> None:
-    """For all calls: the stored bags, what each action sees, and a PATCH of the differing keys only, or none."""
+    """For any calls: what is stored, what each action sees, and a PATCH of the differing keys only, or none."""
     login = Login(user_metadata, app_metadata)
     model = {"user_metadata": dict(user_metadata or {}), "app_metadata": dict(app_metadata or {})}
     before = {bag: dict(keys) for bag, keys in model.items()}

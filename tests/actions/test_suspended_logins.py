@@ -1,4 +1,4 @@
-"""Hold the stores of suspended logins: once, for a while, for the owner of the file only."""
+"""The stores of suspended logins: for one use, for a limited time, for the owner of the file only."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from auth0_meta.actions import MemoryStates, SqliteStates
 
 @pytest.fixture(params=["memory", "sqlite"])
 def states(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Give each kind of store."""
+    """Return each kind of store."""
     return MemoryStates() if request.param == "memory" else SqliteStates(tmp_path / "states.db")
 
 
-def test_taken_once_and_only_while_it_lasts(states: Any) -> None:
-    """take removes; what has expired, or was never put, is None."""
+def test_a_login_can_be_taken_once_until_it_expires(states: Any) -> None:
+    """take removes a login, and returns None for one that has expired or was never stored."""
     states.put("a", "1", expires_at=10.0, now=0.0)
     states.put("b", "2", expires_at=10.0, now=0.0)
     assert [states.take(key, now=9.9) for key in ("a", "a", "c")] == ["1", None, None]
@@ -31,8 +31,8 @@ def test_taken_once_and_only_while_it_lasts(states: Any) -> None:
     assert states.take("b", now=0.0) is None
 
 
-def test_a_put_forgets_what_has_expired(states: Any) -> None:
-    """Logins that nobody continues do not pile up."""
+def test_put_deletes_what_has_expired(states: Any) -> None:
+    """Logins that nobody continues don't pile up."""
     states.put("old", "1", expires_at=10.0, now=0.0)
     states.put("young", "2", expires_at=20.0, now=0.0)
     states.put("new", "3", expires_at=30.0, now=10.0)
@@ -40,27 +40,27 @@ def test_a_put_forgets_what_has_expired(states: Any) -> None:
     assert states.take("young", now=10.0) == "2"
 
 
-def test_of_many_takers_one_gets_it(states: Any) -> None:
-    """A state that is used twice at the same moment is good once."""
+def test_one_of_many_takers_gets_it(states: Any) -> None:
+    """A state that is used several times at the same moment is good for one of them."""
     for round_ in range(5):
         states.put(f"k{round_}", "x", expires_at=10.0, now=0.0)
-        barrier, got = threading.Barrier(8), []
+        barrier, taken = threading.Barrier(8), []
 
-        def take(key: str = f"k{round_}", barrier: Any = barrier, got: Any = got) -> None:
+        def take(key: str = f"k{round_}", barrier: Any = barrier, taken: Any = taken) -> None:
             barrier.wait(5)
-            got.append(states.take(key, now=1.0))
+            taken.append(states.take(key, now=1.0))
 
         threads = [threading.Thread(target=take) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(10)
-        assert sorted(got, key=str) == [None] * 7 + ["x"]
+        assert sorted(taken, key=str) == [None] * 7 + ["x"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
-    """It is made with mode 0600 whatever the umask; one that others can read is refused."""
+def test_the_file_is_only_for_its_owner(tmp_path: Path) -> None:
+    """It is created with mode 0600, whatever the umask; a file that others can read is refused."""
     path = tmp_path / "states.db"
     before = os.umask(0)
     try:
@@ -84,7 +84,7 @@ def test_nothing_of_a_used_state_stays_in_the_file(tmp_path: Path) -> None:
 
 
 def test_workers_share_the_file(tmp_path: Path) -> None:
-    """A login that one worker suspended is continued by another, and once."""
+    """Another worker continues a login that one has suspended, and only once."""
     path = tmp_path / "states.db"
     login = Login()
     outcome = login.trigger(Consent(), states=SqliteStates(path)).run(login.event())
@@ -105,7 +105,7 @@ def test_another_process_can_take_it(tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_fails_the_login(tmp_path: Path) -> None:
-    """What was to be written before the redirect is written, the user is not sent away."""
+    """The metadata is written before the store fails, and the user is not sent away."""
 
     class Broken(MemoryStates):
         def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
@@ -124,8 +124,8 @@ def test_a_store_that_fails_fails_the_login(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["no/such/folder.db", "folder", "text"])
-def test_a_path_that_can_hold_no_states_is_refused(where: str, tmp_path: Path) -> None:
-    """A missing folder, a folder, another kind of file: an error of the package that names the path."""
+def test_a_path_that_cannot_store_logins_is_refused(where: str, tmp_path: Path) -> None:
+    """For a missing folder, a folder or another kind of file, the error is the package's own and names the path."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("no database " * 100)
     (tmp_path / "text").chmod(0o600)

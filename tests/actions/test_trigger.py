@@ -13,7 +13,7 @@ from auth0_meta.actions import Event, PostLoginTrigger
 
 
 def stage(key: str, value: Any = 1) -> Any:
-    """Make an action that stages one key."""
+    """Return an action that stages one key."""
 
     def action(event: Any, api: Any) -> None:
         api.user.set_app_metadata(key, value)
@@ -36,7 +36,7 @@ def fail(event: Any, api: Any) -> None:
 
 
 def test_deny_commits_and_stops() -> None:
-    """The denying action runs to its end, what was staged is written, later actions do not run."""
+    """The denying action runs to its end, what is staged is written, and later actions don't run."""
     login, ran = Login(), []
     outcome = login.run(stage("first"), deny, lambda event, api: ran.append(1))
     assert (outcome.allowed, outcome.denied, outcome.error, ran) == (False, "no access", None, [])
@@ -46,8 +46,8 @@ def test_deny_commits_and_stops() -> None:
     assert "denied" in repr(outcome)
 
 
-def test_deny_may_keep_only_its_own() -> None:
-    """deny_keeps="this": what earlier actions staged is dropped; the open question has a switch."""
+def test_deny_can_keep_only_what_the_denying_action_staged() -> None:
+    """deny_keeps="this" drops what earlier actions staged."""
     login = Login()
     outcome = login.run(stage("first"), deny, deny_keeps="this")
     assert outcome.denied == "no access"
@@ -55,7 +55,7 @@ def test_deny_may_keep_only_its_own() -> None:
 
 
 def test_a_validation_error_stops_like_a_denial() -> None:
-    """Codes and messages reach the outcome, what was staged is written."""
+    """Codes and messages are in the outcome, and what is staged is written."""
     login, ran = Login(), []
 
     def invalid(event: Any, api: Any) -> None:
@@ -68,7 +68,7 @@ def test_a_validation_error_stops_like_a_denial() -> None:
 
 
 def test_an_exception_discards_everything() -> None:
-    """No action's metadata is written, later actions do not run, and run returns the error."""
+    """No action's metadata is written, later actions don't run, and the error is in the outcome."""
     login, ran = Login(), []
     outcome = login.run(stage("first"), fail, lambda event, api: ran.append(1))
     assert isinstance(outcome.error, LookupError)
@@ -90,8 +90,8 @@ def test_an_exception_after_a_denial_discards_too() -> None:
     assert login.sent == []
 
 
-def test_an_exception_may_leave_earlier_actions_alone() -> None:
-    """error_discards="this": earlier actions' metadata is written, the login fails all the same."""
+def test_an_exception_can_keep_what_earlier_actions_staged() -> None:
+    """error_discards="this" writes what earlier actions staged; the login still fails."""
     login = Login()
     outcome = login.run(stage("first"), fail, error_discards="this")
     assert isinstance(outcome.error, LookupError)
@@ -100,8 +100,8 @@ def test_an_exception_may_leave_earlier_actions_alone() -> None:
     assert outcome.staged == {"app_metadata": {"first": 1}}
 
 
-def test_a_failing_rescue_is_reported_with_what_came_before() -> None:
-    """When that update is refused as well, its error is the outcome's and the action's its context."""
+def test_a_failing_update_after_an_exception_is_reported_with_it() -> None:
+    """If that update is refused too, its error is the outcome's, and the action's error is its context."""
     login = Login()
     login.tenant.fail(method="PATCH", status=400)
     outcome = login.run(stage("first"), fail, error_discards="this")
@@ -110,8 +110,8 @@ def test_a_failing_rescue_is_reported_with_what_came_before() -> None:
     assert outcome.staged == {}
 
 
-def test_ctrl_c_in_an_action_goes_on_and_writes_nothing() -> None:
-    """What is no Exception is not the outcome's to hold."""
+def test_ctrl_c_in_an_action_is_raised_and_writes_nothing() -> None:
+    """An interrupt reaches the caller, and is not in an outcome."""
     login = Login()
 
     def interrupted(event: Any, api: Any) -> None:
@@ -123,15 +123,15 @@ def test_ctrl_c_in_an_action_goes_on_and_writes_nothing() -> None:
 
 
 def test_stop_iteration_in_an_action_is_an_error_like_any_other() -> None:
-    """A bare next() in an action must not end the flow as if it were done."""
+    """A bare next() in an action must not end the login as if it were complete."""
     login = Login()
     outcome = login.run(stage("a"), lambda event, api: next(iter(())))
     assert isinstance(outcome.error, StopIteration)
     assert login.sent == []
 
 
-def test_a_late_action_is_let_finish_and_discarded() -> None:
-    """Past 20 s nothing is written, whatever the switches say, and later actions do not run."""
+def test_a_late_action_is_left_to_finish_and_discarded() -> None:
+    """After 20 s nothing is written, whatever the options say, and later actions don't run."""
     login, ran = Login(), []
 
     def slow(event: Any, api: Any) -> None:
@@ -146,8 +146,8 @@ def test_a_late_action_is_let_finish_and_discarded() -> None:
     assert (outcome.allowed, ran, login.sent, outcome.staged) == (False, ["finished"], [], {})
 
 
-def test_the_budget_is_one_for_all_actions() -> None:
-    """Two actions of 6 s are past a budget of 10 s; one is not."""
+def test_all_actions_share_one_budget() -> None:
+    """Two actions of 6 s exceed a budget of 10 s; one does not."""
     login = Login()
     slow = lambda event, api: login.clock.sleep(6.0)  # noqa: E731
     assert login.run(slow, budget=10).allowed
@@ -155,7 +155,7 @@ def test_the_budget_is_one_for_all_actions() -> None:
 
 
 def test_a_429_is_waited_out_within_the_budget() -> None:
-    """The final update is sent again after Reset, until it lands."""
+    """The final update is sent again after Reset until it succeeds."""
     login = Login()
     login.tenant.fail(method="PATCH", status=429, reset=5, times=2)
     outcome = login.run(stage("a"))
@@ -166,8 +166,8 @@ def test_a_429_is_waited_out_within_the_budget() -> None:
     assert login.app_metadata == {"a": 1}
 
 
-def test_a_429_past_what_is_left_fails_the_login() -> None:
-    """Actions took 18 s, Reset is 5 s away: no wait, the login fails, nothing is written."""
+def test_a_429_beyond_the_remaining_budget_fails_the_login() -> None:
+    """If the actions took 18 s and Reset is 5 s away, the login fails without waiting, and nothing is written."""
     login = Login()
     login.tenant.fail(method="PATCH", status=429, reset=5)
     outcome = login.run(lambda event, api: login.clock.sleep(18.0), stage("a"))
@@ -179,8 +179,8 @@ def test_a_429_past_what_is_left_fails_the_login() -> None:
     assert login.clock.slept == [18.0]
 
 
-def test_a_429_of_the_first_read_counts_too() -> None:
-    """Waiting to read the user uses up the same budget."""
+def test_a_429_on_the_first_read_counts_too() -> None:
+    """Waiting to read the user counts against the same budget."""
     login, ran = Login(), []
     login.tenant.fail(method="GET", status=429, reset=15)
     trigger = login.trigger(lambda event, api: ran.append(login.clock.sleep(10.0)))
@@ -193,8 +193,10 @@ def test_a_429_of_the_first_read_counts_too() -> None:
     ("fault", "error", "slept"),
     [({"status": 429, "reset": 30}, RateLimitError, []), ({"delay": 25.0}, ActionTimeout, [25.0])],
 )
-def test_a_first_read_past_the_budget_runs_no_action(fault: Any, error: type[Exception], slept: Any) -> None:
-    """A Reset that is too far is not waited for; an answer that came too late is none."""
+def test_a_first_read_beyond_the_budget_runs_no_action(
+    fault: Any, error: type[Exception], slept: Any
+) -> None:
+    """A Reset that is too far away is not waited for; a response that comes too late is not used."""
     login, ran = Login(), []
     login.tenant.fail(method="GET", **fault)
     outcome = login.trigger(lambda event, api: ran.append(1)).run(Event.from_claims({"sub": UID}))
@@ -203,7 +205,7 @@ def test_a_first_read_past_the_budget_runs_no_action(fault: Any, error: type[Exc
 
 
 def test_a_rejected_update_fails_the_login_with_the_reason() -> None:
-    """Auth0's 400 is the outcome's error; there is nothing that may be shown to the user."""
+    """Auth0's 400 is the outcome's error; nothing may be shown to the user."""
     login = Login()
     login.tenant.fail(method="PATCH", status=400)
     outcome = login.run(stage("a"))
@@ -212,8 +214,8 @@ def test_a_rejected_update_fails_the_login_with_the_reason() -> None:
     assert login.sent == ["PATCH"]
 
 
-def test_a_denial_whose_update_is_refused_is_both() -> None:
-    """The reason can be shown, the error logged."""
+def test_a_denial_whose_update_is_refused_has_a_reason_and_an_error() -> None:
+    """The outcome has the reason, which can be shown, and the error, which can be logged."""
     login = Login()
     login.tenant.fail(method="PATCH", status=400)
     outcome = login.run(deny)
@@ -221,8 +223,8 @@ def test_a_denial_whose_update_is_refused_is_both() -> None:
     assert isinstance(outcome.error, BadRequestError)
 
 
-def test_a_lost_answer_is_found_out() -> None:
-    """The update whose answer was lost is read back: applied once, the login goes on."""
+def test_an_update_whose_response_was_lost_is_read_back() -> None:
+    """An update whose response was lost is read back; it was applied once, and the login is allowed."""
     login = Login()
     login.tenant.fail(method="PATCH", drop="after_commit")
     outcome = login.run(stage("a"))
@@ -232,8 +234,8 @@ def test_a_lost_answer_is_found_out() -> None:
     assert login.app_metadata == {"a": 1}
 
 
-def test_a_profile_past_10_kb_can_be_refused() -> None:
-    """oversize= is the transaction's: "error" fails the login before the PATCH."""
+def test_a_profile_beyond_10_kb_can_be_refused() -> None:
+    """oversize="error" fails the login before the PATCH, as in a transaction."""
     login = Login()
     outcome = login.run(stage("a", "x" * 11_000), oversize="error")
     assert type(outcome.error).__name__ == "MetadataError"
@@ -254,21 +256,21 @@ def test_a_profile_past_10_kb_can_be_refused() -> None:
         {"oversize": "maybe"},
     ],
 )
-def test_settings_that_can_not_work_are_refused(settings: Any) -> None:
-    """They fail when the trigger is made."""
+def test_options_that_cannot_work_are_refused(settings: Any) -> None:
+    """They are refused when the trigger is made."""
     with pytest.raises(ConfigError):
         PostLoginTrigger(Login().client, [], **settings)
 
 
 @pytest.mark.parametrize("event", [{"user": {"user_id": UID}}, None])
-def test_run_takes_an_event_only(event: Any) -> None:
-    """A plain dict is no event: which source it has decides what an absent bag means."""
+def test_run_takes_only_an_event(event: Any) -> None:
+    """A plain dict is refused, because its source decides whether absent metadata is empty or unknown."""
     with pytest.raises(InputError, match="from_dict"):
         Login().trigger().run(event)
 
 
-def test_secrets_reach_actions_and_no_repr() -> None:
-    """The trigger's secrets are added to the event's, for every action."""
+def test_secrets_are_in_actions_and_in_no_repr() -> None:
+    """Every action gets the trigger's secrets in addition to the event's."""
     login, seen = Login(), []
     trigger = login.trigger(lambda event, api: seen.append(dict(event.secrets)), secrets={"KEY": "s3cret"})
     assert trigger.run(login.event(secrets={"OTHER": "x"})).allowed
@@ -276,7 +278,7 @@ def test_secrets_reach_actions_and_no_repr() -> None:
     assert "s3cret" not in repr(trigger)
 
 
-def test_configuration_that_json_can_not_hold_is_refused() -> None:
-    """When the trigger is made, and not at the first login."""
+def test_configuration_that_json_cannot_represent_is_refused() -> None:
+    """It is refused when the trigger is made, and not at the first login."""
     with pytest.raises(InputError, match=r"configuration\.a"):
         Login().trigger(configuration={"a": b"x"})

@@ -1,4 +1,4 @@
-"""A login to try actions on: the local tenant's user, and an event that knows both bags."""
+"""Logins to try actions with: the local tenant's user, and an event that has both metadata objects."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SECRET = "a secret of this test, long enough for HS256"
 
 
 class Login(Local):
-    """Add to a local tenant the event of its user's login, as Auth0 would give it."""
+    """A local tenant with the event of a login of its user, as Auth0 would make it."""
 
     def event(self, **sections: Any) -> Event:
-        """Return the event of a login now; it knows both bags."""
+        """Return the event of a login now, with both metadata objects."""
         request = {"ip": "192.0.2.7", "hostname": "login.example.com"} | sections.pop("request", {})
         return Event.from_profile(self.profile(), request=request, **sections)
 
     def trigger(self, *actions: Any, **settings: Any) -> PostLoginTrigger:
-        """Return a trigger of this tenant."""
+        """Return a trigger for this tenant."""
         return PostLoginTrigger(self.client, actions, **settings)
 
     def run(self, *actions: Any, **settings: Any) -> LoginOutcome:
@@ -29,7 +29,7 @@ class Login(Local):
 
 
 class Consent:
-    """Ask for consent with a redirect, and store the answer when the user comes back."""
+    """An action that asks for consent with a redirect, and stores the answer when the user comes back."""
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
         """Send the user away, once."""
@@ -38,12 +38,12 @@ class Consent:
             api.redirect.send_user_to(URL)
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Store what came back."""
+        """Store the answer."""
         api.user.set_app_metadata("consent", event.request.query.get("answer"))
 
 
-class Sender:
-    """Send the user wherever the test says, and note every continuation."""
+class RedirectingAction:
+    """An action that does what the test says, and logs every event of on_continue_post_login."""
 
     def __init__(self, send: Any) -> None:
         self.send = send
@@ -54,7 +54,7 @@ class Sender:
         self.send(api)
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Note the event."""
+        """Log the event."""
         self.continued.append(event)
 
 

@@ -1,4 +1,4 @@
-"""Visit pages as a browser would, without one: cookies, redirects, the forms and links of a page."""
+"""Visit pages as a browser would, without one: cookies, redirects, and the forms of a page."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import requests
 
 
 class _Forms(HTMLParser):
-    """Find the forms of a page: action, method, hidden and other inputs, named buttons."""
+    """The forms of a page: action, method, inputs, named buttons."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[dict[str, Any]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        words = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append({**words, "fields": {}, "buttons": []})
+            self.forms.append({**attributes, "fields": {}, "buttons": []})
         elif tag == "input" and self.forms:
-            self.forms[-1]["fields"][words["name"]] = words.get("value", "")
-        elif tag == "button" and self.forms and "name" in words:
-            self.forms[-1]["buttons"].append((words["name"], words["value"]))
+            self.forms[-1]["fields"][attributes["name"]] = attributes.get("value", "")
+        elif tag == "button" and self.forms and "name" in attributes:
+            self.forms[-1]["buttons"].append((attributes["name"], attributes["value"]))
 
 
-class Surfer:
-    """Hold one browser: it keeps cookies and follows redirects, up to an address that begins with `stop`."""
+class Visitor:
+    """A visitor who keeps cookies and follows redirects, up to a URL that begins with `stop`."""
 
     def __init__(self, stop: str = "\0") -> None:
         self.session = requests.Session()
@@ -37,22 +37,22 @@ class Surfer:
         self.visited: list[str] = []
         self.page: requests.Response = requests.Response()
 
-    def __enter__(self) -> Surfer:
+    def __enter__(self) -> Visitor:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.session.close()
 
-    def get(self, url: str, **params: str) -> Surfer:
-        """Visit an address."""
+    def get(self, url: str, **params: str) -> Visitor:
+        """Visit a URL."""
         return self._go("GET", url, params=params)
 
-    def post(self, url: str, **data: str) -> Surfer:
-        """Send a form that no page has shown."""
+    def post(self, url: str, **data: str) -> Visitor:
+        """Send a form that is on no page."""
         return self._go("POST", url, data=data)
 
-    def _go(self, method: str, url: str, **what: Any) -> Surfer:
-        page = self.session.request(method, url, allow_redirects=False, timeout=20, **what)
+    def _go(self, method: str, url: str, **arguments: Any) -> Visitor:
+        page = self.session.request(method, url, allow_redirects=False, timeout=20, **arguments)
         self.visited.append(f"{method} {urlsplit(url).path}")
         self.page, self.url = page, page.url
         if page.status_code in (302, 303, 307):
@@ -66,34 +66,34 @@ class Surfer:
     @property
     def forms(self) -> list[dict[str, Any]]:
         """The forms of this page."""
-        found = _Forms()
-        found.feed(self.page.text)
-        return found.forms
+        parser = _Forms()
+        parser.feed(self.page.text)
+        return parser.forms
 
-    def press(self, value: str) -> Surfer:
+    def press(self, value: str) -> Visitor:
         """Press the button with this value."""
         for form in self.forms:
-            for name, given in form["buttons"]:
-                if given == value or (value.endswith("*") and given.startswith(value[:-1])):
-                    return self._submit(form, {name: given})
+            for name, choice in form["buttons"]:
+                if choice == value or (value.endswith("*") and choice.startswith(value[:-1])):
+                    return self._submit(form, {name: choice})
         raise AssertionError(f"no button {value!r} on {self.url}: {self.page.text}")
 
-    def press_nth(self, number: int) -> Surfer:
+    def press_nth(self, number: int) -> Visitor:
         """Press the page's n-th button that has a name, from 0."""
         buttons = [(form, button) for form in self.forms for button in form["buttons"]]
         form, (name, value) = buttons[number]
         return self._submit(form, {name: value})
 
-    def fill(self, **fields: str) -> Surfer:
+    def fill(self, **fields: str) -> Visitor:
         """Fill in the form that has these fields, and send it."""
         form = next(form for form in self.forms if fields.keys() <= form["fields"].keys())
         return self._submit(form, fields)
 
-    def _submit(self, form: dict[str, Any], more: dict[str, str]) -> Surfer:
+    def _submit(self, form: dict[str, Any], choice: dict[str, str]) -> Visitor:
         target = urljoin(self.url, form.get("action", ""))
-        return self._go(form.get("method", "get").upper(), target, data={**form["fields"], **more})
+        return self._go(form.get("method", "get").upper(), target, data={**form["fields"], **choice})
 
     @property
     def params(self) -> dict[str, str]:
-        """The query of the address that this browser is at."""
+        """The query of the current URL."""
         return {name: values[-1] for name, values in parse_qs(urlsplit(self.url).query).items()}

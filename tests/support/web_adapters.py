@@ -46,34 +46,34 @@ SECTIONS = {
 FORM = "application/x-www-form-urlencoded"
 
 
-ELSEWHERE = "https://consent.example.com/page"
+CONSENT_PAGE = "https://consent.example.com/page"
 
 
-class Detour:
-    """Send everybody away, as often as `times` says, and note how each came back."""
+class RepeatedRedirect:
+    """An action that redirects `times` times and logs each event."""
 
     def __init__(self, times: int = 1) -> None:
         self.times = times
         self.events: list[Any] = []
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
-        """Go."""
+        """Redirect."""
         self.events.append(event)
         api.user.set_app_metadata("began", True)
         if self.times:
-            api.redirect.send_user_to(ELSEWHERE)
+            api.redirect.send_user_to(CONSENT_PAGE)
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Come back, perhaps not for good."""
+        """Come back, and redirect again while `times` is left."""
         self.events.append(event)
         self.times -= 1
         if self.times:
-            api.redirect.send_user_to(ELSEWHERE)
+            api.redirect.send_user_to(CONSENT_PAGE)
         api.user.set_app_metadata("answer", event.request.body.get("answer"))
 
 
 class Reply:
-    """Hold what a framework answered."""
+    """The response of a framework."""
 
     def __init__(self, status: int, headers: Any, cookies: list[str], body: str) -> None:
         self.status, self.location, self.cookies, self.body = status, headers.get("Location"), cookies, body
@@ -81,23 +81,23 @@ class Reply:
 
     @property
     def cookie(self) -> str:
-        """Return the binding cookie as the browser sends it back."""
+        """Return the cookie as the browser sends it back."""
         (line,) = self.cookies
         return line.partition(";")[0]
 
     @property
     def state(self) -> str:
-        """Return the state that the redirect carries."""
+        """Return the state in the URL of the redirect."""
         return parse_qs(urlsplit(self.location).query)["state"][0]
 
 
 def shown(login: Login) -> dict[str, Any]:
-    """Answer with what the finishing function was given."""
+    """Return what the view was given, as JSON."""
     return {"allowed": login.outcome.allowed, "claims": dict(login.claims)}
 
 
 class Flask:
-    """Drive the Flask adapter."""
+    """An application with the Flask adapter."""
 
     def __init__(self, trigger: PostLoginTrigger) -> None:
         app = flask.Flask("test")
@@ -107,7 +107,7 @@ class Flask:
         @app.get("/callback")
         @post_login
         def callback(login: Login) -> Any:
-            """Finish."""
+            """End the login."""
             return shown(login)
 
         assert callback.__name__ == "callback"
@@ -126,7 +126,7 @@ class Flask:
 
 
 class Django:
-    """Drive the Django adapter."""
+    """An application with the Django adapter."""
 
     def __init__(self, trigger: PostLoginTrigger) -> None:
         post_login = web_django.PostLogin(
@@ -135,7 +135,7 @@ class Django:
 
         @post_login
         def callback(request: Any, login: Login) -> HttpResponse:
-            """Finish."""
+            """End the login."""
             return HttpResponse(json.dumps(shown(login)))
 
         pattern = post_login.path()
@@ -163,7 +163,7 @@ class Django:
 
 
 class Fast:
-    """Drive the FastAPI and Starlette adapter."""
+    """An application with the FastAPI and Starlette adapter."""
 
     def __init__(self, trigger: PostLoginTrigger) -> None:
         async def claims(request: Request) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class Fast:
 
         @post_login
         async def callback(request: Request, login: Login) -> JSONResponse:
-            """Finish."""
+            """End the login."""
             return JSONResponse(shown(login))
 
         assert callback.__name__ == "callback"
@@ -200,7 +200,7 @@ class Fast:
 
 
 class Driver:
-    """Hold one application of one framework around one trigger."""
+    """One application of one framework with one trigger, and its client."""
 
     def __init__(self, kind: Any, local: LocalLogin, *actions: Any, **settings: Any) -> None:
         self.app = kind(local.trigger(*actions, **settings))

@@ -20,13 +20,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def free_port() -> int:
     """Return a port that nothing listens on."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def wait_for(port: int) -> None:
-    """Wait until the first page is served there, a minute at most."""
+    """Wait until a page is served there, for at most a minute."""
     end = SYSTEM_CLOCK.monotonic() + 60
     while True:
         try:
@@ -40,7 +40,7 @@ def wait_for(port: int) -> None:
 
 @contextmanager
 def running(script: str) -> Iterator[str]:
-    """Start one example and give its address."""
+    """Start one example and return its URL."""
     port = free_port()
     with started(script, str(port)) as process:
         assert process.stdout is not None
@@ -53,7 +53,7 @@ def running(script: str) -> Iterator[str]:
 def started(
     script: str, *arguments: str, stderr: int = subprocess.DEVNULL, **environ: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start one example with these arguments; it is ended as Ctrl-C ends it."""
+    """Start one example with these arguments, and end it with Ctrl-C."""
     command = [sys.executable, str(EXAMPLES / script), *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, **environ}

@@ -1,4 +1,4 @@
-"""Hold how an event is built from what an application has, and that it can't be changed."""
+"""How an event is built from what an application has, and that it can't be changed."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ json_values = st.recursive(
 
 
 def reloaded(value: Any) -> Any:
-    """Send a value through a pickle, as a process pool does."""
+    """Return a value after a round trip through pickle, as in a process pool."""
     return pickle.loads(pickle.dumps(value))  # noqa: S301  # our own
 
 
 def test_documented_fields_are_attributes_in_snake_case() -> None:
-    """What Auth0 spells in camelCase is an attribute in snake_case, and keeps its own name in []."""
+    """A field that Auth0 spells in camelCase is an attribute in snake_case, and keeps its name in []."""
     event = Event.from_dict(FULL)
     assert event.request.geoip.country_code == event.request.geoip["countryCode"] == "FI"
     assert event.request.geoip.country_code3 == "FIN"
@@ -70,8 +70,8 @@ def test_documented_fields_are_attributes_in_snake_case() -> None:
     assert event.user.user_metadata["prefs"]["lang"] == "fi"
 
 
-def test_absent_fields_are_none_and_unknown_ones_are_kept() -> None:
-    """A documented field that is absent is None, an undocumented one an attribute, a typing error an error."""
+def test_absent_fields_are_none_and_unknown_fields_are_kept() -> None:
+    """An absent documented field is None, an undocumented field is an attribute, and a typo raises."""
     event = Event.from_dict(FULL)
     assert event.user.phone_number is None
     assert event.session is None
@@ -84,8 +84,8 @@ def test_absent_fields_are_none_and_unknown_ones_are_kept() -> None:
     assert {"email", "phone_number", "department"} <= set(dir(event.user))
 
 
-def test_what_auth0_always_has_is_there() -> None:
-    """The sections of the event's minimum are never None, and query, body, geoip and metadata are objects."""
+def test_the_sections_that_auth0_always_sends_exist() -> None:
+    """The sections that Auth0 always sends are never None, and query, body, geoip and metadata are objects."""
     event = Event.from_dict(
         {"user": {"user_id": "auth0|1"}, "request": {"query": None}, "organization": None}
     )
@@ -95,8 +95,8 @@ def test_what_auth0_always_has_is_there() -> None:
 
 
 @given(json_values)
-def test_an_event_holds_any_json(value: Any) -> None:
-    """Whatever JSON a source has goes in and comes out the same, as plain data."""
+def test_an_event_takes_any_json(value: Any) -> None:
+    """Any JSON of a source comes out unchanged, as plain data."""
     event = Event.from_dict({"user": {"user_id": "auth0|1", "x": value}, "more": value})
     assert event.user["x"] == event["more"] == value
     for plain in (event.copy(), copy.copy(event), copy.deepcopy(event), reloaded(event)):
@@ -119,15 +119,15 @@ def test_an_event_holds_any_json(value: Any) -> None:
         lambda e: e.secrets.clear(),
     ],
 )
-def test_an_event_can_not_be_changed(change: Any) -> None:
-    """Every attempt raises and names api; nothing changes."""
+def test_an_event_cannot_be_changed(change: Any) -> None:
+    """Every attempt raises, names the api, and changes nothing."""
     event = Event.from_dict(FULL)
     with pytest.raises(InputError, match=r"api\.user\.set_app_metadata"):
         change(event)
     assert event == Event.from_dict(FULL)
 
 
-def test_attributes_can_not_be_set() -> None:
+def test_attributes_cannot_be_set() -> None:
     """Assigning an attribute raises as well."""
     event = Event.from_dict(FULL)
     with pytest.raises(AttributeError):
@@ -135,7 +135,7 @@ def test_attributes_can_not_be_set() -> None:
 
 
 def test_copies_are_plain_and_mutable() -> None:
-    """`|`, `+`, slices and copy() give plain values of one's own, down to the last level."""
+    """`|`, `+`, slices and copy() return plain deep copies."""
     bag = Event.from_dict(FULL).user.app_metadata
     mine = bag | {"more": 1}
     mine["tags"].append("b")
@@ -151,8 +151,8 @@ def test_copies_are_plain_and_mutable() -> None:
     assert bag == {"plan": "pro", "tags": ["a"]}
 
 
-def test_reprs_hold_no_values() -> None:
-    """A repr names fields; only the user id is shown."""
+def test_reprs_show_no_values() -> None:
+    """A repr names fields; the only value it shows is the user id."""
     event = Event.from_dict(FULL)
     shown = " ".join(
         map(
@@ -178,22 +178,22 @@ def test_reprs_hold_no_values() -> None:
         ({"user": {"user_id": "auth0|1"}, "more": [{1: 2}]}, InputError),
     ],
 )
-def test_what_is_no_event_is_refused(event: Any, error: type[Exception]) -> None:
-    """A user without an id, sections that are no objects, and what JSON can't hold, fail when it is built."""
+def test_malformed_events_are_refused(event: Any, error: type[Exception]) -> None:
+    """A user without an id, a section that is not an object, and a value that JSON can't represent are refused."""
     with pytest.raises(error):
         Event.from_dict(event)
 
 
 @pytest.mark.parametrize("build", [Event.from_dict, Event.from_profile, Event.from_claims])
 @pytest.mark.parametrize("source", [None, "auth0|1", []])
-def test_sources_are_objects(build: Any, source: Any) -> None:
-    """Whatever it is built from is a dict, or the error says so."""
+def test_sources_must_be_objects(build: Any, source: Any) -> None:
+    """If it is not built from a dict, the error says so."""
     with pytest.raises(InputError, match="pass a dict"):
         build(source)
 
 
-def test_a_bag_the_source_lacks_is_unknown() -> None:
-    """An event's JSON without a bag says nothing about it: reading it raises, it is not {}."""
+def test_metadata_that_the_source_lacks_is_unknown() -> None:
+    """Metadata that is absent from an event's JSON is unknown: reading it raises, and does not return {}."""
     event = Event.from_dict({"user": {"user_id": "auth0|1", "app_metadata": {}, "user_metadata": None}})
     assert event.unknown == ("user_metadata",)
     assert event.user.app_metadata == {}
@@ -201,8 +201,8 @@ def test_a_bag_the_source_lacks_is_unknown() -> None:
         _ = event.user.user_metadata
 
 
-def test_a_profile_without_a_bag_has_an_empty_one() -> None:
-    """Auth0 leaves empty bags out of profiles; only a read with fields= leaves one unknown."""
+def test_metadata_that_a_profile_lacks_is_empty() -> None:
+    """Auth0 leaves empty metadata out of profiles; it is unknown only after a read with fields=."""
     assert Event.from_profile({"user_id": "auth0|1"}).unknown == ()
     read = User({"user_id": "auth0|1", "app_metadata": {"a": 1}}, frozenset({"user_metadata"}))
     event = Event.from_profile(read, connection={"strategy": "samlp"})
@@ -211,7 +211,7 @@ def test_a_profile_without_a_bag_has_an_empty_one() -> None:
 
 
 def test_claims_become_an_event() -> None:
-    """The claims of an ID token fill user, client, organization and session; both bags are unknown."""
+    """The claims of an ID token fill user, client, organization and session; both metadata objects are unknown."""
     claims = {
         "iss": "https://t.example.com/",
         "sub": "auth0|1",
@@ -245,7 +245,7 @@ def test_claims_become_an_event() -> None:
 
 
 def test_an_event_can_be_built_from_another() -> None:
-    """Sections of one event fit into the next: `{**event, "request": ...}`."""
+    """Sections of one event can be used for another: `{**event, "request": ...}`."""
     event = Event.from_dict(FULL)
     other = Event.from_dict({**event, "request": {"ip": "192.0.2.9"}})
     assert (other.request.ip, other.user.email) == ("192.0.2.9", "ada@example.com")
@@ -282,7 +282,7 @@ LISTED = (
 
 
 def reach(event: Any, path: str) -> Any:
-    """Follow attributes, into the first item of a list."""
+    """Follow attributes, and into the first item of a list."""
     for name in path.split("."):
         event = event[0] if isinstance(event, list) else event
         event = getattr(event, name)
@@ -291,7 +291,7 @@ def reach(event: Any, path: str) -> Any:
 
 @pytest.mark.parametrize("path", [*DOCUMENTED, *LISTED])
 def test_documented_fields_are_attributes(path: str) -> None:
-    """They are there at any depth, and None where the object above them is empty."""
+    """They exist at any depth, and are None if the object above them is empty."""
     wire = {"is_social": "isSocial", "enrolled_factors": "enrolledFactors", "country_code": "countryCode"}
     *above, last = (wire.get(name, name) for name in path.split("."))
     for content, found in (({last: "here"}, "here"), ({}, None)):
@@ -302,15 +302,15 @@ def test_documented_fields_are_attributes(path: str) -> None:
         assert reach(Event.from_dict({**event, "user": user}), path) == found
 
 
-def test_several_audiences_name_the_application_by_azp() -> None:
-    """The one audience of a list is the application too."""
+def test_of_several_audiences_azp_is_the_application() -> None:
+    """A single audience in a list is the application too."""
     claims = {"sub": "auth0|1", "aud": ["app", "api"], "azp": "app"}
     assert Event.from_claims(claims).client.client_id == "app"
     assert Event.from_claims({"sub": "auth0|1", "aud": ["app"]}).client.client_id == "app"
 
 
-def test_sections_add_to_what_claims_tell() -> None:
-    """A field that is given wins, the others stay."""
+def test_sections_override_claims_field_by_field() -> None:
+    """A field in the section wins; the other claims stay."""
     claims = {"sub": "auth0|1", "aud": "app", "org_id": "org_1", "email": "ada@example.com"}
     event = Event.from_claims(
         claims, client={"name": "Shop"}, organization={"id": "org_2", "metadata": {"a": "b"}}
@@ -320,7 +320,7 @@ def test_sections_add_to_what_claims_tell() -> None:
     assert Event.from_claims(claims, organization=None).organization is None
 
 
-def test_a_number_that_json_can_not_hold_is_refused() -> None:
-    """It could not be kept over a redirect."""
+def test_a_number_that_json_cannot_represent_is_refused() -> None:
+    """It could not be stored over a redirect."""
     with pytest.raises(InputError, match=r"event\.user\.score is nan"):
         Event.from_dict({"user": {"user_id": "auth0|1", "score": float("nan")}})

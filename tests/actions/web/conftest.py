@@ -10,5 +10,5 @@ from support.web_adapters import Django, Fast, Flask
 
 @pytest.fixture(params=[Flask, Django, Fast])
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Go through the frameworks."""
+    """Return each framework."""
     return request.param

@@ -18,10 +18,10 @@ from starlette.responses import PlainTextResponse
 from support.logins import Login as LocalLogin
 from support.web_adapters import (
     CLAIMS,
-    ELSEWHERE,
+    CONSENT_PAGE,
     UID,
-    Detour,
     Driver,
+    RepeatedRedirect,
 )
 
 from auth0_meta.actions import SqliteStates
@@ -33,13 +33,13 @@ from auth0_meta.errors import ConfigError, MissingExtraError
 
 
 def test_a_login_without_a_redirect_ends_at_the_callback(kind: Any) -> None:
-    """The function gets the claims and the outcome; no cookie is set; the one-time code reaches no action."""
-    detour = Detour(times=0)
-    app = Driver(kind, LocalLogin(), detour)
+    """The view gets the claims and the outcome; no cookie is set; the one-time code reaches no action."""
+    action = RepeatedRedirect(times=0)
+    app = Driver(kind, LocalLogin(), action)
     reply = app.get("/callback?code=secret&state=secret&theme=dark", base="https://app.example.com:8443")
     assert json.loads(reply.body) == {"allowed": True, "claims": CLAIMS}
     assert reply.cookies == []
-    (event,) = detour.events
+    (event,) = action.events
     assert dict(event.request.query) == {"theme": "dark", "ui_locales": "fi"}
     assert (event.connection.id, event.client.client_id, event.client.name) == ("con_1", "app", "Shop")
     assert event.request.hostname == "app.example.com"
@@ -49,13 +49,13 @@ def test_a_login_without_a_redirect_ends_at_the_callback(kind: Any) -> None:
 
 
 def test_a_login_over_a_redirect(kind: Any) -> None:
-    """It is suspended with a cookie that no script reads, and goes on with the same claims, one PATCH each side."""
+    """It is suspended with a cookie that no script can read, and continues with the same claims; one PATCH on each side."""
     local = LocalLogin()
-    detour = Detour()
-    app = Driver(kind, local, detour)
+    action = RepeatedRedirect()
+    app = Driver(kind, local, action)
     away = app.get("/callback?code=x&state=y")
     assert away.status == 303
-    assert away.location.startswith(f"{ELSEWHERE}?state=")
+    assert away.location.startswith(f"{CONSENT_PAGE}?state=")
     assert away.cache == "no-store"
     flags = away.cookies[0].lower()
     assert away.cookie.startswith("auth0_meta_login=")
@@ -66,15 +66,15 @@ def test_a_login_over_a_redirect(kind: Any) -> None:
     back = app.post(f"/continue?state={away.state}", away.cookie, answer="yes")
     assert json.loads(back.body) == {"allowed": True, "claims": CLAIMS}
     assert local.bodies[1:] == [{"app_metadata": {"answer": "yes"}}]
-    assert detour.events[1].request.method == "POST"
+    assert action.events[1].request.method == "POST"
     again = app.post(f"/continue?state={away.state}", away.cookie, answer="no")
     assert json.loads(again.body) == {"allowed": False, "claims": {}}
     assert len(local.bodies) == 2
 
 
 def test_a_login_over_two_redirects_keeps_browser_and_claims(kind: Any) -> None:
-    """Each redirect has a state of its own, the cookie stays; the state may come in the form."""
-    app = Driver(kind, LocalLogin(), Detour(times=2))
+    """Each redirect has a state of its own, and the cookie stays; the state may be in the form."""
+    app = Driver(kind, LocalLogin(), RepeatedRedirect(times=2))
     first = app.get("/callback")
     second = app.get(f"/continue?state={first.state}", first.cookie)
     assert second.status == 303
@@ -85,9 +85,9 @@ def test_a_login_over_two_redirects_keeps_browser_and_claims(kind: Any) -> None:
 
 
 def test_another_browser_gets_nothing_and_takes_nothing_away(kind: Any) -> None:
-    """Without the cookie, or with another, /continue is refused and the right browser goes on."""
+    """Without the cookie, or with another, /continue is refused, and the right browser can still continue."""
     local = LocalLogin()
-    app = Driver(kind, local, Detour())
+    app = Driver(kind, local, RepeatedRedirect())
     away = app.get("/callback")
     name = away.cookie.partition("=")[0]
     for cookie in (None, f"{name}=", f"{name}={'x' * 43}", f"{name}=none"):
@@ -98,16 +98,16 @@ def test_another_browser_gets_nothing_and_takes_nothing_away(kind: Any) -> None:
 
 
 def test_a_browser_keeps_its_cookie_over_logins(kind: Any) -> None:
-    """Two tabs log in with the same; what can't be one of ours is replaced."""
-    app = Driver(kind, LocalLogin(), Detour(times=9))
+    """Two tabs log in with the same cookie; a value that can't be ours is replaced."""
+    app = Driver(kind, LocalLogin(), RepeatedRedirect(times=9))
     first = app.get("/callback")
     assert app.get("/callback", first.cookie).cookie == first.cookie
     assert app.get("/callback", "auth0_meta_login=short").cookie != "auth0_meta_login=short"
 
 
 def test_on_https_the_cookie_is_bound_to_the_host(kind: Any) -> None:
-    """`__Host-` and Secure, and sent along when another site's form comes back."""
-    app = Driver(kind, LocalLogin(), Detour())
+    """It is `__Host-` and Secure, and is sent with a form from another site."""
+    app = Driver(kind, LocalLogin(), RepeatedRedirect())
     away = app.get("/callback", base="https://app.example.com")
     flags = away.cookies[0].lower()
     assert away.cookie.startswith("__Host-auth0_meta_login=")
@@ -120,10 +120,10 @@ def test_on_https_the_cookie_is_bound_to_the_host(kind: Any) -> None:
 
 
 def test_workers_share_a_suspended_login(kind: Any, tmp_path: Path) -> None:
-    """With a file of states another worker goes on, with the same claims; the file holds no state, cookie or code."""
+    """With SqliteStates another worker continues with the same claims; the file contains no state, cookie or code."""
     local, file = LocalLogin(), tmp_path / "logins.db"
-    first = Driver(kind, local, Detour(), states=SqliteStates(file))
-    second = Driver(kind, local, Detour(), states=SqliteStates(file))
+    first = Driver(kind, local, RepeatedRedirect(), states=SqliteStates(file))
+    second = Driver(kind, local, RepeatedRedirect(), states=SqliteStates(file))
     away = first.get("/callback?code=the-code&state=the-state")
     stored = file.read_bytes()
     for secret in (away.state, away.cookie.partition("=")[2], "the-code", "the-state"):
@@ -133,8 +133,8 @@ def test_workers_share_a_suspended_login(kind: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
-def test_what_can_not_work_is_refused_at_the_start(adapter: Any) -> None:
-    """A trigger that is none, and a path that is none."""
+def test_arguments_that_cannot_work_are_refused(adapter: Any) -> None:
+    """Something that is not a trigger, and a path without a slash."""
     with pytest.raises(ConfigError, match="not function"):
         adapter.PostLogin(lambda event: None, claims=dict)
     with pytest.raises(ConfigError, match="slash"):
@@ -145,15 +145,15 @@ def test_what_can_not_work_is_refused_at_the_start(adapter: Any) -> None:
     ("adapter", "needs"), [(web_flask, "flask"), (web_django, "django"), (web_fastapi, "starlette")]
 )
 def test_a_missing_extra_is_named(adapter: Any, needs: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the framework the import says what to install."""
+    """Without the framework, the error of the import says what to install."""
     for name in [name for name in sys.modules if name.partition(".")[0] == needs]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=r"auth0-meta\["):
         runpy.run_path(adapter.__file__)
 
 
-def test_without_a_view_there_is_no_end() -> None:
-    """/continue says what is missing."""
+def test_without_a_view_continue_fails() -> None:
+    """The error of /continue says what is missing."""
     trigger = LocalLogin().trigger()
     app = flask.Flask("test")
     app.testing = True
@@ -174,7 +174,7 @@ def test_without_a_view_there_is_no_end() -> None:
 
 
 def test_fastapi_sees_a_plain_endpoint() -> None:
-    """FastAPI reads an endpoint's signature: it must not take `login` for a parameter of the query."""
+    """FastAPI reads the signature of an endpoint: it must not take `login` for a query parameter."""
     from fastapi import FastAPI
 
     async def claims(request: Request) -> dict[str, Any]:
@@ -197,13 +197,13 @@ def test_fastapi_sees_a_plain_endpoint() -> None:
 
 
 @pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
-def test_one_adapter_is_one_view(adapter: Any) -> None:
-    """A second view would be what the first one's logins end in after a redirect."""
+def test_one_adapter_decorates_one_view(adapter: Any) -> None:
+    """Otherwise the first view's logins would end in the second one after a redirect."""
     trigger = LocalLogin().trigger()
     post_login = adapter.PostLogin(trigger, claims=dict)
 
     def view(*_: Any) -> Any:
-        """Finish."""
+        """Do nothing."""
 
     post_login(view)
     with pytest.raises(ConfigError, match="a second PostLogin"):
@@ -211,7 +211,7 @@ def test_one_adapter_is_one_view(adapter: Any) -> None:
 
 
 def test_two_adapters_fit_into_one_application() -> None:
-    """Each has a /continue of its own, under a name of its own."""
+    """Each has a /continue of its own, with a name of its own."""
     app, trigger = flask.Flask("test"), LocalLogin().trigger()
     web_flask.PostLogin(trigger, claims=dict).init_app(app)
     web_flask.PostLogin(trigger, claims=dict, continue_path="/admin/continue").init_app(app)

@@ -1,4 +1,4 @@
-"""Log in in a real browser: consent, going on, a denial, a replay; through an application and through the tenant."""
+"""Logins in a real browser: consent, a denial, a replay; in an application, and at the tenant."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def app(window: BrowserWindow) -> Iterator[str]:
 
 
 def test_log_in_consent_and_see_what_was_written(window: BrowserWindow, app: str) -> None:
-    """One PATCH before the redirect, one at the end; a /continue that is sent again lets nobody in."""
+    """One PATCH before the redirect and one at the end; a second request to /continue lets nobody in."""
     window.without_cookies().go(app).shows("Nobody is logged in").screenshot("app-home")
     window.click("a.go").shows("There are no passwords here.").screenshot("tenant-login")
     window.click('button[value="auth0|ada"]').shows("May we write to you?").screenshot("app-consent")
@@ -54,15 +54,15 @@ def test_log_in_consent_and_see_what_was_written(window: BrowserWindow, app: str
 
 
 def test_a_denied_login(window: BrowserWindow, app: str) -> None:
-    """The reason is shown, and the way out leads to another user."""
+    """The page shows the reason, and its link lets another user log in."""
     window.without_cookies().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
     window.shows("This account is on hold.").screenshot("app-denied")
     window.click("a").shows("Nobody is logged in")
     window.click("a.go").shows("There are no passwords here.")
 
 
-def test_an_email_that_is_none(window: BrowserWindow, app: str) -> None:
-    """The page says so and keeps what was typed."""
+def test_an_invalid_email(window: BrowserWindow, app: str) -> None:
+    """The page explains it and keeps what was typed."""
     window.without_cookies().go(f"{app}/login").shows("Somebody else")
     window.find("#email").send_keys("ada@b@c")
     window.driver.execute_script("document.querySelector('.other').noValidate = true")
@@ -74,18 +74,18 @@ def test_an_email_that_is_none(window: BrowserWindow, app: str) -> None:
 
 
 class Consent:
-    """Ask on the page below; deny who says no."""
+    """Ask on the page below; deny users who say no."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
-        """Go."""
+        """Redirect."""
         api.user.set_app_metadata("asked", True)
         api.redirect.send_user_to(self.url, query={"user": event.user.user_id})
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
-        """Come back."""
+        """Check the answer."""
         answer = api.redirect.validate_token(secret=SECRET)
         api.user.set_user_metadata("consent", answer["yes"])
         if not answer["yes"]:
@@ -93,7 +93,7 @@ class Consent:
 
 
 class Pages:
-    """Be the application's callback and the consent page, for a tenant that is known later."""
+    """The application's callback and the consent page, for a tenant that is known later."""
 
     tenant = ""
 
@@ -123,7 +123,7 @@ class Pages:
 
 @pytest.fixture
 def hosted(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
-    """Serve a tenant that hosts the trigger, and the pages around it; give the address of a login."""
+    """Serve a tenant that hosts the trigger, and the pages around it; return the tenant and the URL of a login."""
     pages = Pages()
     server = Server(("127.0.0.1", 0), pages)
     server.prepare()
@@ -134,21 +134,23 @@ def hosted(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
         with LocalTenant(users=[{"user_id": "auth0|1", "name": "Ada"}]) as tenant, tenant.client() as client:
             tenant.post_login = PostLoginTrigger(client, [Consent(f"{site}/consent")])
             pages.tenant = tenant.url
-            asked = {
+            parameters = {
                 "response_type": "code",
                 "client_id": "app",
                 "redirect_uri": f"{site}/callback",
                 "state": "s",
             }
             window.without_cookies()
-            yield tenant, f"{tenant.url}/authorize?{urlencode(asked)}"
+            yield tenant, f"{tenant.url}/authorize?{urlencode(parameters)}"
     finally:
         server.stop()
         thread.join()
 
 
-def test_the_tenant_suspends_and_goes_on(window: BrowserWindow, hosted: tuple[LocalTenant, str]) -> None:
-    """The browser comes back with a code; the same /continue again is a page that says so."""
+def test_the_tenant_suspends_and_continues_a_login(
+    window: BrowserWindow, hosted: tuple[LocalTenant, str]
+) -> None:
+    """The browser comes back with a code; for the same /continue again, a page explains it."""
     tenant, login = hosted
     window.go(login).shows("Ada").click('button[value="auth0|1"]').shows("consent")
     state = parse_qs(window.url.partition("?")[2])["state"][0]
@@ -162,7 +164,7 @@ def test_the_tenant_suspends_and_goes_on(window: BrowserWindow, hosted: tuple[Lo
     )
 
 
-def test_the_tenant_tells_a_denial(window: BrowserWindow, hosted: tuple[LocalTenant, str]) -> None:
-    """The application hears the reason."""
+def test_the_tenant_reports_a_denial(window: BrowserWindow, hosted: tuple[LocalTenant, str]) -> None:
+    """The application gets the reason."""
     window.go(hosted[1]).shows("Ada").click('button[value="auth0|1"]').shows("consent")
     window.click("button:nth-of-type(2)").shows("callback").shows("No consent, no login.")

@@ -9,9 +9,9 @@ from support.logins import Login as LocalLogin
 from support.web_adapters import (
     CLAIMS,
     UID,
-    Detour,
     Driver,
     Flask,
+    RepeatedRedirect,
 )
 
 from auth0_meta.actions import LoginOutcome, MemoryStates, Redirect
@@ -20,8 +20,8 @@ from auth0_meta.actions.web.core import BrowserRedirect, BrowserRequest, LoginFl
 from auth0_meta.errors import InputError
 
 
-def test_nothing_of_a_login_is_in_a_repr() -> None:
-    """What is passed around shows no cookie, query, claim or address with a state."""
+def test_reprs_show_nothing_of_a_login() -> None:
+    """The reprs show no cookie, query, claim, or URL with a state."""
     request = BrowserRequest(
         method="GET",
         host="h",
@@ -36,8 +36,8 @@ def test_nothing_of_a_login_is_in_a_repr() -> None:
     assert "SECRET" not in repr((request, redirect, login))
 
 
-def test_claims_that_are_gone_leave_the_user_id() -> None:
-    """Where the store lost them alone, the user is known all the same: from the suspended login."""
+def test_if_the_claims_are_lost_the_user_id_is_left() -> None:
+    """If the store lost only the claims, the user is known from the suspended login."""
 
     class Forgetful(MemoryStates):
         def put(self, key: str, data: str, **times: float) -> None:
@@ -45,16 +45,16 @@ def test_claims_that_are_gone_leave_the_user_id() -> None:
             if "aud" not in json.loads(data):
                 super().put(key, data, **times)
 
-    app = Driver(Flask, LocalLogin(), Detour(), states=Forgetful())
+    app = Driver(Flask, LocalLogin(), RepeatedRedirect(), states=Forgetful())
     away = app.get("/callback")
     done = json.loads(app.get(f"/continue?state={away.state}", away.cookie).body)
     assert done == {"allowed": True, "claims": {"sub": UID}}
 
 
-def test_a_silent_login_is_one_that_sections_tell_of() -> None:
-    """What /authorize was asked is not in the query of the callback: `prompt` comes from the session."""
-    said: list[bool] = []
-    trigger = LocalLogin().trigger(lambda event, api: said.append(api.redirect.can_redirect()))
+def test_sections_make_a_login_silent() -> None:
+    """The callback's query lacks the parameters of /authorize: `prompt` comes from the application's session."""
+    possible: list[bool] = []
+    trigger = LocalLogin().trigger(lambda event, api: possible.append(api.redirect.can_redirect()))
     request = BrowserRequest(method="GET", host="h", secure=True, ip=None, query={"code": "x", "a": "b"})
     flow = LoginFlow(trigger, "/continue")
     for sections in (
@@ -66,17 +66,17 @@ def test_a_silent_login_is_one_that_sections_tell_of() -> None:
         assert event.request.query["a"] == "b"
         assert event.transaction.protocol == "oidc-basic-profile"
         trigger.run(event)
-    assert said == [True, False, False]
+    assert possible == [True, False, False]
     with pytest.raises(InputError, match="sections="):
         flow.event(request, CLAIMS, [])  # type: ignore[arg-type]
 
 
-def test_a_login_that_failed_ends_where_it_failed() -> None:
-    """An error beside a redirect, or claims that can't be kept, let nobody go on."""
+def test_a_login_that_failed_is_not_redirected() -> None:
+    """After an error beside a redirect, or with claims that can't be stored, no login continues."""
 
     class Broken(MemoryStates):
         def put(self, key: str, data: str, **times: float) -> None:
-            """Keep nothing."""
+            """Store nothing."""
             raise OSError("full")
 
     request = BrowserRequest(method="GET", host="h", secure=True, ip=None, query={})

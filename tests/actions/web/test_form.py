@@ -12,10 +12,10 @@ from starlette.requests import Request
 from support.logins import Login as LocalLogin
 from support.web_adapters import (
     FORM,
-    Detour,
     Django,
     Driver,
     Flask,
+    RepeatedRedirect,
 )
 
 from auth0_meta.actions.web import fastapi as web_fastapi
@@ -23,9 +23,9 @@ from auth0_meta.actions.web.form import MAX_BODY_BYTES, read_body
 
 
 def test_a_form_that_is_too_large_is_refused(kind: Any) -> None:
-    """Before it is parsed, and without using up the login; blank fields are fields."""
-    detour = Detour()
-    app = Driver(kind, LocalLogin(), detour)
+    """It is refused before it is parsed, and the login can still continue; blank fields count as fields."""
+    action = RepeatedRedirect()
+    app = Driver(kind, LocalLogin(), action)
     away = app.get("/callback")
     path = f"/continue?state={away.state}"
     for body, form, status in (
@@ -39,22 +39,22 @@ def test_a_form_that_is_too_large_is_refused(kind: Any) -> None:
         assert refused.body.startswith(("The form has more than", f"Send the form as {FORM}"))
     done = app.post_raw(path, away.cookie, b"answer=&b=" + b"x" * 60_000, f"{FORM}; charset=utf-8")
     assert json.loads(done.body)["allowed"]
-    assert detour.events[1].request.body["answer"] == ""
+    assert action.events[1].request.body["answer"] == ""
 
 
-def test_a_body_is_read_no_further_than_its_bound() -> None:
-    """Whoever sends without end is not listened to for ever; the stream may give little at a time."""
-    asked: list[int] = []
+def test_a_body_is_read_no_further_than_its_limit() -> None:
+    """A client can't keep us reading by sending without end; the stream may return less than requested."""
+    reads: list[int] = []
 
     def read(size: int) -> bytes:
-        asked.append(size)
+        reads.append(size)
         return b"x" * min(size, 40_000)
 
     assert len(read_body(read)) == MAX_BODY_BYTES + 1
-    assert len(asked) == 2
+    assert len(reads) == 2
 
     async def receive() -> Any:
-        asked.append(0)
+        reads.append(0)
         return {"type": "http.request", "body": b"x" * 40_000, "more_body": True}
 
     scope = {"type": "http", "method": "POST", "path": "/continue", "query_string": b""}
@@ -62,14 +62,14 @@ def test_a_body_is_read_no_further_than_its_bound() -> None:
     route = web_fastapi.PostLogin(LocalLogin().trigger(), claims=dict).route()  # type: ignore[arg-type]
     answer = asyncio.run(route.endpoint(Request(scope, receive)))
     assert answer.status_code == 413
-    assert len(asked) == 4
+    assert len(reads) == 4
 
 
 @pytest.mark.parametrize("reader", ["flask", "django"])
-def test_a_form_that_was_read_before_is_read_all_the_same(reader: str) -> None:
-    """A middleware may have looked into it."""
-    detour = Detour()
-    app = Driver(Flask if reader == "flask" else Django, LocalLogin(), detour)
+def test_a_form_that_was_parsed_before_can_still_be_read(reader: str) -> None:
+    """A middleware may have parsed it."""
+    action = RepeatedRedirect()
+    app = Driver(Flask if reader == "flask" else Django, LocalLogin(), action)
     if reader == "flask":
 
         def look() -> None:
@@ -87,4 +87,4 @@ def test_a_form_that_was_read_before_is_read_all_the_same(reader: str) -> None:
     away = app.get("/callback")
     done = app.post("/continue", away.cookie, state=away.state, answer="yes")
     assert json.loads(done.body)["allowed"]
-    assert detour.events[1].request.body["answer"] == "yes"
+    assert action.events[1].request.body["answer"] == "yes"

@@ -23,7 +23,7 @@ JWKS = "/.well-known/jwks.json"
 
 
 class Issuer(LocalTenant):
-    """Be a tenant without a socket whose keys are at hand, so that odd tokens can be signed too."""
+    """A tenant without a socket whose keys the test has, so that odd tokens can be signed too."""
 
     def __init__(self) -> None:
         super().__init__(serve=False)
@@ -31,7 +31,7 @@ class Issuer(LocalTenant):
         self.publish()
 
     def publish(self) -> None:
-        """Publish the keys as they are now."""
+        """Publish the current keys."""
         self.fail(path=JWKS, status=200, body=self.ring.jwks(), times=None)
 
     def sign(self, **claims: Any) -> str:
@@ -41,7 +41,7 @@ class Issuer(LocalTenant):
 
 @pytest.fixture
 def tenant() -> Iterator[Issuer]:
-    """Give a tenant that signs tokens."""
+    """Return a tenant that signs tokens."""
     with Issuer() as local:
         assert isinstance(local, Issuer)
         yield local
@@ -62,13 +62,13 @@ def signed(tenant: Issuer, **changed: Any) -> str:
     return tenant.sign(**claims)
 
 
-def asked_for_keys(tenant: Issuer) -> int:
+def key_requests(tenant: Issuer) -> int:
     """Return how often the keys were fetched."""
     return tenant.journal.count("GET", path=JWKS)
 
 
-def test_an_id_token_that_holds(tenant: Issuer) -> None:
-    """Its claims come back, and the keys are fetched once for all tokens."""
+def test_a_valid_id_token(tenant: Issuer) -> None:
+    """Its claims are returned, and the keys are fetched once for all tokens."""
     with tenant.client() as client:
         keys = SigningKeys(client)
         for _ in range(3):
@@ -80,7 +80,7 @@ def test_an_id_token_that_holds(tenant: Issuer) -> None:
         assert verify_id_token(several, keys=keys, audience="app", nonce=None)["azp"] == "app"
         odd = signed(tenant, nonce="\ud800")
         assert verify_id_token(odd, keys=keys, audience="app", nonce="\ud800")["sub"] == UID
-        assert asked_for_keys(tenant) == 1
+        assert key_requests(tenant) == 1
 
 
 @pytest.mark.parametrize(
@@ -106,16 +106,16 @@ def test_an_id_token_that_holds(tenant: Issuer) -> None:
         {"sub": ""},
     ],
 )
-def test_an_id_token_that_does_not_hold(changed: dict[str, Any], tenant: Issuer) -> None:
-    """Another application's, issuer's or browser's, an old one, one without a user."""
+def test_an_invalid_id_token(changed: dict[str, Any], tenant: Issuer) -> None:
+    """It belongs to another application, issuer or browser, has expired, or names no user."""
     with tenant.client() as client, pytest.raises(AuthError, match="the token is invalid"):
         verify_id_token(
             signed(tenant, **changed), keys=SigningKeys(client), audience="app", nonce="the-nonce"
         )
 
 
-def test_only_rs256_by_a_named_key(tenant: Issuer) -> None:
-    """No other algorithm, no unsigned token, no text that is none: refused before any key is fetched."""
+def test_only_rs256_with_a_named_key_is_accepted(tenant: Issuer) -> None:
+    """Another algorithm, an unsigned token, or a text that is not a token is refused before any key is fetched."""
     from jose import jwt as jose
 
     claims = {"iss": f"{tenant.url}/", "sub": UID, "aud": "app", "exp": int(tenant.now()) + 60}
@@ -131,11 +131,11 @@ def test_only_rs256_by_a_named_key(tenant: Issuer) -> None:
         for token in forged:
             with pytest.raises(AuthError, match="RS256"):
                 verify_id_token(token, keys=SigningKeys(client), audience="app", nonce=None)
-    assert asked_for_keys(tenant) == 0
+    assert key_requests(tenant) == 0
 
 
 def test_a_new_key_is_fetched_at_most_once_a_minute(tenant: Issuer) -> None:
-    """Rotated keys are found; made-up key ids do not make the application ask and ask."""
+    """Rotated keys are found; made-up key ids can't make the application fetch again and again."""
     tenant.clock.freeze()
     with tenant.client() as client:
         keys = SigningKeys(client)
@@ -148,44 +148,44 @@ def test_a_new_key_is_fetched_at_most_once_a_minute(tenant: Issuer) -> None:
         for _ in range(3):
             with pytest.raises(AuthError, match="no such signing key"):
                 verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
-        assert asked_for_keys(tenant) == 0
+        assert key_requests(tenant) == 0
         tenant.clock.advance(60)
         verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
-        assert asked_for_keys(tenant) == 1
+        assert key_requests(tenant) == 1
 
 
 @pytest.mark.parametrize("body", ["no JSON", [], {"keys": 7}, {"keys": [{"kty": "RSA"}]}, {"keys": [7]}])
-def test_keys_that_can_not_be_read(body: Any, tenant: Issuer) -> None:
-    """Whatever is wrong with them, the error says so and no token holds."""
+def test_keys_that_cannot_be_read(body: Any, tenant: Issuer) -> None:
+    """Whatever is wrong with the response, the error says so, and every token is refused."""
     tenant.reset()
     tenant.fail(path=JWKS, status=200, body=body)
     with tenant.client() as client, pytest.raises(TransportError, match="could not be read"):
         SigningKeys(client).get("any")
 
 
-def test_keys_that_are_not_there(tenant: Issuer) -> None:
-    """A tenant that fails is reported with its status."""
+def test_keys_that_the_tenant_does_not_return(tenant: Issuer) -> None:
+    """The error has the status of the response."""
     tenant.reset()
     tenant.fail(path=JWKS, status=503)
     with tenant.client() as client, pytest.raises(TransportError, match="answered 503"):
         SigningKeys(client).get("any")
 
 
-def test_a_time_that_is_null_does_not_hold(tenant: Issuer) -> None:
-    """It is the token that is wrong, not the key."""
+def test_a_time_that_is_null_is_refused(tenant: Issuer) -> None:
+    """The token is refused, and the key is not even fetched."""
     token = tenant.ring.sign({"iss": f"{tenant.url}/", "sub": UID, "aud": "app", "exp": None})
     with tenant.client() as client, pytest.raises(AuthError, match="times"):
         verify_id_token(token, keys=SigningKeys(client), audience="app", nonce=None)
 
 
-def test_a_nonce_that_was_not_asked_for_is_refused(tenant: Issuer) -> None:
-    """A token with a nonce belongs to another login than one that sent none."""
+def test_a_nonce_that_was_not_sent_is_refused(tenant: Issuer) -> None:
+    """A token with a nonce does not belong to a login that sent none."""
     with tenant.client() as client, pytest.raises(AuthError, match="nonce"):
         verify_id_token(signed(tenant), keys=SigningKeys(client), audience="app", nonce=None)
 
 
-def test_a_tenant_that_failed_once_is_asked_again_soon(tenant: Issuer) -> None:
-    """Two seconds long the failure is what it was, without a request; then the keys are fetched."""
+def test_after_a_failure_the_keys_are_fetched_again_soon(tenant: Issuer) -> None:
+    """For two seconds the same error is raised without a request; then the keys are fetched."""
     tenant.clock.freeze()
     tenant.reset()
     tenant.clock.freeze()
@@ -196,15 +196,15 @@ def test_a_tenant_that_failed_once_is_asked_again_soon(tenant: Issuer) -> None:
         for _ in range(3):
             with pytest.raises(TransportError, match="answered 503"):
                 verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")
-        assert asked_for_keys(tenant) == 1
+        assert key_requests(tenant) == 1
         tenant.clock.advance(2)
         assert verify_id_token(signed(tenant), keys=keys, audience="app", nonce="the-nonce")["sub"] == UID
-        assert asked_for_keys(tenant) == 2
+        assert key_requests(tenant) == 2
 
 
-def test_a_made_up_key_id_keeps_nobody_waiting(tenant: Issuer) -> None:
-    """While its keys are asked for, logins with known ones go on; two who ask for the same ask once."""
-    held, going = threading.Event(), threading.Event()
+def test_a_made_up_key_id_delays_no_login(tenant: Issuer) -> None:
+    """While it is looked up, logins with known keys continue; two lookups of the same id are one request."""
+    fetching, may_answer = threading.Event(), threading.Event()
     tenant.clock.freeze()
     with tenant.client() as client, ThreadPoolExecutor(2) as pool:
         keys = SigningKeys(client, between=1.0)
@@ -214,13 +214,13 @@ def test_a_made_up_key_id_keeps_nobody_waiting(tenant: Issuer) -> None:
         fetch = keys._fetch
 
         def slowly() -> Any:
-            held.set()
-            assert going.wait(20)
+            fetching.set()
+            assert may_answer.wait(20)
             return fetch()
 
         keys._fetch = slowly  # type: ignore[method-assign]
         made_up = [pool.submit(keys.get, "made up") for _ in range(2)]
-        assert held.wait(20)
+        assert fetching.wait(20)
         verify_id_token(known, keys=keys, audience="app", nonce="the-nonce")
-        going.set()
-        assert all(isinstance(asked.exception(20), AuthError) for asked in made_up)
+        may_answer.set()
+        assert all(isinstance(lookup.exception(20), AuthError) for lookup in made_up)

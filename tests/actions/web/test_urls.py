@@ -26,22 +26,22 @@ from auth0_meta.errors import ConfigError, InputError
         "orders",
     ],
 )
-def test_a_foreign_address_becomes_home(url: str | None) -> None:
-    """Only paths of the same site, and what is listed to the letter."""
+def test_a_foreign_url_becomes_home(url: str | None) -> None:
+    """Only paths of the same site, and URLs exactly as listed, are allowed."""
     assert ReturnUrls("https://app.example.com/welcome", home="/home").pick(url) == "/home"
 
 
 @given(st.text())
-def test_a_return_address_never_leaves_the_site(text: str) -> None:
-    """Whatever is asked for, the answer joins to an address of the same site."""
+def test_a_return_url_never_leaves_the_site(text: str) -> None:
+    """For any text, the result is a path of the same site."""
     picked = ReturnUrls().pick(text)
     assert picked.startswith("/")
     assert not picked.startswith(("//", "/\\"))
     assert not any(c.isspace() or not c.isprintable() for c in picked)
 
 
-def test_listed_addresses_are_absolute_and_home_is_allowed() -> None:
-    """A list that can't work is refused when it is made; a logout leads to a listed address only."""
+def test_listed_urls_are_absolute_and_home_is_allowed() -> None:
+    """A list that can't work is refused when it is made; a logout leads to a listed URL only."""
     urls = ReturnUrls("https://app.example.com/", home="https://app.example.com/")
     assert urls.pick("/x") == "/x"
     assert 7 not in urls

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.page_visitor import Surfer
+from support.page_visitor import Visitor
 
 from auth0_meta.auth import jwt
 from auth0_meta.emulator import LocalTenant
@@ -49,16 +49,16 @@ def tenant() -> Iterator[LocalTenant]:
 
 
 @pytest.fixture
-def surfer() -> Iterator[Surfer]:
+def visitor() -> Iterator[Visitor]:
     """Give a browser that stops at the application's door."""
-    with Surfer(stop=APP) as browser:
+    with Visitor(stop=APP) as browser:
         yield browser
 
 
-def ask(surfer: Surfer, tenant: LocalTenant, **changed: str | None) -> Surfer:
+def ask(visitor: Visitor, tenant: LocalTenant, **changed: str | None) -> Visitor:
     """Visit /authorize; None leaves a parameter out."""
     asked = {name: value for name, value in {**ASKED, **changed}.items() if value is not None}
-    return surfer.get(f"{tenant.url}/authorize", **asked)
+    return visitor.get(f"{tenant.url}/authorize", **asked)
 
 
 def redeem(tenant: LocalTenant, code: str, **changed: str | None) -> requests.Response:
@@ -80,15 +80,15 @@ def claims_of(tenant: LocalTenant, token: str, audience: str = "app") -> dict[st
     return jwt.verify(token, key=keys, audience=audience, issuer=f"{tenant.url}/")
 
 
-def test_a_whole_login(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_whole_login(tenant: LocalTenant, visitor: Visitor) -> None:
     """Pick a user, come back with code and state, exchange it once for an ID token that holds."""
-    ask(surfer, tenant)
-    assert surfer.page.status_code == 200
-    assert "Ada &lt;b&gt;" in surfer.page.text
-    assert "127.0.0.1:9" in surfer.page.text
-    surfer.press("auth0|1")
-    assert surfer.params["state"] == "the-state"
-    answer = redeem(tenant, surfer.params["code"])
+    ask(visitor, tenant)
+    assert visitor.page.status_code == 200
+    assert "Ada &lt;b&gt;" in visitor.page.text
+    assert "127.0.0.1:9" in visitor.page.text
+    visitor.press("auth0|1")
+    assert visitor.params["state"] == "the-state"
+    answer = redeem(tenant, visitor.params["code"])
     assert answer.status_code == 200
     tokens = answer.json()
     assert tokens["token_type"] == "Bearer"
@@ -102,14 +102,14 @@ def test_a_whole_login(tenant: LocalTenant, surfer: Surfer) -> None:
     assert claims["exp"] - claims["iat"] == 36_000
     assert claims["sid"]
     assert "app_metadata" not in claims
-    again = redeem(tenant, surfer.params["code"])
+    again = redeem(tenant, visitor.params["code"])
     assert (again.status_code, again.json()["error"]) == (403, "invalid_grant")
 
 
-def test_userinfo_shows_what_the_scopes_open(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_userinfo_shows_what_the_scopes_open(tenant: LocalTenant, visitor: Visitor) -> None:
     """The access token opens /userinfo until it is revoked; the Management API stays shut to it."""
-    ask(surfer, tenant, scope="openid email").press("auth0|1")
-    token = redeem(tenant, surfer.params["code"]).json()["access_token"]
+    ask(visitor, tenant, scope="openid email").press("auth0|1")
+    token = redeem(tenant, visitor.params["code"]).json()["access_token"]
     header = {"Authorization": f"Bearer {token}"}
     found = requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).json()
     assert found == {"sub": "auth0|1", "email": "ada@example.com", "email_verified": False}
@@ -122,7 +122,7 @@ def test_userinfo_shows_what_the_scopes_open(tenant: LocalTenant, surfer: Surfer
     assert (nobody.status_code, nobody.json()["error"]) == (401, "invalid_token")
 
 
-def test_a_login_moves_the_profile_before_the_trigger_runs(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_login_moves_the_profile_before_the_trigger_runs(tenant: LocalTenant, visitor: Visitor) -> None:
     """last_login, last_ip, logins_count and updated_at move, even where the trigger refuses; SSO moves nothing."""
     before = dict(tenant.users["auth0|1"])
     seen: list[Any] = []
@@ -132,88 +132,91 @@ def test_a_login_moves_the_profile_before_the_trigger_runs(tenant: LocalTenant, 
         return Outcome(denied="not today")
 
     tenant.post_login = trigger
-    ask(surfer, tenant).press("auth0|1")
-    assert surfer.params["error"] == "access_denied"
-    assert surfer.params["error_description"] == "not today"
-    assert surfer.params["state"] == "the-state"
+    ask(visitor, tenant).press("auth0|1")
+    assert visitor.params["error"] == "access_denied"
+    assert visitor.params["error_description"] == "not today"
+    assert visitor.params["state"] == "the-state"
     after = tenant.users["auth0|1"]
     assert after["logins_count"] == 1
     assert after["last_ip"] == "127.0.0.1"
     assert after["last_login"] <= after["updated_at"]
     assert before["updated_at"] < after["updated_at"]
     assert list(after)[1:-1] == sorted(list(after)[1:-1])
-    ask(surfer, tenant)
+    ask(visitor, tenant)
     assert seen == [(1, {"plan": "pro"}), (1, {"plan": "pro"})]
     assert tenant.users["auth0|1"]["logins_count"] == 1
-    ask(surfer, tenant, prompt="login").press("auth0|1")
+    ask(visitor, tenant, prompt="login").press("auth0|1")
     assert tenant.users["auth0|1"]["logins_count"] == 2
     assert [log["type"] for log in tenant.logs] == ["f", "f", "f"]
 
 
-def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, visitor: Visitor) -> None:
     """A second login goes straight back with the same `sid`; prompt=none needs such a session."""
-    ask(surfer, tenant, prompt="none")
-    assert surfer.params["error"] == "login_required"
-    ask(surfer, tenant).press("auth0|1")
-    first = claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])
-    ask(surfer, tenant, prompt="none", nonce=None)
-    second = claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])
+    ask(visitor, tenant, prompt="none")
+    assert visitor.params["error"] == "login_required"
+    ask(visitor, tenant).press("auth0|1")
+    first = claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])
+    ask(visitor, tenant, prompt="none", nonce=None)
+    second = claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])
     assert first["sid"] == second["sid"]
     assert "nonce" not in second
 
 
-def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visitor) -> None:
     """What is typed is an existing user's e-mail, a new user's, or said to be none."""
-    ask(surfer, tenant, login_hint="cleo@example.com")
-    assert 'value="cleo@example.com"' in surfer.page.text
-    surfer.fill(email="<script>@example.com")
-    assert surfer.page.status_code == 400
-    assert "That is no e-mail." in surfer.page.text
-    assert "<script>" not in surfer.page.text
-    surfer.fill(email="Cleo@example.com")
-    assert claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])["sub"] not in (
+    ask(visitor, tenant, login_hint="cleo@example.com")
+    assert 'value="cleo@example.com"' in visitor.page.text
+    visitor.fill(email="<script>@example.com")
+    assert visitor.page.status_code == 400
+    assert "That is no e-mail." in visitor.page.text
+    assert "<script>" not in visitor.page.text
+    visitor.fill(email="Cleo@example.com")
+    assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] not in (
         "auth0|1",
         "auth0|2",
     )
     assert [user["email"] for user in tenant.users][2:] == ["cleo@example.com"]
-    ask(surfer, tenant, prompt="select_account").fill(email="ada@example.com")
-    assert claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])["sub"] == "auth0|1"
+    ask(visitor, tenant, prompt="select_account").fill(email="ada@example.com")
+    assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] == "auth0|1"
     assert len(tenant.users) == 3
 
 
-def test_many_users_are_named_by_email(surfer: Surfer) -> None:
+def test_many_users_are_named_by_email(visitor: Visitor) -> None:
     """The page shows twenty and says how many more there are; without users it asks for an e-mail."""
     with LocalTenant(users=[{"user_id": f"auth0|{n}"} for n in range(23)]) as crowded:
-        ask(surfer, crowded)
-        assert "and 3 more" in surfer.page.text
-        assert len(surfer.forms[0]["buttons"]) == 20
+        ask(visitor, crowded)
+        assert "and 3 more" in visitor.page.text
+        assert len(visitor.forms[0]["buttons"]) == 20
         crowded.users.clear()
-        ask(surfer, crowded)
-        assert "Your e-mail" in surfer.page.text
+        ask(visitor, crowded)
+        assert "Your e-mail" in visitor.page.text
 
 
-def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, visitor: Visitor) -> None:
     """A blocked user is refused at the application, one who is gone on the page."""
-    ask(surfer, tenant)
-    state = surfer.params["state"]
-    surfer.post(f"{tenant.url}/u/login", state=state, user="auth0|none")
-    assert "There is no such user any more." in surfer.page.text
-    surfer.press("auth0|2")
-    assert (surfer.params["error"], surfer.params["error_description"]) == ("unauthorized", "user is blocked")
+    ask(visitor, tenant)
+    state = visitor.params["state"]
+    visitor.post(f"{tenant.url}/u/login", state=state, user="auth0|none")
+    assert "There is no such user any more." in visitor.page.text
+    visitor.press("auth0|2")
+    assert (visitor.params["error"], visitor.params["error_description"]) == (
+        "unauthorized",
+        "user is blocked",
+    )
     assert "logins_count" not in tenant.users["auth0|2"]
 
 
-def test_a_page_is_for_one_browser_and_once(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_page_is_for_one_browser_and_once(tenant: LocalTenant, visitor: Visitor) -> None:
     """The page's state does nothing in another browser, twice, or made up."""
-    ask(surfer, tenant)
-    state = surfer.params["state"]
-    with Surfer(stop=APP) as other:
+    ask(visitor, tenant)
+    state = visitor.params["state"]
+    with Visitor(stop=APP) as other:
         assert other.get(f"{tenant.url}/u/login", state=state).page.status_code == 400
         assert other.post(f"{tenant.url}/u/login", state=state, user="auth0|1").page.status_code == 400
-    surfer.press("auth0|1")
-    assert "code" in surfer.params
-    assert surfer.post(f"{tenant.url}/u/login", state=state, user="auth0|1").page.status_code == 400
-    assert surfer.get(f"{tenant.url}/u/login").page.status_code == 400
+    visitor.press("auth0|1")
+    assert "code" in visitor.params
+    assert visitor.post(f"{tenant.url}/u/login", state=state, user="auth0|1").page.status_code == 400
+    assert visitor.get(f"{tenant.url}/u/login").page.status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -232,27 +235,27 @@ def test_a_page_is_for_one_browser_and_once(tenant: LocalTenant, surfer: Surfer)
         "",
     ],
 )
-def test_a_login_leads_to_loopback_only(target: str, tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_login_leads_to_loopback_only(target: str, tenant: LocalTenant, visitor: Visitor) -> None:
     """Any other address is refused on a page, and the browser goes nowhere."""
-    ask(surfer, tenant, redirect_uri=target)
-    assert surfer.page.status_code == 403
-    assert "Location" not in surfer.page.headers
+    ask(visitor, tenant, redirect_uri=target)
+    assert visitor.page.status_code == 403
+    assert "Location" not in visitor.page.headers
     if target:
-        surfer.get(f"{tenant.url}/v2/logout", returnTo=target)
-        assert surfer.page.status_code == 400
+        visitor.get(f"{tenant.url}/v2/logout", returnTo=target)
+        assert visitor.page.status_code == 400
 
 
-def test_a_registered_application_has_a_list(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_registered_application_has_a_list(tenant: LocalTenant, visitor: Visitor) -> None:
     """With a list, an address must be on it, loopback or not."""
     tenant.add_client(
         "app", callbacks=["https://app.example.com/cb"], logout_urls=["https://app.example.com/bye"]
     )
-    assert ask(surfer, tenant).page.status_code == 403
-    assert ask(surfer, tenant, redirect_uri="https://app.example.com/cb").page.status_code == 200
-    surfer.stop = "https://app.example.com/bye"
+    assert ask(visitor, tenant).page.status_code == 403
+    assert ask(visitor, tenant, redirect_uri="https://app.example.com/cb").page.status_code == 200
+    visitor.stop = "https://app.example.com/bye"
     logout = f"{tenant.url}/v2/logout"
-    assert surfer.get(logout, client_id="app", returnTo=APP).page.status_code == 400
-    assert surfer.get(logout, client_id="app", returnTo="https://app.example.com/bye").url == surfer.stop
+    assert visitor.get(logout, client_id="app", returnTo=APP).page.status_code == 400
+    assert visitor.get(logout, client_id="app", returnTo="https://app.example.com/bye").url == visitor.stop
 
 
 @pytest.mark.parametrize(
@@ -268,20 +271,20 @@ def test_a_registered_application_has_a_list(tenant: LocalTenant, surfer: Surfer
     ],
 )
 def test_a_wrong_request_is_told_to_the_application(
-    changed: dict[str, str | None], error: str, tenant: LocalTenant, surfer: Surfer
+    changed: dict[str, str | None], error: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
     """With its state, so that it knows which login."""
-    ask(surfer, tenant, **changed)
-    assert (surfer.params["error"], surfer.params["state"]) == (error, "the-state")
+    ask(visitor, tenant, **changed)
+    assert (visitor.params["error"], visitor.params["state"]) == (error, "the-state")
 
 
-def test_an_application_must_be_named(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_an_application_must_be_named(tenant: LocalTenant, visitor: Visitor) -> None:
     """Without a client id there is a page; a strict tenant knows registered ones only."""
-    assert ask(surfer, tenant, client_id=None).page.status_code == 400
+    assert ask(visitor, tenant, client_id=None).page.status_code == 400
     with LocalTenant(strict=True) as strict:
-        assert ask(surfer, strict, client_id="<i>").page.status_code == 400
-        assert "&lt;i&gt;" in surfer.page.text
-        assert ask(surfer, strict, client_id=strict.client_id).page.status_code == 200
+        assert ask(visitor, strict, client_id="<i>").page.status_code == 400
+        assert "&lt;i&gt;" in visitor.page.text
+        assert ask(visitor, strict, client_id=strict.client_id).page.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -296,26 +299,26 @@ def test_an_application_must_be_named(tenant: LocalTenant, surfer: Surfer) -> No
     ],
 )
 def test_a_code_is_for_who_asked_for_it(
-    changed: dict[str, str | None], status: int, error: str, tenant: LocalTenant, surfer: Surfer
+    changed: dict[str, str | None], status: int, error: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
     """Verifier, address and client must be those of /authorize."""
-    ask(surfer, tenant).press("auth0|1")
-    refused = redeem(tenant, surfer.params["code"], **changed)
+    ask(visitor, tenant).press("auth0|1")
+    refused = redeem(tenant, visitor.params["code"], **changed)
     assert (refused.status_code, refused.json()["error"]) == (status, error)
     if status == 403:
-        assert redeem(tenant, surfer.params["code"]).status_code == 403, "a code is used up by a failure"
+        assert redeem(tenant, visitor.params["code"]).status_code == 403, "a code is used up by a failure"
 
 
-def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, visitor: Visitor) -> None:
     """By its secret, in the body or in the header; a verifier that nobody announced is refused."""
     tenant.add_client("app", client_secret="the:secret &c")
     plain: dict[str, Any] = {"code_challenge": None, "code_challenge_method": None}
-    code = ask(surfer, tenant, **plain).press("auth0|1").params["code"]
+    code = ask(visitor, tenant, **plain).press("auth0|1").params["code"]
     assert redeem(tenant, code, code_verifier=None).status_code == 401
     assert redeem(tenant, code, code_verifier=None, client_secret="wrong").status_code == 401
     given = redeem(tenant, code, code_verifier=None, client_secret="the:secret &c")
     assert given.status_code == 200
-    code = ask(surfer, tenant, **plain).params["code"]
+    code = ask(visitor, tenant, **plain).params["code"]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": APP}
     token_url = f"{tenant.url}/oauth/token"
     for header in ("Basic !", "Basic " + base64.b64encode(b"\xff:x").decode()):
@@ -323,27 +326,27 @@ def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, surfer: Surfer
         assert wrong.status_code == 401
     known = ("app", "the%3Asecret+%26c")
     assert requests.post(token_url, data=form, auth=known, timeout=10).status_code == 200
-    code = ask(surfer, tenant, **plain).params["code"]
+    code = ask(visitor, tenant, **plain).params["code"]
     assert redeem(tenant, code, client_secret="the:secret &c").status_code == 403
     tenant.add_client("app")
-    code = ask(surfer, tenant, **plain).params["code"]
+    code = ask(visitor, tenant, **plain).params["code"]
     assert redeem(tenant, code, code_verifier=None).status_code == 401
 
 
-def test_a_code_ends(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_code_ends(tenant: LocalTenant, visitor: Visitor) -> None:
     """A code is good for ten minutes by the tenant's clock, and not for a user who is gone."""
     tenant.clock.freeze()
-    code = ask(surfer, tenant).press("auth0|1").params["code"]
+    code = ask(visitor, tenant).press("auth0|1").params["code"]
     tenant.clock.advance(600)
     assert redeem(tenant, code).status_code == 403
-    code = ask(surfer, tenant).params["code"]
+    code = ask(visitor, tenant).params["code"]
     tenant.users["auth0|1"].delete()
     assert redeem(tenant, code).json()["error_description"] == "The user does not exist."
-    ask(surfer, tenant)
-    assert surfer.url.startswith(f"{tenant.url}/u/login")
+    ask(visitor, tenant)
+    assert visitor.url.startswith(f"{tenant.url}/u/login")
 
 
-def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, visitor: Visitor) -> None:
     """offline_access brings one; the trigger may refuse it, and sees that no browser is there."""
     protocols: list[str] = []
 
@@ -355,7 +358,7 @@ def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, surfer: Sur
         )
 
     tenant.post_login = trigger
-    code = ask(surfer, tenant, scope="openid offline_access").press("auth0|1").params["code"]
+    code = ask(visitor, tenant, scope="openid offline_access").press("auth0|1").params["code"]
     tokens = redeem(tenant, code).json()
 
     def refresh(**changed: str) -> requests.Response:
@@ -380,17 +383,17 @@ def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, surfer: Sur
     assert refresh(refresh_token="made up").json()["error"] == "invalid_grant"
 
 
-def test_an_audience_and_scopes_go_into_the_access_token(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_an_audience_and_scopes_go_into_the_access_token(tenant: LocalTenant, visitor: Visitor) -> None:
     """An API's token names it, and /userinfo beside openid; the trigger adds scopes and claims, and takes away."""
     tenant.post_login = lambda event: Outcome(
         added_scopes=("read:all",), removed_scopes=("email",), access_token_claims={"https://x/org": 7}
     )
-    code = ask(surfer, tenant, audience="https://api.example.com", scope="openid email").press("auth0|1")
+    code = ask(visitor, tenant, audience="https://api.example.com", scope="openid email").press("auth0|1")
     tokens = redeem(tenant, code.params["code"]).json()
     claims = claims_of(tenant, tokens["access_token"], "https://api.example.com")
     assert claims["aud"] == ["https://api.example.com", f"{tenant.url}/userinfo"]
     assert (claims["scope"], claims["https://x/org"]) == ("openid read:all", 7)
-    code = ask(surfer, tenant, audience="https://api.example.com", scope="read:x")
+    code = ask(visitor, tenant, audience="https://api.example.com", scope="read:x")
     tokens = redeem(tenant, code.params["code"]).json()
     assert "id_token" not in tokens
     assert claims_of(tenant, tokens["access_token"], "https://api.example.com")["scope"] == "read:x read:all"
@@ -408,28 +411,28 @@ def test_discovery_names_what_is_served(tenant: LocalTenant) -> None:
             assert requests.get(url, timeout=10, allow_redirects=False).status_code != 501 or "token" in name
 
 
-def test_logging_out_ends_the_session(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_logging_out_ends_the_session(tenant: LocalTenant, visitor: Visitor) -> None:
     """Afterwards a login shows the page again."""
-    ask(surfer, tenant).press("auth0|1")
-    assert surfer.get(f"{tenant.url}/v2/logout").page.text == "OK"
-    assert surfer.page.headers["Set-Cookie"].endswith("Max-Age=0")
-    assert "Log in" in ask(surfer, tenant).page.text
+    ask(visitor, tenant).press("auth0|1")
+    assert visitor.get(f"{tenant.url}/v2/logout").page.text == "OK"
+    assert visitor.page.headers["Set-Cookie"].endswith("Max-Age=0")
+    assert "Log in" in ask(visitor, tenant).page.text
 
 
-def test_reset_forgets_sessions_and_keeps_the_trigger(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_reset_forgets_sessions_and_keeps_the_trigger(tenant: LocalTenant, visitor: Visitor) -> None:
     """A tenant that starts over knows no login any more."""
     tenant.post_login = print
-    ask(surfer, tenant).press("auth0|1")
-    code = surfer.params["code"]
+    ask(visitor, tenant).press("auth0|1")
+    code = visitor.params["code"]
     tenant.reset()
     assert redeem(tenant, code).status_code == 403
-    assert "Log in" in ask(surfer, tenant).page.text
+    assert "Log in" in ask(visitor, tenant).page.text
     assert tenant.post_login is print
 
 
-def test_cookies_are_for_the_tenant_alone(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_cookies_are_for_the_tenant_alone(tenant: LocalTenant, visitor: Visitor) -> None:
     """No script reads them, no other site sends them along, over TLS they are secure; odd ones are no matter."""
-    requests_made = ask(surfer, tenant).page.request
+    requests_made = ask(visitor, tenant).page.request
     assert requests_made.headers["Cookie"].startswith("local_browser_")
     odd = requests.get(
         f"{tenant.url}/authorize",
@@ -450,10 +453,10 @@ def test_cookies_are_for_the_tenant_alone(tenant: LocalTenant, surfer: Surfer) -
     assert over_tls.headers["Set-Cookie"].endswith("; Secure")
 
 
-def test_pages_run_nothing(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_pages_run_nothing(tenant: LocalTenant, visitor: Visitor) -> None:
     """The policy allows one style sheet, by its hash, and no frame around the page."""
-    policy = ask(surfer, tenant).page.headers["Content-Security-Policy"]
-    style = surfer.page.text.partition("<style>")[2].partition("</style>")[0]
+    policy = ask(visitor, tenant).page.headers["Content-Security-Policy"]
+    style = visitor.page.text.partition("<style>")[2].partition("</style>")[0]
     known = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert (
         policy == f"default-src 'none'; style-src 'sha256-{known}'; base-uri 'none'; frame-ancestors 'none'"
@@ -482,39 +485,39 @@ class Detour:
         return Outcome(**self.ending)
 
 
-def test_a_hosted_trigger_redirects_and_goes_on(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_hosted_trigger_redirects_and_goes_on(tenant: LocalTenant, visitor: Visitor) -> None:
     """It gets Auth0's event, and at /continue state, query, body and request; replayed, it gets nothing."""
     detour = Detour(id_token_claims={"https://x/consent": True})
     tenant.post_login = detour
-    ask(surfer, tenant).press("auth0|1")
-    assert surfer.url.endswith("?consent")
+    ask(visitor, tenant).press("auth0|1")
+    assert visitor.url.endswith("?consent")
     event = detour.event
     assert event["transaction"]["requested_scopes"] == ["openid", "profile", "email"]
     assert event["request"]["query"]["client_id"] == "app"
     assert event["request"]["hostname"] == "127.0.0.1"
     assert event["connection"]["name"] == "Username-Password-Authentication"
     assert event["user"]["user_metadata"] == {}
-    with Surfer(stop=APP) as other:
+    with Visitor(stop=APP) as other:
         assert other.post(f"{tenant.url}/continue", state="detour").page.status_code == 400
-    surfer.post(f"{tenant.url}/continue?state=detour", answer="yes")
-    assert claims_of(tenant, redeem(tenant, surfer.params["code"]).json()["id_token"])["https://x/consent"]
+    visitor.post(f"{tenant.url}/continue?state=detour", answer="yes")
+    assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["https://x/consent"]
     ((state, came),) = detour.came
     assert state == "detour"
     assert came["body"] == {"answer": "yes"}
     assert came["query"] == {"state": "detour"}
     assert came["request"]["method"] == "POST"
-    assert surfer.get(f"{tenant.url}/continue", state="detour").page.status_code == 400
-    assert "invalid_request" in surfer.page.text
+    assert visitor.get(f"{tenant.url}/continue", state="detour").page.status_code == 400
+    assert "invalid_request" in visitor.page.text
     assert len(detour.came) == 1
 
 
-def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, visitor: Visitor) -> None:
     """Without one a login that was suspended goes on, in this browser."""
     tenant.post_login = Detour()
-    ask(surfer, tenant).press("auth0|1")
+    ask(visitor, tenant).press("auth0|1")
     tenant.post_login = None
-    surfer.get(f"{tenant.url}/continue", state="detour")
-    assert "code" in surfer.params
+    visitor.get(f"{tenant.url}/continue", state="detour")
+    assert "code" in visitor.params
 
 
 @pytest.mark.parametrize(
@@ -526,66 +529,69 @@ def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, surfer: Surfer) -> 
     ],
 )
 def test_a_hosted_trigger_refuses(
-    outcome: Outcome, description: str, tenant: LocalTenant, surfer: Surfer
+    outcome: Outcome, description: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
     """The application hears access_denied; what failed is in the tenant's logs only."""
     tenant.post_login = lambda event: outcome
-    ask(surfer, tenant).press("auth0|1")
-    assert surfer.params["error"] == "access_denied"
-    assert surfer.params.get("error_description", "") == description
+    ask(visitor, tenant).press("auth0|1")
+    assert visitor.params["error"] == "access_denied"
+    assert visitor.params.get("error_description", "") == description
     assert tenant.logs[-1]["type"] == "f"
 
 
-def test_a_hosted_trigger_raises(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_hosted_trigger_raises(tenant: LocalTenant, visitor: Visitor) -> None:
     """The login fails, the tenant goes on."""
 
     def broken(event: dict[str, Any]) -> None:
         raise RuntimeError("broken")
 
     tenant.post_login = broken
-    ask(surfer, tenant).press("auth0|1")
-    assert surfer.params["error_description"] == "The login could not be completed."
+    ask(visitor, tenant).press("auth0|1")
+    assert visitor.params["error_description"] == "The login could not be completed."
     assert tenant.logs[-1]["description"] == "RuntimeError: broken"
 
 
 @pytest.mark.parametrize(
     "trigger", [Detour(), lambda event: Outcome(error=ValueError("interaction_required: no page"))]
 )
-def test_a_silent_login_is_not_interrupted(trigger: Any, tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_silent_login_is_not_interrupted(trigger: Any, tenant: LocalTenant, visitor: Visitor) -> None:
     """With prompt=none a redirect is told as interaction_required."""
-    ask(surfer, tenant).press("auth0|1")
+    ask(visitor, tenant).press("auth0|1")
     tenant.post_login = trigger
-    ask(surfer, tenant, prompt="none")
-    assert surfer.params["error"] == "interaction_required"
+    ask(visitor, tenant, prompt="none")
+    assert visitor.params["error"] == "interaction_required"
 
 
-def test_keys_that_are_not_the_tenants(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_keys_that_are_not_the_tenants(tenant: LocalTenant, visitor: Visitor) -> None:
     """A token of one tenant does not hold at another."""
-    code = ask(surfer, tenant).press("auth0|1").params["code"]
+    code = ask(visitor, tenant).press("auth0|1").params["code"]
     token = redeem(tenant, code).json()["id_token"]
     with LocalTenant() as other, pytest.raises(AuthError):
         claims_of(other, token)
 
 
-def test_a_session_ends_with_its_user(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_session_ends_with_its_user(tenant: LocalTenant, visitor: Visitor) -> None:
     """Whoever is deleted, or blocked, is not signed in any more; somebody else may be, without a logout."""
-    ask(surfer, tenant).press("auth0|1")
+    ask(visitor, tenant).press("auth0|1")
     tenant.users["auth0|1"].patch(blocked=True)
-    ask(surfer, tenant)
-    assert (surfer.params["error"], surfer.params["error_description"]) == ("unauthorized", "user is blocked")
+    ask(visitor, tenant)
+    assert (visitor.params["error"], visitor.params["error_description"]) == (
+        "unauthorized",
+        "user is blocked",
+    )
     tenant.users["auth0|1"].patch(blocked=False)
-    ask(surfer, tenant).press("auth0|1")
-    assert "code" in surfer.params
+    ask(visitor, tenant).press("auth0|1")
+    assert "code" in visitor.params
     tenant.users["auth0|1"].delete()
-    ask(surfer, tenant, prompt="none")
-    assert surfer.params["error"] == "login_required"
-    ask(surfer, tenant)
-    assert "auth0|2" in surfer.page.text
+    ask(visitor, tenant, prompt="none")
+    assert visitor.params["error"] == "login_required"
+    ask(visitor, tenant)
+    assert "auth0|2" in visitor.page.text
 
 
-def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, visitor: Visitor) -> None:
     """And is again once that has ended."""
-    code = ask(surfer, tenant, scope="openid offline_access").press("auth0|1").params["code"]
+    code = ask(visitor, tenant, scope="openid offline_access").press("auth0|1").params["code"]
     form = {
         "grant_type": "refresh_token",
         "client_id": "app",
@@ -598,9 +604,9 @@ def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, surfer: Surfer
         assert answer.json().get("error_description") == ("user is blocked" if blocked else None)
 
 
-def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, surfer: Surfer) -> None:
+def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, visitor: Visitor) -> None:
     """What it adds and takes away counts each time that it runs."""
-    code = ask(surfer, tenant, scope="openid email offline_access").press("auth0|1").params["code"]
+    code = ask(visitor, tenant, scope="openid email offline_access").press("auth0|1").params["code"]
     token = redeem(tenant, code).json()["refresh_token"]
     tenant.post_login = lambda event: Outcome(added_scopes=("read:all",), removed_scopes=("email",))
     form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": token}
@@ -609,14 +615,16 @@ def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, s
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, surfer: Surfer) -> None:
+def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, visitor: Visitor) -> None:
     """Only scopes of the current user are granted, whatever was asked for and whatever the trigger adds."""
     with LocalTenant(users=USERS, strict=strict) as tenant:
         tenant.post_login = lambda event: Outcome(added_scopes=("create:users",))
         tenant.add_client("app", client_secret="s")
         scope = "openid delete:users update:users update:current_user_metadata"
         code = (
-            ask(surfer, tenant, audience=f"{tenant.url}/api/v2/", scope=scope).press("auth0|1").params["code"]
+            ask(visitor, tenant, audience=f"{tenant.url}/api/v2/", scope=scope)
+            .press("auth0|1")
+            .params["code"]
         )
         answer = redeem(tenant, code, client_secret="s").json()
         assert answer["scope"] == "openid update:current_user_metadata"
