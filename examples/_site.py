@@ -1,4 +1,4 @@
-"""Hold what the three web examples share: the tenant, the actions of a login, the consent page, the pages' HTML."""
+"""What the three web examples share: the tenant, the actions of a login, the consent page and the other pages."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ USERS: list[dict[str, Any]] = [
 
 
 def count_logins(event: Event, api: Api) -> None:
-    """Count what the user's logins are, and refuse accounts that are on hold."""
+    """Count the user's logins, and refuse accounts that are on hold."""
     api.user.set_app_metadata("logins", event.user.app_metadata.get("logins", 0) + 1)
     if event.user.app_metadata.get("hold"):
         api.access.deny("This account is on hold.")
 
 
 class Consent:
-    """Ask for consent once, on a page of another site; a login without it is refused."""
+    """Ask for consent once, on a page of another site; without consent, refuse the login."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def on_execute_post_login(self, event: Event, api: Api) -> None:
-        """Send whoever has not consented to the page; what is staged so far is written before."""
+        """Send a user without consent to the page; what is staged so far is written first."""
         if event.user.user_metadata.get("consent"):
             return
         if not api.redirect.can_redirect():
-            api.access.deny("Consent is needed first.")
+            api.access.deny("Please log in with a browser first, to give your consent.")
             return
         token = api.redirect.encode_token(secret=event.secrets["CONSENT"])
         api.redirect.send_user_to(self.url, query={"session_token": token})
 
     def on_continue_post_login(self, event: Event, api: Api) -> None:
-        """Believe the answer, once its signature, user and state hold."""
+        """Store the answer, if its signature, user and state are right."""
         answer = api.redirect.validate_token(secret=event.secrets["CONSENT"])
         if not answer.get("consent"):
-            api.access.deny("Without your consent there is no login.")
+            api.access.deny("A login needs your consent.")
             return
         api.user.set_user_metadata("consent", {"newsletter": True, "at": int(answer["iat"])})
 
 
 @attrs.frozen
 class Site:
-    """Hold one running example: where it is, which tenant it logs in at, and the trigger of its logins."""
+    """A running example: its URL, the tenant where users log in, and the trigger of its logins."""
 
     url: str
     client: ManagementClient
@@ -80,31 +80,34 @@ class Site:
 
     @property
     def metadata_url(self) -> str:
-        """Return where Authlib finds the tenant's endpoints and keys."""
+        """Return the URL where Authlib finds the tenant's endpoints and keys."""
         base = self.domain if "://" in self.domain else f"https://{self.domain}"
         return f"{base}/.well-known/openid-configuration"
 
-    def moved(self, asked: str) -> str | None:
-        """Return the address here that means `asked`, None where that is one: cookies belong to one name of this host."""
-        parts = urlsplit(asked)
+    def moved_url(self, requested: str) -> str | None:
+        """Return the URL to redirect to if `requested` has another host name than this site, None if it has the same.
+
+        Browsers keep the cookies of localhost and of 127.0.0.1 apart, and a login needs all of its cookies.
+        """
+        parts = urlsplit(requested)
         here = urlsplit(self.url)
         return None if parts.netloc == here.netloc else parts._replace(netloc=here.netloc).geturl()
 
     def logout_url(self) -> str:
-        """Return the address that ends the tenant's session too."""
+        """Return the URL that ends the tenant's session too."""
         return self.returns.logout(self.domain, client_id=self.client_id, return_to=f"{self.url}/")
 
-    # The consent page, which would be another site ---------------------------------------------------
+    # The consent page, which would be on another site --------------------------------------------------
 
     def consent_page(self, query: Mapping[str, str]) -> str:
-        """Return the page that asks; each answer is a token of its own, bound to this login's state and user."""
+        """Return the consent page; each answer is a token of its own, bound to the state and the user of this login."""
         try:
             _, claims = verify_hs256(query.get("session_token", ""), secret=self.secret)
         except AuthError:
-            return page("This link is not ours", "<p>Please start the login again.</p>")
+            return page("This link is not valid", "<p>Please log in again.</p>")
         state, now = query.get("state", ""), int(time.time())
         if not claims["exp"] > now:
-            return page("This link is too old", "<p>Please start the login again.</p>")
+            return page("This link has expired", "<p>Please log in again.</p>")
         common = {"sub": claims["sub"], "iss": "consent", "iat": now, "exp": now + 300, "state": state}
         answers = [
             (text, sign_hs256({**common, "consent": yes}, secret=self.secret))
@@ -116,42 +119,43 @@ class Site:
         )
         hidden = f'<input type="hidden" name="state" value="{escape(state)}">'
         form = f'<form method="post" action="{self.url}/continue">{hidden}{buttons}</form>'
-        return page("May we write to you?", f"<p>Once a month, about engines.</p>{form}")
+        return page("May we write to you?", f"<p>We send one e-mail a month, about engines.</p>{form}")
 
     # The other pages ---------------------------------------------------------------------------------
 
     def home_page(self, user: Mapping[str, Any] | None) -> str:
-        """Return the front page, or the profile of who is logged in with what the tenant was asked."""
+        """Return the home page; for a user who is logged in, with their profile and the requests to the tenant."""
         if user is None:
             return page(
-                "An application", '<p>Nobody is logged in.</p><p><a class="go" href="/login">Log in</a></p>'
+                "Example application",
+                '<p>You are not logged in.</p><p><a class="go" href="/login">Log in</a></p>',
             )
         profile = self.client.users.get(user["sub"])
         bags = {"user_metadata": profile.user_metadata, "app_metadata": profile.app_metadata}
         rows = "".join(
-            f"<dt>{bag}</dt><dd><code>{escape(str(dict(held or {})))}</code></dd>"
-            for bag, held in bags.items()
+            f"<dt>{bag}</dt><dd><code>{escape(str(dict(values or {})))}</code></dd>"
+            for bag, values in bags.items()
         )
         shown = f"<p>{escape(str(user.get('email', user['sub'])))}</p><dl>{rows}</dl>{self.journal()}"
         return page(f"Welcome, {user.get('name', 'you')}", f'{shown}<p><a href="/logout">Log out</a></p>')
 
     def journal(self) -> str:
-        """Return the requests that the local tenant's Management API has seen: names, no values."""
+        """Return the requests to the local tenant's Management API, with names and no values."""
         if self.tenant is None:
             return ""
         items = [
-            f"{entry.method} {entry.status} {' '.join(f'{bag}.{key}' for bag, held in (entry.body or {}).items() for key in held)}"
+            f"{entry.method} {entry.status} {' '.join(f'{bag}.{key}' for bag, values in (entry.body or {}).items() for key in values)}"
             for entry in self.tenant.journal.requests(path="/api/v2/")
         ]
         lines = "".join(f"<li><code>{escape(item.strip())}</code></li>" for item in items)
-        return f"<h2>What the tenant was asked</h2><ol>{lines}</ol>"
+        return f"<h2>Requests to the tenant</h2><ol>{lines}</ol>"
 
 
 def refused_page(reason: str) -> str:
-    """Return what somebody sees who is not let in."""
+    """Return the page for a user who is not let in."""
     return page(
-        "You were not let in",
-        f'<p role="alert">{escape(reason)}</p><p><a href="/logout">Log out, and try as somebody else</a></p>',
+        "Login refused",
+        f'<p role="alert">{escape(reason)}</p><p><a href="/logout">Log out and try again as another user</a></p>',
     )
 
 
@@ -169,10 +173,10 @@ def page(title: str, content: str) -> str:
 
 @contextmanager
 def site() -> Iterator[tuple[Site, int]]:
-    """Give the site and the port to serve on: the command line's, or 3000.
+    """Yield the site and the port to serve on: the one on the command line, or 3000.
 
-    It logs in at the tenant that AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET name (an application that may also use
-    the Management API, with this site's /callback among its callbacks), or at a local one started for it.
+    Users log in at the tenant of AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (an application that may also use the
+    Management API, with this site's /callback in its list of callbacks), or at a local tenant that is started here.
     """
     port = _port(sys.argv[1:])
     url = f"http://127.0.0.1:{port}"
@@ -182,19 +186,19 @@ def site() -> Iterator[tuple[Site, int]]:
 
 
 def _port(arguments: list[str]) -> int:
-    """Return the port that is asked for, or end the program with what to do instead."""
-    given = arguments[0] if arguments else str(PORT)
-    if not (given.isascii() and given.isdigit() and 0 < int(given) < 65_536):
-        sys.exit(f"{given!r} is no port: python {sys.argv[0]} {PORT}")
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Return the port to serve on, or exit with a message that says what to do."""
+    port = arguments[0] if arguments else str(PORT)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        sys.exit(f"{port!r} is not a port: python {sys.argv[0]} {PORT}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            tried.bind(("127.0.0.1", int(given)))
+            probe.bind(("127.0.0.1", int(port)))
         except OSError as error:
             sys.exit(
-                f"port {given} can't be served ({error.strerror}): name another, python {sys.argv[0]} PORT"
+                f"port {port} is not available ({error.strerror}): choose another, python {sys.argv[0]} PORT"
             )
-    return int(given)
+    return int(port)
 
 
 @contextmanager
@@ -204,7 +208,7 @@ def _site_at(url: str) -> Iterator[Site]:
         missing = [name for name in names if not os.environ.get(name)]
         if missing:
             sys.exit(
-                f"{' and '.join(missing)} not set: users log in at an application of the tenant, not with a token"
+                f"set {' and '.join(missing)}: users log in at an application of the tenant, and a token is not enough"
             )
         domain, client_id, client_secret = (os.environ[name] for name in names)
         with ManagementClient.from_env() as client:
@@ -213,7 +217,7 @@ def _site_at(url: str) -> Iterator[Site]:
     from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # a real tenant needs no emulator extra
 
     with LocalTenant(users=USERS) as tenant, tenant.client() as client:
-        print(f"AUTH0_DOMAIN is not set: this logs in at a local tenant, {tenant.url}", file=sys.stderr)
+        print(f"AUTH0_DOMAIN is not set: users log in at a local tenant, {tenant.url}", file=sys.stderr)
         yield _site(url, client, tenant.url, tenant.client_id, tenant.client_secret, tenant)
 
 

@@ -2,7 +2,7 @@
 
     python examples/django_app.py [PORT]
 
-Open the address it prints: pick a user, answer the consent page, and see the profile and what the tenant was asked.
+Open the URL that it prints: choose a user, answer the consent page, and see the profile and the requests to the tenant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ urlpatterns: list[Any] = []
 
 
 def create_app(site: Site) -> WSGIApplication:
-    """Configure Django, once per process, and build the application."""
+    """Configure Django, which is possible once per process, and build the application."""
     settings.configure(
         SECRET_KEY=site.secret,
         ALLOWED_HOSTS=["127.0.0.1", "localhost"],
@@ -56,7 +56,7 @@ def patterns(site: Site) -> list[Any]:
     )
 
     def claims(request: HttpRequest) -> dict[str, Any]:
-        """Let Authlib check state, PKCE, nonce and the ID token."""
+        """Return the claims, after Authlib has checked state, PKCE, nonce and the ID token."""
         return dict(auth0.authorize_access_token(request)["userinfo"])
 
     post_login = PostLogin(site.trigger, claims=claims)
@@ -65,12 +65,14 @@ def patterns(site: Site) -> list[Any]:
         return HttpResponse(site.home_page(request.session.get("user")))
 
     def login(request: HttpRequest) -> HttpResponseBase:
-        moved = site.moved(request.build_absolute_uri())
+        moved = site.moved_url(request.build_absolute_uri())
         if moved is not None:
             return HttpResponseRedirect(moved)
         request.session["next"] = site.returns.pick(request.GET.get("next"))
-        answer: HttpResponseBase = auth0.authorize_redirect(request, request.build_absolute_uri("/callback"))
-        return answer
+        response: HttpResponseBase = auth0.authorize_redirect(
+            request, request.build_absolute_uri("/callback")
+        )
+        return response
 
     @post_login
     def finish(request: HttpRequest, login: Login) -> HttpResponseBase:
@@ -105,7 +107,7 @@ def patterns(site: Site) -> list[Any]:
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """Answer each request in a thread: browsers open connections ahead."""
+    """Serve each request in a thread, because browsers open connections that they don't use yet."""
 
     daemon_threads = True
 

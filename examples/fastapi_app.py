@@ -2,7 +2,7 @@
 
     python examples/fastapi_app.py [PORT]
 
-Open the address it prints: pick a user, answer the consent page, and see the profile and what the tenant was asked.
+Open the URL that it prints: choose a user, answer the consent page, and see the profile and the requests to the tenant.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def create_app(site: Site) -> FastAPI:
     )
 
     async def claims(request: Request) -> dict[str, Any]:
-        """Let Authlib check state, PKCE, nonce and the ID token."""
+        """Return the claims, after Authlib has checked state, PKCE, nonce and the ID token."""
         return dict((await auth0.authorize_access_token(request))["userinfo"])
 
     post_login = PostLogin(site.trigger, claims=claims)
@@ -48,12 +48,12 @@ def create_app(site: Site) -> FastAPI:
 
     @app.get("/login")
     async def login(request: Request) -> Response:
-        moved = site.moved(str(request.url))
+        moved = site.moved_url(str(request.url))
         if moved is not None:
             return RedirectResponse(moved)
         request.session["next"] = site.returns.pick(request.query_params.get("next"))
-        answer: Response = await auth0.authorize_redirect(request, str(request.url_for("callback")))
-        return answer
+        response: Response = await auth0.authorize_redirect(request, str(request.url_for("callback")))
+        return response
 
     @app.get("/callback")
     @post_login

@@ -2,7 +2,7 @@
 
     python examples/flask_app.py [PORT]
 
-Open the address it prints: pick a user, answer the consent page, and see the profile and what the tenant was asked.
+Open the URL that it prints: choose a user, answer the consent page, and see the profile and the requests to the tenant.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def create_app(site: Site) -> Flask:
     )
 
     def claims() -> dict[str, Any]:
-        """Let Authlib check state, PKCE, nonce and the ID token."""
+        """Return the claims, after Authlib has checked state, PKCE, nonce and the ID token."""
         return dict(auth0.authorize_access_token()["userinfo"])
 
     post_login = PostLogin(site.trigger, claims=claims)
@@ -45,12 +45,12 @@ def create_app(site: Site) -> Flask:
 
     @app.get("/login")
     def login() -> ResponseReturnValue:
-        moved = site.moved(request.url)
+        moved = site.moved_url(request.url)
         if moved is not None:
             return redirect(moved)
         session["next"] = site.returns.pick(request.args.get("next"))
-        answer: ResponseReturnValue = auth0.authorize_redirect(url_for("callback", _external=True))
-        return answer
+        response: ResponseReturnValue = auth0.authorize_redirect(url_for("callback", _external=True))
+        return response
 
     @app.get("/callback")
     @post_login

@@ -1,10 +1,10 @@
-"""Put a transaction around a login callback: whatever the callback's helpers change is one PATCH.
+"""Wrap a login callback in a transaction: everything that its helpers change is one PATCH.
 
     python examples/login_hook.py [USER_ID ...]
 
-The callback is what your web framework calls after Auth0 has sent the user back.  An exception
-in it, such as a refused login, writes nothing.  Without AUTH0_DOMAIN in the environment it runs on a local tenant, with a user of
-its own; a real tenant needs USER_ID.
+Your web framework calls the callback after Auth0 has sent the user back.  If the callback raises an exception, for a refused
+login for example, nothing is written.  Without AUTH0_DOMAIN in the environment this runs on a local tenant with a user of its
+own; a real tenant needs USER_ID.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ BEFORE = {"app_metadata": {"logins": {"count": 41}, "tenants": ["acme"]}}
 
 
 class LoginRefused(Exception):
-    """Tell the user that this login is not allowed."""
+    """This login is not allowed."""
 
 
 @contextmanager
 def login(client: ManagementClient, user_id: str) -> Iterator[MetadataTransaction]:
-    """Run a login in one transaction; a user who waits gets 5 s of patience, not 15 minutes."""
+    """Run a login in one transaction; a user is waiting, so the waits may take 5 s and not 15 minutes."""
     with MetadataTransaction(client, user_id, max_wait=5) as tx:
         yield tx
 
 
 def count_login(client: ManagementClient, user_id: str) -> None:
-    """Count this login: a helper with a transaction of its own, which joins the one that is open."""
+    """Count this login, in a transaction of its own that joins the one that is open."""
     with client.transaction(user_id) as tx:
         tx.app_metadata.increment("logins.count")
 
 
 def check_tenant(client: ManagementClient, user_id: str, tenant: str) -> None:
-    """Refuse a tenant that the user does not belong to, and remember the one they chose."""
+    """Refuse a tenant that the user does not belong to; otherwise remember it."""
     with client.transaction(user_id) as tx:
         if tenant not in (tx.app_metadata.get("tenants") or ()):
             msg = f"no access to {tenant}"
@@ -47,7 +47,7 @@ def check_tenant(client: ManagementClient, user_id: str, tenant: str) -> None:
 
 
 def callback(client: ManagementClient, user_id: str, tenant: str) -> str:
-    """Handle one login, as the view behind /callback would."""
+    """Handle one login, as the view of /callback would."""
     try:
         with login(client, user_id) as tx:
             count_login(client, user_id)
@@ -56,16 +56,16 @@ def callback(client: ManagementClient, user_id: str, tenant: str) -> str:
     except LoginRefused as refusal:
         return f"refused: {refusal}"
     except Auth0MetaError as error:
-        say(f"metadata not written: {error}")  # the login itself need not fail for it
+        say(f"metadata not written: {error}")  # the login itself need not fail because of it
         return "welcome"
     return f"welcome, {tx.result}"
 
 
 def main() -> int:
-    """Log every user in twice: once to a tenant of theirs, once to somebody else's."""
+    """Log every user in twice: once to their own tenant, once to somebody else's."""
     with connect(BEFORE) as (client, user_ids):
         if not user_ids:
-            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set: say who logs in)")
+            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set, so name the users who log in)")
             return 2
         for user_id in user_ids:
             print(callback(client, user_id, "acme"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import attrs
 
@@ -18,6 +18,7 @@ from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest, new_state
+from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ActionTimeout, ConfigError
@@ -35,29 +36,11 @@ _NEVER_STORED = ("secrets", "configuration", "user", "request")
 LockFactory = Callable[[str], AbstractContextManager[Any]]
 """Makes a context manager for a user id."""
 AllOrThis = Literal["all", "this"]
-
-
-def _positive(options: TriggerOptions, field: attrs.Attribute[float], seconds: object) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-        msg = f"{field.name} must be a number of seconds above 0, not {seconds!r}"
-        raise ConfigError(msg)
-
-
-def _one_of(*choices: str) -> Callable[[TriggerOptions, attrs.Attribute[Any], object], None]:
-    def check(options: TriggerOptions, field: attrs.Attribute[Any], choice: object) -> None:
-        if choice not in choices:
-            msg = f"{field.name} must be one of {', '.join(choices)}, not {choice!r}"
-            raise ConfigError(msg)
-
-    return check
-
-
-def _callable(options: TriggerOptions, field: attrs.Attribute[Any], lock: object) -> None:
-    if lock is not None and not callable(lock):
-        msg = (
-            f"lock must be a function of the user id that makes a context manager, not {type(lock).__name__}"
-        )
-        raise ConfigError(msg)
+_CHOICES = {
+    "deny_keeps": get_args(AllOrThis),
+    "error_discards": get_args(AllOrThis),
+    "oversize": get_args(Oversize),
+}
 
 
 def _copied(secrets: Mapping[str, str]) -> Mapping[str, str]:
@@ -75,15 +58,27 @@ class TriggerOptions:
 
     client: ManagementClient
     cache: Cache
-    budget: float = attrs.field(default=20.0, validator=_positive)
-    lock: LockFactory | None = attrs.field(default=None, validator=_callable)
+    budget: float = 20.0
+    lock: LockFactory | None = None
     states: States = attrs.field(factory=MemoryStates)
-    suspend_for: float = attrs.field(default=900.0, validator=_positive)
+    suspend_for: float = 900.0
     secrets: Mapping[str, str] = attrs.field(factory=dict, converter=_copied, repr=False)
     configuration: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen, repr=False)
-    deny_keeps: AllOrThis = attrs.field(default="all", validator=_one_of("all", "this"))
-    error_discards: AllOrThis = attrs.field(default="all", validator=_one_of("all", "this"))
-    oversize: Oversize = attrs.field(default="warn", validator=_one_of("warn", "error", "off"))
+    deny_keeps: AllOrThis = "all"
+    error_discards: AllOrThis = "all"
+    oversize: Oversize = "warn"
+
+    def __attrs_post_init__(self) -> None:
+        number("budget", self.budget, above=0, error=ConfigError)
+        number("suspend_for", self.suspend_for, above=0, error=ConfigError)
+        if self.lock is not None and not callable(self.lock):
+            kind = type(self.lock).__name__
+            msg = f"lock must be a function of the user id that makes a context manager, not {kind}"
+            raise ConfigError(msg)
+        for name, choices in _CHOICES.items():
+            if (choice := getattr(self, name)) not in choices:
+                msg = f"{name} must be one of {', '.join(choices)}, not {choice!r}"
+                raise ConfigError(msg)
 
 
 class Execution:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.staging import Staging, require_text
+from auth0_meta.arguments import number
 from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
@@ -110,9 +111,7 @@ class RedirectApi:
         data into it.  Raises `InputError` if the lifetime is not positive or JSON can't represent the payload,
         `ConfigError` for an unusable secret.
         """
-        if not _is_number(expires_in_seconds) or not 0 < expires_in_seconds < float("inf"):
-            msg = f"expires_in_seconds must be a number of seconds above 0, not {expires_in_seconds!r}"
-            raise InputError(msg)
+        seconds = number("expires_in_seconds", expires_in_seconds, above=0)
         if not isinstance(payload, Mapping | None):
             msg = f"payload must be a dict, not {type(payload).__name__}"
             raise InputError(msg)
@@ -121,7 +120,7 @@ class RedirectApi:
             "iat": now,
             "iss": event.request.hostname,
             "sub": event.user.user_id,
-            "exp": now + int(expires_in_seconds),
+            "exp": now + int(seconds),
             "ip": event.request.ip,
         }
         known = {name: value for name, value in standard.items() if value is not None}

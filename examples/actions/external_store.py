@@ -1,12 +1,12 @@
-"""Keep large data in a store of your own and only a pointer to it in `app_metadata`.
+"""Keep large data in your own store, and only a pointer to it in `app_metadata`.
 
     python examples/actions/external_store.py
 
-That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-Metadata is no database: a profile may have 10 KB, and each write counts against the rate limit.  Here every
-login is kept, in SQLite, and the profile holds the key of the user's rows.  The pointer never changes, so only the
-first login of a user sends a PATCH.
+Metadata is not a database: a profile may have 10 KB, and each write counts against the rate limit.  Here SQLite has every
+login, and the profile has the key of the user's rows.  The pointer never changes, so only the first login of a user sends a
+PATCH.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS history (account TEXT NOT NULL, entry TEXT N
 
 
 class History:
-    """Hold any number of entries per account in one SQLite file."""
+    """Any number of entries per account, in one SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class History:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for one transaction: login callbacks run in many threads."""
+        """Open the file for one transaction, because login callbacks run in many threads."""
         with contextlib.closing(sqlite3.connect(self.path, timeout=5)) as db, db:
             yield db
 
@@ -44,20 +44,20 @@ class History:
             db.execute("INSERT INTO history VALUES (?, ?)", (account, json.dumps(entry)))
 
     def entries(self, account: str) -> list[dict[str, Any]]:
-        """Return what is kept of an account, oldest first."""
+        """Return the entries of an account, oldest first."""
         with self.opened() as db:
             rows = db.execute("SELECT entry FROM history WHERE account = ? ORDER BY rowid", (account,))
             return [json.loads(entry) for (entry,) in rows]
 
 
 class KeepHistory:
-    """Write each login to the store; the user's `app_metadata.history` says where to look."""
+    """Write each login to the store; the user's `app_metadata.history` is the account there."""
 
     def __init__(self, history: History) -> None:
         self.history = history
 
     def on_execute_post_login(self, event: Event, api: Api) -> None:
-        """Add this login to the account that the pointer names, or make the pointer."""
+        """Add this login to the user's account; make the pointer if there is none yet."""
         account = event.user.app_metadata.get("history")
         if account is None:
             account = uuid.uuid5(uuid.NAMESPACE_URL, f"auth0:{event.user.user_id}").hex
@@ -77,4 +77,4 @@ if __name__ == "__main__":
             login = simulate(KeepHistory(history), {"user": user, "request": {"ip": "192.0.2.1"}})
             print([(request.method, request.body) for request in login.requests])
             user = {**user, "app_metadata": login.user["app_metadata"]}
-        print(len(history.entries(user["app_metadata"]["history"])), "logins kept")
+        print(len(history.entries(user["app_metadata"]["history"])), "logins stored")

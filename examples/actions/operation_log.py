@@ -1,12 +1,12 @@
-"""Keep the last logins of a user in `app_metadata`: a log that can't grow past its bound.
+"""Keep the last logins of a user in `app_metadata`, in a list of limited length.
 
     python examples/actions/operation_log.py
 
-That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-A profile may have 10 KB in all, so the list keeps the newest entries only; a log that must be whole belongs into
-a store of its own, see external_store.py.  Two logins of one user at the same moment: the later update
-wins, and one entry is lost, unless the trigger is given a `lock=`.
+A profile may have 10 KB in all, so the list keeps only the newest entries; for a complete log use your own store, see
+external_store.py.  If a user logs in twice at the same moment, the later update wins and one entry is lost, unless the
+trigger has a `lock=`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from auth0_meta.actions import Api, Event
 
 
 def utc_now() -> datetime:
-    """Return the time, with its zone."""
+    """Return the current time, with its zone."""
     return datetime.now(UTC)
 
 
 class OperationLog:
-    """Append each real login to `app_metadata.logins`, of which the newest `keep` stay."""
+    """Append each real login to `app_metadata.logins`, and keep the newest `keep` entries."""
 
     def __init__(self, *, keep: int = 20, now: Callable[[], datetime] = utc_now) -> None:
         self.keep = keep
         self.now = now
 
     def on_execute_post_login(self, event: Event, api: Api) -> None:
-        """Log this login; a silent one, or the exchange of a refresh token, is none."""
+        """Log this login, unless it is silent or the exchange of a refresh token."""
         if (
             event.request.query.get("prompt") == "none"
             or event.transaction.protocol == "oauth2-refresh-token"

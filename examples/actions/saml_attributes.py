@@ -1,12 +1,12 @@
-"""Map what a SAML identity provider says about a user to metadata.
+"""Copy what a SAML identity provider says about a user to metadata.
 
     python examples/actions/saml_attributes.py
 
-That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-Auth0's own mapping has put the attributes at the root of the profile by now, and can't reach into
-`user_metadata`.  The action is for one connection only: an attribute of the same name from
-elsewhere must not decide anything.  It runs on every login, silent ones too, so it stages what differs and nothing else.
+Auth0's own mapping has already put the attributes at the root of the profile, but can't put them into `user_metadata`.  The
+action is for one connection only, because an attribute of the same name from another one must not decide anything.  It runs on
+every login, silent ones too, so it stages only what differs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TO_USER_METADATA = {"preferredLanguage": "lang"}
 
 
 def map_saml_attributes(event: Event, api: Api) -> None:
-    """Copy the attributes of the table; one that the provider no longer sends is removed."""
+    """Copy the attributes in the tables; remove one that the provider no longer sends."""
     if event.connection.id != CONNECTION:
         return
     for attribute, key in TO_APP_METADATA.items():

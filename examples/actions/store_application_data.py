@@ -1,10 +1,10 @@
-"""Store application data at login: a plan for those who have none, a flag cleared once it has done its work.
+"""Store application data at login: a plan for new users, and a flag that is cleared after use.
 
     python examples/actions/store_application_data.py
 
-That simulates a login on a tenant of its own, in this process; AUTH0_DOMAIN is not looked at.
+This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-What decides access belongs in `app_metadata`, which users can't edit; preferences in `user_metadata`.
+Data that decides access belongs in `app_metadata`, which users can't edit; preferences belong in `user_metadata`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def store_application_data(event: Event, api: Api) -> None:
     if plan is None:
         plan = DEFAULT_PLAN
         api.user.set_app_metadata("plan", plan)
-    # The plan was computed once, so the claim is right in the very login that stages it.
+    # Not from `event`, which does not have the plan yet in the login that stages it.
     api.id_token.set_custom_claim("https://example.com/plan", plan["name"])
     if event.user.app_metadata.get("invited"):
         api.user.set_app_metadata("invited", None)

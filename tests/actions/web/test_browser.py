@@ -40,7 +40,7 @@ def app(window: BrowserWindow) -> Iterator[str]:
 
 def test_log_in_consent_and_see_what_was_written(window: BrowserWindow, app: str) -> None:
     """One PATCH before the redirect and one at the end; a second request to /continue lets nobody in."""
-    window.without_cookies().go(app).shows("Nobody is logged in").screenshot("app-home")
+    window.without_cookies().go(app).shows("You are not logged in").screenshot("app-home")
     window.click("a.go").shows("There are no passwords here.").screenshot("tenant-login")
     window.click('button[value="auth0|ada"]').shows("May we write to you?").screenshot("app-consent")
     state = window.attribute('input[name="state"]', "value")
@@ -57,7 +57,7 @@ def test_a_denied_login(window: BrowserWindow, app: str) -> None:
     """The page shows the reason, and its link lets another user log in."""
     window.without_cookies().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
     window.shows("This account is on hold.").screenshot("app-denied")
-    window.click("a").shows("Nobody is logged in")
+    window.click("a").shows("You are not logged in")
     window.click("a.go").shows("There are no passwords here.")
 
 

@@ -61,8 +61,8 @@ def test_without_consent_there_is_no_login(app: str, visitor: Visitor) -> None:
     """A user who says no is not let in, and is asked again at the next login."""
     visitor.get(f"{app}/login").press("auth0|byron").press_nth(1)
     assert visitor.page.status_code == 403
-    assert "Without your consent there is no login." in visitor.page.text
-    assert "Nobody is logged in" in visitor.get(app).page.text
+    assert "A login needs your consent." in visitor.page.text
+    assert "You are not logged in" in visitor.get(app).page.text
     visitor.get(f"{app}/login")
     assert "May we write to you?" in visitor.page.text
 
@@ -73,7 +73,7 @@ def test_an_account_on_hold(app: str, visitor: Visitor) -> None:
     assert visitor.page.status_code == 403
     assert "This account is on hold." in visitor.page.text
     visitor.get(f"{app}/logout")
-    assert "Nobody is logged in" in visitor.page.text
+    assert "You are not logged in" in visitor.page.text
     assert "Log in" in visitor.get(f"{app}/login").page.text
 
 
@@ -85,7 +85,7 @@ def test_continue_is_good_once_and_in_one_browser(app: str, visitor: Visitor) ->
     with Visitor() as victim:
         victim.get(f"{app}/continue", state=state, session_token=token)
         assert victim.page.status_code == 403
-        assert "Nobody is logged in" in victim.get(app).page.text
+        assert "You are not logged in" in victim.get(app).page.text
     assert visitor.get(f"{app}/continue").page.status_code == 403
     assert visitor.get(f"{app}/continue", state="made up").page.status_code == 403
     visitor.get(f"{app}/continue", state=state, session_token=token)
@@ -100,7 +100,7 @@ def test_a_foreign_token_is_refused(app: str, visitor: Visitor) -> None:
     sent = visitor.params["session_token"]
     visitor.post(f"{app}/continue", state=form["fields"]["state"], session_token=sent)
     assert visitor.page.status_code == 403
-    assert "Nobody is logged in" in visitor.get(app).page.text
+    assert "You are not logged in" in visitor.get(app).page.text
 
 
 def test_a_foreign_return_url_is_not_followed(app: str, visitor: Visitor) -> None:
@@ -119,13 +119,13 @@ def test_a_refusal_of_the_tenant_is_shown(app: str, visitor: Visitor) -> None:
     assert visitor.page.status_code == 403
     assert "&lt;b&gt;no" in visitor.page.text
     assert visitor.get(f"{app}/callback", code="x", state="y").page.status_code == 403
-    assert "not ours" in visitor.get(f"{app}/consent", session_token="x").page.text
+    assert "not valid" in visitor.get(f"{app}/consent", session_token="x").page.text
 
 
 def test_localhost_is_the_same_site(app: str, visitor: Visitor) -> None:
     """Cookies belong to one host name, so a login that began under the other one moves to it."""
     other = app.replace("127.0.0.1", "localhost")
-    assert "Nobody is logged in" in visitor.get(other).page.text
+    assert "You are not logged in" in visitor.get(other).page.text
     visitor.get(f"{other}/login", next="/").press("auth0|ada")
     if "May we write" in visitor.page.text:
         visitor.press_nth(0)
@@ -144,12 +144,12 @@ def test_an_example_that_cannot_start_says_why(script: str) -> None:
         listener.listen()
         taken = str(listener.getsockname()[1])
         no_application = {"AUTH0_DOMAIN": "t.example.com", "AUTH0_API_TOKEN": "x", "AUTH0_CLIENT_ID": ""}
-        cases: list[tuple[str, dict[str, str], str]] = [(taken, {}, f"port {taken} can't be served")]
+        cases: list[tuple[str, dict[str, str], str]] = [(taken, {}, f"port {taken} is not available")]
         if script == SCRIPTS[0]:  # the rest is shared
             cases += [
-                ("abc", {}, "'abc' is no port"),
-                ("70000", {}, "'70000' is no port"),
-                (str(free_port()), no_application, "AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET not set"),
+                ("abc", {}, "'abc' is not a port"),
+                ("70000", {}, "'70000' is not a port"),
+                (str(free_port()), no_application, "set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET"),
             ]
         for argument, environ, message in cases:
             with started(script, argument, stderr=subprocess.PIPE, **environ) as process:
@@ -176,6 +176,6 @@ def test_the_consent_page_refuses_an_old_link() -> None:
     module = runpy.run_path(str(EXAMPLES / "_site.py"))
     secret = "a secret of this test, long enough for HS256"
     site = module["Site"]("http://127.0.0.1:1", None, None, "", "", "", None, secret, None)
-    for exp, title in ((int(SYSTEM_CLOCK.time()) + 60, "May we write"), (1, "This link is too old")):
+    for exp, title in ((int(SYSTEM_CLOCK.time()) + 60, "May we write"), (1, "This link has expired")):
         token = sign_hs256({"sub": "auth0|1", "exp": exp}, secret=secret)
         assert title in site.consent_page({"session_token": token, "state": "x"})
