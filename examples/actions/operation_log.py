@@ -41,7 +41,7 @@ class OperationLog:
             "ip": event.request.ip,
             "app": event.client.client_id,
         }
-        before = event.user.app_metadata.get("logins") or []
+        before: list[object] = event.user.app_metadata.get("logins") or []
         api.user.set_app_metadata("logins", [*before, entry][-self.keep :])
 
 
