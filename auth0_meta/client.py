@@ -1,53 +1,40 @@
-"""Talk to one tenant's Management API: credentials, settings, and one way to send."""
+"""The client of one tenant's Management API: it wires the parts together and hands work on."""
 
 from __future__ import annotations
 
-import os
 import random as _random
-import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode
 
+from auth0_meta import doctor
+from auth0_meta.arguments import whole
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.endpoints.jobs import Jobs
-from auth0_meta.endpoints.users import Users, encode, query
-from auth0_meta.errors import ConfigError, InputError, NotSentError, OutcomeUnknown, ServerError
-from auth0_meta.http.budget import WaitBudget
-from auth0_meta.http.error_answers import TOKEN_PATH
-from auth0_meta.http.given import MaxWait, Oversize, check_max_wait, check_timeout, endpoint_path
-from auth0_meta.http.sender import Request, Sender, to_json
+from auth0_meta.endpoints.users import Users
+from auth0_meta.errors import ConfigError, InputError
+from auth0_meta.http.budget import MaxWait, check_max_wait, check_timeout
+from auth0_meta.http.channel import REPEATABLE, Channel
+from auth0_meta.http.request import encode_query, endpoint_path
+from auth0_meta.http.sender import Sender
+from auth0_meta.http.token_endpoint import TokenEndpoint
 from auth0_meta.http.transport import Transport, base_url
 from auth0_meta.models import User, Wait
-from auth0_meta.ratelimit.plans import RateLimit, route_group
+from auth0_meta.ratelimit.plans import RateLimit
 from auth0_meta.ratelimit.throttle import Throttle
+from auth0_meta.transactions import retry
+from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
+from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
+from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import Unit
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from requests.adapters import BaseAdapter
 
-    from auth0_meta.doctor import Check
-    from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
-    from auth0_meta.transactions.options import Lock
-    from auth0_meta.transactions.transaction import MetadataTransaction
-
 _T = TypeVar("_T")
-_clients: weakref.WeakSet[ManagementClient] = weakref.WeakSet()
-_SAFE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
-_METHODS = (*_SAFE, "POST", "PATCH")
-
-
-def _renew_all() -> None:
-    """Give every client of a forked child its own sockets and locks."""
-    for client in list(_clients):
-        client._renew()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows only
-    os.register_at_fork(after_in_child=_renew_all)
+_METHODS = (*REPEATABLE, "POST", "PATCH")
 
 
 class ManagementClient:
@@ -89,30 +76,25 @@ class ManagementClient:
         clock: Clock = SYSTEM_CLOCK,
         random: _random.Random | None = None,
     ) -> None:
-        self._base = base_url(domain)
-        self._max_wait = check_max_wait(max_wait)
         if on_wait is not None and not callable(on_wait):
-            msg = "on_wait must be callable"
+            msg = f"on_wait must be callable, not {type(on_wait).__name__}"
             raise ConfigError(msg)
-        if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
-            msg = "pool_size must be a whole number above 0"
-            raise ConfigError(msg)
-        self._on_wait = on_wait
-        self._pool_size = pool_size
-        self._clock = clock
-        self._random = random or _random.Random()
-        self._reseed = random is None
+        whole("pool_size", pool_size, error=ConfigError)
+        self._base = base_url(domain)
         self._audience = audience_of(self._base, audience)
-        self._client_id = client_id
-        self._transport = Transport(
-            self._base, timeout=check_timeout(timeout), pool_size=pool_size, adapter=adapter
+        jitter = random or _random.Random()
+        sender = partial(
+            Sender,
+            transport=Transport(
+                self._base, timeout=check_timeout(timeout), pool_size=pool_size, adapter=adapter
+            ),
+            throttle=Throttle(clock=clock, random=jitter, rate_limit=rate_limit),
+            clock=clock,
+            random=jitter,
         )
-        self._throttle = Throttle(clock=clock, random=self._random, rate_limit=rate_limit)
-        self._sender = Sender(
-            transport=self._transport, throttle=self._throttle, clock=clock, random=self._random
-        )
-        self._kind, self._tokens = token_source(
-            self._fetch,
+        endpoint = TokenEndpoint(sender(tokens=None), client_id=client_id, audience=self._audience)
+        self._kind, tokens = token_source(
+            endpoint.exchange,
             clock=clock,
             issuer=f"{self._base}/",
             client_id=client_id,
@@ -122,13 +104,18 @@ class ManagementClient:
             key_id=key_id,
             algorithm=algorithm,
         )
-        self._sender.tokens = self._tokens
-        self._threads: ThreadPoolExecutor | None = None
+        self.channel = Channel(
+            sender(tokens=tokens),
+            max_wait=check_max_wait(max_wait),
+            on_wait=on_wait,
+            pool_size=pool_size,
+            reseed=random is None,
+        )
+        """What everything is sent through: for code that builds on this package."""
         self.users = Users(self)
         """The users endpoints."""
         self.jobs = Jobs(self)
         """The jobs endpoints: imports and exports."""
-        _clients.add(self)
 
     @classmethod
     def from_env(cls, **settings: Any) -> ManagementClient:
@@ -153,12 +140,12 @@ class ManagementClient:
 
     def close(self) -> None:
         """Close the pooled connections; using the client afterwards raises `StateError`."""
-        self._transport.close()
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.shutdown(wait=False)
+        self.channel.close()
 
-    # One way to send ------------------------------------------------------------------------------
+    @property
+    def audience(self) -> str:
+        """Return the audience that tokens are requested for."""
+        return self._audience
 
     def request(
         self,
@@ -173,90 +160,25 @@ class ManagementClient:
     ) -> Any:
         """Call any other endpoint of the Management API, with the same retries and errors.
 
-        `path` is relative to `/api/v2/` ("users/auth0%7C1/roles"), already percent-encoded.  `json` is
-        the body (None: none); `params` the query, whose None values are left out.  `repeat`
-        says whether it may be sent again after a lost answer or a 5xx (None: yes for GET, PUT and DELETE).
-        `max_wait`: "client" is the client's.  Returns the parsed answer, None for an empty one.
+        `path` is relative to `/api/v2/` ("users/auth0%7C1/roles"), already percent-encoded.  `json` is the body (None:
+        none); `params` the query, whose None values are left out.  `repeat`: whether it may be sent again after a
+        lost response or a 5xx (None: yes for GET, PUT and DELETE).  `max_wait`: "client" means the client's setting.
+        Returns the parsed response, None for an empty one.
 
         >>> tenant.client().request("GET", "users", params={"per_page": 1})
         []
         """
         verb = method.upper() if isinstance(method, str) else ""
         if verb not in _METHODS:
-            msg = f"{method!r} is no method that the Management API knows (nothing was sent)"
+            msg = f"method must be one of {', '.join(_METHODS)}, not {method!r} (nothing was sent)"
             raise InputError(msg)
         target = endpoint_path(path)
         if params:
             given = {
                 k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None
             }
-            target += ("&" if "?" in target else "?") + query(given)
-        body = None if json is None else encode(json)
-        again = verb in _SAFE if repeat is None else repeat
-        sent = (json, params)
-        return self.send(verb, target, json_body=body, sent=sent, repeat=again, max_wait=max_wait)
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        json_body: bytes | None = None,
-        sent: Any = None,
-        user_id: str | None = None,
-        shown: str | None = None,
-        repeat: bool | None = None,
-        max_wait: MaxWait = "client",
-        kind: type | tuple[type, ...] = object,
-    ) -> Any:
-        """Send an encoded request and parse its answer, a `kind`: what every endpoint method calls."""
-        request = Request(
-            method,
-            path,
-            group=route_group(method, path[len("/api/v2/") :]),
-            body=json_body,
-            sent=sent,
-            repeat=method in _SAFE if repeat is None else repeat,
-            shown=shown,
-        )
-        budget = self.budget(user_id=user_id, max_wait=max_wait)
-        return to_json(self._sender.send(request, budget), request, kind)
-
-    def budget(
-        self, *, user_id: str | None = None, max_wait: MaxWait = "client", share: float | None = None
-    ) -> WaitBudget:
-        """Start counting one operation against `max_wait` seconds ("client": its own)."""
-        budget = self._max_wait if max_wait == "client" else check_max_wait(max_wait)
-        return WaitBudget(max_wait=budget, on_wait=self._on_wait, user_id=user_id, share=share)
-
-    @property
-    def audience(self) -> str:
-        """Return the audience that tokens are asked for."""
-        return self._audience
-
-    @property
-    def threads(self) -> ThreadPoolExecutor:
-        """Return the worker threads in which `atransaction` sends; started on first use."""
-        if self._threads is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # for asyncio only
-
-            self._threads = ThreadPoolExecutor(self._pool_size, thread_name_prefix="auth0-meta")
-        return self._threads
-
-    @property
-    def sender(self) -> Sender:
-        """Return what carries requests to their answers: for the transaction room."""
-        return self._sender
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock that this client lives by."""
-        return self._clock
-
-    @property
-    def random(self) -> _random.Random:
-        """Return the source of this client's jitter."""
-        return self._random
+            target += ("&" if "?" in target else "?") + encode_query(given)
+        return self.channel.call(verb, target, json=json, sent=params, repeat=repeat, max_wait=max_wait)
 
     # Units of work ----------------------------------------------------------------------------------
 
@@ -273,14 +195,10 @@ class ManagementClient:
         oversize: Oversize = "warn",
     ) -> MetadataTransaction:
         """Open a `MetadataTransaction` for one user; see there for every argument."""
-        from auth0_meta.transactions.options import TransactionOptions  # noqa: PLC0415
-        from auth0_meta.transactions.transaction import MetadataTransaction  # noqa: PLC0415  # transaction imports client
-        from auth0_meta.transactions.unit import Unit  # noqa: PLC0415
-
         options = TransactionOptions(
             base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
-        return MetadataTransaction._of(Unit(self, user_id, options))
+        return MetadataTransaction._of(Unit(self.channel, user_id, options))
 
     def atransaction(
         self,
@@ -295,14 +213,10 @@ class ManagementClient:
         oversize: Oversize = "warn",
     ) -> AsyncMetadataTransaction:
         """Open an `AsyncMetadataTransaction` for `async with`; arguments as in `transaction`."""
-        from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction  # noqa: PLC0415
-        from auth0_meta.transactions.options import TransactionOptions  # noqa: PLC0415
-        from auth0_meta.transactions.unit import Unit  # noqa: PLC0415
-
         options = TransactionOptions(
             base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
-        return AsyncMetadataTransaction._of(Unit(self, user_id, options))
+        return AsyncMetadataTransaction._of(Unit(self.channel, user_id, options))
 
     def run_transaction(
         self,
@@ -324,64 +238,14 @@ class ManagementClient:
         are those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
         Raises `StateError` inside an open transaction for the same user.
         """
-        from auth0_meta.transactions.options import TransactionOptions  # noqa: PLC0415
-        from auth0_meta.transactions.retry import run  # noqa: PLC0415  # transaction imports client
-
         options = TransactionOptions(
             base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
-        return run(self, user_id, fn, attempts=attempts, options=options)
+        return retry.run(self.channel, user_id, fn, attempts=attempts, options=options)
 
-    def check(self) -> tuple[Check, ...]:
+    def check(self) -> tuple[doctor.Check, ...]:
         """Check token, scopes, audience, clock and bucket: what `auth0-meta doctor` prints.
 
         Reads one user page (scope `read:users`) and writes nothing.  Problems are results, not exceptions.
         """
-        from auth0_meta.doctor import check  # noqa: PLC0415
-
-        return check(self)
-
-    # Tokens -----------------------------------------------------------------------------------------
-
-    def _fetch(self, proof: Mapping[str, str], budget: WaitBudget) -> Mapping[str, Any]:
-        """Exchange credentials for a token: `POST /oauth/token`.
-
-        A failure that leaves open what the token endpoint did is no doubt about the request that
-        waits for the token: that one was not sent.
-        """
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "audience": self._audience,
-            **proof,
-        }
-        request = Request(
-            "POST",
-            TOKEN_PATH,
-            group="token",
-            body=urlencode(form).encode(),
-            sent=dict(proof),
-            repeat=True,
-            content_type="application/x-www-form-urlencoded",
-            authorized=False,
-        )
-        # Counted apart: a transaction's requests are its own, but it shares the budget for waits.
-        own = self.budget(max_wait=budget.left())
-        own.cancelled, own.on_wait = budget.cancelled, budget.on_wait
-        try:
-            answer: Mapping[str, Any] = to_json(self._sender.send(request, own), request, dict)
-        except (OutcomeUnknown, ServerError) as error:
-            msg = f"nothing was sent for want of a token: {error}"
-            raise NotSentError(msg, user_id=budget.user_id) from error
-        finally:
-            budget.waited += own.waited
-        return answer
-
-    def _renew(self) -> None:
-        """Start over with fresh sockets and locks in a forked child."""
-        self._transport.renew()
-        self._throttle.renew()
-        self._tokens.renew_locks()
-        if self._reseed:
-            self._random.seed()  # or every child would wait the same jitter as its siblings
-        self._threads = None
+        return doctor.check(self.channel, audience=self._audience)

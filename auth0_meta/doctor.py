@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -11,19 +11,16 @@ from auth0_meta.auth import jwt
 from auth0_meta.auth.tokens import FetchedToken
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
 from auth0_meta.http.budget import WaitBudget
-from auth0_meta.http.sender import Request
+from auth0_meta.http.channel import Channel
+from auth0_meta.http.request import API, USER, Request
+from auth0_meta.http.transport import Response
 from auth0_meta.ratelimit.headers import parse_headers
 from auth0_meta.ratelimit.plans import PLANS
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
-    from auth0_meta.http.transport import Response
 
 _NEEDED = ("read:users", "update:users")
 _APP_ONLY = "update:users_app_metadata"
 _BUDGET = 30.0
 _CLOCK_MARGIN = 2.0
-_READS = "users read"
 _REACH = "Check AUTH0_DOMAIN and the network"
 
 
@@ -41,15 +38,15 @@ class Check:
     remedy: str = ""
 
 
-def check(client: ManagementClient) -> tuple[Check, ...]:
-    """Run the checks in the order in which a new user meets their failures."""
-    return tuple(_checks(client))
+def check(channel: Channel, *, audience: str) -> tuple[Check, ...]:
+    """Run the checks in the order in which a new user meets their failures; `audience` is what tokens are for."""
+    return tuple(_checks(channel, audience))
 
 
-def _checks(client: ManagementClient) -> Iterator[Check]:
-    budget = client.budget(max_wait=_BUDGET)
+def _checks(channel: Channel, audience: str) -> Iterator[Check]:
+    budget = channel.budget(max_wait=_BUDGET)
     try:
-        token = client.sender.tokens.get(budget)
+        token = channel.tokens.get(budget)
     except NotSentError as error:
         yield _unreached(error)
         return
@@ -57,11 +54,11 @@ def _checks(client: ManagementClient) -> Iterator[Check]:
         yield Check("token", False, str(error), "Check the credentials, and the grant of the Management API")
         return
     claims = jwt.peek(token)
-    yield Check("token", True, f"there is one ({_kind(client)}, {len(token)} characters)")
-    yield _audience(client, claims)
+    yield Check("token", True, f"there is one ({_kind(channel)}, {len(token)} characters)")
+    yield _audience(audience, claims)
     answer: Response | None = None
     try:
-        answer = _read_one(client, budget)
+        answer = _read_one(channel, budget)
         read = Check("read users", True, "GET /users answered")
     except ScopeError as error:
         read = Check("read users", False, str(error), "Grant read:users to the application")
@@ -73,9 +70,9 @@ def _checks(client: ManagementClient) -> Iterator[Check]:
         remedy = "Try again later" if isinstance(error, ApiError) else _REACH
         read = Check("read users", False, str(error), remedy)
     yield read
-    yield _scopes(client, claims)
+    yield _scopes(channel, claims)
     if answer is not None:
-        yield _clock(client, answer)
+        yield _clock(channel, answer)
         yield _bucket(answer)
 
 
@@ -87,18 +84,18 @@ def _unreached(error: NotSentError) -> Check:
     return Check("domain", False, detail, _REACH + advice.removeprefix(" and the network"))
 
 
-def _kind(client: ManagementClient) -> str:
-    return "fetched" if isinstance(client.sender.tokens, FetchedToken) else "given"
+def _kind(channel: Channel) -> str:
+    return "fetched" if isinstance(channel.tokens, FetchedToken) else "given"
 
 
-def _read_one(client: ManagementClient, budget: WaitBudget) -> Response:
+def _read_one(channel: Channel, budget: WaitBudget) -> Response:
     """Read one id: the cheapest request that needs a token, a scope and a bucket."""
-    path = "/api/v2/users?per_page=1&fields=user_id&include_fields=true"
-    request = Request("GET", path, group=_READS, repeat=True, shown="users")
-    return client.sender.send(request, budget)
+    path = f"{API}users?per_page=1&fields=user_id&include_fields=true"
+    request = Request("GET", path, group=USER.reads, repeat=True, shown="users")
+    return channel.send(request, budget)
 
 
-def _audience(client: ManagementClient, claims: dict[str, Any]) -> Check:
+def _audience(wanted: str, claims: dict[str, Any]) -> Check:
     """Compare what the token is for with what the client asked for."""
     given = claims.get("aud")
     theirs = [given] if isinstance(given, str) else given if isinstance(given, list) else []
@@ -110,13 +107,13 @@ def _audience(client: ManagementClient, claims: dict[str, Any]) -> Check:
         "audience",
         False,
         f"the token is for {', '.join(map(str, theirs))}",
-        f"Get one for the Management API: its audience is {client.audience}",
+        f"Get one for the Management API: its audience is {wanted}",
     )
 
 
-def _scopes(client: ManagementClient, claims: dict[str, Any]) -> Check:
+def _scopes(channel: Channel, claims: dict[str, Any]) -> Check:
     """Compare the granted scopes with what reading and writing metadata needs."""
-    tokens = client.sender.tokens
+    tokens = channel.tokens
     granted = tokens.scope if isinstance(tokens, FetchedToken) else None
     text = granted if granted is not None else claims.get("scope")
     if not isinstance(text, str):
@@ -136,12 +133,12 @@ def _scopes(client: ManagementClient, claims: dict[str, Any]) -> Check:
     return Check("scopes", True, f"{', '.join(_NEEDED)} and {len(have) - len(_NEEDED)} more")
 
 
-def _clock(client: ManagementClient, answer: Response) -> Check:
+def _clock(channel: Channel, answer: Response) -> Check:
     """Compare the local clock with the answer's Date second."""
     date = parse_headers(answer.headers).date
     if date is None:
         return Check("clock", None, "the answer has no Date")
-    off = client.clock.time() - date
+    off = channel.clock.time() - date
     if -_CLOCK_MARGIN <= off <= _CLOCK_MARGIN + 1:
         return Check("clock", True, "agrees with the tenant's")
     ahead = "ahead of" if off > 0 else "behind"
@@ -158,6 +155,6 @@ def _bucket(answer: Response) -> Check:
     facts = parse_headers(answer.headers)
     if facts.limit is None:
         return Check("rate limit", None, "the answer names none")
-    names = [name for name, groups in PLANS.items() if groups[_READS].burst == facts.limit]
+    names = [name for name, groups in PLANS.items() if groups[USER.reads].burst == facts.limit]
     plan = f", as on the plan {' or '.join(names)}" if names else ""
     return Check("rate limit", True, f"{facts.remaining} of {facts.limit} tokens left{plan}")

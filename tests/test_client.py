@@ -188,7 +188,7 @@ def test_clock_and_random_are_the_clients() -> None:
     """What a client is given it lives by."""
     clock, jitter = FakeClock(), random.Random(1)
     client = ManagementClient(DOMAIN, token="t", clock=clock, random=jitter)
-    assert (client.clock, client.random) == (clock, jitter)
+    assert (client.channel.clock, client.channel.random) == (clock, jitter)
 
 
 # From the environment --------------------------------------------------------------------------------
@@ -599,6 +599,6 @@ def test_a_child_inside_a_transaction_starts_afresh() -> None:
 def test_children_do_not_share_their_jitter() -> None:
     """Forked workers wait different jitter, unless the source was given."""
     own = ManagementClient(DOMAIN, token="t")
-    assert len({_in_child(lambda: str(own.random.random())) for _ in range(3)}) == 3
+    assert len({_in_child(lambda: str(own.channel.random.random())) for _ in range(3)}) == 3
     given_ = ManagementClient(DOMAIN, token="t", random=random.Random(7))
-    assert _in_child(lambda: str(given_.random.random())) == str(random.Random(7).random())
+    assert _in_child(lambda: str(given_.channel.random.random())) == str(random.Random(7).random())

@@ -167,6 +167,6 @@ def test_a_client_loads_requests_and_attrs_and_nothing_optional() -> None:
     assert {name for name in loaded if name.split(".")[0] != "auth0_meta"} == set()
     rooms = {name.split(".")[1] for name in loaded if "." in name}
     assert rooms <= {
-        *("_version", "arguments", "auth", "changes", "client", "clock", "endpoints", "errors", "http"),
-        *("models", "ratelimit", "redact", "transactions", "warn"),
+        *("_version", "arguments", "auth", "changes", "client", "clock", "doctor", "endpoints", "errors"),
+        *("http", "models", "ratelimit", "redact", "transactions", "warn"),
     }

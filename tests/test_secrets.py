@@ -98,9 +98,9 @@ def _watching(caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
 
 def _show(watch: Watch, client: ManagementClient) -> None:
     """Show every part of a client that can be reached."""
-    sender = client.sender
-    watch.saw(client, client.users, sender, sender.tokens, sender.throttle, sender.transport)
-    watch.saw(client.budget(), client.budget(user_id="auth0|1"))
+    channel = client.channel
+    watch.saw(client, client.users, client.jobs, channel, channel.tokens, channel.transport)
+    watch.saw(channel.bucket("other"), channel.budget(), channel.budget(user_id="auth0|1"))
 
 
 def test_a_run_without_errors_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -271,7 +271,7 @@ def test_a_user_shows_no_value() -> None:
 
 def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[], object]]:
     """Return calls with a canary in a query or a link."""
-    link["location"] = f"{client.sender.transport.base}/x.gz?Signature={SECRET}"
+    link["location"] = f"{client.channel.transport.base}/x.gz?Signature={SECRET}"
     return [
         lambda: list(client.users.search(q=f'app_metadata.plan:"{WRITTEN}"')),
         lambda: client.users.by_email(f"{WRITTEN}@example.com"),
@@ -329,7 +329,7 @@ def test_an_unreached_query_or_link_shows_nothing(caplog: pytest.LogCaptureFixtu
                 watch.fails(call)
             with pytest.raises(NotSentError, match="NewConnectionError: Connection refused"):
                 client.users.get("auth0|1")
-            link = {"location": f"{client.sender.transport.base}/x.gz?Signature={SECRET}"}
+            link = {"location": f"{client.channel.transport.base}/x.gz?Signature={SECRET}"}
             server.replies = [Reply(200, {"id": "job_1", "type": "t", "status": "completed", **link})]
             clocked = connect(server, token=GIVEN, clock=FakeClock())
             watch.fails(lambda: clocked.jobs.download("job_1", io.BytesIO()))

@@ -20,10 +20,10 @@ from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest, new_state
 from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ActionTimeout, ConfigError
-from auth0_meta.http.given import Oversize
+from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult
+from auth0_meta.transactions.options import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -97,7 +97,7 @@ class Execution:
         token_changes: TokenChanges | None = None,
     ) -> None:
         self._options = options
-        self._started = options.client.clock.monotonic()
+        self._started = options.client.channel.clock.monotonic()
         self._event = event.for_run(options.secrets, options.configuration)
         self._state = state
         self._token_changes = token_changes or TokenChanges()
@@ -116,7 +116,9 @@ class Execution:
 
     def time_left(self) -> float:
         """Return the seconds of the budget that remain, at least 0."""
-        return max(0.0, self._options.budget - (self._options.client.clock.monotonic() - self._started))
+        return max(
+            0.0, self._options.budget - (self._options.client.channel.clock.monotonic() - self._started)
+        )
 
     def require_time(self, when: str) -> None:
         """Raise `ActionTimeout` if the budget is spent."""
@@ -149,13 +151,9 @@ class Execution:
         if options.lock is not None:
             self._lock.enter_context(options.lock(self.user_id))
             self.require_time("it waited for the lock")
-        profile = options.client.send(
-            "GET",
-            user_path(self.user_id),
-            user_id=self.user_id,
-            shown=f"users/{self.user_id}",
-            max_wait=self.time_left(),
-        )
+        channel = options.client.channel
+        budget = channel.budget(user_id=self.user_id, max_wait=self.time_left())
+        profile = channel.read(Target.user(self.user_id), budget)
         self._event = self._event.with_user(**Event.from_profile(profile).user)
         self.require_time("it read the user")
 
@@ -195,7 +193,7 @@ class Execution:
 
     def api(self, staging: Staging) -> Api:
         """Return the api that writes to `staging`."""
-        return Api(staging, self._options.cache, self._options.client.clock)
+        return Api(staging, self._options.cache, self._options.client.channel.clock)
 
     def close(self, staging: Staging) -> None:
         """Keep what the action staged; later actions see it.
@@ -285,7 +283,7 @@ class Execution:
             "hostname": self._event.request.hostname,
             "carried": attrs.asdict(self._token_changes, recurse=False),
         }
-        state, now = new_state(), self._options.client.clock.time()
+        state, now = new_state(), self._options.client.channel.clock.time()
         key = digest(state, browser)
         self._options.states.put(key, json.dumps(stored), expires_at=now + self._options.suspend_for, now=now)
         self._suspended_under = key
@@ -300,7 +298,7 @@ class Execution:
         """Delete what `suspend` stored: a login that failed can't continue."""
         key, self._suspended_under = self._suspended_under, None
         if key is not None:
-            self._options.states.take(key, now=self._options.client.clock.time())
+            self._options.states.take(key, now=self._options.client.channel.clock.time())
 
     def outcome(self) -> LoginOutcome:
         """Return how the login ended."""

@@ -10,7 +10,7 @@ from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.execution import Execution, LockFactory, TriggerOptions
 from auth0_meta.errors import InputError, StateError
-from auth0_meta.http.given import Oversize
+from auth0_meta.transactions.options import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -53,7 +53,7 @@ class post_login:
             budget=budget,
             lock=lock,
             oversize=oversize,
-            cache=Cache(client.clock) if cache is None else cache,
+            cache=Cache(client.channel.clock) if cache is None else cache,
         )
         self._event = event
         self._execution: Execution | None = None

@@ -16,7 +16,7 @@ from auth0_meta.actions.runner import ActionStep, BlockingStep, Steps
 from auth0_meta.actions.staging import TokenChanges
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
 from auth0_meta.errors import InputError, RedirectError
-from auth0_meta.http.given import Oversize
+from auth0_meta.transactions.options import Oversize
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -83,7 +83,7 @@ class PostLoginTrigger:
             deny_keeps=deny_keeps,
             error_discards=error_discards,
             oversize=oversize,
-            cache=Cache(client.clock) if cache is None else cache,
+            cache=Cache(client.channel.clock) if cache is None else cache,
         )
 
     def __repr__(self) -> str:
@@ -182,7 +182,7 @@ class PostLoginTrigger:
 
         def take() -> None:
             key = digest(state if isinstance(state, str) else "", browser)
-            taken.append(options.states.take(key, now=options.client.clock.time()))
+            taken.append(options.states.take(key, now=options.client.channel.clock.time()))
 
         try:
             yield BlockingStep(take)

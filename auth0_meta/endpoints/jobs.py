@@ -7,16 +7,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
-from auth0_meta.http.sender import Request, to_json
+from auth0_meta.http.channel import HasChannel
+from auth0_meta.http.request import API, Request, to_json
 from auth0_meta.http.transport import Transport, base_url
 from auth0_meta.models import Job
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
+from auth0_meta.ratelimit.plans import route_group
 
 _MOST_IMPORT = 500_000
 _MOST_DOWNLOAD = 16 * 1024**3
@@ -31,8 +30,8 @@ class Jobs:
     A job's data is kept for 24 hours, the link to an export for 60 seconds (`download` gets a new one).
     """
 
-    def __init__(self, client: ManagementClient) -> None:
-        self._client = client
+    def __init__(self, client: HasChannel) -> None:
+        self._channel = client.channel
 
     def export_users(
         self,
@@ -59,7 +58,7 @@ class Jobs:
             body["connection_id"] = connection_id
         if limit is not None:
             body["limit"] = limit
-        return _job(self._client.request("POST", "jobs/users-exports", json=body))
+        return _job(self._channel.call("POST", f"{API}jobs/users-exports", json=body))
 
     def import_users(
         self,
@@ -99,27 +98,28 @@ class Jobs:
             **({} if external_id is None else {"external_id": external_id}),
         }
         boundary = f"auth0-meta-{os.urandom(16).hex()}"
+        path = "jobs/users-imports"
         request = Request(
             "POST",
-            "/api/v2/jobs/users-imports",
-            group="other",
+            API + path,
+            group=route_group("POST", path),
             body=_multipart(form, data, boundary),
             sent=(rows, external_id),
             repeat=False,
             content_type=f"multipart/form-data; boundary={boundary}",
         )
-        return _job(to_json(self._client.sender.send(request, self._client.budget()), request, dict))
+        return _job(to_json(self._channel.send(request, self._channel.budget()), request, dict))
 
     def get(self, job_id: str, /) -> Job:
         """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users` by its type."""
-        return _job(self._client.request("GET", f"jobs/{_id(job_id)}"))
+        return _job(self._channel.call("GET", f"{API}jobs/{_id(job_id)}"))
 
     def errors(self, job_id: str, /) -> list[dict[str, Any]]:
         """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] where nothing was.
 
         Each is {"user", "errors": [{"code", "message", "path"}]}; it holds the rows, so don't log it.
         """
-        found = self._client.request("GET", f"jobs/{_id(job_id)}/errors")
+        found = self._channel.call("GET", f"{API}jobs/{_id(job_id)}/errors")
         if found is None:
             return []
         return [found] if isinstance(found, dict) else list(found)
@@ -137,7 +137,7 @@ class Jobs:
         `timeout`: seconds (Auth0 ends an import after two hours; None: no bound).  `on_progress` is called with
         the job after each reading.  Raises `JobError` when it failed or is not done in time.
         """
-        clock = self._client.clock
+        clock = self._channel.clock
         started = clock.monotonic()
         pause = _FIRST_POLL
         job_id = job if isinstance(job, str) else job.id
@@ -174,7 +174,7 @@ class Jobs:
             except (TransportError, ApiError):
                 if not left:
                     raise
-                self._client.clock.sleep(_FIRST_POLL * (_LINK_TRIES - left))
+                self._channel.clock.sleep(_FIRST_POLL * (_LINK_TRIES - left))
         raise AssertionError  # pragma: no cover  # the loop returns or raises
 
     def _link(self, job_id: str) -> str:
@@ -189,7 +189,7 @@ class Jobs:
         parts = urlsplit(link)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         transport = Transport(
-            base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._client.sender.transport.timeout
+            base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._channel.transport.timeout
         )
         with contextlib.closing(transport):
             size = 0

@@ -1,40 +1,20 @@
-"""Reach the users endpoints of the Management API: one short method per endpoint."""
+"""The users endpoints of the Management API: one short method for each."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from typing import Any
 
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.errors import InputError, MetadataError, PagingError, TransportError
+from auth0_meta.errors import InputError, PagingError, TransportError
+from auth0_meta.http.channel import HasChannel
+from auth0_meta.http.request import Target, encode_query
 from auth0_meta.models import Page, User
 
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
-
+_USERS = "/api/v2/users"
 _MOST_PER_PAGE = 100
 _MOST_RESULTS = 1000
-
-
-def user_path(user_id: str, /) -> str:
-    """Return the encoded path of a user; the id is percent-encoded exactly once.
-
-    Raises `MetadataError` for an id that is empty, holds white space or is "." or "..".
-    Source: ids hold `|`, `/`, `%`, `:` and `#`, and no white space (Auth0 support).
-
-    >>> user_path("oauth2|siwe|eip155%3A5")
-    '/api/v2/users/oauth2%7Csiwe%7Ceip155%253A5'
-    """
-    if not isinstance(user_id, str) or not user_id:
-        msg = "the user id is empty or no string (nothing was sent): pass one such as auth0|507f1f77bcf86cd799439020"
-        raise MetadataError(msg)
-    if user_id in (".", "..") or any(c.isspace() or not c.isprintable() for c in user_id):
-        msg = f"the user id {user_id!r} is not one that Auth0 gives: it holds white space or is a path (nothing was sent)"
-        raise MetadataError(msg)
-    return "/api/v2/users/" + quote(user_id, safe="")
 
 
 class Users:
@@ -49,8 +29,8 @@ class Users:
     'pro'
     """
 
-    def __init__(self, client: ManagementClient) -> None:
-        self._client = client
+    def __init__(self, client: HasChannel) -> None:
+        self._channel = client.channel
 
     def get(self, user_id: str, /, *, fields: Iterable[str] | None = None) -> User:
         """Read one user: `GET /users/{id}`, scope `read:users`.
@@ -58,11 +38,10 @@ class Users:
         `fields` limits the answer to these profile fields (None: all).  Reading by id sees every
         finished write at once.  Raises `NotFoundError` for an unknown id.
         """
-        path = user_path(user_id)
+        target = Target.user(user_id)
         names = _field_list(fields)
-        if names is not None:
-            path += "?" + query({"fields": ",".join(names), "include_fields": "true"})
-        raw = self._client.send("GET", path, user_id=user_id, shown=f"users/{user_id}", kind=dict)
+        query = "" if names is None else "?" + encode_query(_limited(names))
+        raw = self._channel.call("GET", target.path + query, user_id=user_id, shown=target.shown, kind=dict)
         return User(raw, _omitted(names))
 
     def create(self, profile: Mapping[str, Any], /) -> User:
@@ -72,10 +51,8 @@ class Users:
         a lost answer raises `OutcomeUnknown`, a 5xx `ServerError`, since a repeat could
         meet its own success.  Raises `AlreadyExistsError` for a duplicate.
         """
-        body = _body(profile)
-        return User(
-            self._client.send("POST", "/api/v2/users", json_body=body, sent=profile, shown="users", kind=dict)
-        )
+        raw = self._channel.call("POST", _USERS, json=_body(profile), shown="users", kind=dict)
+        return User(raw)
 
     def update(self, user_id: str, body: Mapping[str, Any], /) -> User:
         """Send one PATCH as given: `PATCH /users/{id}`, scope `update:users`.
@@ -85,24 +62,22 @@ class Users:
         sent again after a lost answer or a 5xx, which can overwrite a newer write of the same keys.
         Returns the profile afterwards.
         """
-        return User(
-            self._client.send(
-                "PATCH",
-                user_path(user_id),
-                json_body=_body(body),
-                sent=body,
-                user_id=user_id,
-                shown=f"users/{user_id}",
-                repeat=True,
-                kind=dict,
-            )
+        target = Target.user(user_id)
+        raw = self._channel.call(
+            "PATCH",
+            target.path,
+            json=_body(body),
+            user_id=user_id,
+            shown=target.shown,
+            repeat=True,
+            kind=dict,
         )
+        return User(raw)
 
     def delete(self, user_id: str, /) -> None:
         """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is no error."""
-        self._client.send(
-            "DELETE", user_path(user_id), user_id=user_id, shown=f"users/{user_id}", repeat=True
-        )
+        target = Target.user(user_id)
+        self._channel.call("DELETE", target.path, user_id=user_id, shown=target.shown)
 
     def by_email(self, email: str, /) -> tuple[User, ...]:
         """Return the users with exactly this address: `GET /users-by-email`, scope `read:users`.
@@ -112,9 +87,9 @@ class Users:
         if not isinstance(email, str) or not email.strip():
             msg = "the e-mail address is empty (nothing was sent)"
             raise InputError(msg)
-        found = self._client.send(
+        found = self._channel.call(
             "GET",
-            "/api/v2/users-by-email?" + query({"email": email}),
+            "/api/v2/users-by-email?" + encode_query({"email": email}),
             sent=email,
             shown="users-by-email",
             kind=list,
@@ -152,9 +127,9 @@ class Users:
             asked["sort"] = sort
         names = _field_list(fields)
         if names is not None:
-            asked |= {"fields": ",".join(names), "include_fields": "true"}
-        found = self._client.send(
-            "GET", "/api/v2/users?" + query(asked), sent=q, shown="users", kind=(dict, list)
+            asked |= _limited(names)
+        found = self._channel.call(
+            "GET", f"{_USERS}?" + encode_query(asked), sent=q, shown="users", kind=(dict, list)
         )
         told = found if isinstance(found, dict) else {"users": found}
         rows = told.get("users")
@@ -232,6 +207,11 @@ def _field_list(fields: Iterable[str] | None) -> list[str] | None:
     return names
 
 
+def _limited(names: list[str]) -> dict[str, str]:
+    """Return the query that limits a read to these fields."""
+    return {"fields": ",".join(names), "include_fields": "true"}
+
+
 def _omitted(names: list[str] | None) -> frozenset[str]:
     """Return the bags that a read limited to `names` leaves unknown."""
     return frozenset() if names is None else frozenset(bag for bag in BAGS if bag not in names)
@@ -241,27 +221,9 @@ def _whole(number: object, least: int = 0, most: float = inf) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
 
 
-def _body(body: Mapping[str, Any]) -> bytes:
-    """Encode a request body that must say something."""
+def _body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a request body, refusing an empty one: a slip that Auth0 would only answer with 400."""
     if not isinstance(body, Mapping) or not body:
         msg = "the request body must be an object with at least one field (nothing was sent)"
         raise InputError(msg)
-    return encode(body)
-
-
-def encode(body: Any) -> bytes:
-    """Encode a request body, refusing what JSON can't hold."""
-    try:
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        msg = f"the request body holds what JSON can't: {type(error).__name__} (nothing was sent)"
-        raise InputError(msg) from None
-
-
-def query(asked: Mapping[str, Any]) -> str:
-    """Encode a query; a sequence repeats its name."""
-    try:
-        return urlencode(asked, doseq=True)
-    except UnicodeEncodeError:
-        msg = "the query holds text that is no Unicode, a lone surrogate (nothing was sent)"
-        raise InputError(msg) from None
+    return body

@@ -1,21 +1,29 @@
-"""Count what one operation costs, and what it may still wait."""
+"""What one operation may still wait, and how long what it has read stays fresh."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
+from auth0_meta.arguments import number
 from auth0_meta.clock import Clock
+from auth0_meta.errors import ConfigError
 from auth0_meta.models import Wait
 
-_LAST_WAITS = 30.0
+MaxWait = float | Literal["client"] | None
+"""Seconds that one operation may wait; "client" means the client's own setting, None no limit."""
+
+_AFTER_A_STOP = 30.0
+# What a new read makes necessary again: a read takes a token of the bucket, and may need a new access token.
+_RECURRING = ("pacing", "token")
 
 
 class WaitBudget:
-    """Count what one operation (a call, a commit) has cost, against its budget for waits.
+    """Count what one operation (a call, a commit) costs, and limit how long it waits.
 
-    `max_wait` is in seconds; None is no bound, 0 allows no wait.  `in_flight`: the last request may have left,
-    and nothing is known of what became of it: no answer, or a 5xx.  `bound`: what bounds its waits, in words.
+    `max_wait` is in seconds; None is no limit, 0 allows no wait.  `in_flight` is true while the last request may have
+    reached Auth0 and no response says what became of it.  `bound` names the limit in error messages.
     """
 
     __slots__ = (
@@ -60,10 +68,10 @@ class WaitBudget:
         self._ends: float | None = None
 
     def left(self) -> float | None:
-        """Return the seconds of waiting that remain, None without bound."""
+        """Return the seconds of waiting that remain, None if there is no limit."""
         if self.stopping is not None and self.stopping.is_set() and self._clock is not None:
-            self.stopping, self.bound = None, f"the stop ({_LAST_WAITS:.0f} s)"
-            self._ends = self._clock.monotonic() + _LAST_WAITS
+            self.stopping, self.bound = None, f"the stop ({_AFTER_A_STOP:.0f} s)"
+            self._ends = self._clock.monotonic() + _AFTER_A_STOP
         left = None if self.max_wait is None else max(0.0, self.max_wait - self.waited)
         if self._ends is None or self._clock is None:
             return left
@@ -71,10 +79,76 @@ class WaitBudget:
         return last if left is None else min(left, last)
 
     def see_through(self, clock: Clock) -> None:
-        """End no longer unfinished when cancelled: what may have been written is found out, in half a minute.
+        """Stop honoring cancellation: a PATCH may have been applied, and leaving now would leave that open.
 
-        That is counted from when the stop is seen, requests that time out included.
+        Once cancelled, the operation gets another 30 s to find out.  They count from when it notices, and requests
+        that time out use them up too, or a dead network would hold a stopped batch for minutes.
         """
         if self.cancelled is not None:
             self._clock = clock
             self.stopping, self.cancelled = self.cancelled, None
+
+
+class LongWait(Exception):  # a signal to whoever holds what was read, not an error
+    """Interrupt a write before a wait that would make what it rests on stale (or after one: 0 seconds)."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason, seconds)
+        self.reason = reason
+        self.seconds = seconds
+
+
+class Deadline(NamedTuple):
+    """The instants, on the monotonic clock, after which a request must not be sent.
+
+    `closed`: if a closed gate or a failure holds it back.  `paced`: in any case.
+    """
+
+    closed: float
+    paced: float
+
+
+class Freshness:
+    """Decide how long a write may rest on a read: `seconds`, and more where reading again would not help.
+
+    A wait after a 429 or a failure is over once it has been waited out, so the next read is followed by no such wait.
+    A wait for the tokens that the read itself has used up, or for a slow token endpoint, comes again with every
+    read: each one that was too long doubles what the next may take, or the write would never be sent.
+
+    >>> freshness = Freshness(1.0)
+    >>> freshness.until(10.0)
+    Deadline(closed=11.0, paced=11.0)
+    >>> freshness.note(LongWait("pacing", 5.0))
+    >>> freshness.until(20.0)
+    Deadline(closed=21.0, paced=22.0)
+    """
+
+    __slots__ = ("_factor", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._factor = 1
+
+    def until(self, since: float, *, needed: float = 0.0) -> Deadline:
+        """Return the deadline of a write that rests on a read at `since`; pacing takes at least `needed` seconds."""
+        return Deadline(since + self._seconds, since + max(self._seconds, needed) * self._factor)
+
+    def note(self, wait: LongWait) -> None:
+        """Learn from a wait that was too long."""
+        if wait.reason in _RECURRING:
+            self._factor *= 2
+
+
+def check_max_wait(seconds: object) -> float | None:
+    """Validate `max_wait` and return it as a float, None for no limit."""
+    return None if seconds is None else number("max_wait", seconds, least=0, infinite=True, error=ConfigError)
+
+
+def check_timeout(timeout: object) -> tuple[float, float]:
+    """Validate `timeout` and return (connect, read) in seconds."""
+    pair = timeout if isinstance(timeout, tuple | list) else (timeout, timeout)
+    if len(pair) != 2:
+        msg = f"timeout must be (connect, read) in seconds, or one number for both, not {len(pair)} values"
+        raise ConfigError(msg)
+    connect, read = (number("timeout", seconds, above=0, error=ConfigError) for seconds in pair)
+    return connect, read

@@ -295,7 +295,7 @@ def _status_of(ledger: Ledger) -> Status:
 
 def tenant_of(client: ManagementClient) -> str:
     """Return the base URL of a client's tenant."""
-    return client.sender.transport.base
+    return client.channel.transport.base
 
 
 def _check_settings(share: object, concurrency: object) -> None:

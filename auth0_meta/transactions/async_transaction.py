@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import Bag
 from auth0_meta.clock import Cancelled
-from auth0_meta.http.given import MaxWait, Oversize
+from auth0_meta.http.budget import MaxWait
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.bag import HasBags, MetadataBag
-from auth0_meta.transactions.options import Lock, TransactionOptions
+from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
 from auth0_meta.transactions.savepoint import Savepoint
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State, Unit
 
 if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
+    from concurrent.futures import Future
 
 _T = TypeVar("_T")
 
@@ -48,7 +47,7 @@ class AsyncMetadataTransaction(HasBags):
 
     def __init__(
         self,
-        client: ManagementClient,
+        client: HasChannel,
         user_id: str,
         /,
         *,
@@ -62,10 +61,10 @@ class AsyncMetadataTransaction(HasBags):
         options = TransactionOptions(
             base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
-        self._open(Unit(client, user_id, options))
+        self._open(Unit(client.channel, user_id, options))
 
     def _open(self, unit: Unit) -> None:
-        self._client = unit.client
+        self._channel = unit.channel
         self._tx = MetadataTransaction._of(unit)
         self._tx._awaited = unit.awaited = True
 
@@ -145,6 +144,10 @@ class AsyncMetadataTransaction(HasBags):
 
         `call_off` is called where the work never begins.
         """
+        # Whoever awaits this has loaded asyncio; a program without it need not.
+        import asyncio  # noqa: PLC0415
+        from concurrent.futures import Future  # noqa: PLC0415
+
         cancelled = threading.Event()
         budget = self._tx._unit.budget
         budget.cancelled = cancelled
@@ -153,7 +156,7 @@ class AsyncMetadataTransaction(HasBags):
         stopped: asyncio.CancelledError | None = None
         try:
             try:
-                self._client.threads.submit(_carry, work, call)
+                self._channel.threads.submit(_carry, work, call)
             except RuntimeError:
                 if work.cancel():  # else another thread has taken it, though no new one is to be had
                     raise

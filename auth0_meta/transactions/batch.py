@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import attrs
 
@@ -22,20 +22,18 @@ from auth0_meta.errors import (
     ScopeError,
     StateError,
 )
-from auth0_meta.http.given import MaxWait, Oversize
+from auth0_meta.http.budget import MaxWait
+from auth0_meta.http.channel import HasChannel
+from auth0_meta.http.request import USER
 from auth0_meta.models import CommitResult, User
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.transactions.batch_result import BatchOutcome, BatchResult, BatchResults, Progress
-from auth0_meta.transactions.options import TransactionOptions
+from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
 
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
-
 _AHEAD = 256
 _PROGRESS_EVERY = 0.2
-_WRITES = "users write"
 # What one user runs into here, every other would: the credentials, the scope, the way to the tenant.
 _EVERYBODYS = (AuthError, ScopeError, NotSentError)
 # All else is not the library's own: on_wait raised it, or a function that gives tokens.
@@ -113,7 +111,7 @@ class MetadataBatch:
 
     def __init__(
         self,
-        client: ManagementClient,
+        client: HasChannel,
         /,
         *,
         share: float = 0.5,
@@ -143,9 +141,9 @@ class MetadataBatch:
             if call is not None and not callable(call):
                 msg = f"{name} is a function, or None"
                 raise InputError(msg)
-        self._client = client
+        self._channel = client.channel
         self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False)
-        client.budget(max_wait=max_wait)  # refuses what is no budget
+        self._channel.budget(max_wait=max_wait)  # refuses a wrong one here, not user by user
         self._share = float(share)
         self._raise = on_error == "raise"
         self._on_result = on_result
@@ -177,7 +175,7 @@ class MetadataBatch:
             msg = "this batch was entered before: open a new one"
             raise StateError(msg)
         self._entered = True
-        self._started = self._told = self._client.clock.monotonic()
+        self._started = self._told = self._channel.clock.monotonic()
         return self
 
     def __repr__(self) -> str:
@@ -209,7 +207,7 @@ class MetadataBatch:
     def _add(self, user_id: str, base: User | Mapping[str, Any] | None) -> BatchTransaction:
         """Open a user's transaction, and have a worker look if one is due."""
         options = self._options if base is None else attrs.evolve(self._options, base=base)
-        unit = Unit(self._client, user_id, options, share=self._share, cancelled=self._cancelled)
+        unit = Unit(self._channel, user_id, options, share=self._share, cancelled=self._cancelled)
         tx = BatchTransaction._of(unit)
         self._staged += 1
         self._open[user_id] = tx
@@ -276,9 +274,9 @@ class MetadataBatch:
         """Send one user's change after the other until told to stop."""
         tx: BatchTransaction | None = None
         while (tx := self._next(tx)) is not None:
-            started = self._client.clock.monotonic()
+            started = self._channel.clock.monotonic()
             result = self._send(tx)
-            took = self._client.clock.monotonic() - started
+            took = self._channel.clock.monotonic() - started
             self._account(result)
             if len(self._workers) < self._concurrency.most:
                 self._grow(took, result)
@@ -316,7 +314,7 @@ class MetadataBatch:
                 if self._on_result is not None:
                     self._on_result(result)
                 if self._on_progress is not None:
-                    now = self._client.clock.monotonic()
+                    now = self._channel.clock.monotonic()
                     if now - self._told >= _PROGRESS_EVERY:
                         self._told = now
                         self._on_progress(self._progress(now))
@@ -340,7 +338,7 @@ class MetadataBatch:
 
     def _grow(self, took: float, result: BatchResult) -> None:
         """Add a worker if users are waiting to be sent and the concurrency rule allows one more."""
-        rate = self._client.sender.throttle.snapshot(_WRITES).per_second
+        rate = self._channel.bucket(USER.writes).per_second
         with self._lock:
             self._concurrency.answered(
                 took - result.waited, requests=result.requests, waited=result.waited, per_second=rate
@@ -395,7 +393,7 @@ class MetadataBatch:
             worker.join()
         if self._on_progress is not None:
             try:
-                self._on_progress(self._progress(self._client.clock.monotonic()))
+                self._on_progress(self._progress(self._channel.clock.monotonic()))
             except Exception as error:  # noqa: BLE001  # as in _account
                 self._stop(error)
 

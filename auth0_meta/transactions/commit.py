@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
@@ -19,12 +18,10 @@ from auth0_meta.errors import (
     OutcomeUnknown,
     ServerError,
     StateError,
-    StoredDataError,
-    TransportError,
 )
-from auth0_meta.http.budget import WaitBudget
-from auth0_meta.http.patience import Deadline, Freshness, LongWait
-from auth0_meta.http.sender import Request, Sender, to_json
+from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
+from auth0_meta.http.channel import Channel
+from auth0_meta.http.request import Target
 from auth0_meta.models import Outcome, User
 from auth0_meta.transactions.options import Lock
 from auth0_meta.transactions.readback import LostAnswer
@@ -34,20 +31,16 @@ Reads = Mapping[tuple[Bag, tuple[str, ...]], Any]
 """What a block has read: (bag, path) -> what was stored there."""
 
 _PATIENCE = 1.0
-_READS = "users read"
-_WRITES = "users write"
 
 
 class Terms:
     """Hold what one transaction was opened with."""
 
-    __slots__ = ("base_check", "lock", "oversize", "path", "user_id")
+    __slots__ = ("base_check", "lock", "oversize", "target", "user_id")
 
-    def __init__(
-        self, *, path: str, user_id: str, lock: Lock | None, oversize: str, base_check: bool
-    ) -> None:
-        self.path = path
-        self.user_id = user_id
+    def __init__(self, *, target: Target, lock: Lock | None, oversize: str, base_check: bool) -> None:
+        self.target = target
+        self.user_id = target.id
         self.lock = lock
         self.oversize = oversize
         self.base_check = base_check
@@ -76,16 +69,10 @@ class Terms:
 
 
 def read_profile(
-    sender: Sender, terms: Terms, budget: WaitBudget, *, until: Deadline | None = None
+    channel: Channel, target: Target, budget: WaitBudget, *, deadline: Deadline | None = None
 ) -> Mapping[str, Any]:
     """Read the user and check that both bags are objects to work with."""
-    request = Request("GET", terms.path, group=_READS, repeat=True, shown=f"users/{terms.user_id}")
-    try:
-        answer = sender.send(request, budget, until=until)
-        profile: Mapping[str, Any] = to_json(answer, request, dict)
-    except TransportError as error:
-        error.user_id = terms.user_id
-        raise
+    profile = channel.read(target, budget, deadline=deadline)
     check_stored(profile)
     return profile
 
@@ -99,7 +86,7 @@ class Commit:
 
     def __init__(
         self,
-        sender: Sender,
+        channel: Channel,
         terms: Terms,
         budget: WaitBudget,
         *,
@@ -108,7 +95,7 @@ class Commit:
         base_given: bool,
         reads: Reads,
     ) -> None:
-        self._sender = sender
+        self._channel = channel
         self._terms = terms
         self._budget = budget
         self._change = change
@@ -116,7 +103,7 @@ class Commit:
         self._reads = reads
         self._reading = terms.base_check or (not base_given and (change.needs_base or bool(reads)))
         self._base: Mapping[str, Any] | None = base if base_given else None
-        self._group = _WRITES
+        self._group = terms.target.kind.writes
         self._again = False
         self._freshness = Freshness(_PATIENCE)
         self._read_at = 0.0
@@ -142,7 +129,7 @@ class Commit:
             while (wait := self._locked()) is not None:
                 self._again = True
                 self._freshness.note(wait)
-                self._sender.wait_out(wait, self._budget, self._group)
+                self._channel.wait_out(wait, self._budget, self._group)
         except BaseException as error:
             if self._doubt is not None and self.outcome == "failed":
                 self.outcome = "unknown"
@@ -170,13 +157,13 @@ class Commit:
         """Return how long the PATCH may wait before the base is out of date, or just the lock held for too long."""
         if self._reading:
             return self._freshness.until(self._read_at)
-        return None if self._terms.lock is None else self._freshness.until(self._sender.clock.monotonic())
+        return None if self._terms.lock is None else self._freshness.until(self._channel.clock.monotonic())
 
     def _attempt(self) -> Outcome:
         """Read if needed, compute and PATCH; after a lost answer, find out and go on from there."""
         fresh, time_left = None, True
         if self._reading:
-            self._read_at = self._sender.clock.monotonic()
+            self._read_at = self._channel.clock.monotonic()
             fresh = self._read(None if self._terms.lock is None else self._until())
         while True:
             if fresh is not None:
@@ -188,18 +175,18 @@ class Commit:
                 return "unchanged" if self._doubt is None else "confirmed"
             if self._patch(document, after):
                 return "updated"
-            self._budget.see_through(self._sender.clock)
+            self._budget.see_through(self._channel.clock)
             time_left = self._back_off()
             fresh = self._read(None)
             self._reading = True  # from here on there is a base that a long wait makes old
 
     def _read(self, until: Deadline | None) -> Mapping[str, Any]:
         """Read the user afresh."""
-        self._group = _READS
+        self._group = self._terms.target.kind.reads
         if self._doubt is not None:
             self._doing = "reading the user back"
-        fresh = read_profile(self._sender, self._terms, self._budget, until=until)
-        self._read_at = self._sender.clock.monotonic()
+        fresh = read_profile(self._channel, self._terms.target, self._budget, deadline=until)
+        self._read_at = self._channel.clock.monotonic()
         self.user = User(fresh)
         return fresh
 
@@ -244,28 +231,12 @@ class Commit:
 
     def _patch(self, document: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Send one PATCH; True once it is answered, False where its outcome is in doubt."""
-        user_id = self._terms.user_id
-        body = _encoded(document, user_id)
-        if len(body) > rules.MAX_REQUEST:
-            msg = (
-                f"the PATCH for {user_id} would take {len(body)} B, past the {rules.MAX_REQUEST} B that a request may have. "
-                "Nothing was written: store less, or below more than one first-level key"
-            )
-            raise MetadataError(msg)
+        user_id, target = self._terms.user_id, self._terms.target
         self._check_profile(after)
-        request = Request(
-            "PATCH",
-            self._terms.path,
-            group=_WRITES,
-            body=body,
-            sent=document,
-            repeat=False,
-            shown=f"users/{user_id}",
-        )
-        self._group = _WRITES
+        self._group = target.kind.writes
         attempts = self._budget.attempts
         try:
-            answer = self._sender.send(request, self._budget, until=self._until())
+            profile = self._channel.patch(target, document, self._budget, deadline=self._until())
         except BaseException as error:
             if self._budget.attempts == attempts or not self._budget.in_flight:
                 raise  # it is about something else: a token, a report of a wait
@@ -275,11 +246,7 @@ class Commit:
             raise
         finally:
             self.document = document if self._budget.attempts > attempts else self.document
-        try:
-            self.user = User(to_json(answer, request, dict))
-        except OutcomeUnknown as error:
-            self._doubt = LostAnswer(user_id, self._change, document, self._base, error)
-            return False
+        self.user = User(profile)
         return True
 
     def _check_profile(self, after: Mapping[str, Any]) -> None:
@@ -304,21 +271,9 @@ class Commit:
         assert self._doubt is not None  # noqa: S101  # for the type checker
         self._doing = "reading the user back"
         try:
-            self._sender.back_off(self._doubt.cause, self._budget, group=_READS, method="GET")
+            self._channel.back_off(
+                self._doubt.cause, self._budget, group=self._terms.target.kind.reads, method="GET"
+            )
         except (OutcomeUnknown, ServerError):
             return False
         return True
-
-
-def _encoded(document: Mapping[str, Any], user_id: str) -> bytes:
-    """Encode a PATCH body as UTF-8; what is stored beside a change is sent back as it came, lone surrogates too."""
-    try:
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        msg = (
-            f"{user_id} holds a number that JSON can't, beside what is changed. Nothing was written: "
-            "set the first-level key whole"
-        )
-        raise StoredDataError(msg, user_id=user_id) from None

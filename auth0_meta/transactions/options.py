@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import attrs
 
 from auth0_meta.errors import InputError
-from auth0_meta.http.given import MaxWait, Oversize
+from auth0_meta.http.budget import MaxWait
 from auth0_meta.models import User
 
 Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
 """A context manager, or a function that makes one for each time that the lock is taken."""
+
+Oversize = Literal["warn", "error", "off"]
+"""What to do about a known profile past 10 KB."""
 
 _OVERSIZE = get_args(Oversize)
 

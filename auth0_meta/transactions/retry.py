@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from auth0_meta.arguments import whole
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import ConflictError, InputError, StateError
+from auth0_meta.http.channel import Channel
+from auth0_meta.http.request import user_path
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.savepoint import open_unit
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State, Unit
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
 
 _T = TypeVar("_T")
 _DOUBLINGS = 5
 
 
 def run(
-    client: ManagementClient,
+    channel: Channel,
     user_id: str,
     fn: Callable[[MetadataTransaction], _T],
     *,
@@ -31,17 +29,17 @@ def run(
 ) -> _T:
     """Do the work of `ManagementClient.run_transaction`."""
     whole("attempts", attempts)
-    user_path(user_id)  # refuses what is no user id
+    user_path(user_id)  # refuses a malformed id before anything else
     if inspect.iscoroutinefunction(fn):
         raise InputError(_asynchronous(user_id))
-    if options.join and open_unit(client, user_id) is not None:
+    if options.join and open_unit(channel, user_id) is not None:
         msg = (
             f"a transaction for {user_id} is open here: run_transaction can't run inside it; change that one instead, "
             "or pass join=False (nothing was sent)"
         )
         raise StateError(msg)
     for attempt in range(1, attempts + 1):
-        tx = MetadataTransaction._of(Unit(client, user_id, options))
+        tx = MetadataTransaction._of(Unit(channel, user_id, options))
         try:
             with tx:
                 value = fn(tx)
@@ -52,7 +50,7 @@ def run(
             if tx.state is not State.FAILED or attempt == attempts:  # another's conflict, or the last run
                 raise
             options = options.without_base()  # it is out of date: the next run reads
-            client.clock.sleep(client.random.uniform(0.01, 0.05) * 2 ** min(attempt, _DOUBLINGS))
+            channel.clock.sleep(channel.random.uniform(0.01, 0.05) * 2 ** min(attempt, _DOUBLINGS))
         else:
             return value
     raise AssertionError  # pragma: no cover  # the loop returns or raises

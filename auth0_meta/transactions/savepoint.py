@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from auth0_meta.errors import StateError
+from auth0_meta.http.channel import Channel
 from auth0_meta.models import CommitResult
 from auth0_meta.transactions.unit import CALLS, Part, Scope, State, Unit
 
@@ -32,23 +33,23 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows on
     os.register_at_fork(after_in_child=lambda: OPEN.units.clear())  # noqa: PLW0108  # of the thread that forks
 
 
-def open_unit(client: object, user_id: str) -> Unit | None:
+def open_unit(channel: Channel, user_id: str) -> Unit | None:
     """Return the unit that a transaction opened here and now would join, None if there is none.
 
-    Client, thread, asyncio task and user have to agree.  Context variables would not do: child tasks and
+    Channel, thread, asyncio task and user have to agree.  Context variables would not do: child tasks and
     `asyncio.to_thread` inherit them.
     """
-    units = OPEN.units.get(_key(client, user_id))
+    units = OPEN.units.get(_key(channel, user_id))
     return units[-1] if units else None
 
 
-def _key(client: object, user_id: str) -> _Key:
+def _key(channel: Channel, user_id: str) -> _Key:
     # Another thread may be importing asyncio just now; a thread that runs a loop has all of it.
     running = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     task = None
     if running is not None and running() is not None:
         task = sys.modules["asyncio"].current_task()
-    return client, task, user_id
+    return channel, task, user_id
 
 
 class Registration:
@@ -58,7 +59,7 @@ class Registration:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        self._key = _key(unit.client, unit.user_id)
+        self._key = _key(unit.channel, unit.user_id)
         self._units = OPEN.units
         self._units[self._key] = [*self._units.get(self._key, ()), unit]
 

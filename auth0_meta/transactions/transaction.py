@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from auth0_meta.errors import StateError
-from auth0_meta.http.given import MaxWait, Oversize
+from auth0_meta.http.budget import MaxWait
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, User
-from auth0_meta.transactions.options import Lock, TransactionOptions
+from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
 from auth0_meta.transactions.savepoint import Registration, Savepoint, open_unit
 from auth0_meta.transactions.unit import Scope, State, Unit
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
 
 
 class MetadataTransaction(Scope):
@@ -49,7 +47,7 @@ class MetadataTransaction(Scope):
 
     def __init__(
         self,
-        client: ManagementClient,
+        client: HasChannel,
         user_id: str,
         /,
         *,
@@ -63,7 +61,7 @@ class MetadataTransaction(Scope):
         options = TransactionOptions(
             base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
         )
-        self._open(Unit(client, user_id, options))
+        self._open(Unit(client.channel, user_id, options))
 
     def _open(self, unit: Unit) -> None:
         self._unit = unit
@@ -100,7 +98,7 @@ class MetadataTransaction(Scope):
             msg = f"this transaction for {self.user_id} was entered before: open a new one"
             raise StateError(msg)
         unit = self._unit
-        outer = open_unit(unit.client, unit.user_id) if unit.options.join else None
+        outer = open_unit(unit.channel, unit.user_id) if unit.options.join else None
         if outer is None:
             self._registration = Registration(unit)
         else:

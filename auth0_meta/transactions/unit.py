@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.bag_change import BagChange
@@ -17,16 +17,14 @@ from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, UNKNOWN, Bag, Path
 from auth0_meta.changes.operations import Operation
 from auth0_meta.changes.profile import given_base, stored_bag
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import PathError, StateError
+from auth0_meta.http.channel import Channel
+from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult, Outcome, User
 from auth0_meta.transactions.bag import HasBags, MetadataBag
 from auth0_meta.transactions.commit import Commit, Terms, read_profile
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.warn import notice
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
 
 
 class State(enum.Enum):
@@ -82,19 +80,19 @@ class Unit:
 
     def __init__(
         self,
-        client: ManagementClient,
+        channel: Channel,
         user_id: str,
         options: TransactionOptions,
         *,
         share: float | None = None,
         cancelled: threading.Event | None = None,
     ) -> None:
-        self.client = client
+        self.channel = channel
         self.user_id = user_id
         self.options = options
-        self.budget = client.budget(user_id=user_id, max_wait=options.max_wait)
-        self.budget.share = share
-        self.budget.cancelled = cancelled
+        self.budget = channel.budget(
+            user_id=user_id, max_wait=options.max_wait, share=share, cancelled=cancelled
+        )
         self.state = State.ACTIVE
         self.change = Change()
         self.parts: list[Part] = []
@@ -105,8 +103,7 @@ class Unit:
         self.awaited = False
         """Whether asyncio holds it: then a read would block the event loop and is refused."""
         self._terms = Terms(
-            path=user_path(user_id),
-            user_id=user_id,
+            target=Target.user(user_id),
             lock=options.lock,
             oversize=options.oversize,
             base_check=options.base_check,
@@ -193,7 +190,7 @@ class Unit:
             self._load()
 
     def _load(self) -> None:
-        self._base = read_profile(self.client.sender, self._terms, self.budget)
+        self._base = read_profile(self.channel, self._terms.target, self.budget)
         self._unknown = frozenset()
         self._base_given = False  # what was read is compared at commit, what was given is not
 
@@ -258,7 +255,7 @@ class Unit:
             raise StateError(msg)
         lacking = any(self.change.bag(bag) for bag in BAGS if bag in self._unknown)
         commit = Commit(
-            self.client.sender,
+            self.channel,
             self._terms,
             self.budget,
             change=self.change,

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect
 
 from auth0_meta import ManagementClient, User
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     AlreadyExistsError,
     InputError,
@@ -19,6 +18,7 @@ from auth0_meta.errors import (
     PagingError,
     TransportError,
 )
+from auth0_meta.http.request import user_path
 from auth0_meta.testing import FakeClock
 
 IDS = {
@@ -61,7 +61,8 @@ NOT_IDS: list[Any] = [
 @pytest.mark.parametrize(("user_id", "encoded"), IDS.items())
 def test_ids_are_encoded_once_on_the_wire(user_id: str, encoded: str) -> None:
     """Whatever an id holds reaches the server as one path segment, percent-encoded exactly once."""
-    with ScriptedServer() as server, connect(server) as client:
+    profile = Reply(200, {"user_id": user_id})
+    with ScriptedServer(lambda _: profile) as server, connect(server) as client:
         client.users.get(user_id)
         client.users.get(user_id, fields=["email"])
         client.users.update(user_id, {"name": "x"})

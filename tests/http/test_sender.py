@@ -23,8 +23,8 @@ from auth0_meta.errors import (
     ServerError,
     TransportError,
 )
-from auth0_meta.http.patience import Deadline, Freshness, LongWait
-from auth0_meta.http.sender import Request
+from auth0_meta.http.budget import Deadline, Freshness, LongWait
+from auth0_meta.http.request import Request
 from auth0_meta.testing import FakeClock
 
 HOUR = 3600.0
@@ -487,15 +487,15 @@ def test_a_wait_past_the_patience_is_announced() -> None:
         ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), Reply(), now=clock.time) as server,
         connect(server, clock=clock, on_wait=waits.append) as client,
     ):
-        budget = client.budget()
+        budget = client.channel.budget()
         with pytest.raises(LongWait) as caught:
-            client.sender.send(_request(), budget, until=_soon(clock))
+            client.channel.send(_request(), budget, deadline=_soon(clock))
         assert clock.slept == []
         assert (caught.value.reason, len(server.seen)) == ("rate limit", 1)
-        client.sender.wait_out(caught.value, budget, "users write")
+        client.channel.wait_out(caught.value, budget, "users write")
         assert 5 <= budget.waited <= 5.3
         assert [w.reason for w in waits] == ["rate limit"]
-        assert client.sender.send(_request(), budget, until=_soon(clock)).status == 200
+        assert client.channel.send(_request(), budget, deadline=_soon(clock)).status == 200
         assert (budget.requests, budget.attempts, budget.refusals) == (2, 2, 1)
     assert len(clock.slept) == 1
 
@@ -511,11 +511,11 @@ def test_a_backoff_past_the_patience_is_announced(trouble: Reply, reason: str) -
         ScriptedServer(trouble, trouble, trouble, Reply()) as server,
         connect(server, clock=clock, on_wait=waits.append) as client,
     ):
-        budget = client.budget()
+        budget = client.channel.budget()
         with pytest.raises(LongWait) as caught:
-            client.sender.send(_request(repeat=True), budget, until=_soon(clock))
+            client.channel.send(_request(repeat=True), budget, deadline=_soon(clock))
         assert (caught.value.reason, len(server.seen), len(clock.slept)) == (reason, 2, 1)
-        client.sender.wait_out(caught.value, budget, "users write")
+        client.channel.wait_out(caught.value, budget, "users write")
         assert budget.waited == pytest.approx(sum(clock.slept))
         assert [w.reason for w in waits] == [reason] * 2
 
@@ -528,11 +528,11 @@ def test_a_budget_shorter_than_the_wait_wins_over_patience() -> None:
         connect(server, clock=clock, max_wait=3) as client,
     ):
         with pytest.raises(RateLimitError):
-            client.sender.send(_request(), client.budget(), until=_soon(clock))
+            client.channel.send(_request(), client.channel.budget(), deadline=_soon(clock))
         with pytest.raises(RateLimitError):
-            client.sender.send(_request(), client.budget(), until=_soon(clock))
+            client.channel.send(_request(), client.channel.budget(), deadline=_soon(clock))
         with pytest.raises(RateLimitError):
-            client.sender.wait_out(LongWait("rate limit", 5.0), client.budget(), "users write")
+            client.channel.wait_out(LongWait("rate limit", 5.0), client.channel.budget(), "users write")
         assert len(server.seen) == 1
     assert clock.slept == []
 
@@ -544,14 +544,14 @@ def test_a_long_wait_for_a_token_is_announced_after_it() -> None:
         ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), token(), Reply()) as server,
         connect(server, client_id="c", client_secret="s", clock=clock) as client,
     ):
-        budget = client.budget()
+        budget = client.channel.budget()
         with pytest.raises(LongWait) as caught:
-            client.sender.send(_request(), budget, until=_soon(clock))
+            client.channel.send(_request(), budget, deadline=_soon(clock))
         waited = budget.waited
-        client.sender.wait_out(caught.value, budget, "users write")
+        client.channel.wait_out(caught.value, budget, "users write")
         assert budget.waited == waited >= 5
         assert server.paths() == ["/oauth/token"] * 2
-        assert client.sender.send(_request(), budget, until=_soon(clock)).status == 200
+        assert client.channel.send(_request(), budget, deadline=_soon(clock)).status == 200
 
 
 def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
@@ -568,15 +568,15 @@ def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
         ) as server,
         connect(server, client_id="c", client_secret="s", clock=clock) as client,
     ):
-        budget = client.budget()
-        client.sender.send(_request(), budget, until=_soon(clock))
+        budget = client.channel.budget()
+        client.channel.send(_request(), budget, deadline=_soon(clock))
         with pytest.raises(LongWait) as caught:
-            client.sender.send(
-                _request(), budget, until=Deadline(clock.monotonic() + 97, clock.monotonic() + 97)
+            client.channel.send(
+                _request(), budget, deadline=Deadline(clock.monotonic() + 97, clock.monotonic() + 97)
             )
         assert caught.value.reason == "token"
         assert len(server.seen) == 4
-        assert client.sender.send(_request(), budget, until=_soon(clock)).status == 200
+        assert client.channel.send(_request(), budget, deadline=_soon(clock)).status == 200
 
 
 def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.MonkeyPatch) -> None:

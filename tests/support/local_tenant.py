@@ -23,7 +23,7 @@ def open_blocks(client: ManagementClient) -> list[object]:
 def bulk_transaction(local: Local, cancelled: threading.Event, **settings: Any) -> MetadataTransaction:
     """Open a transaction as a batch does: it yields to live traffic and ends unsent once `cancelled` is set."""
     options = TransactionOptions(**settings)
-    return MetadataTransaction._of(Unit(local.client, UID, options, share=0.5, cancelled=cancelled))
+    return MetadataTransaction._of(Unit(local.client.channel, UID, options, share=0.5, cancelled=cancelled))
 
 
 class Local:

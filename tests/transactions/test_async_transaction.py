@@ -440,7 +440,7 @@ def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
     def answer(seen: Seen) -> Reply:
         arrived.set()
         assert free.wait(5)
-        return Reply(200, PROFILE)
+        return Reply(200, PROFILE | {"user_id": "auth0|1"})
 
     with ScriptedServer(answer) as server:
         client = connect(server, pool_size=1)
@@ -678,7 +678,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
 
     async def main() -> None:
         gate = threading.Event()
-        busy = local.client.threads.submit(gate.wait, 10)  # has the one thread there is
+        busy = local.client.channel.threads.submit(gate.wait, 10)  # has the one thread there is
         tx = local.client.atransaction(UID)
         with pytest.raises(RuntimeError, match="new thread"):
             async with tx:
@@ -694,7 +694,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
         result_before = tx.result
         gate.set()
         await until(busy.done)
-        await asyncio.wrap_future(local.client.threads.submit(int))
+        await asyncio.wrap_future(local.client.channel.threads.submit(int))
         assert tx.state is (State.COMMITTED if again else State.ROLLED_BACK)
         assert tx.result is result_before
 
@@ -706,7 +706,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
 def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a free thread has begun it before `submit` raises, its result is what the commit returns."""
     local = Local({"n": 1})
-    real = type(local.client.threads).submit
+    real = type(local.client.channel.threads).submit
 
     def submit(pool: Any, *work: Any) -> None:
         begun = real(pool, *work)
@@ -715,7 +715,7 @@ def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.Monkey
         msg = "can't start new thread"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr(type(local.client.threads), "submit", submit)
+    monkeypatch.setattr(type(local.client.channel.threads), "submit", submit)
 
     async def main() -> None:
         tx = local.client.atransaction(UID)
@@ -735,7 +735,7 @@ def test_ctrl_c_while_a_thread_is_looked_for(monkeypatch: pytest.MonkeyPatch) ->
         raise KeyboardInterrupt
 
     tx = local.client.atransaction(UID)
-    monkeypatch.setattr(type(local.client.threads), "submit", submit)
+    monkeypatch.setattr(type(local.client.channel.threads), "submit", submit)
 
     async def main() -> None:
         tx.user_metadata.increment("n")

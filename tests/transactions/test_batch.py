@@ -296,7 +296,7 @@ def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> Non
             return Response(400, {}, b'{"statusCode":400,"error":"Bad Request","message":"no"}')
         return Response(200, {}, body_)
 
-    monkeypatch.setattr(client.sender.transport, "send", send)
+    monkeypatch.setattr(client.channel.transport, "send", send)
     users = 20_000
     tracemalloc.start()
     try:

@@ -635,7 +635,9 @@ def test_what_a_token_function_raises_is_no_unknown_outcome(
     local.client = local.tenant.client(token=token)
     local.tenant.fail(method="PATCH", status=401)
     with (
-        pytest.raises(NotSentError, match="want of a token: the vault is closed") as raised,
+        pytest.raises(
+            NotSentError, match="there is no token, so nothing was sent: the vault is closed"
+        ) as raised,
         local.tx() as tx,
     ):
         tx.user_metadata["theme"] = "dark"

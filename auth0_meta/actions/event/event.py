@@ -29,8 +29,8 @@ from auth0_meta.actions.event.sections import (
     Transaction,
 )
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError
+from auth0_meta.http.request import user_path
 from auth0_meta.models import User
 
 # These sections always exist, empty if the source lacks them; the others are None then.  Source: what Auth0 documents as

@@ -137,7 +137,7 @@ class LoginFlow:
         if outcome.error is not None or outcome.redirect is None:
             return Login(outcome=outcome, claims=claims)
         options = self.trigger.settings
-        now = options.client.clock.time()
+        now = options.client.channel.clock.time()
         key = digest(f"claims {outcome.redirect.state}", browser)
         try:
             options.states.put(key, json.dumps(dict(claims)), expires_at=now + options.suspend_for, now=now)
@@ -158,7 +158,9 @@ class LoginFlow:
         if outcome.user_id is None:
             return Login(outcome=outcome, claims={})
         options, browser = self.trigger.settings, _stored_for(request)
-        stored = options.states.take(digest(f"claims {state}", browser), now=options.client.clock.time())
+        stored = options.states.take(
+            digest(f"claims {state}", browser), now=options.client.channel.clock.time()
+        )
         claims = json.loads(stored) if stored is not None else {"sub": outcome.user_id}
         return self.after_actions(request, outcome, claims, browser)
 

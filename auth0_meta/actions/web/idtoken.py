@@ -38,7 +38,7 @@ class SigningKeys:
     @property
     def issuer(self) -> str:
         """Return the `iss` of this tenant's tokens."""
-        return f"{self._client.sender.transport.base}/"
+        return f"{self._client.channel.transport.base}/"
 
     def get(self, key_id: str, /) -> Mapping[str, Any]:
         """Return the key with this id as a JWK.
@@ -57,7 +57,7 @@ class SigningKeys:
 
     def _renew(self, key_id: str) -> None:
         """Fetch the keys, unless another thread has just done so or it is too early."""
-        clock = self._client.clock
+        clock = self._client.channel.clock
         if key_id in self._keys:
             return
         if clock.monotonic() < self._next:
@@ -73,7 +73,7 @@ class SigningKeys:
             raise
 
     def _fetch(self) -> dict[str, Mapping[str, Any]]:
-        response = self._client.sender.transport.send("GET", _PATH, headers={"Accept": "application/json"})
+        response = self._client.channel.transport.send("GET", _PATH, headers={"Accept": "application/json"})
         try:
             if response.status != _OK:
                 raise ValueError

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.client import ManagementClient
+from auth0_meta.http.request import USER
 from auth0_meta.migrate.applying.metrics import Metrics
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
@@ -27,7 +28,6 @@ from auth0_meta.migrate.threads import Threads
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import MOST_WORKERS, PACED, Concurrency
 
-_WRITES = "users write"
 _FIRST_WORKERS = 4
 _GROUP = 50
 """Users per commit of the ledger, at most: a commit costs a sync of the disk."""
@@ -180,7 +180,7 @@ class Runner:
         return self._interrupted or self._cancel.is_set() or self._error is not None
 
     def _begin(self) -> None:
-        ledger, step, now = self._ledger, self._step, self._client.clock.monotonic()
+        ledger, step, now = self._ledger, self._step, self._client.channel.clock.monotonic()
         self._began = now
         with ledger.group():
             ledger.move(step.retried, step.start)
@@ -188,7 +188,7 @@ class Runner:
             total = ledger.counts()[step.start] + len(self._doubts)
             self._metrics = Metrics(now, total=total, per_user=1 if self._trust else 2)
             self._facts: dict[str, Any] = {
-                "started": round(self._client.clock.time(), 3),
+                "started": round(self._client.channel.clock.time(), 3),
                 "share": self._share,
                 "trust_plan": self._trust,
                 "drift": self._drift,
@@ -200,7 +200,7 @@ class Runner:
         """Record what has been settled and claim who is next, in one commit; then hand out the tasks."""
         if self._interrupted:
             self._cancel.set()
-        ledger, step, now = self._ledger, self._step, self._client.clock.monotonic()
+        ledger, step, now = self._ledger, self._step, self._client.channel.clock.monotonic()
         settled, replanned = list(self._settled), list(self._replanned)
         claimed: list[Record] = []
         with ledger.group():
@@ -269,7 +269,7 @@ class Runner:
                 result.seconds - result.waited,
                 requests=result.requests,
                 waited=result.waited,
-                per_second=self._client.sender.throttle.snapshot(_WRITES).per_second,
+                per_second=self._client.channel.bucket(USER.writes).per_second,
                 typical=result.outcome in _TYPICAL,
             )
 
@@ -277,7 +277,7 @@ class Runner:
 
     def _settle(self, user: Record, result: TaskResult) -> None:
         """Decide what the ledger is to say about a user; the next turn writes it."""
-        step, now = self._step, self._client.clock.monotonic()
+        step, now = self._step, self._client.channel.clock.monotonic()
         if result.outcome in ("cancelled", "stopped"):
             self._error = self._error or result.error
             self._metrics.add(result, now, outcome=None)
@@ -340,7 +340,7 @@ class Runner:
     # Ending -------------------------------------------------------------------------------------------
 
     def _end(self) -> RunResult:
-        now = self._client.clock.monotonic()
+        now = self._client.channel.clock.monotonic()
         interrupted = self._cancel.is_set() and self._error is None
         ended = "interrupted" if interrupted else "finished"
         if self._error is not None:
@@ -374,7 +374,7 @@ class Runner:
 
     def _note_wait(self, wait: Wait) -> None:
         """Remember what a worker waits for, and announce it once however many wait; called on their threads."""
-        until = self._client.clock.monotonic() + wait.seconds
+        until = self._client.channel.clock.monotonic() + wait.seconds
         self._wait = (until, wait.reason)
         if wait.reason == "pacing":
             return
@@ -390,7 +390,7 @@ class Runner:
         self._last_progress = now
         metrics = self._metrics
         until, reason = self._wait
-        metrics.note_limit(self._client.sender.throttle.snapshot(_WRITES), now)
+        metrics.note_limit(self._client.channel.bucket(USER.writes), now)
         self._emit(
             ApplyProgress(
                 total=metrics.total,

@@ -5,15 +5,13 @@ The intent is on disk before a task is handed out, so whatever happens here can 
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.clock import Cancelled
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -28,15 +26,12 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
-from auth0_meta.http.budget import WaitBudget
-from auth0_meta.http.patience import Deadline, Freshness, LongWait
-from auth0_meta.http.sender import Request, to_json
+from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
+from auth0_meta.http.channel import HasChannel
+from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document, verdict
 from auth0_meta.models import Wait
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
 
 _PATIENCE = 2.0
 """Seconds that a PATCH may wait before what was read counts as old and is read again."""
@@ -59,7 +54,7 @@ class _Patient(WaitBudget):
 
 
 def work(
-    client: ManagementClient,
+    client: HasChannel,
     task: Task,
     *,
     share: float,
@@ -69,7 +64,7 @@ def work(
 ) -> TaskResult:
     """Carry out a task and return what became of it; `trust`: don't read first."""
     job = _Job(client, task, share=share, trust=trust, cancelled=cancelled, on_wait=on_wait)
-    started = client.clock.monotonic()
+    started = client.channel.clock.monotonic()
 
     def result(outcome: Outcome, **more: Any) -> TaskResult:
         budget = job.budget
@@ -83,7 +78,7 @@ def work(
             patches=budget.attempts,
             refusals=budget.refusals,
             waited=budget.waited,
-            seconds=client.clock.monotonic() - started,
+            seconds=client.channel.clock.monotonic() - started,
             **more,
         )
 
@@ -110,7 +105,7 @@ class _Job:
 
     def __init__(
         self,
-        client: ManagementClient,
+        client: HasChannel,
         task: Task,
         *,
         share: float,
@@ -118,20 +113,19 @@ class _Job:
         cancelled: threading.Event | None,
         on_wait: Callable[[Wait], object] | None,
     ) -> None:
-        self._sender = client.sender
-        self._user_id: str = task.user_id
-        self._path = user_path(self._user_id)
+        self._channel = client.channel
+        self._target = Target.user(task.user_id)
         self._document: Mapping[str, Any] = task.document
         self._before: Mapping[str, Any] = task.before
         self._after: Mapping[str, Any] = task.after
         self._trust = trust
-        self._clock = client.clock
+        self._clock = self._channel.clock
         self._freshness = Freshness(_PATIENCE)
         self._read_at = 0.0
         self.doubt: bool = task.in_doubt
         self.tried: bool = task.tried
         self.budget = _Patient(
-            max_wait=None, on_wait=on_wait, user_id=self._user_id, share=share, cancelled=cancelled
+            max_wait=None, on_wait=on_wait, user_id=self._target.id, share=share, cancelled=cancelled
         )
 
     def apply(self) -> tuple[Outcome, dict[str, Any]]:
@@ -161,8 +155,7 @@ class _Job:
             return ("kept", {"kept": kept}) if kept else ("undone", {})
 
     def _read(self) -> dict[str, Any]:
-        request = Request("GET", self._path, group="users read", repeat=True, shown=f"users/{self._user_id}")
-        profile: dict[str, Any] = to_json(self._sender.send(request, self.budget), request, dict)
+        profile = self._channel.read(self._target, self.budget)
         self._read_at = self._clock.monotonic()
         for bag in BAGS:
             stored_bag(profile, bag)
@@ -170,38 +163,26 @@ class _Job:
 
     def _patch(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
         """Send one PATCH and return the profile after it; None where it has to be looked at again."""
-        body = _encoded(document)
-        request = Request(
-            "PATCH",
-            self._path,
-            group="users write",
-            body=body,
-            sent=document,
-            repeat=False,
-            shown=f"users/{self._user_id}",
-        )
+        kind = self._target.kind
         try:
-            profile: dict[str, Any] = to_json(
-                self._sender.send(request, self.budget, until=self._until()), request, dict
-            )
-            return profile
+            return self._channel.patch(self._target, document, self.budget, deadline=self._until())
         except LongWait as wait:
             self._freshness.note(wait)
-            self._sender.wait_out(wait, self.budget, "users write")
+            self._channel.wait_out(wait, self.budget, kind.writes)
         except (ApiError, OutcomeUnknown) as error:
             if not _leaves_open(error):
                 self.tried = self.tried or not isinstance(error, _STOPPING)
                 raise
             self.doubt = True
             self.budget.cancelled = None  # what has left is followed to its end
-            self._sender.back_off(error, self.budget, group="users read", method="GET")
+            self._channel.back_off(error, self.budget, group=kind.reads, method="GET")
         return None
 
     def _until(self) -> Deadline | None:
         """Return how long the PATCH may wait before the user is read again."""
         if self._trust:
             return None
-        rate = self._sender.throttle.snapshot("users write").per_second
+        rate = self._channel.bucket(self._target.kind.writes).per_second
         return self._freshness.until(self._read_at, needed=_REFILLS / rate if rate else 0.0)
 
 
@@ -218,11 +199,3 @@ def _leaves_open(error: ApiError | OutcomeUnknown) -> bool:
 def _touching(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Name the keys that a document touches, where it empties a bag too."""
     return {bag: dict(keys or dict.fromkeys(before.get(bag, {}))) for bag, keys in document.items()}
-
-
-def _encoded(document: Mapping[str, Any]) -> bytes:
-    """Encode a PATCH body as UTF-8; a lone surrogate that stood there before is sent escaped."""
-    try:
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(document, separators=(",", ":")).encode()

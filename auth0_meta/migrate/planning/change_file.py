@@ -13,8 +13,8 @@ from typing import Any
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.rules import parse_path
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, MetadataError
+from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
 from auth0_meta.warn import notice
 

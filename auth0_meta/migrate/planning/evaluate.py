@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import random
 import sys
 import traceback
 import types
@@ -14,9 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.channel import Channel
+from auth0_meta.http.transport import Response
 from auth0_meta.migrate.planning.watched_user import Reads, WatchedUser
 from auth0_meta.models import User
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -27,18 +27,22 @@ TOO_DEEP = "the profile is nested too deep to work with"
 _MODULE = "auth0_meta_migration"
 
 
-class _NoTenant:
-    """The client of a transaction that only stages."""
+class _NoTenant(Channel):
+    """The client, and the channel, of a transaction that only stages."""
 
-    clock = SYSTEM_CLOCK
-    random = random.Random()
+    def __init__(self) -> None:
+        """Connect to nothing."""
+
+    @property
+    def channel(self) -> Channel:
+        """Return this channel."""
+        return self
 
     def budget(self, **_: Any) -> WaitBudget:
         """Return a budget for an operation that never sends."""
         return WaitBudget(max_wait=0.0)
 
-    @property
-    def sender(self) -> Any:
+    def send(self, *_: Any, **__: Any) -> Response:
         """Refuse to send."""
         msg = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
         raise StateError(msg)
@@ -90,9 +94,7 @@ def evaluate(
     """
     reads = Reads()
     try:
-        tx = MetadataTransaction(
-            cast("Any", _NoTenant()), profile["user_id"], base=profile, join=False, oversize="off"
-        )
+        tx = MetadataTransaction(_NoTenant(), profile["user_id"], base=profile, join=False, oversize="off")
         user = WatchedUser(profile, reads, fields=fields)
     except Auth0MetaError as error:
         return {"error": str(error)}

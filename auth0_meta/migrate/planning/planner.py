@@ -12,10 +12,9 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.profile import check_stored
 from auth0_meta.client import ManagementClient
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
 from auth0_meta.http.budget import WaitBudget
-from auth0_meta.http.sender import Request, to_json
+from auth0_meta.http.request import USER, Target
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
@@ -183,14 +182,11 @@ class Planner:
         budget: WaitBudget | None = None
         try:
             if profile is None:
-                client = self._connect()
-                budget = client.budget(user_id=found.user_id, max_wait=None, share=self._share)
-                budget.cancelled = self._cancelled
-                path = user_path(found.user_id)
-                request = Request(
-                    "GET", path, group="users read", repeat=True, shown=f"users/{found.user_id}"
+                channel = self._connect().channel
+                budget = channel.budget(
+                    user_id=found.user_id, max_wait=None, share=self._share, cancelled=self._cancelled
                 )
-                profile = to_json(client.sender.send(request, budget), request, dict)
+                profile = channel.read(Target.user(found.user_id), budget)
             check_stored(profile or {})
         except NotFoundError:
             return found.user_id, None, "the user does not exist", budget.requests if budget else 0
@@ -311,7 +307,7 @@ class Planner:
 
 def rates_of(client: ManagementClient) -> Rates | None:
     """Return the rates that a client has learned or was given, None if it knows none."""
-    reads, writes = (client.sender.throttle.snapshot(group) for group in ("users read", "users write"))
+    reads, writes = (client.channel.bucket(group) for group in (USER.reads, USER.writes))
     read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
     if not read or not write:
         return None

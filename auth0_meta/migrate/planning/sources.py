@@ -14,8 +14,8 @@ import attrs
 
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.client import ManagementClient
-from auth0_meta.endpoints.users import user_path
 from auth0_meta.errors import InputError, JobError
+from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.files import BadLine, Lines
 from auth0_meta.models import Job
 

@@ -22,7 +22,7 @@ from auth0_meta.errors import (
     ScopeError,
     ServerError,
 )
-from auth0_meta.http.error_answers import error_from, is_import_jobs_limit, request_id
+from auth0_meta.http.error_responses import error_from, is_import_jobs_limit, request_id
 from auth0_meta.testing import FakeClock
 
 _DOTTED = 'Fields with "." are not allowed, please remove all dotted fields. Example: a.b'

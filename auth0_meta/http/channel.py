@@ -1,0 +1,252 @@
+"""One tenant's connection: what every endpoint, transaction and migration sends through."""
+
+from __future__ import annotations
+
+import os
+import random as _random
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from auth0_meta.auth.tokens import TokenSource
+from auth0_meta.clock import Clock
+from auth0_meta.errors import MetadataError, TransportError
+from auth0_meta.http.budget import Deadline, LongWait, MaxWait, WaitBudget, check_max_wait
+from auth0_meta.http.request import (
+    API,
+    Request,
+    Target,
+    encode_body,
+    encode_document,
+    to_json,
+    unusable,
+)
+from auth0_meta.http.sender import Sender
+from auth0_meta.http.transport import Response, Transport
+from auth0_meta.models import Wait
+from auth0_meta.ratelimit.plans import route_group
+from auth0_meta.ratelimit.throttle import Snapshot
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
+"""Methods that may be sent again after a lost response: the second one changes nothing."""
+
+_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    """Give every channel of a forked child its own sockets and locks."""
+    for channel in list(_channels):
+        channel.renew()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows only
+    os.register_at_fork(after_in_child=_renew_all)
+
+
+class HasChannel(Protocol):
+    """Anything with a channel: a client, or what stands in for one."""
+
+    @property
+    def channel(self) -> Channel:
+        """Return the channel to send through."""
+        ...
+
+
+class Channel:
+    """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
+
+    `max_wait` and `on_wait` are what an operation has that names none.  `pool_size` is the number of worker threads
+    for asyncio.  `reseed`: whether `random` may be seeded anew in a forked child.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        max_wait: float | None,
+        on_wait: Callable[[Wait], object] | None,
+        pool_size: int,
+        reseed: bool,
+    ) -> None:
+        self._sender = sender
+        self._max_wait = max_wait
+        self._on_wait = on_wait
+        self._pool_size = pool_size
+        self._reseed = reseed
+        self._threads: ThreadPoolExecutor | None = None
+        self._threads_lock = threading.Lock()
+        _channels.add(self)
+
+    @property
+    def transport(self) -> Transport:
+        """Return the pooled connections."""
+        return self._sender.transport
+
+    @property
+    def tokens(self) -> TokenSource:
+        """Return where access tokens come from."""
+        assert self._sender.tokens is not None  # noqa: S101  # only the sender of token requests has none
+        return self._sender.tokens
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that every wait and age is measured by."""
+        return self._sender.clock
+
+    @property
+    def random(self) -> _random.Random:
+        """Return the source of jitter."""
+        return self._sender.random
+
+    def bucket(self, group: str) -> Snapshot:
+        """Return what is known of the token bucket behind a route group."""
+        return self._sender.throttle.snapshot(group)
+
+    def budget(
+        self,
+        *,
+        user_id: str | None = None,
+        max_wait: MaxWait = "client",
+        share: float | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> WaitBudget:
+        """Start counting one operation, which may wait for `max_wait` seconds ("client": the client's setting)."""
+        seconds = self._max_wait if max_wait == "client" else check_max_wait(max_wait)
+        return WaitBudget(
+            max_wait=seconds, on_wait=self._on_wait, user_id=user_id, share=share, cancelled=cancelled
+        )
+
+    # Requests -----------------------------------------------------------------------------------------
+
+    def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
+        """Return the 2xx response to a request, or raise; see `Sender.send`."""
+        return self._sender.send(request, budget, deadline=deadline)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        sent: Any = None,
+        user_id: str | None = None,
+        shown: str | None = None,
+        repeat: bool | None = None,
+        max_wait: MaxWait = "client",
+        kind: type | tuple[type, ...] = object,
+    ) -> Any:
+        """Send one request and return its parsed response, which must be a `kind`.
+
+        `path` is encoded and starts with "/api/v2/".  `json` is the body (None: none).  `sent`: what else the request
+        contains that must not appear in an error.  `repeat`: None decides by the method.
+        """
+        request = Request(
+            method,
+            path,
+            group=route_group(method, path[len(API) :]),
+            body=None if json is None else encode_body(json),
+            sent=json if sent is None else (json, sent),
+            repeat=method in REPEATABLE if repeat is None else repeat,
+            shown=shown,
+        )
+        budget = self.budget(user_id=user_id, max_wait=max_wait)
+        return to_json(self.send(request, budget), request, kind)
+
+    def read(self, target: Target, budget: WaitBudget, *, deadline: Deadline | None = None) -> dict[str, Any]:
+        """Read an object; raise `TransportError` unless the response is that very object."""
+        request = Request("GET", target.path, group=target.kind.reads, repeat=True, shown=target.shown)
+        try:
+            return _own(self.send(request, budget, deadline=deadline), request, target)
+        except TransportError as error:
+            error.user_id = budget.user_id
+            raise
+
+    def patch(
+        self,
+        target: Target,
+        document: Mapping[str, Any],
+        budget: WaitBudget,
+        *,
+        deadline: Deadline | None = None,
+    ) -> dict[str, Any]:
+        """Send one PATCH, never twice, and return the object after it.
+
+        Raises `MetadataError` for a document past what a request may have, and `OutcomeUnknown` unless the response
+        is that very object.
+        """
+        body = encode_document(document, target)
+        most = target.kind.most_sent
+        if len(body) > most:
+            msg = (
+                f"the PATCH for {target.id} would take {len(body)} B, past the {most} B that a request may have. "
+                "Nothing was written: store less, or below more than one first-level key"
+            )
+            raise MetadataError(msg)
+        request = Request(
+            "PATCH",
+            target.path,
+            group=target.kind.writes,
+            body=body,
+            sent=document,
+            repeat=False,
+            shown=target.shown,
+        )
+        response = self.send(request, budget, deadline=deadline)
+        try:
+            return _own(response, request, target)
+        except TransportError:
+            budget.in_flight = True  # a 2xx that can't be believed says nothing about the write
+            raise
+
+    def wait_out(self, wait: LongWait, budget: WaitBudget, group: str) -> None:
+        """Wait as a `LongWait` asks; see `Sender.wait_out`."""
+        self._sender.wait_out(wait, budget, group)
+
+    def back_off(self, failure: BaseException, budget: WaitBudget, *, group: str, method: str) -> None:
+        """Sleep before a repeat; raise `failure` if the budget does not allow it."""
+        self._sender.back_off(failure, budget, group=group, method=method)
+
+    # Its life -----------------------------------------------------------------------------------------
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the worker threads in which asyncio transactions send; started on first use."""
+        with self._threads_lock:
+            if self._threads is None:
+                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # for asyncio only
+
+                self._threads = ThreadPoolExecutor(self._pool_size, thread_name_prefix="auth0-meta")
+            return self._threads
+
+    def close(self) -> None:
+        """Close the pooled connections; sending afterwards raises `StateError`."""
+        self.transport.close()
+        with self._threads_lock:
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
+
+    def renew(self) -> None:
+        """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
+        self.transport.renew()
+        self._sender.throttle.renew()
+        self.tokens.renew_locks()
+        if self._reseed:
+            self.random.seed()  # or every child would wait the same jitter as its siblings
+        self._threads = None
+        self._threads_lock = threading.Lock()
+
+
+def _own(response: Response, request: Request, target: Target) -> dict[str, Any]:
+    """Return the object in a response, unless it is another one: a cache or proxy between may mix them up."""
+    found: dict[str, Any] = to_json(response, request, dict)
+    if found.get(target.kind.id_field) == target.id:
+        return found
+    what = (
+        f"not the {target.kind.noun} that was asked for: is a proxy or cache between this machine and Auth0?"
+    )
+    raise unusable(response, request, what)

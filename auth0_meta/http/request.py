@@ -1,0 +1,188 @@
+"""One request, and what it is made of: paths, queries, bodies, and the object that is read and written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+import attrs
+
+from auth0_meta.changes.jsonvalue import BAGS, Bag
+from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
+from auth0_meta.errors import InputError, MetadataError, OutcomeUnknown, StoredDataError, TransportError
+from auth0_meta.http.transport import Response
+from auth0_meta.ratelimit.plans import route_group
+
+API = "/api/v2/"
+_PROXY = ": is a proxy between this machine and Auth0?"
+
+
+class Request:
+    """One request; `path` is encoded and starts with "/".
+
+    `repeat`: whether sending it twice is harmless.  `sent` is the body before encoding; error messages are cleaned of
+    the values in it.  `shown` is how messages name the path.
+    """
+
+    __slots__ = ("body", "content_type", "group", "method", "path", "repeat", "sent", "shown")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        group: str,
+        body: bytes | None = None,
+        sent: Any = None,
+        repeat: bool,
+        content_type: str = "application/json",
+        shown: str | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.group = group
+        self.body = body
+        self.sent = sent
+        self.repeat = repeat
+        self.content_type = content_type
+        self.shown = shown or path.partition("?")[0]
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """A kind of object that holds metadata: where it is, what it holds, and what Auth0 allows of it."""
+
+    noun: str
+    collection: str
+    id_field: str
+    bags: tuple[Bag, ...]
+    reads: str
+    """The route group of its GET."""
+    writes: str
+    """The route group of its PATCH."""
+    most_sent: int
+    """The bytes of JSON that one PATCH may have."""
+    most_stored: int
+    """The bytes of JSON that one object may have."""
+
+
+USER = Kind(
+    noun="user",
+    collection="users",
+    id_field="user_id",
+    bags=BAGS,
+    reads=route_group("GET", "users/ID"),
+    writes=route_group("PATCH", "users/ID"),
+    most_sent=MAX_REQUEST,
+    most_stored=PROFILE_LIMIT,
+)
+
+
+@attrs.frozen
+class Target:
+    """One object that is read and written: its id, the encoded `path`, and how messages show it."""
+
+    kind: Kind
+    id: str
+    path: str
+    shown: str
+
+    @classmethod
+    def user(cls, user_id: str, /) -> Target:
+        """Return the target for a user.  Raises `MetadataError` as `user_path` does."""
+        return cls(USER, user_id, user_path(user_id), f"users/{user_id}")
+
+
+def user_path(user_id: str, /) -> str:
+    """Return the encoded path of a user; the id is percent-encoded exactly once.
+
+    Raises `MetadataError` for an id that is empty, contains white space or is "." or "..".
+    Source: ids contain `|`, `/`, `%`, `:` and `#`, and no white space (Auth0 support).
+
+    >>> user_path("oauth2|siwe|eip155%3A5")
+    '/api/v2/users/oauth2%7Csiwe%7Ceip155%253A5'
+    """
+    if not isinstance(user_id, str) or not user_id:
+        got = "an empty string" if isinstance(user_id, str) else type(user_id).__name__
+        msg = f"the user id must be a string such as auth0|507f1f77bcf86cd799439020, not {got} (nothing was sent)"
+        raise MetadataError(msg)
+    if user_id in (".", "..") or any(c.isspace() or not c.isprintable() for c in user_id):
+        msg = f"{user_id!r} can't be a user id: Auth0's contain no white space and are not paths (nothing was sent)"
+        raise MetadataError(msg)
+    return f"{API}users/{quote(user_id, safe='')}"
+
+
+def endpoint_path(path: str, /) -> str:
+    """Return an endpoint's path with `/api/v2/` before it, refusing one that would leave the API."""
+    if not isinstance(path, str) or "://" in path or any(c.isspace() or not c.isprintable() for c in path):
+        msg = "path must be an endpoint below /api/v2/, such as users/auth0%7C1/roles (nothing was sent)"
+        raise InputError(msg)
+    short = path.lstrip("/").removeprefix(API[1:])
+    parts = short.partition("?")[0].split("/")
+    broken = re.search("%(?![0-9A-Fa-f]{2})", short)  # servers then take every other % for data too
+    if not parts[0] or any(unquote(part) in (".", "..") for part in parts) or "#" in short or broken:
+        msg = f"{path!r} is not an endpoint below /api/v2/ (nothing was sent): percent-encode ids"
+        raise InputError(msg)
+    return API + short
+
+
+def encode_query(params: Mapping[str, Any], /) -> str:
+    """Encode a query; a sequence repeats its name."""
+    try:
+        return urlencode(params, doseq=True)
+    except UnicodeEncodeError:
+        msg = "the query contains a lone surrogate, which is not Unicode text (nothing was sent)"
+        raise InputError(msg) from None
+
+
+def encode_body(body: Any, /) -> bytes:
+    """Encode what a caller passes as a request's body, refusing what JSON can't represent."""
+    try:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = (
+            f"the request body contains what JSON can't represent: {type(error).__name__} (nothing was sent)"
+        )
+        raise InputError(msg) from None
+
+
+def encode_document(document: Mapping[str, Any], target: Target) -> bytes:
+    """Encode a PATCH document, which repeats what is stored beside a change as it was read.
+
+    So a lone surrogate goes back escaped, as it came: Auth0 has stored it, and refusing it would make the whole
+    first-level key unchangeable.
+    """
+    try:
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        msg = (
+            f"{target.id} holds a number that JSON can't represent, beside what is changed. Nothing was written: "
+            "set the first-level key whole"
+        )
+        raise StoredDataError(msg, user_id=target.id) from None
+
+
+def to_json(response: Response, request: Request, kind: type | tuple[type, ...] = object) -> Any:
+    """Parse a 2xx body, which must be a `kind`; a write whose response is anything else has an unknown outcome."""
+    try:
+        data = response.json()
+    except ValueError:
+        what = f"not valid JSON{_PROXY}"
+    except RecursionError:
+        what = "JSON nested too deep to be read"
+    else:
+        if isinstance(data, kind):
+            return data
+        what = f"not the JSON that Auth0 sends here{_PROXY}"
+    raise unusable(response, request, what)
+
+
+def unusable(response: Response, request: Request, what: str) -> TransportError:
+    """Return the error for a 2xx response that can't be used: `OutcomeUnknown` after a write."""
+    msg = f"{request.method} {request.shown} was answered {response.status} with {len(response.body)} B that are {what}"
+    return (TransportError if request.method in ("GET", "HEAD") else OutcomeUnknown)(msg)
