@@ -1,4 +1,4 @@
-"""Start the command line; without the `cli` extra, say so and how to get it."""
+"""Start the command line, or name the `cli` extra if it is not installed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _EXTRA_PACKAGES = ("click", "rich")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    `argv` are the words after the program's name; None takes them from `sys.argv`.
-    0 done, 1 failed, 2 usage, 4 refused credentials, 130 interrupted.
+    `argv`: the words after the program's name; None takes them from `sys.argv`.
+    The codes are 0 done, 1 failed, 2 wrong usage, 4 credentials refused, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _bare(words: Sequence[str]) -> int:
-    """Answer --version and --help with the standard library, and name the extra for the rest."""
+    """Handle --version and --help with the standard library alone; for anything else name the extra."""
     extra = "The command line needs the cli extra: pip install 'auth0-meta[cli]'"
     if list(words) == ["--version"]:
         print(f"auth0-meta {__version__}")

@@ -1,4 +1,4 @@
-"""Tell the story of the library on a local tenant; every line of it is what really happened."""
+"""Show how the library works on a local tenant; every line is what really happened."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PROFILE = {
     "user_metadata": {"theme": "light", "prefs": {"lang": "en", "mail": True, "banner": "old"}},
     "app_metadata": {"billing": {"plan": "free", "seats": 3, "trial": "2026-12-01"}, "logins": 41},
 }
-# Small, so that it is soon empty: 3 requests at once, one more each second, full again after 3 s.
+# Small, so that it is soon empty: 3 requests at once, then one a second, full again after 3 s.
 _RATE_LIMIT = "3@1"
 _MANAGEMENT = "/api/v2/"
 _OK = 200
@@ -49,16 +49,16 @@ def _flat(tx: MetadataTransaction) -> None:
 
 @click.command()
 def demo() -> None:
-    """Tell the whole story on a local tenant: no account, no network, about 4 seconds.
+    """Show how it works on a local tenant: no account, no network, about 4 seconds.
 
-    What is staged, what leaves, a 429 that is waited out, and what the tenant holds afterwards.
+    What is staged, what is sent, how a 429 is waited out, and what is stored afterwards.
     """
     with local_tenants()(rate_limit=_RATE_LIMIT, users=[_PROFILE]) as tenant:
         _Story(console(), tenant).tell()
 
 
 class _Story:
-    """Print the chapters, taking the facts from the tenant's journal."""
+    """Print the chapters; their facts come from the tenant's journal."""
 
     def __init__(self, out: Console, tenant: LocalTenant) -> None:
         self._out = out
@@ -68,34 +68,34 @@ class _Story:
         self._over = 0.0
 
     def tell(self) -> None:
-        """Run two transactions, and tell of each what was staged, what left, and what came of it."""
+        """Run two transactions, and print what each staged, what it sent and what came of it."""
         out, tenant = self._out, self._tenant
         out.print(f"A local Auth0 tenant runs at {tenant.url}: no account, no network.", soft_wrap=True)
-        out.print("It lets 3 requests through at once, and one more each second.")
+        out.print("Its rate limit allows 3 requests at once, then one a second.")
         before = _lines(tenant.users[_USER])
         with tenant.client(on_wait=self._wait) as client:
             self._chapter("Changes are staged; nothing is sent")
             self._program(_nested)
             first = self._run(client, _nested)
-            self._chapter("Leaving the block sends one PATCH for both bags")
+            self._chapter("Leaving the block sends one PATCH for both kinds of metadata")
             self._requests()
             self._note(
-                "Auth0 replaces what lies below the first level, so the siblings mail and seats go along."
+                "Auth0 replaces everything below the first level, so the siblings mail and seats are sent too."
             )
-            self._note("The GET, as late as possible, is what finds them.")
-            self._chapter("Somebody else uses up the rate limit; your next PATCH meets a 429")
+            self._note("The GET, as late as possible, finds them.")
+            self._chapter("Another program uses up the rate limit; your next PATCH gets a 429")
             self._use_up()
             self._program(_flat)
             second = self._run(client, _flat)
             self._requests()
-        self._chapter("What the tenant holds now")
+        self._chapter("What is stored now")
         self._difference(before, _lines(tenant.users[_USER]))
         out.print()
         sent = first.requests + second.requests
         out.print(
             f"[bold green]Done:[/] 6 changes in 2 transactions, {sent} requests, {second.waited:.1f} s waited. Next:"
         )
-        out.print("  auth0-meta emulator serve        a local tenant for your own code")
+        out.print("  auth0-meta emulator serve        run a local tenant for your own code")
         out.print("  auth0-meta doctor                check your own tenant, named by AUTH0_DOMAIN")
 
     def _chapter(self, title: str) -> None:
@@ -109,12 +109,12 @@ class _Story:
         self._out.print("\n".join(lines), style="dim", markup=False, soft_wrap=True)
 
     def _program(self, stage: Callable[[MetadataTransaction], None]) -> None:
-        """Print the code that runs: the lines of `stage`, in their block."""
+        """Print the code that runs: the lines of `stage` in their block."""
         lines = [line for line in inspect.getsource(stage).splitlines() if line.lstrip().startswith("tx.")]
         print_code(self._out, "\n".join([f'with client.transaction("{_USER}") as tx:', *lines]), "python")
 
     def _run(self, client: ManagementClient, stage: Callable[[MetadataTransaction], None]) -> CommitResult:
-        """Run one transaction; inside the block, show that nothing has left yet."""
+        """Run one transaction; inside the block, show that nothing has been sent yet."""
         try:
             with client.transaction(_USER) as tx:
                 stage(tx)
@@ -129,7 +129,7 @@ class _Story:
         return self._tenant.journal.requests(path=_MANAGEMENT)
 
     def _requests(self) -> None:
-        """Print the requests that have arrived since the last time, a PATCH that was carried out with its body."""
+        """Print the requests that have arrived since the last time; of a PATCH that was applied, the body too."""
         for entry in self._entries()[self._told :]:
             answer = (
                 "[green]200 OK[/]"
@@ -142,14 +142,14 @@ class _Story:
         self._told = len(self._entries())
 
     def _use_up(self) -> None:
-        """Spend every token that is left, as another program of the same tenant would."""
+        """Spend every token that is left, as another program on the same tenant might."""
         with self._tenant.client() as other:
             while self._entries()[-1].tokens:
                 other.users.get(_USER)
         self._told = len(self._entries())
 
     def _wait(self, wait: Wait) -> None:
-        """Tell a wait before it begins: a countdown on a terminal, one line elsewhere."""
+        """Show a wait before it begins: a countdown on a terminal, one line elsewhere."""
         self._end_countdown()
         self._requests()
         until = "until X-RateLimit-Reset" if wait.reason == "rate limit" else f"({wait.reason})"
@@ -168,12 +168,12 @@ class _Story:
 
     def _end_countdown(self) -> None:
         if self._live is not None:
-            self._over = 0.0  # the last picture says how long it took
+            self._over = 0.0  # so that the last picture says how long it took
             self._live.stop()
             self._live = None
 
     def _difference(self, before: list[str], after: list[str]) -> None:
-        """Print the document after, with what went and what came marked."""
+        """Print the document afterwards, with what was removed and added marked."""
         colours = {"-": "red", "+": "green"}
         for line in difflib.ndiff(before, after):
             if line[0] != "?":
@@ -181,7 +181,7 @@ class _Story:
 
 
 def _lines(profile: Mapping[str, Any]) -> list[str]:
-    """Write both bags as JSON, one line for each first-level key."""
+    """Return both metadata objects as JSON, one line for each first-level key."""
     lines = ["{"]
     bags = [bag for bag in BAGS if bag in profile]
     for bag in bags:

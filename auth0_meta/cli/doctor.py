@@ -1,4 +1,4 @@
-"""Check the connection: the first failures of every new user, each with its remedy."""
+"""Check the connection for what goes wrong first for every new user, and say how to fix it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORDS = {True: "[bold green]ok[/]  ", False: "[bold red]FAIL[/]", None: "[dim]?
 def doctor(client: ManagementClient, *, as_json: bool) -> int:
     """Check token, scopes, audience, clock and rate limit of the tenant.
 
-    Reads one user's id at most and writes nothing. Exits with 0 when all is well, 4 when the
+    Reads the id of at most one user and writes nothing. Exits with 0 if all is well, 4 if the
     credentials are refused or lack a scope, 1 for anything else.
     """
     checks = client.check()
@@ -46,7 +46,7 @@ def doctor(client: ManagementClient, *, as_json: bool) -> int:
 
 
 def _verdict(checks: Sequence[Check]) -> str:
-    """Sum the checks up; one that could not tell has not passed."""
+    """Sum up the checks; one that could not tell does not count as passed."""
     failed, unclear = (sum(check.ok is ok for check in checks) for ok in (False, None))
     if failed:
         return f"{failed} of {len(checks)} checks failed" + (

@@ -1,4 +1,4 @@
-"""Run the local tenant from the shell, run commands beside it, and talk to one that runs."""
+"""Serve a local tenant from the shell, run commands beside it, and talk to one that is being served."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from typing import Any, TypeVar
 import click
 
 from auth0_meta.cli.common import dump, help_alone
+from auth0_meta.redact import count
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PORT = 8810
 _TOOLS = ("python", "auth0-python", "node", "curl")
 _FILE = click.Path(dir_okay=False)
+_serving_port = click.option(
+    "--port",
+    default=_PORT,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="The port of the tenant you serve.",
+)
 
 
 def _settings(command: _F) -> _F:
-    """Add the options that say what kind of tenant it is."""
+    """Add the options for the tenant's settings."""
     options = (
         click.option(
             "--rate-limit",
@@ -27,18 +35,26 @@ def _settings(command: _F) -> _F:
             help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
         ),
         click.option(
-            "--seed", type=int, default=0, show_default=True, help="Make every random choice repeatable."
+            "--seed",
+            type=int,
+            default=0,
+            show_default=True,
+            help="The same seed makes the same random choices.",
         ),
         click.option(
             "--users", type=_FILE, metavar="FILE", help="Start with the users of a JSON or YAML file."
         ),
         click.option(
-            "--sample", is_flag=True, help="Start with three users to try things on, auth0|123 among them."
+            "--sample", is_flag=True, help="Start with three users to try things on; one is auth0|123."
         ),
         click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
-        click.option("--tls", is_flag=True, help="Serve https, with a certificate authority of this run."),
         click.option(
-            "--strict", is_flag=True, help="Know only the applications, tokens and connections you made."
+            "--tls", is_flag=True, help="Serve https, with a certificate authority made for this run."
+        ),
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="Accept only applications, tokens and connections that you have made.",
         ),
     )
     for option in reversed(options):
@@ -47,10 +63,10 @@ def _settings(command: _F) -> _F:
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was not asked for, and fetch the sample users where they were."""
+    """Leave out options that were not given; fill in the users of --sample."""
     if settings.pop("sample"):
         if settings["users"] is not None:
-            msg = "--sample and --users both say whom to start with: give one of them"
+            msg = "--sample and --users exclude each other: both name the users to start with"
             raise click.UsageError(msg)
         from auth0_meta.emulator.control.seed_files import SAMPLE  # noqa: PLC0415  # its extra may be missing
 
@@ -59,7 +75,7 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listening(command: _F) -> _F:
-    """Turn a port that can't be had into one line that says what to do."""
+    """Turn a port that is taken or not allowed into one line that says what to do."""
 
     @functools.wraps(command)
     def run(*args: Any, host: str, port: int, **kwargs: Any) -> Any:
@@ -82,7 +98,11 @@ def emulator(context: click.Context) -> None:
 @emulator.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", default=_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one."
+    "--port",
+    default=_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 picks a free one.",
 )
 @_settings
 @_listening
@@ -95,16 +115,20 @@ def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
 
 @emulator.command(name="exec", context_settings={"allow_interspersed_args": False})
 @click.option(
-    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one."
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 picks a free one.",
 )
 @_settings
 @click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot of the users at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
-    """Run COMMAND with a local tenant beside it, and exit as it does.
+    """Run COMMAND beside a local tenant; exit as it does.
 
-    The environment leads COMMAND to the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
-    AUTH0_URL, and with --tls the certificate files. Signals are passed on.
+    The environment points COMMAND at the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
+    AUTH0_URL, and with --tls the certificate files. Signals are passed on to it.
     """
     from auth0_meta.emulator.process.exec import execute as run  # noqa: PLC0415  # its extra may be missing
 
@@ -112,11 +136,22 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
 
 
 @emulator.command()
-@click.option("--for", "tool", type=click.Choice(_TOOLS), default="python", show_default=True)
-@click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--for",
+    "tool",
+    type=click.Choice(_TOOLS),
+    default="python",
+    show_default=True,
+    help="The tool to set up.",
+)
+@_serving_port
 @click.option("--json", "as_json", is_flag=True, help="Print the variables as JSON.")
 def env(*, tool: str, port: int, as_json: bool) -> None:
-    """Print what to export so that a tool talks to the tenant you serve, and the code that goes with it."""
+    """Print what points a tool at the tenant you serve.
+
+    That is the environment variables, and example code for the tool. Use it as
+    eval "$(auth0-meta emulator env)".
+    """
     from auth0_meta.emulator.control import recipes  # noqa: PLC0415  # its extra may be missing
     from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
 
@@ -127,25 +162,28 @@ def env(*, tool: str, port: int, as_json: bool) -> None:
 @emulator.group(invoke_without_command=True)
 @click.pass_context
 def snapshot(context: click.Context) -> None:
-    """Save the users of the tenant you serve to a file, or load them from one."""
+    """Save the users of the tenant you serve, or load them."""
     help_alone(context)
 
 
 @snapshot.command()
 @click.argument("file", type=_FILE)
-@click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
+@_serving_port
 def save(*, file: str, port: int) -> None:
-    """Write every user to FILE (JSON, for you alone to read), whole or not at all."""
+    """Write every user to FILE as JSON.
+
+    Only you can read the file, and it is written whole or not at all.
+    """
     from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
 
-    click.echo(f"{remote.save(file, port)} users saved to {file}", err=True)
+    click.echo(f"{count(remote.save(file, port), 'user')} saved to {file}", err=True)
 
 
 @snapshot.command()
 @click.argument("file", type=_FILE)
-@click.option("--port", default=_PORT, show_default=True, type=click.IntRange(1, 65535))
+@_serving_port
 def load(*, file: str, port: int) -> None:
-    """Replace every user by those of FILE, JSON or YAML."""
+    """Replace all users with those of FILE (JSON or YAML)."""
     from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
 
-    click.echo(f"{remote.load(file, port)} users loaded from {file}", err=True)
+    click.echo(f"{count(remote.load(file, port), 'user')} loaded from {file}", err=True)

@@ -13,14 +13,14 @@ import click
 from auth0_meta import ManagementClient, MetadataTransaction, User
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.cli.common import console, dump, help_alone, print_code, with_client
-from auth0_meta.redact import outline, printable, size
+from auth0_meta.redact import count, outline, printable, size
 
 _WORTH_TELLING = 0.05
-_redact = click.option("--redact", is_flag=True, help="Show names and sizes, no value.")
+_redact = click.option("--redact", is_flag=True, help="Show names and sizes instead of values.")
 _redact_document = click.option(
-    "--redact", is_flag=True, help="With --dry-run, show names and sizes, no value."
+    "--redact", is_flag=True, help="With --dry-run, show names and sizes instead of values."
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Show the PATCH that would leave; write nothing.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show the PATCH that would be sent; write nothing.")
 
 
 @click.group(invoke_without_command=True)
@@ -32,11 +32,11 @@ def user(context: click.Context) -> None:
 
 @user.command(epilog="\b\nauth0-meta user show 'auth0|507f1f77bcf86cd799439020'")
 @click.argument("user_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON, every field.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole profile as JSON.")
 @_redact
 @with_client
 def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool) -> None:
-    """Show a user and both metadata bags."""
+    """Show a user's profile, user_metadata and app_metadata."""
     found = client.users.get(user_id)
     if as_json:
         click.echo(dump(_sizes(found) if redact else dict(found.raw)))
@@ -58,7 +58,7 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
 
 
 def _sizes(user: User) -> dict[str, Any]:
-    """Describe a user for --redact: the id, and the bytes of each first-level key."""
+    """Describe a user for --redact: the id, and the size of each first-level key in bytes."""
     bags = {bag: user.get(bag) for bag in BAGS if user.get(bag)}
     sizes: dict[str, Any] = {
         bag: {key: size(value) for key, value in stored.items()} if isinstance(stored, dict) else size(stored)
@@ -71,16 +71,16 @@ def _sizes(user: User) -> dict[str, Any]:
     "set", epilog="\b\nauth0-meta user set 'auth0|1' user_metadata.theme=dark app_metadata.seats:=5"
 )
 @click.argument("user_id", metavar="ID")
-@click.argument("assignments", metavar="BAG.PATH=TEXT|BAG.PATH:=JSON ...", nargs=-1, required=True)
+@click.argument("assignments", metavar="PATH=TEXT|PATH:=JSON ...", nargs=-1, required=True)
 @_dry_run
 @_redact_document
 @with_client
 def set_(
     client: ManagementClient, user_id: str, assignments: tuple[str, ...], *, dry_run: bool, redact: bool
 ) -> None:
-    """Set values in both bags, in one PATCH.
+    """Set values in user_metadata and app_metadata, in one PATCH.
 
-    `=` takes the rest as text, `:=` as JSON; `:=null` deletes. Siblings of a nested key stay.
+    After = the rest is text, after := it is JSON; :=null deletes. Siblings of a nested key stay.
     """
     changes = [parse_assignment(text) for text in assignments]
 
@@ -102,9 +102,9 @@ auth0-meta user merge 'auth0|1' @changes.json"""
 @_redact_document
 @with_client
 def merge(client: ManagementClient, user_id: str, document: str, *, dry_run: bool, redact: bool) -> None:
-    """Merge a JSON object into both bags, in one PATCH.
+    """Merge a JSON object into user_metadata and app_metadata, in one PATCH.
 
-    The object has user_metadata, app_metadata or both; null deletes at any depth.
+    The object has the key user_metadata, app_metadata or both; null deletes at any depth.
     """
     bags = _bags(document)
 
@@ -123,7 +123,7 @@ def _change(
     dry_run: bool,
     redact: bool,
 ) -> None:
-    """Commit what `stage` stages and tell what was sent, or show it only."""
+    """Commit what `stage` stages and print what was sent; with `dry_run` only print it."""
     if dry_run:
         _show_document(_document(client, user_id, stage), redact=redact)
         return
@@ -136,15 +136,13 @@ def _change(
         return
     waited = f", {result.waited:.1f} s waited" if result.waited >= _WORTH_TELLING else ""
     click.echo(f"{printable(user_id)} {result.outcome}: {outline(result.document)}")
-    click.echo(
-        f"{result.requests} request{'s' * (result.requests != 1)}, {result.attempts} PATCH{waited}", err=True
-    )
+    click.echo(f"{count(result.requests, 'request')}, {result.attempts} PATCH{waited}", err=True)
 
 
 def _document(
     client: ManagementClient, user_id: str, stage: Callable[[MetadataTransaction], None]
 ) -> dict[str, dict[str, Any]]:
-    """Compute the PATCH body that `stage` leads to, as a commit would."""
+    """Compute the PATCH body for what `stage` stages, as a commit would."""
     tx = client.transaction(user_id)
     stage(tx)
     change = tx.pending
@@ -154,7 +152,7 @@ def _document(
 
 def _show_document(document: dict[str, dict[str, Any]], *, redact: bool) -> None:
     click.echo(
-        "dry run: this PATCH would leave, nothing was written" if document else "dry run: nothing to send",
+        "dry run: this PATCH would be sent; nothing was written" if document else "dry run: nothing to send",
         err=True,
     )
     if document:
@@ -175,7 +173,7 @@ def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
     typed = target.endswith(":")
     bag, *path = target.removesuffix(":").split(".")
     if not equals or bag not in BAGS or not path or not all(path):
-        # Only the target is shown: what follows "=" may be a secret.
+        # Show only the target: what follows "=" may be a secret.
         msg = f"{target!r}: write user_metadata.KEY=TEXT or app_metadata.KEY:=JSON, KEY may be a path such as a.b"
         raise click.UsageError(msg)
     return bag, tuple(path), _json(value, f"the value of {target.removesuffix(':')}") if typed else value
@@ -186,7 +184,7 @@ def _json(text: str, what: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         msg = (
-            f"{what} is no JSON (line {error.lineno} column {error.colno}); a text in JSON has double quotes"
+            f"{what} is not valid JSON (line {error.lineno} column {error.colno}); strings need double quotes"
         )
         raise click.UsageError(msg) from None
     except RecursionError:
@@ -195,7 +193,7 @@ def _json(text: str, what: str) -> Any:
 
 
 def _text(argument: str) -> str:
-    """Return the document that an argument gives: itself, @FILE, or - for standard input."""
+    """Return the document that an argument names: itself, @FILE, or - for standard input."""
     if argument != "-" and not argument.startswith("@"):
         return argument
     name = "standard input" if argument == "-" else argument[1:]
@@ -211,10 +209,10 @@ def _bags(document: str) -> dict[str, dict[str, Any]]:
     """Parse the argument of `merge`."""
     bags = _json(_text(document), "the document")
     if not isinstance(bags, dict) or not bags or set(bags) - set(BAGS):
-        msg = 'the document is an object with user_metadata, app_metadata or both: {"user_metadata": {...}}'
+        msg = 'the document must be an object with user_metadata, app_metadata or both: {"user_metadata": {...}}'
         raise click.UsageError(msg)
     for bag, patch in bags.items():
         if not isinstance(patch, dict):
-            msg = f"{bag} must be an object"
+            msg = f"{bag} must be an object, not {type(patch).__name__}"
             raise click.UsageError(msg)
     return bags

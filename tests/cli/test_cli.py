@@ -1,4 +1,4 @@
-"""Hold the command line: what it prints where, what reaches the tenant, and its exit codes."""
+"""The command line: what it prints where, what reaches the tenant, and its exit codes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COLOUR = re.compile(r"\x1b\[[\d;]*(3|9)\dm")
 
 @pytest.fixture
 def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
-    """Serve a tenant with one user, named by AUTH0_*."""
+    """Serve a tenant with one user; AUTH0_* point at it."""
     with LocalTenant(users=[PROFILE]) as local:
         for name, value in local.env.items():
             monkeypatch.setenv(name, value)
@@ -53,7 +53,7 @@ def command(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
 
 
 def leaves(group: click.Group) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command, groups included."""
+    """Yield the words of every command and group."""
     for name, sub in group.commands.items():
         yield (name,)
         if isinstance(sub, click.Group):
@@ -82,7 +82,7 @@ def test_every_command_has_help(words: tuple[str, ...], capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("words", [[], ["user"], ["emulator"]], ids=" ".join)
 def test_a_group_alone_shows_its_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a command the help is shown, as data, exit 0."""
+    """Without a command, the help goes to stdout, and the exit code is 0."""
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert "Commands:" in out
@@ -93,7 +93,7 @@ def test_a_group_alone_shows_its_help(words: list[str], capsys: pytest.CaptureFi
 def test_without_the_cli_extra(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without click or rich, --help and --version work and the rest names the extra, exit 2."""
+    """Without click or rich, --help and --version work; the rest names the extra and exits with 2."""
     for name in list(sys.modules):
         if name.startswith("auth0_meta.cli.") or name.partition(".")[0] == missing:
             monkeypatch.delitem(sys.modules, name)
@@ -111,8 +111,8 @@ def test_without_the_cli_extra(
     assert "pip install 'auth0-meta[cli]'" in err
 
 
-def test_another_missing_module_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken installation shows itself instead of being taken for a missing extra."""
+def test_another_missing_module_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation fails with its own error."""
     for name in list(sys.modules):
         if name.startswith("auth0_meta.cli."):
             monkeypatch.delitem(sys.modules, name)
@@ -123,7 +123,7 @@ def test_another_missing_module_is_no_missing_extra(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("words", [["demo"], ["emulator", "serve"]], ids=" ".join)
 def test_without_the_emulator_extra(words: list[str]) -> None:
-    """Without the emulator's packages the commands that need it name the extra, exit 2."""
+    """Without the emulator's packages, the commands that need them name the extra and exit with 2."""
     block = "import sys; sys.modules.update(cheroot=None, werkzeug=None); from auth0_meta.cli import main; "
     line = [sys.executable, "-c", f"{block}sys.exit(main({words!r}))"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
@@ -136,7 +136,7 @@ def test_without_the_emulator_extra(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         (["frobnicate"], 2, "No such command 'frobnicate'"),
         (["user", "show"], 2, "Missing argument 'ID'"),
@@ -147,15 +147,19 @@ def test_without_the_emulator_extra(words: list[str]) -> None:
         (["user", "set", USER, "user_metadata=dark"], 2, "write user_metadata.KEY=TEXT"),
         (["user", "set", USER, "user_metadata.a..b=dark"], 2, "write user_metadata.KEY=TEXT"),
         (["user", "set", USER, "user_metadata.theme"], 2, "write user_metadata.KEY=TEXT"),
-        (["user", "set", USER, "user_metadata.n:=dark"], 2, "user_metadata.n is no JSON (line 1 column 1)"),
+        (
+            ["user", "set", USER, "user_metadata.n:=dark"],
+            2,
+            "user_metadata.n is not valid JSON (line 1 column 1)",
+        ),
         (["user", "set", USER, "user_metadata.n:=" + "[" * 100_000], 2, "nested too deeply"),
         (["user", "set", USER, "user_metadata.n:=NaN"], 2, "user_metadata 'n'"),
         (["user", "set", USER, "app_metadata.email=x"], 2, "Auth0 reserves this name"),
         (["user", "set", USER, "user_metadata.theme.x=1"], 2, "user_metadata 'theme'"),
-        (["user", "merge", USER, "{"], 2, "the document is no JSON"),
-        (["user", "merge", USER, "[]"], 2, "the document is an object with user_metadata"),
-        (["user", "merge", USER, "{}"], 2, "the document is an object with user_metadata"),
-        (["user", "merge", USER, '{"name": "Ada"}'], 2, "the document is an object with user_metadata"),
+        (["user", "merge", USER, "{"], 2, "the document is not valid JSON"),
+        (["user", "merge", USER, "[]"], 2, "the document must be an object with user_metadata"),
+        (["user", "merge", USER, "{}"], 2, "the document must be an object with user_metadata"),
+        (["user", "merge", USER, '{"name": "Ada"}'], 2, "the document must be an object with user_metadata"),
         (["user", "merge", USER, '{"user_metadata": null}'], 2, "user_metadata must be an object"),
         (["user", "merge", USER, "@/no/such/file"], 2, "/no/such/file: No such file"),
         (["emulator", "serve", "--rate-limit", "plenty"], 2, "rate_limit 'plenty' is unknown"),
@@ -164,14 +168,14 @@ def test_without_the_emulator_extra(words: list[str]) -> None:
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
 )
 def test_a_failure_is_one_line_and_a_code(
-    words: list[str], code: int, told: str, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: int, message: str, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What fails says so on the last line of stderr, prints no data, writes nothing, and exits as documented."""
+    """A failure is explained on the last line of stderr; nothing is printed to stdout or written to the tenant."""
     assert main(words) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[-1].startswith("error: ")
-    assert told in err.splitlines()[-1]
+    assert message in err.splitlines()[-1]
     assert tenant.journal.count("PATCH") == 0
 
 
@@ -180,7 +184,7 @@ def test_a_failure_is_one_line_and_a_code(
     "words", [["user", "show", USER], ["user", "show", USER, "--json"], ["doctor"], ["--help"]]
 )
 def test_output_that_cannot_be_written_is_one_line(words: list[str], tenant: LocalTenant) -> None:
-    """A full disk behind stdout is told in one line, exit 1."""
+    """A full disk behind stdout is one line on stderr, and exit code 1."""
     line = [sys.executable, "-m", "auth0_meta", *words]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
@@ -189,8 +193,8 @@ def test_output_that_cannot_be_written_is_one_line(words: list[str], tenant: Loc
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_nobody_to_tell_is_no_traceback(tenant: LocalTenant) -> None:
-    """With both outputs full or gone the exit code is all there is."""
+def test_without_any_output_there_is_no_traceback(tenant: LocalTenant) -> None:
+    """With both outputs full or gone, there is only the exit code."""
     line = [sys.executable, "-m", "auth0_meta", "user", "show", "auth0|nobody"]
     with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "wb") as full:
         done = subprocess.run(line, stdout=full, stderr=full, timeout=60, check=False)
@@ -198,7 +202,7 @@ def test_nobody_to_tell_is_no_traceback(tenant: LocalTenant) -> None:
 
 
 def test_an_output_without_unicode_gets_escapes(tenant: LocalTenant) -> None:
-    """What stdout's encoding lacks is escaped as in JSON, and JSON stays JSON."""
+    """Characters that stdout's encoding lacks are escaped as in JSON, and JSON stays JSON."""
     user = tenant.users.add(user_id="auth0|1", name="Åsa 名", user_metadata={"名": "\U0001f600 é"})
     ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     shown = command("user", "show", "auth0|1", env=ascii_only)
@@ -208,10 +212,10 @@ def test_an_output_without_unicode_gets_escapes(tenant: LocalTenant) -> None:
     assert json.loads(as_json.stdout) == dict(user)
 
 
-def test_nothing_that_a_user_wrote_is_obeyed_by_the_terminal(
+def test_the_terminal_obeys_nothing_that_a_user_wrote(
     tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Names, keys, values and messages of the tenant are printed with control and bidi characters escaped."""
+    """Control and bidi characters in names, keys, values and messages of the tenant are escaped."""
     evil = "\x1b]0;pwned\x07\u009b31m\u202e\nEVIL"
     tenant.users.add(
         user_id="auth0|1", name=f"Eve{evil}", user_metadata={f"k{evil}": evil}, app_metadata=evil
@@ -236,7 +240,7 @@ def test_nothing_that_a_user_wrote_is_obeyed_by_the_terminal(
 def test_data_that_looks_like_markup_is_left_alone(
     tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither emoji codes nor rich's markup in a profile mean anything."""
+    """Emoji codes and rich's markup in a profile are printed unchanged."""
     tenant.users.add(user_id="auth0|1", name="[red]:heart:[/]", user_metadata={":heart:": "[b]:heart:"})
     assert main(["user", "show", "auth0|1"]) == 0
     out = capsys.readouterr().out
@@ -245,7 +249,7 @@ def test_data_that_looks_like_markup_is_left_alone(
 
 
 def test_missing_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without AUTH0_DOMAIN the first thing told is to set it."""
+    """Without AUTH0_DOMAIN, the error asks for it."""
     assert main(["user", "show", USER]) == 2
     assert "AUTH0_DOMAIN is not set" in capsys.readouterr().err
 
@@ -253,7 +257,7 @@ def test_missing_settings_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_refused_credentials_and_scopes_exit_with_4(
     tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A revoked token and a missing scope are 4, and the error says what to do."""
+    """A revoked token and a missing scope exit with 4, and the error says what to do."""
     revoked = tenant.token()
     tenant.revoke(revoked)
     assert main(["user", "show", USER, "--token", revoked]) == 4
@@ -264,7 +268,7 @@ def test_refused_credentials_and_scopes_exit_with_4(
 
 
 def test_interrupted_exits_with_130(tenant: LocalTenant) -> None:
-    """Ctrl-C ends a command with 130 and one word, no traceback."""
+    """Ctrl-C ends a command with 130 and one word, without a traceback."""
     tenant.fail(method="GET", user_id=USER, delay=30)
     line = [sys.executable, "-m", "auth0_meta", "user", "show", USER]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -280,8 +284,10 @@ def test_interrupted_exits_with_130(tenant: LocalTenant) -> None:
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=" ".join)
 @pytest.mark.parametrize("size", [10, 200_000], ids=["short", "long"])
-def test_a_reader_that_goes_away_is_no_error(size: int, flags: tuple[str, ...], tenant: LocalTenant) -> None:
-    """With its output closed early, as by `| head`, the command ends without complaint."""
+def test_a_reader_that_goes_away_is_not_an_error(
+    size: int, flags: tuple[str, ...], tenant: LocalTenant
+) -> None:
+    """If its output is closed early, as by `| head`, the command ends silently."""
     tenant.users[USER].patch(user_metadata={"long": "x" * size})
     line = [sys.executable, "-m", "auth0_meta", "user", "show", USER, *flags]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -293,7 +299,7 @@ def test_a_reader_that_goes_away_is_no_error(size: int, flags: tuple[str, ...], 
 
 
 def test_a_library_warning_is_one_line(tenant: LocalTenant) -> None:
-    """A MetadataWarning is told without Python's source line, and the change is made."""
+    """A MetadataWarning is printed without Python's source line, and the change is made."""
     done = command("user", "set", USER, "user_metadata.card=4111 1111 1111 1111")
     assert done.returncode == 0
     warning = done.stderr.splitlines()[0]
@@ -317,7 +323,7 @@ def test_show_prints_the_profile(tenant: LocalTenant, capsys: pytest.CaptureFixt
 
 
 def test_show_redacts(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --redact names and sizes are shown, in both forms, and nothing personal."""
+    """With --redact, both forms show names and sizes and nothing personal."""
     assert main(["user", "show", USER, "--redact"]) == 0
     assert main(["user", "show", USER, "--redact", "--json"]) == 0
     out = capsys.readouterr().out
@@ -336,7 +342,7 @@ def test_show_redacts(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -
 def test_show_survives_odd_bags(
     flags: list[str], tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A bag that is empty, absent, or stored as no object is shown as it is."""
+    """Metadata that is empty, absent or not an object is shown as it is."""
     odd = tenant.users.add(user_id="odd", app_metadata="a text", user_metadata={})
     assert main(["user", "show", odd.user_id, *flags]) == 0
     out = capsys.readouterr().out
@@ -344,7 +350,7 @@ def test_show_survives_odd_bags(
 
 
 def test_show_leaves_out_what_is_not_there(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """A profile with little in it is shown with what it has."""
+    """A profile with few fields is shown with those it has."""
     tenant.fail(method="GET", status=200, body={"user_id": USER})
     assert main(["user", "show", USER]) == 0
     out = capsys.readouterr().out
@@ -352,7 +358,7 @@ def test_show_leaves_out_what_is_not_there(tenant: LocalTenant, capsys: pytest.C
 
 
 def test_set_is_one_patch(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """Texts, JSON and deletions in both bags leave as one PATCH; siblings stay; values are not printed."""
+    """Strings, JSON and deletions in both kinds of metadata are one PATCH; siblings stay; no value is printed."""
     words = [
         "user_metadata.prefs.lang=fi",
         f"user_metadata.motto=a=b {CANARY}",
@@ -371,10 +377,10 @@ def test_set_is_one_patch(tenant: LocalTenant, capsys: pytest.CaptureFixture[str
     assert CANARY not in out + err
 
 
-def test_set_tells_when_there_is_nothing_to_do(
+def test_set_says_when_there_is_nothing_to_do(
     tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A nested change to what is stored already sends no PATCH and says so."""
+    """A nested change that makes no difference sends no PATCH and says so."""
     assert main(["user", "set", USER, "user_metadata.prefs.lang=en"]) == 0
     assert capsys.readouterr().out == f"{USER} unchanged: nothing to send\n"
     assert tenant.journal.count("PATCH") == 0
@@ -382,7 +388,7 @@ def test_set_tells_when_there_is_nothing_to_do(
     assert capsys.readouterr() == ("", "dry run: nothing to send\n")
 
 
-def test_set_waits_and_tells(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_waits_and_says_so(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
     """A 429 is waited out, announced on stderr, and counted."""
     tenant.fail(method="PATCH", status=429, reset=1)
     assert main(["user", "set", USER, "user_metadata.theme=dark"]) == 0
@@ -401,10 +407,10 @@ def test_set_waits_and_tells(tenant: LocalTenant, capsys: pytest.CaptureFixture[
     ],
     ids=["flat", "nested"],
 )
-def test_dry_run_shows_what_would_leave(
+def test_dry_run_shows_what_would_be_sent(
     words: list[str], document: Any, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--dry-run` writes nothing and prints exactly the body that the same command then sends."""
+    """`--dry-run` writes nothing, and prints exactly the body that the same command then sends."""
     assert main(["user", "set", USER, *words, "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out) == document
     assert tenant.journal.count("PATCH") == 0
@@ -418,7 +424,7 @@ def test_dry_run_shows_what_would_leave(
 def test_merge_takes_a_document(
     source: str, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """`user merge` merges deeply, null deletes, from an argument, a file (a BOM is no harm) or stdin."""
+    """`user merge` merges deeply, from an argument, a file (with a BOM too) or stdin; null deletes."""
     document = '{"user_metadata": {"prefs": {"lang": "å", "mail": null}}, "app_metadata": {"new": {"a": 1}}}'
     (tmp_path / "changes.json").write_text(document, encoding="utf-8-sig")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(document.encode())))
@@ -430,10 +436,10 @@ def test_merge_takes_a_document(
     assert tenant.journal.count("PATCH") == 1
 
 
-def test_merge_refuses_what_is_no_text(
+def test_merge_refuses_bytes_that_are_not_text(
     monkeypatch: pytest.MonkeyPatch, tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bytes that are no UTF-8 are a usage error."""
+    """Bytes that are not UTF-8 are a usage error."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
     assert main(["user", "merge", USER, "-"]) == 2
     assert "standard input: not UTF-8 text" in capsys.readouterr().err
@@ -442,10 +448,10 @@ def test_merge_refuses_what_is_no_text(
 # doctor ----------------------------------------------------------------------------------------------
 
 
-def test_doctor_is_content(
+def test_doctor_passes_good_settings(
     tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With good settings every check is ok, exit 0, and nothing is written; a tenant may name no rate limit."""
+    """With good settings every check is ok and nothing is written; a tenant without a rate limit leaves one open."""
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.endswith("\n5 passed, 1 could not tell.\n")
     with LocalTenant(rate_limit="enterprise") as limited:
@@ -464,7 +470,7 @@ def test_doctor_is_content(
 def test_doctor_does_not_pass_what_it_could_not_tell(
     tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An opaque token leaves two checks open; they are counted apart, also beside a failure."""
+    """An opaque token leaves two checks open; they are counted separately, with or without a failure."""
     assert main(["doctor", "--token", "opaque"]) == 0
     assert re.search(r"\n\d passed, \d could not tell\.\n$", capsys.readouterr().out)
     tenant.fail(method="GET", status=500, times=None)
@@ -474,7 +480,7 @@ def test_doctor_does_not_pass_what_it_could_not_tell(
 
 
 def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """A token without update:users fails the scope check with its remedy, exit 4."""
+    """A token without update:users fails the scope check, which says what to grant; exit code 4."""
     assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
     out = capsys.readouterr().out
     assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
@@ -482,7 +488,7 @@ def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.Captur
 
 
 def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong secret fails the token check, exit 4, and the secret is not shown."""
+    """A wrong secret fails the token check with exit code 4, and is not shown."""
     tenant.add_client("mine", client_secret="right")
     os.environ["AUTH0_CLIENT_ID"], os.environ["AUTH0_CLIENT_SECRET"] = "mine", CANARY
     assert main(["doctor", "--json"]) == 4
@@ -496,7 +502,7 @@ def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.Ca
 def test_doctor_names_an_unreachable_tenant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A domain where nobody answers fails the domain check, exit 1."""
+    """A domain where nobody answers fails the domain check with exit code 1."""
     monkeypatch.setenv("AUTH0_DOMAIN", "http://127.0.0.1:9")
     monkeypatch.setenv("AUTH0_CLIENT_ID", "a")
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", "b")
@@ -508,7 +514,7 @@ def test_doctor_names_an_unreachable_tenant(
 
 
 def test_emulator_serve_until_interrupted() -> None:
-    """`emulator serve` tells on stderr what to export, answers there, and ends with 0 on Ctrl-C."""
+    """`emulator serve` prints to stderr what to export, serves there, and ends with 0 on Ctrl-C."""
     line = [sys.executable, "-m", "auth0_meta", "emulator", "serve", "--port", "0", "--rate-limit", "10@2"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -529,7 +535,7 @@ def test_emulator_serve_until_interrupted() -> None:
 
 
 def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--sample` starts with the user that the pages change, as they expect it; it and --users exclude each other."""
+    """`--sample` starts with the user whom the pages of the documentation change; --users excludes it."""
     show = [sys.executable, "-m", "auth0_meta", "user", "show", USER, "--json"]
     done = command("emulator", "exec", "--sample", "--", *show)
     assert done.returncode == 0, done.stderr
@@ -540,7 +546,7 @@ def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.Captur
 
 
 def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
-    """A port that is taken is one line that says to choose another, exit 1."""
+    """A port that is taken is one line that asks for another, and exit code 1."""
     done = command("emulator", "serve", "--port", tenant.url.rpartition(":")[2])
     assert done.returncode == 1
     assert done.stderr.startswith("error: can't listen on 127.0.0.1:")
@@ -548,8 +554,8 @@ def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
 
 
 @pytest.mark.slow
-def test_demo_tells_the_story_plainly() -> None:
-    """Piped, the demo is plain text: what was staged, the PATCH, the 429 and its wait, the result."""
+def test_demo_is_plain_text_in_a_pipe() -> None:
+    """In a pipe, the demo is plain text: what was staged, the PATCH, the 429 and its wait, the result."""
     done = command("demo")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -566,7 +572,7 @@ def test_demo_tells_the_story_plainly() -> None:
 @pytest.mark.parametrize("no_colour", [False, True], ids=["colour", "NO_COLOR"])
 @pytest.mark.slow
 def test_demo_on_a_terminal(no_colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the wait counts down; colours are there unless NO_COLOR is set."""
+    """On a terminal the wait counts down, in colour unless NO_COLOR is set."""
     monkeypatch.setenv("TERM", "xterm-256color")
     if no_colour:
         monkeypatch.setenv("NO_COLOR", "1")
