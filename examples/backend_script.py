@@ -1,9 +1,9 @@
-"""Upgrade a user's plan from a backend script: nested changes in both bags, one PATCH.
+"""Upgrade a user's plan from a backend script: nested changes to both kinds of metadata, one PATCH.
 
     python examples/backend_script.py [USER_ID ...]
 
-Without AUTH0_DOMAIN in the environment it runs on a local tenant, with a user of its own.  A real tenant needs USER_ID: nobody
-is changed who is not named.
+Without AUTH0_DOMAIN in the environment it runs on a local tenant, with a user of its own.  On a real tenant it changes
+only the users that you name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BEFORE = {
 
 
 def upgrade(client: ManagementClient, user_id: str) -> CommitResult | None:
-    """Stage everything that an upgrade changes; leaving the block sends it as one PATCH."""
+    """Stage everything that an upgrade changes; leaving the block sends one PATCH."""
     with MetadataTransaction(client, user_id) as tx:
         tx.user_metadata.merge({"prefs": {"old_banner": None}, "welcome": {"tour": "pro"}})
         tx.app_metadata.set("billing.plan", "pro")
@@ -32,10 +32,10 @@ def upgrade(client: ManagementClient, user_id: str) -> CommitResult | None:
 
 
 def main() -> int:
-    """Upgrade each user and print what it took."""
+    """Upgrade each user and print the result."""
     with connect(BEFORE) as (client, user_ids):
         if not user_ids:
-            say("usage: backend_script.py USER_ID ...  (AUTH0_DOMAIN is set: say whom to change)")
+            say("usage: backend_script.py USER_ID ...  (AUTH0_DOMAIN is set: name the users to change)")
             return 2
         for user_id in user_ids:
             try:
