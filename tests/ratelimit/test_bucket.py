@@ -1,6 +1,6 @@
-"""Rules of bucket.py: what answers teach, and the figures reached against simulated tenants.
+"""What a bucket learns from responses, and the figures that it reaches against simulated tenants.
 
-The simulations are exact and seeded (see simulate.py); a figure that gets worse is a defect.
+The simulations are exact and seeded (see support/bucket_simulation.py): a figure that gets worse is a defect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FACTS = RateHeaders(10, 9, int(EPOCH) + 1, EPOCH)
 
 
 def answer(bucket: Bucket, now: float, facts: RateHeaders = FACTS, *, refused: bool = False) -> float | None:
-    """Send one request at `now` and answer it at once."""
+    """Send one request at `now`, and receive its response at once."""
     return bucket.answered(bucket.sent(now), now, facts, refused=refused, wall=EPOCH + now, jitter=0.0)
 
 
@@ -42,7 +42,7 @@ def run(
     bucket: Bucket | None = None,
     at: dict[float, Callable[[Tenant], None]] | None = None,
 ) -> tuple[float, Client]:
-    """Run one client alone; return its time as a multiple of the ideal (two round trips allowed), and the client."""
+    """Run one client alone; return its time as a multiple of the ideal (plus two round trips), and the client."""
     world = World(seed)
     tenant = Tenant(size, rate, window, offset=offset + 0.171 * seed, headers=headers)
     client = Client(
@@ -90,7 +90,7 @@ SLIDING = [
 def test_alone_on_a_sliding_bucket(
     size: int, rate: float, jobs: int, threads: int, latency: float, share: float | None
 ) -> None:
-    """Bulk that takes all, or plain threads: no 429, at most 1.02 x the ideal time, nothing configured."""
+    """Bulk work that takes everything, and plain threads: no 429, at most 1.02 x the ideal, nothing configured."""
     for seed in range(3):
         ratio, client = run(size, rate, jobs, threads=threads, latency=latency, share=share, seed=seed)
         assert client.refused == 0
@@ -109,7 +109,7 @@ def test_alone_on_a_sliding_bucket(
     ],
 )
 def test_alone_on_a_fixed_window(size: int, window: float, jobs: int, threads: int, latency: float) -> None:
-    """At most 1 % refused whatever the phase, and the mean time at most 1.03 x the ideal."""
+    """In any phase at most 1 % is refused, and the mean time is at most 1.03 x the ideal."""
     ratios = []
     for seed in range(6):
         ratio, client = run(
@@ -125,7 +125,7 @@ def test_alone_on_a_fixed_window(size: int, window: float, jobs: int, threads: i
 @pytest.mark.parametrize("wrong", [30.0, -30.0, 3600.0, -3600.0])
 @pytest.mark.parametrize(("size", "window"), [(10, None), (10, 1.0), (50, None)])
 def test_a_wrong_clock_changes_nothing(size: int, window: float | None, wrong: float) -> None:
-    """Half a minute or an hour between the clocks, either way: the same time and the same requests."""
+    """A clock that is wrong by half a minute or an hour changes neither the time nor the requests."""
     right = run(size, 10, 200, window=window)[1]
     skewed = run(size, 10, 200, window=window, skew=wrong)[1]
     moved = run(size, 10, 200, window=window, offset=wrong)[1]
@@ -138,7 +138,7 @@ def test_a_wrong_clock_changes_nothing(size: int, window: float | None, wrong: f
 
 @pytest.mark.parametrize("known", [RateLimit(10, 10), RateLimit(10, 40), RateLimit(50, 10), RateLimit(10, 2)])
 def test_a_named_limit_starts_and_headers_correct(known: RateLimit) -> None:
-    """A plan that is right costs nothing; one that is wrong is put right within a few refusals."""
+    """The right plan costs nothing; a wrong one is corrected within a few refusals."""
     ratio, client = run(10, 10, 200, bucket=Bucket(known))
     assert ratio <= 1.15
     assert client.refused <= (0 if known == RateLimit(10, 10) else 45)
@@ -152,7 +152,7 @@ def test_a_named_limit_starts_and_headers_correct(known: RateLimit) -> None:
     ("size", "rate"), [(10, 10), (10, 2), (20, 200 / 60), (40, 500 / 60), (50, 16), (100, 100)]
 )
 def test_good_neighbour(size: int, rate: float) -> None:
-    """Default share beside an application at 30 %: its calls get through, bulk has 0.85 of what is left."""
+    """At the default share beside an application that uses 30 %, its calls succeed and bulk gets 0.85 of the rest."""
     calls = refused = 0
     for seed in range(4):
         world = World(seed)
@@ -170,7 +170,7 @@ def test_good_neighbour(size: int, rate: float) -> None:
 
 @pytest.mark.parametrize(("size", "window"), [(60, 6.0), (50, 60.0)])
 def test_good_neighbour_in_a_fixed_window(size: int, window: float) -> None:
-    """Default share in a fixed window: the floor falls with the time left, so both find their tokens."""
+    """In a fixed window the floor falls with the time that is left, so both find their tokens."""
     for seed in range(3):
         world = World(seed)
         tenant = Tenant(size, size / window, window, offset=0.171 * seed)
@@ -185,7 +185,7 @@ def test_good_neighbour_in_a_fixed_window(size: int, window: float) -> None:
 @pytest.mark.parametrize("size", [5, 10, 20, 50, 100])
 @pytest.mark.parametrize("rate", [2.0, 10.0])
 def test_four_clients_share_a_tenant(size: int, rate: float) -> None:
-    """Four independent clients at the default share: at most 1 % refused, 0.85 of the limit used, none starved."""
+    """Four clients at the default share: at most 1 % is refused, 0.85 of the limit is used, and none starves."""
     world = World(size)
     tenant = Tenant(size, rate)
     clients = [Client(world, tenant, jobs=1e9, share=0.5, start=0.013 * n) for n in range(4)]
@@ -197,9 +197,10 @@ def test_four_clients_share_a_tenant(size: int, rate: float) -> None:
     assert min(done) >= 0.1 * sum(done)
 
 
-# What is asked for elsewhere is out of reach here: the figures are what was reached, with a margin on both sides.
+# The goals of the other buckets are out of reach here: the bounds are what was reached, with a margin on both sides.
 CROWDED = [
-    # size, rate, window: four clients' part of the limit, their refusals; one's part beside an application, whose refusals
+    # size, rate, window: four clients' part of the limit and their refusals; one client's part beside an application, and
+    # the refusals of that
     (10, 10, 1.0, (0.91, 1.0), (0.03, 0.07), (0.75, 0.85), (0.005, 0.03)),  # 0.956, 0.049; 0.803, 0.013
     (2, 2, None, (0.8, 0.9), (0.3, 0.42), (0.55, 0.7), (0.15, 0.3)),  # 0.853, 0.364; 0.621, 0.234
 ]
@@ -215,7 +216,7 @@ def test_company_where_it_is_crowded(
     bulk: tuple[float, float],
     calls: tuple[float, float],
 ) -> None:
-    """A window of a second, or two tokens in all: four clients at the default share; one beside an application at 30 %."""
+    """On a window of a second or only two tokens: four clients at the default share, and one beside an application."""
     accepted = declined = done = missed = called = left = 0.0
     for seed in range(10):
         world = World(seed)
@@ -238,7 +239,7 @@ def test_company_where_it_is_crowded(
 
 
 def test_four_greedy_clients_still_finish() -> None:
-    """Four clients that each want all of it: nothing is lost and the tenant stays busy."""
+    """Four clients that each take everything lose nothing and keep the tenant busy."""
     for share in (1.0, None):
         world = World(4)
         tenant = Tenant(10, 10.0)
@@ -248,13 +249,13 @@ def test_four_greedy_clients_still_finish() -> None:
         assert world.now <= 2 * 79
 
 
-# ---- trouble
+# ---- faults
 
 
 @pytest.mark.parametrize("size", [2, 10, 50])
 @pytest.mark.parametrize("headers", ["no date", "none"])
 def test_missing_headers(size: int, headers: str) -> None:
-    """Without Date the rate is still learned; without any header the gate alone holds, and all arrive."""
+    """Without Date the rate is still learned; without any header only the gate helps, and all requests succeed."""
     ratio, client = run(size, 10, 200, headers=headers)
     assert ratio <= (1.2 if size > 2 or headers == "no date" else 4.0)
     if headers == "no date":
@@ -263,7 +264,7 @@ def test_missing_headers(size: int, headers: str) -> None:
 
 @pytest.mark.parametrize("size", [2, 10, 50])
 def test_dropped_connections(size: int) -> None:
-    """5 % lost answers: all arrive; each costs its token and little more."""
+    """With 5 % of the responses lost all requests succeed; each loss costs a token and little more."""
     ratio, client = run(size, min(10, size), 300, drop=0.05)
     assert client.dropped
     assert ratio <= 1.05 + 1.5 * client.dropped / 300
@@ -306,7 +307,7 @@ def _earlier(tenant: Tenant) -> None:
 @pytest.mark.parametrize("window", [None, 1.0])
 @pytest.mark.parametrize("change", [_double, _halve, _faster, _slower, _vanish, _empty, _later, _earlier])
 def test_changes_in_mid_run(change: Callable[[Tenant], None], window: float | None) -> None:
-    """The limit, the rate, the headers, the content or the server's clock change at 5 s: all arrive in time."""
+    """Limit, rate, headers, content or the server's clock change at 5 s: all requests succeed in time."""
     ratio, client = run(10, 10, 300, window=window, at={5.0: change})
     slow = 2.0 if change in (_slower, _halve) else 1.2
     assert ratio <= slow
@@ -314,7 +315,7 @@ def test_changes_in_mid_run(change: Callable[[Tenant], None], window: float | No
 
 
 def test_storm_of_refusals() -> None:
-    """Four seconds in which everything is refused: only a few requests are spent on it."""
+    """Four seconds in which everything is refused cost only a few requests."""
 
     def storm(tenant: Tenant) -> None:
         tenant.deaf_until = tenant.at + 4.0
@@ -325,7 +326,7 @@ def test_storm_of_refusals() -> None:
 
 
 def test_a_hidden_limit_falls_back_to_the_gate() -> None:
-    """A 429 that shows tokens left comes from a limit that headers don't show: wait until Reset, no more."""
+    """A 429 with tokens left comes from a limit that headers don't show: wait until Reset and learn nothing."""
     bucket = Bucket()
     answer(bucket, 0.0)
     closed = answer(bucket, 1.0, RateHeaders(10, 8, int(EPOCH) + 3, EPOCH + 1), refused=True)
@@ -339,7 +340,7 @@ def test_a_hidden_limit_falls_back_to_the_gate() -> None:
 
 
 def test_the_first_request_goes_alone() -> None:
-    """Nothing known: one request leaves, the others wait for its answer, but no longer than a second."""
+    """With nothing known one request is sent; the others wait for its response, for at most a second."""
     bucket = Bucket()
     assert bucket.wait(0.0) == 0.0
     sent = bucket.sent(0.0)
@@ -350,7 +351,7 @@ def test_the_first_request_goes_alone() -> None:
 
 
 def test_tokens_that_show_are_never_withheld() -> None:
-    """Interactive calls go at once while Remaining, less what is under way, shows a token."""
+    """Interactive calls go at once while Remaining, less the requests under way, shows a token."""
     bucket = Bucket()
     answer(bucket, 0.0)
     for _ in range(9):
@@ -359,8 +360,8 @@ def test_tokens_that_show_are_never_withheld() -> None:
     assert bucket.wait(0.0) > 0.0
 
 
-def test_without_headers_bulk_goes_as_wide_as_it_likes() -> None:
-    """A tenant that shows no bucket, as a local one without limits: only the first request goes alone."""
+def test_without_headers_bulk_is_not_limited() -> None:
+    """On a tenant that shows no bucket, such as a local one, only the first request goes alone."""
     bucket = Bucket()
     nothing = RateHeaders(None, None, None, None)
     answer(bucket, 0.0, nothing)
@@ -370,7 +371,7 @@ def test_without_headers_bulk_goes_as_wide_as_it_likes() -> None:
 
 
 def test_bulk_keeps_its_floor() -> None:
-    """At share 0.3 of 10 tokens, seven stay for others; slow start sends one, then two at a time."""
+    """At share 0.3 of 10 tokens seven stay for others; slow start sends one, then two at a time."""
     bucket = Bucket()
     answer(bucket, 0.0)
     assert bucket.wait(0.0, share=0.3) == 0.0
@@ -385,7 +386,7 @@ def test_bulk_keeps_its_floor() -> None:
 
 
 def test_a_share_of_nothing_still_gets_the_overflow() -> None:
-    """However small the share, bulk goes when the bucket is full."""
+    """However small its share, bulk work goes when the bucket is full."""
     bucket = Bucket(RateLimit(2, 2))
     assert bucket.wait(0.0, share=0.01) == 0.0
     bucket.sent(0.0)
@@ -393,7 +394,7 @@ def test_a_share_of_nothing_still_gets_the_overflow() -> None:
 
 
 def test_the_gate_opens_for_one_then_two_then_more() -> None:
-    """After a 429 nobody leaves before the gate opens; then one, and one more for each answer."""
+    """After a 429 nothing is sent before the gate opens; then one request, and one more for each response."""
     bucket = Bucket(RateLimit(10, 10))
     sent = [bucket.sent(0.0) for _ in range(4)]
     empty = RateHeaders(10, 0, int(EPOCH) + 2, EPOCH)
@@ -428,8 +429,8 @@ def test_refusals_of_one_moment_count_once() -> None:
     assert bucket.wait(20.0) == pytest.approx(1.05)
 
 
-def test_lost_answers_leave_the_count_right() -> None:
-    """An answer that never comes frees its place; its token counts as spent."""
+def test_lost_responses_leave_the_count_right() -> None:
+    """A response that never comes frees its place, and its token counts as spent."""
     bucket = Bucket()
     answer(bucket, 0.0)
     before = bucket.in_flight
@@ -455,7 +456,7 @@ def test_lost_answers_leave_the_count_right() -> None:
     ],
 )
 def test_recorded_rows(size: int, per_second: float, rows: list[tuple[int, int]]) -> None:
-    """Rows of recorded traffic (Remaining, Reset - Date): none bounds the rate above its true value."""
+    """No row of recorded traffic (Remaining, Reset - Date) puts the rate above its true value."""
     for remaining, ahead in rows:
         bucket = Bucket()
         answer(bucket, 0.0, RateHeaders(size, remaining, int(EPOCH) + ahead, EPOCH))
@@ -474,7 +475,7 @@ def test_recorded_rows(size: int, per_second: float, rows: list[tuple[int, int]]
     ),
 )
 def test_a_rise_never_overstates_the_rate(rate: float, steps: list[tuple[float, float, float, int]]) -> None:
-    """Whatever the delays and whatever others spend, pairs of answers bound the rate from below."""
+    """Whatever the delays and whatever others spend, pairs of responses bound the rate from below."""
     refill, tenant, now, taken = RefillRate(), Tenant(50, rate), 0.0, 0
     for pause, latency, where, others in steps:
         now += pause
@@ -495,7 +496,7 @@ def test_a_rise_never_overstates_the_rate(rate: float, steps: list[tuple[float, 
 def test_the_servers_clock_stays_in_its_bounds(
     offset: float, steps: list[tuple[float, float, float, float]]
 ) -> None:
-    """Date, cut to the second and up to a second late, bounds the server's clock on both sides."""
+    """Date, cut to the second and up to a second late, bounds the server's clock from both sides."""
     clock, now = ServerClock(), 0.0
     for pause, latency, where, trail in steps:
         now += pause
@@ -506,7 +507,7 @@ def test_the_servers_clock_stays_in_its_bounds(
 
 
 def test_a_set_server_clock_starts_over() -> None:
-    """A server's clock that was set leaves bounds that fit the new time."""
+    """After the server's clock was set, the bounds fit its new time."""
     clock = ServerClock()
     clock.learn(1000.0, 0.0, 0.1)
     clock.learn(9000.0, 1.0, 1.1)
@@ -514,14 +515,14 @@ def test_a_set_server_clock_starts_over() -> None:
 
 
 def test_a_changed_limit_forgets_the_rate() -> None:
-    """Another Limit is another bucket."""
+    """Another Limit means another bucket."""
     bucket = Bucket(RateLimit(10, 10))
     answer(bucket, 0.0, RateHeaders(50, 49))
     assert (bucket.limit, bucket.remaining, bucket.per_second) == (50, 49, None)
 
 
 def test_dry_with_nothing_known_looks_once_a_second() -> None:
-    """No Reset, no rate: the dry bucket is tried when it would be full at a burst a second."""
+    """Without Reset and rate, a dry bucket is tried when it would be full at a burst a second."""
     bucket = Bucket()
     answer(bucket, 0.0, RateHeaders(5, 0))
     assert bucket.wait(0.0) == pytest.approx(1.0)
@@ -531,7 +532,7 @@ def test_dry_with_nothing_known_looks_once_a_second() -> None:
 
 
 def test_a_headerless_429_empties_the_estimate() -> None:
-    """A 429 without headers backs off, and no token is believed in after it."""
+    """A 429 without headers backs off, and the bucket counts as empty after it."""
     bucket = Bucket(RateLimit(10, 10))
     answer(bucket, 0.0)
     assert answer(bucket, 0.1, RateHeaders(), refused=True) == 0.5
@@ -545,8 +546,8 @@ def test_a_headerless_429_empties_the_estimate() -> None:
     assert unknown.wait(0.6) > 0.0
 
 
-def test_answers_of_the_last_window_come_too_late() -> None:
-    """An answer that was overtaken by one of the next window says nothing about it."""
+def test_a_response_of_the_last_window_is_ignored() -> None:
+    """A response that one of the next window has overtaken says nothing about that window."""
     world = World(3)
     tenant = Tenant(10, 10, 1.0)
     client = Client(world, tenant, jobs=100)
@@ -561,8 +562,8 @@ def test_answers_of_the_last_window_come_too_late() -> None:
     assert bucket.wait(now + 1.1) == 0.0
 
 
-def test_reset_that_means_something_else_is_dropped() -> None:
-    """Reset that is neither the full bucket's second nor a window's end (a minute ahead, always): not used."""
+def test_a_reset_with_another_meaning_is_dropped() -> None:
+    """A Reset that is always a minute ahead is neither when the bucket is full nor a window's end."""
     bucket = Bucket()
 
     def minute(now: float, remaining: int) -> None:
@@ -580,27 +581,27 @@ def test_reset_that_means_something_else_is_dropped() -> None:
 
 
 def test_a_caller_behind_others_never_slips_through() -> None:
-    """With nothing known of the rate, who stands behind others is told to wait."""
+    """With the rate unknown, a caller behind others has to wait."""
     bucket = Bucket()
     answer(bucket, 0.0, RateHeaders(5, 0))
     assert bucket.wait(9.0) == 0.0
     assert bucket.wait(9.0, ahead=1) > 0.0
 
 
-# ---- what used to get stuck
+# ---- cases that used to get stuck
 
 
 @pytest.mark.parametrize(("size", "rate", "share"), [(2, 2, 0.5), (2, 10, 0.5), (10, 10, 0.1)])
 def test_a_floor_that_waits_for_a_full_bucket_still_learns_the_rate(
     size: int, rate: float, share: float
 ) -> None:
-    """A full bucket shows no rise: bulk comes a little earlier each time it finds it full."""
+    """A full bucket shows no rise, so bulk work comes a little earlier each time it finds it full."""
     for seed in range(6):
         assert run(size, rate, 60, share=share, seed=seed)[0] <= 3.0
 
 
-def test_answers_without_headers_do_not_hold_a_low_rate() -> None:
-    """Most users are gone, and 404s show no bucket: the rate known from one answer is not the last word."""
+def test_responses_without_headers_do_not_keep_a_low_rate() -> None:
+    """If most users are gone, 404s show no bucket: a rate that was learned from one response must not stay."""
     world = World(1)
     tenant = Tenant(50, 1000 / 60)
     client = Client(world, tenant, jobs=400, share=0.5, latency=0.02)
@@ -610,8 +611,8 @@ def test_answers_without_headers_do_not_hold_a_low_rate() -> None:
     assert client.refused <= 20
 
 
-def test_a_simulation_goes_on_where_it_was_stopped() -> None:
-    """An event past the end of one run is the next one's first."""
+def test_a_simulation_continues_where_it_was_stopped() -> None:
+    """An event after the end of one run is the first of the next."""
     world, seen = World(), list[float]()
     world.at(2.0, lambda: seen.append(world.now))
     world.run(until=1.0)

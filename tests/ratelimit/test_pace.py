@@ -1,6 +1,6 @@
-"""Trouble in mid-run, on real sockets and in real time: a batch and plain threads lose nothing and refuse to panic.
+"""Faults in mid-run, on real sockets and in real time: a batch and plain threads lose nothing.
 
-The arithmetic is held in test_bucket.py, the figures in benchmarks/pace.py.
+test_bucket.py has the arithmetic, benchmarks/pace.py the figures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ IDEAL = (UPDATES - SIZE) / RATE
 
 
 def by_batch(client: ManagementClient, share: float = 1.0) -> None:
-    """Update every user by a batch."""
+    """Update every user with a batch."""
     with MetadataBatch(client, share=share) as batch:
         for n in range(UPDATES):
             batch.user(f"auth0|{n}").app_metadata["n"] = n
@@ -33,7 +33,7 @@ def by_batch(client: ManagementClient, share: float = 1.0) -> None:
 
 
 def by_threads(client: ManagementClient) -> None:
-    """Update every user by eight plain threads."""
+    """Update every user with eight plain threads."""
     left, lock, done = iter(range(UPDATES)), threading.Lock(), []
 
     def work() -> None:
@@ -88,22 +88,20 @@ def _storm(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("work", [by_batch, by_threads])
-@pytest.mark.parametrize("trouble", [_double, _halve, _slower, _vanish, _empty, _later, _earlier, _storm])
-def test_trouble_in_mid_run(
-    trouble: Callable[[Tenant], None], work: Callable[[ManagementClient], None]
-) -> None:
-    """Whatever the bucket or the clock does after 40 updates, each user is written once and few are refused."""
+@pytest.mark.parametrize("fault", [_double, _halve, _slower, _vanish, _empty, _later, _earlier, _storm])
+def test_faults_in_mid_run(fault: Callable[[Tenant], None], work: Callable[[ManagementClient], None]) -> None:
+    """Whatever happens to the bucket or the clock after 40 updates, each user is written once and few are refused."""
     tenant = Tenant(SIZE, RATE)
     start, lock = time.monotonic(), threading.Lock()
     written: Counter[str] = Counter()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         with lock:
             ok, headers = tenant.take(time.monotonic() - start)
             if ok:
                 written[seen.path] += 1
                 if sum(written.values()) == 40:
-                    trouble(tenant)
+                    fault(tenant)
         body = (
             {"user_id": "x"}
             if ok
@@ -111,7 +109,7 @@ def test_trouble_in_mid_run(
         )
         return Reply(200 if ok else 429, body, headers, date=False)
 
-    with ScriptedServer(answer) as server, connect(server) as client:
+    with ScriptedServer(respond) as server, connect(server) as client:
         work(client)
     took = time.monotonic() - start
     assert len(written) == UPDATES
@@ -123,7 +121,7 @@ def test_trouble_in_mid_run(
 
 @pytest.mark.parametrize("drop", ["before_commit", "after_commit", "reset"])
 def test_five_percent_of_the_connections_drop(drop: str) -> None:
-    """A lost connection costs a read back at most: every user ends as asked, none is given up."""
+    """A lost connection costs at most a read-back: every user ends up as intended."""
     with LocalTenant(rate_limit="50@50", seed=3) as tenant, tenant.client(token="any.given.token") as client:
         for n in range(UPDATES):
             tenant.users.add(user_id=f"auth0|{n}")
@@ -137,7 +135,7 @@ def test_five_percent_of_the_connections_drop(drop: str) -> None:
 
 
 def test_a_storm_of_refusals_on_the_local_tenant() -> None:
-    """Ten refusals in a row stop everybody at one gate: they are not answered by a hundred more."""
+    """Ten refusals in a row stop everybody at one gate, instead of causing a hundred more."""
     with LocalTenant(rate_limit="50@100") as tenant, tenant.client(token="any.given.token") as client:
         for n in range(UPDATES):
             tenant.users.add(user_id=f"auth0|{n}")

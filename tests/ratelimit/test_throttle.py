@@ -1,4 +1,4 @@
-"""Rules of throttle.py: who waits, for how long, in which order, and what a caller may refuse."""
+"""Who waits at a bucket, for how long, in which order, and what a caller may refuse."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ START = 1_800_000_000.0
 WRITE, READ = "users write", "users read"
 
 
-def told(limit: int = 10, remaining: int = 9, reset: float = START + 1) -> dict[str, str]:
-    """Give the headers of an answer at START."""
+def headers_of(limit: int = 10, remaining: int = 9, reset: float = START + 1) -> dict[str, str]:
+    """Return the headers of a response at START."""
     return {
         "X-RateLimit-Limit": str(limit),
         "X-RateLimit-Remaining": str(remaining),
@@ -35,25 +35,25 @@ def told(limit: int = 10, remaining: int = 9, reset: float = START + 1) -> dict[
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Give a clock that starts at START."""
+    """Return a clock that starts at START."""
     return FakeClock(start=START)
 
 
 @pytest.fixture
 def throttle(clock: FakeClock) -> Throttle:
-    """Give a throttle that knows nothing."""
+    """Return a throttle that knows nothing."""
     return Throttle(clock=clock, random=random.Random(1))
 
 
 def exchange(throttle: Throttle, group: str = WRITE, *, status: int = 200, **facts: int) -> float | None:
-    """Send one request and answer it."""
+    """Send one request and receive its response."""
     ticket = throttle.acquire(group)
-    return throttle.answer(ticket, status=status, headers=told(**facts))
+    return throttle.answer(ticket, status=status, headers=headers_of(**facts))
 
 
 @contextmanager
 def thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
-    """Run `work` beside the block and join it after."""
+    """Run `work` beside the block and join it afterwards."""
     runner = threading.Thread(target=work, daemon=True)
     runner.start()
     yield runner
@@ -62,7 +62,7 @@ def thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait a little for another thread."""
+    """Wait for another thread to get there."""
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline
@@ -70,7 +70,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def test_tokens_that_show_cost_no_wait(throttle: Throttle, clock: FakeClock) -> None:
-    """While Remaining shows tokens nobody waits, and nobody is told of waits."""
+    """While Remaining shows tokens nobody waits, and `on_wait` is not called."""
     for remaining in (9, 8, 7):
         assert exchange(throttle, remaining=remaining) is None
     ticket = throttle.acquire(WRITE, most=0.0, on_wait=lambda *_: pytest.fail("no wait"))
@@ -78,7 +78,7 @@ def test_tokens_that_show_cost_no_wait(throttle: Throttle, clock: FakeClock) -> 
 
 
 def test_a_429_closes_the_gate_until_reset(throttle: Throttle, clock: FakeClock) -> None:
-    """All callers of the bucket wait until Reset and 50 to 250 ms more; the answer says how long."""
+    """All callers of the bucket wait until Reset and 50 to 250 ms more; `answer` returns how long."""
     exchange(throttle)
     seconds = exchange(throttle, status=429, remaining=0, reset=int(START) + 3)
     assert seconds is not None
@@ -92,7 +92,7 @@ def test_a_429_closes_the_gate_until_reset(throttle: Throttle, clock: FakeClock)
 
 
 def test_a_wait_that_would_pass_most_is_refused_at_once(throttle: Throttle, clock: FakeClock) -> None:
-    """The error comes before the wait, with its length; nothing was slept and nothing taken."""
+    """The error comes before the wait and has its length; nobody slept, and no token was taken."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 4 * 3600)
     for call in (throttle.acquire, throttle.pause):
@@ -105,13 +105,13 @@ def test_a_wait_that_would_pass_most_is_refused_at_once(throttle: Throttle, cloc
 
 
 def test_most_counts_the_whole_wait(throttle: Throttle, clock: FakeClock) -> None:
-    """A gate that moves further away in mid-wait may not pass `most` either."""
+    """If the gate moves further away in mid-wait, `most` still limits the whole wait."""
     exchange(throttle)
     first, second = throttle.acquire(WRITE), throttle.acquire(WRITE)
-    throttle.answer(first, status=429, headers=told(remaining=0, reset=START + 3))
+    throttle.answer(first, status=429, headers=headers_of(remaining=0, reset=START + 3))
 
     def moves_away(*_: object) -> None:
-        throttle.answer(second, status=429, headers=told(remaining=0, reset=START + 20))
+        throttle.answer(second, status=429, headers=headers_of(remaining=0, reset=START + 20))
 
     with pytest.raises(WouldWait) as caught:
         throttle.acquire(WRITE, most=5.0, on_wait=moves_away)
@@ -120,18 +120,18 @@ def test_most_counts_the_whole_wait(throttle: Throttle, clock: FakeClock) -> Non
 
 
 def test_nothing_known_is_no_reason_to_refuse(throttle: Throttle) -> None:
-    """Before the first answer a caller who may not wait goes at once; one who may waits up to a second."""
+    """Before the first response a caller who may not wait goes at once; one who may waits up to a second."""
     throttle.acquire(WRITE)
     assert throttle.acquire(WRITE, most=0.0).waited == 0.0
     assert throttle.acquire(WRITE).waited == pytest.approx(1.0)
 
 
 def test_a_dry_bucket_lets_one_through_per_token(clock: FakeClock) -> None:
-    """A known bucket that is empty: each caller waits for the next token, told as pacing."""
+    """At a known bucket that is empty, each caller waits for the next token; the reason is pacing."""
     throttle = Throttle(clock=clock, random=random.Random(1), rate_limit=RateLimit(2, 4))
     waits: list[tuple[str, float]] = []
     for remaining in (1, 0):
-        throttle.answer(throttle.acquire(WRITE), status=200, headers=told(2, remaining))
+        throttle.answer(throttle.acquire(WRITE), status=200, headers=headers_of(2, remaining))
     for _ in range(4):
         throttle.acquire(WRITE, on_wait=lambda *wait: waits.append(wait))
     assert [reason for reason, _ in waits] == ["pacing"] * 4
@@ -141,17 +141,17 @@ def test_a_dry_bucket_lets_one_through_per_token(clock: FakeClock) -> None:
 
 
 def test_bulk_leaves_its_floor(throttle: Throttle) -> None:
-    """Bulk waits at its floor where a caller who is waited for still goes."""
+    """Bulk work waits at its floor, where an interactive caller still goes."""
     exchange(throttle, remaining=6)
     ticket = throttle.acquire(WRITE, share=0.5, most=0.0)
-    throttle.answer(ticket, status=200, headers=told(remaining=5))
+    throttle.answer(ticket, status=200, headers=headers_of(remaining=5))
     with pytest.raises(WouldWait):
         throttle.acquire(WRITE, share=0.5, most=0.0)
     assert throttle.acquire(WRITE, most=0.0).waited == 0.0
 
 
 def test_pause_takes_nothing(throttle: Throttle, clock: FakeClock) -> None:
-    """A pause waits as a request would, and leaves every token."""
+    """A pause waits as a request would, and takes no token."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 2)
     assert 2.05 <= throttle.pause(WRITE) <= 2.25
@@ -160,7 +160,7 @@ def test_pause_takes_nothing(throttle: Throttle, clock: FakeClock) -> None:
 
 
 def test_cancelled_callers_leave_the_line(throttle: Throttle, clock: FakeClock) -> None:
-    """A set event ends the wait, in the line or before it, and takes nothing."""
+    """A set event ends the wait, in the line or before it, and no token is taken."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 3600)
     event = threading.Event()
@@ -178,9 +178,9 @@ def test_cancelled_callers_leave_the_line(throttle: Throttle, clock: FakeClock) 
 
 @pytest.mark.parametrize("share", [None, 1.0])
 def test_an_urgent_caller_goes_first(share: float | None) -> None:
-    """A write whose read is getting old passes those who already wait in its line, and no other rule."""
+    """A write whose read is getting old goes before those who already wait in its line."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 4))
-    throttle.answer(throttle.acquire(WRITE, share=share), status=200, headers=told(1, 0))
+    throttle.answer(throttle.acquire(WRITE, share=share), status=200, headers=headers_of(1, 0))
     order: list[str] = []
     waiting = threading.Semaphore(0)
 
@@ -202,10 +202,10 @@ def test_an_urgent_caller_goes_first(share: float | None) -> None:
 
 
 def test_a_waiting_caller_is_cancelled_soon(clock: FakeClock) -> None:
-    """A caller with an event looks at it every 0.1 s, at the head of the line and behind it."""
+    """A caller with an event looks at it every 0.1 s, at the head of the line and behind."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     exchange(throttle)
-    headers = told(remaining=0) | {"Retry-After": "600"}
+    headers = headers_of(remaining=0) | {"Retry-After": "600"}
     throttle.answer(throttle.acquire(WRITE), status=429, headers=headers)
     event, ended = threading.Event(), []
 
@@ -236,7 +236,7 @@ def test_an_error_of_on_wait_leaves_the_line(throttle: Throttle, clock: FakeCloc
 
 
 def test_groups_with_one_limit_share_a_bucket(throttle: Throttle) -> None:
-    """Reads and writes that show the same limit are one bucket: a 429 of one closes both."""
+    """Reads and writes that show the same limit share a bucket: a 429 for one closes both."""
     exchange(throttle, READ, limit=50, remaining=49)
     exchange(throttle, WRITE, limit=50, remaining=48)
     exchange(throttle, WRITE, limit=50, remaining=0, status=429, reset=int(START) + 2)
@@ -244,7 +244,7 @@ def test_groups_with_one_limit_share_a_bucket(throttle: Throttle) -> None:
 
 
 def test_groups_with_different_limits_are_apart(throttle: Throttle) -> None:
-    """Essentials' buckets: a 429 on writes holds no read back."""
+    """With the buckets of Essentials, a 429 for writes delays no read."""
     exchange(throttle, READ, limit=40, remaining=39)
     exchange(throttle, WRITE, limit=20, remaining=19)
     exchange(throttle, WRITE, limit=20, remaining=0, status=429, reset=int(START) + 2)
@@ -253,11 +253,11 @@ def test_groups_with_different_limits_are_apart(throttle: Throttle) -> None:
 
 
 def test_a_shared_bucket_splits_when_a_limit_differs(clock: FakeClock) -> None:
-    """A plan that said one bucket: the group that shows another limit gets its own, and waiters follow."""
+    """If a plan names one bucket, a group that shows another limit still gets its own."""
     throttle = Throttle(clock=clock, random=random.Random(1), rate_limit="enterprise")
     exchange(throttle, READ, limit=50, remaining=49)
     ticket = throttle.acquire(WRITE)
-    throttle.answer(ticket, status=429, headers=told(20, 0, START + 2))
+    throttle.answer(ticket, status=429, headers=headers_of(20, 0, START + 2))
     assert (throttle.snapshot(READ).limit, throttle.snapshot(WRITE).limit) == (50, 20)
     assert throttle.snapshot(READ).closed_for == 0.0
     exchange(throttle, "other", limit=20, remaining=3)
@@ -265,7 +265,7 @@ def test_a_shared_bucket_splits_when_a_limit_differs(clock: FakeClock) -> None:
 
 
 def test_groups_that_disagree_from_the_start_are_apart(throttle: Throttle) -> None:
-    """Writes show a full bucket where reads have just shown an empty one: two buckets, though the limit is the same."""
+    """Writes show a full bucket just after reads showed an empty one: two buckets in spite of the same limit."""
     exchange(throttle, READ, limit=50, remaining=3)
     exchange(throttle, WRITE, limit=50, remaining=49)
     assert (throttle.snapshot(READ).remaining, throttle.snapshot(WRITE).remaining) == (3, 49)
@@ -274,7 +274,7 @@ def test_groups_that_disagree_from_the_start_are_apart(throttle: Throttle) -> No
 
 
 def test_a_bucket_that_was_two_is_split(clock: FakeClock) -> None:
-    """Reset that goes back shows that there are two: those under way and in line go on at their own, the gate stays."""
+    """A Reset that goes back shows two buckets: requests under way move to their own, and the gate stays closed."""
     throttle = Throttle(clock=clock, random=random.Random(1), rate_limit="50@10")
     exchange(throttle, "token")
     late = throttle.acquire(WRITE)
@@ -287,25 +287,25 @@ def test_a_bucket_that_was_two_is_split(clock: FakeClock) -> None:
     exchange(throttle, WRITE, limit=50, remaining=48)
     assert throttle.snapshot(READ).limit is None
     assert throttle.snapshot(WRITE).remaining == 48
-    throttle.answer(late, status=200, headers=told(50, 47))
+    throttle.answer(late, status=200, headers=headers_of(50, 47))
     throttle.lost(lost)
     assert throttle.snapshot(WRITE).remaining == 47
     exchange(throttle, READ, limit=50, remaining=49)
     exchange(throttle, "other", limit=50, remaining=48)
     assert [throttle.snapshot(group).remaining for group in (WRITE, READ, "other")] == [47, 48, 48]
-    throttle.answer(throttle.acquire(WRITE), status=429, headers=told(50, 0, START + 9))
+    throttle.answer(throttle.acquire(WRITE), status=429, headers=headers_of(50, 0, START + 9))
     assert throttle.snapshot(READ).closed_for == 0.0
 
 
 def test_a_lone_bucket_follows_its_limit(throttle: Throttle) -> None:
-    """The limit of the only group changes in mid-run: the bucket starts over with it."""
+    """If the limit of the only group changes in mid-run, its bucket starts over."""
     exchange(throttle, limit=10)
     exchange(throttle, limit=50, remaining=49)
     assert throttle.snapshot(WRITE)[:2] == (50, 49)
 
 
 def test_the_token_endpoint_is_apart(throttle: Throttle) -> None:
-    """`/oauth/token` belongs to another API: never one bucket with the Management API."""
+    """`/oauth/token` belongs to another API and never shares a bucket with the Management API."""
     exchange(throttle, WRITE, limit=30, remaining=29)
     exchange(throttle, "token", limit=30, remaining=0, status=429, reset=int(START) + 2)
     assert throttle.snapshot(WRITE).closed_for == 0.0
@@ -313,7 +313,7 @@ def test_the_token_endpoint_is_apart(throttle: Throttle) -> None:
 
 
 def test_waiters_move_to_their_groups_bucket() -> None:
-    """A caller that waits for the first answer of one bucket lines up at the right one when it comes."""
+    """A caller who waits for the first response of a bucket moves to the right one when it comes."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     exchange(throttle, READ, limit=10, remaining=9)
     first = throttle.acquire(WRITE)
@@ -321,12 +321,12 @@ def test_waiters_move_to_their_groups_bucket() -> None:
     with thread(lambda: passed.append(throttle.acquire(WRITE).waited)):
         time.sleep(0.05)
         assert not passed
-        throttle.answer(first, status=200, headers=told(10, 8))
+        throttle.answer(first, status=200, headers=headers_of(10, 8))
     assert passed[0] < 0.9
 
 
 def test_lines_are_fair() -> None:
-    """Callers leave in the order in which they came, one a token; those who are waited for before bulk."""
+    """Callers leave in the order in which they came, one for each token; interactive ones before bulk."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(2, 8))
     for _ in range(2):
         throttle.acquire(WRITE)
@@ -352,7 +352,7 @@ def test_lines_are_fair() -> None:
 
 def closes_for(seconds: int) -> dict[str, str]:
     """Return the headers of a 429 that closes the gate for `seconds`."""
-    return told(remaining=0) | {"Retry-After": str(seconds)}
+    return headers_of(remaining=0) | {"Retry-After": str(seconds)}
 
 
 @pytest.fixture
@@ -479,17 +479,17 @@ def test_urgent_callers_leave_in_the_order_in_which_they_came(share: float | Non
 def test_on_wait_may_use_its_own_client() -> None:
     """A request from inside `on_wait` gets through, unreported; then its caller does, from where it stood."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 20))
-    throttle.answer(throttle.acquire(WRITE), status=200, headers=told(1, 0))
-    told_of: list[str] = []
+    throttle.answer(throttle.acquire(WRITE), status=200, headers=headers_of(1, 0))
+    reasons: list[str] = []
 
     def nested(reason: str, _: float) -> None:
-        told_of.append(reason)
-        throttle.answer(throttle.acquire(WRITE, on_wait=nested), status=200, headers=told(1, 0))
+        reasons.append(reason)
+        throttle.answer(throttle.acquire(WRITE, on_wait=nested), status=200, headers=headers_of(1, 0))
 
     done: list[float] = []
     with thread(lambda: done.append(throttle.acquire(WRITE, on_wait=nested).waited)):
         pass
-    assert told_of == ["pacing"]
+    assert reasons == ["pacing"]
     assert done[0] >= 0.08  # two tokens at 20 a second
     assert not queue(throttle)
 
@@ -507,19 +507,19 @@ def test_time_spent_in_on_wait_counts(throttle: Throttle, clock: FakeClock) -> N
     assert not queue(throttle)
 
 
-def test_an_answer_wakes_who_waits_for_it() -> None:
-    """Callers behind the first request leave as soon as its answer shows tokens."""
+def test_a_response_wakes_those_who_wait_for_it() -> None:
+    """Callers behind the first request leave as soon as its response shows tokens."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     first = throttle.acquire(WRITE)
     passed: list[float] = []
     with thread(lambda: passed.append(throttle.acquire(WRITE).waited)):
         time.sleep(0.05)
-        throttle.answer(first, status=200, headers=told())
+        throttle.answer(first, status=200, headers=headers_of())
     assert passed[0] < 0.9
 
 
-def test_a_lost_answer_wakes_who_waits_for_it() -> None:
-    """When the first request is lost, the next one leaves at once and alone."""
+def test_a_lost_response_wakes_those_who_wait_for_it() -> None:
+    """If the first request is lost, the next one leaves at once and alone."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     first = throttle.acquire(WRITE)
     passed: list[float] = []
@@ -531,7 +531,7 @@ def test_a_lost_answer_wakes_who_waits_for_it() -> None:
 
 
 def test_eight_threads_in_real_time() -> None:
-    """Eight real threads on a bucket of 30 at 30 a second: 75 requests take the ideal 1.5 s, none is refused."""
+    """Eight real threads on 30 tokens at 30 a second: 75 requests take the ideal 1.5 s, and none is refused."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     size, rate = 30, 30.0
     lock = threading.Lock()
@@ -548,7 +548,7 @@ def test_eight_threads_in_real_time() -> None:
             wall = time.time()
             reset = -int(-(wall + (size - state["tokens"]) / rate) // 1)
             date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(wall))
-            return (200 if ok else 429), told(size, int(state["tokens"]), reset) | {"Date": date}
+            return (200 if ok else 429), headers_of(size, int(state["tokens"]), reset) | {"Date": date}
 
     def work() -> None:
         while True:
@@ -575,7 +575,7 @@ def test_eight_threads_in_real_time() -> None:
 
 
 def test_renew_forgets_who_was_under_way(throttle: Throttle) -> None:
-    """What the parent waited for will not be answered in the child: nobody waits for it."""
+    """Requests of the parent get no response in the child, so nobody waits for them."""
     throttle.acquire(WRITE)
     throttle.renew()
     assert throttle.acquire(WRITE).waited == 0.0
@@ -583,7 +583,7 @@ def test_renew_forgets_who_was_under_way(throttle: Throttle) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_lock_held_at_a_fork_does_not_stop_the_child() -> None:
-    """Another thread holds the lock at the fork: after `renew` the child works, with what was learned."""
+    """If another thread holds the lock at a fork, the child works after `renew`, with what was learned."""
     clock = FakeClock(start=START)
     throttle = Throttle(clock=clock, random=random.Random(1))
     exchange(throttle)
@@ -617,13 +617,13 @@ def test_a_lock_held_at_a_fork_does_not_stop_the_child() -> None:
 
 
 def test_bad_rate_limits_are_refused(clock: FakeClock) -> None:
-    """A plan that is none fails before anything is sent."""
+    """A plan that does not exist fails before anything is sent."""
     with pytest.raises(ConfigError):
         Throttle(clock=clock, random=random.Random(1), rate_limit="gold")
 
 
 def test_plans_share_as_they_say(clock: FakeClock) -> None:
-    """Essentials starts with three buckets, the others with one."""
+    """Essentials starts with three buckets, the other plans with one."""
     essentials = Throttle(clock=clock, random=random.Random(1), rate_limit="essentials")
     assert [essentials.snapshot(group).limit for group in (READ, WRITE, "other")] == [40, 20, 10]
     enterprise = Throttle(clock=clock, random=random.Random(1), rate_limit="enterprise")
@@ -633,7 +633,7 @@ def test_plans_share_as_they_say(clock: FakeClock) -> None:
 
 
 def test_the_fake_clock_lets_threads_meet() -> None:
-    """An untimed wait of the fake clock ends when it is notified, not before."""
+    """A wait of the fake clock without a time ends when it is notified, not before."""
     clock, condition, met = FakeClock(start=5.0), threading.Condition(), []
 
     def wait() -> None:
@@ -650,7 +650,7 @@ def test_the_fake_clock_lets_threads_meet() -> None:
 
 
 def test_a_closed_gate_has_a_bound_of_its_own(throttle: Throttle) -> None:
-    """`most_closed` counts while the gate is closed, and what is raised says so; pacing goes by `most`."""
+    """`most_closed` counts while the gate is closed, and the error says so; `most` counts for pacing."""
     exchange(throttle, status=429, remaining=0, reset=int(START) + 5)
     with pytest.raises(WouldWait) as caught:
         throttle.acquire("users write", most=60, most_closed=1)
@@ -658,8 +658,8 @@ def test_a_closed_gate_has_a_bound_of_its_own(throttle: Throttle) -> None:
     assert throttle.acquire("users write", most=60).waited >= 5
 
 
-def test_of_one_token_a_closed_gate_is_pacing(throttle: Throttle) -> None:
-    """Where the bucket holds one token, it is the caller's own read that closed the gate: `most` counts."""
+def test_with_one_token_a_closed_gate_is_pacing(throttle: Throttle) -> None:
+    """If the bucket holds one token, the caller's own read has closed the gate, so `most` counts."""
     exchange(throttle, status=429, limit=1, remaining=0, reset=int(START) + 5)
     with pytest.raises(WouldWait) as caught:
         throttle.acquire("users write", most=2, most_closed=1)

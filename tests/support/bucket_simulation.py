@@ -1,8 +1,8 @@
 """Simulate tenants, clients and an application in virtual time: one process, no threads, seeded.
 
-The tenant follows the limiter formula of Auth0's own limiter as it was fitted to recorded traffic:
-Reset is the second, rounded up, at which the bucket is full; Remaining is rounded down; a refused
-call takes nothing; `Date` is cut to the second.  It shares no code with the package.
+The tenant follows the formula of Auth0's own limiter, as fitted to recorded traffic: Reset is the second, rounded
+up, at which the bucket is full; Remaining is rounded down; a refused request takes nothing; `Date` is cut to the
+second.  It shares no code with the package.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EPOCH = 1_800_000_000.0
 
 @dataclass
 class Tenant:
-    """Hold one bucket: `size` tokens, `rate` a second, dripping, or all back each `window` seconds."""
+    """One bucket of `size` tokens: refilled at `rate` per second, or all at once every `window` seconds."""
 
     size: int
     rate: float
@@ -34,17 +34,17 @@ class Tenant:
     at: float = 0.0
     accepted: int = 0
     refused: int = 0
-    deaf_until: float = -math.inf  # a storm: everything is refused, and shown as empty
+    deaf_until: float = -math.inf  # a storm: everything is refused and shown as empty
 
     def __post_init__(self) -> None:
         self.tokens = float(self.size)
 
     def clock(self, now: float) -> float:
-        """Return the tenant's own epoch time."""
+        """Return the epoch time by the tenant's clock."""
         return EPOCH + self.offset + now
 
     def take(self, now: float) -> tuple[bool, dict[str, str]]:
-        """Serve one request; return whether it was accepted and the answer's headers."""
+        """Serve one request; return whether it was accepted, and the headers of the response."""
         here = self.clock(now)
         if self.window is None:
             self.tokens = min(float(self.size), self.tokens + (now - self.at) * self.rate)
@@ -74,7 +74,7 @@ class Tenant:
 
 
 class World:
-    """Run events in order of virtual time."""
+    """Run events in the order of virtual time."""
 
     def __init__(self, seed: int = 0) -> None:
         self.now = 0.0
@@ -83,12 +83,12 @@ class World:
         self._count = 0
 
     def at(self, time: float, action: Callable[[], None]) -> None:
-        """Do `action` at `time`."""
+        """Schedule `action` for `time`."""
         self._count += 1
         heapq.heappush(self._events, (max(time, self.now), self._count, action))
 
     def run(self, until: float = math.inf, done: Callable[[], bool] = lambda: False) -> None:
-        """Run until nothing is left, `until` has come, or `done` says so."""
+        """Run until there are no more events, `until` has come, or `done` returns True."""
         while self._events and not done():
             time, _, action = self._events[0]
             if time > until:
@@ -100,7 +100,7 @@ class World:
 
 
 class Client:
-    """Send `jobs` requests with `threads` workers, each waiting for its answer and resending after a 429."""
+    """Send `jobs` requests with `threads` workers; each waits for its response and sends again after a 429."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Client:
             self._line.append(worker)
 
     def _pump(self) -> None:
-        """Let the head of the line go as long as it may; else look again when it may."""
+        """Send from the head of the line while that is allowed; otherwise look again when it will be."""
         now = self.world.now
         while self._line:
             seconds = self.bucket.wait(now, share=self.share)
@@ -192,7 +192,7 @@ class Client:
 
 
 class Application:
-    """Spend from the same bucket at seeded random instants, `rate` a second on average, never repeating."""
+    """Spend from the same bucket at seeded random times, on average `rate` per second, without retries."""
 
     def __init__(self, world: World, tenant: Tenant, *, rate: float, seed: int) -> None:
         self.world, self.tenant, self.rate = world, tenant, rate
