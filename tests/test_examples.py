@@ -123,7 +123,7 @@ def test_batch_job_says_what_it_can_t_use(tmp_path: Path) -> None:
     for words, said in (
         (["--rate-limit", "nonsense"], "'nonsense' is unknown"),
         ([str(tmp_path / "none")], "No such file"),
-        (["--rate-limit", "off", str(ids)], "no UTF-8 text"),
+        (["--rate-limit", "off", str(ids)], "not UTF-8 text"),
     ):
         done = run("batch_job.py", *words)
         assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Rules of ratelimit.py: what headers mean, how long to wait, which bucket a request uses."""
+"""What headers mean, how long to wait, and which bucket a request uses."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ HTTP_DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 
 
 def headers(**changes: str) -> CaseInsensitiveDict[str]:
-    """Give the lower-case headers of a 2xx, with changes by their short names."""
+    """Return the lower-case headers of a 2xx, with changes by their short names."""
     found = {"limit": "10", "remaining": "9", "reset": "1800000001", "date": HTTP_DATE} | changes
     names = {"date": "date", "after": "retry-after"}
     return CaseInsensitiveDict({names.get(k, f"x-ratelimit-{k}"): v for k, v in found.items()})
 
 
 def test_reads_headers_in_any_case() -> None:
-    """Header names ignore case, values are whole numbers, Date is epoch seconds."""
+    """The case of header names does not matter, values are whole numbers, Date becomes epoch seconds."""
     assert parse_headers(headers()) == RateHeaders(10, 9, 1_800_000_001, DATE, None)
     assert parse_headers({}) == RateHeaders()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "1" * 400, "0x10", "None", "1" * 5000])
 def test_garbage_counts_as_absent(text: str) -> None:
-    """A value that is no whole number is as good as none; the other headers still count."""
+    """A value that is not a whole number counts as absent; the other headers still count."""
     assert parse_headers(headers(reset=text)) == RateHeaders(10, 9, None, DATE, None)
     assert parse_headers(headers(remaining=text)).remaining is None
     assert parse_headers(headers(limit=text)).limit is None
@@ -43,7 +43,7 @@ def test_garbage_counts_as_absent(text: str) -> None:
 
 @pytest.mark.parametrize(("limit", "remaining"), [("0", "0"), ("10", "11")])
 def test_impossible_pair_counts_as_absent(limit: str, remaining: str) -> None:
-    """A bucket of no size, or with more in it than it holds, teaches nothing."""
+    """Nothing is learned from a bucket of size 0, or with more tokens than its size."""
     found = parse_headers(headers(limit=limit, remaining=remaining))
     assert (found.limit, found.remaining) == (None, None)
     assert found.reset == 1_800_000_001
@@ -61,7 +61,7 @@ def test_impossible_pair_counts_as_absent(limit: str, remaining: str) -> None:
     ],
 )
 def test_bad_date_counts_as_absent(text: str) -> None:
-    """A Date that can't be read is None and raises nothing."""
+    """A Date that can't be read gives None and raises nothing."""
     assert parse_headers(headers(date=text)).date is None
 
 
@@ -74,13 +74,13 @@ def test_other_date_formats() -> None:
 
 @given(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)))  # noqa: DTZ001  # given a zone below
 def test_dates_agree_with_the_standard_library(moment: datetime) -> None:
-    """Every IMF-fixdate reads as the instant it names."""
+    """Every IMF-fixdate gives the instant that it names."""
     moment = moment.replace(microsecond=0, tzinfo=UTC)
     assert parse_headers({"Date": format_datetime(moment, usegmt=True)}).date == moment.timestamp()
 
 
 def test_retry_after_as_seconds_or_date() -> None:
-    """Retry-After is seconds, or an HTTP date counted from the answer's own Date; past a day is garbage."""
+    """Retry-After is seconds, or an HTTP date counted from the response's Date; more than a day is garbage."""
     assert parse_headers(headers(after="7")).retry_after == 7
     later = format_datetime(datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC) + timedelta(seconds=9), usegmt=True)
     assert parse_headers(headers(after=later)).retry_after == 9
@@ -90,13 +90,13 @@ def test_retry_after_as_seconds_or_date() -> None:
 
 
 def told(reset: int | None, *, date: float | None = DATE, after: float | None = None) -> RateHeaders:
-    """Give what a 429 told."""
+    """Return the headers of a 429."""
     return RateHeaders(10, 0, reset, date, after)
 
 
 @pytest.mark.parametrize("ahead", [-0.5, 0.0, 0.999, 1.5])
 def test_trusted_clock_waits_until_reset(ahead: float) -> None:
-    """A local clock within half a second of the Date second is trusted: sent 50 to 250 ms after Reset."""
+    """A local clock within half a second of the Date second is trusted: the wait ends 50 to 250 ms after Reset."""
     wall = DATE + ahead
     for jitter, late in ((0.0, 0.05), (1.0, 0.25)):
         seconds = wait_after_429(told(int(DATE) + 5), wall=wall, refusals=1, jitter=jitter)
@@ -105,7 +105,7 @@ def test_trusted_clock_waits_until_reset(ahead: float) -> None:
 
 @pytest.mark.parametrize("ahead", [-0.501, 1.501, -3600.0, 3600.0])
 def test_untrusted_clock_waits_reset_minus_date(ahead: float) -> None:
-    """Any other local clock is left out: Reset - Date from the receipt, whatever the clock says."""
+    """Any other local clock is ignored: the wait is Reset - Date from the receipt."""
     seconds = wait_after_429(told(int(DATE) + 5), wall=DATE + ahead, refusals=1, jitter=0.0)
     assert seconds == pytest.approx(5.05)
 
@@ -116,7 +116,7 @@ def test_untrusted_clock_waits_reset_minus_date(ahead: float) -> None:
 def test_never_before_reset_and_within_1_6_seconds(
     true: float, skew: float, ahead: int, jitter: float
 ) -> None:
-    """The resend comes after Reset: at most 0.5 s by a trusted local clock, else 1.6 s by the server's."""
+    """The wait ends after Reset: by at most 0.5 s with a trusted local clock, otherwise by 1.6 s."""
     server = DATE + true
     wall = server + skew
     seconds = wait_after_429(told(int(DATE) + ahead), wall=wall, refusals=1, jitter=jitter)
@@ -127,7 +127,7 @@ def test_never_before_reset_and_within_1_6_seconds(
 
 
 def test_a_closer_view_of_the_servers_clock_shortens_the_wait() -> None:
-    """What is known of the server's clock beyond `Date` counts where the local clock can't be trusted."""
+    """If the local clock can't be trusted, what earlier responses showed of the server's clock counts."""
     for server, waits in ((DATE + 0.7, 4.35), (DATE - 9.0, 5.05)):
         seconds = wait_after_429(told(int(DATE) + 5), wall=0.0, refusals=1, jitter=0.0, server=server)
         assert seconds == pytest.approx(waits)
@@ -135,14 +135,14 @@ def test_a_closer_view_of_the_servers_clock_shortens_the_wait() -> None:
 
 @pytest.mark.parametrize("reset", [0, int(DATE) - 60, int(DATE)])
 def test_reset_now_or_past_doubles_from_one_second(reset: int) -> None:
-    """Reset now or past: 1 s, doubling with each refusal in a row, a minute at most."""
+    """If Reset is now or past, the wait is 1 s, doubling with each refusal in a row, at most a minute."""
     waits = [wait_after_429(told(reset), wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3, 7, 10_000)]
     assert waits == pytest.approx([1.05, 2.05, 4.05, 60.05, 60.05])
     assert wait_after_429(told(reset), wall=DATE + 9999, refusals=1, jitter=0.0) == pytest.approx(1.05)
 
 
 def test_no_date_uses_the_local_clock() -> None:
-    """Without Date the local clock decides, with the same floor."""
+    """Without Date the local clock decides, with the same shortest wait."""
     assert wait_after_429(told(int(DATE) + 9, date=None), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
         9.05
     )
@@ -159,7 +159,7 @@ def test_no_date_uses_the_local_clock() -> None:
 def test_no_date_and_a_local_clock_that_is_off(
     after: float | None, server: float | None, seconds: float
 ) -> None:
-    """Without Date what is known of the server's clock counts; else a local clock an hour slow costs a minute at most."""
+    """Without Date the known bounds of the server's clock count; else a clock an hour slow costs at most a minute."""
     found = told(int(DATE) + 9, date=None, after=after)
     assert wait_after_429(found, wall=DATE - 3600, refusals=1, jitter=0.0, server=server) == pytest.approx(
         seconds
@@ -167,7 +167,7 @@ def test_no_date_and_a_local_clock_that_is_off(
 
 
 def test_a_server_clock_is_bounded_by_what_it_showed() -> None:
-    """Nothing is known before the first Date; later the bound goes on, less what two clocks may part."""
+    """Nothing is known before the first Date; later the bound moves with time, less the possible drift."""
     clock = ServerClock()
     assert clock.shows(5.0) is None
     clock.learn(DATE, 1.0, 2.0)
@@ -177,20 +177,20 @@ def test_a_server_clock_is_bounded_by_what_it_showed() -> None:
 
 @pytest.mark.parametrize("found", [RateHeaders(), told(None), told(int(DATE) + 86_402)])
 def test_no_usable_reset_backs_off(found: RateHeaders) -> None:
-    """Missing, garbage or further than a day: exponential backoff from half a second."""
+    """A Reset that is missing, garbage or more than a day away means exponential backoff from half a second."""
     waits = [wait_after_429(found, wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3)]
     assert waits == [0.5, 1.0, 2.0]
 
 
 def test_a_day_ahead_is_still_believed() -> None:
-    """Exactly a day is no garbage."""
+    """Exactly a day is not garbage."""
     assert wait_after_429(told(int(DATE) + 86_400), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
         86_400.05
     )
 
 
 def test_retry_after_wins() -> None:
-    """Retry-After counts before Reset; 0 takes the floor."""
+    """Retry-After wins over Reset; 0 means the shortest wait."""
     assert wait_after_429(told(int(DATE) + 60, after=3.0), wall=DATE, refusals=1, jitter=0.0) == 3.05
     assert wait_after_429(told(int(DATE) + 60, after=0.0), wall=DATE, refusals=1, jitter=0.0) == 1.05
 
@@ -232,7 +232,7 @@ def test_route_groups(method: str, path: str, group: str) -> None:
 
 
 def test_plans() -> None:
-    """The published buckets of each plan, for all groups."""
+    """Each plan has its published buckets, for all groups."""
     assert set(PLANS) == {"free", "essentials", "enterprise", "enterprise-dev"}
     assert all(set(groups) == set(GROUPS) for groups in PLANS.values())
     assert plan("free")["other"] == RateLimit(2, 2)
@@ -243,7 +243,7 @@ def test_plans() -> None:
 
 
 def test_own_limits() -> None:
-    """None knows nothing; a RateLimit or SIZE@PER_SECOND holds for every group."""
+    """None means that nothing is known; a RateLimit or SIZE@PER_SECOND counts for every group."""
     assert plan(None) == {}
     assert set(plan(RateLimit(7, 3)).values()) == {RateLimit(7, 3)}
     assert plan("50@16.67")["other"] == RateLimit(50, 16.67)
@@ -253,6 +253,6 @@ def test_own_limits() -> None:
     "bad", ["", "gold", "10", "@2", "x@2", "10@", "10@x", "0@2", "10@0", "10@nan", "10@inf", 10]
 )
 def test_bad_limits_raise(bad: str) -> None:
-    """What names no bucket is refused by name, before anything is sent."""
+    """The error for anything else repeats it, and nothing is sent."""
     with pytest.raises(ConfigError, match="rate_limit="):
         plan(bad)
