@@ -132,8 +132,8 @@ def _starred(text: str) -> str:
 
 _ALL = "/api/v2/users/{id}/authentication-methods"
 _ONE = f"{_ALL}/{{method_id}}"
-_READ = ("read:authentication_methods", "read:users")
-_CREATE, _UPDATE, _DELETE = ((f"{verb}:authentication_methods",) for verb in ("create", "update", "delete"))
+_READ = "read:authentication_methods read:users"
+_CREATE, _UPDATE, _DELETE = (f"{verb}:authentication_methods" for verb in ("create", "update", "delete"))
 ROUTES = (
     Route("GET", _ALL, list_methods, scopes=_READ, query=PAGES, evidence="recorded"),
     Route("POST", _ALL, add, scopes=_CREATE, body=body("type", **_POST), evidence="recorded"),

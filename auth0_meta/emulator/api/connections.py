@@ -141,7 +141,7 @@ ROUTES = (
         "/api/v2/connections/{id}/users",
         delete_users,
         group="write_users",
-        scopes=("delete:users",),
+        scopes="delete:users",
         query={"email": needed("The email of the user to delete")},
         evidence="recorded",
     ),

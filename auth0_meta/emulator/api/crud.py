@@ -128,14 +128,14 @@ class Resource:
         """Return the five endpoints."""
         every, one = f"{MANAGEMENT_ROOT}{self.name}", f"{MANAGEMENT_ROOT}{self.name}/{{id}}"
         query = {**PAGES, **CHECKPOINTS, **dict.fromkeys(self.filters, TEXT)}
-        read, scope = (f"read:{self.scope}",), self.scope
+        scope = self.scope
         create, update = self._body(patch=False), self._body(patch=True)
         return (
-            Route("POST", every, self.create, scopes=(f"create:{scope}",), body=create, evidence=evidence),
-            Route("GET", every, self.list_all, scopes=read, query=query, evidence=evidence),
-            Route("GET", one, self.get, scopes=read, query=FIELDS, evidence=evidence),
-            Route("PATCH", one, self.update, scopes=(f"update:{scope}",), body=update, evidence=evidence),
-            Route("DELETE", one, self.delete, scopes=(f"delete:{scope}",), evidence=evidence),
+            Route("POST", every, self.create, scopes=f"create:{scope}", body=create, evidence=evidence),
+            Route("GET", every, self.list_all, scopes=f"read:{scope}", query=query, evidence=evidence),
+            Route("GET", one, self.get, scopes=f"read:{scope}", query=FIELDS, evidence=evidence),
+            Route("PATCH", one, self.update, scopes=f"update:{scope}", body=update, evidence=evidence),
+            Route("DELETE", one, self.delete, scopes=f"delete:{scope}", evidence=evidence),
         )
 
     def _body(self, *, patch: bool) -> _ResourceBody:

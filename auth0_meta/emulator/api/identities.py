@@ -126,7 +126,7 @@ ROUTES = (
         "/api/v2/users/{id}/identities",
         link,
         group="write_users",
-        scopes=("update:users",),
+        scopes="update:users",
         body=_BODY,
         check=check_second,
         evidence="recorded",
@@ -136,7 +136,7 @@ ROUTES = (
         "/api/v2/users/{id}/identities/{provider}/{user_id}",
         unlink,
         group="write_users",
-        scopes=("update:users",),
+        scopes="update:users",
         evidence="recorded",
     ),
 )

@@ -31,10 +31,7 @@ CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}")
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
 # Steer the import or are secret: never part of a profile.
 _NOT_STORED = ("password_hash", "custom_password_hash", "mfa_factors")
-_DUPLICATED = {
-    "code": "DUPLICATED_USER",
-    "message": "The user already exist and upsert parameter is false",
-}
+_DUPLICATED = {"code": "DUPLICATED_USER", "message": "The user already exist and upsert parameter is false"}
 
 
 @attrs.frozen

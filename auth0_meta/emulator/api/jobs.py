@@ -206,14 +206,14 @@ def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
 
 
 _JOBS = "/api/v2/jobs"
-_READ = ("create:users", "read:users")
+_READ = "create:users read:users"
 _MAIL = body("user_id", user_id=TEXT, client_id=TEXT, identity=OBJECT, organization_id=TEXT)
 ROUTES = (
     Route(
         "POST",
         f"{_JOBS}/users-imports",
         import_users,
-        scopes=("create:users",),
+        scopes="create:users",
         body=ImportForm(),
         latency=(0.757, 1.2),
         evidence="recorded; the codes of bad rows documented",
@@ -222,7 +222,7 @@ ROUTES = (
         "POST",
         f"{_JOBS}/users-exports",
         export_users,
-        scopes=("read:users",),
+        scopes="read:users",
         body=_ExportBody(_EXPORT),
         latency=(0.557, 0.9),
         evidence="recorded; the file documented",
@@ -231,7 +231,7 @@ ROUTES = (
         "POST",
         f"{_JOBS}/verification-email",
         verify_email,
-        scopes=("update:users",),
+        scopes="update:users",
         body=_MAIL,
         check=check_mail,
         evidence="recorded",

@@ -44,14 +44,7 @@ class LinkTable:
     after_removal: Callable[[TenantState, Hashable, Things], None] = lambda state, holder, things: None
 
     def routes(
-        self,
-        path: str,
-        *,
-        evidence: str,
-        read: tuple[str, ...],
-        add: tuple[str, ...],
-        remove: tuple[str, ...] = (),
-        query: Query = PAGES,
+        self, path: str, *, evidence: str, read: str, add: str, remove: str = "", query: Query = PAGES
     ) -> tuple[Route, ...]:
         """Return the endpoints at `path`, each opened by its scopes; without `remove` there is no DELETE."""
         ids = self.body or body(self.name, **{self.name: array(NAME, shortest=1)})

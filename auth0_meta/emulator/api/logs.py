@@ -54,7 +54,7 @@ def _all(state: TenantState) -> list[dict[str, Any]]:
     return entries[::-1]
 
 
-_SCOPES = ("read:logs", "read:logs_users")
+_SCOPES = "read:logs read:logs_users"
 ROUTES = (
     Route(
         "GET",

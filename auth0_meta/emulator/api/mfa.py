@@ -58,16 +58,11 @@ def sessions(state: TenantState, call: Call) -> Reply:
 
 _USER = "/api/v2/users/{id}"
 _FORGET = f"{_USER}/multifactor/actions/invalidate-remember-browser"
-_WRITE = ("update:users",)
+_WRITE = "update:users"
 ROUTES = (
-    Route("GET", f"{_USER}/enrollments", enrollments, scopes=("read:users",), evidence="recorded"),
+    Route("GET", f"{_USER}/enrollments", enrollments, scopes="read:users", evidence="recorded"),
     Route(
-        "GET",
-        f"{_USER}/sessions",
-        sessions,
-        scopes=("read:sessions",),
-        query=CHECKPOINTS,
-        evidence="documented",
+        "GET", f"{_USER}/sessions", sessions, scopes="read:sessions", query=CHECKPOINTS, evidence="documented"
     ),
     Route("DELETE", f"{_USER}/multifactor/{{provider}}", remove_provider, scopes=_WRITE, evidence="recorded"),
     Route("POST", _FORGET, forget_browsers, scopes=_WRITE, evidence="recorded"),

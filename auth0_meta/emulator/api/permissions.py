@@ -92,16 +92,16 @@ OF_ROLE = LinkTable(
 ROUTES = (
     *OF_USER.routes(
         "/api/v2/users/{id}/permissions",
-        read=("read:users",),
-        add=("update:users",),
-        remove=("update:users",),
+        read="read:users",
+        add="update:users",
+        remove="update:users",
         evidence="recorded; sources of roles documented",
     ),
     *OF_ROLE.routes(
         "/api/v2/roles/{id}/permissions",
-        read=("read:roles",),
-        add=("update:roles",),
-        remove=("update:roles",),
+        read="read:roles",
+        add="update:roles",
+        remove="update:roles",
         evidence="recorded",
     ),
 )

@@ -15,8 +15,11 @@ from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 MANAGEMENT_ROOT = "/api/v2/"
-_OF_USERS = ("/api/v2/users/{id}", "/api/v2/user-blocks/{id}")
 Answer = Callable[[TenantState, Call], Reply]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 class ReadsBody(Protocol):
@@ -39,7 +42,7 @@ class Route:
 
     `answer` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
     just before the second writers and refuses what a token may not do to this user or with this body.  `group`
-    names the bucket, any of `scopes` opens the route, `latency` is (median, 90th percentile) in seconds, as
+    names the bucket, any of `scopes` (written with spaces between) opens the route, `latency` is (median, 90th percentile) in seconds, as
     recorded.  `evidence` says what the answer rests on, in the words of docs/emulator-fidelity.md.
     """
 
@@ -47,7 +50,7 @@ class Route:
     template: str
     answer: Answer
     group: Group | None = attrs.field(default="other", kw_only=True)
-    scopes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    scopes: tuple[str, ...] = attrs.field(default="", converter=_words, kw_only=True)
     body: ReadsBody | None = attrs.field(default=None, kw_only=True)
     query: Query = attrs.field(factory=dict, kw_only=True)
     check: Callable[[TenantState, Call], None] | None = attrs.field(default=None, kw_only=True)
@@ -56,25 +59,22 @@ class Route:
 
     parameters: tuple[str, ...] = attrs.field(init=False)
     """The names in its path."""
-    management: bool = attrs.field(init=False)
-    """Whether it belongs to the Management API, which takes a token."""
-    names_user: bool = attrs.field(init=False)
-    """Whether the `{id}` of its path is a user's."""
-    second_writers: bool = attrs.field(init=False)
-    """Whether `before` can plan a second writer for it: logins and tokens have none."""
 
     @parameters.default
     def _parameters(self) -> tuple[str, ...]:
         return tuple(re.findall(r"\{(\w+)\}", self.template))
 
-    @management.default
-    def _management(self) -> bool:
+    @property
+    def management(self) -> bool:
+        """Return whether it belongs to the Management API, which takes a token."""
         return self.template.startswith(MANAGEMENT_ROOT)
 
-    @names_user.default
-    def _names_user(self) -> bool:
-        return self.template.startswith(_OF_USERS)
+    @property
+    def names_user(self) -> bool:
+        """Return whether the `{id}` of its path is a user's."""
+        return self.template.startswith(("/api/v2/users/{id}", "/api/v2/user-blocks/{id}"))
 
-    @second_writers.default
-    def _second_writers(self) -> bool:
+    @property
+    def second_writers(self) -> bool:
+        """Return whether `before` can plan a second writer for it: logins and tokens have none."""
         return self.template.startswith((MANAGEMENT_ROOT, "/dbconnections/"))

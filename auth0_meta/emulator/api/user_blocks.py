@@ -34,7 +34,7 @@ def unblock_identifier(state: TenantState, call: Call) -> Reply:
     return Reply(204)
 
 
-_READ, _WRITE = ("read:users",), ("update:users",)
+_READ, _WRITE = "read:users", "update:users"
 _ONE, _ALL = "/api/v2/user-blocks/{id}", "/api/v2/user-blocks"
 ROUTES = (
     Route("GET", _ONE, of_user, scopes=_READ, evidence="recorded"),

@@ -45,7 +45,7 @@ def discovery(state: TenantState, call: Call) -> Reply:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": [
-            *("client_secret_basic", "client_secret_post", "private_key_jwt", "none"),
+            *("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
         ],
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": ["iss", "sub", "aud", "iat", "exp", "sid", "nonce", *sum(_CLAIMS.values(), ())],

@@ -244,10 +244,7 @@ def parse(raw: bytes, switches: Switches) -> Any:
 
 Query = Mapping[str, Field]
 _PER_PAGE = "Number of results per page. Defaults to 50"
-FIELDS: Query = {
-    "fields": TEXT,
-    "include_fields": Field(type="boolean", about="true or false"),
-}
+FIELDS: Query = {"fields": TEXT, "include_fields": Field(type="boolean", about="true or false")}
 PAGES: Query = {
     "page": Field(type="integer", minimum=0, about="Page index of the results to return. First page is 0."),
     "per_page": Field(type="integer", minimum=0, maximum=100, about=_PER_PAGE),
