@@ -1,4 +1,4 @@
-"""Build the answers that planned faults give, in the shape that Auth0 or a proxy before it would."""
+"""The answers of planned faults, in the shape that Auth0 or a proxy in front of it would give them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auth0_meta.emulator.state.faults import Fault
 
 _KNOWN: dict[int, tuple[str, str | None]] = {429: ("Global limit has been reached", "too_many_requests")}
 _PLANNED = ("The local tenant was told to fail", None)
-# What a proxy in front of Auth0 answers on its own: no JSON, whatever the caller expects.
+# What a proxy in front of Auth0 answers by itself: HTML, even to callers that expect JSON.
 _PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
@@ -19,7 +19,7 @@ _PAGE = (
 
 
 def rate_headers(limit: int, remaining: int, reset: object) -> dict[str, str]:
-    """Name the three values as Auth0 does.
+    """Return the three headers as Auth0 names them.
 
     >>> rate_headers(10, 9, 100)["x-ratelimit-remaining"]
     '9'

@@ -1,4 +1,4 @@
-"""Make the file of an export: NDJSON or CSV with Auth0's quirks, gzipped."""
+"""The file of an export: NDJSON or CSV with Auth0's quirks, gzipped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 
 
 def at_path(document: Any, path: str) -> Any:
-    """Return what lies at a path such as `identities[0].connection`, None where nothing does.
+    """Return the value at a path such as `identities[0].connection`, None if there is none.
 
     >>> at_path({"identities": [{"provider": "auth0"}]}, "identities[0].provider")
     'auth0'
@@ -40,9 +40,9 @@ def at_path(document: Any, path: str) -> Any:
 
 @attrs.define(eq=False)
 class Export:
-    """Hold what one export job was asked to do; calling it is the job's work.
+    """One export job's task; calling it is the job's work.
 
-    `profiles` returns the users to export, read when the job is carried out.
+    `users` returns the users to export, when the job is carried out.
     """
 
     users: Any
@@ -52,7 +52,7 @@ class Export:
     tenant: str
 
     def __call__(self, job: Job, now: float) -> None:
-        """Write the file; the link to it is made anew whenever the job is asked about."""
+        """Write the file; each question about the job makes a new link to it."""
         chosen: Iterable[Profile] = self.users()
         documents = [profile.document() for profile in list(chosen)[: self.limit]]
         text = self._json(documents) if self.format == "json" else self._csv(documents)

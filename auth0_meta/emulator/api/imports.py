@@ -19,7 +19,7 @@ from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import Field, problems
+from auth0_meta.emulator.rules.schema import FLAG, TEXT, Field, problems, record
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.jobs import Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -27,9 +27,17 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 IMPORT_LIMIT = 512_000
 """The most bytes of an import request (documented: 500 KB)."""
 CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}")
-# What an upsert may change (documented), apart from the password's hash, which is kept nowhere.
+_FORM = record(
+    *("users", "connection_id"),
+    users=TEXT,
+    connection_id=CONNECTION_ID,
+    upsert=FLAG,
+    external_id=TEXT,
+    send_completion_email=FLAG,
+)
+# What an upsert may change (documented), apart from the password's hash, which is not stored.
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
-# Steer the import or are secret: never part of a profile.
+# These steer the import or are secret, and are never part of a profile.
 _NOT_STORED = ("password_hash", "custom_password_hash", "mfa_factors")
 _DUPLICATED = {"code": "DUPLICATED_USER", "message": "The user already exist and upsert parameter is false"}
 
@@ -56,26 +64,13 @@ class ImportForm:
 
     def as_json_schema(self) -> dict[str, Any]:
         """Return what it may hold as JSON Schema."""
-        text, flag = {"type": "string"}, {"type": "boolean"}
-        return {
-            "type": "object",
-            "required": ["users", "connection_id"],
-            "properties": {
-                "users": {"type": "string", "format": "binary"},
-                "connection_id": CONNECTION_ID.as_json_schema(),
-                "upsert": flag,
-                "external_id": text,
-                "send_completion_email": flag,
-            },
-            "additionalProperties": False,
-        }
+        return _FORM.as_json_schema()
 
 
 def check_connection_id(connection_id: str) -> None:
-    """Refuse an id that is not well-formed; the value is part of the recorded message."""
-    if next(problems(connection_id, CONNECTION_ID), None):
-        rule = f"String does not match pattern ^{CONNECTION_ID.pattern}$: {connection_id}"
-        raise payload_error(rule, "connection_id")
+    """Refuse an id that is not well-formed; unlike for other patterns, the refusal shows it."""
+    for found in problems(connection_id, CONNECTION_ID):
+        raise payload_error(f"{found.message}: {connection_id}", "connection_id")
 
 
 def _parts(request: Request) -> dict[str, Any]:
@@ -110,9 +105,9 @@ def _flag(form: dict[str, Any], name: str) -> bool | None:
 
 @attrs.define(eq=False)
 class Import:
-    """Hold what one import job was asked to do; calling it is the job's work.
+    """One import job's task; calling it is the job's work.
 
-    `stop_after`: a planned fault ends the job after so many rows; None is all of them.
+    `stop_after`: a planned fault ends the job after so many rows; None for none.
     """
 
     state: TenantState
@@ -122,10 +117,10 @@ class Import:
     stop_after: int | None = None
 
     def __call__(self, job: Job, now: float) -> None:
-        """Import the rows one by one, so that a job that fails midway leaves the first ones written."""
+        """Import the rows one by one; a job that fails midway leaves the first ones written."""
         try:
             rows = json.loads(self.data)
-            to_json(rows)  # Python reads NaN and 1e999, which no answer could show
+            to_json(rows)  # Python reads NaN and 1e999, which no answer can represent
         except (ValueError, RecursionError):
             rows = None
         if not isinstance(rows, list):
@@ -155,7 +150,7 @@ class Import:
         return []
 
     def _write(self, job: Job, row: dict[str, Any], now_ms: int) -> tuple[str, list[dict[str, Any]]]:
-        """Insert or update one good row; returns what was done and what went wrong, one of them empty."""
+        """Insert or update one good row; returns what was done and the errors, one of them empty."""
         store = self.state.users
         fresh = self._fresh(row, now_ms)
         matched = [one for one in store.with_email(fresh.root["email"]) if is_in(one, self.connection)]

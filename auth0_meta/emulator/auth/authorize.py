@@ -13,7 +13,7 @@ from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.pages import login_page, trouble_page
-from auth0_meta.emulator.auth.trigger import LoginOutcome, count_login
+from auth0_meta.emulator.auth.trigger import LoginOutcome
 from auth0_meta.emulator.http.message import Call, Reply, Request
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.loopback import is_loopback
@@ -44,13 +44,13 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def _cookie(state: TenantState, request: Request, name: str) -> str:
-    """Return one of our cookies, "" where there is none; browsers send those of every port of a host."""
+    """Return one of our cookies, "" if absent.  Browsers send a host's cookies to all its ports, hence the name."""
     found = parse_cookie(request.headers.get("cookie", "")).get(f"local_{name}_{state.name}", "")
     return found if _KEY.fullmatch(found) else ""
 
 
 def _set(state: TenantState, reply: Reply, name: str, value: str) -> Reply:
-    """Give the browser a cookie that no script reads; "" takes it away."""
+    """Set a cookie that no script can read; "" deletes it."""
     words = [f"local_{name}_{state.name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
     if state.access.url.startswith("https"):
         words.append("Secure")
@@ -70,9 +70,11 @@ def _with(url: str, **params: str | None) -> str:
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _refuse(asked: AuthorizationRequest, error: str, description: str) -> Reply:
-    """Tell the application that there will be no login."""
-    back = _with(asked.redirect_uri, error=error, error_description=description, state=asked.state)
+def _refuse(authorization: AuthorizationRequest, error: str, description: str) -> Reply:
+    """Send the browser back to the application with an error."""
+    back = _with(
+        authorization.redirect_uri, error=error, error_description=description, state=authorization.state
+    )
     return _go(back)
 
 
@@ -84,11 +86,11 @@ def authorize(state: TenantState, call: Call) -> Reply:
     query = call.request.query
     client_id, target = query.get("client_id", ""), query.get("redirect_uri", "")
     if not client_id or (state.access.strict and client_id not in state.access.applications):
-        return trouble_page(400, "invalid_request", f"There is no application {client_id!r}.")
+        return trouble_page(400, "invalid_request", f"The application {client_id!r} does not exist.")
     if not target or not may_return(state.access, client_id, target):
-        shown = f"The address {target!r} is none that the application may be called back at."
+        shown = f"The application does not allow callbacks to {target!r}."
         return trouble_page(403, "unauthorized_client", shown)
-    asked = AuthorizationRequest(
+    authorization = AuthorizationRequest(
         client_id=client_id,
         redirect_uri=target,
         scopes=tuple(query.get("scope", "").split()),
@@ -100,24 +102,26 @@ def authorize(state: TenantState, call: Call) -> Reply:
         hint=query.get("login_hint", ""),
         query=query,
     )
-    for wrong, error, description in _complaints(query, asked):
-        if wrong:
-            return _refuse(asked, error, description)
+    complaint = _complaint(authorization)
+    if complaint is not None:
+        return _refuse(authorization, *complaint)
     now = call.now
     session = _session(state, call)
     browser = _cookie(state, call.request, "browser") or secrets.token_urlsafe(32)
-    if session is not None and asked.prompt not in _AGAIN:
-        reply = _run(state, call, Login(asked, session, browser))
-    elif asked.prompt == "none":
-        return _refuse(asked, "login_required", "Nobody is signed in, and prompt=none forbids a page.")
+    if session is not None and authorization.prompt not in _AGAIN:
+        reply = _run(state, call, Login(authorization, session, browser))
+    elif authorization.prompt == "none":
+        return _refuse(
+            authorization, "login_required", "Nobody is signed in, and prompt=none forbids a page."
+        )
     else:
-        login_state = state.logins.pages.put((asked, browser), until=now + PAGE_FOR, now=now)
+        login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_FOR, now=now)
         reply = _go(f"/u/login?{urlencode({'state': login_state})}")
     return _set(state, reply, "browser", browser)
 
 
 def _session(state: TenantState, call: Call) -> Session | None:
-    """Return who is signed in in this browser; the session of a user who is gone has ended."""
+    """Return this browser's session; the session of a deleted user has ended."""
     key = _cookie(state, call.request, "session")
     session = state.logins.sessions.get(key, now=call.now)
     if session is not None and state.users.get(session.user_id) is None:
@@ -126,36 +130,24 @@ def _session(state: TenantState, call: Call) -> Session | None:
     return session
 
 
-def _complaints(query: dict[str, str], asked: AuthorizationRequest) -> tuple[tuple[bool, str, str], ...]:
-    """List what may be wrong with a request whose application is known, and how it is said."""
-    method = query.get("code_challenge_method", "S256" if asked.challenge is None else "plain")
-    return (
-        (
-            query.get("response_type") != "code",
-            "unsupported_response_type",
-            "This tenant serves response_type=code.",
-        ),
-        (
-            query.get("response_mode", "query") != "query",
-            "invalid_request",
-            "This tenant serves response_mode=query.",
-        ),
-        (method != "S256", "invalid_request", "code_challenge_method must be S256."),
-        (
-            asked.challenge is not None and not _KEY.fullmatch(asked.challenge),
-            "invalid_request",
-            "code_challenge is no SHA-256 in base64url.",
-        ),
-        (
-            asked.prompt not in _PROMPTS,
-            "invalid_request",
-            "prompt is none, login, consent or select_account.",
-        ),
-    )
+def _complaint(authorization: AuthorizationRequest) -> tuple[str, str] | None:
+    """Return error and description if an application that is known asks for what it can't have."""
+    query, challenge = authorization.query, authorization.challenge
+    if query.get("response_type") != "code":
+        return "unsupported_response_type", "This tenant serves response_type=code."
+    if query.get("response_mode", "query") != "query":
+        return "invalid_request", "This tenant serves response_mode=query."
+    if query.get("code_challenge_method", "S256" if challenge is None else "plain") != "S256":
+        return "invalid_request", "code_challenge_method must be S256."
+    if challenge is not None and not _KEY.fullmatch(challenge):
+        return "invalid_request", "code_challenge must be a SHA-256 in base64url."
+    if authorization.prompt not in _PROMPTS:
+        return "invalid_request", "prompt must be none, login, consent or select_account."
+    return None
 
 
 def may_return(access: Access, client_id: str | None, url: str, *, logout: bool = False) -> bool:
-    """Tell whether a browser may be sent to `url`: listed for the client, or on loopback where there is no list."""
+    """Return whether a browser may be sent to `url`: listed for the client, or on loopback without a list."""
     application = access.applications.get(client_id or "")
     listed = None if application is None else application.logout_urls if logout else application.callbacks
     if listed is not None:
@@ -192,18 +184,18 @@ def show_login_page(state: TenantState, call: Call) -> Reply:
 def _page(
     state: TenantState,
     login_state: str,
-    asked: AuthorizationRequest,
+    authorization: AuthorizationRequest,
     *,
     notice: str = "",
     hint: str | None = None,
 ) -> Reply:
     return login_page(
         state=login_state,
-        client=asked.client_id,
-        where=urlsplit(asked.redirect_uri).netloc,
+        client=authorization.client_id,
+        where=urlsplit(authorization.redirect_uri).netloc,
         users=[profile.root for profile in state.users.slice(0, _SHOWN)],
         more=max(0, len(state.users) - _SHOWN),
-        hint=asked.hint if hint is None else hint,
+        hint=authorization.hint if hint is None else hint,
         notice=notice,
     )
 
@@ -215,29 +207,35 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     found = state.logins.pages.get(login_state, now=call.now)
     if found is None or found[1] != _cookie(state, call.request, "browser"):
         return _stale()
-    asked, browser = found
+    authorization, browser = found
     if not user_id:
         signed_up = sign_up(state, form.get("email", ""))
         if signed_up is None:
-            return _page(state, login_state, asked, notice="That is no e-mail.", hint=form.get("email", ""))
+            return _page(
+                state,
+                login_state,
+                authorization,
+                notice="That is not an e-mail address.",
+                hint=form.get("email", ""),
+            )
         user_id = signed_up.user_id
     profile = state.users.get(user_id)
     if profile is None:
-        return _page(state, login_state, asked, notice="There is no such user any more.")
+        return _page(state, login_state, authorization, notice="This user no longer exists.")
     if state.logins.pages.take(login_state, now=call.now) is None:
         return _stale()  # pragma: no cover  # a race: the page was sent twice
     if profile.root.get("blocked") is True:
-        return _refuse(asked, *BLOCKED)
-    count_login(state, user_id, trigger.PEER)
+        return _refuse(authorization, *BLOCKED)
+    trigger.count_login(state, user_id)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
     # The session begins before the trigger runs, so a refused login leaves one too.
     cookie = state.logins.sessions.put(session, until=call.now + SESSION_FOR, now=call.now)
-    reply = _run(state, call, Login(asked, session, browser))
+    reply = _run(state, call, Login(authorization, session, browser))
     return attrs.evolve(_set(state, reply, "session", cookie), committed=True)
 
 
 def sign_up(state: TenantState, email: str) -> Profile | None:
-    """Return the database user of an e-mail, a new one where there is none; None where it can't be an e-mail."""
+    """Return the database user of an e-mail, a new one if needed; None for what is not an e-mail."""
     email = email.strip().lower()
     if not _EMAIL.fullmatch(email):
         return None
@@ -261,12 +259,12 @@ def sign_up(state: TenantState, email: str) -> Profile | None:
 def _run(state: TenantState, call: Call, login: Login) -> Reply:
     profile = state.users.get(login.session.user_id)
     if profile is None:
-        return _refuse(login.asked, "access_denied", "The user does not exist.")
+        return _refuse(login.authorization, "access_denied", "The user does not exist.")
     if profile.root.get("blocked") is True:
         state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
-        return _refuse(login.asked, *BLOCKED)
-    verdict = trigger.run(state, call.request, login.asked, login.session, profile, protocol=_PROTOCOL)
-    return _end(state, call, login, verdict)
+        return _refuse(login.authorization, *BLOCKED)
+    outcome = trigger.run(state, call.request, login, profile, protocol=_PROTOCOL)
+    return _end(state, call, login, outcome)
 
 
 def resume(state: TenantState, call: Call) -> Reply:
@@ -279,27 +277,26 @@ def resume(state: TenantState, call: Call) -> Reply:
     login = state.logins.suspended.take(login_state, now=call.now)
     if login is None:
         return _stale()  # pragma: no cover  # a race: the link was followed twice
-    verdict = trigger.resumed(state, call.request, login.asked, login.session, login_state, form)
-    return _end(state, call, login, verdict)
+    outcome = trigger.resume(state, call.request, login, login_state, form)
+    return _end(state, call, login, outcome)
 
 
-def _end(state: TenantState, call: Call, login: Login, verdict: LoginOutcome) -> Reply:
-    """Send the browser where the trigger says, or back to the application: with a code, or with the refusal."""
-    asked, now = login.asked, state.now()
-    if verdict.url is not None:
-        state.logins.suspended.put(login, until=now + SUSPENDED_FOR, now=now, key=verdict.state)
-        return _go(verdict.url)
-    if verdict.error is not None:
-        return _refuse(asked, verdict.error, verdict.reason)
+def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) -> Reply:
+    """Send the browser where the trigger wants it, or back to the application with a code or a refusal."""
+    authorization, now = login.authorization, state.now()
+    if outcome.url is not None:
+        state.logins.suspended.put(login, until=now + SUSPENDED_FOR, now=now, key=outcome.state)
+        return _go(outcome.url)
+    if outcome.error is not None:
+        return _refuse(authorization, outcome.error, outcome.reason)
     granted = Granted(
-        asked=asked,
-        session=login.session,
-        scopes=verdict.scopes(asked.scopes),
-        id_claims=verdict.id_claims,
-        access_claims=verdict.access_claims,
+        login=login,
+        scopes=outcome.scopes(authorization.scopes),
+        id_claims=outcome.id_claims,
+        access_claims=outcome.access_claims,
     )
     code = state.logins.codes.put(granted, until=now + state.switches.code_lifetime, now=now)
-    return _go(_with(asked.redirect_uri, code=code, state=asked.state))
+    return _go(_with(authorization.redirect_uri, code=code, state=authorization.state))
 
 
 # Out -------------------------------------------------------------------------------------------------
@@ -310,7 +307,7 @@ def log_out(state: TenantState, call: Call) -> Reply:
     query = call.request.query
     target = query.get("returnTo")
     if target is not None and not may_return(state.access, query.get("client_id"), target, logout=True):
-        shown = f"The address {target!r} is none that a logout may lead to."
+        shown = f"The application does not allow a logout to go to {target!r}."
         return trouble_page(400, "invalid_request", shown)
     state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
     reply = Reply(200, b"OK", content_type="text/plain; charset=utf-8") if target is None else _go(target)

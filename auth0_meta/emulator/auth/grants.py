@@ -20,7 +20,7 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 
 ID_LIFETIME = 36_000
-# Claims that an action can't set: they are the protocol's.
+# Claims of the protocol, which an action can't set.
 _RESERVED = ("iss", "sub", "aud", "iat", "exp", "nonce", "sid", "azp", "scope", "jti")
 _CLAIMS = {
     "profile": ("name", "given_name", "family_name", "nickname", "picture", "updated_at"),
@@ -58,22 +58,22 @@ def _invalid(description: str) -> Refusal:
 
 
 def exchange(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
-    """Exchange a code, which is used up whatever comes of it."""
+    """Exchange a code; it is used up even if the exchange fails."""
     granted = state.logins.codes.take(form.get("code", ""), now=call.now)
-    if granted is None or granted.asked.client_id != client_id:
+    if granted is None or granted.login.authorization.client_id != client_id:
         raise _invalid("Invalid authorization code")
-    if form.get("redirect_uri") != granted.asked.redirect_uri:
+    if form.get("redirect_uri") != granted.login.authorization.redirect_uri:
         raise _invalid("The redirect URI is not the one of /authorize.")
-    verifier, challenge = form.get("code_verifier"), granted.asked.challenge
+    verifier, challenge = form.get("code_verifier"), granted.login.authorization.challenge
     if challenge is None and not proven:
         raise oauth_error(401, "access_denied", "Unauthorized")
     if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
         raise _invalid("Failed to verify code verifier")
-    return tokens(state, call, granted, nonce=granted.asked.nonce, first=True)
+    return tokens(state, call, granted, nonce=granted.login.authorization.nonce, first=True)
 
 
 def _verifies(verifier: str, challenge: str | None) -> bool:
-    """Tell whether the verifier's SHA-256 is the challenge of /authorize; True where there was none."""
+    """Return whether the verifier's SHA-256 is the challenge of /authorize; True without a challenge."""
     made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("utf-8", "replace")).digest())
     return challenge is None or hmac.compare_digest(made.rstrip(b"="), challenge.encode())
 
@@ -81,20 +81,20 @@ def _verifies(verifier: str, challenge: str | None) -> bool:
 def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
     """Issue new tokens for a refresh token; the trigger runs again, as it does in Auth0."""
     granted = state.logins.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
-    profile = None if granted is None else state.users.get(granted.session.user_id)
-    if granted is None or profile is None or granted.asked.client_id != client_id:
+    profile = None if granted is None else state.users.get(granted.login.session.user_id)
+    if granted is None or profile is None or granted.login.authorization.client_id != client_id:
         raise _invalid("Unknown or invalid refresh token.")
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
-    silent = attrs.evolve(granted.asked, prompt="none")
-    verdict = trigger.run(
-        state, call.request, silent, granted.session, profile, protocol="oauth2-refresh-token"
-    )
-    if verdict.error is not None:
-        raise oauth_error(403, verdict.error, verdict.reason)
-    scopes = verdict.scopes(granted.scopes)
+    # There is no browser to show a page in, or to redirect.
+    silent = attrs.evolve(granted.login.authorization, prompt="none")
+    login = attrs.evolve(granted.login, authorization=silent)
+    outcome = trigger.run(state, call.request, login, profile, protocol="oauth2-refresh-token")
+    if outcome.error is not None:
+        raise oauth_error(403, outcome.error, outcome.reason)
+    scopes = outcome.scopes(granted.scopes)
     again = attrs.evolve(
-        granted, scopes=scopes, id_claims=verdict.id_claims, access_claims=verdict.access_claims
+        granted, scopes=scopes, id_claims=outcome.id_claims, access_claims=outcome.access_claims
     )
     return tokens(state, call, again, nonce=None, first=False)
 
@@ -105,7 +105,7 @@ GRANTS = {"authorization_code": exchange, "refresh_token": refresh}
 
 def tokens(state: TenantState, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
     """Issue the tokens of a login; the `first` time with a refresh token, if the request asked for one."""
-    profile = state.users.get(granted.session.user_id)
+    profile = state.users.get(granted.login.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
     granted = attrs.evolve(granted, scopes=_allowed(granted))
@@ -124,23 +124,27 @@ def tokens(state: TenantState, call: Call, granted: Granted, *, nonce: str | Non
 
 
 def _allowed(granted: Granted) -> tuple[str, ...]:
-    """Return the scopes that a user's token may have: for the Management API those about this user alone.
+    """Return the scopes that a user's token may have; for the Management API only those about that user.
 
     Source: Auth0 docs, "Get Management API Access Tokens for Single-Page Applications".
     """
-    if not (granted.asked.audience or "").endswith("/api/v2/"):
+    if not (granted.login.authorization.audience or "").endswith("/api/v2/"):
         return granted.scopes
     kept = ("openid", "offline_access", *_CLAIMS)
     return tuple(scope for scope in granted.scopes if scope in kept or ":current_user" in scope)
 
 
 def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
-    """Sign an access token for the audience that was asked for, /userinfo where none was."""
-    url, asked, user_id = base_url(state, call.request), granted.asked, granted.session.user_id
+    """Sign an access token for the requested audience, by default /userinfo."""
+    url, authorization, user_id = (
+        base_url(state, call.request),
+        granted.login.authorization,
+        granted.login.session.user_id,
+    )
     own = f"{state.access.url}/userinfo"
-    audience: str | list[str] = asked.audience or own
-    if asked.audience is not None and "openid" in granted.scopes:
-        audience = [asked.audience, own]
+    audience: str | list[str] = authorization.audience or own
+    if authorization.audience is not None and "openid" in granted.scopes:
+        audience = [authorization.audience, own]
     expires = int(call.now) + LIFETIME
     claims = {
         **_custom(granted.access_claims),
@@ -149,10 +153,10 @@ def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
         "aud": audience,
         "iat": int(call.now),
         "exp": expires,
-        "azp": asked.client_id,
+        "azp": authorization.client_id,
         "scope": " ".join(granted.scopes),
     }
-    known = Grant(user_id, frozenset(granted.scopes), float(expires), asked.audience or own)
+    known = Grant(user_id, frozenset(granted.scopes), float(expires), authorization.audience or own)
     token = state.access.issue_claims(claims, known)
     if "openid" in granted.scopes:
         state.logins.access_tokens.put((user_id, granted.scopes), until=expires, now=call.now, key=token)
@@ -165,10 +169,10 @@ def _id_token(state: TenantState, call: Call, granted: Granted, profile: Profile
         **_custom(granted.id_claims),
         "iss": f"{base_url(state, call.request)}/",
         "sub": profile.user_id,
-        "aud": granted.asked.client_id,
+        "aud": granted.login.authorization.client_id,
         "iat": int(call.now),
         "exp": int(call.now) + ID_LIFETIME,
-        "sid": granted.session.sid,
+        "sid": granted.login.session.sid,
     }
     return state.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
 

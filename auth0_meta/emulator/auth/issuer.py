@@ -1,4 +1,4 @@
-"""Say who issues a token: the host that was asked, where that is a name of the tenant's own."""
+"""The issuer of tokens: the requested host, if it is one of the tenant's names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 
 
 def base_url(state: TenantState, request: Request) -> str:
-    """Return the URL that a token's `iss` begins with: it follows the host, as with custom domains (documented).
+    """Return the URL that a token's `iss` begins with; as with custom domains it follows the host (documented).
 
     Loopback has many names, and all of them are the tenant's one URL.
     """

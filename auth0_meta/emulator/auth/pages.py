@@ -1,4 +1,4 @@
-"""Write the pages of a login: pick a user, or hear why it can't go on.  Every value is text, nothing runs."""
+"""The pages of a login: pick a user, or read why it can't go on.  Every value is escaped, no script runs."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ _TROUBLE = """<p class="trouble" role="alert">{message}</p>
 def _style() -> tuple[str, str]:
     """Return the style sheet and the policy that allows it alone.
 
-    There is no `form-action`: browsers hold the redirects that follow a form to it, and those lead to the
-    application, or to wherever its trigger sends users.
+    There is no `form-action`: browsers apply it to the redirects that follow a form too, and those lead to the
+    application, or wherever its trigger sends users.
     """
     text = (files("auth0_meta.emulator.control") / "static" / "login.css").read_text(encoding="utf-8")
     known = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -113,7 +113,7 @@ def _item(user: Mapping[str, Any]) -> str:
 
 
 def trouble_page(status: int, code: str, message: str) -> Reply:
-    """Return the page that says why a login can't go on, where there is no application to say it to."""
+    """Return the page that says why a login can't go on, if there is no application to tell."""
     return _page(
         status, "This login can't go on", _TROUBLE.format(message=escape(message), code=escape(code))
     )

@@ -1,4 +1,4 @@
-"""Answer the password grants at /oauth/token, with the bucket and the two refusals that were recorded."""
+"""The password grants at /oauth/token, with the bucket and the two refusals that were recorded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from auth0_meta.emulator.auth import grants, trigger
 from auth0_meta.emulator.http.errors import oauth_error
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.state.logins import BLOCKED, AuthorizationRequest, Granted, Session
+from auth0_meta.emulator.state.logins import BLOCKED, AuthorizationRequest, Granted, Login, Session
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _REALM = "http://auth0.com/oauth/grant-type/password-realm"
-# What was granted where `openid` was asked for, or nothing.
+# What Auth0 granted if the request asked for `openid`, or for nothing (recorded).
 _DEFAULT = ("openid", "profile", "email", "address", "phone")
 
 
@@ -33,20 +33,23 @@ def grant(state: TenantState, call: Call, form: dict[str, str], client_id: str, 
         raise oauth_error(403, "invalid_grant", "Wrong email or password.")
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
-    asked_for = form.get("scope", "").split()
-    scopes = tuple(dict.fromkeys([*asked_for, *_DEFAULT] if "openid" in asked_for else asked_for or _DEFAULT))
-    asked = AuthorizationRequest(
-        client_id=client_id, redirect_uri="", scopes=scopes, audience=audience, prompt="none", query={}
+    requested = form.get("scope", "").split()
+    scopes = [*requested, *_DEFAULT] if "openid" in requested else requested or _DEFAULT
+    authorization = AuthorizationRequest(
+        client_id=client_id,
+        redirect_uri="",
+        scopes=tuple(dict.fromkeys(scopes)),
+        audience=audience,
+        prompt="none",
     )
-    counted = trigger.count_login(state, profile.user_id, trigger.PEER) or profile
-    session = Session(profile.user_id, secrets.token_urlsafe(24), call.now)
-    outcome = trigger.run(state, call.request, asked, session, counted, protocol="oauth2-password")
+    counted = trigger.count_login(state, profile.user_id) or profile
+    login = Login(authorization, Session(profile.user_id, secrets.token_urlsafe(24), call.now))
+    outcome = trigger.run(state, call.request, login, counted, protocol="oauth2-password")
     if outcome.error is not None:
         raise oauth_error(403, outcome.error, outcome.reason)
     granted = Granted(
-        asked=asked,
-        session=session,
-        scopes=outcome.scopes(scopes),
+        login=login,
+        scopes=outcome.scopes(authorization.scopes),
         id_claims=outcome.id_claims,
         access_claims=outcome.access_claims,
     )
@@ -55,14 +58,14 @@ def grant(state: TenantState, call: Call, form: dict[str, str], client_id: str, 
 
 
 def _known(state: TenantState, audience: str) -> bool:
-    """Tell whether a password grant may name this API: the Management API, or one that was made here."""
+    """Return whether a password grant may name this API: the Management API, or one created here."""
     if audience in state.access.audiences or (not state.access.strict and audience.endswith("/api/v2/")):
         return True
     return APIS.find_by(state, "identifier", audience) is not None
 
 
 def _whose(state: TenantState, form: dict[str, str]) -> Profile | None:
-    """Return the user whose name and password these are, in the realm's connection where one is named."""
+    """Return the user with this name and password, in the realm's connection if the form names one."""
     name, realm = form.get("username", ""), form.get("realm")
     for profile in (*state.users.with_email(name.lower()), *state.users.with_username(name)):
         first = first_identity(profile)

@@ -73,7 +73,7 @@ def token(state: TenantState, call: Call) -> Reply:
 
 
 def _basic(call: Call) -> dict[str, str]:
-    """Read a client's id and secret from the Authorization header, where OpenID Connect clients put them."""
+    """Return a client's id and secret from the Authorization header, where OpenID Connect clients put them."""
     scheme, _, given = call.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return {}
@@ -85,7 +85,7 @@ def _basic(call: Call) -> dict[str, str]:
 
 
 def _caller(state: TenantState, call: Call, form: dict[str, str]) -> tuple[str, bool]:
-    """Return the id of the client that redeems a login, and whether it proved itself; PKCE stands for public ones."""
+    """Return the id of the client that redeems a login, and whether it proved itself; public ones rely on PKCE."""
     if "client_assertion" in form or form.get("client_secret"):
         return _application(state, call, form).client_id, True
     client_id = form.get("client_id", "")

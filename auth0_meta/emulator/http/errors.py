@@ -1,4 +1,4 @@
-"""Hold every answer that says no: recorded bodies in one place, raised as `Refusal`."""
+"""Refusals: the recorded bodies of errors in one place, raised as `Refusal`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REASONS = {
 
 
 class Refusal(Exception):
-    """Carry an answer that says no: `status`, `body` (a JSON object) and extra `headers`."""
+    """An error answer: `status`, `body` (a JSON object) and extra `headers`."""
 
     def __init__(self, status: int, body: dict[str, Any], headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(status)
@@ -33,7 +33,7 @@ class Refusal(Exception):
 
 
 def reason_of(status: int) -> str:
-    """Return the words that Auth0 puts beside a status in a body.
+    """Return the reason that Auth0 puts beside a status in a body.
 
     >>> reason_of(413)
     'Request Entity Too Large'
@@ -42,7 +42,7 @@ def reason_of(status: int) -> str:
 
 
 def problem(status: int, message: str | None, error_code: str | None = None, **more: Any) -> dict[str, Any]:
-    """Build the Management API's error body; None leaves a member out.
+    """Build the Management API's error body; None leaves it out.
 
     >>> problem(404, "The user does not exist.", "inexistent_user")["error"]
     'Not Found'

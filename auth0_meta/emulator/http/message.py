@@ -17,7 +17,7 @@ _encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def to_json(value: Any) -> bytes:
-    """Serialize compactly; ValueError for a number that JSON can't hold."""
+    """Serialize compactly; raises ValueError for a number that JSON can't represent."""
     try:
         return _encode(value).encode()
     except UnicodeEncodeError:
@@ -26,11 +26,11 @@ def to_json(value: Any) -> bytes:
 
 
 class CutShort(ConnectionResetError):
-    """Tell a front to close the connection in the middle of a body."""
+    """Asks a front to close the connection in the middle of a body."""
 
 
 class Request:
-    """Hold one request: `path` still percent-encoded, header names in lower case."""
+    """One request: `path` still percent-encoded, header names in lower case."""
 
     __slots__ = ("body", "headers", "method", "path", "query_string")
 
@@ -42,7 +42,7 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """Return the query parameters; the last of several with one name."""
+        """Return the query parameters; of several with one name the last."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True)) if self.query_string else {}
 
 
@@ -100,10 +100,10 @@ class Call:
 
 @attrs.frozen
 class Reply:
-    """Hold what a route answers; `committed` says that something was written.
+    """What a route answers; `committed` means that something was written.
 
-    Planned faults: `cut` is how many bytes of the body are sent before the connection is closed,
-    `slow` over how many seconds it is sent; None is all, and at once.
+    For planned faults, `cut` is how many bytes of the body are sent before the connection is closed, and `slow`
+    how many seconds sending takes; None is all of it, at once.
     """
 
     status: int
@@ -117,10 +117,10 @@ class Reply:
 
 @attrs.frozen
 class Answer:
-    """Hold the whole answer as a front sends it, Content-Length left to the front.
+    """The whole answer as a front sends it; Content-Length is left to the front.
 
-    `cut` and `slow` as in `Reply`; `pause` waits by the tenant's clock.  `feed` stands for the
-    body where there is no end to it: no length is sent, and the connection ends with it.
+    `cut` and `slow` are as in `Reply`; `pause` waits by the tenant's clock.  `feed` replaces a body that never
+    ends: no length is sent, and the connection closes with it.
     """
 
     status: int
@@ -133,11 +133,11 @@ class Answer:
 
     @property
     def spoiled(self) -> bool:
-        """Tell whether the body is not to be sent whole and at once."""
+        """Return whether the body is sent in pieces, or not whole."""
         return self.cut is not None or self.slow is not None or self.feed is not None
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body as it is to be sent, with the pauses between; raises `CutShort` at a cut."""
+        """Yield the pieces of the body with pauses between; raises `CutShort` at a cut."""
         if self.feed is not None:
             yield from self.feed()
         sent = self.body if self.cut is None else self.body[: self.cut]

@@ -1,4 +1,4 @@
-"""Let a tenant's time stand still and jump: one clock in front of the real one."""
+"""A clock in front of the real one that can be frozen and moved forward."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
 
-# The first second of the year 9999: a date can say no more, and what lasts a while ends later yet.
+# datetime ends with the year 9999; leave room for lifetimes.
 _END = 253_370_764_800.0
 
 
 class TenantClock:
-    """Follow the `Clock` protocol; run with another clock until `freeze`, and jump on `advance`.
+    """A `Clock` that runs with another clock until `freeze`, and jumps on `advance`.
 
     Refill, Reset, expiry, `updated_at`, jobs and the search index all go by it.  While it is
     frozen, a sleep on it moves it at once and costs nothing: hand it to your own code (the
@@ -37,7 +37,7 @@ class TenantClock:
 
     @property
     def frozen(self) -> bool:
-        """Tell whether time stands still."""
+        """Return whether time stands still."""
         return self._frozen is not None
 
     def time(self) -> float:
@@ -51,18 +51,18 @@ class TenantClock:
         return self._base.monotonic() + self._steady if frozen is None else frozen[1]
 
     def freeze(self, at: float | None = None) -> None:
-        """Let time stand still, at the epoch second `at` (None: now); again, to set another one.
+        """Stop time at the epoch second `at` (None: now); a later call moves it there.
 
         Raises `InputError` for a moment before 1970 or past the year 9998.
         """
         if at is not None and not 0 <= at < _END:
-            msg = "freeze takes epoch seconds, of 0 or more and before the year 9999: time is as it was"
+            msg = "freeze takes epoch seconds from 0 up to the year 9999; the time was not changed"
             raise InputError(msg)
         with self._lock:
             self._frozen = (self.time() if at is None else float(at), self.monotonic())
 
     def resume(self) -> None:
-        """Let time run on from where it stands; nothing for a clock that runs."""
+        """Run on from the time shown; does nothing to a running clock."""
         with self._lock:
             if self._frozen is not None:
                 self._ahead = self._frozen[0] - self._base.time()
@@ -76,7 +76,7 @@ class TenantClock:
             raise InputError(msg)
         with self._lock:
             if self.time() + seconds >= _END:
-                msg = "the tenant's time ends with the year 9998: it is as it was"
+                msg = "the tenant's time can't move past the year 9998; it was not changed"
                 raise InputError(msg)
             if self._frozen is None:
                 self._ahead += seconds

@@ -1,4 +1,4 @@
-"""Plan what goes wrong, and what another writer does meanwhile; each plan counts how often it fired."""
+"""Planned faults and second writers; each plan counts how often it fired."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from auth0_meta.emulator.http.message import Request, to_json
 from auth0_meta.emulator.rules.path_matching import addressed
 from auth0_meta.errors import InputError
 
-# A clock that moves by more ends somewhere past what a date can say.
+# A clock moved further would soon leave the range of datetime.
 _LONGEST = 31_536_000
 Drop = Literal["before_commit", "after_commit", "reset"]
 
 
 class Dropped(ConnectionResetError):
-    """Tell the server to close the connection without an answer, `rudely` with a TCP reset."""
+    """Ask the server to close the connection without an answer, `rudely` with a TCP reset."""
 
     rudely = False
 
 
 class PlanRaised(Exception):  # what happened, not an error of ours
-    """Carry what a plan's own code raised, a second writer's or a predicate's, past the request."""
+    """A second writer or a predicate of the test raised: `plan` and its `error`."""
 
     def __init__(self, plan: Fault | Hook, error: BaseException) -> None:
         super().__init__(type(error).__name__)
@@ -34,7 +34,7 @@ class PlanRaised(Exception):  # what happened, not an error of ours
 
 
 def _call(plan: Fault | Hook, run: Callable[..., Any], *given: Any) -> Any:
-    """Call a test's own code; pytest's verdicts are no plain exceptions, and count too."""
+    """Call a test's own code; pytest.fail and skip raise BaseException, and count too."""
     try:
         return run(*given)
     except (KeyboardInterrupt, SystemExit):
@@ -61,7 +61,7 @@ def _text(name: str, value: object) -> None:
 
 
 def _line(name: str, value: str) -> None:
-    """Refuse a header that would end its line."""
+    """Refuse a header that would break its line."""
     if any(letter in value for letter in "\r\n\0"):
         msg = f"{name} is one line of text"
         raise InputError(msg)
@@ -73,7 +73,7 @@ def _is_number(value: object) -> bool:
 
 @attrs.define(kw_only=True, eq=False)
 class _Plan:
-    """Say which requests are meant, and count them."""
+    """Which requests a plan is for, and how many came."""
 
     method: str | None = attrs.field(default=None, converter=_upper)
     path: str | None = None
@@ -93,7 +93,7 @@ class _Plan:
         _counts("times", self.times)
 
     def meets(self, request: Request, route: str, user_id: str | None) -> bool:
-        """Tell whether a request is one of those that are meant."""
+        """Return whether the plan is for this request."""
         return (
             (self.method is None or self.method == request.method)
             and (self.path is None or addressed(self.path, route=route, path=request.path))
@@ -101,13 +101,13 @@ class _Plan:
         )
 
     def due(self) -> bool:
-        """Tell whether the requests seen so far make it this one's turn."""
+        """Return whether the plan fires at the request just counted."""
         return self.seen >= self.nth and (self.times is None or self.fired < self.times)
 
 
 @attrs.define(kw_only=True, eq=False)
 class Fault(_Plan):
-    """Describe one planned fault, as `LocalTenant.fail` takes it; `fired` counts its strikes."""
+    """One planned fault, as `LocalTenant.fail` takes it; `fired` counts its strikes."""
 
     status: int | None = None
     body: dict[str, Any] | list[Any] | str | bytes | None = attrs.field(default=None, repr=False)
@@ -126,11 +126,11 @@ class Fault(_Plan):
 
     @property
     def late(self) -> bool:
-        """Tell whether it strikes after the request was carried out."""
+        """Return whether it strikes after the request was carried out."""
         return self.commit or self.drop == "after_commit"
 
     def meets(self, request: Request, route: str, user_id: str | None) -> bool:
-        """Tell whether a request is one of those that are meant."""
+        """Return whether the plan is for this request."""
         return super().meets(request, route, user_id) and (
             self.when is None or bool(_call(self, self.when, request.method, request.path, request.body))
         )
@@ -192,19 +192,19 @@ class Fault(_Plan):
 
 @attrs.define(kw_only=True, eq=False)
 class Hook(_Plan):
-    """Describe a second writer: `run(tenant)` goes just before a matching request is processed."""
+    """A second writer: `run(tenant)` is called just before a matching request is processed."""
 
     run: Callable[[Any], object] = attrs.field(repr=False)
 
     def act(self, tenant: object) -> None:
-        """Let the second writer act; raises `PlanRaised` for whatever it raises."""
+        """Run the second writer; raises `PlanRaised` for any error in it."""
         _call(self, self.run, tenant)
 
 
 class FaultBook:
-    """Keep the plans in the order in which they were made; thread-safe.
+    """The plans of one tenant, in the order in which they were made; thread-safe.
 
-    `seed` decides the dice of faults with a probability, anew after each `clear`.
+    `seed` decides when faults with a probability strike, and starts over with each `clear`.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -224,9 +224,9 @@ class FaultBook:
     def strike(
         self, request: Request, route: str, user_id: str | None, *, by_name: bool = False
     ) -> Fault | None:
-        """Count this request for every fault that means it, and return the first that is due.
+        """Count this request for every fault planned for it, and return the first that is due.
 
-        `by_name`: of those whose path is this one exactly, for a route that is not served.
+        `by_name`: consider only faults with exactly this path; for a request that no route serves.
         """
         if not self._faults:
             return None
@@ -246,7 +246,7 @@ class FaultBook:
             return struck
 
     def hooks(self, request: Request, route: str, user_id: str | None) -> list[Hook]:
-        """Count this request for every hook that means it, and return all that are due."""
+        """Count this request for every second writer planned for it, and return all that are due."""
         if not self._hooks:
             return []
         due = []

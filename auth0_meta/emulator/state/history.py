@@ -1,4 +1,4 @@
-"""Remember what was written to each user: for tests to ask about, and for a search that lags behind."""
+"""What was written to each user, for tests to inspect and for a search that lags behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEPT = 100
 
 @attrs.frozen
 class Change:
-    """Describe one write: its `time` by the tenant's clock, and `by` what it was made.
+    """One write: its `time` by the tenant's clock, and what it was made `by`.
 
     `before` and `after` are whole profiles, None for a user who did not exist.
     """
@@ -36,7 +36,7 @@ class Change:
 
 
 class History:
-    """Keep the writes of each user (the newest hundred) and what every user was at the last mark.
+    """The newest hundred writes of each user, and what every user was at the last mark.
 
     `lag`: seconds for which a search still sees what was there before a write.  Thread-safe.
     """
@@ -51,7 +51,7 @@ class History:
     def note(
         self, now: float, user_id: str, *, before: Profile | None, after: Profile | None, by: str
     ) -> None:
-        """Remember one write."""
+        """Add one write."""
         with self._lock:
             changes = self._changes.get(user_id)
             if changes is None:
@@ -62,13 +62,13 @@ class History:
                 self._recent.append((now + self.lag, user_id, before))
 
     def of(self, user_id: str) -> list[Change]:
-        """Return a user's writes, oldest first; the profiles are copies."""
+        """Return a user's writes, oldest first, with copies of the profiles."""
         with self._lock:
             changes = list(self._changes.get(user_id, ()))
         return [Change(time, user_id, by, _copy(before), _copy(after)) for time, by, before, after in changes]
 
     def stale(self, now: float) -> dict[str, Profile | None]:
-        """Return the users that a search sees as they were, and how; None is a user it doesn't see yet."""
+        """Return the users that a search still sees as they were, None for one that it doesn't see yet."""
         if not self._recent:
             return {}
         with self._lock:

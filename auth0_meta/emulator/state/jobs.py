@@ -1,4 +1,4 @@
-"""Keep the jobs as state machines: what is pending, when it is carried out, and when it is forgotten."""
+"""Jobs: what is pending, when it is carried out, and when it is forgotten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Status = Literal["pending", "completed", "failed"]
 
 
 class JobFailed(Exception):
-    """Say that a job as a whole can't be carried out; `shown` is added to the job."""
+    """A job failed as a whole; `shown` is added to the job."""
 
     def __init__(self, **shown: Any) -> None:
         super().__init__("the job failed")
@@ -31,14 +31,14 @@ class JobFailed(Exception):
 
 @attrs.frozen
 class Pace:
-    """Say when a job is carried out: "immediate", "manual", after `number` "polls" or "seconds"."""
+    """When a job is carried out: "immediate", "manual", or after `number` "polls" or "seconds"."""
 
     kind: Literal["immediate", "manual", "polls", "seconds"]
     number: float = 0
 
 
 def parse_pace(text: str) -> Pace:
-    """Read "immediate", "manual", "3 polls" or "1.5 seconds"; raises `ConfigError` for anything else.
+    """Parse "immediate", "manual", "3 polls" or "1.5 seconds"; raises `ConfigError` for anything else.
 
     >>> parse_pace("2 polls")
     Pace(kind='polls', number=2.0)
@@ -56,7 +56,7 @@ def parse_pace(text: str) -> Pace:
 
 @attrs.define(eq=False)
 class Job:
-    """Hold one job.
+    """One job.
 
     `shown` are the fields between its status and its creation; `work(job, now)` carries it out, adds
     to `shown`, and may raise `JobFailed`.  `errors` lists the users that an import refused; `file` is
@@ -81,11 +81,11 @@ class Job:
 
 
 class Jobs:
-    """Collect the tenant's jobs: `jobs[id]`, iteration, `len`; thread-safe.
+    """The tenant's jobs: `jobs[id]`, iteration, `len`; thread-safe.
 
-    `pace` decides when a job made from now on is carried out: "immediate" (with the answer that
-    creates it, which still says pending, as recorded), "3 polls" (when it is asked about once more
-    than so often), "1.5 seconds" of the tenant's clock, or "manual" (`finish` and `fail`).
+    `pace` decides when jobs created from now on are carried out: "immediate" (while the answer that
+    creates the job still says pending, as recorded), "3 polls" (at the fourth question about it),
+    "1.5 seconds" of the tenant's clock, or "manual" (`finish` and `fail`).
 
     >>> from auth0_meta.emulator import LocalTenant
     >>> tenant = LocalTenant(serve=False)
@@ -104,7 +104,7 @@ class Jobs:
 
     @property
     def pace(self) -> str:
-        """Return the pace of jobs to come."""
+        """Return the pace of future jobs."""
         return self._text
 
     @pace.setter
@@ -129,7 +129,7 @@ class Jobs:
         return sum(job.type == "users_import" and job.status == "pending" for job in self)
 
     def add(self, job: Job) -> bool:
-        """Take in a new job, and carry it out if the pace is immediate; False for one import too many."""
+        """Add a job, and carry it out if the pace is immediate; returns False for one import too many."""
         with self._lock:
             if job.type == "users_import" and self.active_imports() >= ACTIVE_IMPORTS:
                 return False
@@ -156,7 +156,7 @@ class Jobs:
                 job.shown.update(shown)
 
     def poll(self, job_id: str) -> Job | None:
-        """Count one question about a job and return the job, None where there is none."""
+        """Count one question about a job and return the job, None if there is none."""
         with self._lock:
             job = self._jobs.get(job_id)
             if job is not None and job.status == "pending":
@@ -167,7 +167,7 @@ class Jobs:
             return job
 
     def settle(self) -> None:
-        """Carry out what is due by the clock, fail what takes too long, forget what is old."""
+        """Carry out jobs that are due by the clock, fail those that take too long, forget old ones."""
         if not self._jobs:
             return
         now = self._now()

@@ -1,7 +1,7 @@
-"""Make signing keys when they are first needed, publish them, and sign tokens with them.
+"""Signing keys: made when first needed, published, and used to sign tokens.
 
 The key material lives as long as the process and is shared by its tenants, because making a key
-costs tens of milliseconds; every tenant names the keys anew, so that it knows its own tokens only.
+costs tens of milliseconds; every tenant has its own names for the keys, so that it accepts its own tokens only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _make(index: int) -> dict[str, Any]:
     name = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, f"auth0-meta local tenant, not for production {index}")]
     )
-    # A fixed span keeps the certificate valid whatever clock the tenant has.
+    # A fixed span, so that the certificate is valid on any clock that a tenant may have.
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -64,12 +64,20 @@ def _material(index: int) -> dict[str, Any]:
         return _make(index)
 
 
+@cache
+def _signer(index: int) -> Any:
+    """Return the private key, parsed once: parsing and checking the PEM took 35 ms for each token."""
+    from jose import jwk  # noqa: PLC0415
+
+    return jwk.construct(_material(index)["private"], "RS256")
+
+
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class KeyRing:
-    """Hold a current and a next signing key, and the previous one, under names of one tenant's own."""
+    """One tenant's current, next and previous signing keys, under names of its own."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -81,7 +89,7 @@ class KeyRing:
 
     @property
     def _published(self) -> dict[str, int]:
-        """Name the keys to be trusted: current, next, and the previous one until it is revoked."""
+        """Return the trusted keys by name: current, next, and the previous one until it is revoked."""
         first, last = max(self._oldest, self._current - 1), self._current + 1
         return {
             self._kid(index): index
@@ -98,12 +106,8 @@ class KeyRing:
         """Return a JWT, RS256, signed by the current key."""
         from jose import jwt  # noqa: PLC0415
 
-        token: str = jwt.encode(
-            claims,
-            _material(self._current)["private"],
-            algorithm="RS256",
-            headers={"kid": self._kid(self._current)},
-        )
+        key, kid = _signer(self._current), self._kid(self._current)
+        token: str = jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
         return token
 
     def jwks(self) -> dict[str, Any]:
@@ -117,7 +121,7 @@ class KeyRing:
         }
 
     def verify(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token that this tenant signed, expired or not; else refuse with 401."""
+        """Return the claims of a token that this tenant signed, expired or not; refuse others with 401."""
         peeked = peek(token)
         kid = peeked[0].get("kid") if peeked else None
         index = self._published.get(str(kid))
@@ -129,7 +133,7 @@ class KeyRing:
 
 
 def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return header and claims of a JWT unverified, None where it is none."""
+    """Return a JWT's header and claims, unverified; None if it is not a JWT."""
     from jose import JWTError, jwt  # noqa: PLC0415
 
     try:
@@ -139,7 +143,7 @@ def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
 
 
 def signed(token: str, public_key: str, *, algorithms: Iterable[str]) -> bool:
-    """Tell whether `public_key` (PEM) made the signature; times and audience are the caller's to check."""
+    """Return whether `public_key` (PEM) verifies the signature; the caller checks times and audience."""
     from jose import JOSEError, jws  # noqa: PLC0415
 
     try:

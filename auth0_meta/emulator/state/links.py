@@ -1,4 +1,4 @@
-"""Keep who has what: the roles of users, the members of organizations, the permissions of either."""
+"""Links: the roles of users, the members of organizations, the permissions of users and roles."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Links:
             return [holder for holder, held in self._links.get(kind, {}).items() if thing in held]
 
     def forget(self, gone: Hashable) -> None:
-        """Drop every link of a user, a role or an organization that is no more."""
+        """Drop every link of a user, a role or an organization that was deleted."""
         with self._lock:
             for links in self._links.values():
                 for holder in [
@@ -59,7 +59,7 @@ class Links:
                     held.pop(gone, None)
 
     def forget_users(self) -> None:
-        """Drop every link of every user; what roles may do stays."""
+        """Drop every link of every user; the permissions of roles stay."""
         with self._lock:
             for kind in [kind for kind in self._links if kind != "role_permissions"]:
                 del self._links[kind]

@@ -1,4 +1,4 @@
-"""Hold the logins of one tenant: what an application asked for, who signs in, who is signed in."""
+"""The logins of one tenant: what an application asked for, who signs in, who is signed in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCKED = ("unauthorized", "user is blocked")
 
 @attrs.frozen(kw_only=True)
 class AuthorizationRequest:
-    """Hold what an application asked of /authorize, checked; `query` is all of it, as it came."""
+    """What an application asked of /authorize, checked; `query` is the whole query as it came."""
 
     client_id: str
     redirect_uri: str
@@ -37,7 +37,7 @@ class AuthorizationRequest:
 
 @attrs.frozen
 class Session:
-    """Hold that a browser is signed in: whose it is, and the id that tokens carry as `sid`."""
+    """A browser's session: whose it is, its id (`sid` in tokens), and since when."""
 
     user_id: str
     sid: str
@@ -46,19 +46,18 @@ class Session:
 
 @attrs.frozen
 class Login:
-    """Hold a login under way, bound to the browser that began it."""
+    """A login under way, bound to the browser that began it, if there is one."""
 
-    asked: AuthorizationRequest
+    authorization: AuthorizationRequest
     session: Session
-    browser: str
+    browser: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class Granted:
-    """Hold what a finished login may fetch at /oauth/token."""
+    """What a finished login may fetch at /oauth/token."""
 
-    asked: AuthorizationRequest
-    session: Session
+    login: Login
     scopes: tuple[str, ...]
     id_claims: Mapping[str, Any] = attrs.field(factory=dict)
     access_claims: Mapping[str, Any] = attrs.field(factory=dict)
@@ -109,18 +108,18 @@ class ExpiringStore(Generic[_T]):
 
 
 class Logins:
-    """Hold the login side's state of one tenant; `hook` is the trigger that it hosts, see `LocalTenant.post_login`."""
+    """The state of one tenant's logins; `hook` is the trigger that it runs, see `LocalTenant.post_login`."""
 
     def __init__(self) -> None:
         self.hook: Callable[..., Any] | None = None
         self.pages = ExpiringStore[tuple[AuthorizationRequest, str]]()
-        """The users that are to be picked: what was asked, and by which browser."""
+        """Pages that wait for a user to be picked: the request, and the browser."""
         self.suspended = ExpiringStore[Login]()
         self.sessions = ExpiringStore[Session]()
         self.codes = ExpiringStore[Granted]()
         self.refresh_tokens = ExpiringStore[Granted]()
         self.access_tokens = ExpiringStore[tuple[str, tuple[str, ...]]]()
-        """Who may ask /userinfo, and about what."""
+        """For /userinfo: the user and the scopes of each token."""
 
     def reset(self) -> None:
         """Forget every login, session, code and token; the hook stays."""

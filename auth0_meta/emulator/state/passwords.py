@@ -1,4 +1,4 @@
-"""Keep the passwords of users, hashed and in memory, and tell whether one is right."""
+"""The passwords of users, hashed and in memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import hmac
 import secrets
 import threading
 
-_ROUNDS = 1000  # the passwords of tests: enough that none stands in memory as it is
+_ROUNDS = 1000  # these are passwords of tests: few rounds are fast, and none is in memory as typed
 
 
 class Passwords:
-    """Hold who has which password; a user without one can't sign in with any.
+    """The password of each user; a user without one can't sign in with any.
 
     >>> passwords = Passwords()
     >>> passwords.put("auth0|1", "correct horse")
@@ -24,18 +24,18 @@ class Passwords:
         self._kept: dict[str, tuple[bytes, bytes]] = {}
 
     def put(self, user_id: str, password: str) -> None:
-        """Remember a user's password in place of the one before."""
+        """Set a user's password."""
         salt = secrets.token_bytes(16)
         with self._lock:
             self._kept[user_id] = salt, _hash(password, salt)
 
     def fits(self, user_id: str, password: str) -> bool:
-        """Tell whether this is the user's password."""
+        """Return whether this is the user's password."""
         salt, known = self._kept.get(user_id, (b"", b""))
         return hmac.compare_digest(_hash(password, salt), known)
 
     def forget(self, user_id: str) -> None:
-        """Forget the password of a user who is no more."""
+        """Forget the password of a deleted user."""
         with self._lock:
             self._kept.pop(user_id, None)
 

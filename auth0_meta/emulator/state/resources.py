@@ -1,4 +1,4 @@
-"""Keep the documents of every resource, and what links them to users and to each other."""
+"""The documents of every kind of resource, and what links them to users and to each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide who may call: issue tokens, know them again, and read the Authorization header."""
+"""Tokens: issue them, recognize them, and decide from the Authorization header who may call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIFETIME = 86_400
 
 @attrs.frozen
 class Application:
-    """Hold a registered client; None in `secret` and `public_key` means that way is not open to it."""
+    """A registered client; with `secret` or `public_key` None it can't authenticate that way."""
 
     client_id: str
     secret: str | None = attrs.field(default=None, repr=False)
@@ -32,16 +32,16 @@ class Application:
     scopes: tuple[str, ...] | None = None
     """What it may ask for, None for everything."""
     callbacks: tuple[str, ...] | None = None
-    """Where a login may lead, None for any address on loopback."""
+    """Where a login may send the browser, None for any address on loopback."""
     logout_urls: tuple[str, ...] | None = None
-    """Where a logout may lead, None as above."""
+    """The same for a logout."""
 
 
 class Access:
     """Issue and check tokens for one tenant.
 
     `strict`: only tokens issued here, signature, audience and expiry checked.  Otherwise any
-    bearer token is taken, unless it was revoked or is one of ours that has expired or is for another API.
+    bearer token is accepted, unless it was revoked, or was issued here and has expired or is for another API.
     """
 
     def __init__(self, keys: KeyRing, *, strict: bool, all_scopes: tuple[str, ...]) -> None:
@@ -88,7 +88,7 @@ class Access:
         return self.issue_claims(claims, _grant(claims))
 
     def issue_claims(self, claims: dict[str, Any], grant: Grant) -> str:
-        """Return a signed token of these claims, and know what it allows."""
+        """Sign a token with these claims, and remember what it allows."""
         with self._lock:
             # Two tokens of the same second would be the same string, and be revoked together.
             token = self.keys.sign({**claims, "jti": f"local-{len(self._grants) + 1}"})
@@ -96,11 +96,11 @@ class Access:
         return token
 
     def is_dead(self, token: str) -> bool:
-        """Tell whether a token was revoked, or expired before its time."""
+        """Return whether a token was revoked, or made to expire early."""
         return token in self._dead
 
     def first_use(self, client_id: str, jti: Any) -> bool:
-        """Tell whether a client's assertion id is new, and remember it; False for what is no id."""
+        """Return whether a client's assertion id is new, and remember it; False if it is not a string."""
         if not isinstance(jti, str) or not jti:
             return False
         with self._lock:
@@ -125,7 +125,7 @@ class Access:
                 self._dead = {**self._dead, token: expired_token}
 
     def forget(self) -> None:
-        """Know no token any more, so that strict checks look at signatures again."""
+        """Forget every token, so that strict checks verify signatures again."""
         with self._lock:
             self._grants = {}
 
@@ -152,7 +152,7 @@ class Access:
         return grant
 
     def _is_ours(self, audience: str) -> bool:
-        """Tell whether a token for this audience is one for the Management API; any tenant's will do unless strict."""
+        """Return whether this audience means the Management API: this tenant's, or unless strict any tenant's."""
         return audience in self.audiences or (not self.strict and audience.endswith("/api/v2/"))
 
     def _unseen(self, token: str) -> Grant:

@@ -1,4 +1,4 @@
-"""Keep the users, by id, by e-mail and by username; say nothing about what may be written."""
+"""The users in memory, by id, e-mail and username; what may be written is not decided here."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class UserStore:
-    """Hold profiles in memory, in the order of their creation.
+    """Profiles in memory, in the order of their creation.
 
     `lock` (reentrant) guards a read and the write that follows from it; each method alone is
     atomic under it.
     """
 
     openings = 0
-    """How often the users were taken up again before: never, they live as long as this object."""
+    """How often the store was opened before: never, it lives in memory."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -33,7 +33,7 @@ class UserStore:
         return len(self._users)
 
     def get(self, user_id: str) -> Profile | None:
-        """Return the user, None where there is none."""
+        """Return the user, None if there is none."""
         return self._users.get(user_id)
 
     def all(self) -> Iterator[Profile]:
@@ -70,7 +70,7 @@ class UserStore:
                         index.setdefault(new, {})[profile.user_id] = None
 
     def remove(self, user_id: str) -> bool:
-        """Delete a user; False where there was none."""
+        """Delete a user; returns False if there was none."""
         with self.lock:
             profile = self._users.pop(user_id, None)
             if profile is None:
@@ -95,7 +95,7 @@ class UserStore:
             self._users, self._by_email, self._by_username = new._users, new._by_email, new._by_username
 
     def close(self) -> None:
-        """Hold no file, so close none."""
+        """Do nothing: there is no file to close."""
 
 
 Store: TypeAlias = "UserStore | SqliteStore"

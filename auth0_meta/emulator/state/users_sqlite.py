@@ -1,4 +1,4 @@
-"""Keep the users in a SQLite file, so that they outlive the process and need no memory."""
+"""The users in a SQLite file, where they outlive the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.errors import ConfigError
 
-_APPLICATION = 1630563685  # "a0me" in ASCII: tells our files from other people's
+_APPLICATION = 1630563685  # "a0me" in ASCII: marks the file as ours
 _VERSION = 1
 _PAGE = 1000
 _SCHEMA = """
@@ -35,9 +35,9 @@ _COLUMNS = "SELECT user_id, root, app, updated_ms FROM users"
 
 
 class SqliteStore:
-    """Offer what `UserStore` offers, from a file that only this process may open meanwhile.
+    """What `UserStore` offers, from a file that this process has to itself.
 
-    The file is made with mode 0600, and an existing one is narrowed to it.  It is opened on first
+    The file is created with mode 0600, and an existing one is restricted to it.  It is opened on first
     use and again after `close`.  A killed process loses nothing; a power cut may lose the last
     writes.  Raises `ConfigError` for a file that is in use or not one of ours.
     """
@@ -60,7 +60,7 @@ class SqliteStore:
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connection = _opened(self.path)
-            # An unclosed connection would warn where a tenant is forgotten.
+            # A connection that is garbage collected open would warn.
             self._finalizer = weakref.finalize(self, connection.close)
             # Counting a large table takes milliseconds, so the number is kept.
             (self._count,) = connection.execute("SELECT count(*) FROM users").fetchone()
@@ -70,7 +70,7 @@ class SqliteStore:
         return self._connection
 
     def close(self) -> None:
-        """Write everything into the one file and let go of it."""
+        """Write everything into the one file and release it."""
         with self.lock:
             if self._finalizer is not None:
                 self._finalizer()
@@ -82,7 +82,7 @@ class SqliteStore:
             return self._count
 
     def get(self, user_id: str) -> Profile | None:
-        """Return the user, None where there is none."""
+        """Return the user, None if there is none."""
         found = self._select("WHERE user_id = ?", _text(user_id))
         return found[0] if found else None
 
@@ -121,7 +121,7 @@ class SqliteStore:
                 self._count += 1
 
     def remove(self, user_id: str) -> bool:
-        """Delete a user; False where there was none."""
+        """Delete a user; returns False if there was none."""
         with self.lock:
             removed = self._db.execute("DELETE FROM users WHERE user_id = ?", (_text(user_id),)).rowcount
             self._count -= removed
@@ -134,7 +134,7 @@ class SqliteStore:
             self._count = 0
 
     def replace_all(self, profiles: Iterable[Profile]) -> None:
-        """Replace every user by these, all or none: a process killed meanwhile leaves the users of before."""
+        """Replace every user by these, all or none: a process killed meanwhile leaves the old ones."""
         rows = [_row(profile) for profile in profiles]
         with self.lock:
             database = self._db
@@ -155,11 +155,11 @@ class SqliteStore:
 
 
 def _opened(path: str) -> sqlite3.Connection:
-    """Open the file for this process alone; make its tables where it is new."""
+    """Open the file for this process alone; create its tables if it is new."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         os.chmod(path, 0o600)
-        # One lock guards it, and a second process is to fail at once.
+        # One lock guards it, and a second process should fail at once.
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         msg = f"can't keep the users in {path}: {getattr(error, 'strerror', None) or error}"
@@ -177,12 +177,12 @@ def _opened(path: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
-    """Look at what the file is before the first write, then lock it and make what is missing."""
+    """Check what the file is before the first write, then lock it and create what is missing."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and (application, version) != (_APPLICATION, _VERSION):
-        msg = f"{path} holds something else than a local tenant's users: name another file (nothing was written)"
+        msg = f"{path} holds something other than a local tenant's users: name another file (nothing was written)"
         raise ConfigError(msg)
     connection.executescript(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"

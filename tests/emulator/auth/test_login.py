@@ -168,7 +168,7 @@ def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visit
     assert 'value="cleo@example.com"' in visitor.page.text
     visitor.fill(email="<script>@example.com")
     assert visitor.page.status_code == 400
-    assert "That is no e-mail." in visitor.page.text
+    assert "That is not an e-mail address." in visitor.page.text
     assert "<script>" not in visitor.page.text
     visitor.fill(email="Cleo@example.com")
     assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] not in (
@@ -197,7 +197,7 @@ def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, visitor: Visitor) ->
     ask(visitor, tenant)
     state = visitor.params["state"]
     visitor.post(f"{tenant.url}/u/login", state=state, user="auth0|none")
-    assert "There is no such user any more." in visitor.page.text
+    assert "This user no longer exists." in visitor.page.text
     visitor.press("auth0|2")
     assert (visitor.params["error"], visitor.params["error_description"]) == (
         "unauthorized",

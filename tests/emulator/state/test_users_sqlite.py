@@ -136,7 +136,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no database at all, but long enough to look at " * 50)
     for path, why in (
-        (foreign, "something else"),
+        (foreign, "something other"),
         (text, "not a database"),
         (tmp_path / "nowhere" / "x", "No such file"),
         (tmp_path, "directory"),
