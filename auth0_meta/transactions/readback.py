@@ -1,4 +1,4 @@
-"""Judge a PATCH that may or may not have been applied by what is found on reading back; PURE."""
+"""A PATCH whose outcome is unknown: which errors leave that open, and what reading back tells; PURE."""
 
 from __future__ import annotations
 
@@ -8,37 +8,49 @@ from typing import Any
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.changes.profile import stored_bag
-from auth0_meta.errors import OutcomeUnknown, ServerError
+from auth0_meta.errors import ApiError, OutcomeUnknown
+from auth0_meta.http.error_responses import leaves_open
+from auth0_meta.http.request import Target
 from auth0_meta.redact import outline, size
 
 
-class LostAnswer:
-    """Hold a PATCH whose answer was lost: what was sent, and the profile that it was computed on.
+def may_have_been_applied(error: BaseException) -> bool:
+    """Return whether a PATCH that ended with this error is to be read back, since it may have been applied.
+
+    That is so for lost responses, 2xx responses that can't be believed, and the statuses of `leaves_open`.  Every
+    other 4xx is a definite refusal.
+    """
+    return leaves_open(error.status) if isinstance(error, ApiError) else isinstance(error, OutcomeUnknown)
+
+
+class LostPatch:
+    """A PATCH whose response was lost: what was sent, and what it was computed on.
 
     It stays in doubt however long ago it left, since a server may apply it late, until it is found applied or
-    another PATCH for the same change is answered.  `cause`: what lost the answer.
+    another PATCH for the same change is answered.  `cause`: what lost the response.
     """
 
-    __slots__ = ("_base", "_change", "_document", "_user_id", "cause")
+    __slots__ = ("_base", "_change", "_document", "_target", "cause")
 
     def __init__(
         self,
-        user_id: str,
+        target: Target,
         change: Change,
         document: Mapping[str, Any],
         base: Mapping[str, Any] | None,
         cause: BaseException,
     ) -> None:
-        self._user_id = user_id
+        self._target = target
         self._change = change
         self._document = document
         self._base = base
         self.cause = cause
 
     def applied(self, found: Mapping[str, Any]) -> bool:
-        """Tell whether every key that was sent stands as sent; `{}` was sent to empty the bag.
+        """Return whether every key is stored as it was sent.
 
-        It did where nothing is left of what the bag held; without a base to tell, where nothing is there.
+        `{}` was sent to empty a bag.  It has if none of the keys that the bag had is left; if these are unknown, only
+        an empty bag shows it.
         """
         for bag, keys in self._document.items():
             stored = stored_bag(found, bag)
@@ -50,9 +62,9 @@ class LostAnswer:
         return True
 
     def as_before(self, found: Mapping[str, Any]) -> bool:
-        """Tell whether all that the change touches is as it was: what is sent again is then what was sent.
+        """Return whether everything that the change touches is as it was, so that the same would be sent again.
 
-        Of a bag that is cleared or replaced every key is touched.
+        A change that clears or replaces a bag touches every key of it.
         """
         base = self._base or {}
         for bag in BAGS:
@@ -63,19 +75,19 @@ class LostAnswer:
         return True
 
     def error(self, why: str, *, found: Mapping[str, Any] | None = None) -> OutcomeUnknown:
-        """Word the error of an outcome that can't be known, by names and sizes."""
+        """Return the error for an outcome that can't be known, with names and sizes only."""
         cause, sent = self.cause, outline(self._document)
         seen = "" if found is None else self._seen(found)
-        how = f"was answered {cause.status}" if isinstance(cause, ServerError) else "got no usable answer"
+        how = f"was answered {cause.status}" if isinstance(cause, ApiError) else "got no usable response"
         where = f" (found {seen})" if seen else ""
         msg = (
-            f"the PATCH for {self._user_id} {how}, and {why}{where}; sent {sent}. "
-            "It may have been applied or not: read the user and decide"
+            f"the PATCH for {self._target.id} {how}, and {why}{where}; sent {sent}. "
+            f"It may have been applied or not: read the {self._target.kind.noun} and decide"
         )
-        return OutcomeUnknown(msg, user_id=self._user_id, sent=sent, found=seen)
+        return OutcomeUnknown(msg, user_id=self._target.id, sent=sent, found=seen)
 
     def _seen(self, found: Mapping[str, Any]) -> str:
-        """Describe what stands where something was sent."""
+        """Describe what is stored under the keys that were sent."""
         parts = []
         for bag, keys in self._document.items():
             stored = stored_bag(found, bag)

@@ -22,8 +22,9 @@ from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult, Outcome, User
 from auth0_meta.transactions.bag import HasBags, MetadataBag
-from auth0_meta.transactions.commit import Commit, Terms, read_profile
+from auth0_meta.transactions.commit import Commit
 from auth0_meta.transactions.options import TransactionOptions
+from auth0_meta.transactions.write import read_stored
 from auth0_meta.warn import notice
 
 
@@ -102,12 +103,7 @@ class Unit:
         self.result: CommitResult | None = None
         self.awaited = False
         """Whether asyncio holds it: then a read would block the event loop and is refused."""
-        self._terms = Terms(
-            target=Target.user(user_id),
-            lock=options.lock,
-            oversize=options.oversize,
-            base_check=options.base_check,
-        )
+        self._target = Target.user(user_id)
         self._reads: dict[tuple[Bag, Path], Any] = {}
         self._base: Mapping[str, Any] | None = None
         self._base_given = options.base is not None
@@ -190,7 +186,7 @@ class Unit:
             self._load()
 
     def _load(self) -> None:
-        self._base = read_profile(self.channel, self._terms.target, self.budget)
+        self._base = read_stored(self.channel, self._target, self.budget)
         self._unknown = frozenset()
         self._base_given = False  # what was read is compared at commit, what was given is not
 
@@ -256,7 +252,8 @@ class Unit:
         lacking = any(self.change.bag(bag) for bag in BAGS if bag in self._unknown)
         commit = Commit(
             self.channel,
-            self._terms,
+            self._target,
+            self.options,
             self.budget,
             change=self.change,
             base=None if lacking else self._base,
@@ -269,7 +266,7 @@ class Unit:
             raise error.of(self.user_id) from None
         finally:  # a lock may fail after the outcome is known
             state = State.FAILED if commit.outcome in ("failed", "unknown") else State.COMMITTED
-            result = self._end(state, commit.outcome, commit.document, commit.user)
+            result = self._end(state, commit.outcome, commit.sent, commit.user)
         return result
 
     def roll_back(self) -> None:

@@ -1,4 +1,4 @@
-"""Do one user's part of a migration: a stateless function of JSON that reads, compares and sends at most one change.
+"""Do one user's part of a migration: read, compare, send at most one change, and report what became of it.
 
 The intent is on disk before a task is handed out, so whatever happens here can be found out later.
 """
@@ -9,9 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.changes.profile import stored_bag
-from auth0_meta.clock import Cancelled
+from auth0_meta.clock import Cancelled, Clock
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -19,38 +17,43 @@ from auth0_meta.errors import (
     ConfigError,
     ForbiddenError,
     NotFoundError,
-    OutcomeUnknown,
     RateLimitError,
     ServerError,
     StateError,
     StoredDataError,
     TransportError,
 )
-from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document, verdict
 from auth0_meta.models import Wait
+from auth0_meta.transactions.readback import may_have_been_applied
+from auth0_meta.transactions.write import Write
 
-_PATIENCE = 2.0
-"""Seconds that a PATCH may wait before what was read counts as old and is read again."""
+# Twice a transaction's: at the pace of a bulk run, and of a bucket with few tokens, reading again costs a token that
+# another user's PATCH then waits for.
+_FRESH_FOR = 2.0
+# Reading again takes a token too, so a PATCH may wait for that many in any case, or it would never be sent.
 _REFILLS = 2.5
-"""Tokens' worth of waiting that a PATCH is allowed in any case: reading again takes a token too."""
-_TIMED_OUT = 408
+# Repeats after lost connections and 5xx (about 3 minutes), then the run stops.
 _MOST_FAILURES = 12
-"""Repeats after lost connections and 5xx (about 3 minutes), then the run stops."""
 
 # What ends the run instead of one user: nothing would be better with the next one.
 _STOPPING = (AuthError, ForbiddenError, ConfigError, StateError, TransportError, RateLimitError)
 
 
 class _Patient(WaitBudget):
-    """Wait without end for the rate limit, and not without end for a server that fails."""
+    """Wait for the rate limit as long as it takes, for a server that fails only a limited number of times."""
 
     def left(self) -> float | None:
-        """Return 0 once it has failed too often."""
+        """Return 0 once there have been too many failures."""
         return 0.0 if self.failures >= _MOST_FAILURES else super().left()
+
+    def see_through(self, clock: Clock) -> None:
+        """Ignore cancellation from here on: follow a PATCH that has left to its end, so that nobody has to ask."""
+        self.cancelled = None
 
 
 def work(
@@ -63,139 +66,129 @@ def work(
     on_wait: Callable[[Wait], object] | None = None,
 ) -> TaskResult:
     """Carry out a task and return what became of it; `trust`: don't read first."""
-    job = _Job(client, task, share=share, trust=trust, cancelled=cancelled, on_wait=on_wait)
-    started = client.channel.clock.monotonic()
-
-    def result(outcome: Outcome, **more: Any) -> TaskResult:
-        budget = job.budget
-        return TaskResult(
-            n=task.n,
-            user_id=task.user_id,
-            outcome=outcome,
-            in_doubt=job.doubt,
-            tried=job.tried,
-            requests=budget.requests,
-            patches=budget.attempts,
-            refusals=budget.refusals,
-            waited=budget.waited,
-            seconds=client.channel.clock.monotonic() - started,
-            **more,
-        )
-
+    channel = client.channel
+    intent = _Undo(task) if task.kind == "undo" else _Apply(task, trust=trust)
+    budget = _Patient(max_wait=None, on_wait=on_wait, user_id=task.user_id, share=share, cancelled=cancelled)
+    target = Target.user(task.user_id)
+    write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS)
+    started = channel.clock.monotonic()
+    more: dict[str, Any] = {}
     try:
-        outcome, more = job.undo() if task.kind == "undo" else job.apply()
+        write.run()
+        outcome, more = intent.ended(write.found if write.answered else None)
     except Cancelled:
-        return result("cancelled")
-    except NotFoundError:
-        return result("gone", note="the user does not exist any more")
-    except (StoredDataError, ServerError) as error:
-        return result("failed", note=str(error))
-    except _STOPPING as error:
-        return result("stopped", note=str(error), error=error)
+        outcome = "cancelled"
     except Auth0MetaError as error:
-        note = str(error)
-        if job.doubt and isinstance(error, ApiError):
-            note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
-        return result("failed", note=note)
-    return result(outcome, **more)
+        refused = write.patching and isinstance(error, ApiError) and not may_have_been_applied(error)
+        intent.tried |= refused and not isinstance(error, _STOPPING)
+        outcome, more = _failure(error, in_doubt=intent.in_doubt)
+    return TaskResult(
+        n=task.n,
+        user_id=task.user_id,
+        outcome=outcome,
+        in_doubt=intent.in_doubt,
+        tried=intent.tried,
+        requests=budget.requests,
+        patches=budget.attempts,
+        refusals=budget.refusals,
+        waited=budget.waited,
+        seconds=channel.clock.monotonic() - started,
+        **more,
+    )
 
 
-class _Job:
-    """Hold what one task is about; `doubt` says whether a PATCH may have been applied unseen."""
-
-    def __init__(
-        self,
-        client: HasChannel,
-        task: Task,
-        *,
-        share: float,
-        trust: bool,
-        cancelled: threading.Event | None,
-        on_wait: Callable[[Wait], object] | None,
-    ) -> None:
-        self._channel = client.channel
-        self._target = Target.user(task.user_id)
-        self._document: Mapping[str, Any] = task.document
-        self._before: Mapping[str, Any] = task.before
-        self._after: Mapping[str, Any] = task.after
-        self._trust = trust
-        self._clock = self._channel.clock
-        self._freshness = Freshness(_PATIENCE)
-        self._read_at = 0.0
-        self.doubt: bool = task.in_doubt
-        self.tried: bool = task.tried
-        self.budget = _Patient(
-            max_wait=None, on_wait=on_wait, user_id=self._target.id, share=share, cancelled=cancelled
-        )
-
-    def apply(self) -> tuple[Outcome, dict[str, Any]]:
-        """Bring the user from before to after, unless something else is there."""
-        while True:
-            if self.doubt or not self._trust:
-                profile = self._read()
-                stands = verdict(profile, self._document, self._before, self._after)
-                if stands == "after":
-                    return ("done" if self.doubt or self.tried else "same"), {}
-                if stands == "other":
-                    return ("unclear" if self.doubt else "drifted"), {"found": profile}
-                self.doubt = self.tried = False  # as before: whatever had left was not applied
-            stored = self._patch(self._document)
-            if stored is None:
-                continue
-            if holds(stored, self._document, after_image(self._document)):
-                return "done", {}
-            return "done", {"after": image_of(_touching(self._document, self._before), stored)}
-
-    def undo(self) -> tuple[Outcome, dict[str, Any]]:
-        """Put back the keys that still hold what was written."""
-        while True:
-            body, kept = undo_document(self._read(), self._document, self._before, self._after)
-            if body and self._patch(body) is None:
-                continue
-            return ("kept", {"kept": kept}) if kept else ("undone", {})
-
-    def _read(self) -> dict[str, Any]:
-        profile = self._channel.read(self._target, self.budget)
-        self._read_at = self._clock.monotonic()
-        for bag in BAGS:
-            stored_bag(profile, bag)
-        return profile
-
-    def _patch(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Send one PATCH and return the profile after it; None where it has to be looked at again."""
-        kind = self._target.kind
-        try:
-            return self._channel.patch(self._target, document, self.budget, deadline=self._until())
-        except LongWait as wait:
-            self._freshness.note(wait)
-            self._channel.wait_out(wait, self.budget, kind.writes)
-        except (ApiError, OutcomeUnknown) as error:
-            if not _leaves_open(error):
-                self.tried = self.tried or not isinstance(error, _STOPPING)
-                raise
-            self.doubt = True
-            self.budget.cancelled = None  # what has left is followed to its end
-            self._channel.back_off(error, self.budget, group=kind.reads, method="GET")
-        return None
-
-    def _until(self) -> Deadline | None:
-        """Return how long the PATCH may wait before the user is read again."""
-        if self._trust:
-            return None
-        rate = self._channel.bucket(self._target.kind.writes).per_second
-        return self._freshness.until(self._read_at, needed=_REFILLS / rate if rate else 0.0)
+def _failure(error: Auth0MetaError, *, in_doubt: bool) -> tuple[Outcome, dict[str, Any]]:
+    """Decide whether an error fails one user or stops the run."""
+    if isinstance(error, NotFoundError):
+        return "gone", {"note": "the user does not exist any more"}
+    if isinstance(error, StoredDataError | ServerError):
+        return "failed", {"note": str(error)}
+    if isinstance(error, _STOPPING):
+        return "stopped", {"note": str(error), "error": error}
+    note = str(error)
+    if in_doubt and isinstance(error, ApiError):
+        note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
+    return "failed", {"note": note}
 
 
-def _leaves_open(error: ApiError | OutcomeUnknown) -> bool:
-    """Tell whether a PATCH may have been applied though this is how it was answered.
+class _Task:
+    """What one task is to bring about: the intent of a `Write`.
 
-    A 408 and a redirect come from what stands between, which may have handed it on.
+    `in_doubt`: a PATCH may have been applied unseen.  `tried`: one was refused, and what is stored was not looked at
+    since.
     """
-    if isinstance(error, ApiError) and not isinstance(error, ServerError):
-        return error.status == _TIMED_OUT or error.status < 400
-    return True
+
+    def __init__(self, task: Task, *, reads: bool) -> None:
+        self._plan = task.document
+        self._before = task.before
+        self._after = task.after
+        self._cause: BaseException | None = None
+        self.in_doubt = task.in_doubt
+        self.tried = task.tried
+        self.reads = reads or task.in_doubt
+
+    def lost(self, document: Mapping[str, Any], cause: BaseException) -> None:
+        """Note that a PATCH has left and may or may not have been applied."""
+        self.in_doubt = True
+        self._cause = cause
+
+    def _require_time(self, *, time_left: bool) -> None:
+        """Raise what lost the last PATCH if there is no time to send another one."""
+        if not time_left and self._cause is not None:
+            raise self._cause
 
 
-def _touching(document: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name the keys that a document touches, where it empties a bag too."""
-    return {bag: dict(keys or dict.fromkeys(before.get(bag, {}))) for bag, keys in document.items()}
+class _Apply(_Task):
+    """Bring a user from before to after, unless something else is stored there."""
+
+    def __init__(self, task: Task, *, trust: bool) -> None:
+        super().__init__(task, reads=not trust)
+        self._end: tuple[Outcome, dict[str, Any]] = ("done", {})
+
+    def document(self, found: Mapping[str, Any] | None, *, time_left: bool) -> Mapping[str, Any]:
+        """Return the planned document if the user is as before, {} if there is nothing to send."""
+        if found is None:
+            return self._plan
+        stands = verdict(found, self._plan, self._before, self._after)
+        if stands == "after":
+            self._end = ("done" if self.in_doubt or self.tried else "same"), {}
+            return {}
+        if stands == "other":
+            self._end = ("unclear" if self.in_doubt else "drifted"), {"found": found}
+            return {}
+        self._require_time(time_left=time_left)
+        # As before: what had left was not applied.  If somebody else writes from here on, that is drift, to be
+        # planned again, and not a case for a person.
+        self.in_doubt = self.tried = False
+        return self._plan
+
+    def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
+        """Return how it ended; `stored` is the profile after the PATCH, None if none was answered."""
+        if stored is None:
+            return self._end
+        if holds(stored, self._plan, after_image(self._plan)):
+            return "done", {}
+        touched = {
+            bag: dict(keys or dict.fromkeys(self._before.get(bag, {}))) for bag, keys in self._plan.items()
+        }
+        return "done", {"after": image_of(touched, stored)}
+
+
+class _Undo(_Task):
+    """Restore the keys that still hold what was written."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task, reads=True)
+        self._kept: list[str] = []
+
+    def document(self, found: Mapping[str, Any] | None, *, time_left: bool) -> Mapping[str, Any]:
+        """Return what restores these keys, {} if there are none."""
+        assert found is not None  # noqa: S101  # an undo always reads
+        body, self._kept = undo_document(found, self._plan, self._before, self._after)
+        if body:
+            self._require_time(time_left=time_left)
+        return body
+
+    def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
+        """Return how it ended; keys that somebody has changed since are named."""
+        return ("kept", {"kept": self._kept}) if self._kept else ("undone", {})

@@ -1,0 +1,214 @@
+"""The one write protocol: lock, read, decide, PATCH, and find out what became of it.
+
+Transactions, batches, the post-login trigger and migrations all write through `Write`.  They differ in their `Intent`,
+which decides on what is found, and in a few settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Protocol
+
+from auth0_meta.changes.profile import check_stored
+from auth0_meta.errors import InputError, StateError
+from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
+from auth0_meta.http.channel import Channel
+from auth0_meta.http.request import Target
+from auth0_meta.transactions.options import Lock
+from auth0_meta.transactions.readback import may_have_been_applied
+
+
+class Intent(Protocol):
+    """What a write is to bring about.  It does no I/O; `Write` asks it before each PATCH."""
+
+    reads: bool
+    """Whether the first PATCH needs to know what is stored."""
+
+    def document(self, found: Mapping[str, Any] | None, *, time_left: bool) -> Mapping[str, Any]:
+        """Return the PATCH document for what was read, {} if there is nothing (more) to send, or raise.
+
+        `found` is None if nothing was read.  `time_left` is false after a lost PATCH if the wait budget does not
+        allow another one: then only what is found can settle the matter.
+        """
+        ...
+
+    def lost(self, document: Mapping[str, Any], cause: BaseException) -> None:
+        """Note that a PATCH has left and may or may not have been applied."""
+        ...
+
+
+def read_stored(
+    channel: Channel, target: Target, budget: WaitBudget, *, deadline: Deadline | None = None
+) -> Mapping[str, Any]:
+    """Read an object and check that its metadata can be worked with."""
+    found = channel.read(target, budget, deadline=deadline)
+    check_stored(found)
+    return found
+
+
+class Write:
+    """Carry out one intent on one object; use it once.
+
+    `fresh_for`: seconds that a PATCH may rest on a read.  A PATCH that has to wait longer reads again, with the lock
+    released meanwhile.  `refills`: the number of tokens whose refill it may wait for in any case.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        target: Target,
+        intent: Intent,
+        budget: WaitBudget,
+        *,
+        fresh_for: float,
+        refills: float = 0.0,
+        lock: Lock | None = None,
+    ) -> None:
+        self._channel = channel
+        self._target = target
+        self._intent = intent
+        self._budget = budget
+        self._lock = lock
+        self._refills = refills
+        self._freshness = Freshness(fresh_for)
+        self._reading = intent.reads
+        self._read_at = 0.0
+        self._group = target.kind.writes
+        self._locked_before = False
+        self._cause: BaseException | None = None
+        """What lost the latest PATCH whose outcome is unknown."""
+        self.document: Mapping[str, Any] = {}
+        """The last PATCH document, as sent."""
+        self.found: Mapping[str, Any] | None = None
+        """The object as last seen."""
+        self.ended = False
+        """Whether the outcome is known; whatever is raised after that does not change it."""
+        self.answered = False
+        """Whether a PATCH was answered; else the intent found nothing (more) to send."""
+        self.doing = "sending it"
+        """What it was doing when it raised, in words."""
+        self.patching = False
+        """Whether it raised while a PATCH was being sent, rather than a read."""
+
+    def run(self) -> None:
+        """Read, ask the intent and send until the outcome is known, or raise what prevents that."""
+        while (wait := self._attempt_locked()) is not None:
+            self._freshness.note(wait)
+            self._channel.wait_out(wait, self._budget, self._group)
+
+    def _attempt_locked(self) -> LongWait | None:
+        """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
+        failure: BaseException | None = None
+        with ExitStack() as held:
+            self._take_lock(held)
+            try:
+                self._attempt()
+                self.ended = True
+                return None
+            except LongWait as wait:
+                return wait
+            except BaseException as error:
+                failure = error
+                raise
+        assert failure is not None  # noqa: S101  # every other way has left
+        raise failure  # a lock whose exit returns True must not hide it
+
+    def _take_lock(self, held: ExitStack) -> None:
+        """Enter the lock, or a new one from the given function; explain it if that can't be done twice."""
+        if self._lock is None:
+            return
+        lock = self._lock if isinstance(self._lock, AbstractContextManager) else self._lock()
+        if not isinstance(lock, AbstractContextManager):
+            msg = (
+                f"lock= is a function that returned {type(lock).__name__} instead of a context manager. "
+                f"Nothing was written for {self._target.id}"
+            )
+            raise InputError(msg)
+        again, self._locked_before = self._locked_before, True
+        try:
+            held.enter_context(lock)
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+            # A used generator's context manager fails in one of these ways.  The first time they are the lock's own
+            # trouble, except for AttributeError: somebody else's write may have used this one up.
+            if lock is not self._lock or not (again or isinstance(error, AttributeError)):
+                raise
+            msg = (
+                f"lock= could not be entered a second time ({type(error).__name__}): it has to be, after a long wait. "
+                f"Nothing was written for {self._target.id}. Pass a function that makes a new context manager"
+            )
+            raise StateError(msg) from error
+
+    def _deadline(self) -> Deadline | None:
+        """Return when the PATCH would rest on a stale read; without a read, when the lock was held for too long."""
+        if self._reading:
+            rate = self._channel.bucket(self._target.kind.writes).per_second if self._refills else None
+            return self._freshness.until(self._read_at, needed=self._refills / rate if rate else 0.0)
+        return None if self._lock is None else self._freshness.until(self._channel.clock.monotonic())
+
+    def _attempt(self) -> None:
+        """Read if needed, ask the intent and PATCH; after a lost response, read back and go on from there."""
+        found: Mapping[str, Any] | None = None
+        time_left = True
+        if self._reading:
+            self._read_at = self._channel.clock.monotonic()
+            # The lock must not be held through a long wait; without one a read may take its time.
+            found = self._read(None if self._lock is None else self._deadline())
+        while True:
+            document = self._intent.document(found, time_left=time_left)
+            if not document:
+                return
+            if self._cause is not None:
+                self.doing = "sending it again"
+            if self._patch(document):
+                self.answered = True
+                return
+            self._budget.see_through(self._channel.clock)
+            time_left = self._back_off()
+            found = self._read(None)
+            self._reading = True  # from here on there is a read that a long wait makes stale
+
+    def _read(self, deadline: Deadline | None) -> Mapping[str, Any]:
+        self._group = self._target.kind.reads
+        if self._cause is not None:
+            self.doing = f"reading the {self._target.kind.noun} back"
+        self.found = found = read_stored(self._channel, self._target, self._budget, deadline=deadline)
+        # Counted from its end: a read that was slow or waited is as fresh as any.
+        self._read_at = self._channel.clock.monotonic()
+        return found
+
+    def _patch(self, document: Mapping[str, Any]) -> bool:
+        """Send one PATCH; return whether it was answered, False if it may or may not have been applied."""
+        budget = self._budget
+        self._group = self._target.kind.writes
+        attempts = budget.attempts
+        self.patching = True
+        try:
+            found = self._channel.patch(self._target, document, budget, deadline=self._deadline())
+        except BaseException as error:
+            if budget.attempts > attempts:
+                self.document = document
+                # What is raised with nothing in flight is about something else: a token, a report of a wait.
+                if budget.in_flight:
+                    self._intent.lost(document, error)
+                    if may_have_been_applied(error):
+                        self._cause = error
+                        self.patching = False
+                        return False
+            raise
+        self.patching = False
+        self.document, self.found = document, found
+        return True
+
+    def _back_off(self) -> bool:
+        """Pause after a lost response; return False if the budget allows no pause, nor another PATCH."""
+        cause = self._cause
+        assert cause is not None  # noqa: S101  # for the type checker
+        self.doing = f"reading the {self._target.kind.noun} back"
+        try:
+            self._channel.back_off(cause, self._budget, group=self._target.kind.reads, method="GET")
+        except BaseException as error:
+            if error is cause:
+                return False
+            raise
+        return True
