@@ -19,19 +19,19 @@ _SHORTEST_SECRET = 3
 # A 408, 425 or 499 comes from a gateway, which may have handed the request on before it gave up.
 _FROM_A_GATEWAY = (408, 425, 499)
 
-# (status or None for any, what the message or error code holds) -> what to do next; the first that fits.
+# (status or None for any, what the message or error code contains) -> what to do next; the first that fits.
 _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
     (
         400,
         "invalid_paging",
-        "A search gives at most 1000 results: use a users-exports job for more, or a narrower query",
+        "A search returns at most 1000 results: use a users-exports job for more, or a narrower query",
     ),
     (
         400,
         "Bad HTTP authentication header format",
-        "The token is no Management API token (a JWT in three parts)",
+        "The token is not a Management API token (a JWT in three parts)",
     ),
-    (400, "Fields with", "Metadata keys may not hold '.' or '$': rename the key, or set a path"),
+    (400, "Fields with", "Metadata keys may not contain '.' or '$': rename the key, or set a path"),
     (
         401,
         "Bad audience",
@@ -55,7 +55,7 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id that Auth0's support asks for, None where no header holds one."""
+    """Return the id that Auth0's support asks for, None if no header has one."""
     return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
 
 
@@ -92,14 +92,17 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _secrets(sent: Any) -> list[str]:
-    """Return every value of the request that is long enough to tell something, the longest first."""
+    """Return the values of a request that are long enough to be secrets, the longest first.
+
+    Shorter ones would be cut out of words in which they mean nothing.
+    """
     return sorted(
         (leaf for leaf in set(_leaves(sent)) if len(leaf) >= _SHORTEST_SECRET), key=len, reverse=True
     )
 
 
 def _scrub(text: str | None, secrets: Iterable[str]) -> str:
-    """Take the values out of a text."""
+    """Cut the values out of a text."""
     text = text or ""
     for secret in secrets:
         text = text.replace(secret, "***")
@@ -107,7 +110,7 @@ def _scrub(text: str | None, secrets: Iterable[str]) -> str:
 
 
 def _plain_word(text: str) -> bool:
-    """Tell whether a value is made as Auth0's error codes are, which it may be a part of by chance."""
+    """Return whether a value looks like a word of Auth0's error codes, which may contain it by chance."""
     return text.isascii() and text.islower() and text.replace("_", "").isalpha()
 
 
@@ -116,9 +119,9 @@ def _parse(body: bytes) -> tuple[str, str | None, str | None]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        return f"an answer of {len(body)} B that is no JSON" if body else "an empty answer", None, None
+        return f"a response of {len(body)} B that is not JSON" if body else "an empty response", None, None
     if not isinstance(data, dict):
-        return f"an answer of {len(body)} B that is no error object", None, None
+        return f"a response of {len(body)} B that is not an error object", None, None
     if "error_description" in data:  # the Authentication API: {"error", "error_description"}
         return str(data["error_description"]), _text(data.get("error")), None
     message = _text(data.get("message")) or _text(data.get("error")) or "no message"
@@ -136,8 +139,8 @@ def _remedy(status: int, code: str | None, message: str) -> str:
     return ""
 
 
-def _leads_elsewhere(status: int, headers: Mapping[str, str]) -> str:
-    """Say of a redirect which host it leads to: the rest of it may be a secret."""
+def _about_redirect(status: int, headers: Mapping[str, str]) -> str:
+    """Return, for a redirect, advice that names the host it leads to; the rest of the URL may be a secret."""
     if not 300 <= status < 400:
         return ""
     try:
@@ -161,22 +164,22 @@ def error_from(
     retry_at: float | None = None,
     waited: float = 0.0,
 ) -> ApiError:
-    """Build the error for an answer; its message says what, to whom, whether written, and what next.
+    """Return the error for a response; its message says what failed, whether it was written, and what to do.
 
-    `wait`: the seconds that a rate limit asks for and the caller has not, None otherwise.  `sent` is what the
-    request held, its parsed body and its token: these values are taken out of what Auth0 says.  Whatever 4xx but
-    429 the token endpoint gives is an `AuthError`.
+    `wait`: the seconds that a rate limit asks for if the caller does not have them, else None.  `sent`: the request's
+    parsed body and its token, whose values are cut out of what Auth0 says.  Every 4xx of the token endpoint but 429
+    is an `AuthError`.
     """
     message, code, title = _parse(body)
     kind = api_error(status, error_code=code, message=message)
     if path == TOKEN_PATH and 400 <= status < 500 and kind is not RateLimitError:
         kind = AuthError
-    remedy = _remedy(status, code, message) or _leads_elsewhere(status, headers)
+    remedy = _remedy(status, code, message) or _about_redirect(status, headers)
     facts: dict[str, Any] = {}
     if issubclass(kind, RateLimitError):
         facts = {"retry_at": retry_at, "waited": waited}
         if wait is not None:
-            remedy = f". It asks to wait {wait:.1f} s, past max_wait: try again at retry_at, or allow a longer max_wait"
+            remedy = f". The rate limit asks to wait {wait:.1f} s, past max_wait: try again at retry_at, or allow a longer max_wait"
     if issubclass(kind, ScopeError):
         named = message.partition("expected any of:")[2].split(",")
         facts = {"expected": tuple(scope.strip() for scope in named if scope.strip())}
@@ -185,12 +188,13 @@ def error_from(
     code = _scrub(code, (one for one in secrets if not _plain_word(one))) or None
     ident = request_id(headers)
     notes = [n for n in (f"errorCode {code}" if code else "", f"request id {ident}" if ident else "") if n]
-    lost = status >= 500 and method not in ("GET", "HEAD")
     name = f"{status} {title}" if title else str(status)
     aside = f" ({', '.join(notes)})" if notes else ""
-    written = "It may have been applied" if lost else "Nothing was written"
+    written = ""
+    if method not in ("GET", "HEAD") and path != TOKEN_PATH:  # nothing else could have been written
+        written = ". It may have been applied" if leaves_open(status) else ". Nothing was written"
     return kind(
-        f"{method} {path} was refused: {name}: {message}{aside}. {written}{remedy}",
+        f"{method} {path} was refused: {name}: {message}{aside}{written}{remedy}",
         status=status,
         error_code=code,
         api_message=message,

@@ -1,8 +1,8 @@
 """Send one request over the pooled adapter of `requests`; the only client-side use of requests and urllib3.
 
 Nothing is retried here: every failure becomes `NotSentError` (safe to repeat), `OutcomeUnknown`
-(a write on which the server may have acted) or a plain `TransportError` (a read without an answer), and
-every answer, whatever its status, an `Response`.
+(a write on which the server may have acted) or a plain `TransportError` (a read without a response), and
+every response, whatever its status, a `Response`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _CONNECTING = ("connect", "get_connection_with_tls_context", "get_connection")
 
 
 class _CutQuery(logging.Filter):
-    """Take the query out of what urllib3 logs of our own requests: a search's terms, or a link's signature."""
+    """Cut the query out of what urllib3 logs of our own requests: it has a search's terms, or a link's signature."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ours = threading.local()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, one of ours without its query."""
+        """Let every record pass, ours without their queries."""
         if getattr(self.ours, "now", False) and isinstance(record.args, tuple):
             record.args = tuple(
                 one.partition("?")[0] if isinstance(one, str) and one.startswith("/") else one
@@ -65,7 +65,7 @@ logging.getLogger("urllib3.connectionpool").addFilter(_cut_query)
 
 
 class Response:
-    """Hold one answer: status, case-insensitive headers and the whole body."""
+    """One response: status, case-insensitive headers and the whole body."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -75,12 +75,12 @@ class Response:
         self.body = body
 
     def json(self) -> Any:
-        """Return the parsed body, None for an empty one; ValueError when it is no JSON."""
+        """Return the parsed body, None for an empty one; raise ValueError if it is not JSON."""
         return json.loads(self.body) if self.body else None
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` names this machine and nothing else.
+    """Return whether `host` names this machine and nothing else.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost.example.com")
     (True, True, False)
@@ -107,7 +107,9 @@ def base_url(domain: str, /) -> str:
         raise ConfigError(msg)
     text = domain.strip()
     if "@" in text:  # before anything that would show it
-        msg = "the domain holds credentials; pass the host alone and client_id and client_secret apart"
+        msg = (
+            "the domain contains credentials: pass the host alone, and client_id and client_secret separately"
+        )
         raise ConfigError(msg)
     if "://" not in text:
         text = f"https://{text}"
@@ -115,16 +117,16 @@ def base_url(domain: str, /) -> str:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        msg = f"the domain {domain!r} is no host name: {error}"
+        msg = f"the domain {domain!r} is not a host name: {error}"
         raise ConfigError(msg) from None
     labels = host.removesuffix(".").split(".")
     if any(c.isspace() or not c.isprintable() or c in "\\%" for c in text) or not all(
         0 < len(label) <= _LONGEST_LABEL for label in labels
     ):
-        msg = f"the domain {domain!r} is no host name: pass one such as tenant.eu.auth0.com"
+        msg = f"the domain {domain!r} is not a host name: pass one such as tenant.eu.auth0.com"
         raise ConfigError(msg)
     if parts.path.strip("/") or parts.query or parts.fragment:
-        msg = f"the domain {domain!r} must be a host alone: leave out everything after {parts.netloc}"
+        msg = f"the domain {domain!r} must be a host name alone: leave out everything after {parts.netloc}"
         raise ConfigError(msg)
     if parts.scheme not in ("http", "https"):
         msg = f"the domain {domain!r} has an unknown scheme: use https"
@@ -186,7 +188,7 @@ class Transport:
         self.base = base
         self.timeout = timeout
         self.reached = False
-        """Whether this host has ever answered; until then failures to connect are not retried long."""
+        """Whether this host has ever answered; until then failures to connect are retried only briefly."""
         self._pool_size = pool_size
         self._given = adapter
         loopback = is_loopback(urlsplit(base).hostname or "")
@@ -215,11 +217,11 @@ class Transport:
     def send(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> Response:
-        """Send one request and read its whole answer.
+        """Send one request and read its whole response.
 
         `path` starts with "/" and is already percent-encoded.  Raises `NotSentError` when the
         request did not reach the server, `OutcomeUnknown` when a write may have, `TransportError` when
-        a read's answer was lost.
+        a read's response was lost.
         """
         if self._closed:
             msg = "this client is closed: make a new one (nothing was sent)"
@@ -266,8 +268,8 @@ class Transport:
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes as they are stored; no token is sent, no redirect followed.
 
-        Raises `NotSentError` or `TransportError` as `send` does, and `ApiError` for an answer other
-        than 200, whose body is not shown.
+        Raises `NotSentError` or `TransportError` as `send` does, and `ApiError` for a status other
+        than 200; the body is not shown.
         """
         prepared = requests.Request("GET", self.base + path, headers={"User-Agent": _USER_AGENT}).prepare()
         prepared.url = self.base + path  # as signed
@@ -302,10 +304,10 @@ class Transport:
                 "Check the domain and the network"
             )
             return NotSentError(msg)
-        lost = f"{what} left and its answer was lost ({type(error).__name__}{_reason(causes)}, read timeout {self.timeout[1]} s)"
+        lost = f"{what} was sent, but its response was lost ({type(error).__name__}{_reason(causes)}, read timeout {self.timeout[1]} s)"
         if method in ("GET", "HEAD"):
-            return TransportError(f"{lost}: nothing was written")
-        return OutcomeUnknown(f"{lost}: it may have been applied or not")
+            return TransportError(lost)
+        return OutcomeUnknown(f"{lost}: it may or may not have been applied")
 
 
 def _ca_bundle() -> bool | str:
@@ -320,7 +322,7 @@ def _ca_bundle() -> bool | str:
 
 
 def _reason(causes: Sequence[BaseException]) -> str:
-    """Return what the system or TLS says of a failure, which never knows what was sent; else its innermost kind."""
+    """Return what the system or TLS says of a failure (it never knows what was sent), else the innermost class."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return f": {cause.strerror}"
@@ -328,7 +330,10 @@ def _reason(causes: Sequence[BaseException]) -> str:
 
 
 def _before_sending(error: BaseException) -> bool:
-    """Tell whether an error was raised while connecting: TLS and a proxy's tunnel included, which have no type."""
+    """Return whether an error was raised while connecting.
+
+    Failures of TLS and of a proxy's tunnel have no type of their own, so the frames they passed through decide.
+    """
     if isinstance(error, _BEFORE_SENDING):
         return True
     return any(frame.f_code.co_name in _CONNECTING for frame, _ in traceback.walk_tb(error.__traceback__))

@@ -82,7 +82,7 @@ class LostPatch:
         where = f" (found {seen})" if seen else ""
         msg = (
             f"the PATCH for {self._target.id} {how}, and {why}{where}; sent {sent}. "
-            f"It may have been applied or not: read the {self._target.kind.noun} and decide"
+            f"It may or may not have been applied: read the {self._target.kind.noun} and decide"
         )
         return OutcomeUnknown(msg, user_id=self._target.id, sent=sent, found=seen)
 

@@ -22,7 +22,7 @@ from auth0_meta.errors import (
     ScopeError,
     ServerError,
 )
-from auth0_meta.http.error_responses import error_from, is_import_jobs_limit, request_id
+from auth0_meta.http.error_responses import TOKEN_PATH, error_from, is_import_jobs_limit, request_id
 from auth0_meta.testing import FakeClock
 
 _DOTTED = 'Fields with "." are not allowed, please remove all dotted fields. Example: a.b'
@@ -186,7 +186,7 @@ BODIES: list[tuple[int, Any, type[ApiError], str | None, str]] = [
     (418, {"error": "I'm a teapot"}, ApiError, None, "I'm a teapot"),
     (302, {}, ApiError, None, "no message"),
     (503, {"error": "Service Unavailable", "message": "down"}, ServerError, None, "down"),
-    (599, [], ServerError, None, "an answer of 2 B that is no error object"),
+    (599, [], ServerError, None, "a response of 2 B that is not an error object"),
     (400, {"message": 5, "error": None, "errorCode": 7}, BadRequestError, None, "no message"),
 ]
 
@@ -258,7 +258,7 @@ def test_a_scope_error_lists_what_would_do(body: str, expected: tuple[str, ...])
 )
 def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: str) -> None:
     """Where the cure is known the message ends with it."""
-    error = error_from(status, {}, json.dumps(body).encode(), method="GET", path="users")
+    error = error_from(status, {}, json.dumps(body).encode(), method="PATCH", path="users")
     assert hint in str(error).split("Nothing was written")[1]
 
 
@@ -293,22 +293,32 @@ def test_values_are_taken_out_of_title_and_code() -> None:
 
 
 def test_an_error_without_a_cure_promises_none() -> None:
-    """An answer that nobody knows ends with what was written."""
-    assert str(error_from(418, {}, b"", method="GET", path="users")).endswith("Nothing was written")
+    """The message for an unknown status ends with what was written, or with what was received."""
+    assert str(error_from(418, {}, b"", method="PATCH", path="users")).endswith("Nothing was written")
+    assert str(error_from(418, {}, b"", method="GET", path="users")).endswith("418: an empty response")
 
 
 @pytest.mark.parametrize(
     ("method", "status", "written"),
     [
-        ("GET", 503, "Nothing was written"),
-        ("PATCH", 503, "It may have been applied"),
-        ("PATCH", 499, "Nothing was written"),
-        ("POST", 500, "It may have"),
+        *(("PATCH", status, "It may have been applied") for status in (302, 408, 425, 499, 500, 503)),
+        *(("PATCH", status, "Nothing was written") for status in (400, 401, 403, 404, 409, 413, 422, 429)),
+        ("POST", 500, "It may have been applied"),
+        ("DELETE", 409, "Nothing was written"),
     ],
 )
 def test_an_error_says_whether_anything_was_written(method: str, status: int, written: str) -> None:
-    """Only a 5xx to a write leaves it open."""
+    """A write that a gateway may have handed on before it answered is left open; another 4xx refused it."""
     assert written in str(error_from(status, {}, b"{}", method=method, path="users"))
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 408, 429, 503])
+@pytest.mark.parametrize(("method", "path"), [("GET", "users"), ("HEAD", "users"), ("POST", TOKEN_PATH)])
+def test_an_error_of_a_read_says_nothing_of_writing(method: str, path: str, status: int) -> None:
+    """Reads and token requests write nothing, whatever becomes of them."""
+    text = str(error_from(status, {}, b"{}", method=method, path=path))
+    assert "written" not in text
+    assert "applied" not in text
 
 
 # Values of the request -------------------------------------------------------------------------------
@@ -378,7 +388,7 @@ def test_a_deep_body_does_not_break_its_error() -> None:
 
 
 def test_a_deep_answer_does_not_break_its_error() -> None:
-    """An answer nested without end is an answer that is no JSON."""
+    """An answer nested without end is a response that is not JSON."""
     error = error_from(500, {}, b"[" * 200_000, method="GET", path="x")
     assert isinstance(error, ServerError)
 
