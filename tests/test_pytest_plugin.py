@@ -141,8 +141,8 @@ def test_the_check_fails_a_test_at_its_end(suite: pytest.Pytester, way: str) -> 
     result.assert_outcomes(passed=4, failed=1, errors=2)
     result.stdout.fnmatch_lines(
         [
-            "*never fired: fail(method='PATCH', status=503, nth=2) (0 of its requests came)",
-            "*never fired: before(method='PATCH', user_id='auth0|1') (0 of its requests came)",
+            "*never fired: fail(method='PATCH', status=503, nth=2) (0 requests matched)",
+            "*never fired: before(method='PATCH', user_id='auth0|1') (0 requests matched)",
             "*not served: GET /api/v2/guardian/factors",
         ]
     )

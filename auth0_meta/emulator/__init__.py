@@ -1,7 +1,6 @@
-"""Be a local Auth0 tenant: real rules, real limits, real sockets, no account.
+"""An Auth0 emulator: local tenants with Auth0's rules and limits on real sockets, and no account.
 
-`LocalTenant` is the one object to start with; `Switches` names what is not known about Auth0.
-Needs the extra `emulator`.
+Start with `LocalTenant`; `Switches` decide what is not known about Auth0.  Needs the extra `emulator`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("cheroot", "luqum", "werkzeug"):
         raise
-    msg = f'the local tenant needs {error.name}: pip install "auth0-meta[emulator]"'
+    msg = f'the emulator needs {error.name}: pip install "auth0-meta[emulator]"'
     raise MissingExtraError(msg) from error
 
 __all__ = ["Entry", "Fault", "Hook", "Journal", "LiveUser", "LocalTenant", "Switches", "Users"]

@@ -1,4 +1,4 @@
-"""Give tests direct access to the users: no request, no token, no journal entry."""
+"""Direct access to a tenant's users: no request, no token, no journal entry."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import InputError
 
 _BY = "tenant.users"
-# Whoever comes from elsewhere may have no address.
+# Users of other providers may have no email.
 _WITH_EMAIL = ("auth0", "email")
 
 
 class LiveUser(Mapping[str, Any]):
-    """Show one user's profile as it is at each reading; values read are copies.
+    """One user's profile as it is at each reading; the values are copies.
 
-    Equal to a dict with the same profile.  Reading a user who is gone raises KeyError.
+    Equal to a dict with the same profile.  Reading a user who was deleted raises KeyError.
     """
 
     def __init__(self, state: TenantState, user_id: str) -> None:
@@ -48,16 +48,16 @@ class LiveUser(Mapping[str, Any]):
 
     @property
     def user_metadata(self) -> Any:
-        """Return a copy of the bag; `{}` where the profile shows none."""
+        """A copy of user_metadata; `{}` if the profile has none."""
         return copy.deepcopy(self._document().get("user_metadata", {}))
 
     @property
     def app_metadata(self) -> Any:
-        """Return a copy of the bag; `{}` where the profile shows none."""
+        """A copy of app_metadata; `{}` if the profile has none."""
         return copy.deepcopy(self._document().get("app_metadata", {}))
 
     def patch(self, /, **body: Any) -> LiveUser:
-        """Write as PATCH /users/{id} does, without its checks; returns this user.
+        """Write what PATCH /users/{id} would, without its checks; returns this user.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> tenant = LocalTenant(serve=False)
@@ -89,7 +89,7 @@ class LiveUser(Mapping[str, Any]):
 
     @property
     def history(self) -> list[Change]:
-        """Return what was written to this user, oldest first (the newest hundred writes).
+        """The newest hundred writes to this user, oldest first.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> user = LocalTenant(serve=False).users.add(user_metadata={"a": 1}).patch(user_metadata={"a": 2})
@@ -100,7 +100,7 @@ class LiveUser(Mapping[str, Any]):
 
 
 class Users:
-    """Collect the tenant's users: `users[user_id]`, iteration, `len`, `in` (by id)."""
+    """The tenant's users: `users[user_id]`, iteration, `len`, and `in` with an id."""
 
     def __init__(self, state: TenantState) -> None:
         self._state = state
@@ -132,11 +132,11 @@ class Users:
         app_metadata: Any = None,
         **profile: Any,
     ) -> LiveUser:
-        """Add a user as stored: any id, any field, any value in a bag, no checks.
+        """Store a user without checks: any id, any field, any value in metadata.
 
-        `email` None makes one up where the id is a database's (or none is given); `user_id` None makes
-        one from the seed, without "|" it gets `auth0|`; a bag of None is absent.  A `password` is good
-        for password grants and shown nowhere.  Raises `InputError` for an id that is taken.
+        If `email` is None, a user of a database or of the provider `email` gets a made-up one.  `user_id` None
+        makes one from the seed; one without "|" gets `auth0|`.  Metadata of None is absent.  A `password` works
+        for password grants and is never returned.  Raises `InputError` if the id is taken.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
@@ -153,15 +153,15 @@ class Users:
         with state.users.lock:
             made = _built(state, fields)
             if made.user_id in self:
-                msg = f"user {made.user_id!r} exists already"
+                msg = f"user {made.user_id!r} exists already: no user was added"
                 raise InputError(msg)
             state.users.put(made)
             state.history.forget(made.user_id)
-            _keep_password(state, made.user_id, fields)
+            _store_password(state, made.user_id, fields)
         return LiveUser(state, made.user_id)
 
     def add_many(self, users: Iterable[Mapping[str, Any]]) -> None:
-        """Add each mapping as `add` does; raises `InputError` for an id that is taken, and then adds none."""
+        """Add each mapping as `add` does; raises `InputError` if an id is taken, and then adds none."""
         state = self._state
         with state.users.lock:
             made: dict[str, tuple[profiles.Profile, Mapping[str, Any]]] = {}
@@ -174,32 +174,32 @@ class Users:
             for user_id, (profile, user) in made.items():
                 state.users.put(profile)
                 state.history.forget(user_id)
-                _keep_password(state, user_id, user)
+                _store_password(state, user_id, user)
 
     def documents(self) -> list[dict[str, Any]]:
-        """Return every whole profile as of one moment; they share the stored values, so change none."""
+        """Return every profile, all as of one moment; they share the stored values, so don't change them."""
         with self._state.users.lock:
             return [profile.document() for profile in self._state.users.all()]
 
     def replace(self, users: Iterable[Mapping[str, Any]], *, verbatim: bool = False) -> None:
-        """Replace every user by these, all or none; their history and `diff` start over.
+        """Replace all users, or none; history and `diff` start over.
 
         Each mapping is what `add` takes, or with `verbatim` a whole profile, stored as it is.  Raises
-        `InputError` for an id that comes twice, and then changes nothing.
+        `InputError` if two have the same id, and then changes nothing.
         """
         state = self._state
         with state.users.lock:
-            given = list(users)
-            made = [(_restored if verbatim else _built)(state, user) for user in given]
+            mappings = list(users)
+            made = [(_restored if verbatim else _built)(state, user) for user in mappings]
             if len({profile.user_id for profile in made}) < len(made):
                 msg = "two users have the same user_id: no user was changed"
                 raise InputError(msg)
             state.users.replace_all(made)
             state.history.clear()
             state.resources.forget_users()
-            for profile, user in zip(made, given, strict=True):
+            for profile, user in zip(made, mappings, strict=True):
                 if not verbatim:
-                    _keep_password(state, profile.user_id, user)
+                    _store_password(state, profile.user_id, user)
 
     def clear(self) -> None:
         """Delete every user."""
@@ -207,13 +207,13 @@ class Users:
         self._state.resources.forget_users()
 
 
-def _keep_password(state: TenantState, user_id: str, user: Mapping[str, Any]) -> None:
+def _store_password(state: TenantState, user_id: str, user: Mapping[str, Any]) -> None:
     if isinstance(user.get("password"), str):
         state.resources.passwords.put(user_id, user["password"])
 
 
 def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
-    """Make a profile of what a person wrote down, with defaults for all that is left out."""
+    """Return a profile with defaults for every field that is left out."""
     known = user.get("user_id") or state.new_object_id()
     known = known if "|" in known else f"auth0|{known}"
     fields: dict[str, Any] = copy.deepcopy(dict(user))
@@ -225,19 +225,19 @@ def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     made = profiles.created(
         {**fields, **objects}, user_id=known, now_ms=state.milliseconds(), switches=state.switches
     )
-    return _with_odd_bags(made, bags)
+    return _with_non_objects(made, bags)
 
 
 def _restored(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
-    """Take a profile as it was shown: nothing filled in, `updated_at` going on from where it was."""
+    """Return a profile as a snapshot has it: nothing is filled in, and `updated_at` continues from there."""
     root = copy.deepcopy(dict(user))
     bag = root.pop("app_metadata", None)
     moment = milliseconds_of(root.get("updated_at"))
     return profiles.Profile(root["user_id"], root, bag, state.milliseconds() if moment is None else moment)
 
 
-def _with_odd_bags(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:
-    """Store a bag that is no object as it is: Auth0 holds such bags too."""
+def _with_non_objects(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:
+    """Put metadata that is not an object into a profile unchanged: Auth0 stores such values too."""
     user, app = bags["user_metadata"], bags["app_metadata"]
     root = profile.root if user is None or isinstance(user, dict) else {**profile.root, "user_metadata": user}
     app = profile.app_metadata if app is None or isinstance(app, dict) else app

@@ -1,4 +1,4 @@
-"""Tell pages what happens, as server-sent events: the journal as it grows, and the state around it."""
+"""Stream the tenant's state and its journal to pages, as server-sent events."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from auth0_meta.emulator.control.report import told
+from auth0_meta.emulator.control.report import call_of
 from auth0_meta.emulator.http.message import to_json
 from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.state.faults import Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
 
-# Each watcher keeps one of the server's threads.
-_WATCHERS = 4
-_EVERY = 0.2
-# So often something is sent in any case: only a failing write shows that a page has gone.
-_QUIET_TURNS = 10
-_FIRST = 300
+# Each open stream occupies one of the server's threads.
+_MOST_STREAMS = 4
+_INTERVAL = 0.2
+# After so many intervals without news something is sent all the same: only a failing write shows that a page is gone.
+_MOST_QUIET_INTERVALS = 10
+# The most entries in one event; a page that opens late does not get the whole journal.
+_MOST_ENTRIES = 300
 
 
-def entry_shown(number: int, entry: Entry) -> dict[str, Any]:
-    """Return a request as JSON; `number` counts from 1 since the start."""
+def entry_json(number: int, entry: Entry) -> dict[str, Any]:
+    """Return a journal entry for JSON; `number` counts the requests from 1."""
     names = ("time", "method", "path", "query", "route", "user_id", "body", "status", "outcome", "tokens")
-    shown = {name: getattr(entry, name) for name in names}
-    return {"number": number, **shown, "committed": entry.committed, "planned": entry.fault is not None}
+    fields = {name: getattr(entry, name) for name in names}
+    return {"number": number, **fields, "committed": entry.committed, "planned": entry.fault is not None}
 
 
-def fault_shown(plan: Fault | Hook) -> dict[str, Any]:
-    """Return a plan as JSON: its words, and how often it fired."""
-    return {"plan": told(plan), "fired": plan.fired, "times": plan.times}
+def fault_json(fault: Fault | Hook) -> dict[str, Any]:
+    """Return a fault or second writer for JSON: the call that made it, and how often it fired."""
+    return {"plan": call_of(fault), "fired": fault.fired, "times": fault.times}
 
 
-class Feed:
-    """Open streams of events for a few watchers at a time."""
+class EventStreams:
+    """Open a few streams of events at a time."""
 
     def __init__(self, state: TenantState) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._watchers = 0
+        self._open = 0
 
     def state(self) -> dict[str, Any]:
-        """Return what is true now, apart from users and requests themselves."""
+        """Return the state as it is now, without the users and requests themselves."""
         state = self._state
         now = state.now()
         buckets = [
@@ -57,26 +58,26 @@ class Feed:
             "users": len(state.users),
             "requests": len(state.journal),
             "buckets": buckets,
-            "faults": [fault_shown(plan) for plan in state.faults.plans()],
+            "faults": [fault_json(fault) for fault in state.faults.plans()],
         }
 
     def open(self, since: int) -> Iterator[bytes] | None:
-        """Return a stream of events from the `since`-th request on, None where too many watch already."""
+        """Return a stream that begins after the `since`-th request, None if too many are open."""
         with self._lock:
-            if self._watchers >= _WATCHERS:
+            if self._open >= _MOST_STREAMS:
                 return None
-            self._watchers += 1
+            self._open += 1
         stream = self._stream(since)
-        # Not at the end of the stream itself: one that is never begun is never ended either.
-        weakref.finalize(stream, self._leave).atexit = False
+        # A `finally` in the generator would not do: if nothing is ever read from it, it never begins, so it never ends.
+        weakref.finalize(stream, self._closed).atexit = False
         return stream
 
-    def _leave(self) -> None:
+    def _closed(self) -> None:
         with self._lock:
-            self._watchers -= 1
+            self._open -= 1
 
     def _stream(self, since: int) -> Iterator[bytes]:
-        yield b": the local tenant\n\n"
+        yield b": the local tenant\n\n"  # a comment, so that the response begins at once
         last: dict[str, Any] = {}
         quiet = 0
         while True:
@@ -85,16 +86,16 @@ class Feed:
                 yield _event("state", state)
                 last, quiet = state, 0
             since, entries = self._state.journal.since(since)
-            entries = entries[-_FIRST:]
+            entries = entries[-_MOST_ENTRIES:]
             if entries:
                 first = since - len(entries) + 1
-                yield _event("requests", [entry_shown(n, entry) for n, entry in enumerate(entries, first)])
+                yield _event("requests", [entry_json(n, entry) for n, entry in enumerate(entries, first)])
                 quiet = 0
             quiet += 1
-            if quiet > _QUIET_TURNS:
+            if quiet > _MOST_QUIET_INTERVALS:
                 yield b": still here\n\n"
                 quiet = 0
-            if self._state.stopped_within(_EVERY):
+            if self._state.stopped_within(_INTERVAL):
                 return
 
 

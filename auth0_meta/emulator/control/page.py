@@ -1,4 +1,4 @@
-"""Hold the page at `/`: three files of the package, and the policy that keeps them harmless."""
+"""The files of the page at `/`, and the headers that protect it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE_HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
 )
-"""No script, style or connection but our own, no frame around it, no text that becomes markup."""
+"""Only our own scripts, styles and connections; no other page may frame it; no text becomes markup."""
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     f"{CONTROL_ROOT}page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -30,14 +30,14 @@ _TOKEN = b"{{token}}"
 
 @attrs.frozen
 class Asset:
-    """Hold one file of the page."""
+    """One file of the page."""
 
     body: bytes
     content_type: str
 
 
 def asset(path: str, token: str) -> Asset | None:
-    """Return the file at a path, `token` written into the page itself; None where there is none."""
+    """Return the file at a path, None if there is none; the page itself contains `token`."""
     if path not in _FILES:
         return None
     name, kind = _FILES[path]

@@ -1,6 +1,6 @@
-"""Say what to export, and what to write, so that each SDK talks to a local tenant.
+"""What to export and what to write, so that each SDK calls a local tenant.
 
-Every recipe was tried with the tool that it names: this package, curl, auth0-python 4.13 and 6.8,
+Every recipe was tried with the tool that it is for: this package, curl, auth0-python 4.13 and 6.8,
 npm auth0 4.37 and 7.1.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TOOLS = ("python", "auth0-python", "node", "curl")
-# Python's and OpenSSL's tools replace their authorities by this file, so it holds the public ones too.
+# Tools of Python and OpenSSL trust only the authorities in this file, so it holds the public ones too.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _HINTS = {
     ("python", False): """\
@@ -51,7 +51,7 @@ curl "$AUTH0_URL/oauth/token" -d grant_type=client_credentials -d "client_id=$AU
 
 
 def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment that leads `tool` to a tenant; `facts` are `LocalTenant.facts`.
+    """Return the environment that points `tool` at a tenant; `facts` are those of `process.serve.facts_of`.
 
     >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b", "token": "t"}
     >>> exports("python", facts)
@@ -59,39 +59,36 @@ def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
     """
     url = facts["url"]
     secure = url.startswith("https:")
-    found = {
-        # With https every tool takes the bare host; http is said by a URL, which this package alone takes.
+    variables = {
+        # With https every tool takes the bare host.  Only this package takes a URL, which plain http needs.
         "AUTH0_DOMAIN": url.partition("://")[2] if secure else url,
         "AUTH0_CLIENT_ID": facts["client_id"],
         "AUTH0_CLIENT_SECRET": facts["client_secret"],
     }
     if tool != "python":
-        found["AUTH0_URL"] = url
+        variables["AUTH0_URL"] = url
     if tool in ("auth0-python", "curl"):
-        found["AUTH0_API_TOKEN"] = facts["token"]
+        variables["AUTH0_API_TOKEN"] = facts["token"]
     if secure:
         names = ("NODE_EXTRA_CA_CERTS",) if tool == "node" else _BUNDLE
-        found |= dict.fromkeys(names, facts["ca_file" if tool == "node" else "bundle_file"])
-    return found
+        variables |= dict.fromkeys(names, facts["ca_file" if tool == "node" else "bundle_file"])
+    return variables
 
 
 def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment for a program whose tool is not known: what suits this package and all others."""
-    found: dict[str, str] = {}
-    for tool in ("node", "python"):
-        found |= exports(tool, facts)
-    return found
+    """Return an environment that suits this package and every other tool, for a program that may use any."""
+    return exports("node", facts) | exports("python", facts)
 
 
 def _hint(tool: str, *, secure: bool) -> str:
-    """Return the lines of code that go with the environment."""
+    """Return the code that goes with the environment."""
     if tool == "curl":
         return _CURL
     return _HINTS.get((tool, secure)) or _HINTS[tool, False]
 
 
 def script(tool: str, facts: Mapping[str, Any]) -> str:
-    """Return a shell script that exports the environment, the code to write as comments in it.
+    """Return a shell script that exports the environment, with the code to write in comments.
 
     >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b c"}
     >>> script("python", facts).splitlines()[2]

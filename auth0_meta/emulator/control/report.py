@@ -1,4 +1,4 @@
-"""Tell what a test should hear about: plans that never fired or raised, requests that nothing here serves."""
+"""List what a test should not overlook: faults that never fired, code of the test that raised, routes that are not served."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _NOT_SERVED = 501
 def complaints(
     unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[PlanRaised] = ()
 ) -> list[str]:
-    """Return a line for each plan whose own code raised or that never fired, and each route not served."""
-    lines = [f"raised {one}: {told(one.plan)}" for one in raised]
-    lines += [f"never fired: {told(plan)} ({plan.seen} of its requests came)" for plan in unfired]
+    """Return a line for each fault or second writer whose code raised or that never fired, and each route not served."""
+    lines = [f"raised {one}: {call_of(one.plan)}" for one in raised]
+    lines += [f"never fired: {call_of(fault)} ({_requests(fault.seen)} matched)" for fault in unfired]
     missing = {
         f"not served: {entry.method} {entry.route or entry.path}": None
         for entry in entries
@@ -24,11 +24,15 @@ def complaints(
     return lines + list(missing)
 
 
-def told(plan: Fault | Hook) -> str:
-    """Say what was planned, in the words of the call that planned it."""
-    call = "before" if isinstance(plan, Hook) else "fail"
-    names = ("method", "path", "user_id", "status", "drop", "delay")
-    said = [f"{name}={value!r}" for name in names if (value := getattr(plan, name, None)) is not None]
-    if plan.nth != 1:
-        said.append(f"nth={plan.nth}")
-    return f"{call}({', '.join(said)})"
+def call_of(fault: Fault | Hook) -> str:
+    """Return the call that made a fault or second writer, with its main arguments."""
+    name = "before" if isinstance(fault, Hook) else "fail"
+    arguments = ("method", "path", "user_id", "status", "drop", "delay")
+    shown = [f"{key}={value!r}" for key in arguments if (value := getattr(fault, key, None)) is not None]
+    if fault.nth != 1:
+        shown.append(f"nth={fault.nth}")
+    return f"{name}({', '.join(shown)})"
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"

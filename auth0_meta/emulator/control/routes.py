@@ -1,6 +1,6 @@
-"""Answer the control routes and the page: what a person does to a running tenant from outside.
+"""Answer the page and the control routes, which let people and programs control a served tenant.
 
-Any web page can send requests to loopback, so each request must name this tenant as its host, come
+Any web page can send requests to loopback.  So each request must name this tenant as its host, come
 from the tenant's own page or from no page at all, and carry the token of this run.
 """
 
@@ -11,22 +11,21 @@ import json
 import logging
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from auth0_meta.emulator.control.events import Feed, entry_shown, fault_shown
+from auth0_meta.emulator.control.events import EventStreams, entry_json, fault_json
 from auth0_meta.emulator.control.page import PAGE_HEADERS, asset
 from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Request, to_json
 from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host
 from auth0_meta.emulator.rules.differences import ABSENT
+from auth0_meta.emulator.state.faults import Fault
 from auth0_meta.emulator.state.history import Change
 from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.emulator.tenant_users import Users
 from auth0_meta.errors import InputError
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator.tenant import LocalTenant
 
 TOKEN_HEADER = "x-emulator-token"  # noqa: S105  # the header's name
 _log = logging.getLogger("auth0_meta.emulator")
@@ -36,8 +35,8 @@ _SAFE = (
     ("Cache-Control", "no-store"),
 )
 _MOST_USERS = 200
-# What may be said of a fault from outside; the rest takes code.
-_FAULT_WORDS = frozenset(
+# The arguments of `fail` that JSON can hold; the others need code.
+_FAULT_ARGUMENTS = frozenset(
     (
         *("method", "path", "user_id", "nth", "times", "probability", "status", "reset", "drop", "delay"),
         *("slow", "truncate", "html", "commit", "expire_token", "rows"),
@@ -50,29 +49,31 @@ def _refused(status: int, message: str) -> Refusal:
 
 
 class Control:
-    """Be the tenant's front desk: `control(request)` answers the page at `/` and `/_emulator/...`.
+    """Answer the page at `/` and the routes below `/_emulator/`; call it with a request.
 
-    `token` must come with every control request in the header `X-Emulator-Token`.  `show_token`:
-    the page at `/` carries it, because only this machine can fetch it.
+    Every control request must carry `token` in the header `X-Emulator-Token`.  With `show_token` the page
+    carries it: right only if no other machine can fetch the page.  `reset` resets the tenant.
     """
 
-    def __init__(self, tenant: LocalTenant, state: TenantState, *, show_token: bool) -> None:
+    def __init__(
+        self, state: TenantState, *, users: Users, reset: Callable[[], None], show_token: bool
+    ) -> None:
         self.token = secrets.token_urlsafe(32)
-        self._tenant, self._state, self._show_token = tenant, state, show_token
-        self._feed = Feed(state)
+        self._state, self._users, self._show_token = state, users, show_token
+        self._streams = EventStreams(state)
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
-            ("GET", "state"): lambda _: self._feed.state(),
+            ("GET", "state"): lambda _: self._streams.state(),
             ("GET", "events"): self._events,
-            ("POST", "reset"): self._reset,
-            ("GET", "users"): self._users,
+            ("POST", "reset"): lambda _: reset(),
+            ("GET", "users"): self._list_users,
             ("POST", "users"): self._add_user,
             ("GET", "user"): self._user,
             ("GET", "journal"): self._journal,
-            ("GET", "faults"): lambda _: [fault_shown(plan) for plan in state.faults.plans()],
-            ("POST", "faults"): self._fail,
-            ("DELETE", "faults"): self._forget_faults,
+            ("GET", "faults"): lambda _: [fault_json(fault) for fault in state.faults.plans()],
+            ("POST", "faults"): self._add_fault,
+            ("DELETE", "faults"): self._clear_faults,
             ("POST", "clock"): self._clock,
-            ("GET", "snapshot"): lambda _: to_snapshot(tenant.users.documents()),
+            ("GET", "snapshot"): lambda _: to_snapshot(users.documents()),
             ("PUT", "snapshot"): self._restore,
         }
 
@@ -92,7 +93,7 @@ class Control:
             return self._answer(refusal.status, to_json(refusal.body))
         except InputError as error:
             return self._answer(400, to_json(problem(400, str(error))))
-        except Exception:  # noqa: BLE001  # a bug here must be an answer, not a closed connection
+        except Exception:  # noqa: BLE001  # a bug here must be a response, not a closed connection
             _log.exception("the local tenant failed on %s %s", request.method, request.path)
             return self._answer(500, to_json(problem(500, "The local tenant failed; its log says where.")))
 
@@ -102,7 +103,7 @@ class Control:
         return Answer(status, [("Content-Type", kind), *_SAFE, *more], body, None, None, self._state.pause)
 
     def _check(self, request: Request) -> None:
-        """Refuse what a foreign page may have sent, and what has no token."""
+        """Refuse a request that another page may have sent, or that lacks the token."""
         origin, host = request.headers.get("origin"), request.headers.get("host", "")
         site = request.headers.get("sec-fetch-site", "none")
         if (origin is not None and urlsplit(origin).netloc.lower() != host.lower()) or site not in (
@@ -110,11 +111,13 @@ class Control:
             "none",
         ):
             raise _refused(
-                403, "The control routes answer this tenant's own page and programs, no other page."
+                403, "The control routes answer only this tenant's own page and programs, no other page."
             )
-        given = request.headers.get(TOKEN_HEADER, "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
-            raise _refused(403, "The control routes need this run's token in the header X-Emulator-Token.")
+        token = request.headers.get(TOKEN_HEADER, "")
+        if not hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode()):
+            raise _refused(
+                403, "The control routes need the token of this run in the header X-Emulator-Token."
+            )
 
     def _find(self, request: Request) -> Callable[[Request], Any]:
         name = request.path.removeprefix(CONTROL_ROOT)
@@ -126,29 +129,28 @@ class Control:
             raise _refused(404, f"There is no control route {request.path}.")
         return route
 
-    # What the routes do ----------------------------------------------------------------------------
+    # The routes ----------------------------------------------------------------------------
 
     def _events(self, request: Request) -> Answer:
-        stream = self._feed.open(_number(request.query, "since", 0))
+        stream = self._streams.open(_number(request.query, "since", 0))
         if stream is None:
-            raise _refused(503, "Too many pages are watching this tenant: close one.")
+            raise _refused(503, "Too many pages are open for this tenant: close one.")
         headers = [("Content-Type", "text/event-stream; charset=utf-8"), *_SAFE]
         return Answer(200, headers, b"", None, None, self._state.pause, feed=lambda: stream)
 
-    def _reset(self, _: Request) -> None:
-        self._tenant.reset()
-
-    def _users(self, request: Request) -> dict[str, Any]:
-        asked = request.query
-        start, count = _number(asked, "start", 0), _number(asked, "count", 50)
+    def _list_users(self, request: Request) -> dict[str, Any]:
+        query = request.query
+        start, count = _number(query, "start", 0), _number(query, "count", 50)
         if count > _MOST_USERS:
-            raise _refused(400, f"count is at most {_MOST_USERS}.")
-        sought = asked.get("find", "").strip().lower()
-        if not sought:
+            raise _refused(400, f"count must be at most {_MOST_USERS}.")
+        text = query.get("find", "").strip().lower()
+        if not text:
             found = self._state.users.slice(start, count + 1)
         else:
             found = []
-            matches = (profile for profile in self._state.users.all() if sought in _words(profile.root))
+            matches = (
+                profile for profile in self._state.users.all() if text in _searchable_text(profile.root)
+            )
             for number, profile in enumerate(matches):
                 if number >= start:
                     found.append(profile)
@@ -162,14 +164,14 @@ class Control:
 
     def _add_user(self, request: Request) -> dict[str, Any]:
         (user,) = as_roster([_object(request)]).users
-        return {"user_id": self._tenant.users.add(**user).user_id}
+        return {"user_id": self._users.add(**user).user_id}
 
     def _user(self, request: Request) -> dict[str, Any]:
         user_id = request.query.get("id", "")
         profile = self._state.users.get(user_id)
         if profile is None:
             raise _refused(404, "The user does not exist.")
-        history = [_change_shown(change) for change in reversed(self._state.history.of(user_id))]
+        history = [_change_json(change) for change in reversed(self._state.history.of(user_id))]
         return {"profile": profile.document(), "history": history}
 
     def _journal(self, request: Request) -> dict[str, Any]:
@@ -177,74 +179,76 @@ class Control:
         first = total - len(entries) + 1
         return {
             "total": total,
-            "entries": [entry_shown(number, entry) for number, entry in enumerate(entries, first)],
+            "entries": [entry_json(number, entry) for number, entry in enumerate(entries, first)],
         }
 
-    def _fail(self, request: Request) -> dict[str, Any]:
-        words = _object(request)
-        unknown = sorted(words.keys() - _FAULT_WORDS)
+    def _add_fault(self, request: Request) -> dict[str, Any]:
+        arguments = _object(request)
+        unknown = sorted(arguments.keys() - _FAULT_ARGUMENTS)
         if unknown:
             raise _refused(400, f"A fault has no {', '.join(unknown)}.")
         try:
-            return fault_shown(self._tenant.fail(**words))
+            fault = Fault(**arguments)
         except (TypeError, AttributeError):
-            raise _refused(400, "A member of this fault has the wrong type.") from None
+            raise _refused(400, "An argument of this fault has the wrong type.") from None
+        self._state.faults.add(fault)
+        return fault_json(fault)
 
-    def _forget_faults(self, _: Request) -> None:
+    def _clear_faults(self, _: Request) -> None:
         self._state.faults.clear()
 
     def _clock(self, request: Request) -> dict[str, Any]:
-        words, clock = _object(request), self._tenant.clock
-        match words.get("do"):
+        command, clock = _object(request), self._state.clock
+        match command.get("do"):
             case "freeze":
                 clock.freeze()
             case "resume":
                 clock.resume()
             case "advance":
-                seconds = words.get("seconds")
+                seconds = command.get("seconds")
                 if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
                     raise _refused(400, "advance needs a number of seconds.")
                 clock.advance(seconds)
             case _:
-                raise _refused(400, "do is freeze, resume or advance.")
+                raise _refused(400, "do must be freeze, resume or advance.")
         return {"now": self._state.now(), "frozen": clock.frozen}
 
     def _restore(self, request: Request) -> dict[str, Any]:
         roster = as_roster(_parsed(request))
-        self._tenant.users.replace(roster.users, verbatim=roster.verbatim)
+        self._users.replace(roster.users, verbatim=roster.verbatim)
         return {"users": len(roster.users)}
 
 
 def _parsed(request: Request) -> Any:
-    # Of a foreign page's requests only this type is announced by a preflight, which is refused.
+    # Another page can send this type only after a preflight, which is refused; others it could send right away.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise _refused(415, "The body must be application/json.")
     try:
         return json.loads(request.body)
     except (ValueError, RecursionError):
-        raise _refused(400, "The body is no JSON.") from None
+        raise _refused(400, "The body is not valid JSON.") from None
 
 
 def _object(request: Request) -> dict[str, Any]:
     value = _parsed(request)
     if not isinstance(value, dict):
-        raise _refused(400, "The body is no JSON object.")
+        raise _refused(400, "The body is not a JSON object.")
     return value
 
 
 def _number(query: dict[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 12):  # far past any count
-        raise _refused(400, f"{name} is a whole number of 0 or more.")
+        raise _refused(400, f"{name} must be a whole number of at least 0.")
     return int(text)
 
 
-def _words(root: dict[str, Any]) -> str:
+def _searchable_text(root: dict[str, Any]) -> str:
     return "\n".join(str(root.get(name, "")) for name in ("user_id", "email", "name", "username")).lower()
 
 
-def _change_shown(change: Change) -> dict[str, Any]:
-    """Show a write as JSON: a side that is not there is left out."""
+def _change_json(change: Change) -> dict[str, Any]:
+    """Return a write for JSON; an absent side is left out."""
     changed = []
     for path, (before, after) in change.changed.items():
         sides = {"before": before, "after": after}

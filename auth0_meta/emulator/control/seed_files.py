@@ -1,4 +1,4 @@
-"""Read users from a file, JSON or YAML, and write them: what a tenant starts with, and its snapshots."""
+"""Read and write the files of users that a tenant starts with, JSON or YAML, and its snapshots."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ SAMPLE: tuple[dict[str, Any], ...] = (
         "app_metadata": {"plan": "free"},
     },
 )
-"""A few users to try things on; auth0|123 is the one that the documentation changes."""
+"""A few users to try things with; the documentation changes auth0|123."""
 
 _FORMAT = "auth0_meta_snapshot"
 _VERSION = 1
-_TEXTS = ("user_id", "email", "name", "username", "phone_number", "picture", "connection")
+_STRINGS = ("user_id", "email", "name", "username", "phone_number", "picture", "connection")
 
 
 @attrs.frozen
 class Roster:
-    """Hold the users of a file; `verbatim` where they are whole profiles of a snapshot, not written by hand."""
+    """The users of a file; `verbatim` if they are whole profiles of a snapshot, not written by hand."""
 
     users: list[dict[str, Any]] = attrs.field(repr=False)
     verbatim: bool = False
 
     def document(self) -> dict[str, Any]:
-        """Return what `as_roster` takes."""
+        """Return the document from which `as_roster` makes this roster."""
         return to_snapshot(self.users) if self.verbatim else {"users": self.users}
 
 
 def read_users(path: str | os.PathLike[str]) -> Roster:
     """Return the users of a file: a list of profiles, or an object with such a list under `users`.
 
-    `.yaml` and `.yml` are YAML, everything else JSON; a snapshot is such a file.  Raises
-    `InputError` naming the line or the user that is wrong, never a value.
+    `.yaml` and `.yml` files are YAML, all others JSON; a snapshot is such a file.  Raises
+    `InputError` that names the line or the user that is wrong, never a value.
     """
     shown = Path(path)
     try:
@@ -75,10 +75,10 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
         msg = f"can't read the users in {shown}: {error.strerror}"
         raise InputError(msg) from error
     except json.JSONDecodeError as error:
-        msg = f"{shown} is no JSON: {error.msg} in line {error.lineno}"
+        msg = f"{shown} is not valid JSON: {error.msg} in line {error.lineno}"
         raise InputError(msg) from None
     except (UnicodeDecodeError, RecursionError):
-        msg = f"{shown} holds no UTF-8 text, or nests too deep"
+        msg = f"{shown} is not UTF-8 text, or is nested too deeply"
         raise InputError(msg) from None
     except InputError as error:
         msg = f"{shown}: {error}"
@@ -86,7 +86,7 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
 
 
 def as_roster(value: Any) -> Roster:
-    """Check a parsed file and return its users as JSON knows them.
+    """Check a parsed file and return its users as plain JSON values.
 
     >>> as_roster({"users": [{"email": "ann@example.com", "app_metadata": {"plan": "free"}}]}).users
     [{'email': 'ann@example.com', 'app_metadata': {'plan': 'free'}}]
@@ -104,30 +104,30 @@ def as_roster(value: Any) -> Roster:
     users, ids = [], set()
     for number, user in enumerate(value, 1):
         if not isinstance(user, dict):
-            msg = f"user {number} is no object"
+            msg = f"user {number} is not an object"
             raise InputError(msg)
         try:
             plain: dict[str, Any] = json.loads(json.dumps(user, allow_nan=False))
         except (TypeError, ValueError):
-            msg = f"user {number} holds what JSON can't: quote dates, and leave out NaN and binary data"
+            msg = f"user {number} has a value that JSON can't represent: quote dates, and leave out NaN and binary data"
             raise InputError(msg) from None
-        for name in _TEXTS:
+        for name in _STRINGS:
             if not isinstance(plain.get(name), (str, type(None))):
-                msg = f"user {number}: {name} is no text"
+                msg = f"user {number}: {name} is not a string"
                 raise InputError(msg)
         if not _are_objects(plain.get("identities", [{}])):
-            msg = f"user {number}: identities is no list of objects"
+            msg = f"user {number}: identities is not a list of objects"
             raise InputError(msg)
         if verbatim and not (plain.get("user_id") and "identities" in plain):
             msg = (
-                f"user {number} is no whole profile of a snapshot: give it user_id and identities, "
-                f"or leave {_FORMAT} out of the file and the rest is filled in"
+                f"user {number} is not a whole profile of a snapshot: add user_id and identities, "
+                f"or remove {_FORMAT} from the file, so that defaults are filled in"
             )
             raise InputError(msg)
         user_id = plain.get("user_id")
         known = user_id if not user_id or "|" in user_id else f"auth0|{user_id}"
         if known and known in ids:
-            msg = f"user {number} has the same user_id as one before"
+            msg = f"user {number} has the same user_id as an earlier one"
             raise InputError(msg)
         ids.add(known)
         users.append(plain)
@@ -144,13 +144,13 @@ def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise `InputError` where `write_users` could not write, as far as can be told beforehand."""
+    """Raise `InputError` if `write_users` could not write there, as far as one can know beforehand."""
     target = Path(path)
     why = ""
     if not target.parent.is_dir():
         why = f"there is no directory {target.parent}"
     elif not os.access(target.parent, os.W_OK | os.X_OK):
-        why = f"the directory {target.parent} is not yours to write to"
+        why = f"you may not write to the directory {target.parent}"
     elif target.is_dir():
         why = "it is a directory"
     if why:
@@ -159,9 +159,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:
-    """Write a snapshot, mode 0600, so that the file is whole or as it was.
+    """Write a snapshot, mode 0600, or leave the file as it was; raises `InputError` if it can't be written.
 
-    Raises `InputError` where the file can't be written.
+    A temporary file in the same directory replaces it, because only that is atomic.
     """
     target = Path(path)
     try:
@@ -187,19 +187,19 @@ def _yaml(text: str) -> Any:
         return yaml.load(text, Loader=_loader())  # noqa: S506  # a safe loader's subclass
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        msg = f"no YAML: {error.problem}{line}"
+        msg = f"not valid YAML: {error.problem}{line}"
         raise InputError(msg) from None
     except yaml.YAMLError:
-        msg = "no YAML: it holds characters that YAML does not allow"
+        msg = "not valid YAML: it has characters that YAML does not allow"
         raise InputError(msg) from None
 
 
 @cache
 def _loader() -> Any:
-    """Return a safe YAML loader, the fast one where it is there, to which a date is a text as in JSON."""
+    """Return a safe YAML loader, the C one if there is one, that reads a date as a string, as in JSON."""
     import yaml  # noqa: PLC0415
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # which one, is known at run time
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
         pass
 
     Loader.yaml_implicit_resolvers = {

@@ -1,1 +1,1 @@
-"""A local tenant beside other programs: serve, exec, and the tenant that is announced to them."""
+"""A local tenant beside other programs: serve one, run a command with one, find one that is served."""

@@ -1,4 +1,4 @@
-"""Leave word of a running tenant, so that other commands of the same user find it."""
+"""Announce a served tenant in a file, so that other commands of the same user find it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VARIABLE = "AUTH0_META_EMULATOR_DIR"
 
 
 def run_directory() -> Path:
-    """Return where runs are announced: AUTH0_META_EMULATOR_DIR, else the user's runtime directory, else home."""
+    """Return the directory of the files: AUTH0_META_EMULATOR_DIR, else the user's runtime directory, else home."""
     if os.environ.get(_VARIABLE):
         return Path(os.environ[_VARIABLE])
     if os.environ.get("XDG_RUNTIME_DIR"):
@@ -29,14 +29,15 @@ def _file(port: int) -> Path:
 
 @contextmanager
 def announced(port: int, facts: dict[str, Any]) -> Iterator[Path | None]:
-    """Keep a file about the tenant on `port` while the block runs, readable by this user alone.
+    """Keep a file about the tenant on `port` while the block runs; only this user can read it.
 
-    Yields None where it can't be written: the tenant serves all the same.
+    Yields its path, or None if it can't be written: the tenant serves all the same.
     """
     path = _file(port)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
+        # The token in it must never be readable by others, not even for a moment: hence the mode at creation.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         yield None
@@ -50,7 +51,7 @@ def announced(port: int, facts: dict[str, Any]) -> Iterator[Path | None]:
 
 
 def find_run(port: int) -> dict[str, Any]:
-    """Return what was announced for `port`; raises `InputError` where nothing was."""
+    """Return what was announced for `port`; raises `InputError` if nothing was."""
     try:
         facts = json.loads(_file(port).read_text(encoding="utf-8"))
     except (OSError, ValueError):

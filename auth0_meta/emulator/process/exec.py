@@ -1,4 +1,4 @@
-"""Run a command with a tenant beside it, for the command line."""
+"""Run a command with a local tenant beside it, for the command line."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from auth0_meta.emulator.tenant import LocalTenant
 from auth0_meta.errors import InputError
 
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
-# What would lead the command past the local tenant.
+# Variables that would point the command at another tenant.
 _HIDDEN = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN")
 
 
 def execute(
     command: Sequence[str], *, out: TextIO | None = None, save: str | None = None, **settings: Any
 ) -> int:
-    """Start a tenant, run `command` with the environment that leads to it, stop; returns its exit code.
+    """Start a tenant, run `command` with an environment that points at it, and return its exit code.
 
-    Signals are passed on; a command that one ended gives 128 and its number, one that can't be
-    started 126 or 127, as in a shell.  `save` names a file for a snapshot at the end; raises `InputError`
-    before anything is started where it can't be written.  What was called
-    and is not served is told on `out` (None: stderr).  `settings` are `LocalTenant`'s.  Call it from
-    the main thread.
+    Signals are passed on.  As in a shell, the code is 128 plus the number of the signal that ended the command,
+    and 126 or 127 if it can't be started.  `save` names a file for a snapshot at the end; raises
+    `InputError` before anything is started if it can't be written.  `out` (None: stderr) gets the routes that
+    were called and are not served.  `settings` are those of `LocalTenant`.  Call it from the main thread.
     """
-    talk = out or sys.stderr
+    messages = out or sys.stderr
     if save is not None:
         check_writable(save)
     settings.setdefault("journal_limit", JOURNAL_LIMIT)
@@ -44,26 +43,26 @@ def execute(
             try:
                 code = _run(command, environment | all_exports(facts))
             except FileNotFoundError:
-                talk.write(f"error: {command[0]}: no such command\n")
+                messages.write(f"error: {command[0]}: no such command\n")
                 return _NOT_FOUND
             except OSError as error:
-                talk.write(f"error: {command[0]}: {error.strerror}\n")
+                messages.write(f"error: {command[0]}: {error.strerror}\n")
                 return _NOT_EXECUTABLE
         for line in complaints((), tenant.journal):
-            talk.write(f"warning: {line} by the local tenant\n")
+            messages.write(f"warning: {line} by the local tenant\n")
         if save is not None:
             try:
                 tenant.save(save)
             except InputError as error:
-                # What the command said of itself counts for more.
+                # The exit code of a command that failed matters more.
                 if code == 0:
                     raise
-                talk.write(f"error: {error}\n")
+                messages.write(f"error: {error}\n")
     return code
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Run it to its end, passing on every signal that this process gets meanwhile."""
+    """Run a command to its end, and pass on every signal that this process gets meanwhile."""
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # Windows has the first two only
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     early: list[int] = []
@@ -72,13 +71,13 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     def pass_on(number: int, _: object) -> None:
         if child is None:
             early.append(number)
-        # The terminal sends Ctrl-C to the whole foreground group, so the child has had it.
+        # The terminal sends Ctrl-C to the whole foreground group, so the child has already got it.
         elif not (number == signal.SIGINT and _in_foreground()):
             child.send_signal(number)
 
     before = [(number, signal.signal(number, pass_on)) for number in signals]
     try:
-        child = subprocess.Popen(command, env=environment)  # noqa: S603  # to run it is what was asked for
+        child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user asked to run it
         for number in early:
             child.send_signal(number)
         code = child.wait()
@@ -89,7 +88,7 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
 
 
 def _in_foreground() -> bool:
-    """Tell whether a terminal's Ctrl-C reaches this process and its child alike."""
+    """Return whether a terminal's Ctrl-C reaches both this process and its child."""
     try:
         return os.tcgetpgrp(sys.__stdin__.fileno()) == os.getpgrp()  # type: ignore[union-attr]  # None is caught
     except (AttributeError, OSError, ValueError):

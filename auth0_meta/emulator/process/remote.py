@@ -1,4 +1,4 @@
-"""Talk to a tenant that another process of this user serves, for the command line."""
+"""Call the control routes of a tenant that another process of this user serves, for the command line."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ _TIMEOUT_CONNECT = 5
 
 
 def call(port: int, method: str, name: str, body: Any = None) -> Any:
-    """Send one control request to the tenant on `port`, and return its parsed answer.
+    """Send a control request to the tenant on `port` and return its parsed response.
 
-    Raises `InputError` where no tenant answers there, or it refuses.
+    Raises `InputError` if no tenant responds there or if it refuses.
     """
     facts = find_run(port)
-    request = urllib.request.Request(  # noqa: S310  # the URL is what our own process announced
+    request = urllib.request.Request(  # noqa: S310  # a process of ours announced this URL
         facts["url"] + CONTROL_ROOT + name,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
         headers={TOKEN_HEADER: facts["control_token"], "Content-Type": "application/json"},
     )
     context = ssl.create_default_context(cafile=facts["ca_file"]) if "ca_file" in facts else None
-    # Past any proxy: the tenant is on this machine.
+    # No proxy: the tenant is on this machine.
     handlers: list[Any] = [urllib.request.ProxyHandler({})]
     handlers += [urllib.request.HTTPSHandler(context=context)] if context else []
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT) as answer:
-            return json.load(answer)
+        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT) as response:
+            return json.load(response)
     except urllib.error.HTTPError as error:
         with error:
             message = json.load(error).get("message")
         msg = f"the tenant on port {port} refused: {message}"
         raise InputError(msg) from None
     except OSError as error:
-        raise _silent(port) from error
+        raise _not_responding(port) from error
 
 
 def find_serving(port: int) -> dict[str, Any]:
-    """Return what was announced for `port`, where somebody still listens; raises `InputError` elsewhere."""
+    """Return what was announced for `port`; raises `InputError` if nothing listens there any more."""
     facts = find_run(port)
     parts = urlsplit(facts["url"])
     try:
         socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_TIMEOUT_CONNECT).close()
     except OSError as error:
-        raise _silent(port) from error
+        raise _not_responding(port) from error
     return facts
 
 
-def _silent(port: int) -> InputError:
+def _not_responding(port: int) -> InputError:
     msg = f"the tenant announced on port {port} does not answer: it may have been killed. Start it again"
     return InputError(msg)
 

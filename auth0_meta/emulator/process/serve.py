@@ -1,4 +1,4 @@
-"""Serve a tenant until it is told to stop, for the command line."""
+"""Serve a local tenant until a signal stops it, for the command line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.tenant import LocalTenant
 
 JOURNAL_LIMIT = 10_000
-"""How many requests a tenant remembers that serves for days."""
-_ANY_TOKEN = "local-token-good-here-only"  # noqa: S105  # a tenant that is not strict takes any
+"""How many requests the journal of a tenant keeps that may serve for days."""
+_ANY_TOKEN = "local-token-good-here-only"  # noqa: S105  # a tenant that is not strict accepts any token
 
 
 def facts_of(tenant: LocalTenant, *, strict: bool = False) -> dict[str, Any]:
-    """Return what other programs need to know of a started tenant; its secrets are good here only."""
+    """Return what other programs need to know of a started tenant; its secrets are of no use elsewhere."""
     facts = {
         "url": tenant.url,
         "client_id": tenant.client_id,
@@ -42,11 +42,11 @@ def serve(
 ) -> int:
     """Serve until Ctrl-C or SIGTERM, then stop cleanly; returns the exit code 0.
 
-    Tells on `out` (None: stderr) what to export, and leaves word for `auth0-meta emulator env` and
-    `snapshot`.  `on_ready` is called once requests are answered; `settings` are `LocalTenant`'s.
-    Call it from the main thread, which gets the signals.  Raises OSError when the port is taken.
+    Writes what to export to `out` (None: stderr), and announces the tenant to `auth0-meta emulator env` and
+    `snapshot`.  `on_ready` is called once the tenant responds; `settings` are those of `LocalTenant`.
+    Call it from the main thread, which gets the signals.  Raises OSError if the port is taken.
     """
-    talk = out or sys.stderr
+    messages = out or sys.stderr
     done = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     settings.setdefault("journal_limit", JOURNAL_LIMIT)
@@ -56,11 +56,11 @@ def serve(
         with tenant:
             facts = facts_of(tenant, strict=settings.get("strict", False))
             with announced(tenant.port, facts):
-                talk.write(_told(tenant, facts))
-                talk.flush()
+                messages.write(_greeting(tenant, facts))
+                messages.flush()
                 if on_ready is not None:
                     on_ready(tenant)
-                # A wait with a bound, because Windows delivers Ctrl-C between waits only.
+                # A wait with a bound, because Windows delivers Ctrl-C only between waits.
                 while not done.wait(0.5):
                     pass
     finally:
@@ -69,9 +69,9 @@ def serve(
     return 0
 
 
-def _told(tenant: LocalTenant, facts: dict[str, Any]) -> str:
-    """Say where it is and what to export."""
-    lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, good here only). Export:", ""]
+def _greeting(tenant: LocalTenant, facts: dict[str, Any]) -> str:
+    """Return the text that says where the tenant is and what to export."""
+    lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, of no use elsewhere). Export:", ""]
     lines += [f"  export {name}={value}" for name, value in exports("python", facts).items()]
     port = "" if tenant.port == 8810 else f" --port {tenant.port}"  # the default of both commands
     others = "auth0-python|node|curl"

@@ -12,7 +12,7 @@ from auth0_meta.emulator.rules.masking import masked
 
 
 class Unread:
-    """Hold a JSON body that no handler came to; parsed when somebody asks, None for what is no JSON."""
+    """A JSON body that no handler read; it is parsed on demand, and invalid JSON reads as None."""
 
     __slots__ = ("_raw", "_value")
 
@@ -23,10 +23,10 @@ class Unread:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unread) and self.read() == other.read()
 
-    __hash__ = None  # type: ignore[assignment]  # as the values it holds
+    __hash__ = None  # type: ignore[assignment]  # JSON values have none either
 
     def read(self) -> Any:
-        """Return the value."""
+        """Return the parsed value."""
         raw = self._raw
         if raw is not None:
             try:
@@ -39,14 +39,14 @@ class Unread:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """Describe one request; the repr leaves out the body and the query.
+    """One request; the repr leaves out the body and the query.
 
-    `path` is as sent, without the query; `route` the template that matched ("" for none);
-    `user_id` decoded, None where the route has none; `status` None when the connection was
-    closed without an answer; `outcome` "answered", "dropped_before_commit", "dropped_after_commit",
-    or "plan_raised" where a second writer or a predicate of the test raised; `fault` the planned
-    fault that struck, else None; `committed` whether something was written; `tokens` left in its
-    bucket after it, None without a limit; `time` of arrival by the tenant's clock.
+    `path` is as it was sent, without the query; `route` is the template that matched, "" for none;
+    `user_id` is decoded, None if the route has none; `status` is None if the connection was closed
+    without a response; `outcome` is "answered", "dropped_before_commit", "dropped_after_commit", or
+    "plan_raised" if a second writer or predicate raised; `fault` is the fault that struck, else None;
+    `committed` says whether the request wrote anything; `tokens` are those left in its bucket, None
+    without a limit; `time` is its arrival by the tenant's clock.
     """
 
     method: str
@@ -64,9 +64,9 @@ class Entry:
 
     @property
     def body(self) -> Any:
-        """Return the parsed JSON as sent, refused or not, secrets such as a password masked.
+        """The parsed JSON as it was sent, also in a refused request, with secrets such as passwords masked.
 
-        None without a JSON body, for one past the size limit, and for /oauth/token.
+        None without a JSON body, for a body past the size limit, and for /oauth/token.
         """
         body = self._body
         return masked(body.read() if isinstance(body, Unread) else body)

@@ -14,7 +14,7 @@ from auth0_meta.errors import ConfigError
 
 Group = Literal["read_users", "write_users", "other", "token", "password", "signup", "change_password"]
 _MANAGEMENT: tuple[Group, ...] = ("read_users", "write_users", "other")
-# A refill that ends in the middle of a float must not cost a whole token.
+# Rounding errors of the refill must not cost a whole token.
 _SLACK = 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Tell what is on this machine and nowhere else."""
+"""Which addresses only this machine can reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address, or `localhost`, can be reached from this machine alone.
+    """Return whether only this machine can reach an address or `localhost`.
 
     >>> is_loopback("127.0.0.1"), is_loopback("[::1]"), is_loopback("0.0.0.0")
     (True, True, False)

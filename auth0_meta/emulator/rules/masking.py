@@ -1,11 +1,11 @@
-"""Hide secrets in a body that is shown: by their names, wherever they stand but in metadata."""
+"""Mask secrets in a body before it is shown: by name, at any depth, but not inside metadata."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MASK = "<masked>"
-# Clients, connections, users and grants carry these.
+# Names of secrets in clients, connections, users and grants.
 _SECRET = frozenset(
     (
         *("password", "client_secret", "client_assertion", "access_token", "refresh_token", "id_token"),
@@ -20,12 +20,12 @@ _SECRET = frozenset(
         ),
     )
 )
-# What people keep in these is theirs, and compared with what they sent.
+# Metadata stays readable: tests compare it with what they sent.
 _METADATA = frozenset(("user_metadata", "app_metadata", "client_metadata", "metadata"))
 
 
 def masked(value: Any) -> Any:
-    """Return a parsed body with every secret replaced; what holds none is returned as it is.
+    """Return a parsed body with every secret replaced; a body without secrets is returned unchanged, not copied.
 
     >>> masked({"name": "app", "client_secret": "x", "client_metadata": {"password": "a name of yours"}})
     {'name': 'app', 'client_secret': '<masked>', 'client_metadata': {'password': 'a name of yours'}}

@@ -1,4 +1,7 @@
-"""Merge a metadata bag as recorded traffic shows; written apart from the client's own merge on purpose."""
+"""Merge metadata as recorded traffic shows.
+
+This is not the client's merge, on purpose: with a shared one, both sides would agree on its mistakes.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from typing import Any
 from auth0_meta.emulator.rules.switches import Switches
 
 BAGS = ("user_metadata", "app_metadata")
+"""A *bag* is either of the two."""
 
 
 def merge_bag(bag: str, before: Any, change: dict[str, Any] | None, *, switches: Switches) -> Any:
-    """Return the bag after a write; None means that the profile does not show it.
+    """Return the bag after a write; None means that the profile does not have it.
 
-    First-level keys merge, deeper values are replaced, null deletes, and `{}` wipes: then
-    user_metadata stays as `{}` while app_metadata disappears (all 49 recorded PATCHes agree).
+    First-level keys merge, deeper values are replaced, null deletes, and `{}` clears: that leaves
+    user_metadata as `{}`, while app_metadata disappears (all 49 recorded PATCHes agree).
 
     >>> merge_bag("app_metadata", {"a": 1, "b": {"x": 1}}, {"a": None, "b": {"y": 2}}, switches=Switches())
     {'b': {'y': 2}}
@@ -23,7 +27,7 @@ def merge_bag(bag: str, before: Any, change: dict[str, Any] | None, *, switches:
     True
     """
     if not change:
-        return _wiped(bag)
+        return _cleared(bag)
     after = dict(before) if isinstance(before, dict) else {}
     for key, value in change.items():
         if value is None:
@@ -35,11 +39,11 @@ def merge_bag(bag: str, before: Any, change: dict[str, Any] | None, *, switches:
     if before is None:
         return None
     if switches.last_key_null == "as_wipe":
-        return _wiped(bag)
+        return _cleared(bag)
     return {} if switches.last_key_null == "empty" else None
 
 
-def _wiped(bag: str) -> dict[str, Any] | None:
+def _cleared(bag: str) -> dict[str, Any] | None:
     return {} if bag == "user_metadata" else None
 
 

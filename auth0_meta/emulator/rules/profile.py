@@ -1,4 +1,4 @@
-"""Build a user's profile on create and on PATCH, field by field as recorded."""
+"""Compute a user's profile after a create or a PATCH, field by field as in recorded traffic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from auth0_meta.emulator.rules.switches import Switches
 
 DEFAULT_CONNECTION = "Username-Password-Authentication"
 DEFAULT_CONNECTION_ID = "con_localDatabase001"
-# Never part of a profile: they steer the write or are secret.
+# Fields of a body that a profile does not have: they control the write, are secret, or are merged.
 _NOT_STORED = frozenset(
     (
         "connection",
@@ -28,7 +28,7 @@ _NOT_STORED = frozenset(
         "app_metadata",
     )
 )
-# The address may have been made of an earlier e-mail or name, so that its form alone decides.
+# The URL may come from an earlier email or name, so only its form can tell.
 _DEFAULT_PICTURE = re.compile(
     r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
     r"&d=https%3A%2F%2Fcdn\.auth0\.com%2Favatars%2F.+\.png"
@@ -38,10 +38,10 @@ _NOT_SOCIAL = frozenset(("auth0", "email", "sms", "samlp", "waad", "adfs", "ad",
 
 @attrs.frozen
 class Profile:
-    """Hold one user as stored; never changed in place.
+    """One user as stored; never changed in place.
 
-    `root` holds every field but app_metadata, in the order in which they are shown;
-    `app_metadata` is None where there is none (Auth0 keeps it apart, hence it always comes last).
+    `root` holds every field except app_metadata, in the order of the response; `app_metadata` is None if
+    there is none.  Auth0 stores app_metadata separately, so it always comes last.
     """
 
     user_id: str
@@ -50,26 +50,26 @@ class Profile:
     updated_ms: int
 
     def document(self) -> dict[str, Any]:
-        """Return the profile as the API shows it; shares the stored values."""
+        """Return the profile as the API returns it; it shares the stored values."""
         if self.app_metadata is None:
             return self.root
         return {**self.root, "app_metadata": self.app_metadata}
 
 
 def _picture(email: str, name: str) -> str:
-    """Return the default gravatar address (193 of 194 recorded creates)."""
+    """Return the URL of the default picture (193 of 194 recorded creates)."""
     digest = hashlib.md5(email.lower().encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
     fallback = quote(f"https://cdn.auth0.com/avatars/{(name or email)[:2].lower()}.png", safe="")
     return f"https://s.gravatar.com/avatar/{digest}?s=480&r=pg&d={fallback}"
 
 
 def has_default_picture(root: Mapping[str, Any]) -> bool:
-    """Tell whether the picture is Auth0's own, an import's with its other host included."""
+    """Return whether the picture is Auth0's default, including that of an import, which has another host."""
     return bool(_DEFAULT_PICTURE.fullmatch(str(root.get("picture"))))
 
 
 def _identity(user_id: str, connection: str | None) -> dict[str, Any]:
-    """Describe where the user signs in; the id goes without its provider."""
+    """Return the identity of a new user; its `user_id` has no provider."""
     provider, _, local = user_id.partition("|")
     middle, bar, _ = local.partition("|")
     if connection is None:
@@ -83,15 +83,15 @@ def _identity(user_id: str, connection: str | None) -> dict[str, Any]:
 
 
 def created(body: Mapping[str, Any], *, user_id: str, now_ms: int, switches: Switches) -> Profile:
-    """Build a new user: defaults, name order, `{}` bags; `body` is taken as valid.
+    """Return a new user with defaults and fields in alphabetical order; `body` must be valid.
 
     >>> profile = created({"email": "ann@example.com"}, user_id="auth0|1", now_ms=0, switches=Switches())
     >>> profile.root["name"], profile.root["nickname"], profile.root["email_verified"], profile.app_metadata
     ('ann@example.com', 'ann', False, None)
     """
     moment = iso(now_ms)
-    given = {name: value for name, value in body.items() if name not in _NOT_STORED and value is not None}
-    root: dict[str, Any] = {"created_at": moment, "updated_at": moment} | given
+    fields = {name: value for name, value in body.items() if name not in _NOT_STORED and value is not None}
+    root: dict[str, Any] = {"created_at": moment, "updated_at": moment} | fields
     email = root.get("email")
     if email is not None:
         root["email"] = email = email.lower()
@@ -111,13 +111,13 @@ def created(body: Mapping[str, Any], *, user_id: str, now_ms: int, switches: Swi
         root["user_metadata"] = bags["user_metadata"]
     root.pop("user_id", None)
     ordered = {"user_id": user_id} | {name: root[name] for name in sorted(root)}
-    # A given `updated_at` counts: the next write must not move it back.
+    # An `updated_at` in the body counts: the next write must not move it back.
     updated_ms = milliseconds_of(root["updated_at"])
     return Profile(user_id, ordered, bags["app_metadata"], now_ms if updated_ms is None else updated_ms)
 
 
 def patched(profile: Profile, body: Mapping[str, Any], *, now_ms: int, switches: Switches) -> Profile:
-    """Return the profile after a PATCH: null removes, bags merge, `updated_at` strictly grows.
+    """Return the profile after a PATCH: null removes a field, metadata merges, `updated_at` strictly grows.
 
     >>> before = created({"email": "a@b.io"}, user_id="auth0|1", now_ms=5, switches=Switches())
     >>> patched(before, {}, now_ms=5, switches=Switches()).root["updated_at"]

@@ -1,4 +1,4 @@
-"""Turn a search's `q` into a test of profiles: Lucene syntax, parsed by luqum, with Auth0's own limits."""
+"""Compile a search's `q` to a predicate on profiles: Lucene syntax, parsed by luqum, with Auth0's limits."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ Document = Mapping[str, Any]
 Test = Callable[[Document], bool]
 _Match = Callable[[Any], bool]
 
-# Documented: the values of these are compared without regard to case, all others with it.
+# Documented: the values of these are compared case-insensitively, all others case-sensitively.
 _CASELESS = frozenset(("email", "name", "given_name", "family_name", "nickname"))
 _SHORTEST_SUFFIX = 3
 _WILD = re.compile(r"\\(.)|([*?])", re.DOTALL)
 
 
 def matcher(q: str, *, switches: Switches) -> Test:
-    """Return the test that `q` stands for, or refuse with 400.
+    """Return the predicate that `q` stands for, or refuse it with 400.
 
-    Fields are root attributes, `email.domain`, or dotted paths, arrays on the way looked through.
-    A quoted value is exact.  Wildcards and ranges are refused in user_metadata (documented), and so
-    are suffix wildcards of less than three letters; fuzziness, proximity, boosts and patterns are
-    refused too (open).  `*` and `*:*` are everybody; AND, OR and NOT are capital letters, or terms.  A term without a field is looked for everywhere but in user_metadata.
+    Fields are root attributes, `email.domain`, or dotted paths, which look through arrays.  A quoted value
+    must match exactly.  Wildcards and ranges are refused in user_metadata, and so are leading wildcards with
+    less than three letters (documented); fuzziness, proximity, boosts and patterns are refused too (open).
+    `*` and `*:*` match everybody.  AND, OR and NOT must be upper case, otherwise they are terms.  A term
+    without a field is searched everywhere except in user_metadata.
 
     >>> matcher('app_metadata.plan:"pro" AND NOT blocked:true', switches=Switches())(
     ...     {"app_metadata": {"plan": "pro"}}
@@ -40,7 +41,7 @@ def matcher(q: str, *, switches: Switches) -> Test:
 
 @lru_cache(maxsize=128)
 def _matcher(q: str, switches: Switches) -> Test:
-    # The library loads on use: its grammar takes a while to build.
+    # luqum loads on use, because building its grammar takes a while.
     from luqum.exceptions import ParseError  # noqa: PLC0415
     from luqum.thread import parse  # noqa: PLC0415  # a lexer for each thread; luqum.parser shares one
 
@@ -55,12 +56,12 @@ def _matcher(q: str, switches: Switches) -> Test:
 
 
 def _refused(why: str) -> Refusal:
-    """Refuse a query with 400; the wording is not sourced."""
+    """Return a 400 for a query; the wording is open."""
     return bad_request(f"Query syntax error: {why}.", "invalid_query_string")
 
 
 class _Compiler:
-    """Walk a parsed query; `field` is the one that a group stands in, None outside any."""
+    """Compile the nodes of a parsed query; `field` is that of the enclosing group, None outside of one."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
@@ -112,16 +113,17 @@ class _Compiler:
         return lambda document: any(test(document) for test in tests)
 
     def _unknownoperation(self, node: Any, field: str | None) -> Test:
-        """Join terms that nothing joins; `+` and `-` decide alone, as in Lucene."""
+        """Join terms without an operator; if one has `+`, the terms without a sign are optional, as in Lucene."""
         if self._switches.search_operator == "AND":
             return self._andoperation(node, field)
-        sure = [child for child in node.children if type(child).__name__ in ("Plus", "Prohibit", "Not")]
-        maybe = [child for child in node.children if child not in sure]
-        must = [self.test(child, field) for child in sure]
-        may = [self.test(child, field) for child in maybe]
-        plus = any(type(child).__name__ == "Plus" for child in sure)
+        signed = [child for child in node.children if type(child).__name__ in ("Plus", "Prohibit", "Not")]
+        unsigned = [child for child in node.children if child not in signed]
+        required = [self.test(child, field) for child in signed]
+        optional = [self.test(child, field) for child in unsigned]
+        has_plus = any(type(child).__name__ == "Plus" for child in signed)
         return lambda document: (
-            all(test(document) for test in must) and (plus or not may or any(test(document) for test in may))
+            all(test(document) for test in required)
+            and (has_plus or not optional or any(test(document) for test in optional))
         )
 
     def _phrase(self, node: Any, field: str | None) -> Test:
@@ -200,7 +202,7 @@ def _unescaped(text: str) -> str:
 
 
 def _as_pattern(raw: str) -> str:
-    """Turn `*` and `?` into their patterns, everything else into itself."""
+    """Return a regular expression for a term with `*` and `?`."""
     parts, last = [], 0
     for match in _WILD.finditer(raw):
         parts.append(re.escape(raw[last : match.start()]))
@@ -231,7 +233,7 @@ def _exact(wanted: str, *, caseless: bool) -> _Match:
 
 
 def _bound(node: Any, *, caseless: bool) -> str | None:
-    """Return the text of a range's end, None for an open one."""
+    """Return one end of a range as text, None for an open end."""
     text = "*" if node is None else _unescaped(str(node).strip().strip('"'))
     return None if text == "*" else _folded(text, caseless=caseless)
 
@@ -251,7 +253,7 @@ def _below(value: Any, bound: str | None, *, equal: bool) -> bool:
 
 
 def _order(value: Any, bound: str) -> int | None:
-    """Compare as numbers where the value is one, else as text; moments are text of one form."""
+    """Compare as numbers if the value is a number, else as text, which also puts ISO dates in order."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -261,7 +263,7 @@ def _order(value: Any, bound: str) -> int | None:
 
 
 def _on(field: str | None, match: _Match) -> Test:
-    """Apply a match to the values of a field, or to everything but user_metadata."""
+    """Match the values of a field, or without a field everything except user_metadata."""
     if field is None:
         return lambda document: any(match(value) for value in _everything(document))
     if field == "email.domain":
@@ -271,7 +273,7 @@ def _on(field: str | None, match: _Match) -> Test:
 
 
 def _values(document: Document, path: str) -> Iterator[Any]:
-    """Yield the indexed values at a path: no null, no empty array or object (documented)."""
+    """Yield the indexed values at a path; null and empty arrays and objects are not indexed (documented)."""
     yield from _walk(document, path.split("."))
 
 

@@ -1,4 +1,4 @@
-"""Lead `requests` to a tenant: to its WSGI application without a socket, or to its own certificate."""
+"""Adapters that let `requests` reach a tenant: without a socket, or with the tenant's own certificate."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class TenantAdapter(BaseAdapter):
-    """Answer what a `requests.Session` sends by calling a WSGI application in the same thread.
+    """Send the requests of a `requests.Session` to a WSGI application in the same thread.
 
-    A dropped connection raises `requests.ConnectionError`, and an answer later than the read
-    timeout (by `clock`) `requests.ReadTimeout`, as they would over a socket.
+    A dropped connection raises `requests.ConnectionError`, and a response later than the read
+    timeout (by `clock`) raises `requests.ReadTimeout`, as over a socket.
     """
 
     def __init__(self, application: WSGIApplication, *, clock: Clock) -> None:
@@ -60,12 +60,12 @@ class TenantAdapter(BaseAdapter):
             cut = IncompleteRead(b"".join(pieces))
             raise requests.exceptions.ChunkedEncodingError(cut, request=request) from error
         except ConnectionResetError as error:
-            lost = RemoteDisconnected("the local tenant closed the connection without an answer")
+            lost = RemoteDisconnected("the local tenant closed the connection without a response")
             raise requests.ConnectionError(lost, request=request) from error
         allowed = timeout[1] if isinstance(timeout, tuple) else timeout
         longest = max(longest, self._clock.monotonic() - begun)
         if allowed is not None and longest > allowed:
-            msg = f"the local tenant answered after more than {allowed} s"
+            msg = f"the local tenant took more than {allowed} s to respond"
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
         status, response.headers = started
@@ -76,11 +76,11 @@ class TenantAdapter(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Hold nothing, so close nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 class TrustingAdapter(HTTPAdapter):
-    """Verify by one certificate file, whatever a session's settings say."""
+    """An adapter that verifies with one certificate file, whatever the session's settings are."""
 
     def __init__(self, ca_file: Path, **settings: Any) -> None:
         super().__init__(**settings)
@@ -113,7 +113,7 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
         if key == "TRANSFER_ENCODING":
-            continue  # the body is whole by now
+            continue  # the body is complete here
         text = value.decode("latin-1") if isinstance(value, bytes) else value
         environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
     return environ

@@ -1,4 +1,4 @@
-"""Serve the tenant over real sockets with cheroot's threads, past WSGI for speed."""
+"""Serve a tenant on sockets with cheroot's threads, without WSGI in between, which is faster."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from auth0_meta.emulator.state.faults import Dropped
 
 _log = logging.getLogger("auth0_meta.emulator")
 _THREADS = 16
-# Where each of them waits, for the rest of a request or in a planned delay, more are started, up to so many.
+# If all of them wait, for the rest of a request or in a fault's delay, more are started, up to so many.
 _MOST_THREADS = 256
 _STUCK_AFTER = 0.1
-# Bodies up to this size are read even if refused, so that the client gets to see why.
+# Bodies up to this size are read even if they are refused, so that the client can read why.
 _DRAIN = 64 * 1024 * 1024
-# How long a worker keeps an idle connection before it goes back to the selector.
+# How long a worker keeps an idle connection before it returns it to the selector.
 _LINGER_MS = 20
 
 
 class _Connection(HTTPConnection):
-    """Stay with one worker while others are free: handing over costs more than answering."""
+    """A connection that stays with its worker while others are free: handing it over costs more than a response."""
 
     def __init__(self, server: HTTPServer, sock: Any, makefile: Any = stream) -> None:
         super().__init__(server, sock, stream)
@@ -59,7 +59,7 @@ def _readable(sock: Any) -> bool:
 
 
 class _Gateway(Gateway):
-    """Turn cheroot's request into the tenant's and write the answer in one piece."""
+    """Turn cheroot's request into a `Request`, and write the response with one call."""
 
     def respond(self) -> None:
         req = self.req
@@ -72,16 +72,16 @@ class _Gateway(Gateway):
             body = b" " * (_DRAIN + 1)
         else:
             body = req.rfile.read()
-        req.server.answered += 1  # a count lost between two threads is none missed
+        req.server.answered += 1  # without a lock: it matters only whether it moves
         request = Request(req.method.decode("latin-1"), req.uri.decode("latin-1"), headers, body)
         try:
             answer = req.server.pipeline.handle(request)
         except Dropped as dropped:
             if dropped.rudely:
-                # Closing with nothing left to linger for sends RST instead of FIN.
+                # With a linger time of zero, closing sends RST instead of FIN.
                 req.conn.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            # cheroot closes the connection without a word on this error number.
-            raise ConnectionResetError(errno.ECONNRESET, "planned drop") from dropped
+            # On this error number cheroot closes the connection and logs nothing.
+            raise ConnectionResetError(errno.ECONNRESET, "dropped by a fault") from dropped
         lines = [f"HTTP/1.1 {answer.status} {reason(answer.status)}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
         if answer.feed is not None:
@@ -109,7 +109,7 @@ class _Gateway(Gateway):
 
 
 class _Server(HTTPServer):
-    """Keep quiet, keep connections, and stop soon."""
+    """A cheroot server with settings for tests: quiet, many kept connections, a quick stop."""
 
     ConnectionClass = _Connection
     keep_alive_conn_limit = 10_000
@@ -130,21 +130,21 @@ class _Server(HTTPServer):
 
     def process_conn(self, conn: HTTPConnection) -> None:
         super().process_conn(conn)
-        # Whether a worker is free to take it can't be told yet: one that has just got another still looks idle.
+        # It can't know yet whether a worker is free: one that has just got a connection still looks idle.
         if self.timer is None:
             self._watch()
 
     def _watch(self) -> None:
-        """Look again in a moment at whether the workers get on."""
+        """Check in a moment whether the workers make progress."""
         timer = threading.Timer(_STUCK_AFTER, self._relieve, (self.answered,))
         timer.daemon = True
         self.timer = timer
         timer.start()
 
     def _relieve(self, answered: int) -> None:
-        """Start workers for whoever waits while all others do: half a request must not stop the rest."""
+        """Start more workers if connections wait and no request was answered: half a request must not block the others."""
         pool = self.requests
-        # From here on a new connection starts a timer of its own.
+        # From here on a new connection starts its own timer.
         self.timer = None
         if self.ready and pool.qsize:
             if self.answered == answered:
@@ -161,7 +161,7 @@ class _Server(HTTPServer):
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
-        # cheroot leaves this out for port 0, and a restarted tenant would not get its port back.
+        # cheroot does not set this for port 0, and then a restarted tenant could not take its port again.
         if os.name == "posix":  # pragma: no branch  # on Windows the option would share the port
             socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -176,7 +176,7 @@ class _Server(HTTPServer):
 
 
 class TenantServer:
-    """Run one server in daemon threads, so that a forgotten `stop` never keeps a process alive."""
+    """One server in daemon threads, so that a forgotten `stop` does not keep the process alive."""
 
     def __init__(
         self, host: str, port: int, pipeline: Pipeline, *, tls: ssl.SSLContext | None = None
@@ -187,7 +187,7 @@ class TenantServer:
         self._thread = threading.Thread(target=self._run, name="auth0-meta-local-tenant", daemon=True)
 
     def start(self) -> int:
-        """Bind and serve; returns the port.  Raises OSError when the address can't be had."""
+        """Bind and serve; returns the port.  Raises OSError if the address can't be bound."""
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -198,7 +198,7 @@ class TenantServer:
         # cheroot's workers inherit the daemon flag of the thread that prepares the server.
         try:
             self._server.prepare()
-        except BaseException as error:  # noqa: BLE001  # handed to the thread that waits in start
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits in `start`
             self._failure = error
             return
         finally:

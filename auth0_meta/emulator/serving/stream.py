@@ -1,4 +1,4 @@
-"""Read and write a connection's bytes; cheroot's own reader is pure Python of a slower kind."""
+"""Read and write the bytes of a connection, faster than cheroot's own reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _CHUNK = 65_536
 
 
 class Reader:
-    """Read lines and bytes from a socket through one buffer; what cheroot asks of a read file."""
+    """Read lines and bytes from a socket through one buffer: the part of a file that cheroot uses."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -17,7 +17,7 @@ class Reader:
         self.closed = False
 
     def has_data(self) -> bool:
-        """Tell whether bytes are waiting here already, decrypted ones included."""
+        """Return whether bytes have arrived already, in this buffer or decrypted in the TLS layer."""
         return bool(self._buffer) or bool(getattr(self._socket, "pending", int)())
 
     def _more(self) -> bool:
@@ -27,7 +27,7 @@ class Reader:
         return bool(data)
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Return a line with its end, less at the end of the stream or after `size` bytes."""
+        """Return a line with its line end, less at the end of the stream or after `size` bytes."""
         limit = _CHUNK if size is None or size < 0 else size
         while True:
             end = self._buffer.find(b"\n") + 1
@@ -36,7 +36,7 @@ class Reader:
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes, fewer at the end of the stream."""
-        # A list, because a large body grown by += would be copied again and again.
+        # A list, because += would copy a large body again and again.
         parts = [self._take(size)]
         missing = size - len(parts[0])
         while missing > 0 and self._more():
@@ -49,12 +49,12 @@ class Reader:
         return data
 
     def close(self) -> None:
-        """Forget what was read ahead; the socket is the connection's to close."""
+        """Mark the reader as closed; the connection closes the socket."""
         self.closed = True
 
 
 class Writer:
-    """Write whole answers to a socket; what cheroot asks of a write file."""
+    """Write to a socket: the part of a file that cheroot uses."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -68,5 +68,5 @@ class Writer:
 
 
 def stream(sock: socket.socket, mode: str = "r", bufsize: int = _CHUNK) -> Reader | Writer:
-    """Open a connection's half, as cheroot's `MakeFile` does."""
+    """Open one direction of a connection, as cheroot's `MakeFile` does."""
     return Reader(sock) if "r" in mode else Writer(sock)

@@ -1,4 +1,4 @@
-"""Make a certificate authority for one tenant, and the files that let clients trust it."""
+"""A certificate authority for one tenant, and the files that make clients trust it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Authority:
-    """Be a certificate authority whose key never leaves this process, and a server's TLS settings.
+    """A certificate authority whose key never leaves this process, and the server's TLS settings.
 
-    `names` are further names and addresses that the server's certificate holds.
+    `names` are further names and addresses that the server's certificate covers.
     """
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
@@ -30,21 +30,21 @@ class Authority:
 
     @cached_property
     def _directory(self) -> Path:
-        """Make a directory of our own, 0700, that goes with this object."""
+        """Create a directory, mode 0700, that is deleted with this object."""
         path = tempfile.mkdtemp(prefix="auth0-meta-")
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return Path(path)
 
     @cached_property
     def ca_file(self) -> Path:
-        """Return a file with the certificate alone, for what adds it to its own (`NODE_EXTRA_CA_CERTS`)."""
+        """Return a file with the certificate alone, for tools that add it to their own (`NODE_EXTRA_CA_CERTS`)."""
         path = self._directory / "ca.pem"
         path.write_bytes(self.ca_pem)
         return path
 
     @cached_property
     def bundle_file(self) -> Path:
-        """Return a file with it and the public authorities, for what trusts that file alone (`SSL_CERT_FILE`)."""
+        """Return a file with it and the public authorities, for tools that trust only that file (`SSL_CERT_FILE`)."""
         import certifi  # noqa: PLC0415
 
         path = self._directory / "bundle.pem"
@@ -53,16 +53,16 @@ class Authority:
 
 
 class LateHandshake:
-    """Give cheroot TLS whose handshake is left to the worker: a slow client must not hold up the others."""
+    """TLS for cheroot with the handshake in the worker: a slow client must not block the thread that accepts."""
 
     def __init__(self, context: ssl.SSLContext, makefile: Any) -> None:
         self._context = context
         self.makefile = makefile
 
     def bind(self, sock: Any) -> Any:
-        """Leave the listening socket plain."""
+        """Return the listening socket without TLS."""
         return sock
 
     def wrap(self, sock: Any) -> tuple[Any, dict[str, str]]:
-        """Wrap an accepted socket; the first read shakes hands."""
+        """Wrap an accepted socket; the first read does the handshake."""
         return self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), {}

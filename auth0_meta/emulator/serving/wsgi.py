@@ -1,4 +1,4 @@
-"""Present the tenant as a WSGI application, for servers and clients that speak WSGI."""
+"""A tenant as a WSGI application, for servers and clients that speak WSGI."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def reason(status: int) -> str:
-    """Return the words beside a status.
+    """Return the reason phrase of a status.
 
     >>> reason(429), reason(299)
     ('Too Many Requests', 'Unknown')
@@ -29,7 +29,7 @@ def reason(status: int) -> str:
 
 
 def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
-    """Wrap a tenant; a planned drop or cut comes out as `ConnectionResetError`."""
+    """Return a WSGI application; if a fault drops or truncates a response, it raises `ConnectionResetError`."""
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         headers = {
@@ -51,7 +51,10 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
 
 
 def _target(environ: WSGIEnvironment) -> str:
-    """Return the path still encoded, with its query; PATH_INFO alone can't tell %2F from a slash."""
+    """Return the path, still percent-encoded, with the query.
+
+    PATH_INFO is decoded, so an id with %2F in it can't be told from two segments: the raw form is preferred.
+    """
     raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if raw:
         parts = urlsplit(raw)
@@ -62,7 +65,7 @@ def _target(environ: WSGIEnvironment) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """Undo WSGI's disguise of bytes as Latin-1; httpx hands over decoded text instead."""
+    """Return the bytes that WSGI passes as Latin-1 text; httpx passes decoded text instead."""
     try:
         raw = text.encode("latin-1")
         raw.decode("utf-8")

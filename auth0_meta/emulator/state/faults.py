@@ -11,7 +11,7 @@ from typing import Any, Literal
 import attrs
 
 from auth0_meta.emulator.http.message import Request, to_json
-from auth0_meta.emulator.rules.path_matching import addressed
+from auth0_meta.emulator.rules.path_matching import path_matches
 from auth0_meta.errors import InputError
 
 # A clock moved further would soon leave the range of datetime.
@@ -96,7 +96,7 @@ class _Plan:
         """Return whether the plan is for this request."""
         return (
             (self.method is None or self.method == request.method)
-            and (self.path is None or addressed(self.path, route=route, path=request.path))
+            and (self.path is None or path_matches(self.path, route=route, path=request.path))
             and (self.user_id is None or self.user_id == user_id)
         )
 

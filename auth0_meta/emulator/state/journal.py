@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any, overload
 
 from auth0_meta.emulator.rules.journal_entry import Entry
-from auth0_meta.emulator.rules.near_misses import mismatches, story
-from auth0_meta.emulator.rules.path_matching import addressed
+from auth0_meta.emulator.rules.near_misses import describe_near_misses, mismatches
+from auth0_meta.emulator.rules.path_matching import path_matches
 
 _ANY = object()
 
@@ -61,7 +61,7 @@ class Journal:
             entry
             for entry in self._snapshot()
             if (method is None or entry.method == method.upper())
-            and (path is None or addressed(path, route=entry.route, path=entry.path))
+            and (path is None or path_matches(path, route=entry.route, path=entry.path))
             and (user_id is None or entry.user_id == user_id)
             and (status is None or entry.status == status)
         ]
@@ -101,7 +101,7 @@ class Journal:
         matched = sum(not mismatches(entry, wanted) for entry in entries)
         if matched != times and not (times is None and matched):
             count = "at least one" if times is None else str(times)
-            raise AssertionError(story(wanted, count, matched, entries))
+            raise AssertionError(describe_near_misses(wanted, count, matched, entries))
 
     def add(self, entry: Entry) -> None:
         """Append one entry."""

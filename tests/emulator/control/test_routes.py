@@ -191,8 +191,8 @@ def test_what_makes_no_sense_is_refused(
 
 
 def test_a_bug_is_an_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """An exception inside answers 500 and is logged."""
-    monkeypatch.setattr(desk.tenant, "reset", lambda: 1 / 0)
+    """If a control route raises, the response is 500 and the error is logged."""
+    monkeypatch.setattr(desk.tenant.clock, "reset", lambda: 1 / 0)
     with caplog.at_level(logging.ERROR, "auth0_meta.emulator"):
         assert desk("POST", "reset").status_code == 500
     assert caplog.records
@@ -447,7 +447,7 @@ def test_faults_in_code_are_checked_as_well(desk: Desk) -> None:
 
 def test_watchers_are_counted_as_they_come(desk: Desk) -> None:
     """Of many that ask at the same moment four get a stream; one that is dropped unread makes room."""
-    feed = desk.tenant._control._feed
+    feed = desk.tenant._control._streams
     with ThreadPoolExecutor(20) as pool:
         streams = [stream for stream in pool.map(feed.open, [0] * 20) if stream is not None]
     assert len(streams) == 4

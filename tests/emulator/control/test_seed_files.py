@@ -79,21 +79,21 @@ SECRET = "s3cret-value"
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("u.json", "[{", "no JSON"),
+        ("u.json", "[{", "not valid JSON"),
         ("u.json", f'[\n{{"email": {SECRET}}}]', "line 2"),
         ("u.json", "5", "expected a list"),
         ("u.json", '{"user": []}', "expected a list"),
-        ("u.json", '[{}, "x"]', "user 2 is no object"),
-        ("u.json", f'[{{"email": ["{SECRET}"]}}]', "user 1: email is no text"),
+        ("u.json", '[{}, "x"]', "user 2 is not an object"),
+        ("u.json", f'[{{"email": ["{SECRET}"]}}]', "user 1: email is not a string"),
         ("u.json", '[{"identities": [1]}]', "user 1: identities"),
-        ("u.json", '[{"n": NaN}]', "user 1 holds what JSON can't"),
+        ("u.json", '[{"n": NaN}]', "user 1 has a value that JSON can't represent"),
         ("u.json", '[{"user_id": "1"}, {"user_id": "auth0|1"}]', "user 2 has the same user_id"),
         ("u.json", '{"auth0_meta_snapshot": 2, "users": []}', "newer version"),
-        ("u.json", "[" * 100_000, "nests too deep"),
-        ("u.yaml", f"- a: {SECRET}\n  b: [", "no YAML"),
-        ("u.yaml", "- a: \x01", "no YAML"),
-        ("u.yaml", "- a: !!python/object:os.system {}", "no YAML"),
-        ("u.yaml", "- a: !!binary aGk=", "user 1 holds what JSON can't"),
+        ("u.json", "[" * 100_000, "nested too deeply"),
+        ("u.yaml", f"- a: {SECRET}\n  b: [", "not valid YAML"),
+        ("u.yaml", "- a: \x01", "not valid YAML"),
+        ("u.yaml", "- a: !!python/object:os.system {}", "not valid YAML"),
+        ("u.yaml", "- a: !!binary aGk=", "user 1 has a value that JSON can't represent"),
     ],
 )
 def test_a_wrong_file_is_named_and_its_values_are_not(
@@ -113,7 +113,7 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         LocalTenant(serve=False, users=tmp_path / "none.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(InputError, match="no UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8"):
         LocalTenant(serve=False, users=tmp_path / "bytes.json")
 
 
@@ -210,7 +210,7 @@ def test_a_user_by_hand_gets_defaults_and_a_snapshots_does_not(tmp_path: Path) -
     tenant.load(path)
     assert dict(tenant.users["auth0|1"]) == WITHOUT
     path.write_text(json.dumps({"auth0_meta_snapshot": 1, "users": [WITHOUT, {"email": "a@b.io"}]}))
-    with pytest.raises(InputError, match=r"user 2 is no whole profile .* leave auth0_meta_snapshot out"):
+    with pytest.raises(InputError, match=r"user 2 is not a whole profile .* remove auth0_meta_snapshot from"):
         tenant.load(path)
     assert dict(tenant.users["auth0|1"]) == WITHOUT
 

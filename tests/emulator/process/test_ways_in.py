@@ -416,7 +416,7 @@ def test_a_directory_of_somebody_else_is_told_beforehand(
     with pytest.raises(InputError, match="it is a directory"):
         execute(python(""), save=str(tmp_path / "folder"))
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(InputError, match="not yours to write to"):
+    with pytest.raises(InputError, match="you may not write to the directory"):
         execute(python(""), save=str(tmp_path / "x.json"))
 
 

@@ -1,0 +1,394 @@
+"""A tenant without an address: its state and rules, and what a test asks of it and does to it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from auth0_meta.clock import SYSTEM_CLOCK, Clock
+from auth0_meta.emulator.control.report import complaints
+from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
+from auth0_meta.emulator.openapi import describe
+from auth0_meta.emulator.pipeline import Pipeline
+from auth0_meta.emulator.routes import ALL_SCOPES
+from auth0_meta.emulator.rules.differences import differences
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.serving.wsgi import wsgi_app
+from auth0_meta.emulator.state.clock import TenantClock
+from auth0_meta.emulator.state.faults import Drop, Fault, Hook, PlanRaised
+from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.limiter import Limiter
+from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.emulator.state.tokens import LIFETIME, Application
+from auth0_meta.emulator.state.users import Store, UserStore
+from auth0_meta.emulator.tenant_users import Users
+from auth0_meta.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_CLIENT_ID = "local-client"
+
+
+class InProcessTenant:
+    """A tenant that answers through `wsgi` alone; `LocalTenant`, which describes the arguments, adds an address to it.
+
+    `hosts` are the names that requests may use, besides those of loopback.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_limit: Any = "off",
+        seed: int = 0,
+        hosts: Iterable[str] = (),
+        clock: Clock = SYSTEM_CLOCK,
+        clock_offset: float = 0.0,
+        jobs: str = "immediate",
+        index_lag: float = 0.0,
+        strict: bool = False,
+        window: bool = False,
+        retry_after: bool = False,
+        latency: float | str | None = None,
+        users: Iterable[Mapping[str, Any]] | str | os.PathLike[str] = (),
+        db: str | os.PathLike[str] | None = None,
+        switches: Switches | None = None,
+        journal_limit: int | None = None,
+        post_login: Callable[..., Any] | None = None,
+    ) -> None:
+        if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
+            msg = "latency must be a number of seconds, 'realistic' or None"
+            raise ConfigError(msg)
+        if isinstance(users, (str, os.PathLike)):
+            self._initial_users = read_users(users)
+        else:
+            self._initial_users = Roster([dict(user) for user in users])
+        self.clock = TenantClock(clock)
+        """Its time: `freeze`, `advance`, `resume`."""
+        self._state = TenantState(
+            users=_store(db),
+            clock=self.clock,
+            clock_offset=clock_offset,
+            limiter=Limiter(rate_limit, window=window),
+            switches=switches or Switches(),
+            seed=seed,
+            name=uuid.uuid4().hex[:12],
+            strict=strict,
+            all_scopes=ALL_SCOPES,
+            hosts=frozenset(name.lower() for name in hosts),
+            journal=Journal(limit=journal_limit),
+            jobs=jobs,
+            index_lag=index_lag,
+        )
+        self._pipeline = Pipeline(self._state, owner=self, latency=latency, retry_after=retry_after)
+        self._reported: list[PlanRaised] = []
+        self.client_id = _CLIENT_ID
+        """The id of a client that is registered in strict mode too."""
+        self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"
+        """Its secret, made for this run and of no use elsewhere."""
+        self.users = Users(self._state)
+        """The users, to read and write directly."""
+        self.journal = self._state.journal
+        """Every request so far."""
+        self.jobs = self._state.jobs
+        """The jobs and their pace."""
+        self.wsgi: WSGIApplication = wsgi_app(self._pipeline)
+        """The tenant as a WSGI application."""
+        self.post_login = post_login
+        if strict:
+            self.add_client(self.client_id, client_secret=self.client_secret)
+        if not len(self.users):
+            self._replace_users(self._initial_users)
+
+    def reset(self) -> None:
+        """Restore the initial users, empty the journal, fill the buckets, delete faults, let time run; tokens stay valid."""
+        self.clock.reset()
+        self._state.reset()
+        self._replace_users(self._initial_users)
+
+    def verify(self) -> None:
+        """Raise AssertionError if something went wrong unnoticed, naming each case.
+
+        These are faults and second writers that never fired, requests for routes that are not served (501),
+        and whatever a second writer or predicate raised; the first such error is the cause.  The end of a
+        `with` block raises for the last kind by itself, because the client may have retried and succeeded.
+        """
+        raised = self._state.raised
+        self._reported = [*raised]
+        lines = complaints(self.faults_unfired(), self.journal, raised)
+        if lines:
+            raise AssertionError("\n".join(lines)) from (raised[0].error if raised else None)
+
+    def _raise_unreported(self, error: Exception | None) -> None:
+        """Raise for errors of second writers and predicates that `verify` has not reported; `error` ends the block."""
+        new = [raised for raised in self._state.raised if raised not in self._reported]
+        self._reported = [*self._state.raised]
+        if new:
+            first = new[0].error
+            # Without this, the error that ended the block would vanish from the traceback.
+            if error is not None and first.__context__ is None and first is not error:
+                first.__context__ = error
+            raise AssertionError("\n".join(complaints((), (), new))) from first
+
+    def openapi(self) -> dict[str, Any]:
+        """Return an OpenAPI 3.1 document of the routes that are served.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> LocalTenant(serve=False).openapi()["openapi"]
+        '3.1.0'
+        """
+        return describe(self._state.access.url)
+
+    # Tokens, clients and logins -------------------------------------------------------------------
+
+    def token(
+        self,
+        *,
+        scopes: Iterable[str] | None = None,
+        expires_in: float = LIFETIME,
+        audience: str | None = None,
+        client_id: str | None = None,
+        subject: str | None = None,
+    ) -> str:
+        """Return a signed token that expires after `expires_in` seconds by the tenant's clock.
+
+        `scopes` None grants all scopes.  `subject` None is `{client_id}@clients`; a user id makes it that
+        user's own token.
+        """
+        return self._state.access.issue(
+            self._state.now(),
+            client_id=client_id or self.client_id,
+            scopes=scopes,
+            expires_in=expires_in,
+            audience=audience,
+            subject=subject,
+        )
+
+    def revoke(self, token: str) -> None:
+        """Answer 401 to `token` from now on."""
+        self._state.access.revoke(token)
+
+    def expire_tokens(self) -> None:
+        """Treat every token that was issued or seen so far as expired."""
+        self._state.access.expire()
+
+    def rotate_keys(self, *, revoke: bool = False) -> None:
+        """Sign with the next key from now on; the previous key stays published and valid, unless `revoke`.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> LocalTenant(serve=False).rotate_keys()
+        """
+        self._state.access.keys.rotate(revoke=revoke)
+        if revoke:
+            self._state.access.forget()
+
+    def add_client(
+        self,
+        client_id: str,
+        *,
+        client_secret: str | None = None,
+        public_key: str | None = None,
+        scopes: Iterable[str] | None = None,
+        callbacks: Iterable[str] | None = None,
+        logout_urls: Iterable[str] | None = None,
+    ) -> None:
+        """Register a client, so that its secret or the signature of its key (`public_key`, PEM) is checked.
+
+        `scopes` None grants all scopes.  `callbacks` and `logout_urls` are the URLs that a login and a
+        logout may lead to, None for any on loopback.  Clients that are not registered get a token for
+        anything, unless the tenant is strict.
+        """
+        self._state.access.applications[client_id] = Application(
+            client_id,
+            client_secret,
+            public_key,
+            None if scopes is None else tuple(scopes),
+            callbacks=None if callbacks is None else tuple(callbacks),
+            logout_urls=None if logout_urls is None else tuple(logout_urls),
+        )
+
+    @property
+    def post_login(self) -> Callable[..., Any] | None:
+        """The post-login trigger; assign to it to change it, None for none.
+
+        It is called with the login's event, Auth0's as a dict, and returns None or an outcome: an object with some of
+        `denied`, `error`, `redirect` (`url` and `state`), `validation_errors`, `id_token_claims`,
+        `access_token_claims`, `added_scopes`, `removed_scopes`.  A trigger that redirects also has
+        `resume(state, query=, body=, request=)`.  If it raises, the login fails and the error is in `logs`.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> LocalTenant(serve=False, post_login=print).post_login
+        <built-in function print>
+        """
+        return self._state.logins.hook
+
+    @post_login.setter
+    def post_login(self, trigger: Callable[..., Any] | None) -> None:
+        self._state.logins.hook = trigger
+
+    # Faults and second writers --------------------------------------------------------------------
+
+    def fail(
+        self,
+        *,
+        method: str | None = None,
+        path: str | None = None,
+        user_id: str | None = None,
+        when: Callable[[str, str, bytes], bool] | None = None,
+        probability: float | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+        status: int | None = None,
+        body: dict[str, Any] | list[Any] | str | bytes | None = None,
+        html: bool = False,
+        headers: Mapping[str, str | None] | None = None,
+        drop: Drop | None = None,
+        delay: float | None = None,
+        slow: float | None = None,
+        truncate: int | None = None,
+        reset: float | str | None = None,
+        commit: bool = False,
+        expire_token: bool = False,
+        rows: int | None = None,
+    ) -> Fault:
+        """Inject a fault, and return it; its `fired` counts how often it struck.
+
+        Which requests: `method`, `path` (a template such as `/api/v2/users/{id}`, a whole path, or a
+        prefix that ends in `/` or `*`; if no route is served, the path itself), `user_id` and
+        `when(method, path, body)` must all match.  The fault strikes from the `nth` of them on, `times` in
+        all (None: always), each with `probability` (by the tenant's seed; None: certainly).
+
+        What happens: `status` is the response, instead of the real one or, with `commit`, after the request
+        took effect.  `body` is sent as JSON if it is a dict or list, else as it is; None is Auth0's own
+        body, or with `html` the page of a proxy.  `headers` are added; None removes one.  A 429 carries the
+        rate-limit headers: `reset` is a number of seconds after the response's Date, or text to send as it
+        is.  `drop` closes the connection without a response, "before_commit" or "after_commit", or resets it
+        before ("reset").  `delay` waits so many seconds before the request takes effect, or after it if the
+        fault comes after it.  `slow` sends the body over so many seconds, `truncate` only so many bytes of
+        it.  `expire_token` expires the request's token.  `rows` lets an import write so many users and then
+        fail as a whole.
+
+        Of several faults that match, the first one added strikes.  A response of a fault takes no token from a
+        bucket.  If `when` raises, the client gets a 500, and `verify` and the end of the `with` block raise.
+        Raises `InputError` for a fault that has no effect or contradicts itself.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> tenant = LocalTenant(serve=False)
+        >>> fault = tenant.fail(method="PATCH", status=429, reset=2)
+        >>> fault.fired, tenant.faults_unfired() == [fault]
+        (0, True)
+        """
+        fault = Fault(
+            method=method,
+            path=path,
+            user_id=user_id,
+            when=when,
+            probability=probability,
+            nth=nth,
+            times=times,
+            status=status,
+            body=body,
+            html=html,
+            headers=dict(headers or {}),
+            drop=drop,
+            delay=delay,
+            slow=slow,
+            truncate=truncate,
+            reset=reset,
+            commit=commit,
+            expire_token=expire_token,
+            rows=rows,
+        )
+        self._state.faults.add(fault)
+        return fault
+
+    def before(
+        self,
+        method: str,
+        user_id: str | None,
+        run: Callable[[Self], object],
+        *,
+        nth: int = 1,
+        times: int | None = 1,
+    ) -> Hook:
+        """Add a second writer: `run(tenant)` is called just before a request for that user takes effect.
+
+        It runs after the token and the rate limit were checked, so a refused request does not trigger it.
+        `user_id` None means any user.  Returns a hook, whose `fired` counts the calls.  If `run` raises, a
+        failed assert included, the client gets a 500, and `verify` and the end of the `with` block raise.
+        """
+        hook = Hook(method=method, user_id=user_id, nth=nth, times=times, run=run)
+        self._state.faults.add(hook)
+        return hook
+
+    def faults_unfired(self) -> list[Fault | Hook]:
+        """Return every fault and second writer that never fired."""
+        return self._state.faults.unfired()
+
+    # What it knows --------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Return the tenant's time in epoch seconds: its clock plus its offset."""
+        return self._state.now()
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The tenant's log events, the newest thousand: `s` a login, `f` a failed one, `depnote` a profile past 10 KB."""
+        return list(self._state.logs)
+
+    def mark(self) -> None:
+        """Make `diff` count from here."""
+        self._state.history.mark()
+
+    def diff(self) -> dict[str, dict[str, tuple[Any, Any]]]:
+        """Return what requests and second writers changed since the start or `mark`, by user and path.
+
+        Each value is (before, after).  A user who was created or deleted has the path "".
+        `updated_at` is left out, and so is a user in whom nothing else differs.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> tenant = LocalTenant(serve=False)
+        >>> user = tenant.users.add(user_id="auth0|1", app_metadata={"plan": "free"})
+        >>> _ = user.patch(app_metadata={"plan": "pro"})
+        >>> tenant.diff()
+        {'auth0|1': {'app_metadata.plan': ('free', 'pro')}}
+        """
+        changed = {}
+        for user_id, before in self._state.history.first().items():
+            now = self._state.users.get(user_id)
+            changed[user_id] = differences(before and before.document(), now and now.document())
+        return {user_id: paths for user_id, paths in changed.items() if paths}
+
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write all users to a JSON file, mode 0600, or leave the file as it was; returns how many.
+
+        `users=` and `load` take the file.  Raises `InputError` if it can't be written.
+        """
+        snapshot = to_snapshot(self.users.documents())
+        write_users(path, snapshot)
+        return len(snapshot["users"])
+
+    def load(self, path: str | os.PathLike[str]) -> int:
+        """Replace all users by those of a JSON or YAML file, all or none; returns how many.
+
+        The users of a snapshot are as they were when it was saved; users in a file that people wrote get
+        defaults.  History and `diff` start over.  Raises `InputError` for a file that is invalid, and then
+        changes nothing.
+        """
+        roster = read_users(path)
+        self._replace_users(roster)
+        return len(roster.users)
+
+    def _replace_users(self, roster: Roster) -> None:
+        self.users.replace(roster.users, verbatim=roster.verbatim)
+
+
+def _store(db: str | os.PathLike[str] | None) -> Store:
+    if db is None:
+        return UserStore()
+    from auth0_meta.emulator.state.users_sqlite import SqliteStore  # noqa: PLC0415  # most tenants do without it
+
+    return SqliteStore(db)
