@@ -132,7 +132,7 @@ def test_faults_are_planned_and_counted(page: Page) -> None:
         client.users.update("auth0|2", {"app_metadata": {"a": 1}})
     page.window.shows("fired 1 of 1", "#faults")
     page.window.shows("429", "#entries")
-    page.window.click("#forget")
+    page.window.click("#clear")
     wait_for(lambda: not page.window.text_of("#faults"))
     assert page.tenant.faults_unfired() == []
 

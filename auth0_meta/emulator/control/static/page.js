@@ -1,5 +1,5 @@
 "use strict";
-// Values reach the page as text only: nothing here writes markup, and the policy forbids it too.
+// Values are shown as text only: nothing here writes markup, and the content security policy forbids it too.
 const root = "/_emulator/";
 const token = document.querySelector("meta[name=emulator-token]").content || location.hash.slice(1);
 const $ = (id) => document.getElementById(id);
@@ -25,17 +25,17 @@ async function call(method, path, body) {
     options.headers["Content-Type"] = "application/json";
   }
   try {
-    const answer = await fetch(root + path, options);
-    const value = await answer.json();
-    if (!answer.ok) throw new Error(value.message || `status ${answer.status}`);
+    const response = await fetch(root + path, options);
+    const value = await response.json();
+    if (!response.ok) throw new Error(value.message || `status ${response.status}`);
     notice("");
     return value;
   } catch (error) {
-    notice(error instanceof TypeError ? "The tenant does not answer. Is it still running?" : error.message);
+    notice(error instanceof TypeError ? "The tenant does not respond. Is it still running?" : error.message);
     throw error;
   }
 }
-const quietly = (promise) => promise.catch(() => undefined); // its notice is on the page already
+const quietly = (promise) => promise.catch(() => undefined); // `call` has put the error on the page already
 
 // Time ---------------------------------------------------------------------------------------------
 
@@ -59,10 +59,20 @@ function drawClock() {
 
 // The buckets ----------------------------------------------------------------------------------------
 
-const GROUPS = { read_users: "reading users", write_users: "writing users", other: "other calls", token: "/oauth/token" };
+const GROUPS = {
+  read_users: "reading users", write_users: "writing users", other: "other calls", token: "/oauth/token",
+  password: "password grants", signup: "sign-ups", change_password: "password changes",
+};
+const UNITS = [["a second", 1], ["a minute", 60], ["an hour", 3600], ["a day", 86400]];
+function rateText(perSecond) {
+  // The first unit in which the rate is a whole number, as Auth0 publishes it: 100 a day, not 0 a second.
+  const isWhole = (number) => number > .5 && Math.abs(number - Math.round(number)) < 1e-6;
+  const [unit, seconds] = UNITS.find(([, size]) => isWhole(perSecond * size)) || UNITS[0];
+  return `${+(perSecond * seconds).toFixed(2)} ${unit}`;
+}
 const MOST_CELLS = 50;
 
-// Tokens over the last minute, a reading each tick.
+// Tokens over the last minute, one reading per tick.
 const READINGS = 600;
 function svg(tag, attributes) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -92,7 +102,7 @@ function buildBuckets() {
     row.append(gauge, make("span", "note"), trace());
     return row;
   });
-  $("buckets").replaceChildren(...(rows.length ? rows : [make("p", "empty", "No limit: start with --rate-limit to see buckets drain and refill.")]));
+  $("buckets").replaceChildren(...(rows.length ? rows : [make("p", "empty", "No rate limit. Start the tenant with --rate-limit to see buckets drain and refill.")]));
 }
 
 function drawBuckets() {
@@ -108,7 +118,7 @@ function drawBuckets() {
     for (let i = 0; i < cells.length; i++) {
       cells[i].style.setProperty("--part", Math.max(0, Math.min(1, tokens / per - i)));
     }
-    const rate = `${+bucket.per_second.toFixed(2)} a second`;
+    const rate = rateText(bucket.per_second);
     const full = (bucket.burst - tokens) / bucket.per_second;
     drawTrace(row.children[4], state.past[index], tokens / bucket.burst);
     row.children[3].textContent = full > 0.05 ? `${rate}, full in ${full.toFixed(1)} s` : `${rate}, full`;
@@ -121,8 +131,12 @@ function tick() {
 }
 setInterval(tick, 100);
 
-// What is true now -----------------------------------------------------------------------------------
+// The state -----------------------------------------------------------------------------------------
 
+function firedText({ fired, times }) {
+  if (!fired) return "waiting";
+  return times === null ? `fired ${fired}×` : `fired ${fired} of ${times}`;
+}
 function onState(value) {
   const shape = JSON.stringify(value.buckets.map((bucket) => [bucket.groups, bucket.burst]));
   Object.assign(state, { now: value.now, at: performance.now(), frozen: value.frozen, buckets: value.buckets });
@@ -139,23 +153,23 @@ function onState(value) {
     $("count").textContent = value.users.toLocaleString();
     refreshUsers();
   }
-  const plans = value.faults.map((fault) => make("li", "", null,
+  const faults = value.faults.map((fault) => make("li", "", null,
     make("code", "", fault.plan),
-    make("span", fault.fired ? "fired" : "waiting", fault.fired ? `fired ${fault.fired} of ${fault.times ?? "any"}` : "waiting")));
-  $("faults").replaceChildren(...plans);
-  $("forget").hidden = !plans.length;
+    make("span", fault.fired ? "fired" : "waiting", firedText(fault))));
+  $("faults").replaceChildren(...faults);
+  $("clear").hidden = !faults.length;
   tick();
 }
 
 // Users ----------------------------------------------------------------------------------------------
 
-let asked = 0;
+let latest = 0; // responses may overtake each other: only that of the latest request counts
 async function loadUsers(more = false) {
-  const turn = ++asked;
+  const turn = ++latest;
   state.start = more ? state.start + 50 : 0;
   const query = new URLSearchParams({ find: $("find").value, start: state.start, count: 50 });
   const value = await call("GET", `users?${query}`);
-  if (turn !== asked) return;
+  if (turn !== latest) return;
   const items = value.users.map((user) => {
     const button = make("button", "user", null, make("b", "", user.name || user.email || user.user_id), make("span", "", user.user_id));
     button.type = "button";
@@ -165,7 +179,7 @@ async function loadUsers(more = false) {
     return make("li", "", null, button);
   });
   if (more) $("users").append(...items);
-  else $("users").replaceChildren(...(items.length ? items : [make("li", "empty", $("find").value ? "Nobody found." : "No users yet.")]));
+  else $("users").replaceChildren(...(items.length ? items : [make("li", "empty", $("find").value ? "No matching users." : "No users yet.")]));
   $("more").hidden = !value.more;
   markCurrent();
 }
@@ -190,7 +204,7 @@ function jsonView(value) {
   view.append(text.slice(last));
   return view;
 }
-function bag(name, profile) {
+function metadataView(name, profile) {
   const body = name in profile ? jsonView(profile[name]) : make("pre", "muted", "absent");
   return make("div", "", null, make("h3", "", name), body);
 }
@@ -203,7 +217,7 @@ function changeView(change) {
     line.append("after" in item ? make("ins", "", short(item.after)) : make("ins", "", "removed"));
     node.append(line);
   }
-  if (!change.changed.length) node.append(make("div", "muted", "changed nothing"));
+  if (!change.changed.length) node.append(make("div", "muted", "no change"));
   return node;
 }
 async function showUser(id) {
@@ -215,19 +229,19 @@ async function showUser(id) {
   try {
     value = await call("GET", `user?${new URLSearchParams({ id })}`);
   } catch {
-    if (state.user === id) $("user").replaceChildren(make("p", "empty", "This user is gone."));
+    if (state.user === id) $("user").replaceChildren(make("p", "empty", "This user no longer exists."));
     return;
   }
   if (state.user !== id) return;
   const { user_metadata, app_metadata, ...rest } = value.profile;
   const scrolled = $("user").scrollTop;
-  const details = make("details", "", null, make("summary", "muted", "The rest of the profile"), jsonView(rest));
+  const details = make("details", "", null, make("summary", "muted", "Other fields"), jsonView(rest));
   details.open = $("user").querySelector("details")?.open ?? false;
   $("user").replaceChildren(
     make("p", "who", rest.name || rest.email || id), make("code", "muted", id),
-    make("div", "bags", null, bag("user_metadata", value.profile), bag("app_metadata", value.profile)),
+    make("div", "bags", null, metadataView("user_metadata", value.profile), metadataView("app_metadata", value.profile)),
     make("h3", "", "History, newest first"),
-    ...(value.history.length ? value.history.map(changeView) : [make("p", "muted", "Nothing was written since the start.")]),
+    ...(value.history.length ? value.history.map(changeView) : [make("p", "muted", "No writes since the tenant started.")]),
     make("h3", "", ""), details);
   $("user").scrollTop = scrolled;
 }
@@ -235,11 +249,15 @@ async function showUser(id) {
 // The journal ----------------------------------------------------------------------------------------
 
 const MOST_ENTRIES = 500;
+const OUTCOMES = {
+  dropped_before_commit: "dropped before the write", dropped_after_commit: "dropped after the write",
+  plan_raised: "a second writer or predicate raised",
+};
 function emptyJournal() {
-  $("entries").replaceChildren(make("p", "empty", "No request yet. They show here as they come."));
+  $("entries").replaceChildren(make("p", "empty", "No requests yet. They appear here as they arrive."));
 }
 function entryView(entry) {
-  const status = entry.status ?? "lost";
+  const status = entry.status ?? "dropped";
   const tone = entry.status === null || entry.status >= 500 ? "bad" : entry.status >= 400 ? "warn" : "";
   const left = entry.tokens === null ? "" : `${entry.tokens} left`;
   const path = make("code", "path", decodeURIComponentSafely(entry.path) + (entry.query ? `?${entry.query}` : ""));
@@ -250,10 +268,10 @@ function entryView(entry) {
   node.setAttribute("role", "listitem");
   node.addEventListener("toggle", () => {
     if (node.childElementCount > 1) return;
-    const told = [`no. ${entry.number}`, entry.route || "no such route", entry.committed ? "written" : "nothing written"];
-    if (entry.planned) told.push("planned trouble");
-    if (entry.outcome !== "answered") told.push(entry.outcome.replaceAll("_", " "));
-    node.append(make("p", "meta", told.join(" · ")));
+    const facts = [`no. ${entry.number}`, entry.route || "no such route", entry.committed ? "written" : "nothing written"];
+    if (entry.planned) facts.push("by a fault");
+    if (entry.outcome !== "answered") facts.push(OUTCOMES[entry.outcome]);
+    node.append(make("p", "meta", facts.join(" · ")));
     if (entry.body !== null) node.append(jsonView(entry.body));
   }, { once: true });
   return node;
@@ -280,7 +298,7 @@ function onRequests(entries) {
   if (shown) quietly(showUser(state.user));
 }
 
-// The stream: EventSource can't send a header, so this reads the same format from fetch ----------------
+// The stream.  EventSource can't send the token's header, so this reads its format from fetch ----------------
 
 function link(word, text) {
   $("link").className = `link ${word}`;
@@ -296,11 +314,11 @@ function onEvent(block) {
   else if (name === "requests") onRequests(JSON.parse(data));
 }
 async function listen() {
-  const answer = await fetch(`${root}events?since=${state.seen}`, { headers: { "X-Emulator-Token": token }, cache: "no-store" });
-  if (!answer.ok) throw new Error((await answer.json()).message);
+  const response = await fetch(`${root}events?since=${state.seen}`, { headers: { "X-Emulator-Token": token }, cache: "no-store" });
+  if (!response.ok) throw new Error((await response.json()).message);
   link("live", "live");
   notice("");
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
@@ -313,7 +331,7 @@ async function listen() {
 async function follow() {
   for (;;) {
     try { await listen(); } catch (error) { if (!(error instanceof TypeError)) notice(error.message); }
-    link("lost", "not connected, trying again");
+    link("lost", "disconnected, retrying");
     await new Promise((done) => setTimeout(done, 1500));
   }
 }
@@ -325,7 +343,7 @@ for (const button of document.querySelectorAll("[data-advance]")) {
   button.addEventListener("click", () => quietly(call("POST", "clock", { do: "advance", seconds: Number(button.dataset.advance) })));
 }
 $("reset").addEventListener("click", () => {
-  if (!confirm("Start over? Users, journal and plans go; the users it was started with come back.")) return;
+  if (!confirm("Reset the tenant? This deletes users, journal and faults, and restores the users that it started with.")) return;
   state.user = null;
   welcome();
   quietly(call("POST", "reset", {}).then(() => loadUsers()));
@@ -333,11 +351,11 @@ $("reset").addEventListener("click", () => {
 $("fault").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = new FormData(event.target);
-  const plan = { ...JSON.parse(form.get("what")), times: Number(form.get("times")) };
-  if (form.get("method")) plan.method = form.get("method");
-  quietly(call("POST", "faults", plan));
+  const fault = { ...JSON.parse(form.get("what")), times: Number(form.get("times")) };
+  if (form.get("method")) fault.method = form.get("method");
+  quietly(call("POST", "faults", fault));
 });
-$("forget").addEventListener("click", () => quietly(call("DELETE", "faults")));
+$("clear").addEventListener("click", () => quietly(call("DELETE", "faults")));
 $("find").addEventListener("input", refreshUsers);
 $("more").addEventListener("click", () => quietly(loadUsers(true)));
 $("add").addEventListener("click", () => quietly(call("POST", "users", {}).then((user) => showUser(user.user_id))));
@@ -360,11 +378,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 function welcome() {
-  $("user").replaceChildren(make("p", "empty", "Choose a user to see both bags and what was written to them."));
+  $("user").replaceChildren(make("p", "empty", "Choose a user to see user_metadata, app_metadata and their history."));
 }
 welcome();
 emptyJournal();
-$("forget").hidden = true;
+$("clear").hidden = true;
 if (token) follow();
 else {
   link("lost", "no token");
