@@ -1,4 +1,4 @@
-"""Hold the decorator to a fresh, serving tenant for each call, and to verify's verdict."""
+"""The decorator starts and resets the tenant for each call; what `verify` reports."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from auth0_meta.emulator import LocalTenant
 from auth0_meta.errors import InputError
 
 
-def test_each_call_finds_a_tenant_as_new() -> None:
-    """The given users are there, nothing of the call before is, and afterwards nobody answers."""
+def test_each_call_gets_a_reset_tenant() -> None:
+    """The initial users are there, the writes of earlier calls are not, and afterwards nothing listens."""
     local = LocalTenant(users=[{"user_id": "auth0|1"}])
     urls = []
 
@@ -69,7 +69,7 @@ def test_async_functions_are_awaited_inside() -> None:
 
 
 def test_an_exception_stops_it_too() -> None:
-    """What the function raises comes out, and the socket is closed."""
+    """The function's exception is raised, and the socket is closed."""
     local = LocalTenant()
 
     @local
@@ -82,19 +82,19 @@ def test_an_exception_stops_it_too() -> None:
         requests.get(str(caught.value), timeout=5)
 
 
-def test_what_can_not_be_called_so_is_refused() -> None:
-    """Functions and classes only."""
+def test_other_objects_cannot_be_decorated() -> None:
+    """It decorates functions and classes only."""
     with pytest.raises(InputError, match="functions and classes"):
         LocalTenant()(print)
 
 
 def status(tenant: LocalTenant) -> int:
-    """Ask whether it serves."""
+    """Return the status of a request to the tenant."""
     return requests.get(f"{tenant.url}/api/v2/users", timeout=30).status_code
 
 
-def test_blocks_stand_in_one_another() -> None:
-    """The inner end leaves the outer block a tenant that serves, with its state; the outer one stops it."""
+def test_blocks_can_be_nested() -> None:
+    """After the inner block the tenant still serves with its state; the outer block stops it."""
     local = LocalTenant(users=[{"user_id": "auth0|1"}])
 
     @local
@@ -119,8 +119,8 @@ def test_blocks_stand_in_one_another() -> None:
     local.stop()
 
 
-def test_a_port_that_is_taken_leaves_no_block_open() -> None:
-    """An entry that fails counts for nothing."""
+def test_a_taken_port_leaves_no_block_open() -> None:
+    """A failed entry does not count as an open block."""
     with LocalTenant() as first:
         second = LocalTenant(port=first.port)
         with pytest.raises(OSError, match=str(first.port)):
@@ -150,7 +150,7 @@ def test_calls_that_overlap_share_the_tenant() -> None:
 
 
 def test_a_generator_runs_inside() -> None:
-    """A fixture that yields has the tenant until it is done, what is sent and thrown in included."""
+    """A generator has the tenant until it ends, and gets what is sent and thrown into it."""
 
     @LocalTenant()
     def fixture(tenant: LocalTenant) -> Generator[int, str, None]:
@@ -171,7 +171,7 @@ def test_a_generator_runs_inside() -> None:
 
 
 def test_an_async_generator_runs_inside() -> None:
-    """The same for one that is async; leaving it early closes it, and the tenant stops."""
+    """The same with an async generator; leaving it early closes it and stops the tenant."""
     local = LocalTenant()
     closed = []
 
@@ -206,7 +206,7 @@ def test_an_async_generator_runs_inside() -> None:
 
 
 def test_each_test_of_a_class_is_decorated() -> None:
-    """Inherited ones too; helpers and other attributes are left as they are."""
+    """Inherited tests are decorated too; helpers and other attributes are not."""
     local = LocalTenant(users=[{"user_id": "auth0|1"}])
 
     class Base:
@@ -236,7 +236,7 @@ def test_each_test_of_a_class_is_decorated() -> None:
 
 
 def test_a_test_case_sets_up_inside() -> None:
-    """setUp and tearDown of unittest see the tenant of their test, and what plans raise fails that test."""
+    """setUp and tearDown of unittest get the tenant of their test, and an error of a second writer fails that test."""
     local = LocalTenant()
     seen = []
 
@@ -263,8 +263,8 @@ def test_a_test_case_sets_up_inside() -> None:
     assert seen == [(401, 1)] * 3
 
 
-def test_verify_is_content_with_what_came_about() -> None:
-    """No plans and served routes only: verify raises nothing; otherwise each trouble has one line."""
+def test_verify_accepts_faults_that_fired() -> None:
+    """verify raises nothing if every fault fired and every route was served; otherwise there is one line for each case."""
     tenant = LocalTenant(serve=False)
     tenant.verify()
     session = requests.Session()

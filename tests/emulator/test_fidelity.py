@@ -1,4 +1,4 @@
-"""Hold the page on fidelity to the switches and routes that exist."""
+"""The fidelity page agrees with the switches that exist."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is
 
 
 def test_every_switch_is_on_the_page() -> None:
-    """No open question without its row, and no row for a switch that is gone."""
+    """Every switch has a row, and no row names a switch that does not exist."""
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.rsplit("|", 2)[-2])}
     assert named == {field.name for field in attrs.fields(Switches)}
 
 
-def test_every_rule_says_what_it_rests_on() -> None:
-    """Four columns, the second naming its kind of evidence."""
+def test_every_rule_has_evidence() -> None:
+    """A row has four columns, and the second names the kind of evidence."""
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     for row in rows:
         cells = [cell.strip() for cell in row.strip("|").split("|")]

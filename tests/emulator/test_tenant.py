@@ -1,4 +1,4 @@
-"""Hold the tenant's Python side to its promises: users, journal, clients, reset."""
+"""The Python API of a tenant: users, journal, clients, reset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ITEM = "/api/v2/users/{id}"
 
 
 def test_direct_access_costs_nothing(talk: Any) -> None:
-    """users.add, reading and patching take no token and leave no entry."""
+    """users.add, reading and patching take no token and add no journal entry."""
     tenant = LocalTenant(serve=False, rate_limit="2@0.001")
     for _ in range(5):
         user = tenant.users.add(app_metadata={"a": 1})
@@ -30,7 +30,7 @@ def test_direct_access_costs_nothing(talk: Any) -> None:
 
 
 def test_users_are_a_collection_by_id(tenant: LocalTenant) -> None:
-    """len, in, iteration in order of creation, [id], KeyError for a stranger."""
+    """len, in, iteration in order of creation, [id], and KeyError for an unknown id."""
     made = [tenant.users.add(email=f"{name}@example.com", user_id=name) for name in "ab"]
     assert [user.user_id for user in tenant.users] == ["auth0|a", "auth0|b"]
     assert len(tenant.users) == 2
@@ -45,7 +45,7 @@ def test_users_are_a_collection_by_id(tenant: LocalTenant) -> None:
 
 
 def test_a_live_user_is_a_mapping_of_copies(tenant: LocalTenant) -> None:
-    """It equals its profile, shows changes at once, and what is read can't change what is stored."""
+    """It equals its profile, shows changes at once, and changing a value that was read changes nothing stored."""
     user = tenant.users.add(email="ann@example.com", user_metadata={"a": {"b": 1}}, logins_count=3)
     assert dict(user)["logins_count"] == 3
     assert len(user) == len(dict(user))
@@ -61,14 +61,14 @@ def test_a_live_user_is_a_mapping_of_copies(tenant: LocalTenant) -> None:
             read()
 
 
-def test_any_field_of_a_profile_can_be_given(tenant: LocalTenant) -> None:
-    """add stores times, logins and a bag of null (absent) as given."""
+def test_any_field_of_a_profile_can_be_set(tenant: LocalTenant) -> None:
+    """add stores times, logins and metadata of null (absent) as they are."""
     user = tenant.users.add(email="ann@example.com", created_at="2020-01-01T00:00:00.000Z", logins_count=3)
     assert (user["created_at"], user["logins_count"]) == ("2020-01-01T00:00:00.000Z", 3)
     assert "user_metadata" not in user
 
 
-def test_what_is_given_is_copied(tenant: LocalTenant) -> None:
+def test_values_are_copied_when_added(tenant: LocalTenant) -> None:
     """Changing a dict after add or patch does not change the stored user."""
     given: dict[str, Any] = {"a": [1]}
     user = tenant.users.add(app_metadata=given)
@@ -86,8 +86,8 @@ def test_an_id_can_be_added_once(tenant: LocalTenant) -> None:
         tenant.users.add(user_id="1")
 
 
-def test_given_users_come_back_after_a_reset(talk: Any, clock: FakeClock) -> None:
-    """reset() restores the given users, ids, buckets and an empty journal."""
+def test_initial_users_come_back_after_a_reset(talk: Any, clock: FakeClock) -> None:
+    """reset() restores the initial users, ids, buckets and an empty journal."""
     tenant = LocalTenant(serve=False, clock=clock, rate_limit="2@0.001", users=[{"email": "ann@example.com"}])
     before = [dict(user) for user in tenant.users]
     api = talk(tenant)
@@ -100,7 +100,7 @@ def test_given_users_come_back_after_a_reset(talk: Any, clock: FakeClock) -> Non
     assert api.list().status_code == 200
 
 
-def test_the_journal_answers_questions(api: Any) -> None:
+def test_the_journal_can_be_filtered(api: Any) -> None:
     """Entries can be filtered by method, template or prefix, user and status; slices and clear work."""
     users = [api.tenant.users.add() for _ in range(2)]
     for user in users:
@@ -142,7 +142,7 @@ def test_the_journal_can_be_bounded(talk: Any) -> None:
 
 @pytest.mark.parametrize("serve", [True, False])
 @pytest.mark.parametrize("strict", [True, False])
-def test_client_hands_out_a_connected_client(serve: bool, strict: bool) -> None:
+def test_client_returns_a_connected_client(serve: bool, strict: bool) -> None:
     """tenant.client() writes through the real client, with and without sockets, strict or not."""
     with LocalTenant(serve=serve, strict=strict) as tenant:
         user = tenant.users.add()
@@ -154,7 +154,7 @@ def test_client_hands_out_a_connected_client(serve: bool, strict: bool) -> None:
 
 
 def test_client_waits_on_the_tenants_clock(clock: FakeClock) -> None:
-    """A 429 waits by the shared fake clock, so no real time passes."""
+    """A 429 waits on the shared fake clock, so no real time passes."""
     tenant = LocalTenant(serve=False, clock=clock, rate_limit="1@0.01")
     user = tenant.users.add()
     with tenant.client() as client:
@@ -165,7 +165,7 @@ def test_client_waits_on_the_tenants_clock(clock: FakeClock) -> None:
 
 
 def test_env_points_a_client_at_the_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """env holds what ManagementClient.from_env reads."""
+    """env has the variables that ManagementClient.from_env reads."""
     from auth0_meta.client import ManagementClient
 
     with LocalTenant(strict=True) as tenant:
@@ -180,7 +180,7 @@ def test_env_points_a_client_at_the_tenant(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_any_wsgi_client_can_use_it(tenant: LocalTenant) -> None:
-    """tenant.wsgi works under another library's WSGI transport, without REQUEST_URI, and shows drops."""
+    """tenant.wsgi works under another library's WSGI transport, without REQUEST_URI, and raises for drops."""
     httpx = pytest.importorskip("httpx", reason="httpx is not installed")
     tenant.users.add(user_id="auth0|ä", app_metadata={"a": 1})
     transport = httpx.WSGITransport(app=tenant.wsgi)
@@ -196,7 +196,7 @@ def test_any_wsgi_client_can_use_it(tenant: LocalTenant) -> None:
 
 
 def test_a_raw_uri_may_be_absolute_and_latin(tenant: LocalTenant) -> None:
-    """RAW_URI is used where a server gives it, and PATH_INFO in WSGI's disguise is understood."""
+    """RAW_URI is used if the server provides it, and bytes as Latin-1 in PATH_INFO are decoded."""
     tenant.users.add(user_id="auth0|ä")
     seen: list[str] = []
 
@@ -215,7 +215,7 @@ def test_a_raw_uri_may_be_absolute_and_latin(tenant: LocalTenant) -> None:
 
 
 def test_the_adapter_takes_what_requests_sends(tenant: LocalTenant) -> None:
-    """Bytes, files, generators and no body at all pass; answers can be streamed."""
+    """Bytes, files, generators and no body at all work; responses can be streamed."""
     user = tenant.users.add()
     url = f"{tenant.url}/api/v2/users/{user.user_id}"
     adapter = tenant.adapter()
@@ -253,8 +253,8 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, miss
         import auth0_meta.emulator  # noqa: F401
 
 
-def test_another_missing_module_is_not_explained_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken installation of something else raises as it is."""
+def test_another_missing_module_raises_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of a broken installation of something else is not replaced."""
     for name in list(sys.modules):
         if name.startswith("auth0_meta.emulator"):
             monkeypatch.delitem(sys.modules, name)
@@ -271,8 +271,8 @@ def test_entries_are_values(api: Any) -> None:
     assert pickle.loads(pickle.dumps(entry)) == entry  # noqa: S301  # our own bytes
 
 
-def test_secrets_can_not_be_told_from_what_is_public() -> None:
-    """The names in key ids and cookies are no part of the secret, nor of the key that links are signed with."""
+def test_secrets_do_not_follow_from_public_names() -> None:
+    """The names in key ids and cookies reveal neither the secret nor the key that signs links."""
     one, other = LocalTenant(serve=False, seed=7), LocalTenant(serve=False, seed=7)
     kid = one._state.access.keys.jwks()["keys"][0]["kid"]
     name = kid.split("-")[1]

@@ -31,6 +31,7 @@ def entry_json(number: int, entry: Entry) -> dict[str, Any]:
 
 def fault_json(fault: Fault | Hook) -> dict[str, Any]:
     """Return a fault or second writer for JSON: the call that made it, and how often it fired."""
+    # "plan" is in the format that other programs read from the control routes.
     return {"plan": call_of(fault), "fired": fault.fired, "times": fault.times}
 
 

@@ -1,4 +1,4 @@
-"""Look at the page in a real browser: what it shows, what it does, and that values stay text."""
+"""The page in a real browser: what it shows, what it does, and that values stay text."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def page(window: BrowserWindow) -> Iterator[Page]:
 
 
 def test_it_shows_what_happens_as_it_happens(page: Page) -> None:
-    """A write shows in the journal, the bucket, the user's bags and history, without a reload."""
+    """A write appears in the journal, the bucket, the user's metadata and history without a reload."""
     page.open_user("auth0|1")
     page.window.shows('"theme": "light"', "#user")
     page.window.shows("absent", "#user")
@@ -96,7 +96,7 @@ def test_it_shows_what_happens_as_it_happens(page: Page) -> None:
 
 
 def test_the_bucket_drains_and_refills(page: Page) -> None:
-    """Calls take it down, time alone brings it back."""
+    """Requests drain the bucket, and time alone refills it."""
     with page.tenant.client() as client:
         for _ in range(6):
             client.users.get("auth0|1")
@@ -107,7 +107,7 @@ def test_the_bucket_drains_and_refills(page: Page) -> None:
 
 
 def test_values_are_text_and_nothing_else(page: Page) -> None:
-    """Markup in names, ids, keys, values and requests is shown letter by letter; nothing of it runs."""
+    """Markup in names, ids, keys, values and requests is shown as text, and none of it runs."""
     hostile = str(USERS[2]["user_id"])
     page.open_user(hostile)
     page.window.shows("<script>window.pwned=1</script>", "#user")
@@ -122,8 +122,8 @@ def test_values_are_text_and_nothing_else(page: Page) -> None:
     assert page.window.all("main img, main script, main iframe") == []
 
 
-def test_faults_are_planned_and_counted(page: Page) -> None:
-    """The form plans what it says, the list tells when it fired, and all can be forgotten."""
+def test_faults_are_added_counted_and_cleared(page: Page) -> None:
+    """The form adds the fault that it describes, the list shows how often it fired, and Clear removes all."""
     page.window.click("#fault button.go")
     page.window.shows("status=429", "#faults")
     page.window.shows("waiting", "#faults")
@@ -137,8 +137,8 @@ def test_faults_are_planned_and_counted(page: Page) -> None:
     assert page.tenant.faults_unfired() == []
 
 
-def test_the_clock_can_be_held_and_moved(page: Page) -> None:
-    """Freeze holds the tenant's time, the steps move it, Resume lets it run."""
+def test_the_clock_can_be_frozen_and_advanced(page: Page) -> None:
+    """Freeze stops the tenant's time, the step buttons advance it, and Resume lets it run."""
     page.window.click("#freeze")
     wait_for(lambda: page.tenant.clock.frozen)
     page.window.shows("Resume", "#freeze")
@@ -149,8 +149,8 @@ def test_the_clock_can_be_held_and_moved(page: Page) -> None:
     wait_for(lambda: not page.tenant.clock.frozen)
 
 
-def test_starting_over_asks_first(page: Page) -> None:
-    """Dismissed, nothing happens; accepted, the users it was started with come back."""
+def test_a_reset_asks_first(page: Page) -> None:
+    """If the dialog is dismissed, nothing happens; if it is accepted, the initial users come back."""
     page.tenant.users.add()
     page.window.click("#reset")
     page.window.answer_dialog(accept=False)
@@ -162,7 +162,7 @@ def test_starting_over_asks_first(page: Page) -> None:
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:
-    """`/` goes to the search, arrows walk the list, Enter opens, Escape clears; focus can be seen."""
+    """`/` moves to the search box, arrows move through the list, Enter opens, Escape clears; the focus is visible."""
     page.window.find("body").send_keys("/")
     search = page.has_focus("id", "find")
     search.send_keys("bob")
@@ -179,7 +179,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_legible_in_light_and_dark_and_narrow(page: Page, scheme: str) -> None:
-    """Text keeps a contrast of 4.5 in both schemes, and nothing is wider than a phone."""
+    """Text has a contrast of at least 4.5 in both color schemes, and nothing is wider than a phone."""
     driver = page.window.driver
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -197,7 +197,7 @@ def test_it_is_legible_in_light_and_dark_and_narrow(page: Page, scheme: str) -> 
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-# Every element with text of its own whose colour stands out too little from what lies behind it.
+# Every element with text of its own whose contrast to its background is too low.
 CONTRAST = """
 const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
   .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
@@ -218,8 +218,8 @@ return [...document.querySelectorAll("header *, main *")].filter((node) =>
 """
 
 
-def test_another_page_can_not_reach_the_tenant(window: BrowserWindow) -> None:
-    """From a foreign origin the browser can neither read nor move anything, frame the page, nor run its script."""
+def test_another_page_cannot_reach_the_tenant(window: BrowserWindow) -> None:
+    """From a foreign origin the browser can neither read nor change anything."""
     with LocalTenant(users=USERS) as tenant, LocalTenant() as other:
         window.go(other.page_url)
         script = """
@@ -231,14 +231,14 @@ def test_another_page_can_not_reach_the_tenant(window: BrowserWindow) -> None:
         ];
         Promise.allSettled(tries).then((all) => done(all.map((one) => one.status === "fulfilled" && one.value.ok)));
         """
-        # The other tenant's own policy would stop these already: look from a page without one.
+        # The other tenant's content security policy would block these already, so use a page without one.
         window.go("data:text/html,<title>foreign</title>")
         assert window.driver.execute_async_script(script, tenant.url, tenant.control_token) == [False] * 3
         assert len(tenant.users) == 3
 
 
 def test_without_a_token_it_says_what_is_missing(window: BrowserWindow) -> None:
-    """Where the page carries no token, it asks for the printed address, with which it works."""
+    """If the page carries no token, it asks for the printed address, which works."""
     tenant = LocalTenant(host="0.0.0.0", serve=False, users=USERS)  # noqa: S104  # never bound
     server = WSGIServer(("127.0.0.1", 0), tenant.wsgi)
     server.prepare()

@@ -1,4 +1,4 @@
-"""Hold the rarer faults to what a client sees of them: dice, predicates, spoiled bodies, dying tokens."""
+"""What a client sees of the rarer faults: probabilities, predicates, slow and truncated bodies, expiring tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auth0_meta.testing import FakeClock
 
 
 def test_a_predicate_picks_requests(api: Any) -> None:
-    """`when` sees method, path and body; it counts only what it accepts."""
+    """`when` gets method, path and body, and only the requests that it accepts count."""
     user = api.tenant.users.add()
     fault = api.tenant.fail(when=lambda method, path, body: b"plan" in body, status=503)
     assert api.patch(user.user_id, {"app_metadata": {"n": 1}}).status_code == 200
@@ -24,7 +24,7 @@ def test_a_predicate_picks_requests(api: Any) -> None:
 
 
 def test_a_probability_is_seeded(talk: Any) -> None:
-    """The same seed strikes the same requests, after a reset too; about as many as were asked for."""
+    """The same seed strikes the same requests, also after a reset, and about as many as the probability says."""
 
     def strikes(tenant: LocalTenant) -> list[int]:
         tenant.fail(method="GET", probability=0.3, times=None, status=500)
@@ -38,7 +38,7 @@ def test_a_probability_is_seeded(talk: Any) -> None:
 
 
 def test_a_proxy_answers_html(api: Any) -> None:
-    """A 502 that holds no JSON, whatever was asked for."""
+    """A 502 without JSON, whatever was requested."""
     api.tenant.fail(status=502, html=True)
     answer = api.list()
     assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
@@ -48,7 +48,7 @@ def test_a_proxy_answers_html(api: Any) -> None:
 
 
 def cut_short(answer: Callable[[], requests.Response]) -> bool:
-    """Tell whether a body ends before its time; urllib3 1 leaves it to its caller to notice."""
+    """Return whether a body ends early."""
     try:
         found = answer()
     except requests.exceptions.ChunkedEncodingError:
@@ -57,11 +57,11 @@ def cut_short(answer: Callable[[], requests.Response]) -> bool:
 
 
 @pytest.mark.parametrize("sockets", [True, False])
-class TestSpoiledBodies:
-    """Over sockets and in process alike."""
+class TestTruncatedAndSlowBodies:
+    """The same over sockets and in process."""
 
     def test_a_truncated_body(self, talk: Any, sockets: bool) -> None:
-        """The write is done, the client gets some bytes and an end; the next request is whole."""
+        """The write takes effect and the client gets a part of the body; the next response is complete."""
         with LocalTenant(serve=sockets) as tenant:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
@@ -75,7 +75,7 @@ class TestSpoiledBodies:
             assert api.get(user.user_id).status_code == 200
 
     def test_a_slow_body(self, talk: Any, sockets: bool) -> None:
-        """Sent in pieces: slower than the time given to one piece is a timeout, else just late."""
+        """The body comes in pieces; a piece that takes longer than the read timeout raises, otherwise it is just late."""
         with LocalTenant(serve=sockets) as tenant:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
@@ -94,7 +94,7 @@ class TestSpoiledBodies:
                 api("GET", "/api/v2/users", timeout=0.1)
 
     def test_a_reset(self, talk: Any, sockets: bool) -> None:
-        """The connection is reset before anything is carried out."""
+        """The connection is reset before the request takes effect."""
         with LocalTenant(serve=sockets) as tenant:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
@@ -105,16 +105,16 @@ class TestSpoiledBodies:
             assert tenant.journal[-1].outcome == "dropped_before_commit"
 
 
-def test_a_planned_answer_may_be_spoiled_too(api: Any) -> None:
-    """Truncation goes with a status as well."""
+def test_a_response_of_a_fault_can_be_truncated(api: Any) -> None:
+    """`truncate` can be combined with a status."""
     api.tenant.fail(status=500, truncate=5)
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         api.list()
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_a_token_dies_midway(api: Any, own: bool) -> None:
-    """From the nth request on, the token is expired for good; another one is not."""
+def test_a_token_expires_midway(api: Any, own: bool) -> None:
+    """From the nth request on the token is expired; other tokens are not."""
     api.token = api.tenant.token() if own else "anything"
     fault = api.tenant.fail(nth=3, expire_token=True)
     assert [api.list().status_code for _ in range(5)] == [200, 200, 401, 401, 401]
@@ -124,15 +124,15 @@ def test_a_token_dies_midway(api: Any, own: bool) -> None:
     assert api.list().status_code == 200
 
 
-def test_a_token_that_is_not_there_can_not_die(api: Any) -> None:
-    """Without an Authorization header the answer is the usual 401."""
+def test_a_missing_token_can_not_expire(api: Any) -> None:
+    """Without an Authorization header the response is the usual 401."""
     api.tenant.fail(expire_token=True)
     api.token = None
     assert api.list().json()["message"] == "Missing authentication"
 
 
 def test_our_client_gets_a_new_token_midway() -> None:
-    """Its one retry with a new token is seen to work."""
+    """The client's one retry with a new token succeeds."""
     tenant = LocalTenant(serve=False, clock=FakeClock())
     user = tenant.users.add()
     with tenant.client() as client:
@@ -158,14 +158,14 @@ def test_our_client_gets_a_new_token_midway() -> None:
         {"drop": "softly"},
     ],
 )
-def test_plans_that_say_nothing_or_nonsense(tenant: LocalTenant, plan: dict[str, Any]) -> None:
-    """Refused when planned."""
+def test_faults_without_effect_or_with_contradictions(tenant: LocalTenant, plan: dict[str, Any]) -> None:
+    """`fail` refuses them."""
     with pytest.raises(InputError):
         tenant.fail(**plan)
 
 
 def test_realistic_latency(clock: FakeClock, talk: Any) -> None:
-    """Medians near the recorded ones: 125 ms for a PATCH, tails included, by the tenant's clock."""
+    """The medians and tails are near the recorded ones, such as 125 ms for a PATCH, by the tenant's clock."""
     tenant = LocalTenant(serve=False, clock=clock, latency="realistic")
     user = tenant.users.add()
     api = talk(tenant)

@@ -1,4 +1,4 @@
-"""Hold the control routes to their guard, their answers and their stream of events."""
+"""The control routes: who may call them, what they answer, and their stream of events."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Desk:
         self.session.mount("http://", tenant.adapter())
 
     def __call__(self, method: str, name: str, **options: Any) -> requests.Response:
-        """Send one, with the token unless told otherwise."""
+        """Send one request, by default with the token."""
         headers = {"X-Emulator-Token": self.tenant.control_token, **options.pop("headers", {})}
         return self.session.request(method, self.tenant.url + ROOT + name, headers=headers, **options)
 
 
 @pytest.fixture
 def desk(tenant: LocalTenant) -> Desk:
-    """Talk to the front desk of the test's tenant."""
+    """Return a caller of the control routes of the test's tenant."""
     return Desk(tenant)
 
 
@@ -64,10 +64,10 @@ def desk(tenant: LocalTenant) -> Desk:
     ],
 )
 @pytest.mark.parametrize(("method", "name"), [("GET", "state"), ("POST", "reset"), ("GET", "users")])
-def test_only_this_tenants_own_page_and_programs_get_in(
+def test_only_the_tenants_own_page_and_programs_have_access(
     desk: Desk, headers: dict[str, str], status: int, method: str, name: str
 ) -> None:
-    """A foreign host, a foreign origin, a foreign site, or no token of this run: refused, and nothing happens."""
+    """A foreign host, origin or site, or a missing or wrong token is refused, and nothing happens."""
     desk.tenant.users.add()
     answer = desk(method, name, headers={k: v.encode() for k, v in headers.items()})
     assert answer.status_code == status
@@ -82,8 +82,8 @@ def test_each_run_has_its_own_token() -> None:
     assert min(map(len, tokens)) >= 43
 
 
-def test_control_stands_beside_the_tenant(desk: Desk) -> None:
-    """Control requests take no token from a bucket, trip no fault and stand in no journal."""
+def test_control_requests_leave_the_tenant_alone(desk: Desk) -> None:
+    """Control requests take no token from a bucket, trigger no fault and are not in the journal."""
     tenant = LocalTenant(serve=False, rate_limit="2@1", clock=FakeClock())
     fault = tenant.fail(status=500)
     for _ in range(5):
@@ -92,8 +92,8 @@ def test_control_stands_beside_the_tenant(desk: Desk) -> None:
     assert Desk(tenant)("GET", "state").json()["buckets"][0]["tokens"] == 2
 
 
-def test_answers_can_not_be_framed_sniffed_or_kept(desk: Desk) -> None:
-    """The page and its data come with the headers that keep other pages away from them."""
+def test_responses_cannot_be_framed_sniffed_or_cached(desk: Desk) -> None:
+    """The page and its data have the headers that keep other pages away from them."""
     page = desk.session.get(desk.tenant.url + "/")
     policy = page.headers["Content-Security-Policy"]
     for part in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
@@ -106,7 +106,7 @@ def test_answers_can_not_be_framed_sniffed_or_kept(desk: Desk) -> None:
 
 
 def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
-    """What the policy would block is not there: no inline script, style or handler; all files are served."""
+    """The page has no inline script, style or handler, which the policy would block; all its files are served."""
     page = desk.session.get(desk.tenant.url + "/").text
     assert "<style" not in page
     assert "style=" not in page
@@ -127,7 +127,7 @@ def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
 
 
 def test_only_a_page_for_this_machine_holds_the_token(desk: Desk) -> None:
-    """On loopback the page carries the token; where others can fetch it, the printed address does."""
+    """On loopback the page carries the token; if other machines can fetch the page, only the printed address does."""
     assert desk.tenant.control_token in desk.session.get(desk.tenant.url + "/").text
     assert desk.tenant.page_url == desk.tenant.url + "/"
     wide = LocalTenant(serve=False, host="0.0.0.0")  # noqa: S104  # never bound
@@ -138,7 +138,7 @@ def test_only_a_page_for_this_machine_holds_the_token(desk: Desk) -> None:
 
 
 def test_a_head_has_no_body() -> None:
-    """HEAD tells what GET would, and the connection stays usable."""
+    """HEAD returns the headers of GET without the body, and the connection stays usable."""
     with LocalTenant() as tenant, requests.Session() as session:
         for _ in range(2):
             head = session.head(tenant.page_url, timeout=5)
@@ -147,7 +147,7 @@ def test_a_head_has_no_body() -> None:
 
 
 def test_the_page_is_only_read(desk: Desk) -> None:
-    """Another method on the page is a control request without a route, and wants the token first."""
+    """Any other method on the page is a control request without a route, and needs the token first."""
     assert desk.session.post(desk.tenant.url + "/").status_code == 403
     headers = {"X-Emulator-Token": desk.tenant.control_token}
     assert desk.session.post(desk.tenant.url + "/", headers=headers).status_code == 404
@@ -178,10 +178,10 @@ def test_the_page_is_only_read(desk: Desk) -> None:
         ("GET", "journal?since=x", {}, 400),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_bad_requests_are_refused(
     desk: Desk, method: str, name: str, options: dict[str, Any], status: int
 ) -> None:
-    """A bad request answers with a message that says what is wrong, and changes nothing."""
+    """The message says what is wrong, and nothing changes."""
     desk.tenant.users.add(user_id="auth0|1")
     answer = desk(method, name, **options)
     assert answer.status_code == status
@@ -190,7 +190,7 @@ def test_what_makes_no_sense_is_refused(
     assert desk.tenant.faults_unfired() == []
 
 
-def test_a_bug_is_an_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_bug_is_a_response(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """If a control route raises, the response is 500 and the error is logged."""
     monkeypatch.setattr(desk.tenant.clock, "reset", lambda: 1 / 0)
     with caplog.at_level(logging.ERROR, "auth0_meta.emulator"):
@@ -201,8 +201,8 @@ def test_a_bug_is_an_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog:
 # What the routes do ----------------------------------------------------------------------------------
 
 
-def test_state_tells_what_is_true_now() -> None:
-    """Users, requests, buckets with the groups that share them, faults, and time."""
+def test_state_is_the_current_state() -> None:
+    """It has users, requests, buckets with the groups that share them, faults and time."""
     clock = FakeClock(start=1_000.0)
     tenant = LocalTenant(serve=False, rate_limit="essentials", clock=clock, users=[{}, {}])
     desk = Desk(tenant)
@@ -228,8 +228,8 @@ def test_state_tells_what_is_true_now() -> None:
     assert shared[0]["groups"] == ["read_users", "write_users", "other"]
 
 
-def test_a_window_is_looked_at_without_being_moved() -> None:
-    """Looking at a window's bucket takes nothing, and shows it full once a new window has begun."""
+def test_reading_a_window_does_not_change_it() -> None:
+    """Reading a window's bucket takes no token, and it is full once a new window has begun."""
     clock = FakeClock(start=1_000.0)
     tenant = LocalTenant(serve=False, rate_limit="4@1", window=True, clock=clock)
     desk = Desk(tenant)
@@ -241,7 +241,7 @@ def test_a_window_is_looked_at_without_being_moved() -> None:
 
 
 def test_users_are_listed_found_and_added(desk: Desk) -> None:
-    """Pages in order of creation; a search looks at id, e-mail, name and username, whatever the case."""
+    """Pages are in order of creation; a search covers id, email, name and username, ignoring case."""
     for number in range(7):
         desk.tenant.users.add(
             user_id=f"auth0|{number}", email=f"u{number}@example.com", name=f"Name {number}"
@@ -261,7 +261,7 @@ def test_users_are_listed_found_and_added(desk: Desk) -> None:
 
 
 def test_a_user_is_shown_with_history(desk: Desk) -> None:
-    """The whole profile, and each write by path, newest first; a side that is not there is left out."""
+    """The route returns the profile and each write by path, newest first; an absent side is left out."""
     user = desk.tenant.users.add(user_id="auth0|1", user_metadata={"a": 1, "b": None})
     user.patch(user_metadata={"a": 2})
     user.patch(user_metadata={"a": None, "c": "<b>"})
@@ -277,7 +277,7 @@ def test_a_user_is_shown_with_history(desk: Desk) -> None:
 
 
 def test_the_journal_is_read_from_any_number(desk: Desk) -> None:
-    """Requests count from 1; what a bounded journal has dropped is not there, and the numbers stay true."""
+    """Requests count from 1; a bounded journal drops entries, and the numbers of the others stay correct."""
     tenant = LocalTenant(serve=False, journal_limit=3)
     desk = Desk(tenant)
     for number in range(5):
@@ -290,8 +290,8 @@ def test_the_journal_is_read_from_any_number(desk: Desk) -> None:
     assert desk("GET", "journal?since=99").json()["entries"] == []
 
 
-def test_faults_are_planned_listed_and_forgotten(desk: Desk) -> None:
-    """A fault made from outside strikes as one made in code; forgetting takes every plan."""
+def test_faults_are_added_listed_and_cleared(desk: Desk) -> None:
+    """A fault added through the route strikes like one added in code; DELETE clears all."""
     plan = {"method": "GET", "status": 503, "times": 2}
     assert desk("POST", "faults", json=plan).json() == {
         "plan": "fail(method='GET', status=503)",
@@ -305,7 +305,7 @@ def test_faults_are_planned_listed_and_forgotten(desk: Desk) -> None:
     assert desk("GET", "faults").json() == []
 
 
-def test_the_clock_stands_jumps_and_runs(desk: Desk) -> None:
+def test_the_clock_freezes_advances_and_resumes(desk: Desk) -> None:
     """Freeze, advance and resume act on the tenant's own clock."""
     start = desk.tenant.now()
     assert desk("POST", "clock", json={"do": "freeze"}).json() == {"now": start, "frozen": True}
@@ -315,7 +315,7 @@ def test_the_clock_stands_jumps_and_runs(desk: Desk) -> None:
 
 
 def test_reset_and_snapshot() -> None:
-    """A snapshot put back is every user as it was; reset brings the given users."""
+    """Putting a snapshot back restores every user; a reset restores the initial users."""
     tenant = LocalTenant(serve=False, users=[{"user_id": "auth0|1", "app_metadata": {"n": 1}}])
     desk = Desk(tenant)
     snapshot = desk("GET", "snapshot").json()
@@ -352,8 +352,8 @@ def open_stream(tenant: LocalTenant, since: int = 0) -> requests.Response:
     return requests.get(f"{tenant.url}{ROOT}events?since={since}", headers=headers, stream=True, timeout=10)
 
 
-def test_events_tell_what_happens() -> None:
-    """First the state and what is in the journal, then each request as it comes, values as JSON."""
+def test_events_report_state_and_requests() -> None:
+    """First come the state and the journal, then each request as it arrives, with values as JSON."""
     with LocalTenant(rate_limit="10@1") as tenant:
         user = tenant.users.add(user_id="auth0|1")
         with tenant.client() as client, open_stream(tenant) as stream:
@@ -374,16 +374,16 @@ def test_events_tell_what_happens() -> None:
             assert [name for name, _ in events(stream.iter_lines(chunk_size=1), 1)] == ["state"]
 
 
-def test_a_quiet_stream_still_breathes() -> None:
-    """Where nothing happens a comment is sent now and then, so that a page that has gone is noticed."""
+def test_a_quiet_stream_sends_comments() -> None:
+    """Without news a comment is sent now and then, so that the tenant notices when a page is gone."""
     with LocalTenant() as tenant, open_stream(tenant) as stream:
         lines = stream.iter_lines(chunk_size=1)
         events(lines, 1)
         assert next(line for line in lines if line) == b": still here"
 
 
-def test_stopping_ends_every_stream_and_watchers_are_counted() -> None:
-    """Four may watch, a fifth is told so; one that goes makes room; stop() does not wait for them."""
+def test_stopping_ends_every_stream_and_streams_are_counted() -> None:
+    """Four streams may be open and a fifth is refused; closing one makes room; stop() does not wait for them."""
     with LocalTenant() as tenant:
         streams = [open_stream(tenant) for _ in range(4)]
         lines = [stream.iter_lines(chunk_size=1) for stream in streams]
@@ -428,8 +428,8 @@ def test_stopping_ends_every_stream_and_watchers_are_counted() -> None:
         ("faults", {"status": 500, "probability": "1"}),
     ],
 )
-def test_what_would_break_later_requests_is_refused_at_once(desk: Desk, route: str, body: Any) -> None:
-    """A value that can't be used is 400, and the tenant goes on as before."""
+def test_values_that_would_break_later_requests_are_refused(desk: Desk, route: str, body: Any) -> None:
+    """An unusable value is a 400, and the tenant works as before."""
     assert desk("POST", route, json=body).status_code == 400
     assert desk("GET", "faults").json() == []
     answer = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
@@ -437,7 +437,7 @@ def test_what_would_break_later_requests_is_refused_at_once(desk: Desk, route: s
 
 
 def test_faults_in_code_are_checked_as_well(desk: Desk) -> None:
-    """A body that JSON can't hold and a header of two lines would be answers that can't be sent."""
+    """A body that JSON can't represent and a header of two lines could not be sent."""
     wrong: list[dict[str, Any]] = [{"body": float("nan")}, {"body": {1, 2}}, {"headers": {"X-A": "1\n2"}}]
     for words in wrong:
         with pytest.raises(InputError):
@@ -445,8 +445,8 @@ def test_faults_in_code_are_checked_as_well(desk: Desk) -> None:
     assert desk.tenant.faults_unfired() == []
 
 
-def test_watchers_are_counted_as_they_come(desk: Desk) -> None:
-    """Of many that ask at the same moment four get a stream; one that is dropped unread makes room."""
+def test_streams_that_open_at_once_are_counted(desk: Desk) -> None:
+    """Of many requests at the same moment four get a stream; one that is dropped unread makes room."""
     feed = desk.tenant._control._streams
     with ThreadPoolExecutor(20) as pool:
         streams = [stream for stream in pool.map(feed.open, [0] * 20) if stream is not None]

@@ -1,4 +1,4 @@
-"""Hold users' files to their two forms, to what they may hold, and snapshots to being whole."""
+"""Files of users in their two formats, errors in them, and snapshots, which are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ users:
     ],
 )
 def test_users_come_from_a_file(tmp_path: Path, name: str, text: str) -> None:
-    """JSON or YAML, a list or an object with `users`; a YAML date is a text, as it is in JSON."""
+    """A file is JSON or YAML, a list or an object with `users`; a YAML date is a string, as in JSON."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     for given in (path, str(path)):
@@ -64,7 +64,7 @@ def test_users_come_from_a_file(tmp_path: Path, name: str, text: str) -> None:
 
 
 def test_thousands_of_users_load_at_once(tmp_path: Path) -> None:
-    """Five thousand users of a YAML file are there when the tenant is."""
+    """Five thousand users of a YAML file load before the test times out."""
     path = tmp_path / "users.yaml"
     path.write_text(
         "\n".join(f"- {{email: u{n}@example.com, app_metadata: {{n: {n}}}}}" for n in range(5000))
@@ -96,10 +96,8 @@ SECRET = "s3cret-value"
         ("u.yaml", "- a: !!binary aGk=", "user 1 has a value that JSON can't represent"),
     ],
 )
-def test_a_wrong_file_is_named_and_its_values_are_not(
-    tmp_path: Path, name: str, text: str, told: str
-) -> None:
-    """The error names the file and the line or user, never a value; no tenant is made."""
+def test_an_error_in_a_file_shows_no_value(tmp_path: Path, name: str, text: str, told: str) -> None:
+    """The error names the file and the line or user, never a value."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=told) as caught:
@@ -108,8 +106,8 @@ def test_a_wrong_file_is_named_and_its_values_are_not(
     assert SECRET not in str(caught.value)
 
 
-def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
-    """No file, and bytes that are no text."""
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    """A missing file, and bytes that are not text."""
     with pytest.raises(InputError, match="No such file"):
         LocalTenant(serve=False, users=tmp_path / "none.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\xff")
@@ -117,8 +115,8 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         LocalTenant(serve=False, users=tmp_path / "bytes.json")
 
 
-def test_a_snapshot_brings_every_user_back(tmp_path: Path) -> None:
-    """Save, change, load: every profile is as it was, odd bags and all; the file serves as `users` too."""
+def test_a_snapshot_restores_every_user(tmp_path: Path) -> None:
+    """After save, change and load every profile is as it was, metadata that is no object included; `users=` takes the file too."""
     path = tmp_path / "snapshot.json"
     tenant = LocalTenant(serve=False, users=USERS)
     tenant.users.add(user_id="odd", user_metadata="text", app_metadata=[1], custom={"x": "\ud800"})
@@ -132,7 +130,7 @@ def test_a_snapshot_brings_every_user_back(tmp_path: Path) -> None:
 
 
 def test_a_bad_snapshot_changes_nothing(tmp_path: Path) -> None:
-    """A file that can't be taken leaves every user where it was."""
+    """An invalid file changes no user."""
     path = tmp_path / "snapshot.json"
     path.write_text('[{"user_id": "a"}, 5]')
     tenant = LocalTenant(serve=False, users=USERS)
@@ -143,8 +141,8 @@ def test_a_bad_snapshot_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
-def test_a_snapshot_is_for_its_owner_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mode 0600; where writing fails the older file stays and nothing lies about."""
+def test_a_snapshot_is_private_and_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mode is 0600; if writing fails, the older file stays and no temporary file is left."""
     path = tmp_path / "snapshot.json"
     tenant = LocalTenant(serve=False, users=USERS)
     tenant.save(path)
@@ -172,7 +170,7 @@ WITHOUT = {
 
 @pytest.mark.parametrize("db", [False, True])
 def test_a_snapshot_fills_nothing_in(tmp_path: Path, db: bool) -> None:
-    """Attributes that were nulled stay away, an SMS user gets no address, `updated_at` never moves back."""
+    """Removed attributes stay absent, an SMS user gets no email, and `updated_at` never moves back."""
     path = tmp_path / "snapshot.json"
     tenant = LocalTenant(serve=False, db=tmp_path / "x.db" if db else None)
     tenant.users.add(user_id="auth0|1", updated_at="2030-01-01T00:00:00.000Z").patch(
@@ -199,8 +197,8 @@ def test_a_snapshot_fills_nothing_in(tmp_path: Path, db: bool) -> None:
     assert [dict(user) for user in taken_up.users] == before
 
 
-def test_a_user_by_hand_gets_defaults_and_a_snapshots_does_not(tmp_path: Path) -> None:
-    """The mark decides; a snapshot's user that is no whole profile is named, and what to do about it."""
+def test_users_written_by_hand_get_defaults_and_those_of_a_snapshot_do_not(tmp_path: Path) -> None:
+    """The format mark decides; if a user of a snapshot is not a whole profile, the error names it and what to do."""
     path = tmp_path / "users.json"
     tenant = LocalTenant(serve=False)
     path.write_text(json.dumps({"users": [WITHOUT]}))
@@ -216,16 +214,16 @@ def test_a_user_by_hand_gets_defaults_and_a_snapshots_does_not(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("moment", ["soon", "9999-12-31T23:59:59.999Z", 5])
-def test_a_moment_that_can_not_grow_is_replaced_by_the_next_write(moment: object) -> None:
-    """A stored `updated_at` may be anything; a PATCH puts the tenant's time there."""
+def test_an_unusable_updated_at_is_replaced_by_the_next_write(moment: object) -> None:
+    """A stored `updated_at` may be anything; a PATCH sets it to the tenant's time."""
     tenant = LocalTenant(serve=False)
     user = tenant.users.add(updated_at=moment)
     assert user["updated_at"] == moment
     assert user.patch(user_metadata={"a": 1})["updated_at"][:2] == "20"
 
 
-def test_names_of_python_are_names_too(tmp_path: Path) -> None:
-    """A profile may have a field `self`; it changes nothing about loading."""
+def test_a_field_may_be_called_self(tmp_path: Path) -> None:
+    """A profile with a field `self` loads like any other."""
     path = tmp_path / "users.json"
     path.write_text('[{"user_id": "auth0|1", "self": 1, "app": 2, "profile": 3}]')
     tenant = LocalTenant(serve=False, users=path)
@@ -238,7 +236,7 @@ def test_names_of_python_are_names_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("db", [False, True])
 def test_users_are_added_and_replaced_all_or_none(tmp_path: Path, db: bool) -> None:
-    """An id that is taken, in the middle of many, leaves every user as it was."""
+    """If one id of many is taken, no user changes."""
     tenant = LocalTenant(serve=False, users=USERS, db=tmp_path / "x.db" if db else None)
     before = [dict(user) for user in tenant.users]
     with pytest.raises(InputError, match="no user was added"):
@@ -249,7 +247,7 @@ def test_users_are_added_and_replaced_all_or_none(tmp_path: Path, db: bool) -> N
     tenant.stop()
 
 
-# Dies at the fortieth row that SQLite writes.
+# The process dies when SQLite writes the fortieth row.
 KILLED = """
 import os, sys
 from auth0_meta.emulator import LocalTenant
@@ -265,8 +263,8 @@ tenant.load(sys.argv[2])
 """
 
 
-def test_a_process_killed_while_it_loads_keeps_the_users_of_before(tmp_path: Path) -> None:
-    """With a file, the new users come in one transaction, or not at all."""
+def test_a_process_killed_while_it_loads_keeps_the_earlier_users(tmp_path: Path) -> None:
+    """With `db`, the new users are written in one transaction."""
     db, path = tmp_path / "x.db", tmp_path / "users.json"
     first = LocalTenant(serve=False, db=db, users=USERS)
     before = [dict(user) for user in first.users]
@@ -290,7 +288,7 @@ def test_a_process_killed_while_it_loads_keeps_the_users_of_before(tmp_path: Pat
 
 
 def test_a_file_that_fails_midway_is_rolled_back(tmp_path: Path) -> None:
-    """What SQLite refuses in the middle leaves every user, and the count."""
+    """If SQLite fails in the middle, users and their count stay as they were."""
     tenant = LocalTenant(serve=False, db=tmp_path / "x.db", users=USERS)
     store: Any = tenant._state.users
     store._db.execute("CREATE TRIGGER no BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'no'); END")

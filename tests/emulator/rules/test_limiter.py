@@ -1,4 +1,4 @@
-"""Hold the limiter to its formula, its plans and its headers."""
+"""The limiter: its formula, its plans and its headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
 def limits(answer: Any) -> list[int] | None:
-    """Return the three header values, None where there are none."""
+    """Return the values of the three headers, None if there are none."""
     found = [int(answer.headers[name]) for name in NAMES if name in answer.headers]
     return found or None
 
@@ -75,7 +75,7 @@ def test_the_bucket_never_gives_more_than_burst_plus_refill(
 
 @given(burst=st.integers(1, 50), per_second=st.sampled_from([2.0, 16.0, 500 / 60, 150 / 60, 3.0, 0.7]))
 def test_a_token_is_there_when_its_time_has_come(burst: int, per_second: float) -> None:
-    """A caller that waits exactly one token's time is never refused over a rounding error."""
+    """A caller who waits exactly the time of one token is never refused because of a rounding error."""
     limiter = Limiter(SimpleNamespace(burst=burst, per_second=per_second))
     now = 1_800_000_000.0
     for _ in range(burst):
@@ -91,7 +91,7 @@ def test_a_token_is_there_when_its_time_has_come(burst: int, per_second: float) 
 
 
 def test_headers_on_2xx_and_429_and_a_refused_call_takes_nothing(talk: Any, clock: FakeClock) -> None:
-    """A 429 has the recorded body and headers, and the next token comes at its own time."""
+    """A 429 has the recorded body and headers, and does not delay the next token."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="2@0.5"))
     user = api.tenant.users.add()
     clock.advance(0.25)
@@ -113,7 +113,7 @@ def test_headers_on_2xx_and_429_and_a_refused_call_takes_nothing(talk: Any, cloc
 
 
 def test_no_headers_on_other_management_errors(talk: Any, clock: FakeClock) -> None:
-    """400, 401 and 404 show no rate-limit headers, unless the switch says so; a 404 does take a token."""
+    """400, 401 and 404 have no rate-limit headers, unless the switch adds them; a 404 does take a token."""
     for shown in (False, True):
         switches = Switches(error_rate_headers=shown)
         api = talk(LocalTenant(serve=False, clock=clock, rate_limit="10@2", switches=switches))
@@ -138,13 +138,13 @@ def test_a_failed_login_takes_a_token_only_by_switch(talk: Any, clock: FakeClock
 
 
 def test_off_has_neither_limit_nor_headers(api: Any) -> None:
-    """rate_limit="off" answers without the headers."""
+    """With rate_limit="off" responses have no such headers."""
     assert {limits(api.list()) is None for _ in range(100)} == {True}
     assert api.tenant.journal[0].tokens is None
 
 
 def test_essentials_has_three_buckets(talk: Any, clock: FakeClock) -> None:
-    """Reads, writes and the rest are counted apart; a group's 429 says Endpoint."""
+    """Reads, writes and other requests have separate buckets; the 429 of a group says Endpoint."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="essentials"))
     user = api.tenant.users.add()
     assert limits(api.get(user.user_id)) == [40, 39, 1_800_000_001]
@@ -169,7 +169,7 @@ def test_plans_share_one_bucket(talk: Any, clock: FakeClock, plan: str, burst: i
 
 
 def test_the_window_strategy_refills_at_once(talk: Any) -> None:
-    """All tokens come back at the window's end, which is what Reset says."""
+    """All tokens come back at the end of the window, the second that Reset names."""
     clock = FakeClock(start=1_800_000_000.5)
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="4@2", window=True))
     assert [limits(api.list()) for _ in range(3)] == [
@@ -184,15 +184,15 @@ def test_the_window_strategy_refills_at_once(talk: Any) -> None:
     assert limits(api.list()) == [4, 3, 1_800_000_004]
 
 
-def test_retry_after_is_sent_where_asked_for(talk: Any, clock: FakeClock) -> None:
-    """retry_after=True adds whole seconds until Reset to a 429, never 0, and to nothing else."""
+def test_retry_after_is_sent_if_requested(talk: Any, clock: FakeClock) -> None:
+    """retry_after=True adds the whole seconds until Reset, never 0, to a 429 and to nothing else."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="1@0.1", retry_after=True))
     assert "retry-after" not in api.list().headers
     assert api.list().headers["retry-after"] == "10"
 
 
 def test_the_token_endpoint_has_its_own_bucket(talk: Any, clock: FakeClock) -> None:
-    """Tokens come from another bucket, whose headers are shown on its errors too; past it 429, or the 500 disguise."""
+    """/oauth/token has its own bucket, whose headers are also on errors; past it comes a 429, or a 500 by a switch."""
     form = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}
     for status, error in ((429, "too_many_requests"), (500, "access_denied")):
         switches = Switches(token_limit_status=status)  # type: ignore[arg-type]
@@ -206,7 +206,7 @@ def test_the_token_endpoint_has_its_own_bucket(talk: Any, clock: FakeClock) -> N
 
 
 def test_the_clock_may_step_back(talk: Any, clock: FakeClock) -> None:
-    """A step back in time neither fills nor locks the bucket."""
+    """A step back in time neither fills nor blocks the bucket."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="2@1"))
     api.list()
     clock.step(-3600)

@@ -1,4 +1,4 @@
-"""Hold the tenant to the recorded table of metadata writes, and its open questions to their switches."""
+"""Metadata writes as recorded, and a switch for each open question."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECORDED: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
 
 
 def add(tenant: LocalTenant, **bags: Any) -> str:
-    """Add a user that holds what is not ABSENT."""
+    """Add a user with those of the two that are not ABSENT."""
     return tenant.users.add(**{bag: value for bag, value in bags.items() if value is not ABSENT}).user_id
 
 
@@ -41,8 +41,8 @@ def test_a_write_merges_the_first_level(
 
 
 @pytest.mark.parametrize("before", [ABSENT, {}, {"a": 1}, {"a": {"b": 2}}])
-def test_an_empty_object_wipes_and_the_bags_differ(api: Any, before: Any) -> None:
-    """`{}` leaves user_metadata as `{}` and makes app_metadata disappear, in the answer and in later reads."""
+def test_an_empty_object_clears_and_the_two_differ(api: Any, before: Any) -> None:
+    """`{}` leaves user_metadata as `{}` and removes app_metadata, in the response and in later reads."""
     user_id = add(api.tenant, user_metadata=before, app_metadata=before)
     for document in (
         api.patch(user_id, {"user_metadata": {}, "app_metadata": {}}).json(),
@@ -52,8 +52,8 @@ def test_an_empty_object_wipes_and_the_bags_differ(api: Any, before: Any) -> Non
         assert "app_metadata" not in document
 
 
-def test_a_create_shows_the_bags_as_recorded(api: Any) -> None:
-    """A POST with `{}` shows user_metadata only; one without bags shows neither."""
+def test_a_create_shows_metadata_as_recorded(api: Any) -> None:
+    """A POST with `{}` for both shows only user_metadata; one without them shows neither."""
     empty = api.create(email="a@example.com", user_metadata={}, app_metadata={}).json()
     assert empty["user_metadata"] == {}
     assert "app_metadata" not in empty
@@ -63,7 +63,7 @@ def test_a_create_shows_the_bags_as_recorded(api: Any) -> None:
 
 @pytest.mark.parametrize("bag", BAGS)
 def test_an_unsent_bag_is_untouched(api: Any, bag: str) -> None:
-    """A PATCH leaves the bag that it does not name as it was."""
+    """A PATCH leaves the one that it does not name as it was."""
     other = next(name for name in BAGS if name != bag)
     user_id = add(api.tenant, user_metadata={"u": {"x": 1}}, app_metadata={"a": {"x": 1}})
     before = api.get(user_id).json()[other]
@@ -78,8 +78,8 @@ def test_keys_keep_their_order_and_app_metadata_comes_last(api: Any) -> None:
     assert list(document)[-2:] == ["given_name", "app_metadata"]
 
 
-def test_a_stored_bag_that_is_no_object_is_replaced_by_a_write(api: Any) -> None:
-    """A bag that holds text is shown as it is, and the first write makes it an object."""
+def test_stored_metadata_that_is_not_an_object_is_replaced_by_a_write(api: Any) -> None:
+    """Metadata that is a string is returned as it is, and the first write makes it an object."""
     user_id = add(api.tenant, user_metadata="text", app_metadata=[1])
     assert (api.get(user_id).json()["user_metadata"], api.get(user_id).json()["app_metadata"]) == (
         "text",
@@ -128,7 +128,7 @@ OPEN: list[tuple[str, Switches, Any, dict[str, Any] | None]] = [
 def test_open_questions_are_switches(
     talk: Any, rule: str, switches: Switches, body: Any, after: dict[str, Any] | None
 ) -> None:
-    """What no recording decides follows the named switch; None means a 400 that changes nothing."""
+    """A question that no recording decides follows its switch; None means a 400 that changes nothing."""
     api = talk(LocalTenant(serve=False, switches=switches))
     user_id = add(api.tenant, user_metadata={"k": 1}, app_metadata={"k": 1})
     answer = api.patch(user_id, body)
@@ -139,7 +139,7 @@ def test_open_questions_are_switches(
 
 
 def test_nulling_keys_of_an_absent_bag_leaves_it_absent(api: Any) -> None:
-    """Deleting what never was does not make an empty bag."""
+    """Deleting a key that never existed does not create empty metadata."""
     user_id = add(api.tenant)
     document = api.patch(user_id, {"user_metadata": {"a": None}, "app_metadata": {"a": None}}).json()
     assert not set(BAGS) & set(document)
@@ -156,7 +156,7 @@ changes = st.dictionaries(st.sampled_from("abcdef"), st.one_of(st.none(), values
 def test_every_first_level_key_follows_the_change_or_stays(
     bag: str, before: dict[str, Any], change: dict[str, Any]
 ) -> None:
-    """After a merge each key holds what was sent for it, is gone where null was sent, else what it held."""
+    """After a merge each key has the value that was sent, is gone if null was sent, and is otherwise unchanged."""
     kept = dict(before)
     after = merge_bag(bag, before, change, switches=Switches()) or {}
     for key in "abcdef":

@@ -1,4 +1,4 @@
-"""Hold `path=` of faults and of the journal to one meaning: a route, one path, or a prefix that says so."""
+"""`path=` means the same for faults and the journal: a route, one path, or a prefix marked as such."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from auth0_meta.errors import InputError
 LIST, ONE = "/api/v2/users", "/api/v2/users/{id}"
 
 
-def test_a_route_is_that_route_alone(api: Any) -> None:
-    """The list's path strikes the list, neither a user of it nor users-by-email; the journal counts the same."""
+def test_a_template_matches_that_route_alone(api: Any) -> None:
+    """The path of the list matches neither a single user nor users-by-email, and the journal counts the same."""
     api.tenant.users.add(user_id="auth0|1")
     fault = api.tenant.fail(method="GET", path=LIST, status=503)
     assert api.get("auth0|1").status_code == 200
@@ -40,8 +40,8 @@ def test_a_route_is_that_route_alone(api: Any) -> None:
         (ONE, 2),
     ],
 )
-def test_a_path_is_whole_and_a_prefix_says_so(api: Any, path: str, matched: int) -> None:
-    """A path may be written decoded; only a `/` or a `*` at the end makes it a prefix."""
+def test_a_path_is_whole_unless_it_is_marked_as_a_prefix(api: Any, path: str, matched: int) -> None:
+    """A path may be decoded; only a `/` or `*` at the end makes it a prefix."""
     fault = api.tenant.fail(path=path, times=None, expire_token=True)
     for user_id in ("auth0|1", "auth0|11"):
         api.get(user_id)

@@ -1,4 +1,4 @@
-"""Hold searches to the documented query syntax, its limits, and an index that lags behind."""
+"""Searches: the documented query syntax, its limits, and an index that lags behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PEOPLE = [
 
 @pytest.fixture
 def people(api: Any) -> Any:
-    """Talk to a tenant with three users."""
+    """Return an API caller for a tenant with three users."""
     api.tenant.users.add_many(PEOPLE)
     return api
 
@@ -56,17 +56,17 @@ def found(api: Any, q: str, **params: Any) -> list[str]:
         ("*:*", "ann bob cid"),
         ('*:* AND app_metadata.plan:"pro"', "ann"),
         ("NOT *", ""),
-        # Operators are capital letters (documented); in small ones they are terms.
+        # Operators are upper case (documented); in lower case they are terms.
         ('email:"ann@example.com" AND name:"x"', ""),
         ('email:"ann@example.com" and name:"x"', "ann"),
-        # Case: five root attributes without, everything else with.
+        # Case: five root attributes ignore it, everything else respects it.
         ('name:"ann lee"', "ann"),
         ('email:"ANN@example.com"', "ann"),
         ('app_metadata.plan:"pro"', "ann"),
         ('app_metadata.plan:"Pro"', "bob"),
         ('user_metadata.city:"Paris"', "ann"),
         ('user_id:"auth0|ANN"', ""),
-        # Quoting is exact; a word is the whole value too (a switch).
+        # A quoted value matches exactly; a word must be the whole value too (a switch).
         ("name:bob", "bob"),
         ("name:ann", ""),
         ('name:"Ann"', ""),
@@ -116,12 +116,12 @@ def found(api: Any, q: str, **params: Any) -> list[str]:
         ("name:[B TO C]", "bob"),
         ("created_at:[2027-01-15 TO *]", "ann bob cid"),
         ('created_at:["2027-01-16" TO *]', ""),
-        # What is indexed: no null, no empty array.
+        # Null and empty arrays are not indexed.
         ("_exists_:app_metadata.tags", "ann"),
         ("_exists_:app_metadata.none", ""),
         ("NOT _exists_:blocked", "ann cid"),
         ("_exists_:app_metadata", "ann bob"),
-        # Without a field: everything but user_metadata.
+        # Without a field: everything except user_metadata.
         ('"bob"', "bob"),
         ("pro", "ann"),
         ("zq", ""),
@@ -129,7 +129,7 @@ def found(api: Any, q: str, **params: Any) -> list[str]:
     ],
 )
 def test_the_query_syntax(people: Any, q: str, who: str) -> None:
-    """Each query finds exactly whom the documentation says."""
+    """Each query finds exactly the users that the documentation says."""
     assert found(people, q) == who.split()
 
 
@@ -152,14 +152,14 @@ def test_the_query_syntax(people: Any, q: str, who: str) -> None:
     ],
 )
 def test_queries_that_are_refused(people: Any, q: str) -> None:
-    """What is not available, or can't be parsed, answers 400 and never a wrong list."""
+    """A query that is not supported or can't be parsed gets a 400, never a wrong list."""
     answer = people.list(q=q)
     assert answer.status_code == 400
     assert answer.json()["errorCode"] == "invalid_query_string"
 
 
 def test_open_questions_of_search_are_switches(talk: Any) -> None:
-    """Words may match a part, and two terms may both be wanted."""
+    """Words may match a part of a text, and two terms may both be required."""
     tenant = LocalTenant(
         serve=False, users=PEOPLE, switches=Switches(search_words="any", search_operator="AND")
     )
@@ -171,20 +171,20 @@ def test_open_questions_of_search_are_switches(talk: Any) -> None:
 
 
 def test_a_query_that_is_too_long(people: Any) -> None:
-    """414, as documented; how long is a switch."""
+    """The response is the documented 414; the limit is a switch."""
     assert people.list(q="a" * 8_000).status_code == 200
     assert people.list(q="a" * 8_001).status_code == 414
 
 
 @pytest.mark.parametrize("params", [{"search_engine": "v1"}, {"search_engine": "v2"}, {"search_engine": "x"}])
 def test_only_one_engine_is_left(people: Any, params: dict[str, str]) -> None:
-    """v1 and v2 are rejected with 400; v3 is taken."""
+    """v1 and v2 get a 400; v3 is accepted."""
     assert people.list(**params).status_code == 400
     assert people.list(search_engine="v3", primary_order="false").status_code == 200
 
 
 def test_one_recording_has_the_old_engine(talk: Any) -> None:
-    """A switch takes v2 and searches as v3 does; v1 stays refused."""
+    """With a switch v2 is accepted and searches as v3 does; v1 stays refused."""
     api = talk(LocalTenant(serve=False, switches=Switches(search_engine_v2="accept")))
     api.tenant.users.add(user_id="auth0|ann")
     found = api.list(search_engine="v2", q="updated_at:{2016-01-01 TO *}", fields="user_id")
@@ -196,33 +196,33 @@ def test_one_recording_has_the_old_engine(talk: Any) -> None:
     "sort", ["name", "name:up", "user_metadata:1", "app_metadata:-1", "app_metadata.a:1"]
 )
 def test_sorts_that_are_refused(people: Any, sort: str) -> None:
-    """A direction is needed, and no sorting by metadata."""
+    """A sort needs a direction, and sorting by metadata is not possible."""
     assert people.list(sort=sort).json()["errorCode"] == "invalid_query_string"
 
 
 def test_sorts(people: Any) -> None:
-    """Numbers as numbers, text without case, who lacks the field last; with a query or without."""
+    """Numbers sort as numbers, text ignores case, users without the field come last; with and without a query."""
     assert found(people, "", sort="logins_count:1") == ["ann", "bob", "cid"]
     assert found(people, "", sort="name:-1") == ["cid", "bob", "ann"]
     assert found(people, 'email.domain:"example.com"', sort="email:-1") == ["cid", "ann"]
 
 
 def test_pages_past_the_first_thousand_are_refused(people: Any) -> None:
-    """1000 results per query, whatever exists."""
+    """A query has 1000 results at most, however many there are."""
     assert people.list(page=9, per_page=100).status_code == 200
     assert people.list(page=10, per_page=100).json()["errorCode"] == "invalid_paging"
 
 
 class TestTheIndexLags:
-    """A search sees a write only later; reads by id and by e-mail see it at once."""
+    """A search sees a write only later; reads by id and by email see it at once."""
 
     @pytest.fixture
     def slow(self, talk: Any, clock: FakeClock) -> Any:
-        """Talk to a tenant whose index takes a second."""
+        """Return an API caller for a tenant whose index lags by a second."""
         return talk(LocalTenant(serve=False, clock=clock, index_lag=1.0, users=PEOPLE))
 
     def test_a_create(self, slow: Any, clock: FakeClock) -> None:
-        """A new user is not found for a second, listed or counted neither."""
+        """For a second a new user is neither found nor listed nor counted."""
         slow.create(email="new@example.com")
         assert len(slow("GET", "/api/v2/users-by-email?email=new@example.com").json()) == 1
         assert found(slow, 'email:"new@example.com"') == []
@@ -231,7 +231,7 @@ class TestTheIndexLags:
         assert len(found(slow, 'email:"new@example.com"')) == 1
 
     def test_updates(self, slow: Any, clock: FakeClock) -> None:
-        """The old value is found until the lag is over, write by write."""
+        """Each old value is found until its lag is over."""
         slow.patch("auth0|ann", {"app_metadata": {"plan": "team"}})
         clock.advance(0.5)
         slow.patch("auth0|ann", {"app_metadata": {"plan": "gold"}})
@@ -250,8 +250,8 @@ class TestTheIndexLags:
         clock.advance(1)
         assert found(slow, "name:bob") == []
 
-    def test_who_came_and_went_is_never_found(self, slow: Any, clock: FakeClock) -> None:
-        """Created and deleted within the lag."""
+    def test_a_user_deleted_within_the_lag_is_never_found(self, slow: Any, clock: FakeClock) -> None:
+        """The user is created and deleted within the lag."""
         made = slow.create(email="new@example.com").json()["user_id"]
         slow.delete(made)
         assert found(slow, 'email:"new@example.com"') == []
@@ -260,14 +260,14 @@ class TestTheIndexLags:
 
 
 @pytest.mark.parametrize("q", ["_missing_:blocked", "*:x", "app_metadata.*:x"])
-def test_queries_that_would_find_nobody_unnoticed_are_refused(people: Any, q: str) -> None:
-    """Better a 400 than an empty list that looks like an answer."""
+def test_queries_that_would_silently_find_nobody_are_refused(people: Any, q: str) -> None:
+    """A 400 is better than an empty list that looks like a result."""
     answer = people.list(q=q)
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_query_string")
 
 
 def test_missing_may_mean_not_exists(talk: Any) -> None:
-    """The older engine's word, by a switch."""
+    """With a switch the older engine's `_missing_` works."""
     api = talk(LocalTenant(serve=False, users=PEOPLE, switches=Switches(search_missing="negate")))
     assert found(api, "_missing_:blocked") == ["ann", "cid"]
     assert found(api, "_exists_:blocked") == ["bob"]

@@ -1,4 +1,4 @@
-"""Hold the real sockets to HTTP, to the host rule, and to starting and stopping cleanly."""
+"""Real sockets: HTTP, the check of the Host header, and a clean start and stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from auth0_meta.testing import FakeClock
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[LocalTenant]:
-    """Serve one tenant for the tests that do not change it."""
+    """Serve one tenant for the tests that don't change it."""
     with LocalTenant() as tenant:
         yield tenant
 
@@ -38,7 +38,7 @@ def connect(tenant: LocalTenant) -> socket.socket:
 
 
 def receive(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer."""
+    """Read one response."""
     response = http.client.HTTPResponse(sock)
     response.begin()
     body = response.read()
@@ -46,12 +46,12 @@ def receive(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def head(tenant: LocalTenant, line: str, *headers: str) -> bytes:
-    """Write a request's head."""
+    """Return the head of a request."""
     return "\r\n".join([line, f"Host: {tenant.domain}", "Authorization: Bearer x", *headers, "", ""]).encode()
 
 
 def test_many_requests_go_over_one_connection(served: LocalTenant) -> None:
-    """A connection is kept, also when requests arrive back to back in one piece or in crumbs."""
+    """A connection is kept, also if requests arrive together in one packet or byte by byte."""
     user = served.users.add()
     with connect(served) as sock:
         one = head(served, f"GET /api/v2/users/{user.user_id.replace('|', '%7C')} HTTP/1.1")
@@ -69,7 +69,7 @@ def test_many_requests_go_over_one_connection(served: LocalTenant) -> None:
 
 
 def test_a_chunked_body_is_read(served: LocalTenant) -> None:
-    """A body without a length is taken in chunks."""
+    """A chunked body without a length is read."""
     user = served.users.add()
     path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
     parts = [b'{"app_meta', b'data":{"a":', b"1}}"]
@@ -80,7 +80,7 @@ def test_a_chunked_body_is_read(served: LocalTenant) -> None:
     assert user.app_metadata == {"a": 1}
 
 
-def test_a_large_body_is_refused_with_an_answer(served: LocalTenant) -> None:
+def test_a_large_body_is_refused_with_a_response(served: LocalTenant) -> None:
     """Several megabytes are read to their end, so that the client gets its 413."""
     user = served.users.add()
     path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
@@ -91,7 +91,7 @@ def test_a_large_body_is_refused_with_an_answer(served: LocalTenant) -> None:
 
 
 def test_an_absurd_length_is_refused_unread(served: LocalTenant) -> None:
-    """A length past all reason is answered at once and the connection closed."""
+    """An absurd length gets a response at once, and the connection is closed."""
     with connect(served) as sock:
         line = "PATCH /api/v2/users/auth0%7C1 HTTP/1.1"
         sock.sendall(head(served, line, "Content-Type: application/json", "Content-Length: 99999999999"))
@@ -107,7 +107,7 @@ def test_an_absurd_length_is_refused_unread(served: LocalTenant) -> None:
 def test_connections_are_kept_as_asked(
     served: LocalTenant, version: str, connection: str | None, kept: bool
 ) -> None:
-    """HTTP/1.1 keeps a connection unless told, HTTP/1.0 closes it unless told."""
+    """By default HTTP/1.1 keeps a connection and HTTP/1.0 closes it; headers can change both."""
     extra = [f"Connection: {connection}"] if connection else []
     with connect(served) as sock:
         sock.sendall(head(served, f"GET /api/v2/users HTTP/{version}", *extra))
@@ -120,8 +120,8 @@ def test_connections_are_kept_as_asked(
             assert sock.recv(1) == b""
 
 
-def test_a_client_that_goes_away_mid_request_does_no_harm(served: LocalTenant) -> None:
-    """Half a head and half a body, then gone: the next client is served."""
+def test_a_client_that_disappears_mid_request_does_no_harm(served: LocalTenant) -> None:
+    """After half a head or half a body the next client is served."""
     for part in (
         b"PATCH /api/v2/us",
         head(served, "PATCH /api/v2/users/auth0%7C1 HTTP/1.1", "Content-Length: 10") + b"{",
@@ -156,7 +156,7 @@ def test_a_client_that_goes_away_mid_request_does_no_harm(served: LocalTenant) -
 def test_only_names_of_this_machine_are_answered(
     talk: Any, served: LocalTenant, host: str, status: int, sockets: bool
 ) -> None:
-    """A Host that any web page could bring along answers 421."""
+    """A Host header that any web page could send gets a 421."""
     answer = talk(served, sockets=sockets)("GET", "/api/v2/users", headers={"Host": host})
     assert answer.status_code == status
 
@@ -169,7 +169,7 @@ def test_a_request_without_a_host_is_refused(served: LocalTenant) -> None:
 
 
 def test_further_names_must_be_given(talk: Any) -> None:
-    """hosts= adds a name of one's own; names under auth0.com are refused outright."""
+    """hosts= adds names; names under auth0.com are refused."""
     with LocalTenant(hosts=["Tenant.Test"]) as tenant:
         answer = talk(tenant, sockets=True)("GET", "/api/v2/users", headers={"Host": "tenant.test:80"})
         assert answer.status_code == 200
@@ -183,7 +183,7 @@ def test_further_names_must_be_given(talk: Any) -> None:
 @pytest.mark.parametrize("offset", [0.0, 3600.0, -3600.0])
 @pytest.mark.parametrize("sockets", [False, True])
 def test_date_is_the_tenants_second(talk: Any, offset: float, sockets: bool) -> None:
-    """Date, Reset and updated_at follow the tenant's clock, an hour off where it is; Date is truncated."""
+    """Date, Reset and updated_at follow the tenant's clock, even if it is an hour off; Date is truncated."""
     clock = FakeClock(start=1_800_000_000.999)
     with LocalTenant(clock=clock, clock_offset=offset, rate_limit="10@2", serve=sockets) as tenant:
         user = tenant.users.add()
@@ -196,7 +196,7 @@ def test_date_is_the_tenants_second(talk: Any, offset: float, sockets: bool) -> 
 
 
 def test_one_date_header_only(served: LocalTenant) -> None:
-    """The front adds no Date or Server of its own."""
+    """The server adds no second Date and no Server header."""
     with connect(served) as sock:
         sock.sendall(head(served, "GET /api/v2/users HTTP/1.1", "Connection: close"))
         raw = b""
@@ -207,7 +207,7 @@ def test_one_date_header_only(served: LocalTenant) -> None:
 
 
 def test_start_and_stop_may_be_called_twice(talk: Any) -> None:
-    """start and stop are idempotent, state and port survive a restart, and a stopped tenant refuses."""
+    """start and stop are idempotent, state and port survive a restart, and a stopped tenant refuses connections."""
     tenant = LocalTenant()
     with pytest.raises(StateError, match="start"):
         _ = tenant.url
@@ -234,7 +234,7 @@ def test_a_taken_port_is_an_os_error(served: LocalTenant) -> None:
 
 
 def test_stopping_ends_a_long_delay(talk: Any) -> None:
-    """A request that is being delayed for a minute does not hold up stop()."""
+    """A request that a fault delays for a minute does not delay stop()."""
     tenant = LocalTenant().start()
     fault = tenant.fail(method="GET", delay=60)
     api = talk(tenant, sockets=True)
@@ -249,7 +249,7 @@ def test_stopping_ends_a_long_delay(talk: Any) -> None:
 
 
 def test_latency_is_waited_for_every_request(talk: Any, clock: FakeClock) -> None:
-    """A number is waited exactly; "realistic" is repeatable and near the recorded medians."""
+    """A number is the exact latency; "realistic" is repeatable and near the recorded medians."""
     api = talk(LocalTenant(serve=False, clock=clock, latency=0.25))
     api.list()
     assert clock.slept == [0.25]
@@ -270,7 +270,7 @@ def test_latency_is_waited_for_every_request(talk: Any, clock: FakeClock) -> Non
 
 
 def test_concurrent_writers_of_different_keys_all_survive(talk: Any) -> None:
-    """Forty threads write a key each: every key is there, and no two writes share an updated_at."""
+    """Forty threads write one key each; every key survives, and no two writes share an updated_at."""
     with LocalTenant() as tenant:
         user = tenant.users.add()
         barrier = threading.Barrier(8)
@@ -291,7 +291,7 @@ def test_concurrent_writers_of_different_keys_all_survive(talk: Any) -> None:
 
 
 def test_more_connections_than_threads_are_served(talk: Any, served: LocalTenant) -> None:
-    """Sixty-four open connections take turns and all get answers."""
+    """Sixty-four open connections all get responses."""
     socks = [connect(served) for _ in range(64)]
     try:
         for _ in range(2):
@@ -304,7 +304,7 @@ def test_more_connections_than_threads_are_served(talk: Any, served: LocalTenant
 
 
 def test_a_forgotten_stop_neither_prints_nor_hangs() -> None:
-    """A process that only starts a tenant ends by itself, with nothing on its streams."""
+    """A process that only starts a tenant ends by itself and prints nothing."""
     code = (
         "from auth0_meta.emulator import LocalTenant\n"
         "import urllib.request\n"
@@ -317,7 +317,7 @@ def test_a_forgotten_stop_neither_prints_nor_hangs() -> None:
 
 
 def test_ipv6_loopback(talk: Any) -> None:
-    """A tenant can live on ::1, its URL in brackets."""
+    """A tenant can listen on ::1; its URL has brackets."""
     try:
         tenant = LocalTenant(host="::1").start()
     except OSError:
@@ -329,10 +329,10 @@ def test_ipv6_loopback(talk: Any) -> None:
         tenant.stop()
 
 
-def test_a_bug_is_an_answer_and_a_log_line(
+def test_a_bug_is_a_response_and_a_log_line(
     talk: Any, served: LocalTenant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception inside the tenant answers 500; the connection and the server live on."""
+    """If a handler raises, the response is 500; the connection and the server go on."""
     user = served.users.add()
     api = talk(served, sockets=True)
     with monkeypatch.context() as patch:
@@ -343,8 +343,8 @@ def test_a_bug_is_an_answer_and_a_log_line(
     assert api.get(user.user_id).status_code == 200
 
 
-def test_half_sent_requests_stop_nobody() -> None:
-    """More half requests than there are threads: a whole one is answered all the same."""
+def test_half_sent_requests_do_not_block_others() -> None:
+    """With more half requests than threads, a complete one still gets a response."""
     with LocalTenant() as tenant, ExitStack() as halves:
         for _ in range(40):
             halves.enter_context(connect(tenant)).sendall(b"PATCH /api/v2/users/a HTTP/1.1\r\nHost: ")
@@ -354,6 +354,6 @@ def test_half_sent_requests_stop_nobody() -> None:
 
 @pytest.mark.parametrize("name", ["tenant.eu.auth0.com:443", "TENANT.auth0.com.:443", "auth0.com:"])
 def test_a_name_of_auth0_is_refused_with_a_port_too(name: str) -> None:
-    """Nobody can be led to take this tenant for a real one."""
+    """A local tenant can't pass for a real one."""
     with pytest.raises(ConfigError, match="never answers for"):
         LocalTenant(serve=False, hosts=[name])

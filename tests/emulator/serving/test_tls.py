@@ -1,4 +1,4 @@
-"""Hold TLS to certificates that verify, to clients that trust them, and to clients that do not."""
+"""TLS: certificates that verify, clients that trust them, and clients that don't."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADERS = {"Authorization": "Bearer x"}
 
 @pytest.fixture(autouse=True)
 def no_bundle_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the certificate files of whoever runs the tests."""
+    """Hide the certificate files of the environment that runs the tests."""
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -34,7 +34,7 @@ def secure() -> Iterator[LocalTenant]:
 
 
 def connect(tenant: LocalTenant, name: str) -> ssl.SSLSocket:
-    """Shake hands under a name."""
+    """Connect with TLS, using a name for SNI."""
     context = ssl.create_default_context(cafile=str(tenant.ca_file))
     return context.wrap_socket(
         socket.create_connection(("127.0.0.1", tenant.port), timeout=5), server_hostname=name
@@ -42,7 +42,7 @@ def connect(tenant: LocalTenant, name: str) -> ssl.SSLSocket:
 
 
 def test_its_own_client_just_works(secure: LocalTenant) -> None:
-    """`client()` trusts the certificate, the token call included, without any setting."""
+    """`client()` trusts the certificate without any setting, also for the token request."""
     user = secure.users.add()
     assert secure.url == f"https://localhost:{secure.port}"
     with secure.client() as client, client.transaction(user.user_id) as tx:
@@ -51,7 +51,7 @@ def test_its_own_client_just_works(secure: LocalTenant) -> None:
 
 
 def test_clients_trust_it_by_the_environment(secure: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the bundle named as OpenSSL's tools expect, a bare host is enough; without it nothing is sent."""
+    """With the bundle in OpenSSL's variable, the bare host is enough; without it nothing is sent."""
     user = secure.users.add()
     settings = {"client_id": secure.client_id, "client_secret": secure.client_secret, "max_wait": 0}
     with (
@@ -67,7 +67,7 @@ def test_clients_trust_it_by_the_environment(secure: LocalTenant, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "tenant.test"])
-def test_the_certificate_holds_every_local_name(secure: LocalTenant, name: str) -> None:
+def test_the_certificate_covers_every_local_name(secure: LocalTenant, name: str) -> None:
     """The usual local names and the given hosts verify; any other name does not."""
     with connect(secure, name) as sock:
         assert sock.version() in ("TLSv1.2", "TLSv1.3")
@@ -76,7 +76,7 @@ def test_the_certificate_holds_every_local_name(secure: LocalTenant, name: str) 
 
 
 def test_the_bundle_holds_the_public_authorities_too(secure: LocalTenant) -> None:
-    """A tool that trusts this file alone still trusts the rest of the world."""
+    """A tool that trusts only this file still trusts public servers."""
     assert secure.bundle_file is not None
     assert secure.ca_file is not None
     assert secure.ca_file.read_text() in secure.bundle_file.read_text()
@@ -85,15 +85,15 @@ def test_the_bundle_holds_the_public_authorities_too(secure: LocalTenant) -> Non
 
 
 def test_each_run_has_its_own_authority(secure: LocalTenant) -> None:
-    """What one run's certificate is trusted for says nothing of another's."""
+    """Trusting the certificate of one run does not mean trusting that of another."""
     other = LocalTenant(tls=True)
     assert other.ca_file is not None
     with pytest.raises(requests.exceptions.SSLError):
         requests.get(f"{secure.url}/api/v2/users", verify=str(other.ca_file), timeout=5)
 
 
-def test_clients_that_do_not_shake_hands_do_no_harm(secure: LocalTenant) -> None:
-    """Plain http, silence and garbage hold up nobody."""
+def test_clients_without_a_handshake_do_no_harm(secure: LocalTenant) -> None:
+    """Plain http, silence and garbage block no other client."""
     silent = [socket.create_connection(("127.0.0.1", secure.port), timeout=5) for _ in range(4)]
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{secure.port}/api/v2/users", timeout=5)
@@ -118,8 +118,8 @@ def test_large_bodies_and_kept_connections(secure: LocalTenant) -> None:
             assert answer.json()["user_metadata"] == body["user_metadata"]
 
 
-def test_the_files_go_with_the_process() -> None:
-    """No certificate stays behind, and no warning is printed."""
+def test_the_files_are_deleted_with_the_process() -> None:
+    """No certificate file is left, and no warning is printed."""
     code = (
         "from auth0_meta.emulator import LocalTenant\n"
         "tenant = LocalTenant(tls=True).start()\n"

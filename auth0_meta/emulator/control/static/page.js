@@ -239,7 +239,7 @@ async function showUser(id) {
   details.open = $("user").querySelector("details")?.open ?? false;
   $("user").replaceChildren(
     make("p", "who", rest.name || rest.email || id), make("code", "muted", id),
-    make("div", "bags", null, metadataView("user_metadata", value.profile), metadataView("app_metadata", value.profile)),
+    make("div", "metadata", null, metadataView("user_metadata", value.profile), metadataView("app_metadata", value.profile)),
     make("h3", "", "History, newest first"),
     ...(value.history.length ? value.history.map(changeView) : [make("p", "muted", "No writes since the tenant started.")]),
     make("h3", "", ""), details);
@@ -269,7 +269,7 @@ function entryView(entry) {
   node.addEventListener("toggle", () => {
     if (node.childElementCount > 1) return;
     const facts = [`no. ${entry.number}`, entry.route || "no such route", entry.committed ? "written" : "nothing written"];
-    if (entry.planned) facts.push("by a fault");
+    if (entry.planned) facts.push("hit by a fault");
     if (entry.outcome !== "answered") facts.push(OUTCOMES[entry.outcome]);
     node.append(make("p", "meta", facts.join(" · ")));
     if (entry.body !== null) node.append(jsonView(entry.body));

@@ -1,4 +1,4 @@
-"""Hold the command line's ways in: exec, env and snapshot, and each recipe with the tool it names."""
+"""The commands exec, env and snapshot, and each recipe with the tool that it is for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are POS
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Announce runs in a directory of the test's own."""
+    """Announce tenants in a directory of the test's own."""
     monkeypatch.setenv("AUTH0_META_EMULATOR_DIR", str(tmp_path / "runs"))
     return tmp_path / "runs"
 
@@ -61,10 +61,10 @@ print(os.environ["AUTH0_DOMAIN"])
 @pytest.mark.parametrize(
     "options", [(), ("--tls",), ("--strict",), ("--tls", "--strict", "--rate-limit", "free")]
 )
-def test_exec_leads_a_command_to_the_tenant(
+def test_exec_points_a_command_at_the_tenant(
     tmp_path: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command finds the tenant by its environment alone, over https too, real credentials hidden."""
+    """The command finds the tenant by its environment alone, also over https; real credentials are hidden."""
     monkeypatch.setenv("AUTH0_API_TOKEN", "a real one")
     monkeypatch.setenv("AUTH0_DOMAIN", "production.example.com")
     users, saved = tmp_path / "users.yaml", tmp_path / "saved.json"
@@ -77,7 +77,7 @@ def test_exec_leads_a_command_to_the_tenant(
 
 @pytest.mark.parametrize("code", [0, 3, 255])
 def test_exec_exits_as_the_command_does(code: int) -> None:
-    """The command's exit code is exec's, its output untouched, options after its name its own."""
+    """exec returns the command's exit code, leaves its output alone, and passes on the options after its name."""
     done = emulator(
         "exec", *python(f"import sys; print(sys.argv[1:]); sys.exit({code})"), "--port", "x", "--", "-v"
     )
@@ -85,8 +85,8 @@ def test_exec_exits_as_the_command_does(code: int) -> None:
     assert done.stdout == "['--port', 'x', '--', '-v']\n"
 
 
-def test_exec_of_what_can_not_be_run(tmp_path: Path) -> None:
-    """As in a shell: 127 for no such command, 126 for one that can't be executed; one line each."""
+def test_exec_of_a_command_that_cannot_be_started(tmp_path: Path) -> None:
+    """As in a shell, 127 for a missing command and 126 for one that can't be executed, with one line each."""
     out = io.StringIO()
     assert execute(["no-such-command-here"], out=out) == 127
     (tmp_path / "plain").write_text("text")
@@ -96,8 +96,8 @@ def test_exec_of_what_can_not_be_run(tmp_path: Path) -> None:
     assert main(["emulator", "exec"]) == 2
 
 
-def test_exec_tells_what_is_not_served() -> None:
-    """A route that answered 501 is named at the end, so that it is not taken for success."""
+def test_exec_reports_what_is_not_served() -> None:
+    """A route that answered 501 is listed at the end, so that nobody mistakes it for success."""
     out = io.StringIO()
     code = "import os, urllib.request as r; r.urlopen(os.environ['AUTH0_URL'] + '/api/v2/guardian/factors')"
     assert (
@@ -117,7 +117,7 @@ def test_exec_tells_what_is_not_served() -> None:
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_exec_passes_signals_on(number: signal.Signals) -> None:
-    """A signal to exec reaches the command; what the command makes of it is the exit code."""
+    """A signal to exec reaches the command, whose reaction decides the exit code."""
     code = (
         "import signal, sys, time\n"
         f"signal.signal({int(number)}, lambda *_: sys.exit(42))\n"
@@ -133,8 +133,8 @@ def test_exec_passes_signals_on(number: signal.Signals) -> None:
 
 
 @posix
-def test_a_signal_before_the_command_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes while the command is being started reaches it once it is there."""
+def test_a_signal_before_the_command_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal during the command's start reaches it afterwards."""
     begin = subprocess.Popen
 
     def late(*args: Any, **kwargs: Any) -> Any:
@@ -147,7 +147,7 @@ def test_a_signal_before_the_command_has_begun(monkeypatch: pytest.MonkeyPatch) 
 
 @posix
 def test_a_terminal_interrupts_the_command_once() -> None:
-    """Ctrl-C reaches exec and the command alike: it is not passed on a second time."""
+    """Ctrl-C reaches both exec and the command, so exec does not pass it on again."""
     code = (
         "import signal, time\n"
         "got = []\n"
@@ -173,12 +173,12 @@ def test_a_terminal_interrupts_the_command_once() -> None:
 
 @posix
 def test_exec_of_a_command_that_a_signal_ends() -> None:
-    """128 and the signal's number, as a shell says it."""
+    """The exit code is 128 plus the signal's number, as in a shell."""
     assert execute(python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == 128 + 9
 
 
 @posix
-def test_handlers_come_back() -> None:
+def test_signal_handlers_are_restored() -> None:
     """After exec this process has the signal handlers it had before."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     execute(python(""))
@@ -202,7 +202,7 @@ def test_a_taken_port_is_one_line() -> None:
     ],
 )
 def test_wrong_settings_are_one_line(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    """A file or plan that can't be used is a usage error before anything runs."""
+    """An unusable file or rate limit is a usage error before anything runs."""
     done = emulator("exec", *words, "--", *python("print('ran')"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
@@ -210,7 +210,7 @@ def test_wrong_settings_are_one_line(words: tuple[str, ...], told: str, tmp_path
 
 
 def test_a_name_of_auth0_is_refused() -> None:
-    """Nobody can be led to take this tenant for a real one."""
+    """A local tenant can't pass for a real one."""
     done = emulator("serve", "--host", "tenant.eu.auth0.com", "--port", "0")
     assert done.returncode == 2
     assert "never answers for tenant.eu.auth0.com" in done.stderr
@@ -221,7 +221,7 @@ def test_a_name_of_auth0_is_refused() -> None:
 
 @pytest.fixture
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
-    """Serve a tenant in a process of its own; gives its port."""
+    """Serve a tenant in another process, and return its port."""
     words = getattr(request, "param", ())
     line = [sys.executable, "-m", "auth0_meta", "emulator", "serve", "--port", "0", *words]
     with subprocess.Popen(
@@ -238,8 +238,8 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("served", [(), ("--tls",), ("--strict",)], indirect=True)
-def test_env_and_snapshot_talk_to_what_is_served(served: int, tmp_path: Path) -> None:
-    """`env` is a script for a shell; `snapshot save` and `load` move users, over https too."""
+def test_env_and_snapshot_reach_the_served_tenant(served: int, tmp_path: Path) -> None:
+    """`env` prints a shell script; `snapshot save` and `load` transfer users, also over https."""
     port = str(served)
     variables = json.loads(emulator("env", "--json", "--port", port).stdout)
     facts = find_run(served)
@@ -261,7 +261,7 @@ def test_env_and_snapshot_talk_to_what_is_served(served: int, tmp_path: Path) ->
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("secure", [False, True])
 def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool) -> None:
-    """`eval "$(auth0-meta emulator env ...)"` sets exactly what is promised and prints nothing."""
+    """`eval "$(auth0-meta emulator env ...)"` sets exactly the documented variables and prints nothing."""
     with LocalTenant(tls=secure) as tenant:
         facts = facts_of(tenant)
         text = script(tool, {**facts, "client_secret": "it's $HOME `x`"})
@@ -275,8 +275,8 @@ def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool) -> None:
         assert f"# The certificate authority of this run: {tenant.ca_file}" in text
 
 
-def test_where_nothing_is_served_is_told(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """env and snapshot say which port they tried and how to start, for a broken announcement too."""
+def test_an_error_if_nothing_is_served(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """env and snapshot say which port they tried and how to start a tenant, also if the announcement is broken."""
     assert main(["emulator", "env", "--port", "4"]) == 2
     assert "no local tenant of yours is known on port 4" in capsys.readouterr().err
     runs.mkdir(exist_ok=True)
@@ -288,8 +288,8 @@ def test_where_nothing_is_served_is_told(runs: Path, capsys: pytest.CaptureFixtu
         assert "does not answer" in capsys.readouterr().err
 
 
-def test_a_refusal_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A token of another run is refused by the tenant, and that is what is said."""
+def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tenant refuses the token of another run, and the error says so."""
     with LocalTenant() as tenant, announced(tenant.port, {"url": tenant.url, "control_token": "old"}):
         assert (
             main(["emulator", "snapshot", "save", str(tmp_path / "x.json"), "--port", str(tenant.port)]) == 2
@@ -298,8 +298,8 @@ def test_a_refusal_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @posix
-def test_an_announcement_is_for_its_owner_and_goes(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mode 0600 in a directory of 0700, gone afterwards; where it can't be written the block runs all the same."""
+def test_an_announcement_is_private_and_removed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mode is 0600 in a directory of 0700, and it is removed afterwards; if it can't be written, the block runs all the same."""
     with announced(7, {"url": "u"}) as path:
         assert path is not None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -313,7 +313,7 @@ def test_an_announcement_is_for_its_owner_and_goes(runs: Path, monkeypatch: pyte
 
 
 def test_where_runs_are_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The variable, the user's runtime directory, or the home directory, in this order."""
+    """In the directory of the variable, else the user's runtime directory, else the home directory."""
     assert run_directory() == tmp_path / "runs"
     monkeypatch.delenv("AUTH0_META_EMULATOR_DIR")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
@@ -356,7 +356,7 @@ def test_the_curl_recipe(secure: bool) -> None:
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_the_auth0_python_recipe(secure: bool) -> None:
-    """Auth0's own SDK, newest generation, reads and writes through what is printed."""
+    """The newest generation of Auth0's own SDK reads and writes with the printed code."""
     pytest.importorskip("auth0.management.client", reason="auth0-python is not installed")
     with LocalTenant(tls=secure, users=[{"user_id": "auth0|1"}]) as tenant:
         code = comments(script("auth0-python", facts_of(tenant))).partition("\n\n")[0]
@@ -371,7 +371,7 @@ def test_the_auth0_python_recipe(secure: bool) -> None:
 @pytest.mark.own_environment("node")
 @pytest.mark.parametrize("secure", [False, True])
 def test_the_node_recipe(secure: bool, tmp_path: Path) -> None:
-    """npm's `auth0` reads and writes through what is printed, the token call included."""
+    """npm's `auth0` reads and writes with the printed code, including the token request."""
     with LocalTenant(tls=secure, strict=True, users=[{"user_id": "auth0|1"}]) as tenant:
         code = comments(script("node", facts_of(tenant, strict=True)))
         code += 'management.users.update("auth0|1", { app_metadata: { plan: "pro" } }).catch((e) => { throw e; });\n'
@@ -384,8 +384,8 @@ def test_the_node_recipe(secure: bool, tmp_path: Path) -> None:
         assert tenant.users["auth0|1"].app_metadata == {"plan": "pro"}
 
 
-def test_a_snapshot_that_can_not_be_written_is_told_before_the_command_runs(tmp_path: Path) -> None:
-    """Without its folder nothing is started."""
+def test_an_unwritable_snapshot_is_an_error_before_the_command_runs(tmp_path: Path) -> None:
+    """If its directory is missing, nothing is started."""
     done = emulator("exec", "--save", str(tmp_path / "nowhere" / "x.json"), "--", *python("print('ran')"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "can't write" in done.stderr
@@ -394,7 +394,7 @@ def test_a_snapshot_that_can_not_be_written_is_told_before_the_command_runs(tmp_
 
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_snapshot_that_fails_at_the_end_leaves_the_commands_code(tmp_path: Path, code: int) -> None:
-    """A command that failed says so itself; one that did not is no success without its snapshot."""
+    """The exit code of a command that failed stays; a successful one fails without its snapshot."""
     folder = tmp_path / "gone"
     folder.mkdir()
     command = python(f"import os, sys; os.rmdir({str(folder)!r}); sys.exit({code})")
@@ -408,10 +408,10 @@ def test_a_snapshot_that_fails_at_the_end_leaves_the_commands_code(tmp_path: Pat
 
 
 @posix
-def test_a_directory_of_somebody_else_is_told_beforehand(
+def test_a_read_only_directory_is_an_error_beforehand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder without the right to write, or one in the file's place, is known before the start."""
+    """A directory that is not writable, or one in the file's place, is found before the start."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="it is a directory"):
         execute(python(""), save=str(tmp_path / "folder"))
@@ -421,7 +421,7 @@ def test_a_directory_of_somebody_else_is_told_beforehand(
 
 
 def test_env_of_a_tenant_that_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
-    """What nobody serves any more is not exported."""
+    """A tenant that is no longer served is not exported."""
     with LocalTenant() as tenant:
         port, facts = tenant.port, facts_of(tenant)
     with announced(port, facts):
