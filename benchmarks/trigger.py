@@ -1,10 +1,10 @@
-"""Measure what the post-login trigger adds to its actions, without any network.
+"""Measure what the post-login trigger adds to its actions, without a network.
 
 Run: python benchmarks/trigger.py [--runs 7] [--logins 300] [--actions 10]
 
-Each action reads one key and stages two, one per bag, of a profile of about 2 KB.  What is staged equals what is
-stored, so the final update finds nothing to send.  The bare functions get the same event and
-an api that only fills two dicts.  CPU seconds of this process; medians over the runs.
+Each action reads one key and stages two, one in `user_metadata` and one in `app_metadata`, of a profile of about 2 KB.  What it
+stages equals what is stored, so there is nothing to send.  The bare functions get the same event, and an api that only
+fills two dicts.  The figures are CPU time of this process, medians over the runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STORED = {
 
 
 class Bare:
-    """Stand in for the api with the least that can take a staged value."""
+    """Stand in for the api, with the minimum that can store a staged value."""
 
     def __init__(self) -> None:
         self.user = self
@@ -38,11 +38,11 @@ class Bare:
         self.own: dict[str, Any] = {}
 
     def set_app_metadata(self, key: str, value: Any) -> None:
-        """Keep a value."""
+        """Store a value."""
         self.app[key] = value
 
     def set_user_metadata(self, key: str, value: Any) -> None:
-        """Keep a value."""
+        """Store a value."""
         self.own[key] = value
 
 
@@ -73,16 +73,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--logins", type=int, default=300)
     parser.add_argument("--actions", type=int, default=10)
-    given = parser.parse_args()
+    options = parser.parse_args()
     event = Event.from_profile(STORED)
     client = ManagementClient("http://127.0.0.1:1", token="never.sent.anywhere")
-    trigger = PostLoginTrigger(client, [action] * given.actions)
+    trigger = PostLoginTrigger(client, [action] * options.actions)
     empty = PostLoginTrigger(client, [])
-    mixed = PostLoginTrigger(client, [async_action] * given.actions)
+    mixed = PostLoginTrigger(client, [async_action] * options.actions)
 
     def bare() -> None:
         api = Bare()
-        for _ in range(given.actions):
+        for _ in range(options.actions):
             action(event, api)
 
     loop = asyncio.new_event_loop()
@@ -96,21 +96,21 @@ def main() -> None:
     assert trigger.run(event).allowed
     assert loop.run_until_complete(mixed.arun(event)).allowed
     rows: dict[str, list[float]] = {name: [] for name in cases}
-    for run in range(given.runs + 1):  # the first one warms up
+    for run in range(options.runs + 1):  # the first one warms up
         for name, case in cases.items():
-            took = measure(case, given.logins)
+            took = measure(case, options.logins)
             if run:
                 rows[name].append(took)
     loop.close()
     middle = {name: statistics.median(values) for name, values in rows.items()}
     base = middle["bare functions"]
     print(
-        f"CPU per login of {given.actions} actions, median of {given.runs} runs of {given.logins} (min - max)"
+        f"CPU per login of {options.actions} actions, median of {options.runs} runs of {options.logins} (min - max)"
     )
     for name, values in rows.items():
         line = f"  {name:34} {middle[name]:8.1f} us ({min(values):.1f} - {max(values):.1f})"
         if name in ("trigger.run", "await trigger.arun, async actions"):
-            added = (middle[name] - base) / given.actions
+            added = (middle[name] - base) / options.actions
             verdict = "met" if added < GOAL_US else "MISSED"
             line += f"  {middle[name] / base:5.1f} x bare, {added:.1f} us added per action (goal: under {GOAL_US:.0f}: {verdict})"
         print(line)

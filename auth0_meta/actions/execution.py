@@ -1,4 +1,4 @@
-"""Carry out one login: know the user, let each action stage, write once, suspend if it redirects."""
+"""Carry out one login: read the user, collect what the actions stage, write it, suspend the login on a redirect."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ from auth0_meta.transactions.options import Oversize
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-# A suspended login lies in a store for minutes.  What an attacker could use, or what may have changed by the time it
-# continues, is left out: the trigger has the secrets and the configuration, the user is read again, and the request is
-# another one (the old body may hold a password).
+# A suspended login stays in a store for minutes, so these are left out: the trigger has the secrets and the configuration,
+# the user is read again, and the request to /continue replaces this one, whose body may contain a password.
 _NEVER_STORED = ("secrets", "configuration", "user", "request")
 
 LockFactory = Callable[[str], AbstractContextManager[Any]]
-"""Makes a context manager for a user id."""
+"""Make a context manager for a user id."""
 AllOrThis = Literal["all", "this"]
 _CHOICES = {
     "deny_keeps": get_args(AllOrThis),

@@ -137,7 +137,7 @@ class RedirectApi:
 
         The token is a parameter of the body of /continue, or of its query.  The checks, in Auth0's order: the `state`
         claim is the state of this redirect; the signature is HS256 with `secret`; `sub`, `iss`, `exp` and `iat` are
-        present; the header's `typ` is JWT; `sub` is this user; `iss` is `issuer`, if that is given; `exp` is in the
+        present; the header's `typ` is JWT; `sub` is this user; `iss` is `issuer`, if you pass one; `exp` is in the
         future.  (Whether Auth0 compares `iss` with anything is not known.)  Raises `RedirectError`.
         """
         params = {**self._staging.event.request.query, **self._staging.event.request.body}

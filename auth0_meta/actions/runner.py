@@ -1,4 +1,4 @@
-"""Take the steps of a login: in the caller's thread, on an event loop of their own, or from a running loop."""
+"""Run the steps of a login: in the caller's thread, with an event loop of its own, or in a running loop."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ Steps = Generator[BlockingStep | ActionStep, None, LoginOutcome]
 
 
 def run(steps: Steps) -> LoginOutcome:
-    """Take every step in this thread; no action is async."""
+    """Run the steps in this thread; no action is async."""
     return _run(steps, _call)
 
 
 def run_on_own_loop(steps: Steps) -> LoginOutcome:
-    """Take the steps from a thread without a running loop; some actions are async.
+    """Run the steps in a thread without a running loop; some actions are async.
 
     All async actions of the login share one loop.  Everything else runs outside it, in this thread, because
     libraries look for a running loop or keep something per thread.
@@ -88,7 +88,7 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
 
 
 async def arun(steps: Steps) -> LoginOutcome:
-    """Take the steps from a running loop; everything that blocks runs in one thread of its own.
+    """Run the steps in a running loop; everything that blocks runs in one other thread.
 
     It is one thread for the whole login because some locks must be released by the thread that took them.  When the
     task is cancelled, the step that is running in that thread is finished first; then the lock is released.
@@ -120,7 +120,7 @@ async def arun(steps: Steps) -> LoginOutcome:
 
 
 def _run(steps: Steps, perform: Callable[[ActionStep], None]) -> LoginOutcome:
-    """Take every step in this thread; `perform` runs an action to its end."""
+    """Run the steps in this thread; `perform` runs an action to its end."""
     failure: BaseException | None = None
     try:
         while True:
@@ -150,7 +150,10 @@ def _call(step: ActionStep) -> None:
 
 
 def _failure_of(step: BlockingStep | ActionStep) -> BaseException | None:
-    """Take a step and return what it raised: a future can't hold StopIteration, and awaiting it would never end."""
+    """Run a step and return what it raised.
+
+    Not raised, because a future can't hold a StopIteration: awaiting it would never end.
+    """
     try:
         if isinstance(step, BlockingStep):
             step.do()
@@ -164,12 +167,12 @@ def _failure_of(step: BlockingStep | ActionStep) -> BaseException | None:
 async def _await_action(step: ActionStep) -> None:
     """Await an async action, and cancel it when the budget is spent.
 
-    Not `asyncio.timeout`, which waits for as long as the action takes to give in.
+    Not with `asyncio.timeout`, which would wait for an action that ignores its cancellation.
     """
     import asyncio  # noqa: PLC0415
 
     task = asyncio.ensure_future(step.handler.call(step.event, step.api))
-    # Looking at the exception keeps the loop from reporting that nobody did: the timeout is what is reported.
+    # Retrieving the exception keeps the loop from reporting it: of an action that was cancelled, the timeout counts.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         done, _ = await asyncio.wait({task}, timeout=step.execution.time_left())
@@ -180,7 +183,7 @@ async def _await_action(step: ActionStep) -> None:
         await _cancel({task})
         raise step.execution.timeout_error(f"{step.handler.name} was cancelled")
     if task.cancelled():
-        # Were this the CancelledError it is, it would look as if the caller had cancelled the whole login.
+        # Not as a CancelledError, which would look as if the caller had cancelled the whole login.
         msg = f"{step.handler.name} cancelled itself. Nothing was written for {step.execution.user_id}"
         raise StateError(msg)
     task.result()

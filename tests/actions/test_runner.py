@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -157,6 +159,21 @@ def test_an_awaitable_that_nothing_awaits_is_an_error(run: Any) -> None:
         outcome = run(login, action)
         assert isinstance(outcome.error, InputError)
         assert "async function" in str(outcome.error)
+
+
+def test_sync_actions_do_not_load_asyncio() -> None:
+    """It is slow to import, and only async actions need it."""
+    code = """
+import sys
+from auth0_meta import ManagementClient
+from auth0_meta.actions import Event, PostLoginTrigger
+client = ManagementClient("http://127.0.0.1:1", token="never.sent.anywhere")
+event = Event.from_profile({"user_id": "auth0|1"})
+assert PostLoginTrigger(client, [lambda event, api: None]).run(event).allowed
+assert "asyncio" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_run_inside_a_loop_points_to_arun() -> None:

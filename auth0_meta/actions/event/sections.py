@@ -65,7 +65,7 @@ class EventUser(Section):
 
     def _bag(self, bag: str) -> Frozen:
         if bag not in self:
-            # Not {}: an ID token, for one, has no metadata, and an action would take the user for a new one.
+            # Not {}: an ID token, for example, has no metadata, and an action would mistake the user for a new one.
             msg = (
                 f"the {bag} of {self['user_id']} is unknown, as the source of this event did not have it: "
                 "use PostLoginTrigger or post_login, which read the user before the first action"

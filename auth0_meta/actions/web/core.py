@@ -117,7 +117,7 @@ class LoginFlow:
     def browser_id(request: BrowserRequest) -> str:
         """Return what identifies the browser: its cookie, or a new value for one."""
         cookie = request.cookie or ""
-        # The browser keeps its cookie over logins, so that a second tab does not take the first one's login away.
+        # A browser keeps its cookie, so that a login in a second tab does not break the one in the first.
         return cookie if _BROWSER_ID.fullmatch(cookie) else secrets.token_urlsafe(32)
 
     def resume_arguments(self, request: BrowserRequest) -> tuple[str, dict[str, Any]]:

@@ -45,7 +45,7 @@ class SigningKeys:
 
         Raises `AuthError` if the tenant has no such key, `TransportError` if the keys can't be fetched.
         """
-        # Without the lock: the dict is never changed, only replaced, and a thread that is fetching holds the lock.
+        # Without the lock, which a thread may hold while it fetches: the dict is never changed, only replaced.
         key = self._keys.get(key_id)
         if key is None:
             with self._lock:
