@@ -65,7 +65,7 @@ def main() -> int:
     """Log every user in twice: once to their own tenant, once to somebody else's."""
     with connect(BEFORE) as (client, user_ids):
         if not user_ids:
-            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set, so name the users who log in)")
+            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set: say who logs in)")
             return 2
         for user_id in user_ids:
             print(callback(client, user_id, "acme"))
