@@ -45,7 +45,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {"default": {"description": "Auth0's answer or its refusal."}},
     }
     if route.body is not None:
-        schema = route.body.as_json_schema()
+        schema = route.body.field.as_json_schema()
         operation["requestBody"] = {
             "required": True,
             "content": {route.body.content_type: {"schema": schema}},

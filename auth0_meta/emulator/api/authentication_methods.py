@@ -8,7 +8,7 @@ from typing import Any
 
 from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.moments import iso
@@ -135,18 +135,17 @@ _ONE = f"{_ALL}/{{method_id}}"
 _READ = "read:authentication_methods read:users"
 _CREATE, _UPDATE, _DELETE = (f"{verb}:authentication_methods" for verb in ("create", "update", "delete"))
 ROUTES = (
-    Route("GET", _ALL, list_methods, scopes=_READ, query=PAGES, evidence="recorded"),
-    Route("POST", _ALL, add, scopes=_CREATE, body=body("type", **_POST), evidence="recorded"),
-    Route(
+    recorded("GET", _ALL, list_methods, scopes=_READ, query=PAGES),
+    recorded("POST", _ALL, add, scopes=_CREATE, body=body("type", **_POST)),
+    recorded(
         "PUT",
         _ALL,
         replace,
         scopes=_UPDATE,
         body=Body(array(record("type", type=Field(one_of=_PUT_TYPES), **_PUT))),
-        evidence="recorded",
     ),
-    Route("DELETE", _ALL, remove_all, scopes=_DELETE, evidence="recorded"),
-    Route("GET", _ONE, get, scopes=_READ, evidence="recorded"),
-    Route("PATCH", _ONE, update, scopes=_UPDATE, body=body(**_NAMED), evidence="recorded"),
-    Route("DELETE", _ONE, remove, scopes=_DELETE, evidence="recorded"),
+    recorded("DELETE", _ALL, remove_all, scopes=_DELETE),
+    recorded("GET", _ONE, get, scopes=_READ),
+    recorded("PATCH", _ONE, update, scopes=_UPDATE, body=body(**_NAMED)),
+    recorded("DELETE", _ONE, remove, scopes=_DELETE),
 )

@@ -8,7 +8,7 @@ import attrs
 
 from auth0_meta.emulator.api.crud import Bag, Resource, merged, prefixed, replaced
 from auth0_meta.emulator.api.lookup import first_identity, is_in
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, Profile
@@ -136,13 +136,12 @@ def delete_users(state: TenantState, call: Call) -> Reply:
 
 ROUTES = (
     *CONNECTIONS.routes(evidence="recorded"),
-    Route(
+    recorded(
         "DELETE",
         "/api/v2/connections/{id}/users",
         delete_users,
         group="write_users",
         scopes="delete:users",
         query={"email": needed("The email of the user to delete")},
-        evidence="recorded",
     ),
 )

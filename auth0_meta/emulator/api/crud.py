@@ -5,7 +5,7 @@ An answer holds the id and what was written; of Auth0's many defaults, only the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -206,6 +206,15 @@ class Resource:
             # Recorded for roles, without an errorCode; the wording of the others follows it.
             raise Refusal(404, problem(404, f"The {self.called} does not exist.", self.error_code))
         return document
+
+    def id_in_path(self, state: TenantState, call: Call) -> str:
+        """Return the id of the one that the path names, or refuse with 404."""
+        return str(self.get_or_404(state, call.params["id"])[self.id_name])
+
+    def check_all(self, state: TenantState, keys: Iterable[Any]) -> None:
+        """Refuse with 404 if one of these does not exist."""
+        for key in keys:
+            self.get_or_404(state, key)
 
     def find(self, state: TenantState, key: str) -> Document | None:
         """Return one by its id or alias."""

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.lookup import get_user_or_404, user_in_path
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import bad_request, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
@@ -121,7 +121,7 @@ def _recreate(state: TenantState, call: Call, identity: Identity) -> None:
 
 
 ROUTES = (
-    Route(
+    recorded(
         "POST",
         "/api/v2/users/{id}/identities",
         link,
@@ -129,14 +129,12 @@ ROUTES = (
         scopes="update:users",
         body=_BODY,
         check=check_second,
-        evidence="recorded",
     ),
-    Route(
+    recorded(
         "DELETE",
         "/api/v2/users/{id}/identities/{provider}/{user_id}",
         unlink,
         group="write_users",
         scopes="update:users",
-        evidence="recorded",
     ),
 )

@@ -19,7 +19,7 @@ from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import FLAG, TEXT, Field, problems, record
+from auth0_meta.emulator.rules.schema import FLAG, TEXT, Body, Field, problems, record
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.jobs import Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -43,8 +43,10 @@ _DUPLICATED = {"code": "DUPLICATED_USER", "message": "The user already exist and
 
 
 @attrs.frozen
-class ImportForm:
+class ImportForm(Body):
     """The multipart form of an import: its fields by name, and the file under `users`, in any order."""
+
+    field: Field = _FORM
 
     content_type = "multipart/form-data"
 
@@ -61,10 +63,6 @@ class ImportForm:
             raise payload_error("The users file is empty", "users")
         check_connection_id(form["connection_id"])
         return form | {name: _flag(form, name) for name in ("upsert", "send_completion_email")}
-
-    def as_json_schema(self) -> dict[str, Any]:
-        """Return what it may hold as JSON Schema."""
-        return _FORM.as_json_schema()
 
 
 def check_connection_id(connection_id: str) -> None:

@@ -16,7 +16,7 @@ from auth0_meta.emulator.api.connections import connection_with_id
 from auth0_meta.emulator.api.exports import CSV_FIELDS, Export
 from auth0_meta.emulator.api.imports import Import, ImportForm, check_connection_id
 from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import Route, documented, recorded
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
 from auth0_meta.emulator.rules.profile import Profile
@@ -227,16 +227,15 @@ ROUTES = (
         latency=(0.557, 0.9),
         evidence="recorded; the file documented",
     ),
-    Route(
+    recorded(
         "POST",
         f"{_JOBS}/verification-email",
         verify_email,
         scopes="update:users",
         body=_MAIL,
         check=check_mail,
-        evidence="recorded",
     ),
-    Route("GET", f"{_JOBS}/{{id}}", get, scopes=_READ, latency=(0.082, 0.2), evidence="recorded"),
+    recorded("GET", f"{_JOBS}/{{id}}", get, scopes=_READ, latency=(0.082, 0.2)),
     Route(
         "GET",
         f"{_JOBS}/{{id}}/errors",
@@ -245,12 +244,7 @@ ROUTES = (
         latency=(0.082, 0.2),
         evidence="recorded; 204 documented",
     ),
-    Route(
-        "GET",
-        "/exports/{id}/{file}",
-        download,
-        group=None,
-        query={"Expires": TEXT, "Signature": TEXT},
-        evidence="documented",
+    documented(
+        "GET", "/exports/{id}/{file}", download, group=None, query={"Expires": TEXT, "Signature": TEXT}
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import Route, documented, recorded
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import PAGES, TEXT, Field
@@ -64,6 +64,6 @@ ROUTES = (
         query={**PAGES, "q": TEXT, "take": _TAKE, "from": TEXT},
         evidence="recorded as arrays; `from` and `take` documented",
     ),
-    Route("GET", "/api/v2/logs/{id}", get, scopes=_SCOPES, evidence="documented"),
-    Route("GET", "/api/v2/users/{id}/logs", of_user, scopes=_SCOPES, query=PAGES, evidence="recorded"),
+    documented("GET", "/api/v2/logs/{id}", get, scopes=_SCOPES),
+    recorded("GET", "/api/v2/users/{id}/logs", of_user, scopes=_SCOPES, query=PAGES),
 )

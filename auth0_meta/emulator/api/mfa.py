@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.paging import checkpoint
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.errors import bad_request
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.moments import iso
@@ -60,10 +60,8 @@ _USER = "/api/v2/users/{id}"
 _FORGET = f"{_USER}/multifactor/actions/invalidate-remember-browser"
 _WRITE = "update:users"
 ROUTES = (
-    Route("GET", f"{_USER}/enrollments", enrollments, scopes="read:users", evidence="recorded"),
-    Route(
-        "GET", f"{_USER}/sessions", sessions, scopes="read:sessions", query=CHECKPOINTS, evidence="documented"
-    ),
-    Route("DELETE", f"{_USER}/multifactor/{{provider}}", remove_provider, scopes=_WRITE, evidence="recorded"),
-    Route("POST", _FORGET, forget_browsers, scopes=_WRITE, evidence="recorded"),
+    recorded("GET", f"{_USER}/enrollments", enrollments, scopes="read:users"),
+    documented("GET", f"{_USER}/sessions", sessions, scopes="read:sessions", query=CHECKPOINTS),
+    recorded("DELETE", f"{_USER}/multifactor/{{provider}}", remove_provider, scopes=_WRITE),
+    recorded("POST", _FORGET, forget_browsers, scopes=_WRITE),
 )

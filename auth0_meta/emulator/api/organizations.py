@@ -8,10 +8,10 @@ from typing import Any
 from auth0_meta.emulator.api.connections import CONNECTIONS
 from auth0_meta.emulator.api.crud import Resource, prefixed
 from auth0_meta.emulator.api.links import LinkTable, Things
-from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_in_path
+from auth0_meta.emulator.api.lookup import brief, check_users, get_user_or_404, user_in_path
 from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.api.roles import check_roles, roles_shown
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.roles import ROLES, roles_shown
+from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, body
@@ -55,15 +55,6 @@ def of_user(state: TenantState, call: Call) -> Reply:
 # Members ------------------------------------------------------------------------------------------------
 
 
-def _organization_in_path(state: TenantState, call: Call) -> str:
-    return str(ORGANIZATIONS.get_or_404(state, call.params["id"])["id"])
-
-
-def _check_users(state: TenantState, user_ids: Things) -> None:
-    for user_id in user_ids:
-        get_user_or_404(state, str(user_id))
-
-
 def _drop_roles(state: TenantState, organization: Hashable, user_ids: Things) -> None:
     """Take away the roles that former members had in the organization."""
     links = state.resources.links
@@ -76,7 +67,7 @@ def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
     """Return organization and user, or refuse who is not a member (open: Auth0's own text)."""
     user_id = call.params["user_id"]
     check_user_id(user_id)
-    organization = _organization_in_path(state, call)
+    organization = ORGANIZATIONS.id_in_path(state, call)
     get_user_or_404(state, user_id)
     if user_id not in state.resources.links.of("members", organization):
         raise Refusal(404, problem(404, "The user is not a member of the organization."))
@@ -86,9 +77,9 @@ def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
 MEMBERS = LinkTable(
     kind="members",
     name="members",
-    find=_organization_in_path,
+    find=ORGANIZATIONS.id_in_path,
     show=lambda state, organization: brief(state, state.resources.links.of("members", organization)),
-    check_added=_check_users,
+    check_added=check_users,
     after_removal=_drop_roles,
 )
 MEMBER_ROLES = LinkTable(
@@ -96,7 +87,7 @@ MEMBER_ROLES = LinkTable(
     name="roles",
     find=_member_in_path,
     show=lambda state, member: roles_shown(state, state.resources.links.of("member_roles", member)),
-    check_added=check_roles,
+    check_added=ROLES.check_all,
 )
 
 
@@ -108,7 +99,7 @@ def list_connections(state: TenantState, call: Call) -> Reply:
 
     The latter was recorded once, of one connection.
     """
-    organization = _organization_in_path(state, call)
+    organization = ORGANIZATIONS.id_in_path(state, call)
     with state.resources.lock:
         enabled = dict(state.resources.organization_connections.get(organization, {}))
     every = [_shown(state, key, settings) for key, settings in enabled.items()]
@@ -121,7 +112,7 @@ def list_connections(state: TenantState, call: Call) -> Reply:
 def add_connection(state: TenantState, call: Call) -> Reply:
     """Enable a connection.  Open: one that is enabled already; here the new settings replace the old ones."""
     with state.resources.lock:
-        organization = _organization_in_path(state, call)
+        organization = ORGANIZATIONS.id_in_path(state, call)
         key = CONNECTIONS.get_or_404(state, call.body["connection_id"])["id"]
         settings = {name: call.body[name] for name in _SETTINGS if name in call.body}
         settings.setdefault("assign_membership_on_login", False)
@@ -147,7 +138,7 @@ def update_connection(state: TenantState, call: Call) -> Reply:
 def remove_connection(state: TenantState, call: Call) -> Reply:
     """Disable a connection."""
     with state.resources.lock:
-        organization = _organization_in_path(state, call)
+        organization = ORGANIZATIONS.id_in_path(state, call)
         enabled = state.resources.organization_connections.get(organization, {})
         gone = enabled.pop(call.params["connection_id"], None)
     return Reply(204, committed=gone is not None)
@@ -155,7 +146,7 @@ def remove_connection(state: TenantState, call: Call) -> Reply:
 
 def _get_connection_or_404(state: TenantState, call: Call) -> tuple[str, Settings]:
     """Return id and settings of the one that the path names, or refuse as recorded."""
-    organization, key = _organization_in_path(state, call), call.params["connection_id"]
+    organization, key = ORGANIZATIONS.id_in_path(state, call), call.params["connection_id"]
     settings = state.resources.organization_connections.get(organization, {}).get(key)
     if settings is None:
         raise Refusal(404, problem(404, "No connection found by that id"))
@@ -174,20 +165,13 @@ _ONE = f"{_ENABLED}/{{connection_id}}"
 _CONNECTIONS = "organization_connections"
 ROUTES = (
     *ORGANIZATIONS.routes(evidence="recorded"),
-    Route(
-        "GET",
-        "/api/v2/organizations/name/{name}",
-        by_name,
-        scopes="read:organizations",
-        evidence="documented",
-    ),
-    Route(
+    documented("GET", "/api/v2/organizations/name/{name}", by_name, scopes="read:organizations"),
+    documented(
         "GET",
         "/api/v2/users/{id}/organizations",
         of_user,
         scopes="read:organizations read:users",
         query=PAGES,
-        evidence="documented",
     ),
     *MEMBERS.routes(
         "/api/v2/organizations/{id}/members",
@@ -204,23 +188,15 @@ ROUTES = (
         remove="delete:organization_member_roles",
         evidence="recorded",
     ),
-    Route("GET", _ENABLED, list_connections, scopes=f"read:{_CONNECTIONS}", query=PAGES, evidence="recorded"),
-    Route(
+    recorded("GET", _ENABLED, list_connections, scopes=f"read:{_CONNECTIONS}", query=PAGES),
+    recorded(
         "POST",
         _ENABLED,
         add_connection,
         scopes=f"create:{_CONNECTIONS}",
         body=body("connection_id", connection_id=TEXT, **_SETTINGS),
-        evidence="recorded",
     ),
-    Route("GET", _ONE, get_connection, scopes=f"read:{_CONNECTIONS}", evidence="recorded"),
-    Route(
-        "PATCH",
-        _ONE,
-        update_connection,
-        scopes=f"update:{_CONNECTIONS}",
-        body=body(**_SETTINGS),
-        evidence="recorded",
-    ),
-    Route("DELETE", _ONE, remove_connection, scopes=f"delete:{_CONNECTIONS}", evidence="recorded"),
+    recorded("GET", _ONE, get_connection, scopes=f"read:{_CONNECTIONS}"),
+    recorded("PATCH", _ONE, update_connection, scopes=f"update:{_CONNECTIONS}", body=body(**_SETTINGS)),
+    recorded("DELETE", _ONE, remove_connection, scopes=f"delete:{_CONNECTIONS}"),
 )

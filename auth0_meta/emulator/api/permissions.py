@@ -8,7 +8,7 @@ from typing import Any, cast
 from auth0_meta.emulator.api.links import LinkTable, Things
 from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.resource_servers import APIS
-from auth0_meta.emulator.api.roles import ROLES, role_in_path
+from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.rules.schema import TEXT, Body, Field, array, record
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -79,7 +79,7 @@ OF_USER = LinkTable(
 OF_ROLE = LinkTable(
     kind="role_permissions",
     name="permissions",
-    find=role_in_path,
+    find=ROLES.id_in_path,
     show=lambda state, role_id: [
         _shown(state, pair) for pair in state.resources.links.of("role_permissions", role_id)
     ],

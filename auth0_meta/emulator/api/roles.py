@@ -6,9 +6,8 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from auth0_meta.emulator.api.crud import Resource, prefixed
-from auth0_meta.emulator.api.links import LinkTable, Things
-from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_in_path
-from auth0_meta.emulator.http.message import Call
+from auth0_meta.emulator.api.links import LinkTable
+from auth0_meta.emulator.api.lookup import brief, check_users, user_in_path
 from auth0_meta.emulator.rules.schema import CHECKPOINTS, PAGES
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -33,26 +32,9 @@ def roles_shown(state: TenantState, role_ids: Iterable[Any]) -> list[dict[str, A
     return [documents[role_id] for role_id in role_ids if role_id in documents]
 
 
-def check_roles(state: TenantState, role_ids: Things) -> None:
-    """Refuse with 404 if one of these roles does not exist."""
-    for role_id in role_ids:
-        ROLES.get_or_404(state, str(role_id))
-
-
-def role_in_path(state: TenantState, call: Call) -> str:
-    """Return the id of the role that the path names, or refuse with 404."""
-    ROLES.get_or_404(state, call.params["id"])
-    return call.params["id"]
-
-
 def _by_name(state: TenantState, user_id: Hashable) -> list[dict[str, Any]]:
     roles = roles_shown(state, state.resources.links.of("user_roles", user_id))
     return sorted(roles, key=lambda role: str(role["name"]))
-
-
-def _check_users(state: TenantState, user_ids: Things) -> None:
-    for user_id in user_ids:
-        get_user_or_404(state, str(user_id))
 
 
 OF_USER = LinkTable(
@@ -60,17 +42,17 @@ OF_USER = LinkTable(
     name="roles",
     find=lambda state, call: user_in_path(state, call).user_id,
     show=_by_name,
-    check_added=check_roles,
+    check_added=ROLES.check_all,
     # A role that does not exist is 404 here too, and none is taken (recorded).
-    check_removed=check_roles,
+    check_removed=ROLES.check_all,
 )
 HOLDERS = LinkTable(
     kind="user_roles",
     name="users",
     inverted=True,
-    find=role_in_path,
+    find=ROLES.id_in_path,
     show=lambda state, role_id: brief(state, state.resources.links.holders("user_roles", role_id)),
-    check_added=_check_users,
+    check_added=check_users,
     added=(200, b"{}"),
 )
 

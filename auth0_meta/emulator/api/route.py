@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import partial
 
 import attrs
 
-from auth0_meta.emulator.http.message import Call, Reply, Request
+from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.limiter import Group
-from auth0_meta.emulator.rules.schema import Query
-from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.rules.schema import Body, Query
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 MANAGEMENT_ROOT = "/api/v2/"
@@ -20,20 +19,6 @@ Answer = Callable[[TenantState, Call], Reply]
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
-
-
-class ReadsBody(Protocol):
-    """How the body of a request is read, checked and described."""
-
-    @property
-    def content_type(self) -> str:
-        """Return the media type that clients send."""
-
-    def read(self, request: Request, switches: Switches) -> Any:
-        """Return the body in the form that its handler takes, or refuse it."""
-
-    def as_json_schema(self) -> dict[str, Any]:
-        """Return what it may hold as JSON Schema."""
 
 
 @attrs.frozen(eq=False)
@@ -51,7 +36,7 @@ class Route:
     answer: Answer
     group: Group | None = attrs.field(default="other", kw_only=True)
     scopes: tuple[str, ...] = attrs.field(default="", converter=_words, kw_only=True)
-    body: ReadsBody | None = attrs.field(default=None, kw_only=True)
+    body: Body | None = attrs.field(default=None, kw_only=True)
     query: Query = attrs.field(factory=dict, kw_only=True)
     check: Callable[[TenantState, Call], None] | None = attrs.field(default=None, kw_only=True)
     latency: tuple[float, float] = attrs.field(default=(0.1, 0.3), kw_only=True)
@@ -78,3 +63,9 @@ class Route:
     def second_writers(self) -> bool:
         """Return whether `before` can plan a second writer for it: logins and tokens have none."""
         return self.template.startswith((MANAGEMENT_ROOT, "/dbconnections/"))
+
+
+recorded = partial(Route, evidence="recorded")
+"""Describe an endpoint whose answers were recorded."""
+documented = partial(Route, evidence="documented")
+"""Describe an endpoint whose answers are documented, but not recorded."""

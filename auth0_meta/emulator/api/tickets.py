@@ -6,7 +6,7 @@ from typing import Any
 
 from auth0_meta.emulator.api.connections import connection_with_id
 from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import no_such_user, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Field, body
@@ -51,22 +51,20 @@ def _ticket(state: TenantState, given: dict[str, Any], page: str) -> Reply:
 
 
 ROUTES = (
-    Route(
+    recorded(
         "POST",
         "/api/v2/tickets/email-verification",
         verify_email,
         scopes="create:user_tickets",
         body=body("user_id", **_SHARED),
         check=check_user,
-        evidence="recorded",
     ),
-    Route(
+    recorded(
         "POST",
         "/api/v2/tickets/password-change",
         change_password,
         scopes="create:user_tickets",
         body=body(connection_id=TEXT, email=TEXT, mark_email_as_verified=FLAG, **_SHARED),
         check=check_user,
-        evidence="recorded",
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auth0_meta.emulator.api.lookup import user_in_path
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.schema import needed
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -37,8 +37,8 @@ def unblock_identifier(state: TenantState, call: Call) -> Reply:
 _READ, _WRITE = "read:users", "update:users"
 _ONE, _ALL = "/api/v2/user-blocks/{id}", "/api/v2/user-blocks"
 ROUTES = (
-    Route("GET", _ONE, of_user, scopes=_READ, evidence="recorded"),
-    Route("DELETE", _ONE, unblock_user, scopes=_WRITE, evidence="documented"),
-    Route("GET", _ALL, of_identifier, scopes=_READ, query=_IDENTIFIER, evidence="recorded"),
-    Route("DELETE", _ALL, unblock_identifier, scopes=_WRITE, query=_IDENTIFIER, evidence="documented"),
+    recorded("GET", _ONE, of_user, scopes=_READ),
+    documented("DELETE", _ONE, unblock_user, scopes=_WRITE),
+    recorded("GET", _ALL, of_identifier, scopes=_READ, query=_IDENTIFIER),
+    documented("DELETE", _ALL, unblock_identifier, scopes=_WRITE, query=_IDENTIFIER),
 )

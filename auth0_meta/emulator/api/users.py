@@ -9,7 +9,7 @@ from typing import Any
 from auth0_meta.emulator.api.connections import check_root_attributes, connection_named
 from auth0_meta.emulator.api.lookup import get_user_or_404, user_in_path
 from auth0_meta.emulator.api.paging import array_or_envelope, page_of, projection, shown
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import Route, recorded
 from auth0_meta.emulator.http.errors import Refusal, bad_request, forbidden, problem, query_error
 from auth0_meta.emulator.http.message import Call, Grant, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
@@ -230,7 +230,7 @@ _SEARCH = {
 # Scopes of create, delete, search and by-email are from the published reference; those of get and update are
 # recorded in refusals.
 ROUTES = (
-    Route(
+    recorded(
         "POST",
         _ALL,
         create,
@@ -239,7 +239,6 @@ ROUTES = (
         body=CREATE,
         check=check_connection,
         latency=(0.334, 0.600),
-        evidence="recorded",
     ),
     Route(
         "GET",
@@ -252,7 +251,7 @@ ROUTES = (
         latency=(0.244, 0.331),
         evidence="recorded; search documented",
     ),
-    Route(
+    recorded(
         "GET",
         _ONE,
         get,
@@ -261,9 +260,8 @@ ROUTES = (
         query=FIELDS,
         check=check_owner,
         latency=(0.143, 0.360),
-        evidence="recorded",
     ),
-    Route(
+    recorded(
         "PATCH",
         _ONE,
         update,
@@ -272,24 +270,14 @@ ROUTES = (
         body=PATCH,
         check=check_fields,
         latency=(0.125, 0.171),
-        evidence="recorded",
     ),
-    Route(
-        "DELETE",
-        _ONE,
-        delete,
-        group="write_users",
-        scopes="delete:users",
-        latency=(0.246, 0.432),
-        evidence="recorded",
-    ),
-    Route(
+    recorded("DELETE", _ONE, delete, group="write_users", scopes="delete:users", latency=(0.246, 0.432)),
+    recorded(
         "GET",
         "/api/v2/users-by-email",
         by_email,
         group="read_users",
         scopes="read:users",
         query={"email": needed("Email address to search for"), **FIELDS},
-        evidence="recorded",
     ),
 )

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import attrs
 from werkzeug.http import parse_cookie
 
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.pages import login_page, trouble_page
@@ -319,7 +319,7 @@ ROUTES = (
     Route("GET", "/authorize", authorize, group=None, evidence=_OPEN),
     Route("GET", "/u/login", show_login_page, group=None, evidence="open: this tenant's own page"),
     Route("POST", "/u/login", sign_in, group=None, body=PageForm(), evidence="open: this tenant's own page"),
-    Route("GET", "/continue", resume, group=None, evidence="documented"),
-    Route("POST", "/continue", resume, group=None, body=PageForm(), evidence="documented"),
-    Route("GET", "/v2/logout", log_out, group=None, evidence="documented"),
+    documented("GET", "/continue", resume, group=None),
+    documented("POST", "/continue", resume, group=None, body=PageForm()),
+    documented("GET", "/v2/logout", log_out, group=None),
 )

@@ -6,8 +6,8 @@ from typing import Any
 
 from auth0_meta.emulator.api.connections import Connection, connection_named
 from auth0_meta.emulator.api.lookup import is_in
-from auth0_meta.emulator.api.route import Route
-from auth0_meta.emulator.auth.forms import FormBody
+from auth0_meta.emulator.api.route import Route, recorded
+from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
@@ -110,8 +110,7 @@ _SHARED = dict.fromkeys(("client_id", "email", "connection", "password"), TEXT)
 
 
 def _form(*required: str, **properties: Field) -> FormBody:
-    field = Field(type="object", required=required, properties={**_SHARED, **properties}, closed=False)
-    return FormBody(field, assume="application/json", refuse=_not_an_object)
+    return FormBody(open_record(*required, **_SHARED, **properties), "application/json", _not_an_object)
 
 
 ROUTES = (
@@ -124,13 +123,12 @@ ROUTES = (
         check=check_sign_up,
         evidence="recorded; refusals documented",
     ),
-    Route(
+    recorded(
         "POST",
         "/dbconnections/change_password",
         change_password,
         group="change_password",
         body=_form("email", "connection"),
         check=check_change,
-        evidence="recorded",
     ),
 )

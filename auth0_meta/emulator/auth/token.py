@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from urllib.parse import unquote_plus
 
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.auth import grants, password_grant
-from auth0_meta.emulator.auth.forms import FormBody
+from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.auth.issuer import base_url
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import TEXT, Field
+from auth0_meta.emulator.rules.schema import TEXT
 from auth0_meta.emulator.state.keys import peek, signed
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME, Application
@@ -155,12 +155,8 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
     return registered or _unregistered(state, client_id)
 
 
-_FORM = Field(
-    type="object",
-    required=("grant_type",),
-    properties=dict.fromkeys(("grant_type", "client_id", "client_secret", "audience", "scope"), TEXT),
-    closed=False,
-)
+_NAMES = ("grant_type", "client_id", "client_secret", "audience", "scope")
+_FORM = open_record("grant_type", **dict.fromkeys(_NAMES, TEXT))
 
 
 def _not_an_object() -> Refusal:
@@ -168,14 +164,13 @@ def _not_an_object() -> Refusal:
 
 
 ROUTES = (
-    Route(
+    recorded(
         "POST",
         "/oauth/token",
         token,
         group="token",
-        body=FormBody(_FORM, assume="", refuse=_not_an_object),
+        body=FormBody(_FORM, "", _not_an_object),
         latency=(0.328, 0.430),
-        evidence="recorded",
     ),
-    Route("GET", "/.well-known/jwks.json", jwks, group=None, evidence="documented"),
+    documented("GET", "/.well-known/jwks.json", jwks, group=None),
 )

@@ -191,22 +191,17 @@ def refuse_first(value: Any, field: Field) -> None:
 
 @attrs.frozen
 class Body:
-    """A JSON body: what it may hold, and whether it may be left out and stands for `{}` then."""
+    """A JSON body and what it may hold; other kinds of bodies are subclasses."""
 
     field: Field
-    optional: bool = False
 
     content_type = "application/json"
 
     def read(self, request: Request, switches: Switches) -> Any:
-        """Return the parsed body, or refuse it."""
-        value = parse(b"{}" if self.optional and not request.body else request.body, switches)
+        """Return the body as its handler takes it, or refuse it."""
+        value = parse(request.body, switches)
         refuse_first(value, self.field)
         return value
-
-    def as_json_schema(self) -> dict[str, Any]:
-        """Return what it may hold as JSON Schema."""
-        return self.field.as_json_schema()
 
 
 def body(*required: str, **properties: Field) -> Body:

@@ -43,32 +43,52 @@ def _call(plan: Fault | Hook, run: Callable[..., Any], *given: Any) -> Any:
         raise PlanRaised(plan, error) from error
 
 
-def _counts(name: str, value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        msg = f"{name} must be a whole number of at least 1"
-        raise InputError(msg)
-
-
-def _upper(method: str | None) -> str | None:
-    _text("method", method)
-    return None if method is None else method.upper()
-
-
-def _text(name: str, value: object) -> None:
-    if value is not None and not isinstance(value, str):
-        msg = f"{name} is a text"
-        raise InputError(msg)
-
-
-def _line(name: str, value: str) -> None:
-    """Refuse a header that would break its line."""
-    if any(letter in value for letter in "\r\n\0"):
-        msg = f"{name} is one line of text"
-        raise InputError(msg)
+def _upper(method: Any) -> Any:
+    return method.upper() if isinstance(method, str) else method
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]  # a number by now
+
+
+def _is_line(value: object) -> bool:
+    """Return whether a header can hold this text without breaking its line."""
+    return isinstance(value, str) and not any(letter in value for letter in "\r\n\0")
+
+
+def _whole(least: int, most: float = math.inf) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _seconds(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= _LONGEST
+
+
+# What each setting must be unless it is None.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "method": (lambda value: isinstance(value, str), "a string"),
+    "path": (
+        lambda value: isinstance(value, str) and value.startswith("/"),
+        "a template, a whole path, or a prefix that ends in / or *, and begin with /",
+    ),
+    "user_id": (lambda value: isinstance(value, str), "a string"),
+    "nth": (_whole(1), "a whole number of at least 1"),
+    "times": (_whole(1), "a whole number of at least 1"),
+    "truncate": (_whole(0), "a whole number of at least 0"),
+    "rows": (_whole(0), "a whole number of at least 0"),
+    "status": (_whole(200, 599), "a whole number from 200 to 599"),
+    "delay": (_seconds, "a number of seconds, from 0 to a year"),
+    "slow": (_seconds, "a number of seconds, from 0 to a year"),
+    "probability": (lambda value: _is_number(value) and 0 < value <= 1, "a number above 0 and at most 1"),
+    "reset": (
+        lambda value: _is_line(value) or _is_number(value),
+        "a number of seconds, or one line of text to send as it is",
+    ),
+    "drop": (
+        lambda value: value in ("before_commit", "after_commit", "reset"),
+        "before_commit, after_commit or reset",
+    ),
+}
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -84,13 +104,11 @@ class _Plan:
     fired: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        _text("path", self.path)
-        if self.path is not None and not self.path.startswith("/"):
-            msg = "path begins with /: a template, a whole path, or a prefix that ends in / or *"
-            raise InputError(msg)
-        _text("user_id", self.user_id)
-        _counts("nth", self.nth)
-        _counts("times", self.times)
+        for name, (fits, what) in _RULES.items():
+            value = getattr(self, name, None)
+            if value is not None and not fits(value):
+                msg = f"{name} must be {what}, not {value!r}"
+                raise InputError(msg)
 
     def meets(self, request: Request, route: str, user_id: str | None) -> bool:
         """Return whether the plan is for this request."""
@@ -141,52 +159,23 @@ class Fault(_Plan):
         if all(effect is None for effect in effects) and not self.expire_token:
             msg = "a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token"
             raise InputError(msg)
-        self._check_values()
-        for name in ("truncate", "rows"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                msg = f"{name} must be a whole number, 0 or more"
-                raise InputError(msg)
         if self.status is not None and self.drop is not None:
             msg = "a fault either answers with a status or drops the connection"
-            raise InputError(msg)
-        if self.drop not in (None, "before_commit", "after_commit", "reset"):
-            msg = "drop is before_commit, after_commit, reset or None"
             raise InputError(msg)
         if self.status is None and (
             self.commit or self.body is not None or self.html or self.headers or self.reset is not None
         ):
             msg = "commit, body, html, headers and reset go with a status"
             raise InputError(msg)
-
-    def _check_values(self) -> None:
-        """Refuse at once what could not be answered later."""
-        chance = self.probability
-        if chance is not None and not (_is_number(chance) and 0 < chance <= 1):
-            msg = "probability is above 0 and at most 1"
-            raise InputError(msg)
-        status = self.status
-        if status is not None and (type(status) is not int or not 200 <= status <= 599):
-            msg = "the status of a fault is a whole number between 200 and 599"
-            raise InputError(msg)
-        for name in ("delay", "slow"):
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and 0 <= value <= _LONGEST):
-                msg = f"{name} is a number of seconds, 0 or more, a year at most"
-                raise InputError(msg)
-        if isinstance(self.reset, str):
-            _line("reset", self.reset)
-        elif self.reset is not None and not (_is_number(self.reset) and math.isfinite(self.reset)):
-            msg = "reset is a number of seconds, or a text to send as it is"
-            raise InputError(msg)
         for name, header in self.headers.items():
-            _line("the name of a header", name)
-            _line("the value of a header", str(header or ""))
+            if not _is_line(name) or not _is_line(str(header or "")):
+                msg = f"the header {name!r} and its value must be one line of text each"
+                raise InputError(msg)
         if not isinstance(self.body, (str, bytes)):
             try:
                 to_json(self.body)
             except (TypeError, ValueError, RecursionError):
-                msg = "body is a text, bytes, or what JSON can hold"
+                msg = f"body must be a string, bytes, or what JSON can represent, not this {type(self.body).__name__}"
                 raise InputError(msg) from None
 
 
