@@ -26,7 +26,7 @@ class Applied(NamedTuple):
 
 
 class Change:
-    """Show what is staged for a user and not yet written; the repr shows names and sizes only.
+    """What is staged for a user and not yet written; the repr shows names and sizes only.
 
     Immutable.  `user_metadata` and `app_metadata` are the parts, `touched` the (bag, first-level key)
     pairs; a change with nothing in it is false.

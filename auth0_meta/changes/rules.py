@@ -1,4 +1,4 @@
-"""Say what Auth0 accepts and advises: names, types, sizes, sensitive values; PURE."""
+"""What Auth0 accepts and advises: names, paths, types, sizes, sensitive values; PURE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_REQUEST = 1_048_576
 PROFILE_LIMIT = 10 * 1024
 """Bytes that a whole profile may have. Source: Auth0's limit of August 2026, 10 KB; 1024 is our reading."""
 MAX_DEPTH = 100
-"""Levels of nesting, the bag's own keys being the first. Auth0 documents none: this one is ours."""
+"""Levels of nesting, the bag's own keys being the first. Auth0 documents no limit: this one is ours."""
 MAX_NUMBER = sys.float_info.max
 """The largest number that a JSON reader with doubles, such as Auth0's, can hold."""
 
@@ -25,21 +25,21 @@ RESERVED = frozenset({
     "global_client_id", "identities", "lastIP", "lastLogin", "loginsCount", "metadata", "multifactor",
     "multifactor_last_modified", "updated_at", "user_id",
 })  # fmt: skip
-"""First-level names that `app_metadata` must not have. Source: Auth0's metadata field names, complete."""
+"""First-level names that `app_metadata` must not have. Source: the complete list in Auth0's metadata field names."""
 
 
 def refuse(
     problem: str, *, bag: Bag, path: tuple[str, ...] = (), error: type[MetadataError] = MetadataError
 ) -> NoReturn:
-    """Raise `error` with the bag, the path and what to do; `problem` never holds a value."""
+    """Raise `error` with the bag and the path; `problem` says what to do and never contains a value."""
     shown = ".".join(path[:8]) + ("..." if len(path) > 8 else "")
     raise error(f"{bag} {shown!r}: {problem}" if path else f"{bag}: {problem}", bag=bag, path=path)
 
 
 def check_name(key: str, *, bag: Bag) -> None:
-    """Refuse a first-level name that Auth0 reserves in `app_metadata`, deletions included.
+    """Raise `MetadataError` for a first-level name that Auth0 reserves in `app_metadata`, deletions included.
 
-    Raises `MetadataError`; nothing was sent.
+    Nothing was sent.
 
     >>> check_name("email", bag="user_metadata")
     >>> check_name("email", bag="app_metadata")
@@ -52,9 +52,9 @@ def check_name(key: str, *, bag: Bag) -> None:
 
 
 def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = ()) -> str:
-    """Return one key of a path as a plain string, or refuse it; `path` is what leads to it.
+    """Return one key of a path as a plain string; `path` is what leads to it.
 
-    Refused with `MetadataError`: no string, empty, `.` or `$` in it, a lone surrogate.
+    Raises `MetadataError` unless it is a string, not empty, without `.`, `$` and lone surrogates.
 
     >>> check_segment("plan", bag="app_metadata")
     'plan'
@@ -66,19 +66,21 @@ def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = ()) -> str:
 
 
 def check_size(size: int, *, bag: Bag) -> None:
-    """Refuse staged operations of more than `MAX_REQUEST` bytes with `MetadataError`."""
+    """Raise `MetadataError` for staged operations of more than `MAX_REQUEST` bytes."""
     if size > MAX_REQUEST:
-        refuse(f"{size} bytes are staged and a request may have {MAX_REQUEST}; store less here", bag=bag)
+        refuse(
+            f"{size} bytes are staged, and a request may have at most {MAX_REQUEST}; store less here", bag=bag
+        )
 
 
 def checked(value: object, *, bag: Bag, path: tuple[str, ...]) -> Any:
-    """Return a plain deep copy of a JSON value, or refuse what Auth0 or JSON does not take.
+    """Return a plain deep copy of a value that JSON can represent and Auth0 accepts.
 
     dict, list, str, int, float, bool and None pass, and so do their subclasses (as the plain
-    value); a tuple becomes a list.  Refused with `MetadataError`, which names bag and full path
-    and never the value: a key that is no string, is empty or holds `.` or `$` at any depth; NaN,
-    Infinity and numbers past a double; a lone surrogate; more than `MAX_DEPTH` levels, so cycles
-    too; every other type.  Source of the name rule: Auth0's metadata field names.
+    value); a tuple becomes a list.  Raises `MetadataError`, which names the bag and the full path
+    and never the value, for: a key at any depth that is not a string, is empty, or has `.` or `$`
+    in it; NaN, Infinity and numbers past a double; a lone surrogate; more than `MAX_DEPTH` levels,
+    and therefore cycles; every other type.  Source of the name rule: Auth0's metadata field names.
 
     >>> checked({"tags": ("a", "b")}, bag="user_metadata", path=("prefs",))
     {'tags': ['a', 'b']}
@@ -94,7 +96,7 @@ def checked(value: object, *, bag: Bag, path: tuple[str, ...]) -> Any:
 
 
 class _Refused(Exception):
-    """Carry a problem up to where the path is known; each level adds its key to `trail`."""
+    """A problem on its way up to where the path is known; each level adds its key to `trail`."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -138,7 +140,7 @@ def _plain_key(key: object) -> str:
     if not key:
         raise _Refused("a key must not be empty")
     if "." in key or "$" in key:
-        raise _Refused(f"the key {str.__str__(key)!r} holds '.' or '$', which Auth0 refuses in names")
+        raise _Refused(f"the key {str.__str__(key)!r} contains '.' or '$', which Auth0 refuses in names")
     return _plain_text(key)
 
 
@@ -161,8 +163,8 @@ def _number(number: float) -> float:
 def parse_path(path: str | Sequence[str], /, *, bag: Bag) -> Path:
     """Return a path as a tuple of keys, from a dotted string or a tuple or list of keys.
 
-    Keys hold no dot, so dots are unambiguous.  Raises `MetadataError` on an empty path or key, a
-    key that is no string, `.` (in a tuple) or `$` in a key.  Nothing was sent.
+    Keys contain no dot, so dots are unambiguous.  Raises `MetadataError` on an empty path or key, a
+    key that is not a string, `.` (in a tuple) or `$` in a key.  Nothing was sent.
 
     >>> parse_path("billing.plan", bag="app_metadata"), parse_path(["billing"], bag="app_metadata")
     (('billing', 'plan'), ('billing',))
@@ -201,7 +203,7 @@ for a path use .set("a.b", ...), .get("a.b") or .delete("a.b")
 
 
 def read(value: Any, path: Path, /) -> Any:
-    """Return what is at `path` in a JSON value, ABSENT where a key is missing or no object is met.
+    """Return what is at `path` in a JSON value, or ABSENT if a key is missing or there is no object on the way.
 
     >>> read({"a": {"b": 1}}, ("a", "b")), read({"a": 1}, ("a", "b"))
     (1, ABSENT)
@@ -214,7 +216,7 @@ def read(value: Any, path: Path, /) -> Any:
 
 
 def profile_size(profile: Mapping[str, Any], /) -> int:
-    """Return a profile's bytes as compact UTF-8 JSON, to hold against `PROFILE_LIMIT`.
+    """Return a profile's bytes as compact UTF-8 JSON, to compare with `PROFILE_LIMIT`.
 
     An estimate: Auth0 counts internal fields as well.
 
@@ -225,10 +227,10 @@ def profile_size(profile: Mapping[str, Any], /) -> int:
 
 
 def sensitive(value: object, path: tuple[str, ...]) -> str | None:
-    """Return why a `user_metadata` value looks like a secret or a card number, None if it does not.
+    """Return why a `user_metadata` value looks like a secret or a card number, or None if it does not.
 
-    Strings at any depth are looked at.  The reason names the path and never holds the value.
-    Metadata is no secure store: source, Auth0's metadata field names and types.
+    Strings at any depth are examined.  The reason names the path and never contains the value.
+    Metadata is not a secure data store; source: Auth0's metadata field names and types.
 
     >>> sensitive({"card": "4111 1111 1111 1111"}, ("billing",))
     'billing.card looks like a card number'
@@ -251,7 +253,7 @@ _TELLING_NAMES = frozenset({
     "cvc", "cvv", "cvv2", "passphrase", "passwd", "password", "privatekey", "refreshtoken", "secret", "secretkey",
     "socialsecuritynumber", "ssn",
 })  # fmt: skip
-"""Key names, in lower case and without `_` and `-`, whose string is a secret whatever it looks like."""
+"""Key names, in lower case and without `_` and `-`, that make any string a secret, whatever it looks like."""
 
 _SECRETS = {
     "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
@@ -264,7 +266,7 @@ _SECRETS = {
     "a Google API key": r"\bAIza[\w-]{35}",
     "a SendGrid key": r"\bSG\.[\w-]{16,}\.[\w-]{16,}",
 }
-# The first digits are those of payment networks, so a time in milliseconds (13 digits, 1...) never counts.
+# The first digits are those of payment networks, so a time in milliseconds (13 digits, 1...) never matches.
 _CARD = r"(?<![\w+.-])(?:2[2-7]|[3-6]\d)(?:[ -]?\d){11,17}(?![\w-])"
 _SHORTEST = 13
 
@@ -291,6 +293,6 @@ def _sensitive_text(text: str, path: tuple[str, ...]) -> str | None:
 
 
 def _luhn(number: str) -> bool:
-    """Check the last digit of a card number; separators are left out."""
+    """Return whether the last digit of a card number is right; separators are ignored."""
     digits = [int(digit) for digit in reversed(number) if digit.isdigit()]
     return sum(digits[::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0

@@ -58,7 +58,7 @@ class Wrong(Exception):
         self.later = later
 
     def is_dropped(self) -> bool:
-        """Tell whether a later call says the key's whole value, whatever the failing one did."""
+        """Return whether a later call determines the key's whole value, whatever the failing one did."""
         return any(
             name in ("clear", "replace")
             or (name in ("set", "delete") and arguments[0] == (self.key,))
@@ -131,7 +131,7 @@ def auth0(stored: dict[str, Any], sent: dict[str, Any] | None) -> dict[str, Any]
 
 @given(json_objects, st.lists(calls, max_size=6))
 def test_a_change_does_what_its_calls_do_in_order(base: dict[str, Any], staged: list[Call]) -> None:
-    """Staged calls, folded or not, come to what doing them one by one comes to; wrong types raise in both."""
+    """Staged calls, folded or not, give the same result as doing them one by one; wrong types raise in both."""
     change = EMPTY
     try:
         for name, arguments, keywords in staged:
@@ -166,7 +166,7 @@ def dumped(change: BagChange) -> str:
 
 @given(json_objects, bag_changes())
 def test_apply_works_on_read_only_views(base: dict[str, Any], change: BagChange) -> None:
-    """A base of read-only views gives what the plain base gives."""
+    """A base of read-only views gives the same result as the plain base."""
     view = freeze(base, bag="app_metadata")
     assert json_equal_or_raised(outcome(change.apply, view), outcome(change.apply, base))
 
@@ -198,7 +198,7 @@ def test_composition_is_associative(a: BagChange, b: BagChange, c: BagChange) ->
 
 @given(bag_changes())
 def test_nothing_is_neutral(change: BagChange) -> None:
-    """Composing with nothing changes nothing, and nothing is false."""
+    """Composing with an empty change changes nothing, and an empty change is false."""
     assert change.then(EMPTY) == EMPTY.then(change) == change
     assert not EMPTY
     assert bool(change) == (change != EMPTY)
@@ -231,7 +231,7 @@ EVERY_PATH = [path for length in (1, 2, 3) for path in itertools.product(KEYS, r
 
 @given(json_objects, bag_changes())
 def test_an_answer_holds_on_every_base(base: dict[str, Any], change: BagChange) -> None:
-    """What staging alone answers is what applying gives on any base; after a reset it answers all."""
+    """An answer from staging alone is what applying gives on any base; after a reset there is always one."""
     after = outcome(change.apply, base)
     assume(after is not PathError)
     for path in EVERY_PATH:
@@ -242,7 +242,7 @@ def test_an_answer_holds_on_every_base(base: dict[str, Any], change: BagChange) 
 
 @given(bag_changes())
 def test_a_scalar_on_every_base_is_known(change: BagChange) -> None:
-    """Staging does not claim ignorance: a path that ends alike on very different bases is answered."""
+    """Staging answers if it can: a path with the same result on very different bases is answered."""
     bases = [filled(leaf) for leaf in ({}, {"x": 1}, {"x": 2})]
     ends = [outcome(change.apply, base) for base in bases]
     assume(PathError not in ends)
@@ -286,7 +286,7 @@ def filled(leaf: Any, levels: int = 5) -> Any:
     ],
 )
 def test_answers_by_example(change: BagChange, path: str, answer: Any) -> None:
-    """The latest operation that covers a path answers, with what follows it done."""
+    """The latest operation that covers a path answers, with the operations after it applied."""
     found = change.answer(parse_path(path, bag="app_metadata"))
     assert found is answer if answer in (ABSENT, UNKNOWN) else json_equal(found, answer)
 
@@ -312,7 +312,7 @@ def test_the_document_makes_auth0_hold_what_apply_gives(base: dict[str, Any], ch
 
 @given(json_objects, bag_changes())
 def test_the_document_is_smallest(base: dict[str, Any], change: BagChange) -> None:
-    """Only first-level keys that end differently are in the document, and {} only where all goes."""
+    """Only first-level keys that change are in the document, and it is {} only if everything goes."""
     document = outcome(change.document, base)
     assume(document is not PathError)
     after = change.apply(base)
@@ -328,7 +328,7 @@ def test_the_document_is_smallest(base: dict[str, Any], change: BagChange) -> No
 
 @given(json_objects, bag_changes())
 def test_no_base_is_needed_where_the_document_says_so(base: dict[str, Any], change: BagChange) -> None:
-    """Without a base the document is exact where `needs_base` is False, and refused elsewhere."""
+    """Without a base the document is exact if `needs_base` is False, and refused otherwise."""
     if change.needs_base:
         with pytest.raises(StateError, match="read the user first"):
             change.document(None)
@@ -380,7 +380,7 @@ def test_documents_by_example(
 
 
 @given(changes, profiles)
-def test_a_body_holds_only_touched_bags(change: Change, profile: dict[str, Any]) -> None:
+def test_a_body_has_only_touched_bags(change: Change, profile: dict[str, Any]) -> None:
     """A bag that is untouched or stays the same is absent from the body, so Auth0 leaves it alone."""
     body = outcome(change.document, profile)
     assume(body is not PathError)
@@ -395,7 +395,7 @@ def test_a_body_holds_only_touched_bags(change: Change, profile: dict[str, Any])
 
 @given(changes, profiles)
 def test_two_bags_compose_and_apply_apart(change: Change, profile: dict[str, Any]) -> None:
-    """A change composed with itself composes each bag, and says what it needs and touches for both."""
+    """A change composed with itself composes each bag; what it needs and touches covers both."""
     twice = outcome(change.then, change)
     assume(twice is not PathError)
     assert twice.user_metadata == change.user_metadata.then(change.user_metadata)
@@ -406,7 +406,7 @@ def test_two_bags_compose_and_apply_apart(change: Change, profile: dict[str, Any
 
 
 def test_a_body_without_a_profile() -> None:
-    """Whole first-level values of both bags make the body with nothing read."""
+    """Whole first-level values of both bags give the body without a read."""
     change = Change()
     change = change.with_bag("user_metadata", change.user_metadata.clear())
     change = change.with_bag("app_metadata", change.app_metadata.set("a", 1).delete("b"))
@@ -415,8 +415,8 @@ def test_a_body_without_a_profile() -> None:
 
 
 @pytest.mark.parametrize("stored", [[], "x", 0, False, CANARY])
-def test_a_stored_bag_that_is_no_object_is_refused(stored: Any) -> None:
-    """A touched bag that is stored as no object raises, naming user and bag; an untouched one does not matter."""
+def test_a_stored_bag_must_be_an_object(stored: Any) -> None:
+    """A touched bag that is stored as anything else raises, naming user and bag; an untouched one is ignored."""
     change = Change().with_bag("app_metadata", EMPTY.set("a.b", 1))
     with pytest.raises(StoredDataError, match=r"auth0\|1") as caught:
         change.document({"user_id": "auth0|1", "app_metadata": stored})
@@ -462,7 +462,7 @@ def test_the_normal_form(change: BagChange) -> None:
 
 @given(bag_changes())
 def test_what_may_be_sent_again(change: BagChange) -> None:
-    """Append and increment on what is stored make a change unsafe to send blindly; nothing else does."""
+    """Append and increment on a stored value make a change unsafe to repeat; nothing else does."""
     names = {op.name for ops in change.keys.values() for op in ops}
     assert change.repeatable == (not names & {"append", "increment"})
     both = Change().with_bag("app_metadata", change)
@@ -471,7 +471,7 @@ def test_what_may_be_sent_again(change: BagChange) -> None:
 
 @given(json_objects, json_values)
 def test_what_is_staged_is_a_copy(document: dict[str, Any], value: Any) -> None:
-    """What the caller does to a value after staging it changes nothing."""
+    """Changing a value after staging it has no effect on what is staged."""
     mutable: dict[str, Any] = {"list": [value], "object": dict(document)}
     change = (
         EMPTY.set("set", mutable)
@@ -509,7 +509,7 @@ def test_what_is_staged_is_a_copy(document: dict[str, Any], value: Any) -> None:
 def test_contradictions_are_found_when_staged(
     first: BagChange, then: Callable[[BagChange], BagChange]
 ) -> None:
-    """What can't fit what is staged already raises at once, whatever is stored."""
+    """A call that contradicts what is already staged raises at once, whatever is stored."""
     with pytest.raises(PathError, match="nothing was written") as caught:
         then(first)
     assert caught.value.bag == "app_metadata"
@@ -535,7 +535,7 @@ def test_contradictions_are_found_when_staged(
 def test_wrong_types_are_named_and_not_shown(
     change: BagChange, base: dict[str, Any], path: tuple[str, ...], found: str
 ) -> None:
-    """A PathError says where the wrong type is and which it is, and never the value."""
+    """A PathError names the path and the type found there, and never the value."""
     view = freeze(base, bag="app_metadata")
     for stored in (base, view):
         with pytest.raises(PathError, match=found) as caught:
@@ -566,7 +566,7 @@ BAD_PATHS: list[Any] = [
 
 @pytest.mark.parametrize("path", [*BAD_PATHS, ("a",) * (rules.MAX_DEPTH + 1)], ids=repr)
 def test_bad_paths(path: Any) -> None:
-    """A path that is empty or holds a bad key raises in every staging method."""
+    """A path that is empty or has a bad key in it raises in every staging method."""
     for bad in (
         lambda: parse_path(path, bag="app_metadata"),
         lambda: EMPTY.set(path, 1),
@@ -588,7 +588,7 @@ def test_a_path_has_two_forms(path: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("key", ["a.b", ("a", "b"), "", "$", 1, None])
 def test_brackets_take_first_level_keys(key: Any) -> None:
-    """`[]` and `del` refuse a path, naming the calls that take one, and every bad key."""
+    """`[]` and `del` refuse a path, naming the calls that accept one, and every bad key."""
     with pytest.raises(MetadataError) as caught:
         parse_path(first_level(key, bag="app_metadata"), bag="app_metadata")
     assert ('.set("a.b", ...)' in str(caught.value)) == (key in ("a.b", ("a", "b")))
@@ -627,7 +627,7 @@ def test_brackets_take_first_level_keys(key: Any) -> None:
     ],
 )
 def test_bad_input_fails_when_staged(bad: Callable[[Any], Any]) -> None:
-    """What JSON or Auth0 refuses raises at staging and is never shown."""
+    """A value that JSON can't represent or Auth0 refuses raises at staging and is never shown."""
     with pytest.raises(MetadataError) as caught:
         bad(EMPTY)
     assert caught.value.bag == "app_metadata"
@@ -650,13 +650,13 @@ def length(body: Any) -> int:
 
 @given(changes)
 def test_the_staged_size_bounds_the_request(change: Change) -> None:
-    """A request for a user with nothing stored takes no more than what is counted as staged."""
+    """A request for a user with nothing stored is no larger than the staged size."""
     assert length(change.document({})) <= change.size
 
 
 @given(json_objects, json_objects)
 def test_the_size_of_whole_values_is_exact(user: dict[str, Any], app: dict[str, Any]) -> None:
-    """Where first-level keys are set or deleted whole, or a bag is cleared, the count is the request's length."""
+    """If first-level keys are set or deleted whole, or a bag is cleared, the staged size is the request's length."""
     change = Change()
     for bag, document in ((change.user_metadata, user), (change.app_metadata, app)):
         staged = bag
@@ -667,7 +667,7 @@ def test_the_size_of_whole_values_is_exact(user: dict[str, Any], app: dict[str, 
 
 
 def test_a_request_has_one_megabyte() -> None:
-    """The last byte that fits is accepted and the next refused, in one bag and over both."""
+    """The last byte that fits is accepted and the next one refused, in one bag and across both."""
     room = rules.MAX_REQUEST - len('{"app_metadata":{"k":""}}')
     full = EMPTY.set("k", "x" * room)
     assert length({"app_metadata": full.document(None)}) == rules.MAX_REQUEST
@@ -696,18 +696,18 @@ def test_what_is_overwritten_does_not_count() -> None:
 
 
 def test_operations_on_what_is_stored_do_count() -> None:
-    """Values for a key that is not known add up, since all of them are kept."""
+    """Values for a key that is not known add up, because all of them are kept."""
     half = "x" * (rules.MAX_REQUEST // 2)
     with pytest.raises(MetadataError, match="bytes are staged"):
         EMPTY.append("log", half).append("log", half)
 
 
-# The ledger's form ----------------------------------------------------------------------------------
+# The form in a job file -----------------------------------------------------------------------------
 
 
 @given(changes)
-def test_encoding_round_trips_through_json(change: Change) -> None:
-    """What is encoded, written as JSON, read and decoded is the same change."""
+def test_a_change_round_trips_through_json(change: Change) -> None:
+    """A change that is written as JSON and read again is the same change."""
     assert Change.from_json(json.loads(json.dumps(change.to_json()))) == change
 
 
@@ -747,15 +747,15 @@ def test_changes_pickle_and_copy(change: Change) -> None:
         ),
     ],
 )
-def test_what_was_not_encoded_is_refused(encoded: Any) -> None:
-    """Decoding checks shape, operations, names and values, and shows none of them."""
+def test_json_of_another_form_is_refused(encoded: Any) -> None:
+    """Reading checks shape, operations, names and values, and shows none of them."""
     with pytest.raises(MetadataError) as caught:
         Change.from_json(encoded)
     assert CANARY not in str(caught.value)
 
 
-def test_decoding_finds_contradictions() -> None:
-    """Operations that can't follow each other raise PathError when decoded, as when staged."""
+def test_reading_json_finds_contradictions() -> None:
+    """Operations that can't follow each other raise PathError when read, as when staged."""
     with pytest.raises(PathError):
         Change.from_json(
             {"app_metadata": {"reset": True, "ops": [["set", ["a"], 1], ["append", ["a"], 1, None]]}}
@@ -766,7 +766,7 @@ def test_decoding_finds_contradictions() -> None:
 
 
 def test_reprs_show_names_and_sizes_only() -> None:
-    """No repr of a change or an operation holds a value."""
+    """No repr of a change or an operation contains a value."""
     change = (
         EMPTY.set("theme", CANARY)
         .delete("old")
@@ -801,7 +801,7 @@ def test_equality_is_json_equality_of_the_same_operations() -> None:
 
 
 @given(keys)
-def test_read_stops_at_what_is_no_object(key: str) -> None:
+def test_read_stops_at_anything_but_an_object(key: str) -> None:
     """Reading through a scalar or a list finds nothing."""
     assert read({key: [1]}, (key, "0")) is ABSENT
     assert read({key: "x"}, (key, key)) is ABSENT

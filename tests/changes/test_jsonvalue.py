@@ -23,7 +23,7 @@ from auth0_meta.errors import MetadataError
 
 
 def canonical(value: Any) -> str:
-    """Return one text per JSON value: numbers that are equal read alike, members are in order."""
+    """Return one text per JSON value: equal numbers look the same, members are sorted."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, (int, float)):
@@ -56,7 +56,7 @@ def test_equality_is_that_of_json(a: Any, b: Any) -> None:
     ],
 )
 def test_equality_by_example(a: Any, b: Any, equal: bool) -> None:
-    """Booleans are no numbers, integers are floats, lists have an order and objects have none."""
+    """Booleans are not numbers, 1 is 1.0, lists are ordered and objects are not."""
     assert json_equal(a, b) is json_equal(b, a) is equal
 
 
@@ -76,7 +76,7 @@ def test_marks_are_singletons(mark: Any) -> None:
 
 @given(json_values)
 def test_a_view_is_equal_and_its_copies_are_plain(value: Any) -> None:
-    """A frozen value compares and serialises as the value; its copies and pickles are plain and mutable."""
+    """A view compares and serializes like the value; its copies and pickles are plain and mutable."""
     view = freeze(value, bag="user_metadata", path=("k",))
     assert json_equal(view, value)
     assert json.dumps(view) == json.dumps(value)
@@ -94,7 +94,7 @@ def assert_plain(value: Any) -> None:
 
 
 def test_a_view_does_not_follow_the_original() -> None:
-    """What is done to the original later does not show."""
+    """A later change to the original does not show."""
     value = {"tags": ["a"]}
     view = freeze(value, bag="user_metadata")
     value["tags"].append("b")
@@ -102,7 +102,7 @@ def test_a_view_does_not_follow_the_original() -> None:
 
 
 def test_views_are_of_the_builtin_types() -> None:
-    """A view is a dict or list to whoever asks, at any depth."""
+    """A view is an instance of dict or list, at any depth."""
     view = freeze({"tags": [{"a": 1}]}, bag="user_metadata")
     assert isinstance(view, dict)
     assert isinstance(view["tags"], list)
@@ -153,7 +153,7 @@ def test_every_change_is_refused_and_named(steps: Any, method: str, arguments: A
 
 
 def test_no_mutator_is_forgotten() -> None:
-    """Whatever dict and list offer beyond what an immutable mapping or sequence has is refused."""
+    """Every method of dict and list that an immutable mapping or sequence lacks is refused."""
     harmless = {"copy", "fromkeys", "__init__", "__setattr__", "__delattr__", "__init_subclass__"}
     for view, builtin, immutable in ((ReadOnlyDict, dict, ReadOnlyDict), (ReadOnlyList, list, tuple)):
         reads = {"get", "items", "keys", "values", "copy", "fromkeys"} if immutable is ReadOnlyDict else set()

@@ -31,7 +31,7 @@ class Ratio(float):
 
 
 def cycle() -> dict[str, Any]:
-    """Return a dict that holds itself."""
+    """Return a dict that contains itself."""
     loop: dict[str, Any] = {"list": []}
     loop["list"].append(loop)
     return loop
@@ -45,12 +45,12 @@ def deep(levels: int) -> Any:
     return value
 
 
-# What JSON and Auth0 take ---------------------------------------------------------------------------
+# What JSON and Auth0 accept -------------------------------------------------------------------------
 
 
 @given(json_values)
 def test_json_passes_as_an_equal_copy(value: Any) -> None:
-    """A JSON value passes unchanged, and what was passed shares no container with the copy."""
+    """A JSON value passes unchanged, and the copy shares no container with it."""
     copy = rules.checked(value, bag="app_metadata", path=("key",))
     assert json_equal(copy, value)
     before = json.dumps(value)
@@ -116,7 +116,7 @@ def test_subclasses_become_plain(value: Any, plain: Any) -> None:
 def test_what_json_or_auth0_refuses_is_named_and_not_shown(
     value: Any, where: tuple[str, ...], named: str
 ) -> None:
-    """A bad key or value raises with bag and full path, in words that never hold the value."""
+    """A bad key or value raises with bag and full path, and the message never contains the value."""
     with pytest.raises(MetadataError) as caught:
         rules.checked(value, bag="app_metadata", path=("top",))
     assert (caught.value.bag, caught.value.path) == ("app_metadata", ("top", *where))
@@ -127,7 +127,7 @@ def test_what_json_or_auth0_refuses_is_named_and_not_shown(
 
 @pytest.mark.parametrize("value", [cycle(), deep(rules.MAX_DEPTH)], ids=["cycle", "deep"])
 def test_nesting_ends(value: Any) -> None:
-    """A cycle and too much nesting raise alike, in a message of readable length."""
+    """A cycle and too much nesting raise the same error, whose message stays short."""
     with pytest.raises(MetadataError, match="levels deep") as caught:
         rules.checked(value, bag="user_metadata", path=("top",))
     assert len(str(caught.value)) < 200
@@ -152,7 +152,7 @@ identities, lastIP, lastLogin, loginsCount, metadata, multifactor_last_modified,
 
 @pytest.mark.parametrize("name", FORBIDDEN.replace("\n", " ").split(", "))
 def test_reserved_names(name: str) -> None:
-    """Each name that Auth0 reserves is refused in app_metadata and free in user_metadata."""
+    """Each name that Auth0 reserves is refused in app_metadata and allowed in user_metadata."""
     rules.check_name(name, bag="user_metadata")
     with pytest.raises(MetadataError, match="reserves") as caught:
         rules.check_name(name, bag="app_metadata")
@@ -160,7 +160,7 @@ def test_reserved_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["plan", "Email", "user_id2", "clientId", "a:b/c d", "_", "ä"])
-def test_other_names_are_free(name: str) -> None:
+def test_other_names_are_allowed(name: str) -> None:
     """A name that only resembles a reserved one passes, and so do colons, slashes, spaces and letters."""
     rules.check_name(name, bag="app_metadata")
     assert rules.check_segment(name, bag="app_metadata") == name
@@ -183,7 +183,7 @@ def test_bad_segments(key: Any) -> None:
 
 
 def test_request_limit() -> None:
-    """1 MB is 1 048 576 bytes; that many pass and one more does not."""
+    """1 MB is 1,048,576 bytes; exactly that passes and one byte more does not."""
     rules.check_size(1_048_576, bag="user_metadata")
     with pytest.raises(MetadataError, match="1048577 bytes"):
         rules.check_size(1_048_577, bag="user_metadata")
@@ -197,13 +197,13 @@ def test_profile_size_is_that_of_the_compact_body(profile: dict[str, Any]) -> No
 
 
 def test_profile_limit() -> None:
-    """The advised limit is 10 KB."""
+    """The recommended limit is 10 KB."""
     assert rules.PROFILE_LIMIT == 10_240
 
 
 # Sensitive values -----------------------------------------------------------------------------------
 
-# Put together at run time, so that no scanner takes this file for a leak.
+# Assembled at run time, so that no scanner mistakes this file for a leak.
 SECRETS = {
     "private key": "-----BEGIN " + "RSA PRIVATE KEY-----\nMIIEow",
     "PKCS 8 key": "-----BEGIN " + "PRIVATE KEY-----\nMIIEow",
@@ -253,7 +253,7 @@ def test_secrets_are_noticed_at_any_depth(text: str) -> None:
     ],
 )
 def test_telling_names(name: str) -> None:
-    """A string under a name for secrets is one, whatever it looks like and however the name is written."""
+    """A string under a name for secrets counts as one, whatever it looks like and however the name is spelled."""
     reason = rules.sensitive({name: CANARY}, ("account",))
     assert reason is not None
     assert f"account.{name}" in reason
@@ -283,13 +283,13 @@ def test_telling_names(name: str) -> None:
     ids=repr,
 )
 def test_ordinary_values_are_left_alone(value: Any) -> None:
-    """Times, ids, phone numbers, numbers that fail the check digit and harmless names raise no concern."""
+    """Times, ids, phone numbers, numbers with a wrong check digit and harmless names do not warn."""
     assert rules.sensitive(value, ("prefs",)) is None
 
 
 @given(json_values, st.sampled_from(list(SECRETS.values())))
-def test_a_reason_never_holds_the_value(value: Any, secret: str) -> None:
-    """Whatever stands beside it, the secret's text is not in the reason."""
+def test_a_reason_never_contains_the_value(value: Any, secret: str) -> None:
+    """Whatever is around it, the text of the secret is not in the reason."""
     reason = rules.sensitive([value, secret], ("k",))
     assert reason is not None
     assert secret not in reason

@@ -1,4 +1,4 @@
-"""Draw JSON values, paths, stored bags and staged calls; keys come from few names, so that they collide."""
+"""Hypothesis strategies for JSON values, paths, stored bags and staged calls; there are few keys, so that they collide."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from([0.1, 1.0]),
 )
-# Values that Python holds equal and JSON does not are drawn often.
+# Values that are equal in Python and not in JSON are drawn often.
 scalars = st.one_of(st.sampled_from([None, True, False, 0, 1, 1.0, ""]), numbers, st.text(max_size=5))
 json_values = st.recursive(
     scalars,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)),
     max_leaves=8,
 )
-"""What a bag can hold under a key, None included."""
+"""What a bag can have under a key, None included."""
 
 values = json_values.filter(lambda value: value is not None)
 trees = st.recursive(scalars, lambda inner: st.dictionaries(keys, inner, max_size=3), max_leaves=10)
-"""Values that are objects in objects more often than not."""
+"""Values that are nested objects more often than not."""
 json_objects = st.dictionaries(keys, trees | json_values, max_size=3)
 """Bags as stored or given: nested, with nulls at any level."""
 
@@ -69,7 +69,7 @@ calls: st.SearchStrategy[Call] = st.one_of(
 
 
 def stage(change: BagChange, *staged: Call) -> BagChange:
-    """Stage calls in order, leaving out those that contradict what came before."""
+    """Stage calls in order, skipping those that contradict earlier ones."""
     for name, arguments, keywords in staged:
         try:
             change = getattr(change, name)(*arguments, **keywords)
@@ -79,7 +79,7 @@ def stage(change: BagChange, *staged: Call) -> BagChange:
 
 
 def bag_changes(bag: str = "app_metadata", *, max_size: int = 6) -> st.SearchStrategy[BagChange]:
-    """Draw what is staged for one bag, nothing included."""
+    """Draw what is staged for one bag, which may be nothing."""
     return st.lists(calls, max_size=max_size).map(lambda staged: stage(BagChange(bag), *staged))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""A local tenant in process, on a clock that never waits, with one user: what transactions are tried on."""
+"""A local tenant in this process with one user, on a clock that never really waits: for tests of transactions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UID = "auth0|507f1f77bcf86cd799439020"
 
 
 def open_blocks(client: ManagementClient) -> list[object]:
-    """Return what is registered in this thread for others to join."""
+    """Return the units of work that others could join in this thread."""
     return [unit for key, units in OPEN.units.items() for unit in units if key[0] is client]
 
 
@@ -43,30 +43,30 @@ class Local:
 
     @property
     def sent(self) -> list[str]:
-        """The methods of the user's requests, in order."""
+        """Return the methods of the user's requests, in order."""
         return [entry.method for entry in self.tenant.journal.requests(user_id=UID)]
 
     @property
     def bodies(self) -> list[Any]:
-        """The bodies of the user's PATCHes that were read, in order."""
+        """Return the bodies of the user's PATCHes that reached the tenant whole, in order."""
         return [e.body for e in self.tenant.journal.requests("PATCH", user_id=UID) if e.body is not None]
 
     @property
     def user_metadata(self) -> Any:
-        """What the tenant holds."""
+        """What the tenant stores."""
         return self.tenant.users[UID].user_metadata
 
     @property
     def app_metadata(self) -> Any:
-        """What the tenant holds."""
+        """What the tenant stores."""
         return self.tenant.users[UID].app_metadata
 
     def write(self, **bags: Any) -> None:
-        """Write as somebody else, past the client."""
+        """Write as somebody else, without the client."""
         self.tenant.users[UID].patch(**bags)
 
     def second_writer(self, method: str, *, nth: int = 1, **bags: Any) -> None:
-        """Have somebody else write just before the `nth` request of this method is processed."""
+        """Let somebody else write just before the `nth` request of this method is processed."""
         self.tenant.before(method, UID, lambda _: self.write(**bags), nth=nth)
 
     def profile(self) -> dict[str, Any]:

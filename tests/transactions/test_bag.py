@@ -1,4 +1,4 @@
-"""Staging and reading through a bag: promises 4 and 8."""
+"""Staging and reading through a bag (promises 4 and 8)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ STAGED: dict[str, tuple[Stage, dict[str, Any]]] = {
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize(("stage", "change"), STAGED.values(), ids=STAGED)
 def test_what_staging_does(stage: Stage, change: dict[str, Any], *, base: bool) -> None:
-    """Each call has its effect at the tenant, with a base and without; None deletes or is data as promised."""
+    """Each call has its effect at the tenant, with and without a base; None deletes or is data, as promised."""
     local = Local(STORED)
     with local.tx(base=local.profile() if base else None) as tx:
         stage(tx.user_metadata)
@@ -119,7 +119,7 @@ def test_wrong_types_are_met_at_staging_with_a_base(stage: Stage, path: str, how
 
 @pytest.mark.parametrize("how", ["one", "all"])
 def test_wrong_types_are_met_by_a_read(how: str) -> None:
-    """A read that lays staged changes over the wrong type raises PathError too."""
+    """A read that applies staged changes to the wrong type raises PathError too."""
     local = Local(STORED)
     with contextlib.suppress(LookupError), local.tx() as tx:
         tx.user_metadata.append("theme", 1)
@@ -130,7 +130,7 @@ def test_wrong_types_are_met_by_a_read(how: str) -> None:
 
 
 def _names(error: MetadataError, path: str) -> None:
-    """Check that an error says whose, where, and that nothing was written."""
+    """Check that an error names user and path, and says that nothing was written."""
     assert (error.user_id, error.bag, ".".join(error.path)) == (UID, "user_metadata", path)
     assert UID in str(error)
     assert repr(path) in str(error)
@@ -192,7 +192,7 @@ def test_bad_input_fails_when_staged(stage: Stage, bag: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_reserved_names_are_refused(name: str) -> None:
-    """A name that Auth0 reserves is refused in app_metadata and taken in user_metadata."""
+    """A name that Auth0 reserves is refused in app_metadata and accepted in user_metadata."""
     local = Local()
     with local.tx() as tx:
         for stage in (
@@ -206,7 +206,7 @@ def test_reserved_names_are_refused(name: str) -> None:
     assert local.user_metadata == {name: 1}
 
 
-def test_both_bags_share_the_megabyte() -> None:
+def test_the_megabyte_is_for_both_bags_together() -> None:
     """1 MB is for the whole request: two halves that fit alone are refused together, and the first stays staged."""
     local = Local()
     with local.tx(oversize="off") as tx:
@@ -217,7 +217,7 @@ def test_both_bags_share_the_megabyte() -> None:
         tx.rollback()
 
 
-def test_errors_hold_no_values() -> None:
+def test_errors_contain_no_values() -> None:
     """No error of staging shows a value, in its message or its chain."""
     local = Local({"s": CANARY})
     wrong: list[Stage] = [
@@ -237,7 +237,7 @@ def test_errors_hold_no_values() -> None:
 
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 def test_a_bag_can_not_be_assigned_to(bag: str) -> None:
-    """tx.user_metadata = {...} would be lost, so it raises and names the calls that stage it."""
+    """tx.user_metadata = {...} would stage nothing, so it raises and names the calls that do."""
     local = Local()
     with local.tx() as tx:
         with pytest.raises(InputError, match=rf"tx\.{bag}\.replace.*tx\.{bag}\.merge"):
@@ -250,7 +250,7 @@ def test_a_bag_can_not_be_assigned_to(bag: str) -> None:
 
 
 def test_reads_see_the_base_overlaid() -> None:
-    """A read shows the stored bag with everything staged laid over it; one GET serves all reads."""
+    """A read shows the stored bag overlaid with everything staged; one GET serves all reads."""
     local = Local(STORED)
     with local.tx() as tx:
         bag = tx.user_metadata
@@ -272,7 +272,7 @@ def test_reads_see_the_base_overlaid() -> None:
 
 
 def test_staged_reads_cost_nothing() -> None:
-    """What staging can answer is read without a request, below and above."""
+    """A read that staging can answer sends no request, for a path and for a whole bag."""
     local = Local(STORED)
     with local.tx() as tx:
         bag = tx.user_metadata
@@ -317,7 +317,7 @@ VIEWS: list[tuple[Callable[[Any], object], str]] = [
 
 @pytest.mark.parametrize(("change", "call"), VIEWS)
 def test_what_is_read_is_read_only(change: Callable[[Any], object], call: str) -> None:
-    """Changing what was read raises and names the call that stages it; staged values are views too."""
+    """Changing a value that was read raises and names the call that stages the change; staged values are views too."""
     local = Local(STORED)
     with local.tx() as tx:
         for _ in range(2):
@@ -329,7 +329,7 @@ def test_what_is_read_is_read_only(change: Callable[[Any], object], call: str) -
         tx.rollback()
 
 
-def test_to_dict_is_your_own() -> None:
+def test_to_dict_gives_a_copy() -> None:
     """to_dict gives a plain, deep copy: changing it changes nothing here."""
     local = Local(STORED)
     with local.tx() as tx:
@@ -387,7 +387,7 @@ def test_secrets_in_user_metadata_warn(stage: Stage) -> None:
 
 
 def test_a_warning_turned_into_an_error_stages_nothing() -> None:
-    """Where warnings are errors the value is not staged."""
+    """If warnings are errors, the value is not staged."""
     local = Local()
     with warnings.catch_warnings(), local.tx() as tx:
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""Blocks in blocks: nested parts, joined helpers, and who joins whom: promise 6."""
+"""Nested and joined parts, and who joins whom (promise 6)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_part_merges_on_success(part: Open) -> None:
 
 @parts
 def test_a_part_vanishes_on_an_exception(part: Open) -> None:
-    """A part that fails leaves nothing of its own, and all that was staged before."""
+    """A part that fails leaves nothing of its own, and everything that was staged before it."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -65,7 +65,7 @@ def test_a_part_vanishes_on_an_exception(part: Open) -> None:
 
 @parts
 def test_a_part_may_be_rolled_back(part: Open) -> None:
-    """rollback() in a part drops what it staged; the rest of its block may not stage, the outer one may."""
+    """rollback() in a part drops what it staged; then the part refuses to stage, and the outer one does not."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -103,8 +103,8 @@ def test_the_outer_one_does_not_end_under_an_open_part(part: Open, call: str) ->
     assert local.user_metadata == {"a": 1}
 
 
-def test_parts_in_parts() -> None:
-    """Parts nest: the middle one's failure takes the innermost's success with it."""
+def test_parts_nest() -> None:
+    """If a part fails, the parts that have merged into it vanish with it."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -122,7 +122,7 @@ def test_parts_in_parts() -> None:
 
 
 def test_blocks_end_inside_out() -> None:
-    """A block left before one that was opened in it raises; an exception rolls back what is still open in it."""
+    """Leaving a block before one that was opened in it raises; an exception rolls back what is still open in it."""
     local = Local()
     with local.tx() as tx:
         outer, inner = tx.nested().__enter__(), tx.nested().__enter__()
@@ -159,7 +159,7 @@ def test_leaving_with_an_open_part_raises() -> None:
 
 
 def test_a_nested_part_is_entered_to_be_used() -> None:
-    """What nested() returns must be entered: staging on it before says so; never entering it harms nothing."""
+    """The part that nested() returns must be entered before use; never entering it is harmless."""
     local = Local()
     with local.tx() as tx:
         part = tx.nested()
@@ -177,7 +177,7 @@ def test_a_nested_part_is_entered_to_be_used() -> None:
 
 
 def test_nesting_needs_no_block_around() -> None:
-    """A transaction used without `with` takes nested parts too."""
+    """A transaction that is used without `with` can have nested parts."""
     local = Local()
     tx = local.tx()
     with tx.nested() as part:
@@ -234,7 +234,7 @@ def test_join_false_is_a_transaction_of_its_own() -> None:
 
 
 def test_join_false_may_outlive_the_outer_one() -> None:
-    """Left in whatever order, each leaves the others what they are."""
+    """The order in which they are left does not matter to the others."""
     local = Local()
     outer, own = local.tx().__enter__(), local.tx(join=False).__enter__()
     outer.user_metadata["a"] = 1
@@ -248,7 +248,7 @@ def test_join_false_may_outlive_the_outer_one() -> None:
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
-def test_an_ended_one_is_joined_by_nobody(end: str) -> None:
+def test_nothing_joins_one_that_has_ended(end: str) -> None:
     """After .commit() or .rollback() in its block, helpers in the rest of the block are on their own."""
     local = Local()
     with local.tx() as tx:
@@ -279,7 +279,7 @@ def test_others_are_not_joined() -> None:
 
 
 def test_what_was_staged_and_read_before_entering_joins_too() -> None:
-    """A transaction that staged and read before it was entered brings both into the one it joins."""
+    """A transaction that staged and read before it was entered takes both along when it joins."""
     local = Local({"n": 1})
     early = local.tx()
     early.user_metadata["b"] = early.user_metadata["n"]
@@ -290,6 +290,19 @@ def test_what_was_staged_and_read_before_entering_joins_too() -> None:
         assert tx.user_metadata["b"] == 1
         local.write(user_metadata={"n": 2})
     assert "b" not in local.user_metadata
+
+
+def test_a_read_before_joining_does_not_replace_the_outer_one() -> None:
+    """If the outer block and the joining one have read a path at different times, the first read is compared."""
+    local = Local({"n": 1})
+    with pytest.raises(ConflictError), local.tx() as tx:
+        tx.user_metadata["copy"] = tx.user_metadata["n"]
+        local.write(user_metadata={"n": 2})
+        early = local.tx()
+        assert early.user_metadata["n"] == 2
+        with early:
+            pass
+    assert local.user_metadata == {"n": 2}
 
 
 def test_what_can_not_be_merged_leaves_the_outer_one_whole() -> None:
@@ -306,7 +319,7 @@ def test_what_can_not_be_merged_leaves_the_outer_one_whole() -> None:
 
 
 def test_reads_of_a_part_count() -> None:
-    """What a part has read is compared at commit, even if the part was rolled back: work may rest on it."""
+    """What a part has read is compared at commit, even if the part was rolled back: later work may rest on it."""
     local = Local({"n": 1})
     with pytest.raises(ConflictError), local.tx() as tx:
         with contextlib.suppress(LookupError), tx.nested() as part:
@@ -362,7 +375,7 @@ def test_tasks_and_their_threads_do_not_join() -> None:
 
 
 def test_tasks_that_take_turns_keep_apart() -> None:
-    """Two tasks with a block open each, taking turns, stage and roll back for themselves alone."""
+    """Two tasks that take turns, each with an open block, stage and roll back for themselves alone."""
     local = Local()
 
     async def work(name: str, *, fail: bool) -> None:
@@ -382,7 +395,7 @@ def test_tasks_that_take_turns_keep_apart() -> None:
 
 
 def test_callbacks_of_a_loop_have_no_task() -> None:
-    """A callback that runs in a loop and in no task is told from the task that is waiting."""
+    """A callback of the event loop runs in no task and does not join the task that waits for it."""
     local = Local()
 
     async def main() -> None:
@@ -402,8 +415,8 @@ def test_callbacks_of_a_loop_have_no_task() -> None:
     assert local.user_metadata == {"callback": 1, "main": 1}
 
 
-def test_a_thread_that_died_in_its_block_is_joined_by_nobody() -> None:
-    """The system gives a thread's number again; a block that the first had left open is not the second's."""
+def test_nothing_joins_a_thread_that_died_in_its_block() -> None:
+    """The system reuses thread numbers; a block that one thread left open is not the next one's."""
     local = Local()
     kept: list[MetadataTransaction] = []
 
@@ -425,7 +438,7 @@ def _generator(local: Local) -> Iterator[MetadataTransaction]:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_generator_that_is_closed_in_its_block_warns(*, nested: bool) -> None:
-    """Others' changes that go with a generator's block are told: a warning, and their parts are rolled back."""
+    """If a generator's block takes other blocks' changes with it, a warning says so, and their parts are rolled back."""
     local = Local()
     held = _generator(local)
     outer = next(held)
@@ -440,8 +453,8 @@ def test_a_generator_that_is_closed_in_its_block_warns(*, nested: bool) -> None:
     assert local.sent == []
 
 
-def test_a_generator_that_nobody_joined_is_closed_in_silence() -> None:
-    """What only the generator itself has staged is rolled back as by any exception."""
+def test_a_generator_that_nothing_joined_is_closed_without_a_warning() -> None:
+    """What the generator itself has staged is rolled back, as by any exception."""
     local = Local()
     held = _generator(local)
     outer = next(held)
@@ -472,7 +485,7 @@ def test_a_part_that_has_merged_ends_as_the_outer_one(part: Open, end: State) ->
 
 
 def test_asyncio_that_is_being_imported_elsewhere() -> None:
-    """A block opened while another thread has imported half of asyncio runs in no task."""
+    """A block that is opened while another thread is importing asyncio runs in no task."""
     local = Local()
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))

@@ -1,4 +1,4 @@
-"""Drive transactions against the local tenant, every commit judged request by request against a plain-dict model."""
+"""Random transactions on a local tenant; a model on plain dicts judges every commit request by request."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _rfc7396(target: Any, patch: Any) -> Any:
 
 
 def fixes(op: Prim, path: tuple[str, ...]) -> bool:
-    """Tell whether what is at `path` after `op` is the same whatever was there."""
+    """Return whether what is at `path` after `op` is the same whatever was there."""
     if op[0] == "reset":
         return True
     if not path or op[1] in ("append", "increment"):
@@ -144,7 +144,7 @@ def fixes(op: Prim, path: tuple[str, ...]) -> bool:
 
 
 def canon(value: Any) -> Any:
-    """Give equal results for what is equal as JSON, and only then."""
+    """Return equal results for values that are equal as JSON, and only for those."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return (type(value).__name__, value)
     if isinstance(value, int | float):
@@ -157,7 +157,7 @@ def canon(value: Any) -> Any:
 
 
 def at(value: Any, path: tuple[str, ...]) -> Any:
-    """Return what is at a path, MISSING where nothing is."""
+    """Return what is at a path, or MISSING."""
     for step in path:
         if not isinstance(value, dict) or step not in value:
             return MISSING
@@ -173,7 +173,7 @@ def merged(bag: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 class Staged:
-    """What is staged, as the promises tell it."""
+    """What is staged, as the promises describe it."""
 
     def __init__(self) -> None:
         self.ops: dict[str, list[Prim]] = {bag: [] for bag in own.BAGS}
@@ -185,7 +185,7 @@ class Staged:
         return new
 
     def reset(self, bag: str) -> bool:
-        """Tell whether the bag was cleared or replaced."""
+        """Return whether the bag was cleared or replaced."""
         return ("reset",) in self.ops[bag]
 
     def touched(self, bag: str) -> list[str]:
@@ -196,7 +196,7 @@ class Staged:
         return list(dict.fromkeys(op[0] for op in ops))
 
     def needs_base(self, bag: str) -> bool:
-        """Tell whether what to send depends on what is stored."""
+        """Return whether what to send depends on what is stored."""
         if self.reset(bag):
             return bool(self.touched(bag))
         return any(
@@ -206,7 +206,7 @@ class Staged:
 
     @property
     def unsafe(self) -> bool:
-        """Whether an append or increment hangs on what is stored."""
+        """Return whether an append or increment depends on what is stored."""
         return any(
             op[1] in ("append", "increment")
             and not any(whole[1] in ("set", "delete") and not whole[2] for whole in ops if whole[0] == op[0])
@@ -216,7 +216,7 @@ class Staged:
         )
 
     def document(self, profile: Bags | None) -> dict[str, Any]:
-        """Return the body that the promises ask for."""
+        """Return the PATCH body that the promises require."""
         body = {}
         for bag, ops in self.ops.items():
             base = {} if profile is None else profile[bag]
@@ -239,7 +239,7 @@ class Staged:
 
 
 class Plan(NamedTuple):
-    """What befalls one request."""
+    """What happens to one request."""
 
     fault: str
     writes: Bags | None
@@ -268,7 +268,7 @@ LOST: dict[str, dict[str, Any]] = {
     "503": {"status": 503},
     "commit, 500": {"status": 500, "commit": True},
 }
-# The answer is lost, and the PATCH applied before the so many-th request after it, or when all is over.
+# The response is lost, and the PATCH is applied before the nth request after it, or at the very end.
 LATE: dict[str, int] = {"late 1": 1, "late 2": 2, "late 3": 3, "late": 99}
 LOST |= dict.fromkeys(LATE, LOST["drop"])
 HTML: dict[str, dict[str, Any]] = {
@@ -279,7 +279,7 @@ FAULTS = ("none", "none", "none", "unreached", *REFUSED, *LOST, *HTML)
 
 
 class Wire(BaseAdapter):
-    """Stand between client and tenant: carry out the plans and note every step."""
+    """An adapter between client and tenant that carries out the plans and records every step."""
 
     def __init__(self, tenant: LocalTenant, clock: FakeClock) -> None:
         super().__init__()
@@ -298,7 +298,7 @@ class Wire(BaseAdapter):
                 self.held[bag] = merged(self.held[bag], part)
 
     def apply_late(self, *, all_of_it: bool = False) -> None:
-        """Apply what is due of the PATCHes that were given up for lost."""
+        """Apply those lost PATCHes that are due."""
         due = [body for count, body in self.late if all_of_it or count == 1]
         self.late = [] if all_of_it else [(count - 1, body) for count, body in self.late if count > 1]
         for body in due:
@@ -333,7 +333,7 @@ class Wire(BaseAdapter):
             self.steps.append(Step(method, body, fate, found, sent, self.clock.time(), self.locked))
 
     def close(self) -> None:
-        """Hold nothing, so close nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 # Keys that keep their types, so that increments, appends and equal values often meet another writer's.
@@ -371,7 +371,7 @@ some_calls = st.lists(own.calls, min_size=1, max_size=3) | st.lists(simple, min_
 
 
 class Transactions(RuleBasedStateMachine):
-    """Open, stage, read, nest and end transactions, while others write and answers get lost."""
+    """Open, stage, read, nest and end transactions, while others write and responses get lost."""
 
     @initialize(bags=profile_parts)
     def start(self, bags: Bags) -> None:
@@ -515,7 +515,7 @@ class Transactions(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(faults=plans, by_hand=st.booleans())
     def commit(self, faults: list[Plan], *, by_hand: bool) -> None:
-        """Leave every block well; judge what was sent and how it ended."""
+        """Leave every block without an exception; judge what was sent and how it ended."""
         while len(self.open) > 1:
             self._leave(self.open.pop()[0])
         tx = self.open.pop()[0]
@@ -542,7 +542,7 @@ class Transactions(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule()
     def commit_in_peace(self) -> None:
-        """Leave every block well, with nothing going wrong."""
+        """Leave every block without an exception, with nothing going wrong."""
         self.commit(faults=[], by_hand=False)
 
     @precondition(lambda self: not self.open)
@@ -673,13 +673,13 @@ class Transactions(RuleBasedStateMachine):
 
     @invariant()
     def the_tenant_holds_what_the_model_holds(self) -> None:
-        """Whatever happened, what is stored is what the model says."""
+        """Whatever happened, the tenant stores what the model says."""
         if hasattr(self, "wire"):
             user = self.tenant.users[UID]
             assert canon({bag: getattr(user, bag) for bag in own.BAGS}) == canon(self.wire.held)
 
     def teardown(self) -> None:
-        """Leave what is open."""
+        """Leave the blocks that are still open."""
         for tx, _ in reversed(getattr(self, "open", [])):
             self._leave(tx, error=True)
 
@@ -746,7 +746,7 @@ trouble = st.lists(st.builds(Plan, st.sampled_from(FAULTS), beside), max_size=9)
     trouble,
 )
 def test_what_counts_counts_once(how: str, max_wait: float | None, way: str, faults: list[Plan]) -> None:
-    """Whatever is lost, late or refused: one more where it ended well, none where an error says so, and never two."""
+    """Whatever is lost, late or refused: one more after a success, none after an error that says so, and never two."""
     clock = FakeClock()
     tenant = LocalTenant(serve=False, clock=clock)
     tenant.users.add(user_id=UID)

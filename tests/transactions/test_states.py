@@ -1,4 +1,4 @@
-"""What may be called when: promise 9, every call in every state."""
+"""Every call in every state (promise 9)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from auth0_meta.transactions.unit import CALLS, State
 
 Call = Callable[[MetadataTransaction], object]
 
-# Every public call, under the name that the table of states has for it.
+# Every public call, under its name in CALLS.
 CALLED: list[tuple[str, str, Call]] = [
     ("stage", "[]=", lambda tx: tx.user_metadata.__setitem__("b", 1)),
     ("stage", "del", lambda tx: tx.user_metadata.__delitem__("b")),
@@ -83,15 +83,15 @@ calls = pytest.mark.parametrize(
 )
 
 
-def test_the_table_is_whole() -> None:
-    """Every kind of call of the table is tried here, and the table has a line for each."""
+def test_the_table_is_complete() -> None:
+    """Every kind of call in CALLS is tried here, and no other."""
     assert {row[0] for row in CALLED} == set(CALLS)
 
 
 @calls
 @pytest.mark.parametrize("state", REACHED)
 def test_every_call_in_every_state(state: State, kind: str, call: Call) -> None:
-    """A legal call works; an illegal one raises StateError, names user and remedy, and sends nothing."""
+    """A legal call works; an illegal one sends nothing and raises StateError with the user and the next step."""
     local = Local({"n": 1})
     tx = REACHED[state](local)
     assert tx.state is state
@@ -107,7 +107,7 @@ def test_every_call_in_every_state(state: State, kind: str, call: Call) -> None:
 
 @calls
 def test_every_call_while_committing(kind: str, call: Call) -> None:
-    """During the commit (here: in on_wait) every call raises StateError and sends nothing."""
+    """During the commit, here in on_wait, every call raises StateError and sends nothing."""
     local = Local({"n": 1})
     assert kind in CALLS
     raised: list[StateError] = []
@@ -148,7 +148,7 @@ def test_every_call_on_an_ended_part(state: State, kind: str, call: Call) -> Non
 
 
 @pytest.mark.parametrize("state", REACHED)
-def test_what_may_always_be_asked(state: State) -> None:
+def test_what_answers_in_every_state(state: State) -> None:
     """pending, result, state, user_id and the reprs answer in every state, without I/O."""
     local = Local()
     tx = REACHED[state](local)
@@ -177,7 +177,7 @@ def test_a_transaction_is_entered_once() -> None:
     [({"status": 404}, NotFoundError), ({"status": 503, "times": None}, ServerError), ({"drop": "before_commit", "times": None}, TransportError)],
 )  # fmt: skip
 def test_a_failed_first_read_leaves_it_active(fault: dict[str, Any], kind: type[Exception]) -> None:
-    """A read that fails raises, with nothing loaded; the transaction goes on and may read again and commit."""
+    """A read that fails raises, with nothing loaded; the transaction stays usable, for another read and for a commit."""
     local = Local({"n": 1})
     planned = local.tenant.fail(method="GET", **fault)
     with local.tx(max_wait=5) as tx:
@@ -193,7 +193,7 @@ def test_a_failed_first_read_leaves_it_active(fault: dict[str, Any], kind: type[
 
 
 def test_commit_by_hand() -> None:
-    """commit() in the block ends it and returns the result; leaving the block sends no more."""
+    """commit() in the block ends the transaction and returns the result; leaving the block sends nothing more."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -208,7 +208,7 @@ def test_commit_by_hand() -> None:
 
 
 def test_rollback_by_hand() -> None:
-    """rollback() ends it with nothing sent; leaving the block is then no error."""
+    """rollback() ends the transaction with nothing sent; leaving the block is then no error."""
     local = Local({"n": 1})
     with local.tx() as tx:
         tx.user_metadata["a"] = tx.user_metadata["n"]
@@ -221,7 +221,7 @@ def test_rollback_by_hand() -> None:
 
 
 def test_a_commit_is_carried_out_once() -> None:
-    """What was not begun, or has ended, can't be carried out: for asyncio, where another thread does it."""
+    """A commit that was not begun, or has ended, can't be carried out: asyncio does that in another thread."""
     local = Local({"n": 1})
     tx = local.tx()
     tx.user_metadata.increment("n")

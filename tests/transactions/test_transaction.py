@@ -1,4 +1,4 @@
-"""Opening a transaction, bases, sizes, and what is to be seen of it."""
+"""Opening a transaction, bases, sizes, and what a transaction shows of itself."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_the_class_and_the_method_are_the_same() -> None:
 
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 @pytest.mark.parametrize("stored", ["text", [1], 5, True])
-def test_a_stored_bag_that_is_no_object(bag: str, stored: Any) -> None:
-    """A bag that Auth0 holds as something else is a typed error with user and bag; clear() alone mends it."""
+def test_a_stored_bag_must_be_an_object(bag: str, stored: Any) -> None:
+    """A bag stored as anything else is a typed error with user and bag; clear() alone repairs it."""
     local = Local(**{bag: stored})
     with pytest.raises(StoredDataError) as raised, local.tx() as tx:
         getattr(tx, bag).set("a.b", 1)
@@ -112,7 +112,7 @@ def test_a_bag_of_null_is_empty() -> None:
 
 @pytest.mark.parametrize("wrap", [dict, MappingProxyType, User.from_dict])
 def test_a_base_may_be_any_profile(wrap: Any) -> None:
-    """A dict, any mapping, nested ones too, and a User are bases; a dict without user_id is taken for the user's."""
+    """A dict, any mapping, nested ones too, and a User can be a base; a dict without user_id counts as this user's."""
     local = Local({"a": {"b": 1, "c": [1]}})
     base = {"user_metadata": MappingProxyType({"a": MappingProxyType({"b": 1, "c": (1,)})})}
     with local.tx(base=wrap(base)) as tx:
@@ -124,7 +124,7 @@ def test_a_base_may_be_any_profile(wrap: Any) -> None:
 
 
 def test_a_bag_that_was_not_asked_for_is_unknown() -> None:
-    """A User read with fields= speaks for the bags it has: those cost no GET, the others are read."""
+    """A User read with fields= is a base for the bags it has: those cost no GET, the others are read."""
     local = Local({"a": {"b": 1}}, {"c": {"d": 1}})
 
     def base() -> User:
@@ -144,7 +144,7 @@ def test_a_bag_that_was_not_asked_for_is_unknown() -> None:
 
 
 def test_reading_past_a_base_is_a_read() -> None:
-    """Reading a bag that the base lacks reads the user, and from there on it is a transaction without a base."""
+    """Reading a bag that the base lacks reads the user; from then on it is a transaction without a base."""
     local = Local({"a": 1}, {"c": 1})
     base = User({"user_id": UID, "user_metadata": {"a": 1}}, frozenset({"app_metadata"}))
     with pytest.raises(ConflictError), local.tx(base=base) as tx:
@@ -157,6 +157,20 @@ def test_reading_past_a_base_is_a_read() -> None:
         assert tx.app_metadata["c"] == 2
         tx.rollback()
     assert local.sent == ["GET", "GET", "GET"]
+
+
+def test_the_first_read_of_a_path_is_what_a_conflict_is_judged_by() -> None:
+    """A later read of the same path, from a newer profile, does not hide that the first one is out of date."""
+    local = Local({"a": 1}, {"c": 1})
+    base = User({"user_id": UID, "user_metadata": {"a": 1}}, frozenset({"app_metadata"}))
+    with pytest.raises(ConflictError) as raised, local.tx(base=base) as tx:
+        decided_on = tx.user_metadata["a"]
+        local.write(user_metadata={"a": 2})
+        tx.load()
+        assert tx.user_metadata["a"] == 2
+        tx.app_metadata["copy"] = decided_on
+    assert raised.value.paths == (("user_metadata", ("a",)),)
+    assert local.app_metadata == {"c": 1}
 
 
 def test_a_given_base_is_not_read() -> None:
@@ -184,7 +198,7 @@ for _ in range(300):
     ],
 )
 def test_a_base_holds_json(bag: Any, what: str, path: tuple[str, ...]) -> None:
-    """A base with what JSON can't hold is refused when given, by bag and path and without the value."""
+    """A base that JSON can't represent is refused at once, with bag and path and without the value."""
     local = Local()
     with pytest.raises(MetadataError, match=f"JSON can't, .*{what}.*nothing was sent") as raised:
         local.tx(base={"user_id": UID, "app_metadata": bag})
@@ -213,7 +227,7 @@ def test_other_fields_of_a_base_may_be_anything(oversize: str) -> None:
 
 @pytest.mark.parametrize("oversize", ["warn", "off"])
 def test_a_lone_surrogate_that_is_stored(oversize: str) -> None:
-    """Text that is no Unicode, stored beside a change, neither stops it nor is changed by it."""
+    """Stored text that is not valid Unicode, beside a change, neither stops it nor is altered by it."""
     raw = b'{"user_id":"auth0|1","name":"\\ud83d","app_metadata":{"p":{"note":"\\ud83d cut","lang":"en"}}}'
     with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
         with client.transaction("auth0|1", oversize=oversize) as tx:
@@ -224,7 +238,7 @@ def test_a_lone_surrogate_that_is_stored(oversize: str) -> None:
 
 
 def test_a_number_that_no_double_holds() -> None:
-    """What can't be sent back is a typed error before the PATCH; the value is not shown."""
+    """A stored number that can't be sent back is a typed error before the PATCH; the value is not shown."""
     raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":1e999,"y":"canary"}}}'
     with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
         with (
@@ -239,7 +253,7 @@ def test_a_number_that_no_double_holds() -> None:
 @pytest.mark.parametrize("depth", [198, 199, 5_000, 100_000])
 @pytest.mark.parametrize("read", [False, True])
 def test_a_bag_that_is_stored_deep(depth: int, *, read: bool) -> None:
-    """200 levels are worked with; past them it is a typed error, with nothing written."""
+    """200 levels are supported; one more is a typed error, with nothing written."""
     inner = b'{"a":' * depth + b"1" + b"}" * depth
     raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":' + inner + b"}}}"
     raised: Exception | None = None
@@ -304,7 +318,7 @@ def test_a_profile_past_10_kb_may_be_refused() -> None:
     assert len(local.user_metadata["big"]) == 2 * PROFILE_LIMIT
 
 
-def test_sizes_may_be_nobodys_business() -> None:
+def test_the_size_check_can_be_turned_off() -> None:
     """oversize="off" is silent."""
     local = Local({"a": 1})
     with warnings.catch_warnings():
@@ -313,8 +327,8 @@ def test_sizes_may_be_nobodys_business() -> None:
             tx.user_metadata["big"] = "x" * 2 * PROFILE_LIMIT
 
 
-def test_without_a_base_what_is_staged_is_the_least() -> None:
-    """Nothing is read for the size: values past the limit warn or are refused, smaller ones say nothing."""
+def test_without_a_base_only_what_is_staged_counts() -> None:
+    """Nothing is read for the size: values past the limit warn or are refused, smaller ones do not."""
     local = Local({"a": 1})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -328,7 +342,7 @@ def test_without_a_base_what_is_staged_is_the_least() -> None:
     assert local.sent.count("PATCH") == 2
 
 
-def test_a_size_is_told_once() -> None:
+def test_a_size_warns_once() -> None:
     """A PATCH that is sent again warns once."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", drop="before_commit")
@@ -351,10 +365,10 @@ def test_siblings_count_against_the_megabyte() -> None:
     assert local.sent == ["GET"]
 
 
-# What is to be seen.
+# What it shows of itself.
 
 
-def test_the_result_tells_what_happened() -> None:
+def test_the_result_shows_what_happened() -> None:
     """Requests, attempts, waits, document and user are counted and shown; None before the end."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=429, reset=2)
@@ -373,7 +387,7 @@ def test_the_result_tells_what_happened() -> None:
 
 
 def test_pending_shows_both_bags() -> None:
-    """pending is what is staged so far, a value that later staging does not change."""
+    """pending is what is staged so far, and later staging does not change a value that was taken earlier."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -386,7 +400,7 @@ def test_pending_shows_both_bags() -> None:
 
 
 def test_max_wait_bounds_the_waiting() -> None:
-    """A 429 further ahead than max_wait raises at once, with nothing slept, user and time named."""
+    """A 429 whose reset is past max_wait raises at once, without a wait, and names user and time."""
     local = Local({"a": 1})
     local.tenant.fail(method="PATCH", status=429, reset=4 * 3600)
     with pytest.raises(RateLimitError, match="Nothing was written") as raised, local.tx(max_wait=60) as tx:
@@ -399,8 +413,8 @@ def test_max_wait_bounds_the_waiting() -> None:
     assert (tx.result.outcome, tx.result.requests) == ("failed", 1)
 
 
-def test_a_patch_that_was_never_sent_is_no_document() -> None:
-    """At a gate that is closed for longer than max_wait nothing is sent, and the result shows nothing sent."""
+def test_a_patch_that_was_never_sent_leaves_no_document() -> None:
+    """While a 429 closes the bucket for longer than max_wait, nothing is sent, and the result says so."""
     local = Local({"a": 1}, max_wait=1)
     local.tenant.fail(method="PATCH", status=429, reset=30)
     with pytest.raises(RateLimitError):
@@ -413,7 +427,7 @@ def test_a_patch_that_was_never_sent_is_no_document() -> None:
 
 
 def test_a_wait_between_get_and_patch_is_bounded_too() -> None:
-    """The wait that gives up the base counts against max_wait as any other."""
+    """The wait that makes the base out of date counts against max_wait like any other."""
     local = Local({"n": 1})
     for nth in (1, 2):
         local.tenant.fail(method="PATCH", status=429, reset=30, nth=nth)
@@ -425,7 +439,7 @@ def test_a_wait_between_get_and_patch_is_bounded_too() -> None:
 
 
 def test_an_unknown_user_is_named() -> None:
-    """Writing to a user that does not exist says so, with the id and the next step."""
+    """Writing to a user that does not exist raises with the id and the next step."""
     local = Local()
     with (
         pytest.raises(NotFoundError, match=r"auth0\|nobody.*Nothing was written.*Check the user id"),
@@ -436,7 +450,7 @@ def test_an_unknown_user_is_named() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    """Errors of a commit cross process borders with message, user and place."""
+    """Errors of a commit survive pickling with message, user, bag and path."""
     local = Local({"s": CANARY})
     with pytest.raises(PathError) as raised, local.tx() as tx:
         tx.user_metadata.increment("s")
@@ -447,7 +461,7 @@ def test_errors_survive_pickling() -> None:
 
 
 def test_no_value_reaches_a_log_or_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    """A run with waits, losses, refusals and conflicts shows no value in logs, errors, reprs or waits."""
+    """A run with waits, lost responses, refusals and conflicts shows no value in logs, errors, reprs or waits."""
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
     local = Local({"s": CANARY, "n": 1}, on_wait=lambda wait: shown.append(repr(wait)))
@@ -476,7 +490,7 @@ def test_no_value_reaches_a_log_or_an_error(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_second_thread_may_commit() -> None:
-    """What one thread staged another may commit, as a batch does; the blocks of both stay apart."""
+    """One thread may commit what another staged, as a batch does; the blocks of both stay apart."""
     local = Local()
     tx = local.tx()
     tx.user_metadata["a"] = 1
@@ -502,7 +516,7 @@ def test_a_bulk_transaction_stops_before_it_is_sent() -> None:
 
 
 def test_notices_have_a_line_even_at_the_bottom() -> None:
-    """A notice given where every frame is the package's own still comes out."""
+    """A warning is still given if every frame on the stack is the package's own."""
     with pytest.warns(MetadataWarning, match="hello"):
         exec("notice('hello')", {"notice": notice, "__name__": "auth0_meta.any"})  # noqa: S102  # a frame of ours
 
