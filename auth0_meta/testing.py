@@ -20,8 +20,8 @@ __all__ = ["FakeClock", "Simulation", "asimulate", "simulate"]
 class FakeClock:
     """A `Clock` that does not wait: a sleep moves both of its readings at once.  Thread-safe.
 
-    `start`: the wall clock's first reading, in seconds since the epoch.  `monotonic`: the monotonic clock's first reading.
-    `slept` lists every sleep and timed wait, in order.
+    `start`: the wall clock's first reading, in seconds since the epoch.  `monotonic`: the monotonic clock's
+    first reading.  `slept` lists every sleep and timed wait, in order.
 
     >>> clock = FakeClock(start=1_000.0)
     >>> clock.sleep(2.5)
@@ -146,10 +146,10 @@ def simulate(
     """Run actions on one login, with no account and no network: a local tenant has the event's user.
 
     `actions`: one action or a list of them.
-    `event`: an `Event`, or Auth0's event JSON.  Metadata that it lacks is read from the tenant, and is empty if the
-    tenant did not have that user.
-    `tenant`: a tenant of your own, with users and faults (`tenant.fail(...)`); None makes one whose clock is a
-    `FakeClock`.
+    `event`: an `Event`, or Auth0's event JSON.  Metadata that it lacks is read from the tenant, and is empty
+    if the tenant did not have that user.
+    `tenant`: a tenant of your own, with users and faults (`tenant.fail(...)`); None makes one whose clock is
+    a `FakeClock`.
     `settings`: the keyword arguments of `PostLoginTrigger`.
 
     In a running event loop, await `asimulate` instead.  Needs the extra `emulator`.

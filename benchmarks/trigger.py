@@ -2,9 +2,10 @@
 
 Run: python benchmarks/trigger.py [--runs 7] [--logins 300] [--actions 10]
 
-Each action reads one key and stages two, one in `user_metadata` and one in `app_metadata`, of a profile of about 2 KB.  What it
-stages equals what is stored, so there is nothing to send.  The bare functions get the same event, and an api that only
-fills two dicts.  The figures are CPU time of this process, medians over the runs.
+Each action reads one key and stages two, one in `user_metadata` and one in `app_metadata`, of a profile of
+about 2 KB.  What it stages equals what is stored, so there is nothing to send.  The bare functions get the
+same event, and an api that only fills two dicts.  The figures are CPU time of this process, medians over the
+runs.
 """
 
 from __future__ import annotations

@@ -175,8 +175,9 @@ def page(title: str, content: str) -> str:
 def site() -> Iterator[tuple[Site, int]]:
     """Yield the site and the port to serve on: the one on the command line, or 3000.
 
-    Users log in at the tenant of AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (an application that may also use the
-    Management API, with this site's /callback in its list of callbacks), or at a local tenant that is started here.
+    Users log in at the tenant of AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (an application that
+    may also use the Management API, with this site's /callback in its list of callbacks), or at a local
+    tenant that is started here.
     """
     port = _port(sys.argv[1:])
     url = f"http://127.0.0.1:{port}"

@@ -2,7 +2,8 @@
 
     python examples/django_app.py [PORT]
 
-Open the URL that it prints: choose a user, answer the consent page, and see the profile and the requests to the tenant.
+Open the URL that it prints: choose a user, answer the consent page, and see the profile and the requests to
+the tenant.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python examples/login_hook.py [USER_ID ...]
 
-Your web framework calls the callback after Auth0 has sent the user back.  If the callback raises an exception, for a refused
-login for example, nothing is written.  Without AUTH0_DOMAIN in the environment this runs on a local tenant with a user of its
-own; a real tenant needs USER_ID.
+Your web framework calls the callback after Auth0 has sent the user back.  If the callback raises an
+exception, for a refused login for example, nothing is written.  Without AUTH0_DOMAIN in the environment this
+runs on a local tenant with a user of its own; a real tenant needs USER_ID.
 """
 
 from __future__ import annotations

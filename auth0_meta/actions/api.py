@@ -48,9 +48,10 @@ class UserApi(_Namespace):
     def set_app_metadata(self, key: str, value: Any, /) -> Api:
         """Stage a first-level key of `app_metadata`, whole; None deletes it.
 
-        Nothing is sent before the login ends, and a value that equals the stored one is not sent at all.  `event.user`
-        keeps showing the value from before; later actions see the new one.  Raises `MetadataError` for a key or value
-        that Auth0 does not accept, `StoredDataError` if the stored `app_metadata` is not an object.
+        Nothing is sent before the login ends, and a value that equals the stored one is not sent at all.
+        `event.user` keeps showing the value from before; later actions see the new one.  Raises
+        `MetadataError` for a key or value that Auth0 does not accept, `StoredDataError` if the stored
+        `app_metadata` is not an object.
         """
         self._staging.stage("app_metadata", key, value)
         return self._api
@@ -79,7 +80,8 @@ class AccessApi(_Namespace):
     def deny(self, reason: str, /) -> Api:
         """Refuse the login with a reason that the user may see; this action still runs to its end, later ones don't run.
 
-        Staged metadata is written nevertheless.  The first reason wins.  Source: Auth0 docs, post-login API object.
+        Staged metadata is written nevertheless.  The first reason wins.  Source: Auth0 docs, post-login API
+        object.
         """
         self._staging.require_open()
         reason = require_text(reason, "the reason of deny")
@@ -211,9 +213,9 @@ class TransactionApi(_Namespace):
     def set_metadata(self, key: str, value: str | float | None, /) -> Api:
         """Set a value for the rest of this login; None removes it.
 
-        `event.transaction.metadata` has it at once, in later actions, and after a redirect.  It is a string, number or
-        boolean; keys have at most 64 characters, values 8 kB, all together 16 kB, and integers must be exact in a double.
-        Raises `InputError`.
+        `event.transaction.metadata` has it at once, in later actions, and after a redirect.  It is a string,
+        number or boolean; keys have at most 64 characters, values 8 kB, all together 16 kB, and integers must
+        be exact in a double.  Raises `InputError`.
         """
         self._staging.require_open()
         require_text(key, "a transaction metadata key", most=_MAX_KEY_LENGTH)
@@ -243,9 +245,9 @@ class TransactionApi(_Namespace):
 class Api:
     """What an action requests: `api.user.set_app_metadata("plan", "pro")`.
 
-    Names are Auth0's in snake_case.  Calls that have nothing else to return give `api`, for chaining.  A call after the
-    action has ended raises `StateError`.  What makes no sense outside Auth0 raises NotImplementedError and says why.
-    Source: Auth0 docs, "Post-login triggers: API object".
+    Names are Auth0's in snake_case.  Calls that have nothing else to return give `api`, for chaining.  A call
+    after the action has ended raises `StateError`.  What makes no sense outside Auth0 raises
+    NotImplementedError and says why.  Source: Auth0 docs, "Post-login triggers: API object".
     """
 
     __slots__ = ("_cache", "_clock", "_staging", "outcome")
@@ -307,8 +309,8 @@ class Api:
         """Return the trigger's cache."""
         return self._cache
 
-    # Hidden from type checkers, for whom `api.usr.set_app_metadata` would otherwise be right, and the rest of the
-    # action unreachable and so unchecked.
+    # Hidden from type checkers, for whom `api.usr.set_app_metadata` would otherwise be right, and the rest of
+    # the action unreachable and so unchecked.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Unsupported:

@@ -10,8 +10,8 @@ import attrs
 
 from auth0_meta.clock import Clock
 
-# Source: Auth0's limits of Actions.  The documentation says 8 kB in all, the SDK 16.25 KiB: the lower limit is safe
-# whichever is true.
+# Source: Auth0's limits of Actions.  The documentation says 8 kB in all, the SDK 16.25 KiB: the lower limit
+# is safe whichever is true.
 _MAX_ENTRIES = 20
 _MAX_KEY_BYTES = 64
 _MAX_VALUE_BYTES = 4096
@@ -40,9 +40,9 @@ class CacheResult:
 class Cache:
     """A cache of strings that all logins of one trigger share in this process; thread-safe.
 
-    It takes at most 20 entries, keys of 64 B, values of 4 kB, 8 kB in all, for up to 24 hours.  Entries belong to no
-    user, can vanish at any time, and are set at once, even if the login then fails: look up, fetch on a miss, store.
-    Source: Auth0 docs, Actions limits; `api.cache` of the post-login API.
+    It takes at most 20 entries, keys of 64 B, values of 4 kB, 8 kB in all, for up to 24 hours.  Entries
+    belong to no user, can vanish at any time, and are set at once, even if the login then fails: look up,
+    fetch on a miss, store.  Source: Auth0 docs, Actions limits; `api.cache` of the post-login API.
 
     >>> from auth0_meta.testing import FakeClock
     >>> clock = FakeClock()

@@ -28,8 +28,9 @@ from auth0_meta.transactions.options import Oversize
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
 
-# A suspended login stays in a store for minutes, so these are left out: the trigger has the secrets and the configuration,
-# the user is read again, and the request to /continue replaces this one, whose body may contain a password.
+# A suspended login stays in a store for minutes, so these are left out: the trigger has the secrets and the
+# configuration, the user is read again, and the request to /continue replaces this one, whose body may
+# contain a password.
 _NEVER_STORED = ("secrets", "configuration", "user", "request")
 
 LockFactory = Callable[[str], AbstractContextManager[Any]]
@@ -83,8 +84,9 @@ class TriggerOptions:
 class Execution:
     """One login, from its event to its outcome, with a budget of its own.
 
-    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and `release` whatever
-    happened; `withdraw` if `release` failed.  `prepare`, `commit`, `suspend`, `release` and `withdraw` block.
+    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and
+    `release` whatever happened; `withdraw` if `release` failed.  `prepare`, `commit`, `suspend`, `release`
+    and `withdraw` block.
     """
 
     def __init__(
@@ -143,8 +145,8 @@ class Execution:
     def prepare(self) -> None:
         """Take the lock, and read the user.
 
-        Under a lock the user is read even if the event has both metadata objects: another login may have changed them
-        between the moment when the event was made and the moment when the lock was free.
+        Under a lock the user is read even if the event has both metadata objects: another login may have
+        changed them between the moment when the event was made and the moment when the lock was free.
         """
         options = self._options
         if options.lock is not None:
@@ -197,14 +199,16 @@ class Execution:
     def close(self, staging: Staging) -> None:
         """Keep what the action staged; later actions see it.
 
-        Python has no way to stop a synchronous action.  One that takes too long is left to finish, so that nothing of
-        it still runs when the login has ended; it is here that the budget is checked and what it staged is discarded.
+        Python has no way to stop a synchronous action.  One that takes too long is left to finish, so that
+        nothing of it still runs when the login has ended; it is here that the budget is checked and what it
+        staged is discarded.
         """
         staging.end()
         self.require_time(f"{staging.name} finished too late")
         if staging.denied is not None or staging.validation_errors:
-            # A denial still commits, and "this action" includes what it staged before and after the call.  Source:
-            # Auth0 docs, post-login API object: deny does not cancel other side effects, metadata among them.
+            # A denial still commits, and "this action" includes what it staged before and after the call.
+            # Source: Auth0 docs, post-login API object: deny does not cancel other side effects, metadata
+            # among them.
             self._results["denied"] = staging.denied
             self._results["validation_errors"] = tuple(staging.validation_errors)
             staging.redirect_url = None
@@ -233,7 +237,8 @@ class Execution:
     def must_commit(self) -> bool:
         """Return whether anything that is staged differs from what is known to be stored.
 
-        None for an absent key makes no difference either; Auth0's own trigger spends an API call on it at every login.
+        None for an absent key makes no difference either; Auth0's own trigger spends an API call on it at
+        every login.
         """
         return any(
             not json_equal(ABSENT if value is None else value, self._event.user[bag].get(key, ABSENT))
@@ -265,16 +270,17 @@ class Execution:
     def suspend(self, action: tuple[int, str], url: str, browser: str | None) -> None:
         """Store what is needed to continue, and put the redirect into the outcome.
 
-        `action`: the index and the name of the action that redirects.  `browser`: what identifies the browser; it
-        becomes part of the key, so that the state alone continues nothing.  Otherwise somebody could begin a login and
-        send the link to /continue to a victim, whose browser would then end up in a login that is not theirs.
+        `action`: the index and the name of the action that redirects.  `browser`: what identifies the
+        browser; it becomes part of the key, so that the state alone continues nothing.  Otherwise somebody
+        could begin a login and send the link to /continue to a victim, whose browser would then end up in a
+        login that is not theirs.
         """
         event = {name: section for name, section in self._event.items() if name not in _NEVER_STORED}
         event["transaction"] = {
             name: value for name, value in self._event.transaction.items() if name != "state"
         }
-        # The names of the stored form are fixed: a newer version must be able to continue a login that an older one
-        # suspended.
+        # The names of the stored form are fixed: a newer version must be able to continue a login that an
+        # older one suspended.
         stored = {
             "user_id": self.user_id,
             "position": list(action),

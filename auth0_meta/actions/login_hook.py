@@ -21,11 +21,11 @@ _NO_REDIRECT = "a post_login block can't continue after a redirect: make it an a
 class post_login:
     """Run a block as the only action of a login; leaving the block writes what it staged, in one PATCH.
 
-    The block gets an `api`.  `api.event` is the event; if it lacks a metadata object, the user is read first.  Leaving
-    the block commits, after `api.access.deny` as well, and sets `api.outcome`: check `api.outcome.allowed`.  An
-    exception in the block discards what is staged and reaches the caller.  Unlike `PostLoginTrigger.run`, this raises a
-    refused update and a spent budget too; `api.outcome.error` is the same exception.  The arguments are those of
-    `PostLoginTrigger`; redirects need that class.
+    The block gets an `api`.  `api.event` is the event; if it lacks a metadata object, the user is read first.
+    Leaving the block commits, after `api.access.deny` as well, and sets `api.outcome`: check
+    `api.outcome.allowed`.  An exception in the block discards what is staged and reaches the caller.  Unlike
+    `PostLoginTrigger.run`, this raises a refused update and a spent budget too; `api.outcome.error` is the
+    same exception.  The arguments are those of `PostLoginTrigger`; redirects need that class.
 
     >>> event = Event.from_dict({"user": {"user_id": user.user_id, "app_metadata": {}, "user_metadata": {}}})
     >>> with post_login(tenant.client(), event) as api:

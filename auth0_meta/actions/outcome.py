@@ -30,10 +30,10 @@ class LoginOutcome:
     `error`: what failed, for logs and never for the browser.
     `redirect`: where to send the browser before the login can end; None if it has ended.
     `commit`: the result of the update; None if none was tried.
-    `staged`: what was to be stored, for `user_metadata` and `app_metadata`, with None for deletions; {} if it was
-    discarded.
-    `id_token_claims`, `access_token_claims`, `added_scopes`, `removed_scopes`, `saml_attributes`: what the actions
-    request for the tokens; empty unless `allowed`.
+    `staged`: what was to be stored, for `user_metadata` and `app_metadata`, with None for deletions; {} if it
+    was discarded.
+    `id_token_claims`, `access_token_claims`, `added_scopes`, `removed_scopes`, `saml_attributes`: what the
+    actions request for the tokens; empty unless `allowed`.
     `user_id`: None if the state of /continue was refused.
     """
 

@@ -76,12 +76,12 @@ class RedirectApi:
     def send_user_to(self, url: str, /, *, query: Mapping[str, str] | None = None) -> None:
         """Suspend the login after this action and send the browser to `url`; what is staged is written first.
 
-        `url`: absolute, https, or http on loopback.  `query`: parameters to set, such as `session_token`; `state` is
-        added.  The action still runs to its end, and its `on_continue_post_login` runs when the browser comes back.  A
-        later call wins over an earlier one, `api.access.deny` over both.
+        `url`: absolute, https, or http on loopback.  `query`: parameters to set, such as `session_token`;
+        `state` is added.  The action still runs to its end, and its `on_continue_post_login` runs when the
+        browser comes back.  A later call wins over an earlier one, `api.access.deny` over both.
 
-        Raises `InputError` for any other URL, `StateError` if the login can't be interrupted or this action has no
-        `on_continue_post_login`.  Source: Auth0 docs, "Redirect with Actions".
+        Raises `InputError` for any other URL, `StateError` if the login can't be interrupted or this action
+        has no `on_continue_post_login`.  Source: Auth0 docs, "Redirect with Actions".
         """
         staging = self._staging
         staging.require_open()
@@ -106,10 +106,10 @@ class RedirectApi:
     ) -> str:
         """Return a JWT, signed with HS256 and `secret`, that identifies the user to the other site.
 
-        Claims: `iat`, `iss` (the request's host name), `sub` (the user id), `exp`, `ip`, then `payload`, which may
-        override them; what the event does not know is left out.  The token is signed, not encrypted: don't put personal
-        data into it.  Raises `InputError` if the lifetime is not positive or JSON can't represent the payload,
-        `ConfigError` for an unusable secret.
+        Claims: `iat`, `iss` (the request's host name), `sub` (the user id), `exp`, `ip`, then `payload`,
+        which may override them; what the event does not know is left out.  The token is signed, not
+        encrypted: don't put personal data into it.  Raises `InputError` if the lifetime is not positive or
+        JSON can't represent the payload, `ConfigError` for an unusable secret.
         """
         seconds = number("expires_in_seconds", expires_in_seconds, above=0)
         if not isinstance(payload, Mapping | None):
@@ -135,15 +135,17 @@ class RedirectApi:
     ) -> dict[str, Any]:
         """Return the claims of the token that the other site sent back, if the token is valid.
 
-        The token is a parameter of the body of /continue, or of its query.  The checks, in Auth0's order: the `state`
-        claim is the state of this redirect; the signature is HS256 with `secret`; `sub`, `iss`, `exp` and `iat` are
-        present; the header's `typ` is JWT; `sub` is this user; `iss` is `issuer`, if you pass one; `exp` is in the
-        future.  (Whether Auth0 compares `iss` with anything is not known.)  Raises `RedirectError`.
+        The token is a parameter of the body of /continue, or of its query.  The checks, in Auth0's order: the
+        `state` claim is the state of this redirect; the signature is HS256 with `secret`; `sub`, `iss`, `exp`
+        and `iat` are present; the header's `typ` is JWT; `sub` is this user; `iss` is `issuer`, if you pass
+        one; `exp` is in the future.  (Whether Auth0 compares `iss` with anything is not known.)  Raises
+        `RedirectError`.
         """
         params = {**self._staging.event.request.query, **self._staging.event.request.body}
         token = params.get(token_parameter_name)
         if not isinstance(token, str) or not token:
-            # This message and the reasons below are Auth0's own, so that a search for them finds the right pages.
+            # This message and the reasons below are Auth0's own, so that a search for them finds the right
+            # pages.
             msg = (
                 f"There is no parameter called '{token_parameter_name}' available in either the POST body "
                 "or query string."

@@ -64,8 +64,9 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
             "await trigger.arun(event) instead, or asimulate(...) in a test"
         )
         raise StateError(msg)
-    # Not asyncio.Runner: closing it waits for the default executor, and so for a thread that a cancelled action has
-    # left behind with asyncio.to_thread.  Nothing can stop that thread, and the user is waiting for the login.
+    # Not asyncio.Runner: closing it waits for the default executor, and so for a thread that a cancelled
+    # action has left behind with asyncio.to_thread.  Nothing can stop that thread, and the user is waiting
+    # for the login.
     loop = asyncio.new_event_loop()
     workers = ThreadPoolExecutor(thread_name_prefix="auth0-meta-action")
     loop.set_default_executor(workers)
@@ -90,8 +91,9 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
 async def arun(steps: Steps) -> LoginOutcome:
     """Run the steps in a running loop; everything that blocks runs in one other thread.
 
-    It is one thread for the whole login because some locks must be released by the thread that took them.  When the
-    task is cancelled, the step that is running in that thread is finished first; then the lock is released.
+    It is one thread for the whole login because some locks must be released by the thread that took them.
+    When the task is cancelled, the step that is running in that thread is finished first; then the lock is
+    released.
     """
     import asyncio  # noqa: PLC0415
 
@@ -172,7 +174,8 @@ async def _await_action(step: ActionStep) -> None:
     import asyncio  # noqa: PLC0415
 
     task = asyncio.ensure_future(step.handler.call(step.event, step.api))
-    # Retrieving the exception keeps the loop from reporting it: of an action that was cancelled, the timeout counts.
+    # Retrieving the exception keeps the loop from reporting it: of an action that was cancelled, the timeout
+    # counts.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         done, _ = await asyncio.wait({task}, timeout=step.execution.time_left())

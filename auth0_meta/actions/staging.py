@@ -13,8 +13,8 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
 
-# Source: Auth0's limits of Actions, 32 kB for each metadata object and login.  Whether its kB has 1000 or 1024 bytes is not
-# documented; with 1024, nothing that Auth0 accepts is refused here.
+# Source: Auth0's limits of Actions, 32 kB for each metadata object and login.  Whether its kB has 1000 or
+# 1024 bytes is not documented; with 1024, nothing that Auth0 accepts is refused here.
 MAX_STAGED_BYTES = 32 * 1024
 
 Staged = dict[Bag, dict[str, Any]]
@@ -36,7 +36,8 @@ class TokenChanges:
 class Staging:
     """Everything that one action requests while it runs; after `end`, calls fail instead of being lost.
 
-    `event` is what the action sees, `earlier` what earlier actions staged, `state` the one that /continue received.
+    `event` is what the action sees, `earlier` what earlier actions staged, `state` the one that /continue
+    received.
     """
 
     event: Event

@@ -25,8 +25,9 @@ def new_state() -> str:
 def digest(state: str, browser: str | None) -> str:
     """Return the key under which a login is stored: a hash of its state and of what identifies the browser.
 
-    The store never sees the state, so whoever reads the store can continue no login.  As the browser is part of the key
-    and not compared afterwards, another browser finds nothing, and does not use up the login of the right one.
+    The store never sees the state, so whoever reads the store can continue no login.  As the browser is part
+    of the key and not compared afterwards, another browser finds nothing, and does not use up the login of
+    the right one.
     """
     # Each part is hashed by itself, so that no two pairs of a state and a browser have the same key.
     parts = (part.encode("utf-8", "surrogatepass") for part in (state, browser or ""))
@@ -84,8 +85,8 @@ class SqliteStates:
     The file is created with mode 0600.  Each call opens it anew, so it is safe with threads and forks.
     `busy_timeout`: seconds to wait for another worker.
 
-    Raises `ConfigError` for a file that others may read or write, a file that is not an SQLite database, and a path
-    where no file can be created.
+    Raises `ConfigError` for a file that others may read or write, a file that is not an SQLite database, and
+    a path where no file can be created.
     """
 
     def __init__(self, path: str | os.PathLike[str], /, *, busy_timeout: float = 5.0) -> None:
@@ -118,8 +119,8 @@ class SqliteStates:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Open the file in a write transaction; SQLite gives its journal the mode of the file.
 
-        BEGIN IMMEDIATE takes the write lock before anything is read, so two workers can't both take the same login.
-        secure_delete overwrites what was deleted, so that no claims of past logins stay in the file.
+        BEGIN IMMEDIATE takes the write lock before anything is read, so two workers can't both take the same
+        login. secure_delete overwrites what was deleted, so that no claims of past logins stay in the file.
         """
         import sqlite3  # noqa: PLC0415  # loaded on use
 

@@ -25,23 +25,24 @@ if TYPE_CHECKING:
 class PostLoginTrigger:
     """Run actions after a login, with the semantics of Auth0's post-login trigger.
 
-    `actions`: functions of `(event, api)`, async functions, or objects (modules too) with `on_execute_post_login` and,
-    for redirects, `on_continue_post_login`.  They run in order.  Setters only stage, later actions see what earlier
-    ones staged, and one PATCH with `user_metadata` and `app_metadata` ends the run.
+    `actions`: functions of `(event, api)`, async functions, or objects (modules too) with
+    `on_execute_post_login` and, for redirects, `on_continue_post_login`.  They run in order.  Setters only
+    stage, later actions see what earlier ones staged, and one PATCH with `user_metadata` and `app_metadata`
+    ends the run.
 
     `budget`: seconds for one run, including the final update and its waits after a 429 (20, as in Auth0).
-    `lock`: a function of the user id that makes a context manager, held for the whole run.  The user is read again
-    under it, so that no login overwrites another's changes.
-    `states`: where suspended logins are stored, for `suspend_for` seconds: `MemoryStates`, or `SqliteStates` for several
-    workers.
-    `secrets`, `configuration`: added to `event.secrets` and `event.configuration` in every action.  Neither is stored
-    with a suspended login.
+    `lock`: a function of the user id that makes a context manager, held for the whole run.  The user is read
+    again under it, so that no login overwrites another's changes.
+    `states`: where suspended logins are stored, for `suspend_for` seconds: `MemoryStates`, or `SqliteStates`
+    for several workers.
+    `secrets`, `configuration`: added to `event.secrets` and `event.configuration` in every action.  Neither
+    is stored with a suspended login.
     `oversize`: what to do about a profile past 10 KB, as in a transaction.
     `cache`: what `api.cache` uses; None makes a new one.
 
-    Two options decide what Auth0 does not document.  `deny_keeps`: on a denial, "all" writes what every action has
-    staged, "this" only what the denying action has staged.  `error_discards`: when an action raises, "all" discards
-    everything, "this" only what that action has staged.
+    Two options decide what Auth0 does not document.  `deny_keeps`: on a denial, "all" writes what every
+    action has staged, "this" only what the denying action has staged.  `error_discards`: when an action
+    raises, "all" discards everything, "this" only what that action has staged.
 
     Raises `ConfigError` for actions and options that can't work.
 
@@ -97,12 +98,13 @@ class PostLoginTrigger:
     def run(self, event: Event, /, *, browser: str | None = None) -> LoginOutcome:
         """Run the actions for a login and write what they staged.
 
-        `browser`: what identifies this browser, such as a random cookie; a redirect can then be continued only from
-        the same browser.  An action's error, a spent budget and a refused update are not raised: see the outcome.
-        Async actions run on an event loop of their own; inside a running loop this raises `StateError`.
+        `browser`: what identifies this browser, such as a random cookie; a redirect can then be continued
+        only from the same browser.  An action's error, a spent budget and a refused update are not raised:
+        see the outcome.  Async actions run on an event loop of their own; inside a running loop this raises
+        `StateError`.
 
-        Endpoints: `PATCH /users/{id}`, and `GET /users/{id}` if the event lacks a metadata object or there is a lock;
-        scopes `update:users`, `read:users`.
+        Endpoints: `PATCH /users/{id}`, and `GET /users/{id}` if the event lacks a metadata object or there is
+        a lock; scopes `update:users`, `read:users`.
         """
         return self._run(self._first_steps(event, browser))
 
@@ -117,8 +119,8 @@ class PostLoginTrigger:
     async def arun(self, event: Event, /, *, browser: str | None = None) -> LoginOutcome:
         """Do what `run` does without blocking the event loop: everything that is not async runs in a thread.
 
-        An async action that exceeds the budget is cancelled.  Cancelling this call discards what is staged, unless the
-        update is already being sent.
+        An async action that exceeds the budget is cancelled.  Cancelling this call discards what is staged,
+        unless the update is already being sent.
         """
         return await runner.arun(self._first_steps(event, browser))
 
@@ -134,10 +136,10 @@ class PostLoginTrigger:
     ) -> LoginOutcome:
         """Continue a login after its redirect: `on_continue_post_login` of the same action, then the later actions.
 
-        `state`, `query` and `body` come from the request to /continue; `request` is the rest of `event.request` (`ip`,
-        `hostname`, ...); `browser` is what `run` was given.  The user is read again, and the budget starts anew.  A state
-        that is unknown, used, expired or from another browser sends no request; the outcome's error is a
-        `RedirectError`.
+        `state`, `query` and `body` come from the request to /continue; `request` is the rest of
+        `event.request` (`ip`, `hostname`, ...); `browser` is what `run` was given.  The user is read again,
+        and the budget starts anew.  A state that is unknown, used, expired or from another browser sends no
+        request; the outcome's error is a `RedirectError`.
         """
         return self._run(self._resumed_steps(state, query, body, request, browser))
 
@@ -213,7 +215,8 @@ class PostLoginTrigger:
         suspended: dict[str, Any] = json.loads(stored)
         index, name = suspended["position"]
         action = self._actions[index] if index < len(self._actions) else None
-        # A deployment may have come in between: refuse, rather than continue in another action than the one that redirected.
+        # A deployment may have come in between: refuse, rather than continue in another action than the one
+        # that redirected.
         if action is None or action.name != name or action.resume is None:
             reason = "the actions have changed"
             msg = (

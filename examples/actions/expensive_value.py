@@ -4,9 +4,9 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-The flag is staged only after the work was done.  A failure of the other service does not refuse the login: the next login
-tries again.  The flag is written when the login ends, so two logins at the same moment may both do the work; from the
-idempotency key the other service can tell that it is the same work.
+The flag is staged only after the work was done.  A failure of the other service does not refuse the login:
+the next login tries again.  The flag is written when the login ends, so two logins at the same moment may
+both do the work; from the idempotency key the other service can tell that it is the same work.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-Metadata is not a database: a profile may have 10 KB, and each write counts against the rate limit.  Here SQLite has every
-login, and the profile has the key of the user's rows.  The pointer never changes, so only the first login of a user sends a
-PATCH.
+Metadata is not a database: a profile may have 10 KB, and each write counts against the rate limit.  Here
+SQLite has every login, and the profile has the key of the user's rows.  The pointer never changes, so only
+the first login of a user sends a PATCH.
 """
 
 from __future__ import annotations

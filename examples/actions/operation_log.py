@@ -4,9 +4,9 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-A profile may have 10 KB in all, so the list keeps only the newest entries; for a complete log use your own store, see
-external_store.py.  If a user logs in twice at the same moment, the later update wins and one entry is lost, unless the
-trigger has a `lock=`.
+A profile may have 10 KB in all, so the list keeps only the newest entries; for a complete log use your own
+store, see external_store.py.  If a user logs in twice at the same moment, the later update wins and one entry
+is lost, unless the trigger has a `lock=`.
 """
 
 from __future__ import annotations

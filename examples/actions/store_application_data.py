@@ -4,7 +4,8 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-Data that decides access belongs in `app_metadata`, which users can't edit; preferences belong in `user_metadata`.
+Data that decides access belongs in `app_metadata`, which users can't edit; preferences belong in
+`user_metadata`.
 """
 
 from __future__ import annotations

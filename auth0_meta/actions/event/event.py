@@ -33,8 +33,8 @@ from auth0_meta.errors import InputError
 from auth0_meta.http.request import user_path
 from auth0_meta.models import User
 
-# These sections always exist, empty if the source lacks them; the others are None then.  Source: what Auth0 documents as
-# always present.
+# These sections always exist, empty if the source lacks them; the others are None then.  Source: what Auth0
+# documents as always present.
 _ALWAYS = ("client", "configuration", "connection", "request", "secrets", "stats", "tenant", "transaction")
 _OBJECTS = {"request": ("query", "body", "geoip"), "transaction": ("metadata",)}
 
@@ -48,10 +48,10 @@ _PROTOCOL_CLAIMS = frozenset({
 class Event(Section):
     """One login, read-only: Auth0's post-login event, version 3.
 
-    Sections and their fields are attributes (`event.user.email`, `event.request.geoip.country_code`).  A documented
-    field that is absent is None; fields that this package does not know are kept.  Build an event with `from_dict`,
-    `from_profile` or `from_claims`.  The repr names the user and the sections, and shows no values.
-    Source: Auth0 docs, "Post-login triggers: event object".
+    Sections and their fields are attributes (`event.user.email`, `event.request.geoip.country_code`).  A
+    documented field that is absent is None; fields that this package does not know are kept.  Build an event
+    with `from_dict`, `from_profile` or `from_claims`.  The repr names the user and the sections, and shows no
+    values.  Source: Auth0 docs, "Post-login triggers: event object".
 
     >>> event = Event.from_dict({"user": {"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}})
     >>> event.user.app_metadata["plan"], event.user.email, event.organization
@@ -109,8 +109,8 @@ class Event(Section):
     def from_dict(cls, event: Mapping[str, Any], /) -> Event:
         """Build an event from Auth0's JSON; metadata that `user` lacks is unknown, not empty.
 
-        Raises `InputError` for a user without a usable `user_id`, a section that is not an object, and a value that JSON
-        can't represent.
+        Raises `InputError` for a user without a usable `user_id`, a section that is not an object, and a
+        value that JSON can't represent.
         """
         sections: dict[str, Any] = {name: {} for name in _ALWAYS} | dict(_object(event, "event"))
         for name in sections.keys() & {*cls.SECTIONS, *_ALWAYS}:
@@ -133,8 +133,9 @@ class Event(Section):
     def from_profile(cls, profile: User | Mapping[str, Any], /, **sections: Any) -> Event:
         """Build an event from a stored profile: a response of `GET /users/{id}`, or a row of an export.
 
-        Absent metadata is empty, as Auth0 leaves empty objects out, unless `profile` is a `User` that was read without
-        that field.  `sections` are the rest of the event: `request={"ip": ...}`, `connection={...}`.
+        Absent metadata is empty, as Auth0 leaves empty objects out, unless `profile` is a `User` that was
+        read without that field.  `sections` are the rest of the event: `request={"ip": ...}`,
+        `connection={...}`.
 
         >>> event = Event.from_profile({"user_id": "auth0|1"}, request={"ip": "192.0.2.1"})
         >>> event.user.app_metadata, event.request.ip
@@ -149,11 +150,11 @@ class Event(Section):
     def from_claims(cls, claims: Mapping[str, Any], /, **sections: Any) -> Event:
         """Build an event from the claims of an ID token that you have verified: signature, issuer, audience, expiry.
 
-        Never pass unverified claims from a browser: whoever sends them chooses the user.  ID tokens have no metadata, so
-        both metadata objects are unknown, and the trigger reads the user.  `sub` becomes `user.user_id`, `org_id` becomes
-        `organization.id`, `sid` `session.id`, and `aud` `client.client_id` (of several audiences, the one in `azp`);
-        other claims become fields of the user.  `sections` are those of `from_profile`; their fields override those
-        from the claims, one by one.
+        Never pass unverified claims from a browser: whoever sends them chooses the user.  ID tokens have no
+        metadata, so both metadata objects are unknown, and the trigger reads the user.  `sub` becomes
+        `user.user_id`, `org_id` becomes `organization.id`, `sid` `session.id`, and `aud` `client.client_id`
+        (of several audiences, the one in `azp`); other claims become fields of the user.  `sections` are
+        those of `from_profile`; their fields override those from the claims, one by one.
 
         >>> event = Event.from_claims({"sub": "auth0|1", "aud": "app", "email": "ada@example.com"})
         >>> event.user.user_id, event.user.email, event.client.client_id

@@ -19,8 +19,8 @@ _READ_ONLY = (
 class Frozen(ReadOnlyDict):
     """A read-only JSON object; every change raises `InputError`.
 
-    It equals, and is serialized like, a dict with the same items.  `copy()`, `|`, `copy.copy`, `copy.deepcopy` and
-    pickles give plain dicts.  The repr names keys only.
+    It equals, and is serialized like, a dict with the same items.  `copy()`, `|`, `copy.copy`,
+    `copy.deepcopy` and pickles give plain dicts.  The repr names keys only.
     """
 
     __slots__ = ()
@@ -86,8 +86,8 @@ class Section(Frozen):
     """An object of the event whose documented fields are attributes, None if they are absent.
 
     Attributes are in snake_case (`geoip.country_code`); `[]`, `get` and iteration use Auth0's names
-    (`geoip["countryCode"]`).  Fields that are not documented are kept, and are attributes as well (type checkers know
-    them by `[]` only).  Any other attribute raises AttributeError.
+    (`geoip["countryCode"]`).  Fields that are not documented are kept, and are attributes as well (type
+    checkers know them by `[]` only).  Any other attribute raises AttributeError.
 
     Subclasses annotate their documented fields, and list in `SECTIONS` those that are sections themselves.
     """

@@ -25,8 +25,8 @@ from auth0_meta.errors import StateError
 class EventUser(Section):
     """The user: `event.user`; the metadata is what was stored or staged before this action.
 
-    Reading `app_metadata` or `user_metadata` raises `StateError` if the source of the event did not have it and the
-    user has not been read yet.
+    Reading `app_metadata` or `user_metadata` raises `StateError` if the source of the event did not have it
+    and the user has not been read yet.
     """
 
     __slots__ = ()
@@ -65,7 +65,8 @@ class EventUser(Section):
 
     def _bag(self, bag: str) -> Frozen:
         if bag not in self:
-            # Not {}: an ID token, for example, has no metadata, and an action would mistake the user for a new one.
+            # Not {}: an ID token, for example, has no metadata, and an action would mistake the user for a
+            # new one.
             msg = (
                 f"the {bag} of {self['user_id']} is unknown, as the source of this event did not have it: "
                 "use PostLoginTrigger or post_login, which read the user before the first action"

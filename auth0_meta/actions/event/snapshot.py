@@ -13,8 +13,8 @@ from auth0_meta.warn import notice
 class SnapshotBag(ObservedDict, Frozen):
     """The metadata in `event.user`; reading a key that the same action has staged gives a `MetadataWarning`.
 
-    The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later actions see
-    what was staged.  `staged` holds the keys that the action stages, and grows while it runs.
+    The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later
+    actions see what was staged.  `staged` holds the keys that the action stages, and grows while it runs.
     """
 
     __slots__ = ("_name", "_staged")

@@ -1,6 +1,7 @@
 """Run the trigger in a web application's login: the modules `flask`, `django` and `fastapi` have a class `PostLogin` each.
 
-Authlib does the OpenID Connect part and verifies the ID token; `verify_id_token` is for applications without Authlib.
+Authlib does the OpenID Connect part and verifies the ID token; `verify_id_token` is for applications without
+Authlib.
 """
 
 from __future__ import annotations

@@ -74,10 +74,10 @@ class BrowserRedirect:
 class LoginFlow:
     """What the three adapters share: before the trigger, after it, and what is stored in between.
 
-    The cookie is 256 random bits and binds a suspended login to its browser.  It is always HttpOnly.  On https its name
-    begins with `__Host-`, so that no other subdomain can set it, and it is Secure and SameSite=None, because the form of
-    another site has to be able to post to /continue.  On http, which is for loopback, browsers refuse SameSite=None
-    without Secure, so it is Lax.
+    The cookie is 256 random bits and binds a suspended login to its browser.  It is always HttpOnly.  On
+    https its name begins with `__Host-`, so that no other subdomain can set it, and it is Secure and
+    SameSite=None, because the form of another site has to be able to post to /continue.  On http, which is
+    for loopback, browsers refuse SameSite=None without Secure, so it is Lax.
     """
 
     def __init__(self, trigger: PostLoginTrigger, continue_path: str) -> None:

@@ -28,14 +28,15 @@ View = Callable[[HttpRequest, Login], HttpResponseBase]
 class PostLogin:
     """Decorate the login callback of a Django application; `path` returns the URL pattern of /continue.
 
-    `claims`: a function of the request that returns the verified claims of the ID token; with Authlib
-    `lambda request: oauth.auth0.authorize_access_token(request)["userinfo"]`.  The application handles what it raises.
-    `sections`: a function of the request and the claims that returns what else the application knows about the login, by
-    section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token has
-    neither the connection nor the parameters of /authorize.
+    `claims`: a function of the request that returns the verified claims of the ID token; with Authlib `lambda
+    request: oauth.auth0.authorize_access_token(request)["userinfo"]`.  The application handles what it
+    raises.
+    `sections`: a function of the request and the claims that returns what else the application knows about
+    the login, by section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt":
+    "none"}}}`.  An ID token has neither the connection nor the parameters of /authorize.
 
-    The decorated function is called with the request and a `Login` when the actions have ended: at the callback, or at
-    /continue after redirects.
+    The decorated function is called with the request and a `Login` when the actions have ended: at the
+    callback, or at /continue after redirects.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -48,10 +49,10 @@ class PostLogin:
 
         urlpatterns = [path("callback", callback), post_login.path()]
 
-    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind of login
-    needs a second `PostLogin` with a `continue_path` of its own.
-    /continue is exempt from the CSRF check: its `state` and the cookie serve as a token.
-    Raises `ConfigError` for a trigger or a path that can't work.
+    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind
+    of login needs a second `PostLogin` with a `continue_path` of its own.
+    /continue is exempt from the CSRF check: its `state` and the cookie serve as a token.  Raises `ConfigError`
+    for a trigger or a path that can't work.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ class PostLogin:
         form = read_form(request.META.get("CONTENT_TYPE"), read_body(request.read))
         if isinstance(form, Refusal):
             return HttpResponse(form.reason, status=form.status, content_type="text/plain; charset=utf-8")
-        # If the application has read the form before, nothing is left of the stream, but the framework has kept it.
+        # If the application has read the form before, nothing is left of the stream, but the framework has
+        # kept it.
         flow, browser_request = self._flow, self._request(request, form or request.POST.dict())
         state, arguments = flow.resume_arguments(browser_request)
         return self._respond(

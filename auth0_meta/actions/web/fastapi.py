@@ -38,13 +38,14 @@ class PostLogin:
     """Decorate the login callback of a FastAPI or Starlette application; `route` returns the route of /continue.
 
     `claims`: an async function of the request that returns the verified claims of the ID token; with Authlib
-    `(await oauth.auth0.authorize_access_token(request))["userinfo"]`.  The application handles what it raises.
-    `sections`: an async function of the request and the claims that returns what else the application knows about the
-    login, by section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token
-    has neither the connection nor the parameters of /authorize.
+    `(await oauth.auth0.authorize_access_token(request))["userinfo"]`.  The application handles what it
+    raises.
+    `sections`: an async function of the request and the claims that returns what else the application knows
+    about the login, by section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt":
+    "none"}}}`.  An ID token has neither the connection nor the parameters of /authorize.
 
-    The decorated async function is called with the request and a `Login` when the actions have ended: at the callback,
-    or at /continue after redirects.
+    The decorated async function is called with the request and a `Login` when the actions have ended: at the
+    callback, or at /continue after redirects.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -58,8 +59,8 @@ class PostLogin:
 
         app.router.routes.append(post_login.route())
 
-    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind of login
-    needs a second `PostLogin` with a `continue_path` of its own.
+    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind
+    of login needs a second `PostLogin` with a `continue_path` of its own.
     Raises `ConfigError` for a trigger or a path that can't work.
     """
 
@@ -91,7 +92,8 @@ class PostLogin:
             result = await run_in_threadpool(flow.after_actions, browser_request, outcome, claims, browser)
             return await self._respond(request, result)
 
-        # Not functools.wraps: FastAPI would see the signature of the view, and take `login` for a query parameter.
+        # Not functools.wraps: FastAPI would see the signature of the view, and take `login` for a query
+        # parameter.
         callback.__name__, callback.__doc__ = view.__name__, view.__doc__
         return callback
 

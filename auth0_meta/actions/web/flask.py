@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 class PostLogin:
     """Decorate the login callback of a Flask application; `init_app` adds the route of /continue.
 
-    `claims`: a function that returns the verified claims of the ID token; with Authlib
-    `lambda: oauth.auth0.authorize_access_token()["userinfo"]`.  The application handles what it raises.
-    `sections`: a function of the claims that returns what else the application knows about the login, by section of the
-    event: `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID token has neither the
-    connection nor the parameters of /authorize.
+    `claims`: a function that returns the verified claims of the ID token; with Authlib `lambda:
+    oauth.auth0.authorize_access_token()["userinfo"]`.  The application handles what it raises.
+    `sections`: a function of the claims that returns what else the application knows about the login, by
+    section of the event: `{"connection": {"id": ...}, "request": {"query": {"prompt": "none"}}}`.  An ID
+    token has neither the connection nor the parameters of /authorize.
 
-    The decorated function is called with a `Login` when the actions have ended: at the callback, or at /continue after
-    redirects.
+    The decorated function is called with a `Login` when the actions have ended: at the callback, or at
+    /continue after redirects.
 
         post_login = PostLogin(trigger, claims=verified_claims)
 
@@ -46,8 +46,8 @@ class PostLogin:
 
         post_login.init_app(app)
 
-    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind of login
-    needs a second `PostLogin` with a `continue_path` of its own.
+    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind
+    of login needs a second `PostLogin` with a `continue_path` of its own.
     Exempt /continue from the application's CSRF protection: its `state` and the cookie serve as a token.
     Raises `ConfigError` for a trigger or a path that can't work.
     """
@@ -94,7 +94,8 @@ class PostLogin:
         form = read_form(request.content_type, read_body(request.stream.read))
         if isinstance(form, Refusal):
             return form.reason, form.status, {"Content-Type": "text/plain; charset=utf-8"}
-        # If the application has read the form before, nothing is left of the stream, but the framework has kept it.
+        # If the application has read the form before, nothing is left of the stream, but the framework has
+        # kept it.
         flow, browser_request = self._flow, self._request(form or request.form.to_dict())
         state, arguments = flow.resume_arguments(browser_request)
         return self._respond(

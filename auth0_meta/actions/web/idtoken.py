@@ -23,8 +23,9 @@ _TIMES = ("exp", "iat", "nbf")
 class SigningKeys:
     """The signing keys of a tenant, fetched on first use, and again for an unknown key id.  Thread-safe.
 
-    `between`: seconds between two requests, so that tokens with made-up key ids can't flood the tenant; logins with known
-    keys never wait for one.  After a failed request the next follows in 2 seconds.  Make one object per application.
+    `between`: seconds between two requests, so that tokens with made-up key ids can't flood the tenant;
+    logins with known keys never wait for one.  After a failed request the next follows in 2 seconds.  Make
+    one object per application.
     """
 
     def __init__(self, client: ManagementClient, /, *, between: float = 60.0) -> None:
@@ -45,7 +46,8 @@ class SigningKeys:
 
         Raises `AuthError` if the tenant has no such key, `TransportError` if the keys can't be fetched.
         """
-        # Without the lock, which a thread may hold while it fetches: the dict is never changed, only replaced.
+        # Without the lock, which a thread may hold while it fetches: the dict is never changed, only
+        # replaced.
         key = self._keys.get(key_id)
         if key is None:
             with self._lock:
@@ -97,9 +99,10 @@ def verify_id_token(
     """Return the claims of an ID token if its signature (RS256 only), `iss`, `aud`, `exp` and `nonce` are valid.
 
     `audience`: the application's client id.
-    `nonce`: the one that was sent to /authorize, from the browser's session; None if none was sent.  A token with a nonce
-    is then refused, because it belongs to another login.
-    `issuer`: None is the domain of the keys' client; pass `https://your.domain/` if users log in at a custom domain.
+    `nonce`: the one that was sent to /authorize, from the browser's session; None if none was sent.  A token
+    with a nonce is then refused, because it belongs to another login.
+    `issuer`: None is the domain of the keys' client; pass `https://your.domain/` if users log in at a custom
+    domain.
     `leeway`: seconds of clock difference to tolerate.
 
     Raises `AuthError` for an invalid token.

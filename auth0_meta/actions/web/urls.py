@@ -11,8 +11,9 @@ from auth0_meta.http.transport import base_url
 class ReturnUrls:
     """The URLs that browsers may return to: paths of the application itself, and the absolute URLs that are listed.
 
-    A URL must equal a listed one as a whole, as with Auth0's own lists.  `home` is for everybody else.  Raises
-    `ConfigError` for a `home` that is neither a path nor listed, and for a listed URL that is not absolute.
+    A URL must equal a listed one as a whole, as with Auth0's own lists.  `home` is for everybody else.
+    Raises `ConfigError` for a `home` that is neither a path nor listed, and for a listed URL that is not
+    absolute.
 
     >>> urls = ReturnUrls("https://app.example.com/welcome", home="/profile")
     >>> urls.pick("/orders?page=2"), urls.pick("https://evil.example/"), urls.pick("//evil.example/")
