@@ -2,9 +2,9 @@
 
     python benchmarks/ledger.py [--users 1000000] [--most 100000] [--trust-plan] [--share-users 1500]
 
-Against a stub without a limit (benchmarks/canned.py).  Each stage runs in a process of its own; "at most" is
-that process's peak memory, the function's process counted in.  Then the part of the rate that the default share gets
-at a limit of 50 at 50 a second, beside an application that uses 30 % of it, on a local tenant.
+The tenant is a stub without a limit (benchmarks/canned.py).  Each stage runs in a process of its own; "at most" is the peak memory
+of that process and of the one that the function runs in.  A second table shows what part of the rate a migration gets with
+the default share: on a local tenant with a bucket of 50 at 50 a second, beside an application that uses 30 % of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def rows(path: Path, users: int) -> None:
 
 
 def stage(name: str, url: str, folder: Path, *, trust: bool, most: int) -> None:
-    """Be one process of the migration, and print what it cost."""
+    """Run one stage of the migration, and print what it cost."""
     from auth0_meta import ManagementClient
     from auth0_meta.migrate import UserDone, apply, plan
 
@@ -79,7 +79,7 @@ def stage(name: str, url: str, folder: Path, *, trust: bool, most: int) -> None:
 
 
 def start(name: str, url: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
-    """Start a stage."""
+    """Start a stage in a process of its own."""
     command = [sys.executable, __file__, "--stage", name, "--url", url, "--folder", str(folder), *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -93,13 +93,13 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def done(job: Path) -> int:
-    """Count who has been written, from outside."""
+    """Return how many users have been written, as another process sees it."""
     with sqlite3.connect(f"file:{job}?mode=ro", uri=True) as db:
         return int(db.execute("SELECT n FROM counts WHERE state = 2").fetchone()[0])
 
 
 def sizes(job: Path, users: int) -> tuple[float, float]:
-    """Return bytes a user: of the whole file, and of the file without operations, documents and images."""
+    """Return the bytes per user of the whole job file, and of it without operations, documents and images."""
     with sqlite3.connect(f"file:{job}?mode=ro", uri=True) as db:
         held = db.execute(
             "SELECT SUM(LENGTH(CAST(plan AS BLOB)) + COALESCE(LENGTH(CAST(again AS BLOB)), 0)) FROM users"
@@ -110,7 +110,7 @@ def sizes(job: Path, users: int) -> tuple[float, float]:
 
 
 def large(users: int, *, trust: bool, most: int) -> None:
-    """Plan for everybody, kill the apply after a tenth (or `most`), resume it and let it finish (or write `most`)."""
+    """Plan, kill the apply after a tenth of the users (or `most`), and resume it until all (or `most`) are written."""
     flags = ["--trust-plan"] if trust else []
     with canned(reflect=True) as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -141,7 +141,7 @@ def large(users: int, *, trust: bool, most: int) -> None:
 
 
 def neighbour(users: int) -> None:
-    """Migrate at the default share beside an application, and print what the migration got of the rest."""
+    """Migrate with the default share beside an application, and print what part of the rest the migration got."""
     from auth0_meta import ManagementClient, RateLimitError
     from auth0_meta.emulator import LocalTenant
     from auth0_meta.migrate import apply, plan
@@ -187,7 +187,7 @@ def neighbour(users: int) -> None:
 
 
 def main() -> None:
-    """Print all of it."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,11 @@
-"""Move the metadata of many users: this package's migration beside a thread pool over auth0-python and over requests.
+"""Move the metadata of many users: this package's migration beside thread pools over auth0-python and over requests.
 
     python benchmarks/migrate.py [--users 1000] [--limited-users 300] [--runs 3]
 
-Same local tenant (in a process of its own), same run, 8 threads for the others.  Two tenants: without a limit, where
-CPU and users per second count, and a bucket of 50 at 50 a second, where what counts is lost users, refusals and
-the ratio to the ideal time, (requests - burst) / rate.  The whole bucket is taken (`share=1.0`).
+All of them run in turn against the same local tenant, which has a process of its own; the others use 8 threads.  There are
+two tenants: one without a limit, where CPU and users a second count, and one with a bucket of 50 at 50 a second, where lost
+users, refusals and the ratio to the ideal time, (requests - burst) / rate, count.  The migration may use the whole
+bucket (`share=1.0`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def migrate(user, tx):
 
 
 def serve(limit: str, users: int, pipe: Any) -> None:
-    """Be the tenant: a fresh set of users for each "start", a verdict for each "stop"."""
+    """Serve the tenant: a fresh set of users for each "start", the outcome for each "stop"."""
     from auth0_meta.emulator import LocalTenant
 
     profiles = [
@@ -56,7 +57,7 @@ def serve(limit: str, users: int, pipe: Any) -> None:
 
 @contextlib.contextmanager
 def tenant(limit: str, users: int) -> Iterator[Callable[[], Any]]:
-    """Give a function that starts a fresh tenant, and returns its URL, its users and what ends it."""
+    """Give a function that starts a fresh tenant and returns its URL, its users, and a function that ends it."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=serve, args=(limit, users, theirs), daemon=True
@@ -80,12 +81,12 @@ def tenant(limit: str, users: int) -> Iterator[Callable[[], Any]]:
 
 
 def moved(bag: dict[str, Any]) -> dict[str, Any]:
-    """Return the new first-level values, as everybody else has to work them out."""
+    """Return the new first-level values, which the others have to work out by themselves."""
     return {"billing": {**bag.get("billing", {}), "plan": bag["plan"]}, "plan": None}
 
 
 def pooled(ids: list[str], one: Callable[[str], object]) -> None:
-    """Do one user after the other on 8 threads; who fails is lost."""
+    """Change all users on 8 threads; a user who fails is lost."""
 
     def safe(user_id: str) -> None:
         with contextlib.suppress(Exception):  # what a script without a ledger does
@@ -96,7 +97,7 @@ def pooled(ids: list[str], one: Callable[[str], object]) -> None:
 
 
 def by_requests(url: str, rows: list[dict[str, Any]]) -> None:
-    """Read and patch with one session."""
+    """Read and patch every user over one session."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {TOKEN}"
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=THREADS))
@@ -113,7 +114,7 @@ def by_requests(url: str, rows: list[dict[str, Any]]) -> None:
 
 
 def by_sdk(url: str, rows: list[dict[str, Any]]) -> None:
-    """Read and update with auth0-python, as it comes."""
+    """Read and update every user with auth0-python as it comes."""
     from auth0.management.client import Auth0
 
     sdk = Auth0(base_url=f"{url}/api/v2", token=TOKEN)
@@ -126,7 +127,7 @@ def by_sdk(url: str, rows: list[dict[str, Any]]) -> None:
 
 
 def by_migration(url: str, rows: list[dict[str, Any]]) -> float:
-    """Plan and apply, ledger and all; return the seconds that planning took, which no tenant limits."""
+    """Plan and apply with a job file; return the seconds of the planning, which the tenant does not limit."""
     from auth0_meta import ManagementClient
     from auth0_meta.migrate import apply, plan
 
@@ -142,7 +143,7 @@ def by_migration(url: str, rows: list[dict[str, Any]]) -> float:
 
 
 def contenders() -> dict[str, Callable[[str, list[dict[str, Any]]], float | None]]:
-    """Return who takes part."""
+    """Return the contenders by name."""
     found: dict[str, Any] = {"auth0_meta migrate": by_migration, "requests, 8 threads": by_requests}
     try:
         import auth0.management.client  # noqa: F401

@@ -1,9 +1,9 @@
-"""Move many users to a new metadata layout: plan, look, apply; a 429 on the way is waited out.
+"""Move many users to a new metadata layout: plan, look, apply; on the way it waits out a 429.
 
     python examples/migration_job.py [USERS [JOB.db]]
 
-`app_metadata.plan` becomes `app_metadata.billing.plan`.  USERS is `export` (everyone), `search:QUERY` (1000 at
-most) or a file of profiles or ids; a real tenant needs it.  With JOB.db the plan is kept: run the same command again
+`app_metadata.plan` becomes `app_metadata.billing.plan`.  USERS is `export` (everyone), `search:QUERY` (at most 1000)
+or a file of profiles or ids; for a real tenant it is required.  JOB.db keeps the plan: run the same command again
 to resume after Ctrl-C, a crash or a failure.  Without AUTH0_DOMAIN in the environment it runs on a local tenant.
 
 The command line does the same: `auth0-meta migrate plan examples/migration_job.py -o job.db`, then
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from _tenant import connect, say
 
 from auth0_meta import ManagementClient, MetadataTransaction, User
-from auth0_meta.migrate import Event, RunResult, UserDone, Waiting, apply, plan
+from auth0_meta.migrate import MigrationEvent, RunResult, UserDone, Waiting, apply, plan
 
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
@@ -30,15 +30,15 @@ BEFORE = [{"app_metadata": {"plan": "pro" if n % 3 == 0 else "free", "seats": n}
 
 
 def migrate(user: User, tx: MetadataTransaction) -> None:
-    """Stage what changes for one user; planning calls it, in a process of its own."""
+    """Stage the changes for one user; planning calls this in a process of its own."""
     current = user.app_metadata.get("plan")
     if current is not None:
         tx.app_metadata.set("billing.plan", current)
         tx.app_metadata.delete("plan")
 
 
-def tell(event: Event) -> None:
-    """Say what a person would want to know while it runs."""
+def show(event: MigrationEvent) -> None:
+    """Print what a person would want to know while it runs."""
     if isinstance(event, Waiting):
         say(f"waiting {event.seconds:.1f} s: {event.reason}")
     elif isinstance(event, UserDone) and event.outcome != "done":
@@ -46,24 +46,24 @@ def tell(event: Event) -> None:
 
 
 def run(client: ManagementClient, users: str, job: Path) -> RunResult:
-    """Plan unless that was done before, and apply what is open."""
+    """Plan, unless that was done before, and apply what is left."""
     if not job.exists():
         summary = plan(__file__, to=job, client=client, users=users)
         say(f"{summary.read} users read: {summary.changing} to change, {summary.invalid} invalid")
-    return apply(job, client, on_event=tell)
+    return apply(job, client, on_event=show)
 
 
 def one_429(tenant: LocalTenant) -> None:
-    """Let the local tenant refuse the fifth PATCH, as a busy one does."""
+    """Have the local tenant refuse the fifth PATCH, as a busy one does."""
     tenant.fail(method="PATCH", nth=5, status=429, reset=2)
 
 
 def main() -> int:
-    """Migrate; users who fail are named and do not stop the rest."""
+    """Migrate; users who fail are named and do not stop the others."""
     users, job = (*sys.argv[1:], None, None)[:2]
     if users is None and os.environ.get("AUTH0_DOMAIN"):
         say("usage: migration_job.py USERS [JOB.db], for example search:'app_metadata.plan:\"free\"'")
-        say("AUTH0_DOMAIN is set: say whom to migrate")
+        say("AUTH0_DOMAIN is set, so this is a real tenant: name the users to migrate")
         return 2
     with connect(*BEFORE, prepare=one_429) as (client, _), tempfile.TemporaryDirectory() as folder:
         result = run(client, users or "search:user_id:*", Path(job or Path(folder) / "job.db"))
