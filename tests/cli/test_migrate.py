@@ -1,4 +1,4 @@
-"""Hold `auth0-meta migrate`: what it prints where, its exit codes, and that values show on a terminal only."""
+"""`auth0-meta migrate`: what it prints where, its exit codes, and values on a terminal only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CANARY = "canary-7f3a"
 
 @pytest.fixture
 def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
-    """Serve a tenant that AUTH0_* name."""
+    """Serve a tenant, and point the AUTH0_* variables to it."""
     with LocalTenant() as local:
         for name, value in local.env.items():
             monkeypatch.setenv(name, value)
@@ -33,7 +33,7 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
 
 @pytest.fixture
 def rows(tenant: LocalTenant, ndjson: Rows) -> Path:
-    """Write the profiles of three users, one of whom holds a canary."""
+    """Write the profiles of four users, one of whom has a canary in the metadata."""
     populate(tenant, 3)
     tenant.users.add(user_id="auth0|canary", app_metadata={"plan": CANARY})
     return ndjson(rows_of(tenant))
@@ -42,7 +42,7 @@ def rows(tenant: LocalTenant, ndjson: Rows) -> Path:
 def test_from_plan_to_undo(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Plan, apply, status and undo tell what they did, on stdout, and exit with 0."""
+    """Plan, apply, status and undo print what they did on stdout and exit with 0."""
     before = {user.user_id: user.app_metadata for user in tenant.users}
     assert main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job), "--show-values"]) == 0
     out = capsys.readouterr().out
@@ -60,12 +60,12 @@ def test_from_plan_to_undo(
     assert "run 1: apply finished, 4 done, 8 requests" in capsys.readouterr().out
 
     assert main(["migrate", "undo", str(job), "--yes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["counts"], told["failed"], told["remain"]) == ({"undone": 4}, 0, 0)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["counts"], printed["failed"], printed["remain"]) == ({"undone": 4}, 0, 0)
     assert {user.user_id: user.app_metadata for user in tenant.users} == before
 
 
-def test_nothing_in_a_profile_is_obeyed_by_the_terminal(
+def test_nothing_in_a_profile_controls_the_terminal(
     tenant: LocalTenant, ndjson: Rows, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ids, keys, values and notes are printed with their control characters escaped, JSON and pages included."""
@@ -74,7 +74,7 @@ def test_nothing_in_a_profile_is_obeyed_by_the_terminal(
     tenant.users.add(user_id=f"auth0|{evil}", app_metadata={"plan": evil})
     source = ndjson(rows_of(tenant), "source.ndjson")
     changes = ndjson([{"user_id": "auth0|1", "app_metadata": {evil: evil}}], "changes.ndjson")
-    told = ""
+    printed = ""
     for words in (
         ["plan", str(move), "--source", str(source), "-o", str(job), "--show-values"],
         ["plan", str(changes), "-o", f"{job}2", "--show-values"],
@@ -88,18 +88,18 @@ def test_nothing_in_a_profile_is_obeyed_by_the_terminal(
             tenant.fail(method="PATCH", status=400, body={"statusCode": 400, "error": "x", "message": evil})
         main(["migrate", *words])
         captured = capsys.readouterr()
-        told += captured.out + captured.err
+        printed += captured.out + captured.err
     shown = "\\u001b]0;pwned\\u0007\\u009b31m\\u202e"
-    assert f'  - app_metadata.plan: "{shown}"' in told
-    assert f"  + app_metadata.{shown}: " in told
-    assert "auth0|1 failed: " in told
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told)
+    assert f'  - app_metadata.plan: "{shown}"' in printed
+    assert f"  + app_metadata.{shown}: " in printed
+    assert "auth0|1 failed: " in printed
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", printed)
 
 
 def test_a_job_with_nothing_to_do_was_not_applied(
     tenant: LocalTenant, rows: Path, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where every user is invalid, status does not claim that anything ran."""
+    """If every user is invalid, status does not claim that anything ran."""
     broken = tmp_path / "broken.py"
     broken.write_text("def migrate(user, tx):\n    1 / 0\n", encoding="utf-8")
     main(["migrate", "plan", str(broken), "--source", str(rows), "-o", str(job)])
@@ -116,7 +116,7 @@ def test_no_is_an_answer(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Somebody who does not confirm has not interrupted anything: nothing is sent, and the exit code is 1."""
+    """Answering no is not an interrupt: nothing is sent, and the exit code is 1."""
     assert main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)]) == 0
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)
@@ -128,7 +128,7 @@ def test_no_is_an_answer(
 
 
 def test_exit_codes_of_a_plan(tenant: LocalTenant, rows: Path, move: Path, job: Path) -> None:
-    """3 says that something would change, where asked; 2 is wrong use; an existing file is 1."""
+    """3 says that something would change, with --exit-code; 2 is wrong usage; an existing file is 1."""
     plan = ["migrate", "plan", str(move), "--source", str(rows)]
     assert main([*plan, "-o", str(job), "--exit-code"]) == 3
     assert main([*plan, "-o", str(job)]) == 1
@@ -139,23 +139,23 @@ def test_exit_codes_of_a_plan(tenant: LocalTenant, rows: Path, move: Path, job: 
 def test_exit_codes_of_an_apply(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """1 says that somebody is not as planned, and names them; 4 that the credentials were refused."""
+    """1 says that users are not as planned, and they are named; 4 says that the credentials were refused."""
     main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)])
     tenant.users["auth0|000001"].delete()
     tenant.fail(method="GET", status=401, times=2)
     assert main(["migrate", "apply", str(job), "--yes", "--concurrency", "1"]) == 4
     capsys.readouterr()
     assert main(["migrate", "apply", str(job), "--yes"]) == 1
-    told = capsys.readouterr()
-    assert told.out == "3 done, 1 gone\n"
-    assert "auth0|000001 gone" in told.err
+    printed = capsys.readouterr()
+    assert printed.out == "3 done, 1 gone\n"
+    assert "auth0|000001 gone" in printed.err
 
 
 @pytest.mark.slow
 def test_values_show_in_the_diff_only(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """JSON, reports, status, results and a redacted diff hold names and sizes; the diff shows values where asked."""
+    """JSON, reports, status, results and a redacted diff show names and sizes; the diff shows values with --show-values."""
     plan = ["migrate", "plan", str(move), "--source", str(rows), "--samples", "9"]
     main([*plan, "-o", str(job), "--show-values"])
     assert CANARY in capsys.readouterr().out
@@ -166,9 +166,9 @@ def test_values_show_in_the_diff_only(
     for words in (["status"], ["status", "--json"], ["report"], ["report", "--json"]):
         assert main(["migrate", words[0], str(job), *words[1:]]) == 0
     main(["migrate", "undo", str(job), "--yes"])
-    told = capsys.readouterr()
-    assert "auth0|canary" in told.out
-    assert CANARY not in told.out + told.err
+    printed = capsys.readouterr()
+    assert "auth0|canary" in printed.out
+    assert CANARY not in printed.out + printed.err
 
 
 @pytest.mark.parametrize("colour", ["", "1"])
@@ -182,7 +182,7 @@ def test_values_show_on_a_terminal(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A person at a terminal sees values unless --redact hides them; a log that wants colours is no terminal."""
+    """A terminal shows values unless --redact hides them; a log with FORCE_COLOR is not a terminal."""
     monkeypatch.setenv("FORCE_COLOR", colour)
     plan = ["migrate", "plan", str(move), "--source", str(rows), "--samples", "9"]
     for terminal, extra, shown in ((True, [], True), (True, ["--redact"], False), (False, [], False)):
@@ -191,24 +191,24 @@ def test_values_show_on_a_terminal(
         assert (CANARY in capsys.readouterr().out) is shown
 
 
-def test_a_search_is_not_repeated_where_values_do_not_belong(
+def test_a_search_query_is_not_shown(
     tenant: LocalTenant, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is searched for is a metadata value as often as not: neither status nor reports nor JSON tell it."""
+    """A search query often holds a metadata value: neither status nor reports nor JSON show it."""
     tenant.users.add(user_id="auth0|1", app_metadata={"plan": CANARY})
     query = f'search:app_metadata.plan:"{CANARY}"'
     assert main(["migrate", "plan", str(move), "--source", query, "-o", str(job), "--json"]) == 0
     for words in (["status"], ["status", "--json"], ["report"], ["report", "--json"]):
         assert main(["migrate", words[0], str(job), *words[1:]]) == 0
-    told = capsys.readouterr()
-    assert "search (31 characters)" in told.out
-    assert CANARY not in told.out + told.err
+    printed = capsys.readouterr()
+    assert "search (31 characters)" in printed.out
+    assert CANARY not in printed.out + printed.err
 
 
 def test_a_plan_that_leaves_users_out_exits_with_1(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Users who can't be planned are a failure, which outranks 3, and applying the rest says that they are left out."""
+    """Users who can't be planned make the exit code 1, even with --exit-code, and apply says that they are left out."""
     broken = tmp_path / "broken.py"
     broken.write_text("def migrate(user, tx):\n    1 / 0\n", encoding="utf-8")
     plan = ["migrate", "plan", "--source", str(rows), "-o"]
@@ -228,7 +228,7 @@ def test_a_plan_that_leaves_users_out_exits_with_1(
 def test_lines_are_not_broken_in_a_pipe(
     tenant: LocalTenant, ndjson: Rows, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A long key or note is one line of a log, however long."""
+    """A key or note is one line of a log, however long it is."""
     tenant.users.add(user_id="auth0|1")
     rows: list[object] = [
         {"user_id": "auth0|1", "app_metadata": {"k" * 100: 1}},
@@ -244,10 +244,10 @@ def test_lines_are_not_broken_in_a_pipe(
     assert f"{job}: planned" in capsys.readouterr().out.splitlines()
 
 
-def test_a_token_can_be_given(
+def test_a_token_can_be_passed(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--token and --domain do instead of the environment, in every command that asks the tenant."""
+    """--token and --domain replace the environment in every command that talks to the tenant."""
     for name in tenant.env:
         monkeypatch.delenv(name)
     given = ["--domain", tenant.url, "--token", "a-token"]
@@ -264,21 +264,21 @@ def test_a_plan_that_needs_a_tenant_says_what_is_missing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A change file's users have to be read: without a tenant the environment is what is to be mended."""
+    """The users of a change file have to be read: without a tenant, the error names the environment variables."""
     monkeypatch.delenv("AUTH0_DOMAIN")
     changes = tmp_path / "changes.csv"
     changes.write_text("user_id,app_metadata.plan\nauth0|1,x\n")
     assert main(["migrate", "plan", str(changes), "-o", str(job)]) == 2
-    told = capsys.readouterr().err
-    assert "AUTH0_DOMAIN" in told
-    assert "pass a client" not in told
+    printed = capsys.readouterr().err
+    assert "AUTH0_DOMAIN" in printed
+    assert "pass a client" not in printed
     assert not job.exists()
 
 
-def test_looking_leaves_nothing_beside_the_job(
+def test_commands_leave_nothing_beside_the_job_file(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, tmp_path: Path
 ) -> None:
-    """The files that SQLite keeps beside an open ledger are gone when the command ends."""
+    """SQLite's companion files are gone when a command ends."""
     for words in (
         ["plan", str(move), "--source", str(rows), "-o", str(job)],
         ["status", str(job)],
@@ -291,7 +291,7 @@ def test_looking_leaves_nothing_beside_the_job(
 def test_fields_are_for_an_export(
     tenant: LocalTenant, job: Path, tmp_path: Path, rows: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A field that the export was not asked for fails its users and names the option that mends it."""
+    """Reading a field that was not exported fails the users, and the message names the option for it."""
     path = tmp_path / "count.py"
     path.write_text("def migrate(user, tx):\n    tx.app_metadata['count'] = user.get('logins_count', 0)\n")
     plan = ["migrate", "plan", str(path), "-o"]
@@ -302,7 +302,7 @@ def test_fields_are_for_an_export(
 
 
 class Page(HTMLParser):
-    """Collect the tags and what they point at."""
+    """Collect the tags of a page and what they link to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -318,7 +318,7 @@ class Page(HTMLParser):
 def test_the_report_is_one_page_that_needs_nothing_else(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, tmp_path: Path
 ) -> None:
-    """Plots are inline SVG; there is no script and no link; hostile ids are text."""
+    """Plots are inline SVG, there is no script and no link, and hostile ids are shown as text."""
     hostile = "auth0|<script>alert(1)</script>"
     tenant.users.add(user_id=hostile, app_metadata={"plan": "x", "<b>": 1})
     rows.write_text("".join(json.dumps(row) + "\n" for row in rows_of(tenant)))
@@ -340,10 +340,10 @@ def test_the_report_is_one_page_that_needs_nothing_else(
     assert "default-src 'none'" in text
 
 
-def test_the_plot_of_a_short_run_shows_something(
+def test_the_plot_of_a_short_run_is_not_empty(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run within one second is a line from edge to edge, on an axis that has a length."""
+    """A run of less than a second is drawn as a line from edge to edge, on an axis with a length."""
     main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)])
     main(["migrate", "apply", str(job), "--yes"])
     capsys.readouterr()
@@ -358,7 +358,7 @@ def test_the_plot_of_a_short_run_shows_something(
 def test_purging(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A purged job can be looked at and nothing else."""
+    """A purged job can be looked at, but neither applied nor undone."""
     main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)])
     assert main(["migrate", "purge", str(job), "--yes"]) == 0
     assert main(["migrate", "status", str(job)]) == 0
@@ -381,7 +381,7 @@ def test_changes_from_standard_input(tenant: LocalTenant, job: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_ctrl_c_leaves_a_job_that_resumes(move: Path, job: Path, ndjson: Rows) -> None:
-    """An interrupted apply finishes what is under way, exits with 130, and is resumed by the same command."""
+    """An interrupted apply finishes what is under way and exits with 130; the same command resumes it."""
     with LocalTenant(rate_limit="20@20") as tenant:
         populate(tenant, 60)
         environment = {**os.environ, **tenant.env}
@@ -402,7 +402,7 @@ def test_ctrl_c_leaves_a_job_that_resumes(move: Path, job: Path, ndjson: Rows) -
             text=True,
         )
         while tenant.journal.count("PATCH") < 3 and process.poll() is None:
-            pass_time()
+            wait_a_moment()
         process.send_signal(signal.SIGINT)
         _, talk = process.communicate(timeout=60)
         assert process.returncode == 130
@@ -420,8 +420,8 @@ def test_ctrl_c_leaves_a_job_that_resumes(move: Path, job: Path, ndjson: Rows) -
         assert "sent" not in json.loads(done.stdout)["counts"]
 
 
-def pass_time() -> None:
-    """Wait a moment for another process."""
+def wait_a_moment() -> None:
+    """Give another process a moment."""
     import time
 
     time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Make the fixtures of migration tests known here."""
+"""Make the fixtures of migration tests known to pytest."""
 
 from support.migrations import client, job, move, ndjson, tenant
 

@@ -1,4 +1,4 @@
-"""Give migration tests a tenant, a job file, and a file with the migration that most of them use."""
+"""Fixtures of migration tests: a tenant, a job file, and a file with the migration that most of them use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def migrate(user, tx):
 
 
 def move_plan(user: User, tx: MetadataTransaction) -> None:
-    """Do the same in this process, without its cost."""
+    """Do the same as a function of this process, which is faster."""
     old = user.app_metadata.get("plan")
     if old is not None:
         tx.app_metadata.set("billing.plan", old)
@@ -39,14 +39,14 @@ def tenant() -> Iterator[LocalTenant]:
 
 @pytest.fixture
 def client(tenant: LocalTenant) -> Iterator[ManagementClient]:
-    """Connect to it."""
+    """Connect to that tenant."""
     with tenant.client() as connected:
         yield connected
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
-    """Name a job file that does not exist yet."""
+    """Return the path of a job file that does not exist yet."""
     return tmp_path / "job.db"
 
 
@@ -60,7 +60,7 @@ def move(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ndjson(tmp_path: Path) -> Callable[[Iterable[Any]], Path]:
-    """Return what writes objects to a file, one per line."""
+    """Return a function that writes objects to a file, one per line."""
 
     def write(rows: Iterable[Any], name: str = "rows.ndjson") -> Path:
         path = tmp_path / name
@@ -83,7 +83,7 @@ def populate(tenant: LocalTenant, number: int) -> list[str]:
 
 
 def rows_of(tenant: LocalTenant) -> list[dict[str, Any]]:
-    """Return every profile, as an export holds it."""
+    """Return every profile as an export would."""
     return [dict(user) for user in tenant.users]
 
 

@@ -1,4 +1,4 @@
-"""Hold what an apply promises: per user a read, a comparison and at most one PATCH, whatever goes wrong."""
+"""What an apply promises: for each user a read, a comparison and at most one PATCH, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def planned(
 def test_every_user_is_read_and_patched_once(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """An apply costs a GET and a PATCH per user, and does what the plan says."""
+    """An apply costs one GET and one PATCH per user, and does what the plan says."""
     ids = planned(job, tenant, client, ndjson)
     assert tenant.journal.count(path="/api/v2/") == 0
     result = apply(job, client)
@@ -53,7 +53,7 @@ def test_every_user_is_read_and_patched_once(
 def test_applying_again_sends_nothing(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A job that is through has nothing left to do."""
+    """A finished job has nothing left to do."""
     planned(job, tenant, client, ndjson)
     apply(job, client)
     tenant.journal.clear()
@@ -61,20 +61,20 @@ def test_applying_again_sends_nothing(
     assert len(tenant.journal) == 0
 
 
-def test_trusting_the_plan_leaves_the_reads_out(
+def test_trusting_the_plan_saves_the_reads(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """With trust_plan each user costs one request."""
+    """With `trust_plan` each user costs one request."""
     planned(job, tenant, client, ndjson)
     apply(job, client, trust_plan=True)
     assert tenant.journal.count("GET", "/api/v2/users/{id}") == 0
     assert tenant.journal.count("PATCH") == 3
 
 
-def test_a_user_who_is_as_planned_already_costs_no_patch(
+def test_a_user_who_is_already_as_planned_costs_no_patch(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Who was changed by somebody else to just what is planned is left alone, and undo leaves it too."""
+    """A user whom somebody else has changed exactly as planned is left alone, by undo too."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].patch(app_metadata={"plan": None, "billing": {"vat": 24, "plan": "free"}})
     assert dict(apply(job, client).counts) == {"same": 1, "done": 2}
@@ -85,17 +85,17 @@ def test_a_user_who_is_as_planned_already_costs_no_patch(
 def test_a_sibling_of_a_nested_key_that_changed_survives(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Drift beside what the operations set is planned again from the operations; nothing is lost."""
+    """If only siblings of what the operations set have changed, the operations are used again; nothing is lost."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].patch(app_metadata={"billing": {"vat": 25, "note": "x"}})
     assert dict(apply(job, client).counts) == {"done": 3}
     assert tenant.users[ids[0]].app_metadata["billing"] == {"vat": 25, "note": "x", "plan": "free"}
 
 
-def test_drift_under_a_function_needs_the_function(
+def test_replanning_for_a_function_needs_the_function(
     tenant: LocalTenant, client: ManagementClient, job: Path, move: Path, ndjson: Rows
 ) -> None:
-    """Where what was read has changed, a user is skipped until the migration is named, and then planned anew."""
+    """If what the function read has changed, the user is skipped until the migration is named, then planned again."""
     ids = planned(job, tenant, client, ndjson, move)
     tenant.users[ids[0]].patch(app_metadata={"plan": "gold"})
     first = apply(job, client)
@@ -122,7 +122,7 @@ def test_drift_under_a_function_needs_the_function(
         (lambda user, tx: tx.app_metadata.get("billing.vat"), False),
     ],
 )
-def test_what_a_function_looked_at_must_stand_for_its_operations_to_be_used_again(
+def test_operations_are_used_again_only_if_what_the_function_looked_at_is_unchanged(
     tenant: LocalTenant,
     client: ManagementClient,
     job: Path,
@@ -130,7 +130,7 @@ def test_what_a_function_looked_at_must_stand_for_its_operations_to_be_used_agai
     look: Callable[[User, MetadataTransaction], Any],
     rests_on_it: bool,
 ) -> None:
-    """A value made of a sibling that has changed since is not written; a sibling nobody looked at is no matter."""
+    """A value that was made from a sibling that has changed since is not written; a sibling nobody looked at may change."""
     tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"tier": "gold", "vat": 24}, "seats": 1})
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
@@ -144,10 +144,10 @@ def test_what_a_function_looked_at_must_stand_for_its_operations_to_be_used_agai
         assert dict(apply(job, client, migration=migrate).counts) == {"done": 1}
 
 
-def test_whether_an_object_is_there_is_looked_at_too(
+def test_a_look_at_whether_an_object_exists_counts_too(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """What a function asked only the presence of must still be there."""
+    """If a function only asked whether an object exists, it must still exist."""
     tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"vat": 24}})
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
@@ -162,7 +162,7 @@ def test_whether_an_object_is_there_is_looked_at_too(
 def test_drift_can_be_skipped_or_overwritten(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """`skip` leaves a user who drifted alone, `overwrite` writes what was planned, and undo what was found."""
+    """`skip` leaves a user who has changed alone; `overwrite` writes what was planned, and undo restores what it found."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].patch(app_metadata={"billing": {"vat": 99}})
     assert dict(apply(job, client, drift="skip").counts) == {"drifted": 1, "done": 2}
@@ -172,10 +172,10 @@ def test_drift_can_be_skipped_or_overwritten(
     assert tenant.users[ids[0]].app_metadata["billing"] == {"vat": 99}
 
 
-def test_a_lost_answer_is_read_back_and_not_sent_again(
+def test_a_lost_response_is_read_back_and_not_sent_again(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A PATCH that was applied and not answered counts as done; one that was not is sent again."""
+    """A PATCH that was applied without a response counts as done; one that was not applied is sent again."""
     ids = planned(job, tenant, client, ndjson)
     tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
     tenant.fail(method="PATCH", user_id=ids[1], drop="before_commit")
@@ -183,10 +183,10 @@ def test_a_lost_answer_is_read_back_and_not_sent_again(
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
 
-def test_a_lost_answer_and_another_writer_is_unclear(
+def test_a_lost_response_and_another_writer_are_unclear(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Where a PATCH may have been applied and somebody wrote since, nothing is sent and the user is named."""
+    """If a PATCH may have been applied and somebody has written since, nothing is sent and the user is named."""
     ids = planned(job, tenant, client, ndjson)
     tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
     tenant.before("GET", ids[0], lambda t: t.users[ids[0]].patch(app_metadata={"billing": {}}), nth=2)
@@ -197,10 +197,10 @@ def test_a_lost_answer_and_another_writer_is_unclear(
     assert patches_by_user(tenant)[ids[0]] == 1
 
 
-def test_a_user_who_is_gone_and_one_who_is_refused_do_not_stop_the_rest(
+def test_users_who_are_gone_or_refused_do_not_stop_the_others(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A deleted user is gone, a refused one failed and tried once more by the next run."""
+    """A deleted user is gone; a refused one has failed, and the next run tries it once more."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].delete()
     tenant.fail(method="PATCH", user_id=ids[1], status=400)
@@ -235,7 +235,7 @@ def test_a_user_who_changes_each_time_is_given_up(
 def test_a_revoked_token_stops_the_run_and_it_resumes(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A refused credential ends the run with its error, and nobody is marked as failed by it."""
+    """A refused credential ends the run with its error, and nobody is marked as failed."""
     planned(job, tenant, client, ndjson)
     token = tenant.token()
     tenant.before("PATCH", None, lambda t: t.revoke(token))
@@ -260,8 +260,8 @@ def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
     assert result.refusals == 8
 
 
-def test_a_wait_is_told_once_however_many_wait(job: Path, ndjson: Rows) -> None:
-    """Eight workers at one closed gate are one event."""
+def test_a_wait_is_announced_once_however_many_wait(job: Path, ndjson: Rows) -> None:
+    """Eight workers that wait for the same 429 are one event."""
     with LocalTenant(serve=False) as tenant, tenant.client() as client:
         populate(tenant, 8)
         plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
@@ -274,8 +274,8 @@ def test_a_wait_is_told_once_however_many_wait(job: Path, ndjson: Rows) -> None:
     assert len(waits) == 1
 
 
-def test_a_server_that_fails_for_good_is_no_endless_loop(job: Path, ndjson: Rows) -> None:
-    """A user whose every read is answered 500 fails after some minutes; the next run takes it up again."""
+def test_a_server_that_keeps_failing_does_not_loop_forever(job: Path, ndjson: Rows) -> None:
+    """A user whose every read gets a 500 fails after some minutes, and the others are changed."""
     from auth0_meta.testing import FakeClock
 
     clock = FakeClock()
@@ -300,7 +300,7 @@ def test_a_network_that_is_gone_is_waited_for(job: Path, ndjson: Rows) -> None:
 
 
 def test_a_network_that_stays_gone_stops_the_run(job: Path, ndjson: Rows) -> None:
-    """After some minutes without an answer the run ends with the transport's error, resumable."""
+    """After minutes without a response the run ends with the transport's error, and can be resumed."""
     from auth0_meta.testing import FakeClock
 
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
@@ -311,10 +311,10 @@ def test_a_network_that_stays_gone_stops_the_run(job: Path, ndjson: Rows) -> Non
         assert status(job).counts == {"planned": 3}
 
 
-def test_a_set_cancel_event_ends_the_run_and_the_next_resumes(
+def test_a_cancelled_run_is_resumed_by_the_next(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Cancelling finishes what is under way and leaves the rest for the next run."""
+    """Cancelling finishes what is under way and leaves the others for the next run."""
     ids = planned(job, tenant, client, ndjson)
     cancel = threading.Event()
     tenant.before("PATCH", None, lambda _: cancel.set())
@@ -326,10 +326,10 @@ def test_a_set_cancel_event_ends_the_run_and_the_next_resumes(
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
 
-def test_ctrl_c_finishes_what_is_under_way(
+def test_an_interrupt_in_a_callback_finishes_what_is_under_way(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A KeyboardInterrupt in the coordinator passes once the ledger is up to date."""
+    """A KeyboardInterrupt from a callback is raised once the job file is up to date."""
     planned(job, tenant, client, ndjson)
 
     def interrupt(event: object) -> None:
@@ -343,8 +343,8 @@ def test_ctrl_c_finishes_what_is_under_way(
     assert max(patches_by_user(tenant).values()) == 1
 
 
-def test_progress_is_told(tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows) -> None:
-    """The last progress event has everybody done."""
+def test_progress_is_reported(tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows) -> None:
+    """In the last progress event every user is done."""
     planned(job, tenant, client, ndjson)
     events: list[Any] = []
     apply(job, client, on_event=events.append)
@@ -372,10 +372,10 @@ def test_a_changed_migration_is_refused(
     assert tenant.journal.count(path="/api/v2/") == 0
 
 
-def test_undo_gives_back_the_tenant(
+def test_undo_restores_every_profile(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """After apply and undo every profile is as it was."""
+    """After an apply and an undo every profile is as it was."""
     ids = populate(tenant, 5)
     tenant.users[ids[3]].patch(user_metadata={})
     before = {user.user_id: (user.app_metadata, user.user_metadata) for user in tenant.users}
@@ -392,7 +392,7 @@ def test_undo_gives_back_the_tenant(
 def test_undo_leaves_what_somebody_changed_since(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A key that no longer holds what was written is left, and named; the others are restored."""
+    """A key that no longer holds what was written is left alone and named; the others are restored."""
     ids = planned(job, tenant, client, ndjson)
     apply(job, client)
     tenant.users[ids[0]].patch(app_metadata={"billing": {"plan": "newer"}})

@@ -1,4 +1,4 @@
-"""Hold what a migration does when its surroundings fail: disk, clock, workers, other coordinators, other writers."""
+"""What a migration does when its surroundings fail: disk, clock, workers, other processes, other writers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def planned(job: Path, tenant: LocalTenant, ndjson: Rows, users: int = 3) -> lis
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
-def test_a_disk_that_fills_up_mid_run(job: Path, ndjson: Rows) -> None:
+def test_a_disk_that_fills_up_during_a_run(job: Path, ndjson: Rows) -> None:
     """The run ends with what to do, nothing more is sent, and it resumes once there is room."""
     with LocalTenant(rate_limit="50@50") as tenant, tenant.client() as client:
         ids = planned(job, tenant, ndjson, users=60)
@@ -57,8 +57,8 @@ def test_a_disk_that_fills_up_mid_run(job: Path, ndjson: Rows) -> None:
         assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
 
-class Stepping:
-    """Be a machine's clock beside the tenant's: the same seconds, and a wall clock that can be set."""
+class SetClock:
+    """A clock that ticks with the tenant's and whose wall clock can be set."""
 
     def __init__(self, true: FakeClock) -> None:
         self.monotonic, self.sleep, self.wait = true.monotonic, true.sleep, true.wait
@@ -70,10 +70,10 @@ class Stepping:
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
-def test_a_clock_that_is_set_mid_run(job: Path, ndjson: Rows, step: float) -> None:
-    """The wall clock may jump an hour either way: users come out as planned, once each, in no more time."""
+def test_a_clock_that_is_set_during_a_run(job: Path, ndjson: Rows, step: float) -> None:
+    """The wall clock may jump an hour either way: every user is changed as planned, once, and it takes no longer."""
     clock = FakeClock()
-    ours = Stepping(clock)
+    ours = SetClock(clock)
     with (
         LocalTenant(serve=False, clock=clock, rate_limit="3@1") as tenant,
         tenant.client(clock=ours) as client,
@@ -85,7 +85,7 @@ def test_a_clock_that_is_set_mid_run(job: Path, ndjson: Rows, step: float) -> No
         assert sum(clock.slept) < 60
 
 
-def test_another_writer_between_read_and_patch_on_another_key(
+def test_another_writer_to_other_keys_between_read_and_patch(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
     """Keys that the migration does not touch are never written, so nobody's write to them is lost."""
@@ -113,12 +113,12 @@ def test_any_executor_will_do(tenant: LocalTenant, client: ManagementClient, job
 
 
 class Losing(ThreadPoolExecutor):
-    """Carry out the first task and lose its answer, as a killed worker does."""
+    """Run the first task and lose its result, as a killed worker does."""
 
     lost = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Raise in place of the first answer."""
+        """Raise instead of returning the first result."""
         if self.lost:
             return super().submit(fn, *args, **kwargs)
         self.lost = True
@@ -133,7 +133,7 @@ class Losing(ThreadPoolExecutor):
 def test_a_worker_that_dies_leaves_its_user_in_doubt(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """The run ends with the worker's error; the next one reads that user and does not write again."""
+    """The run ends with the worker's error; the next run reads that user and does not write again."""
     ids = planned(job, tenant, ndjson)
     with Losing(1) as pool, pytest.raises(ConnectionResetError):
         apply(job, client, executor=pool, concurrency=1)
@@ -145,7 +145,7 @@ def test_a_worker_that_dies_leaves_its_user_in_doubt(
 def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_stopped(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """If the read-back after a lost answer stops the run, the next run finds that this job wrote, and undo restores."""
+    """If the read-back after a lost response stops the run, the next run still finds that this job has written, and undo restores it."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
@@ -183,7 +183,7 @@ class Cancelling(ThreadPoolExecutor):
 def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_cancelled(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Whom a cancelled run has not looked at is still in doubt: the PATCH that was applied counts as this job's."""
+    """A cancelled run that did not get to read the user leaves the doubt: the PATCH counts as this job's later."""
     ids = planned(job, tenant, ndjson, users=1)
     before = tenant.users[ids[0]].app_metadata
     with Losing(1) as pool, pytest.raises(ConnectionResetError):
@@ -202,7 +202,7 @@ def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_cancelled(
 def test_a_user_who_was_not_reached_is_still_planned(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A cancelled run puts back whom it had claimed and sent nothing for: nothing is in doubt."""
+    """A cancelled run puts users back whom it had claimed but sent nothing for: nobody is in doubt."""
     planned(job, tenant, ndjson)
     cancel = threading.Event()
     with Cancelling(cancel) as pool:
@@ -214,15 +214,15 @@ def test_a_user_who_was_not_reached_is_still_planned(
 def test_a_second_coordinator_is_refused(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """While one run goes on, another of the same job sends nothing."""
+    """While one run works, another run of the same job sends nothing."""
     planned(job, tenant, ndjson)
-    told: list[LedgerError] = []
+    refusals: list[LedgerError] = []
 
     def again(_: LocalTenant) -> None:
         def other() -> None:
             with pytest.raises(LedgerError) as caught:
                 apply(job, client)
-            told.append(caught.value)
+            refusals.append(caught.value)
 
         thread = threading.Thread(target=other)
         thread.start()
@@ -230,19 +230,19 @@ def test_a_second_coordinator_is_refused(
 
     tenant.before("PATCH", None, again)
     assert dict(apply(job, client).counts) == {"done": 3}
-    assert "is working with" in str(told[0])
+    assert "is working with" in str(refusals[0])
 
 
 def test_a_missing_scope_stops_the_run(tenant: LocalTenant, job: Path, ndjson: Rows) -> None:
-    """403 is no fault of the user: nobody is marked as failed."""
+    """A 403 is not the user's fault: nobody is marked as failed."""
     planned(job, tenant, ndjson)
     with tenant.client(token=tenant.token(scopes=["read:users"])) as client, pytest.raises(ScopeError):
         apply(job, client)
     assert status(job).counts == {"planned": 3}
 
 
-def test_what_the_tenant_stores_otherwise_than_sent_can_still_be_undone(job: Path, ndjson: Rows) -> None:
-    """Where Auth0 were to drop a nested null, the ledger keeps what was stored, and undo knows it."""
+def test_what_the_tenant_stores_differently_can_still_be_undone(job: Path, ndjson: Rows) -> None:
+    """If a tenant drops a nested null, the job file keeps what was really stored, and undo works from that."""
     with LocalTenant(serve=False, switches=Switches(nested_null="drop")) as tenant, tenant.client() as client:
         tenant.users.add(user_id="auth0|1", app_metadata={"a": 1})
 
@@ -259,7 +259,7 @@ def test_what_the_tenant_stores_otherwise_than_sent_can_still_be_undone(job: Pat
 def test_an_emptied_bag_comes_back(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """`clear` and `replace` are undone to the letter."""
+    """`clear` and `replace` are undone exactly."""
     tenant.users.add(
         user_id="auth0|1", app_metadata={"a": 1, "b": {"c": [1, None]}}, user_metadata={"x": 1, "y": 2}
     )
@@ -280,7 +280,7 @@ def test_an_emptied_bag_comes_back(
 def test_an_interrupted_apply_can_be_undone(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Undo covers who was written and who is in doubt, and nobody else."""
+    """Undo covers the users who were written or are in doubt, and nobody else."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     with Losing(1) as pool, pytest.raises(ConnectionResetError):
@@ -293,7 +293,7 @@ def test_an_interrupted_apply_can_be_undone(
 def test_notes_of_failures_hold_no_value(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """What Auth0 echoes of a request does not reach the ledger."""
+    """What Auth0 echoes of a request does not reach the job file."""
     tenant.users.add(user_id="auth0|1", app_metadata={"plan": "canary-7f3a"})
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     body = {"statusCode": 400, "error": "Bad Request", "message": "bad canary-7f3a"}
@@ -306,7 +306,7 @@ def test_notes_of_failures_hold_no_value(
 
 
 def test_a_writer_during_any_long_wait_is_seen(job: Path, ndjson: Rows) -> None:
-    """However often a PATCH is refused, each wait is followed by a new read: what somebody wrote meanwhile stays."""
+    """However often a PATCH is refused, each wait is followed by a new read, so what somebody wrote meanwhile stays."""
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         tenant.users.add(user_id="auth0|1", app_metadata={"counters": {"n": 1}})
 
@@ -329,8 +329,8 @@ def test_a_writer_during_any_long_wait_is_seen(job: Path, ndjson: Rows) -> None:
         assert tenant.users["auth0|1"].app_metadata == {"counters": {"n": 101, "live": True}}
 
 
-def test_a_token_that_takes_long_is_followed_by_a_read(job: Path, ndjson: Rows) -> None:
-    """Seconds between the read and the PATCH count on whatever they were spent: what somebody wrote in them is seen."""
+def test_a_slow_token_request_is_followed_by_a_new_read(job: Path, ndjson: Rows) -> None:
+    """Seconds between the read and the PATCH count no matter how they were spent: what somebody wrote in them is seen."""
     clock = FakeClock()
     with LocalTenant(serve=False, clock=clock) as tenant:
         slow: list[str] = []
@@ -351,8 +351,8 @@ def test_a_token_that_takes_long_is_followed_by_a_read(job: Path, ndjson: Rows) 
         assert tenant.users[ids[0]].app_metadata["plan"] == "live"
 
 
-def test_a_bucket_of_one_token_is_no_endless_loop(job: Path, ndjson: Rows) -> None:
-    """Where each read takes the token that the PATCH needs, the PATCH gets the next one."""
+def test_a_bucket_of_one_token_does_not_loop_forever(job: Path, ndjson: Rows) -> None:
+    """If each read takes the token that the PATCH needs, the PATCH gets the next one."""
     clock = FakeClock()
     with (
         LocalTenant(serve=False, clock=clock, rate_limit="1@0.2") as tenant,
@@ -366,10 +366,10 @@ def test_a_bucket_of_one_token_is_no_endless_loop(job: Path, ndjson: Rows) -> No
 
 
 @pytest.mark.parametrize("status_code", [408, 302, 307])
-def test_an_answer_from_in_between_is_followed_up(
+def test_a_response_from_a_gateway_is_followed_by_a_read(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, status_code: int
 ) -> None:
-    """A PATCH that was answered 408 or a redirect may have been applied: the user is read, and undo knows."""
+    """A PATCH that got a 408 or a redirect may have been applied: the user is read, and undo covers it."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], status=status_code, commit=True)
@@ -380,8 +380,8 @@ def test_an_answer_from_in_between_is_followed_up(
     assert {user.user_id: user.app_metadata for user in tenant.users} == before
 
 
-def test_a_gateway_that_never_hands_on_leaves_the_user_unclear(job: Path, ndjson: Rows) -> None:
-    """After some minutes of 408 the user is named, and not said to be as before."""
+def test_a_gateway_that_never_forwards_leaves_the_user_unclear(job: Path, ndjson: Rows) -> None:
+    """After minutes of 408 the user is named as unclear, and not as unchanged."""
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         ids = planned(job, tenant, ndjson, users=2)
         tenant.fail(method="PATCH", user_id=ids[0], status=408, times=None)
@@ -392,10 +392,10 @@ def test_a_gateway_that_never_hands_on_leaves_the_user_unclear(job: Path, ndjson
     assert "answered 408 again and again, and may have been applied" in note
 
 
-def test_a_refused_write_that_is_found_applied_is_this_jobs(
+def test_a_refused_write_that_is_found_applied_belongs_to_this_job(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Who was refused and is found as planned by the next run counts as written, so that undo covers them."""
+    """A refused user whom the next run finds as planned counts as written, so that undo covers them."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], status=409, commit=True)
@@ -408,10 +408,10 @@ def test_a_refused_write_that_is_found_applied_is_this_jobs(
     assert {user.user_id: user.app_metadata for user in tenant.users} == before
 
 
-def test_undo_of_a_job_that_wrote_nothing_leaves_it(
+def test_undo_of_a_job_that_wrote_nothing_changes_nothing(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """There is nothing to undo before an apply, and the job can still be applied; afterwards it can't."""
+    """Before an apply there is nothing to undo, and the job can still be applied; after a real undo it can't."""
     planned(job, tenant, ndjson)
     assert dict(undo(job, client).counts) == {}
     assert (status(job).stage, status(job).runs) == ("planned", ())
@@ -434,7 +434,7 @@ def test_undo_of_a_job_that_wrote_nothing_leaves_it(
     ],
 )
 @pytest.mark.parametrize("step", [apply, undo])
-def test_an_altered_plan_is_refused_at_any_run(
+def test_an_altered_plan_is_refused_by_every_run(
     tenant: LocalTenant,
     client: ManagementClient,
     job: Path,
@@ -442,7 +442,7 @@ def test_an_altered_plan_is_refused_at_any_run(
     tampering: str,
     step: Callable[..., Any],
 ) -> None:
-    """The digest holds after a first run too, for apply and for undo, and for what a run has planned again."""
+    """The digest is checked after a first run too, by apply and by undo, and covers what a run has planned again."""
     planned(job, tenant, ndjson)
     if step is apply:
         tenant.fail(method="PATCH", status=400, times=3)
@@ -459,7 +459,7 @@ def test_an_altered_plan_is_refused_at_any_run(
 def test_one_job_file_under_two_names(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A link to the job file leads to the same lock; a file with two names of its own is refused."""
+    """A symbolic link leads to the same lock; a file with a hard link is refused."""
     planned(job, tenant, ndjson)
     link = job.with_name("link.db")
     link.symlink_to(job)
@@ -476,7 +476,7 @@ def test_one_job_file_under_two_names(
 
 
 class Canned(ThreadPoolExecutor):
-    """Answer every task in the worker's place, after 5 ms, and count how many are under way at once."""
+    """Return results in the worker's place, after 5 ms, and count how many tasks run at once."""
 
     def __init__(self) -> None:
         super().__init__(64)
@@ -484,11 +484,11 @@ class Canned(ThreadPoolExecutor):
         self.now = self.most = 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have `answer` called instead of the worker."""
+        """Call `answer` instead of the worker."""
         return super().submit(self.answer, *args)
 
     def answer(self, task: Task) -> TaskResult:
-        """Say that every fifth user is gone, and that the first ones were answered ten times as fast as the rest."""
+        """Report every fifth user as gone, and the first ones as ten times as fast as the others."""
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -502,10 +502,10 @@ class Canned(ThreadPoolExecutor):
         )
 
 
-def test_a_few_fast_answers_do_not_hold_a_run_back(
+def test_a_few_fast_responses_do_not_slow_a_run_down(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Some users who are answered at once, and some who are gone, don't keep the others at a few at a time."""
+    """A few fast users and a few who are gone don't keep the run from working on many users at once."""
     planned(job, tenant, ndjson, users=300)
     with Canned() as workers:
         result = apply(job, client, executor=workers, share=1.0)
@@ -513,8 +513,8 @@ def test_a_few_fast_answers_do_not_hold_a_run_back(
     assert workers.most > 16
 
 
-def test_a_token_endpoint_that_is_down_is_told_as_a_wait(job: Path, ndjson: Rows) -> None:
-    """While there is no token, progress says what is waited for."""
+def test_a_token_endpoint_that_is_down_is_reported_as_a_wait(job: Path, ndjson: Rows) -> None:
+    """While there is no token, an event says what the run waits for."""
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         planned(job, tenant, ndjson)
         tenant.fail(path="/oauth/token", status=503, times=4)

@@ -54,14 +54,14 @@ def start(way: str, tenant: LocalTenant, job: Path) -> subprocess.Popen[str]:
 
 
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until the tenant has seen something of a process, for as long as that runs."""
+    """Wait until `reached` returns true, or the process ends."""
     while not reached() and process.poll() is None:
         time.sleep(0.005)
 
 
 @pytest.mark.parametrize("later", [0.0, 0.04, 0.23, 0.4])
 def test_ctrl_c_in_the_library_finishes_what_is_under_way(job: Path, ndjson: Rows, later: float) -> None:
-    """`apply` ends with KeyboardInterrupt, nobody is in doubt, and the next run does the rest, once each."""
+    """`apply` ends with KeyboardInterrupt, nobody is in doubt, and the next run changes the other users, once each."""
     with LocalTenant(rate_limit="20@20", latency=0.01) as tenant:
         ids = planned(tenant, job, ndjson)
         process = start("library", tenant, job)

@@ -1,4 +1,4 @@
-"""Kill the coordinator with SIGKILL at random instants and restart it: everybody as planned, nobody twice."""
+"""Kill the process of a run with SIGKILL at random instants and restart it: every user as planned, nobody twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RATE = os.environ.get("AUTH0_META_KILL_RATE", "200@120")
 
 
 def start(tenant: LocalTenant, job: Path, step: str) -> subprocess.Popen[bytes]:
-    """Start a coordinator as its user would."""
+    """Start a run as a user would."""
     line = [sys.executable, "-m", "auth0_meta", "migrate", step, str(job), "--yes"]
     return subprocess.Popen(
         line, env={**os.environ, **tenant.env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -33,7 +33,7 @@ def start(tenant: LocalTenant, job: Path, step: str) -> subprocess.Popen[bytes]:
 
 
 def killed_until_done(tenant: LocalTenant, job: Path, step: str, seed: int) -> int:
-    """Run a step, killing it `KILLS` times while it writes; return how often it was killed at work."""
+    """Run a step to its end, killing it `KILLS` times while it writes; return how often it was killed at work."""
     chance = random.Random(seed)
     kills = 0
     for _ in range(KILLS):
@@ -53,7 +53,7 @@ def killed_until_done(tenant: LocalTenant, job: Path, step: str, seed: int) -> i
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_at_any_instant_and_resumed(job: Path, move: Path, ndjson: Callable[..., Path]) -> None:
-    """After kills and restarts every user is exactly as planned, and none was patched twice with effect; so with undo."""
+    """After kills and restarts every user is exactly as planned and was written once; the same goes for undo."""
 
     def billed(row: dict[str, Any]) -> Any:
         bag = {k: v for k, v in row["app_metadata"].items() if k != "plan"}

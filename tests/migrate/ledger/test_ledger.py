@@ -1,4 +1,4 @@
-"""Hold the job file: durable groups, one writer, private, and clear words for what is not a job file."""
+"""The job file: durable commits, one writer, private, and clear messages about any other file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FACTS = {"created": 1.0, "tenant": "x", "kind": "changes", "migration": "x.csv",
 
 
 def made(job: Path, users: int = 3) -> None:
-    """Write a finished plan."""
+    """Write a job file with a finished plan."""
     ledger = Ledger.create(job, FACTS)
     with ledger.group():
         for n in range(users):
@@ -69,14 +69,14 @@ def test_a_commit_survives_a_power_cut(job: Path) -> None:
 
 
 def test_nothing_is_left_beside_a_closed_ledger(job: Path) -> None:
-    """A writer that closes leaves one file."""
+    """A writer that closes leaves one file behind."""
     made(job)
     Ledger.open(job, write=True).close()
     assert [path.name for path in job.parent.iterdir()] == ["job.db"]
 
 
 def test_a_second_writer_is_refused_and_a_reader_is_not(job: Path) -> None:
-    """Two coordinators can't have one job file; its status can be read meanwhile."""
+    """Two processes can't write to one job file; its status can be read meanwhile."""
     made(job)
     with Ledger.open(job, write=True):
         with pytest.raises(LedgerError, match=f"process {os.getpid()} is working"):
@@ -96,7 +96,7 @@ def test_the_lock_dies_with_its_process(job: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "is not a job file"),
         (b"user_id,app_metadata.plan\n" * 100, "is not a job file"),
@@ -104,17 +104,17 @@ def test_the_lock_dies_with_its_process(job: Path) -> None:
     ],
     ids=["empty", "csv", "missing"],
 )
-def test_what_is_no_ledger_is_said_to_be_none(job: Path, content: bytes | None, told: str) -> None:
-    """A foreign file is refused with what it is."""
+def test_other_files_are_refused(job: Path, content: bytes | None, message: str) -> None:
+    """A file of another kind is refused, and the message says why."""
     if content is not None:
         job.write_bytes(content)
     for write in (True, False):
-        with pytest.raises(LedgerError, match=told):
+        with pytest.raises(LedgerError, match=message):
             Ledger.open(job, write=write)
 
 
 def test_a_foreign_database_is_refused(job: Path) -> None:
-    """A SQLite file of another program is not a job file."""
+    """An SQLite file of another program is not a job file."""
     with sqlite3.connect(job) as db:
         db.execute("CREATE TABLE users (n)")
     db.close()
@@ -122,8 +122,8 @@ def test_a_foreign_database_is_refused(job: Path) -> None:
         Ledger.open(job, write=True)
 
 
-def test_a_truncated_ledger_is_refused(job: Path) -> None:
-    """A file that was cut short is told from a good one."""
+def test_a_truncated_job_file_is_refused(job: Path) -> None:
+    """A file that was cut short is recognized as damaged."""
     made(job, users=500)
     whole = job.read_bytes()
     job.write_bytes(whole[: len(whole) // 2])
@@ -132,7 +132,7 @@ def test_a_truncated_ledger_is_refused(job: Path) -> None:
 
 
 def test_a_newer_format_is_refused(job: Path) -> None:
-    """A ledger of a later release is not guessed at."""
+    """A job file of a later release is refused."""
     made(job)
     with sqlite3.connect(job) as db:
         db.execute("PRAGMA user_version = 99")
@@ -142,7 +142,7 @@ def test_a_newer_format_is_refused(job: Path) -> None:
 
 
 def test_a_plan_is_never_overwritten_unless_unfinished(job: Path) -> None:
-    """`create` refuses a file that is there; half a plan of a killed process it replaces."""
+    """`create` refuses a file that exists, but replaces the half-made plan of a killed process."""
     made(job)
     before = job.read_bytes()
     with pytest.raises(LedgerError, match="exists"):
@@ -161,8 +161,8 @@ def test_a_plan_is_never_overwritten_unless_unfinished(job: Path) -> None:
     Ledger.open(job).close()
 
 
-def test_a_group_that_raises_leaves_nothing(job: Path) -> None:
-    """What was written in a group stands whole or not at all."""
+def test_a_group_that_raises_writes_nothing(job: Path) -> None:
+    """What is written in a group is written as a whole or not at all."""
     made(job)
     with Ledger.open(job, write=True) as ledger:
         with pytest.raises(ZeroDivisionError), ledger.group():
@@ -171,8 +171,8 @@ def test_a_group_that_raises_leaves_nothing(job: Path) -> None:
         assert ledger.counts()[State.PLANNED] == 3
 
 
-def test_a_full_disk_is_said_and_survived(job: Path) -> None:
-    """When the file can't grow, the group fails with what to do, and what stood before still stands."""
+def test_a_full_disk_is_reported_and_survived(job: Path) -> None:
+    """If the file can't grow, the group fails with a message about what to do, and the file is as before."""
     made(job)
     limited = (
         "import resource, signal, sys\n"
@@ -198,7 +198,7 @@ def test_a_full_disk_is_said_and_survived(job: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are of POSIX")
-def test_a_read_only_ledger_is_refused_before_anything_is_sent(job: Path) -> None:
+def test_a_read_only_job_file_is_refused_before_anything_is_sent(job: Path) -> None:
     """A file that can't be written can't be opened for writing."""
     made(job)
     job.chmod(0o444)
@@ -221,8 +221,8 @@ def test_a_read_only_ledger_is_refused_before_anything_is_sent(job: Path) -> Non
     assert "must be writable" in done.stdout or "can't be written" in done.stdout
 
 
-def test_one_thread_owns_a_ledger(job: Path) -> None:
-    """A ledger used from another thread says so instead of mixing two commits."""
+def test_a_ledger_belongs_to_one_thread(job: Path) -> None:
+    """A ledger that is used from another thread raises instead of mixing two commits."""
     made(job)
     errors = []
     with Ledger.open(job, write=True) as ledger:
@@ -239,8 +239,8 @@ def test_one_thread_owns_a_ledger(job: Path) -> None:
     assert len(errors) == 1
 
 
-def test_a_purged_ledger_holds_no_value_on_disk(job: Path) -> None:
-    """After a purge not a byte of a value is left, in no file; counts and ids stay."""
+def test_a_purged_job_file_holds_no_value(job: Path) -> None:
+    """After a purge no file holds a byte of a value; counts and ids stay."""
     made(job)
     assert b"canary-7f3a" in job.read_bytes()
     with Ledger.open(job, write=True) as ledger:
@@ -255,7 +255,7 @@ def test_a_purged_ledger_holds_no_value_on_disk(job: Path) -> None:
 
 
 def test_the_digest_covers_users_and_plans(job: Path, tmp_path: Path) -> None:
-    """Two plans with the same content have one digest; any difference shows."""
+    """Two plans with the same content have the same digest; any difference changes it."""
     made(job)
     made(tmp_path / "same.db")
     made(tmp_path / "more.db", users=4)
@@ -267,8 +267,8 @@ def test_the_digest_covers_users_and_plans(job: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("beginning", ["empty", "no tables"])
-def test_a_plan_that_was_killed_while_it_began_is_replaced(job: Path, beginning: str) -> None:
-    """An empty file, and a database with nothing in it, are what a plan leaves that had no time to begin."""
+def test_a_plan_that_was_killed_at_its_start_is_replaced(job: Path, beginning: str) -> None:
+    """A plan that is killed at its start leaves an empty file or an empty database; both are replaced."""
     job.touch()
     if beginning == "no tables":
         with sqlite3.connect(job) as db:
@@ -291,7 +291,7 @@ def status_counts(job: Path) -> int:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
 @pytest.mark.parametrize("room", [0, 2000, 5000, 9000, 20_000, 60_000])
 def test_a_disk_that_is_full_when_a_plan_begins(job: Path, room: int) -> None:
-    """Whatever room there is, the plan ends with what to do and leaves no file, so that it can be made again."""
+    """However little space there is, the plan ends with a message about what to do and leaves no file."""
     code = (
         "import resource, signal, sys\n"
         "from auth0_meta import LedgerError\n"
@@ -309,7 +309,7 @@ def test_a_disk_that_is_full_when_a_plan_begins(job: Path, room: int) -> None:
 
 
 def test_a_lock_needs_no_room_on_the_disk(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the holder's number can't be written, the lock is held all the same."""
+    """The lock is held even if the process number can't be written into it."""
     made(job)
 
     def full(*_: object) -> int:
@@ -322,7 +322,7 @@ def test_a_lock_needs_no_room_on_the_disk(job: Path, monkeypatch: pytest.MonkeyP
 
 
 def begun(job: Path) -> None:
-    """Note two runs that have not ended."""
+    """Begin two runs and end neither."""
     facts = {"started": 1.0, "share": 0.5, "ended": "running", "counts": {}, "slowest": []}
     numbers = dict.fromkeys(("seconds", "requests", "patches", "refusals", "waited"), 0)
     with Ledger.open(job, write=True) as ledger:
@@ -332,8 +332,8 @@ def begun(job: Path) -> None:
         assert [run["ended"] for run in status(job).runs] == ["killed", "running"]
 
 
-def test_a_run_that_nobody_is_at_was_killed(job: Path) -> None:
-    """A run is "running" while its process holds the lock; looking does not get in its way."""
+def test_a_run_without_a_process_was_killed(job: Path) -> None:
+    """A run is "running" while its process holds the lock, and "killed" after that; looking does not get in its way."""
     made(job)
     begun(job)
     assert [run["ended"] for run in status(job).runs] == ["killed", "killed"]
@@ -342,8 +342,8 @@ def test_a_run_that_nobody_is_at_was_killed(job: Path) -> None:
     assert not lock.is_held(job)
 
 
-def test_a_ledger_can_be_read_where_nothing_can_be_written(job: Path) -> None:
-    """A closed job file in a directory of somebody else's has a status and a report."""
+def test_a_job_file_can_be_read_in_a_read_only_directory(job: Path) -> None:
+    """Status and report work on a closed job file in a directory that belongs to somebody else."""
     made(job)
     begun(job)
     code = (
@@ -379,8 +379,8 @@ def test_a_ledger_can_be_read_where_nothing_can_be_written(job: Path) -> None:
         "DROP TABLE runs",
     ],
 )
-def test_a_ledger_that_makes_no_sense_is_damaged(job: Path, damage: str) -> None:
-    """Whatever was changed in a ledger, it is said to be damaged, without what it holds."""
+def test_a_job_file_that_makes_no_sense_is_damaged(job: Path, damage: str) -> None:
+    """Whatever was changed in a job file, the message says that it is damaged, and quotes nothing of it."""
     made(job)
     begun(job)
     with sqlite3.connect(job) as db:
@@ -392,15 +392,15 @@ def test_a_ledger_that_makes_no_sense_is_damaged(job: Path, damage: str) -> None
 
 
 def claimed(job: Path) -> None:
-    """Claim everybody."""
+    """Claim every user."""
     with Ledger.open(job, write=True) as ledger:
         ledger.check_plan()
         with ledger.group():
             ledger.claim(State.PLANNED, State.SENT, 100)
 
 
-def test_bytes_that_rot_make_no_traceback(job: Path) -> None:
-    """A ledger with wrong bytes in it works or is refused, and a refusal quotes none of it."""
+def test_damaged_bytes_cause_no_traceback(job: Path) -> None:
+    """A job file with wrong bytes works or is refused, and the message quotes nothing of it."""
     made(job, users=40)
     begun(job)
     good, chance = job.read_bytes(), random.Random(2)
@@ -424,7 +424,7 @@ def test_bytes_that_rot_make_no_traceback(job: Path) -> None:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Drive a ledger beside a dict, closing, reopening and crashing groups in between."""
+    """Compare a ledger with a dict, closing it, reopening it and crashing groups in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -457,7 +457,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     @precondition(lambda self: State.SENT in self.model.values())
     def settle(self, state: State, data: st.DataObject) -> None:
-        """Settling moves the users it names."""
+        """Settling moves the users that it names."""
         sent = [n for n, known in self.model.items() if known is State.SENT]
         chosen = data.draw(st.lists(st.sampled_from(sent), unique=True, max_size=4))
         with self.ledger.group():
@@ -474,8 +474,8 @@ class LedgerMachine(RuleBasedStateMachine):
             raise KeyError
 
     @rule()
-    def take_up_again(self) -> None:
-        """Failed and drifted users can be planned for once more."""
+    def retry(self) -> None:
+        """Failed and drifted users are planned once more."""
         with self.ledger.group():
             self.ledger.move((State.FAILED, State.DRIFTED), State.PLANNED)
         for n, state in self.model.items():
@@ -484,13 +484,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Close and open, which loses nothing."""
+        """Close and open again, which loses nothing."""
         self.ledger.close()
         self.ledger = Ledger.open(self.job, write=True)
 
     @invariant()
     def agrees(self) -> None:
-        """Compare counts, rows and doubts with the model."""
+        """Compare records, counts and users in doubt with the model."""
         if not hasattr(self, "ledger"):
             return
         assert {row.n: row.state for row in self.ledger.records()} == self.model

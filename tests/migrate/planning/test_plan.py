@@ -1,4 +1,4 @@
-"""Hold what a plan promises: the tenant is only read, every user is accounted for, bad functions are survived."""
+"""What a plan promises: the tenant is only read, every user is accounted for, bad functions are survived."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def script(tmp_path: Path, text: str) -> Path:
 
 
 def problems(job: Path) -> dict[str, str]:
-    """Return what was wrong, by user."""
+    """Return what was wrong, by user id."""
     with Ledger.open(job) as ledger:
         return {user_id: note for user_id, _, note in ledger.problems()}
 
@@ -35,7 +35,7 @@ def problems(job: Path) -> dict[str, str]:
 def test_the_ledger_holds_operations_document_and_before_image(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Of each user who changes: what was staged, what will leave, and what stood under those keys."""
+    """For each user who changes, the file holds what was staged, the PATCH body, and what the touched keys held."""
     populate(tenant, 1)
     tenant.users.add(user_id="auth0|none")
     summary = plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
@@ -53,7 +53,7 @@ def test_the_ledger_holds_operations_document_and_before_image(
 def test_planning_writes_nothing(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Ids are read one by one; no other method than GET leaves."""
+    """Ids are read one by one, and only GET requests are sent."""
     ids = populate(tenant, 30)
     path = ndjson([{"user_id": user_id} for user_id in [*ids, "auth0|gone"]])
     summary = plan(move_plan, to=job, client=client, users=str(path))
@@ -64,8 +64,8 @@ def test_planning_writes_nothing(
     assert problems(job) == {"auth0|gone": "the user does not exist"}
 
 
-def test_costs_are_told_with_and_without_reads(job: Path, ndjson: Rows) -> None:
-    """At a known rate a plan says how long it will take; a shared bucket serves reads and writes."""
+def test_costs_are_given_with_and_without_reads(job: Path, ndjson: Rows) -> None:
+    """At a known rate a plan says how long applying will take; here one bucket serves reads and writes."""
     with LocalTenant(serve=False) as tenant:
         populate(tenant, 16)
         with tenant.client(rate_limit="enterprise") as client:
@@ -75,7 +75,7 @@ def test_costs_are_told_with_and_without_reads(job: Path, ndjson: Rows) -> None:
 
 
 def test_separate_buckets_run_side_by_side(job: Path, ndjson: Rows) -> None:
-    """On Essentials writes have a bucket of their own, which decides."""
+    """On Essentials writes have a bucket of their own, and the slower bucket decides."""
     with LocalTenant(serve=False) as tenant:
         populate(tenant, 20)
         with tenant.client(rate_limit="essentials") as client:
@@ -86,7 +86,7 @@ def test_separate_buckets_run_side_by_side(job: Path, ndjson: Rows) -> None:
 def test_a_plan_without_a_tenant_is_bound_by_the_first_apply(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Rows that hold the bags need no client to plan; who has to be read does."""
+    """Rows that hold metadata need no client to plan; ids do."""
     populate(tenant, 2)
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     assert status(job).tenant is None
@@ -97,10 +97,10 @@ def test_a_plan_without_a_tenant_is_bound_by_the_first_apply(
     assert not job.with_name("b.db").exists()
 
 
-def test_a_function_that_raises_hangs_or_dies_costs_its_own_user(
+def test_a_function_that_raises_hangs_or_dies_fails_only_its_user(
     tmp_path: Path, job: Path, ndjson: Rows
 ) -> None:
-    """Each bad user is named with the reason and no value; the others are planned."""
+    """Each such user is named with the reason but no value; the others are planned."""
     text = MOVE_PLAN + (
         "import os, time\n"
         "inner = migrate\n"
@@ -145,7 +145,7 @@ def test_a_function_that_raises_hangs_or_dies_costs_its_own_user(
 def test_a_function_that_is_not_deterministic_is_reported(
     tmp_path: Path, job: Path, ndjson: Rows, body: str
 ) -> None:
-    """A sample computed twice, elsewhere and in another order, has to come out the same."""
+    """A sample is computed twice, in another process and in another order, and differences are reported."""
     text = f"import itertools, random\ncounter = itertools.count()\ndef migrate(user, tx):\n    {body}\n"
     rows = [{"user_id": f"auth0|{n}", "app_metadata": {}} for n in range(4)]
     summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
@@ -154,7 +154,7 @@ def test_a_function_that_is_not_deterministic_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("x = 1\n", "no function migrate"),
         ("def migrate(user):\n    pass\n", "two arguments"),
@@ -165,18 +165,18 @@ def test_a_function_that_is_not_deterministic_is_reported(
         ("import os; os._exit(4)\n", "exit code 4"),
     ],
 )
-def test_a_file_that_is_no_migration_is_refused(
-    tmp_path: Path, job: Path, ndjson: Rows, text: str, told: str
+def test_a_file_without_a_migration_is_refused(
+    tmp_path: Path, job: Path, ndjson: Rows, text: str, message: str
 ) -> None:
-    """What can't be used is said before anything is read, and no job file is left."""
-    with pytest.raises(InputError, match=told) as caught:
+    """The message says what is wrong before any user is read, and no job file is left."""
+    with pytest.raises(InputError, match=message) as caught:
         plan(script(tmp_path, text), to=job, users=str(ndjson([{"user_id": "auth0|1"}])))
     assert "canary" not in str(caught.value)
     assert not job.exists()
 
 
-def test_a_migration_may_import_what_stands_beside_it(tmp_path: Path, job: Path, ndjson: Rows) -> None:
-    """Helpers in the file's folder are found, as by `python FILE`."""
+def test_a_migration_can_import_modules_beside_it(tmp_path: Path, job: Path, ndjson: Rows) -> None:
+    """Helpers in the file's directory are found, as under `python FILE`."""
     (tmp_path / "beside_helper.py").write_text("VALUE = 5\n")
     path = script(
         tmp_path,
@@ -188,7 +188,7 @@ def test_a_migration_may_import_what_stands_beside_it(tmp_path: Path, job: Path,
 def test_changes_read_their_users_by_id(
     tenant: LocalTenant, client: ManagementClient, job: Path, tmp_path: Path
 ) -> None:
-    """A change file needs no source; a user named twice gets both changes, in order."""
+    """A change file needs no source; a user who is named twice gets both changes, in order."""
     ids = populate(tenant, 2)
     path = tmp_path / "c.csv"
     rows = [f"{ids[0]},gold,", f"{ids[1]},free,", f"{ids[0]},,5", "auth0|nobody,x,"]
@@ -209,7 +209,7 @@ def test_changes_read_their_users_by_id(
 def test_changes_can_be_joined_with_a_source(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """With a source its rows are the base and nothing is read; who is not in it is named."""
+    """With a source its rows are used and nothing is read; users who are not in it are named."""
     ids = populate(tenant, 3)
     changes = ndjson(
         [{"user_id": ids[1], "app_metadata": {"billing": {"plan": "x"}}}, {"user_id": "auth0|nobody"}],
@@ -234,8 +234,8 @@ def test_changes_can_be_joined_with_a_source(
     ],
     ids=["get", "[]", "in", "raw", "attribute"],
 )
-def test_a_field_that_was_not_asked_for_is_not_absent(job: Path, look: Callable[[User], Any]) -> None:
-    """An export gives some fields only: reading another one fails the user and says how to ask for it."""
+def test_a_field_that_was_not_exported_is_not_absent(job: Path, look: Callable[[User], Any]) -> None:
+    """An export has only some fields: reading another one fails the user, and the message says how to export it."""
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
         assert user.email
@@ -252,8 +252,8 @@ def test_a_field_that_was_not_asked_for_is_not_absent(job: Path, look: Callable[
         assert user.app_metadata["seen"] in (7, True, user["created_at"])
 
 
-def test_the_process_of_a_file_knows_which_fields_were_asked_for(job: Path, tmp_path: Path) -> None:
-    """It is the same in the process that runs a file, where a sample is computed twice."""
+def test_the_sandbox_knows_which_fields_were_exported(job: Path, tmp_path: Path) -> None:
+    """The rule is the same in the process that runs a file, also when a sample is computed twice."""
     path = script(tmp_path, "def migrate(user, tx):\n    tx.app_metadata['n'] = user.get('logins_count')\n")
     with LocalTenant() as tenant, tenant.client() as client:
         tenant.users.add(user_id="auth0|1", logins_count=7)
@@ -264,10 +264,10 @@ def test_the_process_of_a_file_knows_which_fields_were_asked_for(job: Path, tmp_
 
 
 @pytest.mark.parametrize("long", ["", "y" * 400])
-def test_half_a_character_in_one_profile_stops_nothing(
+def test_a_lone_surrogate_in_a_profile_survives(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, long: str
 ) -> None:
-    """A lone surrogate can't be written as UTF-8; it is kept, sent back escaped, and comes back with an undo."""
+    """A lone surrogate can't be written as UTF-8; it is kept, sent escaped, and restored by undo."""
     half = "\ud83d" + long
     before = {"n": half, "b": {"half": half}, half: 1}
     tenant.users.add(user_id="auth0|1", app_metadata=before)
@@ -283,10 +283,10 @@ def test_half_a_character_in_one_profile_stops_nothing(
     assert tenant.users["auth0|1"].app_metadata == before
 
 
-def test_a_key_with_half_a_character_can_be_told(
+def test_a_key_with_a_lone_surrogate_can_be_named(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Names of keys in notes are written so that a ledger can hold them."""
+    """Notes name keys in a form that SQLite can store."""
     tenant.users.add(user_id="auth0|1", app_metadata={"\ud83d": 1})
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
@@ -300,8 +300,8 @@ def test_a_key_with_half_a_character_can_be_told(
     assert dict(undo(job, client).counts) == {"kept": 1}
 
 
-def test_metadata_nested_too_deep_costs_its_own_user(tmp_path: Path, job: Path) -> None:
-    """Where Python's recursion ends, a user is named with the reason, and the others are planned."""
+def test_metadata_nested_too_deep_fails_only_its_user(tmp_path: Path, job: Path) -> None:
+    """A user whose metadata exceeds Python's recursion limit is named with the reason; the others are planned."""
     path = tmp_path / "rows.ndjson"
     deep = "".join(
         f'{{"user_id": "auth0|{n}", "app_metadata": {NEST * n}1{"}" * n}}}\n' for n in range(850, 1000, 10)
@@ -320,7 +320,7 @@ def test_metadata_nested_too_deep_costs_its_own_user(tmp_path: Path, job: Path) 
 
 
 def test_oversize_profiles_and_secrets_are_counted(tmp_path: Path, job: Path, ndjson: Rows) -> None:
-    """Profiles that would pass 10 KB, and values that don't belong in metadata, are told and planned."""
+    """Profiles larger than 10 KB and values that don't belong in metadata are reported, and planned all the same."""
     text = "def migrate(user, tx):\n    tx.user_metadata['password'] = 'x' * 11000\n"
     rows = [{"user_id": "auth0|1", "user_metadata": {}}]
     summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
@@ -329,8 +329,8 @@ def test_oversize_profiles_and_secrets_are_counted(tmp_path: Path, job: Path, nd
     assert "xxxx" not in json.dumps(summary.to_json())
 
 
-def test_the_first_few_users(job: Path, ndjson: Rows) -> None:
-    """`limit` plans for that many, to try a migration on."""
+def test_a_limit_plans_for_the_first_users(job: Path, ndjson: Rows) -> None:
+    """`limit` plans for that many users, to try a migration on them."""
     rows = [{"user_id": f"auth0|{n}", "app_metadata": {"plan": "x"}} for n in range(9)]
     assert plan(move_plan, to=job, users=str(ndjson(rows)), limit=4).read == 4
     for bad in (0, True, 1.5):
@@ -339,14 +339,14 @@ def test_the_first_few_users(job: Path, ndjson: Rows) -> None:
 
 
 def test_a_user_who_comes_twice_is_planned_once(job: Path, ndjson: Rows) -> None:
-    """A source may repeat itself."""
+    """A source may repeat a user."""
     rows = [{"user_id": "auth0|1", "app_metadata": {"plan": "x"}}] * 3
     summary = plan(move_plan, to=job, users=str(ndjson(rows)))
     assert (summary.changing, summary.repeated) == (1, 2)
 
 
-def test_a_bag_that_is_no_object_is_an_invalid_user(job: Path, ndjson: Rows) -> None:
-    """What Auth0 holds may be odd; that user is named."""
+def test_metadata_that_is_not_an_object_makes_the_user_invalid(job: Path, ndjson: Rows) -> None:
+    """A user whose stored metadata is not an object is named."""
     rows = [
         {"user_id": "auth0|1", "app_metadata": "x"},
         {"user_id": "auth0|2", "app_metadata": {"plan": "x"}},
@@ -356,7 +356,7 @@ def test_a_bag_that_is_no_object_is_an_invalid_user(job: Path, ndjson: Rows) -> 
 
 
 def test_a_plan_that_fails_leaves_no_file(job: Path, ndjson: Rows) -> None:
-    """An error or Ctrl-C while planning deletes what was begun."""
+    """An error or Ctrl-C while planning deletes the unfinished file."""
 
     def interrupt(event: Any) -> None:
         raise KeyboardInterrupt
@@ -368,7 +368,7 @@ def test_a_plan_that_fails_leaves_no_file(job: Path, ndjson: Rows) -> None:
 
 
 def test_an_existing_job_is_not_overwritten(job: Path, ndjson: Rows) -> None:
-    """A second plan to the same file is refused, and the first stays good."""
+    """A second plan to the same file is refused, and the first one is kept."""
     rows = [{"user_id": "auth0|1", "app_metadata": {"plan": "x"}}]
     events: list[Any] = []
     plan(move_plan, to=job, users=str(ndjson(rows)), on_event=events.append)
@@ -378,10 +378,10 @@ def test_an_existing_job_is_not_overwritten(job: Path, ndjson: Rows) -> None:
     assert status(job).counts == {"planned": 1}
 
 
-def test_a_tampered_plan_is_refused(
+def test_an_altered_plan_is_refused(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A plan that is not what was planned is not applied."""
+    """A job file that is not as it was planned is not applied."""
     import sqlite3
 
     populate(tenant, 2)

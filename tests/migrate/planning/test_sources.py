@@ -1,4 +1,4 @@
-"""Hold where users come from: files of ids and rows with Auth0's CSV quirks, searches, export jobs."""
+"""Where users come from: files of ids and rows with the quirks of Auth0's CSV, searches, export jobs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from auth0_meta.migrate.planning.sources import source
 
 
 def no_client() -> ManagementClient:
-    """Fail where a source asks for a client that it must not need."""
+    """Fail if a source asks for a client that it must not need."""
     raise AssertionError
 
 
 def found(path: Path | str, **settings: Any) -> list[tuple[str, Any]]:
-    """Return (user id, profile) of a file source; what is bad as ("!", where)."""
+    """Return the (user id, profile) pairs of a file source; a bad line is ("!", where)."""
     return [
         ("!", user.where) if isinstance(user, BadLine) else (user.user_id, user.profile)
         for user in FileSource(path, **settings).users(no_client)
@@ -48,14 +48,14 @@ def found(path: Path | str, **settings: Any) -> list[tuple[str, Any]]:
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_of_ids(tmp_path: Path, name: str, text: str, users: list[str], packed: bool) -> None:
-    """Lists, CSV and NDJSON name users to be read, gzipped or not."""
+    """Lists, CSV and NDJSON name users to read, gzipped or not."""
     path = tmp_path / (f"{name}.gz" if packed else name)
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     assert found(path) == [(user, None) for user in users]
 
 
 def test_a_row_with_a_bag_is_a_profile(ndjson: Callable[..., Path]) -> None:
-    """A row that holds a bag needs no read; one without is read, unless rows are said to be whole."""
+    """A row with metadata needs no read; one without is read, unless the caller says that rows are whole."""
     rows = [{"user_id": "auth0|1", "app_metadata": {}}, {"user_id": "auth0|2", "email": "a@x"}]
     path = ndjson(rows)
     assert found(path) == [("auth0|1", rows[0]), ("auth0|2", None)]
@@ -69,8 +69,8 @@ def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
         assert found("-") == [("auth0|1", None)]
 
 
-def test_a_bad_row_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
-    """What can't be read is told with its line."""
+def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    """A row that can't be read is reported with its line."""
     path = tmp_path / "rows.ndjson"
     path.write_text(
         '{"user_id": "auth0|1"}\n{"user_id\n[1]\n{"user_id": 7}\n{"user_id": "a b"}\n{"user_id": "auth0|2"}\n'
@@ -83,7 +83,7 @@ def test_a_bad_row_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "message"),
     [
         ("a.json", b'[{"user_id": "x"}]', "jq -c"),
         ("a.csv", b"email\nx\n", "no column user_id"),
@@ -93,16 +93,16 @@ def test_a_bad_row_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
         ("e.csv", b'user_id\n"auth0|1\n', "not valid CSV"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, told: str) -> None:
-    """A file of the wrong kind is refused with what to do."""
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    """A file of the wrong kind is refused, and the message says what to do."""
     path = tmp_path / name
     path.write_bytes(data)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         found(path)
 
 
-def test_the_words_of_the_command_line(tmp_path: Path) -> None:
-    """`export`, `search:QUERY` and a file's name are told apart; what is missing is refused at once."""
+def test_the_sources_that_a_text_can_name(tmp_path: Path) -> None:
+    """`export`, `search:QUERY` and the name of a file are distinguished; a missing file is refused at once."""
     assert isinstance(source("export"), ExportSource)
     assert isinstance(source('search:name:"x"'), SearchSource)
     with pytest.raises(InputError, match="does not exist"):
@@ -111,8 +111,8 @@ def test_the_words_of_the_command_line(tmp_path: Path) -> None:
         source("search: ")
 
 
-def test_a_search_gives_profiles_and_says_its_cap() -> None:
-    """Search results are profiles; more than 1000 end with the error that names the export."""
+def test_a_search_returns_profiles_up_to_its_limit() -> None:
+    """Search results are profiles; after 1000 of them comes the error that names the export."""
     with LocalTenant(serve=False) as tenant, tenant.client() as client:
         for n in range(1001):
             tenant.users.add(user_id=f"auth0|{n:04d}", name="Ada", app_metadata={"n": n})
@@ -144,7 +144,7 @@ def test_long_cells_and_lines_are_read(tmp_path: Path) -> None:
 
 
 def changes(path: Path) -> list[Any]:
-    """Return (user id, document against nothing) of a change file."""
+    """Return the (user id, PATCH body on an empty profile) pairs of a change file."""
     return [
         item if isinstance(item, BadLine) else (item[0], item[1].document({})) for item in ChangeFile(path)
     ]
@@ -167,8 +167,8 @@ def test_a_csv_of_changes(tmp_path: Path) -> None:
     ]
 
 
-def test_the_other_columns_of_an_export_are_left_alone(tmp_path: Path) -> None:
-    """A CSV export can be fed back; its profile columns are told, and any other one is still refused."""
+def test_the_profile_columns_of_an_export_are_ignored(tmp_path: Path) -> None:
+    """A CSV export can be used as a change file: a warning names its profile columns, and any other column is still refused."""
     path = tmp_path / "export.csv"
     path.write_text(
         "user_id,email,identities[0].connection,user_metadata.theme\n'auth0|1,'a@x,'db,'dark\n",
@@ -200,7 +200,7 @@ def test_rows_of_auth0s_own_csv_export(tmp_path: Path) -> None:
 
 
 def test_ndjson_changes_merge(ndjson: Callable[..., Path]) -> None:
-    """Bags of a row are merged deep; other members are refused, and so is what Auth0 does not take."""
+    """The metadata of a row is merged deeply; other members are refused, and so is what Auth0 does not accept."""
     path = ndjson(
         [
             {"user_id": "auth0|1", "user_metadata": {"a": {"b": 1}}},
@@ -217,22 +217,22 @@ def test_ndjson_changes_merge(ndjson: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         ("user_id,plan", "neither"),
         ("user_id", "no column that changes anything"),
         ("user_id,app_metadata.email", "reserves"),
     ],
 )
-def test_columns_that_change_nothing_are_refused(tmp_path: Path, header: str, told: str) -> None:
-    """A column that is no place in a bag stops the plan, before any row."""
+def test_columns_that_change_nothing_are_refused(tmp_path: Path, header: str, message: str) -> None:
+    """A column that is not a path in the metadata stops the plan before any row."""
     path = tmp_path / "c.csv"
     path.write_text(f"{header}\n{','.join('x' for _ in header.split(','))}\n")
-    if told == "reserves":
+    if message == "reserves":
         (bad,) = changes(path)
-        assert told in bad.problem
+        assert message in bad.problem
         return
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         changes(path)
 
 
@@ -240,7 +240,7 @@ def test_columns_that_change_nothing_are_refused(tmp_path: Path, header: str, to
 
 
 def exporting(data: bytes, *, drops: int = 0) -> Callable[[Seen], Reply]:
-    """Return a tenant that exports `data`, at its own address, and drops the first downloads."""
+    """Return a tenant that exports `data` from its own address and breaks off the first downloads."""
     left = [drops]
     job = {"type": "users_export", "id": "job_1", "format": "json"}
 
@@ -265,8 +265,8 @@ ROWS = [
 DATA = gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode())
 
 
-def test_an_export_is_asked_for_watched_fetched_and_read() -> None:
-    """The job asks for both bags and little else; its file is read as profiles, without the token."""
+def test_an_export_is_started_awaited_downloaded_and_read() -> None:
+    """The job asks for both metadata objects and little else; its file is downloaded without the token and read as profiles."""
     with ScriptedServer(exporting(DATA)) as server, connect(server) as client:
         users = list(ExportSource(fields=("email",)).users(lambda: client))
         assert users == [
@@ -305,7 +305,7 @@ def test_an_export_cut_short_at_its_source_is_an_error() -> None:
 
 
 def test_the_local_tenant_is_exported_whole() -> None:
-    """A tenant's own export gives every user with both bags."""
+    """An export of the local tenant has every user, with user_metadata and app_metadata."""
     with LocalTenant() as tenant, tenant.client() as client:
         for n in range(3):
             tenant.users.add(

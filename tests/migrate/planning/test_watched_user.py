@@ -1,4 +1,4 @@
-"""Hold what a migration's function is shown: read-only, like a dict in every way, and noted."""
+"""The user that a migration's function is given: read-only, a dict in every other way, and it notes each look."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROFILE = {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"a": {"b": 1, 
 
 
 def seen(look: Callable[[Any], Any], **settings: Any) -> tuple[Any, list[list[str | None]]]:
-    """Return what looking at the user gives, and what was noted of keys a and d."""
+    """Return what looking at the user gives, and which looks under the keys a and d were noted."""
     reads, change = Reads(), Change()
     found = look(WatchedUser(PROFILE, reads, **settings))
     staged = change.app_metadata.set("a.z", 1).set("d", 1)
@@ -55,17 +55,15 @@ def seen(look: Callable[[Any], Any], **settings: Any) -> tuple[Any, list[list[st
         (lambda bag: str(bag["a"]), "{'b': 1, 'c': [{}]}", [["a"]]),
     ],
 )
-def test_every_way_to_look_is_noted(
-    look: Callable[[Any], Any], found: Any, noted: list[list[str | None]]
-) -> None:
-    """What is looked at is noted, and the answer is a dict's; what bears on no staged key is left out."""
+def test_every_look_is_noted(look: Callable[[Any], Any], found: Any, noted: list[list[str | None]]) -> None:
+    """A look is noted and returns what a dict returns; looks under keys that are not staged are left out."""
     answer, places = seen(lambda user: look(user.app_metadata))
     assert answer == found
     assert [place[1:] for place in places if place[0] == "app_metadata"] == noted
 
 
-def test_a_user_is_shown_as_it_is() -> None:
-    """An absent bag reads as {} and is not there, as everywhere; nothing can be assigned."""
+def test_a_watched_user_reads_like_a_user() -> None:
+    """Absent metadata reads as {} and is still absent, as everywhere; nothing can be assigned."""
     user = WatchedUser(PROFILE, Reads())
     assert (user.user_id, user.email, user.user_metadata, user.name) == ("auth0|1", "a@x", {}, None)
     assert "user_metadata" not in user
@@ -76,8 +74,8 @@ def test_a_user_is_shown_as_it_is() -> None:
         user.app_metadata["a"]["b"] = 2  # type: ignore[index]  # what a caller may try
 
 
-def test_a_field_outside_of_those_asked_for_is_unknown() -> None:
-    """One that was asked for and is not there is absent."""
+def test_a_field_that_was_not_requested_is_unknown() -> None:
+    """A requested field that the user lacks is absent; any other one raises."""
     user = WatchedUser(PROFILE, Reads(), fields=("user_id", "name"))
     assert (user.name, user.get("name", "x"), user.email, "name" in user) == (None, "x", "a@x", False)
     for look in (lambda: user.get("nickname"), lambda: user["nickname"], lambda: "nickname" in user):
