@@ -1,4 +1,4 @@
-"""Hold the journal to every request's body, refused or not, and to no secret in it."""
+"""The journal has every request's body, refused or not, and no secret."""
 
 from __future__ import annotations
 
@@ -80,3 +80,21 @@ def test_a_query_is_not_in_the_repr(api: Any) -> None:
     (entry,) = api.tenant.journal
     assert "ssn" in entry.query
     assert "ssn" not in repr(entry)
+
+
+def test_a_number_that_json_can_not_hold_is_refused(api: Any) -> None:
+    """Python reads 1e999 as infinity, which neither the user nor the page's journal could show."""
+    api.tenant.users.add(user_id="auth0|1")
+    path, kind = "/api/v2/users/auth0%7C1", {"Content-Type": "application/json"}
+    answer = api("PATCH", path, data=b'{"user_metadata": {"n": 1e999}}', headers=kind)
+    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid request payload JSON format")
+    journal = api("GET", "/_emulator/journal", headers={"X-Emulator-Token": api.tenant.control_token})
+    assert journal.json()["entries"][0]["body"] is None
+
+
+def test_editing_the_journal_changes_no_user(api: Any) -> None:
+    """A body in the journal shares nothing with what was stored."""
+    user = api.tenant.users.add(user_id="auth0|1")
+    api.patch("auth0|1", {"user_metadata": {"prefs": {"lang": "fi"}}})
+    api.tenant.journal[0].body["user_metadata"]["prefs"]["lang"] = "sv"
+    assert user.user_metadata == {"prefs": {"lang": "fi"}}

@@ -40,7 +40,7 @@ def comparable(value: Any) -> Any:
 
 
 def is_done(steps: list[dict[str, Any]]) -> bool:
-    """Tell whether the recording met a job that was carried out: how long that takes is not a rule."""
+    """Return whether the recording found the job carried out: how long that takes is not a rule."""
     for step in steps:
         body = step["response"]["body"]
         if step["request"]["path"].endswith("/users-by-email"):

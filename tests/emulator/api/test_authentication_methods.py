@@ -1,4 +1,4 @@
-"""Hold the authentication methods of users to what go-auth0 recorded of them."""
+"""The authentication methods of users as go-auth0 recorded them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MADE = "2027-01-15T08:00:00.000Z"
 
 @pytest.fixture(autouse=True)
 def ann(api: Any) -> Any:
-    """Give the tenant one user."""
+    """Add one user."""
     return api.tenant.users.add(user_id="auth0|ann")
 
 
@@ -145,7 +145,7 @@ def test_nobody_has_none(api: Any, method: str) -> None:
 
 
 def test_a_passkey_keeps_what_it_was_given(api: Any) -> None:
-    """The journal's body is none of what is kept."""
+    """Changing a body in the journal changes nothing that is stored."""
     made = add(api, {"type": "passkey", "transports": ["usb"]})
     api.tenant.journal[-1].body["transports"].append("nfc")
     assert api("GET", path_of(made)).json()["transports"] == ["usb"]

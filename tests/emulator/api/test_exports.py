@@ -1,4 +1,4 @@
-"""Hold users-exports to what is recorded and documented: formats, fields, links."""
+"""users-exports as recorded and documented: formats, fields, links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold the linking of accounts to what go-auth0 recorded of it."""
+"""Linking accounts as go-auth0 recorded it."""
 
 from __future__ import annotations
 

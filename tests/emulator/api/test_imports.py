@@ -1,4 +1,4 @@
-"""Hold users-imports to what is recorded and documented: the form, the rows, upserts, limits."""
+"""users-imports as recorded and documented: the form, the rows, upserts, limits."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_row_that_breaks_the_schema_is_listed_with_its_code(
 
 
 def test_rows_that_are_no_users(api: Any) -> None:
-    """A row that is no object, or has no e-mail, is refused alone."""
+    """A row that is not an object, or has no e-mail, is refused; the others are imported."""
     _, errors = done(api, ["ann", {"name": "Ann"}])
     assert [error["errors"][0]["code"] for error in errors] == ["INVALID_TYPE", "OBJECT_REQUIRED"]
 

@@ -1,4 +1,4 @@
-"""Hold jobs to their states: when they are carried out, when they fail, when they are forgotten."""
+"""Jobs: when they are carried out, when they fail, and when they are forgotten."""
 
 from __future__ import annotations
 

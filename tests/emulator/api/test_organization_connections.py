@@ -1,4 +1,4 @@
-"""Hold the connections of organizations to what go-auth0 recorded of them."""
+"""The connections of organizations as go-auth0 recorded them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_button_is_shown_where_it_was_given(api: Any, acme: str, connection: s
 
 @pytest.mark.parametrize("gone", ["connection", "organization", "tenant"])
 def test_it_goes_with_either(api: Any, acme: str, connection: str, gone: str) -> None:
-    """A connection that is no more is enabled nowhere."""
+    """A deleted connection is enabled nowhere."""
     path = f"{acme}/enabled_connections"
     api("POST", path, json={"connection_id": connection})
     if gone == "connection":

@@ -1,4 +1,4 @@
-"""Hold the metadata of clients, organizations and connections to their own recorded rules."""
+"""The metadata of clients, organizations and connections follow their own recorded rules."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_fields_pick(api: Any, kind: str) -> None:
     ],
 )
 def test_names_are_given_once(api: Any, kind: str, body: dict[str, str]) -> None:
-    """The second of a name is 409; one's own name is no conflict."""
+    """A second one of the same name is 409; keeping one's own name is allowed."""
     first = api("POST", f"/api/v2/{kind}", json=body)
     second = api("POST", f"/api/v2/{kind}", json=body)
     assert (second.status_code, second.json()["error"]) == (409, "Conflict")
@@ -176,7 +176,7 @@ def test_connections_are_found_by_name(api: Any) -> None:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_users_and_imports_agree_about_connections(talk: Any, strict: bool) -> None:
-    """One that was made takes users by name and imports by id; one that is no database takes no imports."""
+    """A new one takes users by name and imports by id; unless it is a database it takes no imports."""
     tenant = LocalTenant(serve=False, strict=strict)
     api = talk(tenant, token=tenant.token())
 

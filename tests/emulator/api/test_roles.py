@@ -1,4 +1,4 @@
-"""Hold roles, permissions and members to what Auth0's own libraries recorded of them."""
+"""Roles, permissions and members as Auth0's own libraries recorded them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PERMISSION = {"resource_server_identifier": READING["identifier"], "permission_n
 
 @pytest.fixture
 def ann(api: Any) -> Any:
-    """Give the tenant one user."""
+    """Add one user."""
     return api.tenant.users.add(user_id=ANN, email="ann@example.com", name="Ann", picture="https://x/y.png")
 
 

@@ -1,4 +1,4 @@
-"""Hold what hangs on users, mostly empty here, to its recorded forms: factors, sessions, blocks, logs, tickets."""
+"""User sub-resources, mostly empty here, have their recorded forms: factors, sessions, blocks, logs, tickets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCKS = "/api/v2/user-blocks"
 
 @pytest.fixture
 def ann(api: Any) -> Any:
-    """Give the tenant one user who can sign in."""
+    """Add one user who can sign in."""
     return api.tenant.users.add(user_id="auth0|ann", email="ann@example.com", password="a secret")
 
 

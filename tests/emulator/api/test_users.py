@@ -1,4 +1,4 @@
-"""Hold the users endpoints to recorded profiles, ids, pages and answers."""
+"""The users endpoints answer with the recorded profiles, ids and pages."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, visitor: Vi
 
 
 def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visitor) -> None:
-    """What is typed is an existing user's e-mail, a new user's, or said to be none."""
+    """The e-mail belongs to an existing user, makes a new one, or is refused."""
     ask(visitor, tenant, login_hint="cleo@example.com")
     assert 'value="cleo@example.com"' in visitor.page.text
     visitor.fill(email="<script>@example.com")
@@ -555,7 +555,7 @@ def test_a_hosted_trigger_raises(tenant: LocalTenant, visitor: Visitor) -> None:
     "trigger", [Detour(), lambda event: Outcome(error=ValueError("interaction_required: no page"))]
 )
 def test_a_silent_login_is_not_interrupted(trigger: Any, tenant: LocalTenant, visitor: Visitor) -> None:
-    """With prompt=none a redirect is told as interaction_required."""
+    """With prompt=none a redirect is refused as interaction_required."""
     ask(visitor, tenant).press("auth0|1")
     tenant.post_login = trigger
     ask(visitor, tenant, prompt="none")
@@ -636,3 +636,11 @@ def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, v
         for path, status in (("auth0%7C1", 200), ("auth0%7C2", 403)):
             answered = requests.patch(f"{users}/{path}", json=body, headers=header, timeout=10)
             assert answered.status_code == status
+
+
+def test_a_trigger_that_changes_its_event_changes_no_user(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The event is the trigger's own copy."""
+    tenant.users["auth0|1"].patch(app_metadata={"plan": "free"})
+    tenant.post_login = lambda event: event["user"]["app_metadata"].update(plan="pro")
+    ask(visitor, tenant).press("auth0|1")
+    assert tenant.users["auth0|1"].app_metadata == {"plan": "free"}

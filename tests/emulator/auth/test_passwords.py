@@ -1,4 +1,4 @@
-"""Hold password grants, sign-ups and the like to recorded answers; the passwords themselves show nowhere."""
+"""Password grants and sign-ups get the recorded answers, and nothing shows a password."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_realms_usernames_audiences_and_scopes(api: Any) -> None:
 
 
 def test_blocked_users_and_refusing_triggers(api: Any) -> None:
-    """Each is told to the application, and the trigger runs as at any login."""
+    """The application gets each error, and the trigger runs as at any login."""
     api.create(email="ann@example.com", password=SECRET)
     (ann,) = api.tenant.users
 

@@ -23,7 +23,7 @@ DATABASE = "Username-Password-Authentication"
 
 @pytest.fixture(params=["over sockets", "in process"])
 def auth0(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTenant, Any]]:
-    """Give a tenant and the SDK's client for it."""
+    """Start a tenant and make the SDK's client for it."""
     sockets = request.param == "over sockets"
     with LocalTenant(serve=sockets, rate_limit="enterprise") as tenant:
         transport = None if sockets else httpx.WSGITransport(app=tenant.wsgi)

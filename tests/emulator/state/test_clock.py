@@ -1,4 +1,4 @@
-"""Hold the tenant's clock to standing still, jumping, and driving everything else."""
+"""The tenant's clock stands still, jumps, and drives everything else."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_reset_costs_a_client_no_wait() -> None:
 
 @pytest.mark.parametrize("at", [-1.0, 253_402_300_800.0, float("inf"), float("nan")])
 def test_a_moment_that_no_date_can_say_is_refused(at: float) -> None:
-    """Neither freeze nor advance leads where answers can't be dated; time is as it was."""
+    """Neither freeze nor advance moves time past the last date; it stays unchanged."""
     clock = TenantClock(FakeClock(start=100.0))
     with pytest.raises(InputError, match="freeze takes epoch seconds"):
         clock.freeze(at=at)

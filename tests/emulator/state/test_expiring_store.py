@@ -1,4 +1,4 @@
-"""Keep codes and sessions: until they end, once, for whoever holds the key."""
+"""Codes and sessions are kept until they expire, and taken once by whoever has the key."""
 
 from __future__ import annotations
 

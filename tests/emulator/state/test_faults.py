@@ -1,4 +1,4 @@
-"""Hold planned faults and second writers to what they promise, in process and over sockets."""
+"""Planned faults and second writers do what they promise, in process and over sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold what a test's own second writers and predicates raise to being heard, whatever the client does about it."""
+"""Errors in a test's own second writers and predicates are reported, even if the client recovers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_error_that_ends_the_block_stays_in_the_chain() -> None:
 
 
 def test_pytests_own_verdict_counts_in_a_server_thread() -> None:
-    """pytest.fail raises no Exception: the server's thread lives on and the verdict is told."""
+    """pytest.fail raises a BaseException: the server's thread survives and the failure is reported."""
     tenant = LocalTenant().start()
     tenant.before("GET", None, lambda _: pytest.fail("no"))
     before = threading.active_count()
@@ -92,7 +92,7 @@ def test_pytests_own_verdict_counts_in_a_server_thread() -> None:
 
 
 def test_an_interrupt_in_a_second_writer_gets_through() -> None:
-    """Without a socket Ctrl-C may come while a second writer runs: it is no verdict."""
+    """Without a socket, Ctrl-C may come while a second writer runs: it passes through."""
 
     def interrupted(_: Any) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Hold the journal's assertion, a user's history and the diff to what really happened."""
+"""The journal's assertion, a user's history and the diff report what really happened."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TestTheAssertion:
 
     @pytest.fixture
     def journal(self, api: Any) -> Any:
-        """Give a journal of three requests for two users."""
+        """Make a journal of three requests for two users."""
         users = [api.tenant.users.add(user_id=f"auth0|{n}") for n in (1, 2)]
         api.patch(users[0].user_id, {"app_metadata": {"plan": "free"}})
         api.patch(users[0].user_id, {"app_metadata": {"plan": "free"}})

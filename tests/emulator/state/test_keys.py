@@ -1,4 +1,4 @@
-"""Hold key rotation to what is documented: current, next and previous, until it is revoked."""
+"""Key rotation as documented: current, next and previous, until it is revoked."""
 
 from __future__ import annotations
 

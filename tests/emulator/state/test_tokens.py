@@ -1,4 +1,4 @@
-"""Hold tokens, scopes and the token endpoint to recorded and documented answers."""
+"""Tokens, scopes and the token endpoint answer as recorded and documented."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_strict_knows_its_clients_and_its_audience(strict: Any) -> None:
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Basic abc", "Bearer a b", "token"])
 def test_a_malformed_header_is_400(api: Any, header: str) -> None:
-    """What is no bearer token answers the recorded 400, with errorCode "Bearer"."""
+    """A header without a bearer token gets the recorded 400, with errorCode "Bearer"."""
     answer = api("GET", "/api/v2/users", headers={"Authorization": header})
     assert answer.status_code == 400
     assert answer.json() == {

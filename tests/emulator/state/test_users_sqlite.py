@@ -1,4 +1,4 @@
-"""Hold the SQLite file to what memory does, to surviving, and to being ours alone."""
+"""The SQLite file does what memory does, survives the process, and belongs to one process."""
 
 from __future__ import annotations
 
