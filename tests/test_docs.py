@@ -35,14 +35,14 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 
 
 def commands(command: Command, name: str) -> list[str]:
-    """Return the full names of a command and of all below it."""
+    """Return the full names of a command and of all its subcommands."""
     below = command.commands.items() if isinstance(command, Group) else ()
     return [name, *(full for key, sub in below for full in commands(sub, f"{name} {key}"))]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_every_python_block_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run top to bottom as one program of a user whose tenant is AUTH0_DOMAIN."""
+    """The blocks of a page run from top to bottom, as one program that AUTH0_DOMAIN leads to a local tenant."""
     with LocalTenant(users=[USER]) as tenant:
         for name, value in tenant.env.items():
             monkeypatch.setenv(name, value)
@@ -69,7 +69,7 @@ def test_every_command_has_help_and_is_documented() -> None:
 
 
 def test_every_error_has_its_section() -> None:
-    """docs/errors.md speaks of each error class and of no other."""
+    """docs/errors.md has a row for each error class and for no other."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
     assert named == {name for name in errors.__all__ if name[0].isupper()}
@@ -83,7 +83,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    """docs/index.md leads to each page."""
+    """docs/index.md lists every page."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^([\w-]+)$", index, re.MULTILINE))
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed

@@ -1,4 +1,4 @@
-"""Run every script in examples/ as its reader would, on its own tenant and on one that AUTH0_* names."""
+"""Run every script in examples/ as a reader would, on its own tenant and on one that AUTH0_* names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
-    """Give the example a tenant that it takes for a real one."""
+    """Give the example a local tenant in the place of a real one."""
     with LocalTenant() as local:
         for name, value in local.env.items():
             monkeypatch.setenv(name, value)

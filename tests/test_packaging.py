@@ -1,4 +1,4 @@
-"""Compare what is written down twice: versions, interpreters, pins, public names, shipped files."""
+"""Compare what is written in two places: versions, interpreters, pins, public names, shipped files."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LONGEST_FILE = 440  # "about 400 lines", with a tenth of slack
 
 
 def ini(name: str) -> configparser.ConfigParser:
-    """Read an ini file of the checkout, its values as they stand."""
+    """Read an ini file of the checkout, without interpolation."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ROOT / name, encoding="utf-8")
     return parser
 
 
 def minimums(*requirements: str) -> dict[str, str]:
-    """Return {package: lowest version} of requirement lines that name one."""
+    """Return {package: lowest version} for the requirement lines that give one."""
     found = {}
     for line in "\n".join(requirements).splitlines():
         match = re.match(r"\s*([A-Za-z0-9._-]+(?:\[\w+\])?)\s*[>=]=\s*([0-9.]+)", line)
@@ -42,7 +42,7 @@ def minimums(*requirements: str) -> dict[str, str]:
 
 
 def padded(version: str) -> str:
-    """Write a version with three numbers: 8.1 is 8.1.0."""
+    """Pad a version to three numbers: 8.1 becomes 8.1.0."""
     return ".".join([*version.split("."), "0", "0"][:3])
 
 
@@ -109,7 +109,7 @@ def test_one_noun_one_file(path: Path) -> None:
 
 
 def test_typing_marker_is_shipped() -> None:
-    """py.typed lies beside the modules, so that type checkers read our annotations."""
+    """py.typed is beside the modules, so that type checkers read our annotations."""
     assert (importlib.resources.files("auth0_meta") / "py.typed").is_file()
 
 

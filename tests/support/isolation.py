@@ -1,6 +1,6 @@
-"""Keep every test and doctest off the network, off the caller's settings, and repeatable.
+"""Isolate every test and doctest from the network and the caller's settings, and make runs repeatable.
 
-A conftest's fixtures reach only the tests below it; registered as a plugin these reach the
+The fixtures of a conftest apply only to the tests below it.  Registered as a plugin, these apply to the
 doctests of the package as well.
 """
 
@@ -46,12 +46,15 @@ def _is_loopback(host: object) -> bool:
 
 @pytest.fixture(autouse=True, scope="session")
 def _only_loopback() -> Iterator[None]:
-    """Fail, past any `except Exception`, on a connection or look-up that leaves this machine."""
+    """Fail the test that connects to another machine or looks one up.
+
+    `pytest.fail` raises a BaseException, so no `except Exception` of the code under test can hide it.
+    """
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def check(host: object) -> None:
         if not _is_loopback(host):
-            pytest.fail(f"a test tried to reach {host!r}: only loopback is allowed")
+            pytest.fail(f"a test tried to reach {host!r}; only loopback is allowed")
 
     def guarded_connect(sock: socket.socket, address: Any) -> None:
         if isinstance(address, tuple):
@@ -78,7 +81,7 @@ def _only_loopback() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the caller's tenant, proxies and colours; AUTH0_META_LIVE_* stays for live tests."""
+    """Hide the caller's tenant, proxies and colors; AUTH0_META_LIVE_* stays, for live tests."""
     for name in list(os.environ):
         if name in _SCRUBBED or (name.startswith("AUTH0_") and not name.startswith("AUTH0_META_LIVE_")):
             monkeypatch.delenv(name)
@@ -86,7 +89,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _doctest_tenant(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Give a doctest that speaks of a `tenant` its own; one that does not make its `user` finds one there."""
+    """Give each doctest that uses a `tenant` its own, with a `user` in it if the doctest creates none."""
     text = request.node.dtest.docstring if isinstance(request.node, pytest.DoctestItem) else ""
     if "tenant." not in text:
         yield

@@ -1,4 +1,4 @@
-"""A real HTTP server that answers from a script and keeps what reached it."""
+"""A real HTTP server that answers from a script and records what reached it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from auth0_meta import ManagementClient
 
 @dataclass
 class Seen:
-    """One request as it reached the wire; `connection` numbers the connection that brought it."""
+    """One request as the server received it; `connection` is the number of the connection it came on."""
 
     method: str
     path: str
@@ -42,10 +42,10 @@ class Seen:
 
 @dataclass
 class Reply:
-    """One scripted answer.
+    """One scripted response.
 
-    `close` drops the connection instead.  `raw` is sent as it stands.  `missing` bytes are promised
-    and not sent.  `date=False` leaves out the Date header.  `clock_offset` moves the server's clock.
+    `close` drops the connection instead of answering.  `raw` replaces the JSON body.  `missing` is how many bytes
+    more Content-Length promises than are sent.  `date=False` omits the Date header, and `clock_offset` shifts it.
     """
 
     status: int = 200
@@ -63,12 +63,12 @@ TOKEN = "fetched-token"
 
 
 def token(value: str = TOKEN, *, expires_in: Any = 86400, **more: Any) -> Reply:
-    """Return the token endpoint's answer."""
+    """Return a response of the token endpoint."""
     return Reply(200, {"access_token": value, "token_type": "Bearer", "expires_in": expires_in} | more)
 
 
 def boom(status: int, error: str, message: str, code: str | None = None, **headers: str) -> Reply:
-    """Return an error of the Management API in its usual envelope."""
+    """Return an error in the form that the Management API uses."""
     body = {"statusCode": status, "error": error, "message": message}
     return Reply(status, body if code is None else body | {"errorCode": code}, dict(headers))
 
@@ -80,7 +80,7 @@ def limited(
     now: Callable[[], float] = time.time,
     **headers: str,
 ) -> Reply:
-    """Return a 429 whose Reset lies `seconds` ahead on a server clock that is `offset` off."""
+    """Return a 429 that resets in `seconds`, from a server whose clock is `offset` seconds ahead of ours."""
     given = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "0"} | headers
     if seconds is not None:
         given.setdefault("X-RateLimit-Reset", str(int(now() + offset) + int(seconds)))
@@ -94,10 +94,10 @@ def limited(
 
 
 class ScriptedServer:
-    """Answer with the next scripted reply, the last one for ever; `seen` holds every request.
+    """Answer each request with the next scripted reply, and repeat the last one forever.
 
-    `now` is the clock behind Date.  `tls` wraps every connection.  `open` counts the connections
-    that stand now.
+    `seen` is the list of requests.  `now` is the clock behind Date.  With `tls` every connection is encrypted.
+    `open` counts the connections that are open now, `connections` all that were ever opened.
     """
 
     def __init__(
@@ -198,16 +198,16 @@ class ScriptedServer:
         self._thread.join()
 
     def methods(self) -> list[str]:
-        """Return the methods that reached the wire, in order."""
+        """Return the methods of the requests, in order."""
         return [s.method for s in self.seen]
 
     def paths(self) -> list[str]:
-        """Return the paths that reached the wire, in order."""
+        """Return the paths of the requests, in order."""
         return [s.path for s in self.seen]
 
 
 def connect(server: ScriptedServer, **settings: Any) -> ManagementClient:
-    """Return a client of the server with a given token and repeatable jitter."""
+    """Return a client of the server, with a fixed token and repeatable jitter unless the settings say otherwise."""
     if not {"client_id", "token"} & settings.keys():
         settings["token"] = "given-token"
     return ManagementClient(server.url, **{"random": random.Random(7), **settings})
