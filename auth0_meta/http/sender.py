@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random as _random
+import threading
 from collections.abc import Callable
 
 from auth0_meta.auth.tokens import TokenSource
@@ -42,6 +43,7 @@ class Sender:
         self.tokens = tokens
         self.clock = clock
         self.random = random
+        self._reporting: set[int] = set()  # threads that are inside `on_wait`
 
     def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
         """Return the 2xx response to `request`, or raise.
@@ -234,7 +236,11 @@ class Sender:
         self._sleep(seconds, budget)
 
     def _reporter(self, budget: WaitBudget, group: str, method: str) -> Callable[[str, float], None]:
-        """Return a function that logs a wait once and hands it to `on_wait`."""
+        """Return a function that logs a wait once and hands it to `on_wait`.
+
+        `on_wait` may send requests with the same client.  It is not called for their waits, or each of its calls
+        would lead to another one.
+        """
 
         def report(reason: str, seconds: float) -> None:
             budget.waits += 1
@@ -249,8 +255,13 @@ class Sender:
             )
             if reason != PACING:
                 _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, budget.waits)
-            if budget.on_wait is not None:
-                budget.on_wait(wait)
+            me = threading.get_ident()
+            if budget.on_wait is not None and me not in self._reporting:
+                self._reporting.add(me)
+                try:
+                    budget.on_wait(wait)
+                finally:
+                    self._reporting.discard(me)
 
         return report
 

@@ -342,7 +342,11 @@ class Bucket:
             self._low = max(least, predicted)
 
     def _average(self, now: float) -> None:
-        """Average the net rise of G over the time of a few tokens; half the refill is the least it may come to."""
+        """Average the net rise of G over the time of a few tokens.
+
+        Half the refill is the least it may come to: without that bound, clients on one bucket believe each other away,
+        and one of four gets hardly anything.
+        """
         since, shown = self._anchor
         if (now - since) * self.rate >= STRETCH:
             if since > -inf:

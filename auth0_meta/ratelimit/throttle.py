@@ -148,7 +148,6 @@ class Throttle:
         self._clock, self._random = clock, random
         self._lock = threading.Lock()
         self._arrivals = itertools.count()
-        self._reporting: set[int] = set()  # threads that are inside `on_wait`
         self._lanes: dict[str, _Lane] = {}
         self._apart: set[frozenset[str]] = set()  # pairs of groups that are known not to share a bucket
         shared: dict[RateLimit, _Lane] = {}
@@ -173,8 +172,8 @@ class Throttle:
         waits for; for bulk work, the part of the bucket (0 to 1) that it may draw down.
 
         `on_wait(reason, seconds)` is called before a wait begins and again when its reason changes: "rate
-        limit" or "pacing".  The caller stands in no line meanwhile, so `on_wait` may use this throttle; waits of
-        such a nested call are not reported.  `cancelled`: once set, `Cancelled` is raised within 0.1 s.
+        limit" or "pacing".  The caller stands in no line meanwhile, so `on_wait` may use this throttle.
+        `cancelled`: once set, `Cancelled` is raised within 0.1 s.
         `urgent`: go before callers who are not, as a write does whose read is getting old.
 
         Whatever is raised, no token was taken and the next in line moves up.
@@ -238,7 +237,6 @@ class Throttle:
     def renew(self) -> None:
         """Start with fresh locks and nobody waiting, in the child after a fork; what was learned stays."""
         self._lock = threading.Lock()
-        self._reporting.clear()
         for lane in set(self._lanes.values()):
             lane.bucket.forget_flights()
             lane.interactive.clear()
@@ -376,18 +374,12 @@ class Throttle:
     def _report(self, on_wait: OnWait, reason: str, seconds: float, turn: _Turn, lane: _Lane) -> None:
         """Call `on_wait` without the lock and out of the line.
 
-        A request that it sends with the same client would else stand behind its own caller for ever.  That request's
-        waits are not reported, or each report would make the next.
+        A request that it sends with the same client would otherwise stand behind its own caller for ever.
         """
-        me = threading.get_ident()
-        if me in self._reporting:
-            return
-        self._reporting.add(me)
         lane.leave(turn)
         self._lock.release()
         try:
             on_wait(reason, seconds)
         finally:
             self._lock.acquire()
-            self._reporting.discard(me)
             lane.enter(turn)

@@ -593,3 +593,31 @@ def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.Mon
         monkeypatch.setattr(socket.socket, "sendall", plain)
         _patch(client)
         assert len(server.seen) == 1
+
+
+# on_wait ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (Reply(429, {}, {"Retry-After": "2"}), "rate limit"),
+        (Reply(503), "server error"),
+        (Reply(close=True), "connection"),
+    ],
+    ids=["429", "503", "lost"],
+)
+def test_on_wait_may_send_requests_with_its_own_client(trouble: Reply, reason: str) -> None:
+    """Such a request gets through, though it has to wait as well; `on_wait` is not called for that wait."""
+    reasons: list[str] = []
+
+    def ask(wait: Wait) -> None:
+        reasons.append(wait.reason)
+        client.users.get("auth0|2")
+
+    with ScriptedServer(trouble, trouble, Reply()) as server:
+        with connect(server, clock=FakeClock(), on_wait=ask) as client:
+            client.users.get("auth0|1")
+        paths = [path.rpartition("C")[2] for path in server.paths()]
+    assert reasons == [reason]
+    assert paths == ["1", "2", "2", "1"]

@@ -477,14 +477,14 @@ def test_urgent_callers_leave_in_the_order_in_which_they_came(share: float | Non
 
 
 def test_on_wait_may_use_its_own_client() -> None:
-    """A request from inside `on_wait` gets through, unreported; then its caller does, from where it stood."""
+    """A request from inside `on_wait` gets through, and then its caller does, from where it stood."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 20))
     throttle.answer(throttle.acquire(WRITE), status=200, headers=headers_of(1, 0))
     reasons: list[str] = []
 
     def nested(reason: str, _: float) -> None:
         reasons.append(reason)
-        throttle.answer(throttle.acquire(WRITE, on_wait=nested), status=200, headers=headers_of(1, 0))
+        throttle.answer(throttle.acquire(WRITE), status=200, headers=headers_of(1, 0))
 
     done: list[float] = []
     with thread(lambda: done.append(throttle.acquire(WRITE, on_wait=nested).waited)):
