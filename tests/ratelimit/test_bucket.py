@@ -199,8 +199,8 @@ def test_four_clients_share_a_tenant(size: int, rate: float) -> None:
 
 # The goals of the other buckets are out of reach here: the bounds are what was reached, with a margin on both sides.
 CROWDED = [
-    # size, rate, window: four clients' part of the limit and their refusals; one client's part beside an application, and
-    # the refusals of that
+    # size, rate, window: four clients' part of the limit and their refusals; one client's part beside an application
+    # and the refusals of that
     (10, 10, 1.0, (0.91, 1.0), (0.03, 0.07), (0.75, 0.85), (0.005, 0.03)),  # 0.956, 0.049; 0.803, 0.013
     (2, 2, None, (0.8, 0.9), (0.3, 0.42), (0.55, 0.7), (0.15, 0.3)),  # 0.853, 0.364; 0.621, 0.234
 ]
