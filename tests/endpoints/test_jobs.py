@@ -197,3 +197,21 @@ def test_an_expired_link_is_asked_for_anew_and_then_told() -> None:
             client.jobs.download("job_1", io.BytesIO())
         assert "canary" not in str(caught.value)
         assert len(files.seen) == 5
+
+
+def test_a_download_that_starts_again_leaves_nothing_of_the_first() -> None:
+    """A connection that breaks after more bytes than the whole file has: only the second file is left, after what was there."""
+    link = {"id": "job_1", "type": "users_export", "status": "completed"}
+    with ScriptedServer(
+        lambda _: Reply(200, link),
+        Reply(raw=b"a longer file than the next one", missing=10),
+        lambda _: Reply(200, link),
+        Reply(raw=b"short"),
+    ) as server:
+        link["location"] = f"{server.url}/export.gz"
+        with connect(server, clock=FakeClock()) as client:
+            file = io.BytesIO(b"before")
+            file.seek(0, io.SEEK_END)
+            assert client.jobs.download("job_1", file) == 5
+            assert file.getvalue() == b"beforeshort"
+            assert server.paths()[1::2] == ["/export.gz"] * 2

@@ -1,0 +1,110 @@
+"""One task at a time: what a worker makes of a PATCH whose response was lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from support.local_tenant import UID, Local
+
+from auth0_meta.migrate.applying.task import Task, TaskResult
+from auth0_meta.migrate.applying.worker import work
+
+PLAN = {"app_metadata": {"plan": "pro"}}
+
+
+def _task(**facts: Any) -> Task:
+    before, after = {"app_metadata": {"plan": "free"}}, {"app_metadata": {"plan": "pro"}}
+    return Task(
+        n=1, user_id=UID, **{"kind": "apply", "document": PLAN, "before": before, "after": after} | facts
+    )
+
+
+def _work(local: Local, **settings: Any) -> TaskResult:
+    return work(local.client, settings.pop("task", _task()), share=1.0, **settings)
+
+
+@pytest.fixture
+def local() -> Local:
+    """Return a tenant whose user is as before."""
+    return Local({}, {"plan": "free"})
+
+
+def test_a_user_found_as_before_is_not_in_doubt_any_more(local: Local) -> None:
+    """Once reading back has shown that nothing was applied, what somebody writes later is drift, to be planned again."""
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)  # long enough to read once more
+    local.second_writer("GET", nth=3, app_metadata={"plan": "team"})
+    result = _work(local)
+    assert (result.outcome, result.in_doubt) == ("drifted", False)
+    assert result.found is not None
+    assert result.found["app_metadata"] == {"plan": "team"}
+    assert local.sent == ["GET", "PATCH", "GET", "PATCH", "GET"]
+
+
+def test_a_user_in_doubt_who_is_found_elsewhere_is_unclear(local: Local) -> None:
+    """If it was never found as before, the change of somebody else may have come on top of ours."""
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.second_writer("GET", nth=2, app_metadata={"plan": "team"})
+    result = _work(local)
+    assert (result.outcome, result.in_doubt) == ("unclear", True)
+    assert local.sent == ["GET", "PATCH", "GET"]
+
+
+@pytest.mark.parametrize("kind", ["apply", "undo"])
+@pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
+def test_a_patch_that_has_left_is_followed_to_its_end(local: Local, kind: Any, drop: Any) -> None:
+    """A run that is cancelled while a response is lost finds out what became of it, however long that takes."""
+    cancelled = threading.Event()
+    local.tenant.fail(method="PATCH", drop=drop)
+    local.tenant.before("PATCH", UID, lambda _: cancelled.set())
+    local.tenant.fail(method="GET", status=429, reset=90, nth=2)  # longer than a stopped batch would wait
+    task = (
+        _task()
+        if kind == "apply"
+        else _task(kind="undo", before={}, after={"app_metadata": {"plan": "free"}})
+    )
+    result = _work(local, task=task, cancelled=cancelled)
+    assert result.outcome == {"apply": "done", "undo": "undone"}[kind]
+    assert local.app_metadata == ({"plan": "pro"} if kind == "apply" else {})
+    assert local.sent.count("PATCH") == (1 if drop == "after_commit" else 2)
+
+
+def test_a_cancelled_run_sends_nothing_new(local: Local) -> None:
+    """Before a PATCH has left, cancelling ends the task at once."""
+    cancelled = threading.Event()
+    local.tenant.before("GET", UID, lambda _: cancelled.set())
+    result = _work(local, cancelled=cancelled)
+    assert (result.outcome, result.in_doubt, local.sent) == ("cancelled", False, ["GET"])
+
+
+def test_trusting_the_plan_reads_once_something_is_lost(local: Local) -> None:
+    """Without reads nothing is looked at first; after a lost response the user is."""
+    assert _work(local, trust=True).outcome == "done"
+    assert local.sent == ["PATCH"]
+    local.write(app_metadata={"plan": "free"})
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    assert _work(local, trust=True).outcome == "done"
+    assert local.sent == ["PATCH", "PATCH", "GET"]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(503, "failed"), (408, "failed"), (302, "failed")])
+def test_a_patch_that_is_never_answered_is_given_up_in_doubt(local: Local, status: int, outcome: str) -> None:
+    """After some minutes the user fails and stays in doubt: the last PATCH may be applied late."""
+    fault = local.tenant.fail(method="PATCH", status=status, times=None)
+    result = _work(local)
+    assert (result.outcome, result.in_doubt) == (outcome, True)
+    assert 5 < fault.fired < 15
+    assert sum(local.clock.slept) < 600
+    assert local.sent[-1] == "GET"
+    assert "othing was written" not in result.note
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+def test_a_last_patch_that_was_applied_is_found(local: Local, *, in_doubt: bool) -> None:
+    """With no time left to send it again, reading back still settles it."""
+    local.tenant.fail(method="PATCH", status=503, times=11)
+    local.tenant.fail(method="PATCH", nth=12, status=503, commit=True)
+    result = _work(local, task=_task(in_doubt=in_doubt))
+    assert (result.outcome, local.app_metadata) == ("done", {"plan": "pro"})
