@@ -48,12 +48,11 @@ if TYPE_CHECKING:
         StoredDataError,
         TransportError,
     )
-    from auth0_meta.models import CommitResult, Job, Page, User, Wait
+    from auth0_meta.models import BatchResult, BatchResults, CommitResult, Job, Page, Progress, User, Wait
     from auth0_meta.ratelimit.plans import RateLimit
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
     from auth0_meta.transactions.bag import MetadataBag
     from auth0_meta.transactions.batch import MetadataBatch
-    from auth0_meta.transactions.batch_result import BatchResult, BatchResults, Progress
     from auth0_meta.transactions.savepoint import Savepoint
     from auth0_meta.transactions.transaction import MetadataTransaction
     from auth0_meta.transactions.unit import State
@@ -65,12 +64,11 @@ _HOMES = {
     "doctor": ("Check",),
     "endpoints.jobs": ("Jobs",),
     "endpoints.users": ("Users",),
-    "models": ("CommitResult", "Job", "Page", "User", "Wait"),
+    "models": ("BatchResult", "BatchResults", "CommitResult", "Job", "Page", "Progress", "User", "Wait"),
     "ratelimit.plans": ("RateLimit",),
     "transactions.async_transaction": ("AsyncMetadataTransaction",),
     "transactions.bag": ("MetadataBag",),
     "transactions.batch": ("MetadataBatch",),
-    "transactions.batch_result": ("BatchResult", "BatchResults", "Progress"),
     "transactions.savepoint": ("Savepoint",),
     "transactions.transaction": ("MetadataTransaction",),
     "transactions.unit": ("State",),

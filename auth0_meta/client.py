@@ -38,17 +38,17 @@ _METHODS = (*REPEATABLE, "POST", "PATCH")
 
 
 class ManagementClient:
-    """Send requests to one tenant; thread-safe, usable after a fork, a context manager.
+    """The client of one tenant; thread-safe, usable after a fork, a context manager.
 
     `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local
     tenant (plain http is for loopback only).  Credentials, exactly one of: `client_id` with
     `client_secret`; `client_id` with `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384);
-    `token`, a string or a function that returns one.  `audience`: None is
-    `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends so too.
-    `max_wait`: seconds that one operation may wait in all for 429 and 5xx (None: no bound; 0: never).  `timeout`: (connect, read)
-    seconds, or one number for both.  `rate_limit`: None learns the bucket from
-    headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` starts it right.  `on_wait` is called
-    with a `Wait` before each wait.  `pool_size` connections are kept.
+    `token`, a string or a function that returns one.  `audience`: None means
+    `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
+    `max_wait`: seconds that all waits of one operation together may take, for 429 and 5xx (None: no limit; 0: never
+    wait).  `timeout`: (connect, read) in seconds, or one number for both.  `rate_limit`: None learns the token bucket
+    from headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called
+    with a `Wait` before each wait.  `pool_size`: how many connections are kept open.
 
     Nothing is sent before the first call.  Raises `ConfigError` for settings that can't work.
 
@@ -111,7 +111,7 @@ class ManagementClient:
             pool_size=pool_size,
             reseed=random is None,
         )
-        """What everything is sent through: for code that builds on this package."""
+        """The channel that everything is sent through, for code that builds on this package."""
         self.users = Users(self)
         """The users endpoints."""
         self.jobs = Jobs(self)
@@ -119,9 +119,9 @@ class ManagementClient:
 
     @classmethod
     def from_env(cls, **settings: Any) -> ManagementClient:
-        """Build a client from AUTH0_DOMAIN and AUTH0_API_TOKEN, or AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
+        """Return a client made from AUTH0_DOMAIN and AUTH0_API_TOKEN, or AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
 
-        AUTH0_AUDIENCE is read too.  `settings` are the constructor's and win over the environment.
+        AUTH0_AUDIENCE is read too.  `settings`: arguments of the constructor, which win over the environment.
         Raises `ConfigError` naming what is missing.
         """
         domain, settings = from_environment(settings)
@@ -232,10 +232,10 @@ class ManagementClient:
         max_wait: MaxWait = "client",
         oversize: Oversize = "warn",
     ) -> _T:
-        """Run `fn(tx)` and commit, again from the start when what it read has changed meanwhile.
+        """Run `fn(tx)` and commit; start again if something that it read has changed meanwhile.
 
-        At most `attempts` runs; then the last `ConflictError` is raised and nothing was written.  The other arguments
-        are those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
+        After `attempts` runs the last `ConflictError` is raised and nothing was written.  The other arguments are
+        those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
         Raises `StateError` inside an open transaction for the same user.
         """
         options = TransactionOptions(
@@ -244,7 +244,7 @@ class ManagementClient:
         return retry.run(self.channel, user_id, fn, attempts=attempts, options=options)
 
     def check(self) -> tuple[doctor.Check, ...]:
-        """Check token, scopes, audience, clock and bucket: what `auth0-meta doctor` prints.
+        """Check token, scopes, audience, clock and rate limit, as `auth0-meta doctor` does.
 
         Reads one user page (scope `read:users`) and writes nothing.  Problems are results, not exceptions.
         """

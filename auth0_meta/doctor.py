@@ -26,9 +26,9 @@ _REACH = "Check AUTH0_DOMAIN and the network"
 
 @attrs.frozen
 class Check:
-    """Tell the result of one check.
+    """The result of one check.
 
-    `ok`: True, False, or None where it could not be told.  `detail` holds no credential; `remedy` is "" where
+    `ok`: True, False, or None if it could not be determined.  `detail` contains no credentials; `remedy` is "" if
     there is nothing to do.
     """
 
@@ -54,11 +54,11 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         yield Check("token", False, str(error), "Check the credentials, and the grant of the Management API")
         return
     claims = jwt.peek(token)
-    yield Check("token", True, f"there is one ({_kind(channel)}, {len(token)} characters)")
+    yield Check("token", True, f"{_kind(channel)}, {len(token)} characters")
     yield _audience(audience, claims)
-    answer: Response | None = None
+    response: Response | None = None
     try:
-        answer = _read_one(channel, budget)
+        response = _read_one(channel, budget)
         read = Check("read users", True, "GET /users answered")
     except ScopeError as error:
         read = Check("read users", False, str(error), "Grant read:users to the application")
@@ -71,16 +71,16 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         read = Check("read users", False, str(error), remedy)
     yield read
     yield _scopes(channel, claims)
-    if answer is not None:
-        yield _clock(channel, answer)
-        yield _bucket(answer)
+    if response is not None:
+        yield _clock(channel, response)
+        yield _bucket(response)
 
 
 def _unreached(error: NotSentError) -> Check:
-    """Tell a tenant that could not be reached from a token endpoint that gave no usable answer."""
+    """Return the failed check: a tenant that could not be reached, or a token endpoint without a usable response."""
     if isinstance(error.__cause__, Auth0MetaError):
         return Check("token", False, str(error), "Try again later; if it stays so, check AUTH0_DOMAIN")
-    detail, _, advice = str(error).partition(". Check the domain")  # the remedy says it, once
+    detail, _, advice = str(error).partition(". Check the domain")  # the remedy repeats it
     return Check("domain", False, detail, _REACH + advice.removeprefix(" and the network"))
 
 
@@ -96,7 +96,7 @@ def _read_one(channel: Channel, budget: WaitBudget) -> Response:
 
 
 def _audience(wanted: str, claims: dict[str, Any]) -> Check:
-    """Compare what the token is for with what the client asked for."""
+    """Check that the token is for the Management API."""
     given = claims.get("aud")
     theirs = [given] if isinstance(given, str) else given if isinstance(given, list) else []
     if not theirs:
@@ -133,28 +133,28 @@ def _scopes(channel: Channel, claims: dict[str, Any]) -> Check:
     return Check("scopes", True, f"{', '.join(_NEEDED)} and {len(have) - len(_NEEDED)} more")
 
 
-def _clock(channel: Channel, answer: Response) -> Check:
-    """Compare the local clock with the answer's Date second."""
-    date = parse_headers(answer.headers).date
+def _clock(channel: Channel, response: Response) -> Check:
+    """Compare the local clock with the second in the response's Date."""
+    date = parse_headers(response.headers).date
     if date is None:
-        return Check("clock", None, "the answer has no Date")
+        return Check("clock", None, "the response has no Date")
     off = channel.clock.time() - date
     if -_CLOCK_MARGIN <= off <= _CLOCK_MARGIN + 1:
-        return Check("clock", True, "agrees with the tenant's")
+        return Check("clock", True, "agrees with the tenant's clock")
     ahead = "ahead of" if off > 0 else "behind"
     return Check(
         "clock",
         False,
-        f"is {abs(off):.0f} s {ahead} the tenant's",
-        "Set it (NTP). Waits are measured by the tenant's clock until then, a second less exact",
+        f"is {abs(off):.0f} s {ahead} the tenant's clock",
+        "Set it (NTP). Until then waits follow the tenant's clock, which is known to about a second",
     )
 
 
-def _bucket(answer: Response) -> Check:
-    """Show the rate limit that the tenant names."""
-    facts = parse_headers(answer.headers)
+def _bucket(response: Response) -> Check:
+    """Return the rate limit that the response names."""
+    facts = parse_headers(response.headers)
     if facts.limit is None:
-        return Check("rate limit", None, "the answer names none")
+        return Check("rate limit", None, "the response names none")
     names = [name for name, groups in PLANS.items() if groups[USER.reads].burst == facts.limit]
     plan = f", as on the plan {' or '.join(names)}" if names else ""
     return Check("rate limit", True, f"{facts.remaining} of {facts.limit} tokens left{plan}")

@@ -1,4 +1,4 @@
-"""Frozen values that go to users and between packages; PURE."""
+"""Values that go to users and between packages, frozen but for a batch's running counts; PURE."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from auth0_meta import redact
 from auth0_meta.changes.jsonvalue import BAGS
 
 Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed", "unknown"]
+BatchOutcome = Outcome | Literal["not_sent"]
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -137,6 +138,69 @@ class CommitResult:
             f"<CommitResult {self.outcome}: {redact.count(self.requests, 'request')}, "
             f"{redact.count(self.attempts, 'attempt')}, {self.waited:.2f} s waited, "
             f"document {redact.outline(self.document)}>"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class BatchResult:
+    """What became of one user of a batch; `error` is None unless `outcome` is "failed".
+
+    `outcome`: "updated", "confirmed" (the response was lost, reading back showed that it was applied), "unchanged",
+    "failed" or "not_sent".  `requests`: everything sent for the user.  `waited`: seconds spent waiting.
+    """
+
+    user_id: str
+    outcome: BatchOutcome
+    requests: int = 0
+    waited: float = 0.0
+    error: BaseException | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a batch has come: users `staged` so far, `done`, of those `failed`, and `per_second` overall."""
+
+    staged: int
+    done: int
+    failed: int
+    seconds: float
+    per_second: float
+
+
+class BatchResults:
+    """The outcomes of a batch, counted, with its failures: at most `keep` of them, and of the users not sent.
+
+    `counts` has a number for every outcome.  The lists may be shorter; `on_result` is called for everybody.
+    """
+
+    def __init__(self, *, keep: int) -> None:
+        self.counts: dict[str, int] = dict.fromkeys(
+            ("updated", "confirmed", "unchanged", "failed", "not_sent"), 0
+        )
+        self.failures: list[BatchResult] = []
+        self.not_sent: list[str] = []
+        self.requests = 0
+        self.waited = 0.0
+        self._keep = keep
+
+    @property
+    def done(self) -> int:
+        """Return how many users are finished, failures included."""
+        return sum(self.counts.values()) - self.counts["not_sent"]
+
+    def add(self, result: BatchResult) -> None:
+        """Count one user."""
+        self.counts[result.outcome] += 1
+        self.requests += result.requests
+        self.waited += result.waited
+        if result.outcome == "failed" and len(self.failures) < self._keep:
+            self.failures.append(result)
+        elif result.outcome == "not_sent" and len(self.not_sent) < self._keep:
+            self.not_sent.append(result.user_id)
+
+    def __repr__(self) -> str:
+        return (
+            f"<BatchResults {', '.join(f'{n} {name}' for name, n in self.counts.items() if n) or 'nothing'}>"
         )
 
 

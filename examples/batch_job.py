@@ -18,8 +18,7 @@ from contextlib import contextmanager
 
 from _tenant import connect, say
 
-from auth0_meta import Auth0MetaError, ConfigError, ManagementClient, MetadataBatch
-from auth0_meta.transactions.batch_result import BatchResult, Progress
+from auth0_meta import Auth0MetaError, BatchResult, ConfigError, ManagementClient, MetadataBatch, Progress
 
 BEFORE = [{"app_metadata": {"stats": {"touched": n}}} for n in range(8)]
 

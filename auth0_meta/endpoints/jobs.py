@@ -1,4 +1,4 @@
-"""Reach the jobs endpoints of the Management API: imports, exports, and what became of them."""
+"""The jobs endpoints of the Management API: imports, exports, and what became of them."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Jobs:
         """Start an export: `POST /jobs/users-exports`, scope `read:users`.
 
         `format`: "json" (one object per line) or "csv" (30 fields at most, metadata leaf by leaf).  `fields`:
-        names such as "user_id", or {"name", "export_as"}; None is Auth0's own choice.  `connection_id`: None is
-        every connection.  `limit`: users at most, None for all.  Sent once; a lost answer raises
-        `OutcomeUnknown`, and a second export does no harm.
+        names such as "user_id", or {"name", "export_as"}; None leaves the choice to Auth0.  `connection_id`: None
+        means every connection.  `limit`: how many users at most, None for all.  Sent once; a lost response raises
+        `OutcomeUnknown`, and starting a second export does no harm.
         """
         if format not in ("json", "csv"):
-            msg = f"format is 'json' or 'csv', not {format!r} (nothing was sent)"
+            msg = f"format must be 'json' or 'csv', not {format!r} (nothing was sent)"
             raise InputError(msg)
         body: dict[str, Any] = {"format": format}
         if fields is not None:
@@ -77,16 +77,16 @@ class Jobs:
         refused with `RateLimitError` at once, since no waiting until Reset helps.
         """
         if not isinstance(connection_id, str) or not re.fullmatch(r"con_[A-Za-z0-9]{16}", connection_id):
-            msg = "connection_id is con_ and 16 letters or digits (nothing was sent)"
+            msg = "connection_id must be con_ and 16 letters or digits (nothing was sent)"
             raise InputError(msg)
         if external_id is not None and not (isinstance(external_id, str) and external_id.isprintable()):
-            msg = "external_id is a text on one line (nothing was sent)"
+            msg = "external_id must be a string on one line (nothing was sent)"
             raise InputError(msg)
         try:
             rows = [dict(user) for user in users]
             data = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            msg = f"the users hold what JSON can't: {type(error).__name__} (nothing was sent)"
+            msg = f"the users contain what JSON can't represent: {type(error).__name__} (nothing was sent)"
             raise InputError(msg) from None
         if len(data) > _MOST_IMPORT or data == b"[]":
             msg = f"an import takes 1 user to {_MOST_IMPORT} B of JSON, and this is {len(data)} B (nothing was sent): split it"
@@ -115,9 +115,9 @@ class Jobs:
         return _job(self._channel.call("GET", f"{API}jobs/{_id(job_id)}"))
 
     def errors(self, job_id: str, /) -> list[dict[str, Any]]:
-        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] where nothing was.
+        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] if nothing was.
 
-        Each is {"user", "errors": [{"code", "message", "path"}]}; it holds the rows, so don't log it.
+        Each is {"user", "errors": [{"code", "message", "path"}]}; it contains the rows, so don't log it.
         """
         found = self._channel.call("GET", f"{API}jobs/{_id(job_id)}/errors")
         if found is None:
@@ -151,17 +151,19 @@ class Jobs:
                 return found
             spent = clock.monotonic() - started
             if timeout is not None and spent + pause > timeout:
-                msg = f"job {job_id} is {found.status} after {spent:.0f} s: wait for it again, it goes on"
+                msg = (
+                    f"job {job_id} is {found.status} after {spent:.0f} s: call wait again, the job continues"
+                )
                 raise JobError(msg, job_id=job_id, job=found)
             clock.sleep(pause)
             pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
 
     def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = _MOST_DOWNLOAD) -> int:
-        """Write a finished export's file, gzipped as Auth0 made it, and return its bytes.
+        """Write a finished export's file to `to`, gzipped as Auth0 made it, and return the number of bytes.
 
-        The link is read afresh from the job, since one lives for 60 s; a download that breaks off starts again at
-        `to`'s position.  No token is sent; https only (http on loopback).  Raises `JobError`
-        past `max_bytes` and where the job has no file.
+        `to` must be seekable.  The link is read from the job, since each lives for 60 s only; a download that breaks
+        off starts again at the position where `to` stood.  No token is sent; https only (http on loopback).  Raises `JobError`
+        past `max_bytes`, and if the job has no file.
         """
         job_id = job if isinstance(job, str) else job.id
         start = to.tell()
@@ -208,14 +210,14 @@ def _text(flag: bool) -> str:  # noqa: FBT001  # a value of a form
 
 def _id(job_id: object) -> str:
     if not isinstance(job_id, str) or not job_id.strip():
-        msg = "the job id is empty or no string (nothing was sent)"
+        msg = "the job id must be a string that is not empty (nothing was sent)"
         raise InputError(msg)
     return quote(job_id, safe="")
 
 
 def _job(raw: Any) -> Job:
     if not isinstance(raw, dict) or not raw.get("id"):
-        msg = "Auth0 answered with no job: is a proxy between this machine and Auth0?"
+        msg = "the response is not a job: is a proxy between this machine and Auth0?"
         raise TransportError(msg)
     return Job(id=str(raw["id"]), type=str(raw.get("type", "")), status=str(raw.get("status", "")), raw=raw)
 

@@ -35,7 +35,7 @@ class Users:
     def get(self, user_id: str, /, *, fields: Iterable[str] | None = None) -> User:
         """Read one user: `GET /users/{id}`, scope `read:users`.
 
-        `fields` limits the answer to these profile fields (None: all).  Reading by id sees every
+        `fields` limits the response to these profile fields (None: all).  Reading by id sees every
         finished write at once.  Raises `NotFoundError` for an unknown id.
         """
         target = Target.user(user_id)
@@ -47,19 +47,19 @@ class Users:
     def create(self, profile: Mapping[str, Any], /) -> User:
         """Create a user: `POST /users`, scope `create:users`.
 
-        `profile` is the request body (`connection` is required; metadata may ride along).  Sent once:
-        a lost answer raises `OutcomeUnknown`, a 5xx `ServerError`, since a repeat could
-        meet its own success.  Raises `AlreadyExistsError` for a duplicate.
+        `profile` is the request body (`connection` is required; metadata may be included).  Sent once:
+        a lost response raises `OutcomeUnknown`, a 5xx `ServerError`, since a second request could
+        fail because the first one succeeded.  Raises `AlreadyExistsError` for a duplicate.
         """
         raw = self._channel.call("POST", _USERS, json=_body(profile), shown="users", kind=dict)
         return User(raw)
 
     def update(self, user_id: str, body: Mapping[str, Any], /) -> User:
-        """Send one PATCH as given: `PATCH /users/{id}`, scope `update:users`.
+        """Send a PATCH with this body: `PATCH /users/{id}`, scope `update:users`.
 
-        Auth0 merges the first level of both bags, replaces below it, deletes on `null` and wipes a
-        bag on `{}`; `MetadataTransaction` is the safe way to write metadata.  The same values may be
-        sent again after a lost answer or a 5xx, which can overwrite a newer write of the same keys.
+        Auth0 merges the first level of `user_metadata` and `app_metadata`, replaces what is below, deletes a key set
+        to `null`, and empties either with `{}`; `MetadataTransaction` is the safe way to write metadata.  After a
+        lost response or a 5xx the same values are sent again, which can overwrite a newer write of the same keys.
         Returns the profile afterwards.
         """
         target = Target.user(user_id)
@@ -75,17 +75,17 @@ class Users:
         return User(raw)
 
     def delete(self, user_id: str, /) -> None:
-        """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is no error."""
+        """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is not an error."""
         target = Target.user(user_id)
         self._channel.call("DELETE", target.path, user_id=user_id, shown=target.shown)
 
     def by_email(self, email: str, /) -> tuple[User, ...]:
         """Return the users with exactly this address: `GET /users-by-email`, scope `read:users`.
 
-        Case matters, and Auth0 stores its own addresses in lower case.  Sees every finished write.
+        Case matters, and Auth0 stores the addresses of its own connections in lower case.  Sees every finished write.
         """
         if not isinstance(email, str) or not email.strip():
-            msg = "the e-mail address is empty (nothing was sent)"
+            msg = "the e-mail address must be a string that is not empty (nothing was sent)"
             raise InputError(msg)
         found = self._channel.call(
             "GET",
@@ -112,36 +112,34 @@ class Users:
         search index lags behind writes.  Raises `PagingError`, before sending, past the 1000th result.
         """
         if not _whole(per_page, 1, _MOST_PER_PAGE) or not _whole(page):
-            msg = (
-                f"per_page is 1 to {_MOST_PER_PAGE} and page counts from 0, whole numbers (nothing was sent)"
-            )
+            msg = f"per_page must be a whole number from 1 to {_MOST_PER_PAGE}, and page one of at least 0 (nothing was sent)"
             raise InputError(msg)
         if (page + 1) * per_page > _MOST_RESULTS:
             raise _too_many()
-        asked: dict[str, Any] = {"page": page, "per_page": per_page}
+        params: dict[str, Any] = {"page": page, "per_page": per_page}
         if include_totals:
-            asked["include_totals"] = "true"
+            params["include_totals"] = "true"
         if q is not None:
-            asked |= {"q": q, "search_engine": "v3"}
+            params |= {"q": q, "search_engine": "v3"}
         if sort is not None:
-            asked["sort"] = sort
+            params["sort"] = sort
         names = _field_list(fields)
         if names is not None:
-            asked |= _limited(names)
+            params |= _limited(names)
         found = self._channel.call(
-            "GET", f"{_USERS}?" + encode_query(asked), sent=q, shown="users", kind=(dict, list)
+            "GET", f"{_USERS}?" + encode_query(params), sent=q, shown="users", kind=(dict, list)
         )
-        told = found if isinstance(found, dict) else {"users": found}
-        rows = told.get("users")
+        body = found if isinstance(found, dict) else {"users": found}
+        rows = body.get("users")
         if not isinstance(rows, list):
-            msg = "GET users was answered with a JSON object that holds no users: is a proxy between this machine and Auth0?"
+            msg = "GET users was answered with a JSON object without users: is a proxy between this machine and Auth0?"
             raise TransportError(msg)
         omitted = _omitted(names)
         return Page(
             users=tuple(User(raw, omitted) for raw in rows),
-            start=told.get("start", page * per_page),
-            limit=told.get("limit", per_page),
-            total=told.get("total"),
+            start=body.get("start", page * per_page),
+            limit=body.get("limit", per_page),
+            total=body.get("total"),
         )
 
     def search(
@@ -155,23 +153,22 @@ class Users:
     ) -> Iterator[User]:
         """Yield the users that match, page by page: `GET /users`, scope `read:users`.
 
-        `limit` ends the search after so many users (None: all).  Auth0 gives at most 1000 results:
-        when more match and `limit` does not end it before, `PagingError` is raised after the
-        last whole page of the first 1000 was yielded, so that no user is left out silently.  Bad arguments
-        raise `InputError` at once.  Arguments as in `page`.
+        `limit` ends the search after so many users (None: all).  Auth0 returns at most 1000 results:
+        if more match and `limit` does not end the search before, `PagingError` is raised after the last whole page
+        of the first 1000, so that no user is left out silently.  Invalid arguments raise `InputError` at once.  Arguments as in `page`.
         """
         if limit is not None and not _whole(limit):
-            msg = "limit is a whole number, 0 or more, or None for all (nothing was sent)"
+            msg = "limit must be a whole number of at least 0, or None for all (nothing was sent)"
             raise InputError(msg)
         if not _whole(per_page, 1, _MOST_PER_PAGE):
-            msg = f"per_page is 1 to {_MOST_PER_PAGE} (nothing was sent)"
+            msg = f"per_page must be a whole number from 1 to {_MOST_PER_PAGE} (nothing was sent)"
             raise InputError(msg)
         return self._search(q, sort, _field_list(fields), per_page, limit)
 
     def _search(
         self, q: str | None, sort: str | None, names: list[str] | None, per_page: int, limit: int | None
     ) -> Iterator[User]:
-        """Yield page by page; a total that is told decides where the end is, not the length of a page."""
+        """Yield page by page.  If the response has a total, that decides when to stop, not the length of a page."""
         number = given = 0
         while limit is None or given < limit:
             if (number + 1) * per_page > _MOST_RESULTS:
@@ -190,19 +187,19 @@ class Users:
 
 def _too_many() -> PagingError:
     msg = (
-        "a search gives at most 1000 results (Auth0's cap): use an export job (POST /jobs/users-exports) "
+        "a search returns at most 1000 results (Auth0's cap): use an export job (POST /jobs/users-exports) "
         "to read every user, or narrow the query"
     )
     return PagingError(msg, status=400, error_code="invalid_paging")
 
 
 def _field_list(fields: Iterable[str] | None) -> list[str] | None:
-    """Return the names of `fields=`, refusing what would make a broken query."""
+    """Return the names of `fields=`, refusing what would make an invalid query."""
     if fields is None:
         return None
     names = [fields] if isinstance(fields, str) else list(fields)
     if not names or any(not isinstance(n, str) or not n or "," in n for n in names):
-        msg = "fields takes names of profile fields, at least one (nothing was sent)"
+        msg = "fields must be one or more names of profile fields, without commas (nothing was sent)"
         raise InputError(msg)
     return names
 
@@ -213,7 +210,7 @@ def _limited(names: list[str]) -> dict[str, str]:
 
 
 def _omitted(names: list[str] | None) -> frozenset[str]:
-    """Return the bags that a read limited to `names` leaves unknown."""
+    """Return which metadata a read limited to `names` leaves unknown."""
     return frozenset() if names is None else frozenset(bag for bag in BAGS if bag not in names)
 
 

@@ -1,4 +1,4 @@
-"""Use a transaction from asyncio: staging stays in the event loop, every request goes to a worker thread."""
+"""Transactions for asyncio: staging stays in the event loop, every request goes to a worker thread."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class AsyncMetadataTransaction(HasBags):
 
     Staging is as in `MetadataTransaction` and never blocks.  A read that staging can't answer needs
     `await tx.load()` before it, else `StateError`.  Leaving the block commits in a worker thread, so the event
-    loop goes on while a 429 is waited out.  Cancelled before the PATCH has left, nothing is sent; after
-    that its outcome is awaited and `result` set, and the cancellation goes on.  Blocks for one
-    user in one task join, sync ones included; child tasks and `asyncio.to_thread` do not.  A sync block that has joined
-    can't read either before the load.  Raises as `MetadataTransaction` does.
+    loop runs on while a 429 is waited out.  If the task is cancelled before the PATCH has left, nothing is sent; after
+    that its outcome is awaited, `result` is set, and then the cancellation takes effect.  Blocks for one user in one
+    task join, sync ones included; child tasks and `asyncio.to_thread` do not.  A sync block that has joined can't
+    read before the load either.  Context variables are those of the task.  Raises as `MetadataTransaction` does.
 
     >>> async def job(client, user_id):
     ...     async with client.atransaction(user_id) as tx:
@@ -140,25 +140,27 @@ class AsyncMetadataTransaction(HasBags):
             raise
 
     async def _away(self, call: Callable[[], _T], call_off: Callable[[], None] = lambda: None) -> _T:
-        """Run blocking work in a worker thread; a cancellation ends its waits and awaits the rest.
+        """Run blocking work in a worker thread; on cancellation end its waits, and await the rest.
 
-        `call_off` is called where the work never begins.
+        `call_off` is called if the work never begins.
         """
         # Whoever awaits this has loaded asyncio; a program without it need not.
         import asyncio  # noqa: PLC0415
         from concurrent.futures import Future  # noqa: PLC0415
+        from contextvars import copy_context  # noqa: PLC0415
 
         cancelled = threading.Event()
         budget = self._tx._unit.budget
         budget.cancelled = cancelled
-        work: Future[_T] = Future()  # begun by a thread or cancelled, never both
+        work: Future[_T] = Future()  # either a thread begins it or it is cancelled, never both
         future = asyncio.wrap_future(work)
         stopped: asyncio.CancelledError | None = None
         try:
             try:
-                self._channel.threads.submit(_carry, work, call)
+                # Tracing, request ids and tokens of the request that is served live in context variables.
+                self._channel.threads.submit(copy_context().run, _carry, work, call)
             except RuntimeError:
-                if work.cancel():  # else another thread has taken it, though no new one is to be had
+                if work.cancel():  # else a running thread has taken it, though no new one could be started
                     raise
             while not future.done():
                 try:
@@ -167,7 +169,7 @@ class AsyncMetadataTransaction(HasBags):
                     stopped = cancel
                     cancelled.set()
                     work.cancel()  # it may not have got a thread yet
-        except BaseException:  # nothing to run it, or the loop has gone and nobody will await the rest
+        except BaseException:  # no thread to run it, or the loop is closing and nobody will await the rest
             cancelled.set()
             if work.cancel():
                 call_off()

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn
 
 import attrs
 
+from auth0_meta.arguments import number, whole
 from auth0_meta.changes.jsonvalue import Bag
 from auth0_meta.changes.operations import Operation
 from auth0_meta.clock import Cancelled
@@ -25,25 +26,25 @@ from auth0_meta.errors import (
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
-from auth0_meta.models import CommitResult, User
+from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, CommitResult, Progress, User
 from auth0_meta.ratelimit.concurrency import Concurrency
-from auth0_meta.transactions.batch_result import BatchOutcome, BatchResult, BatchResults, Progress
 from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
 
+# Users past the window that staging may run ahead of the workers.
 _AHEAD = 256
 _PROGRESS_EVERY = 0.2
-# What one user runs into here, every other would: the credentials, the scope, the way to the tenant.
-_EVERYBODYS = (AuthError, ScopeError, NotSentError)
-# All else is not the library's own: on_wait raised it, or a function that gives tokens.
-_ONE_USERS = (Auth0MetaError, Warning)
+# These would meet every other user too: the credentials, the scope, the way to the tenant.
+_FOR_EVERYBODY = (AuthError, ScopeError, NotSentError)
+# These concern one user.  Anything else is not the library's: on_wait raised it, or a function that returns tokens.
+_FOR_ONE_USER = (Auth0MetaError, Warning)
 
 
 class BatchTransaction(MetadataTransaction):
     """The transaction of one user in a batch, for staging only: the batch sends it.
 
-    Several threads may stage on it; what comes after it was taken to be sent raises instead of getting lost.
+    Several threads may stage on it.  Once a worker has taken it, staging raises: the change would be lost silently.
     """
 
     def _open(self, unit: Unit) -> None:
@@ -69,15 +70,15 @@ class BatchTransaction(MetadataTransaction):
         self._refuse()
 
     def commit(self) -> NoReturn:
-        """Refuse with `StateError`."""
+        """Raise `StateError`: the batch decides when to send."""
         self._refuse()
 
     def rollback(self) -> NoReturn:
-        """Refuse with `StateError`."""
+        """Raise `StateError`: the batch decides when to send."""
         self._refuse()
 
     def send(self) -> CommitResult:
-        """Commit: for the batch."""
+        """Commit it; called by the batch."""
         with self._guard:
             self._taken = True
         return super().commit()
@@ -86,22 +87,22 @@ class BatchTransaction(MetadataTransaction):
 class MetadataBatch:
     """Stage changes for many users and send one PATCH for each, while staging goes on.
 
-    `user(id)` gives the user's transaction to stage on.  The latest `window` users are held back, so that
-    changes to one user coalesce; older ones are sent by worker threads, and a user seen again
-    after that is a new PATCH, sent after the first has ended.  Staging blocks while the workers are behind, so memory
+    `user(id)` returns the user's transaction to stage on.  The latest `window` users are held back, so that
+    several changes to one user become one PATCH; worker threads send the older ones.  A user who comes up again
+    after that gets another PATCH, once the first has ended.  Staging blocks while the workers are behind, so memory
     stays bounded.
 
-    `share`: the part of the rate limit that the batch may draw down, above 0 to 1.0 (all of it); the
-    rest is kept for live applications.  `concurrency`: worker threads; None adds them, up to 64, while
-    the tenant would take more.  `on_error`: "raise" a `BatchError` on leaving if any user failed, or
-    "collect".  `on_result` gets a `BatchResult` for each user, one at a time, from a worker thread;
-    `on_progress` a `Progress` about five times a second, and at the end.  `window`: at least the users that are staged
-    on at one time.  `max_wait`: seconds of waiting per user, None without bound.  `oversize`: as in
-    `MetadataTransaction`.  `keep`: how many failures `results` holds.
+    `share`: the part of the rate limit that the batch may use up, above 0 and at most 1 (all of it); the rest is
+    left to live applications.  `concurrency`: worker threads; None adds them, up to 64, as long as the tenant can
+    take more.  `on_error`: "raise" a `BatchError` at the end if any user failed, or "collect".  `on_result` is
+    called with a `BatchResult` for each user, one at a time, in a worker thread; `on_progress` with a `Progress`
+    about five times a second, and at the end.  `window`: no less than the number of users that are staged on at a
+    time.  `max_wait`: seconds that one user's waits may take, None for no limit.  `oversize`: as in
+    `MetadataTransaction`.  `keep`: how many failures `results` keeps.
 
-    An exception in the block, Ctrl-C included, stops sending: what is in flight is finished, the rest is
-    reported as not sent, and the exception goes on.  So does an error of a callback, and one that would meet
-    every user: `AuthError`, `ScopeError`, `NotSentError`; these are raised from the block.
+    An exception in the block, Ctrl-C included, stops sending: requests in flight are finished, the other users are
+    reported as not sent, and the exception propagates.  An error in a callback has the same effect, and so has one
+    that would meet every user (`AuthError`, `ScopeError`, `NotSentError`); the block raises it.
 
     >>> with MetadataBatch(tenant.client()) as batch:
     ...     batch.user(user.user_id).app_metadata.set("plan", "pro")
@@ -124,34 +125,27 @@ class MetadataBatch:
         oversize: Oversize = "warn",
         keep: int = 10_000,
     ) -> None:
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-            msg = "share is above 0 and at most 1.0"
-            raise InputError(msg)
+        self._share = number("share", share, above=0, most=1)
+        self._window = whole("window", window)
+        whole("keep", keep)
+        if concurrency is not None:
+            whole("concurrency", concurrency)
         if on_error not in ("raise", "collect"):
-            msg = f"on_error is 'raise' or 'collect', not {on_error!r}"
+            msg = f"on_error must be 'raise' or 'collect', not {on_error!r}"
             raise InputError(msg)
-        whole = {"window": window, "keep": keep} | (
-            {} if concurrency is None else {"concurrency": concurrency}
-        )
-        for name, number in whole.items():
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                msg = f"{name} is a whole number above 0"
-                raise InputError(msg)
         for name, call in {"on_result": on_result, "on_progress": on_progress}.items():
             if call is not None and not callable(call):
-                msg = f"{name} is a function, or None"
+                msg = f"{name} must be callable or None, not {type(call).__name__}"
                 raise InputError(msg)
         self._channel = client.channel
         self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False)
         self._channel.budget(max_wait=max_wait)  # refuses a wrong one here, not user by user
-        self._share = float(share)
         self._raise = on_error == "raise"
         self._on_result = on_result
         self._on_progress = on_progress
-        self._window = window
         self._concurrency = Concurrency(concurrency, first=1)
         self._first = self._concurrency.limit
-        self._lock = threading.Lock()  # guards what follows, up to _told_lock
+        self._lock = threading.Lock()  # guards what follows, up to _report_lock
         self._work = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._open: OrderedDict[str, BatchTransaction] = OrderedDict()
@@ -162,11 +156,11 @@ class MetadataBatch:
         self._flushing = False
         self._staged = 0
         self._broken: BaseException | None = None
-        self._told_lock = threading.Lock()  # one result at a time reaches results and callbacks
-        self._teller: int | None = None
+        self._report_lock = threading.Lock()  # one result at a time reaches results and callbacks
+        self._reporter: int | None = None
         self._cancelled = threading.Event()
         self._entered = self._left = False
-        self._started = self._told = 0.0
+        self._started = self._reported = 0.0
         self.results = BatchResults(keep=keep)
         """Counts and failures, up to date at any time."""
 
@@ -175,7 +169,7 @@ class MetadataBatch:
             msg = "this batch was entered before: open a new one"
             raise StateError(msg)
         self._entered = True
-        self._started = self._told = self._channel.clock.monotonic()
+        self._started = self._reported = self._channel.clock.monotonic()
         return self
 
     def __repr__(self) -> str:
@@ -185,13 +179,13 @@ class MetadataBatch:
     def user(self, user_id: str, /, *, base: User | Mapping[str, Any] | None = None) -> MetadataTransaction:
         """Return the transaction to stage this user's changes on; it is sent later.
 
-        `base`: a profile at hand, which saves the read of a nested change (its risk is told at
-        `MetadataTransaction`); it counts for a user's first mention in the window.  Blocks while the workers are
-        behind.  Raises `InputError` for what is no user id and `StateError` outside the block or
-        from a callback; and what broke the batch, if anything did.
+        `base`: a profile that the caller holds, which saves a nested change its read (`MetadataTransaction` names the
+        risk); it is used if the user is not in the window yet.  Blocks while the workers are behind.  Raises
+        `InputError` for a malformed user id, `StateError` outside the block and in a callback, and whatever broke the
+        batch.
         """
-        if not self._entered or self._left or self._teller == threading.get_ident():
-            msg = "stage users inside the batch's with block, and not from its callbacks"
+        if not self._entered or self._left or self._reporter == threading.get_ident():
+            msg = "stage users inside the batch's with block, and not in its callbacks"
             raise StateError(msg)
         with self._lock:
             while self._broken is None:
@@ -205,7 +199,7 @@ class MetadataBatch:
             raise self._broken
 
     def _add(self, user_id: str, base: User | Mapping[str, Any] | None) -> BatchTransaction:
-        """Open a user's transaction, and have a worker look if one is due."""
+        """Open a user's transaction, and wake a worker if there is something to send now."""
         options = self._options if base is None else attrs.evolve(self._options, base=base)
         unit = Unit(self._channel, user_id, options, share=self._share, cancelled=self._cancelled)
         tx = BatchTransaction._of(unit)
@@ -219,12 +213,12 @@ class MetadataBatch:
     # Sending ------------------------------------------------------------------------------------------
 
     def _staff(self) -> None:
-        """Have the first workers at hand."""
+        """Start the first workers."""
         while len(self._workers) < min(self._first, len(self._open)) and self._hire():
             pass
 
     def _hire(self) -> bool:
-        """Start a worker; False where the machine has no thread left and others do the work."""
+        """Start a worker; return False if the machine has no thread left and others can do the work."""
         worker = threading.Thread(target=self._run, name="auth0-meta-batch", daemon=True)
         try:
             worker.start()
@@ -238,9 +232,9 @@ class MetadataBatch:
         return True
 
     def _next(self, last: BatchTransaction | None) -> BatchTransaction | None:
-        """Return what to send after `last`, None when there will be nothing.
+        """Return what to send after `last`, None once nothing is left.
 
-        Two PATCHes for one user are never under way together: the later one waits for its turn.
+        Two PATCHes for one user are never in flight together, or the later one might be applied first.
         """
         with self._lock:
             if last is not None:
@@ -266,12 +260,12 @@ class MetadataBatch:
                     self._work.wait()
 
     def _make_room(self) -> None:
-        """Let staging go on once it can for a while: a switch of threads for each user costs too much."""
+        """Let staging continue once there is room for many: a switch of threads for each user costs too much."""
         if len(self._open) + self._parked <= self._window + _AHEAD // 2:
             self._room.notify_all()
 
     def _run(self) -> None:
-        """Send one user's change after the other until told to stop."""
+        """Send one user's change after the other until nothing is left."""
         tx: BatchTransaction | None = None
         while (tx := self._next(tx)) is not None:
             started = self._channel.clock.monotonic()
@@ -290,9 +284,9 @@ class MetadataBatch:
                 outcome = tx.send().outcome
             except Cancelled:
                 pass
-            except BaseException as error:  # noqa: BLE001  # whatever it is belongs to this user
+            except BaseException as error:  # noqa: BLE001  # it becomes this user's result, or stops the batch
                 outcome, failure = "failed", error
-                if isinstance(error, _EVERYBODYS) or not isinstance(error, _ONE_USERS):
+                if isinstance(error, _FOR_EVERYBODY) or not isinstance(error, _FOR_ONE_USER):
                     self._stop(error)
                 else:
                     _lighten(error)
@@ -306,22 +300,22 @@ class MetadataBatch:
         )
 
     def _account(self, result: BatchResult) -> None:
-        """Count a result and tell those who listen; their error stops the batch and reaches the caller."""
-        with self._told_lock:
-            self._teller = threading.get_ident()
+        """Count a result and call the callbacks; an error of theirs stops the batch and reaches the caller."""
+        with self._report_lock:
+            self._reporter = threading.get_ident()
             self.results.add(result)
             try:
                 if self._on_result is not None:
                     self._on_result(result)
                 if self._on_progress is not None:
                     now = self._channel.clock.monotonic()
-                    if now - self._told >= _PROGRESS_EVERY:
-                        self._told = now
+                    if now - self._reported >= _PROGRESS_EVERY:
+                        self._reported = now
                         self._on_progress(self._progress(now))
             except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
                 self._stop(error)
             finally:
-                self._teller = None
+                self._reporter = None
 
     def _progress(self, now: float) -> Progress:
         seconds, done = now - self._started, self.results.done
@@ -330,7 +324,7 @@ class MetadataBatch:
         return Progress(staged=self._staged, done=done, failed=failed, seconds=seconds, per_second=rate)
 
     def _stop(self, error: BaseException) -> None:
-        """Send no more, and have the caller hear why."""
+        """Send no more, and raise `error` in the caller's thread."""
         self._cancelled.set()
         with self._lock:
             self._broken = self._broken or error
@@ -362,7 +356,9 @@ class MetadataBatch:
             self._finish()
             raise
         broken = self._broken
-        if error is not None and not isinstance(error, Cancelled):  # that one says that something broke
+        if error is not None and not isinstance(
+            error, Cancelled
+        ):  # Cancelled only means that something else broke
             if broken is not None and error.__context__ is None and broken is not error:
                 error.__context__ = broken
             return
@@ -373,22 +369,22 @@ class MetadataBatch:
             first = self.results.failures[0]
             msg = (
                 f"{failed} of {self.results.done} users failed; the first is {first.user_id}: {first.error}. "
-                f"In all: {self.results}. See .results.failures"
+                f"All results: {self.results}. See .results.failures"
             )
             raise BatchError(msg, results=self.results)
 
     def _finish(self) -> None:
-        """Let the workers empty the window, wait for them, and tell how it ended."""
+        """Let the workers empty the window, wait for them, and report the last progress."""
         with self._lock:
             self._flushing = True
             self._staff()
             self._work.notify_all()
             alone = not self._workers
-        if alone:  # no thread is to be had
+        if alone:  # the machine has no thread left: do it here
             self._run()
         with self._lock:
             while self._open or self._sending:
-                self._idle.wait()  # a join that Ctrl-C ends could not be trusted the next time (bpo-45274)
+                self._idle.wait()  # not join: one that Ctrl-C interrupts can't be trusted the next time (bpo-45274)
         for worker in self._workers:
             worker.join()
         if self._on_progress is not None:
@@ -399,7 +395,7 @@ class MetadataBatch:
 
 
 def _lighten(error: BaseException) -> None:
-    """Let go of the frames it was raised in: thousands of failures may be kept."""
+    """Drop the frames that an error was raised in, and their locals: thousands of failures may be kept."""
     link: BaseException | None = error
     while link is not None and link.__traceback__ is not None:
         link.__traceback__ = None

@@ -1,4 +1,4 @@
-"""Run a function in a transaction, again when what it has read changed meanwhile."""
+"""Run a function in a transaction, and again if something that it has read changed meanwhile."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State, Unit
 
 _T = TypeVar("_T")
+# Writers that conflict must not try again in step.  Past half a second more doubling would only cost time.
 _DOUBLINGS = 5
 
 
@@ -47,9 +48,11 @@ def run(
                     value.close()
                     raise InputError(_asynchronous(user_id))
         except ConflictError:
-            if tx.state is not State.FAILED or attempt == attempts:  # another's conflict, or the last run
+            if (
+                tx.state is not State.FAILED or attempt == attempts
+            ):  # the conflict of another transaction, or the last run
                 raise
-            options = options.without_base()  # it is out of date: the next run reads
+            options = options.without_base()  # the conflict shows that it is stale: the next run reads
             channel.clock.sleep(channel.random.uniform(0.01, 0.05) * 2 ** min(attempt, _DOUBLINGS))
         else:
             return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -746,3 +747,29 @@ def test_ctrl_c_while_a_thread_is_looked_for(monkeypatch: pytest.MonkeyPatch) ->
     assert tx.state is State.ACTIVE
     assert local.sent == []
     local.client.close()
+
+
+def test_the_task_gives_its_context_variables_to_the_thread() -> None:
+    """A function that returns tokens sees the request that is being served, as under `asyncio.to_thread`."""
+    request_id = contextvars.ContextVar("request_id", default="lost")
+    seen: list[str] = []
+
+    def token() -> str:
+        seen.append(request_id.get())
+        return "a.b.c"
+
+    local = Local({"n": 1})
+    client = local.tenant.client(token=token)
+
+    async def serve(name: str) -> None:
+        request_id.set(name)
+        async with client.atransaction(UID, join=False) as tx:
+            await tx.load()
+            tx.user_metadata.increment("n")
+
+    async def main() -> None:
+        await serve("request 1")
+        await serve("request 2")
+
+    run(main())
+    assert seen == ["request 1"] * 3 + ["request 2"] * 3

@@ -38,7 +38,7 @@ from auth0_meta import (
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.transactions.batch_result import BatchResult, Progress
+from auth0_meta.models import BatchResult, Progress
 
 WORKER = "auth0-meta-batch"
 
