@@ -113,7 +113,7 @@ class AsyncMetadataTransaction(HasBags):
         """
         self._tx._begin_commit()
         unit = self._tx._unit
-        return await self._away(unit.carry_out, unit.call_off)
+        return await self._away(unit.finish_commit, unit.abandon_commit)
 
     def rollback(self) -> None:
         """Drop what is staged; nothing is sent."""

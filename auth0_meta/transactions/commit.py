@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import Change
+from auth0_meta.changes.change import Applied, Change
 from auth0_meta.changes.jsonvalue import Bag, Path, json_equal
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.errors import ConflictError, MetadataError, OutcomeUnknown
@@ -52,6 +52,7 @@ class Commit:
         self._known = base
         self._reads = reads
         self._base: Mapping[str, Any] | None = base if base_given else None
+        self._applied: tuple[Mapping[str, Any] | None, Applied] | None = None
         self._warned = False
         self._lost: LostPatch | None = None
         self.reads = options.base_check or (not base_given and (change.needs_base or bool(reads)))
@@ -76,7 +77,7 @@ class Commit:
         Once a PATCH is in doubt, whatever ends this unfinished is raised as `OutcomeUnknown`: "not found" or "no
         token" would read as if nothing had been written.
         """
-        if not self._change or (self._known is not None and not self._change.document(self._known)):
+        if not self._change or (self._known is not None and not self._apply_to(self._known).document):
             self.outcome = "unchanged"
             return
         write = self._write
@@ -102,10 +103,16 @@ class Commit:
             if self._is_applied(found, time_left=time_left):
                 return {}
             self._base = found
-        document, after = self._change.applied_to(self._base)
+        document, after = self._apply_to(self._base)
         if document:
             self._check_profile(after)
         return document
+
+    def _apply_to(self, base: Mapping[str, Any] | None) -> Applied:
+        """Apply the change to a profile; to a given base it is applied once, though the result is needed twice."""
+        if self._applied is None or self._applied[0] is not base:
+            self._applied = base, self._change.applied_to(base)
+        return self._applied[1]
 
     def lost(self, document: Mapping[str, Any], cause: BaseException) -> None:
         """Note that a PATCH has left and may or may not have been applied."""

@@ -161,7 +161,7 @@ class MetadataTransaction(Scope):
         part, and while a part of this one is open.
         """
         self._begin_commit()
-        return self._unit.carry_out()
+        return self._unit.finish_commit()
 
     def _begin_commit(self) -> None:
         """Accept no more changes: asyncio begins a commit in the event loop and carries it out in a thread."""

@@ -63,13 +63,13 @@ _INSTEAD = {
 class Part:
     """An open savepoint of a unit: what was staged before it, and the part around it, if any."""
 
-    __slots__ = ("around", "before", "state", "took_in")
+    __slots__ = ("absorbed", "around", "before", "state")
 
     def __init__(self, before: Change, around: Part | None) -> None:
         self.before = before
         self.around = around
         self.state = State.ACTIVE
-        self.took_in = False
+        self.absorbed = False
         """Whether another block has joined and merged into it, so that more than its own goes with it."""
 
 
@@ -98,7 +98,7 @@ class Unit:
         self.change = Change()
         self.parts: list[Part] = []
         """The savepoints that are open, the innermost last."""
-        self.took_in = False
+        self.absorbed = False
         """Whether another block has joined and merged into it, outside of any part that is still open."""
         self.result: CommitResult | None = None
         self.awaited = False
@@ -207,8 +207,8 @@ class Unit:
         self.refuse_open_parts("leave a block", but=part)
         self.parts.pop()
         part.state = State.COMMITTED
-        if joined or part.took_in:
-            (part.around or self).took_in = True
+        if joined or part.absorbed:
+            (part.around or self).absorbed = True
 
     def drop_parts(self, last: Part | None = None) -> None:
         """Roll back the open savepoints from the innermost up to `last`, all of them for None."""
@@ -227,7 +227,7 @@ class Unit:
 
     def warn_of_lost_blocks(self, error: BaseException, part: Part | None = None) -> None:
         """Warn when a generator is closed inside its block: what others staged there goes with it unseen."""
-        if isinstance(error, GeneratorExit) and (part or self).took_in:
+        if isinstance(error, GeneratorExit) and (part or self).absorbed:
             notice(
                 f"a generator was closed inside its transaction for {self.user_id}: what other blocks had staged in "
                 "it is rolled back too, nothing was sent. Don't yield inside the block"
@@ -236,18 +236,18 @@ class Unit:
     # The end ----------------------------------------------------------------------------------------
 
     def begin_commit(self) -> None:
-        """Accept no more changes; what is staged now is what `carry_out` sends, perhaps in another thread."""
+        """Accept no more changes; what is staged now is what `finish_commit` sends, perhaps in another thread."""
         self.refuse_open_parts("commit")
         self.state = State.COMMITTING
 
-    def call_off(self) -> None:
+    def abandon_commit(self) -> None:
         """Accept changes again: the commit that was begun is not carried out."""
         self.state = State.ACTIVE
 
-    def carry_out(self) -> CommitResult:
+    def finish_commit(self) -> CommitResult:
         """Do what `begin_commit` has begun, once."""
         if self.state is not State.COMMITTING:
-            msg = f"no commit for {self.user_id} is under way, so there is none to carry out"
+            msg = f"no commit for {self.user_id} is under way, so there is none to finish"
             raise StateError(msg)
         lacking = any(self.change.bag(bag) for bag in BAGS if bag in self._unknown)
         commit = Commit(

@@ -226,8 +226,8 @@ def test_a_commit_is_carried_out_once() -> None:
     tx = local.tx()
     tx.user_metadata.increment("n")
     with pytest.raises(StateError, match=r"no commit for .* is under way"):
-        tx._unit.carry_out()
+        tx._unit.finish_commit()
     tx.commit()
     with pytest.raises(StateError, match=r"no commit for .* is under way"):
-        tx._unit.carry_out()
+        tx._unit.finish_commit()
     assert local.user_metadata == {"n": 2}
