@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from itertools import chain
+import pkgutil
+from collections.abc import Iterable, Iterator
+from importlib import import_module
 from urllib.parse import unquote
 
 import attrs
 
-from auth0_meta.emulator.api import (
-    authentication_methods,
-    client_grants,
-    clients,
-    connections,
-    identities,
-    jobs,
-    logs,
-    mfa,
-    organizations,
-    permissions,
-    resource_servers,
-    roles,
-    tickets,
-    user_blocks,
-    users,
-)
+from auth0_meta.emulator import api
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import authorize, dbconnections, grants, token
 from auth0_meta.emulator.http.errors import Refusal, not_served
 
-_MANAGEMENT = (
-    *(users, user_blocks, authentication_methods, mfa, identities, roles, permissions, organizations),
-    *(clients, client_grants, connections, resource_servers, jobs, logs, tickets),
-)
-ROUTES: tuple[Route, ...] = tuple(
-    chain.from_iterable(file.ROUTES for file in (*_MANAGEMENT, token, dbconnections))
-)
+
+def _management_routes() -> Iterator[Route]:
+    """Yield the routes of every file in `api/`, so that adding a file adds its endpoints."""
+    for file in pkgutil.iter_modules(api.__path__):
+        yield from getattr(import_module(f"{api.__name__}.{file.name}"), "ROUTES", ())
+
+
+ROUTES: tuple[Route, ...] = (*_management_routes(), *token.ROUTES, *dbconnections.ROUTES)
 """The routes of the APIs, which OpenAPI describes."""
 LOGIN_ROUTES: tuple[Route, ...] = (*authorize.ROUTES, *grants.ROUTES)
 """What a browser or an OpenID Connect library visits in a login; not part of the APIs."""

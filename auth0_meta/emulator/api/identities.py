@@ -12,11 +12,11 @@ from auth0_meta.emulator.http.errors import bad_request, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import TEXT, Field, body
+from auth0_meta.emulator.rules.schema import TEXT, Field, json_body
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Identity = dict[str, Any]
-_BODY = body(provider=TEXT, user_id=Field(type="string|integer"), connection_id=TEXT, link_with=TEXT)
+_BODY = json_body(provider=TEXT, user_id=Field(type="string|integer"), connection_id=TEXT, link_with=TEXT)
 _PROFILE_DATA = (
     *("email", "given_name", "family_name", "username", "nickname", "picture", "email_verified"),
     *("phone_number", "phone_verified", "name"),
@@ -69,13 +69,13 @@ def unlink(state: TenantState, call: Call) -> Reply:
 
 def _second(state: TenantState, call: Call) -> str:
     """Return the id of the user to link: by provider and id, whole or bare, or by an ID token of theirs."""
-    given: dict[str, Any] = call.body
-    if "link_with" in given:
-        return str(state.access.keys.verify(given["link_with"]).get("sub"))
+    body: dict[str, Any] = call.body
+    if "link_with" in body:
+        return str(state.access.keys.verify(body["link_with"]).get("sub"))
     for name in ("provider", "user_id"):
-        if name not in given:
+        if name not in body:
             raise payload_error(f"Missing required property: {name}")
-    provider, user_id = given["provider"], str(given["user_id"])
+    provider, user_id = body["provider"], str(body["user_id"])
     return user_id if user_id.startswith(f"{provider}|") else f"{provider}|{user_id}"
 
 
@@ -111,10 +111,10 @@ def _recreate(state: TenantState, call: Call, identity: Identity) -> None:
     if state.users.get(user_id) is not None:
         return
     data = identity.get("profileData")
-    given = {"connection": identity.get("connection")}
+    body = {"connection": identity.get("connection")}
     if isinstance(data, dict):
-        given |= {name: data[name] for name in _PROFILE_DATA if isinstance(data.get(name), (str, bool))}
-    made = profiles.created(given, user_id=user_id, now_ms=state.milliseconds(), switches=state.switches)
+        body |= {name: data[name] for name in _PROFILE_DATA if isinstance(data.get(name), (str, bool))}
+    made = profiles.created(body, user_id=user_id, now_ms=state.milliseconds(), switches=state.switches)
     own = {name: value for name, value in identity.items() if name != "profileData"}
     made = attrs.evolve(made, root={**made.root, "identities": [own]})
     state.save(made, before=None, by=call.name, limited=False)

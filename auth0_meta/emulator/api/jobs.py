@@ -26,7 +26,7 @@ from auth0_meta.emulator.rules.schema import (
     Body,
     Field,
     array,
-    body,
+    json_body,
     parse,
     record,
     refuse_first,
@@ -60,18 +60,18 @@ class _ExportBody(Body):
     """What to export; everything may be left out, the body too."""
 
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
-        given = parse(request.body or b"{}", switches)
-        if isinstance(given, dict):
+        body = parse(request.body or b"{}", switches)
+        if isinstance(body, dict):
             # ruby-auth0 sends null for what its caller left out.
             names = self.field.properties or {}
-            given = {name: value for name, value in given.items() if value is not None or name not in names}
-        refuse_first(given, self.field)
-        fields = given.get("fields", [])
-        if given.get("format", "csv") == "csv" and len(fields) > CSV_FIELDS:
+            body = {name: value for name, value in body.items() if value is not None or name not in names}
+        refuse_first(body, self.field)
+        fields = body.get("fields", [])
+        if body.get("format", "csv") == "csv" and len(fields) > CSV_FIELDS:
             raise payload_error(f"Array is too long ({len(fields)}), maximum {CSV_FIELDS}", "fields")
-        if "connection_id" in given:
-            check_connection_id(given["connection_id"])
-        return dict(given)
+        if "connection_id" in body:
+            check_connection_id(body["connection_id"])
+        return dict(body)
 
 
 def import_users(state: TenantState, call: Call) -> Reply:
@@ -92,18 +92,18 @@ def import_users(state: TenantState, call: Call) -> Reply:
 
 def export_users(state: TenantState, call: Call) -> Reply:
     """Start an export: a pending job, with 200."""
-    given: dict[str, Any] = call.body
+    body: dict[str, Any] = call.body
     shown: dict[str, Any] = {}
     users = state.users.all
-    if "connection_id" in given:
-        connection = connection_with_id(state, given["connection_id"])
+    if "connection_id" in body:
+        connection = connection_with_id(state, body["connection_id"])
         shown["connection_id"] = connection.id
         users = partial(_of_connection, state, connection.name)
-    shown["format"] = given.get("format", "csv")
-    shown |= {name: given[name] for name in ("limit", "fields") if name in given}
-    if "connection_id" in given:
+    shown["format"] = body.get("format", "csv")
+    shown |= {name: body[name] for name in ("limit", "fields") if name in body}
+    if "connection_id" in body:
         shown["connection"] = connection.name
-    work = Export(users, shown["format"], given.get("fields"), given.get("limit"), state.tenant_name)
+    work = Export(users, shown["format"], body.get("fields"), body.get("limit"), state.tenant_name)
     return _started(state, Job(state.new_id("job_"), "users_export", state.now(), work, shown), 200)
 
 
@@ -207,7 +207,7 @@ def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
 
 _JOBS = "/api/v2/jobs"
 _READ = "create:users read:users"
-_MAIL = body("user_id", user_id=TEXT, client_id=TEXT, identity=OBJECT, organization_id=TEXT)
+_MAIL = json_body("user_id", user_id=TEXT, client_id=TEXT, identity=OBJECT, organization_id=TEXT)
 ROUTES = (
     Route(
         "POST",

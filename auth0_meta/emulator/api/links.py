@@ -10,7 +10,7 @@ import attrs
 from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.http.message import Call, Reply
-from auth0_meta.emulator.rules.schema import NAME, PAGES, Body, Query, array, body
+from auth0_meta.emulator.rules.schema import NAME, PAGES, Body, Query, array, json_body
 from auth0_meta.emulator.state.links import Kind
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -47,7 +47,7 @@ class LinkTable:
         self, path: str, *, evidence: str, read: str, add: str, remove: str = "", query: Query = PAGES
     ) -> tuple[Route, ...]:
         """Return the endpoints at `path`, each opened by its scopes; without `remove` there is no DELETE."""
-        ids = self.body or body(self.name, **{self.name: array(NAME, shortest=1)})
+        ids = self.body or json_body(self.name, **{self.name: array(NAME, shortest=1)})
         routes = (
             Route("GET", path, self.list_all, scopes=read, query=query, evidence=evidence),
             Route("POST", path, self.add, scopes=add, body=ids, evidence=evidence),

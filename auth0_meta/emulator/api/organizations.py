@@ -14,7 +14,7 @@ from auth0_meta.emulator.api.roles import ROLES, roles_shown
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, body
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, json_body
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -194,9 +194,9 @@ ROUTES = (
         _ENABLED,
         add_connection,
         scopes=f"create:{_CONNECTIONS}",
-        body=body("connection_id", connection_id=TEXT, **_SETTINGS),
+        body=json_body("connection_id", connection_id=TEXT, **_SETTINGS),
     ),
     recorded("GET", _ONE, get_connection, scopes=f"read:{_CONNECTIONS}"),
-    recorded("PATCH", _ONE, update_connection, scopes=f"update:{_CONNECTIONS}", body=body(**_SETTINGS)),
+    recorded("PATCH", _ONE, update_connection, scopes=f"update:{_CONNECTIONS}", body=json_body(**_SETTINGS)),
     recorded("DELETE", _ONE, remove_connection, scopes=f"delete:{_CONNECTIONS}"),
 )

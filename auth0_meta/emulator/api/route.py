@@ -27,8 +27,9 @@ class Route:
 
     `answer` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
     just before the second writers and refuses what a token may not do to this user or with this body.  `group`
-    names the bucket, any of `scopes` (written with spaces between) opens the route, `latency` is (median, 90th percentile) in seconds, as
-    recorded.  `evidence` says what the answer rests on, in the words of docs/emulator-fidelity.md.
+    names the bucket.  Any of `scopes`, written with spaces between them, opens the route.  `latency` is (median,
+    90th percentile) in seconds, as recorded.  `evidence` says what the answer rests on, in the words of
+    docs/emulator-fidelity.md.
     """
 
     method: str

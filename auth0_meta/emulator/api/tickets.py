@@ -9,7 +9,7 @@ from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
 from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import no_such_user, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Field, body
+from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Field, json_body
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -39,12 +39,12 @@ def change_password(state: TenantState, call: Call) -> Reply:
     return _ticket(state, call.body, "reset-password")
 
 
-def _ticket(state: TenantState, given: dict[str, Any], page: str) -> Reply:
-    if "user_id" in given:
-        get_user_or_404(state, given["user_id"])
+def _ticket(state: TenantState, body: dict[str, Any], page: str) -> Reply:
+    if "user_id" in body:
+        get_user_or_404(state, body["user_id"])
     else:
-        name = connection_with_id(state, given["connection_id"]).name
-        if not any(is_in(user, name) for user in state.users.with_email(given["email"].lower())):
+        name = connection_with_id(state, body["connection_id"]).name
+        if not any(is_in(user, name) for user in state.users.with_email(body["email"].lower())):
             raise no_such_user()
     secret = state.new_id("") + state.new_id("")
     return Reply(201, to_json({"ticket": f"{state.access.url}/u/{page}?ticket={secret}#"}), committed=True)
@@ -56,7 +56,7 @@ ROUTES = (
         "/api/v2/tickets/email-verification",
         verify_email,
         scopes="create:user_tickets",
-        body=body("user_id", **_SHARED),
+        body=json_body("user_id", **_SHARED),
         check=check_user,
     ),
     recorded(
@@ -64,7 +64,7 @@ ROUTES = (
         "/api/v2/tickets/password-change",
         change_password,
         scopes="create:user_tickets",
-        body=body(connection_id=TEXT, email=TEXT, mark_email_as_verified=FLAG, **_SHARED),
+        body=json_body(connection_id=TEXT, email=TEXT, mark_email_as_verified=FLAG, **_SHARED),
         check=check_user,
     ),
 )

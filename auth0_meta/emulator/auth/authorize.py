@@ -49,7 +49,7 @@ def _cookie(state: TenantState, request: Request, name: str) -> str:
     return found if _KEY.fullmatch(found) else ""
 
 
-def _set(state: TenantState, reply: Reply, name: str, value: str) -> Reply:
+def _set_cookie(state: TenantState, reply: Reply, name: str, value: str) -> Reply:
     """Set a cookie that no script can read; "" deletes it."""
     words = [f"local_{name}_{state.name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
     if state.access.url.startswith("https"):
@@ -59,11 +59,11 @@ def _set(state: TenantState, reply: Reply, name: str, value: str) -> Reply:
     return attrs.evolve(reply, headers=(*reply.headers, ("Set-Cookie", "; ".join(words))))
 
 
-def _go(url: str) -> Reply:
+def _redirect(url: str) -> Reply:
     return Reply(302, b"", content_type="text/plain; charset=utf-8", headers=(("Location", url),))
 
 
-def _with(url: str, **params: str | None) -> str:
+def _with_query(url: str, **params: str | None) -> str:
     parts = urlsplit(url)
     given = [(name, value) for name, value in params.items() if value is not None]
     query = [*parse_qsl(parts.query, keep_blank_values=True), *given]
@@ -72,10 +72,10 @@ def _with(url: str, **params: str | None) -> str:
 
 def _refuse(authorization: AuthorizationRequest, error: str, description: str) -> Reply:
     """Send the browser back to the application with an error."""
-    back = _with(
+    back = _with_query(
         authorization.redirect_uri, error=error, error_description=description, state=authorization.state
     )
-    return _go(back)
+    return _redirect(back)
 
 
 # /authorize ------------------------------------------------------------------------------------------
@@ -116,8 +116,8 @@ def authorize(state: TenantState, call: Call) -> Reply:
         )
     else:
         login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_FOR, now=now)
-        reply = _go(f"/u/login?{urlencode({'state': login_state})}")
-    return _set(state, reply, "browser", browser)
+        reply = _redirect(f"/u/login?{urlencode({'state': login_state})}")
+    return _set_cookie(state, reply, "browser", browser)
 
 
 def _session(state: TenantState, call: Call) -> Session | None:
@@ -231,7 +231,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     # The session begins before the trigger runs, so a refused login leaves one too.
     cookie = state.logins.sessions.put(session, until=call.now + SESSION_FOR, now=call.now)
     reply = _run(state, call, Login(authorization, session, browser))
-    return attrs.evolve(_set(state, reply, "session", cookie), committed=True)
+    return attrs.evolve(_set_cookie(state, reply, "session", cookie), committed=True)
 
 
 def sign_up(state: TenantState, email: str) -> Profile | None:
@@ -286,7 +286,7 @@ def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) ->
     authorization, now = login.authorization, state.now()
     if outcome.url is not None:
         state.logins.suspended.put(login, until=now + SUSPENDED_FOR, now=now, key=outcome.state)
-        return _go(outcome.url)
+        return _redirect(outcome.url)
     if outcome.error is not None:
         return _refuse(authorization, outcome.error, outcome.reason)
     granted = Granted(
@@ -296,7 +296,7 @@ def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) ->
         access_claims=outcome.access_claims,
     )
     code = state.logins.codes.put(granted, until=now + state.switches.code_lifetime, now=now)
-    return _go(_with(authorization.redirect_uri, code=code, state=authorization.state))
+    return _redirect(_with_query(authorization.redirect_uri, code=code, state=authorization.state))
 
 
 # Out -------------------------------------------------------------------------------------------------
@@ -310,8 +310,10 @@ def log_out(state: TenantState, call: Call) -> Reply:
         shown = f"The application does not allow a logout to go to {target!r}."
         return trouble_page(400, "invalid_request", shown)
     state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
-    reply = Reply(200, b"OK", content_type="text/plain; charset=utf-8") if target is None else _go(target)
-    return _set(state, reply, "session", "")
+    reply = (
+        Reply(200, b"OK", content_type="text/plain; charset=utf-8") if target is None else _redirect(target)
+    )
+    return _set_cookie(state, reply, "session", "")
 
 
 _OPEN = "open: by the standards (OpenID Connect, RFC 7636)"

@@ -118,8 +118,8 @@ def tokens(state: TenantState, call: Call, granted: Granted, *, nonce: str | Non
     if "openid" in granted.scopes:
         body["id_token"] = _id_token(state, call, granted, profile, nonce)
     if first and "offline_access" in granted.scopes:
-        kept = state.logins.refresh_tokens.put(granted, until=call.now + REFRESH_FOR, now=call.now)
-        body["refresh_token"] = kept
+        until = call.now + REFRESH_FOR
+        body["refresh_token"] = state.logins.refresh_tokens.put(granted, until=until, now=call.now)
     return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
 
 

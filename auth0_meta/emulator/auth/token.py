@@ -12,7 +12,7 @@ from auth0_meta.emulator.auth.issuer import base_url
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import TEXT
-from auth0_meta.emulator.state.keys import peek, signed
+from auth0_meta.emulator.state.keys import parse_unverified, signed
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME, Application
 
@@ -131,10 +131,10 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
     assertion = form["client_assertion"]
     if form.get("client_assertion_type") != _ASSERTION or len(assertion) > _LONGEST_ASSERTION:
         raise _denied()
-    peeked = peek(assertion)
-    if peeked is None:
+    parsed = parse_unverified(assertion)
+    if parsed is None:
         raise _denied()
-    header, claims = peeked
+    header, claims = parsed
     client_id, expires, audience = claims.get("sub"), claims.get("exp"), claims.get("aud")
     ours = (f"{state.access.url}/", f"https://{state.access.url.partition('://')[2]}/")
     if (

@@ -204,7 +204,7 @@ class Body:
         return value
 
 
-def body(*required: str, **properties: Field) -> Body:
+def json_body(*required: str, **properties: Field) -> Body:
     """Describe a JSON body that has these properties and no others."""
     return Body(record(*required, **properties))
 

@@ -122,17 +122,17 @@ class KeyRing:
 
     def verify(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that this tenant signed, expired or not; refuse others with 401."""
-        peeked = peek(token)
-        kid = peeked[0].get("kid") if peeked else None
+        parsed = parse_unverified(token)
+        kid = parsed[0].get("kid") if parsed else None
         index = self._published.get(str(kid))
-        if peeked is None or index is None:
+        if parsed is None or index is None:
             raise unauthorized("Invalid token")
         if not signed(token, _material(index)["public"], algorithms=("RS256",)):
             raise unauthorized("Invalid signature received for JSON Web Token validation")
-        return peeked[1]
+        return parsed[1]
 
 
-def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def parse_unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return a JWT's header and claims, unverified; None if it is not a JWT."""
     from jose import JWTError, jwt  # noqa: PLC0415
 
