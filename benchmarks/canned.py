@@ -1,6 +1,6 @@
 """Serve one canned profile over keep-alive HTTP/1.1, in a process of its own: `with canned() as url`.
 
-With `reflect=True` the answer to a PATCH shows the change, on a profile that everybody starts with.
+Every user in a path has that profile.  With `reflect=True` the response to a PATCH shows the change to it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import unquote
 
 PROFILE: dict[str, Any] = {
     "created_at": "2026-01-01T00:00:00.000Z",
@@ -38,8 +39,11 @@ PROFILE: dict[str, Any] = {
 }
 
 
+_ID = PROFILE["user_id"].encode()
+
+
 def _changed(document: bytes) -> bytes:
-    """Return the profile with a PATCH's document merged into its bags."""
+    """Return the profile with a PATCH's document merged into its metadata."""
     bags = {
         bag: {key: value for key, value in {**PROFILE[bag], **keys}.items() if value is not None}
         for bag, keys in json.loads(document).items()
@@ -69,6 +73,8 @@ def _answer(connection: socket.socket, *, reflect: bool) -> None:
                 rest += connection.recv(65536)
             stored = rest[length:]
             body = _changed(rest[:length]) if reflect and head.startswith(b"PATCH") else profile
+            user_id = unquote(head.split(b" ", 2)[1].rpartition(b"/")[2].decode())
+            body = body.replace(_ID, user_id.encode())
             now = time.time()
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n"

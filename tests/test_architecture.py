@@ -79,7 +79,12 @@ PURE = (
     "errors",
     "actions.event.*",
     "emulator.rules.*",
+    "migrate.applying.task",
     "migrate.ledger.compare",
+    "migrate.ledger.digest",
+    "migrate.ledger.records",
+    "migrate.planning.summary",
+    "migrate.planning.watched_user",
 )
 # What reads a clock, draws a number, waits, or leaves the process.
 IMPURE = {

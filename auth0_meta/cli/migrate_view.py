@@ -27,7 +27,7 @@ from auth0_meta.migrate.events import (
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, TO_LOOK_AT, Plan, Record
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
-from auth0_meta.redact import printable, size
+from auth0_meta.redact import count, printable, size
 
 _QUIET_EVERY = 30.0
 _WIDTH = 24
@@ -84,7 +84,9 @@ class Bar:
             percent = "" if event.percent is None else f", {event.percent:.0f} %"
             self._line = f"export {printable(event.status)}{percent}"
         elif isinstance(event, PlanProgress):
-            self._line = f"{event.read} users read, {event.changing} to change, {event.invalid} invalid"
+            self._line = (
+                f"{count(event.read, 'user')} read, {event.changing} to change, {event.invalid} invalid"
+            )
         else:
             self._line = self._progress(event)
         now = SYSTEM_CLOCK.monotonic()
@@ -115,7 +117,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
     out = console()
     _line(
         out,
-        f"{summary.read} users read: {summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid",
+        f"{count(summary.read, 'user')} read: {summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid",
         style="bold",
     )
     for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
@@ -134,7 +136,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
             for one in named[:_MOST_NAMED]:
                 _line(out, f"  {printable(one)}")
     if summary.repeated:
-        _line(out, f"{summary.repeated} rows for a user who had already come")
+        _line(out, f"{count(summary.repeated, 'row')} for a user who had already come")
     if summary.invalid:
         with Ledger.open(job) as ledger:
             for user_id, kind, note in ledger.problems(_MOST_NAMED):
@@ -146,7 +148,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
 
 
 def _cost(cost: Cost) -> str:
-    requests = f"{cost.reads + cost.writes} requests"
+    requests = count(cost.reads + cost.writes, "request")
     if cost.seconds is not None:
         return f"{requests}, {duration(cost.seconds)} at this tenant's rate"
     total = cost.reads + cost.writes
@@ -194,8 +196,12 @@ def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
     )
     click.echo(outcomes)
     click.echo(
-        f"{result.requests} requests in {duration(result.seconds)}, {result.refusals} refused (429)"
-        + (f"; {result.remain} users remain: run the same command again" if result.remain else ""),
+        f"{count(result.requests, 'request')} in {duration(result.seconds)}, {result.refusals} refused (429)"
+        + (
+            f"; {count(result.remain, 'user')} still to do: run the same command again"
+            if result.remain
+            else ""
+        ),
         err=True,
     )
 
@@ -217,7 +223,7 @@ def show_status(job: str, status: Status) -> None:
         counts = ", ".join(f"{n} {name}" for name, n in run["counts"].items()) or "nobody"
         _line(
             out,
-            f"  run {run['run']}: {run['kind']} {run['ended']}, {counts}, {run['requests']} requests in {duration(run['seconds'])}",
+            f"  run {run['run']}: {run['kind']} {run['ended']}, {counts}, {count(run['requests'], 'request')} in {duration(run['seconds'])}",
         )
     if status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:

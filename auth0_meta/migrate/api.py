@@ -51,10 +51,10 @@ def plan(
 
     `migration`: a `.py` file with `def migrate(user, tx)`, which runs in a process of its own; a change file
     (CSV or NDJSON; "-" is standard input); or a function, which runs in this process without a time limit.
-    `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the export
-    if the migration is a function; for a change file it stands for the users named there, each read by id.
-    `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.
-    `share`: see `apply`.
+    `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the
+    export if the migration is a function; for a change file it stands for the users named there, each read by id.
+    `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.  `share`:
+    see `apply`.
 
     A user who can't be planned is noted in the file and counted as invalid.  Raises `LedgerError` if `to` exists or
     can't be written, and `InputError` if the migration or the source can't be used; no file is left then.
@@ -146,22 +146,22 @@ def apply(
 
     After an interruption, a crash or a failure, call it again: it resumes, and tries users who failed or had drifted
     once more.  `share`: the part of the rate limit that it may draw down; the rest is left to live applications.
-    `concurrency`: how many users to work on at once; None adapts.  `trust_plan`: leave out the read, which is half of the
-    requests; whatever was written to a touched key since the plan is then overwritten unseen, and `undo` can't bring
-    it back.
+    `concurrency`: how many users to work on at once; None adapts.  `trust_plan`: leave out the read, which is half
+    of the requests; whatever was written to a touched key since the plan is then overwritten unseen, and `undo`
+    can't bring it back.
 
     `drift`: what to do if a touched key has changed since the plan: "replan", "skip" the user, or "overwrite" the key
-    as planned.  To replan, the operations of a change file are applied to what is stored now.  Those of a function are used
-    again only if everything that they set and that the function looked at is unchanged; otherwise the function
-    itself is needed: `migration`, the function or its file.  It must be the planned one, and a file must be the caller's own.
-    A job file alone never runs any code.
+    as planned.  To replan, the operations of a change file are applied to what is stored now.  Those of a function
+    are used again only if everything that they set and that the function looked at is unchanged; otherwise the
+    function itself is needed: `migration`, the function or its file.  It must be the planned one, and a file must
+    be the caller's own.  A job file alone never runs any code.
 
-    `executor`: runs the workers, None for threads of this process; it must share this process's memory.  `cancel`: once it
-    is set, what is under way is finished, and the rest is left for the next run.
+    `executor`: runs the workers, None for threads of this process; it must share this process's memory.  `cancel`:
+    once it is set, what is under way is finished, and the rest is left for the next run.
 
-    Raises whatever makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once that is on disk, and
-    `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second Ctrl-C ends it at
-    once, and leaves the users under way in doubt for the next run.
+    Raises whatever makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once that is on
+    disk, and `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second
+    Ctrl-C ends it at once, and leaves the users under way in doubt for the next run.
     """
     check_policy(drift)
     _check_settings(share, concurrency)

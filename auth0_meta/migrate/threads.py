@@ -16,8 +16,8 @@ _R = TypeVar("_R")
 class Threads(Executor):
     """Run calls on up to `most` threads, which are started as they are needed.
 
-    Unlike those of `ThreadPoolExecutor` they are daemons, so that a second Ctrl-C can end the program while a worker still
-    waits for a response.  Whatever that leaves open, the next run finds out.
+    Unlike those of `ThreadPoolExecutor` they are daemons, so that a second Ctrl-C can end the program while a
+    worker still waits for a response.  Whatever that leaves open, the next run finds out.
     """
 
     def __init__(self, most: int) -> None:

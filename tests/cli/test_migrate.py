@@ -407,7 +407,7 @@ def test_ctrl_c_leaves_a_job_that_resumes(move: Path, job: Path, ndjson: Rows) -
         _, talk = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "finishing what is under way" in talk
-        assert re.search(r"(\d+) users remain", talk)
+        assert re.search(r"(\d+) users? still to do", talk)
         done = subprocess.run(
             [*line, "status", str(job), "--json"],
             env=environment,

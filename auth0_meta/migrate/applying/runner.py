@@ -153,8 +153,9 @@ class Runner:
     def _interruptible(self) -> Iterator[None]:
         """Have the first Ctrl-C ask this run to stop, and the second one end it at once.
 
-        A KeyboardInterrupt between any two instructions would lose results that have just come in, so Python's own handler is
-        replaced.  A handler of the program's stays: it may set `cancel`, and what it raises is caught above.
+        A KeyboardInterrupt between any two instructions would lose results that have just come in, so Python's own
+        handler is replaced.  A handler of the program's stays: it may set `cancel`, and what it raises is caught
+        above.
         """
         if (
             threading.current_thread() is not threading.main_thread()
@@ -281,8 +282,8 @@ class Runner:
         if result.outcome in ("cancelled", "stopped"):
             self._error = self._error or result.error
             self._metrics.add(result, now, outcome=None)
-            # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for somebody
-            # else's by the next run ("same"), and undo would leave it.
+            # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for
+            # somebody else's by the next run ("same"), and undo would leave it.
             state = step.claimed if result.in_doubt else step.start
             self._settled.append(Settled(user, state, tried=result.tried))
             return

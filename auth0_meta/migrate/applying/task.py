@@ -52,9 +52,9 @@ class TaskResult:
     """What became of one user, and what it cost; `note` holds no value.
 
     `in_doubt` and `tried`: as in `Task`, as they are now.  `found`: for "drifted" and "unclear", the profile as read.
-    `after`: for "done", what the touched keys hold where that is not what was sent, else None.  `kept`: for "kept", the keys
-    that somebody else has changed since.  `error`: for "stopped", what ends the run; the JSON form keeps its class
-    and message only.
+    `after`: for "done", what the touched keys hold where that is not what was sent, else None.  `kept`: for "kept",
+    the keys that somebody else has changed since.  `error`: for "stopped", what ends the run; the JSON form keeps
+    its class and message only.
     """
 
     n: int

@@ -1,6 +1,7 @@
 """The ledger: what is planned and what became of it, in one SQLite file with one writer.
 
-The intent to change a user is on disk before the PATCH leaves, so that after any crash it is known who may have been written.
+The intent to change a user is on disk before the PATCH leaves, so that after any crash it is known who may have
+been written.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
-        # In WAL mode even a reader writes beside the file.  In a directory where it may not, a file that nobody has open
-        # can be read as immutable.
+        # In WAL mode even a reader writes beside the file.  In a directory where it may not, a file that nobody has
+        # open can be read as immutable.
         if any(name.exists() for name in files(path)[1:]):
             raise
         return _open(path, "mode=ro&immutable=1")

@@ -89,8 +89,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
 
-    `fields`: those that the source was asked for, None for whole profiles.  Errors hold no value: of an exception that is
-    not this package's, only its class and line are named, because its message may quote metadata.
+    `fields`: those that the source was asked for, None for whole profiles.  Errors hold no value: of an exception
+    that is not this package's, only its class and line are named, because its message may quote metadata.
     """
     reads = Reads()
     try:

@@ -42,8 +42,8 @@ Read = tuple[str, Mapping[str, Any] | None, str, int]
 class Planner:
     """Fill a ledger; use it once.
 
-    Takes either `evaluator` (for a function) or `changes`.  `second`: makes another evaluator of the same function, on which a
-    sample is computed once more, to see whether the result is the same.
+    Takes either `evaluator` (for a function) or `changes`.  `second`: makes another evaluator of the same function,
+    on which a sample is computed once more, to see whether the result is the same.
     """
 
     def __init__(

@@ -58,9 +58,9 @@ def replan(
 ) -> Plan | str | None:
     """Return what to do about a user as found: a new plan, None for nothing, or a text that says why nothing is done.
 
-    `evaluator`: the function, if the caller has named it; then it is called again.  The operations of a change file mean
-    the same on any profile.  Those of a function may rest on what it read, so they are used again only if everything
-    they set and everything the function looked at is unchanged.
+    `evaluator`: the function, if the caller has named it; then it is called again.  The operations of a change file
+    mean the same on any profile.  Those of a function may rest on what it read, so they are used again only if
+    everything they set and everything the function looked at is unchanged.
     """
     drifted = "changed since the plan: " + ", ".join(_changed_keys(plan, found))
     if policy == "overwrite":

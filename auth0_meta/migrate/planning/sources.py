@@ -35,8 +35,8 @@ class Found:
 class Source(Protocol):
     """What a migration reads its users from.
 
-    A source whose profiles have only some fields should list them in an attribute `fields`: a function that reads another
-    one is then stopped, instead of finding it absent.
+    A source whose profiles have only some fields should list them in an attribute `fields`: a function that reads
+    another one is then stopped, instead of finding it absent.
     """
 
     name: str
@@ -49,9 +49,9 @@ class Source(Protocol):
 class FileSource:
     """Take users from a file: NDJSON rows, CSV or a list of ids; gzipped or not.  "-" is standard input.
 
-    A row with `user_metadata` or `app_metadata` is a profile, and if one of them is absent, it is empty.  A row with neither is
-    an id to read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold metadata, so
-    it is always a list of ids.
+    A row with `user_metadata` or `app_metadata` is a profile, and if one of them is absent, it is empty.  A row
+    with neither is an id to read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold
+    metadata, so it is always a list of ids.
     """
 
     def __init__(self, path: str | os.PathLike[str], /, *, whole: bool = False) -> None:
@@ -80,7 +80,8 @@ class FileSource:
 class SearchSource:
     """Take the users that a search finds: Lucene syntax, at most 1000 (Auth0's limit).
 
-    If there are more, it raises `PagingError` after the first 1000: use an export.  The search index lags behind writes.
+    If there are more, it raises `PagingError` after the first 1000: use an export.  The search index lags behind
+    writes.
     """
 
     def __init__(self, query: str, /) -> None:
