@@ -1,4 +1,4 @@
-"""For tests of code that uses this package: a clock that moves by command, logins that need no tenant."""
+"""Test code that uses this package: a clock that moves on command, and logins that need no tenant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FakeClock", "Simulation", "asimulate", "simulate"]
 
 
 class FakeClock:
-    """A `Clock` that does not wait: a sleep moves both of its readings at once.  Thread-safe.
+    """A `Clock` that does not wait: a sleep moves both of its readings forward at once.  Thread-safe.
 
     `start`: the wall clock's first reading, in seconds since the epoch.  `monotonic`: the monotonic clock's
     first reading.  `slept` lists every sleep and timed wait, in order.
@@ -71,7 +71,7 @@ class FakeClock:
             self._monotonic += seconds
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
-        """Sleep, and release the condition to other threads meanwhile; with None, really wait to be notified.
+        """Sleep, and release the condition to other threads; with None, really wait to be notified.
 
         >>> clock, condition = FakeClock(), threading.Condition()
         >>> with condition:
@@ -88,7 +88,7 @@ class FakeClock:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Simulation:
-    """What became of a simulated login.
+    """The result of a simulated login.
 
     `outcome`: the trigger's outcome.
     `staged`: what the actions staged for `user_metadata` and `app_metadata`, with None for deletions.
@@ -112,7 +112,7 @@ class Simulation:
     def resume(
         self, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Simulation:
-        """Come back from the redirect, with the parameters that the other site adds; `requests` begins anew.
+        """Come back from the redirect, with the parameters that the other site adds; its `requests` are the new ones only.
 
         Raises `StateError` if the login was not redirected.
         """
@@ -123,7 +123,7 @@ class Simulation:
     async def aresume(
         self, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Simulation:
-        """Do what `resume` does, from a running event loop."""
+        """Do what `resume` does, in a running event loop."""
         state, before = self._state(), len(self._tenant.journal)
         outcome = await self._trigger.aresume(state, query={"state": state, **(query or {})}, body=body)
         return _simulation(self._trigger, self._tenant, outcome, before, str(self.user["user_id"]))
@@ -131,7 +131,7 @@ class Simulation:
     def _state(self) -> str:
         redirect = self.outcome.redirect
         if redirect is None:
-            msg = "this login was not redirected, so there is nothing to resume"
+            msg = "this login was not redirected, so there is nothing to resume: check outcome.redirect first"
             raise StateError(msg)
         return redirect.state
 
@@ -143,7 +143,7 @@ class Simulation:
 def simulate(
     actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
 ) -> Simulation:
-    """Run actions on one login, with no account and no network: a local tenant has the event's user.
+    """Run actions on one login, with no account and no network, at a local tenant that has the event's user.
 
     `actions`: one action or a list of them.
     `event`: an `Event`, or Auth0's event JSON.  Metadata that it lacks is read from the tenant, and is empty
@@ -168,7 +168,7 @@ def simulate(
 async def asimulate(
     actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
 ) -> Simulation:
-    """Do what `simulate` does, from a running event loop: for async tests."""
+    """Do what `simulate` does, in a running event loop: for async tests."""
     trigger, local, login = _prepare(actions, event, tenant, settings)
     before = len(local.journal)
     return _simulation(trigger, local, await trigger.arun(login), before, login.user.user_id)
@@ -184,7 +184,7 @@ def _prepare(
     login = event if isinstance(event, Event) else Event.from_dict(event)
     user_id = login.user.user_id
     if "|" not in user_id:
-        msg = f"Auth0 makes no user id like {user_id!r}: pass one with a connection, such as auth0|1"
+        msg = f"Auth0 never makes a user id like {user_id!r}: pass one with a connection, such as auth0|1"
         raise InputError(msg)
     local = tenant or LocalTenant(serve=False, clock=FakeClock())
     if user_id not in local.users:

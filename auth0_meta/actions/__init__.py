@@ -1,4 +1,4 @@
-"""Run actions after a login, as Auth0's post-login trigger does: stage, redirect and continue, one update at the end."""
+"""Run actions after a login, as Auth0's post-login trigger does: they stage metadata, and one update ends the login."""
 
 from __future__ import annotations
 

@@ -46,10 +46,10 @@ class UserApi(_Namespace):
     __slots__ = ()
 
     def set_app_metadata(self, key: str, value: Any, /) -> Api:
-        """Stage a first-level key of `app_metadata`, whole; None deletes it.
+        """Stage the whole value of a first-level key of `app_metadata`; None deletes the key.
 
         Nothing is sent before the login ends, and a value that equals the stored one is not sent at all.
-        `event.user` keeps showing the value from before; later actions see the new one.  Raises
+        `event.user` still shows the previous value; later actions see the new one.  Raises
         `MetadataError` for a key or value that Auth0 does not accept, `StoredDataError` if the stored
         `app_metadata` is not an object.
         """
@@ -57,18 +57,18 @@ class UserApi(_Namespace):
         return self._api
 
     def set_user_metadata(self, key: str, value: Any, /) -> Api:
-        """Stage a first-level key of `user_metadata`, whole, as `set_app_metadata` does."""
+        """Stage the whole value of a first-level key of `user_metadata`, as `set_app_metadata` does."""
         self._staging.stage("user_metadata", key, value)
         return self._api
 
     @property
     def app_metadata(self) -> Frozen:
-        """Return `app_metadata` as it will be stored, read-only, with what this action staged."""
+        """Return a read-only copy of `app_metadata` as it will be stored, with what this action has staged."""
         return self._staging.in_effect("app_metadata")
 
     @property
     def user_metadata(self) -> Frozen:
-        """Return `user_metadata` as it will be stored, read-only, with what this action staged."""
+        """Return a read-only copy of `user_metadata` as it will be stored, with what this action has staged."""
         return self._staging.in_effect("user_metadata")
 
 
@@ -80,11 +80,11 @@ class AccessApi(_Namespace):
     def deny(self, reason: str, /) -> Api:
         """Refuse the login with a reason that the user may see; this action still runs to its end, later ones don't run.
 
-        Staged metadata is written nevertheless.  The first reason wins.  Source: Auth0 docs, post-login API
+        Staged metadata is still written.  The first reason wins.  Source: Auth0 docs, post-login API
         object.
         """
         self._staging.require_open()
-        reason = require_text(reason, "the reason of deny")
+        reason = require_text(reason, "the reason for a denial")
         if self._staging.denied is None:
             self._staging.denied = reason
         return self._api
@@ -98,7 +98,7 @@ class ValidationApi(_Namespace):
     def error(self, code: str, message: str, /) -> Api:
         """Refuse the login with a code and a message for the application, each of at most 100 characters.
 
-        Like a denial, it writes what is staged, and later actions don't run.  Auth0 documents neither.
+        As with a denial, what is staged is written and later actions don't run.  Auth0 documents neither.
         """
         self._staging.require_open()
         self._staging.validation_errors.append(
@@ -125,7 +125,7 @@ class _Claims(_Namespace):
 
 
 class IdTokenApi(_Claims):
-    """Request claims of the ID token: `api.id_token`.  The application or the local tenant puts them into it."""
+    """Request claims for the ID token: `api.id_token`.  The application or the local tenant adds them."""
 
     __slots__ = ()
 
@@ -135,7 +135,7 @@ class IdTokenApi(_Claims):
 
 
 class AccessTokenApi(_Claims):
-    """Request claims and scopes of the access token: `api.access_token`."""
+    """Request claims and scopes for the access token: `api.access_token`."""
 
     __slots__ = ()
 
@@ -149,7 +149,7 @@ class AccessTokenApi(_Claims):
         return self._move(scope, changes.removed_scopes, changes.added_scopes)
 
     def remove_scope(self, scope: str, /) -> Api:
-        """Request that a scope is left out; at most 1,000 can be removed."""
+        """Request that a scope be left out; at most 1,000 can be removed."""
         changes = self._staging.token_changes
         return self._move(scope, changes.added_scopes, changes.removed_scopes)
 
@@ -158,7 +158,7 @@ class AccessTokenApi(_Claims):
         name = scope.strip() if isinstance(scope, str) else scope
         require_text(name, "a scope", most=_MAX_SCOPE_LENGTH)
         if any(c.isspace() for c in name):
-            msg = "a scope must not contain white space: add each scope with a call of its own"
+            msg = "a scope must not contain white space: add each scope in a separate call"
             raise InputError(msg)
         if len(target) >= _MAX_SCOPES:
             msg = f"a login can add and remove at most {_MAX_SCOPES} scopes each"
@@ -245,7 +245,7 @@ class TransactionApi(_Namespace):
 class Api:
     """What an action requests: `api.user.set_app_metadata("plan", "pro")`.
 
-    Names are Auth0's in snake_case.  Calls that have nothing else to return give `api`, for chaining.  A call
+    Names are Auth0's in snake_case.  Calls with nothing else to return return `api`, for chaining.  A call
     after the action has ended raises `StateError`.  What makes no sense outside Auth0 raises
     NotImplementedError and says why.  Source: Auth0 docs, "Post-login triggers: API object".
     """
@@ -309,8 +309,8 @@ class Api:
         """Return the trigger's cache."""
         return self._cache
 
-    # Hidden from type checkers, for whom `api.usr.set_app_metadata` would otherwise be right, and the rest of
-    # the action unreachable and so unchecked.
+    # Hidden from type checkers.  They would otherwise accept `api.usr.set_app_metadata`, and then take the rest
+    # of the action for unreachable and leave it unchecked.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Unsupported:

@@ -1,4 +1,4 @@
-"""Cache short strings for all logins of a trigger; like Auth0's cache, it returns errors and raises none."""
+"""Cache short strings for all logins of a trigger; like Auth0's cache, this one returns errors and never raises them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Cache:
     def set(
         self, key: str, value: str, /, *, ttl_ms: float | None = None, expires_at_ms: float | None = None
     ) -> CacheResult:
-        """Store a string for `ttl_ms` milliseconds (15 minutes) or until `expires_at_ms`, whichever is earlier."""
+        """Store a string for `ttl_ms` milliseconds (default: 15 minutes) or until `expires_at_ms`, whichever is earlier."""
         numbers = [number for number in (ttl_ms, expires_at_ms) if number is not None]
         if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
             return CacheResult(type="error", code="InvalidExpiry")
@@ -85,7 +85,7 @@ class Cache:
             return CacheResult(type="success", record=record)
 
     def delete(self, key: str, /) -> CacheResult:
-        """Delete the record of `key`; an error if there is none."""
+        """Delete the record of `key`; the result is an error if there is none."""
         with self._lock:
             self._prune()
             if not isinstance(key, str) or self._records.pop(key, None) is None:

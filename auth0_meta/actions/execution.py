@@ -73,7 +73,7 @@ class TriggerOptions:
         number("suspend_for", self.suspend_for, above=0, error=ConfigError)
         if self.lock is not None and not callable(self.lock):
             kind = type(self.lock).__name__
-            msg = f"lock must be a function of the user id that makes a context manager, not {kind}"
+            msg = f"lock must be a function of the user id that returns a context manager, not {kind}"
             raise ConfigError(msg)
         for name, choices in _CHOICES.items():
             if (choice := getattr(self, name)) not in choices:
@@ -143,10 +143,10 @@ class Execution:
         return self._options.lock is not None or bool(self._event.unknown)
 
     def prepare(self) -> None:
-        """Take the lock, and read the user.
+        """Take the lock and read the user.
 
         Under a lock the user is read even if the event has both metadata objects: another login may have
-        changed them between the moment when the event was made and the moment when the lock was free.
+        changed them since the event was made.
         """
         options = self._options
         if options.lock is not None:
@@ -170,7 +170,7 @@ class Execution:
     # Around one action ------------------------------------------------------------------------------
 
     def open(self, name: str, *, no_redirect: str | None) -> Staging:
-        """Return what collects the requests of an action, with the user as earlier actions left it.
+        """Return the `Staging` of an action, whose event has the user as earlier actions left it.
 
         `no_redirect`: why the action can't redirect, None if it can.
         """
@@ -199,8 +199,8 @@ class Execution:
     def close(self, staging: Staging) -> None:
         """Keep what the action staged; later actions see it.
 
-        Python has no way to stop a synchronous action.  One that takes too long is left to finish, so that
-        nothing of it still runs when the login has ended; it is here that the budget is checked and what it
+        Python can't stop a synchronous action.  One that takes too long is left to finish, so that none of it
+        still runs after the login has ended.  The budget is checked here; if it is spent, what the action
         staged is discarded.
         """
         staging.end()
@@ -218,7 +218,7 @@ class Execution:
             self._staged[bag] |= staging.staged[bag]
 
     def fail(self, error: Exception) -> bool:
-        """Record what failed; return True if earlier actions' metadata is to be written nevertheless."""
+        """Record what failed; return whether the metadata of earlier actions must still be written."""
         if self._current is not None:
             self._current.end()
         if "error" in self._results:
@@ -271,15 +271,15 @@ class Execution:
         """Store what is needed to continue, and put the redirect into the outcome.
 
         `action`: the index and the name of the action that redirects.  `browser`: what identifies the
-        browser; it becomes part of the key, so that the state alone continues nothing.  Otherwise somebody
-        could begin a login and send the link to /continue to a victim, whose browser would then end up in a
-        login that is not theirs.
+        browser; it becomes part of the key, so that the state alone is not enough to continue.  Otherwise an
+        attacker could begin a login and send the link to /continue to a victim, who would then be logged in
+        as the attacker.
         """
         event = {name: section for name, section in self._event.items() if name not in _NEVER_STORED}
         event["transaction"] = {
             name: value for name, value in self._event.transaction.items() if name != "state"
         }
-        # The names of the stored form are fixed: a newer version must be able to continue a login that an
+        # The names in the stored form are fixed: a newer version must be able to continue a login that an
         # older one suspended.
         stored = {
             "user_id": self.user_id,

@@ -29,12 +29,12 @@ class LoginOutcome:
     `validation_errors`: (code, message) pairs for the application.
     `error`: what failed, for logs and never for the browser.
     `redirect`: where to send the browser before the login can end; None if it has ended.
-    `commit`: the result of the update; None if none was tried.
+    `commit`: the result of the update; None if no update was tried.
     `staged`: what was to be stored, for `user_metadata` and `app_metadata`, with None for deletions; {} if it
     was discarded.
     `id_token_claims`, `access_token_claims`, `added_scopes`, `removed_scopes`, `saml_attributes`: what the
     actions request for the tokens; empty unless `allowed`.
-    `user_id`: None if the state of /continue was refused.
+    `user_id`: the user who logs in; None if the state of /continue was refused.
     """
 
     user_id: str | None
@@ -52,7 +52,7 @@ class LoginOutcome:
 
     @property
     def allowed(self) -> bool:
-        """Return whether to let the user in: no denial, no error, and no redirect that has yet to come back."""
+        """Return whether to let the user in: no denial, no error, and no redirect from which the user has yet to return."""
         return (
             self.denied is None
             and not self.validation_errors

@@ -1,4 +1,4 @@
-"""Check actions when a trigger is made, and bring their kinds into one form."""
+"""Check actions when a trigger is made, and convert all kinds of them to one form."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _handler(function: Any, name: str) -> Handler:
     except TypeError as error:
         msg = f"{name} can't be called with (event, api): {error}. If it is a class, pass an instance of it"
         raise ConfigError(msg) from None
-    except ValueError:  # a builtin without a signature: only the call can show
+    except ValueError:  # a builtin without a signature: only a call can show whether it works
         pass
     kinds = (function, getattr(function, "__call__", None))  # noqa: B004  # an object may have an async __call__
     if any(inspect.isgeneratorfunction(kind) or inspect.isasyncgenfunction(kind) for kind in kinds):

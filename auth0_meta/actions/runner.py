@@ -1,4 +1,4 @@
-"""Run the steps of a login: in the caller's thread, with an event loop of its own, or in a running loop."""
+"""Run the steps of a login: in the caller's thread, on an event loop made for the login, or on a running loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # asyncio is slow to import, and most applications have synchronous actions only: it is imported on use.
 
 _CLEANUP_SECONDS = 1.0
-"""How long a cancelled action may clean up before it is left behind."""
+"""How long a cancelled action may take to clean up before it is left behind."""
 
 
 class BlockingStep(NamedTuple):
@@ -44,12 +44,12 @@ Steps = Generator[BlockingStep | ActionStep, None, LoginOutcome]
 
 
 def run(steps: Steps) -> LoginOutcome:
-    """Run the steps in this thread; no action is async."""
+    """Run the steps in this thread, if no action is async."""
     return _run(steps, _call)
 
 
 def run_on_own_loop(steps: Steps) -> LoginOutcome:
-    """Run the steps in a thread without a running loop; some actions are async.
+    """Run the steps, some of them async actions, in a thread without a running loop.
 
     All async actions of the login share one loop.  Everything else runs outside it, in this thread, because
     libraries look for a running loop or keep something per thread.
@@ -146,7 +146,7 @@ def _call(step: ActionStep) -> None:
     if inspect.isawaitable(returned):
         close: Any = getattr(returned, "close", None)
         if close is not None:
-            close()  # or Python warns that the coroutine was never awaited
+            close()  # otherwise Python warns that the coroutine was never awaited
         msg = f"{step.handler.name} returned an awaitable that nothing awaits: make it an async function"
         raise InputError(msg)
 
@@ -174,8 +174,8 @@ async def _await_action(step: ActionStep) -> None:
     import asyncio  # noqa: PLC0415
 
     task = asyncio.ensure_future(step.handler.call(step.event, step.api))
-    # Retrieving the exception keeps the loop from reporting it: of an action that was cancelled, the timeout
-    # counts.
+    # Retrieving the exception keeps the loop from reporting it as lost.  If the action was cancelled, the login
+    # fails with the timeout instead.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         done, _ = await asyncio.wait({task}, timeout=step.execution.time_left())

@@ -82,7 +82,7 @@ class Staging:
         size = sum(json_size(k) + json_size(v) + 2 for k, v in after.items()) + 1
         if size > MAX_STAGED_BYTES:
             problem = (
-                f"this login would stage {size} B, and Auth0 accepts {MAX_STAGED_BYTES} B: "
+                f"this login would stage {size} B of {bag}, and Auth0 accepts at most {MAX_STAGED_BYTES} B: "
                 "keep large data in a store of your own"
             )
             rules.refuse(problem, bag=bag, path=(name,))
@@ -124,7 +124,7 @@ def require_text(value: object, what: str, *, most: int | None = None) -> str:
     elif not value:
         msg = f"{what} must not be empty"
     elif most is not None and len(value) > most:
-        msg = f"{what} has {len(value)} characters, and Auth0 accepts {most}: shorten it"
+        msg = f"{what} has {len(value)} characters, and Auth0 accepts at most {most}: shorten it"
     else:
         return value
     raise InputError(msg)

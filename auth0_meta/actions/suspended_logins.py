@@ -25,7 +25,7 @@ def new_state() -> str:
 def digest(state: str, browser: str | None) -> str:
     """Return the key under which a login is stored: a hash of its state and of what identifies the browser.
 
-    The store never sees the state, so whoever reads the store can continue no login.  As the browser is part
+    The store never sees the state, so whoever reads the store can't continue any login.  As the browser is part
     of the key and not compared afterwards, another browser finds nothing, and does not use up the login of
     the right one.
     """
@@ -112,7 +112,7 @@ class SqliteStates:
             with self._open() as db:
                 db.execute(_TABLE)
         except sqlite3.DatabaseError as error:
-            msg = f"{self._path} can't store suspended logins ({error}): give them a file of their own"
+            msg = f"{self._path} can't store suspended logins ({error}): use a file that holds nothing else"
             raise ConfigError(msg) from None
 
     @contextlib.contextmanager

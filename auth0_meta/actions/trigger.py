@@ -204,7 +204,7 @@ class PostLoginTrigger:
         return (yield from self._steps(execution, index, action, browser))
 
     def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Action]:
-        """Return what was stored of a login, and the action that continues it with its index."""
+        """Return the stored login, the index of the action that continues it, and that action."""
         if stored is None:
             reason = "invalid_request"
             msg = (
@@ -215,8 +215,8 @@ class PostLoginTrigger:
         suspended: dict[str, Any] = json.loads(stored)
         index, name = suspended["position"]
         action = self._actions[index] if index < len(self._actions) else None
-        # A deployment may have come in between: refuse, rather than continue in another action than the one
-        # that redirected.
+        # There may have been a deployment in between: refuse, rather than continue in a different action from
+        # the one that redirected.
         if action is None or action.name != name or action.resume is None:
             reason = "the actions have changed"
             msg = (

@@ -1,4 +1,4 @@
-"""What of Auth0's `api` makes no sense outside Auth0, and why; PURE."""
+"""The calls of Auth0's `api` that make no sense outside Auth0, and why; PURE."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NoReturn
 
 _MFA = "Auth0 itself asks for factors, before the application sees the user; send the user to a page of your own instead"
 _TOKENS = "the session and its refresh tokens belong to Auth0; an application changes them through the Management API"
-_ROLES = "elsewhere it is a call of the Management API: client.request('GET', 'users/{id}/roles')"
-_GROUPS = "elsewhere it is a call of the Management API: client.request('GET', 'users/{id}/groups')"
+_ROLES = "call the Management API instead: client.request('GET', 'users/{id}/roles')"
+_GROUPS = "call the Management API instead: client.request('GET', 'users/{id}/groups')"
 _LINKING = (
     "an application links accounts through the Management API: client.request('POST', 'users/{id}/identities', ...), "
     "and logs in the primary user from then on"

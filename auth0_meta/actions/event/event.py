@@ -33,12 +33,12 @@ from auth0_meta.errors import InputError
 from auth0_meta.http.request import user_path
 from auth0_meta.models import User
 
-# These sections always exist, empty if the source lacks them; the others are None then.  Source: what Auth0
+# These sections always exist, empty if the source lacks them; the others are None in that case.  Source: what Auth0
 # documents as always present.
 _ALWAYS = ("client", "configuration", "connection", "request", "secrets", "stats", "tenant", "transaction")
 _OBJECTS = {"request": ("query", "body", "geoip"), "transaction": ("metadata",)}
 
-# Claims that belong to OpenID Connect's protocol, and not to the user.
+# Claims that belong to OpenID Connect's protocol, not to the user.
 _PROTOCOL_CLAIMS = frozenset({
     "acr", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "exp", "iat", "iss", "jti", "nbf", "nonce",
     "org_id", "org_name", "phone_number_verified", "s_hash", "sid", "sub",

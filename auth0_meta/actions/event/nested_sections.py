@@ -95,7 +95,7 @@ class Cookie(Section):
 
 
 class Device(Section):
-    """The device that first and last used a session or a refresh token."""
+    """The devices that first and last used a session or a refresh token."""
 
     __slots__ = ()
 
@@ -108,7 +108,7 @@ class Device(Section):
 
 
 class SessionClient(Section):
-    """An application of the session: an item of `event.session.clients`."""
+    """An application that uses the session: an item of `event.session.clients`."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class SessionClient(Section):
 
 
 class ResourceGrant(Section):
-    """An API of a refresh token: an item of `event.refresh_token.resource_servers`."""
+    """An API that a refresh token is for: an item of `event.refresh_token.resource_servers`."""
 
     __slots__ = ()
 

@@ -71,14 +71,14 @@ such as api.user.set_app_metadata(key, value)
         )
     if isinstance(value, list | tuple):
         return FrozenList([frozen_json(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
-    msg = f"{path} is {type(value).__name__}, which JSON can't represent: convert it first"
+    msg = f"{path} is of type {type(value).__name__}, which JSON can't represent: convert it first"
     raise InputError(msg)
 
 
 def _name(key: object, path: str) -> str:
     if isinstance(key, str):
         return key
-    msg = f"{path} has a key that is {type(key).__name__}: use strings, as JSON does"
+    msg = f"{path} has a key of type {type(key).__name__}: use strings, as JSON does"
     raise InputError(msg)
 
 
@@ -101,7 +101,7 @@ class Section(Frozen):
         names = (name for name in inspect.get_annotations(cls) if name.islower() and name[0] != "_")
         cls._auth0_names = {name: _camel(name) for name in names}
 
-    # Hidden from type checkers, for whom `event.user.emial` would otherwise be right.
+    # Hidden from type checkers, which would otherwise accept `event.user.emial`.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

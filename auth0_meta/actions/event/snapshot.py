@@ -1,4 +1,4 @@
-"""Metadata as it was before the action that reads it, with a warning where that is easily mistaken."""
+"""Metadata as it was before the action that reads it, with a warning when the action has staged the key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auth0_meta.warn import notice
 
 
 class SnapshotBag(ObservedDict, Frozen):
-    """The metadata in `event.user`; reading a key that the same action has staged gives a `MetadataWarning`.
+    """The metadata in `event.user`; reading a key that the same action has staged issues a `MetadataWarning`.
 
     The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later
     actions see what was staged.  `staged` holds the keys that the action stages, and grows while it runs.
@@ -32,7 +32,7 @@ class SnapshotBag(ObservedDict, Frozen):
         if self._staged:
             self._warn(next(iter(self._staged)))
 
-    # These show no value that could be mistaken for what was staged.
+    # These don't warn, because they return no value that could be mistaken for the staged one.
     __len__ = Frozen.__len__
     __eq__ = Frozen.__eq__
     __ne__ = Frozen.__ne__
@@ -41,6 +41,6 @@ class SnapshotBag(ObservedDict, Frozen):
 
     def _warn(self, key: object) -> None:
         notice(
-            f"{self._name}[{key!r}] was staged by this action, and event.user has the value from before: "
+            f"{self._name}[{key!r}] was staged by this action, and event.user still has the previous value: "
             f"read api.user.{self._name} for what will be stored"
         )

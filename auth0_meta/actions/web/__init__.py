@@ -1,4 +1,4 @@
-"""Run the trigger in a web application's login: the modules `flask`, `django` and `fastapi` have a class `PostLogin` each.
+"""Run the trigger in a web application's login: each of the modules `flask`, `django` and `fastapi` has a class `PostLogin`.
 
 Authlib does the OpenID Connect part and verifies the ID token; `verify_id_token` is for applications without
 Authlib.

@@ -1,4 +1,4 @@
-"""Take a login through the trigger and over its redirects, whatever the web framework."""
+"""Take a login through the trigger and its redirects, whatever the web framework."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class LoginFlow:
     def after_actions(
         self, request: BrowserRequest, outcome: LoginOutcome, claims: Mapping[str, Any], browser: str
     ) -> BrowserRedirect | Login:
-        """Return what follows the actions; over a redirect the claims are stored on the server."""
+        """Return what follows the actions; during a redirect the claims are stored on the server."""
         if outcome.error is not None or outcome.redirect is None:
             return Login(outcome=outcome, claims=claims)
         options = self.trigger.settings
@@ -166,7 +166,7 @@ class LoginFlow:
 
 
 def _stored_for(request: BrowserRequest) -> str:
-    """Return the browser for which a login may be stored; "none", which no login is stored for, without a cookie.
+    """Return the browser for which a login may be stored; without a cookie it is "none", which matches no login.
 
     Not "": that is the key of logins that a trigger suspends without `browser=`.
     """

@@ -11,7 +11,7 @@ from auth0_meta.http.transport import base_url
 class ReturnUrls:
     """The URLs that browsers may return to: paths of the application itself, and the absolute URLs that are listed.
 
-    A URL must equal a listed one as a whole, as with Auth0's own lists.  `home` is for everybody else.
+    A URL must equal a listed one as a whole, as with Auth0's own lists.  `home` replaces any other URL.
     Raises `ConfigError` for a `home` that is neither a path nor listed, and for a listed URL that is not
     absolute.
 
@@ -54,6 +54,6 @@ class ReturnUrls:
 
 
 def _is_path(url: str) -> bool:
-    r"""Return whether browsers take this for a path of the same site; they read `\` as `/` and skip control characters."""
+    r"""Return whether browsers treat this as a path of the same site; they read `\` as `/` and skip control characters."""
     plain = all(c.isprintable() and c != "\\" and not c.isspace() for c in url)
     return plain and url.startswith("/") and not url.startswith("//")
