@@ -85,7 +85,7 @@ class Site:
         return f"{base}/.well-known/openid-configuration"
 
     def moved_url(self, requested: str) -> str | None:
-        """Return the URL to redirect to if `requested` has another host name than this site, None if it has the same.
+        """Return the URL to redirect to if `requested` has a different host name from this site, otherwise None.
 
         Browsers keep the cookies of localhost and of 127.0.0.1 apart, and a login needs all of its cookies.
         """
@@ -100,7 +100,7 @@ class Site:
     # The consent page, which would be on another site --------------------------------------------------
 
     def consent_page(self, query: Mapping[str, str]) -> str:
-        """Return the consent page; each answer is a token of its own, bound to the state and the user of this login."""
+        """Return the consent page; each answer is a separate token, bound to the state and the user of this login."""
         try:
             _, claims = verify_hs256(query.get("session_token", ""), secret=self.secret)
         except AuthError:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Print talk to stderr; the results of an example go to stdout."""
-    sys.stderr.write(text + "\n")  # one write: waits are told from several threads
+    """Print a message to stderr; the results of an example go to stdout."""
+    sys.stderr.write(text + "\n")  # one write, because several threads report waits
 
 
 def say_wait(wait: Wait) -> None:
-    """Tell a wait before it begins: what `on_wait` is for."""
+    """Report a wait before it begins; clients get this as `on_wait`."""
     say(f"waiting {wait.seconds:.1f} s: {wait.reason}")
 
 
@@ -31,10 +31,10 @@ def connect(
     prepare: Callable[[LocalTenant], object] = lambda tenant: None,
     rate_limit: str = "off",
 ) -> Iterator[tuple[ManagementClient, list[str]]]:
-    """Give a client and user ids: those of the command line on a real tenant, new ones on a local tenant.
+    """Yield a client and user ids: on a real tenant those on the command line, on a local one those of new users.
 
-    `profiles` are the users that the local tenant gets; `prepare(tenant)` may arrange for trouble, and
-    `rate_limit` is its own.
+    `profiles`, `prepare` and `rate_limit` are for the local tenant: its users, a function that may add faults
+    to it, and its rate limit.
     """
     if os.environ.get("AUTH0_DOMAIN"):
         with ManagementClient.from_env(on_wait=say_wait) as client:
@@ -51,4 +51,4 @@ def connect(
         prepare(tenant)
         yield client, [user.user_id for user in tenant.users]
         seen = Counter(f"{entry.method} {entry.status}" for entry in tenant.journal.requests(path="/api/v2/"))
-        say("the tenant saw " + ", ".join(f"{count} x {what}" for what, count in seen.items()))
+        say("the tenant received " + ", ".join(f"{count} x {what}" for what, count in seen.items()))

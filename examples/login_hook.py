@@ -26,13 +26,13 @@ class LoginRefused(Exception):
 
 @contextmanager
 def login(client: ManagementClient, user_id: str) -> Iterator[MetadataTransaction]:
-    """Run a login in one transaction; a user is waiting, so the waits may take 5 s and not 15 minutes."""
+    """Run a login in one transaction; because a user is waiting, the waits may take 5 s in all, not 15 minutes."""
     with MetadataTransaction(client, user_id, max_wait=5) as tx:
         yield tx
 
 
 def count_login(client: ManagementClient, user_id: str) -> None:
-    """Count this login, in a transaction of its own that joins the one that is open."""
+    """Count this login, in a transaction that joins the open one."""
     with client.transaction(user_id) as tx:
         tx.app_metadata.increment("logins.count")
 
@@ -65,7 +65,7 @@ def main() -> int:
     """Log every user in twice: once to their own tenant, once to somebody else's."""
     with connect(BEFORE) as (client, user_ids):
         if not user_ids:
-            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set: say who logs in)")
+            say("usage: login_hook.py USER_ID ...  (AUTH0_DOMAIN is set: name the users who log in)")
             return 2
         for user_id in user_ids:
             print(callback(client, user_id, "acme"))

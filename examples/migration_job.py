@@ -1,4 +1,4 @@
-"""Move many users to a new metadata layout: plan, look, apply; on the way it waits out a 429.
+"""Move many users to a new metadata layout: plan, look, apply; it waits out a 429 on the way.
 
     python examples/migration_job.py [USERS [JOB.db]]
 
@@ -37,8 +37,8 @@ def migrate(user: User, tx: MetadataTransaction) -> None:
         tx.app_metadata.delete("plan")
 
 
-def show(event: MigrationEvent) -> None:
-    """Print what a person would want to know while it runs."""
+def report(event: MigrationEvent) -> None:
+    """Print each wait, and each user who was not migrated."""
     if isinstance(event, Waiting):
         say(f"waiting {event.seconds:.1f} s: {event.reason}")
     elif isinstance(event, UserDone) and event.outcome != "done":
@@ -50,7 +50,7 @@ def run(client: ManagementClient, users: str, job: Path) -> RunResult:
     if not job.exists():
         summary = plan(__file__, to=job, client=client, users=users)
         say(f"{summary.read} users read: {summary.changing} to change, {summary.invalid} invalid")
-    return apply(job, client, on_event=show)
+    return apply(job, client, on_event=report)
 
 
 def one_429(tenant: LocalTenant) -> None:
@@ -59,11 +59,11 @@ def one_429(tenant: LocalTenant) -> None:
 
 
 def main() -> int:
-    """Migrate; users who fail are named and do not stop the others."""
+    """Migrate; failures are printed and do not stop the others."""
     users, job = (*sys.argv[1:], None, None)[:2]
     if users is None and os.environ.get("AUTH0_DOMAIN"):
         say("usage: migration_job.py USERS [JOB.db], for example search:'app_metadata.plan:\"free\"'")
-        say("AUTH0_DOMAIN is set, so this is a real tenant: name the users to migrate")
+        say("AUTH0_DOMAIN is set: name the users to migrate")
         return 2
     with connect(*BEFORE, prepare=one_429) as (client, _), tempfile.TemporaryDirectory() as folder:
         result = run(client, users or "search:user_id:*", Path(job or Path(folder) / "job.db"))

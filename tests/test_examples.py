@@ -35,7 +35,7 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
 
 
 def test_the_readme_lists_every_example() -> None:
-    """README.md links each example, and there is a test for each below, or in actions/test_web_examples.py."""
+    """README.md links each example, and there is a test for each below, or in actions/web/test_examples.py."""
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     assert [script for script in [*SCRIPTS, *WEB] if f"(examples/{script})" not in readme] == []
     assert SCRIPTS == ["backend_script.py", "batch_job.py", "login_hook.py", "migration_job.py"]
@@ -47,7 +47,7 @@ def test_backend_script_sends_one_patch() -> None:
     done = run("backend_script.py")
     assert done.returncode == 0, done.stderr
     assert "runs on a local tenant, http://127.0.0.1:" in done.stderr
-    assert "the tenant saw 1 x GET 200, 1 x PATCH 200" in done.stderr
+    assert "the tenant received 1 x GET 200, 1 x PATCH 200" in done.stderr
     assert "updated: 2 requests, 1 attempt" in done.stdout
 
 
@@ -95,7 +95,7 @@ def test_batch_job_keeps_the_pace_and_shows_it() -> None:
     done = run("batch_job.py", "--rate-limit", "free")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "8 updated\n"
-    assert "the tenant saw 8 x GET 200, 8 x PATCH 200" in done.stderr.replace(
+    assert "the tenant received 8 x GET 200, 8 x PATCH 200" in done.stderr.replace(
         "8 x PATCH 200, 8 x GET 200", ""
     )
     shown = re.findall(r"^(\d+) of 8 users, (\d+\.\d) a second$", done.stderr, re.MULTILINE)
@@ -117,7 +117,7 @@ def test_batch_job_on_a_real_tenant(tenant: LocalTenant, tmp_path: Path) -> None
 
 
 def test_batch_job_says_what_it_can_t_use(tmp_path: Path) -> None:
-    """A missing file, one that is no text, and no rate limit: exit 2 and one line, no traceback."""
+    """A missing file, one that is not text, and no rate limit: exit 2 and one line, no traceback."""
     ids = tmp_path / "ids"
     ids.write_bytes(b"auth0|1\n\xff\n")
     for words, said in (
@@ -167,5 +167,5 @@ def test_a_real_tenant_needs_an_argument(script: str, tenant: LocalTenant) -> No
     done = run(script)
     assert done.returncode == 2
     assert f"usage: {script}" in done.stderr
-    assert "AUTH0_DOMAIN is set: say who" in done.stderr
+    assert "AUTH0_DOMAIN is set: name the users" in done.stderr
     assert len(tenant.journal) == 0

@@ -1,4 +1,4 @@
-"""`simulate`: a login without a tenant, and what became of it."""
+"""`simulate`: a simulated login, and its result."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_several_actions_and_settings() -> None:
 
 
 def test_a_redirect_is_resumed() -> None:
-    """resume comes back with the right state; its requests are the new ones."""
+    """resume comes back with the right state; its requests are only the new ones."""
     login = simulate(Consent(), {"user": USER})
     assert login.outcome.redirect is not None
     done = login.resume(query={"answer": "yes"})

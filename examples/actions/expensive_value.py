@@ -6,7 +6,7 @@ This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not us
 
 The flag is staged only after the work was done.  A failure of the other service does not refuse the login:
 the next login tries again.  The flag is written when the login ends, so two logins at the same moment may
-both do the work; from the idempotency key the other service can tell that it is the same work.
+both do the work; the idempotency key lets the other service recognize the second one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CreateLead = Callable[..., str]
 class RecordLead:
     """Record each user in another system, once; its id is kept as `app_metadata.lead`.
 
-    `fetch_token` returns a token for that system, `create_lead(token, profile, idempotency_key=)` the new id.
+    `fetch_token` returns a token for that system, `create_lead(token, profile, idempotency_key=)` returns the new id.
     """
 
     def __init__(self, *, fetch_token: FetchToken, create_lead: CreateLead) -> None:
@@ -38,7 +38,7 @@ class RecordLead:
         profile = {"email": event.user.email, "name": event.user.name}
         try:
             lead = self.create_lead(self.token(api), profile, idempotency_key=event.user.user_id)
-        except OSError as error:  # as `requests` raises if the service is down, slow or refuses
+        except OSError as error:  # what `requests` raises if the service is down, slow or refuses
             print(f"no lead for {event.user.user_id}: {type(error).__name__}", file=sys.stderr)
             return
         api.user.set_app_metadata("lead", lead)

@@ -4,7 +4,7 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-Metadata is not a database: a profile may have 10 KB, and each write counts against the rate limit.  Here
+Metadata is not a database: a profile may have up to 10 KB, and each write counts against the rate limit.  Here
 SQLite has every login, and the profile has the key of the user's rows.  The pointer never changes, so only
 the first login of a user sends a PATCH.
 """
@@ -51,13 +51,13 @@ class History:
 
 
 class KeepHistory:
-    """Write each login to the store; the user's `app_metadata.history` is the account there."""
+    """Write each login to the store; `app_metadata.history` is the user's account there."""
 
     def __init__(self, history: History) -> None:
         self.history = history
 
     def on_execute_post_login(self, event: Event, api: Api) -> None:
-        """Add this login to the user's account; make the pointer if there is none yet."""
+        """Add this login to the user's account; create the pointer if there is none yet."""
         account = event.user.app_metadata.get("history")
         if account is None:
             account = uuid.uuid5(uuid.NAMESPACE_URL, f"auth0:{event.user.user_id}").hex

@@ -4,7 +4,7 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-A profile may have 10 KB in all, so the list keeps only the newest entries; for a complete log use your own
+A profile may have up to 10 KB, so the list keeps only the newest entries; for a complete log use your own
 store, see external_store.py.  If a user logs in twice at the same moment, the later update wins and one entry
 is lost, unless the trigger has a `lock=`.
 """
@@ -30,7 +30,7 @@ class OperationLog:
         self.now = now
 
     def on_execute_post_login(self, event: Event, api: Api) -> None:
-        """Log this login, unless it is silent or the exchange of a refresh token."""
+        """Log this login, unless it is silent or exchanges a refresh token."""
         if (
             event.request.query.get("prompt") == "none"
             or event.transaction.protocol == "oauth2-refresh-token"

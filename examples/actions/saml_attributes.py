@@ -5,8 +5,8 @@
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
 Auth0's own mapping has already put the attributes at the root of the profile, but can't put them into
-`user_metadata`.  The action is for one connection only, because an attribute of the same name from another
-one must not decide anything.  It runs on every login, silent ones too, so it stages only what differs.
+`user_metadata`.  The action handles one connection only, because an attribute of the same name from another
+connection must not decide anything.  It runs on every login, silent ones too, so it stages only what differs.
 """
 
 from __future__ import annotations

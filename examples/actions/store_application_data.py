@@ -21,7 +21,7 @@ def store_application_data(event: Event, api: Api) -> None:
     if plan is None:
         plan = DEFAULT_PLAN
         api.user.set_app_metadata("plan", plan)
-    # Not from `event`, which does not have the plan yet in the login that stages it.
+    # Not from `event`, which does not have the plan yet during the login that stages it.
     api.id_token.set_custom_claim("https://example.com/plan", plan["name"])
     if event.user.app_metadata.get("invited"):
         api.user.set_app_metadata("invited", None)

@@ -65,7 +65,7 @@ def test_an_expired_state_is_refused(states: Any) -> None:
 
 
 def test_a_state_sent_to_somebody_else_is_refused(states: Any) -> None:
-    """Another browser continues nothing, and the right one still can."""
+    """Another browser can't continue the login, and the right one still can."""
     login = Login()
     trigger = login.trigger(Consent(), states=states)
     outcome = trigger.run(login.event(), browser="cookie-1")
@@ -83,7 +83,7 @@ def test_a_login_without_a_browser_is_not_continued_with_one(states: Any) -> Non
 
 
 def test_a_user_who_was_deleted_meanwhile_fails_the_login() -> None:
-    """Reading the user is a 404; no action runs."""
+    """Reading the user gets a 404; no action runs."""
     login = Login()
     trigger = login.trigger(Consent())
     outcome = trigger.run(login.event())

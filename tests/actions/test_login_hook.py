@@ -13,7 +13,7 @@ from auth0_meta.actions import Cache, Event, post_login
 
 
 def test_leaving_the_block_commits_once() -> None:
-    """Both metadata objects are one PATCH; the block sees the values from before; leaving it sets the outcome."""
+    """Both metadata objects make one PATCH; the block sees the previous values; leaving it sets the outcome."""
     login = Login({"theme": "light"}, {"plan": "free"})
     with post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("plan", "pro").user.set_user_metadata("theme", "dark")

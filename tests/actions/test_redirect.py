@@ -240,7 +240,7 @@ def test_silent_logins_cannot_be_redirected(sections: Any) -> None:
 
 
 def test_an_action_that_cannot_continue_cannot_redirect() -> None:
-    """Without on_continue_post_login the call fails at once, and not when the user comes back."""
+    """Without on_continue_post_login the call fails at once, not when the user comes back."""
     outcome = Login().run(lambda event, api: api.redirect.send_user_to(URL))
     assert isinstance(outcome.error, StateError)
     assert "on_continue_post_login" in str(outcome.error)

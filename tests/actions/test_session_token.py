@@ -1,4 +1,4 @@
-"""The tokens that travel over a redirect: making them, and checking the one that comes back."""
+"""The tokens that travel with a redirect: making them, and checking the one that comes back."""
 
 from __future__ import annotations
 

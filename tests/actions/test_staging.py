@@ -17,7 +17,7 @@ from auth0_meta.actions import Event
 
 
 def test_five_setters_of_two_actions_are_one_patch() -> None:
-    """Both metadata objects and both actions are one PATCH, with the changed keys and no others."""
+    """Both metadata objects and both actions make one PATCH, with the changed keys and no others."""
     login = Login({"theme": "light", "tour": 1}, {"plan": "free", "old": 1})
 
     def first(event: Any, api: Any) -> None:
@@ -109,7 +109,7 @@ def test_later_actions_see_what_was_staged_but_the_same_action_does_not() -> Non
     ],
 )
 def test_reading_a_key_that_the_same_action_staged_warns(read: Any) -> None:
-    """Such a read returns the value from before, so it warns, at the action's own line; other keys don't."""
+    """Such a read returns the previous value, so it warns, at the action's own line; other keys don't."""
     login = Login(None, {"plan": "free", "other": 1})
     login.write(user_metadata={"plan": 1})
 
@@ -214,7 +214,7 @@ def test_unknown_metadata_is_read_once_before_the_first_action() -> None:
 
 
 def test_an_unknown_user_fails_the_login() -> None:
-    """Reading an unknown user is a 404, which is the outcome's error; no action runs."""
+    """Reading an unknown user gets a 404, which is the outcome's error; no action runs."""
     login, ran = Login(), []
     outcome = login.trigger(lambda event, api: ran.append(1)).run(Event.from_claims({"sub": "auth0|nobody"}))
     assert type(outcome.error).__name__ == "NotFoundError"

@@ -1,4 +1,4 @@
-"""The stores of suspended logins: for one use, for a limited time, for the owner of the file only."""
+"""The stores of suspended logins: good for one use, for a limited time, and for the owner of the file only."""
 
 from __future__ import annotations
 

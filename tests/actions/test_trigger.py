@@ -279,6 +279,6 @@ def test_secrets_are_in_actions_and_in_no_repr() -> None:
 
 
 def test_configuration_that_json_cannot_represent_is_refused() -> None:
-    """It is refused when the trigger is made, and not at the first login."""
+    """It is refused when the trigger is made, not at the first login."""
     with pytest.raises(InputError, match=r"configuration\.a"):
         Login().trigger(configuration={"a": b"x"})

@@ -96,7 +96,7 @@ def test_the_sections_that_auth0_always_sends_exist() -> None:
 
 @given(json_values)
 def test_an_event_takes_any_json(value: Any) -> None:
-    """Any JSON of a source comes out unchanged, as plain data."""
+    """Any JSON that a source has comes out unchanged, as plain data."""
     event = Event.from_dict({"user": {"user_id": "auth0|1", "x": value}, "more": value})
     assert event.user["x"] == event["more"] == value
     for plain in (event.copy(), copy.copy(event), copy.deepcopy(event), reloaded(event)):
@@ -187,7 +187,7 @@ def test_malformed_events_are_refused(event: Any, error: type[Exception]) -> Non
 @pytest.mark.parametrize("build", [Event.from_dict, Event.from_profile, Event.from_claims])
 @pytest.mark.parametrize("source", [None, "auth0|1", []])
 def test_sources_must_be_objects(build: Any, source: Any) -> None:
-    """If it is not built from a dict, the error says so."""
+    """If the source is not a dict, the error says to pass one."""
     with pytest.raises(InputError, match="pass a dict"):
         build(source)
 
@@ -291,7 +291,7 @@ def reach(event: Any, path: str) -> Any:
 
 @pytest.mark.parametrize("path", [*DOCUMENTED, *LISTED])
 def test_documented_fields_are_attributes(path: str) -> None:
-    """They exist at any depth, and are None if the object above them is empty."""
+    """They exist at any depth, and are None if the object that contains them is empty."""
     wire = {"is_social": "isSocial", "enrolled_factors": "enrolledFactors", "country_code": "countryCode"}
     *above, last = (wire.get(name, name) for name in path.split("."))
     for content, found in (({last: "here"}, "here"), ({}, None)):
@@ -321,6 +321,6 @@ def test_sections_override_claims_field_by_field() -> None:
 
 
 def test_a_number_that_json_cannot_represent_is_refused() -> None:
-    """It could not be stored over a redirect."""
+    """It could not be stored during a redirect."""
     with pytest.raises(InputError, match=r"event\.user\.score is nan"):
         Event.from_dict({"user": {"user_id": "auth0|1", "score": float("nan")}})

@@ -1,4 +1,4 @@
-"""The frameworks that tests of the adapters go through."""
+"""The frameworks that the adapter tests run with."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_another_browser_gets_nothing_and_takes_nothing_away(kind: Any) -> None:
     assert json.loads(app.get(f"/continue?state={away.state}", away.cookie).body)["allowed"]
 
 
-def test_a_browser_keeps_its_cookie_over_logins(kind: Any) -> None:
+def test_a_browser_keeps_its_cookie_across_logins(kind: Any) -> None:
     """Two tabs log in with the same cookie; a value that can't be ours is replaced."""
     app = Driver(kind, LocalLogin(), RepeatedRedirect(times=9))
     first = app.get("/callback")
@@ -106,7 +106,7 @@ def test_a_browser_keeps_its_cookie_over_logins(kind: Any) -> None:
 
 
 def test_on_https_the_cookie_is_bound_to_the_host(kind: Any) -> None:
-    """It is `__Host-` and Secure, and is sent with a form from another site."""
+    """It has the prefix `__Host-`, is Secure, and is sent with a form from another site."""
     app = Driver(kind, LocalLogin(), RepeatedRedirect())
     away = app.get("/callback", base="https://app.example.com")
     flags = away.cookies[0].lower()
@@ -145,7 +145,7 @@ def test_arguments_that_cannot_work_are_refused(adapter: Any) -> None:
     ("adapter", "needs"), [(web_flask, "flask"), (web_django, "django"), (web_fastapi, "starlette")]
 )
 def test_a_missing_extra_is_named(adapter: Any, needs: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the framework, the error of the import says what to install."""
+    """Without the framework, the import error says what to install."""
     for name in [name for name in sys.modules if name.partition(".")[0] == needs]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=r"auth0-meta\["):

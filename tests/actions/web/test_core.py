@@ -1,4 +1,4 @@
-"""What the adapters share: the event of a login, what is stored over a redirect, and how a login ends."""
+"""What the adapters share: the event of a login, what is stored during a redirect, and how a login ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_reprs_show_nothing_of_a_login() -> None:
 
 
 def test_if_the_claims_are_lost_the_user_id_is_left() -> None:
-    """If the store lost only the claims, the user is known from the suspended login."""
+    """If the store has lost only the claims, the user is known from the suspended login."""
 
     class Forgetful(MemoryStates):
         def put(self, key: str, data: str, **times: float) -> None:

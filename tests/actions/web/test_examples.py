@@ -78,7 +78,7 @@ def test_an_account_on_hold(app: str, visitor: Visitor) -> None:
 
 
 def test_continue_is_good_once_and_in_one_browser(app: str, visitor: Visitor) -> None:
-    """/continue lets nobody in from another browser, a second time, with a forged state, or without any."""
+    """/continue lets nobody in from another browser, a second time, with a forged state, or without one."""
     visitor.get(f"{app}/login").fill(email="cleo@example.com")
     (form,) = visitor.forms
     state, token = form["fields"]["state"], form["buttons"][0][1]
