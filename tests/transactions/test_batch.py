@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from support.local_tenant import UID, Local
@@ -89,8 +90,8 @@ def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 def profile(seen: Seen) -> Reply:
-    """Answer with some profile."""
-    return Reply(200, {"user_id": seen.path.rpartition("/")[2]})
+    """Return the profile of the user that was asked for."""
+    return Reply(200, {"user_id": unquote(seen.path.rpartition("/")[2])})
 
 
 # ---- what is sent
