@@ -99,26 +99,31 @@ class Write:
 
     def _attempt_locked(self) -> LongWait | None:
         """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
+        if self._lock is None:
+            return self._attempt_or_wait()
         failure: BaseException | None = None
         with ExitStack() as held:
-            self._take_lock(held)
+            self._take_lock(held, self._lock)
             try:
-                self._attempt()
-                self.ended = True
-                return None
-            except LongWait as wait:
-                return wait
+                return self._attempt_or_wait()
             except BaseException as error:
                 failure = error
                 raise
         assert failure is not None  # noqa: S101  # every other way has left
         raise failure  # a lock whose exit returns True must not hide it
 
-    def _take_lock(self, held: ExitStack) -> None:
+    def _attempt_or_wait(self) -> LongWait | None:
+        """Attempt it; return the wait that is due first, None once the outcome is known."""
+        try:
+            self._attempt()
+        except LongWait as wait:
+            return wait
+        self.ended = True
+        return None
+
+    def _take_lock(self, held: ExitStack, given: Lock) -> None:
         """Enter the lock, or a new one from the given function; explain it if that can't be done twice."""
-        if self._lock is None:
-            return
-        lock = self._lock if isinstance(self._lock, AbstractContextManager) else self._lock()
+        lock = given if isinstance(given, AbstractContextManager) else given()
         if not isinstance(lock, AbstractContextManager):
             msg = (
                 f"lock= is a function that returned {type(lock).__name__} instead of a context manager. "
@@ -131,7 +136,7 @@ class Write:
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:
             # A used generator's context manager fails in one of these ways.  The first time they are the lock's own
             # trouble, except for AttributeError: somebody else's write may have used this one up.
-            if lock is not self._lock or not (again or isinstance(error, AttributeError)):
+            if lock is not given or not (again or isinstance(error, AttributeError)):
                 raise
             msg = (
                 f"lock= could not be entered a second time ({type(error).__name__}): it has to be, after a long wait. "
