@@ -85,7 +85,7 @@ class Execution:
     """One login, from its event to its outcome, with a budget of its own.
 
     Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and
-    `release` whatever happened; `withdraw` if `release` failed.  `prepare`, `commit`, `suspend`, `release`
+    `release` whatever happened; `withdraw` if the login failed after `suspend`.  `prepare`, `commit`, `suspend`, `release`
     and `withdraw` block.
     """
 
