@@ -8,7 +8,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from auth0_meta import doctor
 from auth0_meta.arguments import whole
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
@@ -32,6 +31,8 @@ from auth0_meta.transactions.unit import Unit
 
 if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
+
+    from auth0_meta.doctor import Check
 
 _T = TypeVar("_T")
 _METHODS = (*REPEATABLE, "POST", "PATCH")
@@ -243,9 +244,11 @@ class ManagementClient:
         )
         return retry.run(self.channel, user_id, fn, attempts=attempts, options=options)
 
-    def check(self) -> tuple[doctor.Check, ...]:
+    def check(self) -> tuple[Check, ...]:
         """Check token, scopes, audience, clock and rate limit, as `auth0-meta doctor` does.
 
         Reads one user page (scope `read:users`) and writes nothing.  Problems are results, not exceptions.
         """
+        from auth0_meta import doctor  # noqa: PLC0415  # few programs call this
+
         return doctor.check(self.channel, audience=self._audience)
