@@ -11,20 +11,21 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.transport import Response
 from auth0_meta.migrate.planning.watched_user import Reads, WatchedUser
-from auth0_meta.models import User
+from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State
 
 Function = Callable[[User, MetadataTransaction], object]
 TOO_DEEP = "the profile is nested too deep to work with"
 _MODULE = "auth0_meta_migration"
+_ONLY_STAGES = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
 
 
 class _NoTenant(Channel):
@@ -44,8 +45,18 @@ class _NoTenant(Channel):
 
     def send(self, *_: Any, **__: Any) -> Response:
         """Refuse to send."""
-        msg = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
-        raise StateError(msg)
+        raise StateError(_ONLY_STAGES)
+
+
+class _StagingTransaction(MetadataTransaction):
+    """A transaction that refuses to commit, also when there is nothing to send yet."""
+
+    def __enter__(self) -> Self:
+        raise StateError(_ONLY_STAGES)
+
+    def commit(self) -> CommitResult:
+        """Refuse to commit."""
+        raise StateError(_ONLY_STAGES)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Function, str]:
@@ -94,7 +105,7 @@ def evaluate(
     """
     reads = Reads()
     try:
-        tx = MetadataTransaction(_NoTenant(), profile["user_id"], base=profile, join=False, oversize="off")
+        tx = _StagingTransaction(_NoTenant(), profile["user_id"], base=profile, join=False, oversize="off")
         user = WatchedUser(profile, reads, fields=fields)
     except Auth0MetaError as error:
         return {"error": str(error)}
