@@ -1,4 +1,4 @@
-"""The answers of planned faults, in the shape that Auth0 or a proxy in front of it would give them."""
+"""The responses of faults, in the form that Auth0 or a proxy in front of it would give them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from auth0_meta.emulator.http.message import BucketReading, Reply, to_json
 from auth0_meta.emulator.state.faults import Fault
 
 _KNOWN: dict[int, tuple[str, str | None]] = {429: ("Global limit has been reached", "too_many_requests")}
-_PLANNED = ("The local tenant was told to fail", None)
-# What a proxy in front of Auth0 answers by itself: HTML, even to callers that expect JSON.
+_PLANNED = ("A fault of the local tenant", None)
+# What a proxy in front of Auth0 sends by itself: HTML, even to callers that expect JSON.
 _PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
@@ -32,7 +32,7 @@ def rate_headers(limit: int, remaining: int, reset: object) -> dict[str, str]:
 
 
 def fault_response(fault: Fault, *, management: bool, reading: BucketReading | None, now: float) -> Reply:
-    """Return the answer of a fault that has a status; `reading` is what its bucket holds, None without a limit."""
+    """Return the response of a fault that has a status; `reading` is that of its bucket, None without a limit."""
     status = fault.status or 500
     headers: dict[str, str | None] = {}
     if status == 429:

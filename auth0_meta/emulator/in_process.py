@@ -18,7 +18,7 @@ from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.serving.wsgi import wsgi_app
 from auth0_meta.emulator.state.clock import TenantClock
-from auth0_meta.emulator.state.faults import Drop, Fault, Hook, PlanRaised
+from auth0_meta.emulator.state.faults import CallbackRaised, Drop, Fault, Hook
 from auth0_meta.emulator.state.journal import Journal
 from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -84,7 +84,7 @@ class InProcessTenant:
             index_lag=index_lag,
         )
         self._pipeline = Pipeline(self._state, owner=self, latency=latency, retry_after=retry_after)
-        self._reported: list[PlanRaised] = []
+        self._reported: list[CallbackRaised] = []
         self.client_id = _CLIENT_ID
         """The id of a client that is registered in strict mode too."""
         self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"

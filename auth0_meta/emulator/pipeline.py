@@ -22,7 +22,7 @@ from auth0_meta.emulator.routes import find, unserved
 from auth0_meta.emulator.rules.journal_entry import Entry, Unread
 from auth0_meta.emulator.rules.schema import read_query
 from auth0_meta.emulator.rules.user_schema import check_user_id
-from auth0_meta.emulator.state.faults import Dropped, Fault, PlanRaised
+from auth0_meta.emulator.state.faults import CallbackRaised, Dropped, Fault
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import require
 
@@ -58,13 +58,17 @@ class Pipeline:
         except Dropped:
             self._record(call, None)
             raise
-        except PlanRaised as raised:
+        except CallbackRaised as raised:
             # The client may try again and succeed, so only this list keeps the failure.
             self.state.raised.append(raised)
             call.outcome = "plan_raised"
-            _log.error("a plan of the test raised %s: verify() tells more", raised)
-            reply = _as_reply(Refusal(500, problem(500, "A plan of the test raised: verify() tells which.")))
-        except Exception:  # noqa: BLE001  # a bug here must be an answer, or the client waits for nothing
+            _log.error("a second writer or predicate of the test raised %s: verify() names it", raised)
+            reply = _as_reply(
+                Refusal(
+                    500, problem(500, "A second writer or predicate of the test raised: verify() names it.")
+                )
+            )
+        except Exception:  # noqa: BLE001  # without a response to a bug, the client would wait for nothing
             _log.exception("the local tenant failed on %s %s", request.method, call.template or request.path)
             reply = _as_reply(Refusal(500, problem(500, "The local tenant failed; its log says where.")))
         self._record(call, reply.status)
@@ -97,7 +101,7 @@ class Pipeline:
         def refuse(state: TenantState, call: Call) -> Reply:
             raise unserved(method, path)
 
-        call.fault = fault = self.state.faults.strike(call.request, path, None, by_name=True)
+        call.fault = fault = self.state.faults.strike(call.request, path, None, exact_path=True)
         if fault is None:
             raise unserved(method, path)
         call.template = path
@@ -117,7 +121,7 @@ class Pipeline:
         if fault.expire_token:
             self.state.access.expire_one(call.request.headers.get("authorization"))
         if fault.status is not None and not fault.late:
-            return self._planned(call, route, fault)
+            return self._fault_reply(call, route, fault)
         try:
             reply = self._serve(call, route)
         except Refusal as refusal:
@@ -127,7 +131,7 @@ class Pipeline:
         if fault.drop == "after_commit":
             call.outcome = "dropped_after_commit"
             raise Dropped
-        return reply if fault.status is None else self._planned(call, route, fault)
+        return reply if fault.status is None else self._fault_reply(call, route, fault)
 
     def _serve(self, call: Call, route: Route) -> Reply:
         """Take the request through token, bucket and scope to its handler."""
@@ -174,7 +178,7 @@ class Pipeline:
         status = self.state.switches.token_limit_status
         raise oauth_error(status, "too_many_requests" if status == 429 else "access_denied", reading.message)
 
-    def _planned(self, call: Call, route: Route, fault: Fault) -> Reply:
+    def _fault_reply(self, call: Call, route: Route, fault: Fault) -> Reply:
         """Build the answer of a fault that has a status."""
         now = self.state.now()
         if fault.status == 429:

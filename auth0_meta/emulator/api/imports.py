@@ -105,7 +105,7 @@ def _flag(form: dict[str, Any], name: str) -> bool | None:
 class Import:
     """One import job's task; calling it is the job's work.
 
-    `stop_after`: a planned fault ends the job after so many rows; None for none.
+    `stop_after`: a fault ends the job after so many rows; None for none.
     """
 
     state: TenantState

@@ -62,7 +62,7 @@ class Route:
 
     @property
     def second_writers(self) -> bool:
-        """Return whether `before` can plan a second writer for it: logins and tokens have none."""
+        """Return whether `before` can add a second writer for it: logins and tokens have none."""
         return self.template.startswith((MANAGEMENT_ROOT, "/dbconnections/"))
 
 

@@ -12,7 +12,7 @@ from werkzeug.http import parse_cookie
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.forms import PageForm
-from auth0_meta.emulator.auth.pages import login_page, trouble_page
+from auth0_meta.emulator.auth.pages import error_page, login_page
 from auth0_meta.emulator.auth.trigger import LoginOutcome
 from auth0_meta.emulator.http.message import Call, Reply, Request
 from auth0_meta.emulator.rules import profile as profiles
@@ -86,10 +86,10 @@ def authorize(state: TenantState, call: Call) -> Reply:
     query = call.request.query
     client_id, target = query.get("client_id", ""), query.get("redirect_uri", "")
     if not client_id or (state.access.strict and client_id not in state.access.applications):
-        return trouble_page(400, "invalid_request", f"The application {client_id!r} does not exist.")
+        return error_page(400, "invalid_request", f"The application {client_id!r} does not exist.")
     if not target or not may_return(state.access, client_id, target):
         shown = f"The application does not allow callbacks to {target!r}."
-        return trouble_page(403, "unauthorized_client", shown)
+        return error_page(403, "unauthorized_client", shown)
     authorization = AuthorizationRequest(
         client_id=client_id,
         redirect_uri=target,
@@ -167,7 +167,7 @@ def may_return(access: Access, client_id: str | None, url: str, *, logout: bool 
 
 
 def _stale() -> Reply:
-    return trouble_page(
+    return error_page(
         400, "invalid_request", "This login has ended, is too old, or began in another browser."
     )
 
@@ -308,7 +308,7 @@ def log_out(state: TenantState, call: Call) -> Reply:
     target = query.get("returnTo")
     if target is not None and not may_return(state.access, query.get("client_id"), target, logout=True):
         shown = f"The application does not allow a logout to go to {target!r}."
-        return trouble_page(400, "invalid_request", shown)
+        return error_page(400, "invalid_request", shown)
     state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
     reply = (
         Reply(200, b"OK", content_type="text/plain; charset=utf-8") if target is None else _redirect(target)

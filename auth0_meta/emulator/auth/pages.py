@@ -1,4 +1,4 @@
-"""The pages of a login: pick a user, or read why it can't go on.  Every value is escaped, no script runs."""
+"""The pages of a login: pick a user, or read why the login can't continue.  Every value is escaped; no script runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PICK = """<p class="to">to <strong>{client}</strong>, which is at <code>{where}
 <p class="note">There are no passwords here. An e-mail that is new becomes a user.</p>"""
 _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="true">{face}</span>
 <span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
-_TROUBLE = """<p class="trouble" role="alert">{message}</p>
+_ERROR = """<p class="error" role="alert">{message}</p>
 <p class="note"><code>{code}</code>: go back to the application and log in again.</p>"""
 
 
@@ -95,7 +95,7 @@ def login_page(
         more=f'<p class="note">and {more} more: name one by e-mail.</p>' if more else "",
         label="Somebody else" if items else "Your e-mail",
         hint=escape(hint),
-        notice=f'<p class="trouble" role="alert">{escape(notice)}</p>' if notice else "",
+        notice=f'<p class="error" role="alert">{escape(notice)}</p>' if notice else "",
     )
     return _page(400 if notice else 200, "Log in", content)
 
@@ -112,8 +112,8 @@ def _item(user: Mapping[str, Any]) -> str:
     )
 
 
-def trouble_page(status: int, code: str, message: str) -> Reply:
-    """Return the page that says why a login can't go on, if there is no application to tell."""
+def error_page(status: int, code: str, message: str) -> Reply:
+    """Return the page that says why a login can't continue, if there is no application to tell."""
     return _page(
-        status, "This login can't go on", _TROUBLE.format(message=escape(message), code=escape(code))
+        status, "This login can't continue", _ERROR.format(message=escape(message), code=escape(code))
     )

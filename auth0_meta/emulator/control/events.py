@@ -59,7 +59,7 @@ class EventStreams:
             "users": len(state.users),
             "requests": len(state.journal),
             "buckets": buckets,
-            "faults": [fault_json(fault) for fault in state.faults.plans()],
+            "faults": [fault_json(fault) for fault in state.faults.all()],
         }
 
     def open(self, since: int) -> Iterator[bytes] | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from auth0_meta.emulator.rules.journal_entry import Entry
-from auth0_meta.emulator.state.faults import Fault, Hook, PlanRaised
+from auth0_meta.emulator.state.faults import CallbackRaised, Fault, Hook
 
 _NOT_SERVED = 501
 
 
 def complaints(
-    unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[PlanRaised] = ()
+    unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[CallbackRaised] = ()
 ) -> list[str]:
     """Return a line for each fault or second writer whose code raised or that never fired, and each route not served."""
-    lines = [f"raised {one}: {call_of(one.plan)}" for one in raised]
+    lines = [f"raised {one}: {call_of(one.owner)}" for one in raised]
     lines += [f"never fired: {call_of(fault)} ({_requests(fault.seen)} matched)" for fault in unfired]
     missing = {
         f"not served: {entry.method} {entry.route or entry.path}": None

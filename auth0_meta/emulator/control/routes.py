@@ -69,7 +69,7 @@ class Control:
             ("POST", "users"): self._add_user,
             ("GET", "user"): self._user,
             ("GET", "journal"): self._journal,
-            ("GET", "faults"): lambda _: [fault_json(fault) for fault in state.faults.plans()],
+            ("GET", "faults"): lambda _: [fault_json(fault) for fault in state.faults.all()],
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "clock"): self._clock,

@@ -102,7 +102,7 @@ class Call:
 class Reply:
     """What a route answers; `committed` means that something was written.
 
-    For planned faults, `cut` is how many bytes of the body are sent before the connection is closed, and `slow`
+    For faults, `cut` is how many bytes of the body are sent before the connection is closed, and `slow`
     how many seconds sending takes; None is all of it, at once.
     """
 
@@ -147,4 +147,4 @@ class Answer:
                 self.pause(self.slow / _PIECES)
             yield sent[start : start + size]
         if self.cut is not None:
-            raise CutShort(errno.ECONNRESET, "planned cut")
+            raise CutShort(errno.ECONNRESET, "cut by a fault")

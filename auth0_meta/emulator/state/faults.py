@@ -1,4 +1,4 @@
-"""Planned faults and second writers; each plan counts how often it fired."""
+"""Faults and second writers, and how often each of them fired."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from auth0_meta.emulator.http.message import Request, to_json
 from auth0_meta.emulator.rules.path_matching import path_matches
 from auth0_meta.errors import InputError
 
-# A clock moved further would soon leave the range of datetime.
+# The longest delay, in seconds: a longer one could move a frozen clock out of the range of datetime.
 _LONGEST = 31_536_000
 Drop = Literal["before_commit", "after_commit", "reset"]
 
 
 class Dropped(ConnectionResetError):
-    """Ask the server to close the connection without an answer, `rudely` with a TCP reset."""
+    """Make the server close the connection without a response; if `rudely`, with a TCP reset."""
 
     rudely = False
 
 
-class PlanRaised(Exception):  # what happened, not an error of ours
-    """A second writer or a predicate of the test raised: `plan` and its `error`."""
+class CallbackRaised(Exception):  # named for what happened: it is the test's error, not ours
+    """A test's own code raised `error`: the second writer or the predicate of `owner`."""
 
-    def __init__(self, plan: Fault | Hook, error: BaseException) -> None:
+    def __init__(self, owner: Fault | Hook, error: BaseException) -> None:
         super().__init__(type(error).__name__)
-        self.plan, self.error = plan, error
+        self.owner, self.error = owner, error
 
 
-def _call(plan: Fault | Hook, run: Callable[..., Any], *given: Any) -> Any:
-    """Call a test's own code; pytest.fail and skip raise BaseException, and count too."""
+def _call(owner: Fault | Hook, callback: Callable[..., Any], *args: Any) -> Any:
+    """Call a test's own code and wrap what it raises, BaseException too: pytest.fail and skip raise that."""
     try:
-        return run(*given)
+        return callback(*args)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # kept for `verify`
-        raise PlanRaised(plan, error) from error
+        raise CallbackRaised(owner, error) from error
 
 
 def _upper(method: Any) -> Any:
@@ -69,7 +69,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "method": (lambda value: isinstance(value, str), "a string"),
     "path": (
         lambda value: isinstance(value, str) and value.startswith("/"),
-        "a template, a whole path, or a prefix that ends in / or *, and begin with /",
+        "a template, a whole path, or a prefix that ends in / or *, beginning with /",
     ),
     "user_id": (lambda value: isinstance(value, str), "a string"),
     "nth": (_whole(1), "a whole number of at least 1"),
@@ -92,8 +92,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 @attrs.define(kw_only=True, eq=False)
-class _Plan:
-    """Which requests a plan is for, and how many came."""
+class _Matcher:
+    """Which requests a fault or second writer applies to; `seen` counts those that came, `fired` when it acted."""
 
     method: str | None = attrs.field(default=None, converter=_upper)
     path: str | None = None
@@ -110,8 +110,8 @@ class _Plan:
                 msg = f"{name} must be {what}, not {value!r}"
                 raise InputError(msg)
 
-    def meets(self, request: Request, route: str, user_id: str | None) -> bool:
-        """Return whether the plan is for this request."""
+    def matches(self, request: Request, route: str, user_id: str | None) -> bool:
+        """Return whether this applies to the request."""
         return (
             (self.method is None or self.method == request.method)
             and (self.path is None or path_matches(self.path, route=route, path=request.path))
@@ -119,13 +119,13 @@ class _Plan:
         )
 
     def due(self) -> bool:
-        """Return whether the plan fires at the request just counted."""
+        """Return whether this fires at the request just counted."""
         return self.seen >= self.nth and (self.times is None or self.fired < self.times)
 
 
 @attrs.define(kw_only=True, eq=False)
-class Fault(_Plan):
-    """One planned fault, as `LocalTenant.fail` takes it; `fired` counts its strikes."""
+class Fault(_Matcher):
+    """One fault, as `LocalTenant.fail` injects it; `fired` counts how often it struck."""
 
     status: int | None = None
     body: dict[str, Any] | list[Any] | str | bytes | None = attrs.field(default=None, repr=False)
@@ -144,12 +144,12 @@ class Fault(_Plan):
 
     @property
     def late(self) -> bool:
-        """Return whether it strikes after the request was carried out."""
+        """Return whether it strikes after the request took effect."""
         return self.commit or self.drop == "after_commit"
 
-    def meets(self, request: Request, route: str, user_id: str | None) -> bool:
-        """Return whether the plan is for this request."""
-        return super().meets(request, route, user_id) and (
+    def matches(self, request: Request, route: str, user_id: str | None) -> bool:
+        """Return whether this applies to the request."""
+        return super().matches(request, route, user_id) and (
             self.when is None or bool(_call(self, self.when, request.method, request.path, request.body))
         )
 
@@ -160,12 +160,12 @@ class Fault(_Plan):
             msg = "a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token"
             raise InputError(msg)
         if self.status is not None and self.drop is not None:
-            msg = "a fault either answers with a status or drops the connection"
+            msg = "a fault can't have both a status and a drop: leave one out"
             raise InputError(msg)
         if self.status is None and (
             self.commit or self.body is not None or self.html or self.headers or self.reset is not None
         ):
-            msg = "commit, body, html, headers and reset go with a status"
+            msg = "commit, body, html, headers and reset need a status: add one"
             raise InputError(msg)
         for name, header in self.headers.items():
             if not _is_line(name) or not _is_line(str(header or "")):
@@ -175,25 +175,25 @@ class Fault(_Plan):
             try:
                 to_json(self.body)
             except (TypeError, ValueError, RecursionError):
-                msg = f"body must be a string, bytes, or what JSON can represent, not this {type(self.body).__name__}"
+                msg = f"body must be a string, bytes, or a value that JSON can represent, not this {type(self.body).__name__}"
                 raise InputError(msg) from None
 
 
 @attrs.define(kw_only=True, eq=False)
-class Hook(_Plan):
-    """A second writer: `run(tenant)` is called just before a matching request is processed."""
+class Hook(_Matcher):
+    """A second writer: `run(tenant)` is called just before a matching request takes effect."""
 
     run: Callable[[Any], object] = attrs.field(repr=False)
 
     def act(self, tenant: object) -> None:
-        """Run the second writer; raises `PlanRaised` for any error in it."""
+        """Run the second writer; raises `CallbackRaised` for any error in it."""
         _call(self, self.run, tenant)
 
 
 class FaultBook:
-    """The plans of one tenant, in the order in which they were made; thread-safe.
+    """The faults and second writers of one tenant, in the order in which they were added; thread-safe.
 
-    `seed` decides when faults with a probability strike, and starts over with each `clear`.
+    `seed` decides when faults with a probability strike; `clear` starts its random sequence over.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -202,29 +202,29 @@ class FaultBook:
         self._faults: list[Fault] = []
         self._hooks: list[Hook] = []
 
-    def add(self, plan: Fault | Hook) -> None:
-        """Add one plan."""
+    def add(self, item: Fault | Hook) -> None:
+        """Add a fault or second writer."""
         with self._lock:
-            if isinstance(plan, Fault):
-                self._faults.append(plan)
+            if isinstance(item, Fault):
+                self._faults.append(item)
             else:
-                self._hooks.append(plan)
+                self._hooks.append(item)
 
     def strike(
-        self, request: Request, route: str, user_id: str | None, *, by_name: bool = False
+        self, request: Request, route: str, user_id: str | None, *, exact_path: bool = False
     ) -> Fault | None:
-        """Count this request for every fault planned for it, and return the first that is due.
+        """Count this request for every fault that matches it, and return the first that is due.
 
-        `by_name`: consider only faults with exactly this path; for a request that no route serves.
+        `exact_path`: consider only faults with exactly this path, as for a request that no route serves.
         """
         if not self._faults:
             return None
         with self._lock:
             struck: Fault | None = None
             for fault in self._faults:
-                if by_name and fault.path != request.path:
+                if exact_path and fault.path != request.path:
                     continue
-                if not fault.meets(request, route, user_id):
+                if not fault.matches(request, route, user_id):
                     continue
                 fault.seen += 1
                 if struck is None and fault.due():
@@ -235,30 +235,30 @@ class FaultBook:
             return struck
 
     def hooks(self, request: Request, route: str, user_id: str | None) -> list[Hook]:
-        """Count this request for every second writer planned for it, and return all that are due."""
+        """Count this request for every second writer that matches it, and return all that are due."""
         if not self._hooks:
             return []
         due = []
         with self._lock:
             for hook in self._hooks:
-                if hook.meets(request, route, user_id):
+                if hook.matches(request, route, user_id):
                     hook.seen += 1
                     if hook.due():
                         hook.fired += 1
                         due.append(hook)
         return due
 
-    def plans(self) -> list[Fault | Hook]:
-        """Return every plan, fired or not."""
+    def all(self) -> list[Fault | Hook]:
+        """Return every fault and second writer, fired or not."""
         with self._lock:
             return [*self._faults, *self._hooks]
 
     def unfired(self) -> list[Fault | Hook]:
-        """Return every plan that never fired."""
-        return [plan for plan in self.plans() if plan.fired == 0]
+        """Return every fault and second writer that never fired."""
+        return [item for item in self.all() if item.fired == 0]
 
     def clear(self) -> None:
-        """Forget every plan."""
+        """Delete every fault and second writer."""
         with self._lock:
             self._faults.clear()
             self._hooks.clear()

@@ -16,7 +16,7 @@ from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.clock import TenantClock
-from auth0_meta.emulator.state.faults import FaultBook, PlanRaised
+from auth0_meta.emulator.state.faults import CallbackRaised, FaultBook
 from auth0_meta.emulator.state.history import History
 from auth0_meta.emulator.state.jobs import Jobs
 from auth0_meta.emulator.state.journal import Journal
@@ -66,7 +66,7 @@ class TenantState:
         self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes)
         self.logins = Logins()
         self.faults = FaultBook(seed)
-        self.raised: list[PlanRaised] = []
+        self.raised: list[CallbackRaised] = []
         """What the test's own second writers and predicates raised, for `verify` to report."""
         self.journal = journal
         self.hosts = _LOOPBACK | hosts

@@ -159,7 +159,7 @@ def test_the_tenant_suspends_and_continues_a_login(
         {"app_metadata": {"asked": True}},
         {"user_metadata": {"consent": True}},
     ]
-    window.go(f"{tenant.url}/continue?state={state}").shows("This login can't go on").screenshot(
+    window.go(f"{tenant.url}/continue?state={state}").shows("This login can't continue").screenshot(
         "tenant-replayed"
     )
 
