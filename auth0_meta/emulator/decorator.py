@@ -1,4 +1,4 @@
-"""Run a function, or a class's tests, with a tenant around: `LocalTenant` as a decorator."""
+"""Run a function, or a class's tests, with a tenant running: `LocalTenant` as a decorator."""
 
 from __future__ import annotations
 

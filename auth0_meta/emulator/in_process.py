@@ -1,4 +1,4 @@
-"""A tenant without an address: its state and rules, and what a test asks of it and does to it."""
+"""A tenant without an address: its state and rules, and the calls that a test makes on it."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ class InProcessTenant:
         """Inject a fault, and return it; its `fired` counts how often it struck.
 
         Which requests: `method`, `path` (a template such as `/api/v2/users/{id}`, a whole path, or a
-        prefix that ends in `/` or `*`; if no route is served, the path itself), `user_id` and
+        prefix that ends in `/` or `*`; for a path that no route serves, the path itself), `user_id` and
         `when(method, path, body)` must all match.  The fault strikes from the `nth` of them on, `times` in
         all (None: always), each with `probability` (by the tenant's seed; None: certainly).
 
@@ -340,7 +340,7 @@ class InProcessTenant:
         return list(self._state.logs)
 
     def mark(self) -> None:
-        """Make `diff` count from here."""
+        """Make `diff` compare with the users as they are now."""
         self._state.history.mark()
 
     def diff(self) -> dict[str, dict[str, tuple[Any, Any]]]:

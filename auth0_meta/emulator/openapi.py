@@ -66,7 +66,7 @@ _PAGE = """# Routes
 
 Every route that the local tenant serves, generated from the table that serves it:
 `python -c "from auth0_meta.emulator.openapi import coverage; print(coverage(), end='')" > docs/emulator-routes.md`.
-*Evidence* says what the answer rests on, in the words of [Fidelity](emulator-fidelity.md); *bucket* is the rate limit
+*Evidence* says what the response is based on, in the words of [Fidelity](emulator-fidelity.md); *bucket* is the rate limit
 that a request takes from; any one of the *scopes* opens a route.  The OpenAPI document of the same routes, with bodies
 and parameters, is `tenant.openapi()`.
 

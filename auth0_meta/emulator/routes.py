@@ -52,7 +52,7 @@ class _Node:
         node.routes[route.method] = route
 
     def find(self, segments: list[str], method: str, at: int = 0) -> tuple[Route, list[str]] | None:
-        """Return the route and the values of its parameters; what is literal wins over a parameter."""
+        """Return the route and the values of its parameters; a literal segment wins over a parameter."""
         if at == len(segments):
             route = self.routes.get(method)
             return None if route is None else (route, [])
@@ -67,7 +67,7 @@ class _Node:
 
 
 def _segments(path: str) -> list[str]:
-    """Split a path; one slash at its end means nothing."""
+    """Split a path; a single trailing slash is ignored."""
     return path.strip("/").split("/") if path.endswith("/") else path.lstrip("/").split("/")
 
 

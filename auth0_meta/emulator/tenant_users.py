@@ -19,7 +19,7 @@ _WITH_EMAIL = ("auth0", "email")
 
 
 class LiveUser(Mapping[str, Any]):
-    """One user's profile as it is at each reading; the values are copies.
+    """One user's profile, read anew at each access; the values are copies.
 
     Equal to a dict with the same profile.  Reading a user who was deleted raises KeyError.
     """

@@ -1,4 +1,4 @@
-"""Authentication methods of users: kept as they are written, asked for in no login."""
+"""Authentication methods of users: stored as they are written; no login asks for one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNMASKED = 4
 
 
 def list_methods(state: TenantState, call: Call) -> Reply:
-    """List a user's methods; the envelope of none has no `total`."""
+    """List a user's methods; an empty envelope has no `total`."""
     stored = list(state.resources.methods.get(user_in_path(state, call).user_id, {}).values())
     start, count = page_of(state, call)
     part = shown(call, [_confirmed(method) for method in stored[start : start + count]])
@@ -40,19 +40,19 @@ def list_methods(state: TenantState, call: Call) -> Reply:
 
 
 def add(state: TenantState, call: Call) -> Reply:
-    """Add a method; the answer masks address and number."""
+    """Add a method; the response masks its address or number."""
     with state.resources.lock:
         user_id = user_in_path(state, call).user_id
-        method = _made(state, call, call.body)
+        method = _new_method(state, call, call.body)
         state.resources.methods.setdefault(user_id, {})[method["id"]] = method
     return Reply(201, to_json(_masked(method)), committed=True)
 
 
 def replace(state: TenantState, call: Call) -> Reply:
-    """Replace all methods of a user; the answer shows them as they were sent."""
+    """Replace all methods of a user; the response shows them as they were sent."""
     with state.resources.lock:
         user_id = user_in_path(state, call).user_id
-        made = [_made(state, call, method) for method in call.body]
+        made = [_new_method(state, call, method) for method in call.body]
         state.resources.methods[user_id] = {method["id"]: method for method in made}
     return Reply(200, to_json(made), committed=True)
 
@@ -86,7 +86,7 @@ def remove(state: TenantState, call: Call) -> Reply:
 
 
 def _get_or_404(state: TenantState, call: Call) -> Method:
-    """Return the one that the path names, or refuse; the text is not sourced."""
+    """Return the method that the path names, or refuse with 404; the message is not sourced."""
     methods = state.resources.methods.get(user_in_path(state, call).user_id, {})
     method = methods.get(call.params["method_id"])
     if method is None:
@@ -94,14 +94,14 @@ def _get_or_404(state: TenantState, call: Call) -> Method:
     return method
 
 
-def _made(state: TenantState, call: Call, given: Mapping[str, Any]) -> Method:
-    """Return a new method; its id tells its type (recorded)."""
+def _new_method(state: TenantState, call: Call, given: Mapping[str, Any]) -> Method:
+    """Return a new method; its id reveals its type (recorded)."""
     key, kind = state.new_id(f"{given['type']}|dev_"), given["type"]
     return {"id": key, "type": kind, **_stored(key, kind, given), "created_at": iso(int(call.now * 1000))}
 
 
 def _stored(key: str, kind: str, given: Mapping[str, Any]) -> Method:
-    """Return what is stored of a body: no answer shows a secret, and a phone names its channel (recorded)."""
+    """Return the part of a body that is stored: no response shows a secret, and a phone names its channel (recorded)."""
     stored = copy.deepcopy({name: value for name, value in given.items() if name != "totp_secret"})
     channel = given.get("preferred_authentication_method")
     if kind == "phone" and channel is not None:

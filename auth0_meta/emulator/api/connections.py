@@ -41,14 +41,14 @@ CONNECTIONS = Resource(
     most=10,
     rule=_metadata_rule,
     filters={"name": "name", "strategy": "strategy"},
-    # Deleting one takes Auth0 a while: 202 and the moment (recorded).
+    # Deleting a connection takes Auth0 a while, so it answers 202 with `deleted_at` (recorded).
     deleted=202,
 )
 
 
 @attrs.frozen
 class Connection:
-    """What matters of a connection: its id, its name, and its strategy, which its users carry as provider."""
+    """The parts of a connection that matter here: id, name, and strategy, which is the provider of its users."""
 
     id: str
     name: str
@@ -66,13 +66,13 @@ class Connection:
 
 
 def connection_named(state: TenantState, name: str) -> Connection:
-    """Return the connection of a name; an unknown one is a database, unless the tenant is strict.
+    """Return the connection with this name; an unknown one is a database, unless the tenant is strict.
 
     The passwordless ones always exist.
     """
     document = CONNECTIONS.find_by(state, "name", name)
     if document is not None:
-        return _of(document)
+        return _as_connection(document)
     if name in _PASSWORDLESS:
         return Connection("", name, name)
     if state.access.strict:
@@ -81,10 +81,10 @@ def connection_named(state: TenantState, name: str) -> Connection:
 
 
 def connection_with_id(state: TenantState, connection_id: str) -> Connection:
-    """Return the connection of an id; an unknown one is the default connection, unless the tenant is strict."""
+    """Return the connection with this id; an unknown one is the default connection, unless the tenant is strict."""
     document = CONNECTIONS.find(state, connection_id)
     if document is not None:
-        return _of(document)
+        return _as_connection(document)
     if state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
         raise _unknown()
     return Connection(connection_id, DEFAULT_CONNECTION)
@@ -95,12 +95,12 @@ def _unknown() -> Refusal:
     return bad_request("The connection does not exist.", "inexistent_connection")
 
 
-def _of(document: dict[str, Any]) -> Connection:
+def _as_connection(document: dict[str, Any]) -> Connection:
     return Connection(document["id"], document["name"], document["strategy"])
 
 
 def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, Any]) -> None:
-    """Refuse names and pictures of users whose provider sends them anew at each login (documented)."""
+    """Refuse new names and pictures for users whose provider sends these at each login (documented)."""
     names = [name for name in _SYNCED if name in body]
     if not names:
         return
@@ -121,8 +121,8 @@ def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, 
 
 
 def delete_users(state: TenantState, call: Call) -> Reply:
-    """Delete the connection's users of one e-mail, if there are any."""
-    connection = _of(CONNECTIONS.get_or_404(state, call.params["id"]))
+    """Delete the connection's users with one email, if there are any."""
+    connection = _as_connection(CONNECTIONS.get_or_404(state, call.params["id"]))
     with state.users.lock:
         users = [
             user

@@ -1,6 +1,6 @@
-"""Endpoints that create, list, get, update and delete documents of one kind, as a table of what they differ in.
+"""Endpoints that create, list, get, update and delete documents; a `Resource` describes how each kind differs.
 
-An answer holds the id and what was written; of Auth0's many defaults, only the recorded ones of an API.
+A response holds the id and what was written; only APIs have defaults as well, those that were recorded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def merged(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | 
 
 
 def replaced(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
-    """Write an organization's metadata: it is replaced whole, `{}` and null take it away (25 recorded).
+    """Write an organization's metadata: it is replaced as a whole; `{}` and null remove it (25 recorded).
 
     >>> replaced(Switches(), {"a": "1"}, {"b": "2"}), replaced(Switches(), {"a": "1"}, {})
     ({'b': '2'}, None)
@@ -52,7 +52,7 @@ def replaced(switches: Switches, before: Bag | None, change: Bag | None) -> Bag 
 
 @attrs.frozen
 class _ResourceBody(Body):
-    """The body of POST or PATCH: the schema, the limits on metadata, and no deeper than a list can show it."""
+    """The body of POST or PATCH: its schema, the limits on metadata, and a depth that a list can still show."""
 
     bag: str | None = None
     most: int = 0
@@ -90,12 +90,12 @@ def check_count(bag: Bag, where: str, most: int) -> None:
 class Resource:
     """One kind of document and how it differs from the others.
 
-    `name` is the one in paths, `called` the one in sentences; `new_id` makes an id, stored under `id_name`.  A new
+    `name` stands in paths, `called` in sentences; `new_id` makes an id, stored under `id_name`.  A new
     one needs `required`; `fields` are the other attributes that are checked, and unless `closed` any may be written.
-    PATCH may not name `fixed` ones.  No two may share `unique`, which is answered with `conflict`.  `bag` is its
+    A PATCH may not name `fixed` ones.  No two may share `unique`, which is answered with `conflict`.  `bag` is its
     metadata, of at most `most` keys, written by `rule`.  `filters` maps query parameters to attributes.  `alias`
     is an attribute that the path may name instead of the id, `defaults` are shown unless given, and with
-    `null_removes` null takes an attribute away.
+    `null_removes` null removes an attribute.
     """
 
     name: str
@@ -162,7 +162,7 @@ class Resource:
         return Reply(self.created, to_json(document), committed=True)
 
     def get(self, state: TenantState, call: Call) -> Reply:
-        """Get one, or the `fields` of it."""
+        """Get one, or only its `fields`."""
         document = self.get_or_404(state, call.params["id"])
         pick = projection(call)
         return Reply(200, to_json(pick(document) if pick else document))
@@ -200,7 +200,7 @@ class Resource:
         return listed(state, call, self.scope, every)
 
     def get_or_404(self, state: TenantState, key: str) -> Document:
-        """Return one by its id or alias, or refuse with 404."""
+        """Return the document with this id or alias, or refuse with 404."""
         document = self.find(state, key)
         if document is None:
             # Recorded for roles, without an errorCode; the wording of the others follows it.
@@ -208,7 +208,7 @@ class Resource:
         return document
 
     def id_in_path(self, state: TenantState, call: Call) -> str:
-        """Return the id of the one that the path names, or refuse with 404."""
+        """Return the id of the document that the path names, or refuse with 404."""
         return str(self.get_or_404(state, call.params["id"])[self.id_name])
 
     def check_all(self, state: TenantState, keys: Iterable[Any]) -> None:
@@ -217,7 +217,7 @@ class Resource:
             self.get_or_404(state, key)
 
     def find(self, state: TenantState, key: str) -> Document | None:
-        """Return one by its id or alias."""
+        """Return the document with this id or alias, None if there is none."""
         documents = state.resources.of(self.name)
         if self.alias is None or key in documents:
             return documents.get(key)
@@ -242,7 +242,7 @@ class Resource:
             bag = self.rule(state.switches, before.get(self.bag), body[self.bag])
             after.pop(self.bag, None)
             if bag is not None:
-                # What was there counts too: keys may be merged one by one past the limit.
+                # Existing keys count too, or several small PATCHes could exceed the limit.
                 check_count(bag, self.bag, self.most)
                 after[self.bag] = bag
         if self.null_removes:
@@ -256,7 +256,7 @@ def prefixed(prefix: str) -> Callable[[TenantState], str]:
 
 
 def _fits(value: Any, sought: str, parameter: str) -> bool:
-    """Return whether an attribute is what a filter seeks; `name_filter` takes a part of it (documented)."""
+    """Return whether an attribute is what a filter seeks; `name_filter` matches a part of it (documented)."""
     if parameter == "name_filter":
         return isinstance(value, str) and sought.casefold() in value.casefold()
     return bool(value == sought)

@@ -42,7 +42,7 @@ def at_path(document: Any, path: str) -> Any:
 class Export:
     """One export job's task; calling it is the job's work.
 
-    `users` returns the users to export, when the job is carried out.
+    `users` is called when the job is carried out, and returns the users to export.
     """
 
     users: Any
@@ -52,7 +52,7 @@ class Export:
     tenant: str
 
     def __call__(self, job: Job, now: float) -> None:
-        """Write the file; each question about the job makes a new link to it."""
+        """Write the file; each GET of the job makes a new link to it."""
         chosen: Iterable[Profile] = self.users()
         documents = [profile.document() for profile in list(chosen)[: self.limit]]
         text = self._json(documents) if self.format == "json" else self._csv(documents)
@@ -64,7 +64,7 @@ class Export:
         return [(field["name"], field.get("export_as") or field["name"]) for field in named]
 
     def _json(self, documents: list[dict[str, Any]]) -> bytes:
-        """Write one object per line.  Open: without `fields`, here the whole profile."""
+        """Write one object per line.  Open: what is written without `fields`; here the whole profile."""
         if self.fields:
             columns = self._columns()
             documents = [

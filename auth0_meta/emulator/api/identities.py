@@ -1,4 +1,4 @@
-"""Linking accounts: a second user becomes an identity of the first, and can be let go again."""
+"""Linking accounts: a second user becomes an identity of the first, and can be unlinked again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_second(state: TenantState, call: Call) -> None:
 def link(state: TenantState, call: Call) -> Reply:
     """Link a second user to this one, and return every identity.
 
-    The second user then no longer exists, and its metadata are lost (documented).
+    The second user then no longer exists, and its metadata is lost (documented).
     """
     second = _second(state, call)
     with state.users.lock:
@@ -47,10 +47,10 @@ def link(state: TenantState, call: Call) -> Reply:
 
 
 def unlink(state: TenantState, call: Call) -> Reply:
-    """Make an identity a user of its own again, without metadata (documented), and return those that are left.
+    """Turn an identity back into a user, without metadata (documented), and return the remaining identities.
 
-    An identity that the user does not have, such as an id with its provider's prefix, is 200 too and changes
-    nothing (recorded).
+    An identity that the user does not have, such as an id with its provider's prefix, gets 200 too, and
+    nothing changes (recorded).
     """
     wanted = (call.params["provider"], call.params["user_id"])
     with state.users.lock:
@@ -68,7 +68,7 @@ def unlink(state: TenantState, call: Call) -> Reply:
 
 
 def _second(state: TenantState, call: Call) -> str:
-    """Return the id of the user to link: by provider and id, whole or bare, or by an ID token of theirs."""
+    """Return the id of the user to link: by provider and id, with or without its prefix, or by the user's ID token."""
     body: dict[str, Any] = call.body
     if "link_with" in body:
         return str(state.access.keys.verify(body["link_with"]).get("sub"))
@@ -91,7 +91,7 @@ def _with_identities(state: TenantState, before: Profile, identities: list[Ident
 
 
 def _with_data(profile: Profile) -> list[Identity]:
-    """Return a user's identities, the first with the root attributes that somebody gave as its `profileData`.
+    """Return a user's identities, the first with the root attributes that were given explicitly as its `profileData`.
 
     A name, nickname or picture that equals Auth0's own default is left out (recorded).
     """

@@ -37,7 +37,7 @@ _FORM = record(
 )
 # What an upsert may change (documented), apart from the password's hash, which is not stored.
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
-# These steer the import or are secret, and are never part of a profile.
+# These control the import or are secret, and are never part of a profile.
 _NOT_STORED = ("password_hash", "custom_password_hash", "mfa_factors")
 _DUPLICATED = {"code": "DUPLICATED_USER", "message": "The user already exist and upsert parameter is false"}
 
@@ -76,7 +76,7 @@ def _parts(request: Request) -> dict[str, Any]:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise bad_request("Expected a multipart/form-data body")
-    # The request is bounded and in memory already: no file on disk for its parts.
+    # The request is bounded and in memory already: its parts need no file on disk.
     parser = FormDataParser(stream_factory=_in_memory, silent=False, max_form_memory_size=None)
     try:
         _, form, files = parser.parse(BytesIO(request.body), kind, len(request.body), options)
@@ -139,7 +139,7 @@ class Import:
         job.shown.update({"summary": counts, "connection": job.shown.pop("connection")})
 
     def _repeated(self, row: dict[str, Any], seen: set[tuple[str, Any]]) -> list[dict[str, Any]]:
-        """Refuse a row that names a user of an earlier row again (documented; the wording is not sourced)."""
+        """Refuse a row for a user whom an earlier row names already (documented; the wording is not sourced)."""
         names = [(name, row[name]) for name in ("email", "user_id", "username") if name in row]
         names = [(name, value.lower() if name == "email" else value) for name, value in names]
         if seen.intersection(names):
@@ -148,7 +148,7 @@ class Import:
         return []
 
     def _write(self, job: Job, row: dict[str, Any], now_ms: int) -> tuple[str, list[dict[str, Any]]]:
-        """Insert or update one good row; returns what was done and the errors, one of them empty."""
+        """Insert or update one valid row; returns what was done and the errors, one of the two empty."""
         store = self.state.users
         fresh = self._fresh(row, now_ms)
         matched = [one for one in store.with_email(fresh.root["email"]) if is_in(one, self.connection)]
@@ -184,7 +184,7 @@ class Import:
         return done, []
 
     def _fresh(self, row: dict[str, Any], now_ms: int) -> Profile:
-        """Build a new user; recorded: as by POST, but for the host of the default picture."""
+        """Build a new user as POST does, except for the host of the default picture (recorded)."""
         # Only databases take imports, and this is their provider whatever the connection is called.
         user_id = f"auth0|{row.get('user_id') or self.state.new_object_id()}"
         body = {name: value for name, value in row.items() if name not in _NOT_STORED}
@@ -195,7 +195,7 @@ class Import:
         return made
 
     def _merged(self, before: Profile, row: dict[str, Any], now_ms: int) -> Profile:
-        """Update a user: the upsertable attributes, and whole bags instead of merged ones (documented)."""
+        """Replace a user's upsertable attributes, and user_metadata and app_metadata as a whole (documented)."""
         root, app = dict(before.root), before.app_metadata
         root.update({name: row[name] for name in _UPSERTABLE if name in row})
         absent: dict[str, Any] | None = {} if self.state.switches.import_absent_bag == "clear" else None

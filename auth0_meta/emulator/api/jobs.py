@@ -1,4 +1,4 @@
-"""Jobs: imports, exports and verification mails, and the files of exports."""
+"""Jobs: imports, exports and verification emails, and the files of exports."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def check_mail(state: TenantState, call: Call) -> None:
 
 
 def verify_email(state: TenantState, call: Call) -> Reply:
-    """Start a verification mail: a pending job.  No mail is sent."""
+    """Start a verification email: a pending job.  No email is sent."""
     user_id = get_user_or_404(state, call.body["user_id"]).user_id
     work = partial(_send_mail, state, user_id)
     return _started(state, Job(state.new_id("job_"), "verification_email", state.now(), work), 201)
 
 
 def get(state: TenantState, call: Call) -> Reply:
-    """Get a job; a finished export has a link that is good for 60 seconds."""
+    """Get a job; a finished export has a link that is valid for 60 seconds."""
     job = _get_or_404(state, call)
     document = job.document()
     if job.file is not None:
@@ -138,7 +138,7 @@ def get(state: TenantState, call: Call) -> Reply:
 
 
 def errors(state: TenantState, call: Call) -> Reply:
-    """List the users that an import refused, or show the job if it failed as a whole; 204 for none."""
+    """List the users that an import refused, or show the job if it failed as a whole; 204 if there are none."""
     job = _get_or_404(state, call)
     if job.errors:
         return Reply(200, to_json(job.errors), content_type="application/json")
@@ -148,7 +148,7 @@ def errors(state: TenantState, call: Call) -> Reply:
 
 
 def download(state: TenantState, call: Call) -> Reply:
-    """Download the file of an export, with its link and as long as that is good."""
+    """Download the file of an export, by its link, as long as that is valid."""
     query = call.query
     job = state.jobs.poll(call.params["id"])
     expires = query.get("Expires", "")
@@ -176,7 +176,7 @@ def _sign(state: TenantState, job: Job, expires: str) -> bytes:
 
 
 def _started(state: TenantState, job: Job, status: int) -> Reply:
-    """Answer with the job as it is before anything of it is carried out (recorded: always pending)."""
+    """Answer with the job as it is before it is carried out (recorded: always pending)."""
     reply = Reply(status, to_json(job.document()), committed=True)
     if not state.jobs.add(job):
         raise Refusal(429, problem(429, _ACTIVE))
@@ -199,7 +199,7 @@ def _of_connection(state: TenantState, name: str) -> Iterator[Profile]:
 
 
 def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
-    """Send nothing; fail if the user has no e-mail, as recorded of a tenant that could not send."""
+    """Send nothing; fail if the user has no email, as recorded for a tenant that could not send."""
     profile = state.users.get(user_id)
     if profile is None or not profile.root.get("email"):
         raise JobFailed

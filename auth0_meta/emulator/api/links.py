@@ -23,12 +23,12 @@ def anything(state: TenantState, things: Things) -> None:
 
 @attrs.frozen(kw_only=True)
 class LinkTable:
-    """One kind of link, seen from the holder's side, or from that of the things with `inverted`.
+    """One kind of link, seen from the holder's side or, with `inverted`, from the thing's.
 
-    The path names whom `find` returns, or refuses with 404.  The list is called `name` and made by `show`.  A body
+    `find` returns whom the path names, or refuses with 404.  A list has the key `name` and is made by `show`.  A body
     of `{name: [...]}` holds ids unless `body` and `read` say otherwise.  `check_added` and `check_removed` refuse
-    things that do not exist, before anything is written.  `added` and `removed` are status and body of the answers,
-    and `after_removal` tidies up.
+    things that do not exist, before anything is written.  `added` and `removed` are the status and body of the responses,
+    and `after_removal` cleans up.
     """
 
     kind: Kind
@@ -46,7 +46,7 @@ class LinkTable:
     def routes(
         self, path: str, *, evidence: str, read: str, add: str, remove: str = "", query: Query = PAGES
     ) -> tuple[Route, ...]:
-        """Return the endpoints at `path`, each opened by its scopes; without `remove` there is no DELETE."""
+        """Return the endpoints at `path`, each with its scopes; without `remove` there is no DELETE."""
         ids = self.body or json_body(self.name, **{self.name: array(NAME, shortest=1)})
         routes = (
             Route("GET", path, self.list_all, scopes=read, query=query, evidence=evidence),
@@ -60,7 +60,7 @@ class LinkTable:
         return listed(state, call, self.name, self.show(state, self.find(state, call)))
 
     def add(self, state: TenantState, call: Call) -> Reply:
-        """Link what the body names; what is linked already stays so."""
+        """Link what the body names; existing links stay."""
         holder, things = self.find(state, call), self._things(call)
         self.check_added(state, things)
         if self.inverted:

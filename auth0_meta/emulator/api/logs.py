@@ -1,4 +1,4 @@
-"""The tenant's logs: the few that this tenant leaves, newest first."""
+"""The tenant's logs, newest first: only the few kinds that the emulator writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAKE = Field(type="integer", minimum=0, maximum=100, about="The number of entri
 
 
 def list_logs(state: TenantState, call: Call) -> Reply:
-    """List the logs; here alone `from` and `take` give an array too."""
+    """List the logs; only here do `from` and `take` return an array too."""
     test = matcher(call.query["q"], switches=state.switches) if "q" in call.query else None
     entries = [entry for entry in _all(state) if test is None or test(entry)]
     if "from" not in call.query and "take" not in call.query:
@@ -46,7 +46,7 @@ def of_user(state: TenantState, call: Call) -> Reply:
 
 
 def _all(state: TenantState) -> list[dict[str, Any]]:
-    """Return every log, newest first, with an id that says nothing and stays the same."""
+    """Return every log, newest first, with an opaque id that stays the same."""
     entries = []
     for entry in list(state.logs):
         log_id = hashlib.sha256(to_json(entry)).hexdigest()[:32]

@@ -35,7 +35,7 @@ _SETTINGS = dict.fromkeys(("assign_membership_on_login", "show_as_button", "is_s
 
 
 def by_name(state: TenantState, call: Call) -> Reply:
-    """Get one by its name."""
+    """Get an organization by its name."""
     document = ORGANIZATIONS.find_by(state, "name", call.params["name"])
     if document is None:
         raise Refusal(404, problem(404, "The organization does not exist.", ORGANIZATIONS.error_code))
@@ -64,7 +64,7 @@ def _drop_roles(state: TenantState, organization: Hashable, user_ids: Things) ->
 
 
 def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
-    """Return organization and user, or refuse who is not a member (open: Auth0's own text)."""
+    """Return the organization and the user, or refuse a user who is not a member (open: Auth0's own text)."""
     user_id = call.params["user_id"]
     check_user_id(user_id)
     organization = ORGANIZATIONS.id_in_path(state, call)
@@ -97,7 +97,7 @@ MEMBER_ROLES = LinkTable(
 def list_connections(state: TenantState, call: Call) -> Reply:
     """List an organization's connections; without `page` the envelope holds all, and its limit is their number.
 
-    The latter was recorded once, of one connection.
+    The latter was recorded once, for one connection.
     """
     organization = ORGANIZATIONS.id_in_path(state, call)
     with state.resources.lock:
@@ -110,7 +110,7 @@ def list_connections(state: TenantState, call: Call) -> Reply:
 
 
 def add_connection(state: TenantState, call: Call) -> Reply:
-    """Enable a connection.  Open: one that is enabled already; here the new settings replace the old ones."""
+    """Enable a connection.  If it is enabled already, the new settings replace the old ones (open)."""
     with state.resources.lock:
         organization = ORGANIZATIONS.id_in_path(state, call)
         key = CONNECTIONS.get_or_404(state, call.body["connection_id"])["id"]
@@ -145,7 +145,7 @@ def remove_connection(state: TenantState, call: Call) -> Reply:
 
 
 def _get_connection_or_404(state: TenantState, call: Call) -> tuple[str, Settings]:
-    """Return id and settings of the one that the path names, or refuse as recorded."""
+    """Return the id and settings of the connection that the path names, or refuse as recorded."""
     organization, key = ORGANIZATIONS.id_in_path(state, call), call.params["connection_id"]
     settings = state.resources.organization_connections.get(organization, {}).get(key)
     if settings is None:
@@ -154,7 +154,7 @@ def _get_connection_or_404(state: TenantState, call: Call) -> tuple[str, Setting
 
 
 def _shown(state: TenantState, key: str, settings: Settings) -> Settings:
-    """Return one with its connection's name and strategy (recorded)."""
+    """Return the settings of an enabled connection with its name and strategy (recorded)."""
     connection = CONNECTIONS.find(state, key) or {}
     about = {name: connection[name] for name in ("name", "strategy") if name in connection}
     return {"connection_id": key, **settings, "connection": about}

@@ -26,7 +26,7 @@ def page_of(state: TenantState, call: Call) -> tuple[int, int]:
 def projection(call: Call) -> Callable[[Document], Document] | None:
     """Return what `fields` and `include_fields` make of a document, None if they are absent.
 
-    Names are those of the first level; whether Auth0 takes nested paths is open, here they match nothing.
+    Names are those of the first level; whether Auth0 takes nested paths is open; here they match nothing.
     """
     text = call.query.get("fields")
     if not text:
@@ -39,7 +39,7 @@ def projection(call: Call) -> Callable[[Document], Document] | None:
 
 
 def shown(call: Call, documents: Sequence[Document]) -> list[Document]:
-    """Return the documents as `fields` wants them."""
+    """Return the documents with the fields that `fields` and `include_fields` select."""
     pick = projection(call)
     return [pick(document) for document in documents] if pick else list(documents)
 

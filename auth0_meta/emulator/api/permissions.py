@@ -65,7 +65,7 @@ def _shown(state: TenantState, pair: Any) -> Document:
     }
 
 
-# Removing a permission that comes with a role leaves it: the link is the role's.
+# A permission that comes with a role stays when it is removed here: its link belongs to the role.
 OF_USER = LinkTable(
     kind="user_permissions",
     name="permissions",

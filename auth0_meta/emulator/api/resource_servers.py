@@ -16,7 +16,7 @@ APIS = Resource(
     # That it is a 409 is documented, the wording is not sourced.
     conflict=("A resource server with the same identifier already exists", "resource_server_conflict"),
     alias="identifier",
-    # In every recorded answer about one.
+    # In every recorded response about an API.
     defaults={
         "allow_offline_access": False,
         "skip_consent_for_verifiable_first_party_clients": False,

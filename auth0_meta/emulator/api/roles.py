@@ -27,7 +27,7 @@ ROLES = Resource(
 
 
 def roles_shown(state: TenantState, role_ids: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return the roles of these ids."""
+    """Return the roles with these ids."""
     documents = state.resources.of(ROLES.name)
     return [documents[role_id] for role_id in role_ids if role_id in documents]
 
@@ -43,7 +43,7 @@ OF_USER = LinkTable(
     find=lambda state, call: user_in_path(state, call).user_id,
     show=_by_name,
     check_added=ROLES.check_all,
-    # A role that does not exist is 404 here too, and none is taken (recorded).
+    # A role that does not exist is 404 here too, and then none is removed (recorded).
     check_removed=ROLES.check_all,
 )
 HOLDERS = LinkTable(

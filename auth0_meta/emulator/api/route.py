@@ -27,8 +27,8 @@ class Route:
 
     `answer` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
     just before the second writers and refuses what a token may not do to this user or with this body.  `group`
-    names the bucket.  Any of `scopes`, written with spaces between them, opens the route.  `latency` is (median,
-    90th percentile) in seconds, as recorded.  `evidence` says what the answer rests on, in the words of
+    names the bucket.  Any one of `scopes`, separated by spaces, opens the route.  `latency` is (median,
+    90th percentile) in seconds, as recorded.  `evidence` says what the response is based on, in the words of
     docs/emulator-fidelity.md.
     """
 
@@ -44,7 +44,7 @@ class Route:
     evidence: str = attrs.field(kw_only=True)
 
     parameters: tuple[str, ...] = attrs.field(init=False)
-    """The names in its path."""
+    """The parameters in its path."""
 
     @parameters.default
     def _parameters(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def check_user(state: TenantState, call: Call) -> None:
 
 
 def verify_email(state: TenantState, call: Call) -> Reply:
-    """Make a link for confirming an e-mail."""
+    """Make a link for confirming an email."""
     return _ticket(state, call.body, "email-verification")
 
 

@@ -1,4 +1,4 @@
-"""Users: create, get, update, delete, search, find by e-mail."""
+"""Users: create, get, update, delete, search, find by email."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SORT_PATTERN = r"((([a-zA-Z0-9_\.]+))\:(1|-1))"
 
 
 def check_owner(state: TenantState, call: Call) -> None:
-    """Refuse with 403 a read of somebody else by a token that may read its own user only."""
+    """Refuse with 403 if a token that may read only its own user reads another one."""
     grant = call.grant
     if grant is None or grant.scopes is None or grant.subject == call.user_id:
         return
@@ -77,7 +77,7 @@ def check_connection(state: TenantState, call: Call) -> None:
 
 
 def create(state: TenantState, call: Call) -> Reply:
-    """Create a user; 409 if the id, e-mail or username is taken."""
+    """Create a user; 409 if the id, email or username is taken."""
     body, strategy = call.body, connection_named(state, call.body["connection"]).strategy
     with state.users.lock:
         user_id = f"{strategy}|{body.get('user_id') or state.new_object_id()}"
@@ -92,7 +92,7 @@ def create(state: TenantState, call: Call) -> Reply:
 
 
 def get(state: TenantState, call: Call) -> Reply:
-    """Get a user, or the `fields` of it; strongly consistent."""
+    """Get a user, or only its `fields`; strongly consistent."""
     document = get_user_or_404(state, call.params["id"]).document()
     pick = projection(call)
     return Reply(200, to_json(pick(document) if pick else document))
@@ -123,7 +123,7 @@ def delete(state: TenantState, call: Call) -> Reply:
 
 
 def is_taken(state: TenantState, profile: Profile) -> bool:
-    """Return whether another user has this e-mail or username on the same connection."""
+    """Return whether another user has this email or username on the same connection."""
     email, username = profile.root.get("email"), profile.root.get("username")
     others = [
         *(state.users.with_email(email) if email else ()),
@@ -146,7 +146,7 @@ def _keep_password(state: TenantState, user_id: str, body: Document) -> None:
 
 
 def check_search(state: TenantState, call: Call) -> None:
-    """Refuse a page, an order, an engine or a `q` that Auth0 would not take."""
+    """Refuse a page, an order, an engine or a `q` that Auth0 would refuse."""
     page_of(state, call)
     _sort_key(call)
     _check_engine(call, state.switches)
@@ -165,7 +165,7 @@ def search(state: TenantState, call: Call) -> Reply:
             found.sort(key=order[0], reverse=order[1])
         total, part = len(found), found[start : start + count]
     else:
-        # Without a question, only the page is read: a store may hold a million users.
+        # Without a query, only the page is read: a store may hold a million users.
         total = len(state.users)
         part = [profile.document() for profile in state.users.slice(start, count)]
     users = shown(call, part)
@@ -174,7 +174,7 @@ def search(state: TenantState, call: Call) -> Reply:
 
 
 def by_email(state: TenantState, call: Call) -> Reply:
-    """Find the users with exactly this e-mail."""
+    """Find the users with exactly this email."""
     users = state.users.with_email(call.query["email"])
     return Reply(200, to_json(shown(call, [profile.document() for profile in users])))
 

@@ -1,4 +1,4 @@
-"""What a browser visits in a login: /authorize, the page to pick a user, /continue, /v2/logout."""
+"""What a browser visits during a login: /authorize, the page to pick a user, /continue, /v2/logout."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _refuse(authorization: AuthorizationRequest, error: str, description: str) -
 
 
 def authorize(state: TenantState, call: Call) -> Reply:
-    """Begin a login: check the request, then send the browser to the page, or on if somebody is signed in."""
+    """Begin a login: check the request, then send the browser to the page, or straight on if somebody is signed in."""
     query = call.request.query
     client_id, target = query.get("client_id", ""), query.get("redirect_uri", "")
     if not client_id or (state.access.strict and client_id not in state.access.applications):
@@ -131,7 +131,7 @@ def _session(state: TenantState, call: Call) -> Session | None:
 
 
 def _complaint(authorization: AuthorizationRequest) -> tuple[str, str] | None:
-    """Return error and description if an application that is known asks for what it can't have."""
+    """Return the error and its description if a known application asks for something that it can't have."""
     query, challenge = authorization.query, authorization.challenge
     if query.get("response_type") != "code":
         return "unsupported_response_type", "This tenant serves response_type=code."
@@ -201,7 +201,7 @@ def _page(
 
 
 def sign_in(state: TenantState, call: Call) -> Reply:
-    """Sign in whoever was picked, a new user for a new e-mail, and run the trigger."""
+    """Sign in whoever was picked, a new user for a new email, and run the trigger."""
     form = call.body
     login_state, user_id = form.get("state", ""), form.get("user", "")
     found = state.logins.pages.get(login_state, now=call.now)
@@ -215,7 +215,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
                 state,
                 login_state,
                 authorization,
-                notice="That is not an e-mail address.",
+                notice="That is not an email address.",
                 hint=form.get("email", ""),
             )
         user_id = signed_up.user_id
@@ -235,7 +235,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
 
 
 def sign_up(state: TenantState, email: str) -> Profile | None:
-    """Return the database user of an e-mail, a new one if needed; None for what is not an e-mail."""
+    """Return the database user of an email, a new one if needed; None for what is not an email."""
     email = email.strip().lower()
     if not _EMAIL.fullmatch(email):
         return None
@@ -299,7 +299,7 @@ def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) ->
     return _redirect(_with_query(authorization.redirect_uri, code=code, state=authorization.state))
 
 
-# Out -------------------------------------------------------------------------------------------------
+# Logging out -------------------------------------------------------------------------------------------------
 
 
 def log_out(state: TenantState, call: Call) -> Reply:

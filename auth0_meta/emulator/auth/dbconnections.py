@@ -20,7 +20,7 @@ _MOST, _LONGEST, _LONGEST_NAME = 10, 500, 100
 
 
 def check_sign_up(state: TenantState, call: Call) -> None:
-    """Refuse a sign-up without a database, an e-mail, a password, or with metadata past its limits."""
+    """Refuse a sign-up without a database, an email, a password, or with metadata past its limits."""
     body = call.body
     _connection(state, body)
     if not isinstance(body.get("email"), str) or not is_email(body["email"]):
@@ -31,7 +31,7 @@ def check_sign_up(state: TenantState, call: Call) -> None:
 
 
 def sign_up(state: TenantState, call: Call) -> Reply:
-    """Sign up a user of a database; the answer has the new user's `_id`."""
+    """Sign up a user of a database; the response has the new user's `_id`."""
     body, connection = call.body, _connection(state, call.body)
     given = {name: body[name] for name in _NAMES if isinstance(body.get(name), str) and body[name]}
     given |= _metadata(body.get("user_metadata"))
@@ -40,7 +40,7 @@ def sign_up(state: TenantState, call: Call) -> Reply:
         if "username" in given:
             others += state.users.with_username(given["username"])
         if any(is_in(user, connection.name) for user in others):
-            # Documented: the answer does not say that somebody has this e-mail.
+            # Documented: the response does not say that somebody has this email.
             raise _refused("invalid_signup", "Invalid sign up")
         local = state.new_object_id()
         root = {**given, "email": body["email"], "connection": connection.name}
@@ -54,19 +54,19 @@ def sign_up(state: TenantState, call: Call) -> Reply:
 
 
 def check_change(state: TenantState, call: Call) -> None:
-    """Refuse a request without a database or an e-mail."""
+    """Refuse a request without a database or an email."""
     _connection(state, call.body)
     if not isinstance(call.body.get("email"), str) or not call.body["email"]:
         raise Refusal(400, {"error": "email is required"})
 
 
 def change_password(state: TenantState, call: Call) -> Reply:
-    """Ask for a new password: a sentence, whoever the user is.  No mail is sent."""
+    """Ask for a new password: the same sentence whether or not the user exists.  No email is sent."""
     return Reply(200, _SENT, content_type="text/html; charset=utf-8")
 
 
 def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
-    """Return the database that is meant; a strict tenant wants a client that it knows."""
+    """Return the database that the body names; a strict tenant also requires a registered client."""
     if state.access.strict and body.get("client_id") not in state.access.applications:
         raise _refused("invalid_request", "Unknown client: the client_id is not registered.")
     name = body.get("connection")

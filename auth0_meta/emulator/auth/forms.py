@@ -1,4 +1,4 @@
-"""Bodies of the Authentication API: a form, or JSON in its place."""
+"""Bodies of the Authentication API: a form, or JSON instead."""
 
 from __future__ import annotations
 

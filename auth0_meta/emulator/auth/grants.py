@@ -30,7 +30,7 @@ _CLAIMS = {
 
 
 def discovery(state: TenantState, call: Call) -> Reply:
-    """Return where everything is, and what is supported."""
+    """Return the provider's URLs and what it supports."""
     url = base_url(state, call.request)
     body = {
         "issuer": f"{url}/",
@@ -189,14 +189,17 @@ def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def user_info(state: TenantState, call: Call) -> Reply:
-    """Return the claims that the token's scopes open."""
+    """Return the claims that the token's scopes allow."""
     token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
     found = state.logins.access_tokens.get(token, now=call.now)
     profile = None if found is None or state.access.is_dead(token) else state.users.get(found[0])
     if found is None or profile is None:
         raise Refusal(
             401,
-            {"error": "invalid_token", "error_description": "The access token is unknown or has ended."},
+            {
+                "error": "invalid_token",
+                "error_description": "The access token is unknown, revoked or expired.",
+            },
             (("WWW-Authenticate", 'Bearer error="invalid_token"'),),
         )
     return Reply(200, to_json({"sub": profile.user_id, **_claims(profile, found[1])}))

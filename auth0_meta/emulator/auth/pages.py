@@ -45,7 +45,7 @@ _PICK = """<p class="to">to <strong>{client}</strong>, which is at <code>{where}
 <div><input id="email" name="email" type="email" value="{hint}" placeholder="ada@example.com" autocomplete="off" required>
 <button>Continue</button></div>
 </form>
-<p class="note">There are no passwords here. An e-mail that is new becomes a user.</p>"""
+<p class="note">There are no passwords here. An email that is new becomes a user.</p>"""
 _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="true">{face}</span>
 <span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
 _ERROR = """<p class="error" role="alert">{message}</p>
@@ -92,8 +92,8 @@ def login_page(
         where=escape(where),
         state=escape(state),
         users="\n".join(items),
-        more=f'<p class="note">and {more} more: name one by e-mail.</p>' if more else "",
-        label="Somebody else" if items else "Your e-mail",
+        more=f'<p class="note">and {more} more: name one by email.</p>' if more else "",
+        label="Somebody else" if items else "Your email",
         hint=escape(hint),
         notice=f'<p class="error" role="alert">{escape(notice)}</p>' if notice else "",
     )

@@ -19,7 +19,7 @@ _DEFAULT = ("openid", "profile", "email", "address", "phone")
 
 
 def grant(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
-    """Sign in by e-mail or username and password; the trigger runs as at any login."""
+    """Sign in by email or username and password; the trigger runs as at any login."""
     reading = state.limiter.take("password", call.now)
     if reading is not None:
         call.reading = reading
@@ -28,7 +28,7 @@ def grant(state: TenantState, call: Call, form: dict[str, str], client_id: str, 
     audience = form.get("audience") or None
     if audience is not None and not _known(state, audience):
         raise oauth_error(400, "invalid_request", "invalid audience specified for password grant exchange")
-    profile = _whose(state, form)
+    profile = _user_with_password(state, form)
     if profile is None:
         raise oauth_error(403, "invalid_grant", "Wrong email or password.")
     if profile.root.get("blocked") is True:
@@ -64,7 +64,7 @@ def _known(state: TenantState, audience: str) -> bool:
     return APIS.find_by(state, "identifier", audience) is not None
 
 
-def _whose(state: TenantState, form: dict[str, str]) -> Profile | None:
+def _user_with_password(state: TenantState, form: dict[str, str]) -> Profile | None:
     """Return the user with this name and password, in the realm's connection if the form names one."""
     name, realm = form.get("username", ""), form.get("realm")
     for profile in (*state.users.with_email(name.lower()), *state.users.with_username(name)):

@@ -41,7 +41,7 @@ SAMPLE: tuple[dict[str, Any], ...] = (
         "app_metadata": {"plan": "free"},
     },
 )
-"""A few users to try things with; the documentation changes auth0|123."""
+"""A few users to try things with; the examples in the documentation change auth0|123."""
 
 _FORMAT = "auth0_meta_snapshot"
 _VERSION = 1

@@ -23,7 +23,7 @@ _REASONS = {
 
 
 class Refusal(Exception):
-    """An error answer: `status`, `body` (a JSON object) and extra `headers`."""
+    """An error response: `status`, `body` (a JSON object) and extra `headers`."""
 
     def __init__(self, status: int, body: dict[str, Any], headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(status)

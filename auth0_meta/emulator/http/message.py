@@ -48,7 +48,7 @@ class Request:
 
 @attrs.frozen
 class Grant:
-    """What a token allows; `scopes` None is everything, `expires_at` None is never."""
+    """What a token allows; `scopes` None means all, `expires_at` None means never."""
 
     subject: str
     scopes: frozenset[str] | None
@@ -75,8 +75,7 @@ class Call:
     """One request on its way through the pipeline, with what each stage found out about it.
 
     `template` is that of its route; `params` are those in the path, decoded; `user_id` is set if the path names a user;
-    `query` and `body` are what was sent,
-    read as the route describes them; `reading` is that of the bucket it took from.
+    `query` and `body` are what was sent, read as the route describes them; `reading` is that of the bucket it took from.
     """
 
     request: Request
@@ -117,7 +116,7 @@ class Reply:
 
 @attrs.frozen
 class Answer:
-    """The whole answer as a front sends it; Content-Length is left to the front.
+    """The whole response as a front sends it; Content-Length is left to the front.
 
     `cut` and `slow` are as in `Reply`; `pause` waits by the tenant's clock.  `feed` replaces a body that never
     ends: no length is sent, and the connection closes with it.
@@ -132,7 +131,7 @@ class Answer:
     feed: Callable[[], Iterator[bytes]] | None = None
 
     @property
-    def spoiled(self) -> bool:
+    def in_pieces(self) -> bool:
         """Return whether the body is sent in pieces, or not whole."""
         return self.cut is not None or self.slow is not None or self.feed is not None
 

@@ -28,7 +28,7 @@ _NOT_STORED = frozenset(
         "app_metadata",
     )
 )
-# The URL may come from an earlier email or name, so only its form can tell.
+# The URL may come from an earlier email or name, so only its form shows whether it is the default.
 _DEFAULT_PICTURE = re.compile(
     r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
     r"&d=https%3A%2F%2Fcdn\.auth0\.com%2Favatars%2F.+\.png"

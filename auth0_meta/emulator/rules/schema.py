@@ -1,4 +1,4 @@
-"""What bodies, queries and rows may hold, and one validator for all of them, in the words of Auth0's own."""
+"""What bodies, queries and rows may contain, and one validator for all of them, worded like Auth0's."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _not_a_number(name: str) -> Any:
 
 
 def _finite(text: str) -> float:
-    # Python reads 1e999 as infinity, which no answer could show.
+    # Python reads 1e999 as infinity, which no response could represent.
     number = float(text)
     return number if math.isfinite(number) else _not_a_number(text)
 

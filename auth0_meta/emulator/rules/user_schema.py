@@ -1,4 +1,4 @@
-"""What a user may hold, written down once for POST, PATCH, imports and OpenAPI."""
+"""What a user may contain, defined once for POST, PATCH, imports and OpenAPI."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _CREATE = Field(
 _PATCH = Field(
     type="object",
     properties={
-        # null takes a text away; a flag or a bag can't be null.
+        # null removes a text; a flag or a bag can't be null.
         **{name: attrs.evolve(field, nullable=field.type == "string") for name, field in _WRITTEN.items()},
         "connection": NAME,
         "client_id": TEXT,
@@ -83,7 +83,7 @@ class UserBody(Body):
     patch: bool = False
 
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
-        """Return the parsed body, or refuse what Auth0 would not take."""
+        """Return the parsed body, or refuse what Auth0 would refuse."""
         if "form-urlencoded" in request.headers.get("content-type", ""):
             raise not_served("form bodies on the users endpoints")
         value = parse(request.body, switches)

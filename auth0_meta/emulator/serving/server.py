@@ -100,7 +100,7 @@ class _Gateway(Gateway):
         if request.method == "HEAD":
             req.conn.wfile.write(head)
             return
-        if not answer.spoiled:
+        if not answer.in_pieces:
             req.conn.wfile.write(head + answer.body)
             return
         req.conn.wfile.write(head)

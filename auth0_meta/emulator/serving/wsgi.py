@@ -45,7 +45,7 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
         if answer.status != 204 and answer.feed is None:
             sent.append(("Content-Length", str(len(answer.body))))
         start_response(f"{answer.status} {reason(answer.status)}", sent)
-        return answer.pieces() if answer.spoiled else [answer.body]
+        return answer.pieces() if answer.in_pieces else [answer.body]
 
     return respond
 

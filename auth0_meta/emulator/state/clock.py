@@ -14,7 +14,7 @@ _END = 253_370_764_800.0
 class TenantClock:
     """A `Clock` that runs with another clock until `freeze`, and jumps on `advance`.
 
-    Refill, Reset, expiry, `updated_at`, jobs and the search index all go by it.  While it is
+    Refill, Reset, expiry, `updated_at`, jobs and the search index all follow it.  While it is
     frozen, a sleep on it moves it at once and costs nothing: hand it to your own code (the
     tenant's `client()` has it) and a test of an hour's wait takes no time.  Safe for many threads.
 
@@ -62,7 +62,7 @@ class TenantClock:
             self._frozen = (self.time() if at is None else float(at), self.monotonic())
 
     def resume(self) -> None:
-        """Run on from the time shown; does nothing to a running clock."""
+        """Let time run on from where it stopped; has no effect on a running clock."""
         with self._lock:
             if self._frozen is not None:
                 self._ahead = self._frozen[0] - self._base.time()
@@ -85,7 +85,7 @@ class TenantClock:
                 self._frozen = (self._frozen[0] + seconds, self._frozen[1] + seconds)
 
     def reset(self) -> None:
-        """Run with the base clock again, as at the start; what `monotonic` returns goes on from where it is."""
+        """Follow the base clock again, as at the start; `monotonic` continues from its current value."""
         with self._lock:
             self._steady = self.monotonic() - self._base.monotonic()
             self._ahead = 0.0

@@ -89,12 +89,12 @@ class History:
         return [profile for profile in (*shown, *stale.values()) if profile is not None]
 
     def mark(self) -> None:
-        """Make `diff` count from here."""
+        """Make `diff` compare with the users as they are now."""
         with self._lock:
             self._first.clear()
 
     def forget(self, user_id: str) -> None:
-        """Make `diff` count from here for one user."""
+        """Make `diff` compare with this user as it is now."""
         with self._lock:
             self._first.pop(user_id, None)
 

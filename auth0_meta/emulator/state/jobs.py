@@ -1,4 +1,4 @@
-"""Jobs: what is pending, when it is carried out, and when it is forgotten."""
+"""Jobs: what is pending, when it is carried out, and when it is deleted."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class Job:
 class Jobs:
     """The tenant's jobs: `jobs[id]`, iteration, `len`; thread-safe.
 
-    `pace` decides when jobs created from now on are carried out: "immediate" (while the answer that
-    creates the job still says pending, as recorded), "3 polls" (at the fourth question about it),
+    `pace` decides when jobs created from now on are carried out: "immediate" (while the response that
+    creates the job still says pending, as recorded), "3 polls" (at the fourth GET of it),
     "1.5 seconds" of the tenant's clock, or "manual" (`finish` and `fail`).
 
     >>> from auth0_meta.emulator import LocalTenant
@@ -149,14 +149,14 @@ class Jobs:
                 self._run(job, self._now())
 
     def fail(self, job_id: str | None = None, **shown: Any) -> None:
-        """Fail a pending job as a whole, None all of them; `shown` are fields to show beside."""
+        """Fail a pending job as a whole, None all of them; `shown` are further fields of the job."""
         with self._lock:
             for job in self._pending(job_id):
                 job.status = "failed"
                 job.shown.update(shown)
 
     def poll(self, job_id: str) -> Job | None:
-        """Count one question about a job and return the job, None if there is none."""
+        """Count one poll of a job and return the job, None if there is none."""
         with self._lock:
             job = self._jobs.get(job_id)
             if job is not None and job.status == "pending":
@@ -179,7 +179,7 @@ class Jobs:
                     del self._jobs[job.id], self._paces[job.id]
 
     def reset(self) -> None:
-        """Forget every job, and take the first pace again."""
+        """Delete every job, and restore the initial pace."""
         with self._lock:
             self._jobs.clear()
             self._paces.clear()

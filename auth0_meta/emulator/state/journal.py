@@ -1,4 +1,4 @@
-"""Remember every request that reached the tenant, for tests to ask about."""
+"""Every request that reached the tenant, for tests to inspect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ANY = object()
 
 
 class Journal:
-    """List the entries, in the order in which the requests were finished; thread-safe.
+    """The entries, in the order in which the requests finished; thread-safe.
 
     `limit` bounds how many are kept (the newest); None keeps all.
     """
@@ -50,7 +50,7 @@ class Journal:
         user_id: str | None = None,
         status: int | None = None,
     ) -> list[Entry]:
-        """Return the entries that match all that is given.
+        """Return the entries that match every argument given.
 
         `path` is a template, a whole path, or a prefix that ends in `/` or `*`.
 
@@ -71,7 +71,7 @@ class Journal:
         return len(self.requests(*args, **criteria))
 
     def since(self, number: int) -> tuple[int, list[Entry]]:
-        """Return how many requests there ever were, and of those after the `number`-th what is kept."""
+        """Return how many requests there have been, and those after the `number`-th that are still kept."""
         with self._lock:
             new = max(0, self._total - number)
             return self._total, list(islice(self._entries, max(0, len(self._entries) - new), None))
@@ -110,7 +110,7 @@ class Journal:
             self._total += 1
 
     def clear(self) -> None:
-        """Forget every entry."""
+        """Delete every entry."""
         with self._lock:
             self._entries.clear()
 

@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 
 class Resources:
-    """Everything a tenant knows beside its users, in memory.
+    """Everything a tenant knows besides its users, in memory.
 
     `lock` (reentrant) guards a read and the write that follows from it.
     """

@@ -117,7 +117,7 @@ class TenantState:
     def save(self, profile: Profile, *, before: Profile | None, by: str, limited: bool = True) -> bytes:
         """Store what `by` made of a user, and return it as JSON; past the documented 10 KB, leave a log.
 
-        Refuses what JSON can't hold, and, if `limited`, what is past the size limit; the caller holds `users.lock`.
+        Refuses what JSON can't represent, and, if `limited`, what is past the size limit; the caller holds `users.lock`.
         """
         try:
             shown = to_json(profile.document())

@@ -30,9 +30,9 @@ class Application:
     secret: str | None = attrs.field(default=None, repr=False)
     public_key: str | None = None
     scopes: tuple[str, ...] | None = None
-    """What it may ask for, None for everything."""
+    """The scopes that it may request, None for all."""
     callbacks: tuple[str, ...] | None = None
-    """Where a login may send the browser, None for any address on loopback."""
+    """The URLs to which a login may send the browser, None for any on loopback."""
     logout_urls: tuple[str, ...] | None = None
     """The same for a logout."""
 
@@ -130,11 +130,11 @@ class Access:
             self._grants = {}
 
     def reset(self) -> None:
-        """Forget what was revoked and expired; tokens issued before stay good until their time."""
+        """Forget what was revoked and expired; tokens issued before stay valid until they expire."""
         self._dead = {}
 
     def authenticate(self, header: str | None, now: float) -> Grant:
-        """Return what the Authorization header allows, or refuse as recorded: 401, or 400 for its form."""
+        """Return what the Authorization header allows, or refuse as recorded: with 401, or with 400 if it is malformed."""
         if header is None:
             raise Refusal(*MISSING_AUTHENTICATION)
         scheme, _, token = header.partition(" ")

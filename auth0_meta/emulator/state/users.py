@@ -1,4 +1,4 @@
-"""The users in memory, by id, e-mail and username; what may be written is not decided here."""
+"""The users in memory, by id, email and username; what may be written is not decided here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class UserStore:
             return list(islice(self._users.values(), start, start + count))
 
     def with_email(self, email: str) -> list[Profile]:
-        """Return the users whose stored e-mail is exactly `email`."""
+        """Return the users whose stored email is exactly `email`."""
         with self.lock:
             return [self._users[user_id] for user_id in self._by_email.get(email, ())]
 

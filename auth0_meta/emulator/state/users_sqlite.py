@@ -105,7 +105,7 @@ class SqliteStore:
         return self._select("ORDER BY seq LIMIT ? OFFSET ?", count, start)
 
     def with_email(self, email: str) -> list[Profile]:
-        """Return the users whose stored e-mail is exactly `email`."""
+        """Return the users whose stored email is exactly `email`."""
         return self._select("WHERE email = ? ORDER BY seq", _text(email))
 
     def with_username(self, username: str) -> list[Profile]:

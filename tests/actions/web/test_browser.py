@@ -66,7 +66,7 @@ def test_an_invalid_email(window: BrowserWindow, app: str) -> None:
     window.without_cookies().go(f"{app}/login").shows("Somebody else")
     window.find("#email").send_keys("ada@b@c")
     window.driver.execute_script("document.querySelector('.other').noValidate = true")
-    window.click(".other button").shows("That is not an e-mail address.").screenshot("tenant-no-email")
+    window.click(".other button").shows("That is not an email address.").screenshot("tenant-no-email")
     assert window.attribute("#email", "value") == "ada@b@c"
 
 

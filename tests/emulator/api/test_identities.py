@@ -100,7 +100,7 @@ def test_unlinking_leaves_a_user_of_that_id_alone(api: Any) -> None:
 
 @pytest.mark.parametrize("imported", [False, True])
 def test_defaults_are_no_profile_data(api: Any, imported: bool) -> None:
-    """ruby-auth0: made of name, e-mail and password, a user shows these and whether the e-mail is verified."""
+    """ruby-auth0: made of name, email and password, a user shows these and whether the email is verified."""
     ids = []
     for name in ("one", "two"):
         answer = api.create(email=f"{name}@example.com", name=f"the {name}", password="a secret")
@@ -117,7 +117,7 @@ def test_defaults_are_no_profile_data(api: Any, imported: bool) -> None:
 
 
 def test_a_phone_number_makes_defaults_too(api: Any) -> None:
-    """Name and nickname of a user without e-mail are the number."""
+    """Name and nickname of a user without email are the number."""
     made = api.create(connection="sms", phone_number="+358401234567").json()
     first = user(api, "a@example.com")
     body = {"provider": "sms", "user_id": made["user_id"]}

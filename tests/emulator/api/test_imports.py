@@ -90,7 +90,7 @@ def test_given_ids_names_and_bags_are_stored(api: Any) -> None:
 
 
 def test_without_upsert_any_match_is_a_duplicate(api: Any) -> None:
-    """E-mail, id, username and phone number each count, with the recorded code and message."""
+    """Email, id, username and phone number each count, with the recorded code and message."""
     api.tenant.users.add(
         user_id="auth0|1", email="a@example.com", username="ann", phone_number="+358401234567"
     )
@@ -141,7 +141,7 @@ def test_whether_an_upsert_clears_absent_bags_is_a_switch(talk: Any) -> None:
 
 
 def test_an_upsert_that_meets_another_user_is_a_conflict(api: Any) -> None:
-    """Without a match by e-mail, a taken user_id or username is refused with its own code."""
+    """Without a match by email, a taken user_id or username is refused with its own code."""
     api.tenant.users.add(user_id="auth0|1", email="a@example.com", username="ann")
     rows = [{"email": "b@example.com", "user_id": "1"}, {"email": "c@example.com", "username": "ann"}]
     job, errors = done(api, rows, upsert="true")
@@ -158,7 +158,7 @@ def test_only_users_of_the_connection_match(api: Any) -> None:
 
 
 def test_a_user_who_is_in_the_file_twice_is_an_error(api: Any) -> None:
-    """The second row with an e-mail, id or username of an earlier one is refused, upsert or not."""
+    """The second row with an email, id or username of an earlier one is refused, upsert or not."""
     rows = [
         {"email": "a@example.com", "user_id": "1", "username": "ann"},
         {"email": "A@example.com"},
@@ -210,7 +210,7 @@ def test_a_row_that_breaks_the_schema_is_listed_with_its_code(
 
 
 def test_rows_that_are_no_users(api: Any) -> None:
-    """A row that is not an object, or has no e-mail, is refused; the others are imported."""
+    """A row that is not an object, or has no email, is refused; the others are imported."""
     _, errors = done(api, ["ann", {"name": "Ann"}])
     assert [error["errors"][0]["code"] for error in errors] == ["INVALID_TYPE", "OBJECT_REQUIRED"]
 

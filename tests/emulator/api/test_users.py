@@ -86,7 +86,7 @@ def test_the_same_seed_makes_the_same_ids(talk: Any) -> None:
 
 @pytest.mark.parametrize("same", [{"email": "ANN@example.com"}, {"user_id": "one"}, {"username": "ann"}])
 def test_a_second_user_with_the_same_name_is_refused(api: Any, same: dict[str, str]) -> None:
-    """An id, e-mail or username that is taken on the connection answers 409."""
+    """An id, email or username that is taken on the connection answers 409."""
     assert api.create(email="ann@example.com", user_id="one", username="ann").status_code == 201
     answer = api.create(**({"email": "b@example.com"} | same))
     assert answer.status_code == 409
@@ -100,7 +100,7 @@ def test_a_second_user_with_the_same_name_is_refused(api: Any, same: dict[str, s
 
 
 def test_the_same_email_on_another_connection_is_another_user(api: Any) -> None:
-    """An e-mail may occur once per connection, and by-email then finds both."""
+    """An email may occur once per connection, and by-email then finds both."""
     for connection in ("Username-Password-Authentication", "other"):
         assert api.create(connection=connection, email="ann@example.com").status_code == 201
     assert len(api("GET", "/api/v2/users-by-email?email=ann@example.com").json()) == 2
@@ -142,7 +142,7 @@ def test_null_removes_a_root_attribute(api: Any) -> None:
 
 
 def test_a_new_email_is_lowered_found_and_unverified(api: Any) -> None:
-    """A changed e-mail is stored in lower case, found by that, and no longer verified."""
+    """A changed email is stored in lower case, found by that, and no longer verified."""
     user = api.tenant.users.add(email="old@example.com", email_verified=True)
     assert api.patch(user.user_id, {"email": "New@Example.com"}).json()["email_verified"] is False
     assert [u["user_id"] for u in api("GET", "/api/v2/users-by-email?email=new@example.com").json()] == [
@@ -153,7 +153,7 @@ def test_a_new_email_is_lowered_found_and_unverified(api: Any) -> None:
 
 
 def test_an_email_of_somebody_else_is_refused_with_400(api: Any) -> None:
-    """PATCH has no 409: an e-mail that is taken answers 400 and changes nothing."""
+    """PATCH has no 409: an email that is taken answers 400 and changes nothing."""
     api.tenant.users.add(email="ann@example.com")
     bob = api.tenant.users.add(email="bob@example.com")
     assert api.patch(bob.user_id, {"email": "ann@example.com"}).status_code == 400

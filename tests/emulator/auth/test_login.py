@@ -163,12 +163,12 @@ def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, visitor: Vi
 
 
 def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The e-mail belongs to an existing user, makes a new one, or is refused."""
+    """The email belongs to an existing user, makes a new one, or is refused."""
     ask(visitor, tenant, login_hint="cleo@example.com")
     assert 'value="cleo@example.com"' in visitor.page.text
     visitor.fill(email="<script>@example.com")
     assert visitor.page.status_code == 400
-    assert "That is not an e-mail address." in visitor.page.text
+    assert "That is not an email address." in visitor.page.text
     assert "<script>" not in visitor.page.text
     visitor.fill(email="Cleo@example.com")
     assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] not in (
@@ -182,14 +182,14 @@ def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visit
 
 
 def test_many_users_are_named_by_email(visitor: Visitor) -> None:
-    """The page shows twenty and says how many more there are; without users it asks for an e-mail."""
+    """The page shows twenty and says how many more there are; without users it asks for an email."""
     with LocalTenant(users=[{"user_id": f"auth0|{n}"} for n in range(23)]) as crowded:
         ask(visitor, crowded)
         assert "and 3 more" in visitor.page.text
         assert len(visitor.forms[0]["buttons"]) == 20
         crowded.users.clear()
         ask(visitor, crowded)
-        assert "Your e-mail" in visitor.page.text
+        assert "Your email" in visitor.page.text
 
 
 def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, visitor: Visitor) -> None:

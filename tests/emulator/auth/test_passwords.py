@@ -191,7 +191,7 @@ def test_sign_ups_that_are_refused(api: Any, changes: dict[str, Any]) -> None:
 
 
 def test_more_of_sign_ups(api: Any) -> None:
-    """Names and user_metadata are kept; a second of the same e-mail or username is not told who is there."""
+    """Names and user_metadata are kept; a second of the same email or username is not told who is there."""
     shown = sign_up(api, username="ann", given_name="Ann", user_metadata={"theme": "dark"}).json()
     assert (shown["given_name"], shown["user_metadata"]) == ("Ann", {"theme": "dark"})
     (ann,) = api.tenant.users

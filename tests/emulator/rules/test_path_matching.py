@@ -52,5 +52,5 @@ def test_a_path_is_whole_unless_it_is_marked_as_a_prefix(api: Any, path: str, ma
 
 def test_a_path_that_can_match_nothing_is_refused(api: Any) -> None:
     """Paths begin with a slash."""
-    with pytest.raises(InputError, match=r"path must be .* begin with /"):
+    with pytest.raises(InputError, match=r"path must be .* beginning with /"):
         api.tenant.fail(path="users", status=500)
