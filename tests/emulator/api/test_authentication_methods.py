@@ -29,7 +29,7 @@ def ann(api: Any) -> Any:
 
 
 def add(api: Any, body: dict[str, Any] = MAIL) -> dict[str, Any]:
-    """Add one; returns the answer's body."""
+    """Add one, and return the response's body."""
     answer = api("POST", PATH, json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
@@ -41,7 +41,7 @@ def path_of(method: dict[str, Any]) -> str:
 
 
 def test_the_recorded_life_of_one(api: Any) -> None:
-    """Added, listed, read, renamed and deleted; the address masked, `confirmed` where it is read."""
+    """A method is added, listed, read, renamed and deleted; its address is masked, and a read shows `confirmed`."""
     made = add(api)
     assert made["id"].startswith("email|dev_")
     masked = {"type": "email", "name": "Mail", "email": "some*****@exam*******", "created_at": MADE}
@@ -61,7 +61,7 @@ def test_the_recorded_life_of_one(api: Any) -> None:
 
 
 def test_the_recorded_life_of_all(api: Any) -> None:
-    """PUT replaces all and shows them as sent, but the secret; then they are masked; DELETE takes all."""
+    """PUT replaces all and shows them as sent, except the secret; reads mask them; DELETE removes all."""
     add(api)
     mail = {**MAIL, "email": "foo@example.com"}
     answer = api("PUT", PATH, json=[mail, PHONE, TOTP])
@@ -88,7 +88,7 @@ def test_the_recorded_life_of_all(api: Any) -> None:
 
 
 def test_a_secret_is_shown_nowhere(api: Any) -> None:
-    """Neither in an answer nor in the journal."""
+    """The secret is in no response and not in the journal."""
     assert "totp_secret" not in add(api, TOTP)
     assert api.tenant.journal[-1].body == {**TOTP, "totp_secret": "<masked>"}
     api("PUT", PATH, json=[TOTP])
@@ -97,7 +97,7 @@ def test_a_secret_is_shown_nowhere(api: Any) -> None:
 
 @pytest.mark.parametrize("how", ["request", "live", "clear", "reset"])
 def test_they_go_with_the_user(api: Any, ann: Any, how: str) -> None:
-    """However the user goes, the next one of the same id has none."""
+    """However the user is removed, the next one with the same id has no methods."""
     add(api)
     gone = {
         "request": lambda: api.delete("auth0|ann"),
@@ -129,7 +129,7 @@ def test_they_go_with_the_user(api: Any, ann: Any, how: str) -> None:
     ],
 )
 def test_what_is_refused(api: Any, method: str, body: Any) -> None:
-    """400, and what there was stays."""
+    """The response is 400, and nothing changes."""
     made = add(api)
     path = path_of(made) if method == "PATCH" else PATH
     assert api(method, path, json=body).status_code == 400
@@ -138,7 +138,7 @@ def test_what_is_refused(api: Any, method: str, body: Any) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nobody_has_none(api: Any, method: str) -> None:
-    """A user who is not there is 404."""
+    """A user who does not exist is 404."""
     body = [MAIL] if method == "PUT" else MAIL
     answer = api(method, PATH.replace("ann", "nobody"), json=body)
     assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")

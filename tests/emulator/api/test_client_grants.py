@@ -1,4 +1,4 @@
-"""Client grants: kept as documented, and found by client or API."""
+"""Client grants: stored as documented, and found by client or API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GRANT = {"client_id": "app", "audience": "https://api.example.com", "scope": ["r
 
 
 def test_a_grant_is_created_changed_and_deleted(api: Any) -> None:
-    """201 with an id, 200 with the whole, 204, and 404 from then on."""
+    """Create is 201 with an id, update 200 with the whole grant, delete 204; from then on it is 404."""
     made = api("POST", PATH, json=GRANT)
     grant = made.json()
     assert (made.status_code, grant) == (201, {"id": grant["id"], **GRANT})

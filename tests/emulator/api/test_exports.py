@@ -39,7 +39,7 @@ def fetch(api: Any, **body: Any) -> str:
 
 
 def test_an_export_starts_as_recorded(api: Any) -> None:
-    """200, pending, with what was asked for; csv where no format was asked for."""
+    """The response is 200 and pending, and repeats the request; the default format is csv."""
     fields = [{"name": "email"}, {"name": "identities[0].connection"}]
     answer = send(api, connection_id=CONNECTION, format="json", limit=5, fields=fields)
     assert answer.status_code == 200
@@ -59,7 +59,7 @@ def test_an_export_starts_as_recorded(api: Any) -> None:
 
 
 def test_null_means_left_out(api: Any) -> None:
-    """Some SDKs send null for what their caller left out."""
+    """null counts as absent, because some SDKs send it for arguments that their caller left out."""
     assert send(api, connection_id=None, format=None, limit=None, fields=None).json()["format"] == "csv"
 
 
@@ -128,7 +128,7 @@ def test_an_export_reads_when_it_is_carried_out(api: Any) -> None:
 
 
 def test_a_link_lives_for_a_minute(api: Any, clock: FakeClock) -> None:
-    """60 seconds of the tenant's clock; asking for the job again makes a new one; no other link will do."""
+    """The link is valid for 60 seconds of the tenant's clock; another GET of the job makes a new one; no other link works."""
     job = send(api).json()["id"]
 
     def link() -> str:

@@ -37,7 +37,7 @@ def path_of(user_id: str) -> str:
 
 @pytest.mark.parametrize("bare", [False, True])
 def test_link_and_unlink(api: Any, bare: bool) -> None:
-    """201 and both identities; the second user is gone with its metadata, and comes back without."""
+    """Linking is 201 with both identities; the second user's metadata is deleted, and unlinking restores the user without it."""
     first, second = user(api, "a@example.com"), user(api, "b@example.com", app_metadata={"plan": "pro"})
     given = second.partition("|")[2] if bare else second
     before = api.get(first).json()["updated_at"]
@@ -74,7 +74,7 @@ def test_link_by_an_id_token(api: Any) -> None:
 
 
 def test_what_is_refused(api: Any) -> None:
-    """Oneself, nobody, half a body, and the main identity."""
+    """A user can't be linked to itself or to nobody, an incomplete body is refused, and the main identity can't be unlinked."""
     first = user(api, "a@example.com")
     local = first.partition("|")[2]
     for body, status in (
@@ -90,7 +90,7 @@ def test_what_is_refused(api: Any) -> None:
 
 
 def test_unlinking_leaves_a_user_of_that_id_alone(api: Any) -> None:
-    """Somebody may have taken the id meanwhile."""
+    """Another user may have taken the id in the meantime."""
     first, second = user(api, "a@example.com"), user(api, "b@example.com")
     api("POST", path_of(first), json={"provider": "auth0", "user_id": second})
     api.tenant.users.add(user_id=second, email="new@example.com")

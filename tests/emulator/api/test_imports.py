@@ -333,7 +333,7 @@ def test_a_third_active_import_is_refused(api: Any) -> None:
 
 
 def test_a_partial_import_writes_the_first_rows_and_fails(api: Any) -> None:
-    """A planned fault ends the job between two rows, once."""
+    """A fault ends the job between two rows, once."""
     fault = api.tenant.fail(path="/api/v2/jobs/users-imports", rows=2)
     rows = [{"email": f"{number}@example.com"} for number in range(5)]
     job, errors = done(api, rows)

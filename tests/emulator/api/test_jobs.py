@@ -1,4 +1,4 @@
-"""Jobs: when they are carried out, when they fail, and when they are forgotten."""
+"""Jobs: when they are carried out, when they fail, and when they are deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth0_meta.testing import FakeClock
 
 
 def mail(api: Any, user_id: str = "auth0|1", **more: Any) -> Any:
-    """Ask for a verification mail."""
+    """Request a verification email."""
     return api("POST", "/api/v2/jobs/verification-email", json={"user_id": user_id, **more})
 
 
@@ -22,7 +22,7 @@ def status(api: Any, job: str) -> str:
 
 
 def test_a_verification_mail_is_a_job(api: Any) -> None:
-    """201 and pending, with the recorded members only; completed afterwards."""
+    """The response is 201 and pending, with the recorded fields only; afterwards the job is completed."""
     api.tenant.users.add(user_id="auth0|1")
     answer = mail(api)
     job = answer.json()
@@ -67,7 +67,7 @@ def test_what_a_mail_job_takes(api: Any, body: dict[str, Any], code: int) -> Non
 
 
 def test_after_so_many_polls(api: Any) -> None:
-    """The first n questions meet a pending job, the next one its end; the errors count as questions."""
+    """The job is pending for the first n polls and finished at the next; a GET of its errors counts as a poll."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.jobs.pace = "2 polls"
     job = mail(api).json()["id"]
@@ -76,7 +76,7 @@ def test_after_so_many_polls(api: Any) -> None:
 
 
 def test_after_so_many_seconds(api: Any, clock: FakeClock) -> None:
-    """The tenant's clock decides, and nobody needs to ask: what a job does shows at once."""
+    """The tenant's clock decides; the effects of a job are visible without a poll."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.jobs.pace = "1.5 seconds"
     job = mail(api).json()["id"]
@@ -102,7 +102,7 @@ def test_by_hand(api: Any) -> None:
 
 
 def test_a_job_of_two_hours_fails(api: Any, clock: FakeClock) -> None:
-    """Pending for longer than the documented timeout ends a job, whatever its pace."""
+    """A job that is pending for longer than the documented timeout fails, whatever its pace."""
     api.tenant.users.add(user_id="auth0|1")
     for pace in ("manual", "9000 seconds"):
         api.tenant.jobs.pace = pace

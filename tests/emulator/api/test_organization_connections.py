@@ -9,20 +9,20 @@ import pytest
 
 @pytest.fixture
 def acme(api: Any) -> str:
-    """Make an organization; returns its path."""
+    """Create an organization, and return its path."""
     made = api("POST", "/api/v2/organizations", json={"name": "acme"}).json()
     return f"/api/v2/organizations/{made['id']}"
 
 
 @pytest.fixture
 def connection(api: Any) -> str:
-    """Make a connection; returns its id."""
+    """Create a connection, and return its id."""
     made = api("POST", "/api/v2/connections", json={"name": "staff", "strategy": "ad"})
     return str(made.json()["id"])
 
 
 def test_the_recorded_life_of_one(api: Any, acme: str, connection: str) -> None:
-    """Enabled 201, listed, read, changed, taken away 204, and then 404 in the recorded words."""
+    """Enabling is 201, then it is listed, read and changed; disabling is 204, and then it is 404 with the recorded message."""
     path = f"{acme}/enabled_connections"
     body = {"connection_id": connection, "assign_membership_on_login": True, "show_as_button": True}
     shown = {**body, "connection": {"name": "staff", "strategy": "ad"}}
@@ -57,7 +57,7 @@ def test_a_button_is_shown_where_it_was_given(api: Any, acme: str, connection: s
 
 @pytest.mark.parametrize("gone", ["connection", "organization", "tenant"])
 def test_it_goes_with_either(api: Any, acme: str, connection: str, gone: str) -> None:
-    """A deleted connection is enabled nowhere."""
+    """A deleted connection is enabled in no organization."""
     path = f"{acme}/enabled_connections"
     api("POST", path, json={"connection_id": connection})
     if gone == "connection":
@@ -79,7 +79,7 @@ def test_it_goes_with_either(api: Any, acme: str, connection: str, gone: str) ->
     ],
 )
 def test_what_is_refused(api: Any, acme: str, body: dict[str, Any], status: int) -> None:
-    """Half a body, and a connection that was never made."""
+    """An incomplete body and a connection that does not exist are refused."""
     assert api("POST", f"{acme}/enabled_connections", json=body).status_code == status
     assert api("GET", f"{acme}/enabled_connections").json() == []
     nowhere = "/api/v2/organizations/org_x/enabled_connections"

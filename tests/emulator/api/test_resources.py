@@ -60,7 +60,7 @@ def test_client_metadata(api: Any, changes: list[Any], left: Any) -> None:
     ],
 )
 def test_organization_metadata(api: Any, changes: list[Any], left: Any) -> None:
-    """Is replaced whole; null and `{}` take it away."""
+    """An organization's metadata is replaced as a whole; null and `{}` remove it."""
     assert write(api, made(api, "organizations"), "metadata", *changes) == left
 
 
@@ -120,7 +120,7 @@ def test_merging_counts_what_was_there(api: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["clients", "organizations", "connections"])
 def test_fields_pick(api: Any, kind: str) -> None:
-    """`fields` and `include_fields` are honoured for one and for all."""
+    """`fields` and `include_fields` work for one document and for a list."""
     path = made(api, kind, display_name="one")
     assert api("GET", f"{path}?fields=display_name").json() == {"display_name": "one"}
     assert "display_name" not in api("GET", f"{path}?fields=display_name&include_fields=false").json()
@@ -164,7 +164,7 @@ def test_checkpoints_win_over_totals(api: Any) -> None:
 
 
 def test_connections_are_found_by_name(api: Any) -> None:
-    """Terraform and go-auth0 look for their database so; its name and strategy stay as they were made."""
+    """Terraform and go-auth0 find their database this way; its name and strategy stay as they were made."""
     path = made(api, "connections", name="social", strategy="google-oauth2")
     name = DEFAULT["name"]
     assert api("GET", f"/api/v2/connections?include_totals=true&name={name}").json()["connections"] == [
@@ -271,7 +271,7 @@ def test_an_api_is_named_by_its_identifier_too(talk: Any) -> None:
 
 
 def test_an_api_has_defaults_and_no_nulls(api: Any) -> None:
-    """go-auth0: five attributes are always shown; what is given counts; null takes an attribute away."""
+    """go-auth0: five attributes are always shown; what is given counts; null removes an attribute."""
     defaults = {
         "allow_offline_access": False,
         "skip_consent_for_verifiable_first_party_clients": False,
@@ -290,7 +290,7 @@ def test_an_api_has_defaults_and_no_nulls(api: Any) -> None:
 
 
 def test_a_connection_is_deleted_in_time(api: Any) -> None:
-    """ruby-auth0 and go-auth0: 202 and the moment; it is gone at once."""
+    """ruby-auth0 and go-auth0: 202 and the time of deletion; the connection is gone at once."""
     path = made(api, "connections")
     answer = api("DELETE", path)
     assert (answer.status_code, answer.json()) == (202, {"deleted_at": "2027-01-15T08:00:00.000Z"})

@@ -33,7 +33,7 @@ def role(api: Any, name: str = "admin") -> str:
 
 @pytest.mark.usefixtures("ann")
 def test_the_recorded_flow_of_roles(api: Any) -> None:
-    """go-auth0: give, list, take, list, and delete the role."""
+    """go-auth0: assign, list, remove, list, and delete the role."""
     made = role(api)
     body = {"roles": [made]}
     shown = {"id": made, "name": "admin", "description": "may all"}
@@ -104,7 +104,7 @@ def test_permissions_of_users_and_roles(api: Any, known: bool) -> None:
 
 
 def test_a_strict_tenant_knows_its_apis(talk: Any) -> None:
-    """A permission of an API that was never made is 404."""
+    """A permission of an API that does not exist is 404."""
     tenant = LocalTenant(serve=False, strict=True, users=[{"user_id": ANN}])
     api = talk(tenant, token=tenant.token())
     assert api("POST", f"{PATH}/permissions", json={"permissions": [PERMISSION]}).status_code == 404
@@ -190,7 +190,7 @@ def test_a_user_who_is_gone(api: Any, path: str) -> None:
     ],
 )
 def test_what_is_refused(api: Any, path: str, body: dict[str, Any], status: int) -> None:
-    """Nothing is tied by half a request."""
+    """An incomplete request links nothing."""
     assert api("POST", path, json=body).status_code == status
     assert api("GET", f"{PATH}/roles").json() == []
 

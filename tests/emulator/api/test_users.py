@@ -309,14 +309,14 @@ def test_by_email_needs_an_email(api: Any) -> None:
     ],
 )
 def test_an_unknown_route_names_itself(api: Any, method: str, path: str) -> None:
-    """What is not served answers 501 with its own name."""
+    """A route that is not served answers 501 and names itself."""
     answer = api(method, path)
     assert answer.status_code == 501
     assert f"{method} {path}" in answer.json()["message"]
 
 
 def test_an_unserved_route_can_be_stubbed(api: Any) -> None:
-    """A plan with exactly this path answers it; a prefix does not, and afterwards it is 501 again."""
+    """A fault with exactly this path answers it; a prefix does not, and afterwards it is 501 again."""
     everything = api.tenant.fail(path="/api/v2/", status=500, times=None)
     stub = api.tenant.fail(method="GET", path="/api/v2/xyz", status=200, body=[])
     answer = api("GET", "/api/v2/xyz")
@@ -342,7 +342,7 @@ def test_an_unserved_route_can_be_stubbed(api: Any) -> None:
     ],
 )
 def test_names_of_other_providers(api: Any, user_id: str, body: dict[str, Any], status: int) -> None:
-    """What each login brings anew can't be patched, unless the connection's sync is off."""
+    """Attributes that each login updates can't be patched, unless the connection's sync is off."""
     off = {"set_user_root_attributes": "on_first_login"}
     api("POST", "/api/v2/connections", json={"name": "kept", "strategy": "samlp", "options": off})
     api.tenant.users.add(user_id=user_id)
@@ -360,7 +360,7 @@ def test_include_fields_without_fields_changes_nothing(api: Any) -> None:
 
 
 def test_deleting_frees_email_and_username(api: Any) -> None:
-    """What a deleted user was called can be had again."""
+    """The names of a deleted user can be used again."""
     for _ in range(2):
         made = api.create(email="ann@example.com", username="ann")
         assert made.status_code == 201

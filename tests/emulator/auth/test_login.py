@@ -334,7 +334,7 @@ def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, visitor: Visit
 
 
 def test_a_code_ends(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A code is good for ten minutes by the tenant's clock, and not for a user who is gone."""
+    """A code is valid for ten minutes by the tenant's clock, and not for a deleted user."""
     tenant.clock.freeze()
     code = ask(visitor, tenant).press("auth0|1").params["code"]
     tenant.clock.advance(600)
@@ -420,7 +420,7 @@ def test_logging_out_ends_the_session(tenant: LocalTenant, visitor: Visitor) -> 
 
 
 def test_reset_forgets_sessions_and_keeps_the_trigger(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A tenant that starts over knows no login any more."""
+    """A reset deletes every login."""
     tenant.post_login = print
     ask(visitor, tenant).press("auth0|1")
     code = visitor.params["code"]
@@ -531,7 +531,7 @@ def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, visitor: Visitor) -
 def test_a_hosted_trigger_refuses(
     outcome: Outcome, description: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
-    """The application hears access_denied; what failed is in the tenant's logs only."""
+    """The application gets access_denied; the reason is only in the tenant's logs."""
     tenant.post_login = lambda event: outcome
     ask(visitor, tenant).press("auth0|1")
     assert visitor.params["error"] == "access_denied"
@@ -540,7 +540,7 @@ def test_a_hosted_trigger_refuses(
 
 
 def test_a_hosted_trigger_raises(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The login fails, the tenant goes on."""
+    """The login fails, and the tenant keeps serving."""
 
     def broken(event: dict[str, Any]) -> None:
         raise RuntimeError("broken")
@@ -563,7 +563,7 @@ def test_a_silent_login_is_not_interrupted(trigger: Any, tenant: LocalTenant, vi
 
 
 def test_keys_that_are_not_the_tenants(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A token of one tenant does not hold at another."""
+    """A token of one tenant is invalid at another."""
     code = ask(visitor, tenant).press("auth0|1").params["code"]
     token = redeem(tenant, code).json()["id_token"]
     with LocalTenant() as other, pytest.raises(AuthError):
@@ -616,7 +616,7 @@ def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, v
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, visitor: Visitor) -> None:
-    """Only scopes of the current user are granted, whatever was asked for and whatever the trigger adds."""
+    """Only scopes of the current user are granted, whatever was requested and whatever the trigger adds."""
     with LocalTenant(users=USERS, strict=strict) as tenant:
         tenant.post_login = lambda event: Outcome(added_scopes=("create:users",))
         tenant.add_client("app", client_secret="s")

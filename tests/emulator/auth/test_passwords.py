@@ -1,4 +1,4 @@
-"""Password grants and sign-ups get the recorded answers, and nothing shows a password."""
+"""Password grants and sign-ups get the recorded responses, and nothing shows a password."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_recorded_flow(api: Any) -> None:
 
 
 def test_passwords_show_nowhere(api: Any) -> None:
-    """Neither in a profile nor in the journal, however they came."""
+    """A password is in no profile and not in the journal, however it was sent."""
     sign_up(api)
     api.create(email="bob@example.com", password=SECRET)
     (ann, bob) = api.tenant.users
@@ -184,7 +184,7 @@ def test_each_has_a_bucket_of_its_own(talk: Any, clock: Any) -> None:
     ],
 )
 def test_sign_ups_that_are_refused(api: Any, changes: dict[str, Any]) -> None:
-    """400 each, and nobody is made."""
+    """Each is 400, and no user is created."""
     api("POST", "/api/v2/connections", json={"name": "google", "strategy": "google-oauth2"})
     assert sign_up(api, **changes).status_code == 400
     assert len(api.tenant.users) == 0
