@@ -179,7 +179,7 @@ class Pipeline:
         raise oauth_error(status, "too_many_requests" if status == 429 else "access_denied", reading.message)
 
     def _fault_reply(self, call: Call, route: Route, fault: Fault) -> Reply:
-        """Build the answer of a fault that has a status."""
+        """Build the response of a fault that has a status."""
         now = self.state.now()
         if fault.status == 429:
             call.reading = None

@@ -90,12 +90,12 @@ def check_count(bag: Bag, where: str, most: int) -> None:
 class Resource:
     """One kind of document and how it differs from the others.
 
-    `name` stands in paths, `called` in sentences; `new_id` makes an id, stored under `id_name`.  A new
-    one needs `required`; `fields` are the other attributes that are checked, and unless `closed` any may be written.
-    A PATCH may not name `fixed` ones.  No two may share `unique`, which is answered with `conflict`.  `bag` is its
-    metadata, of at most `most` keys, written by `rule`.  `filters` maps query parameters to attributes.  `alias`
-    is an attribute that the path may name instead of the id, `defaults` are shown unless given, and with
-    `null_removes` null removes an attribute.
+    `name` is used in paths, `called` in sentences; `new_id` makes an id, stored under `id_name`.  `required`
+    attributes must be there at creation; `fields` are the others that are checked; unless `closed`, any other may be
+    written too.  A PATCH may not name `fixed` ones.  No two documents may share a value of `unique`: the refusal is
+    `conflict`.  `bag` is the attribute that holds metadata, of at most `most` keys, written by `rule`.  `filters` maps
+    query parameters to attributes.  `alias` is an attribute that the path may name instead of the id.  `defaults` are
+    shown unless the body sets them.  With `null_removes`, null removes an attribute.
     """
 
     name: str

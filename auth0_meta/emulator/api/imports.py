@@ -118,7 +118,7 @@ class Import:
         """Import the rows one by one; a job that fails midway leaves the first ones written."""
         try:
             rows = json.loads(self.data)
-            to_json(rows)  # Python reads NaN and 1e999, which no answer can represent
+            to_json(rows)  # Python reads NaN and 1e999, which no response can represent
         except (ValueError, RecursionError):
             rows = None
         if not isinstance(rows, list):

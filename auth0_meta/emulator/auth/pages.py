@@ -45,7 +45,7 @@ _PICK = """<p class="to">to <strong>{client}</strong>, which is at <code>{where}
 <div><input id="email" name="email" type="email" value="{hint}" placeholder="ada@example.com" autocomplete="off" required>
 <button>Continue</button></div>
 </form>
-<p class="note">There are no passwords here. An email that is new becomes a user.</p>"""
+<p class="note">There are no passwords here. A new email becomes a new user.</p>"""
 _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="true">{face}</span>
 <span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
 _ERROR = """<p class="error" role="alert">{message}</p>
