@@ -457,14 +457,14 @@ def test_a_client_opens_transactions() -> None:
 def test_many_threads_share_one_client() -> None:
     """Threads share token and connections, and each gets its own answer."""
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         return (
             token()
             if seen.path == "/oauth/token"
             else Reply(200, {"user_id": seen.path.rpartition("%7C")[2]})
         )
 
-    with ScriptedServer(answer) as server, connect(server, client_id="c", client_secret="s") as client:
+    with ScriptedServer(respond) as server, connect(server, client_id="c", client_secret="s") as client:
         with ThreadPoolExecutor(8) as pool:
             found = pool.map(lambda n: client.users.get(f"auth0|{n}").user_id, range(64))
             assert list(found) == [str(n) for n in range(64)]
@@ -512,7 +512,7 @@ def test_a_fork_during_a_token_fetch() -> None:
     """A child forked while another thread fetches the token for all fetches its own."""
     fetching, go_on = threading.Event(), threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if seen.path != "/oauth/token":
             return Reply(200, {"user_id": "x"})
         if not fetching.is_set():
@@ -521,7 +521,7 @@ def test_a_fork_during_a_token_fetch() -> None:
         return token()
 
     with (
-        ScriptedServer(answer) as server,
+        ScriptedServer(respond) as server,
         connect(server, client_id="c", client_secret="s") as client,
         ThreadPoolExecutor(1) as threads,
     ):

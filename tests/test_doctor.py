@@ -212,10 +212,10 @@ def test_no_check_shows_a_credential() -> None:
     """Token, secret and claims' values other than audience and scope are in no result."""
     text = _token(aud="https://t/api/v2/", scope="read:users", sub="canary@clients")
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         return token(text) if seen.path == "/oauth/token" else _USERS
 
-    with ScriptedServer(answer) as server, connect(server, client_id="c", client_secret="hunter2") as client:
+    with ScriptedServer(respond) as server, connect(server, client_id="c", client_secret="hunter2") as client:
         shown = repr(client.check())
     assert text not in shown
     assert "hunter2" not in shown

@@ -1,4 +1,4 @@
-"""Hold `client.jobs`: what is asked on the wire, waiting, errors, and the download."""
+"""`client.jobs`: its requests, waiting, errors, and the download."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONNECTION = "con_0000000000000001"
 
 
 def test_an_import_is_a_multipart_form() -> None:
-    """The users go as a file beside their settings, and nobody is mailed unless asked."""
+    """The users are sent as a file beside the settings, and nobody gets an e-mail unless asked for."""
     with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
         job = client.jobs.import_users(
             [{"email": "å@x"}], connection_id=CONNECTION, upsert=True, external_id="e1"
@@ -60,7 +60,7 @@ def test_an_import_is_a_multipart_form() -> None:
     ],
 )
 def test_a_bad_import_is_refused_before_it_leaves(users: Any, settings: Any, told: str) -> None:
-    """What Auth0 can't take is refused here."""
+    """An import that Auth0 would refuse is refused before it is sent."""
     with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
         with pytest.raises(InputError, match=told):
             client.jobs.import_users(users, **{"connection_id": CONNECTION, **settings})
@@ -68,7 +68,7 @@ def test_a_bad_import_is_refused_before_it_leaves(users: Any, settings: Any, tol
 
 
 def test_two_running_imports_are_not_waited_for() -> None:
-    """The 429 for two active import jobs is raised at once: no waiting until Reset ends it."""
+    """The 429 for two active import jobs is raised at once, since waiting until Reset would not end it."""
     message = (
         "There are 2 active import users jobs, please wait until some of them are finished and try again"
     )
@@ -78,7 +78,7 @@ def test_two_running_imports_are_not_waited_for() -> None:
         assert len(server.seen) == 1
 
 
-def test_an_export_asks_for_what_it_is_told() -> None:
+def test_an_export_sends_its_settings() -> None:
     """Fields, connection and limit are sent as Auth0 names them."""
     with ScriptedServer(Reply(200, JOB | {"type": "users_export"})) as server, connect(server) as client:
         client.jobs.export_users(
@@ -98,7 +98,7 @@ def test_an_export_asks_for_what_it_is_told() -> None:
 
 
 def test_waiting_reads_until_the_job_has_ended() -> None:
-    """The pauses grow; the job comes back as it ended."""
+    """The pauses grow, and the finished job is returned."""
     clock = FakeClock()
     replies = [
         Reply(200, JOB),
@@ -114,7 +114,7 @@ def test_waiting_reads_until_the_job_has_ended() -> None:
 
 
 def test_a_job_that_fails_or_takes_too_long_is_an_error() -> None:
-    """`JobError` carries the job."""
+    """Both raise `JobError`, which carries the job."""
     with (
         ScriptedServer(Reply(200, JOB | {"status": "failed", "status_details": "bad file"})) as server,
         connect(server) as client,
@@ -129,7 +129,7 @@ def test_a_job_that_fails_or_takes_too_long_is_an_error() -> None:
 
 
 def test_the_errors_of_an_import() -> None:
-    """204 means none; rows come as they are; a job-level failure is one object."""
+    """204 means no errors; rows are returned unchanged; a failure of the whole job is one object."""
     rows = [{"user": {"email": "a"}, "errors": [{"code": "DUPLICATED_USER", "message": "m"}]}]
     with ScriptedServer(Reply(204), Reply(200, rows), Reply(200, JOB)) as server, connect(server) as client:
         assert client.jobs.errors("job/1") == []
@@ -138,8 +138,8 @@ def test_the_errors_of_an_import() -> None:
         assert server.seen[0].path == "/api/v2/jobs/job%2F1/errors"
 
 
-def test_what_is_no_job_is_refused() -> None:
-    """An empty id is refused here, and an answer without a job is none."""
+def test_an_empty_id_and_a_response_without_a_job_are_refused() -> None:
+    """An empty id is refused before sending, and a 2xx without a job is an error."""
     with ScriptedServer(Reply(200, {"x": 1})) as server, connect(server) as client:
         for bad in ("", None):
             with pytest.raises(InputError):
@@ -153,7 +153,7 @@ def finished(**more: Any) -> dict[str, Any]:
     return JOB | {"status": "completed"} | more
 
 
-def test_a_download_is_bounded_and_clean() -> None:
+def test_a_download_has_a_size_limit() -> None:
     """A file past `max_bytes` is refused."""
     with (
         ScriptedServer(Reply(200, raw=b"x" * 1000)) as files,
@@ -172,7 +172,7 @@ def test_a_download_is_bounded_and_clean() -> None:
 
 
 def test_a_download_takes_no_plain_http_from_elsewhere() -> None:
-    """http is for loopback, a link without a scheme is https, and no link is said to be none."""
+    """http is for loopback only, a link without a scheme means https, and a job without a link is an error."""
     with ScriptedServer() as server, connect(server, clock=FakeClock()) as client:
         server.replies = [Reply(200, finished(location="http://files.example.com/f"))]
         with pytest.raises(ConfigError, match="loopback only"):
@@ -185,8 +185,8 @@ def test_a_download_takes_no_plain_http_from_elsewhere() -> None:
             client.jobs.download("job_1", io.BytesIO())
 
 
-def test_an_expired_link_is_asked_for_anew_and_then_told() -> None:
-    """A refused file is tried with fresh links, five times in all; its body is never shown."""
+def test_an_expired_link_is_renewed_and_then_an_error() -> None:
+    """If a link is refused, a new one is fetched, for five tries in all; no response body is shown."""
     with (
         ScriptedServer(Reply(403, raw=b"canary")) as files,
         ScriptedServer(Reply(200, {})) as server,
@@ -200,7 +200,7 @@ def test_an_expired_link_is_asked_for_anew_and_then_told() -> None:
 
 
 def test_a_download_that_starts_again_leaves_nothing_of_the_first() -> None:
-    """A connection that breaks after more bytes than the whole file has: only the second file is left, after what was there."""
+    """If the first try breaks off with more bytes than the second has in all, only the second's bytes stay."""
     link = {"id": "job_1", "type": "users_export", "status": "completed"}
     with ScriptedServer(
         lambda _: Reply(200, link),

@@ -60,7 +60,7 @@ NOT_IDS: list[Any] = [
 
 @pytest.mark.parametrize(("user_id", "encoded"), IDS.items())
 def test_ids_are_encoded_once_on_the_wire(user_id: str, encoded: str) -> None:
-    """Whatever an id holds reaches the server as one path segment, percent-encoded exactly once."""
+    """Any id reaches the server as one path segment, percent-encoded exactly once."""
     profile = Reply(200, {"user_id": user_id})
     with ScriptedServer(lambda _: profile) as server, connect(server) as client:
         client.users.get(user_id)
@@ -87,8 +87,8 @@ def test_an_encoded_id_reads_back(user_id: str) -> None:
 
 
 @pytest.mark.parametrize("user_id", NOT_IDS, ids=repr)
-def test_what_is_no_id_sends_nothing(user_id: Any) -> None:
-    """An empty id, white space, a path and what is no text are refused before the first request."""
+def test_a_bad_id_sends_nothing(user_id: Any) -> None:
+    """An empty id, white space, a path and anything but a string are refused before the first request."""
     with ScriptedServer() as server, connect(server) as client:
         calls: list[Callable[[], object]] = [
             lambda: client.users.get(user_id),
@@ -106,7 +106,7 @@ def test_what_is_no_id_sends_nothing(user_id: Any) -> None:
 
 
 def test_reading_a_user() -> None:
-    """`get` gives the profile; nothing is omitted."""
+    """`get` returns the whole profile."""
     with ScriptedServer(Reply(200, {"user_id": "auth0|1", "app_metadata": {"a": 1}})) as server:
         with connect(server) as client:
             user = client.users.get("auth0|1")
@@ -125,7 +125,7 @@ def test_reading_a_user() -> None:
     ],
 )
 def test_a_read_of_some_fields_names_what_it_left_out(fields: Any, query: str, omitted: set[str]) -> None:
-    """`fields` goes into the query, and bags that were not asked for are unknown, not empty."""
+    """`fields` goes into the query, and metadata that was not asked for is unknown, not empty."""
     with ScriptedServer(Reply(200, {"email": "a@b"})) as server, connect(server) as client:
         user = client.users.get("auth0|1", fields=fields)
         assert user.omitted == omitted
@@ -150,7 +150,7 @@ def test_bad_fields_send_nothing(fields: Any) -> None:
 
 
 def test_an_unknown_user_is_not_found() -> None:
-    """404 is NotFoundError, which is a LookupError, and names the user."""
+    """A 404 raises NotFoundError, which is a LookupError and names the user."""
     gone = boom(404, "Not Found", "The user does not exist.", "inexistent_user")
     with ScriptedServer(gone) as server, connect(server) as client, pytest.raises(LookupError) as caught:
         client.users.get("auth0|1")
@@ -159,7 +159,7 @@ def test_an_unknown_user_is_not_found() -> None:
 
 
 def test_creating_updating_deleting() -> None:
-    """Bodies go out as compact UTF-8 JSON, as given; create and update give the profile back."""
+    """Bodies are sent unchanged as compact UTF-8 JSON; create and update return the profile."""
     with ScriptedServer(
         Reply(201, {"user_id": "auth0|1"}), Reply(200, {"user_id": "auth0|1"}), Reply(204)
     ) as server:
@@ -180,8 +180,8 @@ def test_creating_updating_deleting() -> None:
         assert {s.headers.get("Content-Type") for s in server.seen} == {"application/json", None}
 
 
-def test_a_duplicate_is_told() -> None:
-    """409 on a create is AlreadyExistsError and is not repeated."""
+def test_a_duplicate_is_an_error() -> None:
+    """A 409 on a create raises AlreadyExistsError, and the create is not repeated."""
     with ScriptedServer(boom(409, "Conflict", "The user already exists.", "auth0_idp_error")) as server:
         with connect(server) as client, pytest.raises(AlreadyExistsError):
             client.users.create({"connection": "c"})
@@ -211,7 +211,7 @@ def _cycle() -> dict[str, Any]:
     ids=lambda body: type(body).__name__,
 )
 def test_a_bad_body_sends_nothing(body: Any) -> None:
-    """An empty body and what JSON can't hold are refused before the first request."""
+    """An empty body and one that JSON can't represent are refused before the first request."""
     with ScriptedServer() as server, connect(server) as client:
         with pytest.raises(InputError):
             client.users.create(body)
@@ -227,7 +227,7 @@ def test_a_bad_body_sends_nothing(body: Any) -> None:
     "email", ["ada+tag@example.com", "a&b=c@example.com", "\u00e5@example.com", "a%40b@c"]
 )
 def test_by_email_asks_for_exactly_this_address(email: str) -> None:
-    """The address is encoded once, and every user with it comes back."""
+    """The address is encoded once, and every user who has it is returned."""
     with (
         ScriptedServer(Reply(200, [{"user_id": "a"}, {"user_id": "b"}])) as server,
         connect(server) as client,
@@ -240,7 +240,7 @@ def test_by_email_asks_for_exactly_this_address(email: str) -> None:
 
 @pytest.mark.parametrize("email", ["", "  ", None, 5, "a\ud800@b"])
 def test_a_bad_address_sends_nothing(email: Any) -> None:
-    """What is no address is refused before the first request."""
+    """An invalid address is refused before the first request."""
     with ScriptedServer() as server, connect(server) as client:
         with pytest.raises(InputError):
             client.users.by_email(email)
@@ -251,7 +251,7 @@ def test_a_bad_address_sends_nothing(email: Any) -> None:
 
 
 class Directory:
-    """Response `GET /users` as Auth0 does, from `count` users."""
+    """A server that responds to `GET /users` as Auth0 does, with `count` users."""
 
     def __init__(self, count: int, *, cap: int = 100) -> None:
         self.rows = [{"user_id": f"u{n}"} for n in range(count)]
@@ -278,7 +278,7 @@ def _query(seen: Seen) -> dict[str, str]:
 
 
 def test_a_page_says_where_it_stands() -> None:
-    """Every argument of `page` reaches the query, and the page tells start, limit and total."""
+    """Every argument of `page` reaches the query, and the page has start, limit and total."""
     with ScriptedServer(Directory(70)) as server, connect(server) as client:
         page = client.users.page(q='email:"a"', sort="created_at:1", fields=["user_id"], page=1, per_page=50)
         assert (len(page.users), page.start, page.limit, page.total) == (20, 50, 50, 70)
@@ -336,7 +336,7 @@ def test_a_bad_page_sends_nothing(settings: dict[str, Any]) -> None:
     ],
 )
 def test_the_cap_is_met_before_sending(page: int, per_page: int, sent: bool) -> None:
-    """The page that would pass the 1000th result is not asked for, and the error names the export job."""
+    """A page past the 1000th result is not requested, and the error suggests an export job."""
     with ScriptedServer(Directory(5)) as server, connect(server) as client:
         if sent:
             client.users.page(page=page, per_page=per_page)
@@ -364,7 +364,7 @@ def test_the_cap_is_met_before_sending(page: int, per_page: int, sent: bool) -> 
     ],
 )
 def test_a_search_yields_every_user_once(count: int, per_page: int, limit: int | None, requests: int) -> None:
-    """All matches up to `limit` come once and in order, with no request to spare."""
+    """All matches up to `limit` come once and in order, without an unnecessary request."""
     with ScriptedServer(Directory(count)) as server, connect(server) as client:
         found = [u.user_id for u in client.users.search(q="x", per_page=per_page, limit=limit)]
         assert found == [f"u{n}" for n in range(count if limit is None else min(count, limit))]
@@ -373,7 +373,7 @@ def test_a_search_yields_every_user_once(count: int, per_page: int, limit: int |
 
 @pytest.mark.parametrize(("per_page", "yielded"), [(100, 1000), (50, 1000), (30, 990)])
 def test_a_search_past_the_cap_ends_in_an_error(per_page: int, yielded: int) -> None:
-    """When more match than Auth0 gives, the users that can be had come first and then PagingError."""
+    """If more users match than Auth0 returns, the search yields those and then raises PagingError."""
     found: list[User] = []
     with ScriptedServer(Directory(1001)) as server, connect(server) as client:
         with pytest.raises(PagingError, match="export job"):
@@ -390,7 +390,7 @@ def test_a_server_with_smaller_pages_loses_nobody() -> None:
 
 
 def test_a_total_that_shrinks_ends_the_search() -> None:
-    """An empty page is the end, whatever the total said."""
+    """An empty page ends the search, whatever the total was."""
     rows = [{"user_id": str(n)} for n in range(100)]
     replies = [Reply(200, {"users": rows, "total": 150}), Reply(200, {"users": [], "total": 150})]
     with ScriptedServer(*replies) as server, connect(server) as client:
@@ -398,8 +398,8 @@ def test_a_total_that_shrinks_ends_the_search() -> None:
         assert len(server.seen) == 2
 
 
-def test_a_server_without_totals_ends_by_the_short_page() -> None:
-    """Where the answer is a bare list, a page that is not full is the last."""
+def test_without_totals_a_short_page_ends_the_search() -> None:
+    """If the response is a bare list, a page that is not full is the last one."""
     full = [{"user_id": str(n)} for n in range(100)]
     with ScriptedServer(Reply(200, full), Reply(200, full[:3])) as server, connect(server) as client:
         assert len([*client.users.search()]) == 103
@@ -408,7 +408,7 @@ def test_a_server_without_totals_ends_by_the_short_page() -> None:
 
 @pytest.mark.parametrize("limit", [-1, 1.5, "5", True])
 def test_a_bad_limit_fails_at_once(limit: Any) -> None:
-    """A limit that is no number of users is refused by the call itself, before iterating."""
+    """An invalid limit is refused by the call itself, before iterating."""
     with ScriptedServer() as server, connect(server) as client:
         with pytest.raises(InputError):
             client.users.search(limit=limit)
@@ -416,8 +416,8 @@ def test_a_bad_limit_fails_at_once(limit: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"users": {}}, {"users": None}, 5, "x", None])
-def test_a_page_that_is_none_is_a_lost_answer(body: Any) -> None:
-    """A 200 without users is an error, not an empty result."""
+def test_a_200_without_users_is_an_error(body: Any) -> None:
+    """A 200 whose body has no list of users is an error, not an empty result."""
     with ScriptedServer(Reply(200, body)) as server, connect(server, clock=FakeClock()) as client:
         with pytest.raises(TransportError):
             client.users.page()
@@ -425,21 +425,21 @@ def test_a_page_that_is_none_is_a_lost_answer(body: Any) -> None:
             client.users.by_email("a@b")
 
 
-def test_reads_after_a_429_go_on() -> None:
-    """A search survives a rate limit in its middle."""
+def test_a_search_continues_after_a_429() -> None:
+    """A search survives a rate limit on one of its pages."""
     directory, left = Directory(150), [Reply(429, {}, {"Retry-After": "1"})]
     clock = FakeClock()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         return left.pop() if "page=1" in seen.path and left else directory(seen)
 
-    with ScriptedServer(answer) as server, connect(server, clock=clock) as client:
+    with ScriptedServer(respond) as server, connect(server, clock=clock) as client:
         assert len([*client.users.search()]) == 150
     assert len(clock.slept) == 1
 
 
 def test_methods_belong_to_their_client() -> None:
-    """Two clients' `users` do not share anything."""
+    """The `users` of two clients share nothing."""
     with ScriptedServer() as one, ScriptedServer() as two, connect(one) as first, connect(two) as second:
         first.users.get("auth0|1")
         second.users.get("auth0|2")

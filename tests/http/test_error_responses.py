@@ -30,7 +30,7 @@ _SCOPES = "update:users,update:users_app_metadata,update:current_user_metadata"
 _LIMIT_DOC = "https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation"
 _EXPIRED = "Expired token received for JSON Web Token validation"
 
-# Every body that was seen on the wire or in reports: status, body, class, error code, message.
+# Every error body seen on the wire or in bug reports: status, body, class, error code, message.
 BODIES: list[tuple[int, Any, type[ApiError], str | None, str]] = [
     (
         404,
@@ -195,7 +195,7 @@ BODIES: list[tuple[int, Any, type[ApiError], str | None, str]] = [
 def test_every_known_body_becomes_its_typed_error(
     status: int, body: Any, kind: type[ApiError], code: str | None, message: str
 ) -> None:
-    """Through the client each body gives its class, with status, code, message, request id and user."""
+    """Each body raises its error class, with status, code, message, request id and user."""
     sent = {"statusCode": status} | body if isinstance(body, dict) else body
     reply = Reply(status, sent, {"x-auth0-requestid": "req-42"})
     with ScriptedServer(reply) as server, connect(server, max_wait=0, clock=FakeClock()) as client:
@@ -221,8 +221,8 @@ def test_every_known_body_becomes_its_typed_error(
         ("You cannot update the following fields: connection", ()),
     ],
 )
-def test_a_scope_error_lists_what_would_do(body: str, expected: tuple[str, ...]) -> None:
-    """`expected` holds the scopes that Auth0 names, also when the request's values look like them."""
+def test_a_scope_error_lists_the_expected_scopes(body: str, expected: tuple[str, ...]) -> None:
+    """The error lists the scopes that Auth0 names, even if values of the request look like scopes."""
     data = json.dumps({"error": "Forbidden", "message": body, "errorCode": "insufficient_scope"}).encode()
     error = error_from(403, {}, data, method="PATCH", path="users/x", sent={"a": "users", "b": ["update"]})
     assert isinstance(error, ScopeError)
@@ -257,7 +257,7 @@ def test_a_scope_error_lists_what_would_do(body: str, expected: tuple[str, ...])
     ],
 )
 def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: str) -> None:
-    """Where the cure is known the message ends with it."""
+    """If the remedy is known, the message ends with it."""
     error = error_from(status, {}, json.dumps(body).encode(), method="PATCH", path="users")
     assert hint in str(error).split("Nothing was written")[1]
 
@@ -272,7 +272,7 @@ def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: 
     ],
 )
 def test_a_redirect_says_where_it_leads(location: str | None, to: str) -> None:
-    """A 3xx is never followed: the error says so and names the host, and nothing else of where it leads."""
+    """A redirect is never followed: the error says so and names the target's host, but no more of its URL."""
     headers = {} if location is None else {"Location": location}
     text = str(error_from(302, headers, b"", method="PATCH", path="users/x"))
     assert to in text
@@ -281,7 +281,7 @@ def test_a_redirect_says_where_it_leads(location: str | None, to: str) -> None:
 
 
 def test_values_are_taken_out_of_title_and_code() -> None:
-    """Title and code lose what was sent too; a code stays whole where a value is only a word of it."""
+    """Values are removed from title and code too, but a code that only contains a value as one word stays whole."""
     body = {"error": "Bad 4711-x", "message": "no 4711-x for user", "errorCode": "inexistent_user"}
     sent = {"role": "user", "number": "4711-x"}
     error = error_from(404, {}, json.dumps(body).encode(), method="PATCH", path="x", sent=sent)
@@ -292,7 +292,7 @@ def test_values_are_taken_out_of_title_and_code() -> None:
     assert error.error_code == "no_***"
 
 
-def test_an_error_without_a_cure_promises_none() -> None:
+def test_an_error_without_a_remedy_promises_none() -> None:
     """The message for an unknown status ends with what was written, or with what was received."""
     assert str(error_from(418, {}, b"", method="PATCH", path="users")).endswith("Nothing was written")
     assert str(error_from(418, {}, b"", method="GET", path="users")).endswith("418: an empty response")
@@ -308,14 +308,14 @@ def test_an_error_without_a_cure_promises_none() -> None:
     ],
 )
 def test_an_error_says_whether_anything_was_written(method: str, status: int, written: str) -> None:
-    """A write that a gateway may have handed on before it answered is left open; another 4xx refused it."""
+    """After a status that a gateway may send once it has forwarded a write, the outcome is open; any other 4xx refused it."""
     assert written in str(error_from(status, {}, b"{}", method=method, path="users"))
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 408, 429, 503])
 @pytest.mark.parametrize(("method", "path"), [("GET", "users"), ("HEAD", "users"), ("POST", TOKEN_PATH)])
-def test_an_error_of_a_read_says_nothing_of_writing(method: str, path: str, status: int) -> None:
-    """Reads and token requests write nothing, whatever becomes of them."""
+def test_an_error_of_a_read_says_nothing_about_writing(method: str, path: str, status: int) -> None:
+    """Reads and token requests write nothing, however they fail."""
     text = str(error_from(status, {}, b"{}", method=method, path=path))
     assert "written" not in text
     assert "applied" not in text
@@ -335,7 +335,7 @@ def test_an_error_of_a_read_says_nothing_of_writing(method: str, path: str, stat
     ],
 )
 def test_values_are_taken_out_of_messages(value: Any) -> None:
-    """What the request held as a value is not in message or facts, names stay."""
+    """No value of the request is in the error's message or attributes; names stay."""
     body = json.dumps(
         {"message": "'canary-1' is not allowed on property plan", "errorCode": "invalid_body"}
     ).encode()
@@ -354,7 +354,7 @@ def test_values_are_taken_out_of_messages(value: Any) -> None:
     ],
 )
 def test_numbers_and_escaped_text_count_as_values(value: Any, echo: str) -> None:
-    """Numbers, and text as JSON writes it, are taken out too; the longest first."""
+    """Numbers, and strings in their JSON form, are removed too, the longest first."""
     error = error_from(
         400, {}, json.dumps({"message": echo}).encode(), method="PATCH", path="x", sent=[value, "canary"]
     )
@@ -363,8 +363,8 @@ def test_numbers_and_escaped_text_count_as_values(value: Any, echo: str) -> None
     assert "***" in error.api_message
 
 
-def test_a_query_is_a_value_too() -> None:
-    """What was searched for is not repeated in errors."""
+def test_a_search_query_counts_as_a_value() -> None:
+    """Errors do not repeat the search query."""
     echo = boom(400, "Bad Request", "Query validation error: 'canary@example.com' on property q")
     with ScriptedServer(echo) as server, connect(server) as client:
         for call in (
@@ -387,13 +387,13 @@ def test_a_deep_body_does_not_break_its_error() -> None:
     )
 
 
-def test_a_deep_answer_does_not_break_its_error() -> None:
-    """An answer nested without end is a response that is not JSON."""
+def test_a_deep_response_does_not_break_its_error() -> None:
+    """A response that is nested too deep to parse counts as one that is not JSON."""
     error = error_from(500, {}, b"[" * 200_000, method="GET", path="x")
     assert isinstance(error, ServerError)
 
 
-# Total -----------------------------------------------------------------------------------------------
+# Any response -----------------------------------------------------------------------------------------------
 
 
 @given(
@@ -408,8 +408,8 @@ def test_a_deep_answer_does_not_break_its_error() -> None:
     ).map(lambda v: json.dumps(v).encode()),
     path=st.sampled_from(["/oauth/token", "users/x"]),
 )
-def test_every_answer_has_an_error(status: int, body: bytes, path: str) -> None:
-    """Whatever comes, there is one typed error, and its status is the answer's."""
+def test_every_response_has_an_error(status: int, body: bytes, path: str) -> None:
+    """Any response gives one typed error with the response's status."""
     error = error_from(status, {}, body, method="PATCH", path=path)
     assert isinstance(error, ApiError)
     assert error.status == status
@@ -432,12 +432,12 @@ def test_every_answer_has_an_error(status: int, body: bytes, path: str) -> None:
     ],
 )
 def test_the_request_id_is_found_under_any_name(headers: dict[str, str], expected: str | None) -> None:
-    """The id that support asks for is taken from the first header that holds one."""
+    """The request id, which Auth0's support asks for, comes from the first header that has one."""
     assert request_id(CaseInsensitiveDict(headers)) == expected
 
 
-def test_the_import_limit_is_told_by_its_message() -> None:
-    """Only the 429 for two active import jobs is no rate limit."""
+def test_the_import_limit_is_recognized_by_its_message() -> None:
+    """Every 429 is a rate limit, except the one for two active import jobs."""
     assert is_import_jobs_limit(b'{"message":"There are 2 active import users jobs, please wait"}')
     assert not is_import_jobs_limit(b'{"message":"Global limit has been reached"}')
     assert not is_import_jobs_limit(b"")

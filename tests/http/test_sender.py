@@ -39,10 +39,10 @@ def _patch(client: ManagementClient) -> None:
 
 
 def test_three_patches_on_time() -> None:
-    """Reset 2 s ahead, twice: three PATCHes, each on time, whatever the server's clock says."""
+    """Two 429s with Reset 2 s ahead take three PATCHes, each sent on time, even if the server's clock is wrong."""
 
     def run(offset: float) -> list[tuple[float, float]]:
-        """Return for each resend the earliest and the actual instant, both by this machine's clock."""
+        """Return the earliest allowed and the actual time of each resend, both by this machine's clock."""
         due: list[float] = []
 
         def refuse(_: Seen) -> Reply:
@@ -101,8 +101,8 @@ def test_a_429_is_waited_out_until_reset(ahead: int, fraction: float, offset: fl
     ],
     ids=str,
 )
-def test_what_reset_may_also_say(headers: dict[str, str], least: float, most: float) -> None:
-    """Reset now or past waits a floor, a missing or garbage one backs off, Retry-After wins."""
+def test_an_odd_reset_or_a_retry_after(headers: dict[str, str], least: float, most: float) -> None:
+    """If Reset is now or past, the wait is the shortest one; without a usable Reset the client backs off; Retry-After wins."""
     bare = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining"), "")
     clock = FakeClock()
     now = int(clock.time())
@@ -117,7 +117,7 @@ def test_what_reset_may_also_say(headers: dict[str, str], least: float, most: fl
 
 @pytest.mark.parametrize("headers", [{"X-RateLimit-Reset": "0"}, {}], ids=["past", "absent"])
 def test_waits_grow_while_the_server_refuses(headers: dict[str, str]) -> None:
-    """Floor and backoff double with each refusal in a row, so that a wrong Reset is no hot loop."""
+    """The shortest wait and the backoff double with each refusal in a row, so that a wrong Reset causes no hot loop."""
     clock = FakeClock()
     replies = [Reply(429, {}, headers) for _ in range(5)]
     with ScriptedServer(*replies, Reply(), now=clock.time) as server:
@@ -129,8 +129,8 @@ def test_waits_grow_while_the_server_refuses(headers: dict[str, str]) -> None:
     assert all(later > 1.5 * earlier for earlier, later in pairwise(waits))
 
 
-def test_a_429_without_any_header_is_waited_out() -> None:
-    """A bare 429, without even a Date, is repeated after a backoff."""
+def test_a_429_without_headers_is_waited_out() -> None:
+    """After a 429 without any header, not even Date, the request is repeated after a backoff."""
     clock = FakeClock()
     bare = Reply(429, {"statusCode": 429, "error": "Too Many Requests"}, date=False)
     with ScriptedServer(bare, bare, Reply()) as server, connect(server, clock=clock) as client:
@@ -140,7 +140,7 @@ def test_a_429_without_any_header_is_waited_out() -> None:
 
 
 def test_the_import_jobs_429_is_not_waited_out() -> None:
-    """Two active import jobs: the error comes at once, without a time to retry at."""
+    """The 429 for two active import jobs is raised at once, without a `retry_at`."""
     message = (
         "There are 2 active import users jobs, please wait until some of them are finished and try again"
     )
@@ -156,16 +156,16 @@ def test_the_import_jobs_429_is_not_waited_out() -> None:
 
 
 def test_all_threads_wait_at_one_gate() -> None:
-    """After one 429 the other threads wait too, instead of meeting their own."""
+    """After one thread's 429 the other threads wait too, instead of running into their own."""
     refused = threading.Event()
 
-    def answer(_: Seen) -> Reply:
+    def respond(_: Seen) -> Reply:
         if not refused.is_set():
             refused.set()
             return Reply(429, {}, {"Retry-After": "1"})
         return Reply()
 
-    with ScriptedServer(answer) as server, connect(server) as client:
+    with ScriptedServer(respond) as server, connect(server) as client:
         with ThreadPoolExecutor(5) as pool:
             first = pool.submit(_patch, client)
             assert refused.wait(5)
@@ -183,7 +183,7 @@ def test_all_threads_wait_at_one_gate() -> None:
 
 @pytest.mark.parametrize("offset", [0.0, HOUR, -HOUR])
 def test_a_reset_past_the_budget_raises_at_once(offset: float) -> None:
-    """Reset four hours ahead with max_wait=60: RateLimitError at once, with retry_at, and nothing slept."""
+    """If Reset is four hours ahead, max_wait=60 raises RateLimitError at once, with `retry_at` and without a wait."""
     clock = FakeClock()
     begun = clock.time()
     waits: list[Wait] = []
@@ -209,7 +209,7 @@ def test_a_reset_past_the_budget_raises_at_once(offset: float) -> None:
     ("max_wait", "sent"), [(3.0, 1), (3.3, 2), (None, 2), (0, 1), (0.0, 1), ("client", 2)]
 )
 def test_the_budget_is_per_call(max_wait: Any, sent: int) -> None:
-    """`max_wait` of a call wins over the client's; None is no bound; 0 never waits."""
+    """A call's `max_wait` overrides the client's; None means no limit; 0 never waits."""
     clock = FakeClock()
     with ScriptedServer(Reply(429, {}, {"Retry-After": "3"}), Reply()) as server:
         with connect(server, clock=clock, max_wait=100) as client:
@@ -222,7 +222,7 @@ def test_the_budget_is_per_call(max_wait: Any, sent: int) -> None:
 
 
 def test_the_budget_counts_every_wait_of_the_call() -> None:
-    """Waits add up: the one that would pass the budget is not begun, and the next call starts afresh."""
+    """Waits add up: one that would exceed the budget does not begin, and the next call has a new budget."""
     clock = FakeClock()
     refusals = [Reply(429, {}, {"Retry-After": "3"})] * 3
     with ScriptedServer(*refusals, Reply()) as server, connect(server, clock=clock, max_wait=7) as client:
@@ -236,7 +236,7 @@ def test_the_budget_counts_every_wait_of_the_call() -> None:
 
 
 def test_a_gate_that_stays_closed_is_a_rate_limit_error() -> None:
-    """A caller who waited at the gate and is told to wait on, past its budget, gets RateLimitError for all of it."""
+    """If the gate stays closed past the budget of a caller who waits there, RateLimitError gives the whole wait."""
     slow, fast = Reply(429, {}, {"Retry-After": "2"}, delay=0.6), Reply(429, {}, {"Retry-After": "1"})
     with (
         ScriptedServer(Reply(), slow, fast) as server,
@@ -259,7 +259,7 @@ def test_a_gate_that_stays_closed_is_a_rate_limit_error() -> None:
 
 
 def test_every_wait_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    """`on_wait` is called once before each wait with its facts, and each is logged once."""
+    """`on_wait` is called once before each wait, with its details, and each wait is logged once."""
     clock = FakeClock()
     waits: list[tuple[Wait, float, int]] = []
     replies = [Reply(429, {}, {"Retry-After": "3"}), Reply(503), Reply(close=True), Reply()]
@@ -285,7 +285,7 @@ def test_every_wait_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("reply", [Reply(429, {}, {"Retry-After": "1"}), Reply(503)], ids=["gate", "backoff"])
 def test_a_report_that_fails_ends_the_call(reply: Reply) -> None:
-    """What `on_wait` raises reaches the caller, nothing more is sent, and the client goes on working."""
+    """An error that `on_wait` raises reaches the caller; nothing more is sent, and the client still works."""
 
     def fail(_: Wait) -> None:
         raise KeyboardInterrupt
@@ -299,7 +299,7 @@ def test_a_report_that_fails_ends_the_call(reply: Reply) -> None:
 
 # 5xx and lost connections ----------------------------------------------------------------------------
 
-TROUBLE = [
+FAULTS = [
     Reply(500),
     Reply(502, raw=b"<html>bad gateway</html>"),
     Reply(503),
@@ -316,19 +316,19 @@ CALLS: list[tuple[str, Callable[[ManagementClient], object]]] = [
 ]
 
 
-@pytest.mark.parametrize("trouble", TROUBLE, ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
 @pytest.mark.parametrize(("method", "call"), CALLS, ids=[method for method, _ in CALLS])
-def test_what_may_be_repeated_is(trouble: Reply, method: str, call: Callable[[Any], object]) -> None:
-    """After a 5xx or a lost answer a read, an update and a delete are sent again, with growing waits."""
+def test_what_may_be_repeated_is(fault: Reply, method: str, call: Callable[[Any], object]) -> None:
+    """After a 5xx or a lost response a read, an update or a delete is sent again, with growing waits."""
     clock = FakeClock()
-    with ScriptedServer(trouble, trouble, trouble, Reply()) as server, connect(server, clock=clock) as client:
+    with ScriptedServer(fault, fault, fault, Reply()) as server, connect(server, clock=clock) as client:
         call(client)
         assert server.methods() == [method] * 4
     assert [0.5 <= s <= 0.625 for s in clock.slept[:1]] == [True]
     assert all(later > earlier for earlier, later in pairwise(clock.slept))
 
 
-@pytest.mark.parametrize("trouble", TROUBLE, ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
 @pytest.mark.parametrize(
     "call",
     [
@@ -337,11 +337,11 @@ def test_what_may_be_repeated_is(trouble: Reply, method: str, call: Callable[[An
         lambda c: c.request("PATCH", "clients/x", json={"a": 1}),
     ],
 )
-def test_what_must_not_be_repeated_is_not(trouble: Reply, call: Callable[[Any], object]) -> None:
-    """A create whose outcome is unknown is sent once, and the error says that it may be applied."""
+def test_what_must_not_be_repeated_is_not(fault: Reply, call: Callable[[Any], object]) -> None:
+    """A create whose outcome is unknown is sent once, and the error says that it may have been applied."""
     clock = FakeClock()
-    with ScriptedServer(trouble, Reply()) as server, connect(server, clock=clock) as client:
-        kind = ServerError if trouble.status >= 500 else OutcomeUnknown
+    with ScriptedServer(fault, Reply()) as server, connect(server, clock=clock) as client:
+        kind = ServerError if fault.status >= 500 else OutcomeUnknown
         with pytest.raises(kind, match="may have been applied"):
             call(client)
         assert len(server.seen) == 1
@@ -359,8 +359,8 @@ def test_what_must_not_be_repeated_is_not(trouble: Reply, call: Callable[[Any], 
         (418, ApiError),
     ],
 )
-def test_an_answer_that_says_no_is_not_repeated(status: int, kind: type[ApiError]) -> None:
-    """4xx and 3xx are sent once, whatever the method."""
+def test_a_refused_request_is_not_repeated(status: int, kind: type[ApiError]) -> None:
+    """After a 4xx or 3xx a request is not sent again, whatever its method."""
     clock = FakeClock()
     with ScriptedServer(Reply(status), Reply()) as server, connect(server, clock=clock) as client:
         with pytest.raises(kind):
@@ -370,13 +370,11 @@ def test_an_answer_that_says_no_is_not_repeated(status: int, kind: type[ApiError
 
 
 @pytest.mark.parametrize("max_wait", [0, 3.0, 40.0])
-@pytest.mark.parametrize(
-    ("trouble", "kind"), [(Reply(503), ServerError), (Reply(close=True), OutcomeUnknown)]
-)
-def test_the_budget_ends_the_repeats(trouble: Reply, kind: type[Exception], max_wait: float) -> None:
-    """When the next wait would pass the budget the last failure is raised; waits never pass 30 s."""
+@pytest.mark.parametrize(("fault", "kind"), [(Reply(503), ServerError), (Reply(close=True), OutcomeUnknown)])
+def test_the_budget_ends_the_repeats(fault: Reply, kind: type[Exception], max_wait: float) -> None:
+    """If the next wait would exceed the budget, the last failure is raised; no wait is longer than 30 s."""
     clock = FakeClock()
-    with ScriptedServer(trouble) as server, connect(server, clock=clock, max_wait=max_wait) as client:
+    with ScriptedServer(fault) as server, connect(server, clock=clock, max_wait=max_wait) as client:
         with pytest.raises(kind) as caught:
             _patch(client)
         assert getattr(caught.value, "user_id", None) == "auth0|1"
@@ -386,7 +384,7 @@ def test_the_budget_ends_the_repeats(trouble: Reply, kind: type[Exception], max_
 
 
 def test_a_host_that_was_never_reached_fails_after_three_tries() -> None:
-    """Until the first answer a refused connection is tried three times, not for a quarter of an hour."""
+    """Before a host's first response a refused connection is tried three times, not for a quarter of an hour."""
     clock = FakeClock()
     with ManagementClient(f"http://127.0.0.1:{free_port()}", token="t", clock=clock) as client:
         for _ in range(2):
@@ -398,7 +396,7 @@ def test_a_host_that_was_never_reached_fails_after_three_tries() -> None:
 
 
 class _Flaky(FakeClock):
-    """Start a server while the client waits the `n`th time."""
+    """A clock that starts a server during the client's wait number `after`."""
 
     def __init__(self, revive: Callable[[], object], after: int) -> None:
         super().__init__()
@@ -412,7 +410,7 @@ class _Flaky(FakeClock):
 
 
 def test_a_host_that_was_reached_is_retried_within_the_budget() -> None:
-    """Once a host has answered, a refused connection is repeated until it is back, a create included."""
+    """Once a host has responded, refused connections are retried until it is back; so is a create, which was not sent."""
     port = free_port()
     threads: list[threading.Thread] = []
 
@@ -445,7 +443,7 @@ def test_a_host_that_was_reached_is_retried_within_the_budget() -> None:
             client.request("GET", "clients", max_wait=3.0)
 
 
-# Answers that are no use -----------------------------------------------------------------------------
+# Unusable responses ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -453,8 +451,8 @@ def test_a_host_that_was_reached_is_retried_within_the_budget() -> None:
     [b"<html>portal</html>", b"", b"null", b"[]", b'"x"', b"[" * 100_000, b"\xff"],
     ids=lambda raw: repr(raw[:12]),
 )
-def test_a_2xx_that_is_no_profile(raw: bytes) -> None:
-    """A 2xx without a profile is a lost answer: in doubt for a write, an error for a read, repeated by neither."""
+def test_a_2xx_that_is_not_a_profile(raw: bytes) -> None:
+    """A 2xx without a profile counts as lost: a write's outcome is unknown, a read fails, and neither is repeated."""
     with ScriptedServer(Reply(raw=raw)) as server, connect(server, clock=FakeClock()) as client:
         with pytest.raises(OutcomeUnknown):
             _patch(client)
@@ -466,7 +464,7 @@ def test_a_2xx_that_is_no_profile(raw: bytes) -> None:
         assert server.methods() == ["PATCH", "POST", "GET"]
 
 
-# For the transaction room ----------------------------------------------------------------------------
+# For transactions ------------------------------------------------------------------------------------
 
 
 def _request(**settings: Any) -> Request:
@@ -479,8 +477,8 @@ def _soon(clock: FakeClock) -> Deadline:
     return Freshness(1.0).until(clock.monotonic())
 
 
-def test_a_wait_past_the_patience_is_announced() -> None:
-    """A 429 whose wait is longer than the caller's patience raises LongWait before the wait, which is then waited out."""
+def test_a_wait_past_the_deadline_is_announced() -> None:
+    """If the wait for a 429 would pass the deadline, LongWait is raised first; `wait_out` then waits."""
     clock = FakeClock()
     waits: list[Wait] = []
     with (
@@ -501,14 +499,14 @@ def test_a_wait_past_the_patience_is_announced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "reason"), [(Reply(503), "server error"), (Reply(close=True), "connection")]
+    ("fault", "reason"), [(Reply(503), "server error"), (Reply(close=True), "connection")]
 )
-def test_a_backoff_past_the_patience_is_announced(trouble: Reply, reason: str) -> None:
-    """Backoffs use up patience as well; the one that would pass it is left to the caller."""
+def test_a_backoff_past_the_deadline_is_announced(fault: Reply, reason: str) -> None:
+    """Backoffs count against the deadline too; one that would pass it is left to the caller."""
     clock = FakeClock()
     waits: list[Wait] = []
     with (
-        ScriptedServer(trouble, trouble, trouble, Reply()) as server,
+        ScriptedServer(fault, fault, fault, Reply()) as server,
         connect(server, clock=clock, on_wait=waits.append) as client,
     ):
         budget = client.channel.budget()
@@ -520,8 +518,8 @@ def test_a_backoff_past_the_patience_is_announced(trouble: Reply, reason: str) -
         assert [w.reason for w in waits] == [reason] * 2
 
 
-def test_a_budget_shorter_than_the_wait_wins_over_patience() -> None:
-    """What may not be waited at all is RateLimitError, not LongWait, here and in `wait_out`."""
+def test_a_budget_shorter_than_the_wait_wins_over_the_deadline() -> None:
+    """A wait that exceeds the budget raises RateLimitError, not LongWait, in `send` and in `wait_out`."""
     clock = FakeClock()
     with (
         ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), Reply()) as server,
@@ -538,7 +536,7 @@ def test_a_budget_shorter_than_the_wait_wins_over_patience() -> None:
 
 
 def test_a_long_wait_for_a_token_is_announced_after_it() -> None:
-    """When a token took longer than the patience, the caller looks again before the write leaves."""
+    """If getting a token took too long, LongWait is raised before the write is sent, so that the caller can read again."""
     clock = FakeClock()
     with (
         ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), token(), Reply()) as server,
@@ -555,7 +553,7 @@ def test_a_long_wait_for_a_token_is_announced_after_it() -> None:
 
 
 def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
-    """The token that a wait made stale is fetched before the write; when that takes long, the caller looks again."""
+    """A token that expired during a wait is renewed before the write; if that takes too long, LongWait is raised."""
     clock = FakeClock()
 
     def slow(seen: Seen) -> Reply:
@@ -599,7 +597,7 @@ def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("trouble", "reason"),
+    ("fault", "reason"),
     [
         (Reply(429, {}, {"Retry-After": "2"}), "rate limit"),
         (Reply(503), "server error"),
@@ -607,15 +605,15 @@ def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.Mon
     ],
     ids=["429", "503", "lost"],
 )
-def test_on_wait_may_send_requests_with_its_own_client(trouble: Reply, reason: str) -> None:
-    """Such a request gets through, though it has to wait as well; `on_wait` is not called for that wait."""
+def test_on_wait_may_send_requests_with_its_own_client(fault: Reply, reason: str) -> None:
+    """A request from inside `on_wait` gets through, even if it has to wait too; `on_wait` is not called for that wait."""
     reasons: list[str] = []
 
     def ask(wait: Wait) -> None:
         reasons.append(wait.reason)
         client.users.get("auth0|2")
 
-    with ScriptedServer(trouble, trouble, Reply()) as server:
+    with ScriptedServer(fault, fault, Reply()) as server:
         with connect(server, clock=FakeClock(), on_wait=ask) as client:
             client.users.get("auth0|1")
         paths = [path.rpartition("C")[2] for path in server.paths()]

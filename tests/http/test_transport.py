@@ -28,7 +28,7 @@ from auth0_meta.http.transport import Response, Transport, base_url, is_loopback
 
 @pytest.fixture
 def closing() -> Iterator[ExitStack]:
-    """Close what a test opens, the last first."""
+    """Close what a test opens, in reverse order."""
     with ExitStack() as stack:
         yield stack
 
@@ -63,7 +63,7 @@ def _get(one: Transport, path: str = "/x", **headers: str) -> Response:
     ],
 )
 def test_a_domain_becomes_a_base_url(domain: str, base: str) -> None:
-    """A bare host is https; http stands for loopback alone."""
+    """A bare host means https; http is allowed for loopback only."""
     assert base_url(domain) == base
 
 
@@ -118,8 +118,8 @@ def test_plain_http_is_for_loopback_only(domain: str) -> None:
         "https://[::1",
     ],
 )
-def test_what_is_no_host_is_refused(domain: Any) -> None:
-    """A domain that names no host fails as a setting, not as a request."""
+def test_an_invalid_host_is_refused(domain: Any) -> None:
+    """A domain without a valid host is a configuration error, not a failed request."""
     with pytest.raises(ConfigError):
         base_url(domain)
 
@@ -134,7 +134,7 @@ def test_what_is_no_host_is_refused(domain: Any) -> None:
         "http://127.0.0.1#:hunter2@evil.com",
     ],
 )
-def test_credentials_in_a_domain_are_refused_unshown(domain: str) -> None:
+def test_credentials_in_a_domain_are_refused_and_not_shown(domain: str) -> None:
     """A user or password in the domain is refused, and the error does not repeat it."""
     with pytest.raises(ConfigError) as caught:
         base_url(domain)
@@ -143,7 +143,7 @@ def test_credentials_in_a_domain_are_refused_unshown(domain: str) -> None:
 
 @given(st.text(alphabet="htps:/.@#?%\\[]0127localevi \t\n\u3002\uff0e", max_size=40))
 def test_no_text_makes_plain_http_leave_this_machine(text: str) -> None:
-    """Whatever is given, a base URL is https, or http to loopback, or refused."""
+    """Any text becomes an https URL, becomes an http URL to loopback, or is refused."""
     try:
         base = base_url(text)
     except ConfigError:
@@ -168,7 +168,7 @@ def test_no_text_makes_plain_http_leave_this_machine(text: str) -> None:
 def test_the_read_timeout_ends_every_method(
     method: str, kind: type[TransportError], closing: ExitStack
 ) -> None:
-    """A server that is silent is given up after the read timeout; a write's outcome is then unknown."""
+    """After the read timeout the client gives up on a silent server; a write's outcome is then unknown."""
     server = closing.enter_context(ScriptedServer(Reply(delay=1.5)))
     one = _transport(closing, server.url, timeout=(2.0, 0.15))
     begun = time.monotonic()
@@ -179,12 +179,12 @@ def test_the_read_timeout_ends_every_method(
 
 
 def test_the_connect_timeout_ends_a_silent_network(closing: ExitStack) -> None:
-    """A host that does not take the connection is given up after the connect timeout, and nothing was sent."""
+    """After the connect timeout the client gives up on a host that accepts no connection; nothing was sent."""
     listener = closing.enter_context(socket.socket())
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
     address = listener.getsockname()
-    for _ in range(4):  # fill the queue: the kernel then drops what knocks
+    for _ in range(4):  # fill the queue: the kernel then drops new connections
         knocking = closing.enter_context(socket.socket())
         knocking.setblocking(False)
         knocking.connect_ex(address)
@@ -196,7 +196,7 @@ def test_the_connect_timeout_ends_a_silent_network(closing: ExitStack) -> None:
 
 
 def test_both_timeouts_reach_every_socket(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
-    """Whatever the client calls, the token included, its socket has the connect and then the read timeout."""
+    """Every request, token requests included, connects with the connect timeout and reads with the read timeout."""
     timeouts: list[float | None] = []
     plain = socket.socket.settimeout
 
@@ -218,7 +218,7 @@ def test_both_timeouts_reach_every_socket(monkeypatch: pytest.MonkeyPatch, closi
     assert set(timeouts) <= {1.25, 1.75}
 
 
-# What the environment may change ---------------------------------------------------------------------
+# What the environment can and can't change -----------------------------------------------------------
 
 
 def test_netrc_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack) -> None:
@@ -235,7 +235,7 @@ def test_netrc_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 
 
 def test_loopback_goes_past_proxies(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
-    """A proxy of the environment is not asked for a tenant on this machine."""
+    """A proxy from the environment is not used for a tenant on this machine."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     server = closing.enter_context(ScriptedServer())
@@ -245,7 +245,7 @@ def test_loopback_goes_past_proxies(monkeypatch: pytest.MonkeyPatch, closing: Ex
 def test_the_proxy_is_read_once_and_sees_no_token(
     monkeypatch: pytest.MonkeyPatch, closing: ExitStack
 ) -> None:
-    """The proxy of the moment of construction is used; one that refuses means that nothing was sent."""
+    """The client uses the proxy that was set at construction; if it refuses, nothing was sent."""
     proxy = closing.enter_context(ScriptedServer(Reply(407)))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     one = _transport(closing, "https://tenant.invalid")
@@ -268,10 +268,10 @@ def test_a_proxy_set_later_is_not_used(monkeypatch: pytest.MonkeyPatch, closing:
 
 
 @pytest.mark.parametrize("proxy", ["http:///", "http://127.0.0.1:0x1", "gopher://127.0.0.1"])
-def test_a_broken_proxy_setting_sends_nothing(
+def test_an_unusable_proxy_setting_sends_nothing(
     proxy: str, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
 ) -> None:
-    """A proxy URL that can't be used is a request that was not sent."""
+    """With an unusable proxy URL the request counts as not sent."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     one = _transport(closing, "https://tenant.invalid")
     with pytest.raises(NotSentError):
@@ -301,7 +301,7 @@ def test_the_ca_bundle_is_read_once(
     tmp_path: Path,
     closing: ExitStack,
 ) -> None:
-    """The bundle that the environment names at construction is trusted, whatever it names later."""
+    """The client trusts the bundle that the environment named at construction, whatever it names later."""
     for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(other, raising=False)
     bundle = tmp_path / "ca.pem"
@@ -313,8 +313,10 @@ def test_the_ca_bundle_is_read_once(
     assert _get(one).status == 200
 
 
-def test_a_bundle_that_does_not_exist_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A CA bundle that is not there fails at construction, for https only."""
+def test_a_bundle_that_does_not_exist_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A missing CA bundle fails at construction, for https only."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
     with pytest.raises(ConfigError, match="REQUESTS_CA_BUNDLE"):
         ManagementClient("tenant.invalid", token="t")
@@ -329,7 +331,7 @@ def _system_trust(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_certificate_that_fails_is_not_retried(
+def test_a_certificate_error_is_not_retried(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
 ) -> None:
     """An untrusted certificate ends the call at once: one connection, no request, no wait."""
@@ -347,7 +349,7 @@ def test_a_certificate_that_fails_is_not_retried(
 def test_a_certificate_for_another_host_is_refused(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack
 ) -> None:
-    """A trusted certificate of another name does not do."""
+    """A trusted certificate for another name is refused."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example").configure_cert(context)
     bundle = tmp_path / "ca.pem"
@@ -360,7 +362,7 @@ def test_a_certificate_for_another_host_is_refused(
 
 
 def test_a_failed_handshake_sent_nothing(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
-    """TLS towards a port that speaks plain HTTP is a request that was not sent, even a POST."""
+    """If a TLS handshake meets a port that speaks plain HTTP, nothing was sent, not even a POST."""
     _system_trust(monkeypatch)
     server = closing.enter_context(ScriptedServer())
     one = _transport(closing, f"https://127.0.0.1:{server.port}")
@@ -372,7 +374,7 @@ def test_a_failed_handshake_sent_nothing(monkeypatch: pytest.MonkeyPatch, closin
 def test_a_bundle_without_certificates_sends_nothing(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack
 ) -> None:
-    """A CA bundle that holds no certificate fails before anything is sent."""
+    """A CA bundle without certificates fails before anything is sent."""
     bundle = tmp_path / "ca.pem"
     bundle.write_text("nothing here")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
@@ -402,7 +404,7 @@ def test_a_redirect_is_not_followed(closing: ExitStack) -> None:
 def test_headers_name_the_client_and_the_length(
     method: str, body: bytes | None, length: str | None, closing: ExitStack
 ) -> None:
-    """A request says who sends it and how long its body is, and no cookie comes back."""
+    """A request names the client and the length of its body, and sends no cookie back."""
     server = closing.enter_context(ScriptedServer(Reply(headers={"Set-Cookie": "did=1; Path=/"})))
     one = _transport(closing, server.url)
     for _ in range(2):
@@ -414,8 +416,8 @@ def test_headers_name_the_client_and_the_length(
         assert "Cookie" not in seen.headers
 
 
-def test_answers_of_every_status_come_back(closing: ExitStack) -> None:
-    """The transport judges nothing: any status is an answer, and the host counts as reached."""
+def test_responses_of_every_status_come_back(closing: ExitStack) -> None:
+    """The transport judges nothing: it returns a response of any status, and the host counts as reached."""
     server = closing.enter_context(ScriptedServer(Reply(599, headers={"X-A": "b"}), Reply(204)))
     one = _transport(closing, server.url)
     assert not one.reached
@@ -425,8 +427,8 @@ def test_answers_of_every_status_come_back(closing: ExitStack) -> None:
     assert _get(one).json() is None
 
 
-def test_a_body_that_is_no_json_is_told() -> None:
-    """Parsing a body that is no JSON raises ValueError."""
+def test_a_body_that_is_not_json_raises() -> None:
+    """Parsing a body that is not valid JSON raises ValueError."""
     with pytest.raises(ValueError, match="Expecting"):
         Response(200, {}, b"<html>").json()
 
@@ -435,7 +437,7 @@ def test_a_body_that_is_no_json_is_told() -> None:
 
 
 def test_one_connection_serves_one_thread(closing: ExitStack) -> None:
-    """Requests one after the other share a connection."""
+    """Consecutive requests share a connection."""
     server = closing.enter_context(ScriptedServer())
     one = _transport(closing, server.url)
     for _ in range(5):
@@ -444,7 +446,7 @@ def test_one_connection_serves_one_thread(closing: ExitStack) -> None:
 
 
 def test_the_pool_keeps_no_more_than_its_size(closing: ExitStack) -> None:
-    """After more threads than pooled connections no more than `pool_size` stay open."""
+    """If more threads than `pool_size` were sending, only `pool_size` connections stay open."""
     together = Barrier(6)
 
     def meet(_: Seen) -> Reply:
@@ -462,8 +464,8 @@ def test_the_pool_keeps_no_more_than_its_size(closing: ExitStack) -> None:
     assert server.open == 2
 
 
-def test_many_threads_get_their_own_answers(closing: ExitStack) -> None:
-    """Answers are not mixed up between threads."""
+def test_many_threads_get_their_own_responses(closing: ExitStack) -> None:
+    """Responses are not mixed up between threads."""
     server = closing.enter_context(ScriptedServer(lambda seen: Reply(200, {"path": seen.path})))
     one = _transport(closing, server.url)
 
@@ -504,7 +506,7 @@ def test_renewing_starts_new_connections(used: bool, closing: ExitStack) -> None
 
 
 def test_a_refused_connection_sent_nothing(closing: ExitStack) -> None:
-    """Nothing listens: the request was not sent, and the error names host and path, not the query."""
+    """If nothing listens, the request was not sent; the error names host and path, not the query."""
     one = _transport(closing, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(NotSentError, match="GET /x was not sent") as caught:
         _get(one, "/x?q=canary")
@@ -514,7 +516,7 @@ def test_a_refused_connection_sent_nothing(closing: ExitStack) -> None:
 
 
 def test_an_unknown_name_sent_nothing(closing: ExitStack) -> None:
-    """A name that does not resolve is a request that was not sent."""
+    """If the name does not resolve, the request was not sent."""
     with pytest.raises(NotSentError):
         _transport(closing, "https://tenant.invalid").send("POST", "/x", headers={}, body=b"{}")
 
@@ -523,10 +525,10 @@ def test_an_unknown_name_sent_nothing(closing: ExitStack) -> None:
     "reply", [Reply(close=True), Reply(200, {"a": 1}, missing=10)], ids=["dropped", "cut short"]
 )
 @pytest.mark.parametrize(("method", "kind"), [("GET", TransportError), ("POST", OutcomeUnknown)])
-def test_a_lost_answer_leaves_a_write_unknown(
+def test_a_lost_response_leaves_a_write_unknown(
     reply: Reply, method: str, kind: type[TransportError], closing: ExitStack
 ) -> None:
-    """A dropped connection and a body cut short are lost answers: in doubt for a write only."""
+    """After a dropped connection or a truncated body the response is lost; only a write's outcome is then unknown."""
     server = closing.enter_context(ScriptedServer(reply))
     one = _transport(closing, server.url)
     with pytest.raises(TransportError) as caught:
@@ -536,7 +538,7 @@ def test_a_lost_answer_leaves_a_write_unknown(
 
 
 class _CutShort(BaseAdapter):
-    """Answer as urllib3 before 2 does, which does not hold the body against Content-Length."""
+    """An adapter that, like urllib3 before 2, does not compare the body with Content-Length."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         response = requests.Response()
@@ -554,14 +556,14 @@ class _CutShort(BaseAdapter):
 
 
 def test_a_body_cut_short_is_lost_under_any_urllib3(closing: ExitStack) -> None:
-    """A body shorter than its Content-Length is a lost answer even where urllib3 does not say so."""
+    """A body shorter than its Content-Length counts as lost even if urllib3 does not notice."""
     one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort())
     with pytest.raises(OutcomeUnknown):
         one.send("PATCH", "/x", headers={}, body=b"{}")
 
 
 def test_an_older_failure_does_not_excuse_a_new_one(closing: ExitStack) -> None:
-    """A write whose answer is lost is in doubt, also while the caller handles a connection that failed."""
+    """A write whose response is lost is in doubt even while the caller handles an earlier failed connection."""
     server = closing.enter_context(ScriptedServer(Reply(close=True)))
     broken = _transport(closing, f"http://127.0.0.1:{free_port()}")
     one = _transport(closing, server.url)
@@ -573,7 +575,7 @@ def test_an_older_failure_does_not_excuse_a_new_one(closing: ExitStack) -> None:
 
 
 def test_an_error_does_not_carry_the_request(closing: ExitStack) -> None:
-    """A failure has no cause that would hold token, body or query; it says what kind it was."""
+    """A failure says what kind it was, and has no cause that would contain token, body or query."""
     one = _transport(closing, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(NotSentError, match="NewConnectionError: Connection refused") as caught:
         one.send("POST", "/x", headers={"Authorization": "Bearer hunter2"}, body=b"canary")
@@ -598,8 +600,8 @@ def test_an_empty_environment_trusts_the_default(monkeypatch: pytest.MonkeyPatch
     ManagementClient("tenant.invalid", token="t").close()
 
 
-def test_renewing_keeps_a_given_adapter(closing: ExitStack) -> None:
-    """A network that the caller gave stays in place."""
+def test_renewing_keeps_the_callers_adapter(closing: ExitStack) -> None:
+    """An adapter that the caller passed stays in place."""
     one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort())
     one.renew()
     with pytest.raises(TransportError):

@@ -370,12 +370,12 @@ def test_cancelled_once_the_patch_has_left_awaits_its_answer() -> None:
 
     arrived, free = threading.Event(), threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         arrived.set()
         assert free.wait(5)
         return Reply(200, PROFILE)
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         client = connect(server)
         run(main())
         assert server.methods() == ["PATCH"]
@@ -438,12 +438,12 @@ def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
     txs: dict[str, Any] = {}
     arrived, free = threading.Event(), threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         arrived.set()
         assert free.wait(5)
         return Reply(200, PROFILE | {"user_id": "auth0|1"})
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         client = connect(server, pool_size=1)
         run(main())
         assert len(server.seen) == 1
@@ -472,12 +472,12 @@ def test_a_failure_after_the_cancellation_is_its_cause() -> None:
     causes: list[BaseException] = []
     arrived, free = threading.Event(), threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         arrived.set()
         assert free.wait(5)
         return Reply(400, {"statusCode": 400, "error": "Bad Request", "message": "no"})
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         client = connect(server)
         run(main())
         client.close()
@@ -642,14 +642,14 @@ def test_a_load_that_ends_leaves_the_commit_cancellable() -> None:
 
     arrived, free, waits = threading.Event(), threading.Event(), threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if seen.method == "PATCH":
             return limited(20)
         arrived.set()
         assert free.wait(10)
         return Reply(200, PROFILE)
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         client = connect(server, on_wait=lambda _: waits.set(), max_wait=30)
         run(main())
         assert server.methods().count("PATCH") == 1

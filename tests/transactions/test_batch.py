@@ -134,13 +134,13 @@ def test_two_patches_for_one_user_keep_their_order() -> None:
     """A later PATCH for a user waits until the earlier one has ended, while other users go on."""
     free, slow = threading.Event(), threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if seen.json["app_metadata"].get("step") == 1:
             slow.set()
             assert free.wait(5)
         return profile(seen)
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         with MetadataBatch(connect(server), window=1, concurrency=3) as batch:
             for step in (1, 2, 3):
                 batch.user("auth0|slow").app_metadata["step"] = step
@@ -214,7 +214,7 @@ def test_staging_waits_for_the_workers() -> None:
     """While the tenant is slow, staging stops a little past the window, and goes on when it moves."""
     free = threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         assert free.wait(10)
         return profile(seen)
 
@@ -227,7 +227,7 @@ def test_staging_waits_for_the_workers() -> None:
                 batch.user(f"auth0|{n}").app_metadata["plan"] = "pro"
                 staged += 1
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         thread = threading.Thread(target=stage)
         thread.start()
         until(lambda: staged > 200)
@@ -248,7 +248,7 @@ def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.Monke
     )  # fewer users ahead, so that it is soon over
     free = threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if "%7Ca" in seen.path:
             assert free.wait(120)
         return profile(seen)
@@ -264,7 +264,7 @@ def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.Monke
                 until(lambda n=n: batch.results.done >= n - 1)  # type: ignore[misc]
                 rounds += 1
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         thread = threading.Thread(target=stage, daemon=True)
         thread.start()
         until(lambda: rounds > 20, 60)
@@ -342,7 +342,7 @@ def crowd(server_delay: float, users: int, *, fast: int = 0, **settings: Any) ->
     """Run a batch against a server that takes its time, but for its `fast` first answers; return its most requests at one moment."""
     lock, now, most, seen_so_far = threading.Lock(), 0, 0, 0
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         nonlocal now, most, seen_so_far
         with lock:
             now += 1
@@ -354,7 +354,7 @@ def crowd(server_delay: float, users: int, *, fast: int = 0, **settings: Any) ->
             now -= 1
         return profile(seen)
 
-    with ScriptedServer(answer) as server, MetadataBatch(connect(server), window=1, **settings) as batch:
+    with ScriptedServer(respond) as server, MetadataBatch(connect(server), window=1, **settings) as batch:
         for n in range(users):
             batch.user(f"auth0|{n}").app_metadata["plan"] = "pro"
     return most, server
@@ -876,12 +876,12 @@ def test_ctrl_c(users: int, times: int) -> None:
     """A real SIGINT, while staging or leaving, once or twice: nobody is both sent and reported unsent."""
     free = threading.Event()
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if len(server.seen) > 20:
             assert free.wait(120)
         return profile(seen)
 
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(respond) as server:
         code = CTRL_C.format(url=server.url, users=users)
         child = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", code],

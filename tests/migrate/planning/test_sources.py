@@ -244,7 +244,7 @@ def exporting(data: bytes, *, drops: int = 0) -> Callable[[Seen], Reply]:
     left = [drops]
     job = {"type": "users_export", "id": "job_1", "format": "json"}
 
-    def answer(seen: Seen) -> Reply:
+    def respond(seen: Seen) -> Reply:
         if seen.method == "POST":
             return Reply(200, job | {"status": "pending"})
         if seen.path.startswith("/api/v2/jobs/"):
@@ -255,7 +255,7 @@ def exporting(data: bytes, *, drops: int = 0) -> Callable[[Seen], Reply]:
             return Reply(200, raw=data[: len(data) // 2], missing=len(data) - len(data) // 2)
         return Reply(200, raw=data)
 
-    return answer
+    return respond
 
 
 ROWS = [
