@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
-
-import attrs
 
 from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
@@ -51,8 +49,7 @@ class Request:
         self.shown = shown or path.partition("?")[0]
 
 
-@attrs.frozen(kw_only=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of object that holds metadata: where it is, what it holds, and what Auth0 allows of it."""
 
     noun: str
@@ -81,8 +78,7 @@ USER = Kind(
 )
 
 
-@attrs.frozen
-class Target:
+class Target(NamedTuple):
     """One object that is read and written: its id, the encoded `path`, and how messages show it."""
 
     kind: Kind
