@@ -1,4 +1,4 @@
-"""Rules of atransaction.py: what is awaited, what joins, and what a cancellation leaves."""
+"""`async with client.atransaction()`: what is awaited, what joins, and what a cancellation leaves behind."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_one_patch_on_leaving() -> None:
 
 
 def test_reads_need_the_load() -> None:
-    """A read that staging can't answer is an error before `load`, in parts and joined blocks too, and sends nothing."""
+    """Before `load`, a read that needs the stored profile raises StateError and sends nothing, in parts and joined blocks too."""
     local = Local(app_metadata={"n": 1})
 
     async def main() -> None:
@@ -89,7 +89,7 @@ def test_reads_need_the_load() -> None:
 
 
 def test_a_given_base_needs_no_load() -> None:
-    """With base= everything is there to read, and the PATCH is the only request."""
+    """With base= everything can be read, and the PATCH is the only request."""
     local = Local(app_metadata={"n": 1})
 
     async def main() -> None:
@@ -101,7 +101,7 @@ def test_a_given_base_needs_no_load() -> None:
 
 
 def test_an_exception_sends_nothing() -> None:
-    """It goes on, and what was staged is dropped; so does `rollback` drop it."""
+    """An exception leaves the block and drops what was staged; `rollback` drops it too."""
     local = Local()
 
     async def main() -> None:
@@ -124,7 +124,7 @@ def test_an_exception_sends_nothing() -> None:
 
 
 def test_errors_of_the_commit_are_raised() -> None:
-    """A refused PATCH and a conflict come out of the block, as from a plain transaction."""
+    """The block raises the error of a refused PATCH and a conflict, as a plain transaction does."""
     local = Local(app_metadata={"n": 1})
     local.tenant.fail(method="PATCH", status=400)
 
@@ -164,7 +164,7 @@ def test_commit_in_the_block() -> None:
 
 
 def test_nothing_is_accepted_while_a_commit_is_under_way() -> None:
-    """From the call on, staging and a second commit raise, and blocks opened later don't join: nothing gets lost."""
+    """Once `commit` is called, staging and a second commit raise, and blocks opened later don't join: nothing gets lost."""
 
     async def main() -> None:
         async with client.atransaction(UID) as tx, client.atransaction(UID, join=False) as other:
@@ -207,7 +207,7 @@ def test_a_block_left_open_inside_fails_the_outer() -> None:
 
 
 def test_nested_parts() -> None:
-    """A part merges on success and vanishes on an exception."""
+    """A nested part merges on success and vanishes on an exception."""
     local = Local()
 
     async def main() -> None:
@@ -254,7 +254,7 @@ def test_blocks_in_one_task_join() -> None:
 
 
 def test_child_tasks_and_threads_do_not_join() -> None:
-    """A child task, and what `to_thread` runs, commit for themselves, while the block is open."""
+    """A child task and a function in `to_thread` commit on their own while the block is open."""
     local = Local()
 
     def helper(name: str) -> None:
@@ -277,8 +277,8 @@ def test_child_tasks_and_threads_do_not_join() -> None:
     assert open_blocks(local.client) == []
 
 
-def test_the_loop_goes_on_while_a_429_is_waited_out() -> None:
-    """A wait of a second in the commit holds nobody else up."""
+def test_other_tasks_run_while_a_429_is_waited_out() -> None:
+    """A wait of a second in the commit holds up no other task."""
 
     async def main() -> int:
         ticks = 0
@@ -298,7 +298,7 @@ def test_the_loop_goes_on_while_a_429_is_waited_out() -> None:
 
 
 def test_cancelled_in_a_wait_sends_nothing() -> None:
-    """A cancellation ends the wait for a 429 at once: no PATCH has been accepted, none is sent later."""
+    """A cancellation ends the wait after a 429 at once: no PATCH was accepted, and none is sent later."""
 
     async def main() -> None:
         tx: Any = None
@@ -328,7 +328,7 @@ def test_cancelled_in_a_wait_sends_nothing() -> None:
 
 
 def test_cancelled_while_a_token_is_waited_for_sends_nothing() -> None:
-    """The wait for the token endpoint's 429 can be cancelled like any other."""
+    """The wait after a 429 of the token endpoint can be cancelled like any other."""
 
     async def main() -> None:
         async with client.atransaction(UID) as tx:
@@ -345,8 +345,8 @@ def test_cancelled_while_a_token_is_waited_for_sends_nothing() -> None:
         client.close()
 
 
-def test_cancelled_once_the_patch_has_left_awaits_its_answer() -> None:
-    """The cancellation goes on, after the outcome is known: `result` tells it."""
+def test_cancelled_once_the_patch_has_left_awaits_its_response() -> None:
+    """The cancellation takes effect once the outcome is known, and `result` has that outcome."""
 
     async def main() -> None:
         tx: Any = None
@@ -360,7 +360,7 @@ def test_cancelled_once_the_patch_has_left_awaits_its_answer() -> None:
         await until(arrived.is_set)
         task.cancel()
         await asyncio.sleep(0.05)
-        task.cancel()  # an impatient one is no different
+        task.cancel()  # a second cancellation changes nothing
         await asyncio.sleep(0.05)
         assert not task.done()
         free.set()
@@ -382,8 +382,8 @@ def test_cancelled_once_the_patch_has_left_awaits_its_answer() -> None:
         client.close()
 
 
-def test_cancelled_with_a_lost_answer_finds_out() -> None:
-    """A PATCH whose answer is lost after the cancellation is read back all the same."""
+def test_cancelled_with_a_lost_response_reads_back() -> None:
+    """If the response to a PATCH is lost after the cancellation, the user is still read back."""
 
     async def main() -> None:
         tx: Any = None
@@ -416,7 +416,7 @@ def test_cancelled_with_a_lost_answer_finds_out() -> None:
 
 
 def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
-    """Where all threads are busy, a cancelled commit is never begun, and the transaction has ended."""
+    """If all threads are busy, a cancelled commit never begins, and the transaction has ended."""
 
     async def main() -> None:
         async def change(user_id: str) -> None:
@@ -452,7 +452,7 @@ def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
 
 
 def test_a_failure_after_the_cancellation_is_its_cause() -> None:
-    """What went wrong while a cancelled commit ended is not lost."""
+    """An error that ends a cancelled commit becomes the cause of the CancelledError."""
 
     async def main() -> None:
         async with client.atransaction(UID) as tx:
@@ -466,7 +466,7 @@ def test_a_failure_after_the_cancellation_is_its_cause() -> None:
             assert tx.state is State.FAILED
             if isinstance(
                 caught.value.__cause__, BadRequestError
-            ):  # a task may make a new CancelledError of it
+            ):  # a task may raise a new CancelledError instead
                 causes.append(caught.value.__cause__)
 
     causes: list[BaseException] = []
@@ -485,7 +485,7 @@ def test_a_failure_after_the_cancellation_is_its_cause() -> None:
 
 
 def test_a_cancelled_load_leaves_the_block_usable() -> None:
-    """After a timed-out `load` staging goes on, and the commit is not cancelled with it."""
+    """After a `load` that timed out, staging and the commit still work."""
 
     async def main() -> None:
         async with client.atransaction(UID) as tx:
@@ -505,8 +505,8 @@ def test_a_cancelled_load_leaves_the_block_usable() -> None:
         client.close()
 
 
-def test_a_loop_that_goes_away_stops_the_waits() -> None:
-    """A coroutine that is closed in mid-commit leaves nothing that would be sent later."""
+def test_closing_the_coroutine_stops_the_waits() -> None:
+    """If the coroutine of a commit is closed in mid-wait, nothing is sent later."""
     waits = threading.Event()
     with ScriptedServer(limited(1), Reply(200, PROFILE)) as server:
         client = connect(server, on_wait=lambda _: waits.set())
@@ -529,8 +529,8 @@ def test_a_loop_that_goes_away_stops_the_waits() -> None:
 
 
 def test_many_at_a_time_in_a_bounded_number_of_threads() -> None:
-    """A hundred transactions at once all arrive, with no more threads than the client has connections."""
-    others = set(threading.enumerate())  # of clients before, which may still be ending
+    """A hundred concurrent transactions are all written, with no more threads than the client has connections."""
+    others = set(threading.enumerate())  # threads of earlier clients, which may still be ending
     with LocalTenant(latency=0.01) as tenant, tenant.client(pool_size=8, token="any.given.token") as client:
         for n in range(100):
             tenant.users.add(user_id=f"auth0|{n}")
@@ -557,14 +557,14 @@ def test_many_at_a_time_in_a_bounded_number_of_threads() -> None:
 
 
 def threads(others: set[threading.Thread]) -> int:
-    """Count the worker threads of clients, less the ones that were there before."""
+    """Count the worker threads of clients, except those that existed before."""
     return sum(
         thread.name.startswith("auth0-meta_") for thread in threading.enumerate() if thread not in others
     )
 
 
 def test_a_closed_client_is_an_error() -> None:
-    """After `close` a block fails as a plain one does, whether or not a thread was ever started."""
+    """After `close` a block fails as a plain one does, whether or not a worker thread was ever started."""
     for used in (False, True):
         local = Local()
 
@@ -582,7 +582,7 @@ def test_a_closed_client_is_an_error() -> None:
 
 
 def test_bad_input_fails_before_anything_is_sent() -> None:
-    """An empty user id, an asyncio lock, a bag that is assigned to, and a bad key are errors at once."""
+    """An empty user id, an asyncio lock, assigning to a bag, and a bad key raise at once."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token")
     with pytest.raises(InputError):
         client.atransaction("")
@@ -597,7 +597,7 @@ def test_bad_input_fails_before_anything_is_sent() -> None:
 
 
 def test_a_refused_load_leaves_the_commit_cancellable() -> None:
-    """A load that is refused while a commit is under way changes nothing about it: cancelled, it sends nothing."""
+    """After a `load` was refused during a commit, that commit can still be cancelled, and then sends nothing."""
 
     async def main() -> None:
         tx = client.atransaction(UID)
@@ -623,7 +623,7 @@ def test_a_refused_load_leaves_the_commit_cancellable() -> None:
 
 
 def test_a_load_that_ends_leaves_the_commit_cancellable() -> None:
-    """A commit that is begun while a load is still under way can be cancelled after the load has ended."""
+    """A commit that began while a `load` was under way can be cancelled after the `load` has ended."""
 
     async def main() -> None:
         tx = client.atransaction(UID)
@@ -657,7 +657,7 @@ def test_a_load_that_ends_leaves_the_commit_cancellable() -> None:
 
 
 def _no_new_thread(monkeypatch: pytest.MonkeyPatch, *, nth: int) -> None:
-    """Have the `nth` worker thread of a client not start; its work is in the queue all the same."""
+    """Keep the `nth` worker thread of a client from starting; its work is queued all the same."""
     real, started = threading.Thread.start, iter(range(1, 100))
 
     def start(thread: threading.Thread) -> None:
@@ -673,13 +673,13 @@ def _no_new_thread(monkeypatch: pytest.MonkeyPatch, *, nth: int) -> None:
 def test_a_commit_that_got_no_thread_is_not_carried_out_later(
     monkeypatch: pytest.MonkeyPatch, *, again: bool
 ) -> None:
-    """What raised was not begun and won't be: given up it stays rolled back, and tried again it is sent once."""
+    """A commit that failed to start never runs later: if the block ends it is rolled back; if tried again it is sent once."""
     _no_new_thread(monkeypatch, nth=2)
     local = Local({"n": 1})
 
     async def main() -> None:
         gate = threading.Event()
-        busy = local.client.channel.threads.submit(gate.wait, 10)  # has the one thread there is
+        busy = local.client.channel.threads.submit(gate.wait, 10)  # occupies the only thread
         tx = local.client.atransaction(UID)
         with pytest.raises(RuntimeError, match="new thread"):
             async with tx:
@@ -705,7 +705,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
 
 
 def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a free thread has begun it before `submit` raises, its result is what the commit returns."""
+    """If a free thread has begun the commit before `submit` raises, `commit` returns that thread's result."""
     local = Local({"n": 1})
     real = type(local.client.channel.threads).submit
 
@@ -728,8 +728,8 @@ def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.Monkey
     local.client.close()
 
 
-def test_ctrl_c_while_a_thread_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interruption before the work has begun takes the commit back."""
+def test_ctrl_c_before_a_thread_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Ctrl-C comes before a thread has begun the commit, the transaction stays active and nothing is sent."""
     local = Local({"n": 1})
 
     def submit(*_: Any) -> None:
@@ -749,8 +749,8 @@ def test_ctrl_c_while_a_thread_is_looked_for(monkeypatch: pytest.MonkeyPatch) ->
     local.client.close()
 
 
-def test_the_task_gives_its_context_variables_to_the_thread() -> None:
-    """A function that returns tokens sees the request that is being served, as under `asyncio.to_thread`."""
+def test_the_thread_sees_the_tasks_context_variables() -> None:
+    """A token function sees the context variables of the calling task, as under `asyncio.to_thread`."""
     request_id = contextvars.ContextVar("request_id", default="lost")
     seen: list[str] = []
 

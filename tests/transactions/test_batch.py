@@ -1,4 +1,4 @@
-"""Rules of batch.py: what is sent for whom, in which order, how many at a time, and what is told."""
+"""Batches: what is sent for whom, in which order, how many at a time, and what callbacks and results report."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ WORKER = "auth0-meta-batch"
 
 
 def workers() -> int:
-    """Count the threads of batches that are alive."""
+    """Count the live worker threads of batches."""
     return sum(thread.name == WORKER for thread in threading.enumerate())
 
 
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
-    """However a batch ends, its threads end with it."""
+    """Check that the threads of a batch have ended with it."""
     before = workers()
     yield
     assert workers() <= before
@@ -59,7 +59,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def tenant() -> Iterator[LocalTenant]:
-    """Give a tenant without a socket or limits, with users auth0|0 to auth0|39."""
+    """Return a tenant without a socket or limits, with users auth0|0 to auth0|39."""
     users = [{"user_id": f"auth0|{n}", "app_metadata": {"n": n, "deep": {"kept": n}}} for n in range(40)]
     with LocalTenant(serve=False, users=users) as local:
         yield local
@@ -67,22 +67,22 @@ def tenant() -> Iterator[LocalTenant]:
 
 @pytest.fixture
 def client(tenant: LocalTenant) -> ManagementClient:
-    """Give a client of that tenant."""
+    """Return a client of that tenant."""
     return tenant.client(token="any.given.token")
 
 
 def ids(count: int = 40) -> list[str]:
-    """Name the first users."""
+    """Return the ids of the first users."""
     return [f"auth0|{n}" for n in range(count)]
 
 
 def patched(tenant: LocalTenant) -> list[str]:
-    """Return whom the tenant was asked to change, in order."""
+    """Return the ids of the users whom the tenant received a PATCH for, in order."""
     return [str(entry.user_id) for entry in tenant.journal.requests("PATCH")]
 
 
 def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait a little for another thread."""
+    """Wait until another thread makes the condition true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -90,7 +90,7 @@ def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 def profile(seen: Seen) -> Reply:
-    """Return the profile of the user that was asked for."""
+    """Return a response with the profile of the requested user."""
     return Reply(200, {"user_id": unquote(seen.path.rpartition("/")[2])})
 
 
@@ -98,7 +98,7 @@ def profile(seen: Seen) -> Reply:
 
 
 def test_one_patch_for_each_user(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Every user is written once, with everything staged for them; the counts say so."""
+    """Every user is written once, with everything staged for them, and the counts agree."""
     with MetadataBatch(client) as batch:
         for user_id in ids():
             batch.user(user_id).app_metadata["plan"] = "pro"
@@ -114,13 +114,13 @@ def test_one_patch_for_each_user(tenant: LocalTenant, client: ManagementClient) 
 
 
 def test_nothing_is_sent_before_the_window_is_full(tenant: LocalTenant, client: ManagementClient) -> None:
-    """The latest `window` users are held back, however often they are seen; the older ones leave meanwhile."""
+    """The `window` users staged last are held back, however often they recur; older ones are sent meanwhile."""
     with MetadataBatch(client, window=3) as batch:
         for round_ in range(5):
             for user_id in ids(3):
                 batch.user(user_id).app_metadata.set(f"round{round_}", True)
         assert patched(tenant) == []
-        batch.user("auth0|0")  # seen again: now the others are older
+        batch.user("auth0|0")  # staged again: now the others are older
         batch.user("auth0|3").app_metadata["plan"] = "pro"
         until(lambda: patched(tenant) == ["auth0|1"])
         batch.user("auth0|1").app_metadata["again"] = True
@@ -155,7 +155,7 @@ def test_two_patches_for_one_user_keep_their_order() -> None:
 
 
 def test_an_untouched_user_costs_nothing(tenant: LocalTenant, client: ManagementClient) -> None:
-    """A user on whom nothing was staged, or nothing that differs from a given base, is unchanged."""
+    """A user is unchanged if nothing was staged for them, or nothing that differs from the given base."""
     with MetadataBatch(client) as batch:
         batch.user("auth0|1")
         batch.user("auth0|2", base=dict(tenant.users["auth0|2"])).app_metadata["n"] = 2
@@ -164,7 +164,7 @@ def test_an_untouched_user_costs_nothing(tenant: LocalTenant, client: Management
 
 
 def test_a_base_saves_the_read(tenant: LocalTenant, client: ManagementClient) -> None:
-    """With base= a nested change is one request; the base of the first mention counts."""
+    """With base= a nested change costs one request; the base given first counts."""
     with MetadataBatch(client) as batch:
         batch.user("auth0|1", base=dict(tenant.users["auth0|1"])).app_metadata.set("deep.more", 1)
         batch.user("auth0|1", base={"app_metadata": {}}).app_metadata.increment("n")
@@ -173,7 +173,7 @@ def test_a_base_saves_the_read(tenant: LocalTenant, client: ManagementClient) ->
 
 
 def test_reads_in_the_block_see_the_user(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Reading costs a request at once, and is compared with what is there when the change is sent."""
+    """A read costs a request at once, and what was read is compared when the change is sent."""
     with pytest.raises(BatchError) as caught, MetadataBatch(client) as batch:
         for user_id in ids(3):
             tx = batch.user(user_id)
@@ -187,7 +187,7 @@ def test_reads_in_the_block_see_the_user(tenant: LocalTenant, client: Management
 
 
 def test_many_threads_may_stage(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Several threads stage on one batch, on the same users: nothing is lost and nobody sent twice."""
+    """Several threads stage for the same users on one batch: nothing is lost, and nobody is sent twice."""
     start = threading.Barrier(4)
 
     def stage(number: int) -> None:
@@ -211,7 +211,7 @@ def test_many_threads_may_stage(tenant: LocalTenant, client: ManagementClient) -
 
 
 def test_staging_waits_for_the_workers() -> None:
-    """While the tenant is slow, staging stops a little past the window, and goes on when it moves."""
+    """While the tenant is slow, staging blocks a little past the window, and continues as users are sent."""
     free = threading.Event()
 
     def respond(seen: Seen) -> Reply:
@@ -242,10 +242,10 @@ def test_staging_waits_for_the_workers() -> None:
 
 @pytest.mark.slow
 def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Staging stops as well when it is one user's earlier PATCH that everything waits for."""
+    """Staging also blocks if everything waits for one user's earlier PATCH."""
     monkeypatch.setattr(
         "auth0_meta.transactions.batch._AHEAD", 100
-    )  # fewer users ahead, so that it is soon over
+    )  # a smaller limit, so that the test ends soon
     free = threading.Event()
 
     def respond(seen: Seen) -> Reply:
@@ -283,7 +283,7 @@ def test_later_patches_for_a_slow_user_are_bounded_too(monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A generator of many users runs in the memory of a few thousand, failures included."""
+    """A batch over a generator of many users needs the memory of a few thousand, failures included."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token")
     from auth0_meta.http.transport import Response
 
@@ -319,8 +319,8 @@ def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> Non
     assert growth < 8_000_000
 
 
-def test_a_kept_failure_holds_no_frames(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Thousands of failures may be kept: what they were raised in is let go, causes included."""
+def test_a_kept_failure_keeps_no_frames(tenant: LocalTenant, client: ManagementClient) -> None:
+    """Thousands of failures may be kept, so they and their causes release the frames that they were raised in."""
     tenant.fail(method="PATCH", status=400)
     with MetadataBatch(client, on_error="collect") as batch:
         batch.user("auth0|0").app_metadata["plan"] = "pro"
@@ -339,7 +339,7 @@ def test_a_kept_failure_holds_no_frames(tenant: LocalTenant, client: ManagementC
 
 
 def crowd(server_delay: float, users: int, *, fast: int = 0, **settings: Any) -> tuple[int, ScriptedServer]:
-    """Run a batch against a server that takes its time, but for its `fast` first answers; return its most requests at one moment."""
+    """Run a batch against a server whose responses, after the first `fast`, are delayed; return the peak of concurrent requests."""
     lock, now, most, seen_so_far = threading.Lock(), 0, 0, 0
 
     def respond(seen: Seen) -> Reply:
@@ -361,25 +361,25 @@ def crowd(server_delay: float, users: int, *, fast: int = 0, **settings: Any) ->
 
 
 def test_concurrency_grows_while_the_tenant_takes_more() -> None:
-    """A tenant that takes its time but makes nobody wait gets more and more requests at once."""
+    """A tenant that is slow but refuses nothing gets more and more requests at once."""
     most, _ = crowd(0.03, 150)
     assert 6 <= most <= 64
 
 
-def test_concurrency_grows_after_a_few_fast_answers() -> None:
-    """Some answers that come at once do not make the others look slow."""
+def test_concurrency_grows_after_a_few_fast_responses() -> None:
+    """A few immediate responses do not make the others look slow."""
     most, _ = crowd(0.05, 150, fast=3)
     assert 6 <= most <= 64
 
 
-def test_concurrency_given_is_concurrency() -> None:
-    """A number is that many, from the start to the end."""
+def test_a_given_concurrency_stays() -> None:
+    """If `concurrency` is a number, it stays the same from start to end."""
     most, _ = crowd(0.01, 60, concurrency=5)
     assert most == 5
 
 
-def test_concurrency_stops_where_the_rate_is_the_bound() -> None:
-    """With the rate known, a few requests at a time are enough: more would only stand in line."""
+def test_concurrency_stops_growing_when_the_rate_is_the_limit() -> None:
+    """If the rate is known, a few requests at a time are enough: more would only wait in line."""
     with (
         LocalTenant(rate_limit="20@40", latency=0.02) as tenant,
         tenant.client(rate_limit="20@40", token="any.given.token") as client,
@@ -396,10 +396,10 @@ def test_concurrency_stops_where_the_rate_is_the_bound() -> None:
     assert tenant.journal.count("PATCH", status=429) == 0
 
 
-def test_without_a_thread_left_those_there_are_do_it(
+def test_a_batch_makes_do_with_the_threads_it_gets(
     tenant: LocalTenant, client: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that can't start another thread is no reason to fail; where it can't start any, leaving sends or tells."""
+    """One thread is enough; without any, leaving the block sends the users itself, and staging too many raises."""
     start, started = threading.Thread.start, 0
 
     def scarce(thread: threading.Thread) -> None:
@@ -434,7 +434,7 @@ def test_without_a_thread_left_those_there_are_do_it(
 
 
 def test_share_keeps_a_floor() -> None:
-    """At share 0.5 half of the bucket stays; another client finds it while the batch waits."""
+    """At share 0.5 half of the bucket stays for others, and another client can use it while the batch waits."""
     local = Local(rate_limit="10@0.001")
     for n in range(9):
         local.tenant.users.add(user_id=f"auth0|{n}")
@@ -464,7 +464,7 @@ def test_share_one_takes_all() -> None:
 
 
 def test_max_wait_is_per_user() -> None:
-    """A 429 longer than max_wait fails that user with the time to try again; without one it is waited out."""
+    """If the wait after a 429 exceeds max_wait, that user fails with `retry_at`; without max_wait the batch waits."""
     for max_wait, outcome in ((1.0, "failed"), (None, "updated")):
         local = Local()
         local.tenant.fail(method="PATCH", status=429, reset=30)
@@ -476,11 +476,13 @@ def test_max_wait_is_per_user() -> None:
         ]
 
 
-# ---- what is told
+# ---- results and progress
 
 
-def test_every_user_is_told_once_and_one_at_a_time(tenant: LocalTenant, client: ManagementClient) -> None:
-    """on_result gets each user's outcome, never two at a time; failures have their error and cost."""
+def test_on_result_gets_every_user_once_and_one_at_a_time(
+    tenant: LocalTenant, client: ManagementClient
+) -> None:
+    """`on_result` gets each user's outcome, one at a time; failures carry their error and cost."""
     told: list[BatchResult] = []
     busy = threading.Lock()
 
@@ -500,8 +502,8 @@ def test_every_user_is_told_once_and_one_at_a_time(tenant: LocalTenant, client: 
     assert batch.results.done == 21
 
 
-def test_progress_tells_how_far_it_is() -> None:
-    """on_progress comes now and then and at the end, with numbers that only grow."""
+def test_progress_reports_how_far_the_batch_is() -> None:
+    """`on_progress` is called now and then and at the end, with numbers that only grow."""
     local = Local(rate_limit="5@10")
     for user_id in ids():
         local.tenant.users.add(user_id=user_id)
@@ -520,7 +522,7 @@ def test_progress_tells_how_far_it_is() -> None:
 
 
 def test_progress_of_nothing() -> None:
-    """An empty batch ends with one word of progress and no thread."""
+    """An empty batch ends with one progress report and starts no thread."""
     told: list[Progress] = []
     with MetadataBatch(Local().client, on_progress=told.append) as batch:
         pass
@@ -533,7 +535,7 @@ def test_progress_of_nothing() -> None:
 def test_an_error_of_a_callback_reaches_the_caller(
     name: str, error: BaseException, tenant: LocalTenant, client: ManagementClient
 ) -> None:
-    """What a callback raises stops the batch and comes out of it; whoever was not sent is named."""
+    """An error in a callback stops the batch, which raises it; the users who were not sent are named."""
 
     def fail(_: object) -> None:
         raise error
@@ -558,7 +560,7 @@ def test_an_error_of_a_callback_reaches_the_caller(
 
 
 def test_a_broken_batch_takes_no_more_users(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Once a callback has failed, staging raises what it raised, also where it was waiting."""
+    """Once a callback has failed, staging raises the callback's error, even if it was waiting."""
 
     def fail(_: object) -> None:
         raise KeyError
@@ -576,7 +578,7 @@ def test_a_broken_batch_takes_no_more_users(tenant: LocalTenant, client: Managem
 
 
 def test_the_error_of_the_block_comes_first(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Where the block and a callback both fail, the block's error goes on and has the other as context."""
+    """If the block and a callback both fail, the block's error is raised, with the other as its context."""
 
     def fail(_: object) -> None:
         raise KeyError
@@ -594,7 +596,7 @@ def test_the_error_of_the_block_comes_first(tenant: LocalTenant, client: Managem
 
 
 def test_a_read_that_a_broken_batch_ends_says_why() -> None:
-    """A block that waits for a read when a callback fails hears of the callback's error."""
+    """If a callback fails while the block waits for a read, the block gets the callback's error."""
     local = Local(rate_limit="1@0.001")
     reading = threading.Event()
 
@@ -616,7 +618,7 @@ def test_a_read_that_a_broken_batch_ends_says_why() -> None:
 
 
 def test_staging_from_a_callback_is_refused(tenant: LocalTenant, client: ManagementClient) -> None:
-    """A callback that stages could wait for itself: it is an error instead."""
+    """A callback that stages could wait for itself, so staging there raises an error."""
     with (
         pytest.raises(StateError, match="not from its callbacks"),
         MetadataBatch(client, on_result=lambda result: batch.user(result.user_id)) as batch,
@@ -628,7 +630,7 @@ def test_staging_from_a_callback_is_refused(tenant: LocalTenant, client: Managem
 
 
 def test_failures_are_raised_on_leaving(tenant: LocalTenant, client: ManagementClient) -> None:
-    """One failed user does not stop the others; leaving raises, with counts and the first failure."""
+    """One failed user does not stop the others; leaving the block raises, with counts and the first failure."""
     tenant.fail(method="PATCH", user_id="auth0|3", status=400)
     with pytest.raises(BatchError, match=r"1 of 40 users failed; the first is auth0\|3") as caught:  # noqa: SIM117
         with MetadataBatch(client) as batch:
@@ -650,7 +652,7 @@ def test_failures_are_raised_on_leaving(tenant: LocalTenant, client: ManagementC
     ],
 )
 def test_what_every_user_would_meet_ends_the_batch(reply: Reply, error: type[Auth0MetaError]) -> None:
-    """A refused credential or scope stops it at once, whatever on_error says; the rest is not sent."""
+    """A refused credential or a missing scope stops the batch at once, whatever `on_error` is; the rest is not sent."""
     with ScriptedServer(reply) as server:
         with pytest.raises(error), MetadataBatch(connect(server), window=5, on_error="collect") as batch:
             for n in range(2000):
@@ -661,7 +663,7 @@ def test_what_every_user_would_meet_ends_the_batch(reply: Reply, error: type[Aut
 
 
 def test_a_tenant_out_of_reach_ends_the_batch() -> None:
-    """Where nobody listens, the first users find out for all."""
+    """If nothing listens, the first users' failures end the batch for all."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token", timeout=1)
     with pytest.raises(NotSentError), MetadataBatch(client, on_error="collect", max_wait=0) as batch:
         for user_id in ids():
@@ -671,7 +673,7 @@ def test_a_tenant_out_of_reach_ends_the_batch() -> None:
 
 
 def test_an_exit_raised_while_sending_ends_the_batch(tenant: LocalTenant) -> None:
-    """A SystemExit out of on_wait is no one user's failure: it reaches the caller."""
+    """A SystemExit that `on_wait` raises is not one user's failure: it reaches the caller."""
 
     def leave(_: object) -> None:
         raise SystemExit(3)
@@ -686,7 +688,7 @@ def test_an_exit_raised_while_sending_ends_the_batch(tenant: LocalTenant) -> Non
 
 
 def test_an_error_of_on_wait_ends_the_batch(tenant: LocalTenant) -> None:
-    """A bug in a callback of the client's is no user's failure either, though it is met in a user's turn."""
+    """A bug in the client's callback is not a user's failure either, even if it shows while a user is sent."""
 
     def fail(_: object) -> None:
         raise ZeroDivisionError
@@ -700,8 +702,8 @@ def test_an_error_of_on_wait_ends_the_batch(tenant: LocalTenant) -> None:
     assert batch.results.not_sent == ids(5)[1:]
 
 
-def test_a_warning_that_is_an_error_is_one_users(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Where warnings raise, the user whom one is about has failed and the others are sent."""
+def test_a_warning_raised_as_an_error_fails_one_user(tenant: LocalTenant, client: ManagementClient) -> None:
+    """If warnings are errors, the user whom the warning is about fails, and the others are sent."""
     big = {"app_metadata": {"x": "y" * 11_000}}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -711,8 +713,8 @@ def test_a_warning_that_is_an_error_is_one_users(tenant: LocalTenant, client: Ma
     assert batch.results.counts["updated"] == batch.results.counts["failed"] == 1
 
 
-def test_the_repr_tells_how_it_stands(client: ManagementClient) -> None:
-    """State and counts, nothing of what is staged."""
+def test_the_repr_shows_state_and_counts(client: ManagementClient) -> None:
+    """The repr has the state and counts, and nothing that is staged."""
     batch = MetadataBatch(client)
     assert repr(batch) == "<MetadataBatch not entered: 0 staged, <BatchResults nothing>>"
     with batch:
@@ -721,8 +723,8 @@ def test_the_repr_tells_how_it_stands(client: ManagementClient) -> None:
     assert repr(batch) == "<MetadataBatch left: 1 staged, <BatchResults 1 updated>>"
 
 
-def test_lost_answers_are_read_back(tenant: LocalTenant, client: ManagementClient) -> None:
-    """A PATCH whose answer was lost is looked up and counted as confirmed, or sent again."""
+def test_lost_responses_are_read_back(tenant: LocalTenant, client: ManagementClient) -> None:
+    """If the response to a PATCH is lost, the user is read back, and counted as confirmed or sent again."""
     tenant.fail(method="PATCH", user_id="auth0|1", drop="after_commit")
     tenant.fail(method="PATCH", user_id="auth0|2", drop="before_commit")
     with MetadataBatch(client) as batch:
@@ -732,10 +734,8 @@ def test_lost_answers_are_read_back(tenant: LocalTenant, client: ManagementClien
     assert all(tenant.users[u].app_metadata["plan"] == "pro" for u in ids(3))
 
 
-def test_an_oversize_profile_is_said_by_whom_it_concerns(
-    tenant: LocalTenant, client: ManagementClient
-) -> None:
-    """oversize= is each transaction's: warn by default, an error as one user's failure."""
+def test_an_oversize_profile_concerns_its_user_only(tenant: LocalTenant, client: ManagementClient) -> None:
+    """`oversize=` applies to each user: by default it warns; as "error" it fails that user."""
     big = {"app_metadata": {"x": "y" * 11_000}}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -752,7 +752,7 @@ def test_an_oversize_profile_is_said_by_whom_it_concerns(
 
 
 def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementClient) -> None:
-    """What is in flight is finished and counted; everybody else is not sent, and told."""
+    """Requests under way are finished and counted; everybody else is not sent, and reported as such."""
     told: list[BatchResult] = []
     arrived = threading.Event()
 
@@ -777,7 +777,7 @@ def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementCl
 
 
 def test_an_exception_ends_waits() -> None:
-    """A worker that waits out a 429 gives up at once, and its user is not sent."""
+    """A worker that is waiting after a 429 gives up at once, and its user is not sent."""
     with ScriptedServer(limited(3600)) as server:
         waiting = threading.Event()
         client = connect(server, on_wait=lambda _: waiting.set())
@@ -801,10 +801,10 @@ def test_an_exception_ends_waits() -> None:
     ],
     ids=["lost", "read", "sent again"],
 )
-def test_a_lost_answer_does_not_hold_up_leaving(
+def test_a_lost_response_does_not_hold_up_leaving(
     then: list[Reply], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the batch stops, a PATCH in doubt is looked for only so long; its user has failed with that."""
+    """Once the batch stops, the time to read back a PATCH in doubt is limited; then its user fails with OutcomeUnknown."""
     monkeypatch.setattr("auth0_meta.http.budget._LAST_WAITS", 1.0)
     waiting = threading.Event()
     with ScriptedServer(Reply(close=True), *then) as server:
@@ -826,7 +826,7 @@ def test_a_lost_answer_does_not_hold_up_leaving(
     ids=["between read and write", "server error"],
 )
 def test_an_exception_ends_a_nested_changes_waits(replies: list[Reply]) -> None:
-    """Before a PATCH has left, whatever a user waits for is given up at once."""
+    """Before a user's PATCH has left, any wait for that user ends at once."""
     with ScriptedServer(*replies) as server:
         waiting = threading.Event()
         client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason != "pacing" else None)
@@ -841,7 +841,7 @@ def test_an_exception_ends_a_nested_changes_waits(replies: list[Reply]) -> None:
 
 
 def test_a_server_error_is_waited_out() -> None:
-    """A read that meets a 5xx is repeated after a moment; the user is none the worse for it."""
+    """A read that gets a 5xx is repeated after a moment, and the user is then updated."""
     with ScriptedServer(Reply(503), Reply(200, {"user_id": "auth0|1"})) as server:
         with MetadataBatch(connect(server)) as batch:
             batch.user("auth0|1").app_metadata.set("a.b", 1)
@@ -873,7 +873,7 @@ for result in told:
 @pytest.mark.parametrize(("users", "times"), [(100_000, 1), (50, 1), (100_000, 2), (50, 2)])
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
 def test_ctrl_c(users: int, times: int) -> None:
-    """A real SIGINT, while staging or leaving, once or twice: nobody is both sent and reported unsent."""
+    """After a real SIGINT, while staging or leaving, once or twice, nobody is both sent and reported as not sent."""
     free = threading.Event()
 
     def respond(seen: Seen) -> Reply:
@@ -912,7 +912,7 @@ def test_ctrl_c(users: int, times: int) -> None:
 def test_an_interruption_while_leaving_still_accounts_for_all(
     tenant: LocalTenant, client: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interruption of the wait for the workers stops sending, and the wait begins again."""
+    """If the wait for the workers is interrupted, sending stops, and the batch waits again for what is under way."""
     wait = threading.Condition.wait
     interrupted: list[bool] = []
 
@@ -947,20 +947,20 @@ def test_an_interruption_while_leaving_still_accounts_for_all(
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], client: ManagementClient) -> None:
-    """What can't work fails at once."""
+    """Settings that can't work raise at once."""
     with pytest.raises(InputError):
         MetadataBatch(client, **settings)
 
 
 def test_a_bad_budget_is_refused(client: ManagementClient) -> None:
-    """max_wait is checked with the other settings."""
+    """`max_wait` is checked with the other settings."""
     with pytest.raises(ConfigError):
         MetadataBatch(client, max_wait=-1)
 
 
 @pytest.mark.parametrize("user_id", ["", None, 5, ["auth0|1"], {}])
-def test_what_is_no_user_id_is_refused(user_id: Any, tenant: LocalTenant, client: ManagementClient) -> None:
-    """It fails where it is staged, and the others are sent."""
+def test_a_bad_user_id_is_refused(user_id: Any, tenant: LocalTenant, client: ManagementClient) -> None:
+    """A bad user id raises at staging, and the other users are sent."""
     with MetadataBatch(client) as batch:
         with pytest.raises(InputError):
             batch.user(user_id)
@@ -969,7 +969,7 @@ def test_what_is_no_user_id_is_refused(user_id: Any, tenant: LocalTenant, client
 
 
 def test_users_are_staged_inside_the_block(client: ManagementClient) -> None:
-    """Before and after it, and in a batch entered twice, there is an error."""
+    """Staging before or after the block, and entering a batch twice, raise StateError."""
     batch = MetadataBatch(client)
     with pytest.raises(StateError):
         batch.user("auth0|1")
@@ -981,8 +981,8 @@ def test_users_are_staged_inside_the_block(client: ManagementClient) -> None:
         pass
 
 
-def test_the_batch_sends_and_nobody_else(tenant: LocalTenant, client: ManagementClient) -> None:
-    """A user's transaction can't be entered, committed or rolled back; a nested part of it may be."""
+def test_only_the_batch_sends_a_users_transaction(tenant: LocalTenant, client: ManagementClient) -> None:
+    """A user's transaction can't be entered, committed or rolled back; its nested parts can."""
     with MetadataBatch(client) as batch:
         tx = batch.user("auth0|1")
         for call in (tx.commit, tx.rollback, tx.__enter__):
@@ -999,10 +999,10 @@ def test_the_batch_sends_and_nobody_else(tenant: LocalTenant, client: Management
     assert tenant.users["auth0|1"].app_metadata["plan"] == "pro"
 
 
-def test_what_is_kept_past_the_window_can_t_be_staged_on(
+def test_a_transaction_kept_past_the_window_refuses_staging(
     tenant: LocalTenant, client: ManagementClient
 ) -> None:
-    """A transaction that was sent says so, instead of losing what comes too late."""
+    """Staging on a transaction that was already sent raises, instead of losing the change."""
     with MetadataBatch(client, window=1) as batch:
         old = batch.user("auth0|1")
         old.app_metadata["plan"] = "pro"
@@ -1013,7 +1013,7 @@ def test_what_is_kept_past_the_window_can_t_be_staged_on(
 
 
 def test_signals_are_left_alone(client: ManagementClient) -> None:
-    """A batch sets no signal handler."""
+    """A batch installs no signal handler."""
     before = signal.getsignal(signal.SIGINT)
     with MetadataBatch(client):
         assert signal.getsignal(signal.SIGINT) is before

@@ -18,7 +18,7 @@ from auth0_meta import ConflictError, MetadataTransaction, RateLimitError
 STORED = {"theme": "light", "prefs": {"lang": "en", "tz": "UTC"}, "log": [1], "n": 1}
 Block = Callable[[MetadataTransaction], object]
 
-# (what the block reads, what somebody else writes afterwards, the path that conflicts or None)
+# (what the block reads, what somebody else then writes, the conflicting path or None)
 READS: dict[str, tuple[Block, dict[str, Any], tuple[str, ...] | None]] = {
     "the path": (lambda tx: tx.user_metadata.get("prefs.lang"), {"prefs": {"lang": "sv", "tz": "UTC"}}, ("prefs", "lang")),
     "a sibling below": (lambda tx: tx.user_metadata.get("prefs.lang"), {"prefs": {"lang": "en", "tz": "EET"}}, None),
@@ -50,7 +50,7 @@ READS: dict[str, tuple[Block, dict[str, Any], tuple[str, ...] | None]] = {
 def test_what_was_read_is_compared(
     block: Block, written: dict[str, Any], path: tuple[str, ...] | None
 ) -> None:
-    """A change to what was read since, and only that, is a conflict; nothing is written then."""
+    """Only a later change to what was read is a conflict, and then nothing is written."""
     local = Local(STORED)
     tx = local.tx()
     with contextlib.nullcontext() if path is None else pytest.raises(ConflictError) as raised, tx:
@@ -85,7 +85,7 @@ def test_an_append_applies_to_what_is_there() -> None:
 
 
 def test_a_base_hides_conflicts() -> None:
-    """With base= nothing is read at commit, so a conflict can't be seen; base_check=True sees it."""
+    """With base= the commit reads nothing, so it finds no conflict; base_check=True finds it."""
     local = Local(STORED)
     base = local.profile()
     local.write(user_metadata={"theme": "dark"})
@@ -108,7 +108,7 @@ def test_a_base_hides_conflicts() -> None:
 
 
 class Lock:
-    """A lock that notes when it is taken and given back, and how many requests there were then."""
+    """A lock that logs when it is acquired and released, and how many requests had been sent by then."""
 
     def __init__(self, local: Local) -> None:
         self.local, self.log, self.held = local, [], False  # type: ignore[var-annotated]
@@ -124,7 +124,7 @@ class Lock:
 
 
 def test_the_lock_spans_get_and_patch() -> None:
-    """The lock is taken before the commit's GET and given back once the PATCH was answered."""
+    """The lock is acquired before the commit's GET and released after the response to the PATCH."""
     local = Local(STORED)
     lock = Lock(local)
     with local.tx(lock=lock) as tx:
@@ -135,7 +135,7 @@ def test_the_lock_spans_get_and_patch() -> None:
 
 
 def test_the_lock_is_held_until_the_outcome_is_known() -> None:
-    """After a lost answer the lock is held while the user is read back."""
+    """After a lost response the lock is held while the user is read back."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     lock = Lock(local)
@@ -155,12 +155,12 @@ def test_nothing_to_do_takes_no_lock() -> None:
 
 
 @pytest.mark.parametrize(("into_the_second", "long"), [(0.5, False), (0.0, True)])
-def test_a_wait_of_more_than_a_second_is_the_margin(into_the_second: float, *, long: bool) -> None:
-    """A 429 on the PATCH with a wait past 1 s gives up the lock and reads again; a shorter one does neither."""
+def test_a_wait_of_more_than_a_second_gives_up_the_lock(into_the_second: float, *, long: bool) -> None:
+    """A wait of more than 1 s before the PATCH releases the lock and reads again; a shorter one does neither."""
     local = Local(STORED)
     lock = Lock(local)
     local.clock.advance(into_the_second)
-    local.tenant.fail(method="PATCH", status=429, reset=1)  # the next full second, and the jitter
+    local.tenant.fail(method="PATCH", status=429, reset=1)  # to the next full second, plus the jitter
     with local.tx(lock=lock) as tx:
         tx.user_metadata.increment("n")
     assert tx.result is not None
@@ -175,7 +175,7 @@ def test_a_wait_of_more_than_a_second_is_the_margin(into_the_second: float, *, l
 
 
 def test_nobody_waits_under_the_lock() -> None:
-    """Long waits, of the GET and of the PATCH, are spent without the lock, and on_wait is told of them once."""
+    """Long waits, of the GET and of the PATCH, happen without the lock, and `on_wait` is called once for each."""
     local = Local(STORED)
     waits: list[tuple[float, bool]] = []
     lock = Lock(local)
@@ -194,7 +194,7 @@ def test_nobody_waits_under_the_lock() -> None:
 
 
 def test_a_flat_change_gives_up_the_lock_too() -> None:
-    """With nothing to read the lock is still given up around a long wait, and nothing is read after it."""
+    """A change that needs no read releases the lock during a long wait too, and reads nothing after it."""
     local = Local(STORED)
     lock = Lock(local)
     local.tenant.fail(method="PATCH", status=429, reset=20)
@@ -205,7 +205,7 @@ def test_a_flat_change_gives_up_the_lock_too() -> None:
 
 
 def test_a_long_wait_means_computing_again() -> None:
-    """What others write while a 429 is waited out survives: the operations are applied to a fresh read."""
+    """What others write during a long wait survives: the operations are applied to a fresh read."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=429, reset=30)
     local.second_writer("GET", nth=2, user_metadata={"n": 5, "prefs": {"lang": "en", "tz": "EET"}})
@@ -217,7 +217,7 @@ def test_a_long_wait_means_computing_again() -> None:
 
 
 def test_a_long_wait_means_comparing_again() -> None:
-    """A conflict that comes up during the wait is seen after it."""
+    """A conflict that arises during the wait is found after it."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=429, reset=30)
     local.second_writer("GET", nth=3, user_metadata={"theme": "dark"})
@@ -227,8 +227,8 @@ def test_a_long_wait_means_comparing_again() -> None:
     assert "copy" not in local.user_metadata
 
 
-def test_a_bucket_of_one_token_is_no_livelock() -> None:
-    """Where each GET takes the token that the PATCH needs, reading again has an end and the change gets through."""
+def test_a_bucket_of_one_token_causes_no_livelock() -> None:
+    """If each GET takes the token that the PATCH needs, the commit stops reading again and sends the change."""
     local = Local(STORED, rate_limit="1@0.2")
     with local.tx() as tx:
         tx.user_metadata.increment("n")
@@ -239,7 +239,7 @@ def test_a_bucket_of_one_token_is_no_livelock() -> None:
 
 
 def test_a_lock_may_be_made_by_a_function() -> None:
-    """A function gives a new context manager for each time that the lock is taken."""
+    """A function returns a new context manager each time the lock is acquired."""
     local = Local(STORED)
     made: list[Lock] = []
 
@@ -254,7 +254,7 @@ def test_a_lock_may_be_made_by_a_function() -> None:
 
 
 def test_an_error_of_the_lock_writes_nothing() -> None:
-    """A lock that can't be had raises its own error, and nothing was sent."""
+    """If the lock can't be acquired, its own error is raised, and nothing was sent."""
     local = Local(STORED)
 
     def make() -> Lock:
@@ -268,7 +268,7 @@ def test_an_error_of_the_lock_writes_nothing() -> None:
 
 
 def test_short_waits_add_up() -> None:
-    """Several short waits that pass 1 s together make the base as old as one long wait does."""
+    """Several short waits of more than 1 s in all make the base as old as one long wait does."""
     local = Local(STORED)
     local.clock.advance(0.5)
     local.tenant.fail(method="PATCH", status=429, reset=1, times=2)
@@ -280,7 +280,7 @@ def test_short_waits_add_up() -> None:
 
 
 class Held(BaseAdapter):
-    """Let the first PATCHes meet what takes `seconds`, while somebody else writes; then be the tenant's adapter."""
+    """Delay the first PATCHes by `seconds`, in which somebody else writes, and fail them; pass on everything else."""
 
     def __init__(self, local: Local, seconds: float, times: int = 1) -> None:
         super().__init__()
@@ -288,7 +288,7 @@ class Held(BaseAdapter):
         self._inner = local.tenant.adapter()
 
     def send(self, request: Any, *args: Any, **settings: Any) -> Any:
-        """Time out before the connection stands, as long as there is something left."""
+        """Time out while connecting, for the first `times` PATCHes."""
         if request.method == "PATCH" and self._left:
             self._left -= 1
             self._local.clock.advance(self._seconds)
@@ -309,7 +309,7 @@ def _both(tx: MetadataTransaction) -> None:
 
 
 def test_a_connection_that_takes_long_makes_the_base_old() -> None:
-    """Seconds spent connecting count like those waited: what was read before them is read again, without the lock."""
+    """Time spent on connecting counts like a wait: the lock is released, and the user is read again."""
     local = Local(STORED)
     lock = Lock(local)
     local.client = local.tenant.client(token="a.b.c", adapter=Held(local, 10))
@@ -321,7 +321,7 @@ def test_a_connection_that_takes_long_makes_the_base_old() -> None:
 
 
 def test_a_token_that_takes_long_makes_the_base_old() -> None:
-    """Seconds spent on a new token after a 401 count too."""
+    """Time spent on a new token after a 401 counts too."""
     local = Local(STORED)
 
     def token() -> str:
@@ -339,8 +339,8 @@ def test_a_token_that_takes_long_makes_the_base_old() -> None:
     assert local.sent == ["GET", "PATCH", "GET", "PATCH"]
 
 
-def test_a_token_that_always_takes_long_is_no_livelock() -> None:
-    """A function that gives a token in 5 s each time does not keep a change from being sent."""
+def test_a_token_that_always_takes_long_causes_no_livelock() -> None:
+    """A token function that takes 5 s each time does not keep a change from being sent."""
     local = Local(STORED)
 
     def token() -> str:
@@ -356,7 +356,7 @@ def test_a_token_that_always_takes_long_is_no_livelock() -> None:
 
 @pytest.mark.parametrize("reads", [False, True])
 def test_a_refusal_is_never_waited_out_on_an_old_base(*, reads: bool) -> None:
-    """However often a PATCH is refused for long, the user is read again each time: a second writer is seen."""
+    """After each long wait the user is read again, however often the PATCH is refused, so that a second writer is seen."""
     local = Local(STORED)
     refused = local.tenant.fail(method="PATCH", status=429, reset=30, times=8)
 
@@ -373,8 +373,8 @@ def test_a_refusal_is_never_waited_out_on_an_old_base(*, reads: bool) -> None:
     assert local.sent[-2:] == (["PATCH", "GET"] if reads else ["GET", "PATCH"])
 
 
-def test_refusals_have_no_end_but_the_budget() -> None:
-    """Where every PATCH is refused, `max_wait` ends it, and nothing is written."""
+def test_only_the_budget_ends_refusals() -> None:
+    """If every PATCH is refused, `max_wait` ends the commit, and nothing is written."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=429, reset=30, times=None)
     with pytest.raises(RateLimitError), local.tx(max_wait=300) as tx:

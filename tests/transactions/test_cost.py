@@ -106,7 +106,7 @@ WITH_BASE: list[tuple[str, Block, dict[str, Any] | None]] = [
 @pytest.mark.parametrize("as_user", [False, True])
 @pytest.mark.parametrize(("block", "body"), [row[1:] for row in WITH_BASE], ids=[row[0] for row in WITH_BASE])
 def test_what_it_costs_with_a_base(block: Block, body: dict[str, Any] | None, *, as_user: bool) -> None:
-    """With a base nothing is read: one PATCH with what differs, none where nothing does."""
+    """With a base nothing is read: one PATCH with what differs, or none if nothing does."""
     local = Local(STORED)
     base = User.from_dict(local.profile()) if as_user else local.profile()
     with local.tx(base=base) as tx:
@@ -127,7 +127,7 @@ def test_base_check_brings_the_read_back() -> None:
 
 
 def test_base_check_without_a_change_sends_nothing() -> None:
-    """Nothing that differs from the base, nothing sent, base_check or not."""
+    """If nothing differs from the base, nothing is sent, even with base_check=True."""
     local = Local(STORED)
     with local.tx(base=local.profile(), base_check=True) as tx:
         tx.user_metadata["theme"] = "light"
@@ -135,7 +135,7 @@ def test_base_check_without_a_change_sends_nothing() -> None:
 
 
 def test_without_base_check_newer_siblings_are_overwritten() -> None:
-    """A base is taken at its word: what the documents call its price."""
+    """Without base_check a base is trusted, so a newer sibling in the same first-level key is lost, as documented."""
     local = Local(STORED)
     base = local.profile()
     local.write(user_metadata={"prefs": {"lang": "en", "tz": "EET"}})
@@ -155,7 +155,7 @@ def test_the_read_at_commit_is_late() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_an_exception_sends_nothing(error: type[BaseException]) -> None:
-    """An exception in the block, Ctrl-C included, goes on and nothing is sent."""
+    """An exception in the block, Ctrl-C included, is raised, and nothing is sent."""
     local = Local(STORED)
     with pytest.raises(error), local.tx() as tx:
         _two_bags(tx)
@@ -182,8 +182,8 @@ def test_values_are_copied_when_staged() -> None:
     }
 
 
-def test_claims_are_no_base() -> None:
-    """An ID token's claims hold no metadata; taken for a profile they would wipe what they don't name."""
+def test_claims_are_not_a_base() -> None:
+    """An ID token's claims contain no metadata; used as a profile they would wipe what they lack."""
     local = Local({"prefs": {"lang": "en"}})
     with pytest.raises(InputError, match="claims"):
         local.tx(base={"sub": UID, "email": "ada@example.org"})
@@ -191,7 +191,7 @@ def test_claims_are_no_base() -> None:
 
 
 def test_the_base_is_copied_when_given() -> None:
-    """Changing the given profile afterwards changes nothing."""
+    """Changing the profile that was passed as base has no effect."""
     local = Local(STORED)
     base = local.profile()
     with local.tx(base=base) as tx:
@@ -217,7 +217,7 @@ def test_ten_helpers_cost_one_patch() -> None:
 
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 def test_an_untouched_bag_is_never_sent(bag: str) -> None:
-    """Only the bag that changes is in the document, after a read of both too."""
+    """Only the bag that changes is in the document, even after a read of both."""
     local = Local({"a": {"b": 1}}, {"a": {"b": 1}})
     with local.tx() as tx:
         len(tx.user_metadata), len(tx.app_metadata)
@@ -226,7 +226,7 @@ def test_an_untouched_bag_is_never_sent(bag: str) -> None:
 
 
 def test_user_ids_survive_the_path() -> None:
-    """A user id with |, /, %, : and # reaches the tenant as it is."""
+    """A user id with |, /, %, : and # reaches the tenant unchanged."""
     local = Local()
     odd = "oauth2|a/b%3A:c#d"
     local.tenant.users.add(user_id=odd)

@@ -1,4 +1,4 @@
-"""Locks that are odd: used up, no lock at all, failing late, or swallowing errors."""
+"""Odd locks: used up, not a lock at all, failing late, or swallowing errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _once() -> Iterator[None]:
 
 
 def test_a_one_shot_lock_is_refused_at_its_second_use() -> None:
-    """A generator's context manager can't be taken again after a long wait: a clear error, nothing written."""
+    """A generator's context manager can't be entered again after a long wait: a clear error, nothing written."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=429, reset=30)
     with (
@@ -34,7 +34,7 @@ def test_a_one_shot_lock_is_refused_at_its_second_use() -> None:
 
 
 def test_a_used_lock_is_refused_at_once() -> None:
-    """One that a first transaction used up is refused by the second before its request."""
+    """A lock that one transaction has used up is refused by the next before its first request."""
     local = Local()
     used = _once()
     with local.tx(lock=used) as tx:
@@ -44,8 +44,8 @@ def test_a_used_lock_is_refused_at_once() -> None:
     assert local.sent == ["PATCH"]
 
 
-def test_a_one_shot_lock_does_where_it_is_taken_once() -> None:
-    """Without a long wait a one-shot lock is enough, and `_once` as a function always is."""
+def test_a_one_shot_lock_is_enough_if_it_is_taken_once() -> None:
+    """Without a long wait a one-shot lock is enough; a function that makes one always is."""
     local = Local({"n": 1})
     for lock in (_once(), _once):
         with local.tx(lock=lock) as tx:
@@ -65,7 +65,7 @@ class _Closed:
 
 
 def test_a_failing_lock_is_not_taken_for_a_used_one() -> None:
-    """The first time, a lock's own error reaches the caller as it is."""
+    """On first use, a lock's own error reaches the caller unchanged."""
     local = Local()
     with pytest.raises(RuntimeError, match="the server of locks is away"), local.tx(lock=_Closed()) as tx:
         tx.user_metadata["a"] = 1
@@ -75,7 +75,7 @@ def test_a_failing_lock_is_not_taken_for_a_used_one() -> None:
 
 
 def test_a_function_that_makes_no_lock_is_refused() -> None:
-    """lock=some_lock.acquire is a mistake that is named; nothing is written."""
+    """The error for lock=some_lock.acquire names the mistake; nothing is written."""
     local = Local()
     with (
         pytest.raises(InputError, match=r"returned bool.*Nothing was written"),
@@ -86,8 +86,8 @@ def test_a_function_that_makes_no_lock_is_refused() -> None:
 
 
 @pytest.mark.parametrize("lock", ["name", 5, object()])
-def test_what_is_no_lock_is_refused_when_opened(lock: Any) -> None:
-    """What can be neither entered nor called is refused before anything is staged."""
+def test_a_bad_lock_is_refused_when_opened(lock: Any) -> None:
+    """A lock that can be neither entered nor called is refused before anything is staged."""
     with pytest.raises(InputError, match="lock="):
         Local().tx(lock=lock)
 
@@ -120,7 +120,7 @@ class _Expired:
 
 
 def test_a_lock_that_fails_late_hides_no_success() -> None:
-    """A lock that fails on being given back raises, and the result says that the change was written."""
+    """A lock that fails on release raises, and the result still has the change as written."""
     local = Local()
     with pytest.raises(TimeoutError), local.tx(lock=_Expired()) as tx:
         tx.user_metadata["a"] = 1

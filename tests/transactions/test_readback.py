@@ -1,4 +1,4 @@
-"""Answers that are lost: promise 7."""
+"""Lost responses and reading back (promise 7)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STORED = {"theme": "light", "prefs": {"lang": "en"}, "log": [1], "n": 1}
 CANARY = "canary-4f1c"
 Block = Callable[[MetadataTransaction], object]
 
-# How the answer gets lost; `commit` is added where the PATCH was applied.
+# How the response gets lost; APPLIED adds `commit`, by which the PATCH is applied all the same.
 LOSSES: dict[str, dict[str, Any]] = {
     "reset": {"drop": "before_commit"},
     "500": {"status": 500},
@@ -72,7 +72,7 @@ def _after(change: dict[str, Any]) -> dict[str, Any]:
 @blocks
 @pytest.mark.parametrize("loss", APPLIED.values(), ids=APPLIED)
 def test_an_applied_patch_is_confirmed(block: Block, change: dict[str, Any], loss: dict[str, Any]) -> None:
-    """When what was sent is found on reading back, it is done: one PATCH, whatever it was."""
+    """If reading back finds what was sent, the commit is done with one PATCH, whatever kind of change it was."""
     local = Local(STORED)
     fault = local.tenant.fail(method="PATCH", **loss)
     with local.tx() as tx:
@@ -90,7 +90,7 @@ def test_an_applied_patch_is_confirmed(block: Block, change: dict[str, Any], los
 @blocks
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_lost_patch_is_sent_again(block: Block, change: dict[str, Any], loss: dict[str, Any]) -> None:
-    """When the profile is found as it was, the change is applied again: to what was found, without another GET."""
+    """If reading back finds the profile unchanged, the change is applied to it and sent again, without another GET."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", **loss)
     with local.tx() as tx:
@@ -104,7 +104,7 @@ def test_a_lost_patch_is_sent_again(block: Block, change: dict[str, Any], loss: 
 
 @pytest.mark.parametrize("name", ["flat", "delete", "nested", "merge", "clear", "replace"])
 def test_blind_changes_are_applied_to_what_is_found(name: str) -> None:
-    """Set, delete and merge are applied to what a second writer left: both writers' changes stand."""
+    """Set, delete and merge are applied to what a second writer left, so that both writers' changes stay."""
     block, change = BLOCKS[name]
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
@@ -125,7 +125,7 @@ def test_blind_changes_are_applied_to_what_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", ["append", "increment", "after a read"])
 @pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
 def test_unsafe_changes_are_not_sent_blindly(name: str, drop: Any) -> None:
-    """An increment, an append or what rests on reads, met by a second writer: OutcomeUnknown, and nothing more is sent."""
+    """After a second writer, an increment, an append or a change based on reads is not sent again: OutcomeUnknown."""
     block, change = BLOCKS[name]
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop=drop)
@@ -152,7 +152,7 @@ def test_unsafe_changes_are_not_sent_blindly(name: str, drop: Any) -> None:
     assert (tx.result.outcome, tx.result.document) == ("unknown", {"user_metadata": change})
 
 
-# A bag that is emptied, beside what is not blind: every key of it counts.
+# Emptying a bag, together with a change that can't be sent blindly: then every key of the bag counts.
 EMPTYING: dict[str, Block] = {
     "clear after a read": lambda tx: tx.user_metadata["theme"] and tx.app_metadata.clear(),
     "replace after a read": lambda tx: tx.app_metadata.replace({"copy": tx.user_metadata["theme"]}),
@@ -164,7 +164,7 @@ EMPTYING: dict[str, Block] = {
 @pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
 @pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
 def test_emptying_a_bag_is_not_sent_blindly(block: Block, drop: Any) -> None:
-    """clear or replace beside an increment, an append or reads: a key that another has added is not wiped."""
+    """With an increment, an append or reads beside clear or replace, a key that another writer added is not wiped."""
     local = Local(STORED, {"a": 1})
     local.tenant.fail(method="PATCH", drop=drop)
 
@@ -181,8 +181,8 @@ def test_emptying_a_bag_is_not_sent_blindly(block: Block, drop: Any) -> None:
 
 
 @pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
-def test_emptying_a_bag_that_is_as_before_is_sent_again(block: Block) -> None:
-    """Where the whole bag is as it was, one more PATCH is right."""
+def test_emptying_an_unchanged_bag_is_sent_again(block: Block) -> None:
+    """If the whole bag is unchanged, the PATCH is sent again."""
     local = Local(STORED, {"a": 1})
     local.tenant.fail(method="PATCH", drop="before_commit")
     with local.tx() as tx:
@@ -192,7 +192,7 @@ def test_emptying_a_bag_that_is_as_before_is_sent_again(block: Block) -> None:
 
 
 def test_reads_elsewhere_count() -> None:
-    """A change that rests on reads is not sent again when only what was read has changed."""
+    """A change based on a read is not sent again if what was read has changed, even in the other bag."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=3, user_metadata={"n": 7})
@@ -201,8 +201,8 @@ def test_reads_elsewhere_count() -> None:
     assert local.app_metadata == {}
 
 
-def test_what_is_gone_is_named_absent() -> None:
-    """`found` says of a deleted key that it is absent, and of another's value only its size."""
+def test_found_names_keys_and_sizes_only() -> None:
+    """`found` reports a deleted key as absent, and of any other key only the size of its value."""
     local = Local({"n": 1}, {"big": "x" * 50})
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=2, user_metadata={"n": None}, app_metadata={"big": "y" * 10})
@@ -214,7 +214,7 @@ def test_what_is_gone_is_named_absent() -> None:
 
 
 def test_several_losses_in_a_row() -> None:
-    """Each loss is read back; the waits grow, and one PATCH in the end is enough."""
+    """Each lost response is followed by a read; the last PATCH succeeds, and the increment counts once."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit", times=3)
     with local.tx() as tx:
@@ -223,8 +223,8 @@ def test_several_losses_in_a_row() -> None:
     assert local.user_metadata["n"] == 2
 
 
-def test_a_lost_answer_and_a_long_wait() -> None:
-    """After a loss, a 429 with a long wait means reading once more: newer siblings survive, flat changes too."""
+def test_a_lost_response_and_a_long_wait() -> None:
+    """A long wait after a lost response means reading again: newer siblings and flat changes both survive."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -236,8 +236,8 @@ def test_a_lost_answer_and_a_long_wait() -> None:
     assert local.user_metadata == STORED | {"prefs": {"lang": "fi", "new": 1}, "theme": "dark"}
 
 
-def test_a_budget_without_room_still_reads_back_once() -> None:
-    """max_wait=0 reads back at once: applied is confirmed; not applied is OutcomeUnknown, with one PATCH."""
+def test_without_a_wait_budget_the_user_is_still_read_back_once() -> None:
+    """With max_wait=0 the user is read back at once: an applied PATCH is confirmed, any other is OutcomeUnknown."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     with local.tx(max_wait=0) as tx:
@@ -259,7 +259,7 @@ def test_a_budget_without_room_still_reads_back_once() -> None:
     [({"status": 404}, NotFoundError), ({"drop": "before_commit", "times": None}, TransportError), ({"status": 200, "body": "<html>"}, TransportError)],
 )  # fmt: skip
 def test_reading_back_may_fail(fault: dict[str, Any], cause: type[Exception]) -> None:
-    """When the user can't be read back the outcome stays unknown; the failure to read is the cause."""
+    """If the user can't be read back, the outcome stays unknown, and the failed read is the cause."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     local.tenant.fail(method="GET", **fault)
@@ -274,7 +274,7 @@ def test_reading_back_may_fail(fault: dict[str, Any], cause: type[Exception]) ->
 
 
 def test_reading_back_an_odd_bag() -> None:
-    """A bag found to be no object leaves the outcome unknown too."""
+    """A stored bag that is not an object leaves the outcome unknown too."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="GET", status=200, body={"user_id": UID, "user_metadata": ["odd"]})
@@ -282,8 +282,8 @@ def test_reading_back_an_odd_bag() -> None:
         tx.user_metadata["theme"] = "dark"
 
 
-def test_what_is_found_may_not_take_the_change() -> None:
-    """A second writer that put a string where the change goes through: OutcomeUnknown, since the first PATCH is in doubt."""
+def test_a_change_that_no_longer_applies_leaves_the_outcome_unknown() -> None:
+    """If a second writer has put a string on the change's path: OutcomeUnknown, since the first PATCH is still in doubt."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=2, user_metadata={"prefs": "none"})
@@ -296,7 +296,7 @@ def test_what_is_found_may_not_take_the_change() -> None:
     ("status", "kind"), [(400, BadRequestError), (404, NotFoundError), (409, AlreadyExistsError)]
 )
 def test_a_refusal_is_never_retried(status: int, kind: type[Exception]) -> None:
-    """409 and other 4xx are raised as they are: one PATCH, no read back."""
+    """A 4xx is raised as it is, after one PATCH and without reading back."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=status)
     with pytest.raises(kind, match="Nothing was written"), local.tx() as tx:
@@ -308,8 +308,8 @@ def test_a_refusal_is_never_retried(status: int, kind: type[Exception]) -> None:
 @pytest.mark.parametrize(
     "fault", [{"drop": "before_commit", "times": None}, {"status": 200, "body": f"<html>{CANARY}"}]
 )
-def test_a_lost_read_is_no_unknown_outcome(fault: dict[str, Any]) -> None:
-    """When the commit's GET fails nothing was written, and no OutcomeUnknown says otherwise."""
+def test_a_lost_read_leaves_no_unknown_outcome(fault: dict[str, Any]) -> None:
+    """If the commit's GET fails, nothing was written, and the error is not OutcomeUnknown."""
     local = Local(STORED)
     local.tenant.fail(method="GET", **fault)
     with pytest.raises(TransportError) as raised, local.tx(max_wait=5) as tx:
@@ -324,8 +324,8 @@ def test_a_lost_read_is_no_unknown_outcome(fault: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fault", [{"drop": "before_commit"}, {"status": 503}])
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_lost_token_request_is_no_unknown_outcome(fault: dict[str, Any], *, nested: bool) -> None:
-    """When no token is to be had the PATCH never left: an error that says so, no reading back."""
+def test_a_lost_token_request_leaves_no_unknown_outcome(fault: dict[str, Any], *, nested: bool) -> None:
+    """Without a token the PATCH is never sent: NotSentError, and no reading back."""
     local = Local(STORED)
     client = local.tenant.client(max_wait=5)
     local.tenant.fail(path="/oauth/token", times=None, **fault)
@@ -337,7 +337,7 @@ def test_a_lost_token_request_is_no_unknown_outcome(fault: dict[str, Any], *, ne
 
 
 def test_a_confirmation_that_finds_another_writer_equal() -> None:
-    """Touched keys equal to what was sent are done, whoever wrote them: no second PATCH."""
+    """If the touched keys equal what was sent, the commit is done, whoever wrote them: no second PATCH."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", user_metadata={"theme": "dark"})
@@ -348,7 +348,7 @@ def test_a_confirmation_that_finds_another_writer_equal() -> None:
 
 
 def test_nothing_is_left_to_send() -> None:
-    """What was found may already be what the rest of the change wants: then it ends without another PATCH."""
+    """If the user already has what the change would leave, the commit ends without another PATCH."""
     local = Local({"a": 1})
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=2, user_metadata={"a": 1, "b": {"c": 2}, "keep": 1})
@@ -365,7 +365,7 @@ def test_nothing_is_left_to_send() -> None:
 
 
 def test_a_conflict_after_a_loss_and_a_long_wait() -> None:
-    """After a loss found not applied, what comes up in a long wait may be our own: that is no conflict, but unknown."""
+    """After a lost PATCH, a change seen after a long wait may be that PATCH, applied late: OutcomeUnknown, not a conflict."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -390,7 +390,7 @@ def _late(local: Local, **bags: Any) -> None:
 
 @pytest.mark.parametrize("name", ["append", "increment", "after a read"])
 def test_a_patch_that_is_applied_late_counts_once(name: str) -> None:
-    """A PATCH that the server applies while the next one is being waited for is found, and not built upon."""
+    """If the server applies a lost PATCH while the next one waits, the commit finds it and does not apply the change twice."""
     block, change = BLOCKS[name]
     local = Local(STORED)
     _late(local, user_metadata=change)
@@ -403,7 +403,7 @@ def test_a_patch_that_is_applied_late_counts_once(name: str) -> None:
 
 
 def test_work_whose_patch_is_applied_late_is_not_run_again() -> None:
-    """run_transaction does not take its own late PATCH for somebody else's."""
+    """run_transaction does not mistake its own late PATCH for somebody else's."""
     local = Local(STORED)
     _late(local, user_metadata={"n": 2})
     runs = []
@@ -428,7 +428,7 @@ def test_work_whose_patch_is_applied_late_is_not_run_again() -> None:
 def test_a_refused_repeat_leaves_the_first_in_doubt(
     name: str, fault: dict[str, Any], cause: type[Exception]
 ) -> None:
-    """When the repeat is refused the first PATCH may still be applied: nobody says that nothing was written."""
+    """If the repeat is refused, the first PATCH may still be applied: the error does not claim that nothing was written."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, **fault)
@@ -446,7 +446,7 @@ def test_a_refused_repeat_leaves_the_first_in_doubt(
 
 
 def test_a_lock_that_fails_while_in_doubt() -> None:
-    """A lock that can't be taken a second time ends a commit that is in doubt as one that is in doubt."""
+    """If a commit is in doubt and its lock can't be taken again, the error is OutcomeUnknown."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -482,17 +482,17 @@ def _close(local: Local, clients: list[ManagementClient]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "cause"),
+    ("breaks", "cause"),
     [(_token, KeyError), (_on_wait, ZeroDivisionError), (_close, StateError)],
 )
 def test_what_breaks_after_a_loss_does_not_hide_it(
-    trouble: Callable[[Local, list[ManagementClient]], dict[str, Any]], cause: type[Exception]
+    breaks: Callable[[Local, list[ManagementClient]], dict[str, Any]], cause: type[Exception]
 ) -> None:
-    """The caller's own function that raises, or a closed client: OutcomeUnknown, with that as its cause."""
+    """If the caller's function raises or the client is closed after a lost PATCH: OutcomeUnknown, with that as its cause."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     clients: list[ManagementClient] = []
-    clients.append(local.tenant.client(**{"token": "a.b.c", **trouble(local, clients)}))
+    clients.append(local.tenant.client(**{"token": "a.b.c", **breaks(local, clients)}))
     tx = clients[0].transaction(UID)
     tx.user_metadata.increment("n")
     with pytest.raises(OutcomeUnknown, match=f"reading the user back failed .{cause.__name__}") as raised:
@@ -506,7 +506,7 @@ def test_what_breaks_after_a_loss_does_not_hide_it(
 
 @pytest.mark.parametrize("applied", [False, True])
 def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> None:
-    """Whatever comes out of the transport once the PATCH may have left is no proof that it has not."""
+    """Once the PATCH may have left, no error of the transport proves that it has not."""
     local = Local(STORED)
 
     class Broken(BaseAdapter):
@@ -516,7 +516,7 @@ def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> Non
             raise LookupError
 
         def close(self) -> None:
-            """Hold nothing."""
+            """Do nothing."""
 
     inner = local.tenant.adapter()
     client = local.tenant.client(token="a.b.c", adapter=Broken())
@@ -531,7 +531,7 @@ def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> Non
 
 
 def test_a_closed_client_sends_nothing() -> None:
-    """A client that was closed before the PATCH could leave: StateError, and nothing is in doubt."""
+    """If the client was closed before the PATCH left: StateError, and nothing is in doubt."""
     local = Local(STORED)
     with pytest.raises(StateError, match="closed"), local.tx() as tx:
         tx.user_metadata["theme"] = "dark"
@@ -541,7 +541,7 @@ def test_a_closed_client_sends_nothing() -> None:
 
 
 def test_ctrl_c_while_reading_back() -> None:
-    """KeyboardInterrupt after a lost answer goes through at once, and the result says that the outcome is unknown."""
+    """KeyboardInterrupt while reading back is raised at once, and the result has the outcome "unknown"."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
 
@@ -557,7 +557,7 @@ def test_ctrl_c_while_reading_back() -> None:
 
 @pytest.mark.parametrize("when", ["PATCH", "GET"])
 def test_ctrl_c_during_the_commit(when: str) -> None:
-    """KeyboardInterrupt during the commit goes through at once; the transaction has failed and sends nothing more."""
+    """KeyboardInterrupt during the commit is raised at once; the transaction has failed and sends nothing more."""
     local = Local(STORED)
 
     def interrupt(_: object) -> None:
@@ -578,8 +578,8 @@ def test_ctrl_c_during_the_commit(when: str) -> None:
     assert local.user_metadata["n"] == 2
 
 
-def test_a_batch_that_stops_finishes_what_is_in_flight() -> None:
-    """A PATCH that left before a batch was stopped is read back to its end; one that did not leave never does."""
+def test_a_batch_that_stops_finishes_what_is_under_way() -> None:
+    """If a batch stops while the response to a PATCH is lost, the user is still read back."""
     local = Local(STORED, rate_limit="50@16")
     stopped = threading.Event()
     tx = bulk_transaction(local, stopped)
@@ -591,7 +591,7 @@ def test_a_batch_that_stops_finishes_what_is_in_flight() -> None:
 
 
 def test_a_real_timeout_on_a_real_socket() -> None:
-    """Over a socket: a read timeout on the PATCH, then the profile with the change in it: confirmed."""
+    """Over a socket, a read timeout on the PATCH and then a profile with the change confirm the commit."""
     profile = {"user_id": UID, "user_metadata": {"theme": "dark"}}
     with ScriptedServer(Reply(delay=0.4), Reply(200, profile)) as server:
         client = ManagementClient(server.url, token="a.b.c", timeout=(1, 0.2), clock=FakeClock())
@@ -604,7 +604,7 @@ def test_a_real_timeout_on_a_real_socket() -> None:
 
 
 def test_a_real_reset_on_a_real_socket() -> None:
-    """Over a socket: the connection closes without an answer, the profile is as before, one more PATCH."""
+    """Over a socket, a connection closed without a response and then an unchanged profile mean one more PATCH."""
     old, new = ({"user_id": UID, "user_metadata": {"n": n}} for n in (1, 2))
     with ScriptedServer(Reply(200, old), Reply(close=True), Reply(200, old), Reply(200, new)) as server:
         client = ManagementClient(server.url, token="a.b.c", clock=FakeClock())
@@ -620,10 +620,10 @@ def test_a_real_reset_on_a_real_socket() -> None:
     "kind", [ServerError, OutcomeUnknown, NotFoundError, TransportError], ids=lambda kind: kind.__name__
 )
 @pytest.mark.parametrize("after_401", [False, True])
-def test_what_a_token_function_raises_is_no_unknown_outcome(
+def test_what_a_token_function_raises_leaves_no_unknown_outcome(
     kind: type[Auth0MetaError], *, after_401: bool
 ) -> None:
-    """A function that gives tokens may use this package: its errors say nothing about the PATCH, which has not left."""
+    """A token function may raise this package's errors; they are not about the PATCH, which was not sent."""
     local = Local(STORED)
 
     def token() -> str:
@@ -648,8 +648,8 @@ def test_what_a_token_function_raises_is_no_unknown_outcome(
     assert local.sent == (["PATCH"] if after_401 else [])
 
 
-def test_what_on_wait_raises_is_no_unknown_outcome() -> None:
-    """A report of a wait after a 429 may fail with any error: the PATCH was refused, and nothing is in doubt."""
+def test_what_on_wait_raises_leaves_no_unknown_outcome() -> None:
+    """After a 429, `on_wait` may raise any error: the PATCH was refused, and nothing is in doubt."""
     local = Local(STORED)
 
     def report(_: object) -> None:
@@ -665,8 +665,8 @@ def test_what_on_wait_raises_is_no_unknown_outcome() -> None:
 
 
 @pytest.mark.parametrize("left", [{}, {"theme": "light"}])
-def test_a_clear_that_was_applied_spares_what_came_after_it(left: dict[str, Any]) -> None:
-    """Where the base is known and nothing of it is there, the bag was emptied; where something is, it is emptied again."""
+def test_an_applied_clear_keeps_keys_that_were_added_later(left: dict[str, Any]) -> None:
+    """If no key of the known base is left, the clear was applied; if one is left, the bag is cleared again."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     local.second_writer("GET", user_metadata={"new": 1, **left})
@@ -698,7 +698,7 @@ class Silent(BaseAdapter):
 
 
 def test_a_batch_that_stops_does_not_wait_for_one_timeout_after_the_other() -> None:
-    """Half a minute from the stop on is counted on the clock: reads that time out are in it."""
+    """Reading back ends half a minute after the stop by the clock; reads that time out count."""
     local = Local(STORED)
     stopped = threading.Event()
     adapter = Silent(local, stopped)

@@ -1,4 +1,4 @@
-"""Running the work again when what it read has changed."""
+"""`run_transaction`: it runs the work again if what the work read has changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _promote(tx: MetadataTransaction) -> int:
 
 
 def test_it_returns_what_the_function_returns() -> None:
-    """Without a conflict the function runs once, the change is written and its value returned."""
+    """Without a conflict the function runs once, its change is written and its value returned."""
     local = Local({"n": 1})
     assert local.client.run_transaction(UID, _promote) == 2
     assert local.user_metadata == {"n": 2}
@@ -27,7 +27,7 @@ def test_it_returns_what_the_function_returns() -> None:
 
 @pytest.mark.parametrize("conflicts", [1, 4])
 def test_conflicts_run_it_again(conflicts: int) -> None:
-    """It is run again on fresh data, up to `attempts` times in all; every writer's work counts."""
+    """After a conflict the function runs again on fresh data, up to `attempts` times in all; no writer's change is lost."""
     local = Local({"n": 1})
     for number in range(conflicts):
         local.second_writer("GET", nth=2 * number + 2, user_metadata={"n": 10 * (number + 1)})
@@ -37,7 +37,7 @@ def test_conflicts_run_it_again(conflicts: int) -> None:
 
 
 def test_the_last_conflict_is_raised() -> None:
-    """After `attempts` runs the conflict is raised and nothing was written."""
+    """After `attempts` runs the last conflict is raised, and nothing was written."""
     local = Local({"n": 0})
     local.tenant.before(
         "GET", UID, lambda _: local.write(user_metadata={"n": local.user_metadata["n"] + 1}), times=None
@@ -63,7 +63,7 @@ def test_the_pauses_are_short() -> None:
 
 
 def test_a_base_is_for_the_first_run() -> None:
-    """With base= and base_check=True a conflict means that the base is old: the next run reads."""
+    """With base= and base_check=True a conflict means that the base is out of date, so the next run reads."""
     local = Local({"n": 1})
     base = local.profile()
     local.write(user_metadata={"n": 5})
@@ -81,7 +81,7 @@ def test_settings_are_those_of_a_transaction() -> None:
 
 
 def test_an_exception_is_not_retried() -> None:
-    """The function's own error goes through after one run, with nothing written."""
+    """The function's own error is raised after one run, and nothing is written."""
     local = Local({"n": 1})
     runs: list[int] = []
 
@@ -96,7 +96,7 @@ def test_an_exception_is_not_retried() -> None:
 
 @pytest.mark.parametrize("whose", ["other", "same"])
 def test_the_conflict_of_another_is_not_retried(whose: str) -> None:
-    """A conflict that another transaction inside the function raises, even one of the same user, goes through."""
+    """A conflict from another transaction inside the function, even for the same user, is raised."""
     local = Local({"n": 1})
     other = "auth0|other" if whose == "other" else UID
     if whose == "other":
@@ -176,7 +176,7 @@ class _Awaited:
 
 @pytest.mark.parametrize("fn", [_later, functools.partial(_later), _Awaited(), _handed_on])
 def test_an_asynchronous_function_is_refused(fn: Any) -> None:
-    """What nobody would await is refused, not taken for success; nothing is sent."""
+    """A function whose result would have to be awaited is refused, and nothing is sent."""
     local = Local({"n": 1})
     with pytest.raises(InputError, match="atransaction"):
         local.client.run_transaction(UID, fn)
