@@ -1,4 +1,4 @@
-"""The order of the house, checked on the syntax tree: imports go down, no circle, no crowded folder."""
+"""The package's layers, checked on the syntax tree: imports go down, without a cycle, and no folder is crowded."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import auth0_meta
 
 PACKAGE = Path(auth0_meta.__path__[0])
 
-# From top to bottom.  A module imports what stands below its own line, and modules of its own folder; the
-# wings on one line don't import each other.  Imports in functions and under TYPE_CHECKING count.
+# From top to bottom.  A module imports what is below its own line, and modules of its own folder; the
+# packages on one line don't import each other.  Imports in functions and under TYPE_CHECKING count.
 ORDER = """
 __main__
 cli
@@ -32,7 +32,7 @@ warn arguments
 errors clock redact _version
 """
 
-# The folders of each wing, in the same way.
+# The folders of the larger packages, in the same order.
 WINGS = {
     "migrate": "__init__ > html_report > api > applying > planning > ledger > events threads",
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
@@ -45,7 +45,7 @@ WINGS = {
 ISLAND = {"errors", "clock", "redact", "_version"}
 CONNECTED = ("emulator.tenant", "client")  # tenant.client() hands out a client, imported in the function
 MOST_FILES = 16
-# Three lines each: paths that documentation once named, kept for whoever imports them.
+# Import paths that documentation once named, kept for whoever uses them; three lines each.
 EARLIER_PATHS = ("users.py", "jobs.py", "bag.py", "jwt.py")
 
 # The only importers of each package that is not ours and not the standard library; "lazy" means inside a function.
@@ -86,7 +86,7 @@ PURE = (
     "migrate.planning.summary",
     "migrate.planning.watched_user",
 )
-# What reads a clock, draws a number, waits, or leaves the process.
+# What reads a clock, draws a random number, waits, or does I/O.
 IMPURE = {
     *("asyncio", "datetime.date", "datetime.datetime", "logging", "os", "random", "secrets", "socket"),
     *("subprocess", "threading", "time", "uuid"),
@@ -94,7 +94,7 @@ IMPURE = {
 
 
 def name_of(path: Path) -> str:
-    """Return a module's dotted name without the package's; a sub-package stands as `emulator.__init__`."""
+    """Return a module's dotted name without the package's; a sub-package is `emulator.__init__`."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
@@ -102,7 +102,7 @@ MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield (dotted name, not loaded with the module) for every import: in functions, under TYPE_CHECKING too."""
+    """Yield (dotted name, whether it is lazy) for every import; those in functions and under TYPE_CHECKING are lazy."""
 
     def walk(node: ast.AST, *, lazy: bool) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
@@ -120,7 +120,7 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def internal(dotted: str) -> str | None:
-    """Return the module of ours that a dotted import names, None for somebody else's."""
+    """Return the module of this package that a dotted import names, or None."""
     if dotted.split(".")[0] != "auth0_meta":
         return None
     parts = dotted.split(".")[1:]
@@ -139,7 +139,7 @@ ARROWS = {
 
 
 def floors(text: str, break_at: str) -> dict[str, int]:
-    """Return each name's line, counted from the top."""
+    """Return each name's line number, counted from the top."""
     return {name: i for i, line in enumerate(text.strip().split(break_at)) for name in line.split()}
 
 
@@ -149,7 +149,7 @@ FLOORS = {wing: floors(order, ">") for wing, order in WINGS.items()}
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module: str) -> None:
-    """A module imports only what stands below it, or beside it in its own folder."""
+    """A module imports only what is below it, or beside it in its own folder."""
     room, *inside = module.split(".")
     assert room in HOUSE, f"say in ORDER where {room} stands"
     if room in FLOORS:
@@ -169,8 +169,8 @@ def test_imports_go_down(module: str) -> None:
                 assert lazy, f"{module} imports {target} at its top: the extra may be missing"
 
 
-def test_there_is_no_circle() -> None:
-    """No module reaches itself by imports, wherever in its text these stand."""
+def test_no_import_cycle() -> None:
+    """No module imports itself through others, even by imports in functions."""
     done: set[str] = set()
 
     def visit(module: str, way: tuple[str, ...]) -> None:
@@ -187,7 +187,7 @@ def test_there_is_no_circle() -> None:
 
 
 def test_no_folder_is_crowded() -> None:
-    """A folder holds at most 16 files of code; the Management API, a file for each tag, may hold 24."""
+    """A folder has at most 16 code files; the Management API, with a file for each tag, may have 24."""
     for folder in {path.parent for path in MODULES.values()}:
         most = 24 if folder.parts[-2:] == ("emulator", "api") else MOST_FILES
         files = [path for path in folder.glob("*.py") if folder != PACKAGE or path.name not in EARLIER_PATHS]
@@ -196,7 +196,7 @@ def test_no_folder_is_crowded() -> None:
 
 @pytest.mark.parametrize("package", ["", ".actions", ".actions.web", ".migrate", ".emulator"])
 def test_no_module_hides_a_public_name(package: str) -> None:
-    """No module or folder bears the name of something that its package exports: importing it would hide that."""
+    """No module or folder has the name of something that its package exports: importing the module would hide it."""
     public = __import__(f"auth0_meta{package}", fromlist=["__all__"])
     folder = Path(public.__path__[0])
     modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
@@ -204,8 +204,8 @@ def test_no_module_hides_a_public_name(package: str) -> None:
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if any(fnmatch(m, pattern) for pattern in PURE)])
-def test_pure_rooms_touch_nothing(module: str) -> None:
-    """A pure room imports pure rooms and the harmless part of the standard library."""
+def test_pure_modules_do_no_io(module: str) -> None:
+    """A pure module imports nothing that reads a clock, draws a random number, waits or does I/O."""
     for dotted, _ in imports(MODULES[module]):
         top, target = dotted.split(".")[0], internal(dotted)
         assert top not in IMPURE, f"{module} imports {dotted}"
@@ -218,8 +218,8 @@ def test_pure_rooms_touch_nothing(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_third_parties_have_one_door(module: str) -> None:
-    """Each foreign package is imported only where the table says, late where it says so; time only in clock."""
+def test_third_party_packages_have_few_importers(module: str) -> None:
+    """Each third-party package is imported only by the modules in the table, and on use if it says so; `time` only by clock."""
     for dotted, lazy in imports(MODULES[module]):
         top = dotted.split(".")[0]
         if top == "time":
@@ -227,7 +227,7 @@ def test_third_parties_have_one_door(module: str) -> None:
         if top in sys.stdlib_module_names or top == "auth0_meta":
             continue
         doors = THIRD_PARTY.get(top)
-        assert doors is not None, f"{module} imports {top}, which the table does not know"
+        assert doors is not None, f"{module} imports {top}, which is not in THIRD_PARTY"
         rule = next((how for pattern, how in doors.items() if fnmatch(module, pattern)), None)
-        assert rule is not None, f"{module} imports {top}: its doors are {sorted(doors)}"
+        assert rule is not None, f"{module} imports {top}: only {sorted(doors)} may"
         assert rule == "top" or lazy, f"{module} imports {top} at its top: it loads on use"

@@ -1,4 +1,4 @@
-"""Numbers that callers pass: the bounds, what is not a number, and one wording for all of it."""
+"""Numbers that callers pass: their bounds, values that are not numbers, and one wording for all errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth0_meta.arguments import number, whole
 
 @pytest.mark.parametrize("value", [1, 0.5, 1e-9])
 def test_a_number_within_the_bounds_comes_back_as_a_float(value: float) -> None:
-    """Ints and floats pass up to the upper bound, which belongs to the range."""
+    """Ints and floats are accepted up to and including the upper bound."""
     found = number("share", value, above=0, most=1)
     assert found == value
     assert type(found) is float
@@ -33,14 +33,14 @@ def test_a_number_within_the_bounds_comes_back_as_a_float(value: float) -> None:
     ],
 )
 def test_any_other_number_is_refused(value: Any, bounds: dict[str, Any], message: str) -> None:
-    """The message states the bounds and the number; of anything else it states the type only."""
+    """The message gives the bounds and the number, or only the type if the value is not a number."""
     with pytest.raises(InputError) as raised:
         number("share", value, **bounds)
     assert str(raised.value) == message
 
 
 def test_infinity_may_be_allowed() -> None:
-    """An infinite wait passes where the caller's rule allows one."""
+    """An infinite wait is accepted if the caller's rule allows it."""
     assert number("seconds", float("inf"), least=0, infinite=True) == float("inf")
 
 
@@ -55,7 +55,7 @@ def test_infinity_may_be_allowed() -> None:
     ],
 )
 def test_whole_numbers(value: Any, bounds: dict[str, Any], message: str) -> None:
-    """Only an int within the bounds passes; a float that happens to be whole does not."""
+    """Only an int within the bounds is accepted, not a float that happens to be whole."""
     assert whole("window", 1) == 1
     assert whole("window", -5, least=None) == -5
     with pytest.raises(InputError) as raised:

@@ -101,7 +101,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
     ids=str,
 )
 def test_settings_that_work_do(settings: dict[str, Any]) -> None:
-    """Every documented form of a setting is taken, and a request goes through."""
+    """Every documented form of a setting is accepted, and a request goes through."""
     with ScriptedServer() as server, connect(server, **settings) as client:
         client.users.get("auth0|1")
         assert len(server.seen) == 1
@@ -109,7 +109,7 @@ def test_settings_that_work_do(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("max_wait", [-1, math.nan, "60", True])
 def test_a_bad_budget_of_one_call_sends_nothing(max_wait: Any) -> None:
-    """`max_wait` of a call is checked as the client's is."""
+    """A call's `max_wait` is checked as the client's is."""
     with ScriptedServer() as server, connect(server) as client:
         with pytest.raises(ConfigError):
             client.request("GET", "clients", max_wait=max_wait)
@@ -125,13 +125,13 @@ def test_a_bad_budget_of_one_call_sends_nothing(max_wait: Any) -> None:
     ],
 )
 def test_the_repr_names_tenant_and_kind(settings: dict[str, Any], shown: str) -> None:
-    """A client's repr shows where it talks to and how it signs in, and no credential."""
+    """A client's repr shows its tenant and the kind of its credentials, and no credential."""
     client = ManagementClient(DOMAIN, **settings)
     assert repr(client) == f"<ManagementClient https://{DOMAIN}, {shown}>"
 
 
 def test_the_audience_may_be_given() -> None:
-    """A custom domain passes the canonical audience; else it is the domain's own."""
+    """The audience can be set, as custom domains need; by default it is the domain's own Management API."""
     assert ManagementClient(DOMAIN, token="t").audience == f"https://{DOMAIN}/api/v2/"
     assert (
         ManagementClient(DOMAIN, token="t", audience="https://t.eu.auth0.com/api/v2/").audience
@@ -141,7 +141,7 @@ def test_the_audience_may_be_given() -> None:
 
 @pytest.mark.parametrize("audience", ["https://api.example.com", "https://t.eu.auth0.com/api/v2", "x", 5])
 def test_the_audience_of_another_api_is_refused(audience: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An audience that is not the Management API's is told with the canonical form, and by the variable it came from."""
+    """The error for another API's audience shows the canonical form, and names the variable it came from."""
     with pytest.raises(ConfigError, match=r"^audience .* 'https://YOUR_TENANT\.REGION\.auth0\.com/api/v2/'"):
         ManagementClient(DOMAIN, token="t", audience=audience)
     for name, value in (
@@ -184,8 +184,8 @@ def test_a_closed_client_refuses() -> None:
         assert len(server.seen) == 1
 
 
-def test_clock_and_random_are_the_clients() -> None:
-    """What a client is given it lives by."""
+def test_a_client_uses_the_given_clock_and_random() -> None:
+    """A client uses the clock and the source of jitter that it was given."""
     clock, jitter = FakeClock(), random.Random(1)
     client = ManagementClient(DOMAIN, token="t", clock=clock, random=jitter)
     assert (client.channel.clock, client.channel.random) == (clock, jitter)
@@ -206,7 +206,7 @@ def test_clock_and_random_are_the_clients() -> None:
         ("DOMAIN", {"client_secret": "s"}, ["client_id"]),
     ],
 )
-def test_the_environment_says_what_is_missing(
+def test_missing_environment_variables_are_named(
     env: str, settings: dict[str, Any], missing: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`from_env` names each variable that is not set, and no other."""
@@ -248,7 +248,7 @@ def test_the_environment_says_what_is_missing(
 def test_settings_win_over_the_environment(
     env: dict[str, str], settings: dict[str, Any], sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each way to sign in can be taken from the environment, in part or whole; arguments win."""
+    """Each kind of credential can come from the environment, in part or whole; arguments win."""
     with ScriptedServer(lambda seen: token() if seen.path == "/oauth/token" else Reply()) as server:
         for name, value in env.items():
             monkeypatch.setenv(f"AUTH0_{name}", value)
@@ -271,7 +271,7 @@ def test_the_domain_may_be_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DOMAIN in repr(ManagementClient.from_env(domain=DOMAIN))
 
 
-# Any other endpoint ----------------------------------------------------------------------------------
+# `request`, for any endpoint ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_the_domain_may_be_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_path_stays_below_the_api(path: str, sent: str) -> None:
-    """A path is relative to /api/v2/, and what is encoded stays as it is."""
+    """A path is relative to /api/v2/, and percent-encoding in it is kept."""
     with ScriptedServer() as server, connect(server) as client:
         client.request("GET", path)
         assert server.paths() == [sent]
@@ -335,7 +335,7 @@ def test_a_path_that_leaves_the_api_sends_nothing(path: Any) -> None:
 
 
 def test_no_path_leaves_the_api() -> None:
-    """Whatever text is given, a request goes below /api/v2/ or nowhere."""
+    """For any path, a request goes below /api/v2/ or is not sent."""
     with ScriptedServer() as server, connect(server) as client:
 
         @given(st.text(alphabet="abAB%2eEfF./\\?#:| 0", max_size=12))
@@ -367,7 +367,7 @@ def test_no_path_leaves_the_api() -> None:
     ],
 )
 def test_params_become_the_query(path: str, params: dict[str, Any], sent: str) -> None:
-    """None is left out, booleans are lower case, lists repeat, and a query in the path is kept."""
+    """None is omitted, booleans are lower case, lists repeat the name, and a query in the path is kept."""
     with ScriptedServer() as server, connect(server) as client:
         client.request("get", path, params=params)
         assert server.paths() == [f"/api/v2/{sent}"]
@@ -383,7 +383,7 @@ def test_an_unknown_method_sends_nothing(method: Any) -> None:
 
 
 @pytest.mark.parametrize("json", [{"a": float("nan")}, {"a": {1}}, b"x", "\ud800"])
-def test_a_body_that_json_cannot_hold_sends_nothing(json: Any) -> None:
+def test_a_body_that_json_cannot_represent_sends_nothing(json: Any) -> None:
     """Bodies are checked before the first request, and so are queries."""
     with ScriptedServer() as server, connect(server) as client:
         with pytest.raises(InputError):
@@ -397,15 +397,15 @@ def test_a_body_that_json_cannot_hold_sends_nothing(json: Any) -> None:
     ("json", "body"), [(None, b""), ({}, b"{}"), ([], b"[]"), (False, b"false"), ({"a": None}, b'{"a":null}')]
 )
 def test_the_body_is_sent_as_given(json: Any, body: bytes) -> None:
-    """None is no body; any other value is sent as compact JSON, and the answer is parsed."""
+    """None sends no body; any other value is sent as compact JSON, and the response is parsed."""
     with ScriptedServer(Reply(200, [1, {"a": None}])) as server, connect(server) as client:
         assert client.request("POST", "x", json=json) == [1, {"a": None}]
         assert server.seen[0].body == body
         assert ("Content-Type" in server.seen[0].headers) == (json is not None)
 
 
-def test_an_empty_answer_is_none() -> None:
-    """204 parses to None, and errors are the typed ones."""
+def test_an_empty_response_is_none() -> None:
+    """A 204 returns None, and errors are the typed ones."""
     with ScriptedServer(Reply(204), Reply(404)) as server, connect(server) as client:
         assert client.request("DELETE", "x") is None
         with pytest.raises(NotFoundError):
@@ -427,7 +427,7 @@ def test_an_empty_answer_is_none() -> None:
     ],
 )
 def test_repeat_decides_what_follows_a_5xx(method: str, repeat: bool | None, sent: int) -> None:
-    """What HTTP calls idempotent is repeated unless told otherwise."""
+    """After a 5xx, HTTP's idempotent methods are repeated by default; `repeat` overrides that."""
     with ScriptedServer(Reply(503), Reply()) as server, connect(server, clock=FakeClock()) as client:
         with pytest.raises(ServerError) if sent == 1 else nullcontext():
             client.request(method, "x", repeat=repeat)
@@ -455,7 +455,7 @@ def test_a_client_opens_transactions() -> None:
 
 
 def test_many_threads_share_one_client() -> None:
-    """Threads share token and connections, and each gets its own answer."""
+    """Threads share the token and the connections, and each gets its own response."""
 
     def respond(seen: Seen) -> Reply:
         return (
@@ -473,29 +473,29 @@ def test_many_threads_share_one_client() -> None:
 
 
 def _in_child(work: Callable[[], str]) -> str:
-    """Run `work` in a forked child and return what it says; a child that hangs is ended after 10 s."""
+    """Run `work` in a forked child and return its result; a child that hangs is killed after 10 s."""
     read, write = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is the point here
         child = os.fork()
     if not child:
         try:
-            said = work()
-        except BaseException as error:  # noqa: BLE001  # told to the parent
-            said = repr(error)
-        os.write(write, said.encode())
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # reported to the parent
+            result = repr(error)
+        os.write(write, result.encode())
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
         if not select.select([pipe], [], [], 10)[0]:
             os.kill(child, signal.SIGKILL)
-        said = pipe.read()
+        result = pipe.read()
     os.waitpid(child, 0)
-    return said
+    return result
 
 
 def test_a_forked_child_uses_its_own_sockets() -> None:
-    """Parent and child send at once, over different connections, and each reads its own answers."""
+    """Parent and child send over different connections, and each gets its own responses."""
     with ScriptedServer(lambda seen: Reply(200, {"user_id": seen.path})) as server, connect(server) as client:
         client.users.get("parent")
 
@@ -509,7 +509,7 @@ def test_a_forked_child_uses_its_own_sockets() -> None:
 
 
 def test_a_fork_during_a_token_fetch() -> None:
-    """A child forked while another thread fetches the token for all fetches its own."""
+    """A child forked while another thread is fetching the token fetches its own."""
     fetching, go_on = threading.Event(), threading.Event()
 
     def respond(seen: Seen) -> Reply:
@@ -527,14 +527,14 @@ def test_a_fork_during_a_token_fetch() -> None:
     ):
         busy = threads.submit(client.users.get, "auth0|1")
         assert fetching.wait(5)
-        said = _in_child(lambda: client.users.get("auth0|1").user_id)
+        result = _in_child(lambda: client.users.get("auth0|1").user_id)
         go_on.set()
         busy.result(10)
-    assert said == "x"
+    assert result == "x"
 
 
 class _Stuck(FakeClock):
-    """Stay in the first wait, with the lock that it was given, until told to go on."""
+    """A clock whose first wait holds its lock until `go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -548,7 +548,7 @@ class _Stuck(FakeClock):
 
 
 def test_a_fork_during_a_wait_at_the_gate() -> None:
-    """A child forked while another thread holds the lock of the gate waits and sends on its own."""
+    """A child forked while another thread holds the throttle's lock can still wait and send."""
     clock = _Stuck()
     with (
         ScriptedServer(Reply(429, {}, {"Retry-After": "1"}), Reply(200, {"user_id": "x"})) as server,
@@ -557,13 +557,13 @@ def test_a_fork_during_a_wait_at_the_gate() -> None:
     ):
         busy = threads.submit(client.users.get, "auth0|1")
         assert clock.inside.wait(5)
-        said = _in_child(lambda: client.users.get("auth0|1").user_id)
+        result = _in_child(lambda: client.users.get("auth0|1").user_id)
         clock.go_on.set()
-        assert busy.result(10).user_id == said == "x"
+        assert busy.result(10).user_id == result == "x"
 
 
 def test_a_fork_during_a_use_of_the_pool() -> None:
-    """A child forked while the lock of the connection pool is held lets go of that pool without it."""
+    """A child forked while the connection pool's lock is held drops that pool without taking the lock."""
     with ScriptedServer(Reply(200, {"user_id": "x"})) as server, connect(server) as client:
         client.users.get("auth0|1")
         pools = [
@@ -575,14 +575,14 @@ def test_a_fork_during_a_use_of_the_pool() -> None:
         assert queue is not None
         assert pools == []
         with queue.mutex:
-            said = _in_child(lambda: f"{client.users.get('auth0|1').user_id} {gc.collect() >= 0}")
-        assert said == "x True"
+            result = _in_child(lambda: f"{client.users.get('auth0|1').user_id} {gc.collect() >= 0}")
+        assert result == "x True"
         client.users.get("auth0|1")
         assert [s.connection for s in server.seen] == [1, 2, 1]
 
 
 def test_a_child_inside_a_transaction_starts_afresh() -> None:
-    """What was open in the parent is not joined in the child."""
+    """A child does not join a transaction that was open in the parent."""
     with ScriptedServer(Reply(200, {"user_id": "auth0|1"})) as server, connect(server) as client:
         with client.transaction("auth0|1") as tx:
             tx.app_metadata["a"] = 1
@@ -597,7 +597,7 @@ def test_a_child_inside_a_transaction_starts_afresh() -> None:
 
 
 def test_children_do_not_share_their_jitter() -> None:
-    """Forked workers wait different jitter, unless the source was given."""
+    """Forked workers draw different jitter, unless the client was given its own source."""
     own = ManagementClient(DOMAIN, token="t")
     assert len({_in_child(lambda: str(own.channel.random.random())) for _ in range(3)}) == 3
     given_ = ManagementClient(DOMAIN, token="t", random=random.Random(7))

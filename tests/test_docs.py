@@ -42,7 +42,7 @@ def commands(command: Command, name: str) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_every_python_block_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run from top to bottom, as one program that AUTH0_DOMAIN leads to a local tenant."""
+    """The blocks of a page run from top to bottom, as one program whose AUTH0_DOMAIN is a local tenant."""
     with LocalTenant(users=[USER]) as tenant:
         for name, value in tenant.env.items():
             monkeypatch.setenv(name, value)
@@ -89,8 +89,8 @@ def test_every_page_is_in_the_index() -> None:
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
 
 
-def test_the_map_is_true() -> None:
-    """CONTRIBUTING.md has every package and module of the top level, and no path that does not exist."""
+def test_the_map_in_contributing_is_true() -> None:
+    """CONTRIBUTING.md names every top-level package and module, and no path that does not exist."""
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w./-]+(?:\.py|\.md|\.ini|\.cfg|/))`", page))
     package = Path(auth0_meta.__path__[0])

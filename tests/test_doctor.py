@@ -25,8 +25,8 @@ def _token(**claims: Any) -> str:
     return str(jose_jwt.encode(claims, "secret", algorithm="HS256"))
 
 
-def test_all_is_well() -> None:
-    """A client with all it needs passes every check, for two requests that write nothing."""
+def test_good_settings_pass_every_check() -> None:
+    """A client with good settings passes every check, with two requests that write nothing."""
     granted = "read:users update:users delete:users"
     with ScriptedServer(token(scope=granted), _USERS) as server:
         with connect(server, client_id="c", client_secret="s") as client:
@@ -42,7 +42,7 @@ def test_all_is_well() -> None:
 
 
 def test_bad_credentials_end_the_checks() -> None:
-    """A refused token request is the one result, with its remedy, and shows no credential."""
+    """A refused token request is the only result, with its remedy and without a credential."""
     refused = Reply(401, {"error": "access_denied", "error_description": "Unauthorized"})
     with ScriptedServer(refused) as server, connect(server, client_id="c", client_secret="hunter2") as client:
         (check,) = client.check()
@@ -51,8 +51,8 @@ def test_bad_credentials_end_the_checks() -> None:
     assert "hunter2" not in repr(check)
 
 
-def test_an_unreachable_tenant_is_the_domains_fault() -> None:
-    """A host that does not answer is told as such, whether a token is fetched or given."""
+def test_an_unreachable_tenant_fails_the_domain_check() -> None:
+    """A host that can't be reached fails the domain check, whether the token is fetched or given."""
     url = f"http://127.0.0.1:{free_port()}"
     with ManagementClient(url, client_id="c", client_secret="s", clock=FakeClock()) as client:
         (check,) = client.check()
@@ -65,8 +65,8 @@ def test_an_unreachable_tenant_is_the_domains_fault() -> None:
     assert "read users" not in found
 
 
-def test_an_untrusted_certificate_names_the_bundle() -> None:
-    """What the error advises beyond domain and network is in the remedy."""
+def test_the_remedy_includes_advice_of_the_error() -> None:
+    """Advice in the error, such as naming a CA bundle, moves into the remedy."""
     advice = "GET users was not sent: it has no certificate. Check the domain, or name your CA bundle in X"
     found = _unreached(NotSentError(advice))
     assert found.detail == "GET users was not sent: it has no certificate"
@@ -74,8 +74,8 @@ def test_an_untrusted_certificate_names_the_bundle() -> None:
     assert _unreached(NotSentError("odd")).remedy == "Check AUTH0_DOMAIN and the network"
 
 
-def test_a_token_endpoint_in_trouble_is_not_the_domains_fault() -> None:
-    """A token endpoint that answers 5xx is told apart from a wrong domain."""
+def test_a_failing_token_endpoint_fails_the_token_check() -> None:
+    """A 5xx of the token endpoint is not mistaken for a wrong domain."""
     clock = FakeClock()
     with (
         ScriptedServer(Reply(503)) as server,
@@ -99,7 +99,7 @@ def test_a_token_endpoint_in_trouble_is_not_the_domains_fault() -> None:
     ],
 )
 def test_a_refused_read_names_the_remedy(reply: Reply, remedy: str) -> None:
-    """What the tenant answers to the first read is a result with its remedy, not an exception."""
+    """An error of the first read becomes a result with its remedy, not an exception."""
     with ScriptedServer(reply) as server, connect(server) as client:
         found = _checked(client)
     assert found["read users"].ok is False
@@ -107,8 +107,8 @@ def test_a_refused_read_names_the_remedy(reply: Reply, remedy: str) -> None:
     assert "clock" not in found
 
 
-def test_a_read_without_an_answer_is_told() -> None:
-    """A tenant that drops the connection fails the read, within 30 s of waiting."""
+def test_a_read_without_a_response_fails_its_check() -> None:
+    """If the tenant drops the connection, the read check fails after waiting at most 30 s."""
     clock = FakeClock()
     with ScriptedServer(Reply(close=True)) as server, connect(server, clock=clock) as client:
         found = _checked(client)
@@ -130,7 +130,7 @@ def test_a_read_without_an_answer_is_told() -> None:
     ],
 )
 def test_missing_scopes_are_named(scope: Any, ok: bool | None, shown: str) -> None:
-    """Scopes come from the token endpoint's answer, else from the token; what is missing is named."""
+    """Scopes come from the token endpoint's response, else from the token; missing ones are named."""
     more = {} if scope is None else {"scope": scope}
     with (
         ScriptedServer(token(**more), _USERS) as server,
@@ -155,8 +155,8 @@ def test_missing_scopes_are_named(scope: Any, ok: bool | None, shown: str) -> No
         (None, None),
     ],
 )
-def test_a_wrong_audience_is_told(audience: Any, ok: bool | None) -> None:
-    """A token for another API is told, with the audience to ask for; an opaque one can't be."""
+def test_a_wrong_audience_fails_its_check(audience: Any, ok: bool | None) -> None:
+    """A token for another API fails, with the audience to request; an opaque token leaves the check open."""
     given = _token() if audience is None else _token(aud=audience)
     with ScriptedServer(_USERS) as server, connect(server, token=given) as client:
         check = _checked(client)["audience"]
@@ -168,8 +168,8 @@ def test_a_wrong_audience_is_told(audience: Any, ok: bool | None) -> None:
     ("off", "ok"),
     [(-3600, False), (-2.1, False), (-1.9, True), (0, True), (2.9, True), (4.1, False), (3600, False)],
 )
-def test_a_clock_that_is_off_is_told(off: float, ok: bool) -> None:
-    """The local clock may be 2 s behind or 3 s ahead of the answer's whole second."""
+def test_a_clock_that_is_off_fails_its_check(off: float, ok: bool) -> None:
+    """The local clock may be 2 s behind or 3 s ahead of the response's Date, which is cut to the second."""
     clock = FakeClock(start=1_800_000_000 + off)
     with (
         ScriptedServer(_USERS, now=lambda: 1_800_000_000.0) as server,
@@ -181,7 +181,7 @@ def test_a_clock_that_is_off_is_told(off: float, ok: bool) -> None:
     assert ok or f"{abs(off):.0f} s" in check.detail
 
 
-def test_what_is_not_said_is_not_judged() -> None:
+def test_missing_headers_leave_their_checks_open() -> None:
     """Without Date and rate-limit headers those two checks stay open."""
     with ScriptedServer(Reply(200, [], date=False)) as server, connect(server) as client:
         found = _checked(client)
@@ -189,15 +189,17 @@ def test_what_is_not_said_is_not_judged() -> None:
 
 
 def test_an_unknown_bucket_has_no_plan() -> None:
-    """A bucket that no plan has is shown without one."""
+    """A bucket that belongs to no known plan is shown without a plan."""
     headers = {"X-RateLimit-Limit": "777", "X-RateLimit-Remaining": "5"}
     with ScriptedServer(Reply(200, [], headers)) as server, connect(server) as client:
         check = _checked(client)["rate limit"]
     assert check == Check("rate limit", True, "5 of 777 tokens left")
 
 
-def test_a_token_for_an_api_of_ones_own_is_told_the_right_audience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AUTH0_AUDIENCE of another API is never what the remedy says to ask for."""
+def test_the_remedy_for_a_token_of_another_api_names_the_right_audience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The remedy never suggests an AUTH0_AUDIENCE that belongs to another API."""
     with ScriptedServer(_USERS) as server:
         monkeypatch.setenv("AUTH0_DOMAIN", server.url)
         monkeypatch.setenv("AUTH0_AUDIENCE", "https://api.example.com")
@@ -209,7 +211,7 @@ def test_a_token_for_an_api_of_ones_own_is_told_the_right_audience(monkeypatch: 
 
 
 def test_no_check_shows_a_credential() -> None:
-    """Token, secret and claims' values other than audience and scope are in no result."""
+    """No result contains the token, the secret, or a claim other than audience and scope."""
     text = _token(aud="https://t/api/v2/", scope="read:users", sub="canary@clients")
 
     def respond(seen: Seen) -> Reply:

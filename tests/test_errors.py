@@ -51,10 +51,10 @@ def test_an_error_without_facts_has_defaults(kind: type[Auth0MetaError]) -> None
         (errors.MissingExtraError, ImportError),
     ],
 )
-def test_errors_derive_from_the_usual_builtin_class(
+def test_errors_derive_from_the_expected_builtin_class(
     kind: type[Auth0MetaError], builtin: type[Exception]
 ) -> None:
-    """The built-in class that one would expect catches each kind."""
+    """Each class can be caught as the built-in class that one would expect."""
     with pytest.raises(builtin, match="x"):
         raise kind("x")
 
@@ -95,8 +95,8 @@ def test_every_status_has_a_class(status: int, code: str | None, message: str) -
     assert (kind is errors.ServerError) == (status >= 500)
 
 
-def test_an_error_of_another_process_is_readable() -> None:
-    """An error that is raised in a worker process arrives with its attributes."""
+def test_an_error_from_another_process_is_readable() -> None:
+    """An error raised in a worker process arrives with its attributes."""
     code = (
         "from concurrent.futures import ProcessPoolExecutor\n"
         "import multiprocessing, pickle\n"

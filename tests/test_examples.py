@@ -27,7 +27,7 @@ def run(script: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
-    """Give the example a local tenant in the place of a real one."""
+    """Serve a local tenant in place of a real one."""
     with LocalTenant() as local:
         for name, value in local.env.items():
             monkeypatch.setenv(name, value)
@@ -52,7 +52,7 @@ def test_backend_script_sends_one_patch() -> None:
 
 
 def test_backend_script_on_a_real_tenant(tenant: LocalTenant) -> None:
-    """With AUTH0_* set it changes the user of the command line, and keeps what it does not name."""
+    """With AUTH0_* set it changes the user named on the command line, and keeps all other keys."""
     user = tenant.users.add(
         user_metadata={"prefs": {"lang": "en", "old_banner": 1}, "theme": "dark"},
         app_metadata={"billing": {"plan": "free", "trial": "x", "vat": 24}, "seats": 3},
@@ -69,7 +69,7 @@ def test_backend_script_on_a_real_tenant(tenant: LocalTenant) -> None:
 
 
 def test_login_hook_writes_for_a_login_and_not_for_a_refusal() -> None:
-    """The helpers of a login are one PATCH together; a refused login sends none."""
+    """All helpers of a login send one PATCH together; a refused login sends none."""
     done = run("login_hook.py")
     assert done.returncode == 0, done.stderr
     welcome, refused = done.stdout.splitlines()
@@ -105,7 +105,7 @@ def test_batch_job_keeps_the_pace_and_shows_it() -> None:
 
 
 def test_batch_job_on_a_real_tenant(tenant: LocalTenant, tmp_path: Path) -> None:
-    """It takes ids from a file; one that fails is named, and the exit code says so."""
+    """It reads ids from a file; users who fail are named, and the exit code is not 0."""
     users = [tenant.users.add(app_metadata={"stats": {"touched": n}}) for n in range(3)]
     ids = tmp_path / "ids"
     ids.write_text("\n".join([*(user.user_id for user in users), "auth0|gone", ""]))
@@ -116,7 +116,7 @@ def test_batch_job_on_a_real_tenant(tenant: LocalTenant, tmp_path: Path) -> None
     assert [user.app_metadata for user in users] == [{"stats": {"touched": n + 1}} for n in range(3)]
 
 
-def test_batch_job_says_what_it_can_t_use(tmp_path: Path) -> None:
+def test_batch_job_names_bad_arguments(tmp_path: Path) -> None:
     """A missing file, one that is not text, and no rate limit: exit 2 and one line, no traceback."""
     ids = tmp_path / "ids"
     ids.write_bytes(b"auth0|1\n\xff\n")
@@ -133,7 +133,7 @@ def test_batch_job_says_what_it_can_t_use(tmp_path: Path) -> None:
 
 
 def test_migration_job_waits_a_429_out() -> None:
-    """Every user is moved, the refused PATCH is waited for and sent again."""
+    """Every user is moved; after the 429 the refused PATCH is sent again."""
     done = run("migration_job.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "12 done\n"
@@ -144,7 +144,7 @@ def test_migration_job_waits_a_429_out() -> None:
 
 
 def test_migration_job_on_a_real_tenant_twice(tenant: LocalTenant, tmp_path: Path) -> None:
-    """A second run takes up who failed and writes nothing else; whoever fails is named and does not stop the rest."""
+    """Users who fail are named and don't stop the rest; a second run retries them and writes nothing else."""
     users = [tenant.users.add(name="Ada", app_metadata={"plan": "pro", "seats": n}) for n in range(3)]
     tenant.fail(method="PATCH", status=400, user_id=users[1].user_id)
     words = ("migration_job.py", 'search:name:"Ada"', str(tmp_path / "job.db"))
@@ -163,7 +163,7 @@ def test_migration_job_on_a_real_tenant_twice(tenant: LocalTenant, tmp_path: Pat
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_real_tenant_needs_an_argument(script: str, tenant: LocalTenant) -> None:
-    """With AUTH0_* set and nothing named, an example changes nobody and says what it needs."""
+    """With AUTH0_* set and no argument, an example changes nobody and names what it needs."""
     done = run(script)
     assert done.returncode == 2
     assert f"usage: {script}" in done.stderr

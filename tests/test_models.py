@@ -1,4 +1,4 @@
-"""The frozen values that users get."""
+"""The frozen models that the client returns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def test_a_user_gives_its_profile() -> None:
+def test_a_user_shows_its_profile() -> None:
     """Known fields are attributes; all fields can be read by their names in JSON."""
     user = User.from_dict(PROFILE)
     assert (user.user_id, user.email, user.name) == ("auth0|1", "ada@example.com", "Ada")
@@ -76,8 +76,8 @@ def test_no_repr_shows_a_value() -> None:
     assert "old deleted" in repr(result)
 
 
-def test_one_of_a_thing_is_singular() -> None:
-    """A result of one request says so in English."""
+def test_a_count_of_one_is_singular() -> None:
+    """A result shows "1 request", not "1 requests"."""
     assert "1 request, 1 attempt," in repr(CommitResult(outcome="updated", requests=1, attempts=1))
     assert "2 requests, 0 attempts," in repr(CommitResult(outcome="updated", requests=2))
 

@@ -68,7 +68,7 @@ def test_interpreters_agree() -> None:
 def test_lowest_pins_are_the_minimums() -> None:
     """`tox -e lowest` installs the oldest version that setup.cfg allows of everything the suite runs with."""
     options = ini("setup.cfg")
-    tools = ("lint", "typing", "docs")  # they look at the code, and run none of it
+    tools = ("lint", "typing", "docs")  # these read the code and run none of it
     extras = [value for name, value in options["options.extras_require"].items() if name not in tools]
     allowed = minimums(options["options"]["install_requires"], *extras)
     pinned = minimums(ini("tox.ini")["testenv:lowest"]["deps"])
@@ -103,7 +103,7 @@ def test_public_names_are_sorted_and_complete() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_one_noun_one_file(path: Path) -> None:
+def test_no_module_is_too_long(path: Path) -> None:
     """No file of the package grows past about 400 lines."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
 
@@ -139,7 +139,7 @@ def test_every_error_survives_pickling(kind: type[errors.Auth0MetaError]) -> Non
 
 
 def test_every_error_is_public_and_drawn() -> None:
-    """Each error class is exported, and stands in the tree that opens errors.py."""
+    """Each error class is exported, and is in the tree at the top of errors.py."""
     drawn = set(re.findall(r"(?:├── |└── |^)(\w+)", errors.__doc__ or "", re.MULTILINE))
     for kind in ERRORS:
         assert kind.__name__ in drawn

@@ -1,4 +1,4 @@
-"""The public faces, pinned: what each package exports, and the import paths that documentation has named."""
+"""The public API, pinned: what each package exports, and the import paths that documentation has named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXPORTED = {
 # Errors are listed by errors.py itself and compared in test_packaging.
 ERRORS = {name for name in errors.__all__ if name[0].isupper()}
 
-# Named in documentation or in the examples, now or earlier, without being in an __all__.
+# Paths that documentation or examples name or once named, without being in an __all__.
 PATHS = """
     auth0_meta.bag.MetadataBag auth0_meta.clock.Clock auth0_meta.errors.RateLimitError auth0_meta.jobs.Jobs
     auth0_meta.jwt.sign_hs256 auth0_meta.jwt.verify_hs256 auth0_meta.models.CommitResult auth0_meta.models.User
@@ -45,7 +45,7 @@ def test_a_package_exports_these_names(package: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS.split())
 def test_a_documented_path_still_imports(path: str) -> None:
-    """What a page has told readers to import stays importable, and is the same object everywhere."""
+    """What a page once told readers to import stays importable, and is the same object everywhere."""
     module, _, name = path.rpartition(".")
     found = getattr(importlib.import_module(module), name)
     assert found is getattr(auth0_meta, name, found)

@@ -1,4 +1,4 @@
-"""The services that tests may ask for are real: each answers a question of its own client program."""
+"""The services that tests use are real: each responds to its own client program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.services import program
 pytestmark = pytest.mark.service
 
 
-def test_redis_answers(redis_url: str) -> None:
+def test_redis_responds(redis_url: str) -> None:
     """A value that was set is read back."""
     for words, answer in ((["set", "plan", "pro"], "OK"), (["get", "plan"], "pro")):
         done = subprocess.run(
@@ -23,7 +23,7 @@ def test_redis_answers(redis_url: str) -> None:
         assert done.stdout.strip() == answer
 
 
-def test_postgresql_answers(postgres_url: str) -> None:
+def test_postgresql_responds(postgres_url: str) -> None:
     """A query is computed by the server."""
     done = subprocess.run(
         [program("psql"), "-At", "-c", "select '{\"plan\": \"pro\"}'::jsonb ->> 'plan'", postgres_url],

@@ -25,7 +25,7 @@ def upgrade(event: Any, api: Any) -> None:
 
 
 def test_a_login_is_simulated() -> None:
-    """The simulation has the outcome, the staged changes, the requests and the profile afterwards; its repr has no values."""
+    """The simulation has the outcome, the staged changes, the requests and the resulting profile; its repr has no values."""
     login = simulate(upgrade, {"user": USER, "request": {"ip": "192.0.2.1"}})
     assert login.outcome.allowed
     assert login.staged == {"app_metadata": {"plan": "pro", "same": None}}
@@ -51,7 +51,7 @@ def test_several_actions_and_settings() -> None:
 
 
 def test_a_redirect_is_resumed() -> None:
-    """resume comes back with the right state; its requests are only the new ones."""
+    """`resume` continues with the right state; its requests are only the new ones."""
     login = simulate(Consent(), {"user": USER})
     assert login.outcome.redirect is not None
     done = login.resume(query={"answer": "yes"})
@@ -92,7 +92,7 @@ def test_warnings_reach_the_test() -> None:
 
 
 def test_a_user_who_deletes_themselves_in_the_action_is_gone() -> None:
-    """The profile afterwards has only the id."""
+    """The resulting profile has only the id."""
     with LocalTenant(serve=False) as tenant:
         login = simulate(lambda event, api: tenant.users[UID].delete(), {"user": USER}, tenant=tenant)
         assert login.user == {"user_id": UID}

@@ -1,4 +1,4 @@
-"""Where tokens come from, when they are renewed, and what the token endpoint may answer."""
+"""Where tokens come from, when they are renewed, and how the token endpoint may respond."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_one_fetch_serves_all_threads() -> None:
 
 
 def test_a_short_budget_does_not_wait_for_a_long_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that may wait only a little makes its own fetch if another's takes longer."""
+    """A thread with a short wait budget makes its own fetch if another's takes longer."""
     monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.05)
     started, release = threading.Event(), threading.Event()
 
@@ -204,7 +204,7 @@ def test_waiting_for_anothers_fetch_can_be_cancelled(before: bool) -> None:
 
 
 def test_waiting_for_anothers_fetch_ends_soon_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop leaves an operation that must see its write through half a minute, the wait for a token included."""
+    """After a stop, an operation that must finish its write has half a minute, waits for a token included."""
     monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.0)
     started, release, event = threading.Event(), threading.Event(), threading.Event()
     clock = FakeClock()
@@ -327,7 +327,7 @@ def test_a_token_must_fit_a_header(bad: Any) -> None:
 
 
 def test_a_given_string_is_final() -> None:
-    """A given string has no replacement."""
+    """A token given as a string has no replacement."""
     source = GivenToken("abc")
     assert source.get(_budget()) == "abc"
     assert not source.replace("abc", _budget())

@@ -172,7 +172,7 @@ def test_apply_works_on_read_only_views(base: dict[str, Any], change: BagChange)
 
 
 def json_equal_or_raised(a: Any, b: Any) -> bool:
-    """Compare two outcomes."""
+    """Return whether two outcomes are equal as JSON, or the same error."""
     return (a is b) if PathError in (a, b) else json_equal(a, b)
 
 
@@ -242,7 +242,7 @@ def test_an_answer_holds_on_every_base(base: dict[str, Any], change: BagChange) 
 
 @given(bag_changes())
 def test_a_scalar_on_every_base_is_known(change: BagChange) -> None:
-    """Staging answers if it can: a path with the same result on very different bases is answered."""
+    """Staging answers if it can: for a path with the same result on very different bases."""
     bases = [filled(leaf) for leaf in ({}, {"x": 1}, {"x": 2})]
     ends = [outcome(change.apply, base) for base in bases]
     assume(PathError not in ends)

@@ -222,7 +222,7 @@ def test_the_terminal_obeys_nothing_that_a_user_wrote(
     )
     patch = json.dumps({"user_metadata": {f"k{evil}": evil * 2}})
     tenant.fail(method="GET", user_id="auth0|2", status=404, body={"statusCode": 404, "message": evil})
-    told = ""
+    output = ""
     for words in (
         *(["show", "auth0|1", *flags] for flags in ([], ["--json"], ["--redact"], ["--redact", "--json"])),
         *(["merge", "auth0|1", patch, *flags] for flags in (["--dry-run"], ["--dry-run", "--redact"], [])),
@@ -230,11 +230,11 @@ def test_the_terminal_obeys_nothing_that_a_user_wrote(
     ):
         main(["user", *words])
         captured = capsys.readouterr()
-        told += captured.out + captured.err
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^EVIL", told, re.MULTILINE)
-    assert "  name     Eve\\u001b]0;pwned\\u0007\\u009b31m\\u202e\\u000aEVIL" in told
-    assert "auth0|1 updated: user_metadata(k\\u001b]" in told
-    assert "was refused: 404" in told
+        output += captured.out + captured.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^EVIL", output, re.MULTILINE)
+    assert "  name     Eve\\u001b]0;pwned\\u0007\\u009b31m\\u202e\\u000aEVIL" in output
+    assert "auth0|1 updated: user_metadata(k\\u001b]" in output
+    assert "was refused: 404" in output
 
 
 def test_data_that_looks_like_markup_is_left_alone(
@@ -518,18 +518,18 @@ def test_emulator_serve_until_interrupted() -> None:
     line = [sys.executable, "-m", "auth0_meta", "emulator", "serve", "--port", "0", "--rate-limit", "10@2"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        told: dict[str, str] = {}
-        while "AUTH0_CLIENT_SECRET" not in told:
+        exported: dict[str, str] = {}
+        while "AUTH0_CLIENT_SECRET" not in exported:
             text = process.stderr.readline()
             assert text, "the server ended early"
             name, equals, value = text.strip().removeprefix("export ").partition("=")
             if equals:
-                told[name] = value
-        answer = command("doctor", "--json", env={**os.environ, **told})
+                exported[name] = value
+        doctor = command("doctor", "--json", env={**os.environ, **exported})
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
-    assert answer.returncode == 0, answer.stdout
-    assert "of 10 tokens left" in answer.stdout
+    assert doctor.returncode == 0, doctor.stdout
+    assert "of 10 tokens left" in doctor.stdout
     assert process.returncode == 0
     assert out == ""
 

@@ -50,7 +50,7 @@ def test_an_import_is_a_multipart_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "settings", "told"),
+    ("users", "settings", "message"),
     [
         ([], {}, "1 user"),
         ([{"name": "x" * 600_000}], {}, "split it"),
@@ -59,10 +59,10 @@ def test_an_import_is_a_multipart_form() -> None:
         ([{"email": "a"}], {"external_id": 'a"\r\nb'}, "one line"),
     ],
 )
-def test_a_bad_import_is_refused_before_it_leaves(users: Any, settings: Any, told: str) -> None:
+def test_a_bad_import_is_refused_before_it_leaves(users: Any, settings: Any, message: str) -> None:
     """An import that Auth0 would refuse is refused before it is sent."""
     with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             client.jobs.import_users(users, **{"connection_id": CONNECTION, **settings})
         assert server.seen == []
 
@@ -105,11 +105,11 @@ def test_waiting_reads_until_the_job_has_ended() -> None:
         Reply(200, JOB | {"status": "processing"}),
         Reply(200, JOB | {"status": "completed"}),
     ]
-    told: list[str] = []
+    statuses: list[str] = []
     with ScriptedServer(*replies) as server, connect(server, clock=clock) as client:
-        job = client.jobs.wait("job_1", on_progress=lambda job: told.append(job.status))
+        job = client.jobs.wait("job_1", on_progress=lambda job: statuses.append(job.status))
     assert job.status == "completed"
-    assert told == ["pending", "processing", "completed"]
+    assert statuses == ["pending", "processing", "completed"]
     assert clock.slept == [1.0, 1.5]
 
 

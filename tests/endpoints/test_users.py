@@ -259,18 +259,18 @@ class Directory:
 
     def __call__(self, seen: Seen) -> Reply:
         """Return one page."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(seen.path).query).items()}
-        size = min(int(asked["per_page"]), self.cap)
-        start = int(asked["page"]) * size
+        query = {name: values[0] for name, values in parse_qs(urlsplit(seen.path).query).items()}
+        size = min(int(query["per_page"]), self.cap)
+        start = int(query["page"]) * size
         if start + size > 1000:
             return boom(
                 400, "Bad Request", "You can only page through the first 1000 records.", "invalid_paging"
             )
         rows = self.rows[start : start + size]
-        if asked.get("include_totals") != "true":
+        if query.get("include_totals") != "true":
             return Reply(200, rows)
-        told = {"start": start, "limit": size, "length": len(rows), "users": rows, "total": len(self.rows)}
-        return Reply(200, told)
+        body = {"start": start, "limit": size, "length": len(rows), "users": rows, "total": len(self.rows)}
+        return Reply(200, body)
 
 
 def _query(seen: Seen) -> dict[str, str]:

@@ -20,7 +20,9 @@ from auth0_meta.ratelimit.refill_rate import RefillRate
 FACTS = RateHeaders(10, 9, int(EPOCH) + 1, EPOCH)
 
 
-def answer(bucket: Bucket, now: float, facts: RateHeaders = FACTS, *, refused: bool = False) -> float | None:
+def exchange(
+    bucket: Bucket, now: float, facts: RateHeaders = FACTS, *, refused: bool = False
+) -> float | None:
     """Send one request at `now`, and receive its response at once."""
     return bucket.answered(bucket.sent(now), now, facts, refused=refused, wall=EPOCH + now, jitter=0.0)
 
@@ -328,8 +330,8 @@ def test_storm_of_refusals() -> None:
 def test_a_hidden_limit_falls_back_to_the_gate() -> None:
     """A 429 with tokens left comes from a limit that headers don't show: wait until Reset and learn nothing."""
     bucket = Bucket()
-    answer(bucket, 0.0)
-    closed = answer(bucket, 1.0, RateHeaders(10, 8, int(EPOCH) + 3, EPOCH + 1), refused=True)
+    exchange(bucket, 0.0)
+    closed = exchange(bucket, 1.0, RateHeaders(10, 8, int(EPOCH) + 3, EPOCH + 1), refused=True)
     assert closed == pytest.approx(2.05)
     assert bucket.wait(1.0) == pytest.approx(2.05)
     assert bucket.wait(3.1) == 0.0
@@ -353,7 +355,7 @@ def test_the_first_request_goes_alone() -> None:
 def test_tokens_that_show_are_never_withheld() -> None:
     """Interactive calls go at once while Remaining, less the requests under way, shows a token."""
     bucket = Bucket()
-    answer(bucket, 0.0)
+    exchange(bucket, 0.0)
     for _ in range(9):
         assert bucket.wait(0.0) == 0.0
         bucket.sent(0.0)
@@ -364,7 +366,7 @@ def test_without_headers_bulk_is_not_limited() -> None:
     """On a tenant that shows no bucket, such as a local one, only the first request goes alone."""
     bucket = Bucket()
     nothing = RateHeaders(None, None, None, None)
-    answer(bucket, 0.0, nothing)
+    exchange(bucket, 0.0, nothing)
     for _ in range(20):
         assert bucket.wait(0.0, share=0.5) == 0.0
         bucket.sent(0.0)
@@ -373,14 +375,14 @@ def test_without_headers_bulk_is_not_limited() -> None:
 def test_bulk_keeps_its_floor() -> None:
     """At share 0.3 of 10 tokens seven stay for others; slow start sends one, then two at a time."""
     bucket = Bucket()
-    answer(bucket, 0.0)
+    exchange(bucket, 0.0)
     assert bucket.wait(0.0, share=0.3) == 0.0
     first = bucket.sent(0.0)
     assert bucket.wait(0.0, share=0.3) > 0.0
     assert bucket.wait(0.0) == 0.0
     bucket.answered(first, 0.0, FACTS._replace(remaining=8), refused=False, wall=EPOCH, jitter=0.0)
     assert bucket.wait(0.0, share=0.3) == 0.0
-    answer(bucket, 0.0, FACTS._replace(remaining=7))
+    exchange(bucket, 0.0, FACTS._replace(remaining=7))
     assert bucket.wait(0.0, share=0.3) > 0.0
     assert bucket.wait(0.0, share=0.4) == 0.0
 
@@ -424,15 +426,15 @@ def test_refusals_of_one_moment_count_once() -> None:
             bucket.answered(one, start + 0.1, now, refused=True, wall=EPOCH, jitter=0.0)
         waits.append(bucket.wait(start + 0.1))
     assert waits == pytest.approx([1.05, 2.05, 4.05])
-    answer(bucket, 20.0)
-    answer(bucket, 20.0, now, refused=True)
+    exchange(bucket, 20.0)
+    exchange(bucket, 20.0, now, refused=True)
     assert bucket.wait(20.0) == pytest.approx(1.05)
 
 
 def test_lost_responses_leave_the_count_right() -> None:
     """A response that never comes frees its place, and its token counts as spent."""
     bucket = Bucket()
-    answer(bucket, 0.0)
+    exchange(bucket, 0.0)
     before = bucket.in_flight
     for _ in range(9):
         bucket.sent(0.0)
@@ -459,7 +461,7 @@ def test_recorded_rows(size: int, per_second: float, rows: list[tuple[int, int]]
     """No row of recorded traffic (Remaining, Reset - Date) puts the rate above its true value."""
     for remaining, ahead in rows:
         bucket = Bucket()
-        answer(bucket, 0.0, RateHeaders(size, remaining, int(EPOCH) + ahead, EPOCH))
+        exchange(bucket, 0.0, RateHeaders(size, remaining, int(EPOCH) + ahead, EPOCH))
         found = bucket.per_second or 0.0
         assert found <= per_second * 1.0005  # 4321 s is 5 x 864 and a rounding
         if remaining < size - 1:
@@ -517,14 +519,14 @@ def test_a_set_server_clock_starts_over() -> None:
 def test_a_changed_limit_forgets_the_rate() -> None:
     """Another Limit means another bucket."""
     bucket = Bucket(RateLimit(10, 10))
-    answer(bucket, 0.0, RateHeaders(50, 49))
+    exchange(bucket, 0.0, RateHeaders(50, 49))
     assert (bucket.limit, bucket.remaining, bucket.per_second) == (50, 49, None)
 
 
 def test_dry_with_nothing_known_looks_once_a_second() -> None:
     """Without Reset and rate, a dry bucket is tried when it would be full at a burst a second."""
     bucket = Bucket()
-    answer(bucket, 0.0, RateHeaders(5, 0))
+    exchange(bucket, 0.0, RateHeaders(5, 0))
     assert bucket.wait(0.0) == pytest.approx(1.0)
     assert bucket.wait(1.0) == 0.0
     bucket.sent(1.0)
@@ -534,12 +536,12 @@ def test_dry_with_nothing_known_looks_once_a_second() -> None:
 def test_a_headerless_429_empties_the_estimate() -> None:
     """A 429 without headers backs off, and the bucket counts as empty after it."""
     bucket = Bucket(RateLimit(10, 10))
-    answer(bucket, 0.0)
-    assert answer(bucket, 0.1, RateHeaders(), refused=True) == 0.5
+    exchange(bucket, 0.0)
+    assert exchange(bucket, 0.1, RateHeaders(), refused=True) == 0.5
     assert bucket.wait(0.6) == 0.0  # half a second's refill
     unknown = Bucket()
-    assert answer(unknown, 0.0, RateHeaders(), refused=True) == 0.5
-    answer(unknown, 0.5, RateHeaders())
+    assert exchange(unknown, 0.0, RateHeaders(), refused=True) == 0.5
+    exchange(unknown, 0.5, RateHeaders())
     unknown.sent(0.6)
     assert unknown.wait(0.6) == 0.0
     unknown.sent(0.6)
@@ -555,7 +557,7 @@ def test_a_response_of_the_last_window_is_ignored() -> None:
     bucket, now = client.bucket, world.now
     here = EPOCH + int(now)
     late = bucket.sent(now)
-    answer(bucket, now + 1.0, RateHeaders(10, 9, int(here) + 2, here + 1))
+    exchange(bucket, now + 1.0, RateHeaders(10, 9, int(here) + 2, here + 1))
     bucket.answered(
         late, now + 1.1, RateHeaders(10, 0, int(here) + 1, here), refused=False, wall=0.0, jitter=0.0
     )
@@ -567,7 +569,7 @@ def test_a_reset_with_another_meaning_is_dropped() -> None:
     bucket = Bucket()
 
     def minute(now: float, remaining: int) -> None:
-        answer(bucket, now, RateHeaders(10, remaining, int(EPOCH + now) + 60, EPOCH + int(now)))
+        exchange(bucket, now, RateHeaders(10, remaining, int(EPOCH + now) + 60, EPOCH + int(now)))
 
     for remaining in (9, 5, 0):
         minute(0.1, remaining)
@@ -583,7 +585,7 @@ def test_a_reset_with_another_meaning_is_dropped() -> None:
 def test_a_caller_behind_others_never_slips_through() -> None:
     """With the rate unknown, a caller behind others has to wait."""
     bucket = Bucket()
-    answer(bucket, 0.0, RateHeaders(5, 0))
+    exchange(bucket, 0.0, RateHeaders(5, 0))
     assert bucket.wait(9.0) == 0.0
     assert bucket.wait(9.0, ahead=1) > 0.0
 

@@ -17,37 +17,37 @@ def after(
     return concurrency
 
 
-def test_before_the_first_answer_anything_is_steady() -> None:
+def test_before_the_first_response_any_tenant_is_steady() -> None:
     """Nothing is known yet, so nothing is slow."""
     assert after().usual == float("inf")
     assert after().steady(9.0)
     assert after().limit == 4
 
 
-def test_a_few_fast_answers_do_not_count() -> None:
-    """Two immediate answers among many of 0.2 s change nothing, at the start or later."""
+def test_a_few_fast_responses_do_not_count() -> None:
+    """Two immediate responses among many of 0.2 s change nothing, at the start or later."""
     for seen in ([0.02, 0.02, *[0.2] * 30], [*[0.2] * 40, 0.02, *[0.2] * 10, 0.02]):
         assert after(*seen).steady(0.2)
 
 
 def test_a_tenant_that_slows_down_is_not_steady() -> None:
-    """Answers that take half as long again as usual are no reason for more users."""
+    """Responses that take half as long again as usual are no reason for more users."""
     assert not after(*[0.2] * 64).steady(0.31)
 
 
 def test_a_fast_hour_is_forgotten() -> None:
-    """The usual time of a few hundred answers ago is not the usual time now."""
+    """What was usual a few hundred responses ago no longer counts as usual."""
     assert not after(*[0.1] * 64, *[0.2] * 100).steady(0.2)
     assert after(*[0.1] * 64, *[0.2] * 300).steady(0.2)
 
 
 def test_it_grows_while_the_tenant_keeps_up() -> None:
-    """Steady answers that nobody waited for add one user each, up to the most there can be."""
+    """Each steady response without a wait adds one user, up to the maximum."""
     assert after(*[0.2] * 10).limit == 14
     assert after(*[0.2] * 500).limit == MOST_WORKERS
 
 
-def test_it_stops_growing_when_answers_slow_down() -> None:
+def test_it_stops_growing_when_responses_slow_down() -> None:
     """More users under way would make a slow tenant slower still."""
     assert after(*[0.2] * 10, *[0.4] * 50).limit == 14
 
@@ -58,7 +58,7 @@ def test_twice_the_buckets_rate_is_enough() -> None:
 
 
 def test_requests_that_take_no_time_need_few_users() -> None:
-    """Past 500 requests a second more threads only take the interpreter from each other."""
+    """Past 500 requests a second, more threads only compete for the interpreter."""
     assert after(*[0.002] * 100).limit == 4
     assert after(*[0.02] * 100).limit == 10
 
@@ -88,7 +88,7 @@ def test_a_number_that_the_caller_chose_stays(waited: float) -> None:
 
 
 def test_a_cap_holds() -> None:
-    """A machine without threads to spare lowers the number for the rest of the run."""
+    """If the machine has no more threads, the number stays lower for the rest of the run."""
     concurrency = after(*[0.2] * 10)
     concurrency.cap(3)
     assert concurrency.limit == 3

@@ -89,7 +89,7 @@ def test_retry_after_as_seconds_or_date() -> None:
     assert parse_headers(headers(after="86401")).retry_after is None
 
 
-def told(reset: int | None, *, date: float | None = DATE, after: float | None = None) -> RateHeaders:
+def refusal(reset: int | None, *, date: float | None = DATE, after: float | None = None) -> RateHeaders:
     """Return the headers of a 429."""
     return RateHeaders(10, 0, reset, date, after)
 
@@ -99,14 +99,14 @@ def test_trusted_clock_waits_until_reset(ahead: float) -> None:
     """A local clock within half a second of the Date second is trusted: the wait ends 50 to 250 ms after Reset."""
     wall = DATE + ahead
     for jitter, late in ((0.0, 0.05), (1.0, 0.25)):
-        seconds = wait_after_429(told(int(DATE) + 5), wall=wall, refusals=1, jitter=jitter)
+        seconds = wait_after_429(refusal(int(DATE) + 5), wall=wall, refusals=1, jitter=jitter)
         assert wall + seconds == pytest.approx(DATE + 5 + late, abs=1e-6)
 
 
 @pytest.mark.parametrize("ahead", [-0.501, 1.501, -3600.0, 3600.0])
 def test_untrusted_clock_waits_reset_minus_date(ahead: float) -> None:
     """Any other local clock is ignored: the wait is Reset - Date from the receipt."""
-    seconds = wait_after_429(told(int(DATE) + 5), wall=DATE + ahead, refusals=1, jitter=0.0)
+    seconds = wait_after_429(refusal(int(DATE) + 5), wall=DATE + ahead, refusals=1, jitter=0.0)
     assert seconds == pytest.approx(5.05)
 
 
@@ -119,7 +119,7 @@ def test_never_before_reset_and_within_1_6_seconds(
     """The wait ends after Reset: by at most 0.5 s with a trusted local clock, otherwise by 1.6 s."""
     server = DATE + true
     wall = server + skew
-    seconds = wait_after_429(told(int(DATE) + ahead), wall=wall, refusals=1, jitter=jitter)
+    seconds = wait_after_429(refusal(int(DATE) + ahead), wall=wall, refusals=1, jitter=jitter)
     if not -0.5 <= wall - DATE <= 1.5:
         assert 0 <= server + seconds - (DATE + ahead) <= 1.6
     elif wall < DATE + ahead:  # trusted, and Reset still to come
@@ -129,24 +129,24 @@ def test_never_before_reset_and_within_1_6_seconds(
 def test_a_closer_view_of_the_servers_clock_shortens_the_wait() -> None:
     """If the local clock can't be trusted, what earlier responses showed of the server's clock counts."""
     for server, waits in ((DATE + 0.7, 4.35), (DATE - 9.0, 5.05)):
-        seconds = wait_after_429(told(int(DATE) + 5), wall=0.0, refusals=1, jitter=0.0, server=server)
+        seconds = wait_after_429(refusal(int(DATE) + 5), wall=0.0, refusals=1, jitter=0.0, server=server)
         assert seconds == pytest.approx(waits)
 
 
 @pytest.mark.parametrize("reset", [0, int(DATE) - 60, int(DATE)])
 def test_reset_now_or_past_doubles_from_one_second(reset: int) -> None:
     """If Reset is now or past, the wait is 1 s, doubling with each refusal in a row, at most a minute."""
-    waits = [wait_after_429(told(reset), wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3, 7, 10_000)]
+    waits = [wait_after_429(refusal(reset), wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3, 7, 10_000)]
     assert waits == pytest.approx([1.05, 2.05, 4.05, 60.05, 60.05])
-    assert wait_after_429(told(reset), wall=DATE + 9999, refusals=1, jitter=0.0) == pytest.approx(1.05)
+    assert wait_after_429(refusal(reset), wall=DATE + 9999, refusals=1, jitter=0.0) == pytest.approx(1.05)
 
 
 def test_no_date_uses_the_local_clock() -> None:
     """Without Date the local clock decides, with the same shortest wait."""
-    assert wait_after_429(told(int(DATE) + 9, date=None), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
-        9.05
-    )
-    assert wait_after_429(told(int(DATE), date=None), wall=DATE, refusals=2, jitter=0.0) == pytest.approx(
+    assert wait_after_429(
+        refusal(int(DATE) + 9, date=None), wall=DATE, refusals=1, jitter=0.0
+    ) == pytest.approx(9.05)
+    assert wait_after_429(refusal(int(DATE), date=None), wall=DATE, refusals=2, jitter=0.0) == pytest.approx(
         2.05
     )
 
@@ -160,7 +160,7 @@ def test_no_date_and_a_local_clock_that_is_off(
     after: float | None, server: float | None, seconds: float
 ) -> None:
     """Without Date the known bounds of the server's clock count; else a clock an hour slow costs at most a minute."""
-    found = told(int(DATE) + 9, date=None, after=after)
+    found = refusal(int(DATE) + 9, date=None, after=after)
     assert wait_after_429(found, wall=DATE - 3600, refusals=1, jitter=0.0, server=server) == pytest.approx(
         seconds
     )
@@ -175,7 +175,7 @@ def test_a_server_clock_is_bounded_by_what_it_showed() -> None:
     assert clock.shows(1002.0) == pytest.approx(DATE + 1000 - 0.2)
 
 
-@pytest.mark.parametrize("found", [RateHeaders(), told(None), told(int(DATE) + 86_402)])
+@pytest.mark.parametrize("found", [RateHeaders(), refusal(None), refusal(int(DATE) + 86_402)])
 def test_no_usable_reset_backs_off(found: RateHeaders) -> None:
     """A Reset that is missing, garbage or more than a day away means exponential backoff from half a second."""
     waits = [wait_after_429(found, wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3)]
@@ -184,15 +184,15 @@ def test_no_usable_reset_backs_off(found: RateHeaders) -> None:
 
 def test_a_day_ahead_is_still_believed() -> None:
     """Exactly a day is not garbage."""
-    assert wait_after_429(told(int(DATE) + 86_400), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
+    assert wait_after_429(refusal(int(DATE) + 86_400), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
         86_400.05
     )
 
 
 def test_retry_after_wins() -> None:
     """Retry-After wins over Reset; 0 means the shortest wait."""
-    assert wait_after_429(told(int(DATE) + 60, after=3.0), wall=DATE, refusals=1, jitter=0.0) == 3.05
-    assert wait_after_429(told(int(DATE) + 60, after=0.0), wall=DATE, refusals=1, jitter=0.0) == 1.05
+    assert wait_after_429(refusal(int(DATE) + 60, after=3.0), wall=DATE, refusals=1, jitter=0.0) == 3.05
+    assert wait_after_429(refusal(int(DATE) + 60, after=0.0), wall=DATE, refusals=1, jitter=0.0) == 1.05
 
 
 @given(st.integers(1, 10**9), st.floats(0, 1))

@@ -1,4 +1,4 @@
-"""Which headers a single bucket can give, and what two buckets with one limit cost."""
+"""Which headers a single bucket can send, and how two buckets with the same limit are recognized."""
 
 from __future__ import annotations
 

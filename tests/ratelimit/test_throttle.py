@@ -444,7 +444,7 @@ def test_a_follower_looks_again_without_being_woken(dry: Throttle, monkeypatch: 
             with dry._lock:
                 lane.bucket.closed_until = (
                     changed + 60
-                )  # as if the estimate had changed and nobody had been told
+                )  # as if the estimate had changed and nobody had been notified
         event.set()
     assert refused[0] - changed < 0.5
 

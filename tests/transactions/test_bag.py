@@ -33,7 +33,7 @@ def _cycle() -> Any:
     return value
 
 
-# Promise 4: (what is staged, what the bag holds afterwards)
+# Promise 4: (what is staged, what the bag contains afterwards)
 STAGED: dict[str, tuple[Stage, dict[str, Any]]] = {
     "[]= None deletes": (lambda bag: bag.__setitem__("theme", None), {"theme": None}),
     "set None deletes": (lambda bag: bag.set("prefs.lang", None), {"prefs": {"tz": "UTC"}}),
@@ -146,8 +146,8 @@ BAD: dict[str, Stage] = {
     "a dollar at depth": lambda bag: bag.merge({"a": {"b": {"$c": 1}}}),
     "a dollar in a list item": lambda bag: bag.append("a", {"$c": 1}),
     "a dot in replace": lambda bag: bag.replace({"a.b": 1}),
-    "a key that is no string": lambda bag: bag.__setitem__(1, 1),  # type: ignore[index]
-    "a key at depth that is no string": lambda bag: bag.set("a", {1: 1}),
+    "a key that is not a string": lambda bag: bag.__setitem__(1, 1),  # type: ignore[index]
+    "a nested key that is not a string": lambda bag: bag.set("a", {1: 1}),
     "an empty key": lambda bag: bag.__setitem__("", 1),
     "an empty path": lambda bag: bag.set("", 1),
     "an empty part": lambda bag: bag.set("a..b", 1),
@@ -373,9 +373,9 @@ def test_secrets_in_user_metadata_warn(stage: Stage) -> None:
     """A value that looks like a secret warns in user_metadata, at the caller's line, without the value; it is staged."""
     local = Local({})
     with local.tx() as tx:
-        with pytest.warns(MetadataWarning) as told:
+        with pytest.warns(MetadataWarning) as caught:
             stage(tx.user_metadata)
-        (warning,) = told
+        (warning,) = caught
         assert warning.filename == __file__
         assert SECRET not in str(warning.message)
         assert UID in str(warning.message)

@@ -483,20 +483,20 @@ def test_on_result_gets_every_user_once_and_one_at_a_time(
     tenant: LocalTenant, client: ManagementClient
 ) -> None:
     """`on_result` gets each user's outcome, one at a time; failures carry their error and cost."""
-    told: list[BatchResult] = []
+    results: list[BatchResult] = []
     busy = threading.Lock()
 
     def listen(result: BatchResult) -> None:
         assert busy.acquire(blocking=False)
         time.sleep(0.001)
-        told.append(result)
+        results.append(result)
         busy.release()
 
     with MetadataBatch(client, window=5, on_result=listen, on_error="collect", concurrency=8) as batch:
         for user_id in [*ids(20), "auth0|none"]:
             batch.user(user_id).app_metadata["plan"] = "pro"
-    assert sorted(r.user_id for r in told) == sorted([*ids(20), "auth0|none"])
-    assert [r for r in told if r.outcome != "updated"] == batch.results.failures
+    assert sorted(r.user_id for r in results) == sorted([*ids(20), "auth0|none"])
+    assert [r for r in results if r.outcome != "updated"] == batch.results.failures
     (failure,) = batch.results.failures
     assert (failure.user_id, failure.requests, type(failure.error)) == ("auth0|none", 1, NotFoundError)
     assert batch.results.done == 21
@@ -507,26 +507,26 @@ def test_progress_reports_how_far_the_batch_is() -> None:
     local = Local(rate_limit="5@10")
     for user_id in ids():
         local.tenant.users.add(user_id=user_id)
-    told: list[Progress] = []
+    reports: list[Progress] = []
     with MetadataBatch(
-        local.client, on_progress=told.append, share=1.0, concurrency=1, on_error="collect"
+        local.client, on_progress=reports.append, share=1.0, concurrency=1, on_error="collect"
     ) as batch:
         for user_id in [*ids(), "auth0|none"]:
             batch.user(user_id).app_metadata["plan"] = "pro"
-    last = told[-1]
+    last = reports[-1]
     assert (last.staged, last.done, last.failed) == (41, 41, 1)
     assert last.per_second == pytest.approx(41 / last.seconds)
-    assert 5 <= len(told) <= 25
-    assert [p.done for p in told] == sorted(p.done for p in told)
+    assert 5 <= len(reports) <= 25
+    assert [p.done for p in reports] == sorted(p.done for p in reports)
     assert batch.results.done == 41
 
 
 def test_progress_of_nothing() -> None:
     """An empty batch ends with one progress report and starts no thread."""
-    told: list[Progress] = []
-    with MetadataBatch(Local().client, on_progress=told.append) as batch:
+    reports: list[Progress] = []
+    with MetadataBatch(Local().client, on_progress=reports.append) as batch:
         pass
-    assert told == [Progress(staged=0, done=0, failed=0, seconds=0.0, per_second=0.0)]
+    assert reports == [Progress(staged=0, done=0, failed=0, seconds=0.0, per_second=0.0)]
     assert repr(batch.results) == "<BatchResults nothing>"
 
 
@@ -753,7 +753,7 @@ def test_an_oversize_profile_concerns_its_user_only(tenant: LocalTenant, client:
 
 def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementClient) -> None:
     """Requests under way are finished and counted; everybody else is not sent, and reported as such."""
-    told: list[BatchResult] = []
+    results: list[BatchResult] = []
     arrived = threading.Event()
 
     def slow(_: object) -> None:
@@ -763,7 +763,7 @@ def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementCl
     tenant.before("PATCH", "auth0|0", slow)
     with (
         pytest.raises(LookupError),
-        MetadataBatch(client, window=5, on_result=told.append, concurrency=1) as batch,
+        MetadataBatch(client, window=5, on_result=results.append, concurrency=1) as batch,
     ):
         for user_id in ids(20):
             batch.user(user_id).app_metadata["plan"] = "pro"
@@ -772,7 +772,7 @@ def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementCl
     assert patched(tenant) == ["auth0|0"]
     assert batch.results.counts["updated"] == 1
     assert batch.results.not_sent == ids(20)[1:]
-    assert [result.user_id for result in told] == ids(20)
+    assert [result.user_id for result in results] == ids(20)
     assert batch.results.done == 1
 
 
@@ -854,9 +854,9 @@ import sys, threading
 from auth0_meta import ManagementClient, MetadataBatch
 
 client = ManagementClient({url!r}, token="any.given.token")
-told = []
+results = []
 try:
-    with MetadataBatch(client, window=10, on_result=told.append, concurrency=4) as batch:
+    with MetadataBatch(client, window=10, on_result=results.append, concurrency=4) as batch:
         for n in range({users}):
             batch.user(f"auth0|{{n}}").app_metadata["plan"] = "pro"
 except KeyboardInterrupt:
@@ -865,7 +865,7 @@ for thread in threading.enumerate():
     if thread is not threading.main_thread():
         thread.join(1)
 print(batch.results.counts["updated"], batch.results.counts["not_sent"], threading.active_count())
-for result in told:
+for result in results:
     print(result.outcome, result.user_id)
 """
 
@@ -896,17 +896,17 @@ def test_ctrl_c(users: int, times: int) -> None:
         free.set()
         out, err = child.communicate(timeout=30)
     assert err == ""
-    first, second, *told = out.splitlines()
+    first, second, *lines = out.splitlines()
     assert first == "interrupted"
     assert [int(number) for number in second.split()][0::2] == [24, 1]
     outcomes: dict[str, set[str]] = {"updated": set(), "not_sent": set()}
-    for line in told:
+    for line in lines:
         outcome, _, user_id = line.partition(" ")
         outcomes[outcome].add(user_id)
     assert outcomes["updated"] == {f"auth0|{seen.path.rpartition('%7C')[2]}" for seen in server.seen}
     assert not outcomes["updated"] & outcomes["not_sent"]
-    assert len(told) == len(outcomes["updated"]) + len(outcomes["not_sent"])
-    assert users > 50 or len(told) == 50
+    assert len(lines) == len(outcomes["updated"]) + len(outcomes["not_sent"])
+    assert users > 50 or len(lines) == 50
 
 
 def test_an_interruption_while_leaving_still_accounts_for_all(

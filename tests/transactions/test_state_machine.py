@@ -30,7 +30,12 @@ from auth0_meta.testing import FakeClock
 
 # 30 runs in the suite; HYPOTHESIS_PROFILE=long makes it thousands.
 RUNS = settings.default.max_examples * 3 // 10
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)  # explaining takes minutes here
+PHASES = (
+    Phase.explicit,
+    Phase.reuse,
+    Phase.generate,
+    Phase.shrink,
+)  # Hypothesis's explain phase takes minutes here
 
 Prim = tuple[Any, ...]  # ("reset",) or (key, what, path below it, value, keep)
 Bags = dict[str, dict[str, Any]]
@@ -478,7 +483,7 @@ class Transactions(RuleBasedStateMachine):
 
     @rule(change=profile_parts)
     def second_writer(self, change: Bags) -> None:
-        """Somebody else writes."""
+        """Write as somebody else."""
         self.wire.write(change)
         self.old = [*self.old[-2:], copy.deepcopy(self.wire.held)]
 
@@ -541,7 +546,7 @@ class Transactions(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open)
     @rule()
-    def commit_in_peace(self) -> None:
+    def commit_without_faults(self) -> None:
         """Leave every block without an exception, with nothing going wrong."""
         self.commit(faults=[], by_hand=False)
 
@@ -604,8 +609,8 @@ class Transactions(RuleBasedStateMachine):
             not self.given and (any(map(staged.needs_base, own.BAGS)) or bool(self.reads))
         )
         base, read_at = (self.known if self.given else None), None
-        doubted: Any = None  # the body in doubt, and what it was computed on: until the end
-        unread = False  # nothing was read since
+        doubted: Any = None  # the body in doubt and the profile it was computed from, kept to the end
+        unread = False  # nothing has been read since
         careful = staged.unsafe or bool(self.reads)
         gets = 0
         assert steps, "a change was lost"

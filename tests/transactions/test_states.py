@@ -148,8 +148,8 @@ def test_every_call_on_an_ended_part(state: State, kind: str, call: Call) -> Non
 
 
 @pytest.mark.parametrize("state", REACHED)
-def test_what_answers_in_every_state(state: State) -> None:
-    """pending, result, state, user_id and the reprs answer in every state, without I/O."""
+def test_what_works_in_every_state(state: State) -> None:
+    """pending, result, state, user_id and the reprs work in every state, without I/O."""
     local = Local()
     tx = REACHED[state](local)
     before = local.sent
@@ -221,7 +221,7 @@ def test_rollback_by_hand() -> None:
 
 
 def test_a_commit_is_carried_out_once() -> None:
-    """A commit that was not begun, or has ended, can't be carried out: asyncio does that in another thread."""
+    """A commit that has not begun, or has ended, can't be carried out: asyncio calls that step in another thread."""
     local = Local({"n": 1})
     tx = local.tx()
     tx.user_metadata.increment("n")

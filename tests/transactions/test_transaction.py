@@ -81,7 +81,7 @@ def test_the_class_and_the_method_are_the_same() -> None:
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 @pytest.mark.parametrize("stored", ["text", [1], 5, True])
 def test_a_stored_bag_must_be_an_object(bag: str, stored: Any) -> None:
-    """A bag stored as anything else is a typed error with user and bag; clear() alone repairs it."""
+    """A bag stored as anything else raises a typed error with user and bag; only clear() repairs it."""
     local = Local(**{bag: stored})
     with pytest.raises(StoredDataError) as raised, local.tx() as tx:
         getattr(tx, bag).set("a.b", 1)
@@ -237,7 +237,7 @@ def test_a_lone_surrogate_that_is_stored(oversize: str) -> None:
         assert tx.result.outcome == "updated"
 
 
-def test_a_number_that_no_double_holds() -> None:
+def test_a_number_too_large_for_a_double() -> None:
     """A stored number that can't be sent back is a typed error before the PATCH; the value is not shown."""
     raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":1e999,"y":"canary"}}}'
     with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
@@ -286,14 +286,14 @@ def test_a_profile_past_10_kb_warns(*, nested: bool) -> None:
     local = Local({"a": {}})
     for size in (PROFILE_LIMIT, PROFILE_LIMIT + 1):
         local.write(user_metadata={"a": {}, "big": None})
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with local.tx(base=None if nested else local.profile()) as tx:
                 tx.user_metadata["big"] = _filled(local, size)
                 tx.user_metadata.delete("a.none")
-        assert len(told) == (size > PROFILE_LIMIT)
+        assert len(caught) == (size > PROFILE_LIMIT)
         assert profile_size(local.profile()) == size
-    (warning,) = told
+    (warning,) = caught
     assert warning.category is MetadataWarning
     assert warning.filename == __file__
     assert UID in str(warning.message)
@@ -347,13 +347,13 @@ def test_a_size_warns_once() -> None:
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with local.tx() as tx:
             tx.user_metadata.increment("n")
             tx.user_metadata["big"] = "x" * 2 * PROFILE_LIMIT
     assert local.sent.count("PATCH") == 3
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 def test_siblings_count_against_the_megabyte() -> None:
@@ -515,7 +515,7 @@ def test_a_bulk_transaction_stops_before_it_is_sent() -> None:
     assert local.user_metadata == {}
 
 
-def test_notices_have_a_line_even_at_the_bottom() -> None:
+def test_a_warning_has_a_line_without_a_callers_frame() -> None:
     """A warning is still given if every frame on the stack is the package's own."""
     with pytest.warns(MetadataWarning, match="hello"):
         exec("notice('hello')", {"notice": notice, "__name__": "auth0_meta.any"})  # noqa: S102  # a frame of ours

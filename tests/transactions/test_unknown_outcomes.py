@@ -92,7 +92,7 @@ OPEN: dict[str, dict[str, Any]] = {
 
 
 class Case:
-    """A writer that is about to write; `sent` and `plan` are what the tenant has seen and holds since."""
+    """A writer that is about to write; `sent` has the requests since then, `plan` is what the tenant stores now."""
 
     def __init__(self, writer: str, folder: Path) -> None:
         self.local = Login({}, {"plan": "free", "seats": 3})
@@ -102,24 +102,24 @@ class Case:
 
     @property
     def plan(self) -> str:
-        """What the tenant holds."""
+        """The plan that the tenant stores."""
         return str(self.local.app_metadata["plan"])
 
     @property
     def written(self) -> bool:
-        """Whether the tenant holds what was to be written."""
+        """Whether the tenant stores what was to be written."""
         return self.plan != self._before
 
     @property
     def sent(self) -> list[str]:
-        """The methods that have reached the tenant since."""
+        """The methods of the requests that have reached the tenant since."""
         return self.local.sent[self._already :]
 
 
 @writers
 @pytest.mark.parametrize("response", OPEN.values(), ids=OPEN)
 def test_a_patch_that_was_applied_is_found(writer: str, response: dict[str, Any], tmp_path: Path) -> None:
-    """It was applied: reading back shows it, and no second PATCH is sent."""
+    """Reading back shows that the PATCH was applied, and no second one is sent."""
     case = Case(writer, tmp_path)
     case.local.tenant.fail(method="PATCH", commit=True, **response)
     assert case.work() == case.confirmed
@@ -133,7 +133,7 @@ def test_a_patch_that_was_applied_is_found(writer: str, response: dict[str, Any]
 def test_a_patch_that_was_not_applied_is_sent_again(
     writer: str, response: dict[str, Any], tmp_path: Path
 ) -> None:
-    """It was not applied: reading back shows that too, and one more PATCH does it."""
+    """Reading back shows that the PATCH was not applied, and one more is sent."""
     case = Case(writer, tmp_path)
     case.local.tenant.fail(method="PATCH", **response)
     assert case.work() == case.updated
@@ -146,7 +146,7 @@ def test_a_patch_that_was_not_applied_is_sent_again(
 @pytest.mark.parametrize("body", [{"message": "no"}, "<html>"], ids=["JSON", "HTML"])
 @pytest.mark.parametrize("status", [400, 402, 405, 409, 410, 413, 415, 418, 422, 451])
 def test_a_refusal_is_definite(writer: str, status: int, body: Any, tmp_path: Path) -> None:
-    """Any other 4xx, whoever sent it, refused the PATCH: nothing is read back and nothing sent again."""
+    """Any other 4xx, from Auth0 or a gateway, refused the PATCH: nothing is read back or sent again."""
     case = Case(writer, tmp_path)
     case.local.tenant.fail(method="PATCH", status=status, body=body)
     assert case.work() == case.failed
@@ -157,7 +157,7 @@ def test_a_refusal_is_definite(writer: str, status: int, body: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("status", [302, 408, 425, 499, 503])
 def test_an_increment_is_not_counted_twice(status: int) -> None:
-    """What counts up is sent again only if it is found as it was."""
+    """An increment is sent again only if the stored number has not changed."""
     for applied in (True, False):
         local = Local({"n": 1})
         local.tenant.fail(method="PATCH", status=status, commit=applied)
@@ -168,7 +168,7 @@ def test_an_increment_is_not_counted_twice(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 408, 425, 499, 503])
-def test_an_unknown_outcome_says_what_was_answered(status: int) -> None:
+def test_an_unknown_outcome_names_the_status(status: int) -> None:
     """If reading back can't decide, the error names the status and does not claim that nothing was written."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=status)
@@ -182,7 +182,7 @@ def test_an_unknown_outcome_says_what_was_answered(status: int) -> None:
 
 @pytest.mark.parametrize("body", [OPEN["another user"]["body"], OPEN["a profile without an id"]["body"]])
 def test_another_users_profile_is_not_computed_on(body: dict[str, Any]) -> None:
-    """A read that is answered with somebody else's profile is a failed read: nothing is sent."""
+    """A read that returns somebody else's profile has failed: nothing is sent."""
     local = Local({"n": 1})
     local.tenant.fail(method="GET", status=200, body=body)
     with pytest.raises(TransportError, match="not the user that was asked for") as raised, local.tx() as tx:
@@ -194,7 +194,7 @@ def test_another_users_profile_is_not_computed_on(body: dict[str, Any]) -> None:
 
 
 def test_another_users_profile_does_not_confirm() -> None:
-    """Reading back is not settled by somebody else's profile, even if it looks as the change would leave it."""
+    """Somebody else's profile confirms nothing, even if it looks as the change would leave it."""
     local = Local({}, {"plan": "free"})
     local.tenant.fail(method="PATCH", status=503)
     local.tenant.fail(method="GET", **OPEN["another user"])
@@ -204,7 +204,7 @@ def test_another_users_profile_does_not_confirm() -> None:
 
 
 def test_the_rule() -> None:
-    """A lost write and the statuses of a gateway or a failing server leave it open; all else does not."""
+    """A lost response and the statuses of a gateway or a failing server leave the outcome open; nothing else does."""
     statuses = [*range(300, 310), *range(400, 452), 499, *range(500, 512), 520, 530]
     left_open = [status for status in statuses if may_have_been_applied(ApiError("no", status=status))]
     assert left_open == [*range(300, 310), 408, 425, 499, *range(500, 512), 520, 530]
