@@ -271,7 +271,7 @@ def test_the_domain_may_be_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DOMAIN in repr(ManagementClient.from_env(domain=DOMAIN))
 
 
-# `request`, for any endpoint ------------------------------------------------------------------------
+# `request`, for any endpoint -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

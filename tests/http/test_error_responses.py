@@ -393,7 +393,7 @@ def test_a_deep_response_does_not_break_its_error() -> None:
     assert isinstance(error, ServerError)
 
 
-# Any response -----------------------------------------------------------------------------------------------
+# Any response ----------------------------------------------------------------------------------------
 
 
 @given(
