@@ -82,7 +82,7 @@ def verify(
     except (JOSEError, RecursionError) as error:
         msg = f"{_INVALID}: {error}"
         raise AuthError(msg, status=401, api_message=str(error)) from None
-    except (ValueError, TypeError) as error:  # python-jose lets these pass from a JWK without its numbers
+    except (ValueError, TypeError) as error:  # python-jose accepts a JWK that lacks its numbers
         msg = f"the verification key can't be used ({type(error).__name__})"
         raise ConfigError(msg) from None
     return claims

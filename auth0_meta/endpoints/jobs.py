@@ -210,7 +210,7 @@ def _text(flag: bool) -> str:  # noqa: FBT001  # a value of a form
 
 def _id(job_id: object) -> str:
     if not isinstance(job_id, str) or not job_id.strip():
-        msg = "the job id must be a string that is not empty (nothing was sent)"
+        msg = "the job id must be a non-empty string (nothing was sent)"
         raise InputError(msg)
     return quote(job_id, safe="")
 

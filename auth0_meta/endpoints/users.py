@@ -85,7 +85,7 @@ class Users:
         Case matters, and Auth0 stores the addresses of its own connections in lower case.  Sees every finished write.
         """
         if not isinstance(email, str) or not email.strip():
-            msg = "the e-mail address must be a string that is not empty (nothing was sent)"
+            msg = "the e-mail address must be a non-empty string (nothing was sent)"
             raise InputError(msg)
         found = self._channel.call(
             "GET",
@@ -112,7 +112,7 @@ class Users:
         search index lags behind writes.  Raises `PagingError`, before sending, past the 1000th result.
         """
         if not _whole(per_page, 1, _MOST_PER_PAGE) or not _whole(page):
-            msg = f"per_page must be a whole number from 1 to {_MOST_PER_PAGE}, and page one of at least 0 (nothing was sent)"
+            msg = f"per_page must be a whole number from 1 to {_MOST_PER_PAGE}, and page one of 0 or more (nothing was sent)"
             raise InputError(msg)
         if (page + 1) * per_page > _MOST_RESULTS:
             raise _too_many()

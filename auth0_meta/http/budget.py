@@ -1,4 +1,4 @@
-"""What one operation may still wait, and how long what it has read stays fresh."""
+"""How long one operation may still wait, and how long what it has read stays fresh."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MaxWait = float | Literal["client"] | None
 """Seconds that one operation may wait; "client" means the client's own setting, None no limit."""
 
 _AFTER_A_STOP = 30.0
-# What a new read makes necessary again: a read takes a token of the bucket, and may need a new access token.
+# Waits that another read brings back: it takes a token from the bucket, and may need a new access token.
 _RECURRING = ("pacing", "token")
 
 
@@ -90,7 +90,7 @@ class WaitBudget:
 
 
 class LongWait(Exception):  # a signal to whoever holds what was read, not an error
-    """Interrupt a write before a wait that would make what it rests on stale (or after one: 0 seconds)."""
+    """Interrupt a write before a wait that would make its read stale; `seconds` is 0 if that wait is over already."""
 
     def __init__(self, reason: str, seconds: float) -> None:
         super().__init__(reason, seconds)
@@ -113,7 +113,7 @@ class Freshness:
 
     A wait after a 429 or a failure is over once it has been waited out, so the next read is followed by no such wait.
     A wait for the tokens that the read itself has used up, or for a slow token endpoint, comes again with every
-    read: each one that was too long doubles what the next may take, or the write would never be sent.
+    read: each one that was too long doubles the limit for the next, or else the write would never be sent.
 
     >>> freshness = Freshness(1.0)
     >>> freshness.until(10.0)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
-"""Methods that may be sent again after a lost response: the second one changes nothing."""
+"""Methods that may be sent again after a lost response: the second request changes nothing."""
 
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
@@ -59,7 +59,7 @@ class HasChannel(Protocol):
 class Channel:
     """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
 
-    `max_wait` and `on_wait` are what an operation has that names none.  `pool_size` is the number of worker threads
+    `max_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker threads
     for asyncio.  `reseed`: whether `random` may be seeded anew in a forked child.
     """
 
@@ -175,15 +175,15 @@ class Channel:
     ) -> dict[str, Any]:
         """Send one PATCH, never twice, and return the object after it.
 
-        Raises `MetadataError` for a document past what a request may have, and `OutcomeUnknown` unless the response
+        Raises `MetadataError` for a document larger than a request may be, and `OutcomeUnknown` unless the response
         is that very object.
         """
         body = encode_document(document, target)
         most = target.kind.most_sent
         if len(body) > most:
             msg = (
-                f"the PATCH for {target.id} would take {len(body)} B, past the {most} B that a request may have. "
-                "Nothing was written: store less, or below more than one first-level key"
+                f"the PATCH for {target.id} would take {len(body)} B, and a request may have at most {most} B. "
+                "Nothing was written: store less, or spread it over several first-level keys"
             )
             raise MetadataError(msg)
         request = Request(
@@ -210,7 +210,7 @@ class Channel:
         """Sleep before a repeat; raise `failure` if the budget does not allow it."""
         self._sender.back_off(failure, budget, group=group, method=method)
 
-    # Its life -----------------------------------------------------------------------------------------
+    # Lifecycle ----------------------------------------------------------------------------------------
 
     @property
     def threads(self) -> ThreadPoolExecutor:
@@ -242,7 +242,7 @@ class Channel:
 
 
 def _own(response: Response, request: Request, target: Target) -> dict[str, Any]:
-    """Return the object in a response, unless it is another one: a cache or proxy between may mix them up."""
+    """Return the object in a response, or raise if it is a different one: a cache or proxy in between may mix them up."""
     found: dict[str, Any] = to_json(response, request, dict)
     if found.get(target.kind.id_field) == target.id:
         return found

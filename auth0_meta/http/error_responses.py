@@ -16,7 +16,7 @@ from auth0_meta.errors import ApiError, AuthError, RateLimitError, ScopeError, a
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-id", "cf-ray")
 _SHORTEST_SECRET = 3
-# A 408, 425 or 499 comes from a gateway, which may have handed the request on before it gave up.
+# A 408, 425 or 499 comes from a gateway, which may have passed the request on before it gave up.
 _FROM_A_GATEWAY = (408, 425, 499)
 
 # (status or None for any, what the message or error code contains) -> what to do next; the first that fits.
@@ -62,7 +62,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def leaves_open(status: int) -> bool:
     """Return whether a write with this status may have been applied nevertheless.
 
-    Every other 4xx is a definite refusal.  A redirect comes from what stands between as well: Auth0 sends none here.
+    Every other 4xx is a definite refusal.  Auth0 sends no redirects here, so one comes from something in between.
 
     >>> [status for status in (200, 302, 400, 404, 408, 409, 425, 429, 499, 500, 503) if leaves_open(status)]
     [302, 408, 425, 499, 500, 503]
@@ -71,7 +71,7 @@ def leaves_open(status: int) -> bool:
 
 
 def is_import_jobs_limit(body: bytes) -> bool:
-    """Return whether a 429 refuses a third active import job, which no waiting until Reset helps."""
+    """Return whether a 429 refuses a third active import job; waiting until Reset does not help then."""
     return b"active import users jobs" in body
 
 
@@ -94,7 +94,7 @@ def _leaves(value: Any) -> Iterator[str]:
 def _secrets(sent: Any) -> list[str]:
     """Return the values of a request that are long enough to be secrets, the longest first.
 
-    Shorter ones would be cut out of words in which they mean nothing.
+    Shorter ones are left alone: they occur by chance inside ordinary words.
     """
     return sorted(
         (leaf for leaf in set(_leaves(sent)) if len(leaf) >= _SHORTEST_SECRET), key=len, reverse=True
@@ -166,7 +166,7 @@ def error_from(
 ) -> ApiError:
     """Return the error for a response; its message says what failed, whether it was written, and what to do.
 
-    `wait`: the seconds that a rate limit asks for if the caller does not have them, else None.  `sent`: the request's
+    `wait`: the seconds that a rate limit asks for if they are more than the caller may wait, else None.  `sent`: the request's
     parsed body and its token, whose values are cut out of what Auth0 says.  Every 4xx of the token endpoint but 429
     is an `AuthError`.
     """

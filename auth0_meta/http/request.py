@@ -50,7 +50,7 @@ class Request:
 
 
 class Kind(NamedTuple):
-    """A kind of object that holds metadata: where it is, what it holds, and what Auth0 allows of it."""
+    """A kind of object that holds metadata: where it is, what it holds, and how large Auth0 lets it be."""
 
     noun: str
     collection: str
@@ -118,7 +118,8 @@ def endpoint_path(path: str, /) -> str:
         raise InputError(msg)
     short = path.lstrip("/").removeprefix(API[1:])
     parts = short.partition("?")[0].split("/")
-    broken = re.search("%(?![0-9A-Fa-f]{2})", short)  # servers then take every other % for data too
+    # One stray % makes servers take the valid escapes literally too.
+    broken = re.search("%(?![0-9A-Fa-f]{2})", short)
     if not parts[0] or any(unquote(part) in (".", "..") for part in parts) or "#" in short or broken:
         msg = f"{path!r} is not an endpoint below /api/v2/ (nothing was sent): percent-encode ids"
         raise InputError(msg)
@@ -126,7 +127,7 @@ def endpoint_path(path: str, /) -> str:
 
 
 def encode_query(params: Mapping[str, Any], /) -> str:
-    """Encode a query; a sequence repeats its name."""
+    """Encode a query; for a sequence the name is repeated."""
     try:
         return urlencode(params, doseq=True)
     except UnicodeEncodeError:
@@ -170,7 +171,7 @@ def to_json(response: Response, request: Request, kind: type | tuple[type, ...] 
     except ValueError:
         what = f"not valid JSON{_PROXY}"
     except RecursionError:
-        what = "JSON nested too deep to be read"
+        what = "JSON nested too deeply to be read"
     else:
         if isinstance(data, kind):
             return data

@@ -50,9 +50,9 @@ class Sender:
 
         Waits for 429, 5xx and lost connections count against `budget`.  A wait that would exceed it raises
         `RateLimitError` (or the last failure) at once; one that would outlast `deadline` raises `LongWait` at once,
-        and so does a token that came after it.  A write that may not be repeated raises `OutcomeUnknown` if its
-        response was lost, `ServerError` after a 5xx, and `NotSentError` if it never left for want of a connection
-        or a token.
+        as does a token that arrives after it.  A write that may not be repeated raises `OutcomeUnknown` if its
+        response was lost, `ServerError` after a 5xx, and `NotSentError` if it never left because there was no
+        connection or no token.
         """
         tokens, replaced = self.tokens, False
         while True:

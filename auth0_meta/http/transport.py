@@ -139,7 +139,7 @@ def base_url(domain: str, /) -> str:
 
 
 class _OneHostAdapter(HTTPAdapter):
-    """Remember the pool of the one host that a client talks to; requests looks it up every time."""
+    """Remember the pool of the one host that a client talks to; `requests` would look it up every time."""
 
     _pool: Any = None
 
@@ -243,12 +243,12 @@ class Transport:
             missing = getattr(response.raw, "length_remaining", None)
             if missing:  # urllib3 before 2 hands back a body cut short as if it were whole
                 raise requests.exceptions.ChunkedEncodingError(f"{missing} B of the body are missing")
-        except (OSError, HTTPError) as error:  # requests lets some of urllib3's own pass
+        except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
             failure = self._failure(error, method, path)
         else:
             self.reached = True
             return Response(response.status_code, response.headers, content)
-        raise failure  # not from the error, whose text may hold the query and whose request the token
+        raise failure  # not from the error: its text may hold the query, and its request holds the token
 
     def _send(self, prepared: requests.PreparedRequest, *, stream: bool) -> requests.Response:
         """Hand one request to the adapter."""
@@ -272,7 +272,8 @@ class Transport:
         than 200; the body is not shown.
         """
         prepared = requests.Request("GET", self.base + path, headers={"User-Agent": _USER_AGENT}).prepare()
-        prepared.url = self.base + path  # as signed
+        # requests would re-encode it, and the link's signature covers it as it is
+        prepared.url = self.base + path
         failure: TransportError | None = None
         try:
             with self._send(prepared, stream=True) as response:

@@ -109,7 +109,7 @@ class AsyncMetadataTransaction(HasBags):
     async def commit(self) -> CommitResult:
         """Send what is staged now, in at most one PATCH; leaving the block does the same.
 
-        From the call on, staging and another commit raise `StateError`, in parts of it too.
+        From then on, staging or committing again raises `StateError`, in nested parts too.
         """
         self._tx._begin_commit()
         unit = self._tx._unit

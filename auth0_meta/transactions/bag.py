@@ -83,7 +83,7 @@ class MetadataBag(MutableMapping[str, Any]):
         self._stage(Set.of, path, value)
 
     def delete(self, path: KeyPath, /) -> None:
-        """Stage the deletion of `path`; deleting what is absent is no error."""
+        """Stage the deletion of `path`; deleting what is absent is not an error."""
         self._stage(Delete.of, path)
 
     def merge(self, patch: Mapping[str, Any], /) -> None:
@@ -139,7 +139,7 @@ class MetadataBag(MutableMapping[str, Any]):
         return freeze(found, bag=self._name, path=keys)
 
     def __contains__(self, key: object) -> bool:
-        if isinstance(key, str):  # no stored key holds a dot, so a path in `in` is a mistake and not False
+        if isinstance(key, str):  # no key holds a dot, so a path before `in` is a mistake, not just False
             parse_path(first_level(key, bag=self._name), bag=self._name)
         return key in self._everything()
 
@@ -198,7 +198,7 @@ class HasBags:
 def _refuse_assignment(name: Bag) -> None:
     """Refuse `tx.user_metadata = {...}`, which would stage nothing."""
     msg = (
-        f"a bag can't be assigned to (nothing was staged): use tx.{name}.replace(...) to make it exactly this, "
+        f"tx.{name} can't be assigned to (nothing was staged): use tx.{name}.replace(...) to make it exactly this, "
         f"or tx.{name}.merge(...) to change some of it"
     )
     raise InputError(msg)

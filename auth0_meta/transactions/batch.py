@@ -35,7 +35,7 @@ from auth0_meta.transactions.unit import Unit
 # Users past the window that staging may run ahead of the workers.
 _AHEAD = 256
 _PROGRESS_EVERY = 0.2
-# These would meet every other user too: the credentials, the scope, the way to the tenant.
+# These would fail every other user too: the credentials, the scope, the way to the tenant.
 _FOR_EVERYBODY = (AuthError, ScopeError, NotSentError)
 # These concern one user.  Anything else is not the library's: on_wait raised it, or a function that returns tokens.
 _FOR_ONE_USER = (Auth0MetaError, Warning)
@@ -260,7 +260,7 @@ class MetadataBatch:
                     self._work.wait()
 
     def _make_room(self) -> None:
-        """Let staging continue once there is room for many: a switch of threads for each user costs too much."""
+        """Let staging continue once there is room for many: switching threads for every user costs too much."""
         if len(self._open) + self._parked <= self._window + _AHEAD // 2:
             self._room.notify_all()
 

@@ -27,9 +27,9 @@ _FRESH_FOR = 1.0
 
 
 class Commit:
-    """Send one change, as the promises of a transaction say: the intent of a `Write`.
+    """Send one change as a transaction promises to; this is the intent of a `Write`.
 
-    `base` is a profile already known, or None; with `base_given` the caller vouches for it, so that nothing is read.
+    `base` is a profile already known, or None; with `base_given` the caller vouches for it, so nothing is read.
     `reads` is what the block has read.
     """
 
@@ -157,7 +157,7 @@ class Commit:
         )
 
     def _check_profile(self, after: Mapping[str, Any]) -> None:
-        """Warn once of a profile past 10 KB, or refuse it; of an unknown one at least what is staged counts."""
+        """Warn once of a profile past 10 KB, or refuse it; if it is unknown, only what is staged counts."""
         if self._oversize == "off" or self._warned:
             return
         now, then, most = (

@@ -19,8 +19,8 @@ _Key = tuple[object, object, str]
 class _OpenUnits(threading.local):
     """The units of work that a new transaction in the same thread may join.
 
-    One table per thread: by its number a thread would be taken for one that has ended, since the system
-    gives numbers again.
+    One table per thread.  In one table keyed by thread id, a new thread could be taken for one that has ended,
+    since the system reuses ids.
     """
 
     def __init__(self) -> None:

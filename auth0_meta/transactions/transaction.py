@@ -26,8 +26,8 @@ class MetadataTransaction(Scope):
     `base`: a `User` or profile dict that the caller holds; nothing is read then, siblings newer than it are
     overwritten and conflicts can't be seen.  An absent bag counts as empty, unless the user was read with
     `fields=` that left it out.  `base_check=True` brings the read back.  `lock`: a context manager, or a
-    function that makes one, held from before the commit's `GET` until the outcome is known.  It is given up
-    during a wait of more than 1 s and taken again, so one that can be entered only once needs the function.
+    function that makes one, held from before the commit's `GET` until the outcome is known.  It is released
+    during a wait of more than 1 s and taken again, so for one that can be entered only once pass a function.
     `join`: when entered inside an open transaction for the same client and user, in the same thread and task,
     become a part of that one (its settings apply); False never joins.  `max_wait`: seconds that all waits
     together may take ("client": the client's setting).  `oversize`: what to do about a known profile past
@@ -68,7 +68,7 @@ class MetadataTransaction(Scope):
         self._entered = False
         self._registration: Registration | None = None
         self._savepoint: Savepoint | None = None
-        """What this has become by joining another transaction; it answers for this one from then on."""
+        """What this became by joining another transaction; from then on it stages, reads and ends for this one."""
 
     @classmethod
     def _of(cls, unit: Unit) -> Self:
@@ -133,7 +133,7 @@ class MetadataTransaction(Scope):
                 self._unit.warn_of_lost_blocks(error)
 
     def _leave(self) -> None:
-        """Stop being what others join."""
+        """Let no other transaction join this one any more."""
         if self._registration is not None:
             self._registration.close()
 

@@ -54,7 +54,7 @@ CALLS = {
 
 _INSTEAD = {
     State.COMMITTING: "is being committed: wait until that has ended",
-    State.COMMITTED: "is committed (see its .result): open a new one for more",
+    State.COMMITTED: "has been committed (see its .result): open a new one for more",
     State.ROLLED_BACK: "was rolled back: open a new one",
     State.FAILED: "failed to commit (see the error raised and its .result): open a new one",
 }
@@ -70,7 +70,7 @@ class Part:
         self.around = around
         self.state = State.ACTIVE
         self.absorbed = False
-        """Whether another block has joined and merged into it, so that more than its own goes with it."""
+        """Whether another block has joined and merged into it, so that dropping it drops that block's changes too."""
 
 
 class Unit:
@@ -124,7 +124,7 @@ class Unit:
 
     @property
     def reads(self) -> Mapping[tuple[Bag, Path], Any]:
-        """Return what was read of the stored user, by bag and path: what a conflict is judged by."""
+        """Return what was read of the stored user, by bag and path; conflicts are judged by it."""
         return self._reads
 
     def _knows(self, bag: Bag) -> bool:

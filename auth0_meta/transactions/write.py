@@ -135,11 +135,11 @@ class Write:
             held.enter_context(lock)
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:
             # A used generator's context manager fails in one of these ways.  The first time they are the lock's own
-            # trouble, except for AttributeError: somebody else's write may have used this one up.
+            # failure, except for AttributeError: somebody else's write may have used this one up.
             if lock is not given or not (again or isinstance(error, AttributeError)):
                 raise
             msg = (
-                f"lock= could not be entered a second time ({type(error).__name__}): it has to be, after a long wait. "
+                f"lock= could not be entered a second time ({type(error).__name__}), as a long wait requires. "
                 f"Nothing was written for {self._target.id}. Pass a function that makes a new context manager"
             )
             raise StateError(msg) from error
