@@ -1,3 +1,3 @@
-"""Hold the one literal that names this release; setup.cfg reads it without importing anything."""
+"""The one literal that names this release; setup.cfg reads it without importing anything."""
 
 __version__ = "0.1.0"

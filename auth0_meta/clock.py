@@ -10,7 +10,7 @@ import time
 from typing import Protocol
 
 CANCEL_POLL = 0.1
-"""Seconds between two looks at the event that cancels a wait: neither a lock nor a sleep can wait for both."""
+"""Seconds between two checks of the event that cancels a wait: neither a lock nor a sleep can wait for both."""
 
 
 class Cancelled(Exception):  # a signal to whoever set the event, not an error
@@ -18,7 +18,7 @@ class Cancelled(Exception):  # a signal to whoever set the event, not an error
 
 
 class Clock(Protocol):
-    """What the package needs of time: two readings and two ways to wait."""
+    """What the package needs from a clock: two readings and two ways to wait."""
 
     def time(self) -> float:
         """Return seconds since the epoch by the local clock, which may be wrong or may step."""

@@ -69,9 +69,9 @@ __all__ = [
 
 
 class MetadataWarning(UserWarning):
-    """Auth0 accepts this metadata, but it is likely to cause trouble; or changes are not sent.
+    """Auth0 accepts this metadata, but it is likely to cause problems; or staged changes were not sent.
 
-    It is given for a profile of more than 10 KB, for a value in `user_metadata` that looks like a secret or a card
+    It is issued for a profile of more than 10 KB, for a value in `user_metadata` that looks like a secret or a card
     number, and for a generator that is closed inside a transaction which other blocks had joined.  The message names
     the bag and the path, never the value.
     """

@@ -121,7 +121,7 @@ class BagChange:
         return self.staging(Set.of(self._bag, path, value))
 
     def delete(self, path: KeyPath, /) -> BagChange:
-        """Stage the removal of `path`; deleting what is absent is no error and creates nothing."""
+        """Stage the removal of `path`; deleting what is absent is not an error and creates nothing."""
         return self.staging(Delete.of(self._bag, path))
 
     def merge(self, patch: dict[str, Any], /) -> BagChange:
@@ -159,7 +159,7 @@ class BagChange:
     def staging(self, ops: Iterable[Operation], /, *, reset: bool = False) -> BagChange:
         """Return this with checked operations of the same bag done after it; `reset` empties the bag first.
 
-        Raises `PathError` on contradictions, `MetadataError` past the size that a request may have.
+        Raises `PathError` on contradictions, `MetadataError` for more than a request may hold.
         """
         change = BagChange(self._bag)
         change._reset = reset or self._reset

@@ -62,7 +62,7 @@ class Change:
     def with_bag(self, name: Bag, bag: BagChange, /) -> Change:
         """Return a change with this bag's part exchanged.
 
-        Raises `MetadataError` when both parts together pass the 1 MB that a request may have.
+        Raises `MetadataError` if both parts together exceed the 1 MB that a request may have.
         """
         change = Change()
         change._user, change._app = (bag, self._app) if name == "user_metadata" else (self._user, bag)
@@ -144,13 +144,19 @@ class Change:
         """
         change = cls()
         if not isinstance(encoded, dict):
-            raise MetadataError("an encoded change is an object with the bags as members", bag=None, path=())
+            raise MetadataError(
+                "an encoded change must be an object with user_metadata, app_metadata or both",
+                bag=None,
+                path=(),
+            )
         for bag, part in encoded.items():
             if bag not in BAGS:
-                raise MetadataError("an encoded change has no members but the bags", bag=None, path=())
+                raise MetadataError(
+                    "an encoded change may have only user_metadata and app_metadata", bag=None, path=()
+                )
             reset, ops = (part.get("reset"), part.get("ops")) if isinstance(part, dict) else (None, None)
             if not isinstance(reset, bool) or not isinstance(ops, list):
-                rules.refuse("an encoded bag is an object with 'reset' and 'ops'", bag=bag)
+                rules.refuse("an encoded bag must be an object with 'reset' and 'ops'", bag=bag)
             restored = [op for encoded_op in ops for op in operations.from_json(bag, encoded_op)]
             change = change.with_bag(bag, BagChange(bag).staging(restored, reset=reset))
         return change

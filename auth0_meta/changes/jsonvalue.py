@@ -18,7 +18,7 @@ Path = tuple[str, ...]
 
 
 class Mark(enum.Enum):
-    """Two answers that are not JSON values; both are true in a condition, so test with `is`."""
+    """Two results that are not JSON values; both are true in a condition, so test with `is`."""
 
     ABSENT = "ABSENT"
     UNKNOWN = "UNKNOWN"
@@ -113,7 +113,7 @@ class ReadOnlyDict(dict[str, Any]):
     """A JSON object whose every change raises: subclasses make the error, which names the right call.
 
     Equal to, and serialized like, the dict that it shows; `copy()`, `|`, copies and pickles are plain dicts.
-    It is a dict, and not a proxy, so that `json` and every `isinstance` of a caller take it.
+    It is a dict, and not a proxy, so that `json` and every `isinstance` of a caller accept it.
     """
 
     __slots__ = ()
@@ -160,7 +160,7 @@ class ReadOnlyList(list[Any]):
 
 
 class ObservedDict(ReadOnlyDict):
-    """A read-only object that is told what of it is looked at: one key, or all of it."""
+    """A read-only object that calls a method of its subclass for each look: at one key, or at all of it."""
 
     __slots__ = ()
 
@@ -292,7 +292,7 @@ class BagList(ReadOnlyList):
 def _read_only(
     bag: Bag, path: Path, call: str, arguments: tuple[Any, ...], *, in_list: bool
 ) -> MetadataError:
-    """Make the error of a change to what was read at `path`; {at} in `call` is that path, {key} an item's.
+    """Make the error for a change to what was read at `path`; {at} in `call` is that path, {key} an item's.
 
     No path leads into a list: to change what is in one, the list is set whole.
     """

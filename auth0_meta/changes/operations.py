@@ -42,7 +42,7 @@ class Operation(_Fields):
     name: ClassVar[str]
     # What follows the name in JSON, which is also what `of` takes after the bag.
     fields: ClassVar[tuple[str, ...]] = ("path", "value")
-    # Whether applying it a second time changes nothing more, so that it may be sent again after a lost answer.
+    # Whether applying it a second time changes nothing more, so that it may be sent again after a lost response.
     repeatable: ClassVar[bool] = True
     # Bytes by which a result can outgrow the operation's own path and value.
     overhead: ClassVar[int] = 0
@@ -112,7 +112,7 @@ class Set(Operation):
         return len(self.path) == 1
 
     def apply(self, old: Any) -> Any:
-        """Clash on a parent that is not an object."""
+        """Raise `Clash` if a parent is not an object."""
         return self.value if self.whole else _edited(old, self.path, lambda _: self.value)
 
     def covers(self, path: Path) -> bool:
@@ -138,7 +138,7 @@ class Delete(Operation):
         return len(self.path) == 1
 
     def apply(self, old: Any) -> Any:
-        """Never clash, and create no parents."""
+        """Never raise `Clash`, and create no parents."""
         return ABSENT if self.whole else _without(old, self.path[1:])
 
     def covers(self, path: Path) -> bool:
@@ -162,7 +162,7 @@ class Merge(Operation):
         )
 
     def apply(self, old: Any) -> Any:
-        """Never clash: anything but an object is replaced by one."""
+        """Never raise `Clash`: anything but an object is replaced by one."""
         return _merged(old, self.value)
 
     def covers(self, path: Path) -> bool:
@@ -200,14 +200,14 @@ class Append(Operation):
         return (cls(keys, rules.checked(value, bag=bag, path=keys), keep),)
 
     def apply(self, old: Any) -> Any:
-        """Clash on anything but a list; create an absent one."""
+        """Raise `Clash` on anything but a list; create an absent one."""
         return _edited(old, self.path, self._appended)
 
     def _appended(self, old: Any) -> list[Any]:
         if old is ABSENT:
             return [self.value]
         if not isinstance(old, list):
-            raise Clash(self.path, f"append needs an array and finds {json_type(old)}")
+            raise Clash(self.path, f"append needs an array but finds {json_type(old)}")
         items = [*old, self.value]
         return items if self.keep is None else items[-self.keep :]
 
@@ -229,20 +229,20 @@ class Increment(Operation):
         return (cls(keys, rules.checked(by, bag=bag, path=keys)),)
 
     def apply(self, old: Any) -> Any:
-        """Clash on anything but a number, and on a sum that no double holds."""
+        """Raise `Clash` on anything but a number, and on a sum that no double can hold."""
         return _edited(old, self.path, self._increased)
 
     def _increased(self, old: Any) -> float:
         if old is ABSENT:
             return self.value  # type: ignore[no-any-return]  # checked when staged
         if isinstance(old, bool) or not isinstance(old, int | float):
-            raise Clash(self.path, f"increment needs a number and finds {json_type(old)}")
+            raise Clash(self.path, f"increment needs a number but finds {json_type(old)}")
         try:
             total = old + self.value
         except OverflowError:  # an int that no double holds, met by a float
             total = float("inf")
         if not abs(total) <= rules.MAX_NUMBER:
-            raise Clash(self.path, "increment passes the largest number that JSON readers can hold")
+            raise Clash(self.path, "increment gives a number beyond what JSON readers can hold")
         return total  # type: ignore[no-any-return]  # checked when staged
 
 
@@ -317,7 +317,7 @@ def _edited(node: Any, path: Path, leaf: Callable[[Any], Any], depth: int = 1) -
     if node is ABSENT:
         node = {}
     elif not isinstance(node, dict):
-        raise Clash(path[:depth], f"the path needs an object here and finds {json_type(node)}")
+        raise Clash(path[:depth], f"the path needs an object here but finds {json_type(node)}")
     key = path[depth]
     return {**node, key: _edited(node.get(key, ABSENT), path, leaf, depth + 1)}
 

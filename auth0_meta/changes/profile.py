@@ -10,7 +10,7 @@ from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size, too_deep
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 
 MAX_STORED_DEPTH = 200
-"""Levels of a stored bag: twice what can be staged, and far from where Python's recursion ends."""
+"""Levels of a stored bag: twice what can be staged, and far below Python's recursion limit."""
 
 
 def stored_bag(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any]:
@@ -41,8 +41,8 @@ def check_stored(profile: Mapping[str, Any], /) -> None:
         if too_deep(stored_bag(profile, bag), MAX_STORED_DEPTH):
             user_id = profile.get("user_id")
             raise StoredDataError(
-                f"{bag} of user {user_id!r} is stored nested more than {MAX_STORED_DEPTH} levels deep, "
-                "too deep to work with; nothing was written",
+                f"{bag} of user {user_id!r} is stored with more than {MAX_STORED_DEPTH} levels of nesting, "
+                "too many to work with; nothing was written",
                 user_id=user_id,
                 bag=bag,
             )
@@ -53,7 +53,7 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
 
     Raises `InputError` unless it is this user's profile, `MetadataError` if a bag holds what JSON can't,
     `StoredDataError` if a bag is anything but an object.  Other fields that JSON can't hold are left out:
-    a row of somebody's database has dates, and they matter to nobody here.
+    a row from a database may have dates, say, which don't matter here.
 
     >>> given_base({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}, "auth0|1")
     {'user_id': 'auth0|1', 'app_metadata': {'plan': 'pro'}}
@@ -119,7 +119,7 @@ class _Copier:
     def _refuse(self, what: str, path: tuple[str, ...]) -> NoReturn:
         where = f"{self._bag} {'.'.join(path)!r}" if path else self._bag
         msg = (
-            f"base= for {self._user_id} holds what JSON can't, {what}, at {where} (nothing was sent): "
+            f"base= for {self._user_id} can't be read as JSON: it holds {what} at {where} (nothing was sent): "
             "pass a profile as Auth0 gives it"
         )
         raise MetadataError(msg, bag=self._bag, path=path, user_id=self._user_id)

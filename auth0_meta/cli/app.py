@@ -67,7 +67,7 @@ def run(words: Sequence[str]) -> int:
     except OSError as error:  # the library's own are handled in _run: this is the output, or a file
         if not isinstance(error, BrokenPipeError):
             why = error.strerror or str(error)
-            unwritten = f"the output can't be written: {why}. What was sent to the tenant before is done"
+            unwritten = f"the output can't be written: {why}. Whatever was sent to the tenant before that has been done"
             with contextlib.suppress(OSError):
                 _print_line("error", f"{error.filename}: {why}" if error.filename else unwritten)
         _drop_output()

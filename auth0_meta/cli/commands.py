@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = {
-    "demo": "Show how it works on a local tenant: no account, no network.",
+    "demo": "Show how the package works, on a local tenant: no account, no network.",
     "doctor": "Check token, scopes, audience, clock and rate limit, and say how to fix them.",
     "emulator": "Run a local Auth0 tenant.",
     "migrate": "Change many users: plan, apply at the tenant's pace, resume, undo.",

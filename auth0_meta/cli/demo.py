@@ -49,7 +49,7 @@ def _flat(tx: MetadataTransaction) -> None:
 
 @click.command()
 def demo() -> None:
-    """Show how it works on a local tenant: no account, no network, about 4 seconds.
+    """Show how the package works, on a local tenant: no account, no network, about 4 seconds.
 
     What is staged, what is sent, how a 429 is waited out, and what is stored afterwards.
     """

@@ -125,7 +125,7 @@ def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
 @click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot of the users at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
-    """Run COMMAND beside a local tenant; exit as it does.
+    """Run COMMAND beside a local tenant; exit with its exit code.
 
     The environment points COMMAND at the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
     AUTH0_URL, and with --tls the certificate files. Signals are passed on to it.
@@ -147,7 +147,7 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
 @_serving_port
 @click.option("--json", "as_json", is_flag=True, help="Print the variables as JSON.")
 def env(*, tool: str, port: int, as_json: bool) -> None:
-    """Print what points a tool at the tenant you serve.
+    """Print the settings that point a tool at the tenant you serve.
 
     That is the environment variables, and example code for the tool. Use it as
     eval "$(auth0-meta emulator env)".

@@ -113,7 +113,7 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     type=click.IntRange(0),
     default=3,
     show_default=True,
-    help="How many users to show a diff of.",
+    help="How many users to show a diff for.",
 )
 @click.option(
     "--show-values/--redact",
@@ -223,12 +223,12 @@ def _source(
     type=click.Choice(POLICIES),
     default="replan",
     show_default=True,
-    help="What to do where a touched key has changed since the plan.",
+    help="What to do if a touched key has changed since the plan.",
 )
 @click.option(
     "--migration",
     metavar="FILE.py",
-    help="The planned file, to plan users again who have changed since; its code is run.",
+    help="The planned file, to replan users who have changed since; its code is run.",
 )
 @_workers
 @_json
@@ -341,9 +341,9 @@ def purge(*, job: str, yes: bool) -> None:
 def _client(
     domain: str | None, token: str | None, rate_limit: str | None, *, optional: bool = False
 ) -> Iterator[Any]:
-    """Connect as the environment says; give None if it says nothing and the client is `optional`.
+    """Connect as the environment says; return None if it says nothing and the client is `optional`.
 
-    If a client is needed after all, the error is the one about the environment: that is what has to be mended.
+    If a client is needed after all, the error is the one about the environment, since that is what to fix.
     """
     try:
         client = ManagementClient.from_env(domain=domain, token=token, rate_limit=rate_limit, max_wait=None)

@@ -136,7 +136,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
             for one in named[:_MOST_NAMED]:
                 _line(out, f"  {printable(one)}")
     if summary.repeated:
-        _line(out, f"{count(summary.repeated, 'row')} for a user who had already come")
+        _line(out, f"{count(summary.repeated, 'row')} for a user who had come up before")
     if summary.invalid:
         with Ledger.open(job) as ledger:
             for user_id, kind, note in ledger.problems(_MOST_NAMED):
@@ -144,7 +144,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
     if summary.changing:
         for name, cost in summary.costs().items():
             _line(out, f"{name.replace('_', ' ')}: {_cost(cost)}")
-    _line(out, f"{job} is written; nothing in the tenant was changed")
+    _line(out, f"wrote {job}; nothing in the tenant was changed")
 
 
 def _cost(cost: Cost) -> str:

@@ -308,7 +308,9 @@ class Transport:
         lost = f"{what} was sent, but its response was lost ({type(error).__name__}{_reason(causes)}, read timeout {self.timeout[1]} s)"
         if method in ("GET", "HEAD"):
             return TransportError(lost)
-        return OutcomeUnknown(f"{lost}: it may have been applied, so check before you send it again")
+        return OutcomeUnknown(
+            f"{lost}: it may or may not have been applied, so check before you send it again"
+        )
 
 
 def _ca_bundle() -> bool | str:

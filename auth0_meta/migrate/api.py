@@ -159,8 +159,8 @@ def apply(
     `executor`: runs the workers, None for threads of this process; it must share this process's memory.  `cancel`:
     once it is set, what is under way is finished, and the rest is left for the next run.
 
-    Raises whatever makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once that is on
-    disk, and `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second
+    Raises the error that makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once the job
+    file is up to date, and `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second
     Ctrl-C ends it at once, and leaves the users under way in doubt for the next run.
     """
     check_policy(drift)
@@ -324,7 +324,7 @@ def _check_usable(ledger: Ledger, client: ManagementClient) -> None:
 
 
 def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator | None:
-    """Return what can replan, None without a migration; refuse any but the one that was planned."""
+    """Return an evaluator for replanning, None without a migration; refuse any but the one that was planned."""
     if migration is None:
         return None
     if ledger.facts.get("kind") != "function":

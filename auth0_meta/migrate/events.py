@@ -47,7 +47,7 @@ class ApplyProgress:
 
 @attrs.frozen(kw_only=True)
 class UserDone:
-    """What became of one user; sent once that is on disk.  `note` holds no metadata value."""
+    """What became of one user; sent once the job file has it.  `note` holds no metadata value."""
 
     user_id: str
     outcome: str

@@ -35,9 +35,9 @@ LEAD = 0.06
 SILENCE = 1.1
 """Factor on the believed refill for each response without headers: nothing else would show that more has come."""
 FADE = 0.98
-"""What one quiet response leaves of the memory of other clients."""
+"""The part of the memory of other clients that one quiet response leaves."""
 STRETCH = 8.0
-"""Tokens' time over which the net rise of G is averaged."""
+"""The net rise of G is averaged over the time that this many tokens take to be refilled."""
 
 
 class Sent(NamedTuple):

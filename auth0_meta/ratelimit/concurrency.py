@@ -1,7 +1,7 @@
 """Decide how many users to work on at once: the one rule of batches and migrations; PURE.
 
 More users under way than the bucket's rate can feed only wait in line.  So a run starts small, adds one while
-answers come as fast as usual and nobody waits, and takes one away when a wait gets long.
+responses come as fast as usual and nobody waits, and takes one away when a wait gets long.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _PLENTY = 500.0
 
 
 class Concurrency:
-    """Grow and shrink `limit`, the users to have under way, by how long the tenant's answers take.
+    """Grow and shrink `limit`, the users to have under way, by how long the tenant's responses take.
 
     `fixed`: a number that the caller chose and that never changes; None adapts from `first` on, up to 64.
 
-    The usual time is the least median of the latest blocks of 16 answers.  A few that come at once (a cache, a
+    The usual time is the least median of the latest blocks of 16 responses.  A few that come at once (a cache, a
     user who is gone) say nothing about the rest, and 16 blocks later a fast hour is forgotten in a slow one.
 
     >>> concurrency = Concurrency(None, first=1)
@@ -56,7 +56,7 @@ class Concurrency:
         per_second: float | None,
         typical: bool = True,
     ) -> None:
-        """Take in what one user took.
+        """Learn from what one user took.
 
         `seconds`: for all of its `requests`, without the seconds that it `waited`.  `per_second`: the refill rate
         of the bucket that the work is limited by, None while unknown.  `typical`: False for a user who cost less

@@ -23,7 +23,7 @@ TINY = 1e-6
 
 
 class FixedWindow:
-    """Know when a window ends, how much of it others take, and whether it is one at all.
+    """Know when a window ends, how much of it others take, and whether there is a window at all.
 
     `on`: the bucket is believed to be of this kind.  `possible`: no response has shown that it drips.
     `guessed`: it is believed because a token was refused that a drip had to bring; that is tried once.
@@ -53,7 +53,7 @@ class FixedWindow:
         self._count, self._next_try = 0, self._first_try()
 
     def _first_try(self) -> float:
-        """Return after how many windows to doubt for the first time; a doubt may cost a refusal, so later if small."""
+        """Return after how many windows to doubt for the first time: later if small, since a doubt may cost a 429."""
         return 4.0 + 64.0 / self._limit
 
     @property

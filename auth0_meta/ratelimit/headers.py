@@ -61,7 +61,7 @@ def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
     limit = _whole(get("X-RateLimit-Limit"))
     remaining = _whole(get("X-RateLimit-Remaining"))
     if not limit or (remaining is not None and remaining > limit):
-        limit = remaining = None  # nothing can be learned from a bucket that can't be
+        limit = remaining = None  # no bucket is like that, so nothing can be learned
     later = get("Retry-After")
     return RateHeaders(
         limit,
@@ -139,7 +139,7 @@ def wait_after_429(
     `Retry-After` wins.  Otherwise the wait lasts until Reset.  The local clock measures it if it agrees with the
     response's `Date` to half a second, for it alone is finer than a second; if not, Reset - Date (or Reset - `server`)
     does, which is never early.  Without `Date`, `server` decides, or else the local clock, which nothing confirms: so
-    for 60 s at most, and then the server is asked again.  A Reset that is now or past waits 1 s, doubling with
+    for 60 s at most, and then the server is asked again.  If Reset is now or past, the wait is 1 s, doubling with
     `refusals` up to 60 s.  Without a usable Reset, or with one more than a day away, `backoff` decides.
 
     >>> date = 1_000_000.0

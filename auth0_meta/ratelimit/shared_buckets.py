@@ -1,4 +1,4 @@
-"""Find out from their headers that two route groups have two buckets; PURE: every method takes the time."""
+"""Find out from their headers that two route groups have separate buckets; PURE: every method takes the time."""
 
 from __future__ import annotations
 

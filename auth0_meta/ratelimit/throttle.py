@@ -106,7 +106,7 @@ class _Lane:
         self.wake()
 
     def wait(self, now: float, share: float | None, ahead: int) -> float:
-        """Ask the bucket for how long; bulk work lets everybody who is waited for go first."""
+        """Ask the bucket how long to wait; bulk work lets everybody who is waited for go first."""
         if share is not None:
             ahead += len(self.interactive)
         return self.bucket.wait(now, share=share, ahead=ahead)
@@ -355,7 +355,7 @@ class Throttle:
                     if bound is not None and now - start + seconds > bound:
                         if closed or lane.bucket.limit is not None:
                             raise WouldWait(seconds, closed=gate)
-                        seconds = ahead = 0  # nothing is known yet that would be worth an error
+                        seconds = ahead = 0  # nothing is known yet that would justify an error
                     if seconds <= 0 and not ahead:
                         sent = lane.bucket.sent(now) if take else NOT_SENT
                         return Ticket(group, lane, sent, now - start)
@@ -364,7 +364,7 @@ class Throttle:
                         reported = reason
                         self._report(on_wait, reason, seconds, turn, lane)
                         continue
-                    # A follower looks again by itself: what the head is told may have made its own wait too long.
+                    # A follower looks again by itself: what the head has learned may make its own wait too long.
                     pause = min(max(seconds, CANCEL_POLL), LOOK_AGAIN) if ahead else seconds
                     clock.wait(turn.condition, pause if cancelled is None else min(pause, CANCEL_POLL))
                 raise Cancelled

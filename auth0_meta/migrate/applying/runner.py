@@ -319,13 +319,13 @@ class Runner:
     def _replan(
         self, user: Record, outcome: Outcome, found: Mapping[str, Any]
     ) -> tuple[Outcome | None, str, Plan | None]:
-        """Decide about a user whose touched keys hold something else than before and after; see `_conclude`."""
+        """Decide about a user whose touched keys are neither as before nor as after; see `_conclude`."""
         if outcome == "unclear" and self._drift != "overwrite":
             note = "a PATCH may have been applied, and a touched key has changed since: look at this user"
             return outcome, note, None
         times = self._replans.get(user.n, 0)
         if times >= _MOST_REPLANS:
-            return outcome, f"changed again each time it was planned again, {times} times", None
+            return outcome, f"replanned {times} times, and each time it had changed again", None
         self._replans[user.n] = times + 1
         plan = replan(
             user.plan,

@@ -40,12 +40,12 @@ _REFILLS = 2.5
 # Repeats after lost connections and 5xx (about 3 minutes), then the run stops.
 _MOST_FAILURES = 12
 
-# What ends the run instead of one user: nothing would be better with the next one.
+# What ends the run instead of one user: the next one would fare no better.
 _STOPPING = (AuthError, ForbiddenError, ConfigError, StateError, TransportError, RateLimitError)
 
 
 class _Patient(WaitBudget):
-    """Wait for the rate limit as long as it takes, for a server that fails only a limited number of times."""
+    """Wait for the rate limit as long as it takes, but for a failing server only a limited number of times."""
 
     def left(self) -> float | None:
         """Return 0 once there have been too many failures."""

@@ -1,4 +1,4 @@
-"""Digests that show whether a plan is as it was made: one for each thousand users, and one of those; PURE."""
+"""Digests that show whether a plan is as it was made: one for each thousand users, and one over all of these; PURE."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class State(enum.IntEnum):
         undo: Turn | None = None,
         needs_a_look: bool = False,  # noqa: FBT001, FBT002  # a column
     ) -> Self:
-        """Make a state of its row."""
+        """Make a state from its row."""
         state = int.__new__(cls, number)
         state._value_ = number
         state.turns = {"apply": apply, "undo": undo}

@@ -23,7 +23,7 @@ from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State
 
 Function = Callable[[User, MetadataTransaction], object]
-TOO_DEEP = "the profile is nested too deep to work with"
+TOO_DEEP = "the profile is nested too deeply to work with"
 _MODULE = "auth0_meta_migration"
 _ONLY_STAGES = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
 
@@ -49,7 +49,7 @@ class _NoTenant(Channel):
 
 
 class _StagingTransaction(MetadataTransaction):
-    """A transaction that refuses to commit, also when there is nothing to send yet."""
+    """A transaction that refuses to commit, even if nothing is staged yet."""
 
     def __enter__(self) -> Self:
         raise StateError(_ONLY_STAGES)

@@ -74,7 +74,7 @@ class Sandbox:
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 10.0, hash_seed: int = 0) -> None:
         if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-            msg = "timeout is a number of seconds above 0"
+            msg = "timeout must be a number of seconds above 0"
             raise InputError(msg)
         self._path = Path(path)
         if not self._path.is_file():
@@ -162,7 +162,7 @@ class Sandbox:
 
 
 def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
-    """Return the line that is sent for a profile, None if the profile is nested too deep to be written."""
+    """Return the line that is sent for a profile, None if the profile is nested too deeply to be written."""
     try:
         return json.dumps({"fields": fields, "profile": profile}) + "\n"
     except RecursionError:

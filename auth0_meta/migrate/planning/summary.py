@@ -52,7 +52,7 @@ class PlanSummary:
     `keys`: users by touched first-level key.  `oversize`: users whose profile would be larger than 10 KB.
     `advised`: users who get a value that does not belong in metadata.  `steady_checked`: users whose change was
     computed twice; `unsteady`: those of them for whom the function returned two different changes.  `repeated`:
-    rows for a user who had already come.  `missing`: users of a change file whom the source does not have;
+    rows for a user who had come up before.  `missing`: users of a change file whom the source does not have;
     `invalid` includes them. `requests`: reads of single users; those of a search or an export are not included.
     """
 

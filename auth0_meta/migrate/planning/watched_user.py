@@ -92,7 +92,7 @@ class WatchedUser(User):
 
 
 class _KnownFields(dict[str, Any]):
-    """A profile that refuses to say that a field is absent if nobody asked for that field."""
+    """A profile that raises for a field that was not asked for, rather than calling it absent."""
 
     def __init__(self, profile: Mapping[str, Any], fields: Collection[str] | None) -> None:
         super().__init__(profile)
@@ -131,7 +131,7 @@ def _watch(value: dict[str, Any], bag: Bag, path: Path, note: Note) -> _WatchedD
 
 
 class _WatchedDict(ObservedDict, BagDict):
-    """A stored object that notes each look at a key; whatever looks at all of it notes all of it."""
+    """A stored object that notes each look at a key; a look at the whole object notes all of it."""
 
     __slots__ = ("_note",)
 
