@@ -242,7 +242,7 @@ class Increment(Operation):
         except OverflowError:  # an int that no double holds, met by a float
             total = float("inf")
         if not abs(total) <= rules.MAX_NUMBER:
-            raise Clash(self.path, "increment gives a number beyond what JSON readers can hold")
+            raise Clash(self.path, "increment would pass the largest number that JSON readers can hold")
         return total  # type: ignore[no-any-return]  # checked when staged
 
 

@@ -388,7 +388,7 @@ def test_a_deep_body_does_not_break_its_error() -> None:
 
 
 def test_a_deep_response_does_not_break_its_error() -> None:
-    """A response that is nested too deep to parse counts as one that is not JSON."""
+    """A response that is nested too deeply to parse counts as one that is not JSON."""
     error = error_from(500, {}, b"[" * 200_000, method="GET", path="x")
     assert isinstance(error, ServerError)
 

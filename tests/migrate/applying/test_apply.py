@@ -226,7 +226,7 @@ def test_a_user_who_changes_each_time_is_given_up(
     events: list[Any] = []
     assert dict(apply(job, client, on_event=events.append).counts) == {"drifted": 1}
     (note,) = [event.note for event in events if isinstance(event, UserDone)]
-    assert note == "changed again each time it was planned again, 3 times"
+    assert note == "replanned 3 times, and each time it had changed again"
     assert patches_by_user(tenant) == {}
     assert tenant.users[user_id].app_metadata["counter"] == 3
     assert dict(undo(job, client).counts) == {}
