@@ -805,7 +805,7 @@ def test_a_lost_response_does_not_hold_up_leaving(
     then: list[Reply], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once the batch stops, the time to read back a PATCH in doubt is limited; then its user fails with OutcomeUnknown."""
-    monkeypatch.setattr("auth0_meta.http.budget._LAST_WAITS", 1.0)
+    monkeypatch.setattr("auth0_meta.http.budget._AFTER_A_STOP", 1.0)
     waiting = threading.Event()
     with ScriptedServer(Reply(close=True), *then) as server:
         client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason == reason else None)
