@@ -620,7 +620,7 @@ def test_a_read_that_a_broken_batch_ends_says_why() -> None:
 def test_staging_from_a_callback_is_refused(tenant: LocalTenant, client: ManagementClient) -> None:
     """A callback that stages could wait for itself, so staging there raises an error."""
     with (
-        pytest.raises(StateError, match="not from its callbacks"),
+        pytest.raises(StateError, match="not in its callbacks"),
         MetadataBatch(client, on_result=lambda result: batch.user(result.user_id)) as batch,
     ):
         batch.user("auth0|1").app_metadata["plan"] = "pro"
