@@ -41,8 +41,8 @@ def check_stored(profile: Mapping[str, Any], /) -> None:
         if too_deep(stored_bag(profile, bag), MAX_STORED_DEPTH):
             user_id = profile.get("user_id")
             raise StoredDataError(
-                f"{bag} of user {user_id!r} is stored with more than {MAX_STORED_DEPTH} levels of nesting, "
-                "too many to work with; nothing was written",
+                f"{bag} of user {user_id!r} is nested more than {MAX_STORED_DEPTH} levels deep, "
+                "which is too deep to work with; nothing was written",
                 user_id=user_id,
                 bag=bag,
             )

@@ -200,7 +200,9 @@ for _ in range(300):
 def test_a_base_holds_json(bag: Any, what: str, path: tuple[str, ...]) -> None:
     """A base that JSON can't represent is refused at once, with bag and path and without the value."""
     local = Local()
-    with pytest.raises(MetadataError, match=f"can't be read as JSON: it holds .*{what}.*nothing was sent") as raised:
+    with pytest.raises(
+        MetadataError, match=f"can't be read as JSON: it holds .*{what}.*nothing was sent"
+    ) as raised:
         local.tx(base={"user_id": UID, "app_metadata": bag})
     error = raised.value
     assert (error.bag, error.path, error.user_id) == ("app_metadata", path, UID)
