@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
 from support.bucket_simulation import EPOCH, Tenant
@@ -103,7 +104,7 @@ def test_faults_in_mid_run(fault: Callable[[Tenant], None], work: Callable[[Mana
                 if sum(written.values()) == 40:
                     fault(tenant)
         body = (
-            {"user_id": "x"}
+            {"user_id": unquote(seen.path.rpartition("/")[2])}
             if ok
             else {"statusCode": 429, "error": "Too Many Requests", "message": "Global limit"}
         )

@@ -287,15 +287,14 @@ def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> Non
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token")
     from auth0_meta.http.transport import Response
 
-    body = json.dumps({"user_id": UID}).encode()
     count = 0
 
-    def send(method: str, path: str, *, headers: Any, body_: bytes = body, **_: Any) -> Response:
+    def send(method: str, path: str, *, headers: Any, **_: Any) -> Response:
         nonlocal count
         count += 1
         if count % 10 == 0:
             return Response(400, {}, b'{"statusCode":400,"error":"Bad Request","message":"no"}')
-        return Response(200, {}, body_)
+        return Response(200, {}, json.dumps({"user_id": unquote(path.rpartition("/")[2])}).encode())
 
     monkeypatch.setattr(client.channel.transport, "send", send)
     users = 20_000
