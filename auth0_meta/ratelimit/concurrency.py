@@ -27,6 +27,7 @@ class Concurrency:
     """Grow and shrink `limit`, the users to have under way, by how long the tenant's responses take.
 
     `fixed`: a number that the caller chose and that never changes; None adapts from `first` on, up to 64.
+    `overhead`: the seconds for which a user is also under way without a request, waiting to be recorded.
 
     The usual time is the least median of the latest blocks of 16 responses.  A few that come at once (a cache, a
     user who is gone) say nothing about the rest, and 16 blocks later a fast hour is forgotten in a slow one.
@@ -40,10 +41,11 @@ class Concurrency:
     (0.2, True, False)
     """
 
-    def __init__(self, fixed: int | None, *, first: int) -> None:
+    def __init__(self, fixed: int | None, *, first: int, overhead: float = 0.0) -> None:
         self.most = fixed or MOST_WORKERS
         self.limit = fixed or first
         self._fixed = fixed is not None
+        self._overhead = overhead
         self._block: list[float] = []
         self._medians: deque[float] = deque(maxlen=_BLOCKS)
 
@@ -72,9 +74,9 @@ class Concurrency:
         self._learn(each)
         if waited or not self.steady(each):
             return
-        enough = min(_PLENTY * self.usual, self.most)
+        enough = min(_PLENTY * (self.usual + self._overhead), self.most)
         if per_second is not None:
-            enough = min(enough, _SPARE * (1.0 + per_second * seconds))
+            enough = min(enough, _SPARE * (1.0 + per_second * (seconds + self._overhead)))
         if self.limit < enough:
             self.limit += 1
 

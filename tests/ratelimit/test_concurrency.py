@@ -8,10 +8,14 @@ from auth0_meta.ratelimit.concurrency import MOST_WORKERS, Concurrency
 
 
 def after(
-    *seconds: float, fixed: int | None = None, waited: float = 0.0, per_second: float | None = None
+    *seconds: float,
+    fixed: int | None = None,
+    waited: float = 0.0,
+    per_second: float | None = None,
+    overhead: float = 0.0,
 ) -> Concurrency:
     """Return the concurrency of a run whose users took these seconds, one request each."""
-    concurrency = Concurrency(fixed, first=4)
+    concurrency = Concurrency(fixed, first=4, overhead=overhead)
     for one in seconds:
         concurrency.answered(one, requests=1, waited=waited, per_second=per_second)
     return concurrency
@@ -61,6 +65,12 @@ def test_requests_that_take_no_time_need_few_users() -> None:
     """Past 500 requests a second, more threads only compete for the interpreter."""
     assert after(*[0.002] * 100).limit == 4
     assert after(*[0.02] * 100).limit == 10
+
+
+def test_users_who_wait_to_be_recorded_count_as_busy() -> None:
+    """A user whose requests are done but not yet recorded needs no thread, so others may be under way meanwhile."""
+    assert after(*[0.002] * 100, overhead=0.04).limit == 21
+    assert after(*[0.2] * 100, per_second=10.0, overhead=0.1).limit == 8
 
 
 def test_it_shrinks_while_everybody_waits() -> None:

@@ -32,6 +32,8 @@ _FIRST_WORKERS = 4
 _GROUP = 50
 """Users per commit of the ledger, at most: a commit costs a sync of the disk."""
 _LINGER = 0.01
+_OVERHEAD = 0.04
+"""Seconds that a user waits for the commits before and after its task, about."""
 _TURN = 0.5
 _PROGRESS_EVERY = 0.2
 _DRAIN = 40.0
@@ -95,7 +97,7 @@ class Runner:
         self._work = partial(
             work, client, share=share, trust=trust, cancelled=self._cancel, on_wait=self._note_wait
         )
-        self._concurrency = Concurrency(concurrency, first=_FIRST_WORKERS)
+        self._concurrency = Concurrency(concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
         # A user goes from `_doubts` or the ledger through these, in this order.
         self._doubts: deque[int] = deque()
         self._claimed: deque[Record] = deque()
