@@ -73,7 +73,9 @@ def test_a_good_token_gives_its_claims(key: Any, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [PUBLIC_DER, PUBLIC.encode(), b"", "", "MIIB", None, PUBLIC_DER.decode("latin-1")]
+    "key",
+    [PUBLIC_DER, PUBLIC.encode(), b"", "", "MIIB", None, PUBLIC_DER.decode("latin-1")],
+    ids=["DER", "PEM as bytes", "no bytes", "no text", "not PEM", "None", "DER as text"],
 )
 def test_only_pem_text_and_jwks_are_keys(key: Any) -> None:
     """Bytes, DER above all, are refused before the token is parsed."""
@@ -291,7 +293,11 @@ def test_a_secret_that_looks_like_json_is_still_text(secret: str) -> None:
     assert jwt.verify_hs256(text, secret=secret)[1] == {"a": 1}
 
 
-@pytest.mark.parametrize("secret", ["", None, b"bytes", 5, PUBLIC, PRIVATE, "ssh-rsa AAAA", "\ud800"])
+@pytest.mark.parametrize(
+    "secret",
+    ["", None, b"bytes", 5, PUBLIC, PRIVATE, "ssh-rsa AAAA", "\ud800"],
+    ids=["empty", "None", "bytes", "int", "public key", "private key", "ssh key", "surrogate"],
+)
 def test_a_shared_secret_is_text_and_not_a_key(secret: Any) -> None:
     """An empty secret, bytes and PEM keys are refused when signing and when verifying, and are not shown."""
     with pytest.raises(ConfigError) as caught:
@@ -319,6 +325,7 @@ def test_claims_that_json_cannot_represent_are_refused(claims: dict[str, Any]) -
         str(jose_jws.sign(b"{", "hunter2", algorithm="HS256")),
         str(jose_jws.sign(b"{}", "hunter2", algorithm="HS512")),
     ],
+    ids=["empty", "not base64", "RS256", "none", "a list", "not JSON", "HS512"],
 )
 def test_only_hs256_over_an_object_is_accepted(text: str) -> None:
     """Other algorithms, `none`, and claims that are not a JSON object are refused."""
