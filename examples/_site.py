@@ -119,12 +119,12 @@ class Site:
         )
         hidden = f'<input type="hidden" name="state" value="{escape(state)}">'
         form = f'<form method="post" action="{self.url}/continue">{hidden}{buttons}</form>'
-        return page("May we write to you?", f"<p>We send one e-mail a month, about engines.</p>{form}")
+        return page("May we write to you?", f"<p>We send one email a month, about engines.</p>{form}")
 
     # The other pages ---------------------------------------------------------------------------------
 
     def home_page(self, user: Mapping[str, Any] | None) -> str:
-        """Return the home page; for a user who is logged in, with their profile and the requests to the tenant."""
+        """Return the home page; a user who is logged in sees their profile and the requests to the tenant."""
         if user is None:
             return page(
                 "Example application",
@@ -173,7 +173,7 @@ def page(title: str, content: str) -> str:
 
 @contextmanager
 def site() -> Iterator[tuple[Site, int]]:
-    """Yield the site and the port to serve on: the one on the command line, or 3000.
+    """Yield the site and the port to serve on, from the command line or 3000.
 
     Users log in at the tenant of AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET (an application that
     may also use the Management API, with this site's /callback in its list of callbacks), or at a local

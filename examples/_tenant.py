@@ -1,4 +1,4 @@
-"""Connect an example to the tenant that AUTH0_* names, or to a local one started for it."""
+"""Connect an example to the tenant that AUTH0_DOMAIN names, or to a local one that is started for it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def connect(
     prepare: Callable[[LocalTenant], object] = lambda tenant: None,
     rate_limit: str = "off",
 ) -> Iterator[tuple[ManagementClient, list[str]]]:
-    """Yield a client and user ids: on a real tenant those on the command line, on a local one those of new users.
+    """Yield a client and user ids: on a real tenant the ids on the command line, on a local one those of new users.
 
-    `profiles`, `prepare` and `rate_limit` are for the local tenant: its users, a function that may add faults
-    to it, and its rate limit.
+    `profiles`, `prepare` and `rate_limit` are for the local tenant: its users, a function that may inject faults,
+    and its rate limit.
     """
     if os.environ.get("AUTH0_DOMAIN"):
         with ManagementClient.from_env(on_wait=say_wait) as client:

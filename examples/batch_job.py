@@ -60,7 +60,7 @@ def touch(
         if result.error is not None:
             say(f"{result.user_id}: {result.error}")
 
-    # A bucket of two tokens is too small to share; on a live tenant leave `share` at its default.
+    # A bucket of two tokens is too small to share; on a real tenant leave `share` at its default.
     share = 1.0 if not os.environ.get("AUTH0_DOMAIN") else 0.5
     batch = MetadataBatch(
         client, share=share, on_error="collect", on_result=print_failure, on_progress=on_progress

@@ -2,7 +2,7 @@
 
     python examples/flask_app.py [PORT]
 
-Open the URL that it prints: choose a user, answer the consent page, and see the profile and the requests to
+Open the URL that it prints, choose a user and give your consent; then look at the profile and the requests to
 the tenant.
 """
 

@@ -1,4 +1,4 @@
-"""Move many users to a new metadata layout: plan, look, apply; it waits out a 429 on the way.
+"""Move many users to a new metadata layout: plan, look, apply; on the way the job meets a 429 and waits.
 
     python examples/migration_job.py [USERS [JOB.db]]
 
@@ -46,7 +46,7 @@ def report(event: MigrationEvent) -> None:
 
 
 def run(client: ManagementClient, users: str, job: Path) -> RunResult:
-    """Plan, unless that was done before, and apply what is left."""
+    """Plan, unless the job file exists already, and apply what is left."""
     if not job.exists():
         summary = plan(__file__, to=job, client=client, users=users)
         say(f"{summary.read} users read: {summary.changing} to change, {summary.invalid} invalid")
@@ -54,7 +54,7 @@ def run(client: ManagementClient, users: str, job: Path) -> RunResult:
 
 
 def one_429(tenant: LocalTenant) -> None:
-    """Have the local tenant refuse the fifth PATCH, as a busy one does."""
+    """Have the local tenant refuse the fifth PATCH, as a busy tenant would."""
     tenant.fail(method="PATCH", nth=5, status=429, reset=2)
 
 

@@ -4,9 +4,9 @@
 
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
-The flag is staged only after the work was done.  A failure of the other service does not refuse the login:
-the next login tries again.  The flag is written when the login ends, so two logins at the same moment may
-both do the work; the idempotency key lets the other service recognize the second one.
+The flag is staged only after the work has been done.  If the other service fails, the login is allowed all the
+same, and the next login tries again.  The flag is written when the login ends, so two logins at the same moment
+may both do the work; the idempotency key lets the other service recognize the second one.
 """
 
 from __future__ import annotations

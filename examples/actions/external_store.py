@@ -5,7 +5,7 @@
 This simulates a login at a local tenant in this process; AUTH0_DOMAIN is not used.
 
 Metadata is not a database: a profile may have up to 10 KB, and each write counts against the rate limit.  Here
-SQLite has every login, and the profile has the key of the user's rows.  The pointer never changes, so only
+SQLite holds every login, and the profile holds the key of the user's rows.  The pointer never changes, so only
 the first login of a user sends a PATCH.
 """
 
