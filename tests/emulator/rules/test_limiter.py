@@ -74,8 +74,8 @@ def test_the_bucket_never_gives_more_than_burst_plus_refill(
 
 
 @given(burst=st.integers(1, 50), per_second=st.sampled_from([2.0, 16.0, 500 / 60, 150 / 60, 3.0, 0.7]))
-def test_a_token_is_there_when_its_time_has_come(burst: int, per_second: float) -> None:
-    """A caller who waits exactly the time of one token is never refused because of a rounding error."""
+def test_a_token_is_available_after_exactly_its_refill_time(burst: int, per_second: float) -> None:
+    """A caller who waits exactly as long as one token takes is never refused because of a rounding error."""
     limiter = Limiter(SimpleNamespace(burst=burst, per_second=per_second))
     now = 1_800_000_000.0
     for _ in range(burst):
@@ -90,7 +90,7 @@ def test_a_token_is_there_when_its_time_has_come(burst: int, per_second: float) 
         assert verdict.allowed
 
 
-def test_headers_on_2xx_and_429_and_a_refused_call_takes_nothing(talk: Any, clock: FakeClock) -> None:
+def test_a_429_has_the_recorded_headers_and_takes_no_token(talk: Any, clock: FakeClock) -> None:
     """A 429 has the recorded body and headers, and does not delay the next token."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="2@0.5"))
     user = api.tenant.users.add()
@@ -112,7 +112,7 @@ def test_headers_on_2xx_and_429_and_a_refused_call_takes_nothing(talk: Any, cloc
     assert [entry.tokens for entry in api.tenant.journal] == [1, 0, 0, 0, 0, 0]
 
 
-def test_no_headers_on_other_management_errors(talk: Any, clock: FakeClock) -> None:
+def test_other_errors_have_no_rate_limit_headers(talk: Any, clock: FakeClock) -> None:
     """400, 401 and 404 have no rate-limit headers, unless the switch adds them; a 404 does take a token."""
     for shown in (False, True):
         switches = Switches(error_rate_headers=shown)
@@ -126,8 +126,8 @@ def test_no_headers_on_other_management_errors(talk: Any, clock: FakeClock) -> N
         assert limits(api.get("auth0|gone")) is None
 
 
-def test_a_failed_login_takes_a_token_only_by_switch(talk: Any, clock: FakeClock) -> None:
-    """limit_before_auth decides whether a 401 costs a token."""
+def test_a_401_takes_a_token_only_by_switch(talk: Any, clock: FakeClock) -> None:
+    """The switch limit_before_auth decides whether a 401 takes a token."""
     for switch, left in ((False, 9), (True, 8)):
         switches = Switches(limit_before_auth=switch)
         api = talk(LocalTenant(serve=False, clock=clock, rate_limit="10@2", switches=switches))
@@ -138,13 +138,13 @@ def test_a_failed_login_takes_a_token_only_by_switch(talk: Any, clock: FakeClock
 
 
 def test_off_has_neither_limit_nor_headers(api: Any) -> None:
-    """With rate_limit="off" responses have no such headers."""
+    """With rate_limit="off" every request passes, and responses have no rate-limit headers."""
     assert {limits(api.list()) is None for _ in range(100)} == {True}
     assert api.tenant.journal[0].tokens is None
 
 
 def test_essentials_has_three_buckets(talk: Any, clock: FakeClock) -> None:
-    """Reads, writes and other requests have separate buckets; the 429 of a group says Endpoint."""
+    """Reads, writes and other requests have separate buckets; the message of the 429 says "Endpoint"."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="essentials"))
     user = api.tenant.users.add()
     assert limits(api.get(user.user_id)) == [40, 39, 1_800_000_001]
@@ -159,8 +159,10 @@ def test_essentials_has_three_buckets(talk: Any, clock: FakeClock) -> None:
     ("plan", "burst", "full"),
     [("free", 2, 1), ("enterprise", 50, 4), ("enterprise-dev", 10, 5), ("7@3.5", 7, 2)],
 )
-def test_plans_share_one_bucket(talk: Any, clock: FakeClock, plan: str, burst: int, full: int) -> None:
-    """Every other plan has one bucket for reads and writes; empty, it is full again after burst / rate."""
+def test_every_other_plan_has_one_bucket(
+    talk: Any, clock: FakeClock, plan: str, burst: int, full: int
+) -> None:
+    """Reads and writes share the bucket, which is full again burst / rate seconds after it was emptied."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit=plan))
     user = api.tenant.users.add()
     seen = [limits(api.patch(user.user_id, {}) if n % 2 else api.list()) for n in range(burst)]
@@ -185,14 +187,14 @@ def test_the_window_strategy_refills_at_once(talk: Any) -> None:
 
 
 def test_retry_after_is_sent_if_requested(talk: Any, clock: FakeClock) -> None:
-    """retry_after=True adds the whole seconds until Reset, never 0, to a 429 and to nothing else."""
+    """retry_after=True adds the whole seconds until Reset, never 0, to a 429 and to no other response."""
     api = talk(LocalTenant(serve=False, clock=clock, rate_limit="1@0.1", retry_after=True))
     assert "retry-after" not in api.list().headers
     assert api.list().headers["retry-after"] == "10"
 
 
 def test_the_token_endpoint_has_its_own_bucket(talk: Any, clock: FakeClock) -> None:
-    """/oauth/token has its own bucket, whose headers are also on errors; past it comes a 429, or a 500 by a switch."""
+    """The bucket of /oauth/token shows in headers of errors too; when it is empty, the response is a 429, or a 500 by a switch."""
     form = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}
     for status, error in ((429, "too_many_requests"), (500, "access_denied")):
         switches = Switches(token_limit_status=status)  # type: ignore[arg-type]

@@ -14,10 +14,10 @@ from auth0_meta.emulator.rules.metadata import merge_bag
 ABSENT = object()
 BAGS = ("user_metadata", "app_metadata")
 RECORDED: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
-    ("a first write is taken as it is", ABSENT, {"baz": "qux", "foo": "bar"}, {"baz": "qux", "foo": "bar"}),
+    ("a first write is stored unchanged", ABSENT, {"baz": "qux", "foo": "bar"}, {"baz": "qux", "foo": "bar"}),
     ("null deletes and the rest merges", {"baz": 1, "foo": 2}, {"baz": None, "foo": "bars"}, {"foo": "bars"}),
     ("other keys stay", {"facts": ["a", "b"]}, {"foo": "bar"}, {"facts": ["a", "b"], "foo": "bar"}),
-    ("a second key joins", {"foo": 1}, {"foo": 2, "foo2": 3}, {"foo": 2, "foo2": 3}),
+    ("a second key is added", {"foo": 1}, {"foo": 2, "foo2": 3}, {"foo": 2, "foo2": 3}),
     ("below the first level values are replaced", {"a": {"x": 1, "y": 2}}, {"a": {"x": 3}}, {"a": {"x": 3}}),
     ("arrays are replaced", {"a": [1, 2, 3]}, {"a": [4]}, {"a": [4]}),
     ("null for an unknown key changes nothing", {"a": 1}, {"b": None}, {"a": 1}),
@@ -25,7 +25,7 @@ RECORDED: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
 
 
 def add(tenant: LocalTenant, **bags: Any) -> str:
-    """Add a user with those of the two that are not ABSENT."""
+    """Add a user with each of the two metadata objects that is not ABSENT."""
     return tenant.users.add(**{bag: value for bag, value in bags.items() if value is not ABSENT}).user_id
 
 
@@ -41,7 +41,7 @@ def test_a_write_merges_the_first_level(
 
 
 @pytest.mark.parametrize("before", [ABSENT, {}, {"a": 1}, {"a": {"b": 2}}])
-def test_an_empty_object_clears_and_the_two_differ(api: Any, before: Any) -> None:
+def test_an_empty_object_clears_each_bag_in_its_own_way(api: Any, before: Any) -> None:
     """`{}` leaves user_metadata as `{}` and removes app_metadata, in the response and in later reads."""
     user_id = add(api.tenant, user_metadata=before, app_metadata=before)
     for document in (
@@ -53,7 +53,7 @@ def test_an_empty_object_clears_and_the_two_differ(api: Any, before: Any) -> Non
 
 
 def test_a_create_shows_metadata_as_recorded(api: Any) -> None:
-    """A POST with `{}` for both shows only user_metadata; one without them shows neither."""
+    """A POST with `{}` for both shows only user_metadata; a POST without them shows neither."""
     empty = api.create(email="a@example.com", user_metadata={}, app_metadata={}).json()
     assert empty["user_metadata"] == {}
     assert "app_metadata" not in empty
@@ -63,7 +63,7 @@ def test_a_create_shows_metadata_as_recorded(api: Any) -> None:
 
 @pytest.mark.parametrize("bag", BAGS)
 def test_an_unsent_bag_is_untouched(api: Any, bag: str) -> None:
-    """A PATCH leaves the one that it does not name as it was."""
+    """A PATCH does not change metadata that it does not name."""
     other = next(name for name in BAGS if name != bag)
     user_id = add(api.tenant, user_metadata={"u": {"x": 1}}, app_metadata={"a": {"x": 1}})
     before = api.get(user_id).json()[other]
@@ -71,15 +71,15 @@ def test_an_unsent_bag_is_untouched(api: Any, bag: str) -> None:
 
 
 def test_keys_keep_their_order_and_app_metadata_comes_last(api: Any) -> None:
-    """Merged keys keep their place, new ones follow; app_metadata is the last field of a profile."""
+    """Existing keys stay where they are, new keys follow; app_metadata is the last field of a profile."""
     user_id = add(api.tenant, app_metadata={"b": 1, "a": 2})
     document = api.patch(user_id, {"app_metadata": {"c": 3, "b": 4}, "given_name": "Ann"}).json()
     assert list(document["app_metadata"]) == ["b", "a", "c"]
     assert list(document)[-2:] == ["given_name", "app_metadata"]
 
 
-def test_stored_metadata_that_is_not_an_object_is_replaced_by_a_write(api: Any) -> None:
-    """Metadata that is a string is returned as it is, and the first write makes it an object."""
+def test_a_write_replaces_stored_metadata_that_is_not_an_object(api: Any) -> None:
+    """Metadata that is a string is returned unchanged, and the first write makes it an object."""
     user_id = add(api.tenant, user_metadata="text", app_metadata=[1])
     assert (api.get(user_id).json()["user_metadata"], api.get(user_id).json()["app_metadata"]) == (
         "text",
@@ -128,7 +128,7 @@ OPEN: list[tuple[str, Switches, Any, dict[str, Any] | None]] = [
 def test_open_questions_are_switches(
     talk: Any, rule: str, switches: Switches, body: Any, after: dict[str, Any] | None
 ) -> None:
-    """A question that no recording decides follows its switch; None means a 400 that changes nothing."""
+    """A switch decides a question that no recording settles; None means a 400 that changes nothing."""
     api = talk(LocalTenant(serve=False, switches=switches))
     user_id = add(api.tenant, user_metadata={"k": 1}, app_metadata={"k": 1})
     answer = api.patch(user_id, body)

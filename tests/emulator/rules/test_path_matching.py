@@ -1,4 +1,4 @@
-"""`path=` means the same for faults and the journal: a route, one path, or a prefix marked as such."""
+"""`path=` means the same for faults and the journal: a route, a whole path, or a prefix that is marked as one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auth0_meta.errors import InputError
 LIST, ONE = "/api/v2/users", "/api/v2/users/{id}"
 
 
-def test_a_template_matches_that_route_alone(api: Any) -> None:
+def test_a_template_matches_only_its_own_route(api: Any) -> None:
     """The path of the list matches neither a single user nor users-by-email, and the journal counts the same."""
     api.tenant.users.add(user_id="auth0|1")
     fault = api.tenant.fail(method="GET", path=LIST, status=503)
@@ -41,7 +41,7 @@ def test_a_template_matches_that_route_alone(api: Any) -> None:
     ],
 )
 def test_a_path_is_whole_unless_it_is_marked_as_a_prefix(api: Any, path: str, matched: int) -> None:
-    """A path may be decoded; only a `/` or `*` at the end makes it a prefix."""
+    """A path may be percent-encoded or not; only a `/` or `*` at the end makes it a prefix."""
     fault = api.tenant.fail(path=path, times=None, expire_token=True)
     for user_id in ("auth0|1", "auth0|11"):
         api.get(user_id)
@@ -50,7 +50,7 @@ def test_a_path_is_whole_unless_it_is_marked_as_a_prefix(api: Any, path: str, ma
     assert fault.fired == matched
 
 
-def test_a_path_that_can_match_nothing_is_refused(api: Any) -> None:
-    """Paths begin with a slash."""
+def test_a_path_without_a_slash_is_refused(api: Any) -> None:
+    """A path that can match nothing is an InputError."""
     with pytest.raises(InputError, match=r"path must be .* beginning with /"):
         api.tenant.fail(path="users", status=500)

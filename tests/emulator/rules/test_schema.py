@@ -1,4 +1,4 @@
-"""Hold refused bodies and ids to their recorded or documented answers; nothing is written by any."""
+"""Bodies and ids that are refused get the recorded or documented response, and nothing is written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def refused(api: Any, body: Any, *, status: int = 400) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", sorted(FORBIDDEN_NAMES))
 def test_reserved_names_are_refused_in_app_metadata_only(api: Any, name: str) -> None:
-    """A reserved name at app_metadata's first level answers 400; deeper, or in user_metadata, it is fine."""
+    """A reserved name at app_metadata's first level gets a 400; deeper, or in user_metadata, it is allowed."""
     assert name in refused(api, {"app_metadata": {"ok": 1, name: 1}})["message"]
     user = api.tenant.users.add()
     assert (
@@ -44,14 +44,14 @@ def test_reserved_names_are_refused_in_app_metadata_only(api: Any, name: str) ->
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 @pytest.mark.parametrize("value", [{"a.b": 1}, {"$a": 1}, {"a": {"b$": 1}}, {"a": [{"x": [{"b.c": 1}]}]}])
 def test_dots_and_dollars_are_refused_at_any_depth(api: Any, bag: str, value: dict[str, Any]) -> None:
-    """A name with `.` or `$` answers the documented message, without an errorCode."""
+    """A name with `.` or `$` gets the documented message, without an errorCode."""
     problem = refused(api, {bag: value})
     assert problem["message"].startswith(DOTTED)
     assert "errorCode" not in problem
 
 
-def test_dotted_names_follow_their_switches(talk: Any) -> None:
-    """Depth and errorCode of the dotted-name refusal are switches."""
+def test_switches_decide_how_dotted_names_are_refused(talk: Any) -> None:
+    """Switches set the depth that is checked and the errorCode."""
     api = talk(
         LocalTenant(serve=False, switches=Switches(dotted_depth="first", dotted_error_code="invalid_body"))
     )
@@ -87,20 +87,20 @@ def test_dotted_names_follow_their_switches(talk: Any) -> None:
     ],
 )
 def test_a_body_of_the_wrong_shape_is_invalid(api: Any, body: Any, message: str) -> None:
-    """Wrong types, lengths and unknown members answer 400 invalid_body in the validator's words."""
+    """Wrong types, wrong lengths and unknown properties get a 400 invalid_body with the validator's message."""
     problem = refused(api, body) if body is not None else _raw(api, b"null").json()
     assert message in problem["message"]
     assert problem["errorCode"] == "invalid_body"
 
 
-def test_a_real_profile_can_not_be_echoed_into_a_patch(api: Any) -> None:
-    """Sending a GET answer back is refused, as it was by the live API."""
+def test_a_profile_as_read_is_refused_as_a_patch(api: Any) -> None:
+    """A PATCH with the body of a GET response is refused, as by the real API."""
     user = api.tenant.users.add()
     assert "Additional properties not allowed" in refused(api, dict(user))["message"]
 
 
-def test_unknown_members_may_be_ignored_by_a_switch(talk: Any) -> None:
-    """With unknown_properties=accept they are dropped, the rest is written."""
+def test_a_switch_ignores_unknown_properties(talk: Any) -> None:
+    """With unknown_properties="accept" they are dropped, and the rest is written."""
     api = talk(LocalTenant(serve=False, switches=Switches(unknown_properties="accept")))
     user = api.tenant.users.add()
     document = api.patch(user.user_id, {"surprise": 1, "app_metadata": {"a": 1}}).json()
@@ -115,8 +115,8 @@ def test_unknown_members_may_be_ignored_by_a_switch(talk: Any) -> None:
         *(("username", "email_verified"), ("username", "password")),
     ],
 )
-def test_forbidden_pairs(api: Any, pair: tuple[str, str]) -> None:
-    """These two attributes can't go in one PATCH."""
+def test_pairs_that_one_patch_may_not_contain(api: Any, pair: tuple[str, str]) -> None:
+    """A PATCH with both attributes is refused, and the message names both."""
     body = {name: True if name == "email_verified" else f"{name}@example.com" for name in pair}
     message = refused(api, body)["message"]
     assert all(name in message for name in pair)
@@ -135,27 +135,27 @@ def _raw(api: Any, body: bytes, **headers: str) -> Any:
         *(b"[" * 100_000, b'{"app_metadata":{"a":1e999}}'),
     ],
 )
-def test_what_is_no_json_is_refused(api: Any, body: bytes) -> None:
-    """Broken JSON, NaN, a number past all bounds, wrong bytes and absurd nesting answer 400."""
+def test_a_body_that_is_not_json_is_refused(api: Any, body: bytes) -> None:
+    """Broken JSON, NaN, a number that is too large, bytes that are not UTF-8 and absurd nesting get a 400."""
     assert _raw(api, body).status_code == 400
 
 
-def test_a_lone_surrogate_comes_back_as_it_went_in(api: Any) -> None:
-    """Text that has no UTF-8 form is stored and shown by its escape."""
+def test_a_lone_surrogate_is_returned_as_it_was_sent(api: Any) -> None:
+    """Text that UTF-8 can't encode is stored, and returned as an escape."""
     answer = _raw(api, b'{"app_metadata":{"a":"\\ud800"}}')
     assert answer.status_code == 200
     assert rb'"a":"\ud800"' in answer.content
 
 
 def test_a_form_body_is_not_served(api: Any) -> None:
-    """Form bodies of the users endpoints say that they are not served."""
+    """A form body on the users endpoints gets a 501."""
     assert (
         _raw(api, b"blocked=true", **{"Content-Type": "application/x-www-form-urlencoded"}).status_code == 501
     )
 
 
-def test_a_request_past_one_megabyte_is_refused(api: Any) -> None:
-    """Exactly 1 MB passes the size check, one byte more answers 413 (a switch)."""
+def test_a_request_of_more_than_one_megabyte_is_refused(api: Any) -> None:
+    """A request of exactly 1 MB passes the size check; one more byte gets a 413 (a switch)."""
     frame = len(json.dumps({"app_metadata": {"a": ""}}))
     limit = 1_048_576
     assert _raw(api, json.dumps({"app_metadata": {"a": "x" * (limit - frame)}}).encode()).status_code == 400
@@ -164,8 +164,8 @@ def test_a_request_past_one_megabyte_is_refused(api: Any) -> None:
     assert answer.json()["error"] == "Request Entity Too Large"
 
 
-def test_a_profile_past_its_allowance_is_refused_and_not_written(talk: Any) -> None:
-    """The whole serialized profile counts; the limit and its status are switches, None lifts it."""
+def test_a_profile_that_is_too_large_is_refused_and_not_written(talk: Any) -> None:
+    """The whole serialized profile counts; switches set the limit and the status, and None removes the limit."""
     small = talk(LocalTenant(serve=False, switches=Switches(profile_limit=1000, profile_limit_status=413)))
     assert "1000 bytes" in refused(small, {"app_metadata": {"a": "x" * 1000}}, status=413)["message"]
     free = talk(LocalTenant(serve=False, switches=Switches(profile_limit=None)))
@@ -174,8 +174,8 @@ def test_a_profile_past_its_allowance_is_refused_and_not_written(talk: Any) -> N
 
 
 @pytest.mark.parametrize("user_id", ["6560cd0f", "auth0|a b", "auth0|a\tb"])
-def test_a_bad_id_is_refused_before_the_body(api: Any, user_id: str) -> None:
-    """An id without a provider, or with whitespace, answers invalid_uri."""
+def test_a_bad_id_is_refused_before_the_body_is_checked(api: Any, user_id: str) -> None:
+    """An id without a provider, or with whitespace, gets a 400 invalid_uri."""
     answer = api.patch(user_id, {"app_metadata": []})
     assert answer.status_code == 400
     assert answer.json() == {
@@ -196,8 +196,8 @@ def test_a_bad_id_is_refused_before_the_body(api: Any, user_id: str) -> None:
         ({"app_metadata": {"user_id": 1}}, "user_id"),
     ],
 )
-def test_a_create_is_checked_too(api: Any, body: dict[str, Any], message: str) -> None:
-    """A bad POST answers 400 and adds nobody."""
+def test_the_body_of_a_create_is_checked_too(api: Any, body: dict[str, Any], message: str) -> None:
+    """A bad POST gets a 400 and adds no user."""
     answer = api.create(**({"email": "a@example.com"} | body))
     assert answer.status_code == 400
     assert message in answer.json()["message"]
@@ -205,6 +205,6 @@ def test_a_create_is_checked_too(api: Any, body: dict[str, Any], message: str) -
 
 
 def test_a_create_needs_a_connection(api: Any) -> None:
-    """connection is required."""
+    """A POST without `connection` is refused."""
     answer = api("POST", "/api/v2/users", json={"email": "a@example.com"})
     assert "Missing required property: connection" in answer.json()["message"]

@@ -158,8 +158,8 @@ def test_queries_that_are_refused(people: Any, q: str) -> None:
     assert answer.json()["errorCode"] == "invalid_query_string"
 
 
-def test_open_questions_of_search_are_switches(talk: Any) -> None:
-    """Words may match a part of a text, and two terms may both be required."""
+def test_switches_decide_open_questions_of_search(talk: Any) -> None:
+    """With switches, a word may match a part of a text, and two terms may both be required."""
     tenant = LocalTenant(
         serve=False, users=PEOPLE, switches=Switches(search_words="any", search_operator="AND")
     )
@@ -170,21 +170,21 @@ def test_open_questions_of_search_are_switches(talk: Any) -> None:
     assert found(api, "app_metadata.plan:Pro") == ["bob"]
 
 
-def test_a_query_that_is_too_long(people: Any) -> None:
+def test_a_query_that_is_too_long_is_refused(people: Any) -> None:
     """The response is the documented 414; the limit is a switch."""
     assert people.list(q="a" * 8_000).status_code == 200
     assert people.list(q="a" * 8_001).status_code == 414
 
 
 @pytest.mark.parametrize("params", [{"search_engine": "v1"}, {"search_engine": "v2"}, {"search_engine": "x"}])
-def test_only_one_engine_is_left(people: Any, params: dict[str, str]) -> None:
-    """v1 and v2 get a 400; v3 is accepted."""
+def test_only_search_engine_v3_is_accepted(people: Any, params: dict[str, str]) -> None:
+    """v1 and v2 get a 400."""
     assert people.list(**params).status_code == 400
     assert people.list(search_engine="v3", primary_order="false").status_code == 200
 
 
-def test_one_recording_has_the_old_engine(talk: Any) -> None:
-    """With a switch v2 is accepted and searches as v3 does; v1 stays refused."""
+def test_a_switch_accepts_search_engine_v2(talk: Any) -> None:
+    """One recording has it: v2 then searches as v3 does; v1 is still refused."""
     api = talk(LocalTenant(serve=False, switches=Switches(search_engine_v2="accept")))
     api.tenant.users.add(user_id="auth0|ann")
     found = api.list(search_engine="v2", q="updated_at:{2016-01-01 TO *}", fields="user_id")
@@ -196,33 +196,33 @@ def test_one_recording_has_the_old_engine(talk: Any) -> None:
     "sort", ["name", "name:up", "user_metadata:1", "app_metadata:-1", "app_metadata.a:1"]
 )
 def test_sorts_that_are_refused(people: Any, sort: str) -> None:
-    """A sort needs a direction, and sorting by metadata is not possible."""
+    """A sort needs a direction, and sorting by metadata is refused."""
     assert people.list(sort=sort).json()["errorCode"] == "invalid_query_string"
 
 
-def test_sorts(people: Any) -> None:
-    """Numbers sort as numbers, text ignores case, users without the field come last; with and without a query."""
+def test_results_are_sorted(people: Any) -> None:
+    """Numbers sort as numbers, text ignores case, and users without the field come last, with or without a query."""
     assert found(people, "", sort="logins_count:1") == ["ann", "bob", "cid"]
     assert found(people, "", sort="name:-1") == ["cid", "bob", "ann"]
     assert found(people, 'email.domain:"example.com"', sort="email:-1") == ["cid", "ann"]
 
 
 def test_pages_past_the_first_thousand_are_refused(people: Any) -> None:
-    """A query has 1000 results at most, however many there are."""
+    """A query returns at most 1000 results, however many there are."""
     assert people.list(page=9, per_page=100).status_code == 200
     assert people.list(page=10, per_page=100).json()["errorCode"] == "invalid_paging"
 
 
 class TestTheIndexLags:
-    """A search sees a write only later; reads by id and by email see it at once."""
+    """A search sees a write only after the lag; reads by id and by email see it at once."""
 
     @pytest.fixture
     def slow(self, talk: Any, clock: FakeClock) -> Any:
-        """Return an API caller for a tenant whose index lags by a second."""
+        """Return an API caller for a tenant whose index lags by one second."""
         return talk(LocalTenant(serve=False, clock=clock, index_lag=1.0, users=PEOPLE))
 
-    def test_a_create(self, slow: Any, clock: FakeClock) -> None:
-        """For a second a new user is neither found nor listed nor counted."""
+    def test_a_new_user_is_not_found_at_first(self, slow: Any, clock: FakeClock) -> None:
+        """For a second, a new user is neither found nor listed nor counted."""
         slow.create(email="new@example.com")
         assert len(slow("GET", "/api/v2/users-by-email?email=new@example.com").json()) == 1
         assert found(slow, 'email:"new@example.com"') == []
@@ -230,8 +230,8 @@ class TestTheIndexLags:
         clock.advance(1)
         assert len(found(slow, 'email:"new@example.com"')) == 1
 
-    def test_updates(self, slow: Any, clock: FakeClock) -> None:
-        """Each old value is found until its lag is over."""
+    def test_an_old_value_is_found_until_its_lag_is_over(self, slow: Any, clock: FakeClock) -> None:
+        """Each of several updates has its own lag."""
         slow.patch("auth0|ann", {"app_metadata": {"plan": "team"}})
         clock.advance(0.5)
         slow.patch("auth0|ann", {"app_metadata": {"plan": "gold"}})
@@ -242,7 +242,7 @@ class TestTheIndexLags:
         clock.advance(0.5)
         assert found(slow, "app_metadata.plan:gold") == ["ann"]
 
-    def test_a_delete(self, slow: Any, clock: FakeClock) -> None:
+    def test_a_deleted_user_is_still_found_for_a_while(self, slow: Any, clock: FakeClock) -> None:
         """A deleted user is still found for a while."""
         slow.delete("auth0|bob")
         assert slow.get("auth0|bob").status_code == 404
@@ -251,7 +251,7 @@ class TestTheIndexLags:
         assert found(slow, "name:bob") == []
 
     def test_a_user_deleted_within_the_lag_is_never_found(self, slow: Any, clock: FakeClock) -> None:
-        """The user is created and deleted within the lag."""
+        """No search finds a user who is created and deleted within the lag."""
         made = slow.create(email="new@example.com").json()["user_id"]
         slow.delete(made)
         assert found(slow, 'email:"new@example.com"') == []
@@ -266,8 +266,8 @@ def test_queries_that_would_silently_find_nobody_are_refused(people: Any, q: str
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_query_string")
 
 
-def test_missing_may_mean_not_exists(talk: Any) -> None:
-    """With a switch the older engine's `_missing_` works."""
+def test_a_switch_serves_the_missing_operator(talk: Any) -> None:
+    """With a switch, `_missing_` of the older engine works and means "not _exists_"."""
     api = talk(LocalTenant(serve=False, users=PEOPLE, switches=Switches(search_missing="negate")))
     assert found(api, "_missing_:blocked") == ["ann", "cid"]
     assert found(api, "_exists_:blocked") == ["bob"]

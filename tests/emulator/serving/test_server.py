@@ -1,4 +1,4 @@
-"""Real sockets: HTTP, the check of the Host header, and a clean start and stop."""
+"""Real sockets: HTTP, the check of the Host header, and starting and stopping."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from auth0_meta.testing import FakeClock
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[LocalTenant]:
-    """Serve one tenant for the tests that don't change it."""
+    """Yield a tenant for the tests that don't change it."""
     with LocalTenant() as tenant:
         yield tenant
 
@@ -51,7 +51,7 @@ def head(tenant: LocalTenant, line: str, *headers: str) -> bytes:
 
 
 def test_many_requests_go_over_one_connection(served: LocalTenant) -> None:
-    """A connection is kept, also if requests arrive together in one packet or byte by byte."""
+    """A connection is kept, even if requests arrive together in one packet or byte by byte."""
     user = served.users.add()
     with connect(served) as sock:
         one = head(served, f"GET /api/v2/users/{user.user_id.replace('|', '%7C')} HTTP/1.1")
@@ -69,7 +69,7 @@ def test_many_requests_go_over_one_connection(served: LocalTenant) -> None:
 
 
 def test_a_chunked_body_is_read(served: LocalTenant) -> None:
-    """A chunked body without a length is read."""
+    """The body is read although no header states its length."""
     user = served.users.add()
     path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
     parts = [b'{"app_meta', b'data":{"a":', b"1}}"]
@@ -81,7 +81,7 @@ def test_a_chunked_body_is_read(served: LocalTenant) -> None:
 
 
 def test_a_large_body_is_refused_with_a_response(served: LocalTenant) -> None:
-    """Several megabytes are read to their end, so that the client gets its 413."""
+    """Several megabytes are read to the end, so that the client receives its 413."""
     user = served.users.add()
     path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
     response = requests.patch(
@@ -90,8 +90,8 @@ def test_a_large_body_is_refused_with_a_response(served: LocalTenant) -> None:
     assert response.status_code == 413
 
 
-def test_an_absurd_length_is_refused_unread(served: LocalTenant) -> None:
-    """An absurd length gets a response at once, and the connection is closed."""
+def test_a_body_of_absurd_length_is_refused_unread(served: LocalTenant) -> None:
+    """It gets a response at once, and the connection is closed."""
     with connect(served) as sock:
         line = "PATCH /api/v2/users/auth0%7C1 HTTP/1.1"
         sock.sendall(head(served, line, "Content-Type: application/json", "Content-Length: 99999999999"))
@@ -104,7 +104,7 @@ def test_an_absurd_length_is_refused_unread(served: LocalTenant) -> None:
     ("version", "connection", "kept"),
     [("1.1", None, True), ("1.1", "close", False), ("1.0", None, False), ("1.0", "Keep-Alive", True)],
 )
-def test_connections_are_kept_as_asked(
+def test_the_client_decides_whether_a_connection_is_kept(
     served: LocalTenant, version: str, connection: str | None, kept: bool
 ) -> None:
     """By default HTTP/1.1 keeps a connection and HTTP/1.0 closes it; headers can change both."""
@@ -121,7 +121,7 @@ def test_connections_are_kept_as_asked(
 
 
 def test_a_client_that_disappears_mid_request_does_no_harm(served: LocalTenant) -> None:
-    """After half a head or half a body the next client is served."""
+    """After half a head or half a body, the next client is served."""
     for part in (
         b"PATCH /api/v2/us",
         head(served, "PATCH /api/v2/users/auth0%7C1 HTTP/1.1", "Content-Length: 10") + b"{",
@@ -153,7 +153,7 @@ def test_a_client_that_disappears_mid_request_does_no_harm(served: LocalTenant) 
         *(("127.0.0.1:x", 421), ("::1", 421), ("evil@localhost:1", 421)),
     ],
 )
-def test_only_names_of_this_machine_are_answered(
+def test_only_names_of_this_machine_are_served(
     talk: Any, served: LocalTenant, host: str, status: int, sockets: bool
 ) -> None:
     """A Host header that any web page could send gets a 421."""
@@ -162,13 +162,13 @@ def test_only_names_of_this_machine_are_answered(
 
 
 def test_a_request_without_a_host_is_refused(served: LocalTenant) -> None:
-    """HTTP/1.0 without Host answers 421."""
+    """HTTP/1.0 without Host gets a 421."""
     with connect(served) as sock:
         sock.sendall(b"GET /api/v2/users HTTP/1.0\r\nAuthorization: Bearer x\r\n\r\n")
         assert receive(sock)[0] == 421
 
 
-def test_further_names_must_be_given(talk: Any) -> None:
+def test_other_names_must_be_listed(talk: Any) -> None:
     """hosts= adds names; names under auth0.com are refused."""
     with LocalTenant(hosts=["Tenant.Test"]) as tenant:
         answer = talk(tenant, sockets=True)("GET", "/api/v2/users", headers={"Host": "tenant.test:80"})
@@ -182,7 +182,7 @@ def test_further_names_must_be_given(talk: Any) -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 3600.0, -3600.0])
 @pytest.mark.parametrize("sockets", [False, True])
-def test_date_is_the_tenants_second(talk: Any, offset: float, sockets: bool) -> None:
+def test_date_shows_the_tenants_second(talk: Any, offset: float, sockets: bool) -> None:
     """Date, Reset and updated_at follow the tenant's clock, even if it is an hour off; Date is truncated."""
     clock = FakeClock(start=1_800_000_000.999)
     with LocalTenant(clock=clock, clock_offset=offset, rate_limit="10@2", serve=sockets) as tenant:
@@ -195,7 +195,7 @@ def test_date_is_the_tenants_second(talk: Any, offset: float, sockets: bool) -> 
         assert user["updated_at"].endswith(":00:00.999Z")
 
 
-def test_one_date_header_only(served: LocalTenant) -> None:
+def test_there_is_only_one_date_header(served: LocalTenant) -> None:
     """The server adds no second Date and no Server header."""
     with connect(served) as sock:
         sock.sendall(head(served, "GET /api/v2/users HTTP/1.1", "Connection: close"))
@@ -228,13 +228,13 @@ def test_start_and_stop_may_be_called_twice(talk: Any) -> None:
 
 
 def test_a_taken_port_is_an_os_error(served: LocalTenant) -> None:
-    """Two tenants can't have one port."""
+    """Two tenants can't listen on one port."""
     with pytest.raises(OSError, match="No socket could be created"):
         LocalTenant(port=int(served.domain.rpartition(":")[2])).start()
 
 
 def test_stopping_ends_a_long_delay(talk: Any) -> None:
-    """A request that a fault delays for a minute does not delay stop()."""
+    """A request that a fault delays for a minute does not hold up stop()."""
     tenant = LocalTenant().start()
     fault = tenant.fail(method="GET", delay=60)
     api = talk(tenant, sockets=True)
@@ -248,8 +248,8 @@ def test_stopping_ends_a_long_delay(talk: Any) -> None:
         assert waiting.exception() is not None or waiting.result().status_code == 200
 
 
-def test_latency_is_waited_for_every_request(talk: Any, clock: FakeClock) -> None:
-    """A number is the exact latency; "realistic" is repeatable and near the recorded medians."""
+def test_every_request_takes_the_latency(talk: Any, clock: FakeClock) -> None:
+    """A number is the exact latency; "realistic" is repeatable and close to the recorded medians."""
     api = talk(LocalTenant(serve=False, clock=clock, latency=0.25))
     api.list()
     assert clock.slept == [0.25]
@@ -269,7 +269,7 @@ def test_latency_is_waited_for_every_request(talk: Any, clock: FakeClock) -> Non
             LocalTenant(latency=latency)
 
 
-def test_concurrent_writers_of_different_keys_all_survive(talk: Any) -> None:
+def test_concurrent_writes_of_different_keys_all_survive(talk: Any) -> None:
     """Forty threads write one key each; every key survives, and no two writes share an updated_at."""
     with LocalTenant() as tenant:
         user = tenant.users.add()
@@ -316,7 +316,7 @@ def test_a_forgotten_stop_neither_prints_nor_hangs() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_ipv6_loopback(talk: Any) -> None:
+def test_a_tenant_may_listen_on_ipv6(talk: Any) -> None:
     """A tenant can listen on ::1; its URL has brackets."""
     try:
         tenant = LocalTenant(host="::1").start()
@@ -329,10 +329,10 @@ def test_ipv6_loopback(talk: Any) -> None:
         tenant.stop()
 
 
-def test_a_bug_is_a_response_and_a_log_line(
+def test_a_bug_in_a_handler_is_a_500_and_a_log_line(
     talk: Any, served: LocalTenant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a handler raises, the response is 500; the connection and the server go on."""
+    """The connection and the server keep working."""
     user = served.users.add()
     api = talk(served, sockets=True)
     with monkeypatch.context() as patch:
@@ -344,7 +344,7 @@ def test_a_bug_is_a_response_and_a_log_line(
 
 
 def test_half_sent_requests_do_not_block_others() -> None:
-    """With more half requests than threads, a complete one still gets a response."""
+    """While more half-sent requests are open than there are threads, a complete one still gets a response."""
     with LocalTenant() as tenant, ExitStack() as halves:
         for _ in range(40):
             halves.enter_context(connect(tenant)).sendall(b"PATCH /api/v2/users/a HTTP/1.1\r\nHost: ")

@@ -20,7 +20,7 @@ HEADERS = {"Authorization": "Bearer x"}
 
 
 @pytest.fixture(autouse=True)
-def no_bundle_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_certificate_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the certificate files of the environment that runs the tests."""
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
@@ -28,7 +28,7 @@ def no_bundle_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def secure() -> Iterator[LocalTenant]:
-    """Serve one tenant over https."""
+    """Yield one tenant that is served over https."""
     with LocalTenant(tls=True, hosts=["tenant.test"]) as tenant:
         yield tenant
 
@@ -41,8 +41,8 @@ def connect(tenant: LocalTenant, name: str) -> ssl.SSLSocket:
     )
 
 
-def test_its_own_client_just_works(secure: LocalTenant) -> None:
-    """`client()` trusts the certificate without any setting, also for the token request."""
+def test_its_own_client_trusts_it(secure: LocalTenant) -> None:
+    """`client()` trusts the certificate without any setting, for the token request too."""
     user = secure.users.add()
     assert secure.url == f"https://localhost:{secure.port}"
     with secure.client() as client, client.transaction(user.user_id) as tx:
@@ -50,7 +50,9 @@ def test_its_own_client_just_works(secure: LocalTenant) -> None:
     assert user.user_metadata == {"theme": "dark"}
 
 
-def test_clients_trust_it_by_the_environment(secure: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_makes_clients_trust_it(
+    secure: LocalTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the bundle in OpenSSL's variable, the bare host is enough; without it nothing is sent."""
     user = secure.users.add()
     settings = {"client_id": secure.client_id, "client_secret": secure.client_secret, "max_wait": 0}
@@ -93,7 +95,7 @@ def test_each_run_has_its_own_authority(secure: LocalTenant) -> None:
 
 
 def test_clients_without_a_handshake_do_no_harm(secure: LocalTenant) -> None:
-    """Plain http, silence and garbage block no other client."""
+    """Clients that send plain http, nothing or garbage block no other client."""
     silent = [socket.create_connection(("127.0.0.1", secure.port), timeout=5) for _ in range(4)]
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{secure.port}/api/v2/users", timeout=5)
@@ -106,8 +108,8 @@ def test_clients_without_a_handshake_do_no_harm(secure: LocalTenant) -> None:
         sock.close()
 
 
-def test_large_bodies_and_kept_connections(secure: LocalTenant) -> None:
-    """A body of many records arrives whole, and one connection serves many requests."""
+def test_large_bodies_arrive_and_connections_are_kept(secure: LocalTenant) -> None:
+    """A body of many TLS records arrives whole, and one connection serves many requests."""
     user = secure.users.add()
     with requests.Session() as session:
         session.verify = str(secure.ca_file)
@@ -118,7 +120,7 @@ def test_large_bodies_and_kept_connections(secure: LocalTenant) -> None:
             assert answer.json()["user_metadata"] == body["user_metadata"]
 
 
-def test_the_files_are_deleted_with_the_process() -> None:
+def test_the_files_are_deleted_when_the_process_ends() -> None:
     """No certificate file is left, and no warning is printed."""
     code = (
         "from auth0_meta.emulator import LocalTenant\n"

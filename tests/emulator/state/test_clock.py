@@ -1,4 +1,4 @@
-"""The tenant's clock stands still, jumps, and drives everything else."""
+"""The tenant's clock can be frozen and advanced, and everything in the tenant follows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from auth0_meta.errors import InputError
 from auth0_meta.testing import FakeClock
 
 
-def test_it_runs_with_the_clock_behind_it() -> None:
+def test_it_follows_its_base_clock() -> None:
     """Until it is frozen, it reads, sleeps and waits as its base does."""
     base = FakeClock(start=100.0, monotonic=5.0)
     clock = TenantClock(base)
@@ -27,8 +27,8 @@ def test_it_runs_with_the_clock_behind_it() -> None:
     assert "running at 106" in repr(clock)
 
 
-def test_frozen_it_moves_only_when_told_or_slept_on() -> None:
-    """The base may run: a frozen clock stands; sleeps and waits on it move it and block nobody."""
+def test_a_frozen_clock_moves_only_by_advance_and_sleep() -> None:
+    """Time of the base does not count; sleeps and waits move the clock and block nobody."""
     base = FakeClock(start=100.0)
     clock = TenantClock(base)
     clock.freeze()
@@ -46,8 +46,8 @@ def test_frozen_it_moves_only_when_told_or_slept_on() -> None:
     assert "frozen at 5.0" in repr(clock)
 
 
-def test_it_resumes_from_where_it_stands() -> None:
-    """Neither reading jumps on resume; running on, it can be advanced too."""
+def test_it_resumes_where_it_was_frozen() -> None:
+    """Neither reading jumps on resume; a running clock can be advanced too."""
     base = FakeClock(start=100.0)
     clock = TenantClock(base)
     clock.resume()
@@ -65,13 +65,13 @@ def test_it_resumes_from_where_it_stands() -> None:
 
 @pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan")])
 def test_it_never_steps_back(seconds: float) -> None:
-    """advance takes finite numbers from 0 on."""
+    """`advance` accepts only finite numbers of 0 or more."""
     with pytest.raises(InputError, match="advance"):
         TenantClock(FakeClock()).advance(seconds)
 
 
-def test_a_wait_without_a_bound_is_a_real_one() -> None:
-    """Frozen or not, waiting until notified waits until notified."""
+def test_a_wait_without_a_timeout_waits_until_notified() -> None:
+    """This holds whether the clock is frozen or not."""
     clock, condition = TenantClock(FakeClock()), threading.Condition()
     clock.freeze()
 
@@ -84,7 +84,7 @@ def test_a_wait_without_a_bound_is_a_real_one() -> None:
         assert clock.wait(condition, None) is True
 
 
-def test_it_drives_the_tenant(talk: Any) -> None:
+def test_the_whole_tenant_follows_it(talk: Any) -> None:
     """Refill, Reset, token expiry, updated_at, jobs and the index follow one frozen clock."""
     tenant = LocalTenant(serve=False, rate_limit="2@2", jobs="60 seconds", index_lag=5)
     tenant.clock.freeze(at=1_800_000_000)
@@ -104,8 +104,8 @@ def test_it_drives_the_tenant(talk: Any) -> None:
     assert api.list().json()["message"].startswith("Expired token")
 
 
-def test_a_frozen_hour_costs_a_client_nothing() -> None:
-    """The tenant's client waits out a 429 on the tenant's clock, over real sockets."""
+def test_a_client_waits_an_hour_on_a_frozen_clock_in_no_time() -> None:
+    """After a 429, the tenant's client waits on the tenant's clock, even over real sockets."""
     started = time.monotonic()
     with LocalTenant() as tenant:
         tenant.clock.freeze()
@@ -118,7 +118,7 @@ def test_a_frozen_hour_costs_a_client_nothing() -> None:
 
 
 def test_a_reset_lets_time_run_again() -> None:
-    """A tenant starts over with the clock that it was given."""
+    """After a reset, the tenant follows the clock that it was created with."""
     clock = FakeClock(start=100.0)
     tenant = LocalTenant(serve=False, clock=clock)
     tenant.clock.freeze(at=5.0)
@@ -126,8 +126,8 @@ def test_a_reset_lets_time_run_again() -> None:
     assert tenant.now() == 100.0
 
 
-def test_monotonic_never_goes_back_over_a_reset() -> None:
-    """A client that outlives a reset must not wait for lost time: only `time` returns."""
+def test_a_reset_does_not_set_monotonic_back() -> None:
+    """A client that outlives a reset must not wait for lost time: only `time` goes back."""
     base = FakeClock(start=100.0, monotonic=5.0)
     clock = TenantClock(base)
     clock.advance(3600)
@@ -140,8 +140,8 @@ def test_monotonic_never_goes_back_over_a_reset() -> None:
     assert (clock.time(), clock.monotonic(), clock.frozen) == (101.0, 3666.0, False)
 
 
-def test_a_reset_costs_a_client_no_wait() -> None:
-    """A client used before and after a reset of a clock that had jumped goes on at once."""
+def test_a_client_does_not_wait_after_a_reset() -> None:
+    """A client that was used before a reset of a clock that had jumped continues at once."""
     base = FakeClock(start=1_800_000_000.0)
     tenant = LocalTenant(serve=False, rate_limit="free", clock=base, users=[{"user_id": "auth0|1"}])
     with tenant.client() as client:
@@ -156,8 +156,8 @@ def test_a_reset_costs_a_client_no_wait() -> None:
 
 
 @pytest.mark.parametrize("at", [-1.0, 253_402_300_800.0, float("inf"), float("nan")])
-def test_a_moment_that_no_date_can_say_is_refused(at: float) -> None:
-    """Neither freeze nor advance moves time past the last date; it stays unchanged."""
+def test_a_time_past_the_last_date_is_refused(at: float) -> None:
+    """Neither freeze nor advance moves time past the last date that there is; the clock stays unchanged."""
     clock = TenantClock(FakeClock(start=100.0))
     with pytest.raises(InputError, match="freeze takes epoch seconds"):
         clock.freeze(at=at)

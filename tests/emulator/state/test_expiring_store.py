@@ -1,12 +1,12 @@
-"""Codes and sessions are kept until they expire, and taken once by whoever has the key."""
+"""Codes and sessions are kept until they expire, and whoever has the key can take them once."""
 
 from __future__ import annotations
 
 from auth0_meta.emulator.state.logins import ExpiringStore
 
 
-def test_what_has_ended_is_gone_and_forgotten() -> None:
-    """A value lives up to its end and not at it; the next one pushes it out."""
+def test_an_expired_value_is_gone() -> None:
+    """A value is found until just before its end; the next value that is stored frees its memory."""
     kept = ExpiringStore[str]()
     kept.put("first", until=10.0, now=0.0, key="a")
     assert kept.get("a", now=9.9) == "first"
@@ -17,8 +17,8 @@ def test_what_has_ended_is_gone_and_forgotten() -> None:
     assert kept.take("b", now=20.0) is None
 
 
-def test_keys_are_not_to_be_guessed() -> None:
-    """Each has 256 bits of its own."""
+def test_keys_can_not_be_guessed() -> None:
+    """Each key has 256 random bits."""
     kept = ExpiringStore[int]()
     keys = {kept.put(n, until=1.0, now=0.0) for n in range(50)}
     assert len(keys) == 50

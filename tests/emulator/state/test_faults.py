@@ -1,4 +1,4 @@
-"""Planned faults and second writers do what they promise, in process and over sockets."""
+"""Injected faults and second writers do what they promise, in process and over sockets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ITEM = "/api/v2/users/{id}"
 
 @pytest.fixture(params=["in process", "over sockets"])
 def both(request: pytest.FixtureRequest, talk: Any, clock: FakeClock) -> Iterator[Any]:
-    """Talk to a tenant either way."""
+    """Return an API caller for a tenant, once in process and once over sockets."""
     sockets = request.param == "over sockets"
     with LocalTenant(serve=sockets, clock=clock, rate_limit="50@16") as tenant:
         yield talk(tenant, sockets=sockets)
 
 
 def test_a_drop_before_the_commit_writes_nothing(both: Any) -> None:
-    """The connection closes without an answer, nothing is applied, and the next request works."""
+    """The connection closes without a response, nothing is applied, and the next request works."""
     user = both.tenant.users.add()
     fault = both.tenant.fail(method="patch", path=ITEM, drop="before_commit")
     with pytest.raises(requests.ConnectionError):
@@ -45,7 +45,7 @@ def test_a_drop_before_the_commit_writes_nothing(both: Any) -> None:
 
 
 def test_a_drop_after_the_commit_has_written(both: Any) -> None:
-    """The write is applied and the connection closes without an answer."""
+    """The write is applied, and the connection closes without a response."""
     user = both.tenant.users.add()
     both.tenant.fail(method="PATCH", drop="after_commit")
     with pytest.raises(requests.ConnectionError):
@@ -56,8 +56,8 @@ def test_a_drop_after_the_commit_has_written(both: Any) -> None:
     assert entry.tokens == 49
 
 
-def test_a_refused_request_may_be_dropped_too(both: Any) -> None:
-    """A 404 whose answer is lost commits nothing and says so."""
+def test_the_response_to_a_refused_request_may_be_dropped_too(both: Any) -> None:
+    """A 404 whose response is lost commits nothing, and the journal says so."""
     both.tenant.fail(drop="after_commit")
     with pytest.raises(requests.ConnectionError):
         both.patch("auth0|gone", {})
@@ -65,7 +65,7 @@ def test_a_refused_request_may_be_dropped_too(both: Any) -> None:
 
 
 def test_the_dropped_socket_really_closes() -> None:
-    """Over TCP the client sees the end of the stream and not one byte of an answer."""
+    """Over TCP the client sees the end of the stream and not a single byte of a response."""
     with LocalTenant() as tenant:
         tenant.fail(method="GET", drop="before_commit")
         host, _, port = tenant.domain.rpartition(":")
@@ -80,8 +80,8 @@ def test_the_dropped_socket_really_closes() -> None:
             assert received == b""
 
 
-def test_a_status_is_answered_instead(both: Any) -> None:
-    """A planned 503 carries Auth0's error shape, takes no token and writes nothing."""
+def test_a_fault_replaces_the_response(both: Any) -> None:
+    """An injected 503 has Auth0's error body, takes no token and writes nothing."""
     user = both.tenant.users.add()
     both.tenant.fail(user_id=user.user_id, status=503, headers={"X-Test": "1"})
     answer = both.patch(user.user_id, {"app_metadata": {"a": 1}})
@@ -92,8 +92,8 @@ def test_a_status_is_answered_instead(both: Any) -> None:
     assert both.get(user.user_id).headers["x-ratelimit-remaining"] == "49"
 
 
-def test_a_status_after_the_commit(both: Any) -> None:
-    """commit=True applies the write, and answers with the planned status all the same."""
+def test_a_fault_replaces_the_response_after_the_commit(both: Any) -> None:
+    """commit=True applies the write; the response is the injected one all the same."""
     user = both.tenant.users.add()
     both.tenant.fail(method="PATCH", status=500, commit=True)
     assert both.patch(user.user_id, {"app_metadata": {"a": 1}}).status_code == 500
@@ -110,8 +110,8 @@ def test_a_status_after_the_commit(both: Any) -> None:
         ("", b"", "text/html; charset=utf-8"),
     ],
 )
-def test_any_body_can_be_planned(both: Any, body: Any, content: bytes, kind: str) -> None:
-    """A dict goes out as JSON, text and bytes as they are: HTML pages, truncated JSON, nothing."""
+def test_any_body_can_be_injected(both: Any, body: Any, content: bytes, kind: str) -> None:
+    """A dict is sent as JSON, text and bytes as they are: HTML pages, truncated JSON, nothing."""
     both.tenant.fail(status=502, body=body)
     answer = both.list()
     assert (answer.content, answer.headers["Content-Type"]) == (content, kind)
@@ -128,8 +128,8 @@ def test_any_body_can_be_planned(both: Any, body: Any, content: bytes, kind: str
         ("", ""),
     ],
 )
-def test_a_planned_429_chooses_its_reset(talk: Any, reset: Any, header: str) -> None:
-    """reset counts from the answer's Date second; text goes out as it is; the body is Auth0's own."""
+def test_an_injected_429_has_the_given_reset(talk: Any, reset: Any, header: str) -> None:
+    """`reset` counts from the second in the response's Date; text is sent as it is; the body is Auth0's own."""
     api = talk(LocalTenant(serve=False, clock=FakeClock(start=1_800_000_000.75)))
     api.tenant.fail(status=429, reset=reset)
     answer = api.list()
@@ -139,8 +139,8 @@ def test_a_planned_429_chooses_its_reset(talk: Any, reset: Any, header: str) -> 
     assert answer.headers["Date"] == "Fri, 15 Jan 2027 08:00:00 GMT"
 
 
-def test_headers_of_a_429_can_be_taken_away_or_added(both: Any) -> None:
-    """None takes a rate-limit header away; Retry-After is added by naming it; the limit is the bucket's."""
+def test_headers_of_a_429_can_be_removed_or_added(both: Any) -> None:
+    """None removes a rate-limit header; naming Retry-After adds it; the limit is the bucket's."""
     gone = dict.fromkeys(("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"))
     both.tenant.fail(status=429, headers=gone)
     both.tenant.fail(status=429, nth=2, headers={"Retry-After": "3"})
@@ -150,7 +150,7 @@ def test_headers_of_a_429_can_be_taken_away_or_added(both: Any) -> None:
 
 
 def test_nth_and_times_choose_among_matching_requests(api: Any) -> None:
-    """nth is the first to be struck, times how many; other requests are not counted."""
+    """The fault first strikes the nth matching request, and strikes `times` in all; other requests are not counted."""
     user = api.tenant.users.add()
     fault = api.tenant.fail(method="PATCH", nth=2, times=2, status=500)
     for _ in range(3):
@@ -159,30 +159,30 @@ def test_nth_and_times_choose_among_matching_requests(api: Any) -> None:
     assert fault.fired == 2
 
 
-def test_a_fault_for_ever(api: Any) -> None:
-    """times=None strikes every time."""
+def test_a_fault_may_strike_every_time(api: Any) -> None:
+    """times=None sets no limit."""
     fault = api.tenant.fail(path="/api/v2/", times=None, status=500)
     assert {api.list().status_code for _ in range(5)} == {500}
     assert fault.fired == 5
 
 
 def test_of_two_due_faults_the_first_strikes(api: Any) -> None:
-    """Every matching plan counts each request, and one strikes at a time."""
+    """Each fault counts all requests that match it, but only one strikes at a time."""
     api.tenant.fail(status=500)
     api.tenant.fail(status=502)
     api.tenant.fail(status=503, nth=3)
     assert [api.list().status_code for _ in range(4)] == [500, 502, 503, 200]
 
 
-def test_a_fault_can_aim_at_the_token_endpoint(api: Any) -> None:
-    """A path prefix reaches /oauth/token, with a body of the test's own."""
+def test_a_fault_may_strike_the_token_endpoint(api: Any) -> None:
+    """A path prefix matches /oauth/token, and the body may be the test's own."""
     disguised = {"error": "access_denied", "error_description": "Global limit has been reached"}
     api.tenant.fail(path="/oauth/", status=500, body=disguised)
     assert api("POST", "/oauth/token", data={}).json() == disguised
 
 
-def test_a_planned_fault_of_the_token_endpoint_has_its_shape(api: Any) -> None:
-    """Without a body of the test's own, /oauth/token fails in the Authentication API's shape."""
+def test_a_fault_at_the_token_endpoint_has_its_error_body(api: Any) -> None:
+    """Unless the test gives a body, /oauth/token fails as the Authentication API does."""
     api.tenant.fail(path="/oauth/token", status=429)
     api.tenant.fail(path="/oauth/token", status=503)
     assert [api("POST", "/oauth/token").json()["error"] for _ in range(2)] == [
@@ -191,8 +191,8 @@ def test_a_planned_fault_of_the_token_endpoint_has_its_shape(api: Any) -> None:
     ]
 
 
-def test_an_unfired_fault_is_known(api: Any) -> None:
-    """faults_unfired lists plans that never came about, hooks included, and reset forgets them."""
+def test_unfired_faults_are_listed(api: Any) -> None:
+    """faults_unfired lists faults and second writers that never acted, and reset removes them."""
     fired = api.tenant.fail(method="GET", status=500)
     idle = api.tenant.fail(method="DELETE", status=500)
     hook = api.tenant.before("PATCH", "auth0|1", lambda tenant: None)
@@ -204,8 +204,8 @@ def test_an_unfired_fault_is_known(api: Any) -> None:
     assert api.list().status_code == 200
 
 
-def test_a_delay_waits_by_the_tenants_clock(api: Any, clock: FakeClock) -> None:
-    """A delay passes time before the answer; past the client's read timeout it is one."""
+def test_a_delay_passes_on_the_tenants_clock(api: Any, clock: FakeClock) -> None:
+    """The response comes after the delay; if that is longer than the client's read timeout, the client raises a timeout."""
     user = api.tenant.users.add()
     api.tenant.fail(method="PATCH", delay=5.0)
     assert api.patch(user.user_id, {"app_metadata": {"a": 1}}).status_code == 200
@@ -217,8 +217,8 @@ def test_a_delay_waits_by_the_tenants_clock(api: Any, clock: FakeClock) -> None:
     assert api("GET", "/api/v2/users", timeout=6).status_code == 200
 
 
-def test_a_late_answer_has_written_already(api: Any, clock: FakeClock) -> None:
-    """With commit or after_commit the delay comes after the write."""
+def test_the_write_comes_before_the_delay_of_a_late_response(api: Any, clock: FakeClock) -> None:
+    """This holds for a status with commit=True and for a drop after the commit."""
     user = api.tenant.users.add()
     for plan in ({"status": 504, "commit": True}, {"drop": "after_commit"}):
         api.tenant.fail(method="PATCH", delay=5.0, **plan)
@@ -239,15 +239,15 @@ def test_a_late_answer_has_written_already(api: Any, clock: FakeClock) -> None:
         *({"drop": "after_commit", "body": {}}, {"delay": 1, "commit": True}, {"delay": 1, "reset": 1}),
     ],
 )
-def test_a_plan_that_says_nothing_is_refused(tenant: LocalTenant, plan: dict[str, Any]) -> None:
-    """An empty or contradictory plan is an InputError, and nothing is planned."""
+def test_an_empty_or_contradictory_fault_is_refused(tenant: LocalTenant, plan: dict[str, Any]) -> None:
+    """It is an InputError, and no fault is added."""
     with pytest.raises(InputError):
         tenant.fail(**plan)
     assert tenant.faults_unfired() == []
 
 
-def test_a_second_writer_comes_just_before(both: Any) -> None:
-    """before() runs once, right before the matching request; its write costs no token and no entry."""
+def test_a_second_writer_runs_just_before_the_request(both: Any) -> None:
+    """before() acts once; its write takes no token and is not in the journal."""
     user = both.tenant.users.add(app_metadata={"n": 0})
 
     def other(tenant: LocalTenant) -> None:
@@ -263,8 +263,8 @@ def test_a_second_writer_comes_just_before(both: Any) -> None:
     assert (hook.fired, len(both.tenant.journal)) == (1, 3)
 
 
-def test_a_refused_request_does_not_set_the_writer_off(both: Any) -> None:
-    """A planned 429 or a bad body comes before the second writer, who then waits for the next request."""
+def test_a_second_writer_does_not_run_before_a_refused_request(both: Any) -> None:
+    """An injected 429 or a bad body is refused first; the second writer then waits for the next request."""
     user = both.tenant.users.add()
     hook = both.tenant.before("PATCH", None, lambda tenant: tenant.users[user.user_id].delete())
     both.tenant.fail(method="PATCH", status=429)
@@ -275,8 +275,8 @@ def test_a_refused_request_does_not_set_the_writer_off(both: Any) -> None:
     assert user.user_id not in both.tenant.users
 
 
-def test_a_writer_may_come_again(api: Any) -> None:
-    """times lets the second writer act before several requests."""
+def test_a_second_writer_may_run_several_times(api: Any) -> None:
+    """`times` lets it act before several requests."""
     user = api.tenant.users.add(app_metadata={"n": 0})
     hook = api.tenant.before(
         "GET",

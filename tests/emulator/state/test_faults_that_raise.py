@@ -23,17 +23,17 @@ def call(tenant: LocalTenant) -> int:
 
 
 def wrong(*_: Any) -> bool:
-    """Fail as a test's own check does."""
+    """Fail as a check in a test does."""
     assert 1 == 2, "the value s3cret is not as it should be"
     return True
 
 
-def test_what_a_second_writer_raises_ends_the_block() -> None:
-    """The client tries again and gets through: the block raises all the same, the check's own error as its cause."""
+def test_the_block_raises_if_a_second_writer_raised() -> None:
+    """The client retries and succeeds; the block raises all the same, with the check's own error as its cause."""
     tenant = LocalTenant(serve=False, users=[{"user_id": "auth0|1"}])
     tenant.before("PATCH", "auth0|1", wrong)
-    told = r"raised AssertionError: before\(method='PATCH'"
-    with pytest.raises(AssertionError, match=told) as caught, tenant, tenant.client() as client:
+    message = r"raised AssertionError: before\(method='PATCH'"
+    with pytest.raises(AssertionError, match=message) as caught, tenant, tenant.client() as client:
         client.users.update("auth0|1", {"user_metadata": {"a": 1}})
     assert tenant.users["auth0|1"].user_metadata == {"a": 1}
     assert "s3cret" in str(caught.value.__cause__)
@@ -41,8 +41,8 @@ def test_what_a_second_writer_raises_ends_the_block() -> None:
 
 
 @pytest.mark.parametrize("way", ["before", "when"])
-def test_verify_tells_and_the_block_says_no_more(way: str, caplog: Any) -> None:
-    """verify names the plan and chains what it raised; the journal has the request; the log holds no text of it."""
+def test_verify_reports_the_error_and_the_block_does_not_repeat_it(way: str, caplog: Any) -> None:
+    """verify names the fault and chains the error; the journal has the request; the log has none of the error's text."""
     caplog.set_level(logging.DEBUG)
     with LocalTenant(serve=False) as tenant:
         if way == "before":
@@ -62,8 +62,8 @@ def test_verify_tells_and_the_block_says_no_more(way: str, caplog: Any) -> None:
     tenant.verify()
 
 
-def test_the_error_that_ends_the_block_stays_in_the_chain() -> None:
-    """What the block raised because of it is shown too; an interrupt is left alone."""
+def test_the_blocks_own_error_stays_in_the_chain() -> None:
+    """An error that leaves the block is shown too; a KeyboardInterrupt is raised unchanged."""
     with (
         pytest.raises(AssertionError, match="raised AssertionError: ") as caught,
         LocalTenant(serve=False) as it,
@@ -78,8 +78,8 @@ def test_the_error_that_ends_the_block_stays_in_the_chain() -> None:
         raise KeyboardInterrupt
 
 
-def test_pytests_own_verdict_counts_in_a_server_thread() -> None:
-    """pytest.fail raises a BaseException: the server's thread survives and the failure is reported."""
+def test_pytest_fail_in_a_server_thread_is_reported() -> None:
+    """pytest.fail raises a BaseException: the server's thread survives, and the failure is reported."""
     tenant = LocalTenant().start()
     tenant.before("GET", None, lambda _: pytest.fail("no"))
     before = threading.active_count()
@@ -91,8 +91,8 @@ def test_pytests_own_verdict_counts_in_a_server_thread() -> None:
         tenant.verify()
 
 
-def test_an_interrupt_in_a_second_writer_gets_through() -> None:
-    """Without a socket, Ctrl-C may come while a second writer runs: it passes through."""
+def test_an_interrupt_in_a_second_writer_is_raised() -> None:
+    """Without a socket, Ctrl-C may come while a second writer runs; it reaches the caller."""
 
     def interrupted(_: Any) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The journal's assertion, a user's history and the diff report what really happened."""
+"""The journal's assertion, a user's history and the diff report what has really happened."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from auth0_meta.emulator.rules.differences import ABSENT, differences
         (5, 5, {}),
     ],
 )
-def test_differences(before: Any, after: Any, found: dict[str, Any]) -> None:
-    """Leaves by path, lists whole, types told apart, updated_at left out."""
+def test_differences_are_found_by_path(before: Any, after: Any, found: dict[str, Any]) -> None:
+    """Lists are compared whole, types count, and updated_at does not."""
     assert differences(before, after) == found
 
 
 class TestTheDiff:
-    """`diff` tells what the code under test changed."""
+    """`diff` returns what the code under test has changed."""
 
-    def test_what_requests_and_second_writers_changed(self, api: Any) -> None:
-        """Arranged users are no change; a patch that changes nothing is none either."""
+    def test_it_has_what_requests_and_second_writers_changed(self, api: Any) -> None:
+        """Users that the test itself adds are no change, nor is a PATCH that changes nothing."""
         tenant = api.tenant
         one, two = tenant.users.add(app_metadata={"plan": "free", "n": 1}), tenant.users.add()
         assert tenant.diff() == {}
@@ -46,8 +46,8 @@ class TestTheDiff:
         one.patch(app_metadata={"plan": "free"}, user_metadata={})
         assert tenant.diff() == {one.user_id: {"user_metadata": (ABSENT, {})}}
 
-    def test_users_who_come_and_go(self, api: Any) -> None:
-        """A new user, and one who is gone, show whole; one who came and went not at all."""
+    def test_it_has_users_who_were_added_or_deleted(self, api: Any) -> None:
+        """A new or a deleted user is shown whole; a user who was created and deleted meanwhile is not shown."""
         kept = api.tenant.users.add(user_id="auth0|kept")
         api.delete(kept.user_id)
         made = api.create(email="a@example.com").json()
@@ -58,8 +58,8 @@ class TestTheDiff:
         assert found["auth0|kept"][""][1] is None
         assert found[made["user_id"]][""] == (None, made)
 
-    def test_imports_count_and_a_mark_starts_over(self, api: Any) -> None:
-        """What a job wrote is a change; after `mark` only what comes later is."""
+    def test_it_has_what_imports_changed_and_begins_again_at_a_mark(self, api: Any) -> None:
+        """What a job wrote is a change; after `mark` only later changes count."""
         files = [
             ("users", ("u.json", b'[{"email": "a@example.com"}]', "application/json")),
             ("connection_id", (None, "con_localDatabase001")),
@@ -72,16 +72,16 @@ class TestTheDiff:
         api.patch(user.user_id, {"nickname": "x"})
         assert api.tenant.diff() == {user.user_id: {"nickname": ("a", "x")}}
 
-    def test_adding_a_user_anew_is_arranging(self, api: Any) -> None:
-        """Deleting by request and adding again by hand leaves nothing to tell."""
+    def test_it_is_empty_if_the_test_adds_a_deleted_user_again(self, api: Any) -> None:
+        """After a DELETE request and `users.add` there is nothing to report."""
         user = api.tenant.users.add(user_id="auth0|1")
         api.delete(user.user_id)
         api.tenant.users.add(user_id="auth0|1")
         assert api.tenant.diff() == {}
 
 
-def test_a_users_history(api: Any) -> None:
-    """Each write with its moment, its maker and what it changed; copies, the newest hundred, gone on reset."""
+def test_a_history_has_each_write(api: Any) -> None:
+    """Each entry has the time, who wrote and what changed; entries are copies, the newest hundred, and reset removes them."""
     user = api.tenant.users.add(user_metadata={"n": 0})
     api.patch(user.user_id, {"user_metadata": {"n": 1}})
     user.patch(user_metadata={"n": 2})
@@ -103,7 +103,7 @@ def test_a_users_history(api: Any) -> None:
 
 
 class TestTheAssertion:
-    """`journal.assert_called` finds a request or says what came close."""
+    """`journal.assert_called` finds a request, or names the nearest ones."""
 
     @pytest.fixture
     def journal(self, api: Any) -> Any:
@@ -114,8 +114,8 @@ class TestTheAssertion:
         api.get(users[1].user_id)
         return api.tenant.journal
 
-    def test_it_passes_for_what_came(self, journal: Any) -> None:
-        """By any criteria, at least once or exactly so often."""
+    def test_it_passes_for_requests_that_came(self, journal: Any) -> None:
+        """Any criteria may be combined; the number is at least one or exactly `times`."""
         body = {"app_metadata": {"plan": "free"}}
         journal.assert_called("patch", "/api/v2/users/{id}", json=body, times=2)
         journal.assert_called("PATCH", user_id="auth0|1", status=200)
@@ -124,7 +124,7 @@ class TestTheAssertion:
         journal.assert_called()
 
     def test_it_names_near_misses(self, journal: Any) -> None:
-        """The nearest requests come first, with what was wanted and what was seen."""
+        """The nearest requests come first, with what was expected and what was found."""
         with pytest.raises(AssertionError) as caught:
             journal.assert_called(
                 "PATCH", "/api/v2/users/{id}", json={"app_metadata": {"plan": "pro"}}, times=1
@@ -141,7 +141,7 @@ class TestTheAssertion:
         assert "    method: wanted 'PATCH', was 'GET'" in lines
 
     def test_it_names_what_differs(self, journal: Any) -> None:
-        """User, status and path are told as well."""
+        """It names user, status and path too."""
         with pytest.raises(AssertionError, match=r"wanted 'auth0\|3', was 'auth0\|1'"):
             journal.assert_called("PATCH", user_id="auth0|3")
         with pytest.raises(AssertionError, match="status: wanted 500, was 200"):
@@ -151,12 +151,12 @@ class TestTheAssertion:
         with pytest.raises(AssertionError, match="at least one of"):
             journal.assert_called("PATCH", json=None)
 
-    def test_too_many_is_wrong_too(self, journal: Any) -> None:
-        """An exact number is exact, and requests that match are no near misses."""
+    def test_too_many_requests_fail_it_too(self, journal: Any) -> None:
+        """With `times` the number is exact, and requests that match are not near misses."""
         with pytest.raises(AssertionError, match=r"expected 1 of .* the journal has 2"):
             journal.assert_called("PATCH", times=1)
 
-    def test_an_empty_journal_says_so(self) -> None:
-        """Nothing was near."""
+    def test_it_says_if_the_journal_is_empty(self) -> None:
+        """There are no near misses then."""
         with pytest.raises(AssertionError, match="the journal is empty"):
             LocalTenant(serve=False).journal.assert_called("PATCH")

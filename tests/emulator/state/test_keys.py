@@ -12,8 +12,8 @@ def kids(api: Any) -> list[str]:
     return [key["kid"] for key in api("GET", "/.well-known/jwks.json").json()["keys"]]
 
 
-def test_rotation(talk: Any) -> None:
-    """The next key signs, a new next one appears, the previous one stays good and published."""
+def test_rotation_keeps_the_previous_key(talk: Any) -> None:
+    """The next key signs, a new next key appears, and the previous key stays valid and published."""
     tenant = LocalTenant(serve=False, strict=True)
     old = tenant.token()
     api = talk(tenant, token=old)
@@ -30,8 +30,8 @@ def test_rotation(talk: Any) -> None:
     assert before[0] not in kids(api)
 
 
-def test_a_revoked_key_takes_its_tokens_along(talk: Any) -> None:
-    """After a rotation with `revoke` the old tokens are invalid in a strict tenant, and the key is gone."""
+def test_revoking_a_key_invalidates_its_tokens(talk: Any) -> None:
+    """After a rotation with `revoke`, a strict tenant refuses the old tokens, and the key is gone."""
     tenant = LocalTenant(serve=False, strict=True)
     api = talk(tenant, token=tenant.token())
     before = kids(api)
@@ -44,8 +44,8 @@ def test_a_revoked_key_takes_its_tokens_along(talk: Any) -> None:
     assert api.list().status_code == 200
 
 
-def test_a_token_of_a_forgotten_key_is_invalid(talk: Any) -> None:
-    """Two rotations later only its own issue is remembered; a token seen for the first time fails."""
+def test_a_token_of_a_key_from_before_the_previous_one_is_invalid(talk: Any) -> None:
+    """After two rotations the tenant accepts only tokens that it remembers issuing; a token that it sees for the first time fails."""
     tenant = LocalTenant(serve=False, strict=True)
     token = tenant.token()
     for _ in range(2):

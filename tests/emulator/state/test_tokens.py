@@ -1,4 +1,4 @@
-"""Tokens, scopes and the token endpoint answer as recorded and documented."""
+"""Tokens, scopes and the token endpoint behave as recorded and documented."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DENIED = {"error": "access_denied", "error_description": "Unauthorized"}
 
 
 def credentials(tenant: LocalTenant, **changes: str | None) -> dict[str, str]:
-    """Return a good token request, with changes; None takes a parameter away."""
+    """Return a valid token request, with changes; None removes a parameter."""
     form: dict[str, str | None] = {
         "grant_type": "client_credentials",
         "client_id": tenant.client_id,
@@ -29,15 +29,15 @@ def credentials(tenant: LocalTenant, **changes: str | None) -> dict[str, str]:
 
 @pytest.fixture
 def strict(talk: Any, clock: FakeClock) -> Any:
-    """Talk to a strict tenant, with a good token."""
+    """Return an API caller for a strict tenant, with a valid token."""
     api = talk(LocalTenant(serve=False, clock=clock, strict=True))
     api.token = api.tenant.token()
     return api
 
 
 @pytest.mark.parametrize("kind", ["data", "json"])
-def test_a_token_has_the_shape_of_auth0s(api: Any, kind: str) -> None:
-    """Form and JSON both give an RS256 token with Auth0's claims, verifiable with the published keys."""
+def test_a_token_looks_like_auth0s(api: Any, kind: str) -> None:
+    """Form and JSON both get an RS256 token with Auth0's claims, which the published keys verify."""
     tenant = api.tenant
     answer = api("POST", "/oauth/token", **{kind: credentials(tenant)})
     body = answer.json()
@@ -61,7 +61,7 @@ def test_a_token_has_the_shape_of_auth0s(api: Any, kind: str) -> None:
     assert "update:users" in body["scope"].split()
 
 
-def test_by_default_any_credentials_do(api: Any) -> None:
+def test_by_default_any_credentials_are_accepted(api: Any) -> None:
     """Any client gets all scopes for any audience that ends in /api/v2/, and no secret is kept."""
     form = credentials(
         api.tenant, client_id="mine", client_secret="wrong-1", audience="https://x.eu.auth0.com/api/v2/"
@@ -87,14 +87,14 @@ def test_by_default_any_credentials_do(api: Any) -> None:
 def test_a_bad_token_request_is_refused(
     api: Any, changes: dict[str, str | None], status: int, error: str
 ) -> None:
-    """Each failure has the Authentication API's shape and its documented words."""
+    """Each failure has the Authentication API's error body and its documented text."""
     answer = api("POST", "/oauth/token", data=credentials(api.tenant, **changes))
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert "statusCode" not in answer.json()
 
 
-def test_another_api_gets_a_token_that_the_management_api_refuses(api: Any) -> None:
-    """Any audience is good by default, as recorded, but the token opens that API alone and has no scopes."""
+def test_the_management_api_refuses_a_token_for_another_api(api: Any) -> None:
+    """By default any audience gets a token, as recorded, but it has no scopes and is valid for that API only."""
     answer = api("POST", "/oauth/token", data=credentials(api.tenant, audience="https://example.com/"))
     assert (answer.status_code, sorted(answer.json())) == (200, ["access_token", "expires_in", "token_type"])
     api.token = answer.json()["access_token"]
@@ -103,7 +103,7 @@ def test_another_api_gets_a_token_that_the_management_api_refuses(api: Any) -> N
 
 
 def test_the_issuer_follows_the_host(talk: Any) -> None:
-    """As with custom domains: `iss` is the name that was called, loopback is the tenant's own URL."""
+    """As with custom domains, `iss` is the host name of the request; for loopback it is the tenant's own URL."""
     tenant = LocalTenant(serve=False, hosts=["login.example.test"])
     api = talk(tenant)
     for host, issuer in (
@@ -125,8 +125,8 @@ def test_a_json_token_request_must_be_an_object(api: Any, body: str) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_asked_scopes_are_intersected(api: Any) -> None:
-    """A token request with `scope` gets what is both asked for and granted."""
+def test_requested_scopes_are_limited_to_the_granted_ones(api: Any) -> None:
+    """A token request with `scope` gets the scopes that are both requested and granted."""
     body = api("POST", "/oauth/token", data=credentials(api.tenant, scope="read:users admin:all")).json()
     assert body["scope"] == "read:users"
     api.token = body["access_token"]
@@ -134,8 +134,8 @@ def test_asked_scopes_are_intersected(api: Any) -> None:
     assert api.patch("auth0|1", {}).status_code == 403
 
 
-def test_a_registered_client_is_really_checked(api: Any) -> None:
-    """add_client makes secret and scopes count, without strict."""
+def test_a_registered_client_is_always_checked(api: Any) -> None:
+    """After add_client, secret and scopes count even if the tenant is not strict."""
     api.tenant.add_client("mine", client_secret="right", scopes=["read:users"])
     wrong = api("POST", "/oauth/token", data=credentials(api.tenant, client_id="mine", client_secret="wrong"))
     assert (wrong.status_code, wrong.json()) == (401, DENIED)
@@ -143,8 +143,8 @@ def test_a_registered_client_is_really_checked(api: Any) -> None:
     assert right.json()["scope"] == "read:users"
 
 
-def test_strict_knows_its_clients_and_its_audience(strict: Any) -> None:
-    """A strict tenant refuses unknown clients, wrong secrets and other audiences; https for http is the same."""
+def test_a_strict_tenant_knows_its_clients_and_its_audience(strict: Any) -> None:
+    """It refuses unknown clients, wrong secrets and other audiences; in an audience https and http are the same."""
     tenant = strict.tenant
     for changes in ({"client_id": "other"}, {"client_secret": "wrong"}):
         answer = strict("POST", "/oauth/token", data=credentials(tenant, **changes))
@@ -176,8 +176,8 @@ def test_a_malformed_header_is_400(api: Any, header: str) -> None:
     }
 
 
-def test_no_header_is_401(api: Any) -> None:
-    """Without a token: 401, WWW-Authenticate, no errorCode."""
+def test_a_missing_header_is_401(api: Any) -> None:
+    """The response has WWW-Authenticate and no errorCode."""
     api.token = None
     answer = api.list()
     assert answer.status_code == 401
@@ -185,8 +185,8 @@ def test_no_header_is_401(api: Any) -> None:
     assert answer.json() == {"statusCode": 401, "error": "Unauthorized", "message": "Missing authentication"}
 
 
-def test_strict_takes_only_its_own_tokens(strict: Any) -> None:
-    """Opaque tokens are 400; another tenant's and tampered ones 401; its own are good."""
+def test_a_strict_tenant_accepts_only_its_own_tokens(strict: Any) -> None:
+    """Opaque tokens get a 400, tampered tokens and those of another tenant a 401."""
     assert strict.list().status_code == 200
     own = strict.token
     head, body, signature = own.split(".")
@@ -206,8 +206,8 @@ def test_strict_takes_only_its_own_tokens(strict: Any) -> None:
         assert (refused.status_code, refused.json()["message"]) == answer
 
 
-def test_its_own_tokens_stay_good_after_a_reset(strict: Any) -> None:
-    """reset() forgets users and revocations, not who it is."""
+def test_a_tenants_tokens_stay_valid_after_a_reset(strict: Any) -> None:
+    """reset() clears users and revocations, but keeps the tenant's keys."""
     strict.tenant.revoke(strict.token)
     assert strict.list().status_code == 401
     strict.tenant.reset()
@@ -216,7 +216,7 @@ def test_its_own_tokens_stay_good_after_a_reset(strict: Any) -> None:
 
 @pytest.mark.parametrize("strictly", [False, True])
 def test_tokens_expire_by_the_tenants_clock(talk: Any, clock: FakeClock, strictly: bool) -> None:
-    """A token is good until its last second and answers the recorded 401 from then on."""
+    """A token is valid until its last second, and gets the recorded 401 from then on."""
     api = talk(LocalTenant(serve=False, clock=clock, strict=strictly))
     api.token = api.tenant.token(expires_in=60)
     clock.advance(59.9)
@@ -231,8 +231,8 @@ def test_tokens_expire_by_the_tenants_clock(talk: Any, clock: FakeClock, strictl
     }
 
 
-def test_revoked_and_expired_on_demand(api: Any) -> None:
-    """revoke ends one token, expire_tokens all so far; new ones are good."""
+def test_tokens_can_be_revoked_and_expired(api: Any) -> None:
+    """revoke ends one token, expire_tokens all that exist; later tokens are valid."""
     one, other = api.tenant.token(), api.tenant.token()
     assert one != other
     api.tenant.revoke(one)
@@ -261,8 +261,8 @@ UPDATE = "update:users,update:users_app_metadata,update:current_user_metadata"
         ("GET", "/api/v2/users-by-email", "read:users"),
     ],
 )
-def test_a_missing_scope_is_named(api: Any, method: str, path: str, expected: str) -> None:
-    """A token without any fitting scope answers 403 listing them, before the request is looked at."""
+def test_a_403_names_the_missing_scopes(api: Any, method: str, path: str, expected: str) -> None:
+    """A token without a suitable scope gets the 403 before the body is checked."""
     api.token = api.tenant.token(scopes=["read:clients"])
     answer = api(method, path)
     assert answer.status_code == 403
@@ -293,7 +293,7 @@ def test_a_missing_scope_is_named(api: Any, method: str, path: str, expected: st
 def test_narrow_scopes_allow_narrow_writes(
     api: Any, scopes: list[str], subject: str | None, body: dict[str, Any], code: str | None
 ) -> None:
-    """users_app_metadata writes only that bag; current_user_metadata only one's own user_metadata."""
+    """update:users_app_metadata writes app_metadata only; update:current_user_metadata only the user_metadata of the token's own user."""
     user = api.tenant.users.add(user_id="auth0|1")
     api.token = api.tenant.token(scopes=scopes, subject=subject)
     answer = api.patch("auth0|1", body)
@@ -304,7 +304,7 @@ def test_narrow_scopes_allow_narrow_writes(
 
 @pytest.fixture(scope="module")
 def pem() -> tuple[str, str]:
-    """Make a client's key pair."""
+    """Create a client's key pair."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -333,10 +333,8 @@ def assertion(
 
 @pytest.mark.parametrize("strictly", [False, True])
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384"])
-def test_an_assertion_is_as_good_as_a_secret(
-    talk: Any, pem: tuple[str, str], algorithm: str, strictly: bool
-) -> None:
-    """private_key_jwt gives a token, once per jti."""
+def test_an_assertion_gets_a_token(talk: Any, pem: tuple[str, str], algorithm: str, strictly: bool) -> None:
+    """private_key_jwt works like a secret, once per jti."""
     tenant = LocalTenant(serve=False, strict=strictly)
     api = talk(tenant)
     tenant.add_client("mine", public_key=pem[1])
@@ -347,8 +345,8 @@ def test_an_assertion_is_as_good_as_a_secret(
     assert (again.status_code, again.json()) == (401, DENIED)
 
 
-def test_an_assertion_of_an_unknown_client(talk: Any, pem: tuple[str, str]) -> None:
-    """By default an unregistered client's assertion is taken unverified; strict refuses it."""
+def test_a_strict_tenant_refuses_an_assertion_of_an_unknown_client(talk: Any, pem: tuple[str, str]) -> None:
+    """By default, an unregistered client's assertion is accepted unverified."""
     for strictly, status in ((False, 200), (True, 401)):
         tenant = LocalTenant(serve=False, strict=strictly)
         assert talk(tenant)("POST", "/oauth/token", data=assertion(tenant, pem)).status_code == status
@@ -362,7 +360,7 @@ def test_an_assertion_of_an_unknown_client(talk: Any, pem: tuple[str, str]) -> N
     ],
 )
 def test_a_bad_assertion_is_refused(talk: Any, pem: tuple[str, str], changes: dict[str, Any]) -> None:
-    """Expired, too long-lived, unowned, unaddressed or oversized assertions answer 401."""
+    """Assertions that are expired, valid too long, too large, or without the right issuer or audience get a 401."""
     tenant = LocalTenant(serve=False, strict=True)
     tenant.add_client("mine", public_key=pem[1])
     tenant.add_client("you", public_key=pem[1])
@@ -397,8 +395,8 @@ def test_an_assertion_must_be_signed_by_the_registered_key(talk: Any, pem: tuple
     assert api("POST", "/oauth/token", data=good).status_code == 200
 
 
-def test_a_token_for_oneself_reads_nobody_else(talk: Any) -> None:
-    """read:current_user reads its own subject; any wider scope reads everybody."""
+def test_a_current_user_scope_reads_only_the_tokens_own_user(talk: Any) -> None:
+    """Any wider scope reads every user."""
     tenant = LocalTenant(serve=False, strict=True)
     for number in (1, 2):
         tenant.users.add(user_id=f"auth0|{number}")

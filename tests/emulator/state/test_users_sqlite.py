@@ -1,4 +1,4 @@
-"""The SQLite file does what memory does, survives the process, and belongs to one process."""
+"""The SQLite store behaves as the one in memory does, outlives the process, and belongs to one process at a time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from auth0_meta.errors import ConfigError
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
-    """Name a file that does not exist yet."""
+    """Return the path of a file that does not exist yet."""
     return tmp_path / "state.sqlite"
 
 
 def life(tenant: LocalTenant, talk: Any) -> list[Any]:
-    """Do one of everything, and return what was answered."""
+    """Make one request of each kind, and return the responses."""
     api = talk(tenant)
     answers = [
         api.create(email="Ann@Example.com", user_metadata={"a": 1, "odd": "\ud800"}, user_id="1"),
@@ -48,8 +48,8 @@ def life(tenant: LocalTenant, talk: Any) -> list[Any]:
     return [(answer.status_code, answer.text) for answer in answers]
 
 
-def test_a_file_answers_as_memory_does(db: Path, clock: Any, talk: Any) -> None:
-    """The same requests get the same answers, byte for byte."""
+def test_a_file_behaves_as_memory_does(db: Path, clock: Any, talk: Any) -> None:
+    """The same requests get the same responses, byte for byte."""
     memory = LocalTenant(serve=False, clock=clock, seed=3)
     with LocalTenant(serve=False, clock=clock, seed=3, db=db) as file:
         assert life(file, talk) == life(memory, talk)
@@ -64,7 +64,7 @@ def test_a_file_answers_as_memory_does(db: Path, clock: Any, talk: Any) -> None:
 
 
 def test_users_outlive_the_tenant(db: Path) -> None:
-    """A second tenant takes them up, adds no given users to them, and makes ids that are new."""
+    """A second tenant finds them, does not add the users it was given, and creates new ids."""
     given = [{"user_id": "auth0|given"}]
     with LocalTenant(serve=False, db=db, seed=1, users=given) as tenant:
         made = [tenant.users.add(user_metadata={"n": n}).user_id for n in range(3)]
@@ -79,16 +79,16 @@ def test_users_outlive_the_tenant(db: Path) -> None:
         assert [user.user_id for user in tenant.users] == ["auth0|given"]
 
 
-def test_more_users_than_a_page_are_all_seen(db: Path) -> None:
-    """Going over every user meets each once, in order, however many they are."""
+def test_iteration_yields_every_user_once(db: Path) -> None:
+    """However many users there are, they come in order."""
     with LocalTenant(serve=False, db=db) as tenant:
         for number in range(2500):
             tenant.users.add(user_id=f"auth0|{number}")
         assert [user.user_id for user in tenant.users] == [f"auth0|{number}" for number in range(2500)]
 
 
-def test_a_stopped_tenant_lets_go_and_can_go_on(db: Path) -> None:
-    """After stop another may open the file; the first takes it up again once that one is done."""
+def test_a_stopped_tenant_releases_the_file_and_can_continue(db: Path) -> None:
+    """After `stop` another tenant may open the file; the first opens it again once the other has stopped."""
     first = LocalTenant(serve=False, db=db)
     with pytest.raises(ConfigError, match="another local tenant has it open"):
         LocalTenant(serve=False, db=db)
@@ -101,8 +101,8 @@ def test_a_stopped_tenant_lets_go_and_can_go_on(db: Path) -> None:
     assert sorted(path.name for path in db.parent.iterdir()) == [db.name]
 
 
-def test_a_killed_process_loses_nothing(db: Path) -> None:
-    """What was answered is there after SIGKILL."""
+def test_a_killed_process_loses_no_write(db: Path) -> None:
+    """Every completed write is there after SIGKILL."""
     code = (
         "import os, signal, sys\n"
         "from auth0_meta.emulator import LocalTenant\n"
@@ -118,8 +118,8 @@ def test_a_killed_process_loses_nothing(db: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
-def test_nobody_else_can_read_it(db: Path) -> None:
-    """The file and its companions have mode 0600, one that was there before too."""
+def test_only_the_owner_can_read_the_file(db: Path) -> None:
+    """The file and its companions have mode 0600, even if the file existed with another mode."""
     db.touch(mode=0o644)
     with LocalTenant(serve=False, db=db) as tenant:
         tenant.users.add()
@@ -127,14 +127,14 @@ def test_nobody_else_can_read_it(db: Path) -> None:
     assert set(modes.values()) == {0o600}
 
 
-def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
-    """Another program's database, a newer one of ours, no database, and no place: refused, untouched."""
+def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
+    """Another program's database, a file that is not a database, and a path that can't be opened: each is named and left unchanged."""
     foreign = tmp_path / "foreign.sqlite"
     with sqlite3.connect(foreign) as connection:
         connection.execute("CREATE TABLE users (mine TEXT)")
     connection.close()
     text = tmp_path / "notes.txt"
-    text.write_text("no database at all, but long enough to look at " * 50)
+    text.write_text("this is not a database, but long enough to look like one " * 50)
     for path, why in (
         (foreign, "something other"),
         (text, "not a database"),
@@ -148,8 +148,8 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
         assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_get_and_patch_search_no_table(db: Path, talk: Any) -> None:
-    """Every statement of a GET and a PATCH finds its rows by a key, so they stay fast however many users there are."""
+def test_get_and_patch_scan_no_table(db: Path, talk: Any) -> None:
+    """Every statement of a GET and a PATCH finds its rows by a key, so both stay fast however many users there are."""
     with LocalTenant(serve=False, db=db) as tenant:
         tenant.users.add(user_id="auth0|1", email="ann@example.com", username="ann", app_metadata={"n": 1})
         api, statements = talk(tenant), list[str]()
