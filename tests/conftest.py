@@ -7,6 +7,6 @@ from support import isolation, requirements, services
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register as plugins what a conftest alone would give only to the tests below it."""
+    """Register as plugins what a conftest would give only to the tests in its folder."""
     for plugin in (isolation, requirements, services):
         config.pluginmanager.register(plugin, plugin.__name__)

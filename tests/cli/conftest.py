@@ -1,4 +1,4 @@
-"""Make the fixtures of migrations known to the tests of the command line."""
+"""Make the fixtures of migration tests available to the tests of the command line."""
 
 from support.migrations import job, move, ndjson
 

@@ -1,4 +1,4 @@
-"""Give tests a tenant on a fake clock and a plain way to talk to it."""
+"""Give tests a tenant on a fake clock and a simple way to send requests to it."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ class Api:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Start at a whole second, so that expectations are whole numbers."""
+    """Return a clock that starts at a whole second, so that expected values are whole numbers."""
     return FakeClock(start=1_800_000_000.0)
 
 
 @pytest.fixture
 def tenant(clock: FakeClock) -> LocalTenant:
-    """Make a tenant without sockets."""
+    """Return a tenant without sockets."""
     return LocalTenant(serve=False, clock=clock)
 
 
 @pytest.fixture
 def api(tenant: LocalTenant) -> Iterator[Api]:
-    """Talk to that tenant."""
+    """Yield a caller for that tenant."""
     talk = Api(tenant)
     yield talk
     talk.session.close()
@@ -69,7 +69,7 @@ def api(tenant: LocalTenant) -> Iterator[Api]:
 
 @pytest.fixture
 def talk() -> Iterator[Callable[..., Api]]:
-    """Make ways to talk to tenants of the test's own, and close them."""
+    """Yield a function that makes callers for a test's own tenants, and close them."""
     made: list[Api] = []
 
     def make(tenant: LocalTenant, **options: Any) -> Api:

@@ -1,4 +1,4 @@
-"""Make the fixtures of migration tests known to pytest."""
+"""Make the fixtures of migration tests available to the tests in this folder."""
 
 from support.migrations import client, job, move, ndjson, tenant
 

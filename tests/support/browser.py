@@ -1,4 +1,4 @@
-"""Drive headless Chromium through selenium; every look at a page waits for what it looks at."""
+"""Drive headless Chromium with selenium; every look at a page waits for what it looks at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auth0_meta.clock import SYSTEM_CLOCK
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
-# Far more than a page needs: a busy machine may leave the browser without a core for seconds.
+# Far more than a page needs, because a busy machine may leave the browser without a core for seconds.
 _LONGEST_WAIT = 60
 
 T = TypeVar("T")
@@ -48,11 +48,11 @@ class BrowserWindow:
         return self
 
     def all(self, selector: str) -> list[Any]:
-        """Return the elements that match now, perhaps none; for use inside `wait_for`."""
+        """Return the elements that match the selector now, perhaps none; for use inside `wait_for`."""
         return list(self.driver.find_elements("css selector", selector))
 
     def find(self, selector: str) -> Any:
-        """Wait until an element matches and is visible, and return it."""
+        """Wait until an element matches the selector and is visible, and return it."""
         return wait_for(
             lambda: next((found for found in self.all(selector) if found.is_displayed()), None),
             lambda: f"{selector} never appeared on {self.url}: {self.page_text}",
@@ -70,7 +70,7 @@ class BrowserWindow:
         return self
 
     def text_of(self, selector: str) -> str:
-        """Return the visible text of the first element that matches now, "" without one."""
+        """Return the visible text of the first element that matches now, or "" if there is none."""
         script = "return document.querySelector(arguments[0])?.innerText ?? ''"
         return str(self.driver.execute_script(script, selector))
 
@@ -83,7 +83,7 @@ class BrowserWindow:
         return self
 
     def attribute(self, selector: str, name: str) -> str:
-        """Wait for an element, hidden ones such as form fields included, and return one of its attributes."""
+        """Wait for an element, which may be hidden like some form fields, and return one of its attributes."""
         found = wait_for(
             lambda: self.all(selector),
             lambda: f"there was never a {selector} on {self.url}: {self.page_text}",
@@ -96,7 +96,7 @@ class BrowserWindow:
         dialog.accept() if accept else dialog.dismiss()
 
     def screenshot(self, name: str) -> None:
-        """Save a picture in the folder named by SCREENSHOTS, if that is set."""
+        """Save a picture in the folder that SCREENSHOTS names, if it is set."""
         folder = os.environ.get("SCREENSHOTS")
         if folder:
             self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))

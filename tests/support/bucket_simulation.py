@@ -1,8 +1,8 @@
 """Simulate tenants, clients and an application in virtual time: one process, no threads, seeded.
 
 The tenant follows the formula of Auth0's own limiter, as fitted to recorded traffic: Reset is the second, rounded
-up, at which the bucket is full; Remaining is rounded down; a refused request takes nothing; `Date` is cut to the
-second.  It shares no code with the package.
+up, at which the bucket is full; Remaining is rounded down; a refused request takes nothing; `Date` is rounded
+down to the second.  It shares no code with the package.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class World:
 
 
 class Client:
-    """Send `jobs` requests with `threads` workers; each waits for its response and sends again after a 429."""
+    """Send `jobs` requests with `threads` workers; each worker waits for its response, and sends again after a 429."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class Client:
 
 
 class Application:
-    """Spend from the same bucket at seeded random times, on average `rate` per second, without retries."""
+    """Take tokens from the same bucket at seeded random times, on average `rate` per second, without retries."""
 
     def __init__(self, world: World, tenant: Tenant, *, rate: float, seed: int) -> None:
         self.world, self.tenant, self.rate = world, tenant, rate

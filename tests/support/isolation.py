@@ -46,9 +46,9 @@ def _is_loopback(host: object) -> bool:
 
 @pytest.fixture(autouse=True, scope="session")
 def _only_loopback() -> Iterator[None]:
-    """Fail the test that connects to another machine or looks one up.
+    """Fail a test that connects to another machine or looks one up.
 
-    `pytest.fail` raises a BaseException, so no `except Exception` of the code under test can hide it.
+    `pytest.fail` raises a BaseException, so no `except Exception` in the code under test can hide it.
     """
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
@@ -89,7 +89,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _doctest_tenant(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Give each doctest that uses a `tenant` its own, with a `user` in it if the doctest creates none."""
+    """Give each doctest that uses a `tenant` its own, with a `user` in it unless the doctest creates one."""
     text = request.node.dtest.docstring if isinstance(request.node, pytest.DoctestItem) else ""
     if "tenant." not in text:
         yield

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for JSON values, paths, stored bags and staged calls; there are few keys, so that they collide."""
+"""Hypothesis strategies for JSON values, paths, stored bags and staged calls; there are few keys, so that they often collide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from([0.1, 1.0]),
 )
-# Values that are equal in Python and not in JSON are drawn often.
+# Values that are equal in Python but not in JSON are drawn often.
 scalars = st.one_of(st.sampled_from([None, True, False, 0, 1, 1.0, ""]), numbers, st.text(max_size=5))
 json_values = st.recursive(
     scalars,

@@ -1,4 +1,4 @@
-"""A local tenant in this process with one user, on a clock that never really waits: for tests of transactions."""
+"""For tests of transactions: a local tenant in this process with one user, on a clock that never really waits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def open_blocks(client: ManagementClient) -> list[object]:
 
 
 def bulk_transaction(local: Local, cancelled: threading.Event, **settings: Any) -> MetadataTransaction:
-    """Open a transaction as a batch does: it yields to live traffic and ends unsent once `cancelled` is set."""
+    """Open a transaction as a batch does: it yields to live traffic, and ends unsent once `cancelled` is set."""
     options = TransactionOptions(**settings)
     return MetadataTransaction._of(Unit(local.client.channel, UID, options, share=0.5, cancelled=cancelled))
 
 
 class Local:
-    """One tenant, one client, one user; `sent` and `bodies` are what reached the tenant for that user."""
+    """One tenant, one client, one user; `sent` and `bodies` are what the tenant received for that user."""
 
     def __init__(
         self, user_metadata: Any = None, app_metadata: Any = None, *, rate_limit: str = "off", **settings: Any
@@ -48,17 +48,17 @@ class Local:
 
     @property
     def bodies(self) -> list[Any]:
-        """Return the bodies of the user's PATCHes that reached the tenant whole, in order."""
+        """Return the bodies of the user's PATCHes that the tenant received whole, in order."""
         return [e.body for e in self.tenant.journal.requests("PATCH", user_id=UID) if e.body is not None]
 
     @property
     def user_metadata(self) -> Any:
-        """What the tenant stores."""
+        """The user_metadata that the tenant stores."""
         return self.tenant.users[UID].user_metadata
 
     @property
     def app_metadata(self) -> Any:
-        """What the tenant stores."""
+        """The app_metadata that the tenant stores."""
         return self.tenant.users[UID].app_metadata
 
     def write(self, **bags: Any) -> None:

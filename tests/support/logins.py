@@ -12,7 +12,7 @@ SECRET = "a secret of this test, long enough for HS256"
 
 
 class Login(Local):
-    """A local tenant with the event of a login of its user, as Auth0 would make it."""
+    """A local tenant, and the event of a login of its user, as Auth0 would create it."""
 
     def event(self, **sections: Any) -> Event:
         """Return the event of a login now, with both metadata objects."""
@@ -29,7 +29,7 @@ class Login(Local):
 
 
 class Consent:
-    """An action that asks for consent with a redirect, and stores the answer when the user comes back."""
+    """An action that asks for consent with a redirect, and stores the user's answer on return."""
 
     def on_execute_post_login(self, event: Any, api: Any) -> None:
         """Send the user away, once."""

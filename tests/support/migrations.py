@@ -23,7 +23,7 @@ def migrate(user, tx):
 
 
 def move_plan(user: User, tx: MetadataTransaction) -> None:
-    """Do the same as a function of this process, which is faster."""
+    """Do the same as MOVE, but as a function of this process, which is faster."""
     old = user.app_metadata.get("plan")
     if old is not None:
         tx.app_metadata.set("billing.plan", old)
@@ -52,7 +52,7 @@ def job(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def move(tmp_path: Path) -> Path:
-    """Write a migration to a file."""
+    """Write a migration to a file and return its path."""
     path = tmp_path / "move_plan.py"
     path.write_text(MOVE_PLAN, encoding="utf-8")
     return path
@@ -83,7 +83,7 @@ def populate(tenant: LocalTenant, number: int) -> list[str]:
 
 
 def rows_of(tenant: LocalTenant) -> list[dict[str, Any]]:
-    """Return every profile as an export would."""
+    """Return every profile as an export would contain it."""
     return [dict(user) for user in tenant.users]
 
 

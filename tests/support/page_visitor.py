@@ -1,4 +1,4 @@
-"""Visit pages as a browser would, without one: cookies, redirects, and the forms of a page."""
+"""Visit pages without a browser: keep cookies, follow redirects and send the forms of a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 
 
 class _Forms(HTMLParser):
-    """The forms of a page: action, method, inputs, named buttons."""
+    """The forms of a page: action, method, inputs and named buttons."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Visitor:
         return self._go("GET", url, params=params)
 
     def post(self, url: str, **data: str) -> Visitor:
-        """Send a form that is on no page."""
+        """Send a form that is not on any page."""
         return self._go("POST", url, data=data)
 
     def _go(self, method: str, url: str, **arguments: Any) -> Visitor:
@@ -79,7 +79,7 @@ class Visitor:
         raise AssertionError(f"no button {value!r} on {self.url}: {self.page.text}")
 
     def press_nth(self, number: int) -> Visitor:
-        """Press the page's n-th button that has a name, from 0."""
+        """Press the n-th named button of the page, counting from 0."""
         buttons = [(form, button) for form in self.forms for button in form["buttons"]]
         form, (name, value) = buttons[number]
         return self._submit(form, {name: value})

@@ -1,4 +1,4 @@
-"""Decide what runs here: what belongs elsewhere is deselected, and in CI nothing may be skipped.
+"""Decide what runs here: tests that can't run here are deselected, and in CI no test may be skipped.
 
 `.ci/run` sets AUTH0_META_REQUIRE_SERVICES.  A service, browser, program or extra that is missing then fails the
 test that needs it.  Without the variable that test is skipped, and the summary names what is missing.
@@ -32,7 +32,7 @@ def _belongs_here(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs an account, recordings or an environment that is not here."""
+    """Deselect what needs an account, recordings or an environment that is not there."""
     elsewhere = [item for item in items if not _belongs_here(item)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
@@ -46,10 +46,10 @@ def _refuse_to_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"AUTH0_META_REQUIRE_SERVICES is set, so this may not be skipped.  {reason}"
 
 
-# As the outermost wrappers: pytest's own decide later what was skipped and what was expected to fail.
+# As the outermost wrappers, because pytest's own set later what was skipped and what was expected to fail.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure where everything is required."""
+    """If no test may be skipped, turn a skip into a failure."""
     report = yield
     _refuse_to_skip(report)
     return report
@@ -57,7 +57,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Turn a module that would be skipped while it is imported into a failure, in the same way."""
+    """Do the same for a module that skips itself while it is imported."""
     report = yield
     _refuse_to_skip(report)
     return report

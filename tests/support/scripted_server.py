@@ -1,4 +1,4 @@
-"""A real HTTP server that answers from a script and records what reached it."""
+"""A real HTTP server that sends scripted responses and records the requests."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Seen:
 class Reply:
     """One scripted response.
 
-    `close` drops the connection instead of answering.  `raw` replaces the JSON body.  `missing` is how many bytes
-    more Content-Length promises than are sent.  `date=False` omits the Date header, and `clock_offset` shifts it.
+    `close` drops the connection instead of responding.  `raw` replaces the JSON body.  `missing` is how many more bytes
+    Content-Length promises than are sent.  `date=False` omits the Date header, and `clock_offset` shifts it.
     """
 
     status: int = 200
@@ -68,7 +68,7 @@ def token(value: str = TOKEN, *, expires_in: Any = 86400, **more: Any) -> Reply:
 
 
 def boom(status: int, error: str, message: str, code: str | None = None, **headers: str) -> Reply:
-    """Return an error in the form that the Management API uses."""
+    """Return an error response of the Management API."""
     body = {"statusCode": status, "error": error, "message": message}
     return Reply(status, body if code is None else body | {"errorCode": code}, dict(headers))
 
@@ -94,7 +94,7 @@ def limited(
 
 
 class ScriptedServer:
-    """Answer each request with the next scripted reply, and repeat the last one forever.
+    """Send the next scripted reply to each request, and repeat the last one forever.
 
     `seen` is the list of requests.  `now` is the clock behind Date.  With `tls` every connection is encrypted.
     `open` counts the connections that are open now, `connections` all that were ever opened.

@@ -1,4 +1,4 @@
-"""Start a real redis-server and a real PostgreSQL, each on a free loopback port and in a folder of its own."""
+"""Start a real redis-server and a real PostgreSQL, each on a free loopback port and in its own folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_SECONDS = 60
 
 
 def program(name: str) -> str:
-    """Return the path of a program, or skip.  Debian keeps those of PostgreSQL out of PATH, by version."""
+    """Return the path of a program, or skip the test.  Debian keeps PostgreSQL's programs out of PATH, by version."""
     found = shutil.which(name) or next(
         (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None
     )
@@ -29,21 +29,21 @@ def program(name: str) -> str:
     return found
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], question: list[str], log: Path) -> None:
+def _wait_until_it_responds(process: subprocess.Popen[bytes], probe: list[str], log: Path) -> None:
     end = SYSTEM_CLOCK.monotonic() + START_SECONDS
-    while subprocess.run(question, capture_output=True, timeout=START_SECONDS).returncode != 0:
+    while subprocess.run(probe, capture_output=True, timeout=START_SECONDS).returncode != 0:
         alive = process.poll() is None and SYSTEM_CLOCK.monotonic() < end
-        assert alive, f"{process.args!r} does not answer:\n{log.read_text(errors='replace')}"
+        assert alive, f"{process.args!r} does not respond:\n{log.read_text(errors='replace')}"
         SYSTEM_CLOCK.sleep(0.05)
 
 
 @contextmanager
-def _running(command: list[str], question: list[str], folder: Path, **options: Any) -> Iterator[None]:
-    """Run a server until the block ends; the block starts when the server has answered a question."""
+def _running(command: list[str], probe: list[str], folder: Path, **options: Any) -> Iterator[None]:
+    """Run a server until the block ends; the block starts once the server has responded to a probe."""
     log = folder / "log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as process:
         try:
-            _wait_until_it_answers(process, question, log)
+            _wait_until_it_responds(process, probe, log)
             yield
         finally:
             process.terminate()
@@ -52,20 +52,20 @@ def _running(command: list[str], question: list[str], folder: Path, **options: A
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a redis-server that keeps nothing on disk, and give its URL."""
+    """Start a redis-server that stores nothing on disk, and return its URL."""
     folder, port = tmp_path_factory.mktemp("redis"), str(free_port())
     server = [program("redis-server"), "--bind", "127.0.0.1", "--port", port, "--dir", str(folder)]
-    question = [program("redis-cli"), "-p", port, "ping"]
-    with _running([*server, "--save", "", "--appendonly", "no"], question, folder):
+    probe = [program("redis-cli"), "-p", port, "ping"]
+    with _running([*server, "--save", "", "--appendonly", "no"], probe, folder):
         yield f"redis://127.0.0.1:{port}/0"
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """Start a PostgreSQL on new, empty files, and give the URL of its superuser, who has no password."""
+    """Start a PostgreSQL on new, empty files, and return the URL of its superuser, who has no password."""
     programs = {name: program(name) for name in ("initdb", "postgres", "pg_isready")}
     port = str(free_port())
-    # Not below pytest's folder: PostgreSQL refuses to run as root, and another user can't enter that folder.
+    # Not in pytest's folder: PostgreSQL refuses to run as root, and no other user can enter that folder.
     with tempfile.TemporaryDirectory(prefix="auth0-meta-postgres-") as name:
         folder = Path(name)
         options: dict[str, Any] = {"cwd": name}
@@ -93,6 +93,6 @@ def postgres_url() -> Iterator[str]:
             **options,
         )
         server = [programs["postgres"], "-D", data, "-p", port, "-h", "127.0.0.1", "-k", "", "-F"]
-        question = [programs["pg_isready"], "-q", "-h", "127.0.0.1", "-p", port]
-        with _running(server, question, folder, **options):
+        probe = [programs["pg_isready"], "-q", "-h", "127.0.0.1", "-p", port]
+        with _running(server, probe, folder, **options):
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"

@@ -1,4 +1,4 @@
-"""The three web adapters behind one interface, for tests that go through all of them."""
+"""The three web adapters behind one interface, for tests that run with all of them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RepeatedRedirect:
 
 
 class Reply:
-    """The response of a framework."""
+    """The response of an application."""
 
     def __init__(self, status: int, headers: Any, cookies: list[str], body: str) -> None:
         self.status, self.location, self.cookies, self.body = status, headers.get("Location"), cookies, body
@@ -81,7 +81,7 @@ class Reply:
 
     @property
     def cookie(self) -> str:
-        """Return the cookie as the browser sends it back."""
+        """Return the cookie as the browser would send it back."""
         (line,) = self.cookies
         return line.partition(";")[0]
 
@@ -200,7 +200,7 @@ class Fast:
 
 
 class Driver:
-    """One application of one framework with one trigger, and its client."""
+    """One application of one framework, with one trigger and a client."""
 
     def __init__(self, kind: Any, local: LocalLogin, *actions: Any, **settings: Any) -> None:
         self.app = kind(local.trigger(*actions, **settings))

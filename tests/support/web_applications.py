@@ -1,4 +1,4 @@
-"""Start a web example in a process of its own."""
+"""Start a web example in its own process."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Wait until a page is served there, for at most a minute."""
+    """Wait until the page is served, for at most a minute."""
     end = SYSTEM_CLOCK.monotonic() + 60
     while True:
         try:
             requests.get(f"http://127.0.0.1:{port}/", headers={"Connection": "close"}, timeout=30)
         except requests.ConnectionError:
-            assert SYSTEM_CLOCK.monotonic() < end, "it never listened"
+            assert SYSTEM_CLOCK.monotonic() < end, "the example never listened on its port"
             SYSTEM_CLOCK.sleep(0.05)
         else:
             return
@@ -53,7 +53,7 @@ def running(script: str) -> Iterator[str]:
 def started(
     script: str, *arguments: str, stderr: int = subprocess.DEVNULL, **environ: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start one example with these arguments, and end it with Ctrl-C."""
+    """Start one example with these arguments; end it with Ctrl-C afterwards."""
     command = [sys.executable, str(EXAMPLES / script), *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, **environ}

@@ -1,4 +1,4 @@
-"""What an apply promises: for each user a read, a comparison and at most one PATCH, whatever goes wrong."""
+"""What `apply` promises: for each user one read, one comparison and at most one PATCH, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Rows = Callable[..., Path]
 def planned(
     job: Path, tenant: LocalTenant, client: ManagementClient, ndjson: Rows, migration: Any = move_plan
 ) -> list[str]:
-    """Plan for three users; return their ids."""
+    """Plan the job for three users; return their ids."""
     ids = populate(tenant, 3)
     plan(migration, to=job, client=client, users=str(ndjson(rows_of(tenant))))
     return ids
@@ -39,7 +39,7 @@ def planned(
 def test_every_user_is_read_and_patched_once(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """An apply costs one GET and one PATCH per user, and does what the plan says."""
+    """Applying costs one GET and one PATCH per user, and does what the plan says."""
     ids = planned(job, tenant, client, ndjson)
     assert tenant.journal.count(path="/api/v2/") == 0
     result = apply(job, client)
@@ -74,7 +74,7 @@ def test_trusting_the_plan_saves_the_reads(
 def test_a_user_who_is_already_as_planned_costs_no_patch(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A user whom somebody else has changed exactly as planned is left alone, by undo too."""
+    """A user whom somebody else has already changed exactly as planned is left alone, also by undo."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].patch(app_metadata={"plan": None, "billing": {"vat": 24, "plan": "free"}})
     assert dict(apply(job, client).counts) == {"same": 1, "done": 2}
@@ -85,7 +85,7 @@ def test_a_user_who_is_already_as_planned_costs_no_patch(
 def test_a_sibling_of_a_nested_key_that_changed_survives(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """If only siblings of what the operations set have changed, the operations are used again; nothing is lost."""
+    """If only siblings of the keys that the operations set have changed, the operations are used again and nothing is lost."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].patch(app_metadata={"billing": {"vat": 25, "note": "x"}})
     assert dict(apply(job, client).counts) == {"done": 3}
@@ -95,7 +95,7 @@ def test_a_sibling_of_a_nested_key_that_changed_survives(
 def test_replanning_for_a_function_needs_the_function(
     tenant: LocalTenant, client: ManagementClient, job: Path, move: Path, ndjson: Rows
 ) -> None:
-    """If what the function read has changed, the user is skipped until the migration is named, then planned again."""
+    """If what the function read has changed, the user is skipped until the migration file is named, and is then planned again."""
     ids = planned(job, tenant, client, ndjson, move)
     tenant.users[ids[0]].patch(app_metadata={"plan": "gold"})
     first = apply(job, client)
@@ -130,7 +130,7 @@ def test_operations_are_used_again_only_if_what_the_function_looked_at_is_unchan
     look: Callable[[User, MetadataTransaction], Any],
     rests_on_it: bool,
 ) -> None:
-    """A value that was made from a sibling that has changed since is not written; a sibling nobody looked at may change."""
+    """A value that depends on a sibling that has changed since is not written; a sibling that nobody looked at may change."""
     tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"tier": "gold", "vat": 24}, "seats": 1})
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
@@ -144,10 +144,10 @@ def test_operations_are_used_again_only_if_what_the_function_looked_at_is_unchan
         assert dict(apply(job, client, migration=migrate).counts) == {"done": 1}
 
 
-def test_a_look_at_whether_an_object_exists_counts_too(
+def test_checking_whether_an_object_exists_counts_as_looking_at_it(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """If a function only asked whether an object exists, it must still exist."""
+    """If a function only checked whether an object exists, the object must still exist."""
     tenant.users.add(user_id="auth0|1", app_metadata={"billing": {"vat": 24}})
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
@@ -162,7 +162,7 @@ def test_a_look_at_whether_an_object_exists_counts_too(
 def test_drift_can_be_skipped_or_overwritten(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """`skip` leaves a user who has changed alone; `overwrite` writes what was planned, and undo restores what it found."""
+    """`skip` leaves a user who has changed alone; `overwrite` writes what was planned, and undo restores what was overwritten."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].patch(app_metadata={"billing": {"vat": 99}})
     assert dict(apply(job, client, drift="skip").counts) == {"drifted": 1, "done": 2}
@@ -183,7 +183,7 @@ def test_a_lost_response_is_read_back_and_not_sent_again(
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
 
-def test_a_lost_response_and_another_writer_are_unclear(
+def test_a_user_whom_somebody_changed_after_a_lost_response_is_unclear(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
     """If a PATCH may have been applied and somebody has written since, nothing is sent and the user is named."""
@@ -200,7 +200,7 @@ def test_a_lost_response_and_another_writer_are_unclear(
 def test_users_who_are_gone_or_refused_do_not_stop_the_others(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A deleted user is gone; a refused one has failed, and the next run tries it once more."""
+    """A deleted user is "gone"; a refused user has failed, and the next run tries again."""
     ids = planned(job, tenant, client, ndjson)
     tenant.users[ids[0]].delete()
     tenant.fail(method="PATCH", user_id=ids[1], status=400)
@@ -208,15 +208,15 @@ def test_users_who_are_gone_or_refused_do_not_stop_the_others(
     assert dict(apply(job, client).counts) == {"done": 1}
 
 
-def test_a_user_who_changes_each_time_is_given_up(
+def test_a_user_who_keeps_changing_is_given_up(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A user whom somebody changes before every read is planned again three times, then named and left alone."""
+    """A user whom somebody changes before every read is replanned three times, then named and left alone."""
     (user_id,) = populate(tenant, 1)
     changes = ndjson([{"user_id": user_id, "app_metadata": {"counter": -1}}], name="changes.ndjson")
     plan(changes, to=job, client=client)
     written = itertools.count()
-    # Twenty times, so that a run without a limit would end as well, and be found out.
+    # Twenty times, so that a run without a limit would end too, and fail the test.
     tenant.before(
         "GET",
         user_id,
@@ -232,10 +232,10 @@ def test_a_user_who_changes_each_time_is_given_up(
     assert dict(undo(job, client).counts) == {}
 
 
-def test_a_revoked_token_stops_the_run_and_it_resumes(
+def test_a_revoked_token_stops_the_run_which_can_be_resumed(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A refused credential ends the run with its error, and nobody is marked as failed."""
+    """A refused credential ends the run with its error, and no user is marked as failed."""
     planned(job, tenant, client, ndjson)
     token = tenant.token()
     tenant.before("PATCH", None, lambda t: t.revoke(token))
@@ -247,8 +247,8 @@ def test_a_revoked_token_stops_the_run_and_it_resumes(
     assert max(patches_by_user(tenant).values()) == 1
 
 
-def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
-    """Refusals cost time and nothing else."""
+def test_a_storm_of_429s_only_delays_the_run(job: Path, ndjson: Rows) -> None:
+    """Every user is changed all the same."""
     from auth0_meta.testing import FakeClock
 
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
@@ -260,8 +260,8 @@ def test_a_storm_of_429_is_waited_out(job: Path, ndjson: Rows) -> None:
     assert result.refusals == 8
 
 
-def test_a_wait_is_announced_once_however_many_wait(job: Path, ndjson: Rows) -> None:
-    """Eight workers that wait for the same 429 are one event."""
+def test_a_wait_is_reported_once_however_many_workers_wait(job: Path, ndjson: Rows) -> None:
+    """Eight workers that wait after the same 429 cause one event."""
     with LocalTenant(serve=False) as tenant, tenant.client() as client:
         populate(tenant, 8)
         plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
@@ -274,7 +274,7 @@ def test_a_wait_is_announced_once_however_many_wait(job: Path, ndjson: Rows) -> 
     assert len(waits) == 1
 
 
-def test_a_server_that_keeps_failing_does_not_loop_forever(job: Path, ndjson: Rows) -> None:
+def test_a_server_that_keeps_failing_does_not_make_a_run_endless(job: Path, ndjson: Rows) -> None:
     """A user whose every read gets a 500 fails after some minutes, and the others are changed."""
     from auth0_meta.testing import FakeClock
 
@@ -288,7 +288,7 @@ def test_a_server_that_keeps_failing_does_not_loop_forever(job: Path, ndjson: Ro
         assert fault.fired < 20
 
 
-def test_a_network_that_is_gone_is_waited_for(job: Path, ndjson: Rows) -> None:
+def test_a_run_waits_for_a_lost_network(job: Path, ndjson: Rows) -> None:
     """Lost connections are retried until the network is back."""
     from auth0_meta.testing import FakeClock
 
@@ -299,7 +299,7 @@ def test_a_network_that_is_gone_is_waited_for(job: Path, ndjson: Rows) -> None:
         assert dict(apply(job, client, concurrency=1).counts) == {"done": 3}
 
 
-def test_a_network_that_stays_gone_stops_the_run(job: Path, ndjson: Rows) -> None:
+def test_a_network_that_stays_lost_stops_the_run(job: Path, ndjson: Rows) -> None:
     """After minutes without a response the run ends with the transport's error, and can be resumed."""
     from auth0_meta.testing import FakeClock
 
@@ -314,7 +314,7 @@ def test_a_network_that_stays_gone_stops_the_run(job: Path, ndjson: Rows) -> Non
 def test_a_cancelled_run_is_resumed_by_the_next(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Cancelling finishes what is under way and leaves the others for the next run."""
+    """A cancelled run finishes what is under way and leaves the other users to the next run."""
     ids = planned(job, tenant, client, ndjson)
     cancel = threading.Event()
     tenant.before("PATCH", None, lambda _: cancel.set())
@@ -344,7 +344,7 @@ def test_an_interrupt_in_a_callback_finishes_what_is_under_way(
 
 
 def test_progress_is_reported(tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows) -> None:
-    """In the last progress event every user is done."""
+    """The last progress event counts every user as done."""
     planned(job, tenant, client, ndjson)
     events: list[Any] = []
     apply(job, client, on_event=events.append)
@@ -361,10 +361,10 @@ def test_a_job_is_bound_to_its_tenant(
         apply(job, wrong)
 
 
-def test_a_changed_migration_is_refused(
+def test_a_changed_migration_file_is_refused(
     tenant: LocalTenant, client: ManagementClient, job: Path, move: Path, ndjson: Rows
 ) -> None:
-    """A named migration must be the planned file, byte for byte."""
+    """The file that is named must be the planned one, byte for byte."""
     planned(job, tenant, client, ndjson, move)
     move.write_text(move.read_text() + "# changed\n")
     with pytest.raises(InputError, match="is not the file"):
@@ -389,10 +389,10 @@ def test_undo_restores_every_profile(
         apply(job, client)
 
 
-def test_undo_leaves_what_somebody_changed_since(
+def test_undo_leaves_what_somebody_has_changed_since(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A key that no longer holds what was written is left alone and named; the others are restored."""
+    """A key that no longer holds what the job wrote is left alone and named; the others are restored."""
     ids = planned(job, tenant, client, ndjson)
     apply(job, client)
     tenant.users[ids[0]].patch(app_metadata={"billing": {"plan": "newer"}})

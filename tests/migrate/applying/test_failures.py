@@ -1,4 +1,4 @@
-"""What a migration does when its surroundings fail: disk, clock, workers, other processes, other writers."""
+"""What a migration does when something around it fails: disk, clock, workers, other processes, other writers."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Rows = Callable[..., Path]
 
 
 def planned(job: Path, tenant: LocalTenant, ndjson: Rows, users: int = 3) -> list[str]:
-    """Plan to move every user's plan."""
+    """Plan to move the plan of every user."""
     ids = populate(tenant, users)
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     return ids
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
-def test_a_disk_that_fills_up_during_a_run(job: Path, ndjson: Rows) -> None:
-    """The run ends with what to do, nothing more is sent, and it resumes once there is room."""
+def test_a_run_on_a_full_disk_stops_and_can_be_resumed(job: Path, ndjson: Rows) -> None:
+    """The error says what to do, nothing more is sent, and the run resumes once there is room."""
     with LocalTenant(rate_limit="50@50") as tenant, tenant.client() as client:
         ids = planned(job, tenant, ndjson, users=60)
         code = (
@@ -58,20 +58,20 @@ def test_a_disk_that_fills_up_during_a_run(job: Path, ndjson: Rows) -> None:
 
 
 class SetClock:
-    """A clock that ticks with the tenant's and whose wall clock can be set."""
+    """A clock that ticks as the tenant's does, but whose wall clock can be set."""
 
     def __init__(self, true: FakeClock) -> None:
         self.monotonic, self.sleep, self.wait = true.monotonic, true.sleep, true.wait
         self.true, self.offset = true, 0.0
 
     def time(self) -> float:
-        """Return the wall clock as it is set."""
+        """Return the time of the wall clock as it was set."""
         return self.true.time() + self.offset
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
-def test_a_clock_that_is_set_during_a_run(job: Path, ndjson: Rows, step: float) -> None:
-    """The wall clock may jump an hour either way: every user is changed as planned, once, and it takes no longer."""
+def test_setting_the_clock_during_a_run_does_no_harm(job: Path, ndjson: Rows, step: float) -> None:
+    """The wall clock may jump an hour either way: every user is changed once, as planned, and the run takes no longer."""
     clock = FakeClock()
     ours = SetClock(clock)
     with (
@@ -85,10 +85,10 @@ def test_a_clock_that_is_set_during_a_run(job: Path, ndjson: Rows, step: float) 
         assert sum(clock.slept) < 60
 
 
-def test_another_writer_to_other_keys_between_read_and_patch(
+def test_a_write_to_other_keys_between_read_and_patch_survives(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Keys that the migration does not touch are never written, so nobody's write to them is lost."""
+    """Keys that the migration does not touch are never sent, so no write to them is lost."""
     ids = planned(job, tenant, ndjson)
     for user_id in ids:
         tenant.before(
@@ -103,8 +103,10 @@ def test_another_writer_to_other_keys_between_read_and_patch(
     assert all(user.user_metadata == {"theme": "light"} for user in tenant.users)
 
 
-def test_any_executor_will_do(tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows) -> None:
-    """Workers run behind `concurrent.futures.Executor`, and a given one is left open."""
+def test_any_executor_can_run_the_workers(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """Workers need only the interface of `concurrent.futures.Executor`; an executor that was passed is not shut down."""
     ids = planned(job, tenant, ndjson, users=20)
     with ThreadPoolExecutor(3) as pool:
         assert dict(apply(job, client, executor=pool, concurrency=3).counts) == {"done": 20}
@@ -145,7 +147,7 @@ def test_a_worker_that_dies_leaves_its_user_in_doubt(
 def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_stopped(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """If the read-back after a lost response stops the run, the next run still finds that this job has written, and undo restores it."""
+    """If the read after a lost response stops the run, the next run still finds that this job has written, and undo restores the user."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
@@ -168,7 +170,7 @@ def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_stopped(
 
 
 class Cancelling(ThreadPoolExecutor):
-    """An executor that has the run cancelled before its first task begins."""
+    """An executor that cancels the run before its first task begins."""
 
     def __init__(self, cancel: threading.Event) -> None:
         super().__init__(1)
@@ -183,7 +185,7 @@ class Cancelling(ThreadPoolExecutor):
 def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_cancelled(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A cancelled run that did not get to read the user leaves the doubt: the PATCH counts as this job's later."""
+    """If a cancelled run could not read the user back, the PATCH still counts as this job's later."""
     ids = planned(job, tenant, ndjson, users=1)
     before = tenant.users[ids[0]].app_metadata
     with Losing(1) as pool, pytest.raises(ConnectionResetError):
@@ -202,7 +204,7 @@ def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_cancelled(
 def test_a_user_who_was_not_reached_is_still_planned(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A cancelled run puts users back whom it had claimed but sent nothing for: nobody is in doubt."""
+    """A cancelled run puts back the users that it had claimed but sent nothing for: none is in doubt."""
     planned(job, tenant, ndjson)
     cancel = threading.Event()
     with Cancelling(cancel) as pool:
@@ -211,7 +213,7 @@ def test_a_user_who_was_not_reached_is_still_planned(
     assert patches_by_user(tenant) == {}
 
 
-def test_a_second_coordinator_is_refused(
+def test_a_second_run_of_a_job_is_refused(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
     """While one run works, another run of the same job sends nothing."""
@@ -234,7 +236,7 @@ def test_a_second_coordinator_is_refused(
 
 
 def test_a_missing_scope_stops_the_run(tenant: LocalTenant, job: Path, ndjson: Rows) -> None:
-    """A 403 is not the user's fault: nobody is marked as failed."""
+    """A 403 is not the user's fault: no user is marked as failed."""
     planned(job, tenant, ndjson)
     with tenant.client(token=tenant.token(scopes=["read:users"])) as client, pytest.raises(ScopeError):
         apply(job, client)
@@ -242,7 +244,7 @@ def test_a_missing_scope_stops_the_run(tenant: LocalTenant, job: Path, ndjson: R
 
 
 def test_what_the_tenant_stores_differently_can_still_be_undone(job: Path, ndjson: Rows) -> None:
-    """If a tenant drops a nested null, the job file keeps what was really stored, and undo works from that."""
+    """If a tenant drops a nested null, the job file keeps what was really stored, and undo works with that."""
     with LocalTenant(serve=False, switches=Switches(nested_null="drop")) as tenant, tenant.client() as client:
         tenant.users.add(user_id="auth0|1", app_metadata={"a": 1})
 
@@ -256,7 +258,7 @@ def test_what_the_tenant_stores_differently_can_still_be_undone(job: Path, ndjso
         assert tenant.users["auth0|1"].app_metadata == {"a": 1}
 
 
-def test_an_emptied_bag_comes_back(
+def test_undo_restores_an_emptied_bag(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
     """`clear` and `replace` are undone exactly."""
@@ -280,7 +282,7 @@ def test_an_emptied_bag_comes_back(
 def test_an_interrupted_apply_can_be_undone(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Undo covers the users who were written or are in doubt, and nobody else."""
+    """Undo covers the users who were written or are in doubt, and no others."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     with Losing(1) as pool, pytest.raises(ConnectionResetError):
@@ -290,10 +292,10 @@ def test_an_interrupted_apply_can_be_undone(
     assert set(patches_by_user(tenant)) == {ids[0]}
 
 
-def test_notes_of_failures_hold_no_value(
+def test_notes_of_failures_contain_no_value(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """What Auth0 echoes of a request does not reach the job file."""
+    """If Auth0 quotes a request in its error, the quotation does not reach the job file."""
     tenant.users.add(user_id="auth0|1", app_metadata={"plan": "canary-7f3a"})
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     body = {"statusCode": 400, "error": "Bad Request", "message": "bad canary-7f3a"}
@@ -305,8 +307,8 @@ def test_notes_of_failures_hold_no_value(
     assert "canary" not in failed.note
 
 
-def test_a_writer_during_any_long_wait_is_seen(job: Path, ndjson: Rows) -> None:
-    """However often a PATCH is refused, each wait is followed by a new read, so what somebody wrote meanwhile stays."""
+def test_a_write_during_any_long_wait_is_noticed(job: Path, ndjson: Rows) -> None:
+    """However often a PATCH is refused, a new read follows each wait, so that what somebody wrote meanwhile stays."""
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         tenant.users.add(user_id="auth0|1", app_metadata={"counters": {"n": 1}})
 
@@ -330,7 +332,7 @@ def test_a_writer_during_any_long_wait_is_seen(job: Path, ndjson: Rows) -> None:
 
 
 def test_a_slow_token_request_is_followed_by_a_new_read(job: Path, ndjson: Rows) -> None:
-    """Seconds between the read and the PATCH count no matter how they were spent: what somebody wrote in them is seen."""
+    """The seconds between the read and the PATCH count, however they were spent: a write in between is noticed."""
     clock = FakeClock()
     with LocalTenant(serve=False, clock=clock) as tenant:
         slow: list[str] = []
@@ -351,7 +353,7 @@ def test_a_slow_token_request_is_followed_by_a_new_read(job: Path, ndjson: Rows)
         assert tenant.users[ids[0]].app_metadata["plan"] == "live"
 
 
-def test_a_bucket_of_one_token_does_not_loop_forever(job: Path, ndjson: Rows) -> None:
+def test_a_bucket_of_one_token_does_not_make_a_run_endless(job: Path, ndjson: Rows) -> None:
     """If each read takes the token that the PATCH needs, the PATCH gets the next one."""
     clock = FakeClock()
     with (
@@ -369,7 +371,7 @@ def test_a_bucket_of_one_token_does_not_loop_forever(job: Path, ndjson: Rows) ->
 def test_a_response_from_a_gateway_is_followed_by_a_read(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, status_code: int
 ) -> None:
-    """A PATCH that got a 408 or a redirect may have been applied: the user is read, and undo covers it."""
+    """A PATCH that gets a 408 or a redirect may have been applied: the user is read back, and undo covers the user."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], status=status_code, commit=True)
@@ -381,7 +383,7 @@ def test_a_response_from_a_gateway_is_followed_by_a_read(
 
 
 def test_a_gateway_that_never_forwards_leaves_the_user_unclear(job: Path, ndjson: Rows) -> None:
-    """After minutes of 408 the user is named as unclear, and not as unchanged."""
+    """After minutes of 408s the user is reported as unclear, not as unchanged."""
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         ids = planned(job, tenant, ndjson, users=2)
         tenant.fail(method="PATCH", user_id=ids[0], status=408, times=None)
@@ -395,7 +397,7 @@ def test_a_gateway_that_never_forwards_leaves_the_user_unclear(job: Path, ndjson
 def test_a_refused_write_that_is_found_applied_belongs_to_this_job(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A refused user whom the next run finds as planned counts as written, so that undo covers them."""
+    """If the next run finds a refused user as planned, the user counts as written, so that undo covers the change."""
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], status=409, commit=True)
@@ -442,7 +444,7 @@ def test_an_altered_plan_is_refused_by_every_run(
     tampering: str,
     step: Callable[..., Any],
 ) -> None:
-    """The digest is checked after a first run too, by apply and by undo, and covers what a run has planned again."""
+    """The digest is checked after the first run too, by apply and by undo, and covers what a run has replanned."""
     planned(job, tenant, ndjson)
     if step is apply:
         tenant.fail(method="PATCH", status=400, times=3)
@@ -456,7 +458,7 @@ def test_an_altered_plan_is_refused_by_every_run(
     assert {user.user_id: user.app_metadata for user in tenant.users} == stored
 
 
-def test_one_job_file_under_two_names(
+def test_a_job_file_can_not_be_opened_twice_under_two_names(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
     """A symbolic link leads to the same lock; a file with a hard link is refused."""
@@ -476,7 +478,7 @@ def test_one_job_file_under_two_names(
 
 
 class Canned(ThreadPoolExecutor):
-    """Return results in the worker's place, after 5 ms, and count how many tasks run at once."""
+    """Return results in place of the worker, after 5 ms, and count how many tasks run at once."""
 
     def __init__(self) -> None:
         super().__init__(64)
@@ -505,7 +507,7 @@ class Canned(ThreadPoolExecutor):
 def test_a_few_fast_responses_do_not_slow_a_run_down(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A few fast users and a few who are gone don't keep the run from working on many users at once."""
+    """Because of a few fast users and a few who are gone, the run does not work on fewer users at once."""
     planned(job, tenant, ndjson, users=300)
     with Canned() as workers:
         result = apply(job, client, executor=workers, share=1.0)
@@ -514,7 +516,7 @@ def test_a_few_fast_responses_do_not_slow_a_run_down(
 
 
 def test_a_token_endpoint_that_is_down_is_reported_as_a_wait(job: Path, ndjson: Rows) -> None:
-    """While there is no token, an event says what the run waits for."""
+    """While there is no token, an event says what the run is waiting for."""
     with LocalTenant(serve=False, clock=FakeClock()) as tenant, tenant.client() as client:
         planned(job, tenant, ndjson)
         tenant.fail(path="/oauth/token", status=503, times=4)

@@ -1,4 +1,4 @@
-"""Real Ctrl-C: the first one finishes what is under way, the second one ends the run at once."""
+"""Real Ctrl-C: the first finishes what is under way, the second ends the run at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INTERRUPTED = {"library": -signal.SIGINT, "command": 130}
 
 
 def planned(tenant: LocalTenant, job: Path, ndjson: Rows, users: int = USERS) -> list[str]:
-    """Plan to move every user's plan."""
+    """Plan to move the plan of every user."""
     ids = populate(tenant, users)
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     return ids
@@ -61,7 +61,7 @@ def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str]) -> Non
 
 @pytest.mark.parametrize("later", [0.0, 0.04, 0.23, 0.4])
 def test_ctrl_c_in_the_library_finishes_what_is_under_way(job: Path, ndjson: Rows, later: float) -> None:
-    """`apply` ends with KeyboardInterrupt, nobody is in doubt, and the next run changes the other users, once each."""
+    """`apply` ends with KeyboardInterrupt, no user is in doubt, and the next run changes the other users once each."""
     with LocalTenant(rate_limit="20@20", latency=0.01) as tenant:
         ids = planned(tenant, job, ndjson)
         process = start("library", tenant, job)
@@ -100,8 +100,8 @@ def test_a_second_ctrl_c_ends_the_run_at_once(job: Path, ndjson: Rows, way: str)
         assert tenant.users[ids[0]].app_metadata["billing"]["plan"] == "free"
 
 
-def test_a_handler_of_the_program_stays(job: Path, ndjson: Rows) -> None:
-    """A program with its own handler for Ctrl-C keeps it while a job is applied."""
+def test_a_program_keeps_its_own_handler(job: Path, ndjson: Rows) -> None:
+    """A program with its own handler for Ctrl-C keeps that handler while a job is applied."""
     seen: list[int] = []
 
     def handler(number: int, frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Kill the process of a run with SIGKILL at random instants and restart it: every user as planned, nobody twice."""
+"""SIGKILL a run at random instants and restart it: every user ends up as planned, and none is written twice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def start(tenant: LocalTenant, job: Path, step: str) -> subprocess.Popen[bytes]:
 
 
 def killed_until_done(tenant: LocalTenant, job: Path, step: str, seed: int) -> int:
-    """Run a step to its end, killing it `KILLS` times while it writes; return how often it was killed at work."""
+    """Run a step to its end, and kill it `KILLS` times while it writes; return how many kills hit it at work."""
     chance = random.Random(seed)
     kills = 0
     for _ in range(KILLS):
@@ -52,8 +52,10 @@ def killed_until_done(tenant: LocalTenant, job: Path, step: str, seed: int) -> i
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_at_any_instant_and_resumed(job: Path, move: Path, ndjson: Callable[..., Path]) -> None:
-    """After kills and restarts every user is exactly as planned and was written once; the same goes for undo."""
+def test_a_run_that_is_killed_at_any_instant_can_be_resumed(
+    job: Path, move: Path, ndjson: Callable[..., Path]
+) -> None:
+    """After kills and restarts, every user is exactly as planned and was written once; the same goes for undo."""
 
     def billed(row: dict[str, Any]) -> Any:
         bag = {k: v for k, v in row["app_metadata"].items() if k != "plan"}

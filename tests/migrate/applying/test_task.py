@@ -20,7 +20,7 @@ Rows = Callable[..., Path]
 
 
 class Wire(ThreadPoolExecutor):
-    """An executor that hands over tasks and results as JSON text only, as one between machines would."""
+    """An executor that passes tasks and results on as JSON text, as one between two machines would."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `fn` on a copy of the task, and return a copy of its result."""
@@ -36,7 +36,7 @@ class Wire(ThreadPoolExecutor):
 def test_workers_need_nothing_but_json(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Apply, replan and undo end the same when every task and result has been JSON in between."""
+    """Apply, replan and undo work just as well when every task and result has been converted to JSON and back."""
     ids = populate(tenant, 4)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
@@ -54,7 +54,7 @@ def test_workers_need_nothing_but_json(
 def test_an_error_that_ends_the_run_keeps_its_class_and_message(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """What stopped a worker elsewhere is raised here as what it was."""
+    """The error that stopped a worker in another process is raised here as it was."""
     populate(tenant, 1)
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     with (
@@ -66,8 +66,8 @@ def test_an_error_that_ends_the_run_keeps_its_class_and_message(
     assert patches_by_user(tenant) == {}
 
 
-def test_an_error_of_an_unknown_class_is_still_one_of_ours() -> None:
-    """A result from a later release can name an error that this one does not have."""
+def test_an_error_of_an_unknown_class_becomes_one_of_ours() -> None:
+    """A result from a later release may name an error class that this release does not have."""
     facts = {"n": 1, "user_id": "auth0|1", "outcome": "stopped", "error": {"class": "New", "message": "why"}}
     result = TaskResult.from_json(facts)
     assert type(result.error) is Auth0MetaError

@@ -31,8 +31,8 @@ def local() -> Local:
     return Local({}, {"plan": "free"})
 
 
-def test_a_user_found_as_before_is_not_in_doubt_any_more(local: Local) -> None:
-    """Once reading back has shown that nothing was applied, what somebody writes later is drift, to be planned again."""
+def test_a_user_found_as_before_is_no_longer_in_doubt(local: Local) -> None:
+    """Once a read has shown that nothing was applied, what somebody writes later is drift, and the user is planned again."""
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)  # long enough to read once more
     local.second_writer("GET", nth=3, app_metadata={"plan": "team"})
@@ -43,8 +43,8 @@ def test_a_user_found_as_before_is_not_in_doubt_any_more(local: Local) -> None:
     assert local.sent == ["GET", "PATCH", "GET", "PATCH", "GET"]
 
 
-def test_a_user_in_doubt_who_is_found_elsewhere_is_unclear(local: Local) -> None:
-    """If it was never found as before, the change of somebody else may have come on top of ours."""
+def test_a_user_in_doubt_whom_somebody_has_changed_is_unclear(local: Local) -> None:
+    """If the user was never found as before, somebody else's change may have come on top of ours."""
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=2, app_metadata={"plan": "team"})
     result = _work(local)
@@ -54,8 +54,8 @@ def test_a_user_in_doubt_who_is_found_elsewhere_is_unclear(local: Local) -> None
 
 @pytest.mark.parametrize("kind", ["apply", "undo"])
 @pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
-def test_a_patch_that_has_left_is_followed_to_its_end(local: Local, kind: Any, drop: Any) -> None:
-    """A run that is cancelled while a response is lost finds out what became of it, however long that takes."""
+def test_a_cancelled_run_finds_out_what_became_of_its_patch(local: Local, kind: Any, drop: Any) -> None:
+    """It does so after a lost response, however long that takes."""
     cancelled = threading.Event()
     local.tenant.fail(method="PATCH", drop=drop)
     local.tenant.before("PATCH", UID, lambda _: cancelled.set())
@@ -72,15 +72,15 @@ def test_a_patch_that_has_left_is_followed_to_its_end(local: Local, kind: Any, d
 
 
 def test_a_cancelled_run_sends_nothing_new(local: Local) -> None:
-    """Before a PATCH has left, cancelling ends the task at once."""
+    """Before the PATCH has been sent, cancelling ends the task at once."""
     cancelled = threading.Event()
     local.tenant.before("GET", UID, lambda _: cancelled.set())
     result = _work(local, cancelled=cancelled)
     assert (result.outcome, result.in_doubt, local.sent) == ("cancelled", False, ["GET"])
 
 
-def test_trusting_the_plan_reads_once_something_is_lost(local: Local) -> None:
-    """Without reads nothing is looked at first; after a lost response the user is."""
+def test_trusting_the_plan_reads_only_after_a_lost_response(local: Local) -> None:
+    """Without reads, nothing is checked at first; after a lost response the user is read."""
     assert _work(local, trust=True).outcome == "done"
     assert local.sent == ["PATCH"]
     local.write(app_metadata={"plan": "free"})
@@ -90,7 +90,9 @@ def test_trusting_the_plan_reads_once_something_is_lost(local: Local) -> None:
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(503, "failed"), (408, "failed"), (302, "failed")])
-def test_a_patch_that_is_never_answered_is_given_up_in_doubt(local: Local, status: int, outcome: str) -> None:
+def test_a_patch_that_never_gets_a_response_is_given_up_in_doubt(
+    local: Local, status: int, outcome: str
+) -> None:
     """After some minutes the user fails and stays in doubt: the last PATCH may be applied late."""
     fault = local.tenant.fail(method="PATCH", status=status, times=None)
     result = _work(local)
@@ -103,7 +105,7 @@ def test_a_patch_that_is_never_answered_is_given_up_in_doubt(local: Local, statu
 
 @pytest.mark.parametrize("in_doubt", [False, True])
 def test_a_last_patch_that_was_applied_is_found(local: Local, *, in_doubt: bool) -> None:
-    """With no time left to send it again, reading back still settles it."""
+    """Even with no time left to send it again, reading back settles the outcome."""
     local.tenant.fail(method="PATCH", status=503, times=11)
     local.tenant.fail(method="PATCH", nth=12, status=503, commit=True)
     result = _work(local, task=_task(in_doubt=in_doubt))

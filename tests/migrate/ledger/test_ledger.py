@@ -42,13 +42,13 @@ def made(job: Path, users: int = 3) -> None:
 
 
 def let_others_in(job: Path) -> None:
-    """Let other users enter the directories above the job file: pytest's own are private."""
+    """Let other users enter the directories above the job file, because pytest makes its own private."""
     for parent in list(job.parents)[: 4 if "popen" in str(job) else 3]:  # xdist adds a directory
         parent.chmod(parent.stat().st_mode | 0o555)
 
 
 def test_the_file_and_its_companions_are_private(job: Path) -> None:
-    """Nobody but the owner can read the job file, its WAL, shared memory and lock, whatever the umask."""
+    """Only the owner can read the job file, its WAL, shared memory and lock, whatever the umask."""
     made(job)
     old = os.umask(0)
     try:
@@ -60,8 +60,8 @@ def test_the_file_and_its_companions_are_private(job: Path) -> None:
     assert found == dict.fromkeys(("job.db", "job.db-wal", "job.db-shm", "job.db-lock"), 0o600)
 
 
-def test_a_commit_survives_a_power_cut(job: Path) -> None:
-    """A writer's connection syncs every commit: an intent must be on disk before its PATCH leaves."""
+def test_every_commit_is_synced(job: Path) -> None:
+    """An intent must be on disk before its PATCH is sent, even if the power fails."""
     made(job)
     with contextlib.closing(disk.connect(job, write=True)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -69,14 +69,14 @@ def test_a_commit_survives_a_power_cut(job: Path) -> None:
 
 
 def test_nothing_is_left_beside_a_closed_ledger(job: Path) -> None:
-    """A writer that closes leaves one file behind."""
+    """When a writer closes the ledger, only the job file is left."""
     made(job)
     Ledger.open(job, write=True).close()
     assert [path.name for path in job.parent.iterdir()] == ["job.db"]
 
 
 def test_a_second_writer_is_refused_and_a_reader_is_not(job: Path) -> None:
-    """Two processes can't write to one job file; its status can be read meanwhile."""
+    """Two processes can't write to one job file, but its status can be read meanwhile."""
     made(job)
     with Ledger.open(job, write=True):
         with pytest.raises(LedgerError, match=f"process {os.getpid()} is working"):
@@ -86,8 +86,8 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(job: Path) -> None:
     Ledger.open(job, write=True).close()
 
 
-def test_the_lock_dies_with_its_process(job: Path) -> None:
-    """A killed writer locks nobody out."""
+def test_the_lock_ends_with_its_process(job: Path) -> None:
+    """A writer that was killed locks nobody out."""
     made(job)
     code = "import os, sys; from auth0_meta.migrate.ledger.ledger import Ledger; Ledger.open(sys.argv[1], write=True); os._exit(9)"
     subprocess.run([sys.executable, "-c", code, str(job)], check=False, timeout=60)
@@ -104,8 +104,8 @@ def test_the_lock_dies_with_its_process(job: Path) -> None:
     ],
     ids=["empty", "csv", "missing"],
 )
-def test_other_files_are_refused(job: Path, content: bytes | None, message: str) -> None:
-    """A file of another kind is refused, and the message says why."""
+def test_a_file_that_is_not_a_job_file_is_refused(job: Path, content: bytes | None, message: str) -> None:
+    """The message says why."""
     if content is not None:
         job.write_bytes(content)
     for write in (True, False):
@@ -113,8 +113,8 @@ def test_other_files_are_refused(job: Path, content: bytes | None, message: str)
             Ledger.open(job, write=write)
 
 
-def test_a_foreign_database_is_refused(job: Path) -> None:
-    """An SQLite file of another program is not a job file."""
+def test_the_database_of_another_program_is_refused(job: Path) -> None:
+    """It is SQLite, but not a job file."""
     with sqlite3.connect(job) as db:
         db.execute("CREATE TABLE users (n)")
     db.close()
@@ -132,7 +132,7 @@ def test_a_truncated_job_file_is_refused(job: Path) -> None:
 
 
 def test_a_newer_format_is_refused(job: Path) -> None:
-    """A job file of a later release is refused."""
+    """This release can't open the job file of a later release."""
     made(job)
     with sqlite3.connect(job) as db:
         db.execute("PRAGMA user_version = 99")
@@ -141,8 +141,8 @@ def test_a_newer_format_is_refused(job: Path) -> None:
         Ledger.open(job)
 
 
-def test_a_plan_is_never_overwritten_unless_unfinished(job: Path) -> None:
-    """`create` refuses a file that exists, but replaces the half-made plan of a killed process."""
+def test_only_an_unfinished_plan_is_overwritten(job: Path) -> None:
+    """`create` refuses a file that exists, but replaces the unfinished plan of a killed process."""
     made(job)
     before = job.read_bytes()
     with pytest.raises(LedgerError, match="exists"):
@@ -162,7 +162,7 @@ def test_a_plan_is_never_overwritten_unless_unfinished(job: Path) -> None:
 
 
 def test_a_group_that_raises_writes_nothing(job: Path) -> None:
-    """What is written in a group is written as a whole or not at all."""
+    """What is written in a group is written completely or not at all."""
     made(job)
     with Ledger.open(job, write=True) as ledger:
         with pytest.raises(ZeroDivisionError), ledger.group():
@@ -171,7 +171,7 @@ def test_a_group_that_raises_writes_nothing(job: Path) -> None:
         assert ledger.counts()[State.PLANNED] == 3
 
 
-def test_a_full_disk_is_reported_and_survived(job: Path) -> None:
+def test_a_full_disk_is_reported_and_does_no_damage(job: Path) -> None:
     """If the file can't grow, the group fails with a message about what to do, and the file is as before."""
     made(job)
     limited = (
@@ -199,7 +199,7 @@ def test_a_full_disk_is_reported_and_survived(job: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are of POSIX")
 def test_a_read_only_job_file_is_refused_before_anything_is_sent(job: Path) -> None:
-    """A file that can't be written can't be opened for writing."""
+    """Opening it for writing fails."""
     made(job)
     job.chmod(0o444)
     job.parent.chmod(0o555)
@@ -222,7 +222,7 @@ def test_a_read_only_job_file_is_refused_before_anything_is_sent(job: Path) -> N
 
 
 def test_a_ledger_belongs_to_one_thread(job: Path) -> None:
-    """A ledger that is used from another thread raises instead of mixing two commits."""
+    """Using a ledger from another thread raises an error instead of mixing two commits."""
     made(job)
     errors = []
     with Ledger.open(job, write=True) as ledger:
@@ -240,7 +240,7 @@ def test_a_ledger_belongs_to_one_thread(job: Path) -> None:
 
 
 def test_a_purged_job_file_holds_no_value(job: Path) -> None:
-    """After a purge no file holds a byte of a value; counts and ids stay."""
+    """After a purge no file holds a single byte of a value; counts and ids stay."""
     made(job)
     assert b"canary-7f3a" in job.read_bytes()
     with Ledger.open(job, write=True) as ledger:
@@ -255,7 +255,7 @@ def test_a_purged_job_file_holds_no_value(job: Path) -> None:
 
 
 def test_the_digest_covers_users_and_plans(job: Path, tmp_path: Path) -> None:
-    """Two plans with the same content have the same digest; any difference changes it."""
+    """Plans with the same content have the same digest; any difference changes the digest."""
     made(job)
     made(tmp_path / "same.db")
     made(tmp_path / "more.db", users=4)
@@ -268,7 +268,7 @@ def test_the_digest_covers_users_and_plans(job: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("beginning", ["empty", "no tables"])
 def test_a_plan_that_was_killed_at_its_start_is_replaced(job: Path, beginning: str) -> None:
-    """A plan that is killed at its start leaves an empty file or an empty database; both are replaced."""
+    """Such a plan leaves an empty file or an empty database; both are replaced."""
     job.touch()
     if beginning == "no tables":
         with sqlite3.connect(job) as db:
@@ -290,8 +290,8 @@ def status_counts(job: Path) -> int:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
 @pytest.mark.parametrize("room", [0, 2000, 5000, 9000, 20_000, 60_000])
-def test_a_disk_that_is_full_when_a_plan_begins(job: Path, room: int) -> None:
-    """However little space there is, the plan ends with a message about what to do and leaves no file."""
+def test_a_plan_on_a_full_disk_leaves_no_file(job: Path, room: int) -> None:
+    """However little space there is, the plan ends with a message about what to do."""
     code = (
         "import resource, signal, sys\n"
         "from auth0_meta import LedgerError\n"
@@ -309,7 +309,7 @@ def test_a_disk_that_is_full_when_a_plan_begins(job: Path, room: int) -> None:
 
 
 def test_a_lock_needs_no_room_on_the_disk(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock is held even if the process number can't be written into it."""
+    """The lock is held even if the process id can't be written into the lock file."""
     made(job)
 
     def full(*_: object) -> int:
@@ -333,17 +333,17 @@ def begun(job: Path) -> None:
 
 
 def test_a_run_without_a_process_was_killed(job: Path) -> None:
-    """A run is "running" while its process holds the lock, and "killed" after that; looking does not get in its way."""
+    """A run is "running" while its process holds the lock, and "killed" after that; checking this does not disturb the run."""
     made(job)
     begun(job)
     assert [run["ended"] for run in status(job).runs] == ["killed", "killed"]
     assert not lock.is_held(job)
-    job.with_name("job.db-lock").touch()  # what a killed one leaves
+    job.with_name("job.db-lock").touch()  # what a killed run leaves
     assert not lock.is_held(job)
 
 
 def test_a_job_file_can_be_read_in_a_read_only_directory(job: Path) -> None:
-    """Status and report work on a closed job file in a directory that belongs to somebody else."""
+    """Status and report work with a closed job file in a directory that belongs to somebody else."""
     made(job)
     begun(job)
     code = (
@@ -379,8 +379,8 @@ def test_a_job_file_can_be_read_in_a_read_only_directory(job: Path) -> None:
         "DROP TABLE runs",
     ],
 )
-def test_a_job_file_that_makes_no_sense_is_damaged(job: Path, damage: str) -> None:
-    """Whatever was changed in a job file, the message says that it is damaged, and quotes nothing of it."""
+def test_a_job_file_that_makes_no_sense_is_reported_as_damaged(job: Path, damage: str) -> None:
+    """Whatever was changed in a job file, the message says that the file is damaged, and quotes nothing from it."""
     made(job)
     begun(job)
     with sqlite3.connect(job) as db:
@@ -400,7 +400,7 @@ def claimed(job: Path) -> None:
 
 
 def test_damaged_bytes_cause_no_traceback(job: Path) -> None:
-    """A job file with wrong bytes works or is refused, and the message quotes nothing of it."""
+    """A job file with wrong bytes works or is refused, and the message quotes nothing from it."""
     made(job, users=40)
     begun(job)
     good, chance = job.read_bytes(), random.Random(2)
@@ -424,7 +424,7 @@ def test_damaged_bytes_cause_no_traceback(job: Path) -> None:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Compare a ledger with a dict, closing it, reopening it and crashing groups in between."""
+    """Compare a ledger with a dict; close and reopen it, and make groups fail, in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -443,7 +443,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(0, 5))
     def claim(self, limit: int) -> None:
-        """Claiming takes the first planned users, in order."""
+        """Claim the first planned users, in order."""
         with self.ledger.group():
             rows = self.ledger.claim(State.PLANNED, State.SENT, limit)
         expected = [n for n, state in self.model.items() if state is State.PLANNED][:limit]
@@ -457,7 +457,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     @precondition(lambda self: State.SENT in self.model.values())
     def settle(self, state: State, data: st.DataObject) -> None:
-        """Settling moves the users that it names."""
+        """Settle users, which moves only those that it names."""
         sent = [n for n, known in self.model.items() if known is State.SENT]
         chosen = data.draw(st.lists(st.sampled_from(sent), unique=True, max_size=4))
         with self.ledger.group():
@@ -468,14 +468,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 5))
     def fail_in_a_group(self, limit: int) -> None:
-        """Raise in a group, which changes nothing."""
+        """Raise an error in a group, which then changes nothing."""
         with pytest.raises(KeyError), self.ledger.group():
             self.ledger.claim(State.PLANNED, State.SENT, limit)
             raise KeyError
 
     @rule()
     def retry(self) -> None:
-        """Failed and drifted users are planned once more."""
+        """Plan failed and drifted users once more."""
         with self.ledger.group():
             self.ledger.move((State.FAILED, State.DRIFTED), State.PLANNED)
         for n, state in self.model.items():
@@ -484,7 +484,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Close and open again, which loses nothing."""
+        """Close the ledger and open it again, which loses nothing."""
         self.ledger.close()
         self.ledger = Ledger.open(self.job, write=True)
 

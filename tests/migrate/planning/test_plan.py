@@ -1,4 +1,4 @@
-"""What a plan promises: the tenant is only read, every user is accounted for, bad functions are survived."""
+"""What `plan` promises: the tenant is only read, every user is accounted for, and bad functions do no harm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEST = '{"a": '
 
 
 def script(tmp_path: Path, text: str) -> Path:
-    """Write a migration."""
+    """Write a migration file."""
     path = tmp_path / "migration.py"
     path.write_text(text, encoding="utf-8")
     return path
@@ -35,7 +35,7 @@ def problems(job: Path) -> dict[str, str]:
 def test_the_ledger_holds_operations_document_and_before_image(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """For each user who changes, the file holds what was staged, the PATCH body, and what the touched keys held."""
+    """For each user to be changed, the file holds what was staged, the PATCH body, and what the touched keys held."""
     populate(tenant, 1)
     tenant.users.add(user_id="auth0|none")
     summary = plan(move_plan, to=job, client=client, users=str(ndjson(rows_of(tenant))))
@@ -65,7 +65,7 @@ def test_planning_writes_nothing(
 
 
 def test_costs_are_given_with_and_without_reads(job: Path, ndjson: Rows) -> None:
-    """At a known rate a plan says how long applying will take; here one bucket serves reads and writes."""
+    """At a known rate, a plan says how long applying will take; here one bucket serves reads and writes."""
     with LocalTenant(serve=False) as tenant:
         populate(tenant, 16)
         with tenant.client(rate_limit="enterprise") as client:
@@ -74,8 +74,8 @@ def test_costs_are_given_with_and_without_reads(job: Path, ndjson: Rows) -> None
     assert costs["apply_trusting_the_plan"].seconds == 1.0
 
 
-def test_separate_buckets_run_side_by_side(job: Path, ndjson: Rows) -> None:
-    """On Essentials writes have a bucket of their own, and the slower bucket decides."""
+def test_separate_buckets_are_used_in_parallel(job: Path, ndjson: Rows) -> None:
+    """On Essentials, writes have their own bucket, and the slower bucket decides."""
     with LocalTenant(serve=False) as tenant:
         populate(tenant, 20)
         with tenant.client(rate_limit="essentials") as client:
@@ -83,10 +83,10 @@ def test_separate_buckets_run_side_by_side(job: Path, ndjson: Rows) -> None:
     assert costs["apply"].seconds == pytest.approx(6.0, abs=0.01)
 
 
-def test_a_plan_without_a_tenant_is_bound_by_the_first_apply(
+def test_a_plan_without_a_tenant_is_bound_to_one_by_the_first_apply(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """Rows that hold metadata need no client to plan; ids do."""
+    """Rows with metadata can be planned without a client; ids can't."""
     populate(tenant, 2)
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     assert status(job).tenant is None
@@ -145,7 +145,7 @@ def test_a_function_that_raises_hangs_or_dies_fails_only_its_user(
 def test_a_function_that_is_not_deterministic_is_reported(
     tmp_path: Path, job: Path, ndjson: Rows, body: str
 ) -> None:
-    """A sample is computed twice, in another process and in another order, and differences are reported."""
+    """A sample is planned twice, in another process and in another order, and differences are reported."""
     text = f"import itertools, random\ncounter = itertools.count()\ndef migrate(user, tx):\n    {body}\n"
     rows = [{"user_id": f"auth0|{n}", "app_metadata": {}} for n in range(4)]
     summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
@@ -176,7 +176,7 @@ def test_a_file_without_a_migration_is_refused(
 
 
 def test_a_migration_can_import_modules_beside_it(tmp_path: Path, job: Path, ndjson: Rows) -> None:
-    """Helpers in the file's directory are found, as under `python FILE`."""
+    """Helpers in the file's directory are found, as with `python FILE`."""
     (tmp_path / "beside_helper.py").write_text("VALUE = 5\n")
     path = script(
         tmp_path,
@@ -185,7 +185,7 @@ def test_a_migration_can_import_modules_beside_it(tmp_path: Path, job: Path, ndj
     assert plan(path, to=job, users=str(ndjson([{"user_id": "auth0|1", "app_metadata": {}}]))).changing == 1
 
 
-def test_changes_read_their_users_by_id(
+def test_the_users_of_a_change_file_are_read_by_id(
     tenant: LocalTenant, client: ManagementClient, job: Path, tmp_path: Path
 ) -> None:
     """A change file needs no source; a user who is named twice gets both changes, in order."""
@@ -206,10 +206,10 @@ def test_changes_read_their_users_by_id(
     assert tenant.users[ids[0]].app_metadata == {"plan": "gold", "seats": 5, "billing": {"vat": 24}}
 
 
-def test_changes_can_be_joined_with_a_source(
+def test_a_change_file_can_be_combined_with_a_source(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """With a source its rows are used and nothing is read; users who are not in it are named."""
+    """The rows of the source are used and nothing is read; users who are not in the source are named."""
     ids = populate(tenant, 3)
     changes = ndjson(
         [{"user_id": ids[1], "app_metadata": {"billing": {"plan": "x"}}}, {"user_id": "auth0|nobody"}],
@@ -234,8 +234,8 @@ def test_changes_can_be_joined_with_a_source(
     ],
     ids=["get", "[]", "in", "raw", "attribute"],
 )
-def test_a_field_that_was_not_exported_is_not_absent(job: Path, look: Callable[[User], Any]) -> None:
-    """An export has only some fields: reading another one fails the user, and the message says how to export it."""
+def test_reading_a_field_that_was_not_exported_fails_the_user(job: Path, look: Callable[[User], Any]) -> None:
+    """Such a field is not absent but unknown; the message says how to export it."""
 
     def migrate(user: User, tx: MetadataTransaction) -> None:
         assert user.email
@@ -253,7 +253,7 @@ def test_a_field_that_was_not_exported_is_not_absent(job: Path, look: Callable[[
 
 
 def test_the_sandbox_knows_which_fields_were_exported(job: Path, tmp_path: Path) -> None:
-    """The rule is the same in the process that runs a file, also when a sample is computed twice."""
+    """The rule also holds in the process that runs a file, even when a sample is planned twice."""
     path = script(tmp_path, "def migrate(user, tx):\n    tx.app_metadata['n'] = user.get('logins_count')\n")
     with LocalTenant() as tenant, tenant.client() as client:
         tenant.users.add(user_id="auth0|1", logins_count=7)
@@ -267,7 +267,7 @@ def test_the_sandbox_knows_which_fields_were_exported(job: Path, tmp_path: Path)
 def test_a_lone_surrogate_in_a_profile_survives(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, long: str
 ) -> None:
-    """A lone surrogate can't be written as UTF-8; it is kept, sent escaped, and restored by undo."""
+    """UTF-8 can't encode a lone surrogate; it is kept, sent as an escape, and restored by undo."""
     half = "\ud83d" + long
     before = {"n": half, "b": {"half": half}, half: 1}
     tenant.users.add(user_id="auth0|1", app_metadata=before)
@@ -300,7 +300,7 @@ def test_a_key_with_a_lone_surrogate_can_be_named(
     assert dict(undo(job, client).counts) == {"kept": 1}
 
 
-def test_metadata_nested_too_deep_fails_only_its_user(tmp_path: Path, job: Path) -> None:
+def test_metadata_that_is_nested_too_deeply_fails_only_its_user(tmp_path: Path, job: Path) -> None:
     """A user whose metadata exceeds Python's recursion limit is named with the reason; the others are planned."""
     path = tmp_path / "rows.ndjson"
     deep = "".join(
@@ -320,7 +320,7 @@ def test_metadata_nested_too_deep_fails_only_its_user(tmp_path: Path, job: Path)
 
 
 def test_oversize_profiles_and_secrets_are_counted(tmp_path: Path, job: Path, ndjson: Rows) -> None:
-    """Profiles larger than 10 KB and values that don't belong in metadata are reported, and planned all the same."""
+    """Profiles larger than 10 KB and values that don't belong in metadata are reported, but planned all the same."""
     text = "def migrate(user, tx):\n    tx.user_metadata['password'] = 'x' * 11000\n"
     rows = [{"user_id": "auth0|1", "user_metadata": {}}]
     summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
@@ -329,8 +329,8 @@ def test_oversize_profiles_and_secrets_are_counted(tmp_path: Path, job: Path, nd
     assert "xxxx" not in json.dumps(summary.to_json())
 
 
-def test_a_limit_plans_for_the_first_users(job: Path, ndjson: Rows) -> None:
-    """`limit` plans for that many users, to try a migration on them."""
+def test_a_limit_plans_only_for_the_first_users(job: Path, ndjson: Rows) -> None:
+    """`limit` is for trying a migration on a few users."""
     rows = [{"user_id": f"auth0|{n}", "app_metadata": {"plan": "x"}} for n in range(9)]
     assert plan(move_plan, to=job, users=str(ndjson(rows)), limit=4).read == 4
     for bad in (0, True, 1.5):
@@ -339,7 +339,7 @@ def test_a_limit_plans_for_the_first_users(job: Path, ndjson: Rows) -> None:
 
 
 def test_a_user_who_comes_twice_is_planned_once(job: Path, ndjson: Rows) -> None:
-    """A source may repeat a user."""
+    """A source may contain a user more than once."""
     rows = [{"user_id": "auth0|1", "app_metadata": {"plan": "x"}}] * 3
     summary = plan(move_plan, to=job, users=str(ndjson(rows)))
     assert (summary.changing, summary.repeated) == (1, 2)
@@ -381,7 +381,7 @@ def test_an_existing_job_is_not_overwritten(job: Path, ndjson: Rows) -> None:
 def test_an_altered_plan_is_refused(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
-    """A job file that is not as it was planned is not applied."""
+    """A job file that has been changed since it was planned is not applied."""
     import sqlite3
 
     populate(tenant, 2)

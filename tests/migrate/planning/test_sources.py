@@ -20,7 +20,7 @@ from auth0_meta.migrate.planning.sources import source
 
 
 def no_client() -> ManagementClient:
-    """Fail if a source asks for a client that it must not need."""
+    """Fail if a source asks for a client that it should not need."""
     raise AssertionError
 
 
@@ -47,22 +47,24 @@ def found(path: Path | str, **settings: Any) -> list[tuple[str, Any]]:
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_of_ids(tmp_path: Path, name: str, text: str, users: list[str], packed: bool) -> None:
-    """Lists, CSV and NDJSON name users to read, gzipped or not."""
+def test_a_file_of_ids_names_users_to_read(
+    tmp_path: Path, name: str, text: str, users: list[str], packed: bool
+) -> None:
+    """It may be a list, CSV or NDJSON, gzipped or not."""
     path = tmp_path / (f"{name}.gz" if packed else name)
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     assert found(path) == [(user, None) for user in users]
 
 
-def test_a_row_with_a_bag_is_a_profile(ndjson: Callable[..., Path]) -> None:
-    """A row with metadata needs no read; one without is read, unless the caller says that rows are whole."""
+def test_a_row_with_metadata_is_a_profile(ndjson: Callable[..., Path]) -> None:
+    """It needs no read; the user of a row without metadata is read, unless the caller says that rows are whole profiles."""
     rows = [{"user_id": "auth0|1", "app_metadata": {}}, {"user_id": "auth0|2", "email": "a@x"}]
     path = ndjson(rows)
     assert found(path) == [("auth0|1", rows[0]), ("auth0|2", None)]
     assert found(path, whole=True) == [("auth0|1", rows[0]), ("auth0|2", rows[1])]
 
 
-def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` reads standard input, gzipped or not."""
     for data in (b"auth0|1\n", gzip.compress(b"auth0|1\n")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
@@ -70,7 +72,7 @@ def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path) -> None:
-    """A row that can't be read is reported with its line."""
+    """A row that can't be read is reported with its line number."""
     path = tmp_path / "rows.ndjson"
     path.write_text(
         '{"user_id": "auth0|1"}\n{"user_id\n[1]\n{"user_id": 7}\n{"user_id": "a b"}\n{"user_id": "auth0|2"}\n'
@@ -93,16 +95,18 @@ def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path) -> None:
         ("e.csv", b'user_id\n"auth0|1\n', "not valid CSV"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, message: str) -> None:
-    """A file of the wrong kind is refused, and the message says what to do."""
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(
+    tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
+    """The message also says what to do."""
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(InputError, match=message):
         found(path)
 
 
-def test_the_sources_that_a_text_can_name(tmp_path: Path) -> None:
-    """`export`, `search:QUERY` and the name of a file are distinguished; a missing file is refused at once."""
+def test_a_string_may_name_any_kind_of_source(tmp_path: Path) -> None:
+    """`export`, `search:QUERY` and the name of a file are told apart; a missing file is refused at once."""
     assert isinstance(source("export"), ExportSource)
     assert isinstance(source('search:name:"x"'), SearchSource)
     with pytest.raises(InputError, match="does not exist"):
@@ -112,7 +116,7 @@ def test_the_sources_that_a_text_can_name(tmp_path: Path) -> None:
 
 
 def test_a_search_returns_profiles_up_to_its_limit() -> None:
-    """Search results are profiles; after 1000 of them comes the error that names the export."""
+    """Search results are profiles; after 1000 of them an error suggests an export."""
     with LocalTenant(serve=False) as tenant, tenant.client() as client:
         for n in range(1001):
             tenant.users.add(user_id=f"auth0|{n:04d}", name="Ada", app_metadata={"n": n})
@@ -150,8 +154,8 @@ def changes(path: Path) -> list[Any]:
     ]
 
 
-def test_a_csv_of_changes(tmp_path: Path) -> None:
-    """Dotted headers are paths, cells are text, an empty cell changes nothing, `:=` columns are JSON."""
+def test_a_csv_change_file(tmp_path: Path) -> None:
+    """Dotted headers are paths, cells are text, an empty cell changes nothing, and `:=` columns are JSON."""
     path = tmp_path / "c.csv"
     path.write_text(
         "user_id,app_metadata.billing.plan,app_metadata.seats:=,user_metadata.zip\n"
@@ -168,7 +172,7 @@ def test_a_csv_of_changes(tmp_path: Path) -> None:
 
 
 def test_the_profile_columns_of_an_export_are_ignored(tmp_path: Path) -> None:
-    """A CSV export can be used as a change file: a warning names its profile columns, and any other column is still refused."""
+    """A CSV export can be used as a change file: a warning names its profile columns; any other column is still refused."""
     path = tmp_path / "export.csv"
     path.write_text(
         "user_id,email,identities[0].connection,user_metadata.theme\n'auth0|1,'a@x,'db,'dark\n",
@@ -192,15 +196,15 @@ def test_null_in_a_json_column_deletes(tmp_path: Path) -> None:
     assert change.document({"app_metadata": {"old": 1}}) == {"app_metadata": {"old": None}}
 
 
-def test_rows_of_auth0s_own_csv_export(tmp_path: Path) -> None:
+def test_auth0s_own_csv_export_can_be_read(tmp_path: Path) -> None:
     """Auth0 puts `'` before text and nothing before numbers and booleans."""
     path = tmp_path / "c.csv"
     path.write_text("user_id,app_metadata.zip,app_metadata.seats,app_metadata.on\n'auth0|1,'00501,5,true\n")
     assert changes(path) == [("auth0|1", {"app_metadata": {"zip": "00501", "seats": 5, "on": True}})]
 
 
-def test_ndjson_changes_merge(ndjson: Callable[..., Path]) -> None:
-    """The metadata of a row is merged deeply; other members are refused, and so is what Auth0 does not accept."""
+def test_the_rows_of_an_ndjson_change_file_are_merged(ndjson: Callable[..., Path]) -> None:
+    """Metadata is merged deeply; other properties are refused, and so is what Auth0 does not accept."""
     path = ndjson(
         [
             {"user_id": "auth0|1", "user_metadata": {"a": {"b": 1}}},
@@ -266,7 +270,7 @@ DATA = gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode())
 
 
 def test_an_export_is_started_awaited_downloaded_and_read() -> None:
-    """The job asks for both metadata objects and little else; its file is downloaded without the token and read as profiles."""
+    """The job requests both metadata objects and little else; its file is downloaded without the token and read as profiles."""
     with ScriptedServer(exporting(DATA)) as server, connect(server) as client:
         users = list(ExportSource(fields=("email",)).users(lambda: client))
         assert users == [
@@ -294,8 +298,8 @@ def test_a_download_that_breaks_off_starts_again_with_a_new_link() -> None:
         assert len(links) == 4
 
 
-def test_an_export_cut_short_at_its_source_is_an_error() -> None:
-    """A gzip file without its end is refused, not read as fewer users."""
+def test_an_export_that_is_cut_short_at_its_source_is_refused() -> None:
+    """A gzip file without its end is not read as fewer users."""
     with (
         ScriptedServer(exporting(DATA[:-8])) as server,
         connect(server) as client,
@@ -304,8 +308,8 @@ def test_an_export_cut_short_at_its_source_is_an_error() -> None:
         list(ExportSource().users(lambda: client))
 
 
-def test_the_local_tenant_is_exported_whole() -> None:
-    """An export of the local tenant has every user, with user_metadata and app_metadata."""
+def test_an_export_of_the_local_tenant_is_complete() -> None:
+    """It has every user, with user_metadata and app_metadata."""
     with LocalTenant() as tenant, tenant.client() as client:
         for n in range(3):
             tenant.users.add(

@@ -1,4 +1,4 @@
-"""The user that a migration's function is given: read-only, a dict in every other way, and it notes each look."""
+"""The user that a migration's function gets: it is read-only, otherwise behaves like a dict, and notes every look."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROFILE = {"user_id": "auth0|1", "email": "a@x", "app_metadata": {"a": {"b": 1, 
 
 
 def seen(look: Callable[[Any], Any], **settings: Any) -> tuple[Any, list[list[str | None]]]:
-    """Return what looking at the user gives, and which looks under the keys a and d were noted."""
+    """Return what looking at the user returns, and which looks under the keys a and d were noted."""
     reads, change = Reads(), Change()
     found = look(WatchedUser(PROFILE, reads, **settings))
     staged = change.app_metadata.set("a.z", 1).set("d", 1)
@@ -63,7 +63,7 @@ def test_every_look_is_noted(look: Callable[[Any], Any], found: Any, noted: list
 
 
 def test_a_watched_user_reads_like_a_user() -> None:
-    """Absent metadata reads as {} and is still absent, as everywhere; nothing can be assigned."""
+    """Absent metadata reads as {} and still counts as absent; nothing can be assigned."""
     user = WatchedUser(PROFILE, Reads())
     assert (user.user_id, user.email, user.user_metadata, user.name) == ("auth0|1", "a@x", {}, None)
     assert "user_metadata" not in user
@@ -75,7 +75,7 @@ def test_a_watched_user_reads_like_a_user() -> None:
 
 
 def test_a_field_that_was_not_requested_is_unknown() -> None:
-    """A requested field that the user lacks is absent; any other one raises."""
+    """A requested field that the user lacks is absent; reading any other field raises an error."""
     user = WatchedUser(PROFILE, Reads(), fields=("user_id", "name"))
     assert (user.name, user.get("name", "x"), user.email, "name" in user) == (None, "x", "a@x", False)
     for look in (lambda: user.get("nickname"), lambda: user["nickname"], lambda: "nickname" in user):
