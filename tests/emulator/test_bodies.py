@@ -1,4 +1,4 @@
-"""The journal has every request's body, refused or not, and no secret."""
+"""The journal has the body of every request, refused or not, and no secret."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BODY = {"user_metadata": {"theme": "dark", "password": "a name of theirs"}}
 
 
 @pytest.mark.parametrize("fault", [{"status": 429}, {"status": 500}, {"drop": "before_commit"}])
-def test_a_struck_request_has_its_body(api: Any, fault: dict[str, Any]) -> None:
-    """What was sent stands in the journal though no handler read it."""
+def test_a_request_that_a_fault_struck_has_its_body(api: Any, fault: dict[str, Any]) -> None:
+    """The journal has it although no handler read it."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.fail(method="PATCH", **fault)
     with pytest.raises(requests.ConnectionError) if "drop" in fault else nullcontext():
@@ -32,7 +32,7 @@ def test_a_struck_request_has_its_body(api: Any, fault: dict[str, Any]) -> None:
 
 
 def test_a_refused_request_has_its_body(api: Any) -> None:
-    """401 and 501 come before any handler."""
+    """A 401 and a 501 come before any handler."""
     api.patch("auth0|1", BODY, headers={})
     api.token = None
     api.patch("auth0|1", BODY)
@@ -52,14 +52,14 @@ def test_a_refused_request_has_its_body(api: Any) -> None:
         (b'{"a": "' + b"x" * 1_048_576 + b'"}', "application/json"),
     ],
 )
-def test_what_is_no_json_or_too_large_is_none(api: Any, data: bytes, kind: str) -> None:
+def test_a_body_that_is_not_json_or_too_large_is_none(api: Any, data: bytes, kind: str) -> None:
     """The journal keeps neither, and its page can still be written."""
     api("POST", "/api/v2/nowhere", data=data, headers={"Content-Type": kind})
     assert [entry.body for entry in api.tenant.journal] == [None]
 
 
-def test_credentials_stand_in_no_journal(api: Any) -> None:
-    """A refused /oauth/token has no body; secrets elsewhere are masked at any depth, metadata is not."""
+def test_the_journal_has_no_credentials(api: Any) -> None:
+    """A refused /oauth/token has no body; elsewhere secrets are masked at any depth, and metadata is not."""
     api.tenant.fail(path="/oauth/token", status=429)
     api("POST", "/oauth/token", json={"client_id": "a", "client_secret": "s3cret", "grant_type": "x"})
     client = {"name": "app", "client_secret": "s3cret", "client_metadata": {"password": "theirs"}}
@@ -75,15 +75,15 @@ def test_credentials_stand_in_no_journal(api: Any) -> None:
 
 
 def test_a_query_is_not_in_the_repr(api: Any) -> None:
-    """A search may hold a value; `query` has it, the repr does not."""
+    """A search may contain a value; `query` has it, the repr does not."""
     api.list(q='user_metadata.ssn:"123"')
     (entry,) = api.tenant.journal
     assert "ssn" in entry.query
     assert "ssn" not in repr(entry)
 
 
-def test_a_number_that_json_can_not_hold_is_refused(api: Any) -> None:
-    """Python reads 1e999 as infinity, which neither the user nor the page's journal could show."""
+def test_a_number_that_json_can_not_represent_is_refused(api: Any) -> None:
+    """Python reads 1e999 as infinity, which could be shown neither in the user nor on the journal's page."""
     api.tenant.users.add(user_id="auth0|1")
     path, kind = "/api/v2/users/auth0%7C1", {"Content-Type": "application/json"}
     answer = api("PATCH", path, data=b'{"user_metadata": {"n": 1e999}}', headers=kind)
@@ -93,7 +93,7 @@ def test_a_number_that_json_can_not_hold_is_refused(api: Any) -> None:
 
 
 def test_editing_the_journal_changes_no_user(api: Any) -> None:
-    """A body in the journal shares nothing with what was stored."""
+    """A body in the journal shares nothing with what is stored."""
     user = api.tenant.users.add(user_id="auth0|1")
     api.patch("auth0|1", {"user_metadata": {"prefs": {"lang": "fi"}}})
     api.tenant.journal[0].body["user_metadata"]["prefs"]["lang"] = "sv"

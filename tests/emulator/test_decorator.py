@@ -1,4 +1,4 @@
-"""The decorator starts and resets the tenant for each call; what `verify` reports."""
+"""The decorator starts and resets the tenant for each call; and what `verify` reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_call_gets_a_reset_tenant() -> None:
     assert list(inspect.signature(work).parameters) == ["word"]
 
 
-def test_a_function_without_the_parameter_is_called_as_it_is() -> None:
+def test_a_function_without_the_parameter_is_called_unchanged() -> None:
     """Only a parameter named tenant is filled in, and a caller's own value wins."""
     local = LocalTenant(serve=False)
 
@@ -83,7 +83,7 @@ def test_an_exception_stops_it_too() -> None:
 
 
 def test_other_objects_cannot_be_decorated() -> None:
-    """It decorates functions and classes only."""
+    """It decorates only functions and classes."""
     with pytest.raises(InputError, match="functions and classes"):
         LocalTenant()(print)
 
@@ -111,11 +111,11 @@ def test_blocks_can_be_nested() -> None:
     with pytest.raises(requests.ConnectionError):
         status(local)
     with pytest.raises(AssertionError):
-        inner()  # from outside it is as new
+        inner()  # a call from outside gets a reset tenant
     local.start()
     local.users.add(user_id="auth0|2")
     assert inner() == 401
-    assert status(local) == 401  # what start began, stop ends
+    assert status(local) == 401  # `stop` ends what `start` began
     local.stop()
 
 
@@ -132,7 +132,7 @@ def test_a_taken_port_leaves_no_block_open() -> None:
 
 
 def test_calls_that_overlap_share_the_tenant() -> None:
-    """The first to end does not stop it for the rest."""
+    """The first that ends does not stop the tenant for the others."""
     local = LocalTenant(users=[{}])
 
     @local
@@ -171,7 +171,7 @@ def test_a_generator_runs_inside() -> None:
 
 
 def test_an_async_generator_runs_inside() -> None:
-    """The same with an async generator; leaving it early closes it and stops the tenant."""
+    """Leaving it early closes it and stops the tenant."""
     local = LocalTenant()
     closed = []
 

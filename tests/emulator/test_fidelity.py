@@ -1,4 +1,4 @@
-"""The fidelity page agrees with the switches that exist."""
+"""The fidelity page names every switch, and evidence for every rule."""
 
 from __future__ import annotations
 

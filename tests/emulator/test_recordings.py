@@ -1,7 +1,7 @@
-"""Replay recorded flows of the real service and compare every status and every field that can be compared.
+"""Replay recorded flows of the real service, and compare every status and every field that can be compared.
 
-The recordings are not part of this repository.  AUTH0_META_RECORDINGS names a file of them: a JSON list of
-flows, each with a `source` (where it is from) and `steps` of `request` (method, path, query, body) and
+The recordings are not part of this repository.  AUTH0_META_RECORDINGS names a file with them: a JSON list of
+flows, each with a `source` (where it comes from) and `steps` of `request` (method, path, query, body) and
 `response` (status, body).
 """
 
@@ -16,7 +16,7 @@ from support.requirements import RECORDINGS
 
 from auth0_meta.emulator import LocalTenant
 
-# What no two runs share: ids and moments.  Their form is compared instead.
+# Ids and times differ in every run, so their form is compared instead.
 VOLATILE = {
     "created_at": "moment",
     "updated_at": "moment",
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.recordings
 
 
 def comparable(value: Any) -> Any:
-    """Return a document with its volatile values replaced by what they are."""
+    """Return a document with its volatile values replaced by a description of their form."""
     if isinstance(value, dict):
         shown = {
             key: f"<{VOLATILE[key]}>" if key in VOLATILE else comparable(item) for key, item in value.items()
@@ -40,7 +40,7 @@ def comparable(value: Any) -> Any:
 
 
 def is_done(steps: list[dict[str, Any]]) -> bool:
-    """Return whether the recording found the job carried out: how long that takes is not a rule."""
+    """Return whether the recording found the job finished: how long that takes is not a rule."""
     for step in steps:
         body = step["response"]["body"]
         if step["request"]["path"].endswith("/users-by-email"):
@@ -51,7 +51,7 @@ def is_done(steps: list[dict[str, Any]]) -> bool:
 
 
 class Replay:
-    """Send a flow's steps in order, ids translated, and compare each answer."""
+    """Send a flow's steps in order, with ids translated, and compare each response."""
 
     def __init__(self, api: Any, flow: dict[str, Any]) -> None:
         self.api, self.flow = api, flow
@@ -59,13 +59,13 @@ class Replay:
         self.last_user = ""
 
     def run(self) -> int:
-        """Return how many steps matched, which is all of them or a failure."""
+        """Return how many steps matched: all of them, or the test fails."""
         for index, step in enumerate(self.flow["steps"]):
             self.step(step, self.flow["steps"][index + 1 :])
         return len(self.flow["steps"])
 
     def step(self, step: dict[str, Any], rest: list[dict[str, Any]]) -> None:
-        """Send one step and compare; the `rest` tells whether jobs have come to their end by then."""
+        """Send one step and compare; the `rest` of the flow shows whether jobs have finished by then."""
         request, expected = step["request"], step["response"]
         method, path = request["method"], request["path"]
         jobs = self.api.tenant.jobs
@@ -111,7 +111,7 @@ class Replay:
             jobs.finish()
 
     def learn(self, found: Any, recorded: Any, where: str) -> None:
-        """Remember which of our ids stands for which recorded one."""
+        """Remember which of our ids stands for which recorded id."""
         pairs = (value if isinstance(value, list) else [value] for value in (found, recorded))
         for ours, theirs in zip(*pairs, strict=True):
             if not isinstance(ours, dict):
@@ -126,7 +126,7 @@ class Replay:
 
 
 def test_every_recorded_flow_replays(talk: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every step answers the recorded status and body."""
+    """Every step gets the recorded status and body."""
     flows = json.loads(RECORDINGS.read_text(encoding="utf-8"))
     matched = sum(Replay(talk(LocalTenant(serve=False)), flow).run() for flow in flows)
     steps = sum(len(flow["steps"]) for flow in flows)

@@ -1,4 +1,4 @@
-"""Whatever derives from the table of routes agrees with it."""
+"""Everything that is derived from the table of routes agrees with it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "emulator-routes.md"
 
 
 @pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is not beside the tests")
-def test_the_page_is_the_table() -> None:
-    """The page says how to write it anew."""
+def test_the_documentation_lists_every_route() -> None:
+    """docs/emulator-routes.md is exactly what `coverage` returns, and says how to generate it again."""
     assert PAGE.read_text(encoding="utf-8") == coverage()
 
 
-def test_a_token_opens_every_route() -> None:
-    """All scopes come from the table; users' own are for their own tokens."""
+def test_a_tenants_token_has_every_scope() -> None:
+    """All scopes come from the table, except those that only users' own tokens may have."""
     for route in TABLE:
         assert route.management is bool(route.scopes), route
         assert not route.scopes or not set(ALL_SCOPES).isdisjoint(route.scopes), route
@@ -31,8 +31,8 @@ def test_a_token_opens_every_route() -> None:
 
 
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.template}")
-def test_every_route_finds_itself(route: Any) -> None:
-    """With encoded parameters, a slash at the end, and for HEAD what GET answers."""
+def test_every_route_is_found_by_its_path(route: Any) -> None:
+    """This also holds with encoded parameters, with a slash at the end, and for HEAD."""
     path = route.template.replace("{", "%7C%2F").replace("}", "")
     found = find(route.method, path)
     assert found is not None
@@ -45,8 +45,8 @@ def test_every_route_finds_itself(route: Any) -> None:
     assert find(route.method, f"{path}/more/than/that") is None
 
 
-def test_what_is_literal_wins_but_hides_nothing() -> None:
-    """A job may be called as the path of another method is."""
+def test_a_literal_segment_wins_but_hides_no_other_route() -> None:
+    """The id of a job may be a word that is a literal segment of another route."""
     literal, job = find("POST", "/api/v2/jobs/users-imports"), find("GET", "/api/v2/jobs/users-imports")
     assert literal is not None
     assert job is not None
@@ -63,15 +63,15 @@ def test_what_is_literal_wins_but_hides_nothing() -> None:
     ],
 )
 def test_the_nearest_route_is_named(api: Any, method: str, path: str, nearest: str) -> None:
-    """A request that no route serves says which one may have been meant."""
+    """A 501 says which route may have been meant."""
     answer = api(method, path)
     assert answer.status_code == 501
     assert answer.json()["message"].startswith(f"The local tenant does not serve {method} {path}.")
     assert answer.json()["message"].endswith(f"The nearest route that it serves is {nearest}.")
 
 
-def test_second_writers_come_after_the_body(tenant: LocalTenant, talk: Callable[..., Any]) -> None:
-    """A body or a scope that is refused sets none off; logins and tokens have none."""
+def test_second_writers_run_after_the_body_is_checked(tenant: LocalTenant, talk: Callable[..., Any]) -> None:
+    """A body or scope that is refused triggers none; logins and token requests have none."""
     api, seen = talk(tenant), []
     tenant.users.add(user_id="auth0|1")
     for method in ("PATCH", "POST"):

@@ -18,8 +18,8 @@ from auth0_meta.testing import FakeClock
 ITEM = "/api/v2/users/{id}"
 
 
-def test_direct_access_costs_nothing(talk: Any) -> None:
-    """users.add, reading and patching take no token and add no journal entry."""
+def test_direct_access_takes_no_token(talk: Any) -> None:
+    """users.add, reading and patching also add no journal entry."""
     tenant = LocalTenant(serve=False, rate_limit="2@0.001")
     for _ in range(5):
         user = tenant.users.add(app_metadata={"a": 1})
@@ -45,7 +45,7 @@ def test_users_are_a_collection_by_id(tenant: LocalTenant) -> None:
 
 
 def test_a_live_user_is_a_mapping_of_copies(tenant: LocalTenant) -> None:
-    """It equals its profile, shows changes at once, and changing a value that was read changes nothing stored."""
+    """It equals its profile and shows changes at once; editing a value that was read changes nothing that is stored."""
     user = tenant.users.add(email="ann@example.com", user_metadata={"a": {"b": 1}}, logins_count=3)
     assert dict(user)["logins_count"] == 3
     assert len(user) == len(dict(user))
@@ -62,7 +62,7 @@ def test_a_live_user_is_a_mapping_of_copies(tenant: LocalTenant) -> None:
 
 
 def test_any_field_of_a_profile_can_be_set(tenant: LocalTenant) -> None:
-    """add stores times, logins and metadata of null (absent) as they are."""
+    """add stores times, logins and null metadata (absent) as they are."""
     user = tenant.users.add(email="ann@example.com", created_at="2020-01-01T00:00:00.000Z", logins_count=3)
     assert (user["created_at"], user["logins_count"]) == ("2020-01-01T00:00:00.000Z", 3)
     assert "user_metadata" not in user
@@ -133,7 +133,7 @@ def test_the_journal_shows_no_values(api: Any) -> None:
 
 
 def test_the_journal_can_be_bounded(talk: Any) -> None:
-    """journal_limit keeps the newest entries only."""
+    """journal_limit keeps only the newest entries."""
     api = talk(LocalTenant(serve=False, journal_limit=2))
     for page in range(4):
         api.list(page=page)
@@ -180,7 +180,7 @@ def test_env_points_a_client_at_the_tenant(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_any_wsgi_client_can_use_it(tenant: LocalTenant) -> None:
-    """tenant.wsgi works under another library's WSGI transport, without REQUEST_URI, and raises for drops."""
+    """tenant.wsgi works with another library's WSGI transport, without REQUEST_URI, and raises an error for drops."""
     httpx = pytest.importorskip("httpx", reason="httpx is not installed")
     tenant.users.add(user_id="auth0|ä", app_metadata={"a": 1})
     transport = httpx.WSGITransport(app=tenant.wsgi)
@@ -214,7 +214,7 @@ def test_a_raw_uri_may_be_absolute_and_latin(tenant: LocalTenant) -> None:
     assert {entry.query for entry in tenant.journal} == {"fields=email"}
 
 
-def test_the_adapter_takes_what_requests_sends(tenant: LocalTenant) -> None:
+def test_the_adapter_sends_whatever_requests_can_send(tenant: LocalTenant) -> None:
     """Bytes, files, generators and no body at all work; responses can be streamed."""
     user = tenant.users.add()
     url = f"{tenant.url}/api/v2/users/{user.user_id}"
@@ -231,7 +231,7 @@ def test_the_adapter_takes_what_requests_sends(tenant: LocalTenant) -> None:
     assert user.app_metadata == {"n": 1}
 
 
-def test_a_file_is_read_as_a_body(tenant: LocalTenant, tmp_path: Any) -> None:
+def test_the_adapter_sends_a_file_object(tenant: LocalTenant, tmp_path: Any) -> None:
     """A file object goes through the adapter."""
     user = tenant.users.add()
     (tmp_path / "body.json").write_text('{"blocked":true}')
@@ -243,7 +243,9 @@ def test_a_file_is_read_as_a_body(tenant: LocalTenant, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("missing", ["cheroot", "werkzeug"])
-def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_the_error_for_a_missing_library_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     """Without cheroot or werkzeug the import says what to install."""
     for name in list(sys.modules):
         if name.split(".")[0] == missing or name.startswith("auth0_meta.emulator"):
@@ -253,8 +255,8 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, miss
         import auth0_meta.emulator  # noqa: F401
 
 
-def test_another_missing_module_raises_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of a broken installation of something else is not replaced."""
+def test_the_error_for_another_missing_module_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another package is broken, its own error is raised."""
     for name in list(sys.modules):
         if name.startswith("auth0_meta.emulator"):
             monkeypatch.delitem(sys.modules, name)
@@ -264,14 +266,14 @@ def test_another_missing_module_raises_as_it_is(monkeypatch: pytest.MonkeyPatch)
     assert not isinstance(caught.value, MissingExtraError)
 
 
-def test_entries_are_values(api: Any) -> None:
-    """A journal entry compares and pickles."""
+def test_journal_entries_are_values(api: Any) -> None:
+    """They can be compared and pickled."""
     api.list()
     (entry,) = api.tenant.journal
     assert pickle.loads(pickle.dumps(entry)) == entry  # noqa: S301  # our own bytes
 
 
-def test_secrets_do_not_follow_from_public_names() -> None:
+def test_secrets_can_not_be_computed_from_public_names() -> None:
     """The names in key ids and cookies reveal neither the secret nor the key that signs links."""
     one, other = LocalTenant(serve=False, seed=7), LocalTenant(serve=False, seed=7)
     kid = one._state.access.keys.jwks()["keys"][0]["kid"]

@@ -1,4 +1,4 @@
-"""The authentication methods of users as go-auth0 recorded them."""
+"""The authentication methods of users, as recorded by go-auth0."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def ann(api: Any) -> Any:
 
 
 def add(api: Any, body: dict[str, Any] = MAIL) -> dict[str, Any]:
-    """Add one, and return the response's body."""
+    """Add a method, and return the response's body."""
     answer = api("POST", PATH, json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def path_of(method: dict[str, Any]) -> str:
-    """Return the path of one."""
+    """Return the path of a user's methods, or of one method."""
     return f"{PATH}/{quote(method['id'], safe='')}"
 
 
-def test_the_recorded_life_of_one(api: Any) -> None:
-    """A method is added, listed, read, renamed and deleted; its address is masked, and a read shows `confirmed`."""
+def test_one_method_is_added_changed_and_deleted_as_recorded(api: Any) -> None:
+    """It is added, listed, read, renamed and deleted; its address is masked, and a read shows `confirmed`."""
     made = add(api)
     assert made["id"].startswith("email|dev_")
     masked = {"type": "email", "name": "Mail", "email": "some*****@exam*******", "created_at": MADE}
@@ -60,8 +60,8 @@ def test_the_recorded_life_of_one(api: Any) -> None:
     assert api("PATCH", path_of(made), json={"name": "x"}).status_code == 404
 
 
-def test_the_recorded_life_of_all(api: Any) -> None:
-    """PUT replaces all and shows them as sent, except the secret; reads mask them; DELETE removes all."""
+def test_all_methods_are_replaced_and_deleted_as_recorded(api: Any) -> None:
+    """PUT replaces them and shows them as sent, except for the secret; reads mask them; DELETE removes all."""
     add(api)
     mail = {**MAIL, "email": "foo@example.com"}
     answer = api("PUT", PATH, json=[mail, PHONE, TOTP])
@@ -87,8 +87,8 @@ def test_the_recorded_life_of_all(api: Any) -> None:
     assert api("DELETE", PATH).status_code == 204
 
 
-def test_a_secret_is_shown_nowhere(api: Any) -> None:
-    """The secret is in no response and not in the journal."""
+def test_no_response_shows_a_secret(api: Any) -> None:
+    """It is in no response and not in the journal."""
     assert "totp_secret" not in add(api, TOTP)
     assert api.tenant.journal[-1].body == {**TOTP, "totp_secret": "<masked>"}
     api("PUT", PATH, json=[TOTP])
@@ -96,7 +96,7 @@ def test_a_secret_is_shown_nowhere(api: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["request", "live", "clear", "reset"])
-def test_they_go_with_the_user(api: Any, ann: Any, how: str) -> None:
+def test_methods_are_deleted_with_their_user(api: Any, ann: Any, how: str) -> None:
     """However the user is removed, the next one with the same id has no methods."""
     add(api)
     gone = {
@@ -128,7 +128,7 @@ def test_they_go_with_the_user(api: Any, ann: Any, how: str) -> None:
         ("PATCH", {"preferred_authentication_method": "post"}),
     ],
 )
-def test_what_is_refused(api: Any, method: str, body: Any) -> None:
+def test_bad_methods_are_refused(api: Any, method: str, body: Any) -> None:
     """The response is 400, and nothing changes."""
     made = add(api)
     path = path_of(made) if method == "PATCH" else PATH
@@ -137,14 +137,14 @@ def test_what_is_refused(api: Any, method: str, body: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nobody_has_none(api: Any, method: str) -> None:
-    """A user who does not exist is 404."""
+def test_the_methods_of_a_missing_user_are_404(api: Any, method: str) -> None:
+    """This goes for every endpoint."""
     body = [MAIL] if method == "PUT" else MAIL
     answer = api(method, PATH.replace("ann", "nobody"), json=body)
     assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")
 
 
-def test_a_passkey_keeps_what_it_was_given(api: Any) -> None:
+def test_a_stored_passkey_is_not_shared_with_the_journal(api: Any) -> None:
     """Changing a body in the journal changes nothing that is stored."""
     made = add(api, {"type": "passkey", "transports": ["usb"]})
     api.tenant.journal[-1].body["transports"].append("nfc")

@@ -11,7 +11,7 @@ GRANT = {"client_id": "app", "audience": "https://api.example.com", "scope": ["r
 
 
 def test_a_grant_is_created_changed_and_deleted(api: Any) -> None:
-    """Create is 201 with an id, update 200 with the whole grant, delete 204; from then on it is 404."""
+    """Creating is 201 with an id, updating 200 with the whole grant, deleting 204; after that a GET is 404."""
     made = api("POST", PATH, json=GRANT)
     grant = made.json()
     assert (made.status_code, grant) == (201, {"id": grant["id"], **GRANT})
@@ -24,7 +24,7 @@ def test_a_grant_is_created_changed_and_deleted(api: Any) -> None:
 
 
 def test_grants_are_found_by_client_and_by_api(api: Any) -> None:
-    """Both filters together narrow the list; the envelope and checkpoints are called client_grants."""
+    """The two filters can be combined; in the envelope and in checkpoints the list is called client_grants."""
     for client in ("one", "two"):
         for audience in ("https://a.example.com", "https://b.example.com"):
             api("POST", PATH, json={"client_id": client, "audience": audience})
@@ -51,7 +51,7 @@ def test_grants_are_found_by_client_and_by_api(api: Any) -> None:
     ],
 )
 def test_a_bad_grant_is_refused(api: Any, body: dict[str, Any], message: str) -> None:
-    """400 in the validator's words, and nothing is stored."""
+    """The response is a 400 with the validator's message, and nothing is stored."""
     answer = api("POST", PATH, json=body)
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
     assert message in answer.json()["message"]
@@ -59,14 +59,14 @@ def test_a_bad_grant_is_refused(api: Any, body: dict[str, Any], message: str) ->
 
 
 def test_a_second_grant_for_the_same_client_and_api_is_409(api: Any) -> None:
-    """And PATCH can't move a grant to another client."""
+    """A PATCH can't move a grant to another client either."""
     grant = api("POST", PATH, json=GRANT).json()
     assert api("POST", PATH, json=GRANT).status_code == 409
     assert api("PATCH", f"{PATH}/{grant['id']}", json={"client_id": "other"}).status_code == 400
 
 
-def test_a_token_of_the_tenant_may_do_all_of_it(api: Any) -> None:
-    """Its scopes follow from the routes; a narrower one is refused by name."""
+def test_a_token_of_the_tenant_has_the_scopes_of_grants(api: Any) -> None:
+    """They come from the routes; a token without the scope is refused by name."""
     api.token = api.tenant.token()
     assert api("POST", PATH, json=GRANT).status_code == 201
     api.token = api.tenant.token(scopes=["read:users"])

@@ -16,7 +16,7 @@ CONNECTION = "con_ftSSLHb0O7rcUGmF"
 
 
 def send(api: Any, **body: Any) -> Any:
-    """Ask for an export."""
+    """Request an export."""
     return api("POST", "/api/v2/jobs/users-exports", json=body)
 
 
@@ -58,13 +58,13 @@ def test_an_export_starts_as_recorded(api: Any) -> None:
     assert (bare["format"], "connection_id" in bare, "limit" in bare) == ("csv", False, False)
 
 
-def test_null_means_left_out(api: Any) -> None:
-    """null counts as absent, because some SDKs send it for arguments that their caller left out."""
+def test_null_counts_as_absent(api: Any) -> None:
+    """Some SDKs send null for arguments that their caller left out."""
     assert send(api, connection_id=None, format=None, limit=None, fields=None).json()["format"] == "csv"
 
 
-def test_ndjson_holds_whole_bags(api: Any) -> None:
-    """One object per line; export_as renames; an absent field is left out; the limit holds."""
+def test_ndjson_contains_whole_metadata(api: Any) -> None:
+    """There is one object per line; export_as renames a field, an absent field is left out, and the limit is kept."""
     for number in range(3):
         api.tenant.users.add(
             user_id=f"auth0|{number}", email=f"{number}@example.com", app_metadata={"n": {"deep": number}}
@@ -83,14 +83,14 @@ def test_ndjson_holds_whole_bags(api: Any) -> None:
     ]
 
 
-def test_ndjson_without_fields_holds_profiles(api: Any) -> None:
-    """Every user of the tenant, as stored; an empty tenant makes an empty file."""
+def test_ndjson_without_fields_contains_profiles(api: Any) -> None:
+    """It has every user of the tenant, as stored; an empty tenant makes an empty file."""
     assert fetch(api, format="json") == ""
     user = api.tenant.users.add(user_metadata={"a": 1})
     assert json.loads(fetch(api, format="json")) == user
 
 
-def test_csv_quirks(api: Any) -> None:
+def test_csv_has_the_documented_quirks(api: Any) -> None:
     """Strings get a leading apostrophe and doubled quotes; whole objects are not exported."""
     api.tenant.users.add(
         user_id="auth0|1", email="a@example.com", name='Ann "A" Lee', user_metadata={"n": 5, "ok": True}
@@ -107,8 +107,8 @@ def test_csv_quirks(api: Any) -> None:
     assert fetch(api).startswith("user_id,email,email_verified,name,nickname")
 
 
-def test_an_export_of_a_connection_holds_its_users_only(api: Any) -> None:
-    """The default connection's users, not those who sign in elsewhere."""
+def test_an_export_of_a_connection_has_only_its_users(api: Any) -> None:
+    """The default connection's users are in it, users of other connections are not."""
     api.tenant.users.add(user_id="auth0|1", email="a@example.com")
     api.create(connection="other", email="b@example.com")
     fields = [{"name": "email"}]
@@ -116,7 +116,7 @@ def test_an_export_of_a_connection_holds_its_users_only(api: Any) -> None:
     assert fetch(api, fields=fields).count("\n") == 3
 
 
-def test_an_export_reads_when_it_is_carried_out(api: Any) -> None:
+def test_an_export_reads_the_users_when_it_runs(api: Any) -> None:
     """What is written while the job is pending is in the file."""
     api.tenant.jobs.pace = "1 polls"
     job = send(api, format="json").json()["id"]
@@ -127,8 +127,8 @@ def test_an_export_reads_when_it_is_carried_out(api: Any) -> None:
     assert b"auth0|late" in gzip.decompress(api.tenant.jobs[job].file or b"")
 
 
-def test_a_link_lives_for_a_minute(api: Any, clock: FakeClock) -> None:
-    """The link is valid for 60 seconds of the tenant's clock; another GET of the job makes a new one; no other link works."""
+def test_a_link_is_valid_for_a_minute(api: Any, clock: FakeClock) -> None:
+    """By the tenant's clock that is 60 seconds; another GET of the job returns a new link; no other link works."""
     job = send(api).json()["id"]
 
     def link() -> str:
@@ -153,8 +153,8 @@ def test_a_link_lives_for_a_minute(api: Any, clock: FakeClock) -> None:
     assert api("GET", second).status_code == 403
 
 
-def test_a_link_may_lack_its_scheme(talk: Any) -> None:
-    """As in the documented sample: a switch."""
+def test_a_switch_leaves_the_scheme_out_of_links(talk: Any) -> None:
+    """The documented sample has none."""
     api = talk(LocalTenant(serve=False, switches=Switches(export_link_scheme=False)))
     job = send(api).json()["id"]
     assert api("GET", f"/api/v2/jobs/{job}").json()["location"].startswith("127.0.0.1")
@@ -177,19 +177,19 @@ def test_a_link_may_lack_its_scheme(talk: Any) -> None:
     ],
 )
 def test_bad_exports_are_refused(api: Any, body: dict[str, Any]) -> None:
-    """400, and no job."""
+    """The response is a 400, and there is no job."""
     assert send(api, **body).status_code == 400
     assert len(api.tenant.jobs) == 0
 
 
-def test_thirty_fields_are_the_most_for_csv_only(api: Any) -> None:
+def test_only_csv_is_limited_to_thirty_fields(api: Any) -> None:
     """NDJSON has no such limit."""
     assert send(api, fields=[{"name": "email"}] * 30).status_code == 200
     assert send(api, format="json", fields=[{"name": "email"}] * 31).status_code == 200
 
 
 def test_exports_need_read_users(talk: Any) -> None:
-    """A token without the scope is refused with 403."""
+    """A token without the scope gets a 403."""
     tenant = LocalTenant(serve=False)
     api = talk(tenant, token=tenant.token(scopes=["create:users"]))
     assert send(api).status_code == 403

@@ -1,4 +1,4 @@
-"""Linking accounts as go-auth0 recorded it."""
+"""Linking accounts, as recorded by go-auth0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GIVEN = {"given_name": "Ann", "family_name": "S", "nickname": "Annie", "picture"
 
 
 def user(api: Any, email: str, **more: Any) -> str:
-    """Create a user as the recording does; returns its id."""
+    """Create a user as the recording does, and return its id."""
     answer = api.create(email=email, email_verified=True, **GIVEN, **more)
     assert answer.status_code == 201
     return str(answer.json()["user_id"])
@@ -36,7 +36,7 @@ def path_of(user_id: str) -> str:
 
 
 @pytest.mark.parametrize("bare", [False, True])
-def test_link_and_unlink(api: Any, bare: bool) -> None:
+def test_users_are_linked_and_unlinked_as_recorded(api: Any, bare: bool) -> None:
     """Linking is 201 with both identities; the second user's metadata is deleted, and unlinking restores the user without it."""
     first, second = user(api, "a@example.com"), user(api, "b@example.com", app_metadata={"plan": "pro"})
     given = second.partition("|")[2] if bare else second
@@ -62,8 +62,8 @@ def test_link_and_unlink(api: Any, bare: bool) -> None:
     assert [api.delete(one).status_code for one in (second, first)] == [204, 204]
 
 
-def test_link_by_an_id_token(api: Any) -> None:
-    """`link_with` names the second user by a token that this tenant issued, and stays out of the journal."""
+def test_users_can_be_linked_by_an_id_token(api: Any) -> None:
+    """`link_with` names the second user with a token of this tenant, and is not in the journal."""
     api.create(email="b@example.com", password="a secret")
     form = {"grant_type": "password", "username": "b@example.com", "password": "a secret", "client_id": "x"}
     token = api("POST", "/oauth/token", data=form).json()["id_token"]
@@ -73,8 +73,8 @@ def test_link_by_an_id_token(api: Any) -> None:
     assert api("POST", path_of(first), json={"link_with": "x.y.z"}).status_code == 401
 
 
-def test_what_is_refused(api: Any) -> None:
-    """A user can't be linked to itself or to nobody, an incomplete body is refused, and the main identity can't be unlinked."""
+def test_impossible_links_are_refused(api: Any) -> None:
+    """A user can't be linked to itself or to a missing user, an incomplete body is refused, and the main identity can't be unlinked."""
     first = user(api, "a@example.com")
     local = first.partition("|")[2]
     for body, status in (
@@ -89,7 +89,7 @@ def test_what_is_refused(api: Any) -> None:
     assert len(api.get(first).json()["identities"]) == 1
 
 
-def test_unlinking_leaves_a_user_of_that_id_alone(api: Any) -> None:
+def test_unlinking_does_not_touch_a_new_user_with_the_same_id(api: Any) -> None:
     """Another user may have taken the id in the meantime."""
     first, second = user(api, "a@example.com"), user(api, "b@example.com")
     api("POST", path_of(first), json={"provider": "auth0", "user_id": second})
@@ -99,8 +99,8 @@ def test_unlinking_leaves_a_user_of_that_id_alone(api: Any) -> None:
 
 
 @pytest.mark.parametrize("imported", [False, True])
-def test_defaults_are_no_profile_data(api: Any, imported: bool) -> None:
-    """ruby-auth0: made of name, email and password, a user shows these and whether the email is verified."""
+def test_profile_data_has_no_defaults(api: Any, imported: bool) -> None:
+    """As recorded by ruby-auth0: a user created with name, email and password shows these and whether the email is verified."""
     ids = []
     for name in ("one", "two"):
         answer = api.create(email=f"{name}@example.com", name=f"the {name}", password="a secret")
@@ -116,8 +116,8 @@ def test_defaults_are_no_profile_data(api: Any, imported: bool) -> None:
     ]
 
 
-def test_a_phone_number_makes_defaults_too(api: Any) -> None:
-    """Name and nickname of a user without email are the number."""
+def test_a_phone_number_sets_defaults_too(api: Any) -> None:
+    """It becomes the name and nickname of a user without an email."""
     made = api.create(connection="sms", phone_number="+358401234567").json()
     first = user(api, "a@example.com")
     body = {"provider": "sms", "user_id": made["user_id"]}
@@ -126,8 +126,8 @@ def test_a_phone_number_makes_defaults_too(api: Any) -> None:
 
 
 @pytest.mark.parametrize("other", ["auth0/{prefixed}", "google-oauth2/1"])
-def test_unlinking_what_is_not_linked(api: Any, other: str) -> None:
-    """ruby-auth0: the id with its prefix is 200, and nothing is unlinked or written."""
+def test_unlinking_an_identity_that_is_not_linked_does_nothing(api: Any, other: str) -> None:
+    """As recorded by ruby-auth0: an id with its prefix gets a 200, and nothing is unlinked or written."""
     first, second = user(api, "a@example.com"), user(api, "b@example.com")
     linked = api("POST", path_of(first), json={"provider": "auth0", "user_id": second}).json()
     before = api.get(first).json()

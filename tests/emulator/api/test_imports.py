@@ -1,4 +1,4 @@
-"""users-imports as recorded and documented: the form, the rows, upserts, limits."""
+"""users-imports as recorded and documented: the form, the rows, upserts and limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONNECTION = "con_ftSSLHb0O7rcUGmF"
 
 
 def send(api: Any, rows: Any, *, first: bool = False, **fields: str) -> Any:
-    """Send an import as the SDKs do, the file last or first."""
+    """Send an import as the SDKs do, with the file last or first."""
     data = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
     parts: list[tuple[str, Any]] = [
         (name, (None, value)) for name, value in {"connection_id": CONNECTION, **fields}.items()
@@ -34,7 +34,7 @@ def done(api: Any, rows: Any, **fields: str) -> tuple[dict[str, Any], Any]:
 
 @pytest.mark.parametrize("first", [False, True])
 def test_an_import_inserts_users_as_recorded(api: Any, first: bool) -> None:
-    """202 with a pending job, then a summary; the user has the recorded fields and no metadata."""
+    """The response is a 202 with a pending job; later the job has a summary, and the user has the recorded fields and no metadata."""
     made = send(
         api,
         [{"email": "Ann@example.com", "email_verified": True}],
@@ -69,8 +69,8 @@ def test_an_import_inserts_users_as_recorded(api: Any, first: bool) -> None:
     assert api("GET", f"/api/v2/jobs/{job['id']}/errors").status_code == 204
 
 
-def test_given_ids_names_and_bags_are_stored(api: Any) -> None:
-    """user_id gets the prefix; secrets of the row are stored nowhere; external_id comes back."""
+def test_ids_names_and_metadata_in_a_row_are_stored(api: Any) -> None:
+    """user_id gets the prefix; secrets of the row are not stored; external_id is returned."""
     row = {
         "email": "a@example.com",
         "user_id": "7",
@@ -110,8 +110,8 @@ def test_without_upsert_any_match_is_a_duplicate(api: Any) -> None:
     assert errors == [{"user": row, "errors": [duplicated]} for row in rows[:4]]
 
 
-def test_an_upsert_matches_by_email_and_replaces_bags(api: Any, clock: FakeClock) -> None:
-    """Bags are replaced, not merged; a bag that the row lacks stays; other root attributes stay."""
+def test_an_upsert_matches_by_email_and_replaces_metadata(api: Any, clock: FakeClock) -> None:
+    """It is replaced, not merged; metadata that the row lacks stays, and so do other root attributes."""
     user = api.tenant.users.add(
         email="a@example.com",
         username="ann",
@@ -131,8 +131,8 @@ def test_an_upsert_matches_by_email_and_replaces_bags(api: Any, clock: FakeClock
     assert user["user_metadata"] == {}
 
 
-def test_whether_an_upsert_clears_absent_bags_is_a_switch(talk: Any) -> None:
-    """import_absent_bag="clear" wipes what the row does not have."""
+def test_a_switch_lets_an_upsert_clear_absent_metadata(talk: Any) -> None:
+    """import_absent_bag="clear" deletes metadata that the row does not have."""
     api = talk(LocalTenant(serve=False, switches=Switches(import_absent_bag="clear")))
     user = api.tenant.users.add(email="a@example.com", app_metadata={"old": 1}, user_metadata={"old": 1})
     done(api, [{"email": "a@example.com"}], upsert="true")
@@ -140,8 +140,8 @@ def test_whether_an_upsert_clears_absent_bags_is_a_switch(talk: Any) -> None:
     assert user["user_metadata"] == {}
 
 
-def test_an_upsert_that_meets_another_user_is_a_conflict(api: Any) -> None:
-    """Without a match by email, a taken user_id or username is refused with its own code."""
+def test_an_upsert_that_conflicts_with_another_user_is_refused(api: Any) -> None:
+    """Without a match by email, a user_id or username that is taken is refused with its own code."""
     api.tenant.users.add(user_id="auth0|1", email="a@example.com", username="ann")
     rows = [{"email": "b@example.com", "user_id": "1"}, {"email": "c@example.com", "username": "ann"}]
     job, errors = done(api, rows, upsert="true")
@@ -150,15 +150,15 @@ def test_an_upsert_that_meets_another_user_is_a_conflict(api: Any) -> None:
 
 
 def test_only_users_of_the_connection_match(api: Any) -> None:
-    """A user of another connection with the same address is somebody else."""
+    """A user of another connection with the same address is a different user."""
     other = api.create(connection="other", email="a@example.com").json()
     job, _ = done(api, [{"email": "a@example.com"}], upsert="true")
     assert job["summary"]["inserted"] == 1
     assert api.tenant.users[other["user_id"]]["identities"][0]["connection"] == "other"
 
 
-def test_a_user_who_is_in_the_file_twice_is_an_error(api: Any) -> None:
-    """The second row with an email, id or username of an earlier one is refused, upsert or not."""
+def test_a_second_row_for_the_same_user_is_an_error(api: Any) -> None:
+    """A row with the email, id or username of an earlier row is refused, upsert or not."""
     rows = [
         {"email": "a@example.com", "user_id": "1", "username": "ann"},
         {"email": "A@example.com"},
@@ -199,7 +199,7 @@ def test_a_user_who_is_in_the_file_twice_is_an_error(api: Any) -> None:
 def test_a_row_that_breaks_the_schema_is_listed_with_its_code(
     api: Any, more: dict[str, Any], code: str, path: str | None
 ) -> None:
-    """The job completes, the good row is imported, the bad one is listed as it was sent."""
+    """The job completes, the good row is imported, and the bad one is listed as it was sent."""
     bad = {"email": "bad@example.com", **more}
     job, errors = done(api, [{"email": "good@example.com"}, bad])
     assert (job["status"], job["summary"]["failed"], job["summary"]["inserted"]) == ("completed", 1, 1)
@@ -209,14 +209,14 @@ def test_a_row_that_breaks_the_schema_is_listed_with_its_code(
     assert len(api.tenant.users) == 1
 
 
-def test_rows_that_are_no_users(api: Any) -> None:
+def test_rows_that_are_not_users_are_refused(api: Any) -> None:
     """A row that is not an object, or has no email, is refused; the others are imported."""
     _, errors = done(api, ["ann", {"name": "Ann"}])
     assert [error["errors"][0]["code"] for error in errors] == ["INVALID_TYPE", "OBJECT_REQUIRED"]
 
 
 def test_hashes_are_redacted_in_the_errors(api: Any) -> None:
-    """What the errors repeat of a row never holds a hash (documented)."""
+    """Rows that the errors quote never contain a hash (documented)."""
     row = {
         "email": "bad",
         "password_hash": "$2b$10$" + "a" * 53,
@@ -228,8 +228,8 @@ def test_hashes_are_redacted_in_the_errors(api: Any) -> None:
     assert "secret" not in json.dumps(errors)
 
 
-def test_a_profile_that_is_too_large_is_refused_alone(api: Any) -> None:
-    """The profile limit holds for imports too, and a large one leaves the documented log."""
+def test_only_the_row_of_a_profile_that_is_too_large_is_refused(api: Any) -> None:
+    """The profile limit applies to imports too, and a large profile leaves the documented log."""
     rows = [
         {"email": "big@example.com", "app_metadata": {"x": "y" * 103_000}},
         {"email": "fat@example.com", "app_metadata": {"x": "y" * 11_000}},
@@ -245,7 +245,7 @@ def test_a_profile_that_is_too_large_is_refused_alone(api: Any) -> None:
 @pytest.mark.parametrize(
     "data", [b"not json", b'{"email": "a@example.com"}', b"[NaN]", b"[1e999]", b"[" * 100_000]
 )
-def test_a_file_that_is_no_array_fails_the_job(api: Any, data: bytes) -> None:
+def test_a_file_that_is_not_an_array_fails_the_job(api: Any, data: bytes) -> None:
     """The job fails as a whole, and the errors endpoint shows the job."""
     job, errors = done(api, data)
     assert job["status"] == "failed"
@@ -256,7 +256,7 @@ def test_a_file_that_is_no_array_fails_the_job(api: Any, data: bytes) -> None:
     ("missing", "rows"), [("users", None), ("connection_id", [{"email": "a@example.com"}]), ("empty", b"")]
 )
 def test_a_form_that_lacks_something_is_refused(api: Any, missing: str, rows: Any) -> None:
-    """No file, an empty file, or no connection: 400, and no job."""
+    """Without a file, with an empty file or without a connection, the response is a 400 and there is no job."""
     files = []
     if rows is not None:
         data = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
@@ -276,12 +276,12 @@ def test_a_form_that_lacks_something_is_refused(api: Any, missing: str, rows: An
         {"Content-Type": "multipart/form-data; boundary=x"},
     ],
 )
-def test_what_is_no_form_is_refused(api: Any, headers: dict[str, str]) -> None:
-    """Any other type, no boundary, or a body that does not hold one: 400."""
+def test_a_body_that_is_not_a_form_is_refused(api: Any, headers: dict[str, str]) -> None:
+    """Another content type, no boundary, or a body without the boundary gets a 400."""
     assert api("POST", "/api/v2/jobs/users-imports", data=b"{}", headers=headers).status_code == 400
 
 
-def test_the_file_may_come_as_a_plain_field(api: Any) -> None:
+def test_the_file_may_be_sent_without_a_file_name(api: Any) -> None:
     """A part without a file name is a file all the same."""
     files = [
         ("users", (None, '[{"email": "a@example.com"}]')),
@@ -295,12 +295,12 @@ def test_the_file_may_come_as_a_plain_field(api: Any) -> None:
     "fields", [{"connection_id": "con_1"}, {"upsert": "maybe"}, {"send_completion_email": "1"}]
 )
 def test_bad_fields_are_refused(api: Any, fields: dict[str, str]) -> None:
-    """The connection's id and the booleans have their form."""
+    """The connection's id and the booleans are checked."""
     assert send(api, [{"email": "a@example.com"}], **fields).status_code == 400
 
 
-def test_a_strict_tenant_knows_its_own_connection_only(talk: Any) -> None:
-    """Well-formed ids stand for the default connection, unless the tenant is strict."""
+def test_a_strict_tenant_knows_only_its_own_connections(talk: Any) -> None:
+    """Otherwise any well-formed id stands for the default connection."""
     tenant = LocalTenant(serve=False, strict=True)
     api = talk(tenant, token=tenant.token())
     assert send(api, [{"email": "a@example.com"}]).json()["errorCode"] == "inexistent_connection"
@@ -309,7 +309,7 @@ def test_a_strict_tenant_knows_its_own_connection_only(talk: Any) -> None:
 
 
 def test_more_than_500_kb_is_refused(api: Any) -> None:
-    """The request's size decides, with the reported body."""
+    """The size of the request decides; the body of the 413 is the reported one."""
     answer = send(api, b" " * 512_000 + b"[]")
     assert answer.status_code == 413
     assert answer.json() == {
@@ -320,7 +320,7 @@ def test_more_than_500_kb_is_refused(api: Any) -> None:
 
 
 def test_a_third_active_import_is_refused(api: Any) -> None:
-    """Two pending jobs are allowed; 429 with its own message, without a Reset to wait for."""
+    """Two pending jobs are allowed; the 429 has its own message, and no Reset to wait for."""
     api.tenant.jobs.pace = "manual"
     for number in range(2):
         assert send(api, [{"email": f"{number}@example.com"}]).status_code == 202
@@ -333,7 +333,7 @@ def test_a_third_active_import_is_refused(api: Any) -> None:
 
 
 def test_a_partial_import_writes_the_first_rows_and_fails(api: Any) -> None:
-    """A fault ends the job between two rows, once."""
+    """A fault ends the job once, between two rows."""
     fault = api.tenant.fail(path="/api/v2/jobs/users-imports", rows=2)
     rows = [{"email": f"{number}@example.com"} for number in range(5)]
     job, errors = done(api, rows)
@@ -344,7 +344,7 @@ def test_a_partial_import_writes_the_first_rows_and_fails(api: Any) -> None:
 
 
 def test_imports_need_create_users(talk: Any) -> None:
-    """A token without the scope is refused with 403."""
+    """A token without the scope gets a 403."""
     tenant = LocalTenant(serve=False)
     api = talk(tenant, token=tenant.token(scopes=["read:users"]))
     assert send(api, []).json()["message"] == "Insufficient scope, expected any of: create:users"

@@ -1,4 +1,4 @@
-"""Jobs: when they are carried out, when they fail, and when they are deleted."""
+"""Jobs: when they run, when they fail, and when they are deleted."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def mail(api: Any, user_id: str = "auth0|1", **more: Any) -> Any:
 
 
 def status(api: Any, job: str) -> str:
-    """Ask for a job's state."""
+    """Return a job's status."""
     return str(api("GET", f"/api/v2/jobs/{job}").json()["status"])
 
 
-def test_a_verification_mail_is_a_job(api: Any) -> None:
-    """The response is 201 and pending, with the recorded fields only; afterwards the job is completed."""
+def test_a_verification_email_is_a_job(api: Any) -> None:
+    """The response is a 201 and pending, with the recorded fields only; afterwards the job is completed."""
     api.tenant.users.add(user_id="auth0|1")
     answer = mail(api)
     job = answer.json()
@@ -32,7 +32,7 @@ def test_a_verification_mail_is_a_job(api: Any) -> None:
     assert api("GET", f"/api/v2/jobs/{job['id']}").json() == job | {"status": "completed"}
 
 
-def test_a_mail_to_a_user_without_an_address_fails(api: Any) -> None:
+def test_an_email_to_a_user_without_an_address_fails(api: Any) -> None:
     """The job fails as a whole, as recorded, and shows nothing more."""
     made = api.create(connection="sms", phone_number="+358401234567").json()
     job = mail(api, made["user_id"]).json()
@@ -52,8 +52,8 @@ def test_a_mail_to_a_user_without_an_address_fails(api: Any) -> None:
         ({"user_id": "auth0|1", "client_id": "mine", "identity": {"user_id": "1", "provider": "auth0"}}, 201),
     ],
 )
-def test_what_a_mail_job_takes(api: Any, body: dict[str, Any], code: int) -> None:
-    """An existing user, known properties, and a client id of the right form or one that is registered."""
+def test_the_body_of_an_email_job_is_checked(api: Any, body: dict[str, Any], code: int) -> None:
+    """It needs an existing user, known properties, and a client id that is well formed or registered."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.add_client("mine")
     answer = api("POST", "/api/v2/jobs/verification-email", json=body)
@@ -66,7 +66,7 @@ def test_what_a_mail_job_takes(api: Any, body: dict[str, Any], code: int) -> Non
         )
 
 
-def test_after_so_many_polls(api: Any) -> None:
+def test_a_job_may_finish_after_some_polls(api: Any) -> None:
     """The job is pending for the first n polls and finished at the next; a GET of its errors counts as a poll."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.jobs.pace = "2 polls"
@@ -75,7 +75,7 @@ def test_after_so_many_polls(api: Any) -> None:
     assert [status(api, job) for _ in range(3)] == ["pending", "completed", "completed"]
 
 
-def test_after_so_many_seconds(api: Any, clock: FakeClock) -> None:
+def test_a_job_may_finish_after_some_seconds(api: Any, clock: FakeClock) -> None:
     """The tenant's clock decides; the effects of a job are visible without a poll."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.jobs.pace = "1.5 seconds"
@@ -86,8 +86,8 @@ def test_after_so_many_seconds(api: Any, clock: FakeClock) -> None:
     assert status(api, job) == "completed"
 
 
-def test_by_hand(api: Any) -> None:
-    """A manual job waits for `finish` or `fail`, each of one or of all."""
+def test_a_job_may_be_finished_by_hand(api: Any) -> None:
+    """A manual job waits for `finish` or `fail`, which end one job or all."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.jobs.pace = "manual"
     one, two, three = (mail(api).json()["id"] for _ in range(3))
@@ -101,7 +101,7 @@ def test_by_hand(api: Any) -> None:
         api.tenant.jobs.finish(one)
 
 
-def test_a_job_of_two_hours_fails(api: Any, clock: FakeClock) -> None:
+def test_a_job_fails_after_two_hours(api: Any, clock: FakeClock) -> None:
     """A job that is pending for longer than the documented timeout fails, whatever its pace."""
     api.tenant.users.add(user_id="auth0|1")
     for pace in ("manual", "9000 seconds"):
@@ -115,8 +115,8 @@ def test_a_job_of_two_hours_fails(api: Any, clock: FakeClock) -> None:
     assert [job.status for job in api.tenant.jobs] == ["failed"] * 2
 
 
-def test_a_job_is_forgotten_after_a_day(api: Any, clock: FakeClock) -> None:
-    """All job data is erased after 24 hours (documented): 404 for it and for its errors."""
+def test_a_job_is_deleted_after_a_day(api: Any, clock: FakeClock) -> None:
+    """All job data is erased after 24 hours (documented): the job and its errors are 404."""
     api.tenant.users.add(user_id="auth0|1")
     job = mail(api).json()["id"]
     clock.advance(86_399)
@@ -128,14 +128,14 @@ def test_a_job_is_forgotten_after_a_day(api: Any, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("pace", ["", "soon", "-1 polls", "2 minutes", 3])
-def test_a_pace_that_says_nothing_is_refused(pace: Any) -> None:
-    """Before anything is served."""
+def test_an_invalid_pace_is_refused(pace: Any) -> None:
+    """It is refused before anything is served."""
     with pytest.raises(ConfigError, match="the pace of jobs"):
         LocalTenant(serve=False, jobs=pace)
 
 
-def test_a_reset_forgets_jobs_and_takes_the_first_pace(api: Any, talk: Any) -> None:
-    """A tenant starts over as it was made."""
+def test_a_reset_deletes_jobs_and_restores_the_pace(api: Any, talk: Any) -> None:
+    """The pace is again the one that the tenant was created with."""
     tenant = LocalTenant(serve=False, jobs="1 polls", users=[{"user_id": "auth0|1"}])
     mail(talk(tenant))
     tenant.jobs.pace = "manual"
@@ -153,7 +153,7 @@ def test_ids_depend_on_the_seed(talk: Any) -> None:
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_a_job_is_no_user_in_the_journal(api: Any) -> None:
-    """The id in a job's path is not taken for a user's."""
+def test_the_journal_does_not_take_a_job_for_a_user(api: Any) -> None:
+    """The id in a job's path is not a user's."""
     api("GET", "/api/v2/jobs/job_1")
     assert (api.tenant.journal[0].user_id, api.tenant.journal[0].route) == (None, "/api/v2/jobs/{id}")

@@ -1,4 +1,4 @@
-"""The connections of organizations as go-auth0 recorded them."""
+"""The connections of organizations, as recorded by go-auth0."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ def connection(api: Any) -> str:
     return str(made.json()["id"])
 
 
-def test_the_recorded_life_of_one(api: Any, acme: str, connection: str) -> None:
-    """Enabling is 201, then it is listed, read and changed; disabling is 204, and then it is 404 with the recorded message."""
+def test_a_connection_is_enabled_changed_and_disabled_as_recorded(
+    api: Any, acme: str, connection: str
+) -> None:
+    """Enabling is 201, then it is listed, read and changed; disabling is 204, and after that it is 404 with the recorded message."""
     path = f"{acme}/enabled_connections"
     body = {"connection_id": connection, "assign_membership_on_login": True, "show_as_button": True}
     shown = {**body, "connection": {"name": "staff", "strategy": "ad"}}
@@ -48,16 +50,18 @@ def test_the_recorded_life_of_one(api: Any, acme: str, connection: str) -> None:
     assert api("GET", path).json() == []
 
 
-def test_a_button_is_shown_where_it_was_given(api: Any, acme: str, connection: str) -> None:
-    """Membership is always told, and is not assigned unless asked for."""
+def test_show_as_button_is_returned_only_if_it_was_set(api: Any, acme: str, connection: str) -> None:
+    """assign_membership_on_login is always returned, and is false unless it was set."""
     made = api("POST", f"{acme}/enabled_connections", json={"connection_id": connection}).json()
     assert made["assign_membership_on_login"] is False
     assert "show_as_button" not in made
 
 
 @pytest.mark.parametrize("gone", ["connection", "organization", "tenant"])
-def test_it_goes_with_either(api: Any, acme: str, connection: str, gone: str) -> None:
-    """A deleted connection is enabled in no organization."""
+def test_a_connection_is_disabled_when_either_side_is_deleted(
+    api: Any, acme: str, connection: str, gone: str
+) -> None:
+    """A deleted connection is enabled in no organization, and a deleted organization has no connections."""
     path = f"{acme}/enabled_connections"
     api("POST", path, json={"connection_id": connection})
     if gone == "connection":
@@ -78,7 +82,7 @@ def test_it_goes_with_either(api: Any, acme: str, connection: str, gone: str) ->
         ({"connection_id": "con_0123456789abcdef"}, 404),
     ],
 )
-def test_what_is_refused(api: Any, acme: str, body: dict[str, Any], status: int) -> None:
+def test_bad_requests_are_refused(api: Any, acme: str, body: dict[str, Any], status: int) -> None:
     """An incomplete body and a connection that does not exist are refused."""
     assert api("POST", f"{acme}/enabled_connections", json=body).status_code == status
     assert api("GET", f"{acme}/enabled_connections").json() == []

@@ -1,4 +1,4 @@
-"""The metadata of clients, organizations and connections follow their own recorded rules."""
+"""Clients, organizations, connections and APIs follow their own recorded rules, above all for metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT = {
 
 
 def made(api: Any, kind: str, **body: Any) -> str:
-    """Create one of a kind; returns its path."""
+    """Create a resource, and return its path."""
     more = {"strategy": "auth0"} if kind == "connections" else {}
     answer = api("POST", f"/api/v2/{kind}", json={"name": f"it{next(COUNT)}", **more, **body})
     assert answer.status_code == 201, answer.text
@@ -45,8 +45,8 @@ def write(api: Any, path: str, bag: str, *changes: Any) -> Any:
         ([{"a": "1"}, {"unknown": None}], {"a": "1"}),
     ],
 )
-def test_client_metadata(api: Any, changes: list[Any], left: Any) -> None:
-    """Merges at the root; null deletes; `{}` clears to `{}`."""
+def test_client_metadata_is_merged(api: Any, changes: list[Any], left: Any) -> None:
+    """It merges at the root; null deletes a key; `{}` clears it to `{}`."""
     assert write(api, made(api, "clients"), "client_metadata", *changes) == left
 
 
@@ -59,21 +59,21 @@ def test_client_metadata(api: Any, changes: list[Any], left: Any) -> None:
         ([{"a": "1", "b": None}], {"a": "1"}),
     ],
 )
-def test_organization_metadata(api: Any, changes: list[Any], left: Any) -> None:
-    """An organization's metadata is replaced as a whole; null and `{}` remove it."""
+def test_organization_metadata_is_replaced(api: Any, changes: list[Any], left: Any) -> None:
+    """It is replaced as a whole; null and `{}` remove it."""
     assert write(api, made(api, "organizations"), "metadata", *changes) == left
 
 
 @pytest.mark.parametrize(("rule", "left"), [("replace", {"b": "2"}), ("merge", {"a": "1", "b": "2"})])
-def test_connection_metadata_is_open(talk: Any, rule: Any, left: Any) -> None:
-    """A switch decides."""
+def test_a_switch_decides_how_connection_metadata_is_written(talk: Any, rule: Any, left: Any) -> None:
+    """No recording settles it."""
     api = talk(LocalTenant(serve=False, switches=Switches(connection_metadata=rule)))
     assert write(api, made(api, "connections"), "metadata", {"a": "1"}, {"b": "2"}) == left
 
 
 @pytest.mark.parametrize("kind", ["clients", "organizations", "connections"])
-def test_the_rest_of_their_life(api: Any, kind: str) -> None:
-    """Listed, changed, deleted twice, gone; other attributes are kept as sent."""
+def test_resources_are_listed_changed_and_deleted(api: Any, kind: str) -> None:
+    """They may be deleted twice; other attributes are kept as sent."""
     paths = [made(api, kind, display_name="one", description="d") for _ in range(3)]
     born = [DEFAULT] if kind == "connections" else []
     assert len(api("GET", f"/api/v2/{kind}").json()) == 3 + len(born)
@@ -104,14 +104,14 @@ def test_the_rest_of_their_life(api: Any, kind: str) -> None:
         ({"name": "x", "client_metadata": {str(n): "" for n in range(11)}}, "Too many properties defined"),
     ],
 )
-def test_documented_limits(api: Any, body: dict[str, Any], rule: str) -> None:
-    """Ten keys of 255 characters for clients, text only."""
+def test_metadata_has_the_documented_limits(api: Any, body: dict[str, Any], rule: str) -> None:
+    """Clients have at most ten keys of 255 characters, and values are text."""
     answer = api("POST", "/api/v2/clients", json=body)
     assert (answer.status_code, rule in answer.json()["message"]) == (400, True)
 
 
-def test_merging_counts_what_was_there(api: Any) -> None:
-    """Eleven keys are too many however they came; the write that would be the eleventh changes nothing."""
+def test_the_limit_counts_keys_after_merging(api: Any) -> None:
+    """Eleven keys are too many even if they were sent in several PATCHes; the one that would add the eleventh changes nothing."""
     path = made(api, "clients", client_metadata={str(n): "" for n in range(10)})
     assert api("PATCH", path, json={"client_metadata": {"more": ""}}).status_code == 400
     assert api("PATCH", path, json={"client_metadata": {"more": "", "0": None}}).status_code == 200
@@ -119,7 +119,7 @@ def test_merging_counts_what_was_there(api: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["clients", "organizations", "connections"])
-def test_fields_pick(api: Any, kind: str) -> None:
+def test_fields_select_attributes(api: Any, kind: str) -> None:
     """`fields` and `include_fields` work for one document and for a list."""
     path = made(api, kind, display_name="one")
     assert api("GET", f"{path}?fields=display_name").json() == {"display_name": "one"}
@@ -137,8 +137,8 @@ def test_fields_pick(api: Any, kind: str) -> None:
         ("resource-servers", {"identifier": "https://api.example.com/"}),
     ],
 )
-def test_names_are_given_once(api: Any, kind: str, body: dict[str, str]) -> None:
-    """A second one of the same name is 409; keeping one's own name is allowed."""
+def test_a_name_can_be_used_once(api: Any, kind: str, body: dict[str, str]) -> None:
+    """A second resource of the same name is 409; a PATCH may repeat the resource's own name."""
     first = api("POST", f"/api/v2/{kind}", json=body)
     second = api("POST", f"/api/v2/{kind}", json=body)
     assert (second.status_code, second.json()["error"]) == (409, "Conflict")
@@ -150,7 +150,7 @@ def test_names_are_given_once(api: Any, kind: str, body: dict[str, str]) -> None
 
 
 def test_checkpoints_win_over_totals(api: Any) -> None:
-    """deploy-cli asks for both: `take` gives the members and `next`, which the last page lacks."""
+    """deploy-cli requests both: `take` returns the list and `next`, which the last page lacks."""
     names = [api("GET", made(api, "organizations")).json()["name"] for _ in range(3)]
     first = api("GET", "/api/v2/organizations?include_totals=true&take=2").json()
     assert ([one["name"] for one in first["organizations"]], sorted(first)) == (
@@ -164,7 +164,7 @@ def test_checkpoints_win_over_totals(api: Any) -> None:
 
 
 def test_connections_are_found_by_name(api: Any) -> None:
-    """Terraform and go-auth0 find their database this way; its name and strategy stay as they were made."""
+    """Terraform and go-auth0 find their database this way; its name and strategy can't be changed."""
     path = made(api, "connections", name="social", strategy="google-oauth2")
     name = DEFAULT["name"]
     assert api("GET", f"/api/v2/connections?include_totals=true&name={name}").json()["connections"] == [
@@ -176,7 +176,7 @@ def test_connections_are_found_by_name(api: Any) -> None:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_users_and_imports_agree_about_connections(talk: Any, strict: bool) -> None:
-    """A new one takes users by name and imports by id; unless it is a database it takes no imports."""
+    """A new connection takes users by its name and imports by its id; unless it is a database, it takes no imports."""
     tenant = LocalTenant(serve=False, strict=strict)
     api = talk(tenant, token=tenant.token())
 
@@ -208,7 +208,7 @@ def test_users_and_imports_agree_about_connections(talk: Any, strict: bool) -> N
 
 
 def test_users_of_a_connection_are_deleted_by_email(api: Any) -> None:
-    """204 either way; the same address on another connection stays."""
+    """The response is 204 even if there is none; a user with the same address on another connection stays."""
     path = f"{made(api, 'connections', name='mydb')}/users"
     for connection in ("mydb", DEFAULT["name"]):
         api.create(connection=connection, email="a@example.com")
@@ -219,7 +219,7 @@ def test_users_of_a_connection_are_deleted_by_email(api: Any) -> None:
     assert api("DELETE", "/api/v2/connections/con_x/users?email=a@example.com").status_code == 404
 
 
-def test_bad_changes(api: Any) -> None:
+def test_bad_changes_are_refused(api: Any) -> None:
     """An id can't be changed, and numbers must fit into JSON."""
     path = made(api, "organizations")
     assert api("PATCH", path, json={"id": "org_other"}).status_code == 400
@@ -229,7 +229,7 @@ def test_bad_changes(api: Any) -> None:
         assert api("PATCH", path, data=deep).status_code == status
 
 
-def test_an_import_goes_to_a_connection_that_was_made(talk: Any) -> None:
+def test_an_import_may_go_to_a_new_connection(talk: Any) -> None:
     """Its users sign in there, in a strict tenant too."""
     tenant = LocalTenant(serve=False, strict=True)
     api = talk(tenant, token=tenant.token())
@@ -243,7 +243,7 @@ def test_an_import_goes_to_a_connection_that_was_made(talk: Any) -> None:
     assert user["identities"][0]["connection"] == "customers"
 
 
-def test_each_has_scopes_of_its_own(talk: Any) -> None:
+def test_each_kind_has_its_own_scopes(talk: Any) -> None:
     """A token for users may not read clients."""
     tenant = LocalTenant(serve=False)
     api = talk(tenant, token=tenant.token(scopes=["read:users"]))
@@ -251,8 +251,8 @@ def test_each_has_scopes_of_its_own(talk: Any) -> None:
         assert api("GET", f"/api/v2/{kind}").json()["message"].endswith(f"any of: read:{kind}")
 
 
-def test_an_api_is_named_by_its_identifier_too(talk: Any) -> None:
-    """terraform: GET and PATCH by the encoded identifier are about the one of that id; so is DELETE."""
+def test_a_path_may_name_an_api_by_its_identifier(talk: Any) -> None:
+    """As recorded by Terraform: GET and PATCH with the encoded identifier find the API; so does DELETE."""
     tenant = LocalTenant()
     with tenant:
         api = talk(tenant, sockets=True)
@@ -271,7 +271,7 @@ def test_an_api_is_named_by_its_identifier_too(talk: Any) -> None:
 
 
 def test_an_api_has_defaults_and_no_nulls(api: Any) -> None:
-    """go-auth0: five attributes are always shown; what is given counts; null removes an attribute."""
+    """As recorded by go-auth0: five attributes are always shown, the body overrides them, and null removes an attribute."""
     defaults = {
         "allow_offline_access": False,
         "skip_consent_for_verifiable_first_party_clients": False,
@@ -289,8 +289,8 @@ def test_an_api_has_defaults_and_no_nulls(api: Any) -> None:
     assert answer.json() == api("GET", path).json() == left
 
 
-def test_a_connection_is_deleted_in_time(api: Any) -> None:
-    """ruby-auth0 and go-auth0: 202 and the time of deletion; the connection is gone at once."""
+def test_deleting_a_connection_returns_the_time(api: Any) -> None:
+    """As recorded by ruby-auth0 and go-auth0: the response is a 202 with the time of deletion, and the connection is gone at once."""
     path = made(api, "connections")
     answer = api("DELETE", path)
     assert (answer.status_code, answer.json()) == (202, {"deleted_at": "2027-01-15T08:00:00.000Z"})

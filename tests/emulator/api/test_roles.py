@@ -1,4 +1,4 @@
-"""Roles, permissions and members as Auth0's own libraries recorded them."""
+"""Roles, permissions and members, as recorded by Auth0's own libraries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ann(api: Any) -> Any:
 
 
 def role(api: Any, name: str = "admin") -> str:
-    """Create a role; returns its id."""
+    """Create a role, and return its id."""
     answer = api("POST", "/api/v2/roles", json={"name": name, "description": "may all"})
     assert answer.status_code == 200
     assert answer.json() == {"id": answer.json()["id"], "name": name, "description": "may all"}
@@ -32,8 +32,8 @@ def role(api: Any, name: str = "admin") -> str:
 
 
 @pytest.mark.usefixtures("ann")
-def test_the_recorded_flow_of_roles(api: Any) -> None:
-    """go-auth0: assign, list, remove, list, and delete the role."""
+def test_roles_are_assigned_and_removed_as_recorded(api: Any) -> None:
+    """go-auth0 assigns, lists, removes, lists, and deletes the role."""
     made = role(api)
     body = {"roles": [made]}
     shown = {"id": made, "name": "admin", "description": "may all"}
@@ -54,8 +54,8 @@ def test_the_recorded_flow_of_roles(api: Any) -> None:
 
 
 @pytest.mark.usefixtures("ann")
-def test_a_role_knows_its_users(api: Any) -> None:
-    """Assigned from the role's side it answers 200 and `{}`; users show four members."""
+def test_a_role_can_be_assigned_to_users_and_lists_them(api: Any) -> None:
+    """The response is a 200 with `{}`; each listed user has four properties."""
     made = role(api)
     answer = api("POST", f"/api/v2/roles/{made}/users", json={"users": [ANN]})
     assert (answer.status_code, answer.json()) == (200, {})
@@ -71,8 +71,8 @@ def test_a_role_knows_its_users(api: Any) -> None:
 
 @pytest.mark.usefixtures("ann")
 @pytest.mark.parametrize("known", [True, False])
-def test_permissions_of_users_and_roles(api: Any, known: bool) -> None:
-    """Given 201 and `{}`; shown with what the API says of them, and a role's among the user's."""
+def test_users_and_roles_have_permissions(api: Any, known: bool) -> None:
+    """Assigning is a 201 with `{}`; a permission is listed with what the API says about it, and those of a role among the user's."""
     made = role(api)
     if known:
         scopes = [{"value": "read:things", "description": "Read"}]
@@ -111,8 +111,8 @@ def test_a_strict_tenant_knows_its_apis(talk: Any) -> None:
 
 
 @pytest.mark.usefixtures("ann")
-def test_members_of_an_organization(api: Any) -> None:
-    """Added, listed from both sides, given roles there, removed; gone with user or organization."""
+def test_an_organization_has_members(api: Any) -> None:
+    """They are added, listed from both sides, given roles there and removed; deleting the user or the organization removes them too."""
     made = role(api)
     branding = {"logo_url": "https://example.com/logo.gif"}
     acme = api("POST", "/api/v2/organizations", json={"name": "acme", "branding": branding}).json()
@@ -142,8 +142,8 @@ def test_members_of_an_organization(api: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["request", "live", "clear", "reset"])
-def test_nothing_hangs_on_a_user_who_comes_again(api: Any, ann: Any, how: str) -> None:
-    """However a user goes, the next one of the same id starts with nothing; the role stays but for a reset."""
+def test_a_new_user_with_an_old_id_has_no_links(api: Any, ann: Any, how: str) -> None:
+    """However a user is deleted, the next user with the same id starts with nothing; the role stays, unless the tenant is reset."""
     made = role(api)
     api("POST", f"{PATH}/roles", json={"roles": [made]})
     api("POST", f"{PATH}/permissions", json={"permissions": [PERMISSION]})
@@ -163,8 +163,8 @@ def test_nothing_hangs_on_a_user_who_comes_again(api: Any, ann: Any, how: str) -
 @pytest.mark.parametrize(
     "path", ["roles", "permissions", "organizations", "logs", "enrollments", "authentication-methods"]
 )
-def test_a_user_who_is_gone(api: Any, path: str) -> None:
-    """Each sub-resource says so as the user itself does."""
+def test_the_sub_resources_of_a_missing_user_are_404(api: Any, path: str) -> None:
+    """Each responds as the user's own path does."""
     answer = api("GET", f"{NOBODY}/{path}")
     assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")
     assert api("GET", f"/api/v2/users/nobody/{path}").status_code == 400
@@ -189,15 +189,15 @@ def test_a_user_who_is_gone(api: Any, path: str) -> None:
         (f"{PATH}/permissions", {"permissions": [{**PERMISSION, "permission_name": 5}]}, 400),
     ],
 )
-def test_what_is_refused(api: Any, path: str, body: dict[str, Any], status: int) -> None:
+def test_incomplete_requests_are_refused(api: Any, path: str, body: dict[str, Any], status: int) -> None:
     """An incomplete request links nothing."""
     assert api("POST", path, json=body).status_code == status
     assert api("GET", f"{PATH}/roles").json() == []
 
 
 @pytest.mark.usefixtures("ann")
-def test_unknown_users_are_refused_before_anything_is_tied(api: Any) -> None:
-    """The first of two is not assigned either."""
+def test_an_unknown_user_is_refused_before_anything_is_linked(api: Any) -> None:
+    """The other user in the request gets no role either."""
     made = role(api)
     body = {"users": [ANN, "auth0|nobody"]}
     assert api("POST", f"/api/v2/roles/{made}/users", json=body).status_code == 404
@@ -206,7 +206,7 @@ def test_unknown_users_are_refused_before_anything_is_tied(api: Any) -> None:
 
 @pytest.mark.usefixtures("ann")
 def test_the_trigger_sees_the_roles(api: Any) -> None:
-    """`event.authorization.roles` holds their names."""
+    """`event.authorization.roles` has their names."""
     made = role(api)
     api("POST", f"{PATH}/roles", json={"roles": [made]})
     api.tenant.users[ANN].patch(password="a secret")
@@ -218,8 +218,8 @@ def test_the_trigger_sees_the_roles(api: Any) -> None:
 
 
 @pytest.mark.usefixtures("ann")
-def test_a_role_that_is_gone_is_not_taken(api: Any) -> None:
-    """terraform: 404 without an errorCode, and the other one stays."""
+def test_removing_a_role_that_does_not_exist_is_404(api: Any) -> None:
+    """As recorded by Terraform: there is no errorCode, and the user's other role stays."""
     gone, stays = role(api, "owner"), role(api, "admin")
     api("POST", f"{PATH}/roles", json={"roles": [gone, stays]})
     api("DELETE", f"/api/v2/roles/{gone}")
@@ -232,8 +232,8 @@ def test_a_role_that_is_gone_is_not_taken(api: Any) -> None:
 
 
 @pytest.mark.usefixtures("ann")
-def test_roles_and_permissions_come_by_name(api: Any) -> None:
-    """terraform: whatever the order in which they were given."""
+def test_roles_and_permissions_are_sorted_by_name(api: Any) -> None:
+    """As recorded by Terraform, whatever the order in which they were assigned."""
     for name in ("owner", "admin", "reader"):
         api("POST", f"{PATH}/roles", json={"roles": [role(api, name)]})
         body = {"permissions": [{**PERMISSION, "permission_name": f"{name}:foo"}]}

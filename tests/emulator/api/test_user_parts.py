@@ -1,4 +1,4 @@
-"""User sub-resources, mostly empty here, have their recorded forms: factors, sessions, blocks, logs, tickets."""
+"""User sub-resources, mostly empty here, have their recorded form: factors, sessions, blocks, logs, tickets."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ def ann(api: Any) -> Any:
         ("DELETE", f"{BLOCKS}?identifier=ann@example.com", 204, None),
     ],
 )
-def test_recorded_forms(api: Any, method: str, path: str, status: int, body: Any) -> None:
-    """Nothing of it is a plain 501, and nothing is there."""
+def test_empty_sub_resources_have_their_recorded_form(
+    api: Any, method: str, path: str, status: int, body: Any
+) -> None:
+    """Sub-resources that the tenant does not fill get a response as if there were none, and not a 501."""
     answer = api(method, path)
     assert (answer.status_code, answer.json() if answer.content else None) == (status, body)
 
@@ -59,8 +61,8 @@ def test_recorded_forms(api: Any, method: str, path: str, status: int, body: Any
         ("GET", "/api/v2/logs/none", 404),
     ],
 )
-def test_what_is_refused(api: Any, method: str, path: str, status: int) -> None:
-    """A bad path is 400, and what is not there 404."""
+def test_bad_paths_are_refused(api: Any, method: str, path: str, status: int) -> None:
+    """A bad path is 400, and what does not exist is 404."""
     assert api(method, path).status_code == status
 
 
@@ -68,8 +70,8 @@ def test_what_is_refused(api: Any, method: str, path: str, status: int) -> None:
     ("kind", "page"), [("email-verification", "email-verification"), ("password-change", "reset-password")]
 )
 @pytest.mark.usefixtures("ann")
-def test_tickets(api: Any, kind: str, page: str) -> None:
-    """201 and a link of the recorded form."""
+def test_a_ticket_has_a_link(api: Any, kind: str, page: str) -> None:
+    """The response is a 201 with a link of the recorded form."""
     body = {"user_id": "auth0|ann", "result_url": "https://example.com/", "ttl_sec": 3600}
     answer = api("POST", f"/api/v2/tickets/{kind}", json=body)
     assert answer.status_code == 201
@@ -81,8 +83,8 @@ def test_tickets(api: Any, kind: str, page: str) -> None:
 
 
 @pytest.mark.usefixtures("ann")
-def test_a_password_ticket_by_email(api: Any) -> None:
-    """The connection's id and an address will do."""
+def test_a_password_ticket_may_name_an_email(api: Any) -> None:
+    """The connection's id and an address are enough."""
     made = api("POST", "/api/v2/connections", json={"name": "other", "strategy": "auth0"}).json()["id"]
     default = api("GET", f"/api/v2/connections?name={DATABASE}").json()[0]["id"]
     for connection, status in ((default, 201), (made, 404)):
@@ -90,8 +92,8 @@ def test_a_password_ticket_by_email(api: Any) -> None:
         assert api("POST", "/api/v2/tickets/password-change", json=body).status_code == status
 
 
-def test_logs_of_logins(api: Any, ann: Any) -> None:
-    """A login with a trigger leaves one; newest first, by id, by user, by query and from a place on."""
+def test_a_login_leaves_a_log(api: Any, ann: Any) -> None:
+    """A login with a trigger leaves one; logs come newest first, and can be read by id, by user and by query."""
     api.tenant.post_login = lambda event: None
     bob = api.tenant.users.add(user_id="auth0|bob", email="bob@example.com", password="a secret")
     for name in ("ann", "bob", "ann"):

@@ -1,4 +1,4 @@
-"""The users endpoints answer with the recorded profiles, ids and pages."""
+"""The users endpoints return the recorded profiles, ids and pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_FOUND = {
 }
 
 
-def test_a_create_fills_in_what_auth0_fills_in(api: Any) -> None:
+def test_a_create_fills_in_auth0s_defaults(api: Any) -> None:
     """A database user has exactly the recorded defaults, in the newest recorded order."""
     answer = api.create(email="Ann.Lee@example.com", password="Analytical-1842")
     document = answer.json()
@@ -57,23 +57,23 @@ def test_a_create_fills_in_what_auth0_fills_in(api: Any) -> None:
         ("another-database", "3", "auth0|3"),
     ],
 )
-def test_a_given_id_gets_its_provider(api: Any, connection: str, given: str, stored: str) -> None:
-    """A given user_id is stored behind its provider, and the identity keeps it bare."""
+def test_a_given_id_gets_the_providers_prefix(api: Any, connection: str, given: str, stored: str) -> None:
+    """The identity keeps the id without it."""
     document = api.create(connection=connection, user_id=given, email="x@example.com").json()
     assert document["user_id"] == stored
     assert document["identities"][0]["user_id"] == given
     assert document["identities"][0]["connection"] == connection
 
 
-def test_users_without_an_email(api: Any) -> None:
-    """A phone number or a username stands in for the name; no picture is made up."""
+def test_a_user_without_an_email_gets_a_name(api: Any) -> None:
+    """A phone number or a username becomes the name; no picture is made up."""
     phone = api.create(connection="sms", phone_number="+358401234567").json()
     assert (phone["name"], "picture" in phone, "email_verified" in phone) == ("+358401234567", False, False)
     assert api.create(username="ann").json()["nickname"] == "ann"
 
 
 def test_the_same_seed_makes_the_same_ids(talk: Any) -> None:
-    """Generated ids depend on the seed alone."""
+    """Generated ids depend only on the seed."""
     made = [
         [
             talk(LocalTenant(serve=False, seed=seed)).create(email=f"{n}@example.com").json()["user_id"]
@@ -86,7 +86,7 @@ def test_the_same_seed_makes_the_same_ids(talk: Any) -> None:
 
 @pytest.mark.parametrize("same", [{"email": "ANN@example.com"}, {"user_id": "one"}, {"username": "ann"}])
 def test_a_second_user_with_the_same_name_is_refused(api: Any, same: dict[str, str]) -> None:
-    """An id, email or username that is taken on the connection answers 409."""
+    """An id, email or username that is taken on the connection is a 409."""
     assert api.create(email="ann@example.com", user_id="one", username="ann").status_code == 201
     answer = api.create(**({"email": "b@example.com"} | same))
     assert answer.status_code == 409
@@ -100,14 +100,14 @@ def test_a_second_user_with_the_same_name_is_refused(api: Any, same: dict[str, s
 
 
 def test_the_same_email_on_another_connection_is_another_user(api: Any) -> None:
-    """An email may occur once per connection, and by-email then finds both."""
+    """An email may occur once per connection, and users-by-email then finds both."""
     for connection in ("Username-Password-Authentication", "other"):
         assert api.create(connection=connection, email="ann@example.com").status_code == 201
     assert len(api("GET", "/api/v2/users-by-email?email=ann@example.com").json()) == 2
 
 
-def test_every_patch_moves_updated_at_and_no_read_does(api: Any, clock: FakeClock) -> None:
-    """updated_at grows strictly, by at least a millisecond, even when nothing changes and time stands still."""
+def test_every_patch_and_no_read_moves_updated_at(api: Any, clock: FakeClock) -> None:
+    """updated_at grows by at least a millisecond, even when nothing changes and time stands still."""
     user = api.tenant.users.add(app_metadata={"a": 1})
     seen = [user["updated_at"]]
     for _ in range(3):
@@ -122,8 +122,8 @@ def test_every_patch_moves_updated_at_and_no_read_does(api: Any, clock: FakeCloc
     assert user["created_at"] == "2027-01-15T08:00:00.000Z"
 
 
-def test_a_password_leaves_its_time_and_nothing_else(api: Any) -> None:
-    """A PATCH of the password shows last_password_reset just before updated_at, and never the password."""
+def test_a_password_change_shows_only_its_time(api: Any) -> None:
+    """A PATCH of the password sets last_password_reset just before updated_at, and the password is never shown."""
     user = api.tenant.users.add()
     body = {"connection": "Username-Password-Authentication", "password": "Analytical-1842"}
     document = api.patch(user.user_id, body).json()
@@ -134,15 +134,15 @@ def test_a_password_leaves_its_time_and_nothing_else(api: Any) -> None:
 
 
 def test_null_removes_a_root_attribute(api: Any) -> None:
-    """null removes given_name; blocked false is shown once it was set."""
+    """null removes given_name; blocked=false is shown once it was set."""
     user = api.tenant.users.add(given_name="Ann")
     document = api.patch(user.user_id, {"given_name": None, "blocked": False}).json()
     assert "given_name" not in document
     assert document["blocked"] is False
 
 
-def test_a_new_email_is_lowered_found_and_unverified(api: Any) -> None:
-    """A changed email is stored in lower case, found by that, and no longer verified."""
+def test_a_new_email_is_in_lower_case_and_unverified(api: Any) -> None:
+    """It is stored and found in lower case, and no longer verified."""
     user = api.tenant.users.add(email="old@example.com", email_verified=True)
     assert api.patch(user.user_id, {"email": "New@Example.com"}).json()["email_verified"] is False
     assert [u["user_id"] for u in api("GET", "/api/v2/users-by-email?email=new@example.com").json()] == [
@@ -153,7 +153,7 @@ def test_a_new_email_is_lowered_found_and_unverified(api: Any) -> None:
 
 
 def test_an_email_of_somebody_else_is_refused_with_400(api: Any) -> None:
-    """PATCH has no 409: an email that is taken answers 400 and changes nothing."""
+    """PATCH has no 409: an email that is taken gets a 400 and changes nothing."""
     api.tenant.users.add(email="ann@example.com")
     bob = api.tenant.users.add(email="bob@example.com")
     assert api.patch(bob.user_id, {"email": "ann@example.com"}).status_code == 400
@@ -161,7 +161,7 @@ def test_an_email_of_somebody_else_is_refused_with_400(api: Any) -> None:
 
 
 def test_delete_is_idempotent(api: Any) -> None:
-    """DELETE answers 204 without a body, also for a user who is gone; a GET then answers 404."""
+    """DELETE gets a 204 without a body, even for a user who is gone; a GET then gets a 404."""
     user = api.tenant.users.add()
     for _ in range(2):
         answer = api.delete(user.user_id)
@@ -176,7 +176,7 @@ def test_delete_is_idempotent(api: Any) -> None:
     "user_id", ["auth0|a/b", "oauth2|siwe|eip155%3A5", "samlp|acme|Ann+Lee@x.io", "waad|ä|ö", "a|b?c#d"]
 )
 def test_any_id_works_when_encoded_once(api: Any, user_id: str) -> None:
-    """Slashes, percent signs and other special characters of an id survive the path."""
+    """Slashes, percent signs and other special characters in an id survive the path."""
     api.tenant.users.add(user_id=user_id)
     assert api.get(user_id).json()["user_id"] == user_id
     assert api.patch(user_id, {"app_metadata": {"a": 1}}).status_code == 200
@@ -191,17 +191,17 @@ def test_any_id_works_when_encoded_once(api: Any, user_id: str) -> None:
         ("auth0|1", None, False),
     ],
 )
-def test_an_added_user_gets_the_identity_of_its_id(
+def test_the_identity_of_an_added_user_follows_from_its_id(
     api: Any, user_id: str, connection: str | None, social: bool
 ) -> None:
-    """A user added directly signs in where its id says."""
+    """The provider and the connection come from the prefix."""
     (identity,) = api.tenant.users.add(user_id=user_id)["identities"]
     assert identity["connection"] == (connection or "Username-Password-Authentication")
     assert (identity["user_id"], identity["isSocial"]) == (user_id.partition("|")[2], social)
 
 
-def test_fields_pick_or_leave_out(api: Any) -> None:
-    """fields=email gives only email; include_fields=false gives all but that; PATCH ignores both."""
+def test_fields_select_or_leave_out_attributes(api: Any) -> None:
+    """fields=email returns only the email; include_fields=false returns everything else; PATCH ignores both."""
     user = api.tenant.users.add(email="ann@example.com", app_metadata={"a": 1})
     assert api.get(user.user_id, fields="email", include_fields="true").json() == {"email": "ann@example.com"}
     assert api.list(fields="email").json() == [{"email": "ann@example.com"}]
@@ -211,8 +211,8 @@ def test_fields_pick_or_leave_out(api: Any) -> None:
     assert api.patch(user.user_id, {"app_metadata": {"b": 2}}, fields="email").json() == dict(user)
 
 
-def test_a_list_is_an_array_of_fifty_or_the_envelope(api: Any) -> None:
-    """Without totals an array of at most 50; with totals the envelope in its recorded order."""
+def test_a_list_is_an_array_or_the_envelope(api: Any) -> None:
+    """Without totals it is an array of at most 50 users; with totals the envelope, in its recorded order."""
     ids = [api.tenant.users.add().user_id for _ in range(60)]
     assert [u["user_id"] for u in api.list().json()] == ids[:50]
     envelope = api.list(include_totals="true", page=2, per_page=25).json()
@@ -243,15 +243,15 @@ def test_a_list_is_an_array_of_fifty_or_the_envelope(api: Any) -> None:
     ],
 )
 def test_a_bad_page_is_refused_as_recorded(api: Any, params: dict[str, Any], message: str, code: str) -> None:
-    """More than 100 a page and anything past the first 1000 answer the recorded 400."""
+    """More than 100 users per page, and anything past the first 1000, get the recorded 400."""
     answer = api.list(**params)
     assert answer.status_code == 400
     assert message in answer.json()["message"]
     assert answer.json()["errorCode"] == code
 
 
-def test_the_last_page_within_the_cap_is_served(api: Any) -> None:
-    """Page 9 of 100 ends at 1000 and is answered."""
+def test_the_last_page_within_the_limit_is_served(api: Any) -> None:
+    """Page 9 of 100 users each ends at 1000."""
     assert api.list(page=9, per_page=100).status_code == 200
 
 
@@ -269,7 +269,7 @@ def test_the_last_page_within_the_cap_is_served(api: Any) -> None:
     ],
 )
 def test_q_finds_one_exact_value(api: Any, q: str, found: list[str]) -> None:
-    """One field with one quoted value is matched exactly, through arrays, case-blind for the five name fields."""
+    """One field with one quoted value matches exactly, in arrays too, and ignores case in the five name fields."""
     api.tenant.users.add(
         user_id="ann",
         email="ann@example.com",
@@ -285,7 +285,7 @@ def test_q_finds_one_exact_value(api: Any, q: str, found: list[str]) -> None:
     assert envelope["total"] == len(found)
 
 
-def test_sort_by_a_root_attribute(api: Any) -> None:
+def test_a_list_is_sorted_by_a_root_attribute(api: Any) -> None:
     """sort=field:1 and :-1 order the whole list before it is paged."""
     for name in ("b", "c", "a"):
         api.tenant.users.add(email=f"{name}@example.com")
@@ -293,8 +293,8 @@ def test_sort_by_a_root_attribute(api: Any) -> None:
     assert [u["email"][0] for u in api.list(sort="email:-1").json()] == ["c", "b", "a"]
 
 
-def test_by_email_needs_an_email(api: Any) -> None:
-    """users-by-email without an address is a query error."""
+def test_users_by_email_needs_an_email(api: Any) -> None:
+    """Without an address it is a query error."""
     assert api("GET", "/api/v2/users-by-email").json()["errorCode"] == "invalid_query_string"
 
 
@@ -308,15 +308,15 @@ def test_by_email_needs_an_email(api: Any) -> None:
         ("GET", "/api/v2/users/auth0%7C1/connected-accounts"),
     ],
 )
-def test_an_unknown_route_names_itself(api: Any, method: str, path: str) -> None:
-    """A route that is not served answers 501 and names itself."""
+def test_the_501_names_a_route_that_is_not_served(api: Any, method: str, path: str) -> None:
+    """It is never an invented success."""
     answer = api(method, path)
     assert answer.status_code == 501
     assert f"{method} {path}" in answer.json()["message"]
 
 
-def test_an_unserved_route_can_be_stubbed(api: Any) -> None:
-    """A fault with exactly this path answers it; a prefix does not, and afterwards it is 501 again."""
+def test_a_fault_can_stand_in_for_a_route_that_is_not_served(api: Any) -> None:
+    """Its path must be exact, not a prefix; afterwards the response is a 501 again."""
     everything = api.tenant.fail(path="/api/v2/", status=500, times=None)
     stub = api.tenant.fail(method="GET", path="/api/v2/xyz", status=200, body=[])
     answer = api("GET", "/api/v2/xyz")
@@ -341,8 +341,10 @@ def test_an_unserved_route_can_be_stubbed(api: Any) -> None:
         ("auth0|1", {"name": "Ann"}, 200),
     ],
 )
-def test_names_of_other_providers(api: Any, user_id: str, body: dict[str, Any], status: int) -> None:
-    """Attributes that each login updates can't be patched, unless the connection's sync is off."""
+def test_names_from_other_providers_can_not_be_patched(
+    api: Any, user_id: str, body: dict[str, Any], status: int
+) -> None:
+    """A login updates these attributes, unless the connection's sync is off."""
     off = {"set_user_root_attributes": "on_first_login"}
     api("POST", "/api/v2/connections", json={"name": "kept", "strategy": "samlp", "options": off})
     api.tenant.users.add(user_id=user_id)
@@ -353,14 +355,14 @@ def test_names_of_other_providers(api: Any, user_id: str, body: dict[str, Any], 
 
 
 def test_include_fields_without_fields_changes_nothing(api: Any) -> None:
-    """include_fields alone gives the whole profile; an empty q finds everybody."""
+    """The response is the whole profile; an empty q finds everybody."""
     user = api.tenant.users.add()
     assert api.get(user.user_id, include_fields="true").json() == dict(user)
     assert len(api.list(q="").json()) == 1
 
 
 def test_deleting_frees_email_and_username(api: Any) -> None:
-    """The names of a deleted user can be used again."""
+    """A new user can have the email and username of a deleted one."""
     for _ in range(2):
         made = api.create(email="ann@example.com", username="ann")
         assert made.status_code == 201

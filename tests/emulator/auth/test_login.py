@@ -35,7 +35,7 @@ USERS = [
 
 
 class Outcome:
-    """Say what a trigger says; only what is given."""
+    """The outcome of a trigger; only the given attributes exist."""
 
     def __init__(self, **facts: Any) -> None:
         self.__dict__.update(facts)
@@ -50,7 +50,7 @@ def tenant() -> Iterator[LocalTenant]:
 
 @pytest.fixture
 def visitor() -> Iterator[Visitor]:
-    """Give a browser that stops at the application's door."""
+    """Yield a visitor that stops at the application's callback."""
     with Visitor(stop=APP) as browser:
         yield browser
 
@@ -62,7 +62,7 @@ def ask(visitor: Visitor, tenant: LocalTenant, **changed: str | None) -> Visitor
 
 
 def redeem(tenant: LocalTenant, code: str, **changed: str | None) -> requests.Response:
-    """Exchange a code as the public application that asked for it."""
+    """Exchange a code, as the public application that requested it."""
     form = {
         "grant_type": "authorization_code",
         "client_id": "app",
@@ -80,8 +80,8 @@ def claims_of(tenant: LocalTenant, token: str, audience: str = "app") -> dict[st
     return jwt.verify(token, key=keys, audience=audience, issuer=f"{tenant.url}/")
 
 
-def test_a_whole_login(tenant: LocalTenant, visitor: Visitor) -> None:
-    """Pick a user, come back with code and state, exchange it once for an ID token that holds."""
+def test_a_user_logs_in(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Pick a user, come back with code and state, and exchange the code once for a valid ID token."""
     ask(visitor, tenant)
     assert visitor.page.status_code == 200
     assert "Ada &lt;b&gt;" in visitor.page.text
@@ -106,8 +106,8 @@ def test_a_whole_login(tenant: LocalTenant, visitor: Visitor) -> None:
     assert (again.status_code, again.json()["error"]) == (403, "invalid_grant")
 
 
-def test_userinfo_shows_what_the_scopes_open(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The access token opens /userinfo until it is revoked; the Management API stays shut to it."""
+def test_userinfo_returns_the_claims_of_the_scopes(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The access token works at /userinfo until it is revoked; the Management API refuses it."""
     ask(visitor, tenant, scope="openid email").press("auth0|1")
     token = redeem(tenant, visitor.params["code"]).json()["access_token"]
     header = {"Authorization": f"Bearer {token}"}
@@ -122,8 +122,8 @@ def test_userinfo_shows_what_the_scopes_open(tenant: LocalTenant, visitor: Visit
     assert (nobody.status_code, nobody.json()["error"]) == (401, "invalid_token")
 
 
-def test_a_login_moves_the_profile_before_the_trigger_runs(tenant: LocalTenant, visitor: Visitor) -> None:
-    """last_login, last_ip, logins_count and updated_at move, even where the trigger refuses; SSO moves nothing."""
+def test_a_login_updates_the_profile_before_the_trigger_runs(tenant: LocalTenant, visitor: Visitor) -> None:
+    """last_login, last_ip, logins_count and updated_at change even if the trigger refuses; a login with a session changes none."""
     before = dict(tenant.users["auth0|1"])
     seen: list[Any] = []
 
@@ -150,8 +150,8 @@ def test_a_login_moves_the_profile_before_the_trigger_runs(tenant: LocalTenant, 
     assert [log["type"] for log in tenant.logs] == ["f", "f", "f"]
 
 
-def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A second login goes straight back with the same `sid`; prompt=none needs such a session."""
+def test_a_user_who_is_signed_in_sees_no_page(tenant: LocalTenant, visitor: Visitor) -> None:
+    """A second login redirects at once, with the same `sid`; prompt=none needs such a session."""
     ask(visitor, tenant, prompt="none")
     assert visitor.params["error"] == "login_required"
     ask(visitor, tenant).press("auth0|1")
@@ -162,8 +162,8 @@ def test_somebody_who_is_signed_in_sees_no_page(tenant: LocalTenant, visitor: Vi
     assert "nonce" not in second
 
 
-def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The email belongs to an existing user, makes a new one, or is refused."""
+def test_a_new_email_becomes_a_user(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The email belongs to an existing user, creates a new one, or is refused."""
     ask(visitor, tenant, login_hint="cleo@example.com")
     assert 'value="cleo@example.com"' in visitor.page.text
     visitor.fill(email="<script>@example.com")
@@ -181,8 +181,8 @@ def test_an_email_that_is_new_becomes_a_user(tenant: LocalTenant, visitor: Visit
     assert len(tenant.users) == 3
 
 
-def test_many_users_are_named_by_email(visitor: Visitor) -> None:
-    """The page shows twenty and says how many more there are; without users it asks for an email."""
+def test_with_many_users_the_page_asks_for_an_email(visitor: Visitor) -> None:
+    """It shows twenty and says how many more there are; without users it asks for an email."""
     with LocalTenant(users=[{"user_id": f"auth0|{n}"} for n in range(23)]) as crowded:
         ask(visitor, crowded)
         assert "and 3 more" in visitor.page.text
@@ -192,8 +192,8 @@ def test_many_users_are_named_by_email(visitor: Visitor) -> None:
         assert "Your email" in visitor.page.text
 
 
-def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A blocked user is refused at the application, one who is gone on the page."""
+def test_a_blocked_or_deleted_user_is_refused(tenant: LocalTenant, visitor: Visitor) -> None:
+    """A blocked user is refused at the application, a deleted one on the page."""
     ask(visitor, tenant)
     state = visitor.params["state"]
     visitor.post(f"{tenant.url}/u/login", state=state, user="auth0|none")
@@ -206,8 +206,8 @@ def test_a_user_who_is_blocked_or_gone(tenant: LocalTenant, visitor: Visitor) ->
     assert "logins_count" not in tenant.users["auth0|2"]
 
 
-def test_a_page_is_for_one_browser_and_once(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The page's state does nothing in another browser, twice, or made up."""
+def test_a_page_works_once_and_in_one_browser(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Its state is refused in another browser, the second time, or if it is made up."""
     ask(visitor, tenant)
     state = visitor.params["state"]
     with Visitor(stop=APP) as other:
@@ -235,7 +235,7 @@ def test_a_page_is_for_one_browser_and_once(tenant: LocalTenant, visitor: Visito
         "",
     ],
 )
-def test_a_login_leads_to_loopback_only(target: str, tenant: LocalTenant, visitor: Visitor) -> None:
+def test_a_login_redirects_only_to_loopback(target: str, tenant: LocalTenant, visitor: Visitor) -> None:
     """Any other address is refused on a page, and the browser goes nowhere."""
     ask(visitor, tenant, redirect_uri=target)
     assert visitor.page.status_code == 403
@@ -245,8 +245,8 @@ def test_a_login_leads_to_loopback_only(target: str, tenant: LocalTenant, visito
         assert visitor.page.status_code == 400
 
 
-def test_a_registered_application_has_a_list(tenant: LocalTenant, visitor: Visitor) -> None:
-    """With a list, an address must be on it, loopback or not."""
+def test_a_registered_application_has_a_list_of_callbacks(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The address must be on the list, loopback or not."""
     tenant.add_client(
         "app", callbacks=["https://app.example.com/cb"], logout_urls=["https://app.example.com/bye"]
     )
@@ -270,16 +270,16 @@ def test_a_registered_application_has_a_list(tenant: LocalTenant, visitor: Visit
         ({"prompt": "whatever"}, "invalid_request"),
     ],
 )
-def test_a_wrong_request_is_told_to_the_application(
+def test_the_application_gets_the_error_of_a_bad_request(
     changed: dict[str, str | None], error: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
-    """With its state, so that it knows which login."""
+    """It comes with the state, so that the application knows which login it belongs to."""
     ask(visitor, tenant, **changed)
     assert (visitor.params["error"], visitor.params["state"]) == (error, "the-state")
 
 
-def test_an_application_must_be_named(tenant: LocalTenant, visitor: Visitor) -> None:
-    """Without a client id there is a page; a strict tenant knows registered ones only."""
+def test_a_login_needs_a_client_id(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Without one there is an error page; a strict tenant knows only registered applications."""
     assert ask(visitor, tenant, client_id=None).page.status_code == 400
     with LocalTenant(strict=True) as strict:
         assert ask(visitor, strict, client_id="<i>").page.status_code == 400
@@ -298,7 +298,7 @@ def test_an_application_must_be_named(tenant: LocalTenant, visitor: Visitor) -> 
         ({"client_id": None}, 401, "access_denied"),
     ],
 )
-def test_a_code_is_for_who_asked_for_it(
+def test_only_the_application_that_requested_a_code_can_redeem_it(
     changed: dict[str, str | None], status: int, error: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
     """Verifier, address and client must be those of /authorize."""
@@ -306,11 +306,11 @@ def test_a_code_is_for_who_asked_for_it(
     refused = redeem(tenant, visitor.params["code"], **changed)
     assert (refused.status_code, refused.json()["error"]) == (status, error)
     if status == 403:
-        assert redeem(tenant, visitor.params["code"]).status_code == 403, "a code is used up by a failure"
+        assert redeem(tenant, visitor.params["code"]).status_code == 403, "a failed exchange uses the code up"
 
 
-def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, visitor: Visitor) -> None:
-    """By its secret, in the body or in the header; a verifier that nobody announced is refused."""
+def test_without_pkce_a_client_needs_its_secret(tenant: LocalTenant, visitor: Visitor) -> None:
+    """It is sent in the body or in the header; a verifier without an earlier challenge is refused."""
     tenant.add_client("app", client_secret="the:secret &c")
     plain: dict[str, Any] = {"code_challenge": None, "code_challenge_method": None}
     code = ask(visitor, tenant, **plain).press("auth0|1").params["code"]
@@ -333,8 +333,8 @@ def test_without_pkce_a_client_proves_itself(tenant: LocalTenant, visitor: Visit
     assert redeem(tenant, code, code_verifier=None).status_code == 401
 
 
-def test_a_code_ends(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A code is valid for ten minutes by the tenant's clock, and not for a deleted user."""
+def test_a_code_expires(tenant: LocalTenant, visitor: Visitor) -> None:
+    """It is valid for ten minutes by the tenant's clock, and not for a deleted user."""
     tenant.clock.freeze()
     code = ask(visitor, tenant).press("auth0|1").params["code"]
     tenant.clock.advance(600)
@@ -347,7 +347,7 @@ def test_a_code_ends(tenant: LocalTenant, visitor: Visitor) -> None:
 
 
 def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, visitor: Visitor) -> None:
-    """offline_access brings one; the trigger may refuse it, and sees that no browser is there."""
+    """offline_access gets one; the trigger may refuse the exchange, and sees that there is no browser."""
     protocols: list[str] = []
 
     def trigger(event: dict[str, Any]) -> Outcome:
@@ -384,7 +384,7 @@ def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, visitor: Vi
 
 
 def test_an_audience_and_scopes_go_into_the_access_token(tenant: LocalTenant, visitor: Visitor) -> None:
-    """An API's token names it, and /userinfo beside openid; the trigger adds scopes and claims, and takes away."""
+    """An access token names its API, and /userinfo if openid was requested; the trigger adds scopes and claims, and removes scopes."""
     tenant.post_login = lambda event: Outcome(
         added_scopes=("read:all",), removed_scopes=("email",), access_token_claims={"https://x/org": 7}
     )
@@ -401,8 +401,8 @@ def test_an_audience_and_scopes_go_into_the_access_token(tenant: LocalTenant, vi
     assert requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).status_code == 401
 
 
-def test_discovery_names_what_is_served(tenant: LocalTenant) -> None:
-    """Each endpoint answers, and the issuer is the one in tokens."""
+def test_discovery_names_the_endpoints(tenant: LocalTenant) -> None:
+    """Each of them responds, and the issuer is the one in tokens."""
     found = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
     assert found["issuer"] == f"{tenant.url}/"
     assert found["code_challenge_methods_supported"] == ["S256"]
@@ -412,14 +412,14 @@ def test_discovery_names_what_is_served(tenant: LocalTenant) -> None:
 
 
 def test_logging_out_ends_the_session(tenant: LocalTenant, visitor: Visitor) -> None:
-    """Afterwards a login shows the page again."""
+    """The next login shows the page again."""
     ask(visitor, tenant).press("auth0|1")
     assert visitor.get(f"{tenant.url}/v2/logout").page.text == "OK"
     assert visitor.page.headers["Set-Cookie"].endswith("Max-Age=0")
     assert "Log in" in ask(visitor, tenant).page.text
 
 
-def test_reset_forgets_sessions_and_keeps_the_trigger(tenant: LocalTenant, visitor: Visitor) -> None:
+def test_a_reset_ends_sessions_and_keeps_the_trigger(tenant: LocalTenant, visitor: Visitor) -> None:
     """A reset deletes every login."""
     tenant.post_login = print
     ask(visitor, tenant).press("auth0|1")
@@ -430,8 +430,8 @@ def test_reset_forgets_sessions_and_keeps_the_trigger(tenant: LocalTenant, visit
     assert tenant.post_login is print
 
 
-def test_cookies_are_for_the_tenant_alone(tenant: LocalTenant, visitor: Visitor) -> None:
-    """No script reads them, no other site sends them along, over TLS they are secure; odd ones are no matter."""
+def test_only_the_tenant_gets_its_cookies(tenant: LocalTenant, visitor: Visitor) -> None:
+    """No script can read them, no other site can have them sent, and over TLS they are secure; malformed cookies do no harm."""
     requests_made = ask(visitor, tenant).page.request
     assert requests_made.headers["Cookie"].startswith("local_browser_")
     odd = requests.get(
@@ -453,7 +453,7 @@ def test_cookies_are_for_the_tenant_alone(tenant: LocalTenant, visitor: Visitor)
     assert over_tls.headers["Set-Cookie"].endswith("; Secure")
 
 
-def test_pages_run_nothing(tenant: LocalTenant, visitor: Visitor) -> None:
+def test_pages_run_no_script(tenant: LocalTenant, visitor: Visitor) -> None:
     """The policy allows one style sheet, by its hash, and no frame around the page."""
     policy = ask(visitor, tenant).page.headers["Content-Security-Policy"]
     style = visitor.page.text.partition("<style>")[2].partition("</style>")[0]
@@ -463,11 +463,11 @@ def test_pages_run_nothing(tenant: LocalTenant, visitor: Visitor) -> None:
     )
 
 
-# The hosted trigger --------------------------------------------------------------------------------------
+# The post-login trigger ----------------------------------------------------------------------------------
 
 
 class Detour:
-    """Redirect a login, and take down how it goes on."""
+    """Redirect a login, and record how it continues."""
 
     def __init__(self, **ending: Any) -> None:
         self.ending = ending
@@ -480,13 +480,13 @@ class Detour:
         return Outcome(redirect=Outcome(url="http://127.0.0.1:9/callback?consent", state="detour"))
 
     def resume(self, state: str, **came: Any) -> Outcome:
-        """Go on."""
+        """Continue."""
         self.came.append((state, came))
         return Outcome(**self.ending)
 
 
-def test_a_hosted_trigger_redirects_and_goes_on(tenant: LocalTenant, visitor: Visitor) -> None:
-    """It gets Auth0's event, and at /continue state, query, body and request; replayed, it gets nothing."""
+def test_a_trigger_redirects_and_continues(tenant: LocalTenant, visitor: Visitor) -> None:
+    """It gets Auth0's event, and at /continue the state, query, body and request; a replay is refused."""
     detour = Detour(id_token_claims={"https://x/consent": True})
     tenant.post_login = detour
     ask(visitor, tenant).press("auth0|1")
@@ -511,8 +511,8 @@ def test_a_hosted_trigger_redirects_and_goes_on(tenant: LocalTenant, visitor: Vi
     assert len(detour.came) == 1
 
 
-def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, visitor: Visitor) -> None:
-    """Without one a login that was suspended goes on, in this browser."""
+def test_a_suspended_login_continues_if_the_trigger_is_removed(tenant: LocalTenant, visitor: Visitor) -> None:
+    """It then ends as a login without a trigger does."""
     tenant.post_login = Detour()
     ask(visitor, tenant).press("auth0|1")
     tenant.post_login = None
@@ -528,7 +528,7 @@ def test_a_hosted_trigger_is_taken_away(tenant: LocalTenant, visitor: Visitor) -
         (Outcome(denied=""), ""),
     ],
 )
-def test_a_hosted_trigger_refuses(
+def test_a_trigger_refuses_a_login(
     outcome: Outcome, description: str, tenant: LocalTenant, visitor: Visitor
 ) -> None:
     """The application gets access_denied; the reason is only in the tenant's logs."""
@@ -539,8 +539,8 @@ def test_a_hosted_trigger_refuses(
     assert tenant.logs[-1]["type"] == "f"
 
 
-def test_a_hosted_trigger_raises(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The login fails, and the tenant keeps serving."""
+def test_an_error_in_a_trigger_fails_the_login(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The tenant keeps serving."""
 
     def broken(event: dict[str, Any]) -> None:
         raise RuntimeError("broken")
@@ -555,15 +555,15 @@ def test_a_hosted_trigger_raises(tenant: LocalTenant, visitor: Visitor) -> None:
     "trigger", [Detour(), lambda event: Outcome(error=ValueError("interaction_required: no page"))]
 )
 def test_a_silent_login_is_not_interrupted(trigger: Any, tenant: LocalTenant, visitor: Visitor) -> None:
-    """With prompt=none a redirect is refused as interaction_required."""
+    """With prompt=none, a redirect becomes interaction_required."""
     ask(visitor, tenant).press("auth0|1")
     tenant.post_login = trigger
     ask(visitor, tenant, prompt="none")
     assert visitor.params["error"] == "interaction_required"
 
 
-def test_keys_that_are_not_the_tenants(tenant: LocalTenant, visitor: Visitor) -> None:
-    """A token of one tenant is invalid at another."""
+def test_a_token_of_another_tenant_is_invalid(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Each tenant has its own keys."""
     code = ask(visitor, tenant).press("auth0|1").params["code"]
     token = redeem(tenant, code).json()["id_token"]
     with LocalTenant() as other, pytest.raises(AuthError):
@@ -571,7 +571,7 @@ def test_keys_that_are_not_the_tenants(tenant: LocalTenant, visitor: Visitor) ->
 
 
 def test_a_session_ends_with_its_user(tenant: LocalTenant, visitor: Visitor) -> None:
-    """Whoever is deleted, or blocked, is not signed in any more; somebody else may be, without a logout."""
+    """A user who is deleted or blocked is no longer signed in; another user can sign in without a logout."""
     ask(visitor, tenant).press("auth0|1")
     tenant.users["auth0|1"].patch(blocked=True)
     ask(visitor, tenant)
@@ -589,8 +589,8 @@ def test_a_session_ends_with_its_user(tenant: LocalTenant, visitor: Visitor) -> 
     assert "auth0|2" in visitor.page.text
 
 
-def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, visitor: Visitor) -> None:
-    """And is again once that has ended."""
+def test_a_blocked_user_gets_no_refresh(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Once the block ends, the refresh token works again."""
     code = ask(visitor, tenant, scope="openid offline_access").press("auth0|1").params["code"]
     form = {
         "grant_type": "refresh_token",
@@ -605,7 +605,7 @@ def test_a_blocked_user_is_refreshed_no_more(tenant: LocalTenant, visitor: Visit
 
 
 def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, visitor: Visitor) -> None:
-    """What it adds and takes away counts each time that it runs."""
+    """The scopes that it adds and removes count each time it runs."""
     code = ask(visitor, tenant, scope="openid email offline_access").press("auth0|1").params["code"]
     token = redeem(tenant, code).json()["refresh_token"]
     tenant.post_login = lambda event: Outcome(added_scopes=("read:all",), removed_scopes=("email",))
@@ -615,8 +615,10 @@ def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, v
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_users_token_for_the_management_api_is_about_that_user(strict: bool, visitor: Visitor) -> None:
-    """Only scopes of the current user are granted, whatever was requested and whatever the trigger adds."""
+def test_a_users_token_for_the_management_api_has_current_user_scopes_only(
+    strict: bool, visitor: Visitor
+) -> None:
+    """It has no others, whatever was requested and whatever the trigger adds."""
     with LocalTenant(users=USERS, strict=strict) as tenant:
         tenant.post_login = lambda event: Outcome(added_scopes=("create:users",))
         tenant.add_client("app", client_secret="s")

@@ -1,4 +1,4 @@
-"""Password grants and sign-ups get the recorded responses, and nothing shows a password."""
+"""Password grants and sign-ups get the recorded responses, and no password is shown anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REALM = "http://auth0.com/oauth/grant-type/password-realm"
 
 
 def grant(api: Any, **changes: Any) -> Any:
-    """Ask for tokens as ruby-auth0 does; None leaves a parameter out."""
+    """Request tokens as ruby-auth0 does; None leaves a parameter out."""
     form = {
         "grant_type": "password",
         "username": "ann@example.com",
@@ -36,8 +36,8 @@ def sign_up(api: Any, **changes: Any) -> Any:
     return api("POST", "/dbconnections/signup", json={**body, **changes})
 
 
-def test_the_recorded_flow(api: Any) -> None:
-    """Sign up, sign in, fail twice, ask for another password."""
+def test_sign_up_and_login_follow_the_recording(api: Any) -> None:
+    """Sign up, sign in, fail twice, request another password."""
     made = sign_up(api)
     local = made.json()["_id"]
     assert (made.status_code, made.json()) == (
@@ -67,7 +67,7 @@ def test_the_recorded_flow(api: Any) -> None:
     assert sent.headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_passwords_show_nowhere(api: Any) -> None:
+def test_no_password_is_shown(api: Any) -> None:
     """A password is in no profile and not in the journal, however it was sent."""
     sign_up(api)
     api.create(email="bob@example.com", password=SECRET)
@@ -81,8 +81,8 @@ def test_passwords_show_nowhere(api: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["create", "patch", "add", "live"])
-def test_every_way_to_give_a_password(api: Any, way: str) -> None:
-    """The latest one counts, and goes with its user."""
+def test_a_password_can_be_set_in_several_ways(api: Any, way: str) -> None:
+    """The latest one counts, and it is deleted with its user."""
     if way == "create":
         api.create(email="ann@example.com", password=SECRET)
     else:
@@ -99,8 +99,8 @@ def test_every_way_to_give_a_password(api: Any, way: str) -> None:
     assert grant(api).status_code == 403
 
 
-def test_realms_usernames_audiences_and_scopes(api: Any) -> None:
-    """The realm is a connection; the Management API and APIs that were made may be named."""
+def test_a_password_grant_takes_realm_username_audience_and_scope(api: Any) -> None:
+    """The realm is a connection; the audience is the Management API or an API that was created."""
     api.create(email="ann@example.com", username="ann", password=SECRET)
     assert grant(api, username="ann", grant_type=REALM, realm=DATABASE).status_code == 200
     assert grant(api, grant_type=REALM, realm="other").status_code == 403
@@ -114,8 +114,8 @@ def test_realms_usernames_audiences_and_scopes(api: Any) -> None:
     assert "password" in api("GET", "/.well-known/openid-configuration").json()["grant_types_supported"]
 
 
-def test_blocked_users_and_refusing_triggers(api: Any) -> None:
-    """The application gets each error, and the trigger runs as at any login."""
+def test_a_password_grant_is_refused_by_the_trigger_or_for_a_blocked_user(api: Any) -> None:
+    """The application gets either error; the trigger runs as at any login."""
     api.create(email="ann@example.com", password=SECRET)
     (ann,) = api.tenant.users
 
@@ -137,8 +137,8 @@ def test_blocked_users_and_refusing_triggers(api: Any) -> None:
     assert (refused.status_code, refused.json()["error_description"]) == (403, "user is blocked")
 
 
-def test_strict_tenants_know_their_clients(talk: Any) -> None:
-    """An unknown client neither signs in nor signs anybody up."""
+def test_a_strict_tenant_refuses_unknown_clients(talk: Any) -> None:
+    """An unknown client can neither sign users in nor sign them up."""
     tenant = LocalTenant(serve=False, strict=True, users=[{"email": "ann@example.com", "password": SECRET}])
     api = talk(tenant)
     assert grant(api).status_code == 401
@@ -150,8 +150,8 @@ def test_strict_tenants_know_their_clients(talk: Any) -> None:
 
 
 @pytest.mark.slow
-def test_each_has_a_bucket_of_its_own(talk: Any, clock: Any) -> None:
-    """As recorded: 100 a day, 50 a minute, and 10 with one a minute."""
+def test_each_endpoint_has_its_own_bucket(talk: Any, clock: Any) -> None:
+    """As recorded: 100 a day, 50 a minute, and 10 with one more a minute."""
     api = talk(LocalTenant(serve=False, rate_limit="enterprise", clock=clock))
 
     def seen(answer: Any) -> tuple[int, int, int]:
@@ -183,15 +183,15 @@ def test_each_has_a_bucket_of_its_own(talk: Any, clock: Any) -> None:
         {"user_metadata": {str(n): "" for n in range(11)}},
     ],
 )
-def test_sign_ups_that_are_refused(api: Any, changes: dict[str, Any]) -> None:
-    """Each is 400, and no user is created."""
+def test_bad_sign_ups_are_refused(api: Any, changes: dict[str, Any]) -> None:
+    """Each gets a 400, and no user is created."""
     api("POST", "/api/v2/connections", json={"name": "google", "strategy": "google-oauth2"})
     assert sign_up(api, **changes).status_code == 400
     assert len(api.tenant.users) == 0
 
 
-def test_more_of_sign_ups(api: Any) -> None:
-    """Names and user_metadata are kept; a second of the same email or username is not told who is there."""
+def test_a_sign_up_stores_names_and_metadata_once(api: Any) -> None:
+    """The error for an email or username that is taken does not say who has it."""
     shown = sign_up(api, username="ann", given_name="Ann", user_metadata={"theme": "dark"}).json()
     assert (shown["given_name"], shown["user_metadata"]) == ("Ann", {"theme": "dark"})
     (ann,) = api.tenant.users
@@ -206,8 +206,8 @@ def test_more_of_sign_ups(api: Any) -> None:
         assert api("POST", "/dbconnections/change_password", json=body).status_code == 400
 
 
-def test_an_unknown_connection_of_a_strict_tenant(talk: Any) -> None:
-    """It is named nowhere, so nobody can sign up there."""
+def test_a_strict_tenant_refuses_a_sign_up_for_an_unknown_connection(talk: Any) -> None:
+    """Nobody can sign up at a connection that does not exist."""
     tenant = LocalTenant(serve=False, strict=True)
     answer = sign_up(talk(tenant), connection="nowhere", client_id=tenant.client_id)
     assert answer.status_code == 400

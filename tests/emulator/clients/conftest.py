@@ -1,4 +1,4 @@
-"""Leave out the modules whose packages have a tox environment of their own, except there."""
+"""Leave out the modules whose packages have their own tox environment, except in that environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drive the tenant with the npm package auth0; `tox -e node` installs it and says where it is."""
+"""Use the tenant with the npm package auth0; `tox -e node` installs it and says where it is."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MODULES = os.environ.get("AUTH0_META_LIVE_NODE_MODULES", "")
 
 
 @pytest.mark.own_environment("node")
-def test_the_npm_package_runs_its_calls() -> None:
-    """Its own client credentials, users, metadata, search and jobs, over http."""
+def test_the_npm_package_works() -> None:
+    """Over http it gets a token with client credentials, writes users and metadata, searches, and runs jobs."""
     with LocalTenant(strict=True, rate_limit="enterprise") as tenant:
         ran = subprocess.run(
             [

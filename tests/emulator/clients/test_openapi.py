@@ -7,7 +7,7 @@ from auth0_meta.emulator.routes import ROUTES
 
 
 def test_every_route_is_described(tenant: LocalTenant) -> None:
-    """Each with its parameters, its scopes, and a body where it takes one."""
+    """Each has its parameters, its scopes, and a body if it takes one."""
     document = tenant.openapi()
     assert document["servers"] == [{"url": tenant.url}]
     for route in ROUTES:

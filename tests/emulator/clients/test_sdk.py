@@ -1,4 +1,4 @@
-"""Drive the tenant with Auth0's own Python SDK, which nobody here wrote: the newest, sync and async."""
+"""Use the tenant with the newest version of Auth0's own Python SDK, sync and async, as independent evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DATABASE = "Username-Password-Authentication"
 
 @pytest.fixture(params=["over sockets", "in process"])
 def auth0(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTenant, Any]]:
-    """Start a tenant and make the SDK's client for it."""
+    """Start a tenant and create the SDK's client for it."""
     sockets = request.param == "over sockets"
     with LocalTenant(serve=sockets, rate_limit="enterprise") as tenant:
         transport = None if sockets else httpx.WSGITransport(app=tenant.wsgi)
@@ -32,7 +32,7 @@ def auth0(request: pytest.FixtureRequest) -> Iterator[tuple[LocalTenant, Any]]:
 
 
 def test_the_sdk_creates_gets_updates_lists_finds_and_deletes(auth0: tuple[LocalTenant, Any]) -> None:
-    """A user's whole life through auth0-python, metadata nulls and wipes included."""
+    """This is a user's whole life through auth0-python, with nulls and `{}` in metadata."""
     tenant, client = auth0
     users = client.users
     made = users.create(
@@ -61,8 +61,8 @@ def test_the_sdk_creates_gets_updates_lists_finds_and_deletes(auth0: tuple[Local
     assert caught.value.status_code == 404
 
 
-def test_the_sdk_reads_what_hangs_on_users(auth0: tuple[LocalTenant, Any]) -> None:
-    """Roles, permissions, members, identities, tickets, blocks and the empty rest, through auth0-python."""
+def test_the_sdk_uses_the_sub_resources_of_users(auth0: tuple[LocalTenant, Any]) -> None:
+    """Roles, permissions, members, identities, tickets, blocks, and those that are empty here."""
     tenant, client = auth0
     ann, bob = (tenant.users.add(user_id=f"auth0|{name}").user_id for name in ("ann", "bob"))
     users, role = client.users, client.roles.create(name="admin", description="may all").id
@@ -97,7 +97,7 @@ def test_the_sdk_reads_what_hangs_on_users(auth0: tuple[LocalTenant, Any]) -> No
 
 
 def test_the_sdk_reads_a_409_and_a_429(auth0: tuple[LocalTenant, Any]) -> None:
-    """Its errors carry our status and body; a 429 with Reset in the past is retried by it at once."""
+    """Its errors have our status and body; it retries a 429 with a Reset in the past at once."""
     tenant, client = auth0
     tenant.users.add(email="ann@example.com")
     with pytest.raises(core.ApiError) as caught:
@@ -114,7 +114,7 @@ ROWS = [{"email": "new@example.com", "app_metadata": {"plan": "pro"}}, {"email":
 
 
 def test_the_sdk_imports_exports_and_reads_jobs(auth0: tuple[LocalTenant, Any]) -> None:
-    """Jobs through auth0-python: an import with a refused row, its errors, none, an export, a mail."""
+    """It runs an import with a refused row, reads its errors, one without errors, an export and an email."""
     tenant, client = auth0
     old = tenant.users.add(email="old@example.com")
     file = ("users.json", json.dumps(ROWS).encode(), "application/json")
@@ -135,7 +135,7 @@ def test_the_sdk_imports_exports_and_reads_jobs(auth0: tuple[LocalTenant, Any]) 
 
 
 def test_the_async_sdk_does_the_same() -> None:
-    """Users, metadata and jobs through AsyncAuth0, over sockets."""
+    """AsyncAuth0 uses users, metadata and jobs, over sockets."""
 
     async def run(tenant: LocalTenant) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:

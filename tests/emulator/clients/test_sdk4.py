@@ -1,4 +1,4 @@
-"""Drive the tenant with auth0-python 4, which is still in wide use; `tox -e sdk4` installs it."""
+"""Use the tenant with auth0-python 4, which is still in wide use; `tox -e sdk4` installs it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tenant() -> Iterator[LocalTenant]:
 
 @pytest.fixture
 def token(tenant: LocalTenant) -> str:
-    """Return a token that the SDK fetched itself, by its JSON request."""
+    """Return a token that the SDK has fetched itself, with its JSON request."""
     get_token = authentication.GetToken(
         tenant.domain, tenant.client_id, client_secret=tenant.client_secret, protocol="http"
     )
@@ -37,8 +37,8 @@ def token(tenant: LocalTenant) -> str:
     return str(answer["access_token"])
 
 
-def test_users_and_metadata(tenant: LocalTenant, token: str) -> None:
-    """Create, read, update with nulls and wipes, list, find, delete; errors carry our code."""
+def test_version_4_writes_users_and_metadata(tenant: LocalTenant, token: str) -> None:
+    """It creates, reads, updates with nulls and `{}`, lists, finds and deletes; its errors have our code."""
     users = management.Users(tenant.domain, token, protocol="http")
     made = users.create(
         {"connection": DATABASE, "email": "ann@example.com", "app_metadata": {"a": 1, "b": 1}}
@@ -56,8 +56,8 @@ def test_users_and_metadata(tenant: LocalTenant, token: str) -> None:
     assert (caught.value.status_code, caught.value.error_code) == (404, "inexistent_user")
 
 
-def test_jobs(tenant: LocalTenant, token: str) -> None:
-    """Import with the file first, read its errors, export, ask for a mail."""
+def test_version_4_runs_jobs(tenant: LocalTenant, token: str) -> None:
+    """It imports with the file first, reads the errors, exports, and requests an email."""
     jobs = management.Jobs(tenant.domain, token, protocol="http")
     user = tenant.users.add(email="ann@example.com")
     rows = [{"email": "ann@example.com"}, {"email": "bob@example.com"}]

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, what it does, and that values stay text."""
+"""The page in a real browser: what it shows, what it does, and that values are shown as text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Page:
         self.lists_users(len(tenant.users))
 
     def lists_users(self, count: int) -> None:
-        """Wait until the list shows so many users."""
+        """Wait until the list shows this number of users."""
         wait_for(lambda: len(self.window.all("button.user")) == count)
 
     def open_user(self, user_id: str) -> None:
@@ -77,7 +77,7 @@ def page(window: BrowserWindow) -> Iterator[Page]:
     assert [text for text in complaints if "ERR_" not in text] == []
 
 
-def test_it_shows_what_happens_as_it_happens(page: Page) -> None:
+def test_it_shows_writes_as_they_happen(page: Page) -> None:
     """A write appears in the journal, the bucket, the user's metadata and history without a reload."""
     page.open_user("auth0|1")
     page.window.shows('"theme": "light"', "#user")
@@ -106,7 +106,7 @@ def test_the_bucket_drains_and_refills(page: Page) -> None:
     page.window.shows("10 of 10", ".bucket .figure")
 
 
-def test_values_are_text_and_nothing_else(page: Page) -> None:
+def test_values_are_shown_as_text(page: Page) -> None:
     """Markup in names, ids, keys, values and requests is shown as text, and none of it runs."""
     hostile = str(USERS[2]["user_id"])
     page.open_user(hostile)
@@ -161,7 +161,7 @@ def test_a_reset_asks_first(page: Page) -> None:
     page.lists_users(3)
 
 
-def test_the_keyboard_is_enough(page: Page) -> None:
+def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
     """`/` moves to the search box, arrows move through the list, Enter opens, Escape clears; the focus is visible."""
     page.window.find("body").send_keys("/")
     search = page.has_focus("id", "find")
@@ -178,8 +178,8 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_legible_in_light_and_dark_and_narrow(page: Page, scheme: str) -> None:
-    """Text has a contrast of at least 4.5 in both color schemes, and nothing is wider than a phone."""
+def test_it_is_legible_in_both_color_schemes_and_on_a_phone(page: Page, scheme: str) -> None:
+    """Text has a contrast of at least 4.5, and nothing is wider than a phone's screen."""
     driver = page.window.driver
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -238,7 +238,7 @@ def test_another_page_cannot_reach_the_tenant(window: BrowserWindow) -> None:
 
 
 def test_without_a_token_it_says_what_is_missing(window: BrowserWindow) -> None:
-    """If the page carries no token, it asks for the printed address, which works."""
+    """If the page has no token, it asks for the address that was printed, which works."""
     tenant = LocalTenant(host="0.0.0.0", serve=False, users=USERS)  # noqa: S104  # never bound
     server = WSGIServer(("127.0.0.1", 0), tenant.wsgi)
     server.prepare()

@@ -24,7 +24,7 @@ def test_a_predicate_picks_requests(api: Any) -> None:
 
 
 def test_a_probability_is_seeded(talk: Any) -> None:
-    """The same seed strikes the same requests, also after a reset, and about as many as the probability says."""
+    """The same seed strikes the same requests, even after a reset, and about as many as the probability says."""
 
     def strikes(tenant: LocalTenant) -> list[int]:
         tenant.fail(method="GET", probability=0.3, times=None, status=500)
@@ -37,8 +37,8 @@ def test_a_probability_is_seeded(talk: Any) -> None:
     assert strikes(one) == first != strikes(two)
 
 
-def test_a_proxy_answers_html(api: Any) -> None:
-    """A 502 without JSON, whatever was requested."""
+def test_a_fault_may_be_the_html_page_of_a_proxy(api: Any) -> None:
+    """It is a 502 without JSON, whatever was requested."""
     api.tenant.fail(status=502, html=True)
     answer = api.list()
     assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
@@ -58,10 +58,10 @@ def cut_short(answer: Callable[[], requests.Response]) -> bool:
 
 @pytest.mark.parametrize("sockets", [True, False])
 class TestTruncatedAndSlowBodies:
-    """The same over sockets and in process."""
+    """These faults work over sockets and in process."""
 
-    def test_a_truncated_body(self, talk: Any, sockets: bool) -> None:
-        """The write takes effect and the client gets a part of the body; the next response is complete."""
+    def test_a_body_is_truncated(self, talk: Any, sockets: bool) -> None:
+        """The write takes effect, and the client gets a part of the body; the next response is complete."""
         with LocalTenant(serve=sockets) as tenant:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
@@ -74,8 +74,8 @@ class TestTruncatedAndSlowBodies:
             assert not cut_short(lambda: api.get(user.user_id))
             assert api.get(user.user_id).status_code == 200
 
-    def test_a_slow_body(self, talk: Any, sockets: bool) -> None:
-        """The body comes in pieces; a piece that takes longer than the read timeout raises, otherwise it is just late."""
+    def test_a_body_is_slow(self, talk: Any, sockets: bool) -> None:
+        """The body comes in pieces; a piece that takes longer than the read timeout raises an error, otherwise it is only late."""
         with LocalTenant(serve=sockets) as tenant:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
@@ -93,8 +93,8 @@ class TestTruncatedAndSlowBodies:
             with pytest.raises((requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError)):
                 api("GET", "/api/v2/users", timeout=0.1)
 
-    def test_a_reset(self, talk: Any, sockets: bool) -> None:
-        """The connection is reset before the request takes effect."""
+    def test_a_connection_is_reset(self, talk: Any, sockets: bool) -> None:
+        """This happens before the request takes effect."""
         with LocalTenant(serve=sockets) as tenant:
             user = tenant.users.add()
             api = talk(tenant, sockets=sockets)
@@ -158,14 +158,16 @@ def test_our_client_gets_a_new_token_midway() -> None:
         {"drop": "softly"},
     ],
 )
-def test_faults_without_effect_or_with_contradictions(tenant: LocalTenant, plan: dict[str, Any]) -> None:
-    """`fail` refuses them."""
+def test_faults_without_effect_or_with_contradictions_are_refused(
+    tenant: LocalTenant, plan: dict[str, Any]
+) -> None:
+    """`fail` raises an InputError."""
     with pytest.raises(InputError):
         tenant.fail(**plan)
 
 
-def test_realistic_latency(clock: FakeClock, talk: Any) -> None:
-    """The medians and tails are near the recorded ones, such as 125 ms for a PATCH, by the tenant's clock."""
+def test_realistic_latency_is_close_to_the_recordings(clock: FakeClock, talk: Any) -> None:
+    """Medians and tails are close to the recorded ones, such as 125 ms for a PATCH, by the tenant's clock."""
     tenant = LocalTenant(serve=False, clock=clock, latency="realistic")
     user = tenant.users.add()
     api = talk(tenant)

@@ -1,4 +1,4 @@
-"""The control routes: who may call them, what they answer, and their stream of events."""
+"""The control routes: who may call them, what they return, and their stream of events."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_only_the_tenants_own_page_and_programs_have_access(
 
 
 def test_each_run_has_its_own_token() -> None:
-    """Two tenants have different tokens, long enough not to be guessed."""
+    """Two tenants have different tokens, too long to guess."""
     tokens = {LocalTenant(serve=False).control_token for _ in range(2)}
     assert len(tokens) == 2
     assert min(map(len, tokens)) >= 43
 
 
 def test_control_requests_leave_the_tenant_alone(desk: Desk) -> None:
-    """Control requests take no token from a bucket, trigger no fault and are not in the journal."""
+    """They take no token from a bucket, trigger no fault and are not in the journal."""
     tenant = LocalTenant(serve=False, rate_limit="2@1", clock=FakeClock())
     fault = tenant.fail(status=500)
     for _ in range(5):
@@ -127,7 +127,7 @@ def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
 
 
 def test_only_a_page_for_this_machine_holds_the_token(desk: Desk) -> None:
-    """On loopback the page carries the token; if other machines can fetch the page, only the printed address does."""
+    """On loopback the page contains the token; if other machines can fetch the page, only the printed address has it."""
     assert desk.tenant.control_token in desk.session.get(desk.tenant.url + "/").text
     assert desk.tenant.page_url == desk.tenant.url + "/"
     wide = LocalTenant(serve=False, host="0.0.0.0")  # noqa: S104  # never bound
@@ -190,8 +190,8 @@ def test_bad_requests_are_refused(
     assert desk.tenant.faults_unfired() == []
 
 
-def test_a_bug_is_a_response(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """If a control route raises, the response is 500 and the error is logged."""
+def test_a_bug_in_a_control_route_is_a_500(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """The error is logged."""
     monkeypatch.setattr(desk.tenant.clock, "reset", lambda: 1 / 0)
     with caplog.at_level(logging.ERROR, "auth0_meta.emulator"):
         assert desk("POST", "reset").status_code == 500
@@ -201,8 +201,8 @@ def test_a_bug_is_a_response(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog
 # What the routes do ----------------------------------------------------------------------------------
 
 
-def test_state_is_the_current_state() -> None:
-    """It has users, requests, buckets with the groups that share them, faults and time."""
+def test_state_shows_users_requests_buckets_faults_and_time() -> None:
+    """A bucket names the groups that share it."""
     clock = FakeClock(start=1_000.0)
     tenant = LocalTenant(serve=False, rate_limit="essentials", clock=clock, users=[{}, {}])
     desk = Desk(tenant)
@@ -229,7 +229,7 @@ def test_state_is_the_current_state() -> None:
 
 
 def test_reading_a_window_does_not_change_it() -> None:
-    """Reading a window's bucket takes no token, and it is full once a new window has begun."""
+    """Reading the bucket takes no token; the bucket is full once a new window has begun."""
     clock = FakeClock(start=1_000.0)
     tenant = LocalTenant(serve=False, rate_limit="4@1", window=True, clock=clock)
     desk = Desk(tenant)
@@ -241,7 +241,7 @@ def test_reading_a_window_does_not_change_it() -> None:
 
 
 def test_users_are_listed_found_and_added(desk: Desk) -> None:
-    """Pages are in order of creation; a search covers id, email, name and username, ignoring case."""
+    """Pages are in order of creation; a search covers id, email, name and username, and ignores case."""
     for number in range(7):
         desk.tenant.users.add(
             user_id=f"auth0|{number}", email=f"u{number}@example.com", name=f"Name {number}"
@@ -260,8 +260,8 @@ def test_users_are_listed_found_and_added(desk: Desk) -> None:
     assert desk("POST", "users", json={"user_id": made}).status_code == 400
 
 
-def test_a_user_is_shown_with_history(desk: Desk) -> None:
-    """The route returns the profile and each write by path, newest first; an absent side is left out."""
+def test_a_user_is_shown_with_its_history(desk: Desk) -> None:
+    """The route returns the profile and each write by path, newest first; a side that is absent is left out."""
     user = desk.tenant.users.add(user_id="auth0|1", user_metadata={"a": 1, "b": None})
     user.patch(user_metadata={"a": 2})
     user.patch(user_metadata={"a": None, "c": "<b>"})
@@ -276,7 +276,7 @@ def test_a_user_is_shown_with_history(desk: Desk) -> None:
     ]
 
 
-def test_the_journal_is_read_from_any_number(desk: Desk) -> None:
+def test_the_journal_can_be_read_from_any_number(desk: Desk) -> None:
     """Requests count from 1; a bounded journal drops entries, and the numbers of the others stay correct."""
     tenant = LocalTenant(serve=False, journal_limit=3)
     desk = Desk(tenant)
@@ -314,8 +314,8 @@ def test_the_clock_freezes_advances_and_resumes(desk: Desk) -> None:
     assert desk("POST", "clock", json={"do": "resume"}).json() == {"now": start + 60.5, "frozen": False}
 
 
-def test_reset_and_snapshot() -> None:
-    """Putting a snapshot back restores every user; a reset restores the initial users."""
+def test_a_snapshot_and_a_reset_restore_users() -> None:
+    """PUT of a snapshot restores every user; a reset restores the initial users."""
     tenant = LocalTenant(serve=False, users=[{"user_id": "auth0|1", "app_metadata": {"n": 1}}])
     desk = Desk(tenant)
     snapshot = desk("GET", "snapshot").json()
@@ -333,7 +333,7 @@ def test_reset_and_snapshot() -> None:
 
 
 def events(lines: Iterator[bytes], count: int) -> list[tuple[str, Any]]:
-    """Read so many events from a stream."""
+    """Read this number of events from a stream."""
     found, name = [], ""
     for line in lines:
         text = line.decode()
@@ -375,7 +375,7 @@ def test_events_report_state_and_requests() -> None:
 
 
 def test_a_quiet_stream_sends_comments() -> None:
-    """Without news a comment is sent now and then, so that the tenant notices when a page is gone."""
+    """If nothing happens, a comment is sent now and then, so that the tenant notices when a page is gone."""
     with LocalTenant() as tenant, open_stream(tenant) as stream:
         lines = stream.iter_lines(chunk_size=1)
         events(lines, 1)
@@ -393,7 +393,7 @@ def test_stopping_ends_every_stream_and_streams_are_counted() -> None:
         streams.pop().close()
         lines.pop()
         for _ in range(100):
-            tenant.users.add()  # news make the tenant write, and so notice
+            tenant.users.add()  # a change makes the tenant write, and so notice
             with open_stream(tenant) as again:
                 if again.status_code == 200:
                     break
@@ -402,7 +402,7 @@ def test_stopping_ends_every_stream_and_streams_are_counted() -> None:
         begun = SYSTEM_CLOCK.monotonic()
         tenant.stop()
         for line in lines:
-            list(line)  # to its end, which a stream that goes on has not
+            list(line)  # until it ends, which an open stream does not
         assert SYSTEM_CLOCK.monotonic() - begun < 4
         for stream in streams:
             stream.close()
@@ -436,7 +436,7 @@ def test_values_that_would_break_later_requests_are_refused(desk: Desk, route: s
     assert answer.status_code == 200
 
 
-def test_faults_in_code_are_checked_as_well(desk: Desk) -> None:
+def test_faults_added_in_code_are_checked_too(desk: Desk) -> None:
     """A body that JSON can't represent and a header of two lines could not be sent."""
     wrong: list[dict[str, Any]] = [{"body": float("nan")}, {"body": {1, 2}}, {"headers": {"X-A": "1\n2"}}]
     for words in wrong:
@@ -446,7 +446,7 @@ def test_faults_in_code_are_checked_as_well(desk: Desk) -> None:
 
 
 def test_streams_that_open_at_once_are_counted(desk: Desk) -> None:
-    """Of many requests at the same moment four get a stream; one that is dropped unread makes room."""
+    """Of many requests at the same moment, four get a stream; a stream that is dropped unread makes room."""
     feed = desk.tenant._control._streams
     with ThreadPoolExecutor(20) as pool:
         streams = [stream for stream in pool.map(feed.open, [0] * 20) if stream is not None]

@@ -1,4 +1,4 @@
-"""Files of users in their two formats, errors in them, and snapshots, which are written whole or not at all."""
+"""Files of users in their two formats, errors in such files, and snapshots, which are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ users:
         ("users.YML", json.dumps(USERS)),
     ],
 )
-def test_users_come_from_a_file(tmp_path: Path, name: str, text: str) -> None:
-    """A file is JSON or YAML, a list or an object with `users`; a YAML date is a string, as in JSON."""
+def test_users_are_read_from_a_file(tmp_path: Path, name: str, text: str) -> None:
+    """It is JSON or YAML, a list or an object with `users`; a YAML date is a string, as in JSON."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     for given in (path, str(path)):
@@ -63,7 +63,7 @@ def test_users_come_from_a_file(tmp_path: Path, name: str, text: str) -> None:
         assert len(tenant.users) == 2
 
 
-def test_thousands_of_users_load_at_once(tmp_path: Path) -> None:
+def test_thousands_of_users_load_quickly(tmp_path: Path) -> None:
     """Five thousand users of a YAML file load before the test times out."""
     path = tmp_path / "users.yaml"
     path.write_text(
@@ -97,7 +97,7 @@ SECRET = "s3cret-value"
     ],
 )
 def test_an_error_in_a_file_shows_no_value(tmp_path: Path, name: str, text: str, told: str) -> None:
-    """The error names the file and the line or user, never a value."""
+    """The message names the file and the line or user, never a value."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=told) as caught:
@@ -107,7 +107,7 @@ def test_an_error_in_a_file_shows_no_value(tmp_path: Path, name: str, text: str,
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
-    """A missing file, and bytes that are not text."""
+    """The file is missing, or its bytes are not text."""
     with pytest.raises(InputError, match="No such file"):
         LocalTenant(serve=False, users=tmp_path / "none.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\xff")
@@ -116,7 +116,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_restores_every_user(tmp_path: Path) -> None:
-    """After save, change and load every profile is as it was, metadata that is no object included; `users=` takes the file too."""
+    """After saving, changes and loading, every profile is as it was, even with metadata that is not an object; `users=` takes the file too."""
     path = tmp_path / "snapshot.json"
     tenant = LocalTenant(serve=False, users=USERS)
     tenant.users.add(user_id="odd", user_metadata="text", app_metadata=[1], custom={"x": "\ud800"})
@@ -130,7 +130,7 @@ def test_a_snapshot_restores_every_user(tmp_path: Path) -> None:
 
 
 def test_a_bad_snapshot_changes_nothing(tmp_path: Path) -> None:
-    """An invalid file changes no user."""
+    """Loading an invalid file changes no user."""
     path = tmp_path / "snapshot.json"
     path.write_text('[{"user_id": "a"}, 5]')
     tenant = LocalTenant(serve=False, users=USERS)
@@ -169,7 +169,7 @@ WITHOUT = {
 
 
 @pytest.mark.parametrize("db", [False, True])
-def test_a_snapshot_fills_nothing_in(tmp_path: Path, db: bool) -> None:
+def test_loading_a_snapshot_fills_nothing_in(tmp_path: Path, db: bool) -> None:
     """Removed attributes stay absent, an SMS user gets no email, and `updated_at` never moves back."""
     path = tmp_path / "snapshot.json"
     tenant = LocalTenant(serve=False, db=tmp_path / "x.db" if db else None)
@@ -235,8 +235,8 @@ def test_a_field_may_be_called_self(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("db", [False, True])
-def test_users_are_added_and_replaced_all_or_none(tmp_path: Path, db: bool) -> None:
-    """If one id of many is taken, no user changes."""
+def test_either_all_users_are_added_or_replaced_or_none(tmp_path: Path, db: bool) -> None:
+    """If one of many ids is taken, no user changes."""
     tenant = LocalTenant(serve=False, users=USERS, db=tmp_path / "x.db" if db else None)
     before = [dict(user) for user in tenant.users]
     with pytest.raises(InputError, match="no user was added"):
@@ -263,7 +263,7 @@ tenant.load(sys.argv[2])
 """
 
 
-def test_a_process_killed_while_it_loads_keeps_the_earlier_users(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_while_loading_keeps_the_earlier_users(tmp_path: Path) -> None:
     """With `db`, the new users are written in one transaction."""
     db, path = tmp_path / "x.db", tmp_path / "users.json"
     first = LocalTenant(serve=False, db=db, users=USERS)

@@ -30,7 +30,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are POS
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Announce tenants in a directory of the test's own."""
+    """Announce tenants in a directory of this test."""
     monkeypatch.setenv("AUTH0_META_EMULATOR_DIR", str(tmp_path / "runs"))
     return tmp_path / "runs"
 
@@ -64,7 +64,7 @@ print(os.environ["AUTH0_DOMAIN"])
 def test_exec_points_a_command_at_the_tenant(
     tmp_path: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command finds the tenant by its environment alone, also over https; real credentials are hidden."""
+    """The environment alone leads the command to the tenant, also over https; real credentials are hidden."""
     monkeypatch.setenv("AUTH0_API_TOKEN", "a real one")
     monkeypatch.setenv("AUTH0_DOMAIN", "production.example.com")
     users, saved = tmp_path / "users.yaml", tmp_path / "saved.json"
@@ -76,8 +76,8 @@ def test_exec_points_a_command_at_the_tenant(
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])
-def test_exec_exits_as_the_command_does(code: int) -> None:
-    """exec returns the command's exit code, leaves its output alone, and passes on the options after its name."""
+def test_exec_exits_with_the_commands_exit_code(code: int) -> None:
+    """It leaves the command's output alone, and passes on the options after the command's name."""
     done = emulator(
         "exec", *python(f"import sys; print(sys.argv[1:]); sys.exit({code})"), "--port", "x", "--", "-v"
     )
@@ -85,8 +85,8 @@ def test_exec_exits_as_the_command_does(code: int) -> None:
     assert done.stdout == "['--port', 'x', '--', '-v']\n"
 
 
-def test_exec_of_a_command_that_cannot_be_started(tmp_path: Path) -> None:
-    """As in a shell, 127 for a missing command and 126 for one that can't be executed, with one line each."""
+def test_exec_reports_a_command_that_cannot_be_started(tmp_path: Path) -> None:
+    """As in a shell, the exit code is 127 for a missing command and 126 for one that can't be executed; the error is one line."""
     out = io.StringIO()
     assert execute(["no-such-command-here"], out=out) == 127
     (tmp_path / "plain").write_text("text")
@@ -96,8 +96,8 @@ def test_exec_of_a_command_that_cannot_be_started(tmp_path: Path) -> None:
     assert main(["emulator", "exec"]) == 2
 
 
-def test_exec_reports_what_is_not_served() -> None:
-    """A route that answered 501 is listed at the end, so that nobody mistakes it for success."""
+def test_exec_lists_routes_that_are_not_served() -> None:
+    """A route that got a 501 is listed at the end, so that nobody mistakes it for success."""
     out = io.StringIO()
     code = "import os, urllib.request as r; r.urlopen(os.environ['AUTH0_URL'] + '/api/v2/guardian/factors')"
     assert (
@@ -133,8 +133,8 @@ def test_exec_passes_signals_on(number: signal.Signals) -> None:
 
 
 @posix
-def test_a_signal_before_the_command_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal during the command's start reaches it afterwards."""
+def test_a_signal_while_the_command_starts_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reaches the command as soon as that has started."""
     begin = subprocess.Popen
 
     def late(*args: Any, **kwargs: Any) -> Any:
@@ -172,7 +172,7 @@ def test_a_terminal_interrupts_the_command_once() -> None:
 
 
 @posix
-def test_exec_of_a_command_that_a_signal_ends() -> None:
+def test_exec_reports_a_command_that_a_signal_ended() -> None:
     """The exit code is 128 plus the signal's number, as in a shell."""
     assert execute(python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == 128 + 9
 
@@ -185,8 +185,8 @@ def test_signal_handlers_are_restored() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
-def test_a_taken_port_is_one_line() -> None:
-    """exec on a port that is in use says so and runs nothing."""
+def test_a_port_in_use_is_an_error_of_one_line() -> None:
+    """exec then runs nothing."""
     with LocalTenant() as tenant:
         done = emulator("exec", "--port", str(tenant.port), "--", *python("print('ran')"))
     assert (done.returncode, done.stdout) == (1, "")
@@ -201,8 +201,8 @@ def test_a_taken_port_is_one_line() -> None:
         (("--rate-limit", "much"), "unknown"),
     ],
 )
-def test_wrong_settings_are_one_line(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    """An unusable file or rate limit is a usage error before anything runs."""
+def test_a_wrong_setting_is_an_error_of_one_line(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    """An unusable file or rate limit is a usage error, and nothing runs."""
     done = emulator("exec", *words, "--", *python("print('ran')"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
@@ -275,8 +275,8 @@ def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool) -> None:
         assert f"# The certificate authority of this run: {tenant.ca_file}" in text
 
 
-def test_an_error_if_nothing_is_served(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """env and snapshot say which port they tried and how to start a tenant, also if the announcement is broken."""
+def test_env_and_snapshot_fail_if_nothing_is_served(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They say which port they tried and how to start a tenant, even if the announcement is broken."""
     assert main(["emulator", "env", "--port", "4"]) == 2
     assert "no local tenant of yours is known on port 4" in capsys.readouterr().err
     runs.mkdir(exist_ok=True)
@@ -299,7 +299,7 @@ def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 @posix
 def test_an_announcement_is_private_and_removed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its mode is 0600 in a directory of 0700, and it is removed afterwards; if it can't be written, the block runs all the same."""
+    """Its mode is 0600 in a directory of mode 0700, and it is removed afterwards; if it can't be written, the block runs all the same."""
     with announced(7, {"url": "u"}) as path:
         assert path is not None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -312,8 +312,8 @@ def test_an_announcement_is_private_and_removed(runs: Path, monkeypatch: pytest.
         assert path is None
 
 
-def test_where_runs_are_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In the directory of the variable, else the user's runtime directory, else the home directory."""
+def test_announcements_go_to_a_directory_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is the directory that the variable names, else the user's runtime directory, else the home directory."""
     assert run_directory() == tmp_path / "runs"
     monkeypatch.delenv("AUTH0_META_EMULATOR_DIR")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
@@ -334,7 +334,7 @@ def comments(text: str) -> str:
 
 
 def environment(tool: str, tenant: LocalTenant) -> dict[str, str]:
-    """Return this process's environment with a recipe's on top."""
+    """Return this process's environment, updated by a recipe's."""
     hidden = ("_proxy", "_PROXY")
     kept = {name: value for name, value in os.environ.items() if not name.endswith(hidden)}
     return {**kept, **exports(tool, facts_of(tenant))}
@@ -342,8 +342,8 @@ def environment(tool: str, tenant: LocalTenant) -> dict[str, str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 @pytest.mark.parametrize("secure", [False, True])
-def test_the_curl_recipe(secure: bool) -> None:
-    """Both lines work as printed: list the users, get a token."""
+def test_the_curl_recipe_works(secure: bool) -> None:
+    """Both lines work as printed: they list the users and get a token."""
     with LocalTenant(tls=secure, users=[{"user_id": "auth0|1"}]) as tenant:
         code = comments(script("curl", facts_of(tenant))).replace("curl ", "curl -sS --fail ")
         done = subprocess.run(
@@ -355,7 +355,7 @@ def test_the_curl_recipe(secure: bool) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_the_auth0_python_recipe(secure: bool) -> None:
+def test_the_auth0_python_recipe_works(secure: bool) -> None:
     """The newest generation of Auth0's own SDK reads and writes with the printed code."""
     pytest.importorskip("auth0.management.client", reason="auth0-python is not installed")
     with LocalTenant(tls=secure, users=[{"user_id": "auth0|1"}]) as tenant:
@@ -370,8 +370,8 @@ def test_the_auth0_python_recipe(secure: bool) -> None:
 
 @pytest.mark.own_environment("node")
 @pytest.mark.parametrize("secure", [False, True])
-def test_the_node_recipe(secure: bool, tmp_path: Path) -> None:
-    """npm's `auth0` reads and writes with the printed code, including the token request."""
+def test_the_node_recipe_works(secure: bool, tmp_path: Path) -> None:
+    """npm's `auth0` reads and writes with the printed code, and requests its own token."""
     with LocalTenant(tls=secure, strict=True, users=[{"user_id": "auth0|1"}]) as tenant:
         code = comments(script("node", facts_of(tenant, strict=True)))
         code += 'management.users.update("auth0|1", { app_metadata: { plan: "pro" } }).catch((e) => { throw e; });\n'
@@ -393,8 +393,8 @@ def test_an_unwritable_snapshot_is_an_error_before_the_command_runs(tmp_path: Pa
 
 
 @pytest.mark.parametrize("code", [0, 7])
-def test_a_snapshot_that_fails_at_the_end_leaves_the_commands_code(tmp_path: Path, code: int) -> None:
-    """The exit code of a command that failed stays; a successful one fails without its snapshot."""
+def test_a_snapshot_that_fails_at_the_end_keeps_the_commands_failure(tmp_path: Path, code: int) -> None:
+    """The exit code of a command that failed stays; a successful command fails without its snapshot."""
     folder = tmp_path / "gone"
     folder.mkdir()
     command = python(f"import os, sys; os.rmdir({str(folder)!r}); sys.exit({code})")
@@ -408,10 +408,10 @@ def test_a_snapshot_that_fails_at_the_end_leaves_the_commands_code(tmp_path: Pat
 
 
 @posix
-def test_a_read_only_directory_is_an_error_beforehand(
+def test_a_read_only_directory_is_an_error_before_the_command_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A directory that is not writable, or one in the file's place, is found before the start."""
+    """A directory that is not writable, or a directory in place of the file, is noticed before the start."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="it is a directory"):
         execute(python(""), save=str(tmp_path / "folder"))
@@ -420,8 +420,8 @@ def test_a_read_only_directory_is_an_error_beforehand(
         execute(python(""), save=str(tmp_path / "x.json"))
 
 
-def test_env_of_a_tenant_that_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tenant that is no longer served is not exported."""
+def test_env_does_not_export_a_tenant_that_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that the tenant is no longer served."""
     with LocalTenant() as tenant:
         port, facts = tenant.port, facts_of(tenant)
     with announced(port, facts):

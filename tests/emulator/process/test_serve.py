@@ -16,7 +16,7 @@ from auth0_meta.emulator import LocalTenant
 from auth0_meta.emulator.process.serve import serve
 
 
-def test_it_says_what_to_export_and_stops_on_a_signal() -> None:
+def test_it_prints_the_exports_and_stops_on_a_signal() -> None:
     """In the main thread the exports go to `out`, a SIGTERM ends it with 0, and the old handlers are restored."""
     before = signal.getsignal(signal.SIGTERM)
     out, seen = io.StringIO(), []
@@ -37,7 +37,7 @@ def test_it_says_what_to_export_and_stops_on_a_signal() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another process are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_ends_cleanly(number: signal.Signals) -> None:
-    """A real process serves until the signal, then exits with 0, nothing on stdout and no traceback."""
+    """A real process serves until the signal; its exit code is 0, stdout is empty, and there is no traceback."""
     code = "from auth0_meta.emulator.process.serve import serve; raise SystemExit(serve(port=0, rate_limit='free'))"
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
