@@ -1,4 +1,4 @@
-"""The package's layers, checked on the syntax tree: imports go down, without a cycle, and no folder is crowded."""
+"""The package's layers, checked on the syntax tree: imports go down, there are no cycles, and no folder is crowded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WINGS = {
 ISLAND = {"errors", "clock", "redact", "_version"}
 CONNECTED = ("emulator.tenant", "client")  # tenant.client() hands out a client, imported in the function
 MOST_FILES = 16
-# Import paths that documentation once named, kept for whoever uses them; three lines each.
+# Import paths that the documentation once named, kept for the code that uses them; three lines each.
 EARLIER_PATHS = ("users.py", "jobs.py", "bag.py", "jwt.py")
 
 # The only importers of each package that is not ours and not the standard library; "lazy" means inside a function.
@@ -149,7 +149,7 @@ FLOORS = {wing: floors(order, ">") for wing, order in WINGS.items()}
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module: str) -> None:
-    """A module imports only what is below it, or beside it in its own folder."""
+    """A module imports only modules of lower layers and of its own folder."""
     room, *inside = module.split(".")
     assert room in HOUSE, f"say in ORDER where {room} stands"
     if room in FLOORS:
@@ -169,8 +169,8 @@ def test_imports_go_down(module: str) -> None:
                 assert lazy, f"{module} imports {target} at its top: the extra may be missing"
 
 
-def test_no_import_cycle() -> None:
-    """No module imports itself through others, even by imports in functions."""
+def test_there_is_no_import_cycle() -> None:
+    """No module imports itself through others, not even by imports in functions."""
     done: set[str] = set()
 
     def visit(module: str, way: tuple[str, ...]) -> None:

@@ -46,8 +46,8 @@ DOMAIN = "tenant.invalid"
         ({"token": "hun ter2"}, "token"),
     ],
 )
-def test_exactly_one_credential(settings: dict[str, Any], named: str) -> None:
-    """The error for missing, doubled or halved credentials names them and shows none."""
+def test_a_client_needs_exactly_one_kind_of_credential(settings: dict[str, Any], named: str) -> None:
+    """The error for missing, doubled or incomplete credentials names them, and shows none."""
     with pytest.raises(ConfigError, match=named) as caught:
         ManagementClient(DOMAIN, **settings)
     assert "hunter" not in str(caught.value)
@@ -100,16 +100,16 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
     ],
     ids=str,
 )
-def test_settings_that_work_do(settings: dict[str, Any]) -> None:
-    """Every documented form of a setting is accepted, and a request goes through."""
+def test_every_documented_form_of_a_setting_works(settings: dict[str, Any]) -> None:
+    """It is accepted, and a request succeeds."""
     with ScriptedServer() as server, connect(server, **settings) as client:
         client.users.get("auth0|1")
         assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("max_wait", [-1, math.nan, "60", True])
-def test_a_bad_budget_of_one_call_sends_nothing(max_wait: Any) -> None:
-    """A call's `max_wait` is checked as the client's is."""
+def test_a_bad_wait_budget_of_one_call_sends_nothing(max_wait: Any) -> None:
+    """A call's `max_wait` is checked in the same way as the client's."""
     with ScriptedServer() as server, connect(server) as client:
         with pytest.raises(ConfigError):
             client.request("GET", "clients", max_wait=max_wait)
@@ -130,8 +130,8 @@ def test_the_repr_names_tenant_and_kind(settings: dict[str, Any], shown: str) ->
     assert repr(client) == f"<ManagementClient https://{DOMAIN}, {shown}>"
 
 
-def test_the_audience_may_be_given() -> None:
-    """The audience can be set, as custom domains need; by default it is the domain's own Management API."""
+def test_the_audience_can_be_set() -> None:
+    """Custom domains need this; by default it is the domain's own Management API."""
     assert ManagementClient(DOMAIN, token="t").audience == f"https://{DOMAIN}/api/v2/"
     assert (
         ManagementClient(DOMAIN, token="t", audience="https://t.eu.auth0.com/api/v2/").audience
@@ -161,15 +161,15 @@ def test_the_audience_of_another_api_is_refused(audience: Any, monkeypatch: pyte
 
 
 def test_nothing_is_sent_before_the_first_call() -> None:
-    """Making, showing and closing a client sends nothing."""
+    """Creating, showing and closing a client sends nothing."""
     with ScriptedServer() as server:
         with connect(server, client_id="c", client_secret="s") as client:
             repr(client)
         assert server.seen == []
 
 
-def test_a_closed_client_refuses() -> None:
-    """After `close`, or its block, a client raises StateError and sends nothing; closing twice is fine."""
+def test_a_closed_client_sends_nothing() -> None:
+    """After `close`, or the end of its block, a client raises StateError; closing it twice is allowed."""
     with ScriptedServer() as server:
         with connect(server) as client:
             client.users.get("auth0|1")
@@ -185,7 +185,7 @@ def test_a_closed_client_refuses() -> None:
 
 
 def test_a_client_uses_the_given_clock_and_random() -> None:
-    """A client uses the clock and the source of jitter that it was given."""
+    """It waits on the clock and takes jitter from the source that it was given."""
     clock, jitter = FakeClock(), random.Random(1)
     client = ManagementClient(DOMAIN, token="t", clock=clock, random=jitter)
     assert (client.channel.clock, client.channel.random) == (clock, jitter)
@@ -209,7 +209,7 @@ def test_a_client_uses_the_given_clock_and_random() -> None:
 def test_missing_environment_variables_are_named(
     env: str, settings: dict[str, Any], missing: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`from_env` names each variable that is not set, and no other."""
+    """The error of `from_env` names each variable that is not set, and no other."""
     for name in env.split():
         monkeypatch.setenv(f"AUTH0_{name}", DOMAIN)
     with pytest.raises(ConfigError) as caught:
@@ -245,10 +245,10 @@ def test_missing_environment_variables_are_named(
         ({"CLIENT_SECRET": "s"}, {"client_id": "j"}, ("j", "s", None)),
     ],
 )
-def test_settings_win_over_the_environment(
+def test_arguments_override_the_environment(
     env: dict[str, str], settings: dict[str, Any], sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each kind of credential can come from the environment, in part or whole; arguments win."""
+    """Each kind of credential can come from the environment, in whole or in part."""
     with ScriptedServer(lambda seen: token() if seen.path == "/oauth/token" else Reply()) as server:
         for name, value in env.items():
             monkeypatch.setenv(f"AUTH0_{name}", value)
@@ -265,7 +265,7 @@ def test_settings_win_over_the_environment(
 
 
 def test_the_domain_may_be_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A domain given to `from_env` wins over AUTH0_DOMAIN."""
+    """A domain passed to `from_env` overrides AUTH0_DOMAIN."""
     monkeypatch.setenv("AUTH0_DOMAIN", "other.invalid")
     monkeypatch.setenv("AUTH0_API_TOKEN", "t")
     assert DOMAIN in repr(ManagementClient.from_env(domain=DOMAIN))
@@ -335,7 +335,7 @@ def test_a_path_that_leaves_the_api_sends_nothing(path: Any) -> None:
 
 
 def test_no_path_leaves_the_api() -> None:
-    """For any path, a request goes below /api/v2/ or is not sent."""
+    """Whatever the path, a request goes below /api/v2/ or is not sent."""
     with ScriptedServer() as server, connect(server) as client:
 
         @given(st.text(alphabet="abAB%2eEfF./\\?#:| 0", max_size=12))
@@ -396,7 +396,7 @@ def test_a_body_that_json_cannot_represent_sends_nothing(json: Any) -> None:
 @pytest.mark.parametrize(
     ("json", "body"), [(None, b""), ({}, b"{}"), ([], b"[]"), (False, b"false"), ({"a": None}, b'{"a":null}')]
 )
-def test_the_body_is_sent_as_given(json: Any, body: bytes) -> None:
+def test_the_body_is_sent_unchanged(json: Any, body: bytes) -> None:
     """None sends no body; any other value is sent as compact JSON, and the response is parsed."""
     with ScriptedServer(Reply(200, [1, {"a": None}])) as server, connect(server) as client:
         assert client.request("POST", "x", json=json) == [1, {"a": None}]
@@ -405,7 +405,7 @@ def test_the_body_is_sent_as_given(json: Any, body: bytes) -> None:
 
 
 def test_an_empty_response_is_none() -> None:
-    """A 204 returns None, and errors are the typed ones."""
+    """A 204 returns None; errors have their types."""
     with ScriptedServer(Reply(204), Reply(404)) as server, connect(server) as client:
         assert client.request("DELETE", "x") is None
         with pytest.raises(NotFoundError):
@@ -476,7 +476,7 @@ def _in_child(work: Callable[[], str]) -> str:
     """Run `work` in a forked child and return its result; a child that hangs is killed after 10 s."""
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is the point here
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what this tests
         child = os.fork()
     if not child:
         try:
@@ -508,8 +508,8 @@ def test_a_forked_child_uses_its_own_sockets() -> None:
         assert used == {"/api/v2/users/parent": {1}, "/api/v2/users/child": {2}}
 
 
-def test_a_fork_during_a_token_fetch() -> None:
-    """A child forked while another thread is fetching the token fetches its own."""
+def test_a_child_forked_during_a_token_fetch_fetches_its_own() -> None:
+    """Another thread of the parent is fetching the token at that moment."""
     fetching, go_on = threading.Event(), threading.Event()
 
     def respond(seen: Seen) -> Reply:
@@ -534,7 +534,7 @@ def test_a_fork_during_a_token_fetch() -> None:
 
 
 class _Stuck(FakeClock):
-    """A clock whose first wait holds its lock until `go_on` is set."""
+    """A clock whose first wait holds the lock until `go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -547,8 +547,8 @@ class _Stuck(FakeClock):
         return super().wait(condition, seconds)
 
 
-def test_a_fork_during_a_wait_at_the_gate() -> None:
-    """A child forked while another thread holds the throttle's lock can still wait and send."""
+def test_a_child_forked_during_a_wait_can_wait_and_send() -> None:
+    """Another thread holds the throttle's lock at that moment."""
     clock = _Stuck()
     with (
         ScriptedServer(Reply(429, {}, {"Retry-After": "1"}), Reply(200, {"user_id": "x"})) as server,
@@ -562,8 +562,8 @@ def test_a_fork_during_a_wait_at_the_gate() -> None:
         assert busy.result(10).user_id == result == "x"
 
 
-def test_a_fork_during_a_use_of_the_pool() -> None:
-    """A child forked while the connection pool's lock is held drops that pool without taking the lock."""
+def test_a_child_forked_while_the_pool_is_locked_gets_a_new_pool() -> None:
+    """It drops the old pool without acquiring the lock."""
     with ScriptedServer(Reply(200, {"user_id": "x"})) as server, connect(server) as client:
         client.users.get("auth0|1")
         pools = [
@@ -581,8 +581,8 @@ def test_a_fork_during_a_use_of_the_pool() -> None:
         assert [s.connection for s in server.seen] == [1, 2, 1]
 
 
-def test_a_child_inside_a_transaction_starts_afresh() -> None:
-    """A child does not join a transaction that was open in the parent."""
+def test_a_child_does_not_join_the_parents_transaction() -> None:
+    """A transaction that was open in the parent does not count in the child."""
     with ScriptedServer(Reply(200, {"user_id": "auth0|1"})) as server, connect(server) as client:
         with client.transaction("auth0|1") as tx:
             tx.app_metadata["a"] = 1

@@ -1,4 +1,4 @@
-"""Run what README.md and docs/ show: each page's Python blocks, in order, against a local tenant."""
+"""Run the Python blocks of README.md and docs/ in order, against a local tenant, and check what the pages list."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_every_python_block_runs(page: Path, monkeypatch: pytest.MonkeyPatch) ->
             exec(compile("\n" * line + source, str(page), "exec"), names)  # noqa: S102  # our own pages
 
 
-def test_the_test_command_is_written_once() -> None:
-    """`.ci/run` calls the test command of README.md, word for word."""
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    """`.ci/run` calls it word for word."""
     last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]
     assert f"\n{last}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -68,7 +68,7 @@ def test_every_command_has_help_and_is_documented() -> None:
     assert [command.name for command in root.commands.values() if not command.help] == []
 
 
-def test_every_error_has_its_section() -> None:
+def test_every_error_is_documented() -> None:
     """docs/errors.md has a row for each error class and for no other."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))

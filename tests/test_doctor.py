@@ -42,7 +42,7 @@ def test_good_settings_pass_every_check() -> None:
 
 
 def test_bad_credentials_end_the_checks() -> None:
-    """A refused token request is the only result, with its remedy and without a credential."""
+    """The only result is the refused token request, with its remedy and without a credential."""
     refused = Reply(401, {"error": "access_denied", "error_description": "Unauthorized"})
     with ScriptedServer(refused) as server, connect(server, client_id="c", client_secret="hunter2") as client:
         (check,) = client.check()
@@ -52,13 +52,13 @@ def test_bad_credentials_end_the_checks() -> None:
 
 
 def test_an_unreachable_tenant_fails_the_domain_check() -> None:
-    """A host that can't be reached fails the domain check, whether the token is fetched or given."""
+    """It does not matter whether the token is fetched or was passed."""
     url = f"http://127.0.0.1:{free_port()}"
     with ManagementClient(url, client_id="c", client_secret="s", clock=FakeClock()) as client:
         (check,) = client.check()
     assert (check.name, check.ok) == ("domain", False)
     assert check.remedy == "Check AUTH0_DOMAIN and the network"
-    assert check.detail.endswith(")")  # the advice is in the remedy, once
+    assert check.detail.endswith(")")  # the remedy gives the advice once
     with ManagementClient(url, token="opaque", clock=FakeClock()) as client:
         found = _checked(client)
     assert found["domain"].ok is False
@@ -168,8 +168,8 @@ def test_a_wrong_audience_fails_its_check(audience: Any, ok: bool | None) -> Non
     ("off", "ok"),
     [(-3600, False), (-2.1, False), (-1.9, True), (0, True), (2.9, True), (4.1, False), (3600, False)],
 )
-def test_a_clock_that_is_off_fails_its_check(off: float, ok: bool) -> None:
-    """The local clock may be 2 s behind or 3 s ahead of the response's Date, which is cut to the second."""
+def test_a_wrong_clock_fails_its_check(off: float, ok: bool) -> None:
+    """The local clock may be 2 s behind or 3 s ahead of the response's Date, which is rounded down to the second."""
     clock = FakeClock(start=1_800_000_000 + off)
     with (
         ScriptedServer(_USERS, now=lambda: 1_800_000_000.0) as server,

@@ -1,4 +1,4 @@
-"""The tree of errors, and what an error carries."""
+"""The tree of errors, and which attributes an error has."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CLASSES = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issu
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_every_error_pickles_with_its_facts(kind: type[Auth0MetaError]) -> None:
-    """Class, message and attributes survive pickle and copy, as worker processes need."""
+def test_errors_pickle_with_their_attributes(kind: type[Auth0MetaError]) -> None:
+    """Worker processes need this: class, message and attributes survive pickling and copying."""
     error = kind("what happened", status=418, user_id="auth0|1", paths=(("app_metadata", ("a",)),), more=[1])
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301
         assert type(again) is kind
@@ -31,8 +31,8 @@ def test_every_error_pickles_with_its_facts(kind: type[Auth0MetaError]) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_an_error_without_facts_has_defaults(kind: type[Auth0MetaError]) -> None:
-    """Every documented attribute has a default."""
+def test_every_attribute_of_an_error_has_a_default(kind: type[Auth0MetaError]) -> None:
+    """The documented attributes always exist."""
     error = kind()
     assert str(error) == ""
     for base in kind.__mro__:
@@ -51,10 +51,8 @@ def test_an_error_without_facts_has_defaults(kind: type[Auth0MetaError]) -> None
         (errors.MissingExtraError, ImportError),
     ],
 )
-def test_errors_derive_from_the_expected_builtin_class(
-    kind: type[Auth0MetaError], builtin: type[Exception]
-) -> None:
-    """Each class can be caught as the built-in class that one would expect."""
+def test_errors_derive_from_built_in_classes(kind: type[Auth0MetaError], builtin: type[Exception]) -> None:
+    """Each can be caught as the built-in class that one would expect."""
     with pytest.raises(builtin, match="x"):
         raise kind("x")
 
@@ -95,8 +93,8 @@ def test_every_status_has_a_class(status: int, code: str | None, message: str) -
     assert (kind is errors.ServerError) == (status >= 500)
 
 
-def test_an_error_from_another_process_is_readable() -> None:
-    """An error raised in a worker process arrives with its attributes."""
+def test_an_error_from_another_process_keeps_its_attributes() -> None:
+    """A worker process raises it."""
     code = (
         "from concurrent.futures import ProcessPoolExecutor\n"
         "import multiprocessing, pickle\n"

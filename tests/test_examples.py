@@ -1,4 +1,4 @@
-"""Run every script in examples/ as a reader would, on its own tenant and on one that AUTH0_* names."""
+"""Run every script in examples/ as a reader would, on its own tenant and on the tenant that AUTH0_* names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_readme_lists_every_example() -> None:
 
 
 def test_backend_script_sends_one_patch() -> None:
-    """Nested changes in both bags are one GET and one PATCH."""
+    """Nested changes to both metadata objects are one GET and one PATCH."""
     done = run("backend_script.py")
     assert done.returncode == 0, done.stderr
     assert "runs on a local tenant, http://127.0.0.1:" in done.stderr
@@ -68,7 +68,7 @@ def test_backend_script_on_a_real_tenant(tenant: LocalTenant) -> None:
     assert tenant.journal.count("PATCH") == 1
 
 
-def test_login_hook_writes_for_a_login_and_not_for_a_refusal() -> None:
+def test_login_hook_writes_for_an_allowed_login_only() -> None:
     """All helpers of a login send one PATCH together; a refused login sends none."""
     done = run("login_hook.py")
     assert done.returncode == 0, done.stderr
@@ -79,7 +79,7 @@ def test_login_hook_writes_for_a_login_and_not_for_a_refusal() -> None:
 
 
 def test_login_hook_on_a_real_tenant(tenant: LocalTenant) -> None:
-    """A login goes on when its metadata can't be written, and says so."""
+    """If the metadata can't be written, the login goes on and says so."""
     user = tenant.users.add(app_metadata={"tenants": ["acme"]})
     fault = tenant.fail(method="PATCH", status=400)
     done = run("login_hook.py", user.user_id)
@@ -90,8 +90,8 @@ def test_login_hook_on_a_real_tenant(tenant: LocalTenant) -> None:
     assert user.app_metadata == {"tenants": ["acme"]}
 
 
-def test_batch_job_keeps_the_pace_and_shows_it() -> None:
-    """On the free plan's bucket every user is changed once, at about its rate, and nobody is refused."""
+def test_batch_job_keeps_the_pace_and_shows_progress() -> None:
+    """On the free plan's bucket every user is changed once, at about its rate, and no request is refused."""
     done = run("batch_job.py", "--rate-limit", "free")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "8 updated\n"
@@ -117,7 +117,7 @@ def test_batch_job_on_a_real_tenant(tenant: LocalTenant, tmp_path: Path) -> None
 
 
 def test_batch_job_names_bad_arguments(tmp_path: Path) -> None:
-    """A missing file, one that is not text, and no rate limit: exit 2 and one line, no traceback."""
+    """A missing file, a file that is not text and an invalid rate limit exit with 2 and one line, without a traceback."""
     ids = tmp_path / "ids"
     ids.write_bytes(b"auth0|1\n\xff\n")
     for words, said in (
@@ -132,8 +132,8 @@ def test_batch_job_names_bad_arguments(tmp_path: Path) -> None:
         assert done.stdout == ""
 
 
-def test_migration_job_waits_a_429_out() -> None:
-    """Every user is moved; after the 429 the refused PATCH is sent again."""
+def test_migration_job_waits_after_a_429() -> None:
+    """The refused PATCH is then sent again, and every user is moved."""
     done = run("migration_job.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "12 done\n"
@@ -143,8 +143,8 @@ def test_migration_job_waits_a_429_out() -> None:
     assert ": rate limit\n" in done.stderr
 
 
-def test_migration_job_on_a_real_tenant_twice(tenant: LocalTenant, tmp_path: Path) -> None:
-    """Users who fail are named and don't stop the rest; a second run retries them and writes nothing else."""
+def test_migration_job_can_be_run_twice_on_a_real_tenant(tenant: LocalTenant, tmp_path: Path) -> None:
+    """Users who fail are named and don't stop the others; a second run retries them and writes nothing else."""
     users = [tenant.users.add(name="Ada", app_metadata={"plan": "pro", "seats": n}) for n in range(3)]
     tenant.fail(method="PATCH", status=400, user_id=users[1].user_id)
     words = ("migration_job.py", 'search:name:"Ada"', str(tmp_path / "job.db"))

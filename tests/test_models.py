@@ -1,4 +1,4 @@
-"""The frozen models that the client returns."""
+"""The immutable models that the client returns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_user_shows_its_profile() -> None:
 
 @pytest.mark.parametrize("raw", [{}, {"user_metadata": None, "app_metadata": None}, {"user_metadata": {}}])
 def test_absent_metadata_reads_as_empty(raw: dict[str, Any]) -> None:
-    """Metadata that is absent, null or empty reads as {}, and other absent fields as None or ""."""
+    """Metadata that is absent, null or empty is {}, and other absent fields are None or ""."""
     user = User(raw)
     assert (user.user_metadata, user.app_metadata) == ({}, {})
     assert (user.user_id, user.email, user.name, user.created_at, user.updated_at) == (
@@ -63,7 +63,7 @@ def test_users_are_equal_by_profile() -> None:
 
 
 def test_no_repr_shows_a_value() -> None:
-    """Reprs of users, pages, jobs and results show names and sizes only."""
+    """Reprs of users, pages, jobs and results show only names and sizes."""
     user = User(PROFILE)
     result = CommitResult(
         outcome="updated", document={"app_metadata": {"plan": "canary", "old": None}}, user=user
@@ -103,7 +103,7 @@ def test_models_are_frozen_and_pickle(value: Any) -> None:
 
 @given(st.integers(1, 10**6), st.floats(0.001, 10**6))
 def test_a_rate_limit_keeps_its_numbers(burst: int, per_second: float) -> None:
-    """A whole burst above 0 and any rate above 0 are kept unchanged."""
+    """The burst may be any whole number above 0, the rate any number above 0."""
     limit = RateLimit(burst, per_second)
     assert (limit.burst, limit.per_second) == (burst, per_second)
 

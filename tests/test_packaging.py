@@ -66,9 +66,9 @@ def test_interpreters_agree() -> None:
 
 
 def test_lowest_pins_are_the_minimums() -> None:
-    """`tox -e lowest` installs the oldest version that setup.cfg allows of everything the suite runs with."""
+    """`tox -e lowest` installs the oldest version that setup.cfg allows of every package that the suite needs."""
     options = ini("setup.cfg")
-    tools = ("lint", "typing", "docs")  # these read the code and run none of it
+    tools = ("lint", "typing", "docs")  # these only read the code
     extras = [value for name, value in options["options.extras_require"].items() if name not in tools]
     allowed = minimums(options["options"]["install_requires"], *extras)
     pinned = minimums(ini("tox.ini")["testenv:lowest"]["deps"])
@@ -78,7 +78,7 @@ def test_lowest_pins_are_the_minimums() -> None:
 
 
 def test_pyproject_holds_only_what_no_ini_file_can() -> None:
-    """pyproject.toml has [build-system] and [tool.ruff] and nothing that would shadow setup.cfg or tox.ini."""
+    """pyproject.toml has [build-system] and [tool.ruff], and nothing that would shadow setup.cfg or tox.ini."""
     tables = re.findall(
         r"^\[([\w.-]+)\]$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -114,7 +114,7 @@ def test_typing_marker_is_shipped() -> None:
 
 
 def test_the_right_copy_is_tested() -> None:
-    """Under tox the built wheel is imported, never the work tree; elsewhere the checkout, installed as editable."""
+    """Under tox it is the built wheel, never the work tree; elsewhere it is the checkout, installed as editable."""
     if "TOX_ENV_NAME" in os.environ:
         assert "site-packages" in auth0_meta.__path__[0]
     else:
@@ -130,7 +130,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_error_survives_pickling(kind: type[errors.Auth0MetaError]) -> None:
-    """An error keeps its class, message and facts through pickle: process pools carry it."""
+    """An error keeps its class, message and attributes, because process pools pickle it."""
     error = kind("what happened", user_id="auth0|1", status=429)
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
     assert type(copy) is kind
@@ -138,7 +138,7 @@ def test_every_error_survives_pickling(kind: type[errors.Auth0MetaError]) -> Non
     assert vars(copy) == vars(error)
 
 
-def test_every_error_is_public_and_drawn() -> None:
+def test_every_error_is_public_and_in_the_tree() -> None:
     """Each error class is exported, and is in the tree at the top of errors.py."""
     drawn = set(re.findall(r"(?:├── |└── |^)(\w+)", errors.__doc__ or "", re.MULTILINE))
     for kind in ERRORS:
@@ -154,7 +154,7 @@ def loaded_by(statements: str, *, after: str = "pass") -> set[str]:
 
 
 def test_the_package_alone_loads_almost_nothing() -> None:
-    """`import auth0_meta` reads one small module; each public name loads its own on first use."""
+    """`import auth0_meta` loads one small module; each public name loads its own on first use."""
     ours = {name for name in loaded_by("import auth0_meta") if name.startswith("auth0_meta")}
     assert ours == {"auth0_meta", "auth0_meta._version"}
 

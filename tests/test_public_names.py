@@ -1,4 +1,4 @@
-"""The public API, pinned: what each package exports, and the import paths that documentation has named."""
+"""The public API, pinned: what each package exports, and the import paths that the documentation has named."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ EXPORTED = {
         PlanSummary Rates RunResult SearchSource Source Status UserDone Waiting apply plan purge render report status undo""",
     "auth0_meta.testing": "FakeClock Simulation asimulate simulate",
 }
-# Errors are listed by errors.py itself and compared in test_packaging.
+# errors.py itself lists the errors, and test_packaging.py compares them.
 ERRORS = {name for name in errors.__all__ if name[0].isupper()}
 
-# Paths that documentation or examples name or once named, without being in an __all__.
+# Paths that the documentation or an example names or once named, but that are in no __all__.
 PATHS = """
     auth0_meta.bag.MetadataBag auth0_meta.clock.Clock auth0_meta.errors.RateLimitError auth0_meta.jobs.Jobs
     auth0_meta.jwt.sign_hs256 auth0_meta.jwt.verify_hs256 auth0_meta.models.CommitResult auth0_meta.models.User
@@ -36,7 +36,7 @@ PATHS = """
 
 @pytest.mark.parametrize("package", EXPORTED)
 def test_a_package_exports_these_names(package: str) -> None:
-    """A name is added on purpose and removed by nobody: users import it."""
+    """A name is added only on purpose and never removed, because users import it."""
     module = importlib.import_module(package)
     exported = set(module.__all__) - (ERRORS if package == "auth0_meta" else set())
     assert exported == set(EXPORTED[package].split())
@@ -44,8 +44,8 @@ def test_a_package_exports_these_names(package: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS.split())
-def test_a_documented_path_still_imports(path: str) -> None:
-    """What a page once told readers to import stays importable, and is the same object everywhere."""
+def test_a_documented_path_can_still_be_imported(path: str) -> None:
+    """A path that a page once named leads to the same object as the current one."""
     module, _, name = path.rpartition(".")
     found = getattr(importlib.import_module(module), name)
     assert found is getattr(auth0_meta, name, found)

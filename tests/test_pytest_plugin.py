@@ -1,4 +1,4 @@
-"""The pytest plugin: its fixtures, settings and checks; and that it costs nothing unused."""
+"""The pytest plugin: its fixtures, settings and checks; and that it costs nothing if it is not used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(suite: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
 
 
 def test_each_test_has_a_tenant_of_its_own(suite: pytest.Pytester) -> None:
-    """The fixture needs no conftest; its tenant is empty, listens on a free port, and is stopped afterwards."""
+    """The fixture needs no conftest; the tenant is empty, listens on a free port, and is stopped afterwards."""
     result = run(
         suite,
         """
@@ -59,7 +59,7 @@ def test_each_test_has_a_tenant_of_its_own(suite: pytest.Pytester) -> None:
 
 
 def test_the_nearest_setting_wins(suite: pytest.Pytester) -> None:
-    """The ini file, the options, the class's mark, the test's mark: each overrules those before it."""
+    """The ini file, the options, the class's mark, the test's mark: each overrides those before it."""
     suite.makeini("[pytest]\nauth0_rate_limit = 1@1\nauth0_seed = 5\n")
     source = """
     def limit(tenant):
@@ -212,8 +212,8 @@ def test_a_suite_that_does_not_use_it_loads_nothing(suite: pytest.Pytester) -> N
     result.assert_outcomes(passed=1)
 
 
-def test_the_mark_and_the_fixtures_explain_themselves(suite: pytest.Pytester) -> None:
-    """`--markers` and `--fixtures` describe them."""
+def test_the_mark_and_the_fixtures_have_descriptions(suite: pytest.Pytester) -> None:
+    """`--markers` and `--fixtures` show them."""
     suite.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.auth0_tenant(check=False*"])
     suite.runpytest_subprocess("--fixtures").stdout.fnmatch_lines(["auth0_tenant*", "auth0_env*"])
 
@@ -253,8 +253,8 @@ def test_the_environment_of_a_tenant_with_tls_is_trusted(suite: pytest.Pytester)
     result.assert_outcomes(passed=1)
 
 
-def test_what_a_second_writer_raised_is_an_error_at_the_end(suite: pytest.Pytester) -> None:
-    """An assertion inside a second writer fails the test, with or without the check."""
+def test_an_error_in_a_second_writer_fails_the_test_at_its_end(suite: pytest.Pytester) -> None:
+    """This includes a failed assertion, with or without the check."""
     result = run(
         suite,
         """

@@ -21,14 +21,14 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_size_is_the_bytes_of_compact_json(value: Any) -> None:
-    """The size is the number of bytes that the value takes on the wire, in UTF-8."""
+    """The size is the number of bytes that the value takes as compact JSON in UTF-8."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     assert size(value) == len(text.encode("utf-8", "surrogatepass"))
 
 
 @given(JSON)
 def test_printable_json_is_the_same_json(value: Any) -> None:
-    """Printable JSON contains no character that a terminal obeys, and parses to the same value."""
+    """Printable JSON contains no character that controls a terminal, and parses to the same value."""
     shown = printable(json.dumps(value, indent=2, ensure_ascii=False), lines=True)
     assert json.loads(shown) == value
     assert all(c == "\n" or unicodedata.category(c) not in ("Cc", "Zl", "Zp", "Cs") for c in shown)
@@ -42,8 +42,8 @@ def test_printable_json_is_the_same_json(value: Any) -> None:
     ],
     ids=lambda char: f"{ord(char):04x}",
 )
-def test_what_a_terminal_would_obey_is_escaped(char: str) -> None:
-    """Control characters, line breaks and bidi controls are escaped; letters of any script are not."""
+def test_characters_that_control_a_terminal_are_escaped(char: str) -> None:
+    """These are control characters, line breaks and bidi controls; letters of any script are not."""
     assert printable(f"Åsa 名 é{char}x") == f"Åsa 名 é\\u{ord(char):04x}x"
     assert printable("a\nb\x1bc", lines=True) == "a\nb\\u001bc"
 
@@ -83,6 +83,6 @@ def test_an_outline_contains_no_value(canary: str, where: str) -> None:
         ),
     ],
 )
-def test_outlines(bags: dict[str, Any], text: str) -> None:
-    """An outline is short and says what is deleted, cleared or set."""
+def test_an_outline_is_short(bags: dict[str, Any], text: str) -> None:
+    """It says what is deleted, cleared or set."""
     assert outline(bags) == text

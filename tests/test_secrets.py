@@ -1,4 +1,4 @@
-"""No value and no secret in any log, repr, error or traceback."""
+"""No value and no secret appears in any log, repr, error or traceback."""
 
 from __future__ import annotations
 
@@ -320,8 +320,8 @@ def test_a_lost_query_or_link_shows_nothing(reply: Reply, caplog: pytest.LogCapt
             watch.fails(call)
 
 
-def test_an_unreached_query_or_link_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """So does the error for a server that can't be reached, which still gives the system's reason."""
+def test_the_error_for_an_unreachable_server_shows_no_query_or_link(caplog: pytest.LogCaptureFixture) -> None:
+    """It still gives the system's reason."""
     with _watching(caplog) as watch, ScriptedServer() as server, connect(server, token=GIVEN) as up:
         up.users.get("auth0|1")
         with ManagementClient(f"http://127.0.0.1:{free_port()}", token=GIVEN, max_wait=0) as client:
@@ -335,7 +335,7 @@ def test_an_unreached_query_or_link_shows_nothing(caplog: pytest.LogCaptureFixtu
             watch.fails(lambda: clocked.jobs.download("job_1", io.BytesIO()))
 
 
-def test_what_is_echoed_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_values_that_a_response_repeats_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     """A token, an import's rows, and values in an error's title and code are removed."""
     body = {"app_metadata": {"plan": f"{WRITTEN}-7"}}
     echo = {
@@ -355,7 +355,7 @@ def test_what_is_echoed_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_other_log_records_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """Only our own requests lose their query in urllib3's log."""
+    """Only the records of our own requests lose their query in urllib3's log."""
     with ScriptedServer() as server, caplog.at_level(logging.DEBUG, "urllib3.connectionpool"):
         requests.get(f"{server.url}/theirs?q=1", timeout=5)
     assert any("/theirs?q=1" in record.getMessage() for record in caplog.records)

@@ -73,7 +73,7 @@ def test_a_tenant_of_your_own_has_users_and_faults() -> None:
         assert simulate(upgrade, {"user": USER}, tenant=tenant).outcome.allowed
 
 
-def test_unknown_metadata_is_empty_for_a_user_whom_the_tenant_did_not_have() -> None:
+def test_unknown_metadata_is_empty_for_a_new_user() -> None:
     """An event made from claims alone works as well."""
     login = simulate(upgrade, Event.from_claims({"sub": UID, "email": "ada@example.com"}))
     assert login.user["app_metadata"] == {"plan": "pro"}
@@ -99,12 +99,12 @@ def test_a_user_who_deletes_themselves_in_the_action_is_gone() -> None:
 
 
 def test_an_id_that_auth0_never_makes_is_refused() -> None:
-    """The local tenant would make another id of it."""
+    """The local tenant would turn it into another id."""
     with pytest.raises(InputError, match=r"auth0\|1"):
         simulate(upgrade, {"user": {**USER, "user_id": "ada"}})
 
 
-def test_an_attribute_of_any_name_is_an_attribute() -> None:
+def test_an_attribute_may_have_any_name() -> None:
     """An identity provider may send an attribute with the name `self`."""
     login = simulate(upgrade, {"user": {**USER, "self": "x", "app": "y"}})
     assert login.outcome.allowed

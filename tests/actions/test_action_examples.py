@@ -1,4 +1,4 @@
-"""The example actions: what each writes, when it writes nothing, and that its file runs."""
+"""The example actions: what each writes, when it writes nothing, and that each file runs."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def example(name: str) -> ModuleType:
 
 
 def again(action: Any, login: Simulation, **sections: Any) -> Simulation:
-    """Log the same user in again."""
+    """Log the same user in once more."""
     user = {bag: login.user.get(bag, {}) for bag in ("app_metadata", "user_metadata")}
     fields = {name: value for name, value in login.user.items() if name not in user}
     return simulate(action, {"user": fields | user, **sections})
 
 
 def test_every_example_is_tested_here() -> None:
-    """The four documented uses, and the external store."""
+    """There are four documented uses, and the external store."""
     assert SCRIPTS == [
         "expensive_value.py",
         "external_store.py",

@@ -1,4 +1,4 @@
-"""What an action may request: claims, scopes, attributes, transaction metadata; and what exists only inside Auth0."""
+"""What an action may do: set claims, scopes, attributes and transaction metadata; and what exists only inside Auth0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auth0_meta.actions.unsupported import UNSUPPORTED
 
 
 def api_of(login: Login, use: Any) -> Any:
-    """Run `use(api)` in an action; return its result, or raise the error of the login."""
+    """Run `use(api)` in an action, and return its result, or raise the error of the login."""
     results: list[Any] = []
     outcome = login.run(lambda event, api: results.append(use(api)))
     if outcome.error is not None:
@@ -98,8 +98,8 @@ def test_transaction_metadata_shows_at_once() -> None:
     assert login.sent == []
 
 
-def test_the_metadata_in_effect() -> None:
-    """api.user has what will be stored: what is stored, what earlier actions staged, and what this one staged."""
+def test_api_user_has_the_metadata_that_will_be_stored() -> None:
+    """It includes what is stored, what earlier actions staged, and what this action staged."""
     login, seen = Login({"u": 1}, {"a": 1, "b": 1}), []
 
     def action(event: Any, api: Any) -> None:
@@ -136,7 +136,7 @@ def test_a_name_that_auth0_does_not_have_is_an_attribute_error(name: str) -> Non
 
 
 def test_the_repr_shows_no_values() -> None:
-    """Names and sizes only."""
+    """It shows names and sizes only."""
 
     def use(api: Api) -> str:
         api.user.set_app_metadata("plan", "secret-plan")

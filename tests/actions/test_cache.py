@@ -38,8 +38,8 @@ def test_values_last_15_minutes_by_default(clock: FakeClock) -> None:
     assert [cache.get(key) is None for key in "abe"] == [True, True, False]
 
 
-def test_set_get_delete(clock: FakeClock) -> None:
-    """Setting again replaces; deleting an absent key returns an error; the repr hides the value."""
+def test_values_are_set_read_and_deleted(clock: FakeClock) -> None:
+    """Setting a key again replaces the value; deleting an absent key returns an error; the repr hides the value."""
     cache = Cache(clock)
     assert cache.get("a") is None
     assert cache.set("a", "1").type == cache.set("a", "secret").type == "success"

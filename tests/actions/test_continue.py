@@ -42,7 +42,7 @@ def test_a_forged_state_is_refused(states: Any, forged: Any) -> None:
 
 
 def test_a_replayed_state_is_refused(states: Any) -> None:
-    """A state is good for one use, even if that use failed."""
+    """A state can be used once, even if that use failed."""
     login = Login()
     trigger = login.trigger(Consent(), states=states)
     first, second = (state_of(trigger.run(login.event(request={"ip": f"192.0.2.{n}"}))) for n in (1, 2))
@@ -82,7 +82,7 @@ def test_a_login_without_a_browser_is_not_continued_with_one(states: Any) -> Non
     assert refused(trigger.resume(state_of(outcome), browser="cookie"))
 
 
-def test_a_user_who_was_deleted_meanwhile_fails_the_login() -> None:
+def test_the_login_fails_if_the_user_was_deleted_meanwhile() -> None:
     """Reading the user gets a 404; no action runs."""
     login = Login()
     trigger = login.trigger(Consent())
@@ -149,7 +149,7 @@ def test_what_is_stored_contains_no_secrets() -> None:
 
 
 def test_secrets_are_back_after_the_redirect() -> None:
-    """They come from the trigger, and not from the store."""
+    """They come from the trigger, not from the store."""
     login = Login()
     action = RedirectingAction(lambda api: api.redirect.send_user_to(URL))
     trigger = login.trigger(action, secrets={"S": "secret-1"}, configuration={"c": {"d": 1}})

@@ -112,7 +112,7 @@ def test_a_lock_that_expired_is_reported() -> None:
 
 
 def test_waiting_for_a_lock_counts_against_the_budget() -> None:
-    """After 20 s of waiting for the lock, no time is left; nothing is read."""
+    """After 20 s of waiting for the lock, no time is left, and nothing is read."""
     login, lock = Login(), Lock()
 
     def lock_for(user_id: str) -> Lock:
@@ -197,8 +197,8 @@ def log_in_all(tenant: LocalTenant, user_ids: list[str], **settings: Any) -> Non
             assert all(pool.map(log_in, events))
 
 
-def test_fifty_users_lose_nothing() -> None:
-    """50 logins of 50 users have an entry and a PATCH each."""
+def test_fifty_logins_of_fifty_users_lose_nothing() -> None:
+    """Each has an entry and a PATCH."""
     with LocalTenant() as tenant:
         users = [tenant.users.add() for _ in range(LOGINS)]
         log_in_all(tenant, [user.user_id for user in users])

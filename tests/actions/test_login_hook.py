@@ -1,4 +1,4 @@
-"""The semantics of the trigger as a context manager around a hook of your own."""
+"""The semantics of the trigger as a context manager around your own login hook."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_exception_discards_and_reaches_the_caller() -> None:
 
 
 def test_ctrl_c_reaches_the_caller_without_an_outcome() -> None:
-    """After an interrupt nothing is written, and there is no outcome."""
+    """After an interruption nothing is written, and there is no outcome."""
     login = Login()
     with pytest.raises(KeyboardInterrupt), post_login(login.client, login.event()) as api:
         api.user.set_app_metadata("a", 1)
@@ -82,8 +82,8 @@ def test_a_refused_update_is_raised() -> None:
     assert not api.outcome.allowed
 
 
-def test_a_spent_budget_is_raised() -> None:
-    """Nothing is written once the budget is spent."""
+def test_a_spent_budget_raises_an_error() -> None:
+    """Once the budget is spent, nothing is written."""
     login = Login()
     with pytest.raises(ActionTimeout), post_login(login.client, login.event(), budget=5) as api:
         api.user.set_app_metadata("a", 1)
@@ -161,7 +161,7 @@ def test_a_block_cannot_redirect() -> None:
 
 
 def test_a_block_can_be_entered_once() -> None:
-    """Each login needs a block of its own, and an Event."""
+    """Each login needs its own block, and an Event."""
     login = Login()
     block = post_login(login.client, login.event())
     with block:
@@ -173,7 +173,7 @@ def test_a_block_can_be_entered_once() -> None:
 
 
 def test_a_cache_can_be_shared() -> None:
-    """A block has a cache of its own unless it is given one."""
+    """A block has its own cache, unless it is given one."""
     login = Login()
     cache = Cache(login.clock)
     for expected in (None, "x"):

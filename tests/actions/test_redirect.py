@@ -99,7 +99,7 @@ def test_claims_from_before_the_redirect_are_in_the_tokens() -> None:
 
 
 def test_redirects_can_follow_each_other() -> None:
-    """on_continue may redirect again, and so may a later action; each redirect has a state of its own."""
+    """on_continue may redirect again, and so may a later action; each redirect has its own state."""
     login = Login()
 
     class Twice(RedirectingAction):
@@ -207,7 +207,7 @@ def test_parameters_are_set_in_the_url(url: str, query: Any, sent: str) -> None:
     ],
 )
 def test_other_targets_are_refused(url: Any, query: Any) -> None:
-    """Any other URL fails the call, and with it the login."""
+    """Any other URL makes the call fail, and with it the login."""
     login = Login()
     outcome = login.run(RedirectingAction(lambda api: api.redirect.send_user_to(url, query=query)))
     assert isinstance(outcome.error, InputError)

@@ -1,4 +1,4 @@
-"""What counts as an action, and that everything else is refused when the trigger is made."""
+"""What counts as an action; everything else is refused when the trigger is created."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_functions_objects_modules_and_partials_are_actions() -> None:
 
 
 class NoExecute:
-    """An action with only the second half, like a recipe that is often copied."""
+    """An action with only the second half, as in a recipe that is often copied."""
 
     def on_continue_post_login(self, event: Any, api: Any) -> None:
         """Run only after a redirect, which never happens."""
@@ -79,7 +79,7 @@ def three(event: Any, api: Any, more: Any) -> None:
 
 
 def keyword(event: Any, *, api: Any) -> None:
-    """Take api by name only."""
+    """Take `api` as a keyword argument only."""
 
 
 def generator(event: Any, api: Any) -> Iterator[None]:
@@ -108,7 +108,7 @@ async def async_generator(event: Any, api: Any) -> AsyncIterator[None]:
     ],
 )
 def test_an_action_that_cannot_be_called_is_refused(action: Any, words: str) -> None:
-    """The error is raised when the trigger is made, and names the action."""
+    """The error is raised when the trigger is created, and names the action."""
     with pytest.raises(ConfigError, match=words):
         Login().trigger(action)
 
@@ -123,5 +123,5 @@ def test_actions_must_be_a_list() -> None:
 
 
 def test_a_builtin_without_a_signature_is_accepted() -> None:
-    """If Python can't inspect its parameters, the call has to show whether it works."""
+    """If Python can't inspect the parameters, only the call shows whether they fit."""
     assert isinstance(Login().run(type).error, TypeError)

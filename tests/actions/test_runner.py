@@ -46,8 +46,8 @@ both = pytest.mark.parametrize("run", [with_run, with_arun])
 
 
 @both
-def test_sync_and_async_actions_in_order(run: Any) -> None:
-    """They run in order, each sees what earlier ones staged, and all of it is one PATCH."""
+def test_sync_and_async_actions_run_in_order(run: Any) -> None:
+    """Each sees what earlier ones staged, and all of it is one PATCH."""
     login = Login()
     assert run(login, sync_stage, async_stage, sync_stage).allowed
     assert login.bodies == [{"app_metadata": {"sync": 2, "async": 1}}]
@@ -55,7 +55,7 @@ def test_sync_and_async_actions_in_order(run: Any) -> None:
 
 @both
 def test_an_exception_in_an_async_action_is_a_failure(run: Any) -> None:
-    """An exception in an async action discards what is staged and is the outcome's error."""
+    """It discards what is staged and is the outcome's error."""
     login = Login()
 
     async def fail(event: Any, api: Any) -> None:

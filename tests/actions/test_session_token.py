@@ -1,4 +1,4 @@
-"""The tokens that travel with a redirect: making them, and checking the one that comes back."""
+"""The tokens that travel with a redirect: creating them, and checking the one that comes back."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_encode_token_has_auth0s_claims() -> None:
     ],
 )
 def test_tokens_that_cannot_be_made_are_refused(settings: Any, error: type[Exception]) -> None:
-    """Unusable secrets and claims fail the call; the message contains neither."""
+    """With an unusable secret or claim the call fails; the message contains neither."""
     outcome = Login().run(RedirectingAction(lambda api: api.redirect.encode_token(**settings)))
     assert isinstance(outcome.error, error)
     assert "BEGIN" not in str(outcome.error)
@@ -162,7 +162,7 @@ INVALID = {
 
 @pytest.mark.parametrize("case", INVALID)
 def test_an_invalid_token_fails_the_login(case: str) -> None:
-    """Each reason has Auth0's words; nothing is written after the redirect."""
+    """Each reason has Auth0's wording; nothing is written after the redirect."""
     make, reason = INVALID[case]
     login = Login()
     trigger = login.trigger(Checked())
@@ -174,7 +174,7 @@ def test_an_invalid_token_fails_the_login(case: str) -> None:
 
 
 def test_the_checks_have_auth0s_order() -> None:
-    """State, signature, claims, user, expiry."""
+    """The order is state, signature, claims, user, expiry."""
     login = Login()
     trigger = login.trigger(Checked())
 
@@ -235,7 +235,7 @@ def test_claims_that_are_not_an_object_are_refused() -> None:
 
 
 def test_an_issuer_can_be_required() -> None:
-    """With issuer= another one is refused; without it, any will do."""
+    """With issuer= any other issuer is refused; without it, any is accepted."""
     login = Login()
     trigger = login.trigger(Checked(issuer="https://other.example.com"))
     state = state_of(trigger.run(login.event()))
@@ -246,7 +246,7 @@ def test_an_issuer_can_be_required() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"session_token": ""}, {"session_token": ["a", "b"]}])
 def test_a_missing_token_is_named(body: Any) -> None:
-    """The error has Auth0's words and the name of the parameter."""
+    """The error has Auth0's wording and the name of the parameter."""
     login = Login()
     trigger = login.trigger(Checked())
     state = state_of(trigger.run(login.event()))

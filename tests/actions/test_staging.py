@@ -16,8 +16,8 @@ from auth0_meta import InputError, MetadataError, MetadataWarning, StateError, S
 from auth0_meta.actions import Event
 
 
-def test_five_setters_of_two_actions_are_one_patch() -> None:
-    """Both metadata objects and both actions make one PATCH, with the changed keys and no others."""
+def test_five_setters_in_two_actions_are_one_patch() -> None:
+    """The PATCH has both metadata objects, with the changed keys and no others."""
     login = Login({"theme": "light", "tour": 1}, {"plan": "free", "old": 1})
 
     def first(event: Any, api: Any) -> None:
@@ -302,7 +302,7 @@ CALL = st.tuples(st.sampled_from(["user_metadata", "app_metadata"]), KEYS, st.no
 def test_any_actions_have_the_effect_of_a_plain_dict(
     user_metadata: Any, app_metadata: Any, actions: Any, unknown: bool
 ) -> None:
-    """For any calls: what is stored, what each action sees, and a PATCH of the differing keys only, or none."""
+    """For any calls, this checks what is stored, what each action sees, and that a PATCH has only the keys that differ."""
     login = Login(user_metadata, app_metadata)
     model = {"user_metadata": dict(user_metadata or {}), "app_metadata": dict(app_metadata or {})}
     before = {bag: dict(keys) for bag, keys in model.items()}

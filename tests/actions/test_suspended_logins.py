@@ -1,4 +1,4 @@
-"""The stores of suspended logins: good for one use, for a limited time, and for the owner of the file only."""
+"""The stores of suspended logins: each login can be taken once, for a limited time, and a file is only for its owner."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_put_deletes_what_has_expired(states: Any) -> None:
     assert states.take("young", now=10.0) == "2"
 
 
-def test_one_of_many_takers_gets_it(states: Any) -> None:
-    """A state that is used several times at the same moment is good for one of them."""
+def test_only_one_of_many_threads_gets_a_login(states: Any) -> None:
+    """A state that is used several times at the same moment works for one of them."""
     for round_ in range(5):
         states.put(f"k{round_}", "x", expires_at=10.0, now=0.0)
         barrier, taken = threading.Barrier(8), []

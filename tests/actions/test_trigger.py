@@ -1,4 +1,4 @@
-"""How a login ends: denied, failed, late, refused; and what is written then."""
+"""How a login ends: denied, failed, late or refused; and what is written then."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_stop_iteration_in_an_action_is_an_error_like_any_other() -> None:
     assert login.sent == []
 
 
-def test_a_late_action_is_left_to_finish_and_discarded() -> None:
+def test_a_late_action_may_finish_but_its_changes_are_discarded() -> None:
     """After 20 s nothing is written, whatever the options say, and later actions don't run."""
     login, ran = Login(), []
 
@@ -154,7 +154,7 @@ def test_all_actions_share_one_budget() -> None:
     assert isinstance(login.run(slow, slow, budget=10).error, ActionTimeout)
 
 
-def test_a_429_is_waited_out_within_the_budget() -> None:
+def test_a_429_is_retried_within_the_budget() -> None:
     """The final update is sent again after Reset until it succeeds."""
     login = Login()
     login.tenant.fail(method="PATCH", status=429, reset=5, times=2)
@@ -179,7 +179,7 @@ def test_a_429_beyond_the_remaining_budget_fails_the_login() -> None:
     assert login.clock.slept == [18.0]
 
 
-def test_a_429_on_the_first_read_counts_too() -> None:
+def test_the_wait_after_a_429_on_the_first_read_counts_too() -> None:
     """Waiting to read the user counts against the same budget."""
     login, ran = Login(), []
     login.tenant.fail(method="GET", status=429, reset=15)
@@ -196,7 +196,7 @@ def test_a_429_on_the_first_read_counts_too() -> None:
 def test_a_first_read_beyond_the_budget_runs_no_action(
     fault: Any, error: type[Exception], slept: Any
 ) -> None:
-    """A Reset that is too far away is not waited for; a response that comes too late is not used."""
+    """If Reset is too far away, the trigger does not wait for it; a response that comes too late is not used."""
     login, ran = Login(), []
     login.tenant.fail(method="GET", **fault)
     outcome = login.trigger(lambda event, api: ran.append(1)).run(Event.from_claims({"sub": UID}))
@@ -257,7 +257,7 @@ def test_a_profile_beyond_10_kb_can_be_refused() -> None:
     ],
 )
 def test_options_that_cannot_work_are_refused(settings: Any) -> None:
-    """They are refused when the trigger is made."""
+    """They are refused when the trigger is created."""
     with pytest.raises(ConfigError):
         PostLoginTrigger(Login().client, [], **settings)
 
@@ -269,7 +269,7 @@ def test_run_takes_only_an_event(event: Any) -> None:
         Login().trigger().run(event)
 
 
-def test_secrets_are_in_actions_and_in_no_repr() -> None:
+def test_actions_get_the_secrets_and_no_repr_shows_them() -> None:
     """Every action gets the trigger's secrets in addition to the event's."""
     login, seen = Login(), []
     trigger = login.trigger(lambda event, api: seen.append(dict(event.secrets)), secrets={"KEY": "s3cret"})

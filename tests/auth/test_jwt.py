@@ -1,4 +1,4 @@
-"""Verifying tokens, signing client assertions, session tokens."""
+"""Verifying tokens, and signing client assertions and session tokens."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _forged(secret: bytes, header: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("key", [PUBLIC, JWK, {"keys": [JWK]}], ids=["PEM", "JWK", "JWKS"])
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
-def test_a_good_token_gives_its_claims(key: Any, algorithm: str) -> None:
+def test_a_valid_token_returns_its_claims(key: Any, algorithm: str) -> None:
     """A token signed by the key is accepted, whatever form the key has."""
     assert _verified(_signed(algorithm), key, algorithms=(algorithm,))["sub"] == "x"
 
@@ -180,14 +180,14 @@ def test_a_jwk_without_its_numbers_is_a_config_error(key: dict[str, Any]) -> Non
 
 @given(st.text() | st.lists(st.binary(max_size=20).map(_part), min_size=3, max_size=3).map(".".join))
 def test_garbage_is_refused_and_shows_nothing(text: str) -> None:
-    """Verifying any text that is not a token raises AuthError; peeking at it gives {} or claims."""
+    """Verifying any text that is not a token raises AuthError; peeking at it returns {} or claims."""
     with pytest.raises(AuthError):
         _verified(text)
     assert isinstance(jwt.peek(text), dict)
 
 
 def test_peeking_reads_without_a_key() -> None:
-    """`peek` gives the claims of any JWT, and {} for an opaque token."""
+    """`peek` returns the claims of any JWT, and {} for an opaque token."""
     assert jwt.peek(_signed())["iss"] == ISSUER
     assert jwt.peek("opaque") == {}
 
@@ -196,7 +196,7 @@ def test_peeking_reads_without_a_key() -> None:
 
 
 def test_an_assertion_names_client_tenant_and_expiry() -> None:
-    """iss and sub are the client id, aud is one string, and it is valid for a minute."""
+    """iss and sub are the client id, aud is one string, and the assertion is valid for a minute."""
     text = jwt.client_assertion(
         client_id="abc", issuer=ISSUER, private_key=PRIVATE, key_id="k1", now=1_800_000_000, jti="once"
     )
@@ -236,8 +236,8 @@ def test_a_key_that_cannot_sign_fails_at_construction(key: Any) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384"])
-def test_private_key_jwt_on_the_wire(algorithm: str) -> None:
-    """The token request carries a fresh signed assertion in place of a secret."""
+def test_the_token_request_carries_an_assertion(algorithm: str) -> None:
+    """It has a fresh signed assertion in place of a secret."""
     clock = FakeClock(start=time.time())
     with ScriptedServer(token("t1", expires_in=100), Reply(), token("t2"), Reply()) as server:
         with connect(
@@ -276,7 +276,7 @@ def test_private_key_jwt_on_the_wire(algorithm: str) -> None:
 
 @given(st.dictionaries(st.text(), st.none() | st.integers() | st.text()), st.text(min_size=1))
 def test_a_session_token_survives_the_round_trip(claims: dict[str, Any], secret: str) -> None:
-    """A token signed with a shared secret is read back with that secret only; its claims are not checked."""
+    """A token signed with a shared secret can be read only with that secret; its claims are not checked."""
     text = jwt.sign_hs256(claims, secret=secret)
     assert jwt.verify_hs256(text, secret=secret) == ({"alg": "HS256", "typ": "JWT"}, claims)
     with pytest.raises(AuthError):
@@ -337,8 +337,8 @@ def test_only_hs256_over_an_object_is_accepted(text: str) -> None:
 # Loaded on use ---------------------------------------------------------------------------------------
 
 
-def test_python_jose_is_imported_on_use_only() -> None:
-    """Neither importing the package nor a client with a secret or a token loads jose or cryptography."""
+def test_python_jose_is_imported_only_on_use() -> None:
+    """Neither the package nor a client with a secret or a token loads jose or cryptography."""
     code = (
         "import sys, auth0_meta\n"
         "auth0_meta.ManagementClient('tenant.invalid', client_id='c', client_secret='s').close()\n"
@@ -352,8 +352,8 @@ def test_python_jose_is_imported_on_use_only() -> None:
     assert done.stdout.split("\n")[:2] == ["[]", "True"]
 
 
-def test_a_token_nested_too_deep_is_refused() -> None:
-    """A token made to exhaust the parser is invalid."""
+def test_a_token_that_is_nested_too_deeply_is_refused() -> None:
+    """A token that is meant to exhaust the parser is invalid."""
 
     def part(text: str) -> str:
         return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()

@@ -25,7 +25,7 @@ def _budget(max_wait: float | None = None, cancelled: threading.Event | None = N
 
 
 def _counting(*lives: float) -> tuple[list[str], Fetch]:
-    """Return the list of fetched tokens, and a fetch that returns t1, t2, ... with these lives."""
+    """Return the list of fetched tokens, and a function that returns t1, t2, ... with these lifetimes."""
     given: list[str] = []
 
     def fetch(_: Budget) -> Mapping[str, Any]:
@@ -41,8 +41,8 @@ def _counting(*lives: float) -> tuple[list[str], Fetch]:
 @pytest.mark.parametrize(
     ("life", "margin"), [(86400, 60), (1000, 60), (600, 60), (590, 59), (100, 10), (1, 0.1)]
 )
-def test_the_margin_is_a_minute_or_a_tenth(life: float, margin: float) -> None:
-    """A token is renewed when less than min(60 s, 10 % of its life) remains, and not before."""
+def test_a_token_is_renewed_before_it_expires(life: float, margin: float) -> None:
+    """It is renewed when less than min(60 s, 10 % of its lifetime) remains, and not before."""
     clock = FakeClock()
     given, fetch = _counting(life)
     source = FetchedToken(fetch, clock=clock)
@@ -54,8 +54,8 @@ def test_the_margin_is_a_minute_or_a_tenth(life: float, margin: float) -> None:
     assert given == ["t1", "t2"]
 
 
-def test_age_counts_from_before_the_request() -> None:
-    """The time that a fetch takes is part of the token's life, and the wall clock does not matter."""
+def test_a_tokens_age_counts_from_before_the_request() -> None:
+    """The time that a fetch takes is part of the token's lifetime, and the wall clock does not matter."""
     clock = FakeClock()
     given, fetch = _counting(100)
 
@@ -106,8 +106,8 @@ def test_a_failed_renewal_keeps_a_valid_token(failure: Exception | None) -> None
         source.get(_budget())
 
 
-def test_the_others_keep_working_while_one_renews() -> None:
-    """During a renewal the other threads use the old token without waiting."""
+def test_other_threads_keep_working_during_a_renewal() -> None:
+    """They use the old token without waiting."""
     clock, started, release = FakeClock(), threading.Event(), threading.Event()
     given, fetch = _counting(1000)
 
@@ -182,8 +182,8 @@ def _fetching() -> tuple[Fetch, threading.Event, threading.Event]:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["cancelled before", "cancelled while it waits"])
-def test_waiting_for_anothers_fetch_can_be_cancelled(before: bool) -> None:
-    """However long another thread's fetch takes, a cancelled caller is back within moments."""
+def test_waiting_for_another_threads_fetch_can_be_cancelled(before: bool) -> None:
+    """However long the fetch takes, a cancelled caller returns almost at once."""
     fetch, started, release = _fetching()
     source, event = FetchedToken(fetch, clock=FakeClock()), threading.Event()
     with ThreadPoolExecutor(2) as pool:
@@ -200,11 +200,11 @@ def test_waiting_for_anothers_fetch_can_be_cancelled(before: bool) -> None:
             waiting.result(1)
         release.set()
         assert fetching.result(5) == "t"
-    assert source.get(_budget(900.0, event)) == "t", "a token that is there costs no wait"
+    assert source.get(_budget(900.0, event)) == "t", "a thread waited although there was a token"
 
 
-def test_waiting_for_anothers_fetch_ends_soon_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a stop, an operation that must finish its write has half a minute, waits for a token included."""
+def test_waiting_for_another_threads_fetch_ends_soon_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a stop, an operation that must finish its write has half a minute, including waits for a token."""
     monkeypatch.setattr("auth0_meta.auth.tokens.COURTESY", 0.0)
     started, release, event = threading.Event(), threading.Event(), threading.Event()
     clock = FakeClock()
@@ -232,7 +232,7 @@ def test_waiting_for_anothers_fetch_ends_soon_after_a_stop(monkeypatch: pytest.M
 
 
 def test_a_fetch_may_need_a_token_itself() -> None:
-    """`on_wait` may send a request while its own thread fetches: that request makes a fetch of its own."""
+    """`on_wait` may send a request while its own thread fetches: that request makes its own fetch."""
     depth = 0
 
     def fetch(_: Budget) -> Mapping[str, Any]:
@@ -317,8 +317,8 @@ def test_fresh_locks_keep_the_token() -> None:
 
 
 @pytest.mark.parametrize("bad", ["", " ", "a b", "a\n", "a\tb", "\u00e9", "a\x00", None, b"abc", 5, ["a"]])
-def test_a_token_must_fit_a_header(bad: Any) -> None:
-    """A token that can't stand in a header is refused before anything is sent, and is not shown."""
+def test_a_token_must_fit_into_a_header(bad: Any) -> None:
+    """A token that can't be sent in a header is refused before anything is sent, and is not shown."""
     with pytest.raises(ConfigError) as caught:
         GivenToken(bad)
     with pytest.raises(ConfigError):
@@ -326,8 +326,8 @@ def test_a_token_must_fit_a_header(bad: Any) -> None:
     assert not isinstance(bad, str) or len(bad) < 3 or bad not in str(caught.value)
 
 
-def test_a_given_string_is_final() -> None:
-    """A token given as a string has no replacement."""
+def test_a_token_passed_as_a_string_is_not_replaced() -> None:
+    """There is nothing to replace it with."""
     source = GivenToken("abc")
     assert source.get(_budget()) == "abc"
     assert not source.replace("abc", _budget())
@@ -364,7 +364,7 @@ _GARBAGE = [
 
 @pytest.mark.parametrize("answer", _GARBAGE, ids=repr)
 def test_a_garbage_response_is_a_typed_error(answer: dict[str, Any]) -> None:
-    """A response without a usable token and life raises AuthError, and nothing of it is kept."""
+    """A response without a usable token and lifetime raises AuthError, and nothing of it is kept."""
     source = FetchedToken(lambda _: answer, clock=FakeClock())
     with pytest.raises(AuthError):
         source.get(_budget())
@@ -377,7 +377,7 @@ def test_a_garbage_response_is_a_typed_error(answer: dict[str, Any]) -> None:
     )
 )
 def test_any_response_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
-    """Any JSON object gives a token that fits a header, or AuthError."""
+    """Any JSON object results in a token that fits into a header, or in AuthError."""
     source = FetchedToken(lambda _: answer, clock=FakeClock())
     try:
         got = source.get(_budget())
@@ -448,8 +448,8 @@ def test_a_failing_token_endpoint_is_tried_again(status: int) -> None:
         assert len(clock.slept) == 2
 
 
-def test_waits_for_a_token_count_for_the_operation() -> None:
-    """A token endpoint that stays down uses up the wait budget of the call that needs it; the call is not sent."""
+def test_waits_for_a_token_count_against_the_operations_budget() -> None:
+    """A token endpoint that stays down uses up the wait budget of the call that needs the token; the call is not sent."""
     clock = FakeClock()
     with ScriptedServer(Reply(503)) as server:
         client = connect(server, client_id="c", client_secret="s", clock=clock, max_wait=2.0)
@@ -510,7 +510,7 @@ def test_a_token_quota_is_a_rate_limit() -> None:
 
 
 def test_a_401_brings_one_new_token_and_one_retry() -> None:
-    """After a 401 for a fetched token, exactly one new token is fetched and the request sent once more."""
+    """After a 401 for a fetched token, exactly one new token is fetched, and the request is sent once more."""
     refused = boom(401, "Unauthorized", "Expired token received for JSON Web Token validation")
     with ScriptedServer(token("t1"), refused, token("t2"), Reply()) as server:
         with connect(server, client_id="c", client_secret="s") as client:
@@ -519,7 +519,7 @@ def test_a_401_brings_one_new_token_and_one_retry() -> None:
         assert sent == [None, "Bearer t1", None, "Bearer t2"]
 
 
-def test_a_second_401_is_the_end() -> None:
+def test_a_second_401_is_raised() -> None:
     """If the new token is refused as well, the call fails."""
     refused = boom(401, "Unauthorized", "Bad audience: https://x/")
     with ScriptedServer(token("t1"), refused, token("t2"), refused) as server:
@@ -529,8 +529,8 @@ def test_a_second_401_is_the_end() -> None:
         assert "canonical" in str(caught.value)
 
 
-def test_a_given_string_that_is_refused_is_the_end() -> None:
-    """A 401 for a given string raises AuthError at once."""
+def test_a_401_for_a_token_passed_as_a_string_is_raised() -> None:
+    """It raises AuthError at once."""
     with ScriptedServer(boom(401, "Unauthorized", "Invalid token")) as server, connect(server) as client:
         with pytest.raises(AuthError):
             client.users.get("auth0|1")
@@ -538,8 +538,8 @@ def test_a_given_string_that_is_refused_is_the_end() -> None:
 
 
 @pytest.mark.parametrize(("gives", "requests"), [(["a", "a"], 1), (["a", "b", "b"], 2)])
-def test_a_function_decides_whether_a_401_is_the_end(gives: list[str], requests: int) -> None:
-    """A 401 for a function's token is retried once, if the function returns another token."""
+def test_a_token_function_decides_whether_a_401_is_retried(gives: list[str], requests: int) -> None:
+    """A 401 is retried once, if the function returns another token."""
     left = iter(gives)
     with ScriptedServer(boom(401, "Unauthorized", "Invalid token")) as server:
         with connect(server, token=lambda: next(left)) as client, pytest.raises(AuthError):

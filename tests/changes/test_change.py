@@ -39,7 +39,7 @@ EMPTY = BagChange("app_metadata")
 
 
 def outcome(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a call gives, or PathError for what it raises."""
+    """Return the result of a call, or PathError if it raises that."""
     try:
         return function(*arguments)
     except PathError:
@@ -152,7 +152,7 @@ def test_a_change_does_what_its_calls_do_in_order(base: dict[str, Any], staged: 
 
 @given(json_objects, bag_changes())
 def test_apply_leaves_the_base_alone(base: dict[str, Any], change: BagChange) -> None:
-    """Neither the base nor the change is altered by applying, verifying or making a document."""
+    """Neither the base nor the change is altered by applying, verifying or creating a document."""
     before = json.dumps(base), dumped(change)
     for function in (change.apply, change.verify, change.document):
         outcome(function, base)
@@ -177,8 +177,8 @@ def json_equal_or_raised(a: Any, b: Any) -> bool:
 
 
 @given(json_objects, bag_changes(), bag_changes())
-def test_composition_is_doing_both(base: dict[str, Any], first: BagChange, later: BagChange) -> None:
-    """a.then(b) applied is b applied to what a gives, wherever both are defined."""
+def test_composing_changes_is_applying_both(base: dict[str, Any], first: BagChange, later: BagChange) -> None:
+    """a.then(b) has the same result as applying a and then b, wherever both are defined."""
     try:
         one, two = first.then(later).apply(base), later.apply(first.apply(base))
     except PathError:
@@ -188,7 +188,7 @@ def test_composition_is_doing_both(base: dict[str, Any], first: BagChange, later
 
 @given(bag_changes(), bag_changes(), bag_changes())
 def test_composition_is_associative(a: BagChange, b: BagChange, c: BagChange) -> None:
-    """(a then b) then c is a then (b then c) whenever the left side is defined."""
+    """(a then b) then c equals a then (b then c) whenever the left side is defined."""
     try:
         left = a.then(b).then(c)
     except PathError:
@@ -197,7 +197,7 @@ def test_composition_is_associative(a: BagChange, b: BagChange, c: BagChange) ->
 
 
 @given(bag_changes())
-def test_nothing_is_neutral(change: BagChange) -> None:
+def test_an_empty_change_is_neutral(change: BagChange) -> None:
     """Composing with an empty change changes nothing, and an empty change is false."""
     assert change.then(EMPTY) == EMPTY.then(change) == change
     assert not EMPTY
@@ -206,7 +206,7 @@ def test_nothing_is_neutral(change: BagChange) -> None:
 
 @given(bag_changes(), st.lists(calls, min_size=1, max_size=4))
 def test_an_old_change_stays_valid(change: BagChange, staged: list[Call]) -> None:
-    """Staging on a change leaves it as it was: a reference is a savepoint."""
+    """Staging on a change does not alter it, so a reference to it is a savepoint."""
     before = dumped(change)
     stage(change, *staged)
     assert dumped(change) == before
@@ -214,7 +214,7 @@ def test_an_old_change_stays_valid(change: BagChange, staged: list[Call]) -> Non
 
 @given(json_objects, bag_changes())
 def test_verify_raises_when_apply_does(base: dict[str, Any], change: BagChange) -> None:
-    """Verifying, whole or key by key, finds exactly the wrong types that applying meets."""
+    """Verifying, whole or key by key, finds exactly the wrong types that applying finds."""
     wrong = outcome(change.apply, base) is PathError
     assert (outcome(change.verify, base) is PathError) == wrong
 
@@ -230,8 +230,8 @@ EVERY_PATH = [path for length in (1, 2, 3) for path in itertools.product(KEYS, r
 
 
 @given(json_objects, bag_changes())
-def test_an_answer_holds_on_every_base(base: dict[str, Any], change: BagChange) -> None:
-    """An answer from staging alone is what applying gives on any base; after a reset there is always one."""
+def test_a_read_from_staging_alone_holds_on_every_base(base: dict[str, Any], change: BagChange) -> None:
+    """It is what applying results in on any base; after a reset there is always such a value."""
     after = outcome(change.apply, base)
     assume(after is not PathError)
     for path in EVERY_PATH:
@@ -241,8 +241,8 @@ def test_an_answer_holds_on_every_base(base: dict[str, Any], change: BagChange) 
 
 
 @given(bag_changes())
-def test_a_scalar_on_every_base_is_known(change: BagChange) -> None:
-    """Staging answers if it can: for a path with the same result on very different bases."""
+def test_a_path_that_has_one_value_on_every_base_is_known(change: BagChange) -> None:
+    """Staging alone returns it if it is the same on very different bases."""
     bases = [filled(leaf) for leaf in ({}, {"x": 1}, {"x": 2})]
     ends = [outcome(change.apply, base) for base in bases]
     assume(PathError not in ends)
@@ -285,14 +285,14 @@ def filled(leaf: Any, levels: int = 5) -> Any:
         (EMPTY.replace({"a": {"b": 1}}), "a.b", 1),
     ],
 )
-def test_answers_by_example(change: BagChange, path: str, answer: Any) -> None:
-    """The latest operation that covers a path answers, with the operations after it applied."""
+def test_reads_from_staging_by_example(change: BagChange, path: str, answer: Any) -> None:
+    """The latest operation that covers a path decides, with the operations after it applied."""
     found = change.answer(parse_path(path, bag="app_metadata"))
     assert found is answer if answer in (ABSENT, UNKNOWN) else json_equal(found, answer)
 
 
-def test_the_whole_bag_is_known_after_a_reset_only() -> None:
-    """Path () is answered after clear or replace and by nothing else."""
+def test_the_whole_bag_is_known_only_after_a_reset() -> None:
+    """Path () can be read from staging after clear or replace, and otherwise not."""
     assert EMPTY.set("a", 1).answer(()) is UNKNOWN
     assert EMPTY.clear().set("a.b", 1).answer(()) == {"a": {"b": 1}}
 
@@ -301,8 +301,8 @@ def test_the_whole_bag_is_known_after_a_reset_only() -> None:
 
 
 @given(json_objects, bag_changes())
-def test_the_document_makes_auth0_hold_what_apply_gives(base: dict[str, Any], change: BagChange) -> None:
-    """Auth0's first-level merge of the document into the base ends where applying ends."""
+def test_the_document_makes_auth0_store_what_apply_returns(base: dict[str, Any], change: BagChange) -> None:
+    """Auth0's first-level merge of the document into the base has the same result as applying the change."""
     after = outcome(change.apply, base)
     document = outcome(change.document, base)
     assert (document is PathError) == (after is PathError)
@@ -312,7 +312,7 @@ def test_the_document_makes_auth0_hold_what_apply_gives(base: dict[str, Any], ch
 
 @given(json_objects, bag_changes())
 def test_the_document_is_smallest(base: dict[str, Any], change: BagChange) -> None:
-    """Only first-level keys that change are in the document, and it is {} only if everything goes."""
+    """Only first-level keys that change are in the document, and it is {} only if everything is deleted."""
     document = outcome(change.document, base)
     assume(document is not PathError)
     after = change.apply(base)
@@ -374,7 +374,7 @@ def test_no_base_is_needed_where_the_document_says_so(base: dict[str, Any], chan
 def test_documents_by_example(
     change: BagChange, base: dict[str, Any], document: dict[str, Any] | None
 ) -> None:
-    """The promised document, case by case."""
+    """Each case has the document that is promised."""
     found = change.document(base)
     assert json_equal(found, document)
 
@@ -394,7 +394,7 @@ def test_a_body_has_only_touched_bags(change: Change, profile: dict[str, Any]) -
 
 
 @given(changes, profiles)
-def test_two_bags_compose_and_apply_apart(change: Change, profile: dict[str, Any]) -> None:
+def test_two_bags_are_composed_and_applied_separately(change: Change, profile: dict[str, Any]) -> None:
     """A change composed with itself composes each bag; what it needs and touches covers both."""
     twice = outcome(change.then, change)
     assume(twice is not PathError)
@@ -452,7 +452,7 @@ def test_merge_is_rfc_7396(target: dict[str, Any], patch: dict[str, Any], result
 
 
 @given(bag_changes())
-def test_the_normal_form(change: BagChange) -> None:
+def test_staged_operations_have_a_normal_form(change: BagChange) -> None:
     """A whole value stands alone under its key, and after a reset nothing else does."""
     for key, ops in change.keys.items():
         assert len(ops) == 1 or not any(op.whole for op in ops)
@@ -461,8 +461,8 @@ def test_the_normal_form(change: BagChange) -> None:
 
 
 @given(bag_changes())
-def test_what_may_be_sent_again(change: BagChange) -> None:
-    """Append and increment on a stored value make a change unsafe to repeat; nothing else does."""
+def test_only_appends_and_increments_are_unsafe_to_repeat(change: BagChange) -> None:
+    """They are unsafe if they apply to a stored value."""
     names = {op.name for ops in change.keys.values() for op in ops}
     assert change.repeatable == (not names & {"append", "increment"})
     both = Change().with_bag("app_metadata", change)
@@ -565,8 +565,8 @@ BAD_PATHS: list[Any] = [
 
 
 @pytest.mark.parametrize("path", [*BAD_PATHS, ("a",) * (rules.MAX_DEPTH + 1)], ids=repr)
-def test_bad_paths(path: Any) -> None:
-    """A path that is empty or has a bad key in it raises in every staging method."""
+def test_bad_paths_are_refused(path: Any) -> None:
+    """A path that is empty or contains a bad key raises in every staging method."""
     for bad in (
         lambda: parse_path(path, bag="app_metadata"),
         lambda: EMPTY.set(path, 1),
@@ -696,7 +696,7 @@ def test_what_is_overwritten_does_not_count() -> None:
 
 
 def test_operations_on_what_is_stored_do_count() -> None:
-    """Values for a key that is not known add up, because all of them are kept."""
+    """Values for a key whose stored value is not known add up, because all of them are kept."""
     half = "x" * (rules.MAX_REQUEST // 2)
     with pytest.raises(MetadataError, match="bytes are staged"):
         EMPTY.append("log", half).append("log", half)

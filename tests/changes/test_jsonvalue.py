@@ -23,7 +23,7 @@ from auth0_meta.errors import MetadataError
 
 
 def canonical(value: Any) -> str:
-    """Return one text per JSON value: equal numbers look the same, members are sorted."""
+    """Return one text per JSON value: equal numbers look the same, and keys are sorted."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, (int, float)):
@@ -35,7 +35,7 @@ def canonical(value: Any) -> str:
 
 @given(json_values, json_values)
 def test_equality_is_that_of_json(a: Any, b: Any) -> None:
-    """Two values are equal exactly when their canonical texts are."""
+    """Two values are equal exactly if their canonical texts are equal."""
     assert json_equal(a, b) == (canonical(a) == canonical(b))
     assert json_equal(a, json.loads(json.dumps(a)))
 
@@ -76,7 +76,7 @@ def test_marks_are_singletons(mark: Any) -> None:
 
 @given(json_values)
 def test_a_view_is_equal_and_its_copies_are_plain(value: Any) -> None:
-    """A view compares and serializes like the value; its copies and pickles are plain and mutable."""
+    """A view compares and serializes as the value does; its copies and pickles are plain and mutable."""
     view = freeze(value, bag="user_metadata", path=("k",))
     assert json_equal(view, value)
     assert json.dumps(view) == json.dumps(value)
@@ -137,8 +137,8 @@ CHANGES: list[tuple[tuple[Any, ...], str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("steps", "method", "arguments", "call"), CHANGES)
-def test_every_change_is_refused_and_named(steps: Any, method: str, arguments: Any, call: str) -> None:
-    """A change to a view raises, names the call to use instead, and changes nothing."""
+def test_every_change_to_a_view_is_refused(steps: Any, method: str, arguments: Any, call: str) -> None:
+    """The error names the call to use instead, and nothing changes."""
     value = {"prefs": {"lang": "canary", "in": {"x": 1}}, "tags": ["x", {"deep": []}]}
     view = freeze(value, bag="app_metadata")
     at = view

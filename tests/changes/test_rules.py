@@ -126,7 +126,7 @@ def test_what_json_or_auth0_refuses_is_named_and_not_shown(
 
 
 @pytest.mark.parametrize("value", [cycle(), deep(rules.MAX_DEPTH)], ids=["cycle", "deep"])
-def test_nesting_ends(value: Any) -> None:
+def test_nesting_is_limited(value: Any) -> None:
     """A cycle and too much nesting raise the same error, whose message stays short."""
     with pytest.raises(MetadataError, match="levels deep") as caught:
         rules.checked(value, bag="user_metadata", path=("top",))
@@ -135,7 +135,7 @@ def test_nesting_ends(value: Any) -> None:
 
 
 def test_nesting_counts_from_the_bag() -> None:
-    """The deepest value that passes has MAX_DEPTH keys on the way to it, those of the path included."""
+    """The deepest value that is accepted has MAX_DEPTH keys on the way to it, including those of the path."""
     value = deep(rules.MAX_DEPTH - 1)
     assert rules.checked(value, bag="user_metadata", path=("top",)) == value
     with pytest.raises(MetadataError):
@@ -151,8 +151,8 @@ identities, lastIP, lastLogin, loginsCount, metadata, multifactor_last_modified,
 
 
 @pytest.mark.parametrize("name", FORBIDDEN.replace("\n", " ").split(", "))
-def test_reserved_names(name: str) -> None:
-    """Each name that Auth0 reserves is refused in app_metadata and allowed in user_metadata."""
+def test_reserved_names_are_refused_in_app_metadata(name: str) -> None:
+    """Each name that Auth0 reserves is allowed in user_metadata."""
     rules.check_name(name, bag="user_metadata")
     with pytest.raises(MetadataError, match="reserves") as caught:
         rules.check_name(name, bag="app_metadata")
@@ -161,19 +161,19 @@ def test_reserved_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plan", "Email", "user_id2", "clientId", "a:b/c d", "_", "ä"])
 def test_other_names_are_allowed(name: str) -> None:
-    """A name that only resembles a reserved one passes, and so do colons, slashes, spaces and letters."""
+    """A name that only resembles a reserved one is accepted, and so are colons, slashes, spaces and letters."""
     rules.check_name(name, bag="app_metadata")
     assert rules.check_segment(name, bag="app_metadata") == name
 
 
 def test_a_segment_is_a_plain_string() -> None:
-    """A str subclass is accepted as a key and comes back as str."""
+    """A str subclass is accepted as a key and becomes a plain str."""
     assert type(rules.check_segment(Color.RED, bag="app_metadata")) is str
 
 
 @pytest.mark.parametrize("key", ["", "a.b", "$set", "\udc00", None, 1, b"a", ("a",)])
-def test_bad_segments(key: Any) -> None:
-    """A bad key raises with the path that leads to it."""
+def test_bad_keys_are_refused(key: Any) -> None:
+    """The error has the path that leads to the key."""
     with pytest.raises(MetadataError) as caught:
         rules.check_segment(key, bag="user_metadata", path=("x", "y"))
     assert (caught.value.bag, caught.value.path) == ("user_metadata", ("x", "y"))
@@ -182,8 +182,8 @@ def test_bad_segments(key: Any) -> None:
 # Sizes ----------------------------------------------------------------------------------------------
 
 
-def test_request_limit() -> None:
-    """1 MB is 1,048,576 bytes; exactly that passes and one byte more does not."""
+def test_a_request_has_at_most_one_megabyte() -> None:
+    """1 MB is 1,048,576 bytes: exactly that is accepted, and one byte more is not."""
     rules.check_size(1_048_576, bag="user_metadata")
     with pytest.raises(MetadataError, match="1048577 bytes"):
         rules.check_size(1_048_577, bag="user_metadata")
@@ -196,8 +196,8 @@ def test_profile_size_is_that_of_the_compact_body(profile: dict[str, Any]) -> No
     assert rules.profile_size(profile) == len(body)
 
 
-def test_profile_limit() -> None:
-    """The recommended limit is 10 KB."""
+def test_the_profile_limit_is_the_recommended_one() -> None:
+    """It is 10 KB."""
     assert rules.PROFILE_LIMIT == 10_240
 
 
@@ -252,8 +252,8 @@ def test_secrets_are_noticed_at_any_depth(text: str) -> None:
         "cvv",
     ],
 )
-def test_telling_names(name: str) -> None:
-    """A string under a name for secrets counts as one, whatever it looks like and however the name is spelled."""
+def test_a_string_under_a_suspicious_name_is_a_secret(name: str) -> None:
+    """It does not matter what the string looks like and how the name is spelled."""
     reason = rules.sensitive({name: CANARY}, ("account",))
     assert reason is not None
     assert f"account.{name}" in reason

@@ -1,4 +1,4 @@
-"""The command line: what it prints where, what reaches the tenant, and its exit codes."""
+"""The command line: what it prints and where, what reaches the tenant, and its exit codes."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def leaves(group: click.Group) -> Iterator[tuple[str, ...]]:
 # Starting --------------------------------------------------------------------------------------------
 
 
-def test_version_and_help_as_processes() -> None:
-    """The module and the console script print the version and the commands."""
+def test_version_and_help_are_printed() -> None:
+    """Both the module and the console script print the version and the commands."""
     assert command("--version").stdout == f"auth0-meta {__version__}\n"
     script = Path(sys.executable).with_name("auth0-meta")
     shown = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
@@ -90,10 +90,10 @@ def test_a_group_alone_shows_its_help(words: list[str], capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
-def test_without_the_cli_extra(
+def test_without_the_cli_extra_only_help_and_version_work(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without click or rich, --help and --version work; the rest names the extra and exits with 2."""
+    """Without click or rich, every other command names the extra and exits with 2."""
     for name in list(sys.modules):
         if name.startswith("auth0_meta.cli.") or name.partition(".")[0] == missing:
             monkeypatch.delitem(sys.modules, name)
@@ -122,8 +122,8 @@ def test_another_missing_module_is_not_taken_for_a_missing_extra(monkeypatch: py
 
 
 @pytest.mark.parametrize("words", [["demo"], ["emulator", "serve"]], ids=" ".join)
-def test_without_the_emulator_extra(words: list[str]) -> None:
-    """Without the emulator's packages, the commands that need them name the extra and exit with 2."""
+def test_without_the_emulator_extra_its_commands_name_it(words: list[str]) -> None:
+    """They exit with 2."""
     block = "import sys; sys.modules.update(cheroot=None, werkzeug=None); from auth0_meta.cli import main; "
     line = [sys.executable, "-c", f"{block}sys.exit(main({words!r}))"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
@@ -194,7 +194,7 @@ def test_output_that_cannot_be_written_is_one_line(words: list[str], tenant: Loc
 
 
 def test_without_any_output_there_is_no_traceback(tenant: LocalTenant) -> None:
-    """With both outputs full or gone, there is only the exit code."""
+    """If both outputs are full or closed, there is only the exit code."""
     line = [sys.executable, "-m", "auth0_meta", "user", "show", "auth0|nobody"]
     with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "wb") as full:
         done = subprocess.run(line, stdout=full, stderr=full, timeout=60, check=False)
@@ -212,7 +212,7 @@ def test_an_output_without_unicode_gets_escapes(tenant: LocalTenant) -> None:
     assert json.loads(as_json.stdout) == dict(user)
 
 
-def test_the_terminal_obeys_nothing_that_a_user_wrote(
+def test_nothing_that_a_user_wrote_controls_the_terminal(
     tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Control and bidi characters in names, keys, values and messages of the tenant are escaped."""
@@ -267,8 +267,8 @@ def test_refused_credentials_and_scopes_exit_with_4(
     assert "update:users" in capsys.readouterr().err
 
 
-def test_interrupted_exits_with_130(tenant: LocalTenant) -> None:
-    """Ctrl-C ends a command with 130 and one word, without a traceback."""
+def test_ctrl_c_exits_with_130(tenant: LocalTenant) -> None:
+    """An interrupted command prints one word and no traceback."""
     tenant.fail(method="GET", user_id=USER, delay=30)
     line = [sys.executable, "-m", "auth0_meta", "user", "show", USER]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -313,7 +313,7 @@ def test_a_library_warning_is_one_line(tenant: LocalTenant) -> None:
 
 
 def test_show_prints_the_profile(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """`user show` prints id, e-mail and both bags; `--json` is the whole profile."""
+    """`user show` prints id, email, user_metadata and app_metadata; `--json` prints the whole profile."""
     assert main(["user", "show", USER]) == 0
     out = capsys.readouterr().out
     for part in (USER, "ada@example.com", '"lang": "en"', '"plan": "free"'):
@@ -323,7 +323,7 @@ def test_show_prints_the_profile(tenant: LocalTenant, capsys: pytest.CaptureFixt
 
 
 def test_show_redacts(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --redact, both forms show names and sizes and nothing personal."""
+    """With --redact, both forms show only names and sizes, and nothing personal."""
     assert main(["user", "show", USER, "--redact"]) == 0
     assert main(["user", "show", USER, "--redact", "--json"]) == 0
     out = capsys.readouterr().out
@@ -339,7 +339,7 @@ def test_show_redacts(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--redact"], ["--redact", "--json"]], ids=" ".join)
-def test_show_survives_odd_bags(
+def test_show_accepts_odd_metadata(
     flags: list[str], tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Metadata that is empty, absent or not an object is shown as it is."""
@@ -349,8 +349,8 @@ def test_show_survives_odd_bags(
     assert ("a text" in out) == ("--redact" not in flags)
 
 
-def test_show_leaves_out_what_is_not_there(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """A profile with few fields is shown with those it has."""
+def test_show_leaves_out_absent_fields(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
+    """A profile with few fields is shown with those fields."""
     tenant.fail(method="GET", status=200, body={"user_id": USER})
     assert main(["user", "show", USER]) == 0
     out = capsys.readouterr().out
@@ -389,7 +389,7 @@ def test_set_says_when_there_is_nothing_to_do(
 
 
 def test_set_waits_and_says_so(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
-    """A 429 is waited out, announced on stderr, and counted."""
+    """A 429 is retried after a wait, which is announced on stderr and counted."""
     tenant.fail(method="PATCH", status=429, reset=1)
     assert main(["user", "set", USER, "user_metadata.theme=dark"]) == 0
     out, err = capsys.readouterr()
@@ -451,7 +451,7 @@ def test_merge_refuses_bytes_that_are_not_text(
 def test_doctor_passes_good_settings(
     tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With good settings every check is ok and nothing is written; a tenant without a rate limit leaves one open."""
+    """Every check is ok and nothing is written; a tenant without a rate limit leaves one check open."""
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.endswith("\n5 passed, 1 could not tell.\n")
     with LocalTenant(rate_limit="enterprise") as limited:
@@ -467,7 +467,7 @@ def test_doctor_passes_good_settings(
     assert not any(entry.committed for entry in tenant.journal)
 
 
-def test_doctor_does_not_pass_what_it_could_not_tell(
+def test_doctor_does_not_count_open_checks_as_passed(
     tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An opaque token leaves two checks open; they are counted separately, with or without a failure."""
@@ -502,7 +502,7 @@ def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.Ca
 def test_doctor_names_an_unreachable_tenant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A domain where nobody answers fails the domain check with exit code 1."""
+    """A domain that does not respond fails the domain check with exit code 1."""
     monkeypatch.setenv("AUTH0_DOMAIN", "http://127.0.0.1:9")
     monkeypatch.setenv("AUTH0_CLIENT_ID", "a")
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", "b")
@@ -513,8 +513,8 @@ def test_doctor_names_an_unreachable_tenant(
 # emulator and demo -----------------------------------------------------------------------------------
 
 
-def test_emulator_serve_until_interrupted() -> None:
-    """`emulator serve` prints to stderr what to export, serves there, and ends with 0 on Ctrl-C."""
+def test_emulator_serve_runs_until_interrupted() -> None:
+    """It prints to stderr what to export, serves there, and exits with 0 on Ctrl-C."""
     line = [sys.executable, "-m", "auth0_meta", "emulator", "serve", "--port", "0", "--rate-limit", "10@2"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -535,7 +535,7 @@ def test_emulator_serve_until_interrupted() -> None:
 
 
 def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--sample` starts with the user whom the pages of the documentation change; --users excludes it."""
+    """`--sample` starts with the user that the pages of the documentation change; it can't be combined with --users."""
     show = [sys.executable, "-m", "auth0_meta", "user", "show", USER, "--json"]
     done = command("emulator", "exec", "--sample", "--", *show)
     assert done.returncode == 0, done.stderr
@@ -545,8 +545,8 @@ def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.Captur
     assert "--sample and --users" in capsys.readouterr().err
 
 
-def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
-    """A port that is taken is one line that asks for another, and exit code 1."""
+def test_emulator_serve_reports_a_port_in_use(tenant: LocalTenant) -> None:
+    """The error is one line that asks for another port, and the exit code is 1."""
     done = command("emulator", "serve", "--port", tenant.url.rpartition(":")[2])
     assert done.returncode == 1
     assert done.stderr.startswith("error: can't listen on 127.0.0.1:")
@@ -555,7 +555,7 @@ def test_emulator_serve_on_a_taken_port(tenant: LocalTenant) -> None:
 
 @pytest.mark.slow
 def test_demo_is_plain_text_in_a_pipe() -> None:
-    """In a pipe, the demo is plain text: what was staged, the PATCH, the 429 and its wait, the result."""
+    """It shows what was staged, the PATCH, the 429 with its wait, and the result."""
     done = command("demo")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -569,12 +569,12 @@ def test_demo_is_plain_text_in_a_pipe() -> None:
     assert max(map(len, story.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("no_colour", [False, True], ids=["colour", "NO_COLOR"])
+@pytest.mark.parametrize("no_color", [False, True], ids=["color", "NO_COLOR"])
 @pytest.mark.slow
-def test_demo_on_a_terminal(no_colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the wait counts down, in colour unless NO_COLOR is set."""
+def test_demo_counts_down_on_a_terminal(no_color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait counts down, in color unless NO_COLOR is set."""
     monkeypatch.setenv("TERM", "xterm-256color")
-    if no_colour:
+    if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
     ours, theirs = pty.openpty()
     shown = b""
@@ -585,7 +585,7 @@ def test_demo_on_a_terminal(no_colour: bool, monkeypatch: pytest.MonkeyPatch) ->
         while True:
             try:
                 part = os.read(ours, 65536)
-            except OSError:  # Linux's end of file on a terminal
+            except OSError:  # how Linux reports the end of file on a terminal
                 break
             if not part:
                 break
@@ -594,6 +594,6 @@ def test_demo_on_a_terminal(no_colour: bool, monkeypatch: pytest.MonkeyPatch) ->
     os.close(ours)
     assert process.returncode == 0
     story = shown.decode()
-    assert bool(COLOUR.search(story)) != no_colour
+    assert bool(COLOUR.search(story)) != no_color
     assert len(set(re.findall(r"waiting (\d\.\d) s until", story))) > 5
     assert re.search(r"waited \d\.\d s until X-RateLimit-Reset", story)

@@ -1,4 +1,4 @@
-"""`auth0-meta migrate`: what it prints where, its exit codes, and values on a terminal only."""
+"""`auth0-meta migrate`: what it prints and where, its exit codes, and that values are shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
 
 @pytest.fixture
 def rows(tenant: LocalTenant, ndjson: Rows) -> Path:
-    """Write the profiles of four users, one of whom has a canary in the metadata."""
+    """Write the profiles of four users, one with a canary in the metadata."""
     populate(tenant, 3)
     tenant.users.add(user_id="auth0|canary", app_metadata={"plan": CANARY})
     return ndjson(rows_of(tenant))
 
 
-def test_from_plan_to_undo(
+def test_plan_apply_status_and_undo_print_what_they_did(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Plan, apply, status and undo print what they did on stdout and exit with 0."""
+    """They print it on stdout and exit with 0."""
     before = {user.user_id: user.app_metadata for user in tenant.users}
     assert main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job), "--show-values"]) == 0
     out = capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_a_job_with_nothing_to_do_was_not_applied(
     assert "applied" not in capsys.readouterr().out
 
 
-def test_no_is_an_answer(
+def test_answering_no_sends_nothing(
     tenant: LocalTenant,
     rows: Path,
     move: Path,
@@ -116,7 +116,7 @@ def test_no_is_an_answer(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Answering no is not an interrupt: nothing is sent, and the exit code is 1."""
+    """It does not count as an interruption, and the exit code is 1."""
     assert main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)]) == 0
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)
@@ -128,7 +128,7 @@ def test_no_is_an_answer(
 
 
 def test_exit_codes_of_a_plan(tenant: LocalTenant, rows: Path, move: Path, job: Path) -> None:
-    """3 says that something would change, with --exit-code; 2 is wrong usage; an existing file is 1."""
+    """3 says that something would change, with --exit-code; 2 is wrong usage; a job file that exists is 1."""
     plan = ["migrate", "plan", str(move), "--source", str(rows)]
     assert main([*plan, "-o", str(job), "--exit-code"]) == 3
     assert main([*plan, "-o", str(job)]) == 1
@@ -139,7 +139,7 @@ def test_exit_codes_of_a_plan(tenant: LocalTenant, rows: Path, move: Path, job: 
 def test_exit_codes_of_an_apply(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """1 says that users are not as planned, and they are named; 4 says that the credentials were refused."""
+    """1 says that some users are not as planned, and names them; 4 says that the credentials were refused."""
     main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)])
     tenant.users["auth0|000001"].delete()
     tenant.fail(method="GET", status=401, times=2)
@@ -152,7 +152,7 @@ def test_exit_codes_of_an_apply(
 
 
 @pytest.mark.slow
-def test_values_show_in_the_diff_only(
+def test_only_the_diff_shows_values(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """JSON, reports, status, results and a redacted diff show names and sizes; the diff shows values with --show-values."""
@@ -171,19 +171,19 @@ def test_values_show_in_the_diff_only(
     assert CANARY not in printed.out + printed.err
 
 
-@pytest.mark.parametrize("colour", ["", "1"])
+@pytest.mark.parametrize("color", ["", "1"])
 @pytest.mark.slow
-def test_values_show_on_a_terminal(
+def test_a_terminal_shows_values(
     tenant: LocalTenant,
     rows: Path,
     move: Path,
     job: Path,
-    colour: str,
+    color: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A terminal shows values unless --redact hides them; a log with FORCE_COLOR is not a terminal."""
-    monkeypatch.setenv("FORCE_COLOR", colour)
+    """--redact hides them; a log with FORCE_COLOR is not a terminal."""
+    monkeypatch.setenv("FORCE_COLOR", color)
     plan = ["migrate", "plan", str(move), "--source", str(rows), "--samples", "9"]
     for terminal, extra, shown in ((True, [], True), (True, ["--redact"], False), (False, [], False)):
         monkeypatch.setattr("sys.stdout.isatty", lambda terminal=terminal: terminal, raising=False)
@@ -194,7 +194,7 @@ def test_values_show_on_a_terminal(
 def test_a_search_query_is_not_shown(
     tenant: LocalTenant, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A search query often holds a metadata value: neither status nor reports nor JSON show it."""
+    """A search query often contains a metadata value: neither status nor reports nor JSON show it."""
     tenant.users.add(user_id="auth0|1", app_metadata={"plan": CANARY})
     query = f'search:app_metadata.plan:"{CANARY}"'
     assert main(["migrate", "plan", str(move), "--source", query, "-o", str(job), "--json"]) == 0
@@ -228,7 +228,7 @@ def test_a_plan_that_leaves_users_out_exits_with_1(
 def test_lines_are_not_broken_in_a_pipe(
     tenant: LocalTenant, ndjson: Rows, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key or note is one line of a log, however long it is."""
+    """A key or note stays on one line of a log, however long it is."""
     tenant.users.add(user_id="auth0|1")
     rows: list[object] = [
         {"user_id": "auth0|1", "app_metadata": {"k" * 100: 1}},
@@ -318,7 +318,7 @@ class Page(HTMLParser):
 def test_the_report_is_one_page_that_needs_nothing_else(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, tmp_path: Path
 ) -> None:
-    """Plots are inline SVG, there is no script and no link, and hostile ids are shown as text."""
+    """Plots are inline SVG, there are no scripts or links, and hostile ids are shown as text."""
     hostile = "auth0|<script>alert(1)</script>"
     tenant.users.add(user_id=hostile, app_metadata={"plan": "x", "<b>": 1})
     rows.write_text("".join(json.dumps(row) + "\n" for row in rows_of(tenant)))
@@ -355,10 +355,10 @@ def test_the_plot_of_a_short_run_is_not_empty(
     assert len(drawn[1].split()) >= 2
 
 
-def test_purging(
+def test_a_purged_job_can_only_be_viewed(
     tenant: LocalTenant, rows: Path, move: Path, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A purged job can be looked at, but neither applied nor undone."""
+    """It can be neither applied nor undone."""
     main(["migrate", "plan", str(move), "--source", str(rows), "-o", str(job)])
     assert main(["migrate", "purge", str(job), "--yes"]) == 0
     assert main(["migrate", "status", str(job)]) == 0
@@ -368,8 +368,8 @@ def test_purging(
     assert "was purged" in capsys.readouterr().err
 
 
-def test_changes_from_standard_input(tenant: LocalTenant, job: Path) -> None:
-    """`plan -` reads a change file from a pipe."""
+def test_a_change_file_can_come_from_standard_input(tenant: LocalTenant, job: Path) -> None:
+    """`plan -` reads it from a pipe."""
     user = tenant.users.add(user_id="auth0|1", app_metadata={"plan": "free"})
     line = [sys.executable, "-m", "auth0_meta", "migrate", "plan", "-", "-o", str(job)]
     text = "user_id,app_metadata.plan\nauth0|1,pro\n"
@@ -380,7 +380,7 @@ def test_changes_from_standard_input(tenant: LocalTenant, job: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_ctrl_c_leaves_a_job_that_resumes(move: Path, job: Path, ndjson: Rows) -> None:
+def test_a_job_can_be_resumed_after_ctrl_c(move: Path, job: Path, ndjson: Rows) -> None:
     """An interrupted apply finishes what is under way and exits with 130; the same command resumes it."""
     with LocalTenant(rate_limit="20@20") as tenant:
         populate(tenant, 60)

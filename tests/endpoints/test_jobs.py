@@ -24,7 +24,7 @@ CONNECTION = "con_0000000000000001"
 
 
 def test_an_import_is_a_multipart_form() -> None:
-    """The users are sent as a file beside the settings, and nobody gets an e-mail unless asked for."""
+    """The users are sent as a file beside the settings, and nobody gets an email unless requested."""
     with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
         job = client.jobs.import_users(
             [{"email": "å@x"}], connection_id=CONNECTION, upsert=True, external_id="e1"
@@ -67,8 +67,8 @@ def test_a_bad_import_is_refused_before_it_leaves(users: Any, settings: Any, mes
         assert server.seen == []
 
 
-def test_two_running_imports_are_not_waited_for() -> None:
-    """The 429 for two active import jobs is raised at once, since waiting until Reset would not end it."""
+def test_a_429_for_active_imports_is_raised_at_once() -> None:
+    """Two imports are active, and waiting until Reset would not end them."""
     message = (
         "There are 2 active import users jobs, please wait until some of them are finished and try again"
     )
@@ -128,8 +128,8 @@ def test_a_job_that_fails_or_takes_too_long_is_an_error() -> None:
         assert 3 < len(server.seen) < 12
 
 
-def test_the_errors_of_an_import() -> None:
-    """204 means no errors; rows are returned unchanged; a failure of the whole job is one object."""
+def test_the_errors_of_an_import_are_read() -> None:
+    """204 means no errors; rows are returned unchanged; the failure of a whole job is one object."""
     rows = [{"user": {"email": "a"}, "errors": [{"code": "DUPLICATED_USER", "message": "m"}]}]
     with ScriptedServer(Reply(204), Reply(200, rows), Reply(200, JOB)) as server, connect(server) as client:
         assert client.jobs.errors("job/1") == []
@@ -154,7 +154,7 @@ def finished(**more: Any) -> dict[str, Any]:
 
 
 def test_a_download_has_a_size_limit() -> None:
-    """A file past `max_bytes` is refused."""
+    """A file of more than `max_bytes` is refused."""
     with (
         ScriptedServer(Reply(200, raw=b"x" * 1000)) as files,
         ScriptedServer() as server,
@@ -171,8 +171,8 @@ def test_a_download_has_a_size_limit() -> None:
         assert "Authorization" not in files.seen[-1].headers
 
 
-def test_a_download_takes_no_plain_http_from_elsewhere() -> None:
-    """http is for loopback only, a link without a scheme means https, and a job without a link is an error."""
+def test_a_download_uses_plain_http_only_for_loopback() -> None:
+    """A link without a scheme means https, and a job without a link is an error."""
     with ScriptedServer() as server, connect(server, clock=FakeClock()) as client:
         server.replies = [Reply(200, finished(location="http://files.example.com/f"))]
         with pytest.raises(ConfigError, match="loopback only"):
@@ -200,7 +200,7 @@ def test_an_expired_link_is_renewed_and_then_an_error() -> None:
 
 
 def test_a_download_that_starts_again_leaves_nothing_of_the_first() -> None:
-    """If the first try breaks off with more bytes than the second has in all, only the second's bytes stay."""
+    """If the first try breaks off with more bytes than the second has in all, only the second's bytes are kept."""
     link = {"id": "job_1", "type": "users_export", "status": "completed"}
     with ScriptedServer(
         lambda _: Reply(200, link),

@@ -105,7 +105,7 @@ def test_a_bad_id_sends_nothing(user_id: Any) -> None:
 # One user --------------------------------------------------------------------------------------------
 
 
-def test_reading_a_user() -> None:
+def test_a_user_is_read_whole() -> None:
     """`get` returns the whole profile."""
     with ScriptedServer(Reply(200, {"user_id": "auth0|1", "app_metadata": {"a": 1}})) as server:
         with connect(server) as client:
@@ -125,7 +125,7 @@ def test_reading_a_user() -> None:
     ],
 )
 def test_a_read_of_some_fields_names_what_it_left_out(fields: Any, query: str, omitted: set[str]) -> None:
-    """`fields` goes into the query, and metadata that was not asked for is unknown, not empty."""
+    """`fields` goes into the query, and metadata that was not requested is unknown, not empty."""
     with ScriptedServer(Reply(200, {"email": "a@b"})) as server, connect(server) as client:
         user = client.users.get("auth0|1", fields=fields)
         assert user.omitted == omitted
@@ -158,7 +158,7 @@ def test_an_unknown_user_is_not_found() -> None:
     assert caught.value.user_id == "auth0|1"
 
 
-def test_creating_updating_deleting() -> None:
+def test_users_are_created_updated_and_deleted() -> None:
     """Bodies are sent unchanged as compact UTF-8 JSON; create and update return the profile."""
     with ScriptedServer(
         Reply(201, {"user_id": "auth0|1"}), Reply(200, {"user_id": "auth0|1"}), Reply(204)
@@ -220,13 +220,13 @@ def test_a_bad_body_sends_nothing(body: Any) -> None:
         assert server.seen == []
 
 
-# By e-mail -------------------------------------------------------------------------------------------
+# By email --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "email", ["ada+tag@example.com", "a&b=c@example.com", "\u00e5@example.com", "a%40b@c"]
 )
-def test_by_email_asks_for_exactly_this_address(email: str) -> None:
+def test_by_email_requests_exactly_this_address(email: str) -> None:
     """The address is encoded once, and every user who has it is returned."""
     with (
         ScriptedServer(Reply(200, [{"user_id": "a"}, {"user_id": "b"}])) as server,
@@ -277,8 +277,8 @@ def _query(seen: Seen) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(seen.path).query).items()}
 
 
-def test_a_page_says_where_it_stands() -> None:
-    """Every argument of `page` reaches the query, and the page has start, limit and total."""
+def test_a_page_has_start_limit_and_total() -> None:
+    """Every argument of `page` reaches the query."""
     with ScriptedServer(Directory(70)) as server, connect(server) as client:
         page = client.users.page(q='email:"a"', sort="created_at:1", fields=["user_id"], page=1, per_page=50)
         assert (len(page.users), page.start, page.limit, page.total) == (20, 50, 50, 70)
@@ -335,8 +335,8 @@ def test_a_bad_page_sends_nothing(settings: dict[str, Any]) -> None:
         (1000, 1, False),
     ],
 )
-def test_the_cap_is_met_before_sending(page: int, per_page: int, sent: bool) -> None:
-    """A page past the 1000th result is not requested, and the error suggests an export job."""
+def test_a_page_past_the_cap_is_not_requested(page: int, per_page: int, sent: bool) -> None:
+    """For the 1001st result and later ones, the error suggests an export job."""
     with ScriptedServer(Directory(5)) as server, connect(server) as client:
         if sent:
             client.users.page(page=page, per_page=per_page)
@@ -382,8 +382,8 @@ def test_a_search_past_the_cap_ends_in_an_error(per_page: int, yielded: int) -> 
         assert len(server.seen) == yielded // per_page
 
 
-def test_a_server_with_smaller_pages_loses_nobody() -> None:
-    """A server that gives fewer users per page than asked for does not end the search early."""
+def test_smaller_pages_than_requested_lose_no_user() -> None:
+    """A server that returns fewer users per page than requested does not end the search early."""
     with ScriptedServer(Directory(170, cap=50)) as server, connect(server) as client:
         assert len([*client.users.search()]) == 170
         assert len(server.seen) == 4

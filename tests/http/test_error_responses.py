@@ -272,7 +272,7 @@ def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: 
     ],
 )
 def test_a_redirect_says_where_it_leads(location: str | None, to: str) -> None:
-    """A redirect is never followed: the error says so and names the target's host, but no more of its URL."""
+    """A redirect is never followed: the error says so and names the target's host, but nothing else of its URL."""
     headers = {} if location is None else {"Location": location}
     text = str(error_from(302, headers, b"", method="PATCH", path="users/x"))
     assert to in text
@@ -280,8 +280,8 @@ def test_a_redirect_says_where_it_leads(location: str | None, to: str) -> None:
     assert not {"canary", "pw"} & set(re.findall("canary|pw", text))
 
 
-def test_values_are_taken_out_of_title_and_code() -> None:
-    """Values are removed from title and code too, but a code that only contains a value as one word stays whole."""
+def test_values_are_removed_from_title_and_code() -> None:
+    """A code that only contains a value as one of its words stays whole."""
     body = {"error": "Bad 4711-x", "message": "no 4711-x for user", "errorCode": "inexistent_user"}
     sent = {"role": "user", "number": "4711-x"}
     error = error_from(404, {}, json.dumps(body).encode(), method="PATCH", path="x", sent=sent)
@@ -334,7 +334,7 @@ def test_an_error_of_a_read_says_nothing_about_writing(method: str, path: str, s
         [{"a": None, "b": True, "c": "canary-1"}],
     ],
 )
-def test_values_are_taken_out_of_messages(value: Any) -> None:
+def test_values_are_removed_from_messages(value: Any) -> None:
     """No value of the request is in the error's message or attributes; names stay."""
     body = json.dumps(
         {"message": "'canary-1' is not allowed on property plan", "errorCode": "invalid_body"}
@@ -409,7 +409,7 @@ def test_a_deep_response_does_not_break_its_error() -> None:
     path=st.sampled_from(["/oauth/token", "users/x"]),
 )
 def test_every_response_has_an_error(status: int, body: bytes, path: str) -> None:
-    """Any response gives one typed error with the response's status."""
+    """Any response results in one typed error with the response's status."""
     error = error_from(status, {}, body, method="PATCH", path=path)
     assert isinstance(error, ApiError)
     assert error.status == status

@@ -38,8 +38,8 @@ def _patch(client: ManagementClient) -> None:
 # 429: on time ----------------------------------------------------------------------------------------
 
 
-def test_three_patches_on_time() -> None:
-    """Two 429s with Reset 2 s ahead take three PATCHes, each sent on time, even if the server's clock is wrong."""
+def test_two_429s_take_three_patches_on_time() -> None:
+    """With Reset 2 s ahead, each PATCH is sent on time, even if the server's clock is wrong."""
 
     def run(offset: float) -> list[tuple[float, float]]:
         """Return the earliest allowed and the actual time of each resend, both by this machine's clock."""
@@ -67,8 +67,8 @@ def test_three_patches_on_time() -> None:
 @pytest.mark.parametrize("offset", [0.0, HOUR, -HOUR])
 @pytest.mark.parametrize("fraction", [0.0, 0.4, 0.999])
 @pytest.mark.parametrize("ahead", [1, 2, 30, 86_000])
-def test_a_429_is_waited_out_until_reset(ahead: int, fraction: float, offset: float) -> None:
-    """The resend leaves after Reset by the server's clock, at most 0.5 s late, or 1.6 s with clocks that differ."""
+def test_a_request_is_sent_again_after_reset(ahead: int, fraction: float, offset: float) -> None:
+    """It is sent after Reset by the server's clock, at most 0.5 s late, or 1.6 s if the clocks differ."""
     clock = FakeClock(start=1_800_000_000 + fraction)
     sent_at: list[float] = []
 
@@ -101,8 +101,10 @@ def test_a_429_is_waited_out_until_reset(ahead: int, fraction: float, offset: fl
     ],
     ids=str,
 )
-def test_an_odd_reset_or_a_retry_after(headers: dict[str, str], least: float, most: float) -> None:
-    """If Reset is now or past, the wait is the shortest one; without a usable Reset the client backs off; Retry-After wins."""
+def test_an_odd_reset_or_a_retry_after_decides_the_wait(
+    headers: dict[str, str], least: float, most: float
+) -> None:
+    """If Reset is now or past, the wait is the shortest one; without a usable Reset the client backs off; Retry-After takes precedence."""
     bare = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining"), "")
     clock = FakeClock()
     now = int(clock.time())
@@ -129,8 +131,8 @@ def test_waits_grow_while_the_server_refuses(headers: dict[str, str]) -> None:
     assert all(later > 1.5 * earlier for earlier, later in pairwise(waits))
 
 
-def test_a_429_without_headers_is_waited_out() -> None:
-    """After a 429 without any header, not even Date, the request is repeated after a backoff."""
+def test_a_429_without_headers_is_retried() -> None:
+    """Without any header, not even Date, the request is repeated after a backoff."""
     clock = FakeClock()
     bare = Reply(429, {"statusCode": 429, "error": "Too Many Requests"}, date=False)
     with ScriptedServer(bare, bare, Reply()) as server, connect(server, clock=clock) as client:
@@ -139,8 +141,8 @@ def test_a_429_without_headers_is_waited_out() -> None:
     assert sum(clock.slept) >= 1.5
 
 
-def test_the_import_jobs_429_is_not_waited_out() -> None:
-    """The 429 for two active import jobs is raised at once, without a `retry_at`."""
+def test_the_429_for_import_jobs_is_raised_at_once() -> None:
+    """Two import jobs are active; there is no `retry_at`."""
     message = (
         "There are 2 active import users jobs, please wait until some of them are finished and try again"
     )
@@ -318,7 +320,9 @@ CALLS: list[tuple[str, Callable[[ManagementClient], object]]] = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 @pytest.mark.parametrize(("method", "call"), CALLS, ids=[method for method, _ in CALLS])
-def test_what_may_be_repeated_is(fault: Reply, method: str, call: Callable[[Any], object]) -> None:
+def test_requests_that_are_safe_to_repeat_are_repeated(
+    fault: Reply, method: str, call: Callable[[Any], object]
+) -> None:
     """After a 5xx or a lost response a read, an update or a delete is sent again, with growing waits."""
     clock = FakeClock()
     with ScriptedServer(fault, fault, fault, Reply()) as server, connect(server, clock=clock) as client:
@@ -337,8 +341,8 @@ def test_what_may_be_repeated_is(fault: Reply, method: str, call: Callable[[Any]
         lambda c: c.request("PATCH", "clients/x", json={"a": 1}),
     ],
 )
-def test_what_must_not_be_repeated_is_not(fault: Reply, call: Callable[[Any], object]) -> None:
-    """A create whose outcome is unknown is sent once, and the error says that it may have been applied."""
+def test_a_create_is_not_repeated(fault: Reply, call: Callable[[Any], object]) -> None:
+    """If its outcome is unknown, it is sent only once, and the error says that it may have been applied."""
     clock = FakeClock()
     with ScriptedServer(fault, Reply()) as server, connect(server, clock=clock) as client:
         kind = ServerError if fault.status >= 500 else OutcomeUnknown
@@ -452,8 +456,8 @@ def test_a_host_that_was_reached_is_retried_within_the_budget() -> None:
     [b"<html>portal</html>", b"", b"null", b"[]", b'"x"', b"[" * 100_000, b"\xff"],
     ids=lambda raw: repr(raw[:12]),
 )
-def test_a_2xx_that_is_not_a_profile(raw: bytes) -> None:
-    """A 2xx without a profile counts as lost: a write's outcome is unknown, a read fails, and neither is repeated."""
+def test_a_2xx_without_a_profile_counts_as_lost(raw: bytes) -> None:
+    """A write's outcome is unknown, a read fails, and neither is repeated."""
     with ScriptedServer(Reply(raw=raw)) as server, connect(server, clock=FakeClock()) as client:
         with pytest.raises(OutcomeUnknown):
             _patch(client)
@@ -607,7 +611,7 @@ def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.Mon
     ids=["429", "503", "lost"],
 )
 def test_on_wait_may_send_requests_with_its_own_client(fault: Reply, reason: str) -> None:
-    """A request from inside `on_wait` gets through, even if it has to wait too; `on_wait` is not called for that wait."""
+    """A request from inside `on_wait` succeeds, even if it has to wait too; `on_wait` is not called for that wait."""
     reasons: list[str] = []
 
     def ask(wait: Wait) -> None:

@@ -195,8 +195,8 @@ def test_the_connect_timeout_ends_a_silent_network(closing: ExitStack) -> None:
     assert time.monotonic() - begun < 2.0
 
 
-def test_both_timeouts_reach_every_socket(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
-    """Every request, token requests included, connects with the connect timeout and reads with the read timeout."""
+def test_every_request_has_both_timeouts(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
+    """Every request, including token requests, connects with the connect timeout and reads with the read timeout."""
     timeouts: list[float | None] = []
     plain = socket.socket.settimeout
 
@@ -234,7 +234,7 @@ def test_netrc_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     assert server.seen[0].headers["Authorization"] == "Bearer given-token"
 
 
-def test_loopback_goes_past_proxies(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
+def test_loopback_bypasses_proxies(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
     """A proxy from the environment is not used for a tenant on this machine."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
@@ -245,7 +245,7 @@ def test_loopback_goes_past_proxies(monkeypatch: pytest.MonkeyPatch, closing: Ex
 def test_the_proxy_is_read_once_and_sees_no_token(
     monkeypatch: pytest.MonkeyPatch, closing: ExitStack
 ) -> None:
-    """The client uses the proxy that was set at construction; if it refuses, nothing was sent."""
+    """The client uses the proxy that was set at construction; if the proxy refuses, nothing was sent."""
     proxy = closing.enter_context(ScriptedServer(Reply(407)))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     one = _transport(closing, "https://tenant.invalid")
@@ -416,8 +416,8 @@ def test_headers_name_the_client_and_the_length(
         assert "Cookie" not in seen.headers
 
 
-def test_responses_of_every_status_come_back(closing: ExitStack) -> None:
-    """The transport judges nothing: it returns a response of any status, and the host counts as reached."""
+def test_responses_of_every_status_are_returned(closing: ExitStack) -> None:
+    """The transport judges nothing, and the host counts as reached."""
     server = closing.enter_context(ScriptedServer(Reply(599, headers={"X-A": "b"}), Reply(204)))
     one = _transport(closing, server.url)
     assert not one.reached
@@ -478,8 +478,8 @@ def test_many_threads_get_their_own_responses(closing: ExitStack) -> None:
     assert server.connections <= 8
 
 
-def test_a_closed_transport_refuses(closing: ExitStack) -> None:
-    """After close nothing is sent and every call raises StateError; closing twice is fine."""
+def test_a_closed_transport_sends_nothing(closing: ExitStack) -> None:
+    """After `close` every call raises StateError; closing it twice is allowed."""
     server = closing.enter_context(ScriptedServer())
     one = _transport(closing, server.url)
     _get(one)
@@ -528,7 +528,7 @@ def test_an_unknown_name_sent_nothing(closing: ExitStack) -> None:
 def test_a_lost_response_leaves_a_write_unknown(
     reply: Reply, method: str, kind: type[TransportError], closing: ExitStack
 ) -> None:
-    """After a dropped connection or a truncated body the response is lost; only a write's outcome is then unknown."""
+    """After a dropped connection or a truncated body the response is lost; only a write's outcome is unknown then."""
     server = closing.enter_context(ScriptedServer(reply))
     one = _transport(closing, server.url)
     with pytest.raises(TransportError) as caught:
@@ -563,7 +563,7 @@ def test_a_body_cut_short_is_lost_under_any_urllib3(closing: ExitStack) -> None:
 
 
 def test_an_older_failure_does_not_excuse_a_new_one(closing: ExitStack) -> None:
-    """A write whose response is lost is in doubt even while the caller handles an earlier failed connection."""
+    """A write whose response is lost is in doubt even if the caller is just handling an earlier failed connection."""
     server = closing.enter_context(ScriptedServer(Reply(close=True)))
     broken = _transport(closing, f"http://127.0.0.1:{free_port()}")
     one = _transport(closing, server.url)
@@ -592,8 +592,8 @@ def test_a_dead_keep_alive_connection_is_replaced(closing: ExitStack) -> None:
     assert [s.connection for s in server.seen] == [1, 2]
 
 
-def test_an_empty_environment_trusts_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty variable counts as absent."""
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client then trusts the default certificates."""
     _system_trust(monkeypatch)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
     assert os.environ["REQUESTS_CA_BUNDLE"] == ""

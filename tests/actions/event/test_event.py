@@ -1,4 +1,4 @@
-"""How an event is built from what an application has, and that it can't be changed."""
+"""How an event is built from what an application has; it can't be changed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_sections_that_auth0_always_sends_exist() -> None:
 
 @given(json_values)
 def test_an_event_takes_any_json(value: Any) -> None:
-    """Any JSON that a source has comes out unchanged, as plain data."""
+    """Any JSON that a source has is returned unchanged, as plain data."""
     event = Event.from_dict({"user": {"user_id": "auth0|1", "x": value}, "more": value})
     assert event.user["x"] == event["more"] == value
     for plain in (event.copy(), copy.copy(event), copy.deepcopy(event), reloaded(event)):
@@ -120,7 +120,7 @@ def test_an_event_takes_any_json(value: Any) -> None:
     ],
 )
 def test_an_event_cannot_be_changed(change: Any) -> None:
-    """Every attempt raises, names the api, and changes nothing."""
+    """Every attempt raises an error that names the api, and changes nothing."""
     event = Event.from_dict(FULL)
     with pytest.raises(InputError, match=r"api\.user\.set_app_metadata"):
         change(event)

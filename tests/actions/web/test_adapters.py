@@ -33,7 +33,7 @@ from auth0_meta.errors import ConfigError, MissingExtraError
 
 
 def test_a_login_without_a_redirect_ends_at_the_callback(kind: Any) -> None:
-    """The view gets the claims and the outcome; no cookie is set; the one-time code reaches no action."""
+    """The view gets the claims and the outcome; no cookie is set; no action sees the one-time code."""
     action = RepeatedRedirect(times=0)
     app = Driver(kind, LocalLogin(), action)
     reply = app.get("/callback?code=secret&state=secret&theme=dark", base="https://app.example.com:8443")
@@ -48,8 +48,8 @@ def test_a_login_without_a_redirect_ends_at_the_callback(kind: Any) -> None:
     assert event.transaction.protocol == "oidc-basic-profile"
 
 
-def test_a_login_over_a_redirect(kind: Any) -> None:
-    """It is suspended with a cookie that no script can read, and continues with the same claims; one PATCH on each side."""
+def test_a_login_continues_after_a_redirect(kind: Any) -> None:
+    """It is suspended with a cookie that no script can read, and continues with the same claims; there is one PATCH on each side."""
     local = LocalLogin()
     action = RepeatedRedirect()
     app = Driver(kind, local, action)
@@ -73,7 +73,7 @@ def test_a_login_over_a_redirect(kind: Any) -> None:
 
 
 def test_a_login_over_two_redirects_keeps_browser_and_claims(kind: Any) -> None:
-    """Each redirect has a state of its own, and the cookie stays; the state may be in the form."""
+    """Each redirect has its own state, and the cookie stays; the state may be in the form."""
     app = Driver(kind, LocalLogin(), RepeatedRedirect(times=2))
     first = app.get("/callback")
     second = app.get(f"/continue?state={first.state}", first.cookie)
@@ -84,7 +84,7 @@ def test_a_login_over_two_redirects_keeps_browser_and_claims(kind: Any) -> None:
     assert json.loads(done.body) == {"allowed": True, "claims": CLAIMS}
 
 
-def test_another_browser_gets_nothing_and_takes_nothing_away(kind: Any) -> None:
+def test_another_browser_can_neither_continue_nor_break_a_login(kind: Any) -> None:
     """Without the cookie, or with another, /continue is refused, and the right browser can still continue."""
     local = LocalLogin()
     app = Driver(kind, local, RepeatedRedirect())
@@ -134,7 +134,7 @@ def test_workers_share_a_suspended_login(kind: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
 def test_arguments_that_cannot_work_are_refused(adapter: Any) -> None:
-    """Something that is not a trigger, and a path without a slash."""
+    """Examples are something that is not a trigger, and a path without a slash."""
     with pytest.raises(ConfigError, match="not function"):
         adapter.PostLogin(lambda event: None, claims=dict)
     with pytest.raises(ConfigError, match="slash"):
@@ -211,7 +211,7 @@ def test_one_adapter_decorates_one_view(adapter: Any) -> None:
 
 
 def test_two_adapters_fit_into_one_application() -> None:
-    """Each has a /continue of its own, with a name of its own."""
+    """Each has its own /continue and its own name."""
     app, trigger = flask.Flask("test"), LocalLogin().trigger()
     web_flask.PostLogin(trigger, claims=dict).init_app(app)
     web_flask.PostLogin(trigger, claims=dict, continue_path="/admin/continue").init_app(app)

@@ -1,4 +1,4 @@
-"""Logins in a real browser: consent, a denial, a replay; in an application, and at the tenant."""
+"""Logins in a real browser: consent, a denial and a replay, in an application and at the tenant."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ SECRET = "a secret of this test, long enough for HS256"
 
 @pytest.fixture(scope="module")
 def window() -> Iterator[BrowserWindow]:
-    """Start the browser, once."""
+    """Start one browser for all tests."""
     with chromium() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def app(window: BrowserWindow) -> Iterator[str]:
-    """Start the Flask example, once."""
+    """Start the Flask example once."""
     with running("flask_app.py") as url:
         yield url
 
 
 def test_log_in_consent_and_see_what_was_written(window: BrowserWindow, app: str) -> None:
-    """One PATCH before the redirect and one at the end; a second request to /continue lets nobody in."""
+    """There is one PATCH before the redirect and one at the end; a second request to /continue lets nobody in."""
     window.without_cookies().go(app).shows("You are not logged in").screenshot("app-home")
     window.click("a.go").shows("There are no passwords here.").screenshot("tenant-login")
     window.click('button[value="auth0|ada"]').shows("May we write to you?").screenshot("app-consent")
@@ -53,16 +53,16 @@ def test_log_in_consent_and_see_what_was_written(window: BrowserWindow, app: str
     window.go(app).shows("Welcome, Ada Lovelace")
 
 
-def test_a_denied_login(window: BrowserWindow, app: str) -> None:
-    """The page shows the reason, and its link lets another user log in."""
+def test_a_denied_login_shows_the_reason(window: BrowserWindow, app: str) -> None:
+    """The page's link lets another user log in."""
     window.without_cookies().go(f"{app}/login").shows("Log in").click('button[value="auth0|held"]')
     window.shows("This account is on hold.").screenshot("app-denied")
     window.click("a").shows("You are not logged in")
     window.click("a.go").shows("There are no passwords here.")
 
 
-def test_an_invalid_email(window: BrowserWindow, app: str) -> None:
-    """The page explains it and keeps what was typed."""
+def test_an_invalid_email_is_explained(window: BrowserWindow, app: str) -> None:
+    """The page keeps what was typed."""
     window.without_cookies().go(f"{app}/login").shows("Somebody else")
     window.find("#email").send_keys("ada@b@c")
     window.driver.execute_script("document.querySelector('.other').noValidate = true")
@@ -70,11 +70,11 @@ def test_an_invalid_email(window: BrowserWindow, app: str) -> None:
     assert window.attribute("#email", "value") == "ada@b@c"
 
 
-# The tenant hosts the trigger ----------------------------------------------------------------------------
+# The tenant runs the trigger -----------------------------------------------------------------------------
 
 
 class Consent:
-    """Ask on the page below; deny users who say no."""
+    """Ask for consent on the page below; deny users who say no."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -98,7 +98,7 @@ class Pages:
     tenant = ""
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """Answer a request."""
+        """Serve a request."""
         query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
         start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
         if environ["PATH_INFO"] == "/callback":
@@ -122,8 +122,8 @@ class Pages:
 
 
 @pytest.fixture
-def hosted(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
-    """Serve a tenant that hosts the trigger, and the pages around it; return the tenant and the URL of a login."""
+def tenant_and_login(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
+    """Serve a tenant that runs the trigger, and the pages around it; return the tenant and the URL of a login."""
     pages = Pages()
     server = Server(("127.0.0.1", 0), pages)
     server.prepare()
@@ -148,10 +148,10 @@ def hosted(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
 
 
 def test_the_tenant_suspends_and_continues_a_login(
-    window: BrowserWindow, hosted: tuple[LocalTenant, str]
+    window: BrowserWindow, tenant_and_login: tuple[LocalTenant, str]
 ) -> None:
     """The browser comes back with a code; for the same /continue again, a page explains it."""
-    tenant, login = hosted
+    tenant, login = tenant_and_login
     window.go(login).shows("Ada").click('button[value="auth0|1"]').shows("consent")
     state = parse_qs(window.url.partition("?")[2])["state"][0]
     window.click("button").shows("callback").shows("code state")
@@ -164,7 +164,9 @@ def test_the_tenant_suspends_and_continues_a_login(
     )
 
 
-def test_the_tenant_reports_a_denial(window: BrowserWindow, hosted: tuple[LocalTenant, str]) -> None:
+def test_the_tenant_reports_a_denial(
+    window: BrowserWindow, tenant_and_login: tuple[LocalTenant, str]
+) -> None:
     """The application gets the reason."""
-    window.go(hosted[1]).shows("Ada").click('button[value="auth0|1"]').shows("consent")
+    window.go(tenant_and_login[1]).shows("Ada").click('button[value="auth0|1"]').shows("consent")
     window.click("button:nth-of-type(2)").shows("callback").shows("No consent, no login.")

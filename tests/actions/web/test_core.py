@@ -36,8 +36,8 @@ def test_reprs_show_nothing_of_a_login() -> None:
     assert "SECRET" not in repr((request, redirect, login))
 
 
-def test_if_the_claims_are_lost_the_user_id_is_left() -> None:
-    """If the store has lost only the claims, the user is known from the suspended login."""
+def test_if_the_claims_are_lost_the_user_id_is_still_known() -> None:
+    """If the store has lost only the claims, the id comes from the suspended login."""
 
     class Forgetful(MemoryStates):
         def put(self, key: str, data: str, **times: float) -> None:

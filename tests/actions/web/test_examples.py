@@ -1,4 +1,4 @@
-"""Each web example, started as its reader would start it; logins go over sockets, with a plain HTTP client."""
+"""Each web example, started as a reader would start it; logins go over sockets, with a plain HTTP client."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def listed_requests(visitor: Visitor) -> list[str]:
     return [unescape(item) for item in items]
 
 
-def test_a_login_with_consent(app: str, visitor: Visitor) -> None:
-    """One PATCH before the redirect and one at the end; the next login needs no consent page."""
+def test_a_user_logs_in_with_consent(app: str, visitor: Visitor) -> None:
+    """There is one PATCH before the redirect and one at the end; the next login needs no consent page."""
     visitor.get(f"{app}/login").press("auth0|ada")
     assert "May we write to you?" in visitor.page.text
     visitor.press_nth(0)
@@ -67,8 +67,8 @@ def test_without_consent_there_is_no_login(app: str, visitor: Visitor) -> None:
     assert "May we write to you?" in visitor.page.text
 
 
-def test_an_account_on_hold(app: str, visitor: Visitor) -> None:
-    """The page shows the reason of a denial; after a logout somebody else can log in."""
+def test_an_account_on_hold_is_refused(app: str, visitor: Visitor) -> None:
+    """The page shows the reason of the denial; after a logout somebody else can log in."""
     visitor.get(f"{app}/login").press("auth0|held")
     assert visitor.page.status_code == 403
     assert "This account is on hold." in visitor.page.text
@@ -77,7 +77,7 @@ def test_an_account_on_hold(app: str, visitor: Visitor) -> None:
     assert "Log in" in visitor.get(f"{app}/login").page.text
 
 
-def test_continue_is_good_once_and_in_one_browser(app: str, visitor: Visitor) -> None:
+def test_continue_works_once_and_in_one_browser(app: str, visitor: Visitor) -> None:
     """/continue lets nobody in from another browser, a second time, with a forged state, or without one."""
     visitor.get(f"{app}/login").fill(email="cleo@example.com")
     (form,) = visitor.forms
@@ -123,7 +123,7 @@ def test_a_refusal_of_the_tenant_is_shown(app: str, visitor: Visitor) -> None:
 
 
 def test_localhost_is_the_same_site(app: str, visitor: Visitor) -> None:
-    """Cookies belong to one host name, so a login that began under the other one moves to it."""
+    """Cookies belong to one host name, so a login that began under the other name is redirected to it."""
     other = app.replace("127.0.0.1", "localhost")
     assert "You are not logged in" in visitor.get(other).page.text
     visitor.get(f"{other}/login", next="/").press("auth0|ada")

@@ -43,7 +43,7 @@ def test_a_form_that_is_too_large_is_refused(kind: Any) -> None:
 
 
 def test_a_body_is_read_no_further_than_its_limit() -> None:
-    """A client can't keep us reading by sending without end; the stream may return less than requested."""
+    """A client can't keep us reading by sending without end; the stream may return less than was requested."""
     reads: list[int] = []
 
     def read(size: int) -> bytes:
@@ -67,7 +67,7 @@ def test_a_body_is_read_no_further_than_its_limit() -> None:
 
 @pytest.mark.parametrize("reader", ["flask", "django"])
 def test_a_form_that_was_parsed_before_can_still_be_read(reader: str) -> None:
-    """A middleware may have parsed it."""
+    """Middleware may have parsed it."""
     action = RepeatedRedirect()
     app = Driver(Flask if reader == "flask" else Django, LocalLogin(), action)
     if reader == "flask":

@@ -23,7 +23,7 @@ JWKS = "/.well-known/jwks.json"
 
 
 class Issuer(LocalTenant):
-    """A tenant without a socket whose keys the test has, so that odd tokens can be signed too."""
+    """A tenant without a socket whose keys the test has, so that it can sign odd tokens too."""
 
     def __init__(self) -> None:
         super().__init__(serve=False)
@@ -67,7 +67,7 @@ def key_requests(tenant: Issuer) -> int:
     return tenant.journal.count("GET", path=JWKS)
 
 
-def test_a_valid_id_token(tenant: Issuer) -> None:
+def test_a_valid_id_token_is_accepted(tenant: Issuer) -> None:
     """Its claims are returned, and the keys are fetched once for all tokens."""
     with tenant.client() as client:
         keys = SigningKeys(client)
@@ -106,7 +106,7 @@ def test_a_valid_id_token(tenant: Issuer) -> None:
         {"sub": ""},
     ],
 )
-def test_an_invalid_id_token(changed: dict[str, Any], tenant: Issuer) -> None:
+def test_an_invalid_id_token_is_refused(changed: dict[str, Any], tenant: Issuer) -> None:
     """It belongs to another application, issuer or browser, has expired, or names no user."""
     with tenant.client() as client, pytest.raises(AuthError, match="the token is invalid"):
         verify_id_token(
@@ -115,7 +115,7 @@ def test_an_invalid_id_token(changed: dict[str, Any], tenant: Issuer) -> None:
 
 
 def test_only_rs256_with_a_named_key_is_accepted(tenant: Issuer) -> None:
-    """Another algorithm, an unsigned token, or a text that is not a token is refused before any key is fetched."""
+    """Another algorithm, an unsigned token, or text that is not a token is refused before any key is fetched."""
     from jose import jwt as jose
 
     claims = {"iss": f"{tenant.url}/", "sub": UID, "aud": "app", "exp": int(tenant.now()) + 60}
@@ -155,7 +155,7 @@ def test_a_new_key_is_fetched_at_most_once_a_minute(tenant: Issuer) -> None:
 
 
 @pytest.mark.parametrize("body", ["no JSON", [], {"keys": 7}, {"keys": [{"kty": "RSA"}]}, {"keys": [7]}])
-def test_keys_that_cannot_be_read(body: Any, tenant: Issuer) -> None:
+def test_keys_that_cannot_be_read_are_an_error(body: Any, tenant: Issuer) -> None:
     """Whatever is wrong with the response, the error says so, and every token is refused."""
     tenant.reset()
     tenant.fail(path=JWKS, status=200, body=body)
@@ -163,7 +163,7 @@ def test_keys_that_cannot_be_read(body: Any, tenant: Issuer) -> None:
         SigningKeys(client).get("any")
 
 
-def test_keys_that_the_tenant_does_not_return(tenant: Issuer) -> None:
+def test_a_tenant_that_does_not_return_keys_is_an_error(tenant: Issuer) -> None:
     """The error has the status of the response."""
     tenant.reset()
     tenant.fail(path=JWKS, status=503)

@@ -41,7 +41,7 @@ def test_a_return_url_never_leaves_the_site(text: str) -> None:
 
 
 def test_listed_urls_are_absolute_and_home_is_allowed() -> None:
-    """A list that can't work is refused when it is made; a logout leads to a listed URL only."""
+    """A list that can't work is refused when it is created; a logout leads only to a listed URL."""
     urls = ReturnUrls("https://app.example.com/", home="https://app.example.com/")
     assert urls.pick("/x") == "/x"
     assert 7 not in urls

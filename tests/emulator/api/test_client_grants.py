@@ -47,7 +47,7 @@ def test_grants_are_found_by_client_and_by_api(api: Any) -> None:
             "'No enum match for: maybe' on property organization_usage.",
         ),
         ({**GRANT, "scope": [""]}, "'String is too short (0 chars), minimum 1' on property scope."),
-        ({**GRANT, "colour": "red"}, "Additional properties not allowed: colour"),
+        ({**GRANT, "color": "red"}, "Additional properties not allowed: color"),
     ],
 )
 def test_a_bad_grant_is_refused(api: Any, body: dict[str, Any], message: str) -> None:

@@ -204,8 +204,8 @@ const light = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= .03928 ? v / 12.
 const rgba = (text) => text.match(/[\\d.]+/g).map(Number);
 const behind = (node) => {
   for (; node; node = node.parentElement) {
-    const colour = rgba(getComputedStyle(node).backgroundColor);
-    if (colour.length < 4 || colour[3] > .9) return colour;
+    const color = rgba(getComputedStyle(node).backgroundColor);
+    if (color.length < 4 || color[3] > .9) return color;
   }
   return [255, 255, 255];
 };

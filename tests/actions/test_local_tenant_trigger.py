@@ -1,4 +1,4 @@
-"""The local tenant hosts the trigger, as Auth0 does; logins go over sockets."""
+"""The trigger in a local tenant, which runs it at each login, as Auth0 does; logins go over sockets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def writes(tenant: LocalTenant) -> list[Any]:
     return [entry.body for entry in tenant.journal.requests("PATCH")]
 
 
-def test_one_update_before_the_redirect_and_one_at_the_end(tenant: LocalTenant, visitor: Visitor) -> None:
+def test_there_is_one_update_before_the_redirect_and_one_at_the_end(
+    tenant: LocalTenant, visitor: Visitor
+) -> None:
     """The event has both metadata objects, so nothing is read first; the tokens have the claims from before the redirect."""
     assert writes(tenant) == [{"app_metadata": {"seen": 1}}]
     sent = peek(visitor.params["session_token"])
@@ -94,27 +96,29 @@ def test_one_update_before_the_redirect_and_one_at_the_end(tenant: LocalTenant, 
     assert peek(visitor.page.json()["id_token"])["https://x/seen"] == 1
     visitor.get(f"{tenant.url}/authorize", **ASKED)
     assert "code" in visitor.params
-    assert len(writes(tenant)) == 2, "nothing is new at the second login"
+    assert len(writes(tenant)) == 2, "the second login should change nothing"
 
 
-def test_a_denial_after_the_redirect(tenant: LocalTenant, visitor: Visitor) -> None:
-    """What was staged with it is written, and the application gets the reason."""
+def test_a_denial_after_the_redirect_reaches_the_application(tenant: LocalTenant, visitor: Visitor) -> None:
+    """What the denying action staged is written, and the application gets the reason."""
     answer(tenant, visitor, yes=False)
     assert (visitor.params["error"], visitor.params["error_description"]) == ("access_denied", "No consent.")
     assert writes(tenant)[1:] == [{"user_metadata": {"consent": False}}]
 
 
 @pytest.mark.parametrize("changed", [{"sub": "auth0|2"}, {"state": "another"}, {"exp": 1}])
-def test_an_invalid_answer(changed: dict[str, Any], tenant: LocalTenant, visitor: Visitor) -> None:
-    """The login fails without giving the reason, and nothing more is written."""
+def test_an_invalid_answer_fails_the_login(
+    changed: dict[str, Any], tenant: LocalTenant, visitor: Visitor
+) -> None:
+    """The application gets no reason, and nothing more is written."""
     answer(tenant, visitor, **changed)
     assert visitor.params["error_description"] == "The login could not be completed."
     assert "session token is invalid" in tenant.logs[-1]["description"]
     assert len(writes(tenant)) == 1
 
 
-def test_a_replayed_continue(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The second time, a page explains it, and no action runs."""
+def test_a_replay_of_continue_is_explained_on_a_page(tenant: LocalTenant, visitor: Visitor) -> None:
+    """No action runs."""
     state = visitor.params["state"]
     answer(tenant, visitor)
     visitor.get(f"{tenant.url}/continue", state=state)
@@ -124,7 +128,7 @@ def test_a_replayed_continue(tenant: LocalTenant, visitor: Visitor) -> None:
 
 
 def test_a_silent_login_cannot_be_interrupted(tenant: LocalTenant, visitor: Visitor) -> None:
-    """The application gets interaction_required, as from Auth0."""
+    """As with Auth0, the application gets interaction_required."""
     visitor.get(f"{tenant.url}/authorize", **ASKED, prompt="none")
     assert visitor.params["error"] == "interaction_required"
 
