@@ -1,6 +1,6 @@
 """What a bucket learns from responses, and the figures that it reaches against simulated tenants.
 
-The simulations are exact and seeded (see support/bucket_simulation.py): a figure that gets worse is a defect.
+The simulations are exact and seeded (see tests/support/bucket_simulation.py): a figure that gets worse is a defect.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run(
     bucket: Bucket | None = None,
     at: dict[float, Callable[[Tenant], None]] | None = None,
 ) -> tuple[float, Client]:
-    """Run one client alone; return its time as a multiple of the ideal (plus two round trips), and the client."""
+    """Run one client alone; return its time, less two round trips, as a multiple of the ideal time, and the client."""
     world = World(seed)
     tenant = Tenant(size, rate, window, offset=offset + 0.171 * seed, headers=headers)
     client = Client(
@@ -61,7 +61,7 @@ def run(
     for when, change in (at or {}).items():
         world.at(when, lambda change=change: change(tenant))  # type: ignore[misc]
     world.run(until=1e6, done=lambda: client.done >= jobs)
-    assert client.done == jobs, "nothing may be lost"
+    assert client.done == jobs, "a request was lost"
     return client.finished / ((jobs - size) / rate + 2 * latency), client
 
 
@@ -89,10 +89,10 @@ SLIDING = [
 
 @pytest.mark.parametrize("share", [1.0, None])
 @pytest.mark.parametrize(("size", "rate", "jobs", "threads", "latency"), SLIDING)
-def test_alone_on_a_sliding_bucket(
+def test_a_client_alone_on_a_sliding_bucket_is_close_to_the_ideal(
     size: int, rate: float, jobs: int, threads: int, latency: float, share: float | None
 ) -> None:
-    """Bulk work that takes everything, and plain threads: no 429, at most 1.02 x the ideal, nothing configured."""
+    """Bulk work that takes everything, and plain threads: no 429, at most 1.02 x the ideal time, and nothing configured."""
     for seed in range(3):
         ratio, client = run(size, rate, jobs, threads=threads, latency=latency, share=share, seed=seed)
         assert client.refused == 0
@@ -110,7 +110,9 @@ def test_alone_on_a_sliding_bucket(
         (50, 60.0, 400, 8, 0.05),
     ],
 )
-def test_alone_on_a_fixed_window(size: int, window: float, jobs: int, threads: int, latency: float) -> None:
+def test_a_client_alone_on_a_fixed_window_is_close_to_the_ideal(
+    size: int, window: float, jobs: int, threads: int, latency: float
+) -> None:
     """In any phase at most 1 % is refused, and the mean time is at most 1.03 x the ideal."""
     ratios = []
     for seed in range(6):
@@ -139,7 +141,7 @@ def test_a_wrong_clock_changes_nothing(size: int, window: float | None, wrong: f
 
 
 @pytest.mark.parametrize("known", [RateLimit(10, 10), RateLimit(10, 40), RateLimit(50, 10), RateLimit(10, 2)])
-def test_a_named_limit_starts_and_headers_correct(known: RateLimit) -> None:
+def test_headers_correct_a_configured_limit(known: RateLimit) -> None:
     """The right plan costs nothing; a wrong one is corrected within a few refusals."""
     ratio, client = run(10, 10, 200, bucket=Bucket(known))
     assert ratio <= 1.15
@@ -147,14 +149,14 @@ def test_a_named_limit_starts_and_headers_correct(known: RateLimit) -> None:
     assert client.bucket.limit == 10
 
 
-# ---- with company
+# ---- with other clients
 
 
 @pytest.mark.parametrize(
     ("size", "rate"), [(10, 10), (10, 2), (20, 200 / 60), (40, 500 / 60), (50, 16), (100, 100)]
 )
-def test_good_neighbour(size: int, rate: float) -> None:
-    """At the default share beside an application that uses 30 %, its calls succeed and bulk gets 0.85 of the rest."""
+def test_bulk_work_is_a_good_neighbor(size: int, rate: float) -> None:
+    """At the default share, beside an application that uses 30 %, the application's calls succeed and bulk work gets 0.85 of the rest."""
     calls = refused = 0
     for seed in range(4):
         world = World(seed)
@@ -171,8 +173,8 @@ def test_good_neighbour(size: int, rate: float) -> None:
 
 
 @pytest.mark.parametrize(("size", "window"), [(60, 6.0), (50, 60.0)])
-def test_good_neighbour_in_a_fixed_window(size: int, window: float) -> None:
-    """In a fixed window the floor falls with the time that is left, so both find their tokens."""
+def test_bulk_work_is_a_good_neighbor_in_a_fixed_window(size: int, window: float) -> None:
+    """The floor falls with the time that is left, so both find their tokens."""
     for seed in range(3):
         world = World(seed)
         tenant = Tenant(size, size / window, window, offset=0.171 * seed)
@@ -199,7 +201,7 @@ def test_four_clients_share_a_tenant(size: int, rate: float) -> None:
     assert min(done) >= 0.1 * sum(done)
 
 
-# The goals of the other buckets are out of reach here: the bounds are what was reached, with a margin on both sides.
+# The goals of the other buckets can't be met here: the bounds are what was measured, with a margin on both sides.
 CROWDED = [
     # size, rate, window: four clients' part of the limit and their refusals; one client's part beside an application
     # and the refusals of that
@@ -209,7 +211,7 @@ CROWDED = [
 
 
 @pytest.mark.parametrize(("size", "rate", "window", "used", "refused", "bulk", "calls"), CROWDED)
-def test_company_where_it_is_crowded(
+def test_four_clients_share_a_small_or_windowed_bucket(
     size: int,
     rate: float,
     window: float | None,
@@ -218,7 +220,7 @@ def test_company_where_it_is_crowded(
     bulk: tuple[float, float],
     calls: tuple[float, float],
 ) -> None:
-    """On a window of a second or only two tokens: four clients at the default share, and one beside an application."""
+    """Four clients at the default share, and one beside an application, on a window of a second or on only two tokens."""
     accepted = declined = done = missed = called = left = 0.0
     for seed in range(10):
         world = World(seed)
@@ -256,8 +258,8 @@ def test_four_greedy_clients_still_finish() -> None:
 
 @pytest.mark.parametrize("size", [2, 10, 50])
 @pytest.mark.parametrize("headers", ["no date", "none"])
-def test_missing_headers(size: int, headers: str) -> None:
-    """Without Date the rate is still learned; without any header only the gate helps, and all requests succeed."""
+def test_a_client_copes_with_missing_headers(size: int, headers: str) -> None:
+    """Without Date it still learns the rate; without any header only the gate helps, and all requests succeed."""
     ratio, client = run(size, 10, 200, headers=headers)
     assert ratio <= (1.2 if size > 2 or headers == "no date" else 4.0)
     if headers == "no date":
@@ -265,8 +267,8 @@ def test_missing_headers(size: int, headers: str) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 10, 50])
-def test_dropped_connections(size: int) -> None:
-    """With 5 % of the responses lost all requests succeed; each loss costs a token and little more."""
+def test_a_client_copes_with_dropped_connections(size: int) -> None:
+    """With 5 % of the responses lost, all requests succeed; each loss costs a token and little more."""
     ratio, client = run(size, min(10, size), 300, drop=0.05)
     assert client.dropped
     assert ratio <= 1.05 + 1.5 * client.dropped / 300
@@ -308,7 +310,9 @@ def _earlier(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("window", [None, 1.0])
 @pytest.mark.parametrize("change", [_double, _halve, _faster, _slower, _vanish, _empty, _later, _earlier])
-def test_changes_in_mid_run(change: Callable[[Tenant], None], window: float | None) -> None:
+def test_a_client_copes_with_changes_in_mid_run(
+    change: Callable[[Tenant], None], window: float | None
+) -> None:
     """Limit, rate, headers, content or the server's clock change at 5 s: all requests succeed in time."""
     ratio, client = run(10, 10, 300, window=window, at={5.0: change})
     slow = 2.0 if change in (_slower, _halve) else 1.2
@@ -316,8 +320,8 @@ def test_changes_in_mid_run(change: Callable[[Tenant], None], window: float | No
     assert client.refused <= (30 if change is _vanish else 4)
 
 
-def test_storm_of_refusals() -> None:
-    """Four seconds in which everything is refused cost only a few requests."""
+def test_a_storm_of_refusals_costs_few_requests() -> None:
+    """For four seconds everything is refused."""
 
     def storm(tenant: Tenant) -> None:
         tenant.deaf_until = tenant.at + 4.0
@@ -328,7 +332,7 @@ def test_storm_of_refusals() -> None:
 
 
 def test_a_hidden_limit_falls_back_to_the_gate() -> None:
-    """A 429 with tokens left comes from a limit that headers don't show: wait until Reset and learn nothing."""
+    """A 429 with tokens left comes from a limit that the headers don't show: the client waits until Reset and learns nothing."""
     bucket = Bucket()
     exchange(bucket, 0.0)
     closed = exchange(bucket, 1.0, RateHeaders(10, 8, int(EPOCH) + 3, EPOCH + 1), refused=True)
@@ -352,7 +356,7 @@ def test_the_first_request_goes_alone() -> None:
     assert bucket.wait(0.3) == 0.0
 
 
-def test_tokens_that_show_are_never_withheld() -> None:
+def test_visible_tokens_are_never_withheld() -> None:
     """Interactive calls go at once while Remaining, less the requests under way, shows a token."""
     bucket = Bucket()
     exchange(bucket, 0.0)
@@ -372,8 +376,8 @@ def test_without_headers_bulk_is_not_limited() -> None:
         bucket.sent(0.0)
 
 
-def test_bulk_keeps_its_floor() -> None:
-    """At share 0.3 of 10 tokens seven stay for others; slow start sends one, then two at a time."""
+def test_bulk_work_keeps_its_floor() -> None:
+    """At share 0.3 of 10 tokens, seven stay for others; slow start sends one, then two at a time."""
     bucket = Bucket()
     exchange(bucket, 0.0)
     assert bucket.wait(0.0, share=0.3) == 0.0
@@ -416,7 +420,7 @@ def test_the_gate_opens_for_one_then_two_then_more() -> None:
 
 
 def test_refusals_of_one_moment_count_once() -> None:
-    """Eight requests refused together are one refusal: the floor of 1 s is not doubled eight times."""
+    """Eight requests that are refused together count as one refusal: the shortest wait of 1 s is not doubled eight times."""
     bucket = Bucket(RateLimit(10, 10))
     now = RateHeaders(10, 0, int(EPOCH), EPOCH)
     waits = []
@@ -431,8 +435,8 @@ def test_refusals_of_one_moment_count_once() -> None:
     assert bucket.wait(20.0) == pytest.approx(1.05)
 
 
-def test_lost_responses_leave_the_count_right() -> None:
-    """A response that never comes frees its place, and its token counts as spent."""
+def test_the_count_stays_right_after_lost_responses() -> None:
+    """A lost response frees its request's slot, and its token counts as taken."""
     bucket = Bucket()
     exchange(bucket, 0.0)
     before = bucket.in_flight
@@ -457,13 +461,15 @@ def test_lost_responses_leave_the_count_right() -> None:
         (50, 50 / 60, [(49, 2)]),
     ],
 )
-def test_recorded_rows(size: int, per_second: float, rows: list[tuple[int, int]]) -> None:
-    """No row of recorded traffic (Remaining, Reset - Date) puts the rate above its true value."""
+def test_recorded_traffic_never_overstates_the_rate(
+    size: int, per_second: float, rows: list[tuple[int, int]]
+) -> None:
+    """No recorded pair of Remaining and Reset - Date puts the rate above its true value."""
     for remaining, ahead in rows:
         bucket = Bucket()
         exchange(bucket, 0.0, RateHeaders(size, remaining, int(EPOCH) + ahead, EPOCH))
         found = bucket.per_second or 0.0
-        assert found <= per_second * 1.0005  # 4321 s is 5 x 864 and a rounding
+        assert found <= per_second * 1.0005  # 4321 s is 5 x 864 s, rounded up
         if remaining < size - 1:
             assert found >= per_second * (size - remaining - 1) / (size - remaining) * (ahead - 1) / (
                 ahead + 1
@@ -477,7 +483,7 @@ def test_recorded_rows(size: int, per_second: float, rows: list[tuple[int, int]]
     ),
 )
 def test_a_rise_never_overstates_the_rate(rate: float, steps: list[tuple[float, float, float, int]]) -> None:
-    """Whatever the delays and whatever others spend, pairs of responses bound the rate from below."""
+    """Whatever the delays and whatever others take, pairs of responses bound the rate from below."""
     refill, tenant, now, taken = RefillRate(), Tenant(50, rate), 0.0, 0
     for pause, latency, where, others in steps:
         now += pause
@@ -498,7 +504,7 @@ def test_a_rise_never_overstates_the_rate(rate: float, steps: list[tuple[float, 
 def test_the_servers_clock_stays_in_its_bounds(
     offset: float, steps: list[tuple[float, float, float, float]]
 ) -> None:
-    """Date, cut to the second and up to a second late, bounds the server's clock from both sides."""
+    """Date, rounded down to the second and up to a second late, bounds the server's clock from both sides."""
     clock, now = ServerClock(), 0.0
     for pause, latency, where, trail in steps:
         now += pause
@@ -508,23 +514,23 @@ def test_the_servers_clock_stays_in_its_bounds(
         assert clock.least - 1e-6 <= 1e9 + offset <= clock.most + 1e-6
 
 
-def test_a_set_server_clock_starts_over() -> None:
-    """After the server's clock was set, the bounds fit its new time."""
+def test_the_bounds_begin_again_after_the_servers_clock_is_set() -> None:
+    """They fit its new time."""
     clock = ServerClock()
     clock.learn(1000.0, 0.0, 0.1)
     clock.learn(9000.0, 1.0, 1.1)
     assert clock.least <= 9000.0 <= clock.most + 1.0
 
 
-def test_a_changed_limit_forgets_the_rate() -> None:
+def test_a_changed_limit_discards_the_rate() -> None:
     """Another Limit means another bucket."""
     bucket = Bucket(RateLimit(10, 10))
     exchange(bucket, 0.0, RateHeaders(50, 49))
     assert (bucket.limit, bucket.remaining, bucket.per_second) == (50, 49, None)
 
 
-def test_dry_with_nothing_known_looks_once_a_second() -> None:
-    """Without Reset and rate, a dry bucket is tried when it would be full at a burst a second."""
+def test_an_unknown_dry_bucket_is_tried_once_a_second() -> None:
+    """Without Reset and rate, it is tried when it would be full at a refill of a burst per second."""
     bucket = Bucket()
     exchange(bucket, 0.0, RateHeaders(5, 0))
     assert bucket.wait(0.0) == pytest.approx(1.0)
@@ -538,7 +544,7 @@ def test_a_headerless_429_empties_the_estimate() -> None:
     bucket = Bucket(RateLimit(10, 10))
     exchange(bucket, 0.0)
     assert exchange(bucket, 0.1, RateHeaders(), refused=True) == 0.5
-    assert bucket.wait(0.6) == 0.0  # half a second's refill
+    assert bucket.wait(0.6) == 0.0  # the refill of half a second
     unknown = Bucket()
     assert exchange(unknown, 0.0, RateHeaders(), refused=True) == 0.5
     exchange(unknown, 0.5, RateHeaders())
@@ -549,7 +555,7 @@ def test_a_headerless_429_empties_the_estimate() -> None:
 
 
 def test_a_response_of_the_last_window_is_ignored() -> None:
-    """A response that one of the next window has overtaken says nothing about that window."""
+    """A response that was overtaken by one from the next window says nothing about that window."""
     world = World(3)
     tenant = Tenant(10, 10, 1.0)
     client = Client(world, tenant, jobs=100)
@@ -564,8 +570,8 @@ def test_a_response_of_the_last_window_is_ignored() -> None:
     assert bucket.wait(now + 1.1) == 0.0
 
 
-def test_a_reset_with_another_meaning_is_dropped() -> None:
-    """A Reset that is always a minute ahead is neither when the bucket is full nor a window's end."""
+def test_a_reset_with_another_meaning_is_ignored() -> None:
+    """A Reset that is always a minute ahead means neither that the bucket is full nor that a window ends."""
     bucket = Bucket()
 
     def minute(now: float, remaining: int) -> None:
@@ -573,7 +579,7 @@ def test_a_reset_with_another_meaning_is_dropped() -> None:
 
     for remaining in (9, 5, 0):
         minute(0.1, remaining)
-    assert bucket.window  # so far it looks like one
+    assert bucket.window  # so far it looks like a window
     minute(20.0, 9)
     assert not bucket.window
     for remaining in (8, 5, 0):
@@ -594,16 +600,16 @@ def test_a_caller_behind_others_never_slips_through() -> None:
 
 
 @pytest.mark.parametrize(("size", "rate", "share"), [(2, 2, 0.5), (2, 10, 0.5), (10, 10, 0.1)])
-def test_a_floor_that_waits_for_a_full_bucket_still_learns_the_rate(
+def test_bulk_work_that_waits_for_a_full_bucket_still_learns_the_rate(
     size: int, rate: float, share: float
 ) -> None:
-    """A full bucket shows no rise, so bulk work comes a little earlier each time it finds it full."""
+    """A full bucket shows no rise, so bulk work comes a little earlier each time it finds the bucket full."""
     for seed in range(6):
         assert run(size, rate, 60, share=share, seed=seed)[0] <= 3.0
 
 
 def test_responses_without_headers_do_not_keep_a_low_rate() -> None:
-    """If most users are gone, 404s show no bucket: a rate that was learned from one response must not stay."""
+    """If most users are gone, their 404s show no bucket: a rate that was learned from one response must not stay."""
     world = World(1)
     tenant = Tenant(50, 1000 / 60)
     client = Client(world, tenant, jobs=400, share=0.5, latency=0.02)

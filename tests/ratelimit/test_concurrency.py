@@ -35,12 +35,12 @@ def test_a_few_fast_responses_do_not_count() -> None:
 
 
 def test_a_tenant_that_slows_down_is_not_steady() -> None:
-    """Responses that take half as long again as usual are no reason for more users."""
+    """If responses take half as long again as usual, no users are added."""
     assert not after(*[0.2] * 64).steady(0.31)
 
 
-def test_a_fast_hour_is_forgotten() -> None:
-    """What was usual a few hundred responses ago no longer counts as usual."""
+def test_what_was_usual_long_ago_does_not_count() -> None:
+    """A few hundred responses later it is no longer what is usual."""
     assert not after(*[0.1] * 64, *[0.2] * 100).steady(0.2)
     assert after(*[0.1] * 64, *[0.2] * 300).steady(0.2)
 
@@ -68,20 +68,20 @@ def test_requests_that_take_no_time_need_few_users() -> None:
 
 
 def test_users_who_wait_to_be_recorded_count_as_busy() -> None:
-    """A user whose requests are done but not yet recorded needs no thread, so others may be under way meanwhile."""
+    """A user whose requests are done but not yet recorded needs no thread, so more users may be under way meanwhile."""
     assert after(*[0.002] * 100, overhead=0.04).limit == 21
     assert after(*[0.2] * 100, per_second=10.0, overhead=0.1).limit == 8
 
 
-def test_it_shrinks_while_everybody_waits() -> None:
-    """A wait of more than a second takes one user away, down to one; shorter waits leave the number alone."""
+def test_it_shrinks_while_users_wait() -> None:
+    """A wait of more than a second removes one user, down to one; shorter waits don't change the number."""
     assert after(*[0.2] * 2, waited=1.5).limit == 2
     assert after(*[0.2] * 50, waited=1.5).limit == 1
     assert after(*[0.2] * 50, waited=0.5).limit == 4
 
 
-def test_users_who_cost_less_teach_nothing() -> None:
-    """A user without a request changes nothing; one who is not typical can only shrink the number."""
+def test_users_who_cost_less_do_not_count() -> None:
+    """A user without a request changes nothing; a user who is not typical can only reduce the number."""
     concurrency = Concurrency(None, first=4)
     concurrency.answered(0.0, requests=0, waited=9.0, per_second=None)
     assert concurrency.limit == 4
@@ -92,12 +92,12 @@ def test_users_who_cost_less_teach_nothing() -> None:
 
 
 @pytest.mark.parametrize("waited", [0.0, 5.0])
-def test_a_number_that_the_caller_chose_stays(waited: float) -> None:
-    """A fixed concurrency neither grows nor shrinks."""
+def test_a_fixed_concurrency_stays(waited: float) -> None:
+    """It neither grows nor shrinks."""
     assert after(*[0.2] * 50, fixed=7, waited=waited).limit == 7
 
 
-def test_a_cap_holds() -> None:
+def test_a_cap_is_kept() -> None:
     """If the machine has no more threads, the number stays lower for the rest of the run."""
     concurrency = after(*[0.2] * 10)
     concurrency.cap(3)

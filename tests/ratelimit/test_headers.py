@@ -26,8 +26,8 @@ def headers(**changes: str) -> CaseInsensitiveDict[str]:
     return CaseInsensitiveDict({names.get(k, f"x-ratelimit-{k}"): v for k, v in found.items()})
 
 
-def test_reads_headers_in_any_case() -> None:
-    """The case of header names does not matter, values are whole numbers, Date becomes epoch seconds."""
+def test_headers_are_read_in_any_case() -> None:
+    """The case of header names does not matter, values are whole numbers, and Date becomes epoch seconds."""
     assert parse_headers(headers()) == RateHeaders(10, 9, 1_800_000_001, DATE, None)
     assert parse_headers({}) == RateHeaders()
 
@@ -42,8 +42,8 @@ def test_garbage_counts_as_absent(text: str) -> None:
 
 
 @pytest.mark.parametrize(("limit", "remaining"), [("0", "0"), ("10", "11")])
-def test_impossible_pair_counts_as_absent(limit: str, remaining: str) -> None:
-    """Nothing is learned from a bucket of size 0, or with more tokens than its size."""
+def test_an_impossible_pair_counts_as_absent(limit: str, remaining: str) -> None:
+    """Nothing is learned from a bucket of size 0, or from one with more tokens than its size."""
     found = parse_headers(headers(limit=limit, remaining=remaining))
     assert (found.limit, found.remaining) == (None, None)
     assert found.reset == 1_800_000_001
@@ -60,13 +60,13 @@ def test_impossible_pair_counts_as_absent(limit: str, remaining: str) -> None:
         "",
     ],
 )
-def test_bad_date_counts_as_absent(text: str) -> None:
-    """A Date that can't be read gives None and raises nothing."""
+def test_a_bad_date_counts_as_absent(text: str) -> None:
+    """A Date that can't be read is None and raises nothing."""
     assert parse_headers(headers(date=text)).date is None
 
 
-def test_other_date_formats() -> None:
-    """The old date formats of HTTP are read as well."""
+def test_old_date_formats_are_read() -> None:
+    """HTTP once had two others."""
     assert parse_headers(headers(date="Friday, 15-Jan-27 08:00:00 GMT")).date == DATE
     assert parse_headers(headers(date="Fri, 15 Jan 2027 09:00:00 +0100")).date == DATE
     assert parse_headers(headers(date="Fri, 15 Jan 2027 08:00:00 -0000")).date == DATE
@@ -74,13 +74,13 @@ def test_other_date_formats() -> None:
 
 @given(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)))  # noqa: DTZ001  # given a zone below
 def test_dates_agree_with_the_standard_library(moment: datetime) -> None:
-    """Every IMF-fixdate gives the instant that it names."""
+    """Every IMF-fixdate results in the time that it names."""
     moment = moment.replace(microsecond=0, tzinfo=UTC)
     assert parse_headers({"Date": format_datetime(moment, usegmt=True)}).date == moment.timestamp()
 
 
-def test_retry_after_as_seconds_or_date() -> None:
-    """Retry-After is seconds, or an HTTP date counted from the response's Date; more than a day is garbage."""
+def test_retry_after_is_seconds_or_a_date() -> None:
+    """A date counts from the response's Date; more than a day is garbage."""
     assert parse_headers(headers(after="7")).retry_after == 7
     later = format_datetime(datetime(2027, 1, 15, 8, 0, 0, tzinfo=UTC) + timedelta(seconds=9), usegmt=True)
     assert parse_headers(headers(after=later)).retry_after == 9
@@ -95,7 +95,7 @@ def refusal(reset: int | None, *, date: float | None = DATE, after: float | None
 
 
 @pytest.mark.parametrize("ahead", [-0.5, 0.0, 0.999, 1.5])
-def test_trusted_clock_waits_until_reset(ahead: float) -> None:
+def test_with_a_trusted_clock_the_wait_ends_at_reset(ahead: float) -> None:
     """A local clock within half a second of the Date second is trusted: the wait ends 50 to 250 ms after Reset."""
     wall = DATE + ahead
     for jitter, late in ((0.0, 0.05), (1.0, 0.25)):
@@ -104,8 +104,8 @@ def test_trusted_clock_waits_until_reset(ahead: float) -> None:
 
 
 @pytest.mark.parametrize("ahead", [-0.501, 1.501, -3600.0, 3600.0])
-def test_untrusted_clock_waits_reset_minus_date(ahead: float) -> None:
-    """Any other local clock is ignored: the wait is Reset - Date from the receipt."""
+def test_without_a_trusted_clock_the_wait_is_reset_minus_date(ahead: float) -> None:
+    """It counts from the receipt of the response, and the local clock is ignored."""
     seconds = wait_after_429(refusal(int(DATE) + 5), wall=DATE + ahead, refusals=1, jitter=0.0)
     assert seconds == pytest.approx(5.05)
 
@@ -113,10 +113,10 @@ def test_untrusted_clock_waits_reset_minus_date(ahead: float) -> None:
 @given(
     true=st.floats(0, 0.999), skew=st.floats(-7200, 7200), ahead=st.integers(1, 3600), jitter=st.floats(0, 1)
 )
-def test_never_before_reset_and_within_1_6_seconds(
+def test_a_wait_ends_after_reset_and_within_1_6_seconds(
     true: float, skew: float, ahead: int, jitter: float
 ) -> None:
-    """The wait ends after Reset: by at most 0.5 s with a trusted local clock, otherwise by 1.6 s."""
+    """It is at most 0.5 s late with a trusted local clock, otherwise at most 1.6 s."""
     server = DATE + true
     wall = server + skew
     seconds = wait_after_429(refusal(int(DATE) + ahead), wall=wall, refusals=1, jitter=jitter)
@@ -126,7 +126,7 @@ def test_never_before_reset_and_within_1_6_seconds(
         assert 0.05 - 1e-6 <= wall + seconds - (DATE + ahead) <= 0.5
 
 
-def test_a_closer_view_of_the_servers_clock_shortens_the_wait() -> None:
+def test_earlier_responses_shorten_the_wait() -> None:
     """If the local clock can't be trusted, what earlier responses showed of the server's clock counts."""
     for server, waits in ((DATE + 0.7, 4.35), (DATE - 9.0, 5.05)):
         seconds = wait_after_429(refusal(int(DATE) + 5), wall=0.0, refusals=1, jitter=0.0, server=server)
@@ -134,15 +134,15 @@ def test_a_closer_view_of_the_servers_clock_shortens_the_wait() -> None:
 
 
 @pytest.mark.parametrize("reset", [0, int(DATE) - 60, int(DATE)])
-def test_reset_now_or_past_doubles_from_one_second(reset: int) -> None:
-    """If Reset is now or past, the wait is 1 s, doubling with each refusal in a row, at most a minute."""
+def test_the_wait_for_a_reset_in_the_past_doubles(reset: int) -> None:
+    """If Reset is not in the future, the wait is 1 s and doubles with each refusal in a row, up to a minute."""
     waits = [wait_after_429(refusal(reset), wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3, 7, 10_000)]
     assert waits == pytest.approx([1.05, 2.05, 4.05, 60.05, 60.05])
     assert wait_after_429(refusal(reset), wall=DATE + 9999, refusals=1, jitter=0.0) == pytest.approx(1.05)
 
 
-def test_no_date_uses_the_local_clock() -> None:
-    """Without Date the local clock decides, with the same shortest wait."""
+def test_without_a_date_the_local_clock_decides() -> None:
+    """The shortest wait is the same."""
     assert wait_after_429(
         refusal(int(DATE) + 9, date=None), wall=DATE, refusals=1, jitter=0.0
     ) == pytest.approx(9.05)
@@ -156,10 +156,10 @@ def test_no_date_uses_the_local_clock() -> None:
     [(None, DATE + 0.5, 8.55), (None, None, 60.05), (300.0, None, 300.05)],
     ids=["known", "unknown", "retry-after"],
 )
-def test_no_date_and_a_local_clock_that_is_off(
+def test_without_a_date_a_wrong_local_clock_does_little_harm(
     after: float | None, server: float | None, seconds: float
 ) -> None:
-    """Without Date the known bounds of the server's clock count; else a clock an hour slow costs at most a minute."""
+    """Known bounds of the server's clock count; without them, a clock that is an hour slow costs at most a minute."""
     found = refusal(int(DATE) + 9, date=None, after=after)
     assert wait_after_429(found, wall=DATE - 3600, refusals=1, jitter=0.0, server=server) == pytest.approx(
         seconds
@@ -167,7 +167,7 @@ def test_no_date_and_a_local_clock_that_is_off(
 
 
 def test_a_server_clock_is_bounded_by_what_it_showed() -> None:
-    """Nothing is known before the first Date; later the bound moves with time, less the possible drift."""
+    """Nothing is known before the first Date; later the bound moves with time, less a possible drift."""
     clock = ServerClock()
     assert clock.shows(5.0) is None
     clock.learn(DATE, 1.0, 2.0)
@@ -176,28 +176,28 @@ def test_a_server_clock_is_bounded_by_what_it_showed() -> None:
 
 
 @pytest.mark.parametrize("found", [RateHeaders(), refusal(None), refusal(int(DATE) + 86_402)])
-def test_no_usable_reset_backs_off(found: RateHeaders) -> None:
+def test_without_a_usable_reset_the_client_backs_off(found: RateHeaders) -> None:
     """A Reset that is missing, garbage or more than a day away means exponential backoff from half a second."""
     waits = [wait_after_429(found, wall=DATE, refusals=n, jitter=0.0) for n in (1, 2, 3)]
     assert waits == [0.5, 1.0, 2.0]
 
 
-def test_a_day_ahead_is_still_believed() -> None:
-    """Exactly a day is not garbage."""
+def test_a_reset_exactly_a_day_ahead_is_believed() -> None:
+    """It is not garbage."""
     assert wait_after_429(refusal(int(DATE) + 86_400), wall=DATE, refusals=1, jitter=0.0) == pytest.approx(
         86_400.05
     )
 
 
-def test_retry_after_wins() -> None:
-    """Retry-After wins over Reset; 0 means the shortest wait."""
+def test_retry_after_takes_precedence_over_reset() -> None:
+    """0 means the shortest wait."""
     assert wait_after_429(refusal(int(DATE) + 60, after=3.0), wall=DATE, refusals=1, jitter=0.0) == 3.05
     assert wait_after_429(refusal(int(DATE) + 60, after=0.0), wall=DATE, refusals=1, jitter=0.0) == 1.05
 
 
 @given(st.integers(1, 10**9), st.floats(0, 1))
 def test_backoff_is_bounded(attempt: int, jitter: float) -> None:
-    """Backoff starts at 0.5 s, never falls with the attempt, and never passes 30 s."""
+    """It starts at 0.5 s, never falls from one attempt to the next, and never exceeds 30 s."""
     seconds = backoff(attempt, jitter=jitter)
     assert 0.5 <= seconds <= 30.0
     assert backoff(attempt + 1, jitter=jitter) >= seconds
@@ -226,13 +226,13 @@ def test_backoff_is_bounded(attempt: int, jitter: float) -> None:
         ("POST", "/oauth/token", "token"),
     ],
 )
-def test_route_groups(method: str, path: str, group: str) -> None:
-    """Each request belongs to the group that Auth0's table names."""
+def test_requests_belong_to_auth0s_route_groups(method: str, path: str, group: str) -> None:
+    """Each belongs to the group that Auth0's table names."""
     assert route_group(method, path) == group
 
 
-def test_plans() -> None:
-    """Each plan has its published buckets, for all groups."""
+def test_plans_have_their_published_buckets() -> None:
+    """This goes for all route groups."""
     assert set(PLANS) == {"free", "essentials", "enterprise", "enterprise-dev"}
     assert all(set(groups) == set(GROUPS) for groups in PLANS.values())
     assert plan("free")["other"] == RateLimit(2, 2)
@@ -242,8 +242,8 @@ def test_plans() -> None:
     assert [round(plan("essentials")[group].per_second * 60) for group in GROUPS] == [500, 200, 150]
 
 
-def test_own_limits() -> None:
-    """None means that nothing is known; a RateLimit or SIZE@PER_SECOND counts for every group."""
+def test_a_limit_may_be_given() -> None:
+    """None means that nothing is known; a RateLimit or SIZE@PER_SECOND applies to every group."""
     assert plan(None) == {}
     assert set(plan(RateLimit(7, 3)).values()) == {RateLimit(7, 3)}
     assert plan("50@16.67")["other"] == RateLimit(50, 16.67)
@@ -252,7 +252,7 @@ def test_own_limits() -> None:
 @pytest.mark.parametrize(
     "bad", ["", "gold", "10", "@2", "x@2", "10@", "10@x", "0@2", "10@0", "10@nan", "10@inf", 10]
 )
-def test_bad_limits_raise(bad: str) -> None:
-    """The error for anything else repeats it, and nothing is sent."""
+def test_bad_limits_are_refused(bad: str) -> None:
+    """The error repeats the value, and nothing is sent."""
     with pytest.raises(ConfigError, match="rate_limit="):
         plan(bad)

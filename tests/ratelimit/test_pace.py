@@ -90,8 +90,10 @@ def _storm(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("work", [by_batch, by_threads])
 @pytest.mark.parametrize("fault", [_double, _halve, _slower, _vanish, _empty, _later, _earlier, _storm])
-def test_faults_in_mid_run(fault: Callable[[Tenant], None], work: Callable[[ManagementClient], None]) -> None:
-    """Whatever happens to the bucket or the clock after 40 updates, each user is written once and few are refused."""
+def test_faults_in_mid_run_lose_nothing(
+    fault: Callable[[Tenant], None], work: Callable[[ManagementClient], None]
+) -> None:
+    """Whatever happens to the bucket or the clock after 40 updates, each user is written once and few requests are refused."""
     tenant = Tenant(SIZE, RATE)
     start, lock = time.monotonic(), threading.Lock()
     written: Counter[str] = Counter()
@@ -121,8 +123,8 @@ def test_faults_in_mid_run(fault: Callable[[Tenant], None], work: Callable[[Mana
 
 
 @pytest.mark.parametrize("drop", ["before_commit", "after_commit", "reset"])
-def test_five_percent_of_the_connections_drop(drop: str) -> None:
-    """A lost connection costs at most a read-back: every user ends up as intended."""
+def test_dropped_connections_lose_nothing(drop: str) -> None:
+    """Five percent drop; each loss costs at most a read-back, and every user ends up as intended."""
     with LocalTenant(rate_limit="50@50", seed=3) as tenant, tenant.client(token="any.given.token") as client:
         for n in range(UPDATES):
             tenant.users.add(user_id=f"auth0|{n}")
@@ -135,8 +137,8 @@ def test_five_percent_of_the_connections_drop(drop: str) -> None:
         assert tenant.journal.count(status=429) <= 2
 
 
-def test_a_storm_of_refusals_on_the_local_tenant() -> None:
-    """Ten refusals in a row stop everybody at one gate, instead of causing a hundred more."""
+def test_a_storm_of_refusals_stops_everybody_at_one_gate() -> None:
+    """Ten refusals in a row don't cause a hundred more."""
     with LocalTenant(rate_limit="50@100") as tenant, tenant.client(token="any.given.token") as client:
         for n in range(UPDATES):
             tenant.users.add(user_id=f"auth0|{n}")

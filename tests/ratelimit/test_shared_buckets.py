@@ -118,18 +118,18 @@ def test_one_bucket_is_never_taken_for_two(
         (RateHeaders(), False),
     ],
 )
-def test_which_headers_one_bucket_can_give(facts: RateHeaders, contradicted: bool) -> None:
-    """While Reset stands still Remaining may rise by a drip; Reset never goes back by more than its rounding."""
+def test_a_single_bucket_can_send_only_certain_headers(facts: RateHeaders, contradicted: bool) -> None:
+    """While Reset stands still, Remaining may rise by a drip; Reset never goes back by more than its rounding."""
     shared = SharedBuckets()
     shared.note(READ, 0.0, 0.02, FACTS, taken=8)
     shared.note(READ, 0.0, 0.02, RateHeaders(), taken=8)
     assert shared.contradiction(WRITE, 0.02, 0.04, facts) == (READ if contradicted else None)
-    assert shared.contradiction(WRITE, 0.01, 0.04, facts) is None  # perhaps served before it
+    assert shared.contradiction(WRITE, 0.01, 0.04, facts) is None  # perhaps served before the other
     assert shared.contradiction(READ, 0.02, 0.04, facts) is None
 
 
 def test_remaining_must_contradict_twice() -> None:
-    """A fast drip looks the same at first, but two seconds later its rate is known.  Reset is believed at once."""
+    """A fast drip looks the same at first, but two seconds later its rate is known.  A Reset that contradicts counts at once."""
     shared = SharedBuckets()
     for second in range(4):
         facts = FACTS._replace(reset=101 + second, date=100.0 + second)

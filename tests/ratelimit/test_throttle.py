@@ -1,4 +1,4 @@
-"""Who waits at a bucket, for how long, in which order, and what a caller may refuse."""
+"""Who waits at a bucket, for how long and in which order, and which waits a caller may refuse."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ def thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for another thread to get there."""
+    """Wait until another thread has made the condition true."""
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
 
-def test_tokens_that_show_cost_no_wait(throttle: Throttle, clock: FakeClock) -> None:
-    """While Remaining shows tokens nobody waits, and `on_wait` is not called."""
+def test_nobody_waits_while_tokens_show(throttle: Throttle, clock: FakeClock) -> None:
+    """While Remaining shows tokens, `on_wait` is not called."""
     for remaining in (9, 8, 7):
         assert exchange(throttle, remaining=remaining) is None
-    ticket = throttle.acquire(WRITE, most=0.0, on_wait=lambda *_: pytest.fail("no wait"))
+    ticket = throttle.acquire(WRITE, most=0.0, on_wait=lambda *_: pytest.fail("on_wait was called"))
     assert (ticket.waited, ticket.group, clock.slept) == (0.0, WRITE, [])
 
 
@@ -92,7 +92,7 @@ def test_a_429_closes_the_gate_until_reset(throttle: Throttle, clock: FakeClock)
 
 
 def test_a_wait_that_would_pass_most_is_refused_at_once(throttle: Throttle, clock: FakeClock) -> None:
-    """The error comes before the wait and has its length; nobody slept, and no token was taken."""
+    """The error is raised before the wait and says how long it would be; nobody has slept, and no token was taken."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 4 * 3600)
     for call in (throttle.acquire, throttle.pause):
@@ -104,8 +104,8 @@ def test_a_wait_that_would_pass_most_is_refused_at_once(throttle: Throttle, cloc
     assert throttle.acquire(WRITE, most=0.0).waited == 0.0
 
 
-def test_most_counts_the_whole_wait(throttle: Throttle, clock: FakeClock) -> None:
-    """If the gate moves further away in mid-wait, `most` still limits the whole wait."""
+def test_most_limits_the_whole_wait(throttle: Throttle, clock: FakeClock) -> None:
+    """This holds even if the gate moves further away in mid-wait."""
     exchange(throttle)
     first, second = throttle.acquire(WRITE), throttle.acquire(WRITE)
     throttle.answer(first, status=429, headers=headers_of(remaining=0, reset=START + 3))
@@ -119,14 +119,14 @@ def test_most_counts_the_whole_wait(throttle: Throttle, clock: FakeClock) -> Non
     assert clock.slept == []
 
 
-def test_nothing_known_is_no_reason_to_refuse(throttle: Throttle) -> None:
-    """Before the first response a caller who may not wait goes at once; one who may waits up to a second."""
+def test_an_unknown_bucket_refuses_nobody(throttle: Throttle) -> None:
+    """Before the first response a caller who may not wait goes at once; one who may wait does so for up to a second."""
     throttle.acquire(WRITE)
     assert throttle.acquire(WRITE, most=0.0).waited == 0.0
     assert throttle.acquire(WRITE).waited == pytest.approx(1.0)
 
 
-def test_a_dry_bucket_lets_one_through_per_token(clock: FakeClock) -> None:
+def test_a_dry_bucket_lets_one_caller_through_per_token(clock: FakeClock) -> None:
     """At a known bucket that is empty, each caller waits for the next token; the reason is pacing."""
     throttle = Throttle(clock=clock, random=random.Random(1), rate_limit=RateLimit(2, 4))
     waits: list[tuple[str, float]] = []
@@ -140,8 +140,8 @@ def test_a_dry_bucket_lets_one_through_per_token(clock: FakeClock) -> None:
         throttle.acquire(WRITE, most=0.1)
 
 
-def test_bulk_leaves_its_floor(throttle: Throttle) -> None:
-    """Bulk work waits at its floor, where an interactive caller still goes."""
+def test_bulk_work_leaves_its_floor(throttle: Throttle) -> None:
+    """It waits at its floor, where an interactive caller still goes."""
     exchange(throttle, remaining=6)
     ticket = throttle.acquire(WRITE, share=0.5, most=0.0)
     throttle.answer(ticket, status=200, headers=headers_of(remaining=5))
@@ -150,8 +150,8 @@ def test_bulk_leaves_its_floor(throttle: Throttle) -> None:
     assert throttle.acquire(WRITE, most=0.0).waited == 0.0
 
 
-def test_pause_takes_nothing(throttle: Throttle, clock: FakeClock) -> None:
-    """A pause waits as a request would, and takes no token."""
+def test_a_pause_takes_no_token(throttle: Throttle, clock: FakeClock) -> None:
+    """It waits as a request would."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 2)
     assert 2.05 <= throttle.pause(WRITE) <= 2.25
@@ -202,7 +202,7 @@ def test_an_urgent_caller_goes_first(share: float | None) -> None:
 
 
 def test_a_waiting_caller_is_cancelled_soon(clock: FakeClock) -> None:
-    """A caller with an event looks at it every 0.1 s, at the head of the line and behind."""
+    """A caller with an event checks it every 0.1 s, at the head of the line and behind."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     exchange(throttle)
     headers = headers_of(remaining=0) | {"Retry-After": "600"}
@@ -222,8 +222,8 @@ def test_a_waiting_caller_is_cancelled_soon(clock: FakeClock) -> None:
     assert max(ended) - start < 1.0
 
 
-def test_an_error_of_on_wait_leaves_the_line(throttle: Throttle, clock: FakeClock) -> None:
-    """What `on_wait` raises reaches the caller, and the next caller is not blocked."""
+def test_an_error_in_on_wait_frees_the_line(throttle: Throttle, clock: FakeClock) -> None:
+    """The error reaches the caller, and the next caller is not blocked."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 2)
 
@@ -243,7 +243,7 @@ def test_groups_with_one_limit_share_a_bucket(throttle: Throttle) -> None:
     assert throttle.snapshot(READ).closed_for > 2.0
 
 
-def test_groups_with_different_limits_are_apart(throttle: Throttle) -> None:
+def test_groups_with_different_limits_have_separate_buckets(throttle: Throttle) -> None:
     """With the buckets of Essentials, a 429 for writes delays no read."""
     exchange(throttle, READ, limit=40, remaining=39)
     exchange(throttle, WRITE, limit=20, remaining=19)
@@ -264,8 +264,8 @@ def test_a_shared_bucket_splits_when_a_limit_differs(clock: FakeClock) -> None:
     assert throttle.snapshot("other").closed_for > 0.0
 
 
-def test_groups_that_disagree_from_the_start_are_apart(throttle: Throttle) -> None:
-    """Writes show a full bucket just after reads showed an empty one: two buckets in spite of the same limit."""
+def test_groups_that_contradict_each_other_have_separate_buckets(throttle: Throttle) -> None:
+    """If writes show a full bucket just after reads showed an empty one, there are two buckets in spite of the same limit."""
     exchange(throttle, READ, limit=50, remaining=3)
     exchange(throttle, WRITE, limit=50, remaining=49)
     assert (throttle.snapshot(READ).remaining, throttle.snapshot(WRITE).remaining) == (3, 49)
@@ -273,8 +273,8 @@ def test_groups_that_disagree_from_the_start_are_apart(throttle: Throttle) -> No
     assert (throttle.snapshot(READ).remaining, throttle.snapshot("other").remaining) == (2, 2)
 
 
-def test_a_bucket_that_was_two_is_split(clock: FakeClock) -> None:
-    """A Reset that goes back shows two buckets: requests under way move to their own, and the gate stays closed."""
+def test_a_bucket_that_turns_out_to_be_two_is_split(clock: FakeClock) -> None:
+    """A Reset that goes back shows this: requests under way move to their own bucket, and the gate stays closed."""
     throttle = Throttle(clock=clock, random=random.Random(1), rate_limit="50@10")
     exchange(throttle, "token")
     late = throttle.acquire(WRITE)
@@ -297,14 +297,14 @@ def test_a_bucket_that_was_two_is_split(clock: FakeClock) -> None:
     assert throttle.snapshot(READ).closed_for == 0.0
 
 
-def test_a_lone_bucket_follows_its_limit(throttle: Throttle) -> None:
-    """If the limit of the only group changes in mid-run, its bucket starts over."""
+def test_a_bucket_begins_again_if_its_limit_changes(throttle: Throttle) -> None:
+    """This goes for the bucket of the only group."""
     exchange(throttle, limit=10)
     exchange(throttle, limit=50, remaining=49)
     assert throttle.snapshot(WRITE)[:2] == (50, 49)
 
 
-def test_the_token_endpoint_is_apart(throttle: Throttle) -> None:
+def test_the_token_endpoint_has_its_own_bucket(throttle: Throttle) -> None:
     """`/oauth/token` belongs to another API and never shares a bucket with the Management API."""
     exchange(throttle, WRITE, limit=30, remaining=29)
     exchange(throttle, "token", limit=30, remaining=0, status=429, reset=int(START) + 2)
@@ -326,7 +326,7 @@ def test_waiters_move_to_their_groups_bucket() -> None:
 
 
 def test_lines_are_fair() -> None:
-    """Callers leave in the order in which they came, one for each token; interactive ones before bulk."""
+    """Callers leave in the order in which they came, one for each token, and interactive ones before bulk work."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(2, 8))
     for _ in range(2):
         throttle.acquire(WRITE)
@@ -357,7 +357,7 @@ def closes_for(seconds: int) -> dict[str, str]:
 
 @pytest.fixture
 def dry() -> Throttle:
-    """Give a throttle in real time whose bucket is empty and gets a token every five seconds."""
+    """Return a throttle in real time whose bucket is empty and gets a token every five seconds."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(10, 0.2))
     for remaining in range(9, -1, -1):
         headers = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": str(remaining)}
@@ -366,14 +366,14 @@ def dry() -> Throttle:
 
 
 def queue(throttle: Throttle) -> list[object]:
-    """Return those who wait in line."""
+    """Return the callers in line."""
     lane = throttle._lane(WRITE)
     return [*lane.interactive, *lane.bulk]
 
 
 @pytest.mark.parametrize("share", [None, 1.0])
-def test_a_follower_hears_at_once_that_the_gate_has_closed(share: float | None) -> None:
-    """Somebody else's 429 closes the gate for a minute: the second in line, who may wait 12 s, is refused at once."""
+def test_a_follower_learns_at_once_that_the_gate_has_closed(share: float | None) -> None:
+    """Another caller's 429 closes the gate for a minute: the second in line, who may wait 12 s, is refused at once."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(10, 0.2))
     tickets = [throttle.acquire(WRITE) for _ in range(10)]  # under way; the bucket is known to be dry
     event, refused = threading.Event(), []
@@ -402,8 +402,8 @@ def test_a_follower_hears_at_once_that_the_gate_has_closed(share: float | None) 
     assert error.seconds > 59
 
 
-def test_a_follower_may_refuse_a_wait_as_the_head_may(dry: Throttle) -> None:
-    """`most` counts behind others too: two tokens away, at five seconds each, is more than seven seconds."""
+def test_a_follower_may_refuse_a_wait_too(dry: Throttle) -> None:
+    """`most` also counts behind others: two tokens away, at five seconds each, is more than seven seconds."""
     event = threading.Event()
 
     def head() -> None:
@@ -421,8 +421,8 @@ def test_a_follower_may_refuse_a_wait_as_the_head_may(dry: Throttle) -> None:
     assert 9.0 <= caught.value.seconds <= 10.0
 
 
-def test_a_follower_looks_again_without_being_woken(dry: Throttle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head that is slow to leave keeps its follower past the bound for no longer than the next look."""
+def test_a_follower_checks_again_without_being_woken(dry: Throttle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that is slow to leave keeps its follower waiting past the bound only until the next check."""
     monkeypatch.setattr("auth0_meta.ratelimit.throttle.LOOK_AGAIN", 0.1)
     event, refused = threading.Event(), []
     lane = dry._lane(WRITE)
@@ -451,7 +451,7 @@ def test_a_follower_looks_again_without_being_woken(dry: Throttle, monkeypatch: 
 
 @pytest.mark.parametrize("share", [None, 1.0])
 def test_urgent_callers_leave_in_the_order_in_which_they_came(share: float | None) -> None:
-    """Each passes those who are not urgent; among themselves the oldest read is the first to be written."""
+    """Each passes callers who are not urgent; among them, the one with the oldest read goes first."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 10))
     empty = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
     throttle.answer(throttle.acquire(WRITE, share=share), status=200, headers=empty)
@@ -477,7 +477,7 @@ def test_urgent_callers_leave_in_the_order_in_which_they_came(share: float | Non
 
 
 def test_on_wait_may_use_its_own_client() -> None:
-    """A request from inside `on_wait` gets through, and then its caller does, from where it stood."""
+    """A request from inside `on_wait` succeeds, and then its caller continues from its place in line."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1), rate_limit=RateLimit(1, 20))
     throttle.answer(throttle.acquire(WRITE), status=200, headers=headers_of(1, 0))
     reasons: list[str] = []
@@ -495,7 +495,7 @@ def test_on_wait_may_use_its_own_client() -> None:
 
 
 def test_time_spent_in_on_wait_counts(throttle: Throttle, clock: FakeClock) -> None:
-    """What the callback takes is part of the wait that `most` bounds."""
+    """The time that the callback takes is part of the wait that `most` limits."""
     exchange(throttle)
     exchange(throttle, status=429, remaining=0, reset=int(START) + 10)
 
@@ -507,7 +507,7 @@ def test_time_spent_in_on_wait_counts(throttle: Throttle, clock: FakeClock) -> N
     assert not queue(throttle)
 
 
-def test_a_response_wakes_those_who_wait_for_it() -> None:
+def test_a_response_wakes_the_callers_that_wait_for_it() -> None:
     """Callers behind the first request leave as soon as its response shows tokens."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     first = throttle.acquire(WRITE)
@@ -518,7 +518,7 @@ def test_a_response_wakes_those_who_wait_for_it() -> None:
     assert passed[0] < 0.9
 
 
-def test_a_lost_response_wakes_those_who_wait_for_it() -> None:
+def test_a_lost_response_wakes_the_callers_that_wait_for_it() -> None:
     """If the first request is lost, the next one leaves at once and alone."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     first = throttle.acquire(WRITE)
@@ -530,8 +530,8 @@ def test_a_lost_response_wakes_those_who_wait_for_it() -> None:
     assert throttle.snapshot(WRITE).limit is None
 
 
-def test_eight_threads_in_real_time() -> None:
-    """Eight real threads on 30 tokens at 30 a second: 75 requests take the ideal 1.5 s, and none is refused."""
+def test_eight_threads_keep_the_pace_in_real_time() -> None:
+    """On 30 tokens at 30 a second, 75 requests take the ideal 1.5 s, and none is refused."""
     throttle = Throttle(clock=SYSTEM_CLOCK, random=random.Random(1))
     size, rate = 30, 30.0
     lock = threading.Lock()
@@ -574,7 +574,7 @@ def test_eight_threads_in_real_time() -> None:
     assert 1.4 <= time.monotonic() - start <= 2.9
 
 
-def test_renew_forgets_who_was_under_way(throttle: Throttle) -> None:
+def test_renew_discards_requests_under_way(throttle: Throttle) -> None:
     """Requests of the parent get no response in the child, so nobody waits for them."""
     throttle.acquire(WRITE)
     throttle.renew()
@@ -599,7 +599,7 @@ def test_a_lock_held_at_a_fork_does_not_stop_the_child() -> None:
     with thread(lambda: throttle.acquire(WRITE)):
         assert inside.wait(5)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is what this tests
             child = os.fork()
         if child == 0:  # pragma: no cover  # another process
             clock.monotonic = steady  # type: ignore[method-assign]
@@ -622,7 +622,7 @@ def test_bad_rate_limits_are_refused(clock: FakeClock) -> None:
         Throttle(clock=clock, random=random.Random(1), rate_limit="gold")
 
 
-def test_plans_share_as_they_say(clock: FakeClock) -> None:
+def test_plans_decide_which_groups_share_a_bucket(clock: FakeClock) -> None:
     """Essentials starts with three buckets, the other plans with one."""
     essentials = Throttle(clock=clock, random=random.Random(1), rate_limit="essentials")
     assert [essentials.snapshot(group).limit for group in (READ, WRITE, "other")] == [40, 20, 10]
@@ -632,8 +632,8 @@ def test_plans_share_as_they_say(clock: FakeClock) -> None:
     assert enterprise.snapshot("token") == Snapshot(None, None, None, False, 0.0)
 
 
-def test_the_fake_clock_lets_threads_meet() -> None:
-    """A wait of the fake clock without a time ends when it is notified, not before."""
+def test_a_wait_without_a_timeout_ends_when_it_is_notified() -> None:
+    """The fake clock's wait does not end before that."""
     clock, condition, met = FakeClock(start=5.0), threading.Condition(), []
 
     def wait() -> None:
@@ -649,7 +649,7 @@ def test_the_fake_clock_lets_threads_meet() -> None:
     assert clock.time() == 5.0
 
 
-def test_a_closed_gate_has_a_bound_of_its_own(throttle: Throttle) -> None:
+def test_a_closed_gate_has_its_own_bound(throttle: Throttle) -> None:
     """`most_closed` counts while the gate is closed, and the error says so; `most` counts for pacing."""
     exchange(throttle, status=429, remaining=0, reset=int(START) + 5)
     with pytest.raises(WouldWait) as caught:
@@ -658,7 +658,7 @@ def test_a_closed_gate_has_a_bound_of_its_own(throttle: Throttle) -> None:
     assert throttle.acquire("users write", most=60).waited >= 5
 
 
-def test_with_one_token_a_closed_gate_is_pacing(throttle: Throttle) -> None:
+def test_with_one_token_a_closed_gate_counts_as_pacing(throttle: Throttle) -> None:
     """If the bucket holds one token, the caller's own read has closed the gate, so `most` counts."""
     exchange(throttle, status=429, limit=1, remaining=0, reset=int(START) + 5)
     with pytest.raises(WouldWait) as caught:

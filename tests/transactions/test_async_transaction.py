@@ -29,20 +29,20 @@ PROFILE = {"user_id": UID, "app_metadata": {"plan": "free"}}
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop of its own, which must not take long."""
+    """Run a coroutine on its own loop, which must not take long."""
     return asyncio.run(asyncio.wait_for(main, 30))
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait a little for something in another thread."""
+    """Wait a little until another thread has made the condition true."""
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
 
 
-def test_one_patch_on_leaving() -> None:
-    """Staging sends nothing; leaving the block sends both bags in one PATCH."""
+def test_leaving_the_block_sends_one_patch() -> None:
+    """Staging sends nothing; the PATCH has both bags."""
     local = Local()
 
     async def main() -> None:
@@ -61,8 +61,8 @@ def test_one_patch_on_leaving() -> None:
     assert local.bodies == [{"app_metadata": {"plan": "pro"}, "user_metadata": {"theme": "dark"}}]
 
 
-def test_reads_need_the_load() -> None:
-    """Before `load`, a read that needs the stored profile raises StateError and sends nothing, in parts and joined blocks too."""
+def test_reads_need_load() -> None:
+    """Before `load`, a read that needs the stored profile raises StateError and sends nothing, in savepoints and joined blocks too."""
     local = Local(app_metadata={"n": 1})
 
     async def main() -> None:
@@ -146,8 +146,8 @@ def test_errors_of_the_commit_are_raised() -> None:
     assert open_blocks(local.client) == []
 
 
-def test_commit_in_the_block() -> None:
-    """`commit` sends at once and returns the result; leaving the block then sends nothing."""
+def test_commit_sends_inside_the_block() -> None:
+    """It returns the result; leaving the block then sends nothing."""
     local = Local()
 
     async def main() -> None:
@@ -164,7 +164,7 @@ def test_commit_in_the_block() -> None:
 
 
 def test_nothing_is_accepted_while_a_commit_is_under_way() -> None:
-    """Once `commit` is called, staging and a second commit raise, and blocks opened later don't join: nothing gets lost."""
+    """Once `commit` is called, staging and a second commit raise, and blocks that are opened later don't join, so nothing is lost."""
 
     async def main() -> None:
         async with client.atransaction(UID) as tx, client.atransaction(UID, join=False) as other:
@@ -181,7 +181,7 @@ def test_nothing_is_accepted_while_a_commit_is_under_way() -> None:
                     late()
             with pytest.raises(StateError, match="committed"):
                 await tx.commit()
-            with client.transaction(UID) as inner:  # joins the one that is still open
+            with client.transaction(UID) as inner:  # joins the transaction that is still open
                 inner.app_metadata["other"] = 1
             assert (await first).document == {"app_metadata": {"plan": "pro"}}
             assert "other" in other.pending.app_metadata.keys
@@ -192,8 +192,8 @@ def test_nothing_is_accepted_while_a_commit_is_under_way() -> None:
         client.close()
 
 
-def test_a_block_left_open_inside_fails_the_outer() -> None:
-    """Leaving while a part is still open is an error; nothing is sent and nothing stays open."""
+def test_a_savepoint_left_open_fails_the_outer_block() -> None:
+    """Leaving the outer block then is an error; nothing is sent and nothing stays open."""
     local = Local()
 
     async def main() -> None:
@@ -206,8 +206,8 @@ def test_a_block_left_open_inside_fails_the_outer() -> None:
     assert open_blocks(local.client) == []
 
 
-def test_nested_parts() -> None:
-    """A nested part merges on success and vanishes on an exception."""
+def test_savepoints_merge_or_are_discarded() -> None:
+    """A savepoint merges on success and is discarded on an exception."""
     local = Local()
 
     async def main() -> None:
@@ -277,7 +277,7 @@ def test_child_tasks_and_threads_do_not_join() -> None:
     assert open_blocks(local.client) == []
 
 
-def test_other_tasks_run_while_a_429_is_waited_out() -> None:
+def test_other_tasks_run_during_the_wait_after_a_429() -> None:
     """A wait of a second in the commit holds up no other task."""
 
     async def main() -> int:
@@ -297,7 +297,7 @@ def test_other_tasks_run_while_a_429_is_waited_out() -> None:
         client.close()
 
 
-def test_cancelled_in_a_wait_sends_nothing() -> None:
+def test_a_commit_cancelled_during_a_wait_sends_nothing() -> None:
     """A cancellation ends the wait after a 429 at once: no PATCH was accepted, and none is sent later."""
 
     async def main() -> None:
@@ -327,7 +327,7 @@ def test_cancelled_in_a_wait_sends_nothing() -> None:
         client.close()
 
 
-def test_cancelled_while_a_token_is_waited_for_sends_nothing() -> None:
+def test_a_commit_cancelled_during_a_wait_for_a_token_sends_nothing() -> None:
     """The wait after a 429 of the token endpoint can be cancelled like any other."""
 
     async def main() -> None:
@@ -345,7 +345,7 @@ def test_cancelled_while_a_token_is_waited_for_sends_nothing() -> None:
         client.close()
 
 
-def test_cancelled_once_the_patch_has_left_awaits_its_response() -> None:
+def test_a_commit_cancelled_after_its_patch_waits_for_the_response() -> None:
     """The cancellation takes effect once the outcome is known, and `result` has that outcome."""
 
     async def main() -> None:
@@ -382,8 +382,8 @@ def test_cancelled_once_the_patch_has_left_awaits_its_response() -> None:
         client.close()
 
 
-def test_cancelled_with_a_lost_response_reads_back() -> None:
-    """If the response to a PATCH is lost after the cancellation, the user is still read back."""
+def test_a_cancelled_commit_reads_back_after_a_lost_response() -> None:
+    """The response to the PATCH is lost after the cancellation."""
 
     async def main() -> None:
         tx: Any = None
@@ -415,7 +415,7 @@ def test_cancelled_with_a_lost_response_reads_back() -> None:
         client.close()
 
 
-def test_cancelled_before_a_thread_was_free_sends_nothing() -> None:
+def test_a_commit_cancelled_before_a_thread_was_free_sends_nothing() -> None:
     """If all threads are busy, a cancelled commit never begins, and the transaction has ended."""
 
     async def main() -> None:
@@ -528,7 +528,7 @@ def test_closing_the_coroutine_stops_the_waits() -> None:
         client.close()
 
 
-def test_many_at_a_time_in_a_bounded_number_of_threads() -> None:
+def test_many_transactions_need_a_bounded_number_of_threads() -> None:
     """A hundred concurrent transactions are all written, with no more threads than the client has connections."""
     others = set(threading.enumerate())  # threads of earlier clients, which may still be ending
     with LocalTenant(latency=0.01) as tenant, tenant.client(pool_size=8, token="any.given.token") as client:
@@ -563,7 +563,7 @@ def threads(others: set[threading.Thread]) -> int:
     )
 
 
-def test_a_closed_client_is_an_error() -> None:
+def test_a_transaction_of_a_closed_client_fails() -> None:
     """After `close` a block fails as a plain one does, whether or not a worker thread was ever started."""
     for used in (False, True):
         local = Local()
@@ -673,7 +673,7 @@ def _no_new_thread(monkeypatch: pytest.MonkeyPatch, *, nth: int) -> None:
 def test_a_commit_that_got_no_thread_is_not_carried_out_later(
     monkeypatch: pytest.MonkeyPatch, *, again: bool
 ) -> None:
-    """A commit that failed to start never runs later: if the block ends it is rolled back; if tried again it is sent once."""
+    """A commit that failed to start never runs later: if the block ends, it is rolled back; if it is tried again, it is sent once."""
     _no_new_thread(monkeypatch, nth=2)
     local = Local({"n": 1})
 
@@ -728,8 +728,8 @@ def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.Monkey
     local.client.close()
 
 
-def test_ctrl_c_before_a_thread_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If Ctrl-C comes before a thread has begun the commit, the transaction stays active and nothing is sent."""
+def test_ctrl_c_before_a_thread_has_begun_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction stays active."""
     local = Local({"n": 1})
 
     def submit(*_: Any) -> None:

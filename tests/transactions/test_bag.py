@@ -1,4 +1,4 @@
-"""Staging and reading through a bag (promises 4 and 8)."""
+"""Staging and reading with a bag (promises 4 and 8)."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ STAGED: dict[str, tuple[Stage, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize(("stage", "change"), STAGED.values(), ids=STAGED)
-def test_what_staging_does(stage: Stage, change: dict[str, Any], *, base: bool) -> None:
-    """Each call has its effect at the tenant, with and without a base; None deletes or is data, as promised."""
+def test_each_staging_call_has_its_effect(stage: Stage, change: dict[str, Any], *, base: bool) -> None:
+    """The effect is seen at the tenant, with and without a base; None deletes or is data, as promised."""
     local = Local(STORED)
     with local.tx(base=local.profile() if base else None) as tx:
         stage(tx.user_metadata)
@@ -73,8 +73,8 @@ def test_what_staging_does(stage: Stage, change: dict[str, Any], *, base: bool) 
     assert local.user_metadata == expected == shown
 
 
-def test_replace_takes_the_other_bag() -> None:
-    """replace takes any mapping, the other bag of the transaction included."""
+def test_replace_accepts_the_other_bag() -> None:
+    """`replace` takes any mapping, including the other bag of the transaction."""
     local = Local(STORED, {"old": 1})
     with local.tx() as tx:
         tx.app_metadata.replace(tx.user_metadata)
@@ -92,8 +92,8 @@ WRONG: dict[str, tuple[Stage, str]] = {
 
 
 @pytest.mark.parametrize(("stage", "path"), WRONG.values(), ids=WRONG)
-def test_wrong_types_are_met_late_without_a_base(stage: Stage, path: str) -> None:
-    """Without a base the wrong type is met after the GET and before the PATCH: PathError, nothing written."""
+def test_without_a_base_wrong_types_are_found_at_commit(stage: Stage, path: str) -> None:
+    """They are found after the GET and before the PATCH: PathError, and nothing is written."""
     local = Local(STORED)
     with pytest.raises(PathError) as raised, local.tx() as tx:
         stage(tx.user_metadata)
@@ -103,8 +103,8 @@ def test_wrong_types_are_met_late_without_a_base(stage: Stage, path: str) -> Non
 
 @pytest.mark.parametrize(("stage", "path"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("how", ["given", "read"])
-def test_wrong_types_are_met_at_staging_with_a_base(stage: Stage, path: str, how: str) -> None:
-    """With a known base, given or read, staging raises PathError and stages nothing; the block may go on."""
+def test_with_a_base_wrong_types_are_found_when_staging(stage: Stage, path: str, how: str) -> None:
+    """With a base that was given or read, staging raises PathError and stages nothing; the block may continue."""
     local = Local(STORED)
     with local.tx(base=local.profile() if how == "given" else None) as tx:
         if how == "read":
@@ -118,7 +118,7 @@ def test_wrong_types_are_met_at_staging_with_a_base(stage: Stage, path: str, how
 
 
 @pytest.mark.parametrize("how", ["one", "all"])
-def test_wrong_types_are_met_by_a_read(how: str) -> None:
+def test_wrong_types_are_found_by_a_read(how: str) -> None:
     """A read that applies staged changes to the wrong type raises PathError too."""
     local = Local(STORED)
     with contextlib.suppress(LookupError), local.tx() as tx:
@@ -207,7 +207,7 @@ def test_reserved_names_are_refused(name: str) -> None:
 
 
 def test_the_megabyte_is_for_both_bags_together() -> None:
-    """1 MB is for the whole request: two halves that fit alone are refused together, and the first stays staged."""
+    """1 MB is the limit for the whole request: two halves that fit alone are refused together, and the first stays staged."""
     local = Local()
     with local.tx(oversize="off") as tx:
         tx.user_metadata["a"] = "x" * (MAX_REQUEST // 2)
@@ -237,7 +237,7 @@ def test_errors_contain_no_values() -> None:
 
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 def test_a_bag_can_not_be_assigned_to(bag: str) -> None:
-    """tx.user_metadata = {...} would stage nothing, so it raises and names the calls that do."""
+    """tx.user_metadata = {...} would stage nothing, so it raises an error that names the calls that do."""
     local = Local()
     with local.tx() as tx:
         with pytest.raises(InputError, match=rf"tx\.{bag}\.replace.*tx\.{bag}\.merge"):
@@ -249,8 +249,8 @@ def test_a_bag_can_not_be_assigned_to(bag: str) -> None:
 # Reads.
 
 
-def test_reads_see_the_base_overlaid() -> None:
-    """A read shows the stored bag overlaid with everything staged; one GET serves all reads."""
+def test_reads_see_what_is_stored_and_staged() -> None:
+    """A read shows the stored bag overlaid with everything that is staged; one GET serves all reads."""
     local = Local(STORED)
     with local.tx() as tx:
         bag = tx.user_metadata
@@ -271,8 +271,8 @@ def test_reads_see_the_base_overlaid() -> None:
         tx.rollback()
 
 
-def test_staged_reads_cost_nothing() -> None:
-    """A read that staging can answer sends no request, for a path and for a whole bag."""
+def test_reads_of_staged_values_send_nothing() -> None:
+    """This goes for a path and for a whole bag."""
     local = Local(STORED)
     with local.tx() as tx:
         bag = tx.user_metadata
@@ -317,7 +317,7 @@ VIEWS: list[tuple[Callable[[Any], object], str]] = [
 
 @pytest.mark.parametrize(("change", "call"), VIEWS)
 def test_what_is_read_is_read_only(change: Callable[[Any], object], call: str) -> None:
-    """Changing a value that was read raises and names the call that stages the change; staged values are views too."""
+    """Changing a value that was read raises an error that names the call that stages the change; staged values are views too."""
     local = Local(STORED)
     with local.tx() as tx:
         for _ in range(2):
@@ -329,8 +329,8 @@ def test_what_is_read_is_read_only(change: Callable[[Any], object], call: str) -
         tx.rollback()
 
 
-def test_to_dict_gives_a_copy() -> None:
-    """to_dict gives a plain, deep copy: changing it changes nothing here."""
+def test_to_dict_returns_a_copy() -> None:
+    """The copy is plain and deep: changing it changes nothing here."""
     local = Local(STORED)
     with local.tx() as tx:
         plain = tx.user_metadata.to_dict()
@@ -340,8 +340,8 @@ def test_to_dict_gives_a_copy() -> None:
         assert tx.user_metadata == STORED
 
 
-def test_the_repr_costs_and_shows_nothing() -> None:
-    """The reprs show names and sizes of what is staged, never a value, and send nothing."""
+def test_the_repr_sends_nothing_and_shows_no_values() -> None:
+    """It shows names and sizes of what is staged."""
     local = Local({"s": CANARY})
     with local.tx() as tx:
         assert repr(tx.user_metadata) == "<MetadataBag user_metadata, staged: nothing>"
@@ -370,7 +370,7 @@ TOLD: dict[str, Stage] = {
 
 @pytest.mark.parametrize("stage", TOLD.values(), ids=TOLD)
 def test_secrets_in_user_metadata_warn(stage: Stage) -> None:
-    """A value that looks like a secret warns in user_metadata, at the caller's line, without the value; it is staged."""
+    """A value that looks like a secret causes a warning at the caller's line, without the value; it is staged."""
     local = Local({})
     with local.tx() as tx:
         with pytest.warns(MetadataWarning) as caught:

@@ -131,7 +131,7 @@ def test_nothing_is_sent_before_the_window_is_full(tenant: LocalTenant, client: 
 
 
 def test_two_patches_for_one_user_keep_their_order() -> None:
-    """A later PATCH for a user waits until the earlier one has ended, while other users go on."""
+    """A later PATCH for a user waits until the earlier one has ended, while other users are sent."""
     free, slow = threading.Event(), threading.Event()
 
     def respond(seen: Seen) -> Reply:
@@ -164,7 +164,7 @@ def test_an_untouched_user_costs_nothing(tenant: LocalTenant, client: Management
 
 
 def test_a_base_saves_the_read(tenant: LocalTenant, client: ManagementClient) -> None:
-    """With base= a nested change costs one request; the base given first counts."""
+    """With base= a nested change costs one request; the first base that is given counts."""
     with MetadataBatch(client) as batch:
         batch.user("auth0|1", base=dict(tenant.users["auth0|1"])).app_metadata.set("deep.more", 1)
         batch.user("auth0|1", base={"app_metadata": {}}).app_metadata.increment("n")
@@ -398,7 +398,7 @@ def test_concurrency_stops_growing_when_the_rate_is_the_limit() -> None:
 def test_a_batch_makes_do_with_the_threads_it_gets(
     tenant: LocalTenant, client: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One thread is enough; without any, leaving the block sends the users itself, and staging too many raises."""
+    """One thread is enough; without any, leaving the block sends the users itself, and staging too many users raises."""
     start, started = threading.Thread.start, 0
 
     def scarce(thread: threading.Thread) -> None:
@@ -429,10 +429,10 @@ def test_a_batch_makes_do_with_the_threads_it_gets(
     assert batch.results.not_sent == ["auth0|1"]
 
 
-# ---- at whose cost
+# ---- how much of the rate limit
 
 
-def test_share_keeps_a_floor() -> None:
+def test_a_share_keeps_a_floor() -> None:
     """At share 0.5 half of the bucket stays for others, and another client can use it while the batch waits."""
     local = Local(rate_limit="10@0.001")
     for n in range(9):
@@ -449,8 +449,8 @@ def test_share_keeps_a_floor() -> None:
     assert local.tenant.journal.count(status=429) == 0
 
 
-def test_share_one_takes_all() -> None:
-    """At share 1.0 the bucket is emptied, and nobody is refused."""
+def test_a_share_of_one_takes_everything() -> None:
+    """The bucket is emptied, and no request is refused."""
     local = Local(rate_limit="10@10")
     for user_id in ids():
         local.tenant.users.add(user_id=user_id)
@@ -520,8 +520,8 @@ def test_progress_reports_how_far_the_batch_is() -> None:
     assert batch.results.done == 41
 
 
-def test_progress_of_nothing() -> None:
-    """An empty batch ends with one progress report and starts no thread."""
+def test_an_empty_batch_reports_its_progress_once() -> None:
+    """It starts no thread."""
     reports: list[Progress] = []
     with MetadataBatch(Local().client, on_progress=reports.append) as batch:
         pass
@@ -531,10 +531,10 @@ def test_progress_of_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["on_result", "on_progress"])
 @pytest.mark.parametrize("error", [KeyError("mine"), SystemExit(3)])
-def test_an_error_of_a_callback_reaches_the_caller(
+def test_an_error_in_a_callback_reaches_the_caller(
     name: str, error: BaseException, tenant: LocalTenant, client: ManagementClient
 ) -> None:
-    """An error in a callback stops the batch, which raises it; the users who were not sent are named."""
+    """It stops the batch, which raises it; the users who were not sent are named."""
 
     def fail(_: object) -> None:
         raise error
@@ -650,7 +650,7 @@ def test_failures_are_raised_on_leaving(tenant: LocalTenant, client: ManagementC
         ),
     ],
 )
-def test_what_every_user_would_meet_ends_the_batch(reply: Reply, error: type[Auth0MetaError]) -> None:
+def test_an_error_that_affects_every_user_ends_the_batch(reply: Reply, error: type[Auth0MetaError]) -> None:
     """A refused credential or a missing scope stops the batch at once, whatever `on_error` is; the rest is not sent."""
     with ScriptedServer(reply) as server:
         with pytest.raises(error), MetadataBatch(connect(server), window=5, on_error="collect") as batch:
@@ -661,8 +661,8 @@ def test_what_every_user_would_meet_ends_the_batch(reply: Reply, error: type[Aut
         assert batch.results.counts["updated"] == 0
 
 
-def test_a_tenant_out_of_reach_ends_the_batch() -> None:
-    """If nothing listens, the first users' failures end the batch for all."""
+def test_an_unreachable_tenant_ends_the_batch() -> None:
+    """If nothing listens, the failures of the first users end the batch for all."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token", timeout=1)
     with pytest.raises(NotSentError), MetadataBatch(client, on_error="collect", max_wait=0) as batch:
         for user_id in ids():
@@ -671,7 +671,7 @@ def test_a_tenant_out_of_reach_ends_the_batch() -> None:
     assert batch.results.counts["failed"] + batch.results.counts["not_sent"] == 40
 
 
-def test_an_exit_raised_while_sending_ends_the_batch(tenant: LocalTenant) -> None:
+def test_a_system_exit_while_sending_ends_the_batch(tenant: LocalTenant) -> None:
     """A SystemExit that `on_wait` raises is not one user's failure: it reaches the caller."""
 
     def leave(_: object) -> None:
@@ -686,7 +686,7 @@ def test_an_exit_raised_while_sending_ends_the_batch(tenant: LocalTenant) -> Non
     assert batch.results.not_sent == ["auth0|2"]
 
 
-def test_an_error_of_on_wait_ends_the_batch(tenant: LocalTenant) -> None:
+def test_an_error_in_on_wait_ends_the_batch(tenant: LocalTenant) -> None:
     """A bug in the client's callback is not a user's failure either, even if it shows while a user is sent."""
 
     def fail(_: object) -> None:
@@ -733,8 +733,8 @@ def test_lost_responses_are_read_back(tenant: LocalTenant, client: ManagementCli
     assert all(tenant.users[u].app_metadata["plan"] == "pro" for u in ids(3))
 
 
-def test_an_oversize_profile_concerns_its_user_only(tenant: LocalTenant, client: ManagementClient) -> None:
-    """`oversize=` applies to each user: by default it warns; as "error" it fails that user."""
+def test_an_oversize_profile_affects_only_its_user(tenant: LocalTenant, client: ManagementClient) -> None:
+    """By default `oversize=` warns; as "error" it fails that user."""
     big = {"app_metadata": {"x": "y" * 11_000}}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -750,8 +750,8 @@ def test_an_oversize_profile_concerns_its_user_only(tenant: LocalTenant, client:
 # ---- leaving early
 
 
-def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementClient) -> None:
-    """Requests under way are finished and counted; everybody else is not sent, and reported as such."""
+def test_an_exception_stops_sending(tenant: LocalTenant, client: ManagementClient) -> None:
+    """Requests under way are finished and counted; all other users are not sent, and reported as such."""
     results: list[BatchResult] = []
     arrived = threading.Event()
 
@@ -775,8 +775,8 @@ def test_an_exception_stops_submission(tenant: LocalTenant, client: ManagementCl
     assert batch.results.done == 1
 
 
-def test_an_exception_ends_waits() -> None:
-    """A worker that is waiting after a 429 gives up at once, and its user is not sent."""
+def test_an_exception_ends_waits_at_once() -> None:
+    """A worker that waits after a 429 gives up, and its user is not sent."""
     with ScriptedServer(limited(3600)) as server:
         waiting = threading.Event()
         client = connect(server, on_wait=lambda _: waiting.set())
@@ -824,8 +824,8 @@ def test_a_lost_response_does_not_hold_up_leaving(
     [[Reply(200, {"user_id": "auth0|1"}), limited(3600)], [Reply(503)]],
     ids=["between read and write", "server error"],
 )
-def test_an_exception_ends_a_nested_changes_waits(replies: list[Reply]) -> None:
-    """Before a user's PATCH has left, any wait for that user ends at once."""
+def test_an_exception_ends_every_wait_before_the_patch(replies: list[Reply]) -> None:
+    """Before a user's PATCH has been sent, any wait for that user ends at once."""
     with ScriptedServer(*replies) as server:
         waiting = threading.Event()
         client = connect(server, on_wait=lambda wait: waiting.set() if wait.reason != "pacing" else None)
@@ -839,8 +839,8 @@ def test_an_exception_ends_a_nested_changes_waits(replies: list[Reply]) -> None:
         assert batch.results.not_sent == ["auth0|1", "auth0|2"]
 
 
-def test_a_server_error_is_waited_out() -> None:
-    """A read that gets a 5xx is repeated after a moment, and the user is then updated."""
+def test_a_read_is_repeated_after_a_server_error() -> None:
+    """After a 5xx the read is repeated, and the user is then updated."""
     with ScriptedServer(Reply(503), Reply(200, {"user_id": "auth0|1"})) as server:
         with MetadataBatch(connect(server)) as batch:
             batch.user("auth0|1").app_metadata.set("a.b", 1)
@@ -871,7 +871,7 @@ for result in results:
 
 @pytest.mark.parametrize(("users", "times"), [(100_000, 1), (50, 1), (100_000, 2), (50, 2)])
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
-def test_ctrl_c(users: int, times: int) -> None:
+def test_ctrl_c_accounts_for_every_user(users: int, times: int) -> None:
     """After a real SIGINT, while staging or leaving, once or twice, nobody is both sent and reported as not sent."""
     free = threading.Event()
 
@@ -951,7 +951,7 @@ def test_bad_settings_are_refused(settings: dict[str, Any], client: ManagementCl
         MetadataBatch(client, **settings)
 
 
-def test_a_bad_budget_is_refused(client: ManagementClient) -> None:
+def test_a_bad_wait_budget_is_refused(client: ManagementClient) -> None:
     """`max_wait` is checked with the other settings."""
     with pytest.raises(ConfigError):
         MetadataBatch(client, max_wait=-1)
@@ -981,7 +981,7 @@ def test_users_are_staged_inside_the_block(client: ManagementClient) -> None:
 
 
 def test_only_the_batch_sends_a_users_transaction(tenant: LocalTenant, client: ManagementClient) -> None:
-    """A user's transaction can't be entered, committed or rolled back; its nested parts can."""
+    """A user's transaction can't be entered, committed or rolled back; savepoints of it can."""
     with MetadataBatch(client) as batch:
         tx = batch.user("auth0|1")
         for call in (tx.commit, tx.rollback, tx.__enter__):
@@ -1011,8 +1011,8 @@ def test_a_transaction_kept_past_the_window_refuses_staging(
             old.app_metadata["late"] = True
 
 
-def test_signals_are_left_alone(client: ManagementClient) -> None:
-    """A batch installs no signal handler."""
+def test_a_batch_installs_no_signal_handler(client: ManagementClient) -> None:
+    """Signals are the program's business."""
     before = signal.getsignal(signal.SIGINT)
     with MetadataBatch(client):
         assert signal.getsignal(signal.SIGINT) is before

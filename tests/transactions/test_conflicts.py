@@ -74,8 +74,8 @@ def test_what_was_read_is_compared(
     assert (str(again), again.paths, again.user_id) == (str(error), error.paths, UID)
 
 
-def test_an_append_applies_to_what_is_there() -> None:
-    """Appends and increments of two writers both count: they apply to the fresh profile."""
+def test_an_append_applies_to_the_fresh_profile() -> None:
+    """Appends and increments of two writers both count."""
     local = Local(STORED)
     with local.tx() as tx:
         tx.user_metadata.append("log", 2)
@@ -145,8 +145,8 @@ def test_the_lock_is_held_until_the_outcome_is_known() -> None:
     assert lock.log == [("taken", 0), ("given", 2)]
 
 
-def test_nothing_to_do_takes_no_lock() -> None:
-    """A commit that sends nothing takes no lock."""
+def test_a_commit_that_sends_nothing_takes_no_lock() -> None:
+    """There is nothing to protect."""
     local = Local(STORED)
     lock = Lock(local)
     with local.tx(lock=lock, base=local.profile()) as tx:
@@ -155,8 +155,8 @@ def test_nothing_to_do_takes_no_lock() -> None:
 
 
 @pytest.mark.parametrize(("into_the_second", "long"), [(0.5, False), (0.0, True)])
-def test_a_wait_of_more_than_a_second_gives_up_the_lock(into_the_second: float, *, long: bool) -> None:
-    """A wait of more than 1 s before the PATCH releases the lock and reads again; a shorter one does neither."""
+def test_a_wait_of_more_than_a_second_releases_the_lock(into_the_second: float, *, long: bool) -> None:
+    """After such a wait before the PATCH, the user is read again; a shorter wait does neither."""
     local = Local(STORED)
     lock = Lock(local)
     local.clock.advance(into_the_second)
@@ -174,8 +174,8 @@ def test_a_wait_of_more_than_a_second_gives_up_the_lock(into_the_second: float, 
     assert local.user_metadata["n"] == 2
 
 
-def test_nobody_waits_under_the_lock() -> None:
-    """Long waits, of the GET and of the PATCH, happen without the lock, and `on_wait` is called once for each."""
+def test_the_lock_is_released_during_long_waits() -> None:
+    """Long waits of the GET and of the PATCH happen without the lock, and `on_wait` is called once for each."""
     local = Local(STORED)
     waits: list[tuple[float, bool]] = []
     lock = Lock(local)
@@ -193,8 +193,8 @@ def test_nobody_waits_under_the_lock() -> None:
     assert tx.result.waited == pytest.approx(50, abs=1)
 
 
-def test_a_flat_change_gives_up_the_lock_too() -> None:
-    """A change that needs no read releases the lock during a long wait too, and reads nothing after it."""
+def test_a_flat_change_releases_the_lock_too() -> None:
+    """A change that needs no read reads nothing after the wait either."""
     local = Local(STORED)
     lock = Lock(local)
     local.tenant.fail(method="PATCH", status=429, reset=20)
@@ -204,8 +204,8 @@ def test_a_flat_change_gives_up_the_lock_too() -> None:
     assert lock.log == [("taken", 0), ("given", 1), ("taken", 1), ("given", 2)]
 
 
-def test_a_long_wait_means_computing_again() -> None:
-    """What others write during a long wait survives: the operations are applied to a fresh read."""
+def test_the_change_is_computed_again_after_a_long_wait() -> None:
+    """What others write during the wait survives: the operations are applied to a fresh read."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=429, reset=30)
     local.second_writer("GET", nth=2, user_metadata={"n": 5, "prefs": {"lang": "en", "tz": "EET"}})
@@ -216,8 +216,8 @@ def test_a_long_wait_means_computing_again() -> None:
     assert (local.user_metadata["n"], local.user_metadata["prefs"]) == (6, {"lang": "fi", "tz": "EET"})
 
 
-def test_a_long_wait_means_comparing_again() -> None:
-    """A conflict that arises during the wait is found after it."""
+def test_reads_are_compared_again_after_a_long_wait() -> None:
+    """A conflict that arises during the wait is found."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=429, reset=30)
     local.second_writer("GET", nth=3, user_metadata={"theme": "dark"})
@@ -280,7 +280,7 @@ def test_short_waits_add_up() -> None:
 
 
 class Held(BaseAdapter):
-    """Delay the first PATCHes by `seconds`, in which somebody else writes, and fail them; pass on everything else."""
+    """Delay the first PATCHes by `seconds`, during which somebody else writes, and fail them; pass on everything else."""
 
     def __init__(self, local: Local, seconds: float, times: int = 1) -> None:
         super().__init__()
@@ -308,8 +308,8 @@ def _both(tx: MetadataTransaction) -> None:
     tx.user_metadata.set("prefs.lang", "fi")
 
 
-def test_a_connection_that_takes_long_makes_the_base_old() -> None:
-    """Time spent on connecting counts like a wait: the lock is released, and the user is read again."""
+def test_a_slow_connection_makes_the_base_old() -> None:
+    """The time spent on connecting counts like a wait: the lock is released, and the user is read again."""
     local = Local(STORED)
     lock = Lock(local)
     local.client = local.tenant.client(token="a.b.c", adapter=Held(local, 10))
@@ -320,8 +320,8 @@ def test_a_connection_that_takes_long_makes_the_base_old() -> None:
     assert [what for what, _ in lock.log] == ["taken", "given"] * 2
 
 
-def test_a_token_that_takes_long_makes_the_base_old() -> None:
-    """Time spent on a new token after a 401 counts too."""
+def test_a_slow_token_request_makes_the_base_old() -> None:
+    """The time spent on a new token after a 401 counts too."""
     local = Local(STORED)
 
     def token() -> str:
@@ -339,8 +339,8 @@ def test_a_token_that_takes_long_makes_the_base_old() -> None:
     assert local.sent == ["GET", "PATCH", "GET", "PATCH"]
 
 
-def test_a_token_that_always_takes_long_causes_no_livelock() -> None:
-    """A token function that takes 5 s each time does not keep a change from being sent."""
+def test_a_token_function_that_is_always_slow_causes_no_livelock() -> None:
+    """Even if it takes 5 s each time, the change is sent."""
     local = Local(STORED)
 
     def token() -> str:
@@ -355,8 +355,8 @@ def test_a_token_that_always_takes_long_causes_no_livelock() -> None:
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_a_refusal_is_never_waited_out_on_an_old_base(*, reads: bool) -> None:
-    """After each long wait the user is read again, however often the PATCH is refused, so that a second writer is seen."""
+def test_the_user_is_read_again_after_each_long_wait(*, reads: bool) -> None:
+    """However often the PATCH is refused, a second writer is noticed."""
     local = Local(STORED)
     refused = local.tenant.fail(method="PATCH", status=429, reset=30, times=8)
 
@@ -373,7 +373,7 @@ def test_a_refusal_is_never_waited_out_on_an_old_base(*, reads: bool) -> None:
     assert local.sent[-2:] == (["PATCH", "GET"] if reads else ["GET", "PATCH"])
 
 
-def test_only_the_budget_ends_refusals() -> None:
+def test_only_the_wait_budget_ends_refusals() -> None:
     """If every PATCH is refused, `max_wait` ends the commit, and nothing is written."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=429, reset=30, times=None)

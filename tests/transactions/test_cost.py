@@ -72,8 +72,10 @@ WITHOUT_BASE: list[tuple[str, Block, list[str], dict[str, Any] | None]] = [
 @pytest.mark.parametrize(
     ("block", "sent", "body"), [row[1:] for row in WITHOUT_BASE], ids=[row[0] for row in WITHOUT_BASE]
 )
-def test_what_it_costs(block: Block, sent: list[str], body: dict[str, Any] | None) -> None:
-    """Each kind of block costs the requests of the table and sends exactly the keys that change."""
+def test_each_block_costs_the_promised_requests(
+    block: Block, sent: list[str], body: dict[str, Any] | None
+) -> None:
+    """Each kind of block sends exactly the keys that change."""
     local = Local(STORED, {"plan": "free"})
     with local.tx() as tx:
         block(tx)
@@ -105,8 +107,10 @@ WITH_BASE: list[tuple[str, Block, dict[str, Any] | None]] = [
 
 @pytest.mark.parametrize("as_user", [False, True])
 @pytest.mark.parametrize(("block", "body"), [row[1:] for row in WITH_BASE], ids=[row[0] for row in WITH_BASE])
-def test_what_it_costs_with_a_base(block: Block, body: dict[str, Any] | None, *, as_user: bool) -> None:
-    """With a base nothing is read: one PATCH with what differs, or none if nothing does."""
+def test_with_a_base_each_block_costs_one_request_or_none(
+    block: Block, body: dict[str, Any] | None, *, as_user: bool
+) -> None:
+    """Nothing is read: there is one PATCH with what differs, or none if nothing does."""
     local = Local(STORED)
     base = User.from_dict(local.profile()) if as_user else local.profile()
     with local.tx(base=base) as tx:
@@ -145,7 +149,7 @@ def test_without_base_check_newer_siblings_are_overwritten() -> None:
 
 
 def test_the_read_at_commit_is_late() -> None:
-    """A sibling written after staging and before the commit survives: the operation is applied to fresh data."""
+    """A sibling that is written after staging and before the commit survives: the operation is applied to fresh data."""
     local = Local(STORED)
     with local.tx() as tx:
         _merge_siblings(tx)
@@ -183,7 +187,7 @@ def test_values_are_copied_when_staged() -> None:
 
 
 def test_claims_are_not_a_base() -> None:
-    """An ID token's claims contain no metadata; used as a profile they would wipe what they lack."""
+    """An ID token's claims contain no metadata; used as a profile, they would wipe what they lack."""
     local = Local({"prefs": {"lang": "en"}})
     with pytest.raises(InputError, match="claims"):
         local.tx(base={"sub": UID, "email": "ada@example.org"})

@@ -1,4 +1,4 @@
-"""Odd locks: used up, not a lock at all, failing late, or swallowing errors."""
+"""Odd locks: used up, not a lock at all, failing late, or suppressing errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _once() -> Iterator[None]:
 
 
 def test_a_one_shot_lock_is_refused_at_its_second_use() -> None:
-    """A generator's context manager can't be entered again after a long wait: a clear error, nothing written."""
+    """A generator's context manager can't be entered again after a long wait: the error is clear, and nothing is written."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=429, reset=30)
     with (
@@ -34,7 +34,7 @@ def test_a_one_shot_lock_is_refused_at_its_second_use() -> None:
 
 
 def test_a_used_lock_is_refused_at_once() -> None:
-    """A lock that one transaction has used up is refused by the next before its first request."""
+    """A lock that one transaction has used up is refused by the next transaction before its first request."""
     local = Local()
     used = _once()
     with local.tx(lock=used) as tx:
@@ -99,7 +99,7 @@ class _Swallows:
         return True
 
 
-def test_a_lock_can_not_swallow_an_error() -> None:
+def test_a_lock_can_not_suppress_an_error() -> None:
     """A lock whose exit returns True hides neither an error nor a wait."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=429, reset=30)

@@ -36,7 +36,7 @@ STORED = {"theme": "light", "prefs": {"lang": "en"}, "log": [1], "n": 1}
 CANARY = "canary-4f1c"
 Block = Callable[[MetadataTransaction], object]
 
-# How the response gets lost; APPLIED adds `commit`, by which the PATCH is applied all the same.
+# How the response gets lost; APPLIED adds `commit`, with which the PATCH is applied all the same.
 LOSSES: dict[str, dict[str, Any]] = {
     "reset": {"drop": "before_commit"},
     "500": {"status": 500},
@@ -191,7 +191,7 @@ def test_emptying_an_unchanged_bag_is_sent_again(block: Block) -> None:
     assert "a" not in local.app_metadata or local.app_metadata == {"a": 2}
 
 
-def test_reads_elsewhere_count() -> None:
+def test_reads_of_the_other_bag_count() -> None:
     """A change based on a read is not sent again if what was read has changed, even in the other bag."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
@@ -213,8 +213,8 @@ def test_found_names_keys_and_sizes_only() -> None:
     assert raised.value.sent == "user_metadata(n 1 B), app_metadata(big 22 B)"
 
 
-def test_several_losses_in_a_row() -> None:
-    """Each lost response is followed by a read; the last PATCH succeeds, and the increment counts once."""
+def test_several_lost_responses_in_a_row() -> None:
+    """Each is followed by a read; the last PATCH succeeds, and the increment counts once."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit", times=3)
     with local.tx() as tx:
@@ -223,8 +223,8 @@ def test_several_losses_in_a_row() -> None:
     assert local.user_metadata["n"] == 2
 
 
-def test_a_lost_response_and_a_long_wait() -> None:
-    """A long wait after a lost response means reading again: newer siblings and flat changes both survive."""
+def test_a_long_wait_after_a_lost_response_means_reading_again() -> None:
+    """Newer siblings and flat changes both survive."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -258,8 +258,10 @@ def test_without_a_wait_budget_the_user_is_still_read_back_once() -> None:
     ("fault", "cause"),
     [({"status": 404}, NotFoundError), ({"drop": "before_commit", "times": None}, TransportError), ({"status": 200, "body": "<html>"}, TransportError)],
 )  # fmt: skip
-def test_reading_back_may_fail(fault: dict[str, Any], cause: type[Exception]) -> None:
-    """If the user can't be read back, the outcome stays unknown, and the failed read is the cause."""
+def test_the_outcome_stays_unknown_if_reading_back_fails(
+    fault: dict[str, Any], cause: type[Exception]
+) -> None:
+    """The failed read is the cause of the error."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     local.tenant.fail(method="GET", **fault)
@@ -273,8 +275,8 @@ def test_reading_back_may_fail(fault: dict[str, Any], cause: type[Exception]) ->
     assert local.sent.count("PATCH") == 1
 
 
-def test_reading_back_an_odd_bag() -> None:
-    """A stored bag that is not an object leaves the outcome unknown too."""
+def test_the_outcome_stays_unknown_if_a_bag_is_not_an_object() -> None:
+    """Reading back finds a bag that can't be compared."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="GET", status=200, body={"user_id": UID, "user_metadata": ["odd"]})
@@ -283,7 +285,7 @@ def test_reading_back_an_odd_bag() -> None:
 
 
 def test_a_change_that_no_longer_applies_leaves_the_outcome_unknown() -> None:
-    """If a second writer has put a string on the change's path: OutcomeUnknown, since the first PATCH is still in doubt."""
+    """A second writer has put a string on the change's path, and the first PATCH is still in doubt."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=2, user_metadata={"prefs": "none"})
@@ -296,7 +298,7 @@ def test_a_change_that_no_longer_applies_leaves_the_outcome_unknown() -> None:
     ("status", "kind"), [(400, BadRequestError), (404, NotFoundError), (409, AlreadyExistsError)]
 )
 def test_a_refusal_is_never_retried(status: int, kind: type[Exception]) -> None:
-    """A 4xx is raised as it is, after one PATCH and without reading back."""
+    """A 4xx is raised after one PATCH and without reading back."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", status=status)
     with pytest.raises(kind, match="Nothing was written"), local.tx() as tx:
@@ -325,7 +327,7 @@ def test_a_lost_read_leaves_no_unknown_outcome(fault: dict[str, Any]) -> None:
 @pytest.mark.parametrize("fault", [{"drop": "before_commit"}, {"status": 503}])
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_lost_token_request_leaves_no_unknown_outcome(fault: dict[str, Any], *, nested: bool) -> None:
-    """Without a token the PATCH is never sent: NotSentError, and no reading back."""
+    """Without a token the PATCH is never sent: the error is NotSentError, and nothing is read back."""
     local = Local(STORED)
     client = local.tenant.client(max_wait=5)
     local.tenant.fail(path="/oauth/token", times=None, **fault)
@@ -336,8 +338,8 @@ def test_a_lost_token_request_leaves_no_unknown_outcome(fault: dict[str, Any], *
     assert (tx.result.requests, tx.result.document) == (0, {})
 
 
-def test_a_confirmation_that_finds_another_writer_equal() -> None:
-    """If the touched keys equal what was sent, the commit is done, whoever wrote them: no second PATCH."""
+def test_an_equal_write_of_somebody_else_confirms_a_patch() -> None:
+    """If the touched keys equal what was sent, the commit is done, whoever wrote them: there is no second PATCH."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", user_metadata={"theme": "dark"})
@@ -347,8 +349,8 @@ def test_a_confirmation_that_finds_another_writer_equal() -> None:
     assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 1)
 
 
-def test_nothing_is_left_to_send() -> None:
-    """If the user already has what the change would leave, the commit ends without another PATCH."""
+def test_a_commit_ends_if_nothing_is_left_to_send() -> None:
+    """If the user already has what the change would result in, there is no other PATCH."""
     local = Local({"a": 1})
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.second_writer("GET", nth=2, user_metadata={"a": 1, "b": {"c": 2}, "keep": 1})
@@ -364,8 +366,8 @@ def test_nothing_is_left_to_send() -> None:
     assert (tx.result.outcome, tx.result.attempts) == ("confirmed", 1)
 
 
-def test_a_conflict_after_a_loss_and_a_long_wait() -> None:
-    """After a lost PATCH, a change seen after a long wait may be that PATCH, applied late: OutcomeUnknown, not a conflict."""
+def test_a_conflict_after_a_lost_patch_is_an_unknown_outcome() -> None:
+    """A change that is found after a long wait may be that PATCH, applied late."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -376,7 +378,7 @@ def test_a_conflict_after_a_loss_and_a_long_wait() -> None:
 
 
 def _late(local: Local, **bags: Any) -> None:
-    """Lose a PATCH, refuse the next one for long, and apply the first meanwhile."""
+    """Lose a PATCH, have the next one refused for a long time, and apply the first one meanwhile."""
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
 
@@ -445,8 +447,8 @@ def test_a_refused_repeat_leaves_the_first_in_doubt(
     assert tx.result.outcome == "unknown"
 
 
-def test_a_lock_that_fails_while_in_doubt() -> None:
-    """If a commit is in doubt and its lock can't be taken again, the error is OutcomeUnknown."""
+def test_a_lock_that_fails_while_in_doubt_is_an_unknown_outcome() -> None:
+    """A commit is in doubt, and its lock can't be taken again."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -485,10 +487,10 @@ def _close(local: Local, clients: list[ManagementClient]) -> dict[str, Any]:
     ("breaks", "cause"),
     [(_token, KeyError), (_on_wait, ZeroDivisionError), (_close, StateError)],
 )
-def test_what_breaks_after_a_loss_does_not_hide_it(
+def test_a_later_error_does_not_hide_a_lost_patch(
     breaks: Callable[[Local, list[ManagementClient]], dict[str, Any]], cause: type[Exception]
 ) -> None:
-    """If the caller's function raises or the client is closed after a lost PATCH: OutcomeUnknown, with that as its cause."""
+    """If the caller's function raises or the client is closed after a lost PATCH, the error is OutcomeUnknown, with the other as its cause."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
     clients: list[ManagementClient] = []
@@ -506,7 +508,7 @@ def test_what_breaks_after_a_loss_does_not_hide_it(
 
 @pytest.mark.parametrize("applied", [False, True])
 def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> None:
-    """Once the PATCH may have left, no error of the transport proves that it has not."""
+    """Once the PATCH may have been sent, no error of the transport proves that it was not."""
     local = Local(STORED)
 
     class Broken(BaseAdapter):
@@ -531,7 +533,7 @@ def test_an_adapter_that_breaks_leaves_the_outcome_open(*, applied: bool) -> Non
 
 
 def test_a_closed_client_sends_nothing() -> None:
-    """If the client was closed before the PATCH left: StateError, and nothing is in doubt."""
+    """If the client was closed before the PATCH was sent, the error is StateError, and nothing is in doubt."""
     local = Local(STORED)
     with pytest.raises(StateError, match="closed"), local.tx() as tx:
         tx.user_metadata["theme"] = "dark"
@@ -540,8 +542,8 @@ def test_a_closed_client_sends_nothing() -> None:
     assert tx.result.outcome == "failed"
 
 
-def test_ctrl_c_while_reading_back() -> None:
-    """KeyboardInterrupt while reading back is raised at once, and the result has the outcome "unknown"."""
+def test_ctrl_c_while_reading_back_leaves_the_outcome_unknown() -> None:
+    """KeyboardInterrupt is raised at once, and the result has the outcome "unknown"."""
     local = Local(STORED)
     local.tenant.fail(method="PATCH", drop="after_commit")
 
@@ -556,8 +558,8 @@ def test_ctrl_c_while_reading_back() -> None:
 
 
 @pytest.mark.parametrize("when", ["PATCH", "GET"])
-def test_ctrl_c_during_the_commit(when: str) -> None:
-    """KeyboardInterrupt during the commit is raised at once; the transaction has failed and sends nothing more."""
+def test_ctrl_c_during_the_commit_fails_the_transaction(when: str) -> None:
+    """KeyboardInterrupt is raised at once; the transaction sends nothing more."""
     local = Local(STORED)
 
     def interrupt(_: object) -> None:
@@ -590,7 +592,7 @@ def test_a_batch_that_stops_finishes_what_is_under_way() -> None:
     assert local.user_metadata["n"] == 2
 
 
-def test_a_real_timeout_on_a_real_socket() -> None:
+def test_a_timeout_on_a_real_socket_is_read_back() -> None:
     """Over a socket, a read timeout on the PATCH and then a profile with the change confirm the commit."""
     profile = {"user_id": UID, "user_metadata": {"theme": "dark"}}
     with ScriptedServer(Reply(delay=0.4), Reply(200, profile)) as server:
@@ -603,8 +605,8 @@ def test_a_real_timeout_on_a_real_socket() -> None:
     assert tx.result.outcome == "confirmed"
 
 
-def test_a_real_reset_on_a_real_socket() -> None:
-    """Over a socket, a connection closed without a response and then an unchanged profile mean one more PATCH."""
+def test_a_connection_closed_on_a_real_socket_is_read_back() -> None:
+    """Over a socket, a connection that is closed without a response and then an unchanged profile mean one more PATCH."""
     old, new = ({"user_id": UID, "user_metadata": {"n": n}} for n in (1, 2))
     with ScriptedServer(Reply(200, old), Reply(close=True), Reply(200, old), Reply(200, new)) as server:
         client = ManagementClient(server.url, token="a.b.c", clock=FakeClock())

@@ -62,7 +62,7 @@ def test_the_pauses_are_short() -> None:
     assert max(local.clock.slept) < 2
 
 
-def test_a_base_is_for_the_first_run() -> None:
+def test_a_base_counts_only_for_the_first_run() -> None:
     """With base= and base_check=True a conflict means that the base is out of date, so the next run reads."""
     local = Local({"n": 1})
     base = local.profile()
@@ -71,8 +71,8 @@ def test_a_base_is_for_the_first_run() -> None:
     assert local.user_metadata == {"n": 6}
 
 
-def test_settings_are_those_of_a_transaction() -> None:
-    """Settings reach the transaction: a base without a check costs one request and sees no conflict."""
+def test_settings_reach_the_transaction() -> None:
+    """A base without a check costs one request and notices no conflict."""
     local = Local({"n": 1})
     base = local.profile()
     local.write(user_metadata={"n": 5})
@@ -95,8 +95,8 @@ def test_an_exception_is_not_retried() -> None:
 
 
 @pytest.mark.parametrize("whose", ["other", "same"])
-def test_the_conflict_of_another_is_not_retried(whose: str) -> None:
-    """A conflict from another transaction inside the function, even for the same user, is raised."""
+def test_the_conflict_of_another_transaction_is_not_retried(whose: str) -> None:
+    """It is raised even if that transaction is for the same user."""
     local = Local({"n": 1})
     other = "auth0|other" if whose == "other" else UID
     if whose == "other":

@@ -1,4 +1,4 @@
-"""Nested and joined parts, and who joins whom (promise 6)."""
+"""Savepoints and joined transactions, and who joins whom (promise 6)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ parts = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 
 
 @parts
-def test_a_part_merges_on_success(part: Open) -> None:
-    """A part that ends well is sent with the outer one, in one PATCH, and shows the outer one's result."""
+def test_a_savepoint_merges_on_success(part: Open) -> None:
+    """It is sent with the outer transaction, in one PATCH, and shows that transaction's result."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -47,8 +47,8 @@ def test_a_part_merges_on_success(part: Open) -> None:
 
 
 @parts
-def test_a_part_vanishes_on_an_exception(part: Open) -> None:
-    """A part that fails leaves nothing of its own, and everything that was staged before it."""
+def test_a_savepoint_is_discarded_on_an_exception(part: Open) -> None:
+    """Nothing of it is left, but everything that was staged before it."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -64,8 +64,8 @@ def test_a_part_vanishes_on_an_exception(part: Open) -> None:
 
 
 @parts
-def test_a_part_may_be_rolled_back(part: Open) -> None:
-    """rollback() in a part drops what it staged; then the part refuses to stage, and the outer one does not."""
+def test_a_savepoint_may_be_rolled_back(part: Open) -> None:
+    """rollback() drops what it staged; after that the savepoint refuses to stage, and the outer transaction does not."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -79,8 +79,8 @@ def test_a_part_may_be_rolled_back(part: Open) -> None:
 
 
 @parts
-def test_a_part_can_not_commit(part: Open) -> None:
-    """.commit() in a part raises and sends nothing: the outer one commits."""
+def test_a_savepoint_can_not_commit(part: Open) -> None:
+    """.commit() raises and sends nothing: the outer transaction commits."""
     local = Local()
     with local.tx() as tx, part(local, tx) as inner:
         with pytest.raises(StateError, match=r"commits with the outer one") as raised:
@@ -91,8 +91,8 @@ def test_a_part_can_not_commit(part: Open) -> None:
 
 @parts
 @pytest.mark.parametrize("call", ["commit", "rollback"])
-def test_the_outer_one_does_not_end_under_an_open_part(part: Open, call: str) -> None:
-    """While a part is open the outer one can neither commit nor roll back."""
+def test_a_transaction_can_not_end_while_a_savepoint_is_open(part: Open, call: str) -> None:
+    """It can neither commit nor roll back."""
     local = Local()
     with local.tx() as tx:
         with part(local, tx) as inner:
@@ -103,8 +103,8 @@ def test_the_outer_one_does_not_end_under_an_open_part(part: Open, call: str) ->
     assert local.user_metadata == {"a": 1}
 
 
-def test_parts_nest() -> None:
-    """If a part fails, the parts that have merged into it vanish with it."""
+def test_savepoints_nest() -> None:
+    """If a savepoint fails, those that have merged into it are discarded with it."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -136,8 +136,8 @@ def test_blocks_end_inside_out() -> None:
     assert local.bodies == [{"user_metadata": {"b": 2}}]
 
 
-def test_an_exception_ends_open_parts() -> None:
-    """The outer block's exception rolls back a part that was never left; it can stage nothing more."""
+def test_an_exception_ends_open_savepoints() -> None:
+    """The outer block's exception rolls back a savepoint that was never left; it can stage nothing more."""
     local = Local()
     with contextlib.suppress(LookupError), local.tx() as tx:
         inner = tx.nested().__enter__()
@@ -147,8 +147,8 @@ def test_an_exception_ends_open_parts() -> None:
     assert local.sent == []
 
 
-def test_leaving_with_an_open_part_raises() -> None:
-    """A part that was entered and never left makes the outer block's end an error, not a silent loss."""
+def test_leaving_with_an_open_savepoint_raises() -> None:
+    """A savepoint that was entered and never left makes the end of the outer block an error, not a silent loss."""
     local = Local()
     with pytest.raises(StateError, match="still open"), local.tx() as tx:
         tx.nested().__enter__().user_metadata["a"] = 1
@@ -158,8 +158,8 @@ def test_leaving_with_an_open_part_raises() -> None:
     assert local.bodies == [{"user_metadata": {"b": 2}}]
 
 
-def test_a_nested_part_is_entered_to_be_used() -> None:
-    """The part that nested() returns must be entered before use; never entering it is harmless."""
+def test_a_savepoint_must_be_entered_before_use() -> None:
+    """nested() returns it; never entering it is harmless."""
     local = Local()
     with local.tx() as tx:
         part = tx.nested()
@@ -176,8 +176,8 @@ def test_a_nested_part_is_entered_to_be_used() -> None:
     assert local.bodies == [{"user_metadata": {"b": 1}}]
 
 
-def test_nesting_needs_no_block_around() -> None:
-    """A transaction that is used without `with` can have nested parts."""
+def test_a_transaction_without_a_block_may_have_savepoints() -> None:
+    """It is used without `with`."""
     local = Local()
     tx = local.tx()
     with tx.nested() as part:
@@ -189,8 +189,8 @@ def test_nesting_needs_no_block_around() -> None:
 @pytest.mark.parametrize(
     "settings", [{"lock": threading.Lock()}, {"base": {}}, {"base": {}, "base_check": True}]
 )
-def test_what_can_not_be_joined_raises(settings: dict[str, Any]) -> None:
-    """lock= and base= inside an open transaction raise, naming the way out; the outer one goes on."""
+def test_a_transaction_with_lock_or_base_can_not_join(settings: dict[str, Any]) -> None:
+    """lock= and base= inside an open transaction raise, and the error names the way out; the outer transaction continues."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -203,8 +203,8 @@ def test_what_can_not_be_joined_raises(settings: dict[str, Any]) -> None:
     assert local.bodies == [{"user_metadata": {"b": 2}}, {"user_metadata": {"a": 1}}]
 
 
-def test_run_transaction_inside_an_open_one_raises() -> None:
-    """run_transaction inside an open one raises before calling anything; join=False opts out."""
+def test_run_transaction_inside_an_open_transaction_raises() -> None:
+    """It raises before it calls anything; join=False opts out."""
     local = Local()
     with local.tx() as tx:
         with pytest.raises(StateError, match="run_transaction"):
@@ -215,8 +215,8 @@ def test_run_transaction_inside_an_open_one_raises() -> None:
     assert local.user_metadata == {"a": 1, "b": 2}
 
 
-def test_join_false_is_a_transaction_of_its_own() -> None:
-    """join=False commits by itself; helpers inside it join it and not the one around it."""
+def test_join_false_opens_a_separate_transaction() -> None:
+    """It commits by itself; helpers inside it join it, not the one around it."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -233,7 +233,7 @@ def test_join_false_is_a_transaction_of_its_own() -> None:
     assert local.bodies[1:] == [{"user_metadata": {"a": 1, "e": 5}}]
 
 
-def test_join_false_may_outlive_the_outer_one() -> None:
+def test_a_separate_transaction_may_outlive_the_outer_one() -> None:
     """The order in which they are left does not matter to the others."""
     local = Local()
     outer, own = local.tx().__enter__(), local.tx(join=False).__enter__()
@@ -248,8 +248,8 @@ def test_join_false_may_outlive_the_outer_one() -> None:
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
-def test_nothing_joins_one_that_has_ended(end: str) -> None:
-    """After .commit() or .rollback() in its block, helpers in the rest of the block are on their own."""
+def test_nothing_joins_a_transaction_that_has_ended(end: str) -> None:
+    """After .commit() or .rollback() in its block, helpers in the rest of the block have their own transactions."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -262,8 +262,8 @@ def test_nothing_joins_one_that_has_ended(end: str) -> None:
     assert local.bodies == ([{"user_metadata": {"a": 1}}, *sent] if end == "commit" else sent)
 
 
-def test_others_are_not_joined() -> None:
-    """Another user, and another client for the same user, are transactions of their own."""
+def test_other_users_and_clients_do_not_join() -> None:
+    """Another user, and another client for the same user, have their own transactions."""
     local = Local()
     local.tenant.users.add(user_id="auth0|other")
     other = local.tenant.client(token="a.b.c")
@@ -292,8 +292,8 @@ def test_what_was_staged_and_read_before_entering_joins_too() -> None:
     assert "b" not in local.user_metadata
 
 
-def test_a_read_before_joining_does_not_replace_the_outer_one() -> None:
-    """If the outer block and the joining one have read a path at different times, the first read is compared."""
+def test_a_read_before_joining_does_not_replace_the_outer_read() -> None:
+    """If both blocks have read a path at different times, the first read is compared."""
     local = Local({"n": 1})
     with pytest.raises(ConflictError), local.tx() as tx:
         tx.user_metadata["copy"] = tx.user_metadata["n"]
@@ -305,8 +305,8 @@ def test_a_read_before_joining_does_not_replace_the_outer_one() -> None:
     assert local.user_metadata == {"n": 2}
 
 
-def test_what_can_not_be_merged_leaves_the_outer_one_whole() -> None:
-    """A join that contradicts what is staged raises, and the outer transaction still commits its own."""
+def test_a_join_that_contradicts_raises() -> None:
+    """It contradicts what is staged; the outer transaction still commits its own changes."""
     local = Local()
     early = local.tx()
     early.user_metadata.increment("a")
@@ -318,8 +318,8 @@ def test_what_can_not_be_merged_leaves_the_outer_one_whole() -> None:
     assert local.bodies == [{"user_metadata": {"a": "text", "b": 1}}]
 
 
-def test_reads_of_a_part_count() -> None:
-    """What a part has read is compared at commit, even if the part was rolled back: later work may rest on it."""
+def test_reads_of_a_savepoint_count() -> None:
+    """They are compared at commit, even if the savepoint was rolled back: later work may depend on them."""
     local = Local({"n": 1})
     with pytest.raises(ConflictError), local.tx() as tx:
         with contextlib.suppress(LookupError), tx.nested() as part:
@@ -330,7 +330,7 @@ def test_reads_of_a_part_count() -> None:
 
 
 def test_threads_do_not_join() -> None:
-    """Another thread's transaction for the same user is its own: one PATCH each."""
+    """A transaction of another thread for the same user is separate: one PATCH each."""
     local = Local()
 
     def work() -> None:
@@ -374,8 +374,8 @@ def test_tasks_and_their_threads_do_not_join() -> None:
     assert len(local.bodies) == 3
 
 
-def test_tasks_that_take_turns_keep_apart() -> None:
-    """Two tasks that take turns, each with an open block, stage and roll back for themselves alone."""
+def test_tasks_that_take_turns_stay_separate() -> None:
+    """Two tasks that take turns, each with an open block, stage and roll back only for themselves."""
     local = Local()
 
     async def work(name: str, *, fail: bool) -> None:
@@ -415,8 +415,8 @@ def test_callbacks_of_a_loop_have_no_task() -> None:
     assert local.user_metadata == {"callback": 1, "main": 1}
 
 
-def test_nothing_joins_a_thread_that_died_in_its_block() -> None:
-    """The system reuses thread numbers; a block that one thread left open is not the next one's."""
+def test_nothing_joins_the_block_of_a_thread_that_has_ended() -> None:
+    """The system reuses thread ids; a block that one thread left open is not the next one's."""
     local = Local()
     kept: list[MetadataTransaction] = []
 
@@ -438,7 +438,7 @@ def _generator(local: Local) -> Iterator[MetadataTransaction]:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_generator_that_is_closed_in_its_block_warns(*, nested: bool) -> None:
-    """If a generator's block takes other blocks' changes with it, a warning says so, and their parts are rolled back."""
+    """If a generator's block takes other blocks' changes with it, a warning says so, and their savepoints are rolled back."""
     local = Local()
     held = _generator(local)
     outer = next(held)
@@ -468,8 +468,8 @@ def test_a_generator_that_nothing_joined_is_closed_without_a_warning() -> None:
 
 @parts
 @pytest.mark.parametrize("end", [State.ROLLED_BACK, State.FAILED, State.COMMITTED])
-def test_a_part_that_has_merged_ends_as_the_outer_one(part: Open, end: State) -> None:
-    """A part is committed only if what it merged into is."""
+def test_a_merged_savepoint_ends_as_its_parent_does(part: Open, end: State) -> None:
+    """It is committed only if its parent is."""
     local = Local()
     if end is State.FAILED:
         local.tenant.fail(method="PATCH", status=400)
@@ -484,8 +484,8 @@ def test_a_part_that_has_merged_ends_as_the_outer_one(part: Open, end: State) ->
     assert (inner.state, middle.state, tx.state) == (end, end, end)
 
 
-def test_asyncio_that_is_being_imported_elsewhere() -> None:
-    """A block that is opened while another thread is importing asyncio runs in no task."""
+def test_a_block_may_open_while_asyncio_is_being_imported() -> None:
+    """Another thread imports it, so the block runs in no task."""
     local = Local()
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))

@@ -43,14 +43,14 @@ MISSING: Any = object()
 
 
 class Clash(Exception):
-    """The model met the wrong type."""
+    """The model found the wrong type."""
 
 
 # The model: what staging means, on plain dicts -------------------------------------------------------
 
 
 def prims(call: own.Call) -> list[Prim]:
-    """Take a staged call apart by first-level key."""
+    """Split a staged call by first-level key."""
     name, args, keywords = call
     if name in ("replace", "clear"):
         document = args[0] if args else {}
@@ -67,7 +67,7 @@ def prims(call: own.Call) -> list[Prim]:
 
 
 def after(ops: list[Prim], call: own.Call) -> list[Prim]:
-    """Stage a call: a reset forgets the bag's operations so far, a whole value its key's."""
+    """Stage a call: a reset discards the bag's operations so far, a whole value those of its key."""
     for op in prims(call):
         if op[0] == "reset":
             ops = []
@@ -78,7 +78,7 @@ def after(ops: list[Prim], call: own.Call) -> list[Prim]:
 
 
 def play(bag: dict[str, Any], ops: list[Prim], *, key: str | None = None) -> dict[str, Any]:
-    """Return the bag after the operations (with `key`: those on it)."""
+    """Return the bag after the operations; with `key`, after those on that key."""
     held = {"": copy.deepcopy(bag)}
     for op in copy.deepcopy(ops):
         if op[0] == "reset":
@@ -130,7 +130,7 @@ def _rfc7396(target: Any, patch: Any) -> Any:
 
 
 def fixes(op: Prim, path: tuple[str, ...]) -> bool:
-    """Return whether what is at `path` after `op` is the same whatever was there."""
+    """Return whether what is at `path` after `op` is the same whatever was there before."""
     if op[0] == "reset":
         return True
     if not path or op[1] in ("append", "increment"):
@@ -149,7 +149,7 @@ def fixes(op: Prim, path: tuple[str, ...]) -> bool:
 
 
 def canon(value: Any) -> Any:
-    """Return equal results for values that are equal as JSON, and only for those."""
+    """Return equal results for values that are equal as JSON, and only for these."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return (type(value).__name__, value)
     if isinstance(value, int | float):
@@ -171,7 +171,7 @@ def at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def merged(bag: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Write as Auth0 does: first level, null deletes, {} clears."""
+    """Write as Auth0 does: merge the first level, null deletes, {} clears."""
     if not change:
         return {}
     return {key: value for key, value in (bag | copy.deepcopy(change)).items() if value is not None}
@@ -273,7 +273,7 @@ LOST: dict[str, dict[str, Any]] = {
     "503": {"status": 503},
     "commit, 500": {"status": 500, "commit": True},
 }
-# The response is lost, and the PATCH is applied before the nth request after it, or at the very end.
+# The response is lost, and the PATCH is applied before the nth later request, or at the very end.
 LATE: dict[str, int] = {"late 1": 1, "late 2": 2, "late 3": 3, "late": 99}
 LOST |= dict.fromkeys(LATE, LOST["drop"])
 HTML: dict[str, dict[str, Any]] = {
@@ -303,7 +303,7 @@ class Wire(BaseAdapter):
                 self.held[bag] = merged(self.held[bag], part)
 
     def apply_late(self, *, all_of_it: bool = False) -> None:
-        """Apply those lost PATCHes that are due."""
+        """Apply the lost PATCHes that are due."""
         due = [body for count, body in self.late if all_of_it or count == 1]
         self.late = [] if all_of_it else [(count - 1, body) for count, body in self.late if count > 1]
         for body in due:
@@ -380,7 +380,7 @@ class Transactions(RuleBasedStateMachine):
 
     @initialize(bags=profile_parts)
     def start(self, bags: Bags) -> None:
-        """Make a tenant with one user and a client that has reached it once."""
+        """Create a tenant with one user, and a client that has reached it once."""
         self.clock = FakeClock()
         self.tenant = LocalTenant(serve=False, clock=self.clock)
         self.tenant.users.add(user_id=UID)
@@ -424,7 +424,7 @@ class Transactions(RuleBasedStateMachine):
     @precondition(lambda self: 0 < len(self.open) < 4)
     @rule(joined=st.booleans())
     def open_part(self, *, joined: bool) -> None:
-        """Open a nested part, or a helper's transaction that joins."""
+        """Open a savepoint, or a helper's transaction that joins."""
         outer = self.open[-1][0]
         part = self.client.transaction(UID) if joined else outer.nested()
         part.__enter__()
@@ -450,12 +450,12 @@ class Transactions(RuleBasedStateMachine):
             else:
                 assert not clashes
                 self.staged.ops[bag] = ops
-            assert len(self.wire.steps) == before, "staging sent something"
+            assert len(self.wire.steps) == before, "staging sent a request"
 
     @precondition(lambda self: self.open)
     @rule(bag=bags, path=st.just(()) | own.paths, faults=plans)
     def read(self, bag: str, path: tuple[str, ...], faults: list[Plan]) -> None:
-        """Read a path or a whole bag: staging answers, or the base, which is read once."""
+        """Read a path or a whole bag: the value comes from staging, or from the base, which is read once."""
         ops, before = self.staged.ops[bag], len(self.wire.steps)
         fixed = any(fixes(op, path) for op in ops)
         self.wire.plans = list(faults)
@@ -490,7 +490,7 @@ class Transactions(RuleBasedStateMachine):
     @precondition(lambda self: len(self.open) > 1)
     @rule(how=st.sampled_from(["well", "error", "rollback"]))
     def close_part(self, how: str) -> None:
-        """Leave the innermost part: its changes merge, or vanish."""
+        """Leave the innermost savepoint: its changes merge, or are discarded."""
         part, savepoint = self.open.pop()
         before = len(self.wire.steps)
         if how == "rollback":
@@ -498,12 +498,12 @@ class Transactions(RuleBasedStateMachine):
         self._leave(part, error=how == "error")
         if how != "well":
             self.staged = savepoint
-        assert len(self.wire.steps) == before, "a part sent something"
+        assert len(self.wire.steps) == before, "a savepoint sent a request"
 
     @precondition(lambda self: self.open)
     @rule(how=st.sampled_from(["error", "rollback", "interrupt"]))
     def give_up(self, how: str) -> None:
-        """Leave every block by an exception, or roll back: nothing is sent."""
+        """Leave every block with an exception, or roll back: nothing is sent."""
         before = len(self.wire.steps)
         root = self.open[0][0]
         while self.open:
@@ -513,7 +513,7 @@ class Transactions(RuleBasedStateMachine):
             self._leave(
                 tx, error=how != "rollback", kind=KeyboardInterrupt if how == "interrupt" else LookupError
             )
-        assert len(self.wire.steps) == before, "an exception sent something"
+        assert len(self.wire.steps) == before, "a request was sent after an exception"
         assert root.result is not None
         assert root.result.outcome == "rolled_back"
 
@@ -547,13 +547,13 @@ class Transactions(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule()
     def commit_without_faults(self) -> None:
-        """Leave every block without an exception, with nothing going wrong."""
+        """Leave every block without an exception and without faults."""
         self.commit(faults=[], by_hand=False)
 
     @precondition(lambda self: not self.open)
     @rule(faults=plans, attempts=st.integers(1, 4))
     def run_transaction(self, faults: list[Plan], attempts: int) -> None:
-        """Count up what was read: each success adds exactly one to what was there when it was written."""
+        """Increment a value that was read: each success adds exactly one to what was there when it was written."""
         self.wire.plans, self.wire.steps = [Plan("none", p.writes) for p in faults], []
         runs: list[Any] = []
 
@@ -591,7 +591,7 @@ class Transactions(RuleBasedStateMachine):
         assert result is not None
 
         def ends(step: Step | None, outcome: str, kind: type[Exception] | None = None) -> None:
-            assert (step is None and not steps) or step is steps[-1], "something was sent after the end"
+            assert (step is None and not steps) or step is steps[-1], "a request was sent after the end"
             assert result is not None
             assert result.outcome == outcome
             assert (type(error) if error else None) is kind, error
@@ -618,20 +618,20 @@ class Transactions(RuleBasedStateMachine):
             assert step.locked is self.lock
             if step.method == "PATCH":
                 assert base is not None or not reading, "a PATCH without the GET that it needs"
-                assert not unread, "a second blind PATCH"
+                assert not unread, "a second PATCH without a read"
                 if read_at is not None and gets <= 5:
                     assert step.sent - read_at <= 1.0, "a PATCH on an old base"
                 assert step.body
                 assert canon(step.body) == canon(staged.document(base))
                 assert canon(result.document) == canon(step.body) or step is not steps[-1]
                 if careful and doubted is not None:
-                    assert canon(step.body) == canon(doubted[0]), "another document than the one in doubt"
+                    assert canon(step.body) == canon(doubted[0]), "a document other than the one in doubt"
                 if step.fate == "ok":
                     return ends(step, "updated")
                 if step.fate == "lost":
                     doubted, unread = (step.body, base), True
                 continue
-            assert reading or doubted is not None, "a GET that nothing asked for"
+            assert reading or doubted is not None, "a GET that nothing needed"
             if step.fate != "ok":
                 continue
             found = step.found
@@ -677,8 +677,8 @@ class Transactions(RuleBasedStateMachine):
         raise AssertionError("it ended too early")
 
     @invariant()
-    def the_tenant_holds_what_the_model_holds(self) -> None:
-        """Whatever happened, the tenant stores what the model says."""
+    def the_tenant_stores_what_the_model_says(self) -> None:
+        """Check this after every step, whatever happened."""
         if hasattr(self, "wire"):
             user = self.tenant.users[UID]
             assert canon({bag: getattr(user, bag) for bag in own.BAGS}) == canon(self.wire.held)
@@ -702,7 +702,7 @@ def _clashes(bag: dict[str, Any], ops: list[Prim], *, key: str | None = None) ->
 def test_one_transaction_keeps_its_promises(
     data: st.DataObject, held: Bags, writes: list[Bags], calls: list[own.Call], faults: list[Plan]
 ) -> None:
-    """One block, with whatever goes wrong: the commit is what the promises say, request by request."""
+    """One block, whatever goes wrong: the commit is what the promises say, request by request."""
     machine = Transactions()
     machine.start(bags=held)
     for write in writes:
@@ -714,7 +714,7 @@ def test_one_transaction_keeps_its_promises(
         path = data.draw(st.sampled_from([("n",), ("flag",), ()]) | own.paths)
         machine.read(bag=data.draw(bags), path=path, faults=[])
     machine.commit(faults=faults, by_hand=False)
-    machine.the_tenant_holds_what_the_model_holds()
+    machine.the_tenant_stores_what_the_model_says()
 
 
 def test_transactions_keep_their_promises() -> None:
@@ -750,7 +750,9 @@ trouble = st.lists(st.builds(Plan, st.sampled_from(FAULTS), beside), max_size=9)
     st.sampled_from(["block", "base", "run"]),
     trouble,
 )
-def test_what_counts_counts_once(how: str, max_wait: float | None, way: str, faults: list[Plan]) -> None:
+def test_an_increment_counts_once_or_not_at_all(
+    how: str, max_wait: float | None, way: str, faults: list[Plan]
+) -> None:
     """Whatever is lost, late or refused: one more after a success, none after an error that says so, and never two."""
     clock = FakeClock()
     tenant = LocalTenant(serve=False, clock=clock)

@@ -83,14 +83,14 @@ calls = pytest.mark.parametrize(
 )
 
 
-def test_the_table_is_complete() -> None:
+def test_every_public_call_is_tried() -> None:
     """Every kind of call in CALLS is tried here, and no other."""
     assert {row[0] for row in CALLED} == set(CALLS)
 
 
 @calls
 @pytest.mark.parametrize("state", REACHED)
-def test_every_call_in_every_state(state: State, kind: str, call: Call) -> None:
+def test_a_call_works_or_raises_in_every_state(state: State, kind: str, call: Call) -> None:
     """A legal call works; an illegal one sends nothing and raises StateError with the user and the next step."""
     local = Local({"n": 1})
     tx = REACHED[state](local)
@@ -106,8 +106,8 @@ def test_every_call_in_every_state(state: State, kind: str, call: Call) -> None:
 
 
 @calls
-def test_every_call_while_committing(kind: str, call: Call) -> None:
-    """During the commit, here in on_wait, every call raises StateError and sends nothing."""
+def test_every_call_raises_during_the_commit(kind: str, call: Call) -> None:
+    """Called in on_wait, it raises StateError and sends nothing."""
     local = Local({"n": 1})
     assert kind in CALLS
     raised: list[StateError] = []
@@ -132,8 +132,8 @@ def test_every_call_while_committing(kind: str, call: Call) -> None:
 
 @calls
 @pytest.mark.parametrize("state", [State.COMMITTED, State.ROLLED_BACK])
-def test_every_call_on_an_ended_part(state: State, kind: str, call: Call) -> None:
-    """A part that has ended refuses every call and names the outer one, which goes on."""
+def test_every_call_on_an_ended_savepoint_raises(state: State, kind: str, call: Call) -> None:
+    """The error names the outer transaction, which continues."""
     local = Local({"n": 1})
     with local.tx() as tx:
         with contextlib.suppress(LookupError), tx.nested() as part:
@@ -148,8 +148,8 @@ def test_every_call_on_an_ended_part(state: State, kind: str, call: Call) -> Non
 
 
 @pytest.mark.parametrize("state", REACHED)
-def test_what_works_in_every_state(state: State) -> None:
-    """pending, result, state, user_id and the reprs work in every state, without I/O."""
+def test_state_result_and_reprs_work_in_every_state(state: State) -> None:
+    """So do pending and user_id, without I/O."""
     local = Local()
     tx = REACHED[state](local)
     before = local.sent
@@ -192,8 +192,8 @@ def test_a_failed_first_read_leaves_it_active(fault: dict[str, Any], kind: type[
     assert local.user_metadata == {"n": 1, "a": 1}
 
 
-def test_commit_by_hand() -> None:
-    """commit() in the block ends the transaction and returns the result; leaving the block sends nothing more."""
+def test_commit_ends_the_transaction_in_its_block() -> None:
+    """It returns the result; leaving the block sends nothing more."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -207,8 +207,8 @@ def test_commit_by_hand() -> None:
     assert (tx.state, local.user_metadata) == (State.COMMITTED, {"a": 2})
 
 
-def test_rollback_by_hand() -> None:
-    """rollback() ends the transaction with nothing sent; leaving the block is then no error."""
+def test_rollback_ends_the_transaction_in_its_block() -> None:
+    """Nothing is sent, and leaving the block is not an error."""
     local = Local({"n": 1})
     with local.tx() as tx:
         tx.user_metadata["a"] = tx.user_metadata["n"]

@@ -69,8 +69,8 @@ def test_bad_settings_fail_when_opened(settings: dict[str, Any], kind: type[Exce
     assert len(local.tenant.journal) == 0
 
 
-def test_the_class_and_the_method_are_the_same() -> None:
-    """MetadataTransaction(client, id) and client.transaction(id) open the same."""
+def test_the_class_and_the_method_open_the_same_transaction() -> None:
+    """They are MetadataTransaction(client, id) and client.transaction(id)."""
     local = Local()
     with MetadataTransaction(local.client, UID) as tx:
         tx.user_metadata["a"] = 1
@@ -81,7 +81,7 @@ def test_the_class_and_the_method_are_the_same() -> None:
 @pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
 @pytest.mark.parametrize("stored", ["text", [1], 5, True])
 def test_a_stored_bag_must_be_an_object(bag: str, stored: Any) -> None:
-    """A bag stored as anything else raises a typed error with user and bag; only clear() repairs it."""
+    """A bag that is stored as anything else raises a typed error with user and bag; only clear() repairs it."""
     local = Local(**{bag: stored})
     with pytest.raises(StoredDataError) as raised, local.tx() as tx:
         getattr(tx, bag).set("a.b", 1)
@@ -123,7 +123,7 @@ def test_a_base_may_be_any_profile(wrap: Any) -> None:
     assert local.user_metadata == {"a": {"b": 1, "c": [1, 2]}}
 
 
-def test_a_bag_that_was_not_asked_for_is_unknown() -> None:
+def test_a_bag_that_was_not_requested_is_unknown() -> None:
     """A User read with fields= is a base for the bags it has: those cost no GET, the others are read."""
     local = Local({"a": {"b": 1}}, {"c": {"d": 1}})
 
@@ -143,8 +143,8 @@ def test_a_bag_that_was_not_asked_for_is_unknown() -> None:
     }
 
 
-def test_reading_past_a_base_is_a_read() -> None:
-    """Reading a bag that the base lacks reads the user; from then on it is a transaction without a base."""
+def test_reading_a_bag_that_the_base_lacks_reads_the_user() -> None:
+    """From then on it is a transaction without a base."""
     local = Local({"a": 1}, {"c": 1})
     base = User({"user_id": UID, "user_metadata": {"a": 1}}, frozenset({"app_metadata"}))
     with pytest.raises(ConflictError), local.tx(base=base) as tx:
@@ -159,7 +159,7 @@ def test_reading_past_a_base_is_a_read() -> None:
     assert local.sent == ["GET", "GET", "GET"]
 
 
-def test_the_first_read_of_a_path_is_what_a_conflict_is_judged_by() -> None:
+def test_the_first_read_of_a_path_decides_about_conflicts() -> None:
     """A later read of the same path, from a newer profile, does not hide that the first one is out of date."""
     local = Local({"a": 1}, {"c": 1})
     base = User({"user_id": UID, "user_metadata": {"a": 1}}, frozenset({"app_metadata"}))
@@ -197,7 +197,7 @@ for _ in range(300):
         (_DEEP, "200 levels", ("a", "a", "a")),
     ],
 )
-def test_a_base_holds_json(bag: Any, what: str, path: tuple[str, ...]) -> None:
+def test_a_base_must_be_json(bag: Any, what: str, path: tuple[str, ...]) -> None:
     """A base that JSON can't represent is refused at once, with bag and path and without the value."""
     local = Local()
     with pytest.raises(
@@ -228,8 +228,8 @@ def test_other_fields_of_a_base_may_be_anything(oversize: str) -> None:
 
 
 @pytest.mark.parametrize("oversize", ["warn", "off"])
-def test_a_lone_surrogate_that_is_stored(oversize: str) -> None:
-    """Stored text that is not valid Unicode, beside a change, neither stops it nor is altered by it."""
+def test_a_stored_lone_surrogate_does_no_harm(oversize: str) -> None:
+    """Stored text that is not valid Unicode, beside a change, neither stops the change nor is altered by it."""
     raw = b'{"user_id":"auth0|1","name":"\\ud83d","app_metadata":{"p":{"note":"\\ud83d cut","lang":"en"}}}'
     with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
         with client.transaction("auth0|1", oversize=oversize) as tx:
@@ -239,8 +239,8 @@ def test_a_lone_surrogate_that_is_stored(oversize: str) -> None:
         assert tx.result.outcome == "updated"
 
 
-def test_a_number_too_large_for_a_double() -> None:
-    """A stored number that can't be sent back is a typed error before the PATCH; the value is not shown."""
+def test_a_stored_number_that_is_too_large_is_an_error() -> None:
+    """A number that can't be sent back is a typed error before the PATCH; the value is not shown."""
     raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":1e999,"y":"canary"}}}'
     with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
         with (
@@ -254,8 +254,8 @@ def test_a_number_too_large_for_a_double() -> None:
 
 @pytest.mark.parametrize("depth", [198, 199, 5_000, 100_000])
 @pytest.mark.parametrize("read", [False, True])
-def test_a_bag_that_is_stored_deep(depth: int, *, read: bool) -> None:
-    """200 levels are supported; one more is a typed error, with nothing written."""
+def test_a_stored_bag_may_be_nested_200_levels_deep(depth: int, *, read: bool) -> None:
+    """One more level is a typed error, with nothing written."""
     inner = b'{"a":' * depth + b"1" + b"}" * depth
     raw = b'{"user_id":"auth0|1","app_metadata":{"p":{"x":' + inner + b"}}}"
     raised: Exception | None = None
@@ -276,15 +276,15 @@ def test_a_bag_that_is_stored_deep(depth: int, *, read: bool) -> None:
 
 
 def _filled(local: Local, size: int) -> str:
-    """Return the text that makes the profile `size` bytes when stored as user_metadata's `big`."""
+    """Return the text that, stored as `big` in user_metadata, makes the profile `size` bytes long."""
     profile = local.profile()
     profile["user_metadata"] = {**profile.get("user_metadata", {}), "big": ""}
     return "x" * (size - profile_size(profile))
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_profile_past_10_kb_warns(*, nested: bool) -> None:
-    """With a known base, given or read at commit, a profile one byte past 10 KB warns; one of 10 KB does not."""
+def test_a_profile_of_more_than_10_kb_warns(*, nested: bool) -> None:
+    """With a known base, given or read at commit, a profile one byte past 10 KB warns; a profile of 10 KB does not."""
     local = Local({"a": {}})
     for size in (PROFILE_LIMIT, PROFILE_LIMIT + 1):
         local.write(user_metadata={"a": {}, "big": None})
@@ -302,7 +302,7 @@ def test_a_profile_past_10_kb_warns(*, nested: bool) -> None:
     assert f"{PROFILE_LIMIT + 1} B" in str(warning.message)
 
 
-def test_a_profile_past_10_kb_may_be_refused() -> None:
+def test_a_profile_of_more_than_10_kb_may_be_refused() -> None:
     """oversize="error" refuses it before the PATCH, unless the change makes the profile smaller."""
     local = Local({"a": 1})
     with (
@@ -321,7 +321,7 @@ def test_a_profile_past_10_kb_may_be_refused() -> None:
 
 
 def test_the_size_check_can_be_turned_off() -> None:
-    """oversize="off" is silent."""
+    """oversize="off" gives no warning."""
     local = Local({"a": 1})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -344,8 +344,8 @@ def test_without_a_base_only_what_is_staged_counts() -> None:
     assert local.sent.count("PATCH") == 2
 
 
-def test_a_size_warns_once() -> None:
-    """A PATCH that is sent again warns once."""
+def test_a_size_causes_only_one_warning() -> None:
+    """A PATCH that is sent again does not repeat the warning."""
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", drop="before_commit")
     local.tenant.fail(method="PATCH", nth=2, status=429, reset=30)
@@ -359,7 +359,7 @@ def test_a_size_warns_once() -> None:
 
 
 def test_siblings_count_against_the_megabyte() -> None:
-    """A nested change whose first-level value passes 1 MB with what is stored is refused before the PATCH."""
+    """A nested change is refused before the PATCH if its first-level value, with what is stored, exceeds 1 MB."""
     local = Local({"a": {"old": "x" * (MAX_REQUEST - 50)}})
     with pytest.raises(MetadataError, match="Nothing was written") as raised, local.tx(oversize="off") as tx:
         tx.user_metadata.set("a.new", "x" * 100)
@@ -389,7 +389,7 @@ def test_the_result_shows_what_happened() -> None:
 
 
 def test_pending_shows_both_bags() -> None:
-    """pending is what is staged so far, and later staging does not change a value that was taken earlier."""
+    """`pending` is what is staged so far; later staging does not change a value that was taken earlier."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -401,8 +401,8 @@ def test_pending_shows_both_bags() -> None:
         assert not tx.pending
 
 
-def test_max_wait_bounds_the_waiting() -> None:
-    """A 429 whose reset is past max_wait raises at once, without a wait, and names user and time."""
+def test_max_wait_limits_the_waits() -> None:
+    """A 429 whose Reset is past max_wait raises at once, without a wait, and names user and time."""
     local = Local({"a": 1})
     local.tenant.fail(method="PATCH", status=429, reset=4 * 3600)
     with pytest.raises(RateLimitError, match="Nothing was written") as raised, local.tx(max_wait=60) as tx:
@@ -428,8 +428,8 @@ def test_a_patch_that_was_never_sent_leaves_no_document() -> None:
     assert (tx.result.requests, tx.result.document) == (0, {})
 
 
-def test_a_wait_between_get_and_patch_is_bounded_too() -> None:
-    """The wait that makes the base out of date counts against max_wait like any other."""
+def test_max_wait_limits_a_wait_between_get_and_patch_too() -> None:
+    """The wait that makes the base out of date counts like any other."""
     local = Local({"n": 1})
     for nth in (1, 2):
         local.tenant.fail(method="PATCH", status=429, reset=30, nth=nth)
@@ -440,8 +440,8 @@ def test_a_wait_between_get_and_patch_is_bounded_too() -> None:
     assert local.user_metadata == {"n": 1}
 
 
-def test_an_unknown_user_is_named() -> None:
-    """Writing to a user that does not exist raises with the id and the next step."""
+def test_the_error_for_an_unknown_user_names_it() -> None:
+    """It has the id and the next step."""
     local = Local()
     with (
         pytest.raises(NotFoundError, match=r"auth0\|nobody.*Nothing was written.*Check the user id"),
@@ -452,7 +452,7 @@ def test_an_unknown_user_is_named() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    """Errors of a commit survive pickling with message, user, bag and path."""
+    """Errors of a commit keep message, user, bag and path."""
     local = Local({"s": CANARY})
     with pytest.raises(PathError) as raised, local.tx() as tx:
         tx.user_metadata.increment("s")
@@ -491,8 +491,8 @@ def test_no_value_reaches_a_log_or_an_error(caplog: pytest.LogCaptureFixture) ->
     assert CANARY not in "".join(shown) + caplog.text
 
 
-def test_a_second_thread_may_commit() -> None:
-    """One thread may commit what another staged, as a batch does; the blocks of both stay apart."""
+def test_another_thread_may_commit() -> None:
+    """One thread may commit what another staged, as a batch does; the blocks of the two stay separate."""
     local = Local()
     tx = local.tx()
     tx.user_metadata["a"] = 1
@@ -503,8 +503,8 @@ def test_a_second_thread_may_commit() -> None:
     assert tx.state is State.COMMITTED
 
 
-def test_a_bulk_transaction_stops_before_it_is_sent() -> None:
-    """The event of a batch ends it when it would have to wait, with nothing sent."""
+def test_a_bulk_transaction_can_be_stopped_before_it_is_sent() -> None:
+    """The batch's event ends it when it would have to wait, with nothing sent."""
     local = Local(rate_limit="2@1")
     stop = threading.Event()
     for _ in range(2):

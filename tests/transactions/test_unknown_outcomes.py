@@ -1,4 +1,4 @@
-"""One rule for every writer: which responses to a PATCH leave open whether it was applied."""
+"""One rule for every writer: after which responses to a PATCH it is open whether the PATCH was applied."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _undone_migration(local: Login, folder: Path) -> Work:
     return lambda: "".join(undo(folder / "job.db", local.client).counts)
 
 
-# Who writes, and what it calls a PATCH that was answered, one that was found applied, and one that was refused.
+# Who writes, and what it calls a PATCH that got a response, one that was found applied, and one that was refused.
 WRITERS: dict[str, tuple[Callable[[Login, Path], Work], str, str, str]] = {
     "transaction": (_transaction, "updated", "confirmed", "failed"),
     "asyncio": (_asyncio, "updated", "confirmed", "failed"),
@@ -146,7 +146,7 @@ def test_a_patch_that_was_not_applied_is_sent_again(
 @pytest.mark.parametrize("body", [{"message": "no"}, "<html>"], ids=["JSON", "HTML"])
 @pytest.mark.parametrize("status", [400, 402, 405, 409, 410, 413, 415, 418, 422, 451])
 def test_a_refusal_is_definite(writer: str, status: int, body: Any, tmp_path: Path) -> None:
-    """Any other 4xx, from Auth0 or a gateway, refused the PATCH: nothing is read back or sent again."""
+    """Any other 4xx, from Auth0 or a gateway, means that the PATCH was refused: nothing is read back or sent again."""
     case = Case(writer, tmp_path)
     case.local.tenant.fail(method="PATCH", status=status, body=body)
     assert case.work() == case.failed
@@ -181,7 +181,7 @@ def test_an_unknown_outcome_names_the_status(status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [OPEN["another user"]["body"], OPEN["a profile without an id"]["body"]])
-def test_another_users_profile_is_not_computed_on(body: dict[str, Any]) -> None:
+def test_another_users_profile_is_not_used(body: dict[str, Any]) -> None:
     """A read that returns somebody else's profile has failed: nothing is sent."""
     local = Local({"n": 1})
     local.tenant.fail(method="GET", status=200, body=body)
@@ -193,8 +193,8 @@ def test_another_users_profile_is_not_computed_on(body: dict[str, Any]) -> None:
     assert local.sent == ["GET"]
 
 
-def test_another_users_profile_does_not_confirm() -> None:
-    """Somebody else's profile confirms nothing, even if it looks as the change would leave it."""
+def test_another_users_profile_confirms_nothing() -> None:
+    """This holds even if the profile looks as the change would leave it."""
     local = Local({}, {"plan": "free"})
     local.tenant.fail(method="PATCH", status=503)
     local.tenant.fail(method="GET", **OPEN["another user"])
@@ -203,8 +203,8 @@ def test_another_users_profile_does_not_confirm() -> None:
     assert local.app_metadata == {"plan": "free"}
 
 
-def test_the_rule() -> None:
-    """A lost response and the statuses of a gateway or a failing server leave the outcome open; nothing else does."""
+def test_only_some_statuses_leave_the_outcome_open() -> None:
+    """They are a lost response and the statuses of a gateway or a failing server."""
     statuses = [*range(300, 310), *range(400, 452), 499, *range(500, 512), 520, 530]
     left_open = [status for status in statuses if may_have_been_applied(ApiError("no", status=status))]
     assert left_open == [*range(300, 310), 408, 425, 499, *range(500, 512), 520, 530]

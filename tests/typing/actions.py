@@ -1,6 +1,6 @@
-"""Pin what type checkers see of an action's `event` and `api`; nothing here is run.
+"""Pin what type checkers see of an action's `event` and `api`; none of this is run.
 
-An ignored error that is not reported is an error itself (`warn_unused_ignores`), so each one below proves that a checker
+An ignored error that is not reported is itself an error (`warn_unused_ignores`), so each one below proves that a checker
 reports the mistake.
 """
 

@@ -1,4 +1,4 @@
-"""Pin what type checkers see of the public names; nothing here is run."""
+"""Pin what type checkers see of the public names; none of this is run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def the_client() -> None:
-    """Build a client in each documented way; it gives typed users."""
+    """Create a client in each documented way; it returns typed users."""
     client = ManagementClient(
         "tenant.eu.auth0.com", client_id="a", client_secret="b", max_wait=None, timeout=5
     )
@@ -57,7 +57,7 @@ def waits(wait: Wait) -> None:
 
 
 def errors(error: auth0_meta.RateLimitError) -> None:
-    """Read the facts of an error, which is also the built-in error that it refines."""
+    """Read the attributes of an error, which is also the built-in error that it refines."""
     assert_type(error.retry_at, float | None)
     refined: tuple[type[ValueError], type[LookupError], type[OSError], type[ImportError]] = (
         auth0_meta.InputError,
