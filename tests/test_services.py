@@ -12,7 +12,7 @@ pytestmark = pytest.mark.service
 
 def test_redis_responds(redis_url: str) -> None:
     """A value that was set is read back."""
-    for words, answer in ((["set", "plan", "pro"], "OK"), (["get", "plan"], "pro")):
+    for words, expected in ((["set", "plan", "pro"], "OK"), (["get", "plan"], "pro")):
         done = subprocess.run(
             [program("redis-cli"), "-u", redis_url, *words],
             capture_output=True,
@@ -20,7 +20,7 @@ def test_redis_responds(redis_url: str) -> None:
             timeout=30,
             check=True,
         )
-        assert done.stdout.strip() == answer
+        assert done.stdout.strip() == expected
 
 
 def test_postgresql_responds(postgres_url: str) -> None:

@@ -362,10 +362,10 @@ _GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("answer", _GARBAGE, ids=repr)
-def test_a_garbage_response_is_a_typed_error(answer: dict[str, Any]) -> None:
+@pytest.mark.parametrize("response", _GARBAGE, ids=repr)
+def test_a_garbage_response_is_a_typed_error(response: dict[str, Any]) -> None:
     """A response without a usable token and lifetime raises AuthError, and nothing of it is kept."""
-    source = FetchedToken(lambda _: answer, clock=FakeClock())
+    source = FetchedToken(lambda _: response, clock=FakeClock())
     with pytest.raises(AuthError):
         source.get(_budget())
 
@@ -376,15 +376,15 @@ def test_a_garbage_response_is_a_typed_error(answer: dict[str, Any]) -> None:
         st.none() | st.text() | st.floats() | st.integers() | st.lists(st.text()),
     )
 )
-def test_any_response_is_a_token_or_an_auth_error(answer: dict[str, Any]) -> None:
+def test_any_response_is_a_token_or_an_auth_error(response: dict[str, Any]) -> None:
     """Any JSON object results in a token that fits into a header, or in AuthError."""
-    source = FetchedToken(lambda _: answer, clock=FakeClock())
+    source = FetchedToken(lambda _: response, clock=FakeClock())
     try:
         got = source.get(_budget())
     except AuthError:
         return
-    assert GivenToken(got).get(_budget()) == answer["access_token"]
-    assert source.scope is None or source.scope == answer["scope"]
+    assert GivenToken(got).get(_budget()) == response["access_token"]
+    assert source.scope is None or source.scope == response["scope"]
 
 
 @pytest.mark.parametrize("raw", [b"<html>portal</html>", b"", b"[]", b"null"])

@@ -86,8 +86,8 @@ def test_a_number_that_json_can_not_represent_is_refused(api: Any) -> None:
     """Python reads 1e999 as infinity, which could be shown neither in the user nor on the journal's page."""
     api.tenant.users.add(user_id="auth0|1")
     path, kind = "/api/v2/users/auth0%7C1", {"Content-Type": "application/json"}
-    answer = api("PATCH", path, data=b'{"user_metadata": {"n": 1e999}}', headers=kind)
-    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid request payload JSON format")
+    response = api("PATCH", path, data=b'{"user_metadata": {"n": 1e999}}', headers=kind)
+    assert (response.status_code, response.json()["message"]) == (400, "Invalid request payload JSON format")
     journal = api("GET", "/_emulator/journal", headers={"X-Emulator-Token": api.tenant.control_token})
     assert journal.json()["entries"][0]["body"] is None
 

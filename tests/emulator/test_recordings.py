@@ -71,10 +71,10 @@ class Replay:
         jobs = self.api.tenant.jobs
         jobs.pace = "immediate" if is_done(rest) else "manual"
         self.make_up_for_a_job_made_off_stage(path, expected)
-        answer = self.api(method, self.target(path), params=request["query"], **self.payload(request))
-        found = answer.json() if answer.content else ""
+        response = self.api(method, self.target(path), params=request["query"], **self.payload(request))
+        found = response.json() if response.content else ""
         where = f"{self.flow['source']}: {method} {path}"
-        assert answer.status_code == expected["status"], where
+        assert response.status_code == expected["status"], where
         assert comparable(found) == comparable(expected["body"]), where
         self.learn(found, expected["body"], where)
 

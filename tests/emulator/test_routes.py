@@ -64,10 +64,10 @@ def test_a_literal_segment_wins_but_hides_no_other_route() -> None:
 )
 def test_the_nearest_route_is_named(api: Any, method: str, path: str, nearest: str) -> None:
     """A 501 says which route may have been meant."""
-    answer = api(method, path)
-    assert answer.status_code == 501
-    assert answer.json()["message"].startswith(f"The local tenant does not serve {method} {path}.")
-    assert answer.json()["message"].endswith(f"The nearest route that it serves is {nearest}.")
+    response = api(method, path)
+    assert response.status_code == 501
+    assert response.json()["message"].startswith(f"The local tenant does not serve {method} {path}.")
+    assert response.json()["message"].endswith(f"The nearest route that it serves is {nearest}.")
 
 
 def test_second_writers_run_after_the_body_is_checked(tenant: LocalTenant, talk: Callable[..., Any]) -> None:

@@ -470,8 +470,8 @@ def test_many_threads_get_their_own_responses(closing: ExitStack) -> None:
     one = _transport(closing, server.url)
 
     def ask(number: int) -> bool:
-        answer: dict[str, str] = _get(one, f"/{number}").json()
-        return answer["path"] == f"/{number}"
+        response: dict[str, str] = _get(one, f"/{number}").json()
+        return response["path"] == f"/{number}"
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(80)))

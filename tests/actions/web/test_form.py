@@ -60,8 +60,8 @@ def test_a_body_is_read_no_further_than_its_limit() -> None:
     scope = {"type": "http", "method": "POST", "path": "/continue", "query_string": b""}
     scope |= {"headers": [(b"content-type", FORM.encode())], "server": ("127.0.0.1", 80)}
     route = web_fastapi.PostLogin(LocalLogin().trigger(), claims=dict).route()  # type: ignore[arg-type]
-    answer = asyncio.run(route.endpoint(Request(scope, receive)))
-    assert answer.status_code == 413
+    response = asyncio.run(route.endpoint(Request(scope, receive)))
+    assert response.status_code == 413
     assert len(reads) == 4
 
 

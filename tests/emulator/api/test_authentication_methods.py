@@ -30,9 +30,9 @@ def ann(api: Any) -> Any:
 
 def add(api: Any, body: dict[str, Any] = MAIL) -> dict[str, Any]:
     """Add a method, and return the response's body."""
-    answer = api("POST", PATH, json=body)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = api("POST", PATH, json=body)
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 def path_of(method: dict[str, Any]) -> str:
@@ -64,12 +64,12 @@ def test_all_methods_are_replaced_and_deleted_as_recorded(api: Any) -> None:
     """PUT replaces them and shows them as sent, except for the secret; reads mask them; DELETE removes all."""
     add(api)
     mail = {**MAIL, "email": "foo@example.com"}
-    answer = api("PUT", PATH, json=[mail, PHONE, TOTP])
-    assert answer.status_code == 200
-    ids = [one.pop("id") for one in answer.json()]
+    response = api("PUT", PATH, json=[mail, PHONE, TOTP])
+    assert response.status_code == 200
+    ids = [one.pop("id") for one in response.json()]
     assert [key.partition("_")[0] for key in ids] == ["email|dev", "phone|dev", "totp|dev"]
     way = {"type": "sms", "id": ids[1].replace("phone", "sms")}
-    stripped = [{name: value for name, value in one.items() if name != "id"} for one in answer.json()]
+    stripped = [{name: value for name, value in one.items() if name != "id"} for one in response.json()]
     assert stripped == [
         {**mail, "created_at": MADE},
         {**PHONE, "created_at": MADE, "authentication_methods": [way]},
@@ -140,8 +140,8 @@ def test_bad_methods_are_refused(api: Any, method: str, body: Any) -> None:
 def test_the_methods_of_a_missing_user_are_404(api: Any, method: str) -> None:
     """This goes for every endpoint."""
     body = [MAIL] if method == "PUT" else MAIL
-    answer = api(method, PATH.replace("ann", "nobody"), json=body)
-    assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")
+    response = api(method, PATH.replace("ann", "nobody"), json=body)
+    assert (response.status_code, response.json()["errorCode"]) == (404, "inexistent_user")
 
 
 def test_a_stored_passkey_is_not_shared_with_the_journal(api: Any) -> None:

@@ -52,9 +52,9 @@ def test_grants_are_found_by_client_and_by_api(api: Any) -> None:
 )
 def test_a_bad_grant_is_refused(api: Any, body: dict[str, Any], message: str) -> None:
     """The response is a 400 with the validator's message, and nothing is stored."""
-    answer = api("POST", PATH, json=body)
-    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
-    assert message in answer.json()["message"]
+    response = api("POST", PATH, json=body)
+    assert (response.status_code, response.json()["errorCode"]) == (400, "invalid_body")
+    assert message in response.json()["message"]
     assert api("GET", PATH).json() == []
 
 

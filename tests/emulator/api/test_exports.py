@@ -32,18 +32,18 @@ def fetch(api: Any, **body: Any) -> str:
     """Export, and return the text of the file, fetched without a token as the link allows."""
     path = location(api, **body)
     api.token = None
-    answer = api("GET", path)
+    response = api("GET", path)
     api.token = "opaque"
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/gzip")
-    return gzip.decompress(answer.content).decode()
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/gzip")
+    return gzip.decompress(response.content).decode()
 
 
 def test_an_export_starts_as_recorded(api: Any) -> None:
     """The response is 200 and pending, and repeats the request; the default format is csv."""
     fields = [{"name": "email"}, {"name": "identities[0].connection"}]
-    answer = send(api, connection_id=CONNECTION, format="json", limit=5, fields=fields)
-    assert answer.status_code == 200
-    assert answer.json() == {
+    response = send(api, connection_id=CONNECTION, format="json", limit=5, fields=fields)
+    assert response.status_code == 200
+    assert response.json() == {
         "type": "users_export",
         "status": "pending",
         "connection_id": CONNECTION,
@@ -52,7 +52,7 @@ def test_an_export_starts_as_recorded(api: Any) -> None:
         "fields": fields,
         "connection": "Username-Password-Authentication",
         "created_at": "2027-01-15T08:00:00.000Z",
-        "id": answer.json()["id"],
+        "id": response.json()["id"],
     }
     bare = send(api).json()
     assert (bare["format"], "connection_id" in bare, "limit" in bare) == ("csv", False, False)

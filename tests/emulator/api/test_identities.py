@@ -14,9 +14,9 @@ GIVEN = {"given_name": "Ann", "family_name": "S", "nickname": "Annie", "picture"
 
 def user(api: Any, email: str, **more: Any) -> str:
     """Create a user as the recording does, and return its id."""
-    answer = api.create(email=email, email_verified=True, **GIVEN, **more)
-    assert answer.status_code == 201
-    return str(answer.json()["user_id"])
+    response = api.create(email=email, email_verified=True, **GIVEN, **more)
+    assert response.status_code == 201
+    return str(response.json()["user_id"])
 
 
 def identity(user_id: str, email: str) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def test_profile_data_has_no_defaults(api: Any, imported: bool) -> None:
     """As recorded by ruby-auth0: a user created with name, email and password shows these and whether the email is verified."""
     ids = []
     for name in ("one", "two"):
-        answer = api.create(email=f"{name}@example.com", name=f"the {name}", password="a secret")
-        ids.append(answer.json()["user_id"])
+        response = api.create(email=f"{name}@example.com", name=f"the {name}", password="a secret")
+        ids.append(response.json()["user_id"])
         if imported:
-            picture = answer.json()["picture"].replace("//s.", "//secure.")
+            picture = response.json()["picture"].replace("//s.", "//secure.")
             api.tenant.users[ids[-1]].patch(picture=picture)
     api.patch(ids[0], {"name": "somebody else"})
     linked = api("POST", path_of(ids[0]), json={"provider": "auth0", "user_id": ids[1]}).json()
@@ -131,7 +131,7 @@ def test_unlinking_an_identity_that_is_not_linked_does_nothing(api: Any, other: 
     first, second = user(api, "a@example.com"), user(api, "b@example.com")
     linked = api("POST", path_of(first), json={"provider": "auth0", "user_id": second}).json()
     before = api.get(first).json()
-    answer = api("DELETE", f"{path_of(first)}/{other.format(prefixed=quote(second, safe=''))}")
-    assert (answer.status_code, answer.json()) == (200, linked)
+    response = api("DELETE", f"{path_of(first)}/{other.format(prefixed=quote(second, safe=''))}")
+    assert (response.status_code, response.json()) == (200, linked)
     assert api.get(first).json() == before
     assert api.get(second).status_code == 404

@@ -263,8 +263,8 @@ def test_a_form_that_lacks_something_is_refused(api: Any, missing: str, rows: An
         files.append(("users", ("users.json", data, "application/json")))
     if missing != "connection_id":
         files.append(("connection_id", (None, CONNECTION)))
-    answer = api("POST", "/api/v2/jobs/users-imports", files=files)
-    assert answer.status_code == 400
+    response = api("POST", "/api/v2/jobs/users-imports", files=files)
+    assert response.status_code == 400
     assert len(api.tenant.jobs) == 0
 
 
@@ -310,9 +310,9 @@ def test_a_strict_tenant_knows_only_its_own_connections(talk: Any) -> None:
 
 def test_more_than_500_kb_is_refused(api: Any) -> None:
     """The size of the request decides; the body of the 413 is the reported one."""
-    answer = send(api, b" " * 512_000 + b"[]")
-    assert answer.status_code == 413
-    assert answer.json() == {
+    response = send(api, b" " * 512_000 + b"[]")
+    assert response.status_code == 413
+    assert response.json() == {
         "statusCode": 413,
         "error": "Request Entity Too Large",
         "message": "Payload content length greater than maximum allowed: 512000",
@@ -324,10 +324,10 @@ def test_a_third_active_import_is_refused(api: Any) -> None:
     api.tenant.jobs.pace = "manual"
     for number in range(2):
         assert send(api, [{"email": f"{number}@example.com"}]).status_code == 202
-    answer = send(api, [{"email": "late@example.com"}])
-    assert answer.status_code == 429
-    assert answer.json()["message"].startswith("There are 2 active import users jobs, please wait until")
-    assert "x-ratelimit-reset" not in answer.headers
+    response = send(api, [{"email": "late@example.com"}])
+    assert response.status_code == 429
+    assert response.json()["message"].startswith("There are 2 active import users jobs, please wait until")
+    assert "x-ratelimit-reset" not in response.headers
     api.tenant.jobs.finish()
     assert send(api, [{"email": "late@example.com"}]).status_code == 202
 

@@ -24,9 +24,9 @@ def status(api: Any, job: str) -> str:
 def test_a_verification_email_is_a_job(api: Any) -> None:
     """The response is a 201 and pending, with the recorded fields only; afterwards the job is completed."""
     api.tenant.users.add(user_id="auth0|1")
-    answer = mail(api)
-    job = answer.json()
-    assert answer.status_code == 201
+    response = mail(api)
+    job = response.json()
+    assert response.status_code == 201
     assert list(job) == ["type", "status", "created_at", "id"]
     assert (job["type"], job["status"]) == ("verification_email", "pending")
     assert api("GET", f"/api/v2/jobs/{job['id']}").json() == job | {"status": "completed"}
@@ -56,10 +56,10 @@ def test_the_body_of_an_email_job_is_checked(api: Any, body: dict[str, Any], cod
     """It needs an existing user, known properties, and a client id that is well formed or registered."""
     api.tenant.users.add(user_id="auth0|1")
     api.tenant.add_client("mine")
-    answer = api("POST", "/api/v2/jobs/verification-email", json=body)
-    assert answer.status_code == code
+    response = api("POST", "/api/v2/jobs/verification-email", json=body)
+    assert response.status_code == code
     if "client_id" in body and code == 400:
-        assert answer.json()["message"] == (
+        assert response.json()["message"] == (
             "Payload validation error: 'Object didn't pass validation for format client-id: local-client' on "
             "property client_id (client_id of the client (application). If no value provided, the global "
             "Client ID will be used.)."
@@ -123,8 +123,8 @@ def test_a_job_is_deleted_after_a_day(api: Any, clock: FakeClock) -> None:
     assert status(api, job) == "completed"
     clock.advance(1)
     for path in (f"/api/v2/jobs/{job}", f"/api/v2/jobs/{job}/errors"):
-        answer = api("GET", path)
-        assert (answer.status_code, answer.json()["error"]) == (404, "Not Found")
+        response = api("GET", path)
+        assert (response.status_code, response.json()["error"]) == (404, "Not Found")
 
 
 @pytest.mark.parametrize("pace", ["", "soon", "-1 polls", "2 minutes", 3])

@@ -20,18 +20,18 @@ DEFAULT = {
 def made(api: Any, kind: str, **body: Any) -> str:
     """Create a resource, and return its path."""
     more = {"strategy": "auth0"} if kind == "connections" else {}
-    answer = api("POST", f"/api/v2/{kind}", json={"name": f"it{next(COUNT)}", **more, **body})
-    assert answer.status_code == 201, answer.text
-    document = answer.json()
+    response = api("POST", f"/api/v2/{kind}", json={"name": f"it{next(COUNT)}", **more, **body})
+    assert response.status_code == 201, response.text
+    document = response.json()
     return f"/api/v2/{kind}/{document['client_id' if kind == 'clients' else 'id']}"
 
 
 def write(api: Any, path: str, bag: str, *changes: Any) -> Any:
     """PATCH a bag and return what GET then shows of it ("absent" for nothing)."""
     for change in changes:
-        answer = api("PATCH", path, json={bag: change})
-        assert answer.status_code == 200, answer.text
-        assert answer.json() == api("GET", path).json()
+        response = api("PATCH", path, json={bag: change})
+        assert response.status_code == 200, response.text
+        assert response.json() == api("GET", path).json()
     return api("GET", path).json().get(bag, "absent")
 
 
@@ -106,8 +106,8 @@ def test_resources_are_listed_changed_and_deleted(api: Any, kind: str) -> None:
 )
 def test_metadata_has_the_documented_limits(api: Any, body: dict[str, Any], rule: str) -> None:
     """Clients have at most ten keys of 255 characters, and values are text."""
-    answer = api("POST", "/api/v2/clients", json=body)
-    assert (answer.status_code, rule in answer.json()["message"]) == (400, True)
+    response = api("POST", "/api/v2/clients", json=body)
+    assert (response.status_code, rule in response.json()["message"]) == (400, True)
 
 
 def test_the_limit_counts_keys_after_merging(api: Any) -> None:
@@ -284,14 +284,14 @@ def test_an_api_has_defaults_and_no_nulls(api: Any) -> None:
     assert document == {"id": document["id"], **defaults, **body}
     path = f"/api/v2/resource-servers/{document['id']}"
     change = {"authorization_details": None, "token_lifetime": None, "allow_offline_access": True}
-    answer = api("PATCH", path, json=change)
+    response = api("PATCH", path, json=change)
     left = {"id": document["id"], "identifier": "https://a/", **defaults, "allow_offline_access": True}
-    assert answer.json() == api("GET", path).json() == left
+    assert response.json() == api("GET", path).json() == left
 
 
 def test_deleting_a_connection_returns_the_time(api: Any) -> None:
     """As recorded by ruby-auth0 and go-auth0: the response is a 202 with the time of deletion, and the connection is gone at once."""
     path = made(api, "connections")
-    answer = api("DELETE", path)
-    assert (answer.status_code, answer.json()) == (202, {"deleted_at": "2027-01-15T08:00:00.000Z"})
+    response = api("DELETE", path)
+    assert (response.status_code, response.json()) == (202, {"deleted_at": "2027-01-15T08:00:00.000Z"})
     assert api("GET", path).status_code == 404

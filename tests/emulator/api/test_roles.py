@@ -24,11 +24,11 @@ def ann(api: Any) -> Any:
 
 def role(api: Any, name: str = "admin") -> str:
     """Create a role, and return its id."""
-    answer = api("POST", "/api/v2/roles", json={"name": name, "description": "may all"})
-    assert answer.status_code == 200
-    assert answer.json() == {"id": answer.json()["id"], "name": name, "description": "may all"}
-    assert answer.json()["id"].startswith("rol_")
-    return str(answer.json()["id"])
+    response = api("POST", "/api/v2/roles", json={"name": name, "description": "may all"})
+    assert response.status_code == 200
+    assert response.json() == {"id": response.json()["id"], "name": name, "description": "may all"}
+    assert response.json()["id"].startswith("rol_")
+    return str(response.json()["id"])
 
 
 @pytest.mark.usefixtures("ann")
@@ -57,8 +57,8 @@ def test_roles_are_assigned_and_removed_as_recorded(api: Any) -> None:
 def test_a_role_can_be_assigned_to_users_and_lists_them(api: Any) -> None:
     """The response is a 200 with `{}`; each listed user has four properties."""
     made = role(api)
-    answer = api("POST", f"/api/v2/roles/{made}/users", json={"users": [ANN]})
-    assert (answer.status_code, answer.json()) == (200, {})
+    response = api("POST", f"/api/v2/roles/{made}/users", json={"users": [ANN]})
+    assert (response.status_code, response.json()) == (200, {})
     shown = {"user_id": ANN, "email": "ann@example.com", "picture": "https://x/y.png", "name": "Ann"}
     found = api("GET", f"/api/v2/roles/{made}/users?include_totals=true&per_page=50").json()
     assert found == {"users": [shown], "start": 0, "limit": 50, "total": 1}
@@ -165,8 +165,8 @@ def test_a_new_user_with_an_old_id_has_no_links(api: Any, ann: Any, how: str) ->
 )
 def test_the_sub_resources_of_a_missing_user_are_404(api: Any, path: str) -> None:
     """Each responds as the user's own path does."""
-    answer = api("GET", f"{NOBODY}/{path}")
-    assert (answer.status_code, answer.json()["errorCode"]) == (404, "inexistent_user")
+    response = api("GET", f"{NOBODY}/{path}")
+    assert (response.status_code, response.json()["errorCode"]) == (404, "inexistent_user")
     assert api("GET", f"/api/v2/users/nobody/{path}").status_code == 400
 
 
@@ -223,8 +223,8 @@ def test_removing_a_role_that_does_not_exist_is_404(api: Any) -> None:
     gone, stays = role(api, "owner"), role(api, "admin")
     api("POST", f"{PATH}/roles", json={"roles": [gone, stays]})
     api("DELETE", f"/api/v2/roles/{gone}")
-    answer = api("DELETE", f"{PATH}/roles", json={"roles": [stays, gone]})
-    assert (answer.status_code, answer.json()) == (
+    response = api("DELETE", f"{PATH}/roles", json={"roles": [stays, gone]})
+    assert (response.status_code, response.json()) == (
         404,
         {"statusCode": 404, "error": "Not Found", "message": "The role does not exist."},
     )

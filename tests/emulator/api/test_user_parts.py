@@ -45,8 +45,8 @@ def test_empty_sub_resources_have_their_recorded_form(
     api: Any, method: str, path: str, status: int, body: Any
 ) -> None:
     """Sub-resources that the tenant does not fill get a response as if there were none, and not a 501."""
-    answer = api(method, path)
-    assert (answer.status_code, answer.json() if answer.content else None) == (status, body)
+    response = api(method, path)
+    assert (response.status_code, response.json() if response.content else None) == (status, body)
 
 
 @pytest.mark.usefixtures("ann")
@@ -73,10 +73,10 @@ def test_bad_paths_are_refused(api: Any, method: str, path: str, status: int) ->
 def test_a_ticket_has_a_link(api: Any, kind: str, page: str) -> None:
     """The response is a 201 with a link of the recorded form."""
     body = {"user_id": "auth0|ann", "result_url": "https://example.com/", "ttl_sec": 3600}
-    answer = api("POST", f"/api/v2/tickets/{kind}", json=body)
-    assert answer.status_code == 201
+    response = api("POST", f"/api/v2/tickets/{kind}", json=body)
+    assert response.status_code == 201
     pattern = rf"{re.escape(api.tenant.url)}/u/{page}\?ticket=[A-Za-z0-9]{{32}}#"
-    assert re.fullmatch(pattern, answer.json()["ticket"])
+    assert re.fullmatch(pattern, response.json()["ticket"])
     assert api("POST", f"/api/v2/tickets/{kind}", json={**body, "user_id": "auth0|no"}).status_code == 404
     assert api("POST", f"/api/v2/tickets/{kind}", json={**body, "user_id": "no"}).status_code == 400
     assert api("POST", f"/api/v2/tickets/{kind}", json={}).status_code == 400

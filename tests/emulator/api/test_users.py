@@ -22,9 +22,9 @@ NOT_FOUND = {
 
 def test_a_create_fills_in_auth0s_defaults(api: Any) -> None:
     """A database user has exactly the recorded defaults, in the newest recorded order."""
-    answer = api.create(email="Ann.Lee@example.com", password="Analytical-1842")
-    document = answer.json()
-    assert answer.status_code == 201
+    response = api.create(email="Ann.Lee@example.com", password="Analytical-1842")
+    document = response.json()
+    assert response.status_code == 201
     assert list(document) == [
         *("user_id", "created_at", "email", "email_verified", "identities"),
         *("name", "nickname", "picture", "updated_at"),
@@ -88,9 +88,9 @@ def test_the_same_seed_makes_the_same_ids(talk: Any) -> None:
 def test_a_second_user_with_the_same_name_is_refused(api: Any, same: dict[str, str]) -> None:
     """An id, email or username that is taken on the connection is a 409."""
     assert api.create(email="ann@example.com", user_id="one", username="ann").status_code == 201
-    answer = api.create(**({"email": "b@example.com"} | same))
-    assert answer.status_code == 409
-    assert answer.json() == {
+    response = api.create(**({"email": "b@example.com"} | same))
+    assert response.status_code == 409
+    assert response.json() == {
         "statusCode": 409,
         "error": "Conflict",
         "message": "The user already exists.",
@@ -164,8 +164,8 @@ def test_delete_is_idempotent(api: Any) -> None:
     """DELETE gets a 204 without a body, even for a user who is gone; a GET then gets a 404."""
     user = api.tenant.users.add()
     for _ in range(2):
-        answer = api.delete(user.user_id)
-        assert (answer.status_code, answer.content) == (204, b"")
+        response = api.delete(user.user_id)
+        assert (response.status_code, response.content) == (204, b"")
     assert [entry.committed for entry in api.tenant.journal] == [True, False]
     missing = api.get(user.user_id)
     assert (missing.status_code, missing.json()) == (404, NOT_FOUND)
@@ -244,10 +244,10 @@ def test_a_list_is_an_array_or_the_envelope(api: Any) -> None:
 )
 def test_a_bad_page_is_refused_as_recorded(api: Any, params: dict[str, Any], message: str, code: str) -> None:
     """More than 100 users per page, and anything past the first 1000, get the recorded 400."""
-    answer = api.list(**params)
-    assert answer.status_code == 400
-    assert message in answer.json()["message"]
-    assert answer.json()["errorCode"] == code
+    response = api.list(**params)
+    assert response.status_code == 400
+    assert message in response.json()["message"]
+    assert response.json()["errorCode"] == code
 
 
 def test_the_last_page_within_the_limit_is_served(api: Any) -> None:
@@ -310,17 +310,17 @@ def test_users_by_email_needs_an_email(api: Any) -> None:
 )
 def test_the_501_names_a_route_that_is_not_served(api: Any, method: str, path: str) -> None:
     """It is never an invented success."""
-    answer = api(method, path)
-    assert answer.status_code == 501
-    assert f"{method} {path}" in answer.json()["message"]
+    response = api(method, path)
+    assert response.status_code == 501
+    assert f"{method} {path}" in response.json()["message"]
 
 
 def test_a_fault_can_stand_in_for_a_route_that_is_not_served(api: Any) -> None:
     """Its path must be exact, not a prefix; afterwards the response is a 501 again."""
     everything = api.tenant.fail(path="/api/v2/", status=500, times=None)
     stub = api.tenant.fail(method="GET", path="/api/v2/xyz", status=200, body=[])
-    answer = api("GET", "/api/v2/xyz")
-    assert (answer.status_code, answer.json(), stub.fired) == (200, [], 1)
+    response = api("GET", "/api/v2/xyz")
+    assert (response.status_code, response.json(), stub.fired) == (200, [], 1)
     assert api.tenant.journal[0].route == "/api/v2/xyz"
     assert api("GET", "/api/v2/xyz").status_code == 501
     assert api("POST", "/api/v2/xyz").status_code == 501
@@ -348,10 +348,10 @@ def test_names_from_other_providers_can_not_be_patched(
     off = {"set_user_root_attributes": "on_first_login"}
     api("POST", "/api/v2/connections", json={"name": "kept", "strategy": "samlp", "options": off})
     api.tenant.users.add(user_id=user_id)
-    answer = api.patch(user_id, body)
-    assert answer.status_code == status, answer.text
+    response = api.patch(user_id, body)
+    assert response.status_code == status, response.text
     if status == 400:
-        assert "attributes cannot be updated: name, picture. The connection (google-oauth2)" in answer.text
+        assert "attributes cannot be updated: name, picture. The connection (google-oauth2)" in response.text
 
 
 def test_include_fields_without_fields_changes_nothing(api: Any) -> None:

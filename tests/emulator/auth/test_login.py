@@ -88,9 +88,9 @@ def test_a_user_logs_in(tenant: LocalTenant, visitor: Visitor) -> None:
     assert "127.0.0.1:9" in visitor.page.text
     visitor.press("auth0|1")
     assert visitor.params["state"] == "the-state"
-    answer = redeem(tenant, visitor.params["code"])
-    assert answer.status_code == 200
-    tokens = answer.json()
+    response = redeem(tenant, visitor.params["code"])
+    assert response.status_code == 200
+    tokens = response.json()
     assert tokens["token_type"] == "Bearer"
     assert tokens["scope"] == "openid profile email"
     assert "refresh_token" not in tokens
@@ -599,9 +599,9 @@ def test_a_blocked_user_gets_no_refresh(tenant: LocalTenant, visitor: Visitor) -
     }
     for blocked, status in ((True, 403), (False, 200)):
         tenant.users["auth0|1"].patch(blocked=blocked)
-        answer = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10)
-        assert answer.status_code == status
-        assert answer.json().get("error_description") == ("user is blocked" if blocked else None)
+        response = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10)
+        assert response.status_code == status
+        assert response.json().get("error_description") == ("user is blocked" if blocked else None)
 
 
 def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, visitor: Visitor) -> None:
@@ -610,8 +610,8 @@ def test_a_refresh_has_the_scopes_that_the_trigger_leaves(tenant: LocalTenant, v
     token = redeem(tenant, code).json()["refresh_token"]
     tenant.post_login = lambda event: Outcome(added_scopes=("read:all",), removed_scopes=("email",))
     form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": token}
-    answer = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10).json()
-    assert answer["scope"] == "openid offline_access read:all"
+    response = requests.post(f"{tenant.url}/oauth/token", json=form, timeout=10).json()
+    assert response["scope"] == "openid offline_access read:all"
 
 
 @pytest.mark.parametrize("strict", [True, False])
@@ -628,16 +628,16 @@ def test_a_users_token_for_the_management_api_has_current_user_scopes_only(
             .press("auth0|1")
             .params["code"]
         )
-        answer = redeem(tenant, code, client_secret="s").json()
-        assert answer["scope"] == "openid update:current_user_metadata"
-        header = {"Authorization": f"Bearer {answer['access_token']}"}
+        response = redeem(tenant, code, client_secret="s").json()
+        assert response["scope"] == "openid update:current_user_metadata"
+        header = {"Authorization": f"Bearer {response['access_token']}"}
         users = f"{tenant.url}/api/v2/users"
         for path in ("auth0%7C1", "auth0%7C2"):
             assert requests.delete(f"{users}/{path}", headers=header, timeout=10).status_code == 403
         body = {"user_metadata": {"a": 1}}
         for path, status in (("auth0%7C1", 200), ("auth0%7C2", 403)):
-            answered = requests.patch(f"{users}/{path}", json=body, headers=header, timeout=10)
-            assert answered.status_code == status
+            changed = requests.patch(f"{users}/{path}", json=body, headers=header, timeout=10)
+            assert changed.status_code == status
 
 
 def test_a_trigger_that_changes_its_event_changes_no_user(tenant: LocalTenant, visitor: Visitor) -> None:

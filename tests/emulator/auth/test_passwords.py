@@ -44,10 +44,10 @@ def test_sign_up_and_login_follow_the_recording(api: Any) -> None:
         200,
         {"_id": local, "email_verified": False, "email": "ann@example.com"},
     )
-    answer = grant(api)
-    assert answer.status_code == 200
-    assert answer.json()["scope"] == "openid profile email address phone"
-    assert jwt.get_unverified_claims(answer.json()["id_token"])["sub"] == f"auth0|{local}"
+    response = grant(api)
+    assert response.status_code == 200
+    assert response.json()["scope"] == "openid profile email address phone"
+    assert jwt.get_unverified_claims(response.json()["id_token"])["sub"] == f"auth0|{local}"
     assert api.tenant.users[f"auth0|{local}"]["logins_count"] == 1
     wrong = {"error": "invalid_grant", "error_description": "Wrong email or password."}
     for changes in ({"password": "x"}, {"username": "bob@example.com"}, {"password": None}):
@@ -154,9 +154,9 @@ def test_each_endpoint_has_its_own_bucket(talk: Any, clock: Any) -> None:
     """As recorded: 100 a day, 50 a minute, and 10 with one more a minute."""
     api = talk(LocalTenant(serve=False, rate_limit="enterprise", clock=clock))
 
-    def seen(answer: Any) -> tuple[int, int, int]:
+    def seen(response: Any) -> tuple[int, int, int]:
         limit, left, reset = (
-            int(answer.headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset")
+            int(response.headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset")
         )
         return limit, left, reset - int(clock.time())
 
@@ -209,5 +209,5 @@ def test_a_sign_up_stores_names_and_metadata_once(api: Any) -> None:
 def test_a_strict_tenant_refuses_a_sign_up_for_an_unknown_connection(talk: Any) -> None:
     """Nobody can sign up at a connection that does not exist."""
     tenant = LocalTenant(serve=False, strict=True)
-    answer = sign_up(talk(tenant), connection="nowhere", client_id=tenant.client_id)
-    assert answer.status_code == 400
+    response = sign_up(talk(tenant), connection="nowhere", client_id=tenant.client_id)
+    assert response.status_code == 400

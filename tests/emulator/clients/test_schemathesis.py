@@ -33,5 +33,5 @@ def served() -> Iterator[LocalTenant]:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_no_request_makes_the_tenant_fail(served: LocalTenant, case: Any) -> None:
     """Requests that fit the description are served, others are refused, and none gets a 500."""
-    answer = case.call(base_url=served.url, headers={"Authorization": "Bearer any"}, timeout=10)
-    assert answer.status_code != FAILED, answer.text
+    response = case.call(base_url=served.url, headers={"Authorization": "Bearer any"}, timeout=10)
+    assert response.status_code != FAILED, response.text

@@ -33,8 +33,8 @@ def token(tenant: LocalTenant) -> str:
     get_token = authentication.GetToken(
         tenant.domain, tenant.client_id, client_secret=tenant.client_secret, protocol="http"
     )
-    answer: dict[str, Any] = get_token.client_credentials(f"https://{tenant.domain}/api/v2/")
-    return str(answer["access_token"])
+    response: dict[str, Any] = get_token.client_credentials(f"https://{tenant.domain}/api/v2/")
+    return str(response["access_token"])
 
 
 def test_version_4_writes_users_and_metadata(tenant: LocalTenant, token: str) -> None:

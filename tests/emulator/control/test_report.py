@@ -40,17 +40,17 @@ def test_a_probability_is_seeded(talk: Any) -> None:
 def test_a_fault_may_be_the_html_page_of_a_proxy(api: Any) -> None:
     """It is a 502 without JSON, whatever was requested."""
     api.tenant.fail(status=502, html=True)
-    answer = api.list()
-    assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
-    assert "<h1>502 Bad Gateway</h1>" in answer.text
+    response = api.list()
+    assert (response.status_code, response.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
+    assert "<h1>502 Bad Gateway</h1>" in response.text
     api.tenant.fail(status=520, html=True)
     assert "<h1>520 Error</h1>" in api.list().text
 
 
-def cut_short(answer: Callable[[], requests.Response]) -> bool:
+def cut_short(response: Callable[[], requests.Response]) -> bool:
     """Return whether a body ends early."""
     try:
-        found = answer()
+        found = response()
     except requests.exceptions.ChunkedEncodingError:
         return True
     return len(found.content) < int(found.headers["Content-Length"])

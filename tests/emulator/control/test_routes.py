@@ -69,10 +69,10 @@ def test_only_the_tenants_own_page_and_programs_have_access(
 ) -> None:
     """A foreign host, origin or site, or a missing or wrong token is refused, and nothing happens."""
     desk.tenant.users.add()
-    answer = desk(method, name, headers={k: v.encode() for k, v in headers.items()})
-    assert answer.status_code == status
+    response = desk(method, name, headers={k: v.encode() for k, v in headers.items()})
+    assert response.status_code == status
     assert len(desk.tenant.users) == (0 if status == 200 and name == "reset" else 1)
-    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "Access-Control-Allow-Origin" not in response.headers
 
 
 def test_each_run_has_its_own_token() -> None:
@@ -99,10 +99,10 @@ def test_responses_cannot_be_framed_sniffed_or_cached(desk: Desk) -> None:
     for part in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
         assert part in policy
     assert "unsafe" not in policy
-    for answer in (page, desk("GET", "state"), desk("GET", "nowhere")):
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-        assert answer.headers["Cache-Control"] == "no-store"
+    for response in (page, desk("GET", "state"), desk("GET", "nowhere")):
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
@@ -117,9 +117,9 @@ def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
         ("page.css", "text/css"),
         ("icon.svg", "image/svg+xml"),
     ):
-        answer = desk.session.get(desk.tenant.url + ROOT + name)
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"].startswith(kind)
+        response = desk.session.get(desk.tenant.url + ROOT + name)
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith(kind)
     script = desk.session.get(desk.tenant.url + ROOT + "page.js").text
     assert "innerHTML" not in script
     assert "insertAdjacentHTML" not in script
@@ -183,9 +183,9 @@ def test_bad_requests_are_refused(
 ) -> None:
     """The message says what is wrong, and nothing changes."""
     desk.tenant.users.add(user_id="auth0|1")
-    answer = desk(method, name, **options)
-    assert answer.status_code == status
-    assert answer.json()["message"]
+    response = desk(method, name, **options)
+    assert response.status_code == status
+    assert response.json()["message"]
     assert len(desk.tenant.users) == 1
     assert desk.tenant.faults_unfired() == []
 
@@ -298,8 +298,8 @@ def test_faults_are_added_listed_and_cleared(desk: Desk) -> None:
         "fired": 0,
         "times": 2,
     }
-    answer = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
-    assert answer.status_code == 503
+    response = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert response.status_code == 503
     assert [fault["fired"] for fault in desk("GET", "faults").json()] == [1]
     assert desk("DELETE", "faults").json() == {}
     assert desk("GET", "faults").json() == []
@@ -432,8 +432,8 @@ def test_values_that_would_break_later_requests_are_refused(desk: Desk, route: s
     """An unusable value is a 400, and the tenant works as before."""
     assert desk("POST", route, json=body).status_code == 400
     assert desk("GET", "faults").json() == []
-    answer = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
-    assert answer.status_code == 200
+    response = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert response.status_code == 200
 
 
 def test_faults_added_in_code_are_checked_too(desk: Desk) -> None:

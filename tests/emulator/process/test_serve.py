@@ -47,8 +47,8 @@ def test_a_process_ends_cleanly(number: signal.Signals) -> None:
     while "Ctrl-C" not in (line := process.stderr.readline()):
         if "AUTH0_DOMAIN" in line:
             url = line.strip().partition("=")[2]
-    answer = requests.get(f"{url}/api/v2/users", headers={"Authorization": "Bearer x"}, timeout=5)
-    assert answer.headers["x-ratelimit-limit"] == "2"
+    response = requests.get(f"{url}/api/v2/users", headers={"Authorization": "Bearer x"}, timeout=5)
+    assert response.headers["x-ratelimit-limit"] == "2"
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, "", "")

@@ -18,9 +18,9 @@ from auth0_meta.testing import FakeClock
 NAMES = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
-def limits(answer: Any) -> list[int] | None:
+def limits(response: Any) -> list[int] | None:
     """Return the values of the three headers, None if there are none."""
-    found = [int(answer.headers[name]) for name in NAMES if name in answer.headers]
+    found = [int(response.headers[name]) for name in NAMES if name in response.headers]
     return found or None
 
 
@@ -97,11 +97,11 @@ def test_a_429_has_the_recorded_headers_and_takes_no_token(talk: Any, clock: Fak
     clock.advance(0.25)
     assert [limits(api.get(user.user_id)) for _ in range(2)] == [[2, 1, 1_800_000_003], [2, 0, 1_800_000_005]]
     for _ in range(3):
-        answer = api.get(user.user_id)
-        assert answer.status_code == 429
-        assert limits(answer) == [2, 0, 1_800_000_005]
-        assert "retry-after" not in answer.headers
-        assert answer.json() == {
+        response = api.get(user.user_id)
+        assert response.status_code == 429
+        assert limits(response) == [2, 0, 1_800_000_005]
+        assert "retry-after" not in response.headers
+        assert response.json() == {
             "statusCode": 429,
             "error": "Too Many Requests",
             "message": "Global limit has been reached",

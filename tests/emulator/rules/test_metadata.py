@@ -131,8 +131,8 @@ def test_open_questions_are_switches(
     """A switch decides a question that no recording settles; None means a 400 that changes nothing."""
     api = talk(LocalTenant(serve=False, switches=switches))
     user_id = add(api.tenant, user_metadata={"k": 1}, app_metadata={"k": 1})
-    answer = api.patch(user_id, body)
-    assert answer.status_code == (400 if after is None else 200), rule
+    response = api.patch(user_id, body)
+    assert response.status_code == (400 if after is None else 200), rule
     expected = {"user_metadata": {"k": 1}, "app_metadata": {"k": 1}} if after is None else after
     document = api.get(user_id).json()
     assert {bag: document[bag] for bag in BAGS if bag in document} == expected

@@ -21,11 +21,11 @@ def refused(api: Any, body: Any, *, status: int = 400) -> dict[str, Any]:
     """PATCH a user with a bad body, check that nothing changed, and return the refusal."""
     user = api.tenant.users.add(app_metadata={"keep": 1})
     before = dict(user)
-    answer = api.patch(user.user_id, body)
-    assert answer.status_code == status
+    response = api.patch(user.user_id, body)
+    assert response.status_code == status
     assert dict(user) == before
     assert api.tenant.journal[-1].committed is False
-    problem: dict[str, Any] = answer.json()
+    problem: dict[str, Any] = response.json()
     assert problem["statusCode"] == status
     return problem
 
@@ -142,9 +142,9 @@ def test_a_body_that_is_not_json_is_refused(api: Any, body: bytes) -> None:
 
 def test_a_lone_surrogate_is_returned_as_it_was_sent(api: Any) -> None:
     """Text that UTF-8 can't encode is stored, and returned as an escape."""
-    answer = _raw(api, b'{"app_metadata":{"a":"\\ud800"}}')
-    assert answer.status_code == 200
-    assert rb'"a":"\ud800"' in answer.content
+    response = _raw(api, b'{"app_metadata":{"a":"\\ud800"}}')
+    assert response.status_code == 200
+    assert rb'"a":"\ud800"' in response.content
 
 
 def test_a_form_body_is_not_served(api: Any) -> None:
@@ -159,9 +159,9 @@ def test_a_request_of_more_than_one_megabyte_is_refused(api: Any) -> None:
     frame = len(json.dumps({"app_metadata": {"a": ""}}))
     limit = 1_048_576
     assert _raw(api, json.dumps({"app_metadata": {"a": "x" * (limit - frame)}}).encode()).status_code == 400
-    answer = _raw(api, json.dumps({"app_metadata": {"a": "x" * (limit - frame + 1)}}).encode())
-    assert answer.status_code == 413
-    assert answer.json()["error"] == "Request Entity Too Large"
+    response = _raw(api, json.dumps({"app_metadata": {"a": "x" * (limit - frame + 1)}}).encode())
+    assert response.status_code == 413
+    assert response.json()["error"] == "Request Entity Too Large"
 
 
 def test_a_profile_that_is_too_large_is_refused_and_not_written(talk: Any) -> None:
@@ -176,9 +176,9 @@ def test_a_profile_that_is_too_large_is_refused_and_not_written(talk: Any) -> No
 @pytest.mark.parametrize("user_id", ["6560cd0f", "auth0|a b", "auth0|a\tb"])
 def test_a_bad_id_is_refused_before_the_body_is_checked(api: Any, user_id: str) -> None:
     """An id without a provider, or with whitespace, gets a 400 invalid_uri."""
-    answer = api.patch(user_id, {"app_metadata": []})
-    assert answer.status_code == 400
-    assert answer.json() == {
+    response = api.patch(user_id, {"app_metadata": []})
+    assert response.status_code == 400
+    assert response.json() == {
         "statusCode": 400,
         "error": "Bad Request",
         "message": f"Object didn't pass validation for format user-id: {user_id}",
@@ -198,13 +198,13 @@ def test_a_bad_id_is_refused_before_the_body_is_checked(api: Any, user_id: str) 
 )
 def test_the_body_of_a_create_is_checked_too(api: Any, body: dict[str, Any], message: str) -> None:
     """A bad POST gets a 400 and adds no user."""
-    answer = api.create(**({"email": "a@example.com"} | body))
-    assert answer.status_code == 400
-    assert message in answer.json()["message"]
+    response = api.create(**({"email": "a@example.com"} | body))
+    assert response.status_code == 400
+    assert message in response.json()["message"]
     assert len(api.tenant.users) == 0
 
 
 def test_a_create_needs_a_connection(api: Any) -> None:
     """A POST without `connection` is refused."""
-    answer = api("POST", "/api/v2/users", json={"email": "a@example.com"})
-    assert "Missing required property: connection" in answer.json()["message"]
+    response = api("POST", "/api/v2/users", json={"email": "a@example.com"})
+    assert "Missing required property: connection" in response.json()["message"]

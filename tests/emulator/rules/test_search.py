@@ -43,9 +43,9 @@ def people(api: Any) -> Any:
 
 def found(api: Any, q: str, **params: Any) -> list[str]:
     """Return the local ids that a query finds, in order."""
-    answer = api.list(q=q, **params)
-    assert answer.status_code == 200, answer.text
-    return [user["user_id"][6:] for user in answer.json()]
+    response = api.list(q=q, **params)
+    assert response.status_code == 200, response.text
+    return [user["user_id"][6:] for user in response.json()]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_the_query_syntax(people: Any, q: str, who: str) -> None:
 )
 def test_queries_that_are_refused(people: Any, q: str) -> None:
     """A query that is not supported or can't be parsed gets a 400, never a wrong list."""
-    answer = people.list(q=q)
-    assert answer.status_code == 400
-    assert answer.json()["errorCode"] == "invalid_query_string"
+    response = people.list(q=q)
+    assert response.status_code == 400
+    assert response.json()["errorCode"] == "invalid_query_string"
 
 
 def test_switches_decide_open_questions_of_search(talk: Any) -> None:
@@ -262,8 +262,8 @@ class TestTheIndexLags:
 @pytest.mark.parametrize("q", ["_missing_:blocked", "*:x", "app_metadata.*:x"])
 def test_queries_that_would_silently_find_nobody_are_refused(people: Any, q: str) -> None:
     """A 400 is better than an empty list that looks like a result."""
-    answer = people.list(q=q)
-    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_query_string")
+    response = people.list(q=q)
+    assert (response.status_code, response.json()["errorCode"]) == (400, "invalid_query_string")
 
 
 def test_a_switch_serves_the_missing_operator(talk: Any) -> None:

@@ -157,8 +157,8 @@ def test_only_names_of_this_machine_are_served(
     talk: Any, served: LocalTenant, host: str, status: int, sockets: bool
 ) -> None:
     """A Host header that any web page could send gets a 421."""
-    answer = talk(served, sockets=sockets)("GET", "/api/v2/users", headers={"Host": host})
-    assert answer.status_code == status
+    response = talk(served, sockets=sockets)("GET", "/api/v2/users", headers={"Host": host})
+    assert response.status_code == status
 
 
 def test_a_request_without_a_host_is_refused(served: LocalTenant) -> None:
@@ -171,8 +171,8 @@ def test_a_request_without_a_host_is_refused(served: LocalTenant) -> None:
 def test_other_names_must_be_listed(talk: Any) -> None:
     """hosts= adds names; names under auth0.com are refused."""
     with LocalTenant(hosts=["Tenant.Test"]) as tenant:
-        answer = talk(tenant, sockets=True)("GET", "/api/v2/users", headers={"Host": "tenant.test:80"})
-        assert answer.status_code == 200
+        response = talk(tenant, sockets=True)("GET", "/api/v2/users", headers={"Host": "tenant.test:80"})
+        assert response.status_code == 200
     for name in ("tenant.eu.auth0.com", "auth0.com.", "TENANT.AUTH0.COM"):
         with pytest.raises(ConfigError, match="never answers"):
             LocalTenant(host=name)
@@ -187,9 +187,9 @@ def test_date_shows_the_tenants_second(talk: Any, offset: float, sockets: bool) 
     clock = FakeClock(start=1_800_000_000.999)
     with LocalTenant(clock=clock, clock_offset=offset, rate_limit="10@2", serve=sockets) as tenant:
         user = tenant.users.add()
-        answer = talk(tenant, sockets=sockets).get(user.user_id)
-        assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == 1_800_000_000 + offset
-        assert int(answer.headers["x-ratelimit-reset"]) == 1_800_000_002 + offset
+        response = talk(tenant, sockets=sockets).get(user.user_id)
+        assert parsedate_to_datetime(response.headers["Date"]).timestamp() == 1_800_000_000 + offset
+        assert int(response.headers["x-ratelimit-reset"]) == 1_800_000_002 + offset
         assert tenant.now() == 1_800_000_000.999 + offset
         assert tenant.journal[-1].time == 1_800_000_000.999 + offset
         assert user["updated_at"].endswith(":00:00.999Z")
@@ -337,8 +337,8 @@ def test_a_bug_in_a_handler_is_a_500_and_a_log_line(
     api = talk(served, sockets=True)
     with monkeypatch.context() as patch:
         patch.setattr(served._state.users, "get", lambda user_id: 1 / 0)
-        answer = api.get(user.user_id)
-    assert (answer.status_code, answer.json()["statusCode"]) == (500, 500)
+        response = api.get(user.user_id)
+    assert (response.status_code, response.json()["statusCode"]) == (500, 500)
     assert caplog.records
     assert api.get(user.user_id).status_code == 200
 
@@ -348,8 +348,10 @@ def test_half_sent_requests_do_not_block_others() -> None:
     with LocalTenant() as tenant, ExitStack() as halves:
         for _ in range(40):
             halves.enter_context(connect(tenant)).sendall(b"PATCH /api/v2/users/a HTTP/1.1\r\nHost: ")
-        answer = requests.get(f"{tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"}, timeout=30)
-        assert answer.status_code == 200
+        response = requests.get(
+            f"{tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"}, timeout=30
+        )
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize("name", ["tenant.eu.auth0.com:443", "TENANT.auth0.com.:443", "auth0.com:"])

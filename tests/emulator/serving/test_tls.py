@@ -100,10 +100,10 @@ def test_clients_without_a_handshake_do_no_harm(secure: LocalTenant) -> None:
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{secure.port}/api/v2/users", timeout=5)
     silent[0].sendall(b"\x00garbage" * 10)
-    answer = requests.get(
+    response = requests.get(
         f"{secure.url}/api/v2/users", headers=HEADERS, verify=str(secure.ca_file), timeout=5
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     for sock in silent:
         sock.close()
 
@@ -116,8 +116,8 @@ def test_large_bodies_arrive_and_connections_are_kept(secure: LocalTenant) -> No
         for _ in range(3):
             path = f"{secure.url}/api/v2/users/{user.user_id.replace('|', '%7C')}"
             body = {"user_metadata": {"long": "x" * 60_000}}
-            answer = session.patch(path, json=body, headers=HEADERS, timeout=5)
-            assert answer.json()["user_metadata"] == body["user_metadata"]
+            response = session.patch(path, json=body, headers=HEADERS, timeout=5)
+            assert response.json()["user_metadata"] == body["user_metadata"]
 
 
 def test_the_files_are_deleted_when_the_process_ends() -> None:

@@ -84,10 +84,10 @@ def test_a_fault_replaces_the_response(both: Any) -> None:
     """An injected 503 has Auth0's error body, takes no token and writes nothing."""
     user = both.tenant.users.add()
     both.tenant.fail(user_id=user.user_id, status=503, headers={"X-Test": "1"})
-    answer = both.patch(user.user_id, {"app_metadata": {"a": 1}})
-    assert (answer.status_code, answer.headers["X-Test"]) == (503, "1")
-    assert answer.json()["statusCode"] == 503
-    assert "x-ratelimit-limit" not in answer.headers
+    response = both.patch(user.user_id, {"app_metadata": {"a": 1}})
+    assert (response.status_code, response.headers["X-Test"]) == (503, "1")
+    assert response.json()["statusCode"] == 503
+    assert "x-ratelimit-limit" not in response.headers
     assert "app_metadata" not in user
     assert both.get(user.user_id).headers["x-ratelimit-remaining"] == "49"
 
@@ -113,8 +113,8 @@ def test_a_fault_replaces_the_response_after_the_commit(both: Any) -> None:
 def test_any_body_can_be_injected(both: Any, body: Any, content: bytes, kind: str) -> None:
     """A dict is sent as JSON, text and bytes as they are: HTML pages, truncated JSON, nothing."""
     both.tenant.fail(status=502, body=body)
-    answer = both.list()
-    assert (answer.content, answer.headers["Content-Type"]) == (content, kind)
+    response = both.list()
+    assert (response.content, response.headers["Content-Type"]) == (content, kind)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_an_injected_429_has_the_given_reset(talk: Any, reset: Any, header: str)
     """`reset` counts from the second in the response's Date; text is sent as it is; the body is Auth0's own."""
     api = talk(LocalTenant(serve=False, clock=FakeClock(start=1_800_000_000.75)))
     api.tenant.fail(status=429, reset=reset)
-    answer = api.list()
-    assert answer.json()["errorCode"] == "too_many_requests"
-    assert answer.headers["x-ratelimit-reset"] == header
-    assert answer.headers["x-ratelimit-remaining"] == "0"
-    assert answer.headers["Date"] == "Fri, 15 Jan 2027 08:00:00 GMT"
+    response = api.list()
+    assert response.json()["errorCode"] == "too_many_requests"
+    assert response.headers["x-ratelimit-reset"] == header
+    assert response.headers["x-ratelimit-remaining"] == "0"
+    assert response.headers["Date"] == "Fri, 15 Jan 2027 08:00:00 GMT"
 
 
 def test_headers_of_a_429_can_be_removed_or_added(both: Any) -> None:
@@ -145,8 +145,8 @@ def test_headers_of_a_429_can_be_removed_or_added(both: Any) -> None:
     both.tenant.fail(status=429, headers=gone)
     both.tenant.fail(status=429, nth=2, headers={"Retry-After": "3"})
     assert not [name for name in both.list().headers if name.lower().startswith("x-rate")]
-    answer = both.list()
-    assert (answer.headers["Retry-After"], answer.headers["x-ratelimit-limit"]) == ("3", "50")
+    response = both.list()
+    assert (response.headers["Retry-After"], response.headers["x-ratelimit-limit"]) == ("3", "50")
 
 
 def test_nth_and_times_choose_among_matching_requests(api: Any) -> None:

@@ -38,8 +38,8 @@ def test_revoking_a_key_invalidates_its_tokens(talk: Any) -> None:
     assert api.list().status_code == 200
     tenant.rotate_keys(revoke=True)
     assert before[0] not in kids(api)
-    answer = api.list()
-    assert (answer.status_code, answer.json()["message"]) == (401, "Invalid token")
+    response = api.list()
+    assert (response.status_code, response.json()["message"]) == (401, "Invalid token")
     api.token = tenant.token()
     assert api.list().status_code == 200
 

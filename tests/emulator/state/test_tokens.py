@@ -39,9 +39,9 @@ def strict(talk: Any, clock: FakeClock) -> Any:
 def test_a_token_looks_like_auth0s(api: Any, kind: str) -> None:
     """Form and JSON both get an RS256 token with Auth0's claims, which the published keys verify."""
     tenant = api.tenant
-    answer = api("POST", "/oauth/token", **{kind: credentials(tenant)})
-    body = answer.json()
-    assert answer.status_code == 200
+    response = api("POST", "/oauth/token", **{kind: credentials(tenant)})
+    body = response.json()
+    assert response.status_code == 200
     assert list(body) == ["access_token", "scope", "expires_in", "token_type"]
     assert (body["expires_in"], body["token_type"]) == (86_400, "Bearer")
     keys = api("GET", "/.well-known/jwks.json").json()["keys"]
@@ -88,16 +88,19 @@ def test_a_bad_token_request_is_refused(
     api: Any, changes: dict[str, str | None], status: int, error: str
 ) -> None:
     """Each failure has the Authentication API's error body and its documented text."""
-    answer = api("POST", "/oauth/token", data=credentials(api.tenant, **changes))
-    assert (answer.status_code, answer.json()["error"]) == (status, error)
-    assert "statusCode" not in answer.json()
+    response = api("POST", "/oauth/token", data=credentials(api.tenant, **changes))
+    assert (response.status_code, response.json()["error"]) == (status, error)
+    assert "statusCode" not in response.json()
 
 
 def test_the_management_api_refuses_a_token_for_another_api(api: Any) -> None:
     """By default any audience gets a token, as recorded, but it has no scopes and is valid for that API only."""
-    answer = api("POST", "/oauth/token", data=credentials(api.tenant, audience="https://example.com/"))
-    assert (answer.status_code, sorted(answer.json())) == (200, ["access_token", "expires_in", "token_type"])
-    api.token = answer.json()["access_token"]
+    response = api("POST", "/oauth/token", data=credentials(api.tenant, audience="https://example.com/"))
+    assert (response.status_code, sorted(response.json())) == (
+        200,
+        ["access_token", "expires_in", "token_type"],
+    )
+    api.token = response.json()["access_token"]
     refused = api.list()
     assert (refused.status_code, refused.json()["message"]) == (401, "Bad audience: https://example.com/")
 
@@ -111,8 +114,8 @@ def test_the_issuer_follows_the_host(talk: Any) -> None:
         ("login.example.test:99", "http://login.example.test:99/"),
         ("localhost:99", f"{tenant.url}/"),
     ):
-        answer = api("POST", "/oauth/token", data=credentials(tenant), headers={"Host": host})
-        claims = jwt.get_unverified_claims(answer.json()["access_token"])
+        response = api("POST", "/oauth/token", data=credentials(tenant), headers={"Host": host})
+        claims = jwt.get_unverified_claims(response.json()["access_token"])
         assert (claims["iss"], claims["aud"]) == (issuer, f"{tenant.url}/api/v2/")
         found = api("GET", "/.well-known/openid-configuration", headers={"Host": host}).json()
         assert found["issuer"] == issuer
@@ -121,8 +124,8 @@ def test_the_issuer_follows_the_host(talk: Any) -> None:
 @pytest.mark.parametrize("body", ["{", "[]", "[" * 100_000])
 def test_a_json_token_request_must_be_an_object(api: Any, body: str) -> None:
     """Anything but a JSON object is an invalid request."""
-    answer = api("POST", "/oauth/token", data=body, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    response = api("POST", "/oauth/token", data=body, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
 
 def test_requested_scopes_are_limited_to_the_granted_ones(api: Any) -> None:
@@ -147,8 +150,8 @@ def test_a_strict_tenant_knows_its_clients_and_its_audience(strict: Any) -> None
     """It refuses unknown clients, wrong secrets and other audiences; in an audience https and http are the same."""
     tenant = strict.tenant
     for changes in ({"client_id": "other"}, {"client_secret": "wrong"}):
-        answer = strict("POST", "/oauth/token", data=credentials(tenant, **changes))
-        assert (answer.status_code, answer.json()) == (401, DENIED)
+        response = strict("POST", "/oauth/token", data=credentials(tenant, **changes))
+        assert (response.status_code, response.json()) == (401, DENIED)
     foreign = strict(
         "POST", "/oauth/token", data=credentials(tenant, audience="https://x.eu.auth0.com/api/v2/")
     )
@@ -166,9 +169,9 @@ def test_a_strict_tenant_knows_its_clients_and_its_audience(strict: Any) -> None
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Basic abc", "Bearer a b", "token"])
 def test_a_malformed_header_is_400(api: Any, header: str) -> None:
     """A header without a bearer token gets the recorded 400, with errorCode "Bearer"."""
-    answer = api("GET", "/api/v2/users", headers={"Authorization": header})
-    assert answer.status_code == 400
-    assert answer.json() == {
+    response = api("GET", "/api/v2/users", headers={"Authorization": header})
+    assert response.status_code == 400
+    assert response.json() == {
         "statusCode": 400,
         "error": "Bad Request",
         "message": "Bad HTTP authentication header format",
@@ -179,10 +182,14 @@ def test_a_malformed_header_is_400(api: Any, header: str) -> None:
 def test_a_missing_header_is_401(api: Any) -> None:
     """The response has WWW-Authenticate and no errorCode."""
     api.token = None
-    answer = api.list()
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert answer.json() == {"statusCode": 401, "error": "Unauthorized", "message": "Missing authentication"}
+    response = api.list()
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.json() == {
+        "statusCode": 401,
+        "error": "Unauthorized",
+        "message": "Missing authentication",
+    }
 
 
 def test_a_strict_tenant_accepts_only_its_own_tokens(strict: Any) -> None:
@@ -200,10 +207,10 @@ def test_a_strict_tenant_accepts_only_its_own_tokens(strict: Any) -> None:
         ),
         strict.tenant.token(audience="https://example.com/"): (401, "Bad audience: https://example.com/"),
     }
-    for token, answer in expected.items():
+    for token, response in expected.items():
         strict.token = token
         refused = strict.list()
-        assert (refused.status_code, refused.json()["message"]) == answer
+        assert (refused.status_code, refused.json()["message"]) == response
 
 
 def test_a_tenants_tokens_stay_valid_after_a_reset(strict: Any) -> None:
@@ -264,9 +271,9 @@ UPDATE = "update:users,update:users_app_metadata,update:current_user_metadata"
 def test_a_403_names_the_missing_scopes(api: Any, method: str, path: str, expected: str) -> None:
     """A token without a suitable scope gets the 403 before the body is checked."""
     api.token = api.tenant.token(scopes=["read:clients"])
-    answer = api(method, path)
-    assert answer.status_code == 403
-    assert answer.json() == {
+    response = api(method, path)
+    assert response.status_code == 403
+    assert response.json() == {
         "statusCode": 403,
         "error": "Forbidden",
         "message": f"Insufficient scope, expected any of: {expected}",
@@ -296,9 +303,9 @@ def test_narrow_scopes_allow_narrow_writes(
     """update:users_app_metadata writes app_metadata only; update:current_user_metadata only the user_metadata of the token's own user."""
     user = api.tenant.users.add(user_id="auth0|1")
     api.token = api.tenant.token(scopes=scopes, subject=subject)
-    answer = api.patch("auth0|1", body)
-    assert answer.status_code == (200 if code is None else 403)
-    assert answer.json().get("errorCode") == code
+    response = api.patch("auth0|1", body)
+    assert response.status_code == (200 if code is None else 403)
+    assert response.json().get("errorCode") == code
     assert ("app_metadata" in user or "user_metadata" in user) is (code is None)
 
 
@@ -364,8 +371,8 @@ def test_a_bad_assertion_is_refused(talk: Any, pem: tuple[str, str], changes: di
     tenant = LocalTenant(serve=False, strict=True)
     tenant.add_client("mine", public_key=pem[1])
     tenant.add_client("you", public_key=pem[1])
-    answer = talk(tenant)("POST", "/oauth/token", data=assertion(tenant, pem, **changes))
-    assert (answer.status_code, answer.json()) == (401, DENIED)
+    response = talk(tenant)("POST", "/oauth/token", data=assertion(tenant, pem, **changes))
+    assert (response.status_code, response.json()) == (401, DENIED)
 
 
 def test_an_assertion_must_be_signed_by_the_registered_key(talk: Any, pem: tuple[str, str]) -> None:

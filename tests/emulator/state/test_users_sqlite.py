@@ -25,7 +25,7 @@ def db(tmp_path: Path) -> Path:
 def life(tenant: LocalTenant, talk: Any) -> list[Any]:
     """Make one request of each kind, and return the responses."""
     api = talk(tenant)
-    answers = [
+    responses = [
         api.create(email="Ann@Example.com", user_metadata={"a": 1, "odd": "\ud800"}, user_id="1"),
         api.create(email="ann@example.com"),
         api.create(email="bob@example.com", username="bob", app_metadata={}, user_id="2"),
@@ -45,7 +45,7 @@ def life(tenant: LocalTenant, talk: Any) -> list[Any]:
         api.create(email="bob@example.org", username="bob"),
         api.list(),
     ]
-    return [(answer.status_code, answer.text) for answer in answers]
+    return [(response.status_code, response.text) for response in responses]
 
 
 def test_a_file_behaves_as_memory_does(db: Path, clock: Any, talk: Any) -> None:

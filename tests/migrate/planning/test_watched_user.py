@@ -57,8 +57,8 @@ def seen(look: Callable[[Any], Any], **settings: Any) -> tuple[Any, list[list[st
 )
 def test_every_look_is_noted(look: Callable[[Any], Any], found: Any, noted: list[list[str | None]]) -> None:
     """A look is noted and returns what a dict returns; looks under keys that are not staged are left out."""
-    answer, places = seen(lambda user: look(user.app_metadata))
-    assert answer == found
+    result, places = seen(lambda user: look(user.app_metadata))
+    assert result == found
     assert [place[1:] for place in places if place[0] == "app_metadata"] == noted
 
 
