@@ -109,7 +109,7 @@ def test_no_module_is_too_long(path: Path) -> None:
 
 
 def test_typing_marker_is_shipped() -> None:
-    """py.typed is beside the modules, so that type checkers read our annotations."""
+    """py.typed is next to the modules, so that type checkers read our annotations."""
     assert (importlib.resources.files("auth0_meta") / "py.typed").is_file()
 
 

@@ -24,7 +24,7 @@ CONNECTION = "con_0000000000000001"
 
 
 def test_an_import_is_a_multipart_form() -> None:
-    """The users are sent as a file beside the settings, and nobody gets an email unless requested."""
+    """The users are sent as a file along with the settings, and nobody gets an email unless requested."""
     with ScriptedServer(Reply(202, JOB)) as server, connect(server) as client:
         job = client.jobs.import_users(
             [{"email": "å@x"}], connection_id=CONNECTION, upsert=True, external_id="e1"

@@ -156,7 +156,7 @@ def test_headers_correct_a_configured_limit(known: RateLimit) -> None:
     ("size", "rate"), [(10, 10), (10, 2), (20, 200 / 60), (40, 500 / 60), (50, 16), (100, 100)]
 )
 def test_bulk_work_is_a_good_neighbor(size: int, rate: float) -> None:
-    """At the default share, beside an application that uses 30 %, the application's calls succeed and bulk work gets 0.85 of the rest."""
+    """At the default share, alongside an application that uses 30 %, the application's calls succeed and bulk work gets 0.85 of the rest."""
     calls = refused = 0
     for seed in range(4):
         world = World(seed)
@@ -203,7 +203,7 @@ def test_four_clients_share_a_tenant(size: int, rate: float) -> None:
 
 # The goals of the other buckets can't be met here: the bounds are what was measured, with a margin on both sides.
 CROWDED = [
-    # size, rate, window: four clients' part of the limit and their refusals; one client's part beside an application
+    # size, rate, window: four clients' part of the limit and their refusals; one client's part alongside an application
     # and the refusals of that
     (10, 10, 1.0, (0.91, 1.0), (0.03, 0.07), (0.75, 0.85), (0.005, 0.03)),  # 0.956, 0.049; 0.803, 0.013
     (2, 2, None, (0.8, 0.9), (0.3, 0.42), (0.55, 0.7), (0.15, 0.3)),  # 0.853, 0.364; 0.621, 0.234
@@ -220,7 +220,7 @@ def test_four_clients_share_a_small_or_windowed_bucket(
     bulk: tuple[float, float],
     calls: tuple[float, float],
 ) -> None:
-    """Four clients at the default share, and one beside an application, on a window of a second or on only two tokens."""
+    """Four clients at the default share, and one alongside an application, on a window of a second or on only two tokens."""
     accepted = declined = done = missed = called = left = 0.0
     for seed in range(10):
         world = World(seed)

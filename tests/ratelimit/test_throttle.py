@@ -53,7 +53,7 @@ def exchange(throttle: Throttle, group: str = WRITE, *, status: int = 200, **fac
 
 @contextmanager
 def thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
-    """Run `work` beside the block and join it afterwards."""
+    """Run `work` in a thread during the block, and join it afterwards."""
     runner = threading.Thread(target=work, daemon=True)
     runner.start()
     yield runner
@@ -599,7 +599,9 @@ def test_a_lock_held_at_a_fork_does_not_stop_the_child() -> None:
     with thread(lambda: throttle.acquire(WRITE)):
         assert inside.wait(5)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is what this tests
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # forking while threads run is what this tests
             child = os.fork()
         if child == 0:  # pragma: no cover  # another process
             clock.monotonic = steady  # type: ignore[method-assign]

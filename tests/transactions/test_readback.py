@@ -164,7 +164,7 @@ EMPTYING: dict[str, Block] = {
 @pytest.mark.parametrize("block", EMPTYING.values(), ids=EMPTYING)
 @pytest.mark.parametrize("drop", ["before_commit", "after_commit"])
 def test_emptying_a_bag_is_not_sent_blindly(block: Block, drop: Any) -> None:
-    """With an increment, an append or reads beside clear or replace, a key that another writer added is not wiped."""
+    """If an increment, an append or reads accompany clear or replace, a key that another writer added is not wiped."""
     local = Local(STORED, {"a": 1})
     local.tenant.fail(method="PATCH", drop=drop)
 

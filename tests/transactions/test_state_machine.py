@@ -738,7 +738,7 @@ COUNTING: dict[str, Callable[[MetadataTransaction], None]] = {
 beside = st.none() | st.fixed_dictionaries(
     {"user_metadata": st.just({}), "app_metadata": st.just({"other": 1})}
 )
-trouble = st.lists(st.builds(Plan, st.sampled_from(FAULTS), beside), max_size=9) | st.tuples(
+mixed_plans = st.lists(st.builds(Plan, st.sampled_from(FAULTS), beside), max_size=9) | st.tuples(
     answered, late, answered, waits, *[st.builds(Plan, st.sampled_from(FAULTS), beside)] * 4
 ).map(list)
 
@@ -748,7 +748,7 @@ trouble = st.lists(st.builds(Plan, st.sampled_from(FAULTS), beside), max_size=9)
     st.sampled_from([*COUNTING]),
     st.sampled_from([None, None, 0.0, 3.0, 60.0]),
     st.sampled_from(["block", "base", "run"]),
-    trouble,
+    mixed_plans,
 )
 def test_an_increment_counts_once_or_not_at_all(
     how: str, max_wait: float | None, way: str, faults: list[Plan]

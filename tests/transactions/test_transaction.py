@@ -212,7 +212,7 @@ def test_a_base_must_be_json(bag: Any, what: str, path: tuple[str, ...]) -> None
 
 @pytest.mark.parametrize("oversize", ["warn", "off"])
 def test_other_fields_of_a_base_may_be_anything(oversize: str) -> None:
-    """A row with dates beside the bags is a base too: only the bags matter."""
+    """A row that also has dates is a base too: only the bags matter."""
     local = Local()
     row = {
         "user_id": UID,
@@ -229,7 +229,7 @@ def test_other_fields_of_a_base_may_be_anything(oversize: str) -> None:
 
 @pytest.mark.parametrize("oversize", ["warn", "off"])
 def test_a_stored_lone_surrogate_does_no_harm(oversize: str) -> None:
-    """Stored text that is not valid Unicode, beside a change, neither stops the change nor is altered by it."""
+    """Stored text that is not valid Unicode, next to what is changed, neither stops the change nor is altered by it."""
     raw = b'{"user_id":"auth0|1","name":"\\ud83d","app_metadata":{"p":{"note":"\\ud83d cut","lang":"en"}}}'
     with ScriptedServer(Reply(raw=raw)) as server, connect(server) as client:
         with client.transaction("auth0|1", oversize=oversize) as tx:

@@ -72,7 +72,7 @@ def test_sections_make_a_login_silent() -> None:
 
 
 def test_a_login_that_failed_is_not_redirected() -> None:
-    """After an error beside a redirect, or with claims that can't be stored, no login continues."""
+    """After an error together with a redirect, or with claims that can't be stored, no login continues."""
 
     class Broken(MemoryStates):
         def put(self, key: str, data: str, **times: float) -> None:

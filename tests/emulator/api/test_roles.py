@@ -72,7 +72,7 @@ def test_a_role_can_be_assigned_to_users_and_lists_them(api: Any) -> None:
 @pytest.mark.usefixtures("ann")
 @pytest.mark.parametrize("known", [True, False])
 def test_users_and_roles_have_permissions(api: Any, known: bool) -> None:
-    """Assigning is a 201 with `{}`; a permission is listed with what the API says about it, and those of a role among the user's."""
+    """Assigning is a 201 with `{}`; a permission is listed with what the API says about it, and the user's list includes those of their roles."""
     made = role(api)
     if known:
         scopes = [{"value": "read:things", "description": "Read"}]

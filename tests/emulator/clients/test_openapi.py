@@ -14,8 +14,8 @@ def test_every_route_is_described(tenant: LocalTenant) -> None:
         operation = document["paths"][route.template][route.method.lower()]
         assert operation["summary"].endswith((".", ";"))
         assert operation["description"] == f"Evidence: {route.evidence}."
-        ties = route.template.endswith(("/roles", "/permissions", "/members"))
-        has_body = route.method in ("POST", "PUT", "PATCH") or (route.method == "DELETE" and ties)
+        links = route.template.endswith(("/roles", "/permissions", "/members"))
+        has_body = route.method in ("POST", "PUT", "PATCH") or (route.method == "DELETE" and links)
         assert ("requestBody" in operation) is has_body
         assert ("security" in operation) is route.management
     names = [op["operationId"] for path in document["paths"].values() for op in path.values()]

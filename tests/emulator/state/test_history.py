@@ -34,7 +34,7 @@ class TestTheDiff:
     """`diff` returns what the code under test has changed."""
 
     def test_it_has_what_requests_and_second_writers_changed(self, api: Any) -> None:
-        """Users that the test itself adds are no change, nor is a PATCH that changes nothing."""
+        """Users whom the test itself adds don't count as changes, nor does a PATCH that changes nothing."""
         tenant = api.tenant
         one, two = tenant.users.add(app_metadata={"plan": "free", "n": 1}), tenant.users.add()
         assert tenant.diff() == {}
