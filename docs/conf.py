@@ -14,7 +14,7 @@ add_module_names = False
 default_role = "code"
 nitpick_ignore_regex = [
     ("py:.*", ".*")
-]  # the reference names types of other libraries, and of rooms it does not list
+]  # the reference names types of other libraries and of modules that it does not list
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 html_theme = "furo"
