@@ -33,7 +33,7 @@ errors clock redact _version
 """
 
 # The folders of the larger packages, in the same order.
-WINGS = {
+SUBLAYERS = {
     "migrate": "__init__ > html_report > api > applying > planning > ledger > events threads",
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
     " > staging cache unsupported outcome registry suspended_logins > event",
@@ -108,7 +108,7 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
             yield from ((alias.name, lazy) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative imports hide the order"
+            assert node.level == 0, f"{path.name} has a relative import, which hides the layer"
             for alias in node.names:
                 yield f"{node.module}.{alias.name}", lazy
         lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
@@ -138,35 +138,37 @@ ARROWS = {
 }
 
 
-def floors(text: str, break_at: str) -> dict[str, int]:
-    """Return each name's line number, counted from the top."""
+def layers(text: str, break_at: str) -> dict[str, int]:
+    """Return the number of each name's layer, counted from the top."""
     return {name: i for i, line in enumerate(text.strip().split(break_at)) for name in line.split()}
 
 
-HOUSE = floors(ORDER, "\n")
-FLOORS = {wing: floors(order, ">") for wing, order in WINGS.items()}
+LAYER_OF = layers(ORDER, "\n")
+SUBLAYER_OF = {part: layers(order, ">") for part, order in SUBLAYERS.items()}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module: str) -> None:
     """A module imports only modules of lower layers and of its own folder."""
-    room, *inside = module.split(".")
-    assert room in HOUSE, f"say in ORDER where {room} stands"
-    if room in FLOORS:
-        assert inside[0] in FLOORS[room], f"say in WINGS where {module} stands"
+    part, *inside = module.split(".")
+    assert part in LAYER_OF, f"{part} is in no layer: add it to ORDER"
+    if part in SUBLAYER_OF:
+        assert inside[0] in SUBLAYER_OF[part], f"{module} is in no layer: add it to SUBLAYERS"
     for target in sorted(ARROWS[module]):
         other, *below = target.split(".")
-        if room == other:
-            if room in FLOORS and inside[0] != below[0]:
-                here, there = FLOORS[room][inside[0]], FLOORS[room][below[0]]
-                assert here < there, f"{module} imports {target}, which does not stand below it"
-        elif room == "emulator":
+        if part == other:
+            if part in SUBLAYER_OF and inside[0] != below[0]:
+                here, there = SUBLAYER_OF[part][inside[0]], SUBLAYER_OF[part][below[0]]
+                assert here < there, f"{module} imports {target}, which is not in a lower layer"
+        elif part == "emulator":
             assert other in ISLAND or (module, other) == CONNECTED, f"{module} imports {target}"
         else:
-            assert HOUSE[room] < HOUSE[other], f"{module} imports {target}, which does not stand below it"
+            assert LAYER_OF[part] < LAYER_OF[other], (
+                f"{module} imports {target}, which is not in a lower layer"
+            )
             if other == "emulator":
                 lazy = all(late for dotted, late in imports(MODULES[module]) if internal(dotted) == target)
-                assert lazy, f"{module} imports {target} at its top: the extra may be missing"
+                assert lazy, f"{module} imports {target} at its top, but the extra may be missing"
 
 
 def test_there_is_no_import_cycle() -> None:
@@ -212,7 +214,7 @@ def test_pure_modules_do_no_io(module: str) -> None:
         assert dotted not in IMPURE, f"{module} imports {dotted}"
         if target is None:
             known = {"attrs", *sys.stdlib_module_names} | {
-                p for p, doors in THIRD_PARTY.items() if module in doors
+                p for p, importers in THIRD_PARTY.items() if module in importers
             }
             assert top in known, f"{module}: {dotted}"
 
@@ -226,8 +228,8 @@ def test_third_party_packages_have_few_importers(module: str) -> None:
             assert module == "clock", f"{module} imports time: take a Clock"
         if top in sys.stdlib_module_names or top == "auth0_meta":
             continue
-        doors = THIRD_PARTY.get(top)
-        assert doors is not None, f"{module} imports {top}, which is not in THIRD_PARTY"
-        rule = next((how for pattern, how in doors.items() if fnmatch(module, pattern)), None)
-        assert rule is not None, f"{module} imports {top}: only {sorted(doors)} may"
-        assert rule == "top" or lazy, f"{module} imports {top} at its top: it loads on use"
+        importers = THIRD_PARTY.get(top)
+        assert importers is not None, f"{module} imports {top}, which is not in THIRD_PARTY"
+        rule = next((how for pattern, how in importers.items() if fnmatch(module, pattern)), None)
+        assert rule is not None, f"{module} imports {top}, but only {sorted(importers)} may"
+        assert rule == "top" or lazy, f"{module} imports {top} at its top, but must import it on use"

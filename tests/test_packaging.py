@@ -165,8 +165,8 @@ def test_a_client_loads_requests_and_attrs_and_nothing_optional() -> None:
         "from auth0_meta import ManagementClient, MetadataTransaction", after="import attrs, requests"
     )
     assert {name for name in loaded if name.split(".")[0] != "auth0_meta"} == set()
-    rooms = {name.split(".")[1] for name in loaded if "." in name}
-    assert rooms <= {
+    parts = {name.split(".")[1] for name in loaded if "." in name}
+    assert parts <= {
         *("_version", "arguments", "auth", "changes", "client", "clock", "doctor", "endpoints", "errors"),
         *("http", "models", "ratelimit", "redact", "transactions", "warn"),
     }
