@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from importlib import import_module
 from urllib.parse import unquote
-
-import attrs
 
 from auth0_meta.emulator import api
 from auth0_meta.emulator.api.route import Route
@@ -32,54 +31,12 @@ ALL_SCOPES = tuple(
 )
 """Every scope that opens a route, but for those of users' own tokens: no client is granted these."""
 
-
-@attrs.define
-class _Node:
-    """One step of a path: what may follow it, literally or as a parameter, and the routes that end here."""
-
-    literal: dict[str, _Node] = attrs.field(factory=dict)
-    parameter: _Node | None = None
-    routes: dict[str, Route] = attrs.field(factory=dict)
-
-    def add(self, route: Route) -> None:
-        """Add a route below this step."""
-        node = self
-        for segment in _segments(route.template):
-            if segment.startswith("{"):
-                node.parameter = node = node.parameter or _Node()
-            else:
-                node = node.literal.setdefault(segment, _Node())
-        node.routes[route.method] = route
-
-    def find(self, segments: list[str], method: str, at: int = 0) -> tuple[Route, list[str]] | None:
-        """Return the route and the values of its parameters; a literal segment wins over a parameter."""
-        if at == len(segments):
-            route = self.routes.get(method)
-            return None if route is None else (route, [])
-        segment = segments[at]
-        node = self.literal.get(segment)
-        found = None if node is None else node.find(segments, method, at + 1)
-        if found is None and self.parameter is not None and segment:
-            found = self.parameter.find(segments, method, at + 1)
-            if found is not None:
-                found[1].insert(0, segment)
-        return found
-
-
-def _segments(path: str) -> list[str]:
-    """Split a path; a single trailing slash is ignored."""
-    return path.strip("/").split("/") if path.endswith("/") else path.lstrip("/").split("/")
-
-
-def _tree(routes: Iterable[Route]) -> _Node:
-    root = _Node()
-    for route in routes:
-        root.add(route)
-    return root
-
-
-_ROOT = _tree(TABLE)
-_NO_PARAMS: dict[str, str] = {}
+_PATTERNS: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
+"""By method and number of slashes; a literal segment comes before a parameter, because `{` sorts after letters."""
+for _route in sorted(TABLE, key=lambda route: route.template):
+    _path = _route.template.strip("/")
+    _pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(_path)))
+    _PATTERNS.setdefault((_route.method, _path.count("/")), []).append((_pattern, _route))
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
@@ -91,13 +48,11 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     >>> found and found[1]
     {'id': 'auth0|1'}
     """
-    found = _ROOT.find(_segments(path), "GET" if method == "HEAD" else method)
-    if found is None:
-        return None
-    route, values = found
-    if not values:
-        return route, _NO_PARAMS
-    return route, dict(zip(route.parameters, map(unquote, values), strict=True))
+    path = path.strip("/")
+    for pattern, route in _PATTERNS.get(("GET" if method == "HEAD" else method, path.count("/")), ()):
+        if match := pattern.fullmatch(path):
+            return route, {name: unquote(value) for name, value in match.groupdict().items()}
+    return None
 
 
 def unserved(method: str, path: str) -> Refusal:

@@ -39,16 +39,14 @@ class Route:
     scopes: tuple[str, ...] = attrs.field(default="", converter=_words, kw_only=True)
     body: Body | None = attrs.field(default=None, kw_only=True)
     query: Query = attrs.field(factory=dict, kw_only=True)
-    check: Callable[[TenantState, Call], None] | None = attrs.field(default=None, kw_only=True)
+    check: Callable[[TenantState, Call], object] | None = attrs.field(default=None, kw_only=True)
     latency: tuple[float, float] = attrs.field(default=(0.1, 0.3), kw_only=True)
     evidence: str = attrs.field(kw_only=True)
 
-    parameters: tuple[str, ...] = attrs.field(init=False)
-    """The parameters in its path."""
-
-    @parameters.default
-    def _parameters(self) -> tuple[str, ...]:
-        return tuple(re.findall(r"\{(\w+)\}", self.template))
+    @property
+    def parameters(self) -> list[str]:
+        """Return the names of the parameters in its path."""
+        return re.findall(r"\{(\w+)\}", self.template)
 
     @property
     def management(self) -> bool:
