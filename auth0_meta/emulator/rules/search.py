@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,10 @@ _Match = Callable[[Any], bool]
 # Documented: the values of these are compared case-insensitively, all others case-sensitively.
 _CASELESS = frozenset(("email", "name", "given_name", "family_name", "nickname"))
 _SHORTEST_SUFFIX = 3
-_WILD = re.compile(r"\\(.)|([*?])", re.DOTALL)
+# One sign of a term: a wildcard, or a letter, which may be escaped.
+_SIGN = re.compile(r"([*?])|\\?(.)", re.DOTALL)
+_WILD = {"*": ".*", "?": "."}
+_SIGNED = ("Plus", "Prohibit", "Not")
 
 
 def matcher(q: str, *, switches: Switches) -> Test:
@@ -34,9 +37,7 @@ def matcher(q: str, *, switches: Switches) -> Test:
     ... )
     True
     """
-    if not q.strip():
-        return _all
-    return _matcher(q, switches)
+    return _matcher(q, switches) if q.strip() else _anything
 
 
 @lru_cache(maxsize=128)
@@ -67,125 +68,93 @@ class _Compiler:
         self._switches = switches
 
     def test(self, node: Any, field: str | None) -> Test:
-        kind = type(node).__name__
-        handle = getattr(self, f"_{kind.lower()}", None)
-        if handle is None:
-            raise _refused(f"{kind.lower()} terms are not supported")
-        made: Test = handle(node, field)
-        return made
+        match type(node).__name__:
+            case "Group" | "FieldGroup":
+                return self.test(node.expr, field)
+            case "SearchField":
+                return self._searchfield(node, field)
+            case "Plus":
+                return self.test(node.a, field)
+            case "Not" | "Prohibit":
+                return _negated(self.test(node.a, field))
+            case "AndOperation":
+                return _all_of([self.test(child, field) for child in node.children])
+            case "OrOperation":
+                return _any_of([self.test(child, field) for child in node.children])
+            case "UnknownOperation":
+                return self._joined(node.children, field)
+            case "Phrase":
+                return _on(field, _exact(_unescaped(node.value[1:-1]), caseless=_is_caseless(field)))
+            case "Word":
+                return self._word(str(node.value), field)
+            case "Range":
+                return _between(
+                    field, node.low, node.high, low_in=node.include_low, high_in=node.include_high
+                )
+            case "From":
+                return _between(field, node.a, None, low_in=node.include)
+            case "To":
+                return _between(field, None, node.a, high_in=node.include)
+            case other:
+                raise _refused(f"{other.lower()} terms are not supported")
 
     def _searchfield(self, node: Any, field: str | None) -> Test:
         if field is not None:
             raise _refused("a field within a field")
-        if node.name in ("_exists_", "_missing_"):
-            path = _unescaped(str(node.expr).strip().strip('"'))
-            if node.name == "_exists_":
-                return lambda document: any(True for _ in _values(document, path))
-            if self._switches.search_missing == "negate":
-                return lambda document: not any(True for _ in _values(document, path))
+        inner = str(node.expr).strip()
+        if node.name == "_exists_":
+            return _exists(inner.strip('"'))
+        if node.name == "_missing_" and self._switches.search_missing == "negate":
+            return _negated(_exists(inner.strip('"')))
+        if node.name == "_missing_":
             raise _refused("_missing_ is not supported, use NOT _exists_")
+        if node.name == inner == "*":
+            return _anything
         if "*" in node.name:
-            if node.name == str(node.expr).strip() == "*":
-                return _all
             raise _refused("no wildcards in the name of a field")
         return self.test(node.expr, node.name)
 
-    def _group(self, node: Any, field: str | None) -> Test:
-        return self.test(node.expr, field)
-
-    _fieldgroup = _group
-
-    def _plus(self, node: Any, field: str | None) -> Test:
-        return self.test(node.a, field)
-
-    def _not(self, node: Any, field: str | None) -> Test:
-        inner = self.test(node.a, field)
-        return lambda document: not inner(document)
-
-    _prohibit = _not
-
-    def _andoperation(self, node: Any, field: str | None) -> Test:
-        tests = [self.test(child, field) for child in node.children]
-        return lambda document: all(test(document) for test in tests)
-
-    def _oroperation(self, node: Any, field: str | None) -> Test:
-        tests = [self.test(child, field) for child in node.children]
-        return lambda document: any(test(document) for test in tests)
-
-    def _unknownoperation(self, node: Any, field: str | None) -> Test:
+    def _joined(self, nodes: Sequence[Any], field: str | None) -> Test:
         """Join terms without an operator; if one has `+`, the terms without a sign are optional, as in Lucene."""
+        tests = [(type(node).__name__, self.test(node, field)) for node in nodes]
         if self._switches.search_operator == "AND":
-            return self._andoperation(node, field)
-        signed = [child for child in node.children if type(child).__name__ in ("Plus", "Prohibit", "Not")]
-        unsigned = [child for child in node.children if child not in signed]
-        required = [self.test(child, field) for child in signed]
-        optional = [self.test(child, field) for child in unsigned]
-        has_plus = any(type(child).__name__ == "Plus" for child in signed)
-        return lambda document: (
-            all(test(document) for test in required)
-            and (has_plus or not optional or any(test(document) for test in optional))
-        )
+            return _all_of([test for _, test in tests])
+        required = [test for kind, test in tests if kind in _SIGNED]
+        optional = [test for kind, test in tests if kind not in _SIGNED]
+        if optional and not any(kind == "Plus" for kind, _ in tests):
+            required.append(_any_of(optional))
+        return _all_of(required)
 
-    def _phrase(self, node: Any, field: str | None) -> Test:
-        return _on(field, _exact(_unescaped(node.value[1:-1]), caseless=_is_caseless(field)))
-
-    def _word(self, node: Any, field: str | None) -> Test:
-        raw = str(node.value)
-        if any(match[2] for match in _WILD.finditer(raw)):
-            return self._wildcard(raw, field)
+    def _word(self, raw: str, field: str | None) -> Test:
+        if any(wild for wild, _ in _SIGN.findall(raw)):
+            return _wildcard(raw, field)
         wanted, caseless = _unescaped(raw), _is_caseless(field)
         whole = _exact(wanted, caseless=caseless)
         if self._switches.search_words == "whole":
             return _on(field, whole)
         word = _folded(wanted, caseless=caseless)
-
-        def any_word(value: Any) -> bool:
-            if not isinstance(value, str):
-                return whole(value)
-            return word in re.findall(r"[^\s]+", _folded(value, caseless=caseless)) or whole(value)
-
-        return _on(field, any_word)
-
-    def _wildcard(self, raw: str, field: str | None) -> Test:
-        if raw == "*":
-            if field is None:
-                return _all
-            return lambda document: any(True for _ in _values(document, _unescaped(field)))
-        _only_outside_user_metadata("wildcards", field)
-        literals = len(_WILD.sub(lambda match: match[1] or "", raw))
-        if raw[0] in "*?" and literals < _SHORTEST_SUFFIX:
-            raise _refused(f"a leading wildcard needs at least {_SHORTEST_SUFFIX} letters")
-        caseless = _is_caseless(field)
-        flags = re.DOTALL | (re.IGNORECASE if caseless else 0)
-        pattern = re.compile(_as_pattern(raw), flags)
-        return _on(field, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
-
-    def _range(self, node: Any, field: str | None) -> Test:
-        return self._between(field, node.low, node.high, node.include_low, node.include_high)
-
-    def _from(self, node: Any, field: str | None) -> Test:
-        return self._between(field, node.a, None, node.include, False)
-
-    def _to(self, node: Any, field: str | None) -> Test:
-        return self._between(field, None, node.a, False, node.include)
-
-    def _between(self, field: str | None, low: Any, high: Any, low_in: bool, high_in: bool) -> Test:  # noqa: FBT001
-        _only_outside_user_metadata("ranges", field)
-        if field is None:
-            raise _refused("a range needs a field")
-        caseless = _is_caseless(field)
-        bottom, top = _bound(low, caseless=caseless), _bound(high, caseless=caseless)
-
-        def within(value: Any) -> bool:
-            if isinstance(value, str):
-                value = _folded(value, caseless=caseless)
-            return _above(value, bottom, equal=low_in) and _below(value, top, equal=high_in)
-
-        return _on(field, within)
+        return _on(
+            field,
+            lambda value: (
+                whole(value) or (isinstance(value, str) and word in _folded(value, caseless=caseless).split())
+            ),
+        )
 
 
-def _all(_: Document) -> bool:
+def _anything(_: Any) -> bool:
     return True
+
+
+def _negated(test: Test) -> Test:
+    return lambda document: not test(document)
+
+
+def _all_of(tests: list[Test]) -> Test:
+    return lambda document: all(test(document) for test in tests)
+
+
+def _any_of(tests: list[Test]) -> Test:
+    return lambda document: any(test(document) for test in tests)
 
 
 def _is_caseless(field: str | None) -> bool:
@@ -199,16 +168,6 @@ def _only_outside_user_metadata(what: str, field: str | None) -> None:
 
 def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
-
-
-def _as_pattern(raw: str) -> str:
-    """Return a regular expression for a term with `*` and `?`."""
-    parts, last = [], 0
-    for match in _WILD.finditer(raw):
-        parts.append(re.escape(raw[last : match.start()]))
-        parts.append(re.escape(match[1]) if match[1] else {"*": ".*", "?": "."}[match[2]])
-        last = match.end()
-    return "".join(parts) + re.escape(raw[last:])
 
 
 def _folded(text: str, *, caseless: bool) -> str:
@@ -232,24 +191,40 @@ def _exact(wanted: str, *, caseless: bool) -> _Match:
     return equal
 
 
+def _wildcard(raw: str, field: str | None) -> Test:
+    if raw == "*":
+        return _anything if field is None else _exists(field)
+    _only_outside_user_metadata("wildcards", field)
+    signs = _SIGN.findall(raw)
+    if signs[0][0] and sum(not wild for wild, _ in signs) < _SHORTEST_SUFFIX:
+        raise _refused(f"a leading wildcard needs at least {_SHORTEST_SUFFIX} letters")
+    flags = re.DOTALL | (re.IGNORECASE if _is_caseless(field) else 0)
+    pattern = re.compile("".join(_WILD.get(wild) or re.escape(letter) for wild, letter in signs), flags)
+    return _on(field, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
+
+
+def _between(field: str | None, low: Any, high: Any, *, low_in: bool = False, high_in: bool = False) -> Test:
+    _only_outside_user_metadata("ranges", field)
+    if field is None:
+        raise _refused("a range needs a field")
+    caseless = _is_caseless(field)
+    bottom, top = _bound(low, caseless=caseless), _bound(high, caseless=caseless)
+    above, below = (0, 1) if low_in else (1,), (0, -1) if high_in else (-1,)
+
+    def within(value: Any) -> bool:
+        if isinstance(value, str):
+            value = _folded(value, caseless=caseless)
+        return (bottom is None or _order(value, bottom) in above) and (
+            top is None or _order(value, top) in below
+        )
+
+    return _on(field, within)
+
+
 def _bound(node: Any, *, caseless: bool) -> str | None:
     """Return one end of a range as text, None for an open end."""
     text = "*" if node is None else _unescaped(str(node).strip().strip('"'))
     return None if text == "*" else _folded(text, caseless=caseless)
-
-
-def _above(value: Any, bound: str | None, *, equal: bool) -> bool:
-    if bound is None:
-        return True
-    order = _order(value, bound)
-    return order is not None and (order > 0 or (equal and order == 0))
-
-
-def _below(value: Any, bound: str | None, *, equal: bool) -> bool:
-    if bound is None:
-        return True
-    order = _order(value, bound)
-    return order is not None and (order < 0 or (equal and order == 0))
 
 
 def _order(value: Any, bound: str) -> int | None:
@@ -262,22 +237,28 @@ def _order(value: Any, bound: str) -> int | None:
     return None if number is None else (value > number) - (value < number)
 
 
+def _exists(field: str) -> Test:
+    path = _unescaped(field).split(".")
+    return lambda document: any(True for _ in _walk(document, path))
+
+
 def _on(field: str | None, match: _Match) -> Test:
     """Match the values of a field, or without a field everything except user_metadata."""
     if field is None:
-        return lambda document: any(match(value) for value in _everything(document))
+        return lambda document: any(
+            match(value)
+            for name in document
+            if name != "user_metadata"
+            for value in _walk(document[name], [])
+        )
     if field == "email.domain":
         return lambda document: match(str(document.get("email", "")).rpartition("@")[2])
-    path = _unescaped(field)
-    return lambda document: any(match(value) for value in _values(document, path))
-
-
-def _values(document: Document, path: str) -> Iterator[Any]:
-    """Yield the indexed values at a path; null and empty arrays and objects are not indexed (documented)."""
-    yield from _walk(document, path.split("."))
+    path = _unescaped(field).split(".")
+    return lambda document: any(match(value) for value in _walk(document, path))
 
 
 def _walk(value: Any, path: list[str]) -> Iterator[Any]:
+    """Yield the indexed values at a path; null and empty arrays and objects are not indexed (documented)."""
     if isinstance(value, list):
         for item in value:
             yield from _walk(item, path)
@@ -289,9 +270,3 @@ def _walk(value: Any, path: list[str]) -> Iterator[Any]:
             yield from _walk(item, path)
     elif value is not None:
         yield value
-
-
-def _everything(document: Document) -> Iterator[Any]:
-    for name, value in document.items():
-        if name != "user_metadata":
-            yield from _walk(value, [])
