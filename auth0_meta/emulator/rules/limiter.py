@@ -97,6 +97,14 @@ class Bucket:
         elapsed = max(0.0, now - self.at)
         return min(float(self.limit.burst), self.tokens + elapsed * self.limit.per_second)
 
+    def moment(self, now: float) -> float:
+        """Return from when on a bucket that is used now refills."""
+        return now
+
+    def full_at(self) -> float:
+        """Return when it is full again."""
+        return self.at + (self.limit.burst - self.tokens) / self.limit.per_second
+
     def take(self, now: float, count: int) -> tuple[Bucket, BucketReading]:
         """Return the bucket after a request that takes `count` tokens if they are there, and what its headers say.
 
@@ -105,37 +113,28 @@ class Bucket:
         """
         level = self.level(now)
         allowed = level >= count - _SLACK
-        if allowed:
-            level = max(0.0, level - count)
-        full = now + (self.limit.burst - level) / self.limit.per_second
-        return attrs.evolve(self, tokens=level, at=now), self._reading(level, full, allowed=allowed)
-
-    def _reading(self, level: float, reset: float, *, allowed: bool) -> BucketReading:
+        left = max(0.0, level - count) if allowed else level
+        after = attrs.evolve(self, tokens=left, at=self.moment(now))
         # Rounding first: a sum of floats a hair past a whole second must not name the next one.
-        second = math.ceil(round(reset, 6))
-        return BucketReading(allowed, self.limit.burst, math.floor(level + _SLACK), second, self.message)
+        reset = math.ceil(round(after.full_at(), 6))
+        return after, BucketReading(allowed, self.limit.burst, math.floor(left + _SLACK), reset, self.message)
 
 
 class WindowBucket(Bucket):
     """A bucket that refills all at once when a window of burst / per_second seconds ends; `at` is its beginning."""
 
-    def _window(self, now: float) -> float:
+    def level(self, now: float) -> float:
+        """Return the tokens at a moment: all of them if a new window has begun."""
+        return float(self.limit.burst) if self.moment(now) > self.at else self.tokens
+
+    def moment(self, now: float) -> float:
         """Return the beginning of the window that a moment lies in, never an earlier one than before."""
         length = self.limit.burst / self.limit.per_second
         return max(self.at, math.floor(now / length + _SLACK) * length)
 
-    def level(self, now: float) -> float:
-        """Return the tokens at a moment: all of them if a new window has begun."""
-        return float(self.limit.burst) if self._window(now) > self.at else self.tokens
-
-    def take(self, now: float, count: int) -> tuple[Bucket, BucketReading]:
-        """Return the bucket after a request, and what its headers say: `reset` is the end of the window."""
-        start, level = self._window(now), self.level(now)
-        allowed = level >= count
-        if allowed:
-            level -= count
-        end = start + self.limit.burst / self.limit.per_second
-        return attrs.evolve(self, tokens=level, at=start), self._reading(level, end, allowed=allowed)
+    def full_at(self) -> float:
+        """Return the end of the window."""
+        return self.at + self.limit.burst / self.limit.per_second
 
 
 def full_buckets(limits: dict[str, Limit] | None, *, window: bool) -> dict[str, Bucket]:
