@@ -10,17 +10,10 @@ from auth0_meta.emulator.rules.schema import OBJECT, Field, Problem, problems
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.rules.user_schema import FORBIDDEN_NAMES, SHARED, dotted_name
 
-_HASHES = (
-    *("argon2", "bcrypt", "hmac", "ldap", "md4", "md5", "sha1", "sha256", "sha512"),
-    *("pbkdf2", "scrypt"),
-)
+_HASHES = ("argon2", "bcrypt", "hmac", "ldap", "md4", "md5", "sha1", "sha256", "sha512", "pbkdf2", "scrypt")
 _FACTORS = frozenset(("totp", "phone", "email"))
-_HASH = Field(
-    type="object",
-    required=("algorithm", "hash"),
-    properties={"algorithm": Field(one_of=_HASHES), "hash": OBJECT},
-    closed=False,
-)
+_HASH_RULES = {"algorithm": Field(one_of=_HASHES), "hash": OBJECT}
+_HASH = Field(type="object", required=tuple(_HASH_RULES), properties=_HASH_RULES, closed=False)
 ROW = Field(
     type="object",
     required=("email",),

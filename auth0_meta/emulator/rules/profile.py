@@ -11,23 +11,13 @@ from urllib.parse import quote
 import attrs
 
 from auth0_meta.emulator.http.moments import iso, milliseconds_of
-from auth0_meta.emulator.rules.metadata import merge_bag
+from auth0_meta.emulator.rules.metadata import BAGS, merge_bag
 from auth0_meta.emulator.rules.switches import Switches
 
 DEFAULT_CONNECTION = "Username-Password-Authentication"
 DEFAULT_CONNECTION_ID = "con_localDatabase001"
 # Fields of a body that a profile does not have: they control the write, are secret, or are merged.
-_NOT_STORED = frozenset(
-    (
-        "connection",
-        "password",
-        "verify_email",
-        "verify_phone_number",
-        "client_id",
-        "user_metadata",
-        "app_metadata",
-    )
-)
+_NOT_STORED = frozenset(("connection", "password", "verify_email", "verify_phone_number", "client_id", *BAGS))
 # The URL may come from an earlier email or name, so only its form shows whether it is the default.
 _DEFAULT_PICTURE = re.compile(
     r"https://(s|secure)\.gravatar\.com/avatar/[0-9a-f]{32}\?s=480&r=pg"
@@ -103,17 +93,14 @@ def created(body: Mapping[str, Any], *, user_id: str, now_ms: int, switches: Swi
     if email is not None:
         root.setdefault("picture", _picture(email, root["name"]))
     root.setdefault("identities", [_identity(user_id, body.get("connection"))])
-    bags = {
-        bag: merge_bag(bag, None, body[bag], switches=switches) if bag in body else None
-        for bag in ("user_metadata", "app_metadata")
-    }
-    if bags["user_metadata"] is not None:
-        root["user_metadata"] = bags["user_metadata"]
+    bags = {bag: merge_bag(bag, None, body[bag], switches=switches) for bag in BAGS if bag in body}
+    app = bags.pop("app_metadata", None)
+    root.update({bag: value for bag, value in bags.items() if value is not None})
     root.pop("user_id", None)
     ordered = {"user_id": user_id} | {name: root[name] for name in sorted(root)}
     # An `updated_at` in the body counts: the next write must not move it back.
     updated_ms = milliseconds_of(root["updated_at"])
-    return Profile(user_id, ordered, bags["app_metadata"], now_ms if updated_ms is None else updated_ms)
+    return Profile(user_id, ordered, app, now_ms if updated_ms is None else updated_ms)
 
 
 def patched(profile: Profile, body: Mapping[str, Any], *, now_ms: int, switches: Switches) -> Profile:
@@ -123,23 +110,19 @@ def patched(profile: Profile, body: Mapping[str, Any], *, now_ms: int, switches:
     >>> patched(before, {}, now_ms=5, switches=Switches()).root["updated_at"]
     '1970-01-01T00:00:00.006Z'
     """
-    root = dict(profile.root)
-    app = profile.app_metadata
+    root = {**profile.root, "app_metadata": profile.app_metadata}
     for name, value in body.items():
-        if name == "app_metadata":
-            app = merge_bag(name, app, value, switches=switches)
-        elif name == "user_metadata":
-            bag = merge_bag(name, root.get(name), value, switches=switches)
-            if bag is None:
-                root.pop(name, None)
-            else:
-                root[name] = bag
+        if name in BAGS:
+            after = merge_bag(name, root.get(name), value, switches=switches)
         elif name in _NOT_STORED:
             continue
-        elif value is None:
+        else:
+            after = value.lower() if name == "email" and value is not None else value
+        if after is None:
             root.pop(name, None)
         else:
-            root[name] = value.lower() if name == "email" else value
+            root[name] = after
+    app = root.pop("app_metadata", None)
     moved = "email" in root and root["email"] != profile.root.get("email")
     if moved and "email_verified" not in body and switches.email_change_unverifies:
         root["email_verified"] = False

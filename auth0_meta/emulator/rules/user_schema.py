@@ -51,28 +51,18 @@ _CREATE = Field(
     properties={**_WRITTEN, "connection": NAME, "user_id": Field(longest=255, pattern=r"\S*")},
     hint=_HINT,
 )
-_PATCH = Field(
-    type="object",
-    properties={
-        # null removes a text; a flag or a bag can't be null.
-        **{name: attrs.evolve(field, nullable=field.type == "string") for name, field in _WRITTEN.items()},
-        "connection": NAME,
-        "client_id": TEXT,
-        "verify_phone_number": FLAG,
-    },
-    hint=_HINT,
-)
-_NULLABLE_BAGS = attrs.evolve(
-    _PATCH,
-    properties={**(_PATCH.properties or {}), **dict.fromkeys(BAGS, Field(type="object", nullable=True))},
-)
+_PATCHED: Mapping[str, Field] = {
+    # null removes a text; a flag or a bag can't be null.
+    **{name: attrs.evolve(field, nullable=field.type == "string") for name, field in _WRITTEN.items()},
+    **{"connection": NAME, "client_id": TEXT, "verify_phone_number": FLAG},
+}
+_PATCH = Field(type="object", properties=_PATCHED, hint=_HINT)
+_BAG = Field(type="object", nullable=True)
+_NULLABLE_BAGS = attrs.evolve(_PATCH, properties={**_PATCHED, **dict.fromkeys(BAGS, _BAG)})
 # One PATCH may not carry both (documented); the wording of the 400 is not sourced.
 _FORBIDDEN_PAIRS = (
-    ("password", "email"),
-    ("password", "email_verified"),
-    ("username", "email"),
-    ("username", "email_verified"),
-    ("username", "password"),
+    *(("password", "email"), ("password", "email_verified"), ("username", "email")),
+    *(("username", "email_verified"), ("username", "password")),
 )
 
 
@@ -114,16 +104,13 @@ def check_user_id(user_id: str) -> None:
 
 def _check_bags(body: Mapping[str, Any], switches: Switches) -> None:
     for bag in BAGS:
-        value = body.get(bag)
-        if not value:
-            continue
-        key = dotted_name(value, switches)
-        if key is not None:
+        value = body.get(bag) or {}
+        if (key := dotted_name(value, switches)) is not None:
             message = f'Fields with "." are not allowed, please remove all dotted fields. Example: {key}'
             raise bad_request(message, switches.dotted_error_code)
-        if bag == "app_metadata" and not FORBIDDEN_NAMES.isdisjoint(value):
-            name = next(name for name in value if name in FORBIDDEN_NAMES)
-            raise bad_request(switches.forbidden_name_message.replace("{name}", name))
+        for name in value if bag == "app_metadata" else ():
+            if name in FORBIDDEN_NAMES:
+                raise bad_request(switches.forbidden_name_message.replace("{name}", name))
 
 
 def dotted_name(bag: Mapping[str, Any], switches: Switches) -> str | None:
