@@ -8,15 +8,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 import attrs
 
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
-from auth0_meta.emulator.http.errors import Refusal, oauth_error, problem
+from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Call, Reply, Request, to_json
 from auth0_meta.emulator.routes import find, unserved
 from auth0_meta.emulator.rules.journal_entry import Entry, Unread
@@ -44,7 +44,6 @@ class Pipeline:
         self.state = state
         self.control: Callable[[Request], Answer] | None = None
         self._owner, self._latency, self._retry_after = owner, latency, retry_after
-        self._date: tuple[int, str] = (-1, "")
 
     def handle(self, request: Request) -> Answer:
         """Answer one request; raises `Dropped` if the connection must be closed instead."""
@@ -64,13 +63,11 @@ class Pipeline:
             call.outcome = "plan_raised"
             _log.error("a second writer or predicate of the test raised %s: verify() names it", raised)
             reply = _as_reply(
-                Refusal(
-                    500, problem(500, "A second writer or predicate of the test raised: verify() names it.")
-                )
+                refused(500, "A second writer or predicate of the test raised: verify() names it.")
             )
         except Exception:  # noqa: BLE001  # without a response to a bug, the client would wait for nothing
             _log.exception("the local tenant failed on %s %s", request.method, call.template or request.path)
-            reply = _as_reply(Refusal(500, problem(500, "The local tenant failed; its log says where.")))
+            reply = _as_reply(refused(500, "The local tenant failed; its log says where."))
         self._record(call, reply.status)
         return self._answer(call, reply)
 
@@ -79,35 +76,19 @@ class Pipeline:
         check_host(request, state.hosts)
         found = find(request.method, request.path)
         if found is None:
-            return self._unserved(call)
-        route, call.params = found
-        call.template = route.template
-        if route.names_user:
-            call.user_id = call.params["id"]
-        state.jobs.settle()
-        fault = state.faults.strike(request, route.template, call.user_id)
-        call.fault = fault
+            # A fault with exactly this path strikes all the same.
+            route = Route(request.method, request.path, _refuse, group=None, evidence="")
+        else:
+            route, call.params = found
+            call.template = route.template
+            if route.names_user:
+                call.user_id = call.params["id"]
+            state.jobs.settle()
+        fault = state.faults.strike(request, route.template, call.user_id, exact_path=found is None)
         if fault is None:
-            return self._serve(call, route)
-        reply = self._struck(call, route, fault)
-        if fault.truncate is None and fault.slow is None:
-            return reply
-        return attrs.evolve(reply, cut=fault.truncate, slow=fault.slow)
-
-    def _unserved(self, call: Call) -> Reply:
-        """Answer a request that no route serves: by a fault with exactly this path, else with 501."""
-        method, path = call.request.method, call.request.path
-
-        def refuse(state: TenantState, call: Call) -> Reply:
-            raise unserved(method, path)
-
-        call.fault = fault = self.state.faults.strike(call.request, path, None, exact_path=True)
-        if fault is None:
-            raise unserved(method, path)
-        call.template = path
-        route = Route(method, path, refuse, group=None, evidence="")
-        reply = self._struck(call, route, fault)
-        return attrs.evolve(reply, cut=fault.truncate, slow=fault.slow)
+            return _refuse(state, call) if found is None else self._serve(call, route)
+        call.fault, call.template = fault, route.template
+        return attrs.evolve(self._struck(call, route, fault), cut=fault.truncate, slow=fault.slow)
 
     def _struck(self, call: Call, route: Route, fault: Fault) -> Reply:
         """Answer a request that a fault strikes, before it is carried out or after."""
@@ -147,7 +128,14 @@ class Pipeline:
         if self._latency is not None:
             realistic = self._latency == "realistic"
             state.pause(state.draw_latency(*route.latency) if realistic else float(self._latency))
-        self._read(call, route)
+        if route.names_user:
+            check_user_id(call.params["id"])
+        if route.query:
+            call.query = read_query(call.request.query, route.query)
+        if route.body is not None:
+            call.body = route.body.read(call.request, state.switches)
+        if route.check is not None:
+            route.check(state, call)
         if route.second_writers:
             # At the last moment: a refused request does not set them off, and the handler sees what they wrote.
             for hook in state.faults.hooks(call.request, call.template, call.user_id):
@@ -156,17 +144,6 @@ class Pipeline:
         call.committed = reply.committed
         return reply
 
-    def _read(self, call: Call, route: Route) -> None:
-        """Read path, query and body, or refuse them."""
-        if route.names_user:
-            check_user_id(call.params["id"])
-        if route.query:
-            call.query = read_query(call.request.query, route.query)
-        if route.body is not None:
-            call.body = route.body.read(call.request, self.state.switches)
-        if route.check is not None:
-            route.check(self.state, call)
-
     def _take(self, call: Call, route: Route) -> None:
         if route.group is None:
             return
@@ -174,7 +151,7 @@ class Pipeline:
         if reading is None or reading.allowed:
             return
         if route.management:
-            raise Refusal(429, problem(429, reading.message, "too_many_requests"))
+            raise refused(429, reading.message, "too_many_requests")
         status = self.state.switches.token_limit_status
         raise oauth_error(status, "too_many_requests" if status == 429 else "access_denied", reading.message)
 
@@ -187,7 +164,7 @@ class Pipeline:
         return fault_response(fault, management=route.management, reading=seen, now=now)
 
     def _answer(self, call: Call, reply: Reply) -> Answer:
-        headers = [("Date", self._date_header())]
+        headers = [("Date", _http_date(math.floor(self.state.now())))]
         if reply.status != 204:
             headers.append(("Content-Type", reply.content_type))
         headers.append(("Cache-Control", "no-cache"))
@@ -204,14 +181,6 @@ class Pipeline:
         headers += reply.headers
         body = b"" if reply.status == 204 else reply.body
         return Answer(reply.status, headers, body, reply.cut, reply.slow, self.state.pause)
-
-    def _date_header(self) -> str:
-        second = math.floor(self.state.now())
-        cached = self._date
-        if cached[0] != second:
-            moment = datetime.fromtimestamp(second, UTC)
-            self._date = cached = (second, format_datetime(moment, usegmt=True))
-        return cached[1]
 
     def _record(self, call: Call, status: int | None) -> None:
         request = call.request
@@ -254,7 +223,16 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
         return
     name, _, port = host.rpartition(":")
     if not (port.isdigit() and name in hosts):
-        raise Refusal(421, problem(421, "The local tenant does not answer for this Host."))
+        raise refused(421, "The local tenant does not answer for this Host.")
+
+
+@lru_cache(maxsize=1)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+def _refuse(state: TenantState, call: Call) -> Reply:
+    raise unserved(call.request.method, call.request.path)
 
 
 def _as_reply(refusal: Refusal) -> Reply:

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-_REASONS = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    409: "Conflict",
-    413: "Request Entity Too Large",
-    414: "Request-URI Too Long",
-    421: "Misdirected Request",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
+from werkzeug.http import HTTP_STATUS_CODES
+
+# Auth0 and werkzeug spell one of them differently.
+_REASONS = {**HTTP_STATUS_CODES, 414: "Request-URI Too Long"}
 
 
 class Refusal(Exception):
@@ -41,23 +29,24 @@ def reason_of(status: int) -> str:
     return _REASONS.get(status, "Error")
 
 
-def problem(status: int, message: str | None, error_code: str | None = None, **more: Any) -> dict[str, Any]:
-    """Build the Management API's error body; None leaves it out.
+def problem(status: int, message: str, error_code: str | None = None, **more: Any) -> dict[str, Any]:
+    """Build the Management API's error body; None leaves the code out.
 
     >>> problem(404, "The user does not exist.", "inexistent_user")["error"]
     'Not Found'
     """
-    body: dict[str, Any] = {"statusCode": status, "error": reason_of(status)}
-    if message is not None:
-        body["message"] = message
-    if error_code is not None:
-        body["errorCode"] = error_code
-    return body | more
+    code = {} if error_code is None else {"errorCode": error_code}
+    return {"statusCode": status, "error": reason_of(status), "message": message, **code, **more}
+
+
+def refused(status: int, message: str, error_code: str | None = None, **more: Any) -> Refusal:
+    """Refuse with the Management API's error body."""
+    return Refusal(status, problem(status, message, error_code, **more))
 
 
 def bad_request(message: str, error_code: str | None = "invalid_body") -> Refusal:
     """Refuse with 400."""
-    return Refusal(400, problem(400, message, error_code))
+    return refused(400, message, error_code)
 
 
 def payload_error(rule: str, where: str | None = None) -> Refusal:
@@ -83,34 +72,35 @@ MISSING_AUTHENTICATION = (401, problem(401, "Missing authentication"), (("WWW-Au
 
 def unauthorized(message: str) -> Refusal:
     """Refuse a token with 401."""
-    return Refusal(401, problem(401, message))
+    return refused(401, message)
 
 
 def expired_token() -> Refusal:
     """Refuse an expired token with 401."""
     message = "Expired token received for JSON Web Token validation"
-    return Refusal(401, problem(401, message, attributes={"error": message}))
+    return refused(401, message, attributes={"error": message})
 
 
 def forbidden(message: str, error_code: str) -> Refusal:
     """Refuse with 403."""
-    return Refusal(403, problem(403, message, error_code))
+    return refused(403, message, error_code)
 
 
 def insufficient_scope(expected: tuple[str, ...]) -> Refusal:
     """Refuse a token that has none of the expected scopes."""
-    return forbidden(f"Insufficient scope, expected any of: {','.join(expected)}", "insufficient_scope")
+    message = f"Insufficient scope, expected any of: {','.join(expected)}"
+    return refused(403, message, "insufficient_scope")
 
 
 def no_such_user() -> Refusal:
     """Refuse an id that no user has (404, recorded)."""
-    return Refusal(404, problem(404, "The user does not exist.", "inexistent_user"))
+    return refused(404, "The user does not exist.", "inexistent_user")
 
 
 def not_served(what: str, nearest: str = "") -> Refusal:
     """Refuse, by name, what this tenant does not model: never a silent 200."""
     hint = f"  The nearest route that it serves is {nearest}." if nearest else ""
-    return Refusal(501, problem(501, f"The local tenant does not serve {what}.{hint}"))
+    return refused(501, f"The local tenant does not serve {what}.{hint}")
 
 
 def oauth_error(status: int, error: str, description: str, **more: Any) -> Refusal:

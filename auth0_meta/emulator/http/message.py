@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,6 +24,24 @@ def to_json(value: Any) -> bytes:
     except UnicodeEncodeError:
         # A lone surrogate has no UTF-8 form; its escape is what came in.
         return _encode_ascii(value).encode()
+
+
+def _not_a_number(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    # Python reads 1e999 as infinity, which no response could represent.
+    number = float(text)
+    return number if math.isfinite(number) else _not_a_number(text)
+
+
+_decode = json.JSONDecoder(parse_constant=_not_a_number, parse_float=_finite).decode
+
+
+def from_json(raw: bytes) -> Any:
+    """Parse UTF-8; raises ValueError or RecursionError for what is not valid JSON, NaN and Infinity too."""
+    return _decode(raw.decode("utf-8"))
 
 
 class CutShort(ConnectionResetError):

@@ -1,14 +1,43 @@
-"""One request as the journal keeps it."""
+"""One request as the journal keeps it, with secrets masked: by name, at any depth, but not inside metadata."""
 
 from __future__ import annotations
 
-import json
-import math
+from contextlib import suppress
 from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.rules.masking import masked
+from auth0_meta.emulator.http.message import from_json
+
+MASK = "<masked>"
+# Names of secrets in clients, connections, users and grants.
+_SECRET = frozenset(
+    (
+        *("password", "client_secret", "client_assertion", "access_token", "refresh_token", "id_token"),
+        *("new_password", "old_password", "totp_secret", "link_with", "password_hash", "api_key"),
+        *("custom_password_hash", "private_key", "encryption_key", "signing_keys"),
+    )
+)
+# Metadata stays readable: tests compare it with what they sent.
+_METADATA = frozenset(("user_metadata", "app_metadata", "client_metadata", "metadata"))
+
+
+def masked(value: Any) -> Any:
+    """Return a parsed body with every secret replaced; a body without secrets is returned unchanged, not copied.
+
+    >>> masked({"name": "app", "client_secret": "x", "client_metadata": {"password": "a name of yours"}})
+    {'name': 'app', 'client_secret': '<masked>', 'client_metadata': {'password': 'a name of yours'}}
+    """
+    if isinstance(value, list):
+        items = [masked(item) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict):
+        return value
+    shown = {
+        name: MASK if name in _SECRET else inner if name in _METADATA else masked(inner)
+        for name, inner in value.items()
+    }
+    return shown if any(shown[name] is not value[name] for name in value) else value
 
 
 class Unread:
@@ -29,10 +58,8 @@ class Unread:
         """Return the parsed value."""
         raw = self._raw
         if raw is not None:
-            try:
-                self._value = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
-            except (ValueError, RecursionError):
-                self._value = None
+            with suppress(ValueError, RecursionError):
+                self._value = from_json(raw)
             self._raw = None
         return self._value
 
@@ -70,12 +97,3 @@ class Entry:
         """
         body = self._body
         return masked(body.read() if isinstance(body, Unread) else body)
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem, query_error
-from auth0_meta.emulator.http.message import Request
+from auth0_meta.emulator.http.errors import bad_request, payload_error, query_error, refused
+from auth0_meta.emulator.http.message import Request, from_json
 from auth0_meta.emulator.rules.switches import Switches
 
 _TYPE_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
@@ -23,7 +21,8 @@ class Field:
 
     `shortest` and `longest` are the length of a string or an array.  `items` describes what an array holds.
     `properties` are those of an object, None for any; `required` of them must be there, a `closed` object has no
-    other, and none has a `forbidden` one.  `about` is how Auth0 describes a query parameter in its refusals.
+    other, and none has a `forbidden` one.  If it is `echoed`, the refusal of its pattern shows the text.  `about` is how
+    Auth0 describes a query parameter in its refusals.
     """
 
     type: str = "string"
@@ -40,6 +39,7 @@ class Field:
     required: tuple[str, ...] = ()
     closed: bool = True
     forbidden: tuple[str, ...] = ()
+    echoed: bool = False
     hint: str = ""
     about: str = ""
 
@@ -64,7 +64,7 @@ class Field:
         }
         if self.properties is not None:
             schema["properties"] = {name: rule.as_json_schema() for name, rule in self.properties.items()}
-            schema["additionalProperties"] = None if not self.closed else False
+            schema["additionalProperties"] = False if self.closed else None
         return {name: value for name, value in schema.items() if value is not None}
 
 
@@ -97,6 +97,11 @@ class Problem:
     path: str = ""
     value: str = ""
 
+    @property
+    def text(self) -> str:
+        """Return the whole message, as a refused body or query gets it."""
+        return f"{self.message}: {self.value}" if self.value else self.message
+
 
 def type_name(value: Any) -> str:
     """Name a JSON value's type as the validator does."""
@@ -121,9 +126,8 @@ def problems(value: Any, field: Field, path: str = "") -> Iterator[Problem]:
         yield Problem("INVALID_TYPE", f"Expected type {field.type} but found type {found}", path)
     elif found == "string":
         yield from _string_problems(value, field, path)
-    elif found == "object":
-        if field.properties is not None:
-            yield from _object_problems(value, field, path)
+    elif found == "object" and field.properties is not None:
+        yield from _object_problems(value, field, path)
     elif found == "array":
         yield from _array_problems(value, field, path)
     elif found == "integer" and field.minimum is not None and value < field.minimum:
@@ -141,7 +145,8 @@ def _string_problems(value: str, field: Field, path: str) -> Iterator[Problem]:
     elif field.email and not is_email(value):
         yield Problem("FORMAT", "Object didn't pass validation for format email", path, value)
     elif field.pattern is not None and not re.fullmatch(field.pattern, value):
-        yield Problem("PATTERN", f"String does not match pattern ^{field.pattern}$", path)
+        shown = value if field.echoed else ""
+        yield Problem("PATTERN", f"String does not match pattern ^{field.pattern}$", path, shown)
     elif field.one_of and value not in field.one_of:
         yield Problem("ENUM_MISMATCH", "No enum match for", path, value)
 
@@ -153,37 +158,31 @@ def _object_problems(value: dict[str, Any], field: Field, path: str) -> Iterator
     else:
         unknown = [name for name in field.forbidden if name in value]
     if unknown:
-        yield Problem(
-            "OBJECT_ADDITIONAL_PROPERTIES",
-            f"Additional properties not allowed: {','.join(unknown)}{field.hint}",
-        )
+        message = f"Additional properties not allowed: {','.join(unknown)}{field.hint}"
+        yield Problem("OBJECT_ADDITIONAL_PROPERTIES", message)
     for name, inner in value.items():
-        rule = properties.get(name)
-        if rule is not None:
-            yield from problems(inner, rule, f"{path}.{name}" if path else name)
+        if name in properties:
+            yield from problems(inner, properties[name], f"{path}.{name}" if path else name)
     for name in field.required:
         if name not in value:
             yield Problem("OBJECT_REQUIRED", f"Missing required property: {name}", path)
 
 
 def _array_problems(value: list[Any], field: Field, path: str) -> Iterator[Problem]:
-    if len(value) < field.shortest:
-        yield Problem(
-            "ARRAY_LENGTH_SHORT", f"Array is too short ({len(value)}), minimum {field.shortest}", path
-        )
-    elif field.longest is not None and len(value) > field.longest:
-        yield Problem("ARRAY_LENGTH_LONG", f"Array is too long ({len(value)}), maximum {field.longest}", path)
+    size = len(value)
+    if size < field.shortest:
+        yield Problem("ARRAY_LENGTH_SHORT", f"Array is too short ({size}), minimum {field.shortest}", path)
+    elif field.longest is not None and size > field.longest:
+        yield Problem("ARRAY_LENGTH_LONG", f"Array is too long ({size}), maximum {field.longest}", path)
     elif field.items is not None:
         for item in value:
             yield from problems(item, field.items, path)
 
 
-def refuse_first(value: Any, field: Field) -> None:
-    """Refuse a body for the first problem it has; Auth0 names the innermost property alone."""
-    found = next(problems(value, field), None)
-    if found is not None:
-        message = f"{found.message}: {found.value}" if found.value else found.message
-        raise payload_error(message, found.path.rpartition(".")[2] or None)
+def refuse_first(value: Any, field: Field, path: str = "") -> None:
+    """Refuse a body, or the value at a path, for the first problem it has; Auth0 names the innermost property alone."""
+    for found in problems(value, field, path):
+        raise payload_error(found.text, found.path.rpartition(".")[2] or None)
 
 
 # Bodies ---------------------------------------------------------------------------------------------------
@@ -209,29 +208,19 @@ def json_body(*required: str, **properties: Field) -> Body:
     return Body(record(*required, **properties))
 
 
-def _not_a_number(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    # Python reads 1e999 as infinity, which no response could represent.
-    number = float(text)
-    return number if math.isfinite(number) else _not_a_number(text)
-
-
-_decode = json.JSONDecoder(parse_constant=_not_a_number, parse_float=_finite).decode
+def check_length(raw: bytes, limit: int, status: int = 413) -> None:
+    """Refuse a body of more than `limit` bytes."""
+    if len(raw) > limit:
+        raise refused(status, f"Payload content length greater than maximum allowed: {limit}")
 
 
 def parse(raw: bytes, switches: Switches) -> Any:
     """Parse a body, None if it is empty, or refuse what is too long or not valid JSON."""
-    if len(raw) > switches.body_limit:
-        status = switches.oversize_body_status
-        message = f"Payload content length greater than maximum allowed: {switches.body_limit}"
-        raise Refusal(status, problem(status, message))
+    check_length(raw, switches.body_limit, switches.oversize_body_status)
     try:
-        return _decode(raw.decode("utf-8")) if raw else None
+        return from_json(raw) if raw else None
     except (ValueError, RecursionError):
-        # UnicodeDecodeError, JSONDecodeError and NaN are ValueErrors.  The wording is not sourced.
+        # The wording is not sourced.
         raise bad_request("Invalid request payload JSON format", None) from None
 
 
@@ -269,12 +258,9 @@ def read_query(given: Mapping[str, str], query: Query) -> dict[str, Any]:
         if field.shortest and not text:
             raise query_error(f"Missing required property: {name}", name, field.about)
         if text is not None:
-            value = _converted(text, field.type)
-            found = next(problems(value, field), None)
-            if found is not None:
-                message = f"{found.message}: {found.value}" if found.value else found.message
-                raise query_error(message, name, field.about)
-            read[name] = value
+            read[name] = _converted(text, field.type)
+            for found in problems(read[name], field):
+                raise query_error(found.text, name, field.about)
     return read
 
 
