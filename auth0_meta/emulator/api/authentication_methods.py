@@ -1,4 +1,4 @@
-"""Authentication methods of users: stored as they are written; no login asks for one."""
+"""Authentication methods, factors and sessions of users; no login asks for a method or a factor."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from auth0_meta.emulator.api.lookup import user_in_path
-from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
-from auth0_meta.emulator.api.route import recorded
-from auth0_meta.emulator.http.errors import Refusal, problem
+from auth0_meta.emulator.api.lookup import user_id_in_path
+from auth0_meta.emulator.api.paging import array_or_envelope, checkpoint, page_of, shown
+from auth0_meta.emulator.api.route import documented, recorded
+from auth0_meta.emulator.http.errors import bad_request, refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.moments import iso
-from auth0_meta.emulator.rules.schema import FLAG, PAGES, TEXT, Body, Field, array, json_body, record
+from auth0_meta.emulator.rules.schema import (
+    CHECKPOINTS,
+    FLAG,
+    PAGES,
+    TEXT,
+    Body,
+    Field,
+    array,
+    json_body,
+    record,
+)
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Method = dict[str, Any]
@@ -28,11 +38,12 @@ _POST = {
     "transports": array(TEXT),
 }
 _UNMASKED = 4
+_FACTORS = ("duo", "google-authenticator")
 
 
 def list_methods(state: TenantState, call: Call) -> Reply:
     """List a user's methods; an empty envelope has no `total`."""
-    stored = list(state.resources.methods.get(user_in_path(state, call).user_id, {}).values())
+    stored = list(state.resources.methods.get(user_id_in_path(state, call), {}).values())
     start, count = page_of(state, call)
     part = shown(call, [_confirmed(method) for method in stored[start : start + count]])
     total = {"total": len(stored)} if stored else {}
@@ -42,7 +53,7 @@ def list_methods(state: TenantState, call: Call) -> Reply:
 def add(state: TenantState, call: Call) -> Reply:
     """Add a method; the response masks its address or number."""
     with state.resources.lock:
-        user_id = user_in_path(state, call).user_id
+        user_id = user_id_in_path(state, call)
         method = _new_method(state, call, call.body)
         state.resources.methods.setdefault(user_id, {})[method["id"]] = method
     return Reply(201, to_json(_masked(method)), committed=True)
@@ -51,7 +62,7 @@ def add(state: TenantState, call: Call) -> Reply:
 def replace(state: TenantState, call: Call) -> Reply:
     """Replace all methods of a user; the response shows them as they were sent."""
     with state.resources.lock:
-        user_id = user_in_path(state, call).user_id
+        user_id = user_id_in_path(state, call)
         made = [_new_method(state, call, method) for method in call.body]
         state.resources.methods[user_id] = {method["id"]: method for method in made}
     return Reply(200, to_json(made), committed=True)
@@ -59,7 +70,7 @@ def replace(state: TenantState, call: Call) -> Reply:
 
 def remove_all(state: TenantState, call: Call) -> Reply:
     """Remove all methods of a user."""
-    gone = state.resources.methods.pop(user_in_path(state, call).user_id, None)
+    gone = state.resources.methods.pop(user_id_in_path(state, call), None)
     return Reply(204, committed=bool(gone))
 
 
@@ -87,10 +98,10 @@ def remove(state: TenantState, call: Call) -> Reply:
 
 def _get_or_404(state: TenantState, call: Call) -> Method:
     """Return the method that the path names, or refuse with 404; the message is not sourced."""
-    methods = state.resources.methods.get(user_in_path(state, call).user_id, {})
+    methods = state.resources.methods.get(user_id_in_path(state, call), {})
     method = methods.get(call.params["method_id"])
     if method is None:
-        raise Refusal(404, problem(404, "The authentication method does not exist."))
+        raise refused(404, "The authentication method does not exist.")
     return method
 
 
@@ -130,7 +141,45 @@ def _starred(text: str) -> str:
     return text[:_UNMASKED] + "*" * len(text[_UNMASKED:]) if len(text) > _UNMASKED else "*" * _UNMASKED
 
 
-_ALL = "/api/v2/users/{id}/authentication-methods"
+# Factors and sessions -------------------------------------------------------------------------------------
+
+
+def enrollments(state: TenantState, call: Call) -> Reply:
+    """List the factors that a user enrolled: none."""
+    user_id_in_path(state, call)
+    return Reply(200, b"[]")
+
+
+def remove_provider(state: TenantState, call: Call) -> Reply:
+    """Remove a factor of a user, if there is one."""
+    provider = call.params["provider"]
+    if provider not in _FACTORS:
+        where = "on property provider (The multi-factor provider)"
+        raise bad_request(f"Path validation error: 'No enum match for: {provider}' {where}.", "invalid_uri")
+    user_id_in_path(state, call)
+    return Reply(204)
+
+
+def forget_browsers(state: TenantState, call: Call) -> Reply:
+    """Forget the browsers that a user chose to remember."""
+    user_id_in_path(state, call)
+    return Reply(204)
+
+
+def sessions(state: TenantState, call: Call) -> Reply:
+    """List a user's sessions at this tenant's own login."""
+    user_id = user_id_in_path(state, call)
+    found = []
+    for session, until in state.logins.sessions.all(now=call.now):
+        if session.user_id == user_id:
+            since, end = iso(int(session.since * 1000)), iso(int(until * 1000))
+            times = {"created_at": since, "authenticated_at": since, "expires_at": end}
+            found.append({"id": session.sid, "user_id": user_id, **times})
+    return Reply(200, to_json(checkpoint(call, "sessions", found)))
+
+
+_USER = "/api/v2/users/{id}"
+_ALL = f"{_USER}/authentication-methods"
 _ONE = f"{_ALL}/{{method_id}}"
 _READ = "read:authentication_methods read:users"
 _CREATE, _UPDATE, _DELETE = (f"{verb}:authentication_methods" for verb in ("create", "update", "delete"))
@@ -148,4 +197,13 @@ ROUTES = (
     recorded("GET", _ONE, get, scopes=_READ),
     recorded("PATCH", _ONE, update, scopes=_UPDATE, body=json_body(**_NAMED)),
     recorded("DELETE", _ONE, remove, scopes=_DELETE),
+    recorded("GET", f"{_USER}/enrollments", enrollments, scopes="read:users"),
+    documented("GET", f"{_USER}/sessions", sessions, scopes="read:sessions", query=CHECKPOINTS),
+    recorded("DELETE", f"{_USER}/multifactor/{{provider}}", remove_provider, scopes="update:users"),
+    recorded(
+        "POST",
+        f"{_USER}/multifactor/actions/invalidate-remember-browser",
+        forget_browsers,
+        scopes="update:users",
+    ),
 )

@@ -13,7 +13,7 @@ CLIENTS = Resource(
     error_code="inexistent_client",
     bag="client_metadata",
     most=10,
-    rule=merged,
+    rule=lambda switches: merged,
 )
 
 ROUTES = CLIENTS.routes(evidence="recorded")

@@ -6,14 +6,13 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api.crud import Bag, Resource, merged, prefixed, replaced
+from auth0_meta.emulator.api.crud import Resource, merged, prefixed, replaced
 from auth0_meta.emulator.api.lookup import first_identity, is_in
 from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, Profile
 from auth0_meta.emulator.rules.schema import needed
-from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _DATABASE = "auth0"
@@ -21,12 +20,6 @@ _PASSWORDLESS = ("email", "sms")
 _SYNCED = ("name", "nickname", "given_name", "family_name", "picture")
 _SYNC_OFF = ("on_first_login", "never_on_login")
 _HELP = "https://auth0.com/docs/dashboard/guides/connections/configure-connection-sync"
-
-
-def _metadata_rule(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
-    rule = merged if switches.connection_metadata == "merge" else replaced
-    return rule(switches, before, change)
-
 
 CONNECTIONS = Resource(
     name="connections",
@@ -39,7 +32,7 @@ CONNECTIONS = Resource(
     conflict=("A connection with the same name already exists", "conflict"),
     bag="metadata",
     most=10,
-    rule=_metadata_rule,
+    rule=lambda switches: merged if switches.connection_metadata == "merge" else replaced,
     filters={"name": "name", "strategy": "strategy"},
     # Deleting a connection takes Auth0 a while, so it answers 202 with `deleted_at` (recorded).
     deleted=202,
@@ -124,11 +117,8 @@ def delete_users(state: TenantState, call: Call) -> Reply:
     """Delete the connection's users with one email, if there are any."""
     connection = _as_connection(CONNECTIONS.get_or_404(state, call.params["id"]))
     with state.users.lock:
-        users = [
-            user
-            for user in state.users.with_email(call.query["email"].lower())
-            if is_in(user, connection.name)
-        ]
+        found = state.users.with_email(call.query["email"].lower())
+        users = [user for user in found if is_in(user, connection.name)]
         for user in users:
             state.remove_user(user, by=call.name)
     return Reply(204, committed=bool(users))

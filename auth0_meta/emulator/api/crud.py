@@ -10,44 +10,40 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api.paging import listed, projection
+from auth0_meta.emulator.api.paging import listed, shown
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
-from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
+from auth0_meta.emulator.http.errors import bad_request, payload_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
 from auth0_meta.emulator.http.moments import iso
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, FIELDS, NAME, PAGES, TEXT, Body, Field, type_name
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FIELDS, NAME, PAGES, TEXT, Body, Field, refuse_first
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Document = dict[str, Any]
 Bag = dict[str, Any]
-BagRule = Callable[[Switches, Bag | None, Bag | None], Bag | None]
-_LONGEST = 255
-_ACCEPTED = 202
+BagRule = Callable[[Bag | None, Bag | None], Bag | None]
+_TEXT = Field(longest=255, nullable=True)
 
 
-def merged(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
+def merged(before: Bag | None, change: Bag | None) -> Bag | None:
     """Write client_metadata: keys merge, null deletes and leaves `{}`, `{}` clears to `{}` (28 recorded).
 
-    >>> merged(Switches(), {"a": "1", "b": "2"}, {"a": None, "c": "3", "unknown": None})
+    >>> merged({"a": "1", "b": "2"}, {"a": None, "c": "3", "unknown": None})
     {'b': '2', 'c': '3'}
-    >>> merged(Switches(), {"a": "1"}, {"a": None}), merged(Switches(), {"a": "1"}, {})
+    >>> merged({"a": "1"}, {"a": None}), merged({"a": "1"}, {})
     ({}, {})
     """
-    if not change:
-        return {}
-    after = {**(before or {}), **change}
+    after = {**(before or {}), **change} if change else {}
     return {name: value for name, value in after.items() if value is not None}
 
 
-def replaced(switches: Switches, before: Bag | None, change: Bag | None) -> Bag | None:
+def replaced(before: Bag | None, change: Bag | None) -> Bag | None:
     """Write an organization's metadata: it is replaced as a whole; `{}` and null remove it (25 recorded).
 
-    >>> replaced(Switches(), {"a": "1"}, {"b": "2"}), replaced(Switches(), {"a": "1"}, {})
+    >>> replaced({"a": "1"}, {"b": "2"}), replaced({"a": "1"}, {})
     ({'b': '2'}, None)
     """
-    kept = {name: value for name, value in (change or {}).items() if value is not None}
-    return kept or None
+    return {name: value for name, value in (change or {}).items() if value is not None} or None
 
 
 @attrs.frozen
@@ -61,7 +57,7 @@ class _ResourceBody(Body):
         body: Document = Body.read(self, request, switches)
         bag = body.get(self.bag) if self.bag else None
         if bag is not None:
-            check_bag(bag, str(self.bag), self.most)
+            _check_bag(bag, str(self.bag), self.most)
         try:
             to_json([{"as deep as any list will show it": [body]}])
         except RecursionError:
@@ -69,21 +65,12 @@ class _ResourceBody(Body):
         return body
 
 
-def check_bag(bag: Bag, where: str, most: int) -> None:
+def _check_bag(bag: Bag, where: str, most: int) -> None:
     """Refuse metadata past the documented limits; the wording is not sourced."""
-    check_count(bag, where, most)
-    for name, value in bag.items():
-        if value is not None and not isinstance(value, str):
-            raise payload_error(f"Expected type string but found type {type_name(value)}", where)
-        for text in (name, value or ""):
-            if len(text) > _LONGEST:
-                raise payload_error(f"String is too long ({len(text)} chars), maximum {_LONGEST}", where)
-
-
-def check_count(bag: Bag, where: str, most: int) -> None:
-    """Refuse more properties than the documented number."""
     if len(bag) > most:
         raise payload_error(f"Too many properties defined ({len(bag)}), maximum {most}", where)
+    for text in (*bag, *bag.values()):
+        refuse_first(text, _TEXT, where)
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +98,7 @@ class Resource:
     conflict: tuple[str, str | None] = ("", None)
     bag: str | None = None
     most: int = 0
-    rule: BagRule = replaced
+    rule: Callable[[Switches], BagRule] = lambda switches: replaced
     filters: dict[str, str] = attrs.field(factory=dict)
     alias: str | None = None
     defaults: dict[str, Any] = attrs.field(factory=dict)
@@ -127,8 +114,7 @@ class Resource:
     def routes(self, *, evidence: str) -> tuple[Route, ...]:
         """Return the five endpoints."""
         every, one = f"{MANAGEMENT_ROOT}{self.name}", f"{MANAGEMENT_ROOT}{self.name}/{{id}}"
-        query = {**PAGES, **CHECKPOINTS, **dict.fromkeys(self.filters, TEXT)}
-        scope = self.scope
+        query, scope = {**PAGES, **CHECKPOINTS, **dict.fromkeys(self.filters, TEXT)}, self.scope
         create, update = self._body(patch=False), self._body(patch=True)
         return (
             Route("POST", every, self.create, scopes=f"create:{scope}", body=create, evidence=evidence),
@@ -164,8 +150,7 @@ class Resource:
     def get(self, state: TenantState, call: Call) -> Reply:
         """Get one, or only its `fields`."""
         document = self.get_or_404(state, call.params["id"])
-        pick = projection(call)
-        return Reply(200, to_json(pick(document) if pick else document))
+        return Reply(200, to_json(shown(call, [document])[0]))
 
     def update(self, state: TenantState, call: Call) -> Reply:
         """Change one, and return all of it."""
@@ -183,11 +168,11 @@ class Resource:
             if gone is not None:
                 del state.resources.of(self.name)[gone[self.id_name]]
                 state.resources.forget(gone[self.id_name])
-        if self.deleted != _ACCEPTED:
+        if self.deleted != 202:
             return Reply(self.deleted, b"{}", committed=gone is not None)
         if gone is None:
             return Reply(204)
-        return Reply(_ACCEPTED, to_json({"deleted_at": iso(state.milliseconds())}), committed=True)
+        return Reply(202, to_json({"deleted_at": iso(state.milliseconds())}), committed=True)
 
     def list_all(self, state: TenantState, call: Call) -> Reply:
         """List them: an array, the totals envelope, or checkpoints."""
@@ -201,27 +186,31 @@ class Resource:
 
     def get_or_404(self, state: TenantState, key: str) -> Document:
         """Return the document with this id or alias, or refuse with 404."""
-        document = self.find(state, key)
+        return self._or_404(self.find(state, key))
+
+    def get_by_or_404(self, state: TenantState, attribute: str, value: str) -> Document:
+        """Return the first one whose attribute has this value, or refuse with 404."""
+        return self._or_404(self.find_by(state, attribute, value))
+
+    def _or_404(self, document: Document | None) -> Document:
         if document is None:
             # Recorded for roles, without an errorCode; the wording of the others follows it.
-            raise Refusal(404, problem(404, f"The {self.called} does not exist.", self.error_code))
+            raise refused(404, f"The {self.called} does not exist.", self.error_code)
         return document
 
     def id_in_path(self, state: TenantState, call: Call) -> str:
         """Return the id of the document that the path names, or refuse with 404."""
         return str(self.get_or_404(state, call.params["id"])[self.id_name])
 
-    def check_all(self, state: TenantState, keys: Iterable[Any]) -> None:
-        """Refuse with 404 if one of these does not exist."""
-        for key in keys:
-            self.get_or_404(state, key)
-
     def find(self, state: TenantState, key: str) -> Document | None:
         """Return the document with this id or alias, None if there is none."""
+        found = state.resources.of(self.name).get(key)
+        return found if found is not None or self.alias is None else self.find_by(state, self.alias, key)
+
+    def find_all(self, state: TenantState, keys: Iterable[Any]) -> list[Document]:
+        """Return the documents that exist among these ids."""
         documents = state.resources.of(self.name)
-        if self.alias is None or key in documents:
-            return documents.get(key)
-        return self.find_by(state, self.alias, key)
+        return [documents[key] for key in keys if key in documents]
 
     def find_by(self, state: TenantState, attribute: str, value: str) -> Document | None:
         """Return the first one whose attribute has this value."""
@@ -229,21 +218,19 @@ class Resource:
         return next((one for one in every if one.get(attribute) == value), None)
 
     def _check_unique(self, state: TenantState, after: Document, before: Document | None) -> None:
-        if not self.unique:
-            return
         key = [after.get(name) for name in self.unique]
-        for other in state.resources.of(self.name).values():
+        for other in state.resources.of(self.name).values() if key else ():
             if other is not before and [other.get(name) for name in self.unique] == key:
-                raise Refusal(409, problem(409, *self.conflict))
+                raise refused(409, *self.conflict)
 
     def _written(self, state: TenantState, before: Document, body: Document) -> Document:
         after = {**before, **{name: value for name, value in body.items() if name != self.bag}}
         if self.bag is not None and self.bag in body:
-            bag = self.rule(state.switches, before.get(self.bag), body[self.bag])
+            bag = self.rule(state.switches)(before.get(self.bag), body[self.bag])
             after.pop(self.bag, None)
             if bag is not None:
                 # Existing keys count too, or several small PATCHes could exceed the limit.
-                check_count(bag, self.bag, self.most)
+                _check_bag(bag, self.bag, self.most)
                 after[self.bag] = bag
         if self.null_removes:
             after = {name: value for name, value in after.items() if value is not None}

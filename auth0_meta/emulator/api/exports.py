@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
+from auth0_meta.emulator.api.lookup import is_in
 from auth0_meta.emulator.http.message import to_json
-from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.jobs import Job
+from auth0_meta.emulator.state.tenant_state import TenantState
 
 CSV_FIELDS = 30
 """The most fields that a CSV file may have (documented)."""
@@ -38,46 +37,25 @@ def at_path(document: Any, path: str) -> Any:
     return value
 
 
-@attrs.define(eq=False)
-class Export:
-    """One export job's task; calling it is the job's work.
-
-    `users` is called when the job is carried out, and returns the users to export.
-    """
-
-    users: Any
-    format: str
-    fields: list[dict[str, str]] | None
-    limit: int | None
-    tenant: str
-
-    def __call__(self, job: Job, now: float) -> None:
-        """Write the file; each GET of the job makes a new link to it."""
-        chosen: Iterable[Profile] = self.users()
-        documents = [profile.document() for profile in list(chosen)[: self.limit]]
-        text = self._json(documents) if self.format == "json" else self._csv(documents)
-        job.file = gzip.compress(text, compresslevel=6, mtime=0)
-        job.file_name = f"{self.tenant}.{self.format}.gz"
-
-    def _columns(self) -> list[tuple[str, str]]:
-        named = self.fields or [{"name": name} for name in _PREDEFINED]
-        return [(field["name"], field.get("export_as") or field["name"]) for field in named]
-
-    def _json(self, documents: list[dict[str, Any]]) -> bytes:
-        """Write one object per line.  Open: what is written without `fields`; here the whole profile."""
-        if self.fields:
-            columns = self._columns()
-            documents = [
-                {shown: value for path, shown in columns if (value := at_path(document, path)) is not None}
-                for document in documents
-            ]
-        return b"".join(to_json(document) + b"\n" for document in documents)
-
-    def _csv(self, documents: list[dict[str, Any]]) -> bytes:
-        columns = self._columns()
+def write_export(state: TenantState, connection: str | None, job: Job, now: float) -> None:
+    """Write the job's file, of the users of one connection or of all; each GET of the job makes a new link to it."""
+    kind, fields = job.shown["format"], job.shown.get("fields")
+    users = [user for user in state.users.all() if connection is None or is_in(user, connection)]
+    documents = [user.document() for user in users[: job.shown.get("limit")]]
+    named = fields or [{"name": name} for name in _PREDEFINED]
+    columns = [(field["name"], field.get("export_as") or field["name"]) for field in named]
+    if kind == "csv":
         lines = [",".join(shown for _, shown in columns)]
         lines += [",".join(_cell(at_path(document, path)) for path, _ in columns) for document in documents]
-        return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+        text = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+    else:
+        # Open: what is written without `fields`; here the whole profile.
+        if fields:
+            rows = ({shown: at_path(document, path) for path, shown in columns} for document in documents)
+            documents = [{shown: value for shown, value in row.items() if value is not None} for row in rows]
+        text = b"".join(to_json(document) + b"\n" for document in documents)
+    job.file = gzip.compress(text, compresslevel=6, mtime=0)
+    job.file_name = f"{state.tenant_name}.{kind}.gz"
 
 
 def _cell(value: Any) -> str:

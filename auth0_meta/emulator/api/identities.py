@@ -23,9 +23,19 @@ _PROFILE_DATA = (
 )
 
 
-def check_second(state: TenantState, call: Call) -> None:
-    """Refuse a body that names no second user, or an ID token that is not this tenant's."""
-    _second(state, call)
+def second_user(state: TenantState, call: Call) -> str:
+    """Return the id of the user to link: by provider and id, with or without its prefix, or by the user's ID token.
+
+    Refuses a body that names none, and an ID token that is not this tenant's.
+    """
+    body: dict[str, Any] = call.body
+    if "link_with" in body:
+        return str(state.access.keys.verify(body["link_with"]).get("sub"))
+    for name in ("provider", "user_id"):
+        if name not in body:
+            raise payload_error(f"Missing required property: {name}")
+    provider, user_id = body["provider"], str(body["user_id"])
+    return user_id if user_id.startswith(f"{provider}|") else f"{provider}|{user_id}"
 
 
 def link(state: TenantState, call: Call) -> Reply:
@@ -33,7 +43,7 @@ def link(state: TenantState, call: Call) -> Reply:
 
     The second user then no longer exists, and its metadata is lost (documented).
     """
-    second = _second(state, call)
+    second = second_user(state, call)
     with state.users.lock:
         before = user_in_path(state, call)
         if second == before.user_id:
@@ -65,18 +75,6 @@ def unlink(state: TenantState, call: Call) -> Reply:
         state.save(after, before=before, by=call.name)
         _recreate(state, call, gone)
     return Reply(200, to_json(_with_data(after)), committed=True)
-
-
-def _second(state: TenantState, call: Call) -> str:
-    """Return the id of the user to link: by provider and id, with or without its prefix, or by the user's ID token."""
-    body: dict[str, Any] = call.body
-    if "link_with" in body:
-        return str(state.access.keys.verify(body["link_with"]).get("sub"))
-    for name in ("provider", "user_id"):
-        if name not in body:
-            raise payload_error(f"Missing required property: {name}")
-    provider, user_id = body["provider"], str(body["user_id"])
-    return user_id if user_id.startswith(f"{provider}|") else f"{provider}|{user_id}"
 
 
 def _key(identity: Identity) -> tuple[Any, str]:
@@ -128,7 +126,7 @@ ROUTES = (
         group="write_users",
         scopes="update:users",
         body=_BODY,
-        check=check_second,
+        check=second_user,
     ),
     recorded(
         "DELETE",

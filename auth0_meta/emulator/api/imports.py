@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
@@ -12,21 +13,21 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from auth0_meta.emulator.api.lookup import is_in
-from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
+from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error
 from auth0_meta.emulator.http.message import Request, to_json
 from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import FLAG, TEXT, Body, Field, problems, record
+from auth0_meta.emulator.rules.schema import FLAG, TEXT, Body, Field, check_length, record, refuse_first
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.jobs import Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 IMPORT_LIMIT = 512_000
 """The most bytes of an import request (documented: 500 KB)."""
-CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}")
+CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}", echoed=True)
 _FORM = record(
     *("users", "connection_id"),
     users=TEXT,
@@ -52,23 +53,15 @@ class ImportForm(Body):
 
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
         """Return the form's fields with `users` as bytes and flags as booleans, or refuse it."""
-        if len(request.body) > IMPORT_LIMIT:
-            message = f"Payload content length greater than maximum allowed: {IMPORT_LIMIT}"
-            raise Refusal(413, problem(413, message))
+        check_length(request.body, IMPORT_LIMIT)
         form: dict[str, Any] = _parts(request)
         for name in ("users", "connection_id"):
             if (form["users"] is None) if name == "users" else not form.get(name):
                 raise payload_error(f"Missing required property: {name}")
         if not form["users"]:
             raise payload_error("The users file is empty", "users")
-        check_connection_id(form["connection_id"])
+        refuse_first(form["connection_id"], CONNECTION_ID, "connection_id")
         return form | {name: _flag(form, name) for name in ("upsert", "send_completion_email")}
-
-
-def check_connection_id(connection_id: str) -> None:
-    """Refuse an id that is not well-formed; unlike for other patterns, the refusal shows it."""
-    for found in problems(connection_id, CONNECTION_ID):
-        raise payload_error(f"{found.message}: {connection_id}", "connection_id")
 
 
 def _parts(request: Request) -> dict[str, Any]:
@@ -92,13 +85,11 @@ def _in_memory(*args: object, **kwargs: object) -> BytesIO:
     return BytesIO()
 
 
-def _flag(form: dict[str, Any], name: str) -> bool | None:
-    text = form.get(name)
-    if not text:
-        return None
-    if text.lower() not in ("true", "false"):
+def _flag(form: dict[str, Any], name: str) -> bool:
+    text = (form.get(name) or "false").lower()
+    if text not in ("true", "false"):
         raise payload_error("Expected type boolean but found type string", name)
-    return bool(text.lower() == "true")
+    return bool(text == "true")
 
 
 @attrs.define(eq=False)
@@ -151,27 +142,25 @@ class Import:
         """Insert or update one valid row; returns what was done and the errors, one of the two empty."""
         store = self.state.users
         fresh = self._fresh(row, now_ms)
-        matched = [one for one in store.with_email(fresh.root["email"]) if is_in(one, self.connection)]
+        matched = self._here(store.with_email(fresh.root["email"]))
         known = store.get(fresh.user_id)
-        username = row.get("username")
-        named = (
-            [one for one in store.with_username(username) if is_in(one, self.connection)] if username else []
-        )
-        phone = row.get("phone_number")
+        named = self._here(store.with_username(row["username"])) if row.get("username") else None
         if not self.upsert:
-            called = phone is not None and any(
-                one.root.get("phone_number") == phone and is_in(one, self.connection) for one in store.all()
-            )
+            phone = row.get("phone_number")
+            called = phone and self._here(one for one in store.all() if one.root.get("phone_number") == phone)
             if matched or known or named or called:
                 return "", [_DUPLICATED]
-        elif matched:
-            after = self._merged(matched[0], row, now_ms)
-            return self._save(job, matched[0], after, "updated")
+        elif matched is not None:
+            return self._save(job, matched, self._merged(matched, row, now_ms), "updated")
         elif known is not None:
             return "", [{"code": "CONFLICT", "message": "The user_id belongs to another user"}]
-        elif named:
+        elif named is not None:
             return "", [{"code": "CONFLICT_USERNAME", "message": "The username belongs to another user"}]
         return self._save(job, None, fresh, "inserted")
+
+    def _here(self, users: Iterable[Profile]) -> Profile | None:
+        """Return the first of these users that the connection has."""
+        return next((one for one in users if is_in(one, self.connection)), None)
 
     def _save(
         self, job: Job, before: Profile | None, after: Profile, done: str
@@ -196,17 +185,10 @@ class Import:
 
     def _merged(self, before: Profile, row: dict[str, Any], now_ms: int) -> Profile:
         """Replace a user's upsertable attributes, and user_metadata and app_metadata as a whole (documented)."""
-        root, app = dict(before.root), before.app_metadata
-        root.update({name: row[name] for name in _UPSERTABLE if name in row})
-        absent: dict[str, Any] | None = {} if self.state.switches.import_absent_bag == "clear" else None
-        for bag in BAGS:
-            value = row.get(bag, absent)
-            if value is None:
-                continue
-            if bag == "app_metadata":
-                app = value or None
-            else:
-                root[bag] = value
+        new = {name: row[name] for name in (*_UPSERTABLE, *BAGS) if name in row}
+        if self.state.switches.import_absent_bag == "clear":
+            new |= {bag: {} for bag in BAGS if bag not in row}
+        app = (new.pop("app_metadata") or None) if "app_metadata" in new else before.app_metadata
         updated_ms = max(now_ms, before.updated_ms + 1)
-        root["updated_at"] = iso(updated_ms)
+        root = {**before.root, **new, "updated_at": iso(updated_ms)}
         return attrs.evolve(before, root=root, app_metadata=app, updated_ms=updated_ms)

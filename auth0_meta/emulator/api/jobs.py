@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -13,13 +13,12 @@ from urllib.parse import urlencode
 import attrs
 
 from auth0_meta.emulator.api.connections import connection_with_id
-from auth0_meta.emulator.api.exports import CSV_FIELDS, Export
-from auth0_meta.emulator.api.imports import Import, ImportForm, check_connection_id
-from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
+from auth0_meta.emulator.api.exports import CSV_FIELDS, write_export
+from auth0_meta.emulator.api.imports import CONNECTION_ID, Import, ImportForm
+from auth0_meta.emulator.api.lookup import get_user_or_404
 from auth0_meta.emulator.api.route import Route, documented, recorded
-from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, problem
+from auth0_meta.emulator.http.errors import bad_request, payload_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
-from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import (
     OBJECT,
     TEXT,
@@ -48,7 +47,7 @@ _DENIED = (
 )
 _COLUMN = Field(longest=100)
 _EXPORT = record(
-    connection_id=TEXT,
+    connection_id=CONNECTION_ID,
     format=Field(one_of=("json", "csv")),
     limit=Field(type="integer", minimum=1),
     fields=array(record("name", name=_COLUMN, export_as=_COLUMN)),
@@ -69,8 +68,6 @@ class _ExportBody(Body):
         fields = body.get("fields", [])
         if body.get("format", "csv") == "csv" and len(fields) > CSV_FIELDS:
             raise payload_error(f"Array is too long ({len(fields)}), maximum {CSV_FIELDS}", "fields")
-        if "connection_id" in body:
-            check_connection_id(body["connection_id"])
         return dict(body)
 
 
@@ -80,31 +77,26 @@ def import_users(state: TenantState, call: Call) -> Reply:
     connection = connection_with_id(state, form["connection_id"])
     if not connection.is_database:
         # That it is a 400 is documented, the wording is not sourced.
-        raise bad_request(f"The connection {connection.name} is not a database connection", "invalid_body")
-    work = Import(
-        state, form["users"], connection.name, bool(form["upsert"]), None if fault is None else fault.rows
-    )
+        raise bad_request(f"The connection {connection.name} is not a database connection")
+    stop_after = None if fault is None else fault.rows
+    work = Import(state, form["users"], connection.name, form["upsert"], stop_after)
     shown = {"connection_id": connection.id, "connection": connection.name}
     if form.get("external_id"):
         shown["external_id"] = form["external_id"]
-    return _started(state, Job(state.new_id("job_"), "users_import", state.now(), work, shown), 202)
+    return _started(state, "users_import", work, shown, status=202)
 
 
 def export_users(state: TenantState, call: Call) -> Reply:
     """Start an export: a pending job, with 200."""
     body: dict[str, Any] = call.body
-    shown: dict[str, Any] = {}
-    users = state.users.all
+    shown: dict[str, Any] = {"format": "csv"}
+    shown |= {name: body[name] for name in ("format", "limit", "fields") if name in body}
+    name = None
     if "connection_id" in body:
         connection = connection_with_id(state, body["connection_id"])
-        shown["connection_id"] = connection.id
-        users = partial(_of_connection, state, connection.name)
-    shown["format"] = body.get("format", "csv")
-    shown |= {name: body[name] for name in ("limit", "fields") if name in body}
-    if "connection_id" in body:
-        shown["connection"] = connection.name
-    work = Export(users, shown["format"], body.get("fields"), body.get("limit"), state.tenant_name)
-    return _started(state, Job(state.new_id("job_"), "users_export", state.now(), work, shown), 200)
+        name = connection.name
+        shown = {"connection_id": connection.id, **shown, "connection": name}
+    return _started(state, "users_export", partial(write_export, state, name), shown, status=200)
 
 
 def check_mail(state: TenantState, call: Call) -> None:
@@ -123,8 +115,7 @@ def check_mail(state: TenantState, call: Call) -> None:
 def verify_email(state: TenantState, call: Call) -> Reply:
     """Start a verification email: a pending job.  No email is sent."""
     user_id = get_user_or_404(state, call.body["user_id"]).user_id
-    work = partial(_send_mail, state, user_id)
-    return _started(state, Job(state.new_id("job_"), "verification_email", state.now(), work), 201)
+    return _started(state, "verification_email", partial(_send_mail, state, user_id), {}, status=201)
 
 
 def get(state: TenantState, call: Call) -> Reply:
@@ -149,15 +140,14 @@ def errors(state: TenantState, call: Call) -> Reply:
 
 def download(state: TenantState, call: Call) -> Reply:
     """Download the file of an export, by its link, as long as that is valid."""
-    query = call.query
     job = state.jobs.poll(call.params["id"])
-    expires = query.get("Expires", "")
-    good = expires.isascii() and expires.isdigit() and call.now < int(expires[:18])
+    expires, signature = (call.query.get(name, "") for name in ("Expires", "Signature"))
+    in_time = expires.isascii() and expires.isdigit() and call.now < int(expires[:18])
     if (
         job is None
         or job.file is None
-        or not good
-        or not hmac.compare_digest(query.get("Signature", "").encode(), _sign(state, job, expires))
+        or not in_time
+        or not hmac.compare_digest(signature.encode(), _sign(state, job, expires))
     ):
         return Reply(403, _DENIED, content_type="application/xml")
     return Reply(200, job.file, content_type="application/gzip")
@@ -175,27 +165,23 @@ def _sign(state: TenantState, job: Job, expires: str) -> bytes:
     return hmac.new(state.secret, f"{job.id}:{expires}".encode(), hashlib.sha256).hexdigest().encode()
 
 
-def _started(state: TenantState, job: Job, status: int) -> Reply:
+def _started(
+    state: TenantState, kind: str, work: Callable[[Job, float], None], shown: dict[str, Any], *, status: int
+) -> Reply:
     """Answer with the job as it is before it is carried out (recorded: always pending)."""
+    job = Job(state.new_id("job_"), kind, state.now(), work, shown)
     reply = Reply(status, to_json(job.document()), committed=True)
     if not state.jobs.add(job):
-        raise Refusal(429, problem(429, _ACTIVE))
+        raise refused(429, _ACTIVE)
     return reply
 
 
 def _get_or_404(state: TenantState, call: Call) -> Job:
-    job_id = call.params["id"]
-    job = state.jobs.poll(job_id)
+    job = state.jobs.poll(call.params["id"])
     if job is None:
         # The wording is not sourced.
-        raise Refusal(404, problem(404, "The job does not exist.", "inexistent_job"))
+        raise refused(404, "The job does not exist.", "inexistent_job")
     return job
-
-
-def _of_connection(state: TenantState, name: str) -> Iterator[Profile]:
-    for profile in state.users.all():
-        if is_in(profile, name):
-            yield profile
 
 
 def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:

@@ -17,29 +17,25 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 Things = Iterable[Hashable]
 
 
-def anything(state: TenantState, things: Things) -> None:
-    """Accept things whether they exist or not."""
-
-
 @attrs.frozen(kw_only=True)
 class LinkTable:
     """One kind of link, seen from the holder's side or, with `inverted`, from the thing's.
 
     `find` returns whom the path names, or refuses with 404.  A list has the key `name` and is made by `show`.  A body
-    of `{name: [...]}` holds ids unless `body` and `read` say otherwise.  `check_added` and `check_removed` refuse
-    things that do not exist, before anything is written.  `added` and `removed` are the status and body of the responses,
-    and `after_removal` cleans up.
+    of `{name: [...]}` holds ids unless `body` and `read` say otherwise.  `check_added` and `check_removed` refuse a
+    thing that does not exist, before anything is written.  `added` is the status and body of that response, and
+    `after_removal` cleans up.
     """
 
     kind: Kind
     name: str
     find: Callable[[TenantState, Call], Hashable]
     show: Callable[[TenantState, Hashable], Sequence[dict[str, Any]]]
+    check_added: Callable[[TenantState, Any], object]
     inverted: bool = False
     body: Body | None = None
     read: Callable[[Any], Hashable] = str
-    check_added: Callable[[TenantState, Things], None] = anything
-    check_removed: Callable[[TenantState, Things], None] = anything
+    check_removed: Callable[[TenantState, Any], object] = lambda state, thing: None
     added: tuple[int, bytes] = (204, b"")
     after_removal: Callable[[TenantState, Hashable, Things], None] = lambda state, holder, things: None
 
@@ -61,8 +57,7 @@ class LinkTable:
 
     def add(self, state: TenantState, call: Call) -> Reply:
         """Link what the body names; existing links stay."""
-        holder, things = self.find(state, call), self._things(call)
-        self.check_added(state, things)
+        holder, things = self._named(state, call, self.check_added)
         if self.inverted:
             for thing in things:
                 state.resources.links.add(self.kind, thing, [holder])
@@ -72,11 +67,16 @@ class LinkTable:
 
     def remove(self, state: TenantState, call: Call) -> Reply:
         """Unlink what the body names; what is not linked is ignored."""
-        holder, things = self.find(state, call), self._things(call)
-        self.check_removed(state, things)
+        holder, things = self._named(state, call, self.check_removed)
         state.resources.links.remove(self.kind, holder, things)
         self.after_removal(state, holder, things)
         return Reply(204, committed=True)
 
-    def _things(self, call: Call) -> list[Hashable]:
-        return [self.read(item) for item in call.body[self.name]]
+    def _named(
+        self, state: TenantState, call: Call, check: Callable[[TenantState, Any], object]
+    ) -> tuple[Hashable, list[Hashable]]:
+        """Return whom the path names and what the body names, or refuse one that does not exist."""
+        holder, things = self.find(state, call), [self.read(item) for item in call.body[self.name]]
+        for thing in things:
+            check(state, thing)
+        return holder, things

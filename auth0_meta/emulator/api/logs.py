@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from auth0_meta.emulator.api.lookup import user_in_path
+from auth0_meta.emulator.api.lookup import user_id_in_path
 from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.route import Route, documented, recorded
-from auth0_meta.emulator.http.errors import Refusal, problem
+from auth0_meta.emulator.http.errors import refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import PAGES, TEXT, Field
 from auth0_meta.emulator.rules.search import matcher
@@ -36,12 +36,12 @@ def get(state: TenantState, call: Call) -> Reply:
         if entry["log_id"] == call.params["id"]:
             return Reply(200, to_json(entry))
     # The wording is not sourced.
-    raise Refusal(404, problem(404, "The log event does not exist.", "inexistent_log"))
+    raise refused(404, "The log event does not exist.", "inexistent_log")
 
 
 def of_user(state: TenantState, call: Call) -> Reply:
     """List the logs about a user."""
-    user_id = user_in_path(state, call).user_id
+    user_id = user_id_in_path(state, call)
     return listed(state, call, "logs", [entry for entry in _all(state) if entry.get("user_id") == user_id])
 
 

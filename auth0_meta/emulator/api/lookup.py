@@ -21,15 +21,14 @@ def get_user_or_404(state: TenantState, user_id: str) -> Profile:
     return profile
 
 
-def check_users(state: TenantState, user_ids: Iterable[Any]) -> None:
-    """Refuse with 404 if one of these users does not exist."""
-    for user_id in user_ids:
-        get_user_or_404(state, user_id)
-
-
 def user_in_path(state: TenantState, call: Call) -> Profile:
     """Return the user that the path names, or refuse with 404."""
     return get_user_or_404(state, call.params["id"])
+
+
+def user_id_in_path(state: TenantState, call: Call) -> str:
+    """Return the id of the user that the path names, or refuse with 404 if there is none."""
+    return user_in_path(state, call).user_id
 
 
 def first_identity(profile: Profile) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 from auth0_meta.emulator.api.connections import CONNECTIONS
 from auth0_meta.emulator.api.crud import Resource, prefixed
 from auth0_meta.emulator.api.links import LinkTable, Things
-from auth0_meta.emulator.api.lookup import brief, check_users, get_user_or_404, user_in_path
+from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_id_in_path
 from auth0_meta.emulator.api.paging import listed
-from auth0_meta.emulator.api.roles import ROLES, roles_shown
+from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.api.route import documented, recorded
-from auth0_meta.emulator.http.errors import Refusal, problem
+from auth0_meta.emulator.http.errors import refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, json_body
 from auth0_meta.emulator.rules.user_schema import check_user_id
@@ -36,20 +36,13 @@ _SETTINGS = dict.fromkeys(("assign_membership_on_login", "show_as_button", "is_s
 
 def by_name(state: TenantState, call: Call) -> Reply:
     """Get an organization by its name."""
-    document = ORGANIZATIONS.find_by(state, "name", call.params["name"])
-    if document is None:
-        raise Refusal(404, problem(404, "The organization does not exist.", ORGANIZATIONS.error_code))
-    return Reply(200, to_json(document))
+    return Reply(200, to_json(ORGANIZATIONS.get_by_or_404(state, "name", call.params["name"])))
 
 
 def of_user(state: TenantState, call: Call) -> Reply:
     """List the organizations of a user."""
-    user_id = user_in_path(state, call).user_id
-    documents = state.resources.of(ORGANIZATIONS.name)
-    found = [
-        documents[str(one)] for one in state.resources.links.holders("members", user_id) if one in documents
-    ]
-    return listed(state, call, "organizations", found)
+    ids = state.resources.links.holders("members", user_id_in_path(state, call))
+    return listed(state, call, "organizations", ORGANIZATIONS.find_all(state, ids))
 
 
 # Members ------------------------------------------------------------------------------------------------
@@ -70,7 +63,7 @@ def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
     organization = ORGANIZATIONS.id_in_path(state, call)
     get_user_or_404(state, user_id)
     if user_id not in state.resources.links.of("members", organization):
-        raise Refusal(404, problem(404, "The user is not a member of the organization."))
+        raise refused(404, "The user is not a member of the organization.")
     return organization, user_id
 
 
@@ -79,15 +72,15 @@ MEMBERS = LinkTable(
     name="members",
     find=ORGANIZATIONS.id_in_path,
     show=lambda state, organization: brief(state, state.resources.links.of("members", organization)),
-    check_added=check_users,
+    check_added=get_user_or_404,
     after_removal=_drop_roles,
 )
 MEMBER_ROLES = LinkTable(
     kind="member_roles",
     name="roles",
     find=_member_in_path,
-    show=lambda state, member: roles_shown(state, state.resources.links.of("member_roles", member)),
-    check_added=ROLES.check_all,
+    show=lambda state, member: ROLES.find_all(state, state.resources.links.of("member_roles", member)),
+    check_added=ROLES.get_or_404,
 )
 
 
@@ -101,8 +94,8 @@ def list_connections(state: TenantState, call: Call) -> Reply:
     """
     organization = ORGANIZATIONS.id_in_path(state, call)
     with state.resources.lock:
-        enabled = dict(state.resources.organization_connections.get(organization, {}))
-    every = [_shown(state, key, settings) for key, settings in enabled.items()]
+        enabled = state.resources.organization_connections.get(organization, {})
+        every = [_shown(state, key, settings) for key, settings in enabled.items()]
     if call.query.get("include_totals") and "page" not in call.query:
         count = len(every)
         return Reply(200, to_json({"enabled_connections": every, "start": 0, "limit": count, "total": count}))
@@ -149,7 +142,7 @@ def _get_connection_or_404(state: TenantState, call: Call) -> tuple[str, Setting
     organization, key = ORGANIZATIONS.id_in_path(state, call), call.params["connection_id"]
     settings = state.resources.organization_connections.get(organization, {}).get(key)
     if settings is None:
-        raise Refusal(404, problem(404, "No connection found by that id"))
+        raise refused(404, "No connection found by that id")
     return key, settings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from auth0_meta.emulator.http.errors import bad_request
@@ -23,25 +23,19 @@ def page_of(state: TenantState, call: Call) -> tuple[int, int]:
     return page * per_page, per_page
 
 
-def projection(call: Call) -> Callable[[Document], Document] | None:
-    """Return what `fields` and `include_fields` make of a document, None if they are absent.
+def shown(call: Call, documents: Iterable[Document]) -> list[Document]:
+    """Return the documents with the fields that `fields` and `include_fields` select.
 
     Names are those of the first level; whether Auth0 takes nested paths is open; here they match nothing.
     """
-    text = call.query.get("fields")
-    if not text:
-        return None
-    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    names = {name.strip() for name in call.query.get("fields", "").split(",")} - {""}
     if not names:
-        return None
+        return list(documents)
     include = call.query.get("include_fields", True)
-    return lambda document: {name: value for name, value in document.items() if (name in names) is include}
-
-
-def shown(call: Call, documents: Sequence[Document]) -> list[Document]:
-    """Return the documents with the fields that `fields` and `include_fields` select."""
-    pick = projection(call)
-    return [pick(document) for document in documents] if pick else list(documents)
+    return [
+        {name: value for name, value in document.items() if (name in names) is include}
+        for document in documents
+    ]
 
 
 def array_or_envelope(call: Call, part: list[Document], envelope: Mapping[str, Any]) -> Reply:

@@ -1,14 +1,16 @@
-"""Roles: the documents themselves, and who has which, from the user's side and from the role's."""
+"""Roles and permissions: the roles themselves, and which roles and permissions users and roles have."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
-from auth0_meta.emulator.api.crud import Resource, prefixed
+from auth0_meta.emulator.api.crud import Document, Resource, prefixed
 from auth0_meta.emulator.api.links import LinkTable
-from auth0_meta.emulator.api.lookup import brief, check_users, user_in_path
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, PAGES
+from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_id_in_path
+from auth0_meta.emulator.api.resource_servers import APIS
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, PAGES, TEXT, Body, Field, array, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 ROLES = Resource(
@@ -26,50 +28,117 @@ ROLES = Resource(
 )
 
 
-def roles_shown(state: TenantState, role_ids: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return the roles with these ids."""
-    documents = state.resources.of(ROLES.name)
-    return [documents[role_id] for role_id in role_ids if role_id in documents]
-
-
-def _by_name(state: TenantState, user_id: Hashable) -> list[dict[str, Any]]:
-    roles = roles_shown(state, state.resources.links.of("user_roles", user_id))
+def _by_name(state: TenantState, user_id: Hashable) -> list[Document]:
+    roles = ROLES.find_all(state, state.resources.links.of("user_roles", user_id))
     return sorted(roles, key=lambda role: str(role["name"]))
 
 
-OF_USER = LinkTable(
+ROLES_OF_USER = LinkTable(
     kind="user_roles",
     name="roles",
-    find=lambda state, call: user_in_path(state, call).user_id,
+    find=user_id_in_path,
     show=_by_name,
-    check_added=ROLES.check_all,
+    check_added=ROLES.get_or_404,
     # A role that does not exist is 404 here too, and then none is removed (recorded).
-    check_removed=ROLES.check_all,
+    check_removed=ROLES.get_or_404,
 )
-HOLDERS = LinkTable(
+USERS_OF_ROLE = LinkTable(
     kind="user_roles",
     name="users",
     inverted=True,
     find=ROLES.id_in_path,
     show=lambda state, role_id: brief(state, state.resources.links.holders("user_roles", role_id)),
-    check_added=check_users,
+    check_added=get_user_or_404,
     added=(200, b"{}"),
 )
 
+# Permissions -----------------------------------------------------------------------------------------------
+
+_NAMES = ("resource_server_identifier", "permission_name")
+_PERMISSION = Field(type="object", required=_NAMES, properties=dict.fromkeys(_NAMES, TEXT), closed=False)
+_DIRECT = {"source_id": "", "source_name": "", "source_type": "DIRECT"}
+
+
+def _of_user(state: TenantState, user_id: Hashable) -> list[Document]:
+    """Return a user's permissions by name (recorded), those of the user's roles among them (documented).
+
+    Open: the order if several APIs have permissions; here names alone decide.
+    """
+    links = state.resources.links
+    sources: dict[Any, list[Document]] = {pair: [_DIRECT] for pair in links.of("user_permissions", user_id)}
+    for role in ROLES.find_all(state, links.of("user_roles", user_id)):
+        from_role = {"source_id": role["id"], "source_name": role["name"], "source_type": "ROLE"}
+        for pair in links.of("role_permissions", role["id"]):
+            sources.setdefault(pair, []).append(from_role)
+    shown = [{**_shown(state, pair), "sources": found_in} for pair, found_in in sources.items()]
+    return sorted(shown, key=lambda permission: str(permission["permission_name"]))
+
+
+def _of_role(state: TenantState, role_id: Hashable) -> list[Document]:
+    return [_shown(state, pair) for pair in state.resources.links.of("role_permissions", role_id)]
+
+
+def _shown(state: TenantState, pair: Any) -> Document:
+    """Return one permission with what its API says about it (recorded)."""
+    identifier, name = pair
+    api = APIS.find_by(state, "identifier", identifier) or {}
+    scopes = api.get("scopes")
+    about = [scope for scope in scopes if isinstance(scope, dict)] if isinstance(scopes, list) else []
+    description = next((scope.get("description", "") for scope in about if scope.get("value") == name), "")
+    return {
+        "permission_name": name,
+        "description": description,
+        "resource_server_name": api.get("name", identifier),
+        "resource_server_identifier": identifier,
+    }
+
+
+def _check_api(state: TenantState, pair: tuple[str, str]) -> None:
+    """Refuse an API that a strict tenant does not have; the wording is not sourced."""
+    if state.access.strict:
+        APIS.get_by_or_404(state, "identifier", pair[0])
+
+
+_permissions = partial(
+    LinkTable,
+    name="permissions",
+    body=Body(record("permissions", permissions=array(_PERMISSION, shortest=1))),
+    read=lambda permission: tuple(permission[name] for name in _NAMES),
+    check_added=_check_api,
+    added=(201, b"{}"),
+)
+# A permission that comes with a role stays when it is removed here: its link belongs to the role.
+PERMISSIONS_OF_USER = _permissions(kind="user_permissions", find=user_id_in_path, show=_of_user)
+PERMISSIONS_OF_ROLE = _permissions(kind="role_permissions", find=ROLES.id_in_path, show=_of_role)
+
 ROUTES = (
     *ROLES.routes(evidence="recorded"),
-    *OF_USER.routes(
+    *ROLES_OF_USER.routes(
         "/api/v2/users/{id}/roles",
         read="read:users read:roles",
         add="update:users create:role_members",
         remove="update:users delete:role_members",
         evidence="recorded",
     ),
-    *HOLDERS.routes(
+    *USERS_OF_ROLE.routes(
         "/api/v2/roles/{id}/users",
         read="read:users read:roles read:role_members",
         add="update:roles create:role_members",
         query={**PAGES, **CHECKPOINTS},
+        evidence="recorded",
+    ),
+    *PERMISSIONS_OF_USER.routes(
+        "/api/v2/users/{id}/permissions",
+        read="read:users",
+        add="update:users",
+        remove="update:users",
+        evidence="recorded; sources of roles documented",
+    ),
+    *PERMISSIONS_OF_ROLE.routes(
+        "/api/v2/roles/{id}/permissions",
+        read="read:roles",
+        add="update:roles",
+        remove="update:roles",
         evidence="recorded",
     ),
 )

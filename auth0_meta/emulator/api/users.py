@@ -7,23 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from auth0_meta.emulator.api.connections import check_root_attributes, connection_named
-from auth0_meta.emulator.api.lookup import get_user_or_404, user_in_path
-from auth0_meta.emulator.api.paging import array_or_envelope, page_of, projection, shown
+from auth0_meta.emulator.api.lookup import user_in_path
+from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
 from auth0_meta.emulator.api.route import Route, recorded
-from auth0_meta.emulator.http.errors import Refusal, bad_request, forbidden, problem, query_error
-from auth0_meta.emulator.http.message import Call, Grant, Reply, to_json
+from auth0_meta.emulator.http.errors import Refusal, bad_request, query_error, refused
+from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import FIELDS, PAGES, TEXT, Field, needed
 from auth0_meta.emulator.rules.search import matcher
-from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.rules.user_schema import CREATE, PATCH
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Document = Mapping[str, Any]
 _READ_ANYBODY = ("read:users", "read:user_idp_tokens")
-_NOT_OWN = "User to be acted on does not match subject in bearer token."
 _SORT = "Field to sort by. Use field:order where order is 1 for ascending and -1 for descending"
 _SORT_PATTERN = r"((([a-zA-Z0-9_\.]+))\:(1|-1))"
 
@@ -37,7 +35,7 @@ def check_owner(state: TenantState, call: Call) -> None:
     if grant is None or grant.scopes is None or grant.subject == call.user_id:
         return
     if grant.scopes.isdisjoint(_READ_ANYBODY):
-        raise forbidden(_NOT_OWN, "unowned_resource")
+        raise _not_own()
 
 
 def check_fields(state: TenantState, call: Call) -> None:
@@ -46,21 +44,20 @@ def check_fields(state: TenantState, call: Call) -> None:
     if grant is None or grant.scopes is None or "update:users" in grant.scopes:
         return
     own = "update:current_user_metadata" in grant.scopes
-    allowed = _writable(grant, call.user_id)
-    refused = [name for name in call.body if name not in allowed]
-    if not refused:
-        return
-    if own and not allowed:
-        raise forbidden(_NOT_OWN, "unowned_resource")
-    raise forbidden(f"You cannot update the following fields: {', '.join(refused)}", "insufficient_scope")
-
-
-def _writable(grant: Grant, user_id: str | None) -> set[str]:
-    scopes = grant.scopes or frozenset()
-    allowed = {"app_metadata"} if "update:users_app_metadata" in scopes else set()
-    if "update:current_user_metadata" in scopes and grant.subject == user_id:
+    allowed = {"app_metadata"} if "update:users_app_metadata" in grant.scopes else set()
+    if own and grant.subject == call.user_id:
         allowed.add("user_metadata")
-    return allowed
+    names = [name for name in call.body if name not in allowed]
+    if names and own and not allowed:
+        raise _not_own()
+    if names:
+        message = f"You cannot update the following fields: {', '.join(names)}"
+        raise refused(403, message, "insufficient_scope")
+
+
+def _not_own() -> Refusal:
+    message = "User to be acted on does not match subject in bearer token."
+    return refused(403, message, "unowned_resource")
 
 
 # One user ------------------------------------------------------------------------------------------------
@@ -81,11 +78,10 @@ def create(state: TenantState, call: Call) -> Reply:
     body, strategy = call.body, connection_named(state, call.body["connection"]).strategy
     with state.users.lock:
         user_id = f"{strategy}|{body.get('user_id') or state.new_object_id()}"
-        profile = profiles.created(
-            body, user_id=user_id, now_ms=state.milliseconds(), switches=state.switches
-        )
+        now = state.milliseconds()
+        profile = profiles.created(body, user_id=user_id, now_ms=now, switches=state.switches)
         if state.users.get(user_id) is not None or is_taken(state, profile):
-            raise Refusal(409, problem(409, "The user already exists.", "auth0_idp_error"))
+            raise refused(409, "The user already exists.", "auth0_idp_error")
         document = state.save(profile, before=None, by=call.name)
         _keep_password(state, user_id, body)
     return Reply(201, document, committed=True)
@@ -93,9 +89,7 @@ def create(state: TenantState, call: Call) -> Reply:
 
 def get(state: TenantState, call: Call) -> Reply:
     """Get a user, or only its `fields`; strongly consistent."""
-    document = get_user_or_404(state, call.params["id"]).document()
-    pick = projection(call)
-    return Reply(200, to_json(pick(document) if pick else document))
+    return Reply(200, to_json(shown(call, [user_in_path(state, call).document()])[0]))
 
 
 def update(state: TenantState, call: Call) -> Reply:
@@ -125,10 +119,8 @@ def delete(state: TenantState, call: Call) -> Reply:
 def is_taken(state: TenantState, profile: Profile) -> bool:
     """Return whether another user has this email or username on the same connection."""
     email, username = profile.root.get("email"), profile.root.get("username")
-    others = [
-        *(state.users.with_email(email) if email else ()),
-        *(state.users.with_username(username) if username else ()),
-    ]
+    others = state.users.with_email(email) if email else []
+    others += state.users.with_username(username) if username else []
     mine = _connections(profile)
     return any(other.user_id != profile.user_id and mine & _connections(other) for other in others)
 
@@ -146,10 +138,15 @@ def _keep_password(state: TenantState, user_id: str, body: Document) -> None:
 
 
 def check_search(state: TenantState, call: Call) -> None:
-    """Refuse a page, an order, an engine or a `q` that Auth0 would refuse."""
+    """Refuse a page, an order, an engine or a `q` that Auth0 would refuse (the statuses are documented)."""
     page_of(state, call)
     _sort_key(call)
-    _check_engine(call, state.switches)
+    engine, accepted = call.query.get("search_engine"), state.switches.search_engine_v2 == "accept"
+    if engine == "v1" or (engine == "v2" and not accepted):
+        message = f"You are not allowed to use search_engine={engine}. Please use search_engine=v3."
+        raise bad_request(message, "invalid_query_string")
+    if len(call.query.get("q", "")) > state.switches.query_limit:
+        raise refused(414, "The query is too long")
     _matcher(state, call)
 
 
@@ -206,25 +203,12 @@ def _sort_key(call: Call) -> tuple[Callable[[Document], Any], bool] | None:
     return key, direction == "-1"
 
 
-def _check_engine(call: Call, switches: Switches) -> None:
-    """Refuse an engine that no longer exists, and a query that is too long (documented statuses)."""
-    accepted = ("v3", "v2") if switches.search_engine_v2 == "accept" else ("v3",)
-    engine = call.query.get("search_engine", "v3")
-    if engine in ("v1", "v2") and engine not in accepted:
-        message = f"You are not allowed to use search_engine={engine}. Please use search_engine=v3."
-        raise bad_request(message, "invalid_query_string")
-    if engine not in accepted:
-        raise query_error(f"No enum match for: {engine}", "search_engine", "The version of the search engine")
-    if len(call.query.get("q", "")) > switches.query_limit:
-        raise Refusal(414, problem(414, "The query is too long"))
-
-
 _ONE, _ALL = "/api/v2/users/{id}", "/api/v2/users"
 _SEARCH = {
     **PAGES,
     "sort": TEXT,
     "q": TEXT,
-    "search_engine": TEXT,
+    "search_engine": Field(one_of=("v1", "v2", "v3"), about="The version of the search engine"),
     "primary_order": Field(type="boolean", about="true or false"),
 }
 # Scopes of create, delete, search and by-email are from the published reference; those of get and update are

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.lookup import first_identity
-from auth0_meta.emulator.api.roles import roles_shown
+from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules import profile as profiles
@@ -156,7 +156,7 @@ def _event(
     user = {"user_metadata": {}, "app_metadata": {}} | copy.deepcopy(profile.document())
     identity, authorization = first_identity(profile), login.authorization
     connection = identity.get("connection", "")
-    roles = roles_shown(state, state.resources.links.of("user_roles", profile.user_id))
+    roles = ROLES.find_all(state, state.resources.links.of("user_roles", profile.user_id))
     return {
         "user": user,
         "authentication": {"methods": [{"name": "pwd", "timestamp": iso(int(login.session.since * 1000))}]},

@@ -81,11 +81,6 @@ def expired_token() -> Refusal:
     return refused(401, message, attributes={"error": message})
 
 
-def forbidden(message: str, error_code: str) -> Refusal:
-    """Refuse with 403."""
-    return refused(403, message, error_code)
-
-
 def insufficient_scope(expected: tuple[str, ...]) -> Refusal:
     """Refuse a token that has none of the expected scopes."""
     message = f"Insufficient scope, expected any of: {','.join(expected)}"
