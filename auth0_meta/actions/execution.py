@@ -12,8 +12,7 @@ import attrs
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, frozen_json
-from auth0_meta.actions.event.snapshot import SnapshotBag
+from auth0_meta.actions.event.read_only import Frozen, SnapshotBag, frozen_json
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay

@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from auth0_meta.actions.event.read_only import Frozen, Section
-from auth0_meta.actions.event.sections import (
-    Agent,
-    AnonymousSession,
-    Application,
-    Authentication,
-    Authorization,
-    Connection,
-    CustomDomain,
-    EventUser,
-    Experiment,
-    Organization,
-    Prompt,
-    RefreshToken,
-    Request,
-    ResourceServer,
-    SecurityContext,
-    Session,
-    SessionTransferToken,
-    Stats,
-    Tenant,
-    Transaction,
-)
+from auth0_meta.actions.event.read_only import Frozen, frozen_json
+from auth0_meta.actions.event.sections import EventSections, EventUser, Transaction
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import InputError
 from auth0_meta.http.request import user_path
@@ -45,7 +24,7 @@ _PROTOCOL_CLAIMS = frozenset({
 })  # fmt: skip
 
 
-class Event(Section):
+class Event(EventSections):
     """One login, read-only: Auth0's post-login event, version 3.
 
     Sections and their fields are attributes (`event.user.email`, `event.request.geoip.country_code`).  A
@@ -58,53 +37,6 @@ class Event(Section):
     ('pro', None, None)
     """
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
-        "agent": Agent,
-        "anonymous_session": AnonymousSession,
-        "authentication": Authentication,
-        "authorization": Authorization,
-        "client": Application,
-        "connection": Connection,
-        "custom_domain": CustomDomain,
-        "experiment": Experiment,
-        "organization": Organization,
-        "prompt": Prompt,
-        "refresh_token": RefreshToken,
-        "request": Request,
-        "resource_server": ResourceServer,
-        "security_context": SecurityContext,
-        "session": Session,
-        "session_transfer_token": SessionTransferToken,
-        "stats": Stats,
-        "tenant": Tenant,
-        "transaction": Transaction,
-        "user": EventUser,
-    }
-
-    agent: Agent | None
-    anonymous_session: AnonymousSession | None
-    authentication: Authentication | None
-    authorization: Authorization | None
-    client: Application
-    configuration: Frozen
-    connection: Connection
-    custom_domain: CustomDomain | None
-    experiment: Experiment | None
-    organization: Organization | None
-    prompt: Prompt | None
-    refresh_token: RefreshToken | None
-    request: Request
-    resource_server: ResourceServer | None
-    secrets: Frozen
-    security_context: SecurityContext | None
-    session: Session | None
-    session_transfer_token: SessionTransferToken | None
-    stats: Stats
-    tenant: Tenant
-    transaction: Transaction
-    user: EventUser
-
     @classmethod
     def from_dict(cls, event: Mapping[str, Any], /) -> Event:
         """Build an event from Auth0's JSON; metadata that `user` lacks is unknown, not empty.
@@ -113,20 +45,19 @@ class Event(Section):
         value that JSON can't represent.
         """
         sections: dict[str, Any] = {name: {} for name in _ALWAYS} | dict(_object(event, "event"))
-        for name in sections.keys() & {*cls.SECTIONS, *_ALWAYS}:
+        for name in sections.keys() & cls._auth0_names:
             if sections[name] is not None or name in _ALWAYS:
-                sections[name] = _object(sections[name], f"event.{name}")
+                _object(sections[name], f"event.{name}")
         for name, fields in _OBJECTS.items():
-            inner = {
-                field: _object(sections[name].get(field) or {}, f"event.{name}.{field}") for field in fields
-            }
-            sections[name] = {**sections[name], **inner}
+            found = sections[name]
+            inner = {field: _object(found.get(field) or {}, f"event.{name}.{field}") for field in fields}
+            sections[name] = {**found, **inner}
         user = sections.get("user") or {}
         user_path(user.get("user_id", ""))
         sections["user"] = {
             name: value for name, value in user.items() if value is not None or name not in BAGS
         }
-        built: Event = cls.build(sections, path="event")
+        built: Event = frozen_json(sections, path="event", section=cls)
         return built
 
     @classmethod
@@ -213,5 +144,4 @@ class Event(Section):
 def _object(value: Any, path: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
-    msg = f"{path} must be an object, not {type(value).__name__}: pass a dict"
-    raise InputError(msg)
+    raise InputError(f"{path} must be an object, not {type(value).__name__}: pass a dict")

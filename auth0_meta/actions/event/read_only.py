@@ -1,14 +1,16 @@
-"""Read-only JSON, and the sections of the event, whose fields are attributes; PURE."""
+"""Read-only JSON, the sections of the event, whose fields are attributes, and its metadata; PURE."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
-from auth0_meta.changes.jsonvalue import ReadOnlyDict, ReadOnlyList
+from auth0_meta.changes.jsonvalue import Bag, ObservedDict, ReadOnlyDict, ReadOnlyList
 from auth0_meta.errors import InputError
+from auth0_meta.warn import notice
 
 _READ_ONLY = (
     "an event is read-only: change a copy of the value, and pass it to the api, "
@@ -44,9 +46,43 @@ class FrozenList(ReadOnlyList):
         return f"<FrozenList of {len(self)}>"
 
 
-def frozen_json(value: Any, /, *, path: str) -> Any:
+class SnapshotBag(ObservedDict, Frozen):
+    """The metadata in `event.user`; reading a key that the same action has staged issues a `MetadataWarning`.
+
+    The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later
+    actions see what was staged.  `staged` holds the keys that the action stages, and grows while it runs.
+    """
+
+    __slots__ = ("_name", "_staged")
+
+    def __init__(self, bag: Mapping[str, Any], staged: Collection[str], name: Bag) -> None:
+        super().__init__(bag)
+        self._staged = staged
+        self._name = name
+
+    def _looked_at(self, key: object) -> None:
+        if key in self._staged:
+            notice(
+                f"{self._name}[{key!r}] was staged by this action, and event.user still has the previous value: "
+                f"read api.user.{self._name} for what will be stored"
+            )
+
+    def _looked_at_all(self) -> None:
+        if self._staged:
+            self._looked_at(next(iter(self._staged)))
+
+    # These don't warn, because they return no value that could be mistaken for the staged one.
+    __len__ = Frozen.__len__
+    __eq__ = Frozen.__eq__
+    __ne__ = Frozen.__ne__
+    __hash__ = None  # type: ignore[assignment]  # a dict
+    __repr__ = Frozen.__repr__
+
+
+def frozen_json(value: Any, /, *, path: str, section: type[Section] | None = None) -> Any:
     """Return a read-only copy of a JSON value; tuples become lists.
 
+    `section`: what an object becomes, and each object in a list; its own fields follow its annotations.
     Raises `InputError` for a value that JSON can't represent, and names its path, which begins with `path`.
 
     >>> tags = frozen_json({"tags": ("a", "b")}, path="event.request.query")["tags"]
@@ -59,27 +95,29 @@ def frozen_json(value: Any, /, *, path: str) -> Any:
 such as api.user.set_app_metadata(key, value)
     """
     if isinstance(value, float) and not math.isfinite(value):
-        msg = f"{path} is {value}, which JSON can't represent: leave it out or send a string"
-        raise InputError(msg)
+        raise InputError(f"{path} is {value}, which JSON can't represent: leave it out or send a string")
     if value is None or isinstance(value, str | int | float):
         return value
-    if type(value) in (Frozen, FrozenList):
+    if section is None and type(value) in (Frozen, FrozenList):
         return value
     if isinstance(value, Mapping):
-        return Frozen(
-            {_name(key, path): frozen_json(item, path=f"{path}.{key}") for key, item in value.items()}
-        )
+        inner = {} if section is None else _inner_sections(section)
+        frozen = {
+            _name(key, path): frozen_json(item, path=f"{path}.{key}", section=inner.get(key))
+            for key, item in value.items()
+        }
+        return (section or Frozen)(frozen)
     if isinstance(value, list | tuple):
-        return FrozenList([frozen_json(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
-    msg = f"{path} is of type {type(value).__name__}, which JSON can't represent: convert it first"
-    raise InputError(msg)
+        items = (frozen_json(item, path=f"{path}[{i}]", section=section) for i, item in enumerate(value))
+        return FrozenList(items)
+    kind = type(value).__name__
+    raise InputError(f"{path} is of type {kind}, which JSON can't represent: convert it first")
 
 
 def _name(key: object, path: str) -> str:
     if isinstance(key, str):
         return key
-    msg = f"{path} has a key of type {type(key).__name__}: use strings, as JSON does"
-    raise InputError(msg)
+    raise InputError(f"{path} has a key of type {type(key).__name__}: use strings, as JSON does")
 
 
 class Section(Frozen):
@@ -89,17 +127,13 @@ class Section(Frozen):
     (`geoip["countryCode"]`).  Fields that are not documented are kept, and are attributes as well (type
     checkers know them by `[]` only).  Any other attribute raises AttributeError.
 
-    Subclasses annotate their documented fields, and list in `SECTIONS` those that are sections themselves.
+    Subclasses annotate their documented fields.
     """
 
-    __slots__ = ()
-
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {}
-    _auth0_names: ClassVar[Mapping[str, str]] = {}
+    _auth0_names: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
-        names = (name for name in inspect.get_annotations(cls) if name.islower() and name[0] != "_")
-        cls._auth0_names = {name: _camel(name) for name in names}
+        cls._auth0_names = cls._auth0_names | {name: _camel(name) for name in inspect.get_annotations(cls)}
 
     # Hidden from type checkers, which would otherwise accept `event.user.emial`.
     if not TYPE_CHECKING:
@@ -109,28 +143,27 @@ class Section(Frozen):
                 return dict.__getitem__(self, name)
             auth0_name = self._auth0_names.get(name)
             if auth0_name is None:
-                msg = f"{type(self).__name__} has no {name!r}; it has {', '.join(dict.keys(self)) or 'no fields'}"
-                raise AttributeError(msg)
+                has = ", ".join(dict.keys(self)) or "no fields"
+                raise AttributeError(f"{type(self).__name__} has no {name!r}; it has {has}")
             return dict.get(self, auth0_name)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(_READ_ONLY)
 
     def __dir__(self) -> Iterator[str]:
         return iter({*super().__dir__(), *self._auth0_names, *dict.keys(self)})
 
-    @classmethod
-    def build(cls, value: Any, /, *, path: str) -> Any:
-        """Freeze `value` as this section, and a list of objects as sections; non-objects become plain read-only values."""
-        if isinstance(value, list | tuple):
-            return FrozenList([cls.build(item, path=f"{path}[{index}]") for index, item in enumerate(value)])
-        if not isinstance(value, Mapping):
-            return frozen_json(value, path=path)
-        return cls(
-            {
-                _name(key, path): cls.SECTIONS[key].build(item, path=f"{path}.{key}")
-                if key in cls.SECTIONS
-                else frozen_json(item, path=f"{path}.{key}")
-                for key, item in value.items()
-            }
-        )
+
+@functools.cache
+def _inner_sections(section: type[Section]) -> Mapping[str, type[Section]]:
+    """Return the fields that are sections, or lists of sections, under either spelling of their names."""
+    return {
+        spelling: part
+        for name, hint in get_type_hints(section, include_extras=True).items()
+        for part in (hint, *get_args(hint))
+        if isinstance(part, type) and issubclass(part, Section)
+        for spelling in (name, _camel(name))
+    }
 
 
 def _camel(name: str) -> str:

@@ -1,25 +1,113 @@
-"""The sections of the event and their documented fields; PURE.  Source: Auth0 docs, "Post-login triggers: event object"."""
+"""The sections of the event and their documented fields; PURE.  Source: Auth0 docs, "Post-login triggers: event object".
+
+An annotation says what a field is built as: `Annotated` names the sections in a list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated
 
-from auth0_meta.actions.event.nested_sections import (
-    Actor,
-    Cookie,
-    Device,
-    EnrolledFactor,
-    GeoIp,
-    Identity,
-    Method,
-    RefreshTokenSettings,
-    ResourceGrant,
-    SessionClient,
-    TokenRequest,
-)
 from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
 from auth0_meta.errors import StateError
+
+
+class GeoIp(Section):
+    """Where a request came from: `event.request.geoip`."""
+
+    city_name: str | None
+    continent_code: str | None
+    country_code: str | None
+    country_code3: str | None
+    country_name: str | None
+    latitude: float | None
+    longitude: float | None
+    subdivision_code: str | None
+    subdivision_name: str | None
+    time_zone: str | None
+
+
+class Identity(Section):
+    """One of the linked accounts of a user: an item of `event.user.identities`."""
+
+    connection: str | None
+    provider: str | None
+    user_id: str | None
+    is_social: bool | None
+    profile_data: Frozen | None
+
+
+class EnrolledFactor(Section):
+    """An authentication factor of the user: an item of `event.user.enrolled_factors`."""
+
+    type: str | None
+    options: Frozen | None
+
+
+class Method(Section):
+    """One way in which the user proved who they are: an item of `event.authentication.methods`."""
+
+    name: str | None
+    timestamp: str | None
+    type: str | None
+
+
+class Actor(Section):
+    """Who acts on behalf of the user: `event.transaction.actor`, `event.session.actor`."""
+
+    sub: str | None
+    act: Actor | None
+
+
+class RefreshPolicy(Section):
+    """The scopes of one API for an application's refresh tokens: an item of `event.client.refresh_token.policies`."""
+
+    audience: str | None
+    scope: FrozenList | None
+
+
+class RefreshTokenSettings(Section):
+    """The refresh token settings of an application: `event.client.refresh_token`."""
+
+    policies: Annotated[FrozenList | None, RefreshPolicy]
+
+
+class Cookie(Section):
+    """The session's cookie: `event.session.cookie`; `mode` is persistent or non-persistent."""
+
+    mode: str | None
+
+
+class Device(Section):
+    """The devices that first and last used a session or a refresh token."""
+
+    initial_asn: str | None
+    initial_ip: str | None
+    initial_user_agent: str | None
+    last_asn: str | None
+    last_ip: str | None
+    last_user_agent: str | None
+
+
+class SessionClient(Section):
+    """An application that uses the session: an item of `event.session.clients`."""
+
+    client_id: str | None
+
+
+class ResourceGrant(Section):
+    """An API that a refresh token is for: an item of `event.refresh_token.resource_servers`."""
+
+    audience: str | None
+    scopes: FrozenList | None
+
+
+class TokenRequest(Section):
+    """The request for a session transfer token: `event.session_transfer_token.request`."""
+
+    ip: str | None
+    asn: str | None
+    user_agent: str | None
+    geoip: GeoIp | None
 
 
 class EventUser(Section):
@@ -28,12 +116,6 @@ class EventUser(Section):
     Reading `app_metadata` or `user_metadata` raises `StateError` if the source of the event did not have it
     and the user has not been read yet.
     """
-
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
-        "enrolledFactors": EnrolledFactor,
-        "identities": Identity,
-    }
 
     user_id: str
     created_at: str | None
@@ -50,8 +132,8 @@ class EventUser(Section):
     phone_verified: bool | None
     last_password_reset: str | None
     multifactor: FrozenList | None
-    enrolled_factors: FrozenList | None
-    identities: FrozenList | None
+    enrolled_factors: Annotated[FrozenList | None, EnrolledFactor]
+    identities: Annotated[FrozenList | None, Identity]
 
     @property
     def app_metadata(self) -> Frozen:
@@ -79,9 +161,6 @@ class EventUser(Section):
 class Request(Section):
     """The current request: `event.request`; after a redirect, the one to /continue."""
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"geoip": GeoIp}
-
     ip: str | None
     method: str | None
     query: Frozen
@@ -96,9 +175,6 @@ class Request(Section):
 class Application(Section):
     """The application that the user logs in to: `event.client`."""
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"refresh_token": RefreshTokenSettings}
-
     client_id: str | None
     name: str | None
     metadata: Frozen | None
@@ -111,8 +187,6 @@ class Application(Section):
 class Connection(Section):
     """Where the user signed in: `event.connection`."""
 
-    __slots__ = ()
-
     id: str | None
     name: str | None
     strategy: str | None
@@ -121,9 +195,6 @@ class Connection(Section):
 
 class Transaction(Section):
     """The login transaction: `event.transaction`; what an action sets in `metadata` is there at once."""
-
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"actor": Actor}
 
     id: str | None
     acr_values: FrozenList | None
@@ -150,8 +221,6 @@ class Transaction(Section):
 class RiskAssessment(Section):
     """Auth0's assessment of the risk: `event.authentication.risk_assessment`."""
 
-    __slots__ = ()
-
     confidence: str | None
     version: str | None
     assessments: Frozen | None
@@ -161,28 +230,18 @@ class RiskAssessment(Section):
 class Authentication(Section):
     """How the user proved who they are: `event.authentication`."""
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
-        "methods": Method,
-        "riskAssessment": RiskAssessment,
-    }
-
-    methods: FrozenList | None
+    methods: Annotated[FrozenList | None, Method]
     risk_assessment: RiskAssessment | None
 
 
 class Authorization(Section):
     """The user's roles: `event.authorization`."""
 
-    __slots__ = ()
-
     roles: FrozenList | None
 
 
 class Organization(Section):
     """The organization that the user logs in to: `event.organization`."""
-
-    __slots__ = ()
 
     id: str | None
     name: str | None
@@ -193,14 +252,6 @@ class Organization(Section):
 class Session(Section):
     """The session: `event.session`; fields other than `id` are for Enterprise plans only."""
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
-        "actor": Actor,
-        "clients": SessionClient,
-        "cookie": Cookie,
-        "device": Device,
-    }
-
     id: str | None
     user_id: str | None
     created_at: str | None
@@ -209,7 +260,7 @@ class Session(Section):
     last_interacted_at: str | None
     expires_at: str | None
     idle_expires_at: str | None
-    clients: FrozenList | None
+    clients: Annotated[FrozenList | None, SessionClient]
     cookie: Cookie | None
     device: Device | None
     metadata: Frozen | None
@@ -220,12 +271,6 @@ class Session(Section):
 class RefreshToken(Section):
     """The refresh token: `event.refresh_token`, on Enterprise plans only."""
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {
-        "device": Device,
-        "resource_servers": ResourceGrant,
-    }
-
     id: str | None
     client_id: str | None
     created_at: str | None
@@ -235,7 +280,7 @@ class RefreshToken(Section):
     rotating: bool | None
     session_id: str | None
     user_id: str | None
-    resource_servers: FrozenList | None
+    resource_servers: Annotated[FrozenList | None, ResourceGrant]
     device: Device | None
     metadata: Frozen | None
     session_transfer: Frozen | None
@@ -245,15 +290,11 @@ class RefreshToken(Section):
 class Stats(Section):
     """The statistics: `event.stats`.  Auth0 counts a login before its actions run, even if it then fails."""
 
-    __slots__ = ()
-
     logins_count: int | None
 
 
 class Tenant(Section):
     """The tenant: `event.tenant`."""
-
-    __slots__ = ()
 
     id: str | None
 
@@ -261,15 +302,11 @@ class Tenant(Section):
 class ResourceServer(Section):
     """The API that a token is requested for: `event.resource_server`."""
 
-    __slots__ = ()
-
     identifier: str | None
 
 
 class CustomDomain(Section):
     """The custom domain: `event.custom_domain`."""
-
-    __slots__ = ()
 
     domain: str | None
     domain_metadata: Frozen | None
@@ -278,16 +315,12 @@ class CustomDomain(Section):
 class SecurityContext(Section):
     """Fingerprints of the TLS connection: `event.security_context`."""
 
-    __slots__ = ()
-
     ja3: str | None
     ja4: str | None
 
 
 class Prompt(Section):
     """The form that the user filled in: `event.prompt`."""
-
-    __slots__ = ()
 
     id: str | None
     fields: Frozen | None
@@ -297,8 +330,6 @@ class Prompt(Section):
 class Agent(Section):
     """The agent that acts for the user: `event.agent`."""
 
-    __slots__ = ()
-
     agent_id: str | None
     name: str | None
     agent_metadata: Frozen | None
@@ -306,8 +337,6 @@ class Agent(Section):
 
 class AnonymousSession(Section):
     """The session from before the login: `event.anonymous_session`."""
-
-    __slots__ = ()
 
     user_id: str | None
     session_id: str | None
@@ -319,8 +348,6 @@ class AnonymousSession(Section):
 class Experiment(Section):
     """The experiment that this login is part of: `event.experiment`."""
 
-    __slots__ = ()
-
     experiment_id: str | None
     variation_id: str | None
     variation_name: str | None
@@ -331,9 +358,33 @@ class Experiment(Section):
 class SessionTransferToken(Section):
     """The token that transferred a session from another application: `event.session_transfer_token`."""
 
-    __slots__ = ()
-    SECTIONS: ClassVar[Mapping[str, type[Section]]] = {"request": TokenRequest}
-
     client_id: str | None
     scope: FrozenList | None
     request: TokenRequest | None
+
+
+class EventSections(Section):
+    """The sections of an event; those that Auth0 documents as always present are never None."""
+
+    agent: Agent | None
+    anonymous_session: AnonymousSession | None
+    authentication: Authentication | None
+    authorization: Authorization | None
+    client: Application
+    configuration: Frozen
+    connection: Connection
+    custom_domain: CustomDomain | None
+    experiment: Experiment | None
+    organization: Organization | None
+    prompt: Prompt | None
+    refresh_token: RefreshToken | None
+    request: Request
+    resource_server: ResourceServer | None
+    secrets: Frozen
+    security_context: SecurityContext | None
+    session: Session | None
+    session_transfer_token: SessionTransferToken | None
+    stats: Stats
+    tenant: Tenant
+    transaction: Transaction
+    user: EventUser
