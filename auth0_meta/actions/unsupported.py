@@ -15,81 +15,47 @@ _LINKING = (
     "and logs in the primary user from then on"
 )
 _SAML = "Auth0 builds and signs the assertion; only its attributes can be given to an application"
+_FORM = "Auth0's login pages render forms; send the user to a page of your own with api.redirect.send_user_to"
+_RULES = "rules ran inside Auth0, which shut them down in November 2026"
 UNSUPPORTED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "authentication": (
-        _MFA,
+    namespace: (why, tuple(methods.split()))
+    for namespace, why, methods in (
         (
-            "challenge_with",
-            "challenge_with_any",
-            "enroll_with",
-            "enroll_with_any",
-            "record_method",
-            "set_primary_user",
+            "authentication",
+            _MFA,
+            "challenge_with challenge_with_any enroll_with enroll_with_any record_method set_primary_user",
         ),
-    ),
-    "groups": (_GROUPS, ("get_user_groups", "has_group_membership")),
-    "multifactor": (_MFA, ("enable",)),
-    "prompt": (
-        "Auth0's login pages render forms; send the user to a page of your own with api.redirect.send_user_to",
-        ("render",),
-    ),
-    "refresh_token": (
-        _TOKENS,
+        ("groups", _GROUPS, "get_user_groups has_group_membership"),
+        ("multifactor", _MFA, "enable"),
+        ("prompt", _FORM, "render"),
         (
-            "revoke",
-            "set_expires_at",
-            "set_idle_expires_at",
-            "set_metadata",
-            "delete_metadata",
-            "evict_metadata",
+            "refresh_token",
+            _TOKENS,
+            "revoke set_expires_at set_idle_expires_at set_metadata delete_metadata evict_metadata",
         ),
-    ),
-    "roles": (
-        _ROLES,
-        ("get_user_effective_roles", "get_user_effective_roles_by_ids", "get_user_effective_roles_by_names"),
-    ),
-    "rules": ("rules ran inside Auth0, which shut them down in November 2026", ("was_executed",)),
-    "saml_response": (
-        _SAML,
         (
-            "set_audience",
-            "set_recipient",
-            "set_destination",
-            "set_issuer",
-            "set_relay_state",
-            "set_create_upn_claim",
-            "set_passthrough_claims_with_no_mapping",
-            "set_map_unknown_claims_as_is",
-            "set_map_identities",
-            "set_signature_algorithm",
-            "set_digest_algorithm",
-            "set_lifetime_in_seconds",
-            "set_sign_response",
-            "set_name_identifier_format",
-            "set_name_identifier_probes",
-            "set_authn_context_class_ref",
-            "set_signing_cert",
-            "set_include_attribute_name_format",
-            "set_typed_attributes",
-            "set_encryption_cert",
-            "set_encryption_public_key",
-            "set_encryption_algorithm",
-            "set_cert",
-            "set_key",
+            "roles",
+            _ROLES,
+            "get_user_effective_roles get_user_effective_roles_by_ids get_user_effective_roles_by_names",
         ),
-    ),
-    "session": (
-        _TOKENS,
+        ("rules", _RULES, "was_executed"),
         (
-            "revoke",
-            "set_expires_at",
-            "set_idle_expires_at",
-            "set_cookie_mode",
-            "set_metadata",
-            "delete_metadata",
-            "evict_metadata",
+            "saml_response",
+            _SAML,
+            """set_audience set_recipient set_destination set_issuer set_relay_state set_create_upn_claim
+            set_passthrough_claims_with_no_mapping set_map_unknown_claims_as_is set_map_identities
+            set_signature_algorithm set_digest_algorithm set_lifetime_in_seconds set_sign_response
+            set_name_identifier_format set_name_identifier_probes set_authn_context_class_ref set_signing_cert
+            set_include_attribute_name_format set_typed_attributes set_encryption_cert set_encryption_public_key
+            set_encryption_algorithm set_cert set_key""",
         ),
-    ),
+        (
+            "session",
+            _TOKENS,
+            """revoke set_expires_at set_idle_expires_at set_cookie_mode set_metadata delete_metadata
+            evict_metadata""",
+        ),
+    )
 }
 """Namespace -> (why it makes no sense outside Auth0, its methods)."""
 
@@ -124,7 +90,6 @@ class Unsupported:
             raise unknown_name(full, methods)
 
         def refuse(*args: object, **options: object) -> NoReturn:
-            msg = f"{full} makes no sense outside Auth0: {_OTHER_REASONS.get(full, why)}"
-            raise NotImplementedError(msg)
+            raise NotImplementedError(f"{full} makes no sense outside Auth0: {_OTHER_REASONS.get(full, why)}")
 
         return refuse
