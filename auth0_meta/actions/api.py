@@ -118,8 +118,7 @@ class _Claims(_Namespace):
     def _set(self, claims: dict[str, Any], name: str, value: Any) -> Api:
         self._staging.require_open()
         if require_text(name, "a claim's name") == "scope":
-            msg = "the claim 'scope' is reserved: use api.access_token.add_scope and remove_scope"
-            raise InputError(msg)
+            raise InputError("the claim 'scope' is reserved: use api.access_token.add_scope and remove_scope")
         claims[name] = frozen_json(value, path=f"the claim {name}")
         return self._api
 
@@ -158,11 +157,9 @@ class AccessTokenApi(_Claims):
         name = scope.strip() if isinstance(scope, str) else scope
         require_text(name, "a scope", most=_MAX_SCOPE_LENGTH)
         if any(c.isspace() for c in name):
-            msg = "a scope must not contain white space: add each scope in a separate call"
-            raise InputError(msg)
+            raise InputError("a scope must not contain white space: add each scope in a separate call")
         if len(target) >= _MAX_SCOPES:
-            msg = f"a login can add and remove at most {_MAX_SCOPES} scopes each"
-            raise InputError(msg)
+            raise InputError(f"a login can add and remove at most {_MAX_SCOPES} scopes each")
         if name in source:
             source.remove(name)
         if name not in target:
@@ -191,11 +188,10 @@ class SamlApi(_Namespace):
             or any(key > _SAML_LIMITS["name"] or item > _SAML_LIMITS["value"] for key, item in sizes.values())
             or sum(map(sum, sizes.values())) > _SAML_LIMITS["total"]
         ):
-            msg = (
+            raise InputError(
                 f"with the SAML attribute {name[:80]!r} there are {len(after)} attributes, "
                 f"{sum(map(sum, sizes.values()))} B in all, which exceeds a limit of Auth0: {_SAML_LIMITS}"
             )
-            raise InputError(msg)
         self._staging.token_changes.saml = after
         return self._api
 
@@ -233,11 +229,10 @@ class TransactionApi(_Namespace):
         after = {**metadata, key: frozen_json(value, path=key)}
         size, total = json_size(value), sum(json_size(k) + json_size(v) for k, v in after.items())
         if size > _MAX_VALUE_BYTES or total > _MAX_METADATA_BYTES:
-            msg = (
+            raise InputError(
                 f"the transaction metadata {key!r} has {size} B, {total} B with the rest, and Auth0 accepts "
                 f"{_MAX_VALUE_BYTES} B and {_MAX_METADATA_BYTES} B"
             )
-            raise InputError(msg)
         dict.__setitem__(metadata, key, value)
         return self._api
 

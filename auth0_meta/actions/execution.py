@@ -76,8 +76,7 @@ class TriggerOptions:
             raise ConfigError(msg)
         for name, choices in _CHOICES.items():
             if (choice := getattr(self, name)) not in choices:
-                msg = f"{name} must be one of {', '.join(choices)}, not {choice!r}"
-                raise ConfigError(msg)
+                raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {choice!r}")
 
 
 class Execution:

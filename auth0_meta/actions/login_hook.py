@@ -60,8 +60,7 @@ class post_login:
 
     def __enter__(self) -> Api:
         if self._execution is not None:
-            msg = "this post_login block was entered before: make a new one for each login"
-            raise StateError(msg)
+            raise StateError("this post_login block was entered before: make a new one for each login")
         self._execution = execution = Execution(self._options, self._event)
         try:
             if execution.must_prepare:

@@ -55,8 +55,7 @@ def _checked_url(url: str) -> str:
         msg = "a redirect needs an absolute URL, such as https://host/path, without credentials. Nothing was written"
         raise InputError(msg)
     if parts.scheme == "http" and not is_loopback(host):
-        msg = f"a redirect to {host} needs https: http is for loopback only. Nothing was written"
-        raise InputError(msg)
+        raise InputError(f"a redirect to {host} needs https: http is for loopback only. Nothing was written")
     return url
 
 
@@ -88,17 +87,15 @@ class RedirectApi:
         if staging.no_redirect is not None:
             raise StateError(staging.no_redirect)
         if not self.can_redirect():
-            msg = (
+            raise StateError(
                 "interaction_required: this login is silent (prompt=none) or has no browser; "
                 "check api.redirect.can_redirect() first"
             )
-            raise StateError(msg)
         parameters = dict(query or {})
         for name, value in parameters.items():
             require_text(name, "a query parameter's name")
             if not isinstance(value, str):
-                msg = f"the query parameter {name!r} must be a string, not {type(value).__name__}"
-                raise InputError(msg)
+                raise InputError(f"the query parameter {name!r} must be a string, not {type(value).__name__}")
         staging.redirect_url = with_query(_checked_url(url), parameters)
 
     def encode_token(
@@ -113,8 +110,7 @@ class RedirectApi:
         """
         seconds = number("expires_in_seconds", expires_in_seconds, above=0)
         if not isinstance(payload, Mapping | None):
-            msg = f"payload must be a dict, not {type(payload).__name__}"
-            raise InputError(msg)
+            raise InputError(f"payload must be a dict, not {type(payload).__name__}")
         event, now = self._staging.event, int(self._clock.time())
         standard = {
             "iat": now,

@@ -38,8 +38,7 @@ def register(actions: Iterable[Any]) -> tuple[Action, ...]:
     Raises `ConfigError` for anything else: a login is too late to find out.
     """
     if callable(actions) or not isinstance(actions, Iterable):
-        msg = f"actions must be a list of actions, not {type(actions).__name__}"
-        raise ConfigError(msg)
+        raise ConfigError(f"actions must be a list of actions, not {type(actions).__name__}")
     return tuple(_action(action) for action in actions)
 
 
@@ -66,8 +65,7 @@ def _name(action: Any) -> str:
 
 def _handler(function: Any, name: str) -> Handler:
     if not callable(function):
-        msg = f"{name} must be a function, not {type(function).__name__}"
-        raise ConfigError(msg)
+        raise ConfigError(f"{name} must be a function, not {type(function).__name__}")
     try:
         inspect.signature(function).bind(None, None)
     except TypeError as error:
@@ -77,6 +75,5 @@ def _handler(function: Any, name: str) -> Handler:
         pass
     kinds = (function, getattr(function, "__call__", None))  # noqa: B004  # an object may have an async __call__
     if any(inspect.isgeneratorfunction(kind) or inspect.isasyncgenfunction(kind) for kind in kinds):
-        msg = f"{name} is a generator: make it a function or an async function"
-        raise ConfigError(msg)
+        raise ConfigError(f"{name} is a generator: make it a function or an async function")
     return Handler(name, function, any(inspect.iscoroutinefunction(kind) for kind in kinds))

@@ -59,11 +59,10 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
     import asyncio  # noqa: PLC0415
 
     if asyncio._get_running_loop() is not None:
-        msg = (
+        raise StateError(
             "async actions can't be run from inside a running event loop: "
             "await trigger.arun(event) instead, or asimulate(...) in a test"
         )
-        raise StateError(msg)
     # Not asyncio.Runner: closing it waits for the default executor, and so for a thread that a cancelled
     # action has left behind with asyncio.to_thread.  Nothing can stop that thread, and the user is waiting
     # for the login.

@@ -60,11 +60,10 @@ class Staging:
     def require_open(self) -> None:
         """Raise `StateError` for a call that comes after the action has returned."""
         if self.ended:
-            msg = (
+            raise StateError(
                 f"{self.name} has ended, so this call of its api comes too late for {self.event.user.user_id}: "
                 "wait for your own threads, tasks and callbacks inside the action"
             )
-            raise StateError(msg)
 
     @property
     def stops(self) -> bool:

@@ -102,10 +102,9 @@ class SqliteStates:
         finally:
             os.close(descriptor)
         if os.name == "posix" and mode & 0o077:
-            msg = (
+            raise ConfigError(
                 f"{self._path} has mode {mode:o}, so others can read or write suspended logins: chmod 600 it"
             )
-            raise ConfigError(msg)
         import sqlite3  # noqa: PLC0415  # loaded on use
 
         try:

@@ -149,11 +149,10 @@ class EventUser(Section):
         if bag not in self:
             # Not {}: an ID token, for example, has no metadata, and an action would mistake the user for a
             # new one.
-            msg = (
+            raise StateError(
                 f"the {bag} of {self['user_id']} is unknown, as the source of this event did not have it: "
                 "use PostLoginTrigger or post_login, which read the user before the first action"
             )
-            raise StateError(msg)
         found: Frozen = dict.__getitem__(self, bag)
         return found
 

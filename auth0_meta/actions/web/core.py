@@ -82,11 +82,9 @@ class LoginFlow:
 
     def __init__(self, trigger: PostLoginTrigger, continue_path: str) -> None:
         if not isinstance(trigger, PostLoginTrigger):
-            msg = f"PostLogin takes a PostLoginTrigger, not {type(trigger).__name__}"
-            raise ConfigError(msg)
+            raise ConfigError(f"PostLogin takes a PostLoginTrigger, not {type(trigger).__name__}")
         if not continue_path.startswith("/"):
-            msg = f"continue_path must begin with a slash, unlike {continue_path!r}"
-            raise ConfigError(msg)
+            raise ConfigError(f"continue_path must begin with a slash, unlike {continue_path!r}")
         self.trigger = trigger
         self.continue_path = continue_path
 

@@ -16,8 +16,7 @@ try:
     from django.views.decorators.csrf import csrf_exempt
     from django.views.decorators.http import require_http_methods
 except ModuleNotFoundError as error:
-    msg = f'this needs {error.name}: pip install "auth0-meta[django]"'
-    raise MissingExtraError(msg) from error
+    raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[django]"') from error
 
 if TYPE_CHECKING:
     from auth0_meta.actions.trigger import PostLoginTrigger

@@ -15,8 +15,7 @@ try:
     from starlette.responses import PlainTextResponse, RedirectResponse, Response
     from starlette.routing import Route
 except ModuleNotFoundError as error:
-    msg = f'this needs {error.name}: pip install "auth0-meta[fastapi]"'
-    raise MissingExtraError(msg) from error
+    raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[fastapi]"') from error
 
 if TYPE_CHECKING:
     from auth0_meta.actions.trigger import PostLoginTrigger

@@ -13,8 +13,7 @@ from auth0_meta.errors import ConfigError, MissingExtraError
 try:
     import flask
 except ModuleNotFoundError as error:
-    msg = f'this needs {error.name}: pip install "auth0-meta[flask]"'
-    raise MissingExtraError(msg) from error
+    raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[flask]"') from error
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue

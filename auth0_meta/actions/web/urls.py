@@ -29,8 +29,7 @@ class ReturnUrls:
         self.home = home
         """Where to go without a URL, or with one that is not allowed."""
         if home not in self:
-            msg = f"home={home!r} is neither a path of the application nor a listed URL"
-            raise ConfigError(msg)
+            raise ConfigError(f"home={home!r} is neither a path of the application nor a listed URL")
 
     def __contains__(self, url: object) -> bool:
         return isinstance(url, str) and (url in self._listed or _is_path(url))
