@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import Frozen, frozen_json
+from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.redirect import RedirectApi
 from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.actions.unsupported import UNSUPPORTED, Unsupported, unknown_name
@@ -14,9 +16,6 @@ from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
 from auth0_meta.redact import outline
-
-if TYPE_CHECKING:
-    from auth0_meta.actions.outcome import LoginOutcome
 
 # Source: Auth0's limits of Actions and the validators of its SDK.
 _MAX_SCOPES = 1000
@@ -29,15 +28,17 @@ _MAX_SAFE_INTEGER = 2**53 - 1
 # The documentation says 10 kB in all, the SDK 100 KiB: the lower limit is safe whichever is true.
 _SAML_LIMITS = {"attributes": 100, "name": 1024, "value": 2048, "total": 10240}
 
+_N = TypeVar("_N")
+
 
 class _Namespace:
     """The base of `api.user`, `api.access` and the others."""
 
     __slots__ = ("_api", "_staging")
 
-    def __init__(self, api: Api, staging: Staging) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._staging = staging
+        self._staging = api._staging
 
 
 class UserApi(_Namespace):
@@ -111,14 +112,17 @@ class ValidationApi(_Namespace):
 
 
 class _Claims(_Namespace):
-    """Set claims of one token."""
+    """Request claims for one of the tokens."""
 
     __slots__ = ()
+    _target: ClassVar[Literal["id_token", "access_token"]]
 
-    def _set(self, claims: dict[str, Any], name: str, value: Any) -> Api:
+    def set_custom_claim(self, name: str, value: Any, /) -> Api:
+        """Request a claim; `scope` is reserved.  A later call for the same name wins."""
         self._staging.require_open()
         if require_text(name, "a claim's name") == "scope":
             raise InputError("the claim 'scope' is reserved: use api.access_token.add_scope and remove_scope")
+        claims = getattr(self._staging.token_changes, self._target)
         claims[name] = frozen_json(value, path=f"the claim {name}")
         return self._api
 
@@ -127,20 +131,14 @@ class IdTokenApi(_Claims):
     """Request claims for the ID token: `api.id_token`.  The application or the local tenant adds them."""
 
     __slots__ = ()
-
-    def set_custom_claim(self, name: str, value: Any, /) -> Api:
-        """Request a claim; `scope` is reserved.  A later call for the same name wins."""
-        return self._set(self._staging.token_changes.id_token, name, value)
+    _target = "id_token"
 
 
 class AccessTokenApi(_Claims):
     """Request claims and scopes for the access token: `api.access_token`."""
 
     __slots__ = ()
-
-    def set_custom_claim(self, name: str, value: Any, /) -> Api:
-        """Request a claim; `scope` is reserved.  A later call for the same name wins."""
-        return self._set(self._staging.token_changes.access_token, name, value)
+    _target = "access_token"
 
     def add_scope(self, scope: str, /) -> Api:
         """Request a scope of 1 to 280 characters without white space; at most 1,000 can be added."""
@@ -237,6 +235,16 @@ class TransactionApi(_Namespace):
         return self._api
 
 
+class _Part(Generic[_N]):
+    """A namespace of the api, made for each use: if the api kept it, the two would keep each other alive."""
+
+    def __init__(self, make: Callable[[Api], _N], /) -> None:
+        self._make = make
+
+    def __get__(self, api: Api, owner: type[Api]) -> _N:
+        return self._make(api)
+
+
 class Api:
     """What an action requests: `api.user.set_app_metadata("plan", "pro")`.
 
@@ -259,40 +267,13 @@ class Api:
         """Return the event as this action sees it, with both metadata objects."""
         return self._staging.event
 
-    @property
-    def user(self) -> UserApi:
-        """Return the namespace that stages metadata."""
-        return UserApi(self, self._staging)
-
-    @property
-    def access(self) -> AccessApi:
-        """Return the namespace that refuses the login."""
-        return AccessApi(self, self._staging)
-
-    @property
-    def validation(self) -> ValidationApi:
-        """Return the namespace that reports errors to the application."""
-        return ValidationApi(self, self._staging)
-
-    @property
-    def id_token(self) -> IdTokenApi:
-        """Return the namespace that requests claims of the ID token."""
-        return IdTokenApi(self, self._staging)
-
-    @property
-    def access_token(self) -> AccessTokenApi:
-        """Return the namespace that requests claims and scopes of the access token."""
-        return AccessTokenApi(self, self._staging)
-
-    @property
-    def saml_response(self) -> SamlApi:
-        """Return the namespace that requests SAML attributes."""
-        return SamlApi(self, self._staging)
-
-    @property
-    def transaction(self) -> TransactionApi:
-        """Return the namespace that keeps values for the rest of this login."""
-        return TransactionApi(self, self._staging)
+    user = _Part(UserApi)
+    access = _Part(AccessApi)
+    validation = _Part(ValidationApi)
+    id_token = _Part(IdTokenApi)
+    access_token = _Part(AccessTokenApi)
+    saml_response = _Part(SamlApi)
+    transaction = _Part(TransactionApi)
 
     @property
     def redirect(self) -> RedirectApi:

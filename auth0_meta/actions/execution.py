@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import attrs
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, SnapshotBag, frozen_json
+from auth0_meta.actions.event.read_only import SnapshotBag
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
@@ -20,12 +20,11 @@ from auth0_meta.actions.suspended_logins import MemoryStates, States, digest, ne
 from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.errors import ActionTimeout, ConfigError
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult
 from auth0_meta.transactions.options import Oversize
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
+from auth0_meta.transactions.transaction import MetadataTransaction
 
 # A suspended login stays in a store for minutes, so these are left out: the trigger has the secrets and the
 # configuration, the user is read again, and the request to /continue replaces this one, whose body may
@@ -42,27 +41,18 @@ _CHOICES = {
 }
 
 
-def _copied(secrets: Mapping[str, str]) -> Mapping[str, str]:
-    return dict(secrets)
-
-
-def _frozen(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
-    frozen: Frozen = frozen_json(dict(configuration), path="configuration")
-    return frozen
-
-
 @attrs.frozen(kw_only=True)
 class TriggerOptions:
     """The options of a trigger; `PostLoginTrigger` documents each.  Raises `ConfigError` for one that can't work."""
 
-    client: ManagementClient
+    client: HasChannel
     cache: Cache
     budget: float = 20.0
     lock: LockFactory | None = None
     states: States = attrs.field(factory=MemoryStates)
     suspend_for: float = 900.0
-    secrets: Mapping[str, str] = attrs.field(factory=dict, converter=_copied, repr=False)
-    configuration: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen, repr=False)
+    secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    configuration: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     deny_keeps: AllOrThis = "all"
     error_discards: AllOrThis = "all"
     oversize: Oversize = "warn"
@@ -72,8 +62,9 @@ class TriggerOptions:
         number("suspend_for", self.suspend_for, above=0, error=ConfigError)
         if self.lock is not None and not callable(self.lock):
             kind = type(self.lock).__name__
-            msg = f"lock must be a function of the user id that returns a context manager, not {kind}"
-            raise ConfigError(msg)
+            raise ConfigError(
+                f"lock must be a function of the user id that returns a context manager, not {kind}"
+            )
         for name, choices in _CHOICES.items():
             if (choice := getattr(self, name)) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {choice!r}")
@@ -96,7 +87,8 @@ class Execution:
         token_changes: TokenChanges | None = None,
     ) -> None:
         self._options = options
-        self._started = options.client.channel.clock.monotonic()
+        self._channel = options.client.channel
+        self._started = self._channel.clock.monotonic()
         self._event = event.for_run(options.secrets, options.configuration)
         self._state = state
         self._token_changes = token_changes or TokenChanges()
@@ -106,7 +98,7 @@ class Execution:
         self._results: dict[str, Any] = {}
         """Fields of the outcome, as they become known."""
         self._written = False
-        self._suspended_under: str | None = None
+        self._suspended_under = ""
 
     @property
     def user_id(self) -> str:
@@ -115,9 +107,7 @@ class Execution:
 
     def time_left(self) -> float:
         """Return the seconds of the budget that remain, at least 0."""
-        return max(
-            0.0, self._options.budget - (self._options.client.channel.clock.monotonic() - self._started)
-        )
+        return max(0.0, self._options.budget - (self._channel.clock.monotonic() - self._started))
 
     def require_time(self, when: str) -> None:
         """Raise `ActionTimeout` if the budget is spent."""
@@ -146,24 +136,17 @@ class Execution:
         Under a lock the user is read even if the event has both metadata objects: another login may have
         changed them since the event was made.
         """
-        options = self._options
-        if options.lock is not None:
-            self._lock.enter_context(options.lock(self.user_id))
+        if self._options.lock is not None:
+            self._lock.enter_context(self._options.lock(self.user_id))
             self.require_time("it waited for the lock")
-        channel = options.client.channel
-        budget = channel.budget(user_id=self.user_id, max_wait=self.time_left())
-        profile = channel.read(Target.user(self.user_id), budget)
+        budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
+        profile = self._channel.read(Target.user(self.user_id), budget)
         self._event = self._event.with_user(**Event.from_profile(profile).user)
         self.require_time("it read the user")
 
     def release(self) -> None:
         """Release the lock."""
         self._lock.close()
-
-    @property
-    def must_release(self) -> bool:
-        """Return whether `release` has anything to do."""
-        return self._options.lock is not None
 
     # Around one action ------------------------------------------------------------------------------
 
@@ -192,7 +175,7 @@ class Execution:
 
     def api(self, staging: Staging) -> Api:
         """Return the api that writes to `staging`."""
-        return Api(staging, self._options.cache, self._options.client.channel.clock)
+        return Api(staging, self._options.cache, self._channel.clock)
 
     def close(self, staging: Staging) -> None:
         """Keep what the action staged; later actions see it.
@@ -201,7 +184,7 @@ class Execution:
         still runs after the login has ended.  The budget is checked here; if it is spent, what the action
         staged is discarded.
         """
-        staging.end()
+        staging.ended = True
         self.require_time(f"{staging.name} finished too late")
         if staging.denied is not None or staging.validation_errors:
             # A denial still commits, and "this action" includes what it staged before and after the call.
@@ -218,7 +201,7 @@ class Execution:
     def fail(self, error: Exception) -> bool:
         """Record what failed; return whether the metadata of earlier actions must still be written."""
         if self._current is not None:
-            self._current.end()
+            self._current.ended = True
         if "error" in self._results:
             error.__context__ = self._results["error"]
         self._results["error"] = error
@@ -252,15 +235,18 @@ class Execution:
             if name not in BAGS or isinstance(value, dict)
         }
         self._results["commit"] = None
-        tx = self._options.client.transaction(
-            self.user_id, base=known, join=False, max_wait=self.time_left(), oversize=self._options.oversize
+        tx = MetadataTransaction(
+            self._options.client,
+            self.user_id,
+            base=known,
+            join=False,
+            max_wait=self.time_left(),
+            oversize=self._options.oversize,
         )
         try:
             with tx:
-                for key, value in self._staged["user_metadata"].items():
-                    tx.user_metadata[key] = value
-                for key, value in self._staged["app_metadata"].items():
-                    tx.app_metadata[key] = value
+                for bag in BAGS:
+                    getattr(tx, bag).update(self._staged[bag])
         finally:
             self._results["commit"] = tx.result
         self._written = True
@@ -286,7 +272,7 @@ class Execution:
             "hostname": self._event.request.hostname,
             "carried": attrs.asdict(self._token_changes, recurse=False),
         }
-        state, now = new_state(), self._options.client.channel.clock.time()
+        state, now = new_state(), self._channel.clock.time()
         key = digest(state, browser)
         self._options.states.put(key, json.dumps(stored), expires_at=now + self._options.suspend_for, now=now)
         self._suspended_under = key
@@ -295,13 +281,11 @@ class Execution:
     @property
     def must_withdraw(self) -> bool:
         """Return whether `withdraw` has anything to do: the login failed after it was suspended."""
-        return self._suspended_under is not None and "error" in self._results
+        return self._suspended_under != "" and "error" in self._results
 
     def withdraw(self) -> None:
         """Delete what `suspend` stored: a login that failed can't continue."""
-        key, self._suspended_under = self._suspended_under, None
-        if key is not None:
-            self._options.states.take(key, now=self._options.client.channel.clock.time())
+        self._options.states.take(self._suspended_under, now=self._channel.clock.time())
 
     def outcome(self) -> LoginOutcome:
         """Return how the login ended."""

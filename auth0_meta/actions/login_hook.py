@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.execution import Execution, LockFactory, TriggerOptions
 from auth0_meta.errors import InputError, StateError
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
 
 _NO_REDIRECT = "a post_login block can't continue after a redirect: make it an action of a PostLoginTrigger"
 
@@ -36,7 +33,7 @@ class post_login:
 
     def __init__(
         self,
-        client: ManagementClient,
+        client: HasChannel,
         event: Event,
         /,
         *,
@@ -46,8 +43,8 @@ class post_login:
         cache: Cache | None = None,
     ) -> None:
         if not isinstance(event, Event):
-            msg = f"post_login takes an Event, not {type(event).__name__}: make one with Event.from_dict(...)"
-            raise InputError(msg)
+            kind = type(event).__name__
+            raise InputError(f"post_login takes an Event, not {kind}: make one with Event.from_dict(...)")
         self._options = TriggerOptions(
             client=client,
             budget=budget,

@@ -31,6 +31,13 @@ class Action:
     execute: Handler
     resume: Handler | None
 
+    @property
+    def no_redirect(self) -> str | None:
+        """Return why this action can't redirect; None if it can."""
+        if self.resume is not None:
+            return None
+        return f"{self.name} has no {_CONTINUE}(event, api), so the login could not continue after a redirect"
+
 
 def register(actions: Iterable[Any]) -> tuple[Action, ...]:
     """Check every action: a function of (event, api), or an object or module with `on_execute_post_login`.
@@ -49,8 +56,10 @@ def _action(action: Any) -> Action:
         return Action(handler.name, handler, None)
     name = _name(action)
     if execute is None:
-        msg = f"the action {name} has no {_EXECUTE}(event, api): pass a function of (event, api), or an object that has this method"
-        raise ConfigError(msg)
+        raise ConfigError(
+            f"the action {name} has no {_EXECUTE}(event, api): "
+            "pass a function of (event, api), or an object that has this method"
+        )
     continued = None if resume is None else _handler(resume, f"{name}.{_CONTINUE}")
     return Action(name, _handler(execute, f"{name}.{_EXECUTE}"), continued)
 
@@ -69,8 +78,8 @@ def _handler(function: Any, name: str) -> Handler:
     try:
         inspect.signature(function).bind(None, None)
     except TypeError as error:
-        msg = f"{name} can't be called with (event, api): {error}. If it is a class, pass an instance of it"
-        raise ConfigError(msg) from None
+        problem = f"{name} can't be called with (event, api): {error}"
+        raise ConfigError(f"{problem}. If it is a class, pass an instance of it") from None
     except ValueError:  # a builtin without a signature: only a call can show whether it works
         pass
     kinds = (function, getattr(function, "__call__", None))  # noqa: B004  # an object may have an async __call__

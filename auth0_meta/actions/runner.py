@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from auth0_meta.actions.api import Api
-from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.execution import Execution
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Handler
@@ -24,28 +23,61 @@ _CLEANUP_SECONDS = 1.0
 """How long a cancelled action may take to clean up before it is left behind."""
 
 
-class BlockingStep(NamedTuple):
-    """Something that blocks: reading, writing, locking."""
-
-    do: Callable[[], object]
-
-
 class ActionStep(NamedTuple):
     """An action to run, within what is left of the budget."""
 
     handler: Handler
-    event: Event
     api: Api
     execution: Execution
 
 
-Steps = Generator[BlockingStep | ActionStep, None, LoginOutcome]
+Step = ActionStep | Callable[[], object]
+"""An action, or something else that blocks: reading, writing, locking."""
+Steps = Generator[Step, None, LoginOutcome]
 """Yields what to do next.  A failure is thrown in where the step was yielded, so that the login decides what follows."""
 
 
-def run(steps: Steps) -> LoginOutcome:
-    """Run the steps in this thread, if no action is async."""
-    return _run(steps, _call)
+def _do(step: Step) -> None:
+    """Run a step that is not async; the one after it finds out whether an action has exceeded the budget."""
+    if not isinstance(step, ActionStep):
+        step()
+        return
+    returned: object = step.handler.call(step.api.event, step.api)
+    if inspect.isawaitable(returned):
+        close: Any = getattr(returned, "close", None)
+        if close is not None:
+            close()  # otherwise Python warns that the coroutine was never awaited
+        msg = f"{step.handler.name} returned an awaitable that nothing awaits: make it an async function"
+        raise InputError(msg)
+
+
+def _failure_of(do: Callable[[Step], None], step: Step) -> BaseException | None:
+    """Run a step and return what it raised.
+
+    Not raised, because a future can't hold a StopIteration: awaiting it would never end.
+    """
+    try:
+        do(step)
+    except BaseException as error:  # noqa: BLE001  # the login decides what follows
+        return error
+    return None
+
+
+def _next(steps: Steps, failure: BaseException | None = None) -> Step | LoginOutcome:
+    """Return the next step, or the outcome after the last; `failure` is that of the step before."""
+    try:
+        return next(steps) if failure is None else steps.throw(failure)
+    except StopIteration as stop:
+        outcome: LoginOutcome = stop.value
+        return outcome
+
+
+def run(steps: Steps, do: Callable[[Step], None] = _do) -> LoginOutcome:
+    """Run the steps in this thread, if no action is async; `do` runs one step to its end."""
+    step = _next(steps)
+    while not isinstance(step, LoginOutcome):
+        step = _next(steps, _failure_of(do, step))
+    return step
 
 
 def run_on_own_loop(steps: Steps) -> LoginOutcome:
@@ -70,14 +102,14 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
     workers = ThreadPoolExecutor(thread_name_prefix="auth0-meta-action")
     loop.set_default_executor(workers)
 
-    def perform(step: ActionStep) -> None:
-        if step.handler.is_async:
+    def do(step: Step) -> None:
+        if isinstance(step, ActionStep) and step.handler.is_async:
             loop.run_until_complete(_await_action(step))
         else:
-            _call(step)
+            _do(step)
 
     try:
-        return _run(steps, perform)
+        return run(steps, do)
     finally:
         try:
             loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
@@ -97,72 +129,25 @@ async def arun(steps: Steps) -> LoginOutcome:
     import asyncio  # noqa: PLC0415
 
     worker: ThreadPoolExecutor | None = None
-    failure: BaseException | None = None
+    step = _next(steps)
     try:
-        while True:
-            step = next(steps) if failure is None else steps.throw(failure)
-            failure = None
+        while not isinstance(step, LoginOutcome):
+            failure: BaseException | None = None
             try:
                 if isinstance(step, ActionStep) and step.handler.is_async:
                     await _await_action(step)
-                    continue
-                worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
-                failure = await asyncio.get_running_loop().run_in_executor(
-                    worker, contextvars.copy_context().run, _failure_of, step
-                )
+                else:
+                    worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
+                    failure = await asyncio.get_running_loop().run_in_executor(
+                        worker, contextvars.copy_context().run, _failure_of, _do, step
+                    )
             except BaseException as error:  # noqa: BLE001  # the login decides what follows
                 failure = error
-    except StopIteration as stop:
-        outcome: LoginOutcome = stop.value
-        return outcome
+            step = _next(steps, failure)
+        return step
     finally:
         if worker is not None:
             worker.shutdown(wait=False)
-
-
-def _run(steps: Steps, perform: Callable[[ActionStep], None]) -> LoginOutcome:
-    """Run the steps in this thread; `perform` runs an action to its end."""
-    failure: BaseException | None = None
-    try:
-        while True:
-            step = next(steps) if failure is None else steps.throw(failure)
-            failure = None
-            try:
-                if isinstance(step, BlockingStep):
-                    step.do()
-                else:
-                    perform(step)
-            except BaseException as error:  # noqa: BLE001  # the login decides what follows
-                failure = error
-    except StopIteration as stop:
-        outcome: LoginOutcome = stop.value
-        return outcome
-
-
-def _call(step: ActionStep) -> None:
-    """Run a synchronous action; the step after it finds out whether the budget was exceeded."""
-    returned: object = step.handler.call(step.event, step.api)
-    if inspect.isawaitable(returned):
-        close: Any = getattr(returned, "close", None)
-        if close is not None:
-            close()  # otherwise Python warns that the coroutine was never awaited
-        msg = f"{step.handler.name} returned an awaitable that nothing awaits: make it an async function"
-        raise InputError(msg)
-
-
-def _failure_of(step: BlockingStep | ActionStep) -> BaseException | None:
-    """Run a step and return what it raised.
-
-    Not raised, because a future can't hold a StopIteration: awaiting it would never end.
-    """
-    try:
-        if isinstance(step, BlockingStep):
-            step.do()
-        else:
-            _call(step)
-    except BaseException as error:  # noqa: BLE001  # the login decides what follows
-        return error
-    return None
 
 
 async def _await_action(step: ActionStep) -> None:
@@ -172,7 +157,7 @@ async def _await_action(step: ActionStep) -> None:
     """
     import asyncio  # noqa: PLC0415
 
-    task = asyncio.ensure_future(step.handler.call(step.event, step.api))
+    task = asyncio.ensure_future(step.handler.call(step.api.event, step.api))
     # Retrieving the exception keeps the loop from reporting it as lost.  If the action was cancelled, the login
     # fails with the timeout instead.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

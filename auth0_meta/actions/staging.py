@@ -34,7 +34,7 @@ class TokenChanges:
 
 @attrs.define(kw_only=True, repr=False)
 class Staging:
-    """Everything that one action requests while it runs; after `end`, calls fail instead of being lost.
+    """Everything that one action requests while it runs; once it has ended, calls fail instead of being lost.
 
     `event` is what the action sees, `earlier` what earlier actions staged, `state` the one that /continue
     received.
@@ -52,10 +52,6 @@ class Staging:
     validation_errors: list[tuple[str, str]] = attrs.field(factory=list)
     redirect_url: str | None = None
     ended: bool = False
-
-    def end(self) -> None:
-        """Accept no more calls."""
-        self.ended = True
 
     def require_open(self) -> None:
         """Raise `StateError` for a call that comes after the action has returned."""
@@ -92,12 +88,14 @@ class Staging:
         found = dict.get(self.event.user, bag)
         if isinstance(found, dict):
             return found
-        # The first sentence is Auth0's own, so that a search for it finds the right pages.
-        msg = (
-            f"Unexpected {bag} format. Must be a valid JSON object: {self.event.user.user_id} has {type(found).__name__}. "
-            "Nothing was written"
+        user_id = self.event.user.user_id
+        raise StoredDataError(
+            # The first sentence is Auth0's own, so that a search for it finds the right pages.
+            f"Unexpected {bag} format. Must be a valid JSON object: {user_id} has {type(found).__name__}. "
+            "Nothing was written",
+            user_id=user_id,
+            bag=bag,
         )
-        raise StoredDataError(msg, user_id=self.event.user.user_id, bag=bag)
 
     def in_effect(self, bag: Bag) -> Frozen:
         """Return the metadata as it would be stored if the login ended now."""

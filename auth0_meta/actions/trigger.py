@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any
 
 from auth0_meta.actions import runner
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.execution import AllOrThis, Execution, LockFactory, TriggerOptions
 from auth0_meta.actions.outcome import LoginOutcome
-from auth0_meta.actions.registry import Action, register
-from auth0_meta.actions.runner import ActionStep, BlockingStep, Steps
+from auth0_meta.actions.registry import Handler, register
+from auth0_meta.actions.runner import ActionStep, Step, Steps
 from auth0_meta.actions.staging import TokenChanges
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
 from auth0_meta.errors import InputError, RedirectError
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
 
 
 class PostLoginTrigger:
@@ -57,7 +56,7 @@ class PostLoginTrigger:
 
     def __init__(
         self,
-        client: ManagementClient,
+        client: HasChannel,
         actions: Iterable[Any],
         /,
         *,
@@ -79,8 +78,8 @@ class PostLoginTrigger:
             lock=lock,
             states=MemoryStates() if states is None else states,
             suspend_for=suspend_for,
-            secrets=secrets or {},
-            configuration=configuration or {},
+            secrets=dict(secrets or {}),
+            configuration=frozen_json(dict(configuration or {}), path="configuration"),
             deny_keeps=deny_keeps,
             error_discards=error_discards,
             oversize=oversize,
@@ -166,8 +165,8 @@ class PostLoginTrigger:
     def _first_steps(self, event: Event, browser: str | None) -> Steps:
         """Return the steps from the first action on."""
         if not isinstance(event, Event):
-            msg = f"run takes an Event, not {type(event).__name__}: make one with Event.from_dict(...)"
-            raise InputError(msg)
+            kind = type(event).__name__
+            raise InputError(f"run takes an Event, not {kind}: make one with Event.from_dict(...)")
         return self._steps(Execution(self._options, event), 0, None, browser)
 
     def _resumed_steps(
@@ -181,14 +180,10 @@ class PostLoginTrigger:
         """Yield the steps from the action that redirected."""
         options = self._options
         taken: list[str | None] = []
-
-        def take() -> None:
-            key = digest(state if isinstance(state, str) else "", browser)
-            taken.append(options.states.take(key, now=options.client.channel.clock.time()))
-
         try:
-            yield BlockingStep(take)
-            suspended, index, action = self._suspended(taken[0])
+            key = digest(state if isinstance(state, str) else "", browser)
+            yield lambda: taken.append(options.states.take(key, now=options.client.channel.clock.time()))
+            suspended, index, handler = self._suspended(taken[0])
             defaults = {"method": "POST" if body else "GET", "hostname": suspended["hostname"]}
             event = Event.from_dict(
                 {
@@ -201,10 +196,10 @@ class PostLoginTrigger:
             return LoginOutcome(user_id=None, error=error)
         changes = TokenChanges(**suspended["carried"])
         execution = Execution(options, event, state=state, token_changes=changes)
-        return (yield from self._steps(execution, index, action, browser))
+        return (yield from self._steps(execution, index, handler, browser))
 
-    def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Action]:
-        """Return the stored login, the index of the action that continues it, and that action."""
+    def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Handler]:
+        """Return the stored login, the index of the action that continues it, and its function."""
         if stored is None:
             reason = "invalid_request"
             msg = (
@@ -224,50 +219,41 @@ class PostLoginTrigger:
                 "Nothing was written: start the login again"
             )
             raise RedirectError(msg, reason=reason)
-        return suspended, index, action
+        return suspended, index, action.resume
 
-    def _steps(self, execution: Execution, index: int, resumed: Action | None, browser: str | None) -> Steps:
-        """Yield the steps from the action at `index` to the end; `resumed` is the action that continues, if any."""
+    def _steps(self, execution: Execution, index: int, first: Handler | None, browser: str | None) -> Steps:
+        """Yield the steps from the action at `index` to the end; `first` continues that action, None executes it."""
         try:
             if execution.must_prepare:
-                yield BlockingStep(execution.prepare)
+                yield execution.prepare
+            staging = None
             for position in range(index, len(self._actions)):
                 action = self._actions[position]
-                handler = action.resume if action is resumed and position == index else action.execute
-                assert handler is not None  # noqa: S101  # _suspended has checked it
-                staging = execution.open(handler.name, no_redirect=_no_redirect(action))
-                yield ActionStep(handler, staging.event, execution.api(staging), execution)
+                handler, first = first or action.execute, None
+                staging = execution.open(handler.name, no_redirect=action.no_redirect)
+                yield ActionStep(handler, execution.api(staging), execution)
                 execution.close(staging)
                 if staging.stops:
                     break
-            else:
-                staging = None
             if execution.must_commit:
-                yield BlockingStep(execution.commit)
+                yield execution.commit
             if staging is not None and staging.redirect_url is not None:
                 url = staging.redirect_url
-                yield BlockingStep(lambda: execution.suspend((position, action.name), url, browser))
+                yield lambda: execution.suspend((position, action.name), url, browser)
         except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
             if execution.fail(error):
-                try:
-                    yield BlockingStep(execution.commit)
-                except Exception as second:  # noqa: BLE001
-                    execution.fail(second)
+                yield from _tried(execution, execution.commit)
         finally:
-            if execution.must_release:
-                try:
-                    yield BlockingStep(execution.release)
-                except Exception as error:  # noqa: BLE001  # its lease may have expired
-                    execution.fail(error)
+            if self._options.lock is not None:
+                yield from _tried(execution, execution.release)  # its lease may have expired
         if execution.must_withdraw:
-            try:
-                yield BlockingStep(execution.withdraw)
-            except Exception as error:  # noqa: BLE001
-                execution.fail(error)
+            yield from _tried(execution, execution.withdraw)
         return execution.outcome()
 
 
-def _no_redirect(action: Action) -> str | None:
-    if action.resume is not None:
-        return None
-    return f"{action.name} has no on_continue_post_login(event, api), so the login could not continue after a redirect"
+def _tried(execution: Execution, do: Callable[[], None]) -> Generator[Step, None, None]:
+    """Yield one more step after the actions; if it fails, so has the login."""
+    try:
+        yield do
+    except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
+        execution.fail(error)
