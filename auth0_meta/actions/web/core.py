@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -17,13 +17,9 @@ from auth0_meta.actions.trigger import PostLoginTrigger
 from auth0_meta.errors import ConfigError, InputError
 
 _BROWSER_ID = re.compile(r"[A-Za-z0-9_-]{43}")
-ONE_VIEW = (
-    "this PostLogin already decorates a view, in which /continue ends: "
-    "make a second PostLogin for a second view, with a continue_path of its own"
-)
-NO_VIEW = (
-    "this PostLogin decorates no view, so /continue has nowhere to end: decorate the view of the callback"
-)
+_Claims = TypeVar("_Claims")
+_Sections = TypeVar("_Sections")
+_View = TypeVar("_View")
 # Whoever has these can redeem or forge this login, and no action needs them.
 _ONE_TIME_PARAMETERS = ("code", "state")
 
@@ -72,7 +68,7 @@ class BrowserRedirect:
 
 
 class LoginFlow:
-    """What the three adapters share: before the trigger, after it, and what is stored in between.
+    """A login in a browser: before the trigger, after it, and what is stored in between.
 
     The cookie is 256 random bits and binds a suspended login to its browser.  It is always HttpOnly.  On
     https its name begins with `__Host-`, so that no other subdomain can set it, and it is Secure and
@@ -87,17 +83,25 @@ class LoginFlow:
             raise ConfigError(f"continue_path must begin with a slash, unlike {continue_path!r}")
         self.trigger = trigger
         self.continue_path = continue_path
-
-    @property
-    def endpoint(self) -> str:
-        """Return the name of the route of /continue, which depends on its path."""
-        path = "".join(c if c.isalnum() else "_" for c in self.continue_path)
-        return "auth0_meta" + path
+        self.endpoint = "auth0_meta" + "".join(c if c.isalnum() else "_" for c in continue_path)
+        """The name of the route of /continue, which depends on its path."""
 
     @staticmethod
     def cookie_name(*, secure: bool) -> str:
         """Return the name of the cookie."""
         return "__Host-auth0_meta_login" if secure else "auth0_meta_login"
+
+    def login(
+        self, request: BrowserRequest, claims: Mapping[str, Any], sections: Mapping[str, Any]
+    ) -> BrowserRedirect | Login:
+        """Run the actions at the callback, and return what follows them."""
+        event, browser = self.event(request, claims, sections), self.browser_id(request)
+        return self.after_actions(request, self.trigger.run(event, browser=browser), claims, browser)
+
+    def resume(self, request: BrowserRequest) -> BrowserRedirect | Login:
+        """Run the actions at /continue, and return what follows them."""
+        state, arguments = self.resume_arguments(request)
+        return self.after_continue(request, self.trigger.resume(state, **arguments), state)
 
     def event(self, request: BrowserRequest, claims: Mapping[str, Any], sections: Mapping[str, Any]) -> Event:
         """Return the event of a login at the callback; `sections` override what the request says, field by field."""
@@ -142,6 +146,7 @@ class LoginFlow:
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
             return Login(outcome=attrs.evolve(outcome, error=error, redirect=None), claims=claims)
         flags = {
+            "path": "/",
             "httponly": True,
             "secure": request.secure,
             "samesite": "None" if request.secure else "Lax",
@@ -161,6 +166,41 @@ class LoginFlow:
         )
         claims = json.loads(stored) if stored is not None else {"sub": outcome.user_id}
         return self.after_actions(request, outcome, claims, browser)
+
+
+class Adapter(Generic[_Claims, _Sections, _View]):
+    """The base of each framework's `PostLogin`: its functions, and the view that it decorates."""
+
+    def __init__(
+        self,
+        trigger: PostLoginTrigger,
+        /,
+        *,
+        claims: _Claims,
+        sections: _Sections | None = None,
+        continue_path: str = "/continue",
+    ) -> None:
+        self._flow = LoginFlow(trigger, continue_path)
+        self._claims = claims
+        self._sections = sections
+        self._decorated: _View | None = None
+
+    def _decorate(self, view: _View) -> None:
+        if self._decorated is not None:
+            raise ConfigError(
+                "this PostLogin already decorates a view, in which /continue ends: "
+                "make a second PostLogin for a second view, with a continue_path of its own"
+            )
+        self._decorated = view
+
+    @property
+    def _view(self) -> _View:
+        if self._decorated is None:
+            raise ConfigError(
+                "this PostLogin decorates no view, so /continue has nowhere to end: "
+                "decorate the view of the callback"
+            )
+        return self._decorated
 
 
 def _stored_for(request: BrowserRequest) -> str:

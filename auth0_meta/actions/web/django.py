@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from auth0_meta.actions.web.core import NO_VIEW, ONE_VIEW, BrowserRedirect, BrowserRequest, Login, LoginFlow
+from auth0_meta.actions.web.core import Adapter, BrowserRedirect, BrowserRequest, Login
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
-from auth0_meta.errors import ConfigError, MissingExtraError
+from auth0_meta.errors import MissingExtraError
 
 try:
     from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -18,13 +18,12 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[django]"') from error
 
-if TYPE_CHECKING:
-    from auth0_meta.actions.trigger import PostLoginTrigger
-
+Claims = Callable[[HttpRequest], Mapping[str, Any]]
+Sections = Callable[[HttpRequest, Mapping[str, Any]], Mapping[str, Any]]
 View = Callable[[HttpRequest, Login], HttpResponseBase]
 
 
-class PostLogin:
+class PostLogin(Adapter[Claims, Sections, View]):
     """Decorate the login callback of a Django application; `path` returns the URL pattern of /continue.
 
     `claims`: a function of the request that returns the verified claims of the ID token; with Authlib `lambda
@@ -54,33 +53,15 @@ class PostLogin:
     for a trigger or a path that can't work.
     """
 
-    def __init__(
-        self,
-        trigger: PostLoginTrigger,
-        /,
-        *,
-        claims: Callable[[HttpRequest], Mapping[str, Any]],
-        sections: Callable[[HttpRequest, Mapping[str, Any]], Mapping[str, Any]] | None = None,
-        continue_path: str = "/continue",
-    ) -> None:
-        self._flow = LoginFlow(trigger, continue_path)
-        self._claims = claims
-        self._sections = sections or (lambda request, claims: {})
-        self._view: View | None = None
-
     def __call__(self, view: View) -> Callable[[HttpRequest], HttpResponseBase]:
         """Make `view`, a function of a request and a `Login`, the view of the callback and the end of /continue."""
-        if self._view is not None:
-            raise ConfigError(ONE_VIEW)
-        self._view = view
+        self._decorate(view)
 
         @wraps(view)
         def callback(request: HttpRequest) -> HttpResponseBase:
-            flow, browser_request = self._flow, self._request(request)
-            claims, browser = self._claims(request), flow.browser_id(browser_request)
-            event = flow.event(browser_request, claims, self._sections(request, claims))
-            outcome = flow.trigger.run(event, browser=browser)
-            return self._respond(request, flow.after_actions(browser_request, outcome, claims, browser))
+            claims = self._claims(request)
+            sections = self._sections(request, claims) if self._sections else {}
+            return self._respond(request, self._flow.login(self._request(request), claims, sections))
 
         return callback
 
@@ -95,11 +76,8 @@ class PostLogin:
             return HttpResponse(form.reason, status=form.status, content_type="text/plain; charset=utf-8")
         # If the application has read the form before, nothing is left of the stream, but the framework has
         # kept it.
-        flow, browser_request = self._flow, self._request(request, form or request.POST.dict())
-        state, arguments = flow.resume_arguments(browser_request)
-        return self._respond(
-            request, flow.after_continue(browser_request, flow.trigger.resume(state, **arguments), state)
-        )
+        browser_request = self._request(request, form or request.POST.dict())
+        return self._respond(request, self._flow.resume(browser_request))
 
     def _request(self, request: HttpRequest, body: Mapping[str, str] | None = None) -> BrowserRequest:
         secure = request.is_secure()
@@ -117,9 +95,7 @@ class PostLogin:
 
     def _respond(self, request: HttpRequest, result: BrowserRedirect | Login) -> HttpResponseBase:
         if isinstance(result, Login):
-            if self._view is None:
-                raise ConfigError(NO_VIEW)
             return self._view(request, result)
         response = HttpResponse(status=303, headers={"Location": result.url, "Cache-Control": "no-store"})
-        response.set_cookie(result.cookie_name, result.cookie, path="/", **result.cookie_flags)
+        response.set_cookie(result.cookie_name, result.cookie, **result.cookie_flags)
         return response

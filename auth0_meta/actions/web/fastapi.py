@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any
 
-from auth0_meta.actions.web.core import NO_VIEW, ONE_VIEW, BrowserRedirect, BrowserRequest, Login, LoginFlow
+from auth0_meta.actions.web.core import Adapter, BrowserRedirect, BrowserRequest, Login
 from auth0_meta.actions.web.form import MAX_BODY_BYTES, Refusal, read_form
-from auth0_meta.errors import ConfigError, MissingExtraError
+from auth0_meta.errors import MissingExtraError
 
 try:
     from starlette.concurrency import run_in_threadpool
@@ -17,9 +17,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[fastapi]"') from error
 
-if TYPE_CHECKING:
-    from auth0_meta.actions.trigger import PostLoginTrigger
-
+Claims = Callable[[Request], Awaitable[Mapping[str, Any]]]
+Sections = Callable[[Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 View = Callable[[Request, Login], Awaitable[Response]]
 
 
@@ -33,7 +32,7 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-class PostLogin:
+class PostLogin(Adapter[Claims, Sections, View]):
     """Decorate the login callback of a FastAPI or Starlette application; `route` returns the route of /continue.
 
     `claims`: an async function of the request that returns the verified claims of the ID token; with Authlib
@@ -63,30 +62,14 @@ class PostLogin:
     Raises `ConfigError` for a trigger or a path that can't work.
     """
 
-    def __init__(
-        self,
-        trigger: PostLoginTrigger,
-        /,
-        *,
-        claims: Callable[[Request], Awaitable[Mapping[str, Any]]],
-        sections: Callable[[Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]] | None = None,
-        continue_path: str = "/continue",
-    ) -> None:
-        self._flow = LoginFlow(trigger, continue_path)
-        self._claims = claims
-        self._sections = sections
-        self._view: View | None = None
-
     def __call__(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         """Make `view`, an async function of a request and a `Login`, the endpoint of the callback and the end of /continue."""
-        if self._view is not None:
-            raise ConfigError(ONE_VIEW)
-        self._view = view
+        self._decorate(view)
 
         async def callback(request: Request) -> Response:
             flow, browser_request = self._flow, self._request(request)
             claims, browser = await self._claims(request), flow.browser_id(browser_request)
-            sections = {} if self._sections is None else await self._sections(request, claims)
+            sections = await self._sections(request, claims) if self._sections else {}
             outcome = await flow.trigger.arun(flow.event(browser_request, claims, sections), browser=browser)
             result = await run_in_threadpool(flow.after_actions, browser_request, outcome, claims, browser)
             return await self._respond(request, result)
@@ -127,16 +110,7 @@ class PostLogin:
 
     async def _respond(self, request: Request, result: BrowserRedirect | Login) -> Response:
         if isinstance(result, Login):
-            if self._view is None:
-                raise ConfigError(NO_VIEW)
             return await self._view(request, result)
         response = RedirectResponse(result.url, 303, headers={"Cache-Control": "no-store"})
-        response.set_cookie(
-            result.cookie_name,
-            result.cookie,
-            path="/",
-            httponly=True,
-            secure=result.cookie_flags["secure"],
-            samesite=cast('Literal["none", "lax"]', result.cookie_flags["samesite"].lower()),
-        )
+        response.set_cookie(result.cookie_name, result.cookie, **result.cookie_flags)
         return response

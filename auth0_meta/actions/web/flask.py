@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from auth0_meta.actions.web.core import NO_VIEW, ONE_VIEW, BrowserRedirect, BrowserRequest, Login, LoginFlow
+from auth0_meta.actions.web.core import Adapter, BrowserRedirect, BrowserRequest, Login
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
-from auth0_meta.errors import ConfigError, MissingExtraError
+from auth0_meta.errors import MissingExtraError
 
 try:
     import flask
+    from flask.typing import ResponseReturnValue
 except ModuleNotFoundError as error:
     raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[flask]"') from error
 
-if TYPE_CHECKING:
-    from flask.typing import ResponseReturnValue
+Claims = Callable[[], Mapping[str, Any]]
+Sections = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+View = Callable[[Login], ResponseReturnValue]
 
-    from auth0_meta.actions.trigger import PostLoginTrigger
 
-
-class PostLogin:
+class PostLogin(Adapter[Claims, Sections, View]):
     """Decorate the login callback of a Flask application; `init_app` adds the route of /continue.
 
     `claims`: a function that returns the verified claims of the ID token; with Authlib `lambda:
@@ -51,42 +51,22 @@ class PostLogin:
     Raises `ConfigError` for a trigger or a path that can't work.
     """
 
-    def __init__(
-        self,
-        trigger: PostLoginTrigger,
-        /,
-        *,
-        claims: Callable[[], Mapping[str, Any]],
-        sections: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
-        continue_path: str = "/continue",
-    ) -> None:
-        self._flow = LoginFlow(trigger, continue_path)
-        self._claims = claims
-        self._sections = sections or (lambda claims: {})
-        self._view: Callable[[Login], ResponseReturnValue] | None = None
-
-    def __call__(self, view: Callable[[Login], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+    def __call__(self, view: View) -> Callable[[], ResponseReturnValue]:
         """Make `view`, a function of a `Login`, the view of the callback and the end of /continue."""
-        if self._view is not None:
-            raise ConfigError(ONE_VIEW)
-        self._view = view
+        self._decorate(view)
 
         @wraps(view)
         def callback() -> ResponseReturnValue:
-            flow, browser_request = self._flow, self._request()
-            claims, browser = self._claims(), flow.browser_id(browser_request)
-            outcome = flow.trigger.run(
-                flow.event(browser_request, claims, self._sections(claims)), browser=browser
-            )
-            return self._respond(flow.after_actions(browser_request, outcome, claims, browser))
+            request, claims = self._request(), self._claims()
+            sections = self._sections(claims) if self._sections else {}
+            return self._respond(self._flow.login(request, claims, sections))
 
         return callback
 
     def init_app(self, app: flask.Flask) -> None:
         """Add the route of /continue."""
-        app.add_url_rule(
-            self._flow.continue_path, self._flow.endpoint, self._continue, methods=["GET", "POST"]
-        )
+        flow = self._flow
+        app.add_url_rule(flow.continue_path, flow.endpoint, self._continue, methods=["GET", "POST"])
 
     def _continue(self) -> ResponseReturnValue:
         request = flask.request
@@ -95,11 +75,7 @@ class PostLogin:
             return form.reason, form.status, {"Content-Type": "text/plain; charset=utf-8"}
         # If the application has read the form before, nothing is left of the stream, but the framework has
         # kept it.
-        flow, browser_request = self._flow, self._request(form or request.form.to_dict())
-        state, arguments = flow.resume_arguments(browser_request)
-        return self._respond(
-            flow.after_continue(browser_request, flow.trigger.resume(state, **arguments), state)
-        )
+        return self._respond(self._flow.resume(self._request(form or request.form.to_dict())))
 
     def _request(self, body: Mapping[str, str] | None = None) -> BrowserRequest:
         request = flask.request
@@ -117,10 +93,8 @@ class PostLogin:
 
     def _respond(self, result: BrowserRedirect | Login) -> ResponseReturnValue:
         if isinstance(result, Login):
-            if self._view is None:
-                raise ConfigError(NO_VIEW)
             return self._view(result)
         response = flask.redirect(result.url, 303)
-        response.set_cookie(result.cookie_name, result.cookie, path="/", **result.cookie_flags)
+        response.set_cookie(result.cookie_name, result.cookie, **result.cookie_flags)
         response.headers["Cache-Control"] = "no-store"
         return response
