@@ -10,11 +10,9 @@ import attrs
 from auth0_meta.auth import jwt
 from auth0_meta.auth.tokens import FetchedToken
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
-from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import API, USER, Request
-from auth0_meta.http.transport import Response
-from auth0_meta.ratelimit.headers import parse_headers
+from auth0_meta.ratelimit.headers import RateHeaders, parse_headers
 from auth0_meta.ratelimit.plans import PLANS
 
 _NEEDED = ("read:users", "update:users")
@@ -22,6 +20,13 @@ _APP_ONLY = "update:users_app_metadata"
 _BUDGET = 30.0
 _CLOCK_MARGIN = 2.0
 _REACH = "Check AUTH0_DOMAIN and the network"
+# What to do when users can't be read; of the kinds that an error has, the first.
+_REMEDIES = {
+    ScopeError: "Grant read:users to the application",
+    AuthError: "Check the token, its audience and its expiry",
+    ApiError: "Try again later",
+    Auth0MetaError: _REACH,
+}
 
 
 @attrs.frozen
@@ -54,26 +59,26 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         yield Check("token", False, str(error), "Check the credentials, and the grant of the Management API")
         return
     claims = jwt.peek(token)
-    yield Check("token", True, f"{_kind(channel)}, {len(token)} characters")
+    fetched = channel.tokens if isinstance(channel.tokens, FetchedToken) else None
+    yield Check("token", True, f"{'fetched' if fetched else 'given'}, {len(token)} characters")
     yield _audience(audience, claims)
-    response: Response | None = None
+    headers: RateHeaders | None = None
     try:
-        response = _read_one(channel, budget)
-        read = Check("read users", True, "GET /users answered")
-    except ScopeError as error:
-        read = Check("read users", False, str(error), "Grant read:users to the application")
+        # One id: the cheapest request that needs a token, a scope and a bucket.
+        path = f"{API}users?per_page=1&fields=user_id&include_fields=true"
+        request = Request("GET", path, group=USER.reads, repeat=True, shown="users")
+        headers = parse_headers(channel.send(request, budget).headers)
+        yield Check("read users", True, "GET /users answered")
     except NotSentError as error:
-        read = _unreached(error)
-    except AuthError as error:
-        read = Check("read users", False, str(error), "Check the token, its audience and its expiry")
+        yield _unreached(error)
     except Auth0MetaError as error:
-        remedy = "Try again later" if isinstance(error, ApiError) else _REACH
-        read = Check("read users", False, str(error), remedy)
-    yield read
-    yield _scopes(channel, claims)
-    if response is not None:
-        yield _clock(channel, response)
-        yield _bucket(response)
+        remedy = next(advice for kind, advice in _REMEDIES.items() if isinstance(error, kind))
+        yield Check("read users", False, str(error), remedy)
+    granted = fetched.scope if fetched else None
+    yield _scopes(claims.get("scope") if granted is None else granted)
+    if headers is not None:
+        yield _clock(channel, headers)
+        yield _bucket(headers)
 
 
 def _unreached(error: NotSentError) -> Check:
@@ -84,17 +89,6 @@ def _unreached(error: NotSentError) -> Check:
     return Check("domain", False, detail, _REACH + advice.removeprefix(" and the network"))
 
 
-def _kind(channel: Channel) -> str:
-    return "fetched" if isinstance(channel.tokens, FetchedToken) else "given"
-
-
-def _read_one(channel: Channel, budget: WaitBudget) -> Response:
-    """Read one id: the cheapest request that needs a token, a scope and a bucket."""
-    path = f"{API}users?per_page=1&fields=user_id&include_fields=true"
-    request = Request("GET", path, group=USER.reads, repeat=True, shown="users")
-    return channel.send(request, budget)
-
-
 def _audience(wanted: str, claims: dict[str, Any]) -> Check:
     """Check that the token is for the Management API."""
     given = claims.get("aud")
@@ -103,58 +97,40 @@ def _audience(wanted: str, claims: dict[str, Any]) -> Check:
         return Check("audience", None, "the token does not say (it is opaque)")
     if any(isinstance(a, str) and a.endswith("/api/v2/") for a in theirs):
         return Check("audience", True, ", ".join(map(str, theirs)))
-    return Check(
-        "audience",
-        False,
-        f"the token is for {', '.join(map(str, theirs))}",
-        f"Get one for the Management API: its audience is {wanted}",
-    )
+    detail = f"the token is for {', '.join(map(str, theirs))}"
+    return Check("audience", False, detail, f"Get one for the Management API: its audience is {wanted}")
 
 
-def _scopes(channel: Channel, claims: dict[str, Any]) -> Check:
+def _scopes(granted: object) -> Check:
     """Compare the granted scopes with what reading and writing metadata needs."""
-    tokens = channel.tokens
-    granted = tokens.scope if isinstance(tokens, FetchedToken) else None
-    text = granted if granted is not None else claims.get("scope")
-    if not isinstance(text, str):
+    if not isinstance(granted, str):
         return Check("scopes", None, "the token does not say", f"It needs {' and '.join(_NEEDED)}")
-    have = set(text.split())
+    have = set(granted.split())
     if "read:users" in have and _APP_ONLY in have and "update:users" not in have:
         detail = f"read:users, {_APP_ONLY}: enough for app_metadata; user_metadata needs update:users"
         return Check("scopes", True, detail)
-    missing = [scope for scope in _NEEDED if scope not in have]
-    if missing:
-        return Check(
-            "scopes",
-            False,
-            f"missing: {', '.join(missing)}",
-            "Grant them to the application, then get a new token",
-        )
+    if missing := [scope for scope in _NEEDED if scope not in have]:
+        remedy = "Grant them to the application, then get a new token"
+        return Check("scopes", False, f"missing: {', '.join(missing)}", remedy)
     return Check("scopes", True, f"{', '.join(_NEEDED)} and {len(have) - len(_NEEDED)} more")
 
 
-def _clock(channel: Channel, response: Response) -> Check:
+def _clock(channel: Channel, headers: RateHeaders) -> Check:
     """Compare the local clock with the second in the response's Date."""
-    date = parse_headers(response.headers).date
-    if date is None:
+    if headers.date is None:
         return Check("clock", None, "the response has no Date")
-    off = channel.clock.time() - date
+    off = channel.clock.time() - headers.date
     if -_CLOCK_MARGIN <= off <= _CLOCK_MARGIN + 1:
         return Check("clock", True, "agrees with the tenant's clock")
-    ahead = "ahead of" if off > 0 else "behind"
-    return Check(
-        "clock",
-        False,
-        f"is {abs(off):.0f} s {ahead} the tenant's clock",
-        "Set it (NTP). Until then waits follow the tenant's clock, which is known to about a second",
-    )
+    detail = f"is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the tenant's clock"
+    remedy = "Set it (NTP). Until then waits follow the tenant's clock, which is known to about a second"
+    return Check("clock", False, detail, remedy)
 
 
-def _bucket(response: Response) -> Check:
+def _bucket(headers: RateHeaders) -> Check:
     """Return the rate limit that the response names."""
-    facts = parse_headers(response.headers)
-    if facts.limit is None:
+    if headers.limit is None:
         return Check("rate limit", None, "the response names none")
-    names = [name for name, groups in PLANS.items() if groups[USER.reads].burst == facts.limit]
+    names = [name for name, groups in PLANS.items() if groups[USER.reads].burst == headers.limit]
     plan = f", as on the plan {' or '.join(names)}" if names else ""
-    return Check("rate limit", True, f"{facts.remaining} of {facts.limit} tokens left{plan}")
+    return Check("rate limit", True, f"{headers.remaining} of {headers.limit} tokens left{plan}")

@@ -59,16 +59,11 @@ def outline(bags: Mapping[Any, Any]) -> str:
     parts = []
     for bag, keys in bags.items():
         if not isinstance(keys, Mapping):
-            parts.append(f"{_name(bag)}({size(keys)} B)")
-        elif not keys:
-            parts.append(f"{_name(bag)}(cleared)")
+            inner = f"{size(keys)} B"
         else:
-            inner = ", ".join(
-                f"{_name(k)} deleted" if v is None else f"{_name(k)} {size(v)} B" for k, v in keys.items()
+            told = (
+                f"{key} deleted" if value is None else f"{key} {size(value)} B" for key, value in keys.items()
             )
-            parts.append(f"{_name(bag)}({inner})")
-    return ", ".join(parts) or "nothing"
-
-
-def _name(key: object) -> str:
-    return printable(str(key))
+            inner = ", ".join(told) or "cleared"
+        parts.append(f"{bag}({inner})")
+    return printable(", ".join(parts)) or "nothing"

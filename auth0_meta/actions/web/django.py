@@ -36,19 +36,8 @@ class PostLogin(Adapter[Claims, Sections, View]):
     The decorated function is called with the request and a `Login` when the actions have ended: at the
     callback, or at /continue after redirects.
 
-        post_login = PostLogin(trigger, claims=verified_claims)
-
-        @post_login
-        def callback(request, login):
-            if not login.outcome.allowed:
-                return HttpResponseForbidden(login.outcome.denied or "The login failed.")
-            request.session["user"] = dict(login.claims)
-            return redirect("/profile")
-
-        urlpatterns = [path("callback", callback), post_login.path()]
-
-    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind
-    of login needs a second `PostLogin` with a `continue_path` of its own.
+    Each `PostLogin` decorates one view, in which /continue ends.  A second kind of login needs a second one with
+    a `continue_path` of its own.
     /continue is exempt from the CSRF check: its `state` and the cookie serve as a token.  Raises `ConfigError`
     for a trigger or a path that can't work.
     """

@@ -45,20 +45,8 @@ class PostLogin(Adapter[Claims, Sections, View]):
     The decorated async function is called with the request and a `Login` when the actions have ended: at the
     callback, or at /continue after redirects.
 
-        post_login = PostLogin(trigger, claims=verified_claims)
-
-        @app.get("/callback")
-        @post_login
-        async def callback(request, login):
-            if not login.outcome.allowed:
-                return PlainTextResponse(login.outcome.denied or "The login failed.", 403)
-            request.session["user"] = dict(login.claims)
-            return RedirectResponse("/profile", 303)
-
-        app.router.routes.append(post_login.route())
-
-    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind
-    of login needs a second `PostLogin` with a `continue_path` of its own.
+    Each `PostLogin` decorates one view, in which /continue ends.  A second kind of login needs a second one with
+    a `continue_path` of its own.
     Raises `ConfigError` for a trigger or a path that can't work.
     """
 

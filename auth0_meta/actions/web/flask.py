@@ -33,20 +33,8 @@ class PostLogin(Adapter[Claims, Sections, View]):
     The decorated function is called with a `Login` when the actions have ended: at the callback, or at
     /continue after redirects.
 
-        post_login = PostLogin(trigger, claims=verified_claims)
-
-        @app.get("/callback")
-        @post_login
-        def callback(login):
-            if not login.outcome.allowed:
-                return login.outcome.denied or "The login failed.", 403
-            session["user"] = dict(login.claims)
-            return redirect("/profile")
-
-        post_login.init_app(app)
-
-    /continue ends in the view that the same `PostLogin` decorates, so each decorates one view.  A second kind
-    of login needs a second `PostLogin` with a `continue_path` of its own.
+    Each `PostLogin` decorates one view, in which /continue ends.  A second kind of login needs a second one with
+    a `continue_path` of its own.
     Exempt /continue from the application's CSRF protection: its `state` and the cookie serve as a token.
     Raises `ConfigError` for a trigger or a path that can't work.
     """

@@ -6,13 +6,11 @@ import hmac
 import math
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from auth0_meta.auth import jwt
 from auth0_meta.errors import AuthError, TransportError
-
-if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
+from auth0_meta.http.channel import HasChannel
 
 _PATH = "/.well-known/jwks.json"
 _OK = 200
@@ -28,8 +26,8 @@ class SigningKeys:
     one object per application.
     """
 
-    def __init__(self, client: ManagementClient, /, *, between: float = 60.0) -> None:
-        self._client = client
+    def __init__(self, client: HasChannel, /, *, between: float = 60.0) -> None:
+        self._channel = client.channel
         self._between = between
         self._lock = threading.Lock()
         self._keys: dict[str, Mapping[str, Any]] = {}
@@ -39,7 +37,7 @@ class SigningKeys:
     @property
     def issuer(self) -> str:
         """Return the `iss` of this tenant's tokens."""
-        return f"{self._client.channel.transport.base}/"
+        return f"{self._channel.transport.base}/"
 
     def get(self, key_id: str, /) -> Mapping[str, Any]:
         """Return the key with this id as a JWK.
@@ -59,7 +57,7 @@ class SigningKeys:
 
     def _renew(self, key_id: str) -> None:
         """Fetch the keys, unless another thread has just done so or it is too early."""
-        clock = self._client.channel.clock
+        clock = self._channel.clock
         if key_id in self._keys:
             return
         if clock.monotonic() < self._next:
@@ -75,7 +73,7 @@ class SigningKeys:
             raise
 
     def _fetch(self) -> dict[str, Mapping[str, Any]]:
-        response = self._client.channel.transport.send("GET", _PATH, headers={"Accept": "application/json"})
+        response = self._channel.transport.send("GET", _PATH, headers={"Accept": "application/json"})
         try:
             if response.status != _OK:
                 raise ValueError
