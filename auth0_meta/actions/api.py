@@ -102,12 +102,9 @@ class ValidationApi(_Namespace):
         As with a denial, what is staged is written and later actions don't run.  Auth0 documents neither.
         """
         self._staging.require_open()
-        self._staging.validation_errors.append(
-            (
-                require_text(code, "the error code", most=_MAX_MESSAGE_LENGTH),
-                require_text(message, "the error message", most=_MAX_MESSAGE_LENGTH),
-            )
-        )
+        code = require_text(code, "the error code", most=_MAX_MESSAGE_LENGTH)
+        message = require_text(message, "the error message", most=_MAX_MESSAGE_LENGTH)
+        self._staging.validation_errors.append((code, message))
         return self._api
 
 
@@ -180,15 +177,13 @@ class SamlApi(_Namespace):
         after = self._staging.token_changes.saml | {name: frozen}
         if frozen is None:
             del after[name]
-        sizes = {key: (json_size(key) - 2, json_size(item)) for key, item in after.items()}
-        if (
-            len(after) > _SAML_LIMITS["attributes"]
-            or any(key > _SAML_LIMITS["name"] or item > _SAML_LIMITS["value"] for key, item in sizes.values())
-            or sum(map(sum, sizes.values())) > _SAML_LIMITS["total"]
-        ):
+        sizes = [(json_size(key) - 2, json_size(item)) for key, item in after.items()]
+        total = sum(map(sum, sizes))
+        too_long = any(key > _SAML_LIMITS["name"] or item > _SAML_LIMITS["value"] for key, item in sizes)
+        if too_long or len(after) > _SAML_LIMITS["attributes"] or total > _SAML_LIMITS["total"]:
             raise InputError(
                 f"with the SAML attribute {name[:80]!r} there are {len(after)} attributes, "
-                f"{sum(map(sum, sizes.values()))} B in all, which exceeds a limit of Auth0: {_SAML_LIMITS}"
+                f"{total} B in all, which exceeds a limit of Auth0: {_SAML_LIMITS}"
             )
         self._staging.token_changes.saml = after
         return self._api
@@ -218,17 +213,16 @@ class TransactionApi(_Namespace):
         if value is None:
             dict.pop(metadata, key, None)
             return self._api
+        what = f"the transaction metadata {key!r}"
         if not isinstance(value, str | int | float):
-            msg = f"the transaction metadata {key!r} must be a string, a number or a boolean, not {type(value).__name__}"
-            raise InputError(msg)
+            raise InputError(f"{what} must be a string, a number or a boolean, not {type(value).__name__}")
         if isinstance(value, int) and abs(value) > _MAX_SAFE_INTEGER:
-            msg = f"the transaction metadata {key!r} is beyond 2**53 - 1, where JavaScript rounds: send a string"
-            raise InputError(msg)
+            raise InputError(f"{what} is beyond 2**53 - 1, where JavaScript rounds: send a string")
         after = {**metadata, key: frozen_json(value, path=key)}
         size, total = json_size(value), sum(json_size(k) + json_size(v) for k, v in after.items())
         if size > _MAX_VALUE_BYTES or total > _MAX_METADATA_BYTES:
             raise InputError(
-                f"the transaction metadata {key!r} has {size} B, {total} B with the rest, and Auth0 accepts "
+                f"{what} has {size} B, {total} B with the rest, and Auth0 accepts "
                 f"{_MAX_VALUE_BYTES} B and {_MAX_METADATA_BYTES} B"
             )
         dict.__setitem__(metadata, key, value)

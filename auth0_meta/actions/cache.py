@@ -68,18 +68,15 @@ class Cache:
         self, key: str, value: str, /, *, ttl_ms: float | None = None, expires_at_ms: float | None = None
     ) -> CacheResult:
         """Store a string for `ttl_ms` milliseconds (default: 15 minutes) or until `expires_at_ms`, whichever is earlier."""
-        numbers = [number for number in (ttl_ms, expires_at_ms) if number is not None]
-        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
-            return CacheResult(type="error", code="InvalidExpiry")
+        for number in (ttl_ms, expires_at_ms):
+            if isinstance(number, bool) or not isinstance(number, int | float | None):
+                return CacheResult(type="error", code="InvalidExpiry")
         with self._lock:
             self._prune()
             now = self._clock.time() * 1000
-            ends = [
-                end for end in (None if ttl_ms is None else now + ttl_ms, expires_at_ms) if end is not None
-            ]
-            expires_at = min(ends, default=now + _DEFAULT_TTL_MS)
-            code = self._refusal(key, value, expires_at, now)
-            if code is not None:
+            ends = (None if ttl_ms is None else now + ttl_ms, expires_at_ms)
+            expires_at = min((end for end in ends if end is not None), default=now + _DEFAULT_TTL_MS)
+            if code := self._refusal(key, value, expires_at, now):
                 return CacheResult(type="error", code=code)
             record = self._records[key] = CacheRecord(value, math.floor(expires_at))
             return CacheResult(type="success", record=record)

@@ -16,7 +16,7 @@ from auth0_meta.actions.event.read_only import SnapshotBag
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
-from auth0_meta.actions.suspended_logins import MemoryStates, States, digest, new_state
+from auth0_meta.actions.suspended_logins import States, digest, new_state
 from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.errors import ActionTimeout, ConfigError
@@ -47,15 +47,15 @@ class TriggerOptions:
 
     client: HasChannel
     cache: Cache
-    budget: float = 20.0
-    lock: LockFactory | None = None
-    states: States = attrs.field(factory=MemoryStates)
-    suspend_for: float = 900.0
-    secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    configuration: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    deny_keeps: AllOrThis = "all"
-    error_discards: AllOrThis = "all"
-    oversize: Oversize = "warn"
+    budget: float
+    lock: LockFactory | None
+    states: States
+    suspend_for: float
+    secrets: Mapping[str, str] = attrs.field(repr=False)
+    configuration: Mapping[str, Any] = attrs.field(repr=False)
+    deny_keeps: AllOrThis
+    error_discards: AllOrThis
+    oversize: Oversize
 
     def __attrs_post_init__(self) -> None:
         number("budget", self.budget, above=0, error=ConfigError)
@@ -86,7 +86,7 @@ class Execution:
         state: str | None = None,
         token_changes: TokenChanges | None = None,
     ) -> None:
-        self._options = options
+        self.options = options
         self._channel = options.client.channel
         self._started = self._channel.clock.monotonic()
         self._event = event.for_run(options.secrets, options.configuration)
@@ -107,7 +107,7 @@ class Execution:
 
     def time_left(self) -> float:
         """Return the seconds of the budget that remain, at least 0."""
-        return max(0.0, self._options.budget - (self._channel.clock.monotonic() - self._started))
+        return max(0.0, self.options.budget - (self._channel.clock.monotonic() - self._started))
 
     def require_time(self, when: str) -> None:
         """Raise `ActionTimeout` if the budget is spent."""
@@ -117,7 +117,7 @@ class Execution:
     def timeout_error(self, when: str) -> ActionTimeout:
         """Return the error for a spent budget."""
         msg = (
-            f"the login of {self.user_id} took longer than its budget of {self._options.budget:g} s ({when}). "
+            f"the login of {self.user_id} took longer than its budget of {self.options.budget:g} s ({when}). "
             "What its actions staged was discarded, and the login failed: "
             "make the actions faster, or move the work out of the login"
         )
@@ -128,7 +128,7 @@ class Execution:
     @property
     def must_prepare(self) -> bool:
         """Return whether `prepare` has anything to do."""
-        return self._options.lock is not None or bool(self._event.unknown)
+        return self.options.lock is not None or bool(self._event.unknown)
 
     def prepare(self) -> None:
         """Take the lock and read the user.
@@ -136,8 +136,8 @@ class Execution:
         Under a lock the user is read even if the event has both metadata objects: another login may have
         changed them since the event was made.
         """
-        if self._options.lock is not None:
-            self._lock.enter_context(self._options.lock(self.user_id))
+        if self.options.lock is not None:
+            self._lock.enter_context(self.options.lock(self.user_id))
             self.require_time("it waited for the lock")
         budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
         profile = self._channel.read(Target.user(self.user_id), budget)
@@ -175,7 +175,7 @@ class Execution:
 
     def api(self, staging: Staging) -> Api:
         """Return the api that writes to `staging`."""
-        return Api(staging, self._options.cache, self._channel.clock)
+        return Api(staging, self.options.cache, self._channel.clock)
 
     def close(self, staging: Staging) -> None:
         """Keep what the action staged; later actions see it.
@@ -193,7 +193,7 @@ class Execution:
             self._results["denied"] = staging.denied
             self._results["validation_errors"] = tuple(staging.validation_errors)
             staging.redirect_url = None
-            if self._options.deny_keeps == "this":
+            if self.options.deny_keeps == "this":
                 self._staged = {bag: {} for bag in BAGS}
         for bag in BAGS:
             self._staged[bag] |= staging.staged[bag]
@@ -207,7 +207,7 @@ class Execution:
         self._results["error"] = error
         self._results.pop("redirect", None)
         in_time = self.time_left() > 0 and not isinstance(error, ActionTimeout)
-        write_earlier = self._options.error_discards == "this" and in_time and "commit" not in self._results
+        write_earlier = self.options.error_discards == "this" and in_time and "commit" not in self._results
         if not write_earlier and not self._written:
             self._staged = {bag: {} for bag in BAGS}
         return write_earlier
@@ -229,19 +229,16 @@ class Execution:
 
     def commit(self) -> None:
         """Write what differs from what the actions saw, in at most one PATCH."""
-        known = {
-            name: value
-            for name, value in self._event.user.items()
-            if name not in BAGS or isinstance(value, dict)
-        }
+        user = self._event.user
+        known = {name: value for name, value in user.items() if name not in BAGS or isinstance(value, dict)}
         self._results["commit"] = None
         tx = MetadataTransaction(
-            self._options.client,
+            self.options.client,
             self.user_id,
             base=known,
             join=False,
             max_wait=self.time_left(),
-            oversize=self._options.oversize,
+            oversize=self.options.oversize,
         )
         try:
             with tx:
@@ -260,9 +257,8 @@ class Execution:
         as the attacker.
         """
         event = {name: section for name, section in self._event.items() if name not in _NEVER_STORED}
-        event["transaction"] = {
-            name: value for name, value in self._event.transaction.items() if name != "state"
-        }
+        transaction = self._event.transaction
+        event["transaction"] = {name: value for name, value in transaction.items() if name != "state"}
         # The names in the stored form are fixed: a newer version must be able to continue a login that an
         # older one suspended.
         stored = {
@@ -274,7 +270,7 @@ class Execution:
         }
         state, now = new_state(), self._channel.clock.time()
         key = digest(state, browser)
-        self._options.states.put(key, json.dumps(stored), expires_at=now + self._options.suspend_for, now=now)
+        self.options.states.put(key, json.dumps(stored), expires_at=now + self.options.suspend_for, now=now)
         self._suspended_under = key
         self._results["redirect"] = Redirect(with_query(url, {"state": state}), state)
 
@@ -285,7 +281,7 @@ class Execution:
 
     def withdraw(self) -> None:
         """Delete what `suspend` stored: a login that failed can't continue."""
-        self._options.states.take(self._suspended_under, now=self._channel.clock.time())
+        self.options.states.take(self._suspended_under, now=self._channel.clock.time())
 
     def outcome(self) -> LoginOutcome:
         """Return how the login ended."""

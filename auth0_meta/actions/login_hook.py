@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from auth0_meta.actions import runner
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.execution import Execution, LockFactory, TriggerOptions
+from auth0_meta.actions.execution import Execution, LockFactory
+from auth0_meta.actions.registry import Action, Handler
+from auth0_meta.actions.runner import Steps
+from auth0_meta.actions.trigger import PostLoginTrigger, login_steps
 from auth0_meta.errors import InputError, StateError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
 
-_NO_REDIRECT = "a post_login block can't continue after a redirect: make it an action of a PostLoginTrigger"
+_NAME = "the post_login block"
+_BLOCK = Action(
+    _NAME,
+    Handler(_NAME, call=lambda event, api: None, is_async=False),  # not called: the caller runs the block
+    resume=None,
+    no_redirect="a post_login block can't continue after a redirect: make it an action of a PostLoginTrigger",
+)
 
 
 class post_login:
@@ -45,53 +55,23 @@ class post_login:
         if not isinstance(event, Event):
             kind = type(event).__name__
             raise InputError(f"post_login takes an Event, not {kind}: make one with Event.from_dict(...)")
-        self._options = TriggerOptions(
-            client=client,
-            budget=budget,
-            lock=lock,
-            oversize=oversize,
-            cache=Cache(client.channel.clock) if cache is None else cache,
-        )
+        self._options = PostLoginTrigger(
+            client, (), budget=budget, lock=lock, oversize=oversize, cache=cache
+        ).settings
         self._event = event
-        self._execution: Execution | None = None
+        self._steps: Steps | None = None
 
     def __enter__(self) -> Api:
-        if self._execution is not None:
+        if self._steps is not None:
             raise StateError("this post_login block was entered before: make a new one for each login")
-        self._execution = execution = Execution(self._options, self._event)
-        try:
-            if execution.must_prepare:
-                execution.prepare()
-        except BaseException:
-            execution.release()
-            raise
-        self._staging = execution.open("the post_login block", no_redirect=_NO_REDIRECT)
-        self._api = execution.api(self._staging)
+        self._steps = login_steps(Execution(self._options, self._event), (_BLOCK,))
+        self._api = runner.run_to_action(self._steps).api
         return self._api
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        execution = self._execution
-        assert execution is not None  # noqa: S101  # it was entered
-        try:
-            if error is None:
-                execution.close(self._staging)
-                if execution.must_commit:
-                    execution.commit()
-                self._api.outcome = execution.outcome()
-            elif isinstance(error, Exception):
-                self._fail(execution, error)
-        except Exception as failure:
-            self._fail(execution, failure)
-            raise
-        finally:
-            try:
-                execution.release()
-            except Exception as lost:  # the lock's lease may have expired
-                self._fail(execution, lost)
-                raise
-
-    def _fail(self, execution: Execution, error: Exception) -> None:
-        execution.fail(error)
-        self._api.outcome = execution.outcome()
+        assert self._steps is not None  # noqa: S101  # it was entered
+        self._api.outcome = outcome = runner.run(self._steps, failure=error)
+        if outcome.error is not None and outcome.error is not error:
+            raise outcome.error

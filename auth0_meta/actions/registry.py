@@ -25,18 +25,15 @@ class Handler:
 
 @attrs.frozen
 class Action:
-    """An action: `execute` runs at a login, `resume` when a redirect comes back (None: the action can't redirect)."""
+    """An action: `execute` runs at a login, `resume` when a redirect comes back.
+
+    `no_redirect`: why the action can't redirect; None if it can.
+    """
 
     name: str
     execute: Handler
     resume: Handler | None
-
-    @property
-    def no_redirect(self) -> str | None:
-        """Return why this action can't redirect; None if it can."""
-        if self.resume is not None:
-            return None
-        return f"{self.name} has no {_CONTINUE}(event, api), so the login could not continue after a redirect"
+    no_redirect: str | None
 
 
 def register(actions: Iterable[Any]) -> tuple[Action, ...]:
@@ -51,17 +48,19 @@ def register(actions: Iterable[Any]) -> tuple[Action, ...]:
 
 def _action(action: Any) -> Action:
     execute, resume = getattr(action, _EXECUTE, None), getattr(action, _CONTINUE, None)
-    if execute is None and resume is None and callable(action):
-        handler = _handler(action, _name(action))
-        return Action(handler.name, handler, None)
     name = _name(action)
+    no_redirect = f"{name} has no {_CONTINUE}(event, api), so the login could not continue after a redirect"
+    if execute is None and resume is None and callable(action):
+        return Action(name, _handler(action, name), None, no_redirect)
     if execute is None:
         raise ConfigError(
             f"the action {name} has no {_EXECUTE}(event, api): "
             "pass a function of (event, api), or an object that has this method"
         )
-    continued = None if resume is None else _handler(resume, f"{name}.{_CONTINUE}")
-    return Action(name, _handler(execute, f"{name}.{_EXECUTE}"), continued)
+    handler = _handler(execute, f"{name}.{_EXECUTE}")
+    if resume is None:
+        return Action(name, handler, None, no_redirect)
+    return Action(name, handler, _handler(resume, f"{name}.{_CONTINUE}"), None)
 
 
 def _name(action: Any) -> str:

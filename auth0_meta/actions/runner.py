@@ -72,9 +72,25 @@ def _next(steps: Steps, failure: BaseException | None = None) -> Step | LoginOut
         return outcome
 
 
-def run(steps: Steps, do: Callable[[Step], None] = _do) -> LoginOutcome:
-    """Run the steps in this thread, if no action is async; `do` runs one step to its end."""
+def run_to_action(steps: Steps) -> ActionStep:
+    """Run the steps before the first action, and return that action for the caller to run; raise what fails."""
     step = _next(steps)
+    while not isinstance(step, ActionStep):
+        if isinstance(step, LoginOutcome):
+            assert step.error is not None  # noqa: S101  # without an error the login gets to its action
+            raise step.error
+        step = _next(steps, _failure_of(_do, step))
+    return step
+
+
+def run(
+    steps: Steps, do: Callable[[Step], None] = _do, *, failure: BaseException | None = None
+) -> LoginOutcome:
+    """Run the steps in this thread, if no action is async.
+
+    `do` runs one step to its end.  `failure` is that of the step that was yielded last, if the caller ran it.
+    """
+    step = _next(steps, failure)
     while not isinstance(step, LoginOutcome):
         step = _next(steps, _failure_of(do, step))
     return step

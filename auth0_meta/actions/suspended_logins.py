@@ -93,14 +93,11 @@ class SqliteStates:
         self._path = Path(path)
         self._busy_timeout = busy_timeout
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)) as file:
+                mode = os.fstat(file.fileno()).st_mode & 0o777
         except OSError as error:
             msg = f"{self._path} can't be opened ({error.strerror}): name a file in a folder that exists and is writable"
             raise ConfigError(msg) from None
-        try:
-            mode = os.fstat(descriptor).st_mode & 0o777
-        finally:
-            os.close(descriptor)
         if os.name == "posix" and mode & 0o077:
             raise ConfigError(
                 f"{self._path} has mode {mode:o}, so others can read or write suspended logins: chmod 600 it"

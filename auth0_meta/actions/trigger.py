@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from auth0_meta.actions import runner
@@ -12,13 +12,15 @@ from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.execution import AllOrThis, Execution, LockFactory, TriggerOptions
 from auth0_meta.actions.outcome import LoginOutcome
-from auth0_meta.actions.registry import Handler, register
+from auth0_meta.actions.registry import Action, Handler, register
 from auth0_meta.actions.runner import ActionStep, Step, Steps
 from auth0_meta.actions.staging import TokenChanges
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
 from auth0_meta.errors import InputError, RedirectError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
+
+_Json = Mapping[str, Any] | None
 
 
 class PostLoginTrigger:
@@ -140,7 +142,7 @@ class PostLoginTrigger:
         and the budget starts anew.  A state that is unknown, used, expired or from another browser sends no
         request; the outcome's error is a `RedirectError`.
         """
-        return self._run(self._resumed_steps(state, query, body, request, browser))
+        return self._run(self._resumed(state, query, body, request, browser))
 
     async def aresume(
         self,
@@ -153,7 +155,7 @@ class PostLoginTrigger:
         browser: str | None = None,
     ) -> LoginOutcome:
         """Do what `resume` does without blocking the event loop."""
-        return await runner.arun(self._resumed_steps(state, query, body, request, browser))
+        return await runner.arun(self._resumed(state, query, body, request, browser))
 
     def _run(self, steps: Steps) -> LoginOutcome:
         if any(h.is_async for a in self._actions for h in (a.execute, a.resume) if h is not None):
@@ -167,16 +169,9 @@ class PostLoginTrigger:
         if not isinstance(event, Event):
             kind = type(event).__name__
             raise InputError(f"run takes an Event, not {kind}: make one with Event.from_dict(...)")
-        return self._steps(Execution(self._options, event), 0, None, browser)
+        return login_steps(Execution(self._options, event), self._actions, browser=browser)
 
-    def _resumed_steps(
-        self,
-        state: str,
-        query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
-        request: Mapping[str, Any] | None,
-        browser: str | None,
-    ) -> Steps:
+    def _resumed(self, state: str, query: _Json, body: _Json, request: _Json, browser: str | None) -> Steps:
         """Yield the steps from the action that redirected."""
         options = self._options
         taken: list[str | None] = []
@@ -196,7 +191,7 @@ class PostLoginTrigger:
             return LoginOutcome(user_id=None, error=error)
         changes = TokenChanges(**suspended["carried"])
         execution = Execution(options, event, state=state, token_changes=changes)
-        return (yield from self._steps(execution, index, handler, browser))
+        return (yield from login_steps(execution, self._actions, index, handler, browser))
 
     def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Handler]:
         """Return the stored login, the index of the action that continues it, and its function."""
@@ -221,34 +216,41 @@ class PostLoginTrigger:
             raise RedirectError(msg, reason=reason)
         return suspended, index, action.resume
 
-    def _steps(self, execution: Execution, index: int, first: Handler | None, browser: str | None) -> Steps:
-        """Yield the steps from the action at `index` to the end; `first` continues that action, None executes it."""
-        try:
-            if execution.must_prepare:
-                yield execution.prepare
-            staging = None
-            for position in range(index, len(self._actions)):
-                action = self._actions[position]
-                handler, first = first or action.execute, None
-                staging = execution.open(handler.name, no_redirect=action.no_redirect)
-                yield ActionStep(handler, execution.api(staging), execution)
-                execution.close(staging)
-                if staging.stops:
-                    break
-            if execution.must_commit:
-                yield execution.commit
-            if staging is not None and staging.redirect_url is not None:
-                url = staging.redirect_url
-                yield lambda: execution.suspend((position, action.name), url, browser)
-        except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
-            if execution.fail(error):
-                yield from _tried(execution, execution.commit)
-        finally:
-            if self._options.lock is not None:
-                yield from _tried(execution, execution.release)  # its lease may have expired
-        if execution.must_withdraw:
-            yield from _tried(execution, execution.withdraw)
-        return execution.outcome()
+
+def login_steps(
+    execution: Execution,
+    actions: Sequence[Action],
+    index: int = 0,
+    first: Handler | None = None,
+    browser: str | None = None,
+) -> Steps:
+    """Yield the steps from the action at `index` to the end; `first` continues that action, None executes it."""
+    try:
+        if execution.must_prepare:
+            yield execution.prepare
+        staging = None
+        for position in range(index, len(actions)):
+            action = actions[position]
+            handler, first = first or action.execute, None
+            staging = execution.open(handler.name, no_redirect=action.no_redirect)
+            yield ActionStep(handler, execution.api(staging), execution)
+            execution.close(staging)
+            if staging.stops:
+                break
+        if execution.must_commit:
+            yield execution.commit
+        if staging is not None and staging.redirect_url is not None:
+            url = staging.redirect_url
+            yield lambda: execution.suspend((position, action.name), url, browser)
+    except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
+        if execution.fail(error):
+            yield from _tried(execution, execution.commit)
+    finally:
+        if execution.options.lock is not None:
+            yield from _tried(execution, execution.release)  # its lease may have expired
+    if execution.must_withdraw:
+        yield from _tried(execution, execution.withdraw)
+    return execution.outcome()
 
 
 def _tried(execution: Execution, do: Callable[[], None]) -> Generator[Step, None, None]:

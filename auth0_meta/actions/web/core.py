@@ -16,6 +16,8 @@ from auth0_meta.actions.suspended_logins import digest
 from auth0_meta.actions.trigger import PostLoginTrigger
 from auth0_meta.errors import ConfigError, InputError
 
+COOKIE_NAME = {True: "__Host-auth0_meta_login", False: "auth0_meta_login"}
+"""The name of the cookie: whether the request is secure -> name."""
 _BROWSER_ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _Claims = TypeVar("_Claims")
 _Sections = TypeVar("_Sections")
@@ -86,11 +88,6 @@ class LoginFlow:
         self.endpoint = "auth0_meta" + "".join(c if c.isalnum() else "_" for c in continue_path)
         """The name of the route of /continue, which depends on its path."""
 
-    @staticmethod
-    def cookie_name(*, secure: bool) -> str:
-        """Return the name of the cookie."""
-        return "__Host-auth0_meta_login" if secure else "auth0_meta_login"
-
     def login(
         self, request: BrowserRequest, claims: Mapping[str, Any], sections: Mapping[str, Any]
     ) -> BrowserRedirect | Login:
@@ -145,14 +142,9 @@ class LoginFlow:
             options.states.put(key, json.dumps(dict(claims)), expires_at=now + options.suspend_for, now=now)
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
             return Login(outcome=attrs.evolve(outcome, error=error, redirect=None), claims=claims)
-        flags = {
-            "path": "/",
-            "httponly": True,
-            "secure": request.secure,
-            "samesite": "None" if request.secure else "Lax",
-        }
-        name = self.cookie_name(secure=request.secure)
-        return BrowserRedirect(outcome.redirect.url, name, browser, flags)
+        samesite = "None" if request.secure else "Lax"
+        flags = {"path": "/", "httponly": True, "secure": request.secure, "samesite": samesite}
+        return BrowserRedirect(outcome.redirect.url, COOKIE_NAME[request.secure], browser, flags)
 
     def after_continue(
         self, request: BrowserRequest, outcome: LoginOutcome, state: str
@@ -161,9 +153,8 @@ class LoginFlow:
         if outcome.user_id is None:
             return Login(outcome=outcome, claims={})
         options, browser = self.trigger.settings, _stored_for(request)
-        stored = options.states.take(
-            digest(f"claims {state}", browser), now=options.client.channel.clock.time()
-        )
+        key, now = digest(f"claims {state}", browser), options.client.channel.clock.time()
+        stored = options.states.take(key, now=now)
         claims = json.loads(stored) if stored is not None else {"sub": outcome.user_id}
         return self.after_actions(request, outcome, claims, browser)
 
@@ -215,9 +206,8 @@ def _merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, A
     """Return `base` with the values of `override`, merged object by object."""
     merged = dict(base)
     for name, value in override.items():
-        below = merged.get(name)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[name] = _merged(below, value) if both else value  # type: ignore[arg-type]  # `both` has checked it
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if both else value
     return merged
 
 

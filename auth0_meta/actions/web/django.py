@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from auth0_meta.actions.web.core import Adapter, BrowserRedirect, BrowserRequest, Login
+from auth0_meta.actions.web.core import COOKIE_NAME, Adapter, BrowserRedirect, BrowserRequest, Login
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
 from auth0_meta.errors import MissingExtraError
 
@@ -69,15 +69,14 @@ class PostLogin(Adapter[Claims, Sections, View]):
         return self._respond(request, self._flow.resume(browser_request))
 
     def _request(self, request: HttpRequest, body: Mapping[str, str] | None = None) -> BrowserRequest:
-        secure = request.is_secure()
         return BrowserRequest(
             method=request.method,
             host=request.get_host(),
-            secure=secure,
+            secure=request.is_secure(),
             ip=request.META.get("REMOTE_ADDR"),
             query=request.GET.dict(),
             body=body or {},
-            cookie=request.COOKIES.get(self._flow.cookie_name(secure=secure)),
+            cookie=request.COOKIES.get(COOKIE_NAME[request.is_secure()]),
             user_agent=request.headers.get("User-Agent"),
             language=request.headers.get("Accept-Language"),
         )

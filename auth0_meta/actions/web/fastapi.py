@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from auth0_meta.actions.web.core import Adapter, BrowserRedirect, BrowserRequest, Login
+from auth0_meta.actions.web.core import COOKIE_NAME, Adapter, BrowserRedirect, BrowserRequest, Login
 from auth0_meta.actions.web.form import MAX_BODY_BYTES, Refusal, read_form
 from auth0_meta.errors import MissingExtraError
 
@@ -91,7 +91,7 @@ class PostLogin(Adapter[Claims, Sections, View]):
             ip=request.client.host if request.client else None,
             query=dict(request.query_params),
             body=body or {},
-            cookie=request.cookies.get(self._flow.cookie_name(secure=secure)),
+            cookie=request.cookies.get(COOKIE_NAME[secure]),
             user_agent=request.headers.get("user-agent"),
             language=request.headers.get("accept-language"),
         )

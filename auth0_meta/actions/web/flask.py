@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from auth0_meta.actions.web.core import Adapter, BrowserRedirect, BrowserRequest, Login
+from auth0_meta.actions.web.core import COOKIE_NAME, Adapter, BrowserRedirect, BrowserRequest, Login
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
 from auth0_meta.errors import MissingExtraError
 
@@ -74,7 +74,7 @@ class PostLogin(Adapter[Claims, Sections, View]):
             ip=request.remote_addr,
             query=request.args.to_dict(),
             body=body or {},
-            cookie=request.cookies.get(self._flow.cookie_name(secure=request.is_secure)),
+            cookie=request.cookies.get(COOKIE_NAME[request.is_secure]),
             user_agent=request.headers.get("User-Agent"),
             language=request.headers.get("Accept-Language"),
         )
