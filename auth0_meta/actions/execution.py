@@ -73,9 +73,8 @@ class TriggerOptions:
 class Execution:
     """One login, from its event to its outcome, with a budget of its own.
 
-    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and
-    `release` whatever happened; `withdraw` if the login failed after `suspend`.  `prepare`, `commit`, `suspend`, `release`
-    and `withdraw` block.
+    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and `lock.close`
+    whatever happened; `withdraw` if the login failed after `suspend`.  All but `open` and `close` block.
     """
 
     def __init__(
@@ -93,7 +92,8 @@ class Execution:
         self._state = state
         self._token_changes = token_changes or TokenChanges()
         self._staged: Staged = {bag: {} for bag in BAGS}
-        self._lock = ExitStack()
+        self.lock = ExitStack()
+        """Holds the lock, if there is one, until it is closed."""
         self._current: Staging | None = None
         self._results: dict[str, Any] = {}
         """Fields of the outcome, as they become known."""
@@ -137,21 +137,17 @@ class Execution:
         changed them since the event was made.
         """
         if self.options.lock is not None:
-            self._lock.enter_context(self.options.lock(self.user_id))
+            self.lock.enter_context(self.options.lock(self.user_id))
             self.require_time("it waited for the lock")
         budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
         profile = self._channel.read(Target.user(self.user_id), budget)
         self._event = self._event.with_user(**Event.from_profile(profile).user)
         self.require_time("it read the user")
 
-    def release(self) -> None:
-        """Release the lock."""
-        self._lock.close()
-
     # Around one action ------------------------------------------------------------------------------
 
-    def open(self, name: str, *, no_redirect: str | None) -> Staging:
-        """Return the `Staging` of an action, whose event has the user as earlier actions left it.
+    def open(self, name: str, *, no_redirect: str | None) -> tuple[Staging, Api]:
+        """Return the staging of an action, whose event has the user as earlier actions left it, and its api.
 
         `no_redirect`: why the action can't redirect, None if it can.
         """
@@ -171,11 +167,7 @@ class Execution:
         }
         staging.event = self._event.with_user(**bags)
         self._current = staging
-        return staging
-
-    def api(self, staging: Staging) -> Api:
-        """Return the api that writes to `staging`."""
-        return Api(staging, self.options.cache, self._channel.clock)
+        return staging, Api(staging, self.options.cache, self._channel.clock)
 
     def close(self, staging: Staging) -> None:
         """Keep what the action staged; later actions see it.

@@ -42,12 +42,16 @@ def with_query(url: str, query: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(query=urlencode([*others, *query.items()])))
 
 
+def is_clean(url: object) -> bool:
+    r"""Return whether browsers read a URL as it stands: they take `\` for `/`, and skip line ends and control characters."""
+    return isinstance(url, str) and not any(c.isspace() or not c.isprintable() or c == "\\" for c in url)
+
+
 def _checked_url(url: str) -> str:
     """Return `url` if it is an absolute https URL, or an http one on loopback; otherwise raise `InputError`."""
-    # Browsers read a backslash as a slash, and skip line ends: what follows them might be another host.
-    clean = isinstance(url, str) and not any(c.isspace() or not c.isprintable() or c == "\\" for c in url)
     try:
-        parts = urlsplit(url if clean else "")
+        # In a URL that is not clean, what a browser skips might be followed by another host.
+        parts = urlsplit(url if is_clean(url) else "")
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         host = ""

@@ -232,8 +232,8 @@ def login_steps(
         for position in range(index, len(actions)):
             action = actions[position]
             handler, first = first or action.execute, None
-            staging = execution.open(handler.name, no_redirect=action.no_redirect)
-            yield ActionStep(handler, execution.api(staging), execution)
+            staging, api = execution.open(handler.name, no_redirect=action.no_redirect)
+            yield ActionStep(handler, api, execution)
             execution.close(staging)
             if staging.stops:
                 break
@@ -247,7 +247,7 @@ def login_steps(
             yield from _tried(execution, execution.commit)
     finally:
         if execution.options.lock is not None:
-            yield from _tried(execution, execution.release)  # its lease may have expired
+            yield from _tried(execution, execution.lock.close)  # its lease may have expired
     if execution.must_withdraw:
         yield from _tried(execution, execution.withdraw)
     return execution.outcome()

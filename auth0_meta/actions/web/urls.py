@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
 
+from auth0_meta.actions.redirect import is_clean
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.transport import base_url
 
@@ -32,7 +33,9 @@ class ReturnUrls:
             raise ConfigError(f"home={home!r} is neither a path of the application nor a listed URL")
 
     def __contains__(self, url: object) -> bool:
-        return isinstance(url, str) and (url in self._listed or _is_path(url))
+        if not isinstance(url, str):
+            return False
+        return url in self._listed or (is_clean(url) and url.startswith("/") and not url.startswith("//"))
 
     def pick(self, url: str | None, /) -> str:
         """Return `url` if it is allowed, otherwise `home`."""
@@ -50,9 +53,3 @@ class ReturnUrls:
             msg = "return_to is not a listed URL: list it here, and in the application's settings at Auth0"
             raise InputError(msg)
         return f"{base_url(domain)}/v2/logout?{urlencode({'client_id': client_id, 'returnTo': return_to})}"
-
-
-def _is_path(url: str) -> bool:
-    r"""Return whether browsers treat this as a path of the same site; they read `\` as `/` and skip control characters."""
-    plain = all(c.isprintable() and c != "\\" and not c.isspace() for c in url)
-    return plain and url.startswith("/") and not url.startswith("//")
