@@ -73,7 +73,7 @@ class TriggerOptions:
 class Execution:
     """One login, from its event to its outcome, with a budget of its own.
 
-    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and `lock.close`
+    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and `held.close`
     whatever happened; `withdraw` if the login failed after `suspend`.  All but `open` and `close` block.
     """
 
@@ -92,7 +92,7 @@ class Execution:
         self._state = state
         self._token_changes = token_changes or TokenChanges()
         self._staged: Staged = {bag: {} for bag in BAGS}
-        self.lock = ExitStack()
+        self.held = ExitStack()
         """Holds the lock, if there is one, until it is closed."""
         self._current: Staging | None = None
         self._results: dict[str, Any] = {}
@@ -137,7 +137,7 @@ class Execution:
         changed them since the event was made.
         """
         if self.options.lock is not None:
-            self.lock.enter_context(self.options.lock(self.user_id))
+            self.held.enter_context(self.options.lock(self.user_id))
             self.require_time("it waited for the lock")
         budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
         profile = self._channel.read(Target.user(self.user_id), budget)

@@ -14,7 +14,7 @@ from auth0_meta.actions.execution import AllOrThis, Execution, LockFactory, Trig
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Action, Handler, register
 from auth0_meta.actions.runner import ActionStep, Step, Steps
-from auth0_meta.actions.staging import TokenChanges
+from auth0_meta.actions.staging import Staging, TokenChanges
 from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
 from auth0_meta.errors import InputError, RedirectError
 from auth0_meta.http.channel import HasChannel
@@ -196,24 +196,16 @@ class PostLoginTrigger:
     def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Handler]:
         """Return the stored login, the index of the action that continues it, and its function."""
         if stored is None:
-            reason = "invalid_request"
-            msg = (
-                f"{reason}: the state of /continue is unknown, used, expired or from another browser. "
-                "Nothing was written: start the login again"
-            )
-            raise RedirectError(msg, reason=reason)
+            detail = ": the state of /continue is unknown, used, expired or from another browser"
+            raise _refused("invalid_request", detail)
         suspended: dict[str, Any] = json.loads(stored)
         index, name = suspended["position"]
         action = self._actions[index] if index < len(self._actions) else None
         # There may have been a deployment in between: refuse, rather than continue in a different action from
         # the one that redirected.
         if action is None or action.name != name or action.resume is None:
-            reason = "the actions have changed"
-            msg = (
-                f"{reason} since the login of {suspended['user_id']} was suspended in {name}. "
-                "Nothing was written: start the login again"
-            )
-            raise RedirectError(msg, reason=reason)
+            detail = f" since the login of {suspended['user_id']} was suspended in {name}"
+            raise _refused("the actions have changed", detail)
         return suspended, index, action.resume
 
 
@@ -228,7 +220,7 @@ def login_steps(
     try:
         if execution.must_prepare:
             yield execution.prepare
-        staging = None
+        staging: Staging | None = None
         for position in range(index, len(actions)):
             action = actions[position]
             handler, first = first or action.execute, None
@@ -247,10 +239,14 @@ def login_steps(
             yield from _tried(execution, execution.commit)
     finally:
         if execution.options.lock is not None:
-            yield from _tried(execution, execution.lock.close)  # its lease may have expired
+            yield from _tried(execution, execution.held.close)  # its lease may have expired
     if execution.must_withdraw:
         yield from _tried(execution, execution.withdraw)
     return execution.outcome()
+
+
+def _refused(reason: str, detail: str) -> RedirectError:
+    return RedirectError(f"{reason}{detail}. Nothing was written: start the login again", reason=reason)
 
 
 def _tried(execution: Execution, do: Callable[[], None]) -> Generator[Step, None, None]:
