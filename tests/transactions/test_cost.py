@@ -101,7 +101,7 @@ WITH_BASE: list[tuple[str, Block, dict[str, Any] | None]] = [
     ("replace", lambda tx: tx.user_metadata.replace({"n": 1}), {"user_metadata": {"theme": None, "prefs": None, "flag": None}}),
     ("clear", lambda tx: tx.user_metadata.clear(), {"user_metadata": {}}),
     ("clear of an empty bag", lambda tx: tx.app_metadata.clear(), None),
-    ("there and back", lambda tx: (tx.user_metadata.set("n", 2), tx.user_metadata.set("n", 1)), None),
+    ("changed and changed back", lambda tx: (tx.user_metadata.set("n", 2), tx.user_metadata.set("n", 1)), None),
 ]  # fmt: skip
 
 

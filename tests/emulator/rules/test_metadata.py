@@ -104,9 +104,9 @@ OPEN: list[tuple[str, Switches, Any, dict[str, Any] | None]] = [
         NESTED,
         {"user_metadata": {"k": 1, "a": {"c": {}}, "l": [None]}, "app_metadata": {"k": 1}},
     ),
-    ("a null bag is refused", Switches(), {"user_metadata": None}, None),
+    ("null for a bag is refused", Switches(), {"user_metadata": None}, None),
     (
-        "a null bag clears",
+        "null for a bag clears it",
         Switches(bag_null="clear"),
         {"user_metadata": None},
         {"user_metadata": {}, "app_metadata": {"k": 1}},
@@ -119,7 +119,7 @@ OPEN: list[tuple[str, Switches, Any, dict[str, Any] | None]] = [
         {"user_metadata": {}, "app_metadata": {}},
     ),
     ("nulling the last key leaves nothing", Switches(last_key_null="absent"), LAST, {}),
-    ("an empty PATCH is taken", Switches(), {}, {"user_metadata": {"k": 1}, "app_metadata": {"k": 1}}),
+    ("an empty PATCH is accepted", Switches(), {}, {"user_metadata": {"k": 1}, "app_metadata": {"k": 1}}),
     ("an empty PATCH is refused", Switches(empty_patch="reject"), {}, None),
 ]
 
