@@ -9,13 +9,12 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from auth0_meta._version import __version__
 from auth0_meta.cli.commands import COMMANDS
-from auth0_meta.cli.common import help_alone
+from auth0_meta.cli.common import group
 from auth0_meta.cli.demo import demo
 from auth0_meta.cli.doctor import doctor
 from auth0_meta.cli.emulator import emulator
@@ -24,33 +23,24 @@ from auth0_meta.cli.user import user
 from auth0_meta.errors import Auth0MetaError, AuthError, ForbiddenError, InputError, MissingExtraError
 from auth0_meta.redact import printable
 
-# The first class that matches decides.
-_EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
-    (AuthError, 4),
-    (ForbiddenError, 4),
-    (InputError, 2),
-    (MissingExtraError, 2),
-    (Auth0MetaError, 1),
+# The first line that matches decides.
+_EXIT_CODES: tuple[tuple[int, tuple[type[Auth0MetaError], ...]], ...] = (
+    (4, (AuthError, ForbiddenError)),
+    (2, (InputError, MissingExtraError)),
+    (1, (Auth0MetaError,)),
 )
 _INTERRUPTED = 130
 _ESCAPED = "auth0_meta_escaped"
 
 
-@click.group(
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=(
-        "The commands talk to the tenant that AUTH0_DOMAIN names, with AUTH0_API_TOKEN or with AUTH0_CLIENT_ID and "
-        "AUTH0_CLIENT_SECRET. Exit codes: 0 done, 1 failed, 2 wrong usage, 4 credentials refused, 130 interrupted."
-    ),
+root = group(
+    "auth0-meta",
+    "Write Auth0 user metadata: one PATCH for each unit of work, at the pace of the rate limit.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+    epilog="The commands talk to the tenant that AUTH0_DOMAIN names, with AUTH0_API_TOKEN or with AUTH0_CLIENT_ID and "
+    "AUTH0_CLIENT_SECRET. Exit codes: 0 done, 1 failed, 2 wrong usage, 4 credentials refused, 130 interrupted.",
 )
-@click.version_option(__version__, message="auth0-meta %(version)s")
-@click.pass_context
-def root(context: click.Context) -> None:
-    """Write Auth0 user metadata: one PATCH for each unit of work, at the pace of the rate limit."""
-    help_alone(context)
-
-
+click.version_option(__version__, message="auth0-meta %(version)s")(root)
 for _command in (demo, doctor, emulator, migrate, user):
     _command.short_help = COMMANDS[str(_command.name)]
     root.add_command(_command)
@@ -76,14 +66,14 @@ def run(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     with warnings.catch_warnings():
-        warnings.showwarning = _print_warning
+        # Without the source line that Python adds.
+        warnings.showwarning = lambda message, *_: _print_line("warning", str(message))
         try:
             outcome = root.main(list(words), prog_name="auth0-meta", standalone_mode=False)
         except click.ClickException as error:
             if isinstance(error, click.UsageError) and error.ctx is not None:
-                click.echo(
-                    f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True
-                )
+                usage, command = error.ctx.get_usage(), error.ctx.command_path
+                click.echo(f"{usage}\nTry '{command} --help' for help.\n", err=True)
             _print_line("error", error.format_message())
             return error.exit_code
         except (click.Abort, KeyboardInterrupt):
@@ -91,7 +81,7 @@ def _run(words: Sequence[str]) -> int:
             return _INTERRUPTED
         except Auth0MetaError as error:
             _print_line("error", str(error))
-            return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+            return next(code for code, kinds in _EXIT_CODES if isinstance(error, kinds))
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -116,13 +106,6 @@ def _drop_output() -> None:
 
 def _print_line(word: str, text: str) -> None:
     """Print one line to stderr, its first word in colour on a terminal."""
-    plain = False if os.environ.get("NO_COLOR") else None
-    click.secho(
-        f"{word}: ", fg="red" if word == "error" else "yellow", bold=True, nl=False, err=True, color=plain
-    )
+    plain, colour = False if os.environ.get("NO_COLOR") else None, "red" if word == "error" else "yellow"
+    click.secho(f"{word}: ", fg=colour, bold=True, nl=False, err=True, color=plain)
     click.echo(printable(" ".join(text.split())), err=True)
-
-
-def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning of the library without the source line that Python adds."""
-    _print_line("warning", str(message))

@@ -6,7 +6,7 @@ import functools
 import json
 import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -15,9 +15,6 @@ from rich.syntax import Syntax
 
 from auth0_meta import ManagementClient, Wait
 from auth0_meta.redact import printable
-
-if TYPE_CHECKING:
-    from auth0_meta.emulator import LocalTenant
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,17 +41,33 @@ def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> No
         out.print(textwrap.indent(code, " " * indent), markup=False, soft_wrap=True)
 
 
-def local_tenants() -> type[LocalTenant]:
-    """Load the local tenant; raises `MissingExtraError` without the `emulator` extra."""
-    from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # its extra may be missing
+def print_line(out: Console, text: str, *, style: str | None = None) -> None:
+    """Print one line, however long: a program that reads it must not meet a break inside an id.
 
-    return LocalTenant
+    Characters that a terminal would obey are escaped.
+    """
+    out.print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
-def help_alone(context: click.Context) -> None:
-    """Show a group's help if it is called without a command; that is not an error."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+def group(name: str, text: str, **settings: Any) -> click.Group:
+    """Make a group of commands, which shows its help if it is called without one; that is not an error."""
+
+    def alone() -> None:
+        context = click.get_current_context()
+        if context.invoked_subcommand is None:
+            click.echo(context.get_help())
+
+    return click.Group(name, callback=alone, invoke_without_command=True, help=text, **settings)
+
+
+def flag(name: str, text: str, *parameter: str) -> Callable[[_F], _F]:
+    """Make an option that takes no value; `parameter`: what its argument is called, if not as the option."""
+    return click.option(name, *parameter, is_flag=True, help=text)
+
+
+def options(*several: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Put several options on a command, the first one on top."""
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(several), command)
 
 
 def _print_wait(wait: Wait) -> None:

@@ -16,12 +16,13 @@ from rich.text import Text
 
 from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Wait
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.cli.common import console, local_tenants, print_code
+from auth0_meta.cli.common import console, print_code, print_line
 from auth0_meta.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
 
+Stage = Callable[[MetadataTransaction], None]
 _USER = "auth0|ada"
 _PROFILE = {
     "user_id": _USER,
@@ -53,7 +54,9 @@ def demo() -> None:
 
     What is staged, what is sent, how a 429 is waited out, and what is stored afterwards.
     """
-    with local_tenants()(rate_limit=_RATE_LIMIT, users=[_PROFILE]) as tenant:
+    from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # its extra may be missing
+
+    with LocalTenant(rate_limit=_RATE_LIMIT, users=[_PROFILE]) as tenant:
         _Story(console(), tenant).tell()
 
 
@@ -75,7 +78,6 @@ class _Story:
         before = _lines(tenant.users[_USER])
         with tenant.client(on_wait=self._wait) as client:
             self._chapter("Changes are staged; nothing is sent")
-            self._program(_nested)
             first = self._run(client, _nested)
             self._chapter("Leaving the block sends one PATCH for both kinds of metadata")
             self._requests()
@@ -85,7 +87,6 @@ class _Story:
             self._note("The GET, as late as possible, finds them.")
             self._chapter("Another program uses up the rate limit; your next PATCH gets a 429")
             self._use_up()
-            self._program(_flat)
             second = self._run(client, _flat)
             self._requests()
         self._chapter("What is stored now")
@@ -103,18 +104,14 @@ class _Story:
         self._out.print(title, style="bold cyan")
 
     def _note(self, text: str) -> None:
-        lines = textwrap.wrap(
-            text, max(20, self._out.width - 4), initial_indent="  ", subsequent_indent="    "
-        )
-        self._out.print("\n".join(lines), style="dim", markup=False, soft_wrap=True)
+        width = max(20, self._out.width - 4)
+        for line in textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    "):
+            print_line(self._out, line, style="dim")
 
-    def _program(self, stage: Callable[[MetadataTransaction], None]) -> None:
-        """Print the code that runs: the lines of `stage` in their block."""
+    def _run(self, client: ManagementClient, stage: Stage) -> CommitResult:
+        """Print the code that runs and run it; inside the block, show that nothing has been sent yet."""
         lines = [line for line in inspect.getsource(stage).splitlines() if line.lstrip().startswith("tx.")]
         print_code(self._out, "\n".join([f'with client.transaction("{_USER}") as tx:', *lines]), "python")
-
-    def _run(self, client: ManagementClient, stage: Callable[[MetadataTransaction], None]) -> CommitResult:
-        """Run one transaction; inside the block, show that nothing has been sent yet."""
         try:
             with client.transaction(_USER) as tx:
                 stage(tx)
@@ -131,11 +128,8 @@ class _Story:
     def _requests(self) -> None:
         """Print the requests that have arrived since the last time; of a PATCH that was applied, the body too."""
         for entry in self._entries()[self._told :]:
-            answer = (
-                "[green]200 OK[/]"
-                if entry.status == _OK
-                else f"[bold red]{entry.status} Too Many Requests[/]"
-            )
+            refused = f"[bold red]{entry.status} Too Many Requests[/]"
+            answer = "[green]200 OK[/]" if entry.status == _OK else refused
             self._out.print(f"  [bold]{entry.method:5}[/] {entry.path}  {answer}")
             if entry.committed:
                 print_code(self._out, "\n".join(_lines(entry.body)), "json", indent=8)
@@ -177,19 +171,13 @@ class _Story:
         colours = {"-": "red", "+": "green"}
         for line in difflib.ndiff(before, after):
             if line[0] != "?":
-                self._out.print(f"  {line}", style=colours.get(line[0], ""), markup=False, soft_wrap=True)
+                print_line(self._out, f"  {line}", style=colours.get(line[0]))
 
 
 def _lines(profile: Mapping[str, Any]) -> list[str]:
     """Return both metadata objects as JSON, one line for each first-level key."""
-    lines = ["{"]
-    bags = [bag for bag in BAGS if bag in profile]
-    for bag in bags:
-        keys = profile[bag].items()
-        lines.append(f'  "{bag}": {{')
-        lines += [
-            f'    "{key}": {json.dumps(value)}{"," * (n < len(keys))}'
-            for n, (key, value) in enumerate(keys, 1)
-        ]
-        lines.append("  }" + "," * (bag != bags[-1]))
-    return [*lines, "}"]
+    objects = []
+    for bag in (bag for bag in BAGS if bag in profile):
+        keys = ",\n".join(f'    "{key}": {json.dumps(value)}' for key, value in profile[bag].items())
+        objects.append(f'  "{bag}": {{\n{keys}\n  }}')
+    return ["{", *",\n".join(objects).split("\n"), "}"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import click
 
 from auth0_meta import ManagementClient
-from auth0_meta.cli.common import console, dump, with_client
+from auth0_meta.cli.common import console, dump, flag, print_line, with_client
 from auth0_meta.doctor import Check
-from auth0_meta.redact import printable
 
 _AUTH = frozenset({"token", "audience", "read users", "scopes"})
 _REFUSED = 4
@@ -17,7 +17,7 @@ _WORDS = {True: "[bold green]ok[/]  ", False: "[bold red]FAIL[/]", None: "[dim]?
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@flag("--json", "Print the checks as JSON.", "as_json")
 @with_client
 def doctor(client: ManagementClient, *, as_json: bool) -> int:
     """Check token, scopes, audience, clock and rate limit of the tenant.
@@ -28,28 +28,23 @@ def doctor(client: ManagementClient, *, as_json: bool) -> int:
     checks = client.check()
     failed = [check for check in checks if check.ok is False]
     if as_json:
-        rows = [{"name": c.name, "ok": c.ok, "detail": c.detail, "remedy": c.remedy} for c in checks]
-        click.echo(dump(rows))
+        click.echo(dump([attrs.asdict(check) for check in checks]))
     else:
         out = console()
         for check in checks:
             out.print(f"{_WORDS[check.ok]}  {check.name:12}", end="")
-            out.print(printable(check.detail), markup=False, soft_wrap=True)
+            print_line(out, check.detail)
             if check.remedy:
-                remedy = f"{'':18}{printable(check.remedy)}"
-                out.print(remedy, markup=False, soft_wrap=True, style="yellow")
+                print_line(out, f"{'':18}{check.remedy}", style="yellow")
         out.print()
         out.print(_verdict(checks))
-    if not failed:
-        return 0
-    return _REFUSED if any(check.name in _AUTH for check in failed) else 1
+    return 0 if not failed else _REFUSED if any(check.name in _AUTH for check in failed) else 1
 
 
 def _verdict(checks: Sequence[Check]) -> str:
     """Sum up the checks; one that could not tell does not count as passed."""
     failed, unclear = (sum(check.ok is ok for check in checks) for ok in (False, None))
-    if failed:
-        return f"{failed} of {len(checks)} checks failed" + (
-            f", {unclear} could not tell." if unclear else "."
-        )
-    return f"{len(checks) - unclear} passed, {unclear} could not tell." if unclear else "All checks passed."
+    if not failed and not unclear:
+        return "All checks passed."
+    known = f"{failed} of {len(checks)} checks failed" if failed else f"{len(checks) - unclear} passed"
+    return known + (f", {unclear} could not tell." if unclear else ".")

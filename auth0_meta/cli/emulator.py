@@ -8,66 +8,45 @@ from typing import Any, TypeVar
 
 import click
 
-from auth0_meta.cli.common import dump, help_alone
+from auth0_meta.cli.common import dump, flag, group, options
 from auth0_meta.redact import count
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PORT = 8810
+_ANY_PORT = "The port to listen on; 0 picks a free one."
 _TOOLS = ("python", "auth0-python", "node", "curl")
 _FILE = click.Path(dir_okay=False)
-_serving_port = click.option(
-    "--port",
-    default=_PORT,
-    show_default=True,
-    type=click.IntRange(1, 65535),
-    help="The port of the tenant you serve.",
+
+
+def _port(text: str, *, default: int = _PORT, least: int = 0) -> Callable[[_F], _F]:
+    ports = click.IntRange(least, 65535)
+    return click.option("--port", default=default, type=ports, help=text)
+
+
+_serving_port = _port("The port of the tenant you serve.", least=1)
+_settings = options(
+    click.option(
+        "--rate-limit",
+        default="off",
+        metavar="PLAN",
+        help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
+    ),
+    click.option("--seed", default=0, help="The same seed makes the same random choices."),
+    click.option("--users", type=_FILE, metavar="FILE", help="Start with the users of a JSON or YAML file."),
+    flag("--sample", "Start with three users to try things on; one is auth0|123."),
+    click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
+    flag("--tls", "Serve https, with a certificate authority made for this run."),
+    flag("--strict", "Accept only applications, tokens and connections that you have made."),
 )
-
-
-def _settings(command: _F) -> _F:
-    """Add the options for the tenant's settings."""
-    options = (
-        click.option(
-            "--rate-limit",
-            default="off",
-            show_default=True,
-            metavar="PLAN",
-            help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
-        ),
-        click.option(
-            "--seed",
-            type=int,
-            default=0,
-            show_default=True,
-            help="The same seed makes the same random choices.",
-        ),
-        click.option(
-            "--users", type=_FILE, metavar="FILE", help="Start with the users of a JSON or YAML file."
-        ),
-        click.option(
-            "--sample", is_flag=True, help="Start with three users to try things on; one is auth0|123."
-        ),
-        click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
-        click.option(
-            "--tls", is_flag=True, help="Serve https, with a certificate authority made for this run."
-        ),
-        click.option(
-            "--strict",
-            is_flag=True,
-            help="Accept only applications, tokens and connections that you have made.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
     """Leave out options that were not given; fill in the users of --sample."""
     if settings.pop("sample"):
         if settings["users"] is not None:
-            msg = "--sample and --users exclude each other: both name the users to start with"
-            raise click.UsageError(msg)
+            raise click.UsageError(
+                "--sample and --users exclude each other: both name the users to start with"
+            )
         from auth0_meta.emulator.control.seed_files import SAMPLE  # noqa: PLC0415  # its extra may be missing
 
         settings["users"] = SAMPLE
@@ -82,28 +61,20 @@ def _listening(command: _F) -> _F:
         try:
             return command(*args, host=host, port=port, **kwargs)
         except OSError as error:
-            msg = f"can't listen on {host}:{port}: {error.strerror or error}. Choose another --port"
-            raise click.ClickException(msg) from error
+            what = f"can't listen on {host}:{port}: {error.strerror or error}"
+            raise click.ClickException(f"{what}. Choose another --port") from error
 
     return run  # type: ignore[return-value]  # the same command
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def emulator(context: click.Context) -> None:
-    """Run a local Auth0 tenant: no account, no network."""
-    help_alone(context)
+emulator = group("emulator", "Run a local Auth0 tenant: no account, no network.")
+snapshot = group("snapshot", "Save the users of the tenant you serve, or load them.")
+emulator.add_command(snapshot)
 
 
 @emulator.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--port",
-    default=_PORT,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 picks a free one.",
-)
+@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@_port(_ANY_PORT)
 @_settings
 @_listening
 def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
@@ -114,13 +85,7 @@ def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
 
 
 @emulator.command(name="exec", context_settings={"allow_interspersed_args": False})
-@click.option(
-    "--port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 picks a free one.",
-)
+@_port(_ANY_PORT, default=0)
 @_settings
 @click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot of the users at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -136,16 +101,9 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
 
 
 @emulator.command()
-@click.option(
-    "--for",
-    "tool",
-    type=click.Choice(_TOOLS),
-    default="python",
-    show_default=True,
-    help="The tool to set up.",
-)
+@click.option("--for", "tool", type=click.Choice(_TOOLS), default="python", help="The tool to set up.")
 @_serving_port
-@click.option("--json", "as_json", is_flag=True, help="Print the variables as JSON.")
+@flag("--json", "Print the variables as JSON.", "as_json")
 def env(*, tool: str, port: int, as_json: bool) -> None:
     """Print the settings that point a tool at the tenant you serve.
 
@@ -157,13 +115,6 @@ def env(*, tool: str, port: int, as_json: bool) -> None:
 
     facts = remote.find_serving(port)
     click.echo(dump(recipes.exports(tool, facts)) if as_json else recipes.script(tool, facts), nl=as_json)
-
-
-@emulator.group(invoke_without_command=True)
-@click.pass_context
-def snapshot(context: click.Context) -> None:
-    """Save the users of the tenant you serve, or load them."""
-    help_alone(context)
 
 
 @snapshot.command()

@@ -8,45 +8,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from auth0_meta import ManagementClient
 from auth0_meta import migrate as steps
-from auth0_meta.cli.common import domain_option, dump, help_alone, token_option
-from auth0_meta.cli.migrate_view import Bar, show_result, show_samples, show_status, show_summary
+from auth0_meta.cli.commands import COMMANDS
+from auth0_meta.cli.common import domain_option, dump, flag, group, options, token_option
+from auth0_meta.cli.migrate_view import Bar, in_words, show_result, show_samples, show_status, show_summary
 from auth0_meta.errors import ConfigError
-from auth0_meta.migrate.events import ExportProgress
 from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.planning.replan import POLICIES
-from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, Source, source
-from auth0_meta.models import Job
+from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, source
 from auth0_meta.redact import printable
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _INTERRUPTED = 130
 _PENDING = 3
 
 _job = click.argument("job", metavar="JOB.db", type=click.Path(dir_okay=False))
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print the outcome as JSON, which holds no metadata value."
-)
-_yes = click.option("--yes", is_flag=True, help="Don't ask.")
+_json = flag("--json", "Print the outcome as JSON, which holds no metadata value.", "as_json")
+_yes = flag("--yes", "Don't ask.")
 
 
-def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
-    """Put options on a command, the first one on top."""
-
-    def add(command: _F) -> _F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-_tenant = _options(
+_tenant = options(
     domain_option,
     token_option,
     click.option(
@@ -58,7 +43,6 @@ _tenant = _options(
         "--share",
         type=click.FloatRange(0, 1, min_open=True),
         default=0.5,
-        show_default=True,
         help="The part of the rate limit that this may use up.",
     ),
 )
@@ -68,12 +52,7 @@ _workers = click.option(
     help="How many users to work on at once; without it, adapted to rate and latency.",
 )
 
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def migrate(context: click.Context) -> None:
-    """Change many users: plan, apply at the tenant's pace, resume, undo."""
-    help_alone(context)
+migrate = group("migrate", COMMANDS["migrate"])
 
 
 @migrate.command(
@@ -94,7 +73,6 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=10.0,
-    show_default=True,
     help="Seconds that migrate() may take for one user.",
 )
 @click.option("--connection", metavar="con_...", help="Export only the users of this connection.")
@@ -103,28 +81,17 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     metavar="NAME,NAME",
     help="Profile fields to export besides metadata and those that identify a user: what migrate() reads.",
 )
-@click.option(
-    "--whole-rows",
-    is_flag=True,
-    help="Rows of a source file are whole profiles: metadata that is absent there is empty.",
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(0),
-    default=3,
-    show_default=True,
-    help="How many users to show a diff for.",
-)
+@flag("--whole-rows", "Rows of a source file are whole profiles: metadata that is absent there is empty.")
+@click.option("--samples", type=click.IntRange(0), default=3, help="How many users to show a diff for.")
 @click.option(
     "--show-values/--redact",
     "values",
     default=None,
     help="Show values in the diff, or only names and sizes. Without either, values are shown on a terminal only.",
 )
-@click.option(
+@flag(
     "--exit-code",
-    is_flag=True,
-    help="Exit with 3 if something would change. If some users can't be planned, it is 1 all the same.",
+    "Exit with 3 if something would change. If some users can't be planned, it is 1 all the same.",
 )
 @_json
 @_tenant
@@ -142,29 +109,36 @@ def plan(
     values: bool | None,
     exit_code: bool,
     as_json: bool,
-    domain: str | None,
-    token: str | None,
-    rate_limit: str | None,
     share: float,
+    **tenant: str | None,
 ) -> int:
     """Compute what a migration changes and write it to a job file; the tenant is only read.
 
     MIGRATION.py has `def migrate(user, tx)`. A change file has a row per user: CSV with a column user_id and columns
     such as app_metadata.billing.plan, or NDJSON with user_id and the user_metadata and app_metadata to merge.
     """
-    kind = (where or ("export" if migration.endswith(".py") else "")).partition(":")[0]
+    if where is None and migration.endswith(".py"):
+        where = "export"
+    kind = (where or "").partition(":")[0]
     if fields is not None and kind != "export":
-        msg = "--fields is for an export; this source gives whole profiles"
-        raise click.UsageError(msg)
-    with (
-        _client(domain, token, rate_limit, optional=kind not in ("export", "search")) as client,
-        Bar("planning") as bar,
-    ):
+        raise click.UsageError("--fields is for an export; this source gives whole profiles")
+    with _client(**tenant, optional=kind not in ("export", "search")) as client, Bar("planning") as bar:
+        users = None if where is None else source(where)
+        if where == "export":
+            more = [name.strip() for name in (fields or "").split(",") if name.strip()]
+            users = ExportSource(
+                fields=(*ROOT_FIELDS, *more),
+                connection_id=connection,
+                limit=limit,
+                on_progress=bar.show_export,
+            )
+        elif where is not None and whole_rows and isinstance(users, FileSource):
+            users = FileSource(where, whole=True)
         summary = steps.plan(
             migration,
             to=job,
             client=client,
-            users=_source(where, migration, connection, bar, fields=fields, whole=whole_rows, limit=limit),
+            users=users,
             limit=limit,
             timeout=timeout,
             share=share,
@@ -175,54 +149,17 @@ def plan(
     else:
         show_summary(job, summary)
         show_samples(job, samples, redact=not (sys.stdout.isatty() if values is None else values))
-    if summary.invalid:
-        return 1
-    return _PENDING if summary.changing and exit_code else 0
-
-
-def _source(
-    where: str | None,
-    migration: str,
-    connection: str | None,
-    bar: Bar,
-    *,
-    fields: str | None,
-    whole: bool,
-    limit: int | None,
-) -> Source | None:
-    if where is None and not migration.endswith(".py"):
-        return None
-    if where in (None, "export"):
-
-        def show(job: Job) -> None:
-            percent = job.raw.get("percentage_done")
-            bar.show(
-                ExportProgress(
-                    status=job.status, percent=percent if isinstance(percent, int | float) else None
-                )
-            )
-
-        more = [name.strip() for name in (fields or "").split(",") if name.strip()]
-        return ExportSource(
-            fields=(*ROOT_FIELDS, *more), connection_id=connection, limit=limit, on_progress=show
-        )
-    found = source(str(where))
-    return FileSource(str(where), whole=True) if whole and isinstance(found, FileSource) else found
+    return 1 if summary.invalid else _PENDING if summary.changing and exit_code else 0
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate apply job.db")
 @_job
 @_yes
-@click.option(
-    "--trust-plan",
-    is_flag=True,
-    help="Leave out the reads: half of the requests, but newer writes are overwritten unseen.",
-)
+@flag("--trust-plan", "Leave out the reads: half of the requests, but newer writes are overwritten unseen.")
 @click.option(
     "--drift",
     type=click.Choice(POLICIES),
     default="replan",
-    show_default=True,
     help="What to do if a touched key has changed since the plan.",
 )
 @click.option(
@@ -233,39 +170,12 @@ def _source(
 @_workers
 @_json
 @_tenant
-def apply(
-    *,
-    job: str,
-    yes: bool,
-    trust_plan: bool,
-    drift: Any,
-    migration: str | None,
-    concurrency: int | None,
-    as_json: bool,
-    domain: str | None,
-    token: str | None,
-    rate_limit: str | None,
-    share: float,
-) -> int:
+def apply(**chosen: Any) -> int:
     """Write what a job file plans; run it again to resume.
 
     For each user: a read, a comparison, and at most one PATCH. Ctrl-C finishes what is under way and exits with 130.
     """
-    with _client(domain, token, rate_limit) as client:
-        _confirm("apply", job, yes=yes, trust=trust_plan)
-        with _stoppable() as cancel, Bar("applying") as bar:
-            result = steps.apply(
-                job,
-                client,
-                share=share,
-                concurrency=concurrency,
-                trust_plan=trust_plan,
-                drift=drift,
-                migration=migration,
-                cancel=cancel,
-                on_event=bar.show,
-            )
-    return _ended(job, result, as_json=as_json)
+    return _run("apply", steps.apply, **chosen)
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate undo job.db")
@@ -274,25 +184,30 @@ def apply(
 @_workers
 @_json
 @_tenant
-def undo(
+def undo(**chosen: Any) -> int:
+    """Restore what a job has written if it is still stored as written; leave and name the rest."""
+    return _run("undo", steps.undo, **chosen)
+
+
+def _run(
+    step: str,
+    run: Callable[..., steps.RunResult],
     *,
     job: str,
     yes: bool,
-    concurrency: int | None,
     as_json: bool,
     domain: str | None,
     token: str | None,
     rate_limit: str | None,
-    share: float,
+    **settings: Any,
 ) -> int:
-    """Restore what a job has written if it is still stored as written; leave and name the rest."""
+    """Apply or undo a job; `settings` are arguments of the step that have options of the same name."""
     with _client(domain, token, rate_limit) as client:
-        _confirm("undo", job, yes=yes)
-        with _stoppable() as cancel, Bar("undoing") as bar:
-            result = steps.undo(
-                job, client, share=share, concurrency=concurrency, cancel=cancel, on_event=bar.show
-            )
-    return _ended(job, result, as_json=as_json)
+        _confirm(step, job, yes=yes, trust=settings.get("trust_plan", False))
+        with _stoppable() as cancel, Bar(f"{step}ing") as bar:
+            result = run(job, client, cancel=cancel, on_event=bar.show, **settings)
+    show_result(job, result, as_json=as_json)
+    return _INTERRUPTED if result.interrupted else int(result.failed > 0)
 
 
 @migrate.command()
@@ -322,8 +237,7 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
     try:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
-        msg = f"{output} can't be written: {error.strerror}"
-        raise click.ClickException(msg) from error
+        raise click.ClickException(f"{output} can't be written: {error.strerror}") from error
     click.echo(f"wrote {output}", err=True)
 
 
@@ -362,25 +276,21 @@ def _client(
 def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     """Print what is about to happen, and ask on a terminal."""
     found = steps.status(job)
-    counts = ", ".join(f"{n} {name}" for name, n in found.counts.items()) or "nobody"
-    line = f"{step} {job}: {found.migration} on {found.tenant or 'a tenant not known yet'} ({counts})"
-    click.echo(printable(line), err=True)
+    place, counts = found.tenant or "a tenant not known yet", in_words(found.counts, "nobody")
+    click.echo(printable(f"{step} {job}: {found.migration} on {place} ({counts})"), err=True)
     if step == "apply" and found.summary.invalid:
         left = f"{found.summary.invalid} users or rows could not be planned and are left out"
         click.echo(f"{left}: auth0-meta migrate report {job} names them", err=True)
     if trust:
-        click.echo(
-            "--trust-plan: anything written to these keys since the plan is overwritten unseen", err=True
-        )
+        unseen = "anything written to these keys since the plan is overwritten unseen"
+        click.echo(f"--trust-plan: {unseen}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():
-        msg = f"pass --yes to {step} without a question: there is no terminal to ask on"
-        raise click.UsageError(msg)
+        raise click.UsageError(f"pass --yes to {step} without a question: there is no terminal to ask on")
     if not click.confirm(f"{step} {job}?", err=True):
-        words = {"apply": "applied", "undo": "undone", "purge": "purged"}
-        msg = f"not {words[step]}: nothing was sent, and {job} is unchanged"
-        raise click.ClickException(msg)
+        done = {"apply": "applied", "undo": "undone", "purge": "purged"}[step]
+        raise click.ClickException(f"not {done}: nothing was sent, and {job} is unchanged")
 
 
 @contextlib.contextmanager
@@ -394,18 +304,7 @@ def _stoppable() -> Iterator[threading.Event]:
         cancel.set()
         click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
+    with contextlib.ExitStack() as before:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before.callback(signal.signal, number, signal.signal(number, stop))
         yield cancel
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ended(job: str, result: steps.RunResult, *, as_json: bool) -> int:
-    """Print how a run ended, and return the exit code."""
-    show_result(job, result, as_json=as_json)
-    if result.interrupted:
-        return _INTERRUPTED
-    return 1 if result.failed else 0

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from auth0_meta import ManagementClient, MetadataTransaction, User
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.cli.common import console, dump, help_alone, print_code, with_client
+from auth0_meta.cli.commands import COMMANDS
+from auth0_meta.cli.common import console, dump, flag, group, options, print_code, print_line, with_client
 from auth0_meta.redact import count, outline, printable, size
 
+Stage = Callable[[MetadataTransaction], None]
 _WORTH_TELLING = 0.05
-_redact = click.option("--redact", is_flag=True, help="Show names and sizes instead of values.")
-_redact_document = click.option(
-    "--redact", is_flag=True, help="With --dry-run, show names and sizes instead of values."
+_dry_run = options(
+    flag("--dry-run", "Show the PATCH that would be sent; write nothing."),
+    flag("--redact", "With --dry-run, show names and sizes instead of values."),
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Show the PATCH that would be sent; write nothing.")
 
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def user(context: click.Context) -> None:
-    """Show or change one user's metadata."""
-    help_alone(context)
+user = group("user", COMMANDS["user"])
 
 
 @user.command(epilog="\b\nauth0-meta user show 'auth0|507f1f77bcf86cd799439020'")
 @click.argument("user_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole profile as JSON.")
-@_redact
+@flag("--json", "Print the whole profile as JSON.", "as_json")
+@flag("--redact", "Show names and sizes instead of values.")
 @with_client
 def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool) -> None:
     """Show a user's profile, user_metadata and app_metadata."""
@@ -42,11 +36,11 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
         click.echo(dump(_sizes(found) if redact else dict(found.raw)))
         return
     out = console()
-    out.print(printable(found.user_id), style="bold", markup=False, soft_wrap=True)
+    print_line(out, found.user_id, style="bold")
     personal = () if redact else (("email", found.email), ("name", found.name))
     for label, value in (*personal, ("created", found.created_at), ("updated", found.updated_at)):
         if value:
-            out.print(printable(f"  {label:8} {value}"), markup=False, soft_wrap=True)
+            print_line(out, f"  {label:8} {value}")
     for bag in BAGS:
         stored = found.get(bag)
         out.print(f"\n[bold]{bag}[/]  {f'{size(stored)} B' if stored else 'empty'}")
@@ -54,12 +48,12 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
             print_code(out, dump(stored), "json")
         elif isinstance(stored, dict):
             for key, value in stored.items():
-                out.print(printable(f"  {key}  {size(value)} B"), markup=False, soft_wrap=True)
+                print_line(out, f"  {key}  {size(value)} B")
 
 
 def _sizes(user: User) -> dict[str, Any]:
     """Describe a user for --redact: the id, and the size of each first-level key in bytes."""
-    bags = {bag: user.get(bag) for bag in BAGS if user.get(bag)}
+    bags = {bag: stored for bag in BAGS if (stored := user.get(bag))}
     sizes: dict[str, Any] = {
         bag: {key: size(value) for key, value in stored.items()} if isinstance(stored, dict) else size(stored)
         for bag, stored in bags.items()
@@ -73,11 +67,8 @@ def _sizes(user: User) -> dict[str, Any]:
 @click.argument("user_id", metavar="ID")
 @click.argument("assignments", metavar="PATH=TEXT|PATH:=JSON ...", nargs=-1, required=True)
 @_dry_run
-@_redact_document
 @with_client
-def set_(
-    client: ManagementClient, user_id: str, assignments: tuple[str, ...], *, dry_run: bool, redact: bool
-) -> None:
+def set_(client: ManagementClient, user_id: str, assignments: tuple[str, ...], **how: bool) -> None:
     """Set values in user_metadata and app_metadata, in one PATCH.
 
     After = the rest is text, after := it is JSON; :=null deletes. Siblings of a nested key stay.
@@ -88,7 +79,7 @@ def set_(
         for bag, path, value in changes:
             getattr(tx, bag).set(path, value)
 
-    _change(client, user_id, stage, dry_run=dry_run, redact=redact)
+    _change(client, user_id, stage, **how)
 
 
 @user.command(
@@ -99,9 +90,8 @@ auth0-meta user merge 'auth0|1' @changes.json"""
 @click.argument("user_id", metavar="ID")
 @click.argument("document", metavar="JSON|@FILE|-")
 @_dry_run
-@_redact_document
 @with_client
-def merge(client: ManagementClient, user_id: str, document: str, *, dry_run: bool, redact: bool) -> None:
+def merge(client: ManagementClient, user_id: str, document: str, **how: bool) -> None:
     """Merge a JSON object into user_metadata and app_metadata, in one PATCH.
 
     The object has the key user_metadata, app_metadata or both; null deletes at any depth.
@@ -112,20 +102,21 @@ def merge(client: ManagementClient, user_id: str, document: str, *, dry_run: boo
         for bag, patch in bags.items():
             getattr(tx, bag).merge(patch)
 
-    _change(client, user_id, stage, dry_run=dry_run, redact=redact)
+    _change(client, user_id, stage, **how)
 
 
-def _change(
-    client: ManagementClient,
-    user_id: str,
-    stage: Callable[[MetadataTransaction], None],
-    *,
-    dry_run: bool,
-    redact: bool,
-) -> None:
-    """Commit what `stage` stages and print what was sent; with `dry_run` only print it."""
+def _change(client: ManagementClient, user_id: str, stage: Stage, *, dry_run: bool, redact: bool) -> None:
+    """Commit what `stage` stages and print what was sent; with `dry_run` only print what a commit would send."""
     if dry_run:
-        _show_document(_document(client, user_id, stage), redact=redact)
+        tx = client.transaction(user_id)
+        stage(tx)
+        change = tx.pending
+        tx.rollback()
+        document = change.document(client.users.get(user_id).raw if change.needs_base else None)
+        told = "this PATCH would be sent; nothing was written" if document else "nothing to send"
+        click.echo(f"dry run: {told}", err=True)
+        if document:
+            click.echo(outline(document) if redact else dump(document))
         return
     with client.transaction(user_id) as tx:
         stage(tx)
@@ -137,26 +128,6 @@ def _change(
     waited = f", {result.waited:.1f} s waited" if result.waited >= _WORTH_TELLING else ""
     click.echo(f"{printable(user_id)} {result.outcome}: {outline(result.document)}")
     click.echo(f"{count(result.requests, 'request')}, {result.attempts} PATCH{waited}", err=True)
-
-
-def _document(
-    client: ManagementClient, user_id: str, stage: Callable[[MetadataTransaction], None]
-) -> dict[str, dict[str, Any]]:
-    """Compute the PATCH body for what `stage` stages, as a commit would."""
-    tx = client.transaction(user_id)
-    stage(tx)
-    change = tx.pending
-    tx.rollback()
-    return change.document(client.users.get(user_id).raw if change.needs_base else None)
-
-
-def _show_document(document: dict[str, dict[str, Any]], *, redact: bool) -> None:
-    click.echo(
-        "dry run: this PATCH would be sent; nothing was written" if document else "dry run: nothing to send",
-        err=True,
-    )
-    if document:
-        click.echo(outline(document) if redact else dump(document))
 
 
 def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
@@ -183,13 +154,10 @@ def _json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        msg = (
-            f"{what} is not valid JSON (line {error.lineno} column {error.colno}); strings need double quotes"
-        )
-        raise click.UsageError(msg) from None
+        where = f"line {error.lineno} column {error.colno}"
+        raise click.UsageError(f"{what} is not valid JSON ({where}); strings need double quotes") from None
     except RecursionError:
-        msg = f"{what} is nested too deeply"
-        raise click.UsageError(msg) from None
+        raise click.UsageError(f"{what} is nested too deeply") from None
 
 
 def _text(argument: str) -> str:
@@ -198,11 +166,10 @@ def _text(argument: str) -> str:
         return argument
     name = "standard input" if argument == "-" else argument[1:]
     try:
-        raw = sys.stdin.buffer.read() if argument == "-" else Path(argument[1:]).read_bytes()
-        return raw.decode("utf-8-sig")
+        with click.open_file(argument.removeprefix("@"), "rb") as file:
+            return str(file.read(), "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
-        raise click.UsageError(msg) from None
+        raise click.UsageError(f"{name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
 
 
 def _bags(document: str) -> dict[str, dict[str, Any]]:
@@ -213,6 +180,5 @@ def _bags(document: str) -> dict[str, dict[str, Any]]:
         raise click.UsageError(msg)
     for bag, patch in bags.items():
         if not isinstance(patch, dict):
-            msg = f"{bag} must be an object, not {type(patch).__name__}"
-            raise click.UsageError(msg)
+            raise click.UsageError(f"{bag} must be an object, not {type(patch).__name__}")
     return bags
