@@ -15,7 +15,7 @@ from auth0_meta.migrate.ledger.sqlite import explain_damage
 
 _BINS = 240
 _MOST_NAMED = 200
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720, 180, 46, 24
+_WIDTH, _HEIGHT, _LEFT, _FLOOR = 720, 180, 46, 156
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #667; --line: #d5d9df; --rate: #2563a8; --bad: #b3261e; --limit: #8a6d00; --paper: #fff }
@@ -33,21 +33,21 @@ def report(job: JobFile, /) -> dict[str, Any]:
     """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned."""
     with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
+        runs, problems = [run["run"] for run in status.runs], ledger.problems(_MOST_NAMED)
         return {
             "job": str(job),
             **status.to_json(),
-            "seconds": {
-                str(run["run"]): [list(tick) for tick in ledger.ticks(run["run"])] for run in status.runs
-            },
+            "seconds": {str(n): [list(tick) for tick in ledger.ticks(n)] for n in runs},
             "trouble": [
-                {"user_id": user_id, "state": state.word, "note": note}
-                for user_id, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED)
+                {"user_id": user, "state": state, "note": note} for user, state, note in _bad(ledger)
             ],
-            "invalid": [
-                {"user_id": user_id, "kind": kind, "note": note}
-                for user_id, kind, note in ledger.problems(_MOST_NAMED)
-            ],
+            "invalid": [{"user_id": user, "kind": kind, "note": note} for user, kind, note in problems],
         }
+
+
+def _bad(ledger: Ledger) -> list[tuple[str, str, str]]:
+    """Return (user id, state, note) for users whom a person should look at."""
+    return [(user, state.word, note) for user, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED)]
 
 
 def render(job: JobFile, /, *, as_json: bool = False) -> str:
@@ -56,14 +56,14 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
         return json.dumps(report(job), indent=2, ensure_ascii=False) + "\n"
     with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
-        body = [_head(str(job), status)]
-        for run in status.runs:
-            body.append(_run(run, _binned(ledger.ticks(run["run"]), run["seconds"])))
-        bad = ((user, state.word, note) for user, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED))
-        body.append(_table("Users to look at", ("user", "state", "why"), bad))
-        body.append(_table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)))
         keys = sorted(status.summary.keys.items(), key=lambda item: -item[1])
-        body.append(_table("Keys touched", ("key", "users"), keys))
+        body = [
+            _head(str(job), status),
+            *(_run(run, _binned(ledger.ticks(run["run"]), run["seconds"])) for run in status.runs),
+            _table("Users to look at", ("user", "state", "why"), _bad(ledger)),
+            _table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)),
+            _table("Keys touched", ("key", "users"), keys),
+        ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -101,11 +101,9 @@ def _run(run: Mapping[str, Any], bins: Sequence[Mapping[str, float]]) -> str:
         ("waited, all workers together", f"{run['waited']} s"),
         ("share", run["share"]),
     ]
-    title = f"<h2>Run {run['run']}: {escape(run['kind'])}, {escape(run['ended'])}</h2>"
     slow = [(user_id, f"{seconds} s") for seconds, user_id in run["slowest"]]
     return (
-        title
-        + _table("", ("", ""), rows)
+        _table(f"Run {run['run']}: {run['kind']}, {run['ended']}", ("", ""), rows)
         + _plot(bins, run["seconds"])
         + _outcomes("Outcomes", run["counts"])
         + _table("Slowest users", ("user", "without waits"), slow)
@@ -126,14 +124,12 @@ def _binned(ticks: Iterable[tuple[int, Mapping[str, Any]]], seconds: float) -> l
 
 def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
     """Draw requests per second, the limit as far as it was known, and refusals as dots."""
-    top = max([1.0, *(max(one["requests"], one["limit"]) for one in bins)]) * 1.1
-    step = (_WIDTH - _LEFT) / max(1, len(bins))
+    top = max(1.0, *(max(one["requests"], one["limit"]) for one in bins)) * 1.1
+    step = (_WIDTH - _LEFT) / len(bins)
     took = f"{max(1.0, seconds):.0f}"
 
-    def place(index: float, value: float) -> tuple[float, float]:
-        return round(_LEFT + (index + 0.5) * step, 1), round(
-            _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _BOTTOM), 1
-        )
+    def at(index: float) -> float:
+        return round(_LEFT + (index + 0.5) * step, 1)
 
     def line(name: str, css: str) -> str:
         shown: list[tuple[float, float]] = [
@@ -141,20 +137,19 @@ def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
         ]
         if len(shown) == 1:  # a single point draws no line
             shown = [(i + side, value) for i, value in shown for side in (-0.5, 0.5)]
-        points = " ".join(f"{x},{y}" for x, y in (place(i, value) for i, value in shown))
+        points = " ".join(f"{at(i)},{round(_FLOOR - value / top * _FLOOR, 1)}" for i, value in shown)
         return f'<polyline class="{css}" points="{points}"/>' if points else ""
 
     dots = "".join(
-        f'<circle class="refused" cx="{place(i, 0)[0]}" cy="{_HEIGHT - _BOTTOM}" r="3"><title>{int(one["refusals"])} refused</title></circle>'
+        f'<circle class="refused" cx="{at(i)}" cy="{_FLOOR}" r="3"><title>{int(n)} refused</title></circle>'
         for i, one in enumerate(bins)
-        if one["refusals"]
+        if (n := one["refusals"])
     )
-    floor = _HEIGHT - _BOTTOM
     return (
         f"<figure><figcaption>Requests per second (line), the limit as learned (dashed), 429s (dots)</figcaption>"
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="requests per second over {took} seconds">'
-        f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH}" y2="{floor}"/>'
-        f'<text x="0" y="12">{top:.1f}/s</text><text x="0" y="{floor}">0</text>'
+        f'<line class="axis" x1="{_LEFT}" y1="{_FLOOR}" x2="{_WIDTH}" y2="{_FLOOR}"/>'
+        f'<text x="0" y="12">{top:.1f}/s</text><text x="0" y="{_FLOOR}">0</text>'
         f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0 s</text><text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{took} s</text>'
         f"{line('limit', 'limit')}{line('requests', 'rate')}{dots}</svg></figure>"
     )
@@ -178,20 +173,17 @@ def _outcomes(title: str, counts: Mapping[str, int]) -> str:
 
 
 def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    cells = "".join(
-        "<tr>" + "".join(f"<td{_number(value)}>{escape(str(value))}</td>" for value in row) + "</tr>"
-        for row in rows
-    )
+    cells = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     if not cells:
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    return (
-        f"<h2>{escape(title)}</h2>" if title else ""
-    ) + f"<table>{f'<tr>{head}</tr>' if any(names) else ''}{cells}</table>"
+    head = f"<tr>{head}</tr>" if any(names) else ""
+    return (f"<h2>{escape(title)}</h2>" if title else "") + f"<table>{head}{cells}</table>"
 
 
-def _number(value: object) -> str:
-    return ' class="n"' if isinstance(value, int | float) else ""
+def _cell(value: object) -> str:
+    number = ' class="n"' if isinstance(value, int | float) else ""
+    return f"<td{number}>{escape(str(value))}</td>"
 
 
 def _when(epoch: float) -> str:

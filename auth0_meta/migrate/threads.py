@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -33,8 +34,7 @@ class Threads(Executor):
         future: Future[_T] = Future()
         with self._lock:
             if self._closed:
-                msg = "these threads are shut down"
-                raise RuntimeError(msg)
+                raise RuntimeError("these threads are shut down")
             self._calls.put((future, lambda: fn(*args, **kwargs)))
             self._unfinished += 1
             if len(self._threads) < min(self._unfinished, self._most):
@@ -48,11 +48,9 @@ class Threads(Executor):
             future, run = call
             if future.set_running_or_notify_cancel():
                 try:
-                    result = run()
+                    future.set_result(run())
                 except BaseException as error:  # noqa: BLE001  # the future hands it on
                     future.set_exception(error)
-                else:
-                    future.set_result(result)
             del call, future, run  # an idle thread must not keep a result alive
             with self._lock:
                 self._unfinished -= 1
@@ -61,13 +59,9 @@ class Threads(Executor):
         """Refuse new calls; `wait` for the earlier ones, or cancel those that have not begun."""
         with self._lock:
             self._closed = True
-            if cancel_futures:
-                while True:
-                    try:
-                        call = self._calls.get_nowait()
-                    except queue.Empty:
-                        break
-                    if call is not None:
+            with contextlib.suppress(queue.Empty):
+                while cancel_futures:
+                    if (call := self._calls.get_nowait()) is not None:
                         call[0].cancel()
             threads = list(self._threads)
             for _ in threads:

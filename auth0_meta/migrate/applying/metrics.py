@@ -13,6 +13,7 @@ from auth0_meta.ratelimit.throttle import Snapshot
 _RECENT = 30.0
 _SLOWEST = 20
 _ENOUGH_SECONDS = 2.0
+_COUNTED = ("requests", "patches", "refusals")
 
 
 class Metrics:
@@ -43,11 +44,9 @@ class Metrics:
         self.waited += result.waited
         self._recent.append((now, result.requests))
         self._recent_requests += result.requests
-        tick = self._ticks.setdefault(
-            int(now - self._began),
-            {"requests": 0, "patches": 0, "refusals": 0, "done": 0, "failed": 0, "waited": 0.0},
-        )
-        for name in ("requests", "patches", "refusals"):
+        new = dict.fromkeys((*_COUNTED, "done", "failed"), 0) | {"waited": 0.0}
+        tick = self._ticks.setdefault(int(now - self._began), new)
+        for name in _COUNTED:
             tick[name] += getattr(result, name)
         tick["waited"] = round(tick["waited"] + result.waited, 3)
         if outcome is None:
@@ -56,10 +55,7 @@ class Metrics:
         tick["done"] += 1
         tick["failed"] += outcome in BAD_OUTCOMES
         entry = (round(result.seconds - result.waited, 3), result.user_id)
-        if len(self._slowest) < _SLOWEST:
-            heapq.heappush(self._slowest, entry)
-        else:
-            heapq.heappushpop(self._slowest, entry)
+        self._slowest = heapq.nlargest(_SLOWEST, [*self._slowest, entry])
 
     def note_limit(self, bucket: Snapshot, now: float) -> None:
         """Note the tenant's limit as far as it is known in this second."""
@@ -85,13 +81,9 @@ class Metrics:
         """Return where the run stands, as JSON."""
         return {
             "seconds": round(now - self._began, 3),
-            "total": self.total,
-            "counts": self.counts,
-            "requests": self.requests,
-            "patches": self.patches,
-            "refusals": self.refusals,
+            **{name: getattr(self, name) for name in ("total", "counts", *_COUNTED)},
             "waited": round(self.waited, 3),
-            "slowest": sorted(self._slowest, reverse=True),
+            "slowest": self._slowest,
         }
 
     def ticks(self, now: float) -> dict[int, dict[str, Any]]:

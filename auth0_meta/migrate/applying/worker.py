@@ -9,20 +9,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from auth0_meta import errors
 from auth0_meta.clock import Cancelled, Clock
-from auth0_meta.errors import (
-    ApiError,
-    Auth0MetaError,
-    AuthError,
-    ConfigError,
-    ForbiddenError,
-    NotFoundError,
-    RateLimitError,
-    ServerError,
-    StateError,
-    StoredDataError,
-    TransportError,
-)
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
@@ -41,7 +29,14 @@ _REFILLS = 2.5
 _MOST_FAILURES = 12
 
 # What ends the run instead of one user: the next one would fare no better.
-_STOPPING = (AuthError, ForbiddenError, ConfigError, StateError, TransportError, RateLimitError)
+_STOPPING = (
+    errors.AuthError,
+    errors.ForbiddenError,
+    errors.ConfigError,
+    errors.StateError,
+    errors.TransportError,
+    errors.RateLimitError,
+)
 
 
 class _Patient(WaitBudget):
@@ -67,7 +62,7 @@ def work(
 ) -> TaskResult:
     """Carry out a task and return what became of it; `trust`: don't read first."""
     channel = client.channel
-    intent = _Undo(task) if task.kind == "undo" else _Apply(task, trust=trust)
+    intent = _Undo(task, reads=True) if task.kind == "undo" else _Apply(task, reads=not trust)
     budget = _Patient(max_wait=None, on_wait=on_wait, user_id=task.user_id, share=share, cancelled=cancelled)
     target = Target.user(task.user_id)
     write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS)
@@ -78,8 +73,8 @@ def work(
         outcome, more = intent.ended(write.found if write.answered else None)
     except Cancelled:
         outcome = "cancelled"
-    except Auth0MetaError as error:
-        refused = write.patching and isinstance(error, ApiError) and not may_have_been_applied(error)
+    except errors.Auth0MetaError as error:
+        refused = write.patching and isinstance(error, errors.ApiError) and not may_have_been_applied(error)
         intent.tried |= refused and not isinstance(error, _STOPPING)
         outcome, more = _failure(error, in_doubt=intent.in_doubt)
     return TaskResult(
@@ -97,16 +92,16 @@ def work(
     )
 
 
-def _failure(error: Auth0MetaError, *, in_doubt: bool) -> tuple[Outcome, dict[str, Any]]:
+def _failure(error: errors.Auth0MetaError, *, in_doubt: bool) -> tuple[Outcome, dict[str, Any]]:
     """Decide whether an error fails one user or stops the run."""
-    if isinstance(error, NotFoundError):
+    if isinstance(error, errors.NotFoundError):
         return "gone", {"note": "the user does not exist any more"}
-    if isinstance(error, StoredDataError | ServerError):
+    if isinstance(error, errors.StoredDataError | errors.ServerError):
         return "failed", {"note": str(error)}
     if isinstance(error, _STOPPING):
         return "stopped", {"note": str(error), "error": error}
     note = str(error)
-    if in_doubt and isinstance(error, ApiError):
+    if in_doubt and isinstance(error, errors.ApiError):
         note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
     return "failed", {"note": note}
 
@@ -119,18 +114,20 @@ class _Task:
     """
 
     def __init__(self, task: Task, *, reads: bool) -> None:
-        self._plan = task.document
-        self._before = task.before
-        self._after = task.after
+        self._plan, self._before, self._after = task.document, task.before, task.after
         self._cause: BaseException | None = None
-        self.in_doubt = task.in_doubt
-        self.tried = task.tried
+        self._end: tuple[Outcome, dict[str, Any]] = ("done", {})
+        self.in_doubt, self.tried = task.in_doubt, task.tried
         self.reads = reads or task.in_doubt
 
     def lost(self, document: Mapping[str, Any], cause: BaseException) -> None:
         """Note that a PATCH has left and may or may not have been applied."""
         self.in_doubt = True
         self._cause = cause
+
+    def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
+        """Return how it ended; `stored` is the profile after the PATCH, None if none was answered."""
+        return self._end
 
     def _require_time(self, *, time_left: bool) -> None:
         """Raise what lost the last PATCH if there is no time to send another one."""
@@ -140,10 +137,6 @@ class _Task:
 
 class _Apply(_Task):
     """Bring a user from before to after, unless something else is stored there."""
-
-    def __init__(self, task: Task, *, trust: bool) -> None:
-        super().__init__(task, reads=not trust)
-        self._end: tuple[Outcome, dict[str, Any]] = ("done", {})
 
     def document(self, found: Mapping[str, Any] | None, *, time_left: bool) -> Mapping[str, Any]:
         """Return the planned document if the user is as before, {} if there is nothing to send."""
@@ -163,32 +156,22 @@ class _Apply(_Task):
         return self._plan
 
     def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
-        """Return how it ended; `stored` is the profile after the PATCH, None if none was answered."""
         if stored is None:
             return self._end
         if holds(stored, self._plan, after_image(self._plan)):
             return "done", {}
-        touched = {
-            bag: dict(keys or dict.fromkeys(self._before.get(bag, {}))) for bag, keys in self._plan.items()
-        }
+        touched = {bag: keys or dict.fromkeys(self._before.get(bag, {})) for bag, keys in self._plan.items()}
         return "done", {"after": image_of(touched, stored)}
 
 
 class _Undo(_Task):
     """Restore the keys that still hold what was written."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task, reads=True)
-        self._kept: list[str] = []
-
     def document(self, found: Mapping[str, Any] | None, *, time_left: bool) -> Mapping[str, Any]:
         """Return what restores these keys, {} if there are none."""
         assert found is not None  # noqa: S101  # an undo always reads
-        body, self._kept = undo_document(found, self._plan, self._before, self._after)
+        body, kept = undo_document(found, self._plan, self._before, self._after)
+        self._end = ("kept", {"kept": kept}) if kept else ("undone", {})
         if body:
             self._require_time(time_left=time_left)
         return body
-
-    def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
-        """Return how it ended; keys that somebody has changed since are named."""
-        return ("kept", {"kept": self._kept}) if self._kept else ("undone", {})

@@ -6,7 +6,7 @@ is left out.  A document's `{}` empties a bag, so it touches every key that was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from auth0_meta.changes.jsonvalue import ABSENT, json_equal
@@ -42,14 +42,18 @@ def after_image(document: Document) -> dict[str, dict[str, Any]]:
     }
 
 
-def holds(profile: Mapping[str, Any], document: Document, image: Document) -> bool:
-    """Return whether the keys that `document` touches are in `profile` as they are in `image`."""
+def differences(profile: Mapping[str, Any], document: Document, image: Document) -> Iterator[str]:
+    """Yield the keys that `document` touches, as `bag.key`, and that are not in `profile` as they are in `image`."""
     for bag, keys in document.items():
         stored, pictured = stored_bag(profile, bag), image.get(bag, {})
-        for key in keys or {**stored, **pictured}:
+        for key in keys or {**pictured, **stored}:
             if not json_equal(stored.get(key, ABSENT), pictured.get(key, ABSENT)):
-                return False
-    return True
+                yield printable(f"{bag}.{key}")
+
+
+def holds(profile: Mapping[str, Any], document: Document, image: Document) -> bool:
+    """Return whether the keys that `document` touches are in `profile` as they are in `image`."""
+    return next(differences(profile, document, image), None) is None
 
 
 def verdict(profile: Mapping[str, Any], document: Document, before: Document, after: Document) -> Verdict:
@@ -75,8 +79,7 @@ def undo_document(
     for bag, keys in document.items():
         stored = stored_bag(profile, bag)
         for key in keys or before.get(bag, {}):
-            now = stored.get(key, ABSENT)
-            was = before.get(bag, {}).get(key, ABSENT)
+            now, was = stored.get(key, ABSENT), before.get(bag, {}).get(key, ABSENT)
             if json_equal(now, was):
                 continue
             if json_equal(now, after.get(bag, {}).get(key, ABSENT)):

@@ -20,6 +20,7 @@ Turn = Literal["start", "claimed", "doubt", "retry"]
 have left.  "doubt": another run's PATCH may have been applied.  Claimed and doubtful users are read and compared before
 anything is sent.  "retry": puts them back to "start" when it begins.
 """
+_RUN_NUMBERS = ("started", "seconds", "requests", "patches", "refusals", "waited", "share")
 _WORTH_PACKING = 200
 
 
@@ -56,18 +57,12 @@ class State(enum.IntEnum):
     turns: Mapping[Kind, Turn | None]
     needs_a_look: bool
 
-    def __new__(
-        cls,
-        number: int,
-        apply: Turn | None = None,
-        undo: Turn | None = None,
-        needs_a_look: bool = False,  # noqa: FBT001, FBT002  # a column
-    ) -> Self:
+    def __new__(cls, number: int, *row: Any) -> Self:
         """Make a state from its row."""
         state = int.__new__(cls, number)
         state._value_ = number
+        apply, undo, state.needs_a_look = row
         state.turns = {"apply": apply, "undo": undo}
-        state.needs_a_look = needs_a_look
         return state
 
     @property
@@ -143,11 +138,8 @@ class Plan:
     @property
     def keys(self) -> list[str]:
         """Return the touched keys as `bag.key`; an emptied bag is named as a whole."""
-        return [
-            name
-            for bag, keys in self.document.items()
-            for name in ([f"{bag}.{key}" for key in keys] or [bag])
-        ]
+        named = ([f"{bag}.{key}" for key in keys] or [bag] for bag, keys in self.document.items())
+        return [name for names in named for name in names]
 
     def __repr__(self) -> str:
         return f"<Plan {', '.join(self.keys)}>"
@@ -169,19 +161,13 @@ class Record:
 
 def check_run(run: Mapping[str, Any]) -> None:
     """Raise ValueError or KeyError if a run's facts are not of the types that status and report rely on."""
-    words, numbers = (
-        ("kind", "ended"),
-        ("started", "seconds", "requests", "patches", "refusals", "waited", "share"),
-    )
-    counts, slowest = run["counts"], run["slowest"]
     if not (
-        all(isinstance(run[name], str) for name in words)
-        and all(isinstance(run[name], int | float) for name in numbers)
-        and all(isinstance(n, int) for n in counts.values())
-        and all(isinstance(user_id, str) for _, user_id in slowest)
+        all(isinstance(run[name], str) for name in ("kind", "ended"))
+        and all(isinstance(run[name], int | float) for name in _RUN_NUMBERS)
+        and all(isinstance(n, int) for n in run["counts"].values())
+        and all(isinstance(user_id, str) for _, user_id in run["slowest"])
     ):
-        msg = "a run's facts have the wrong types"
-        raise ValueError(msg)
+        raise ValueError("a run's facts have the wrong types")
 
 
 def pack(plan: Plan) -> str | bytes:

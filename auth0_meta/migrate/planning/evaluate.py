@@ -36,15 +36,12 @@ class _NoTenant(Channel):
 
     @property
     def channel(self) -> Channel:
-        """Return this channel."""
         return self
 
     def budget(self, **_: Any) -> WaitBudget:
-        """Return a budget for an operation that never sends."""
         return WaitBudget(max_wait=0.0)
 
     def send(self, *_: Any, **__: Any) -> Response:
-        """Refuse to send."""
         raise StateError(_ONLY_STAGES)
 
 
@@ -55,7 +52,6 @@ class _StagingTransaction(MetadataTransaction):
         raise StateError(_ONLY_STAGES)
 
     def commit(self) -> CommitResult:
-        """Refuse to commit."""
         raise StateError(_ONLY_STAGES)
 
 
@@ -78,25 +74,20 @@ def load(path: str | os.PathLike[str]) -> tuple[Function, str]:
 def check(function: object, where: str) -> Function:
     """Return the function if it can be called as `migrate(user, tx)`, else raise `InputError`."""
     if not callable(function):
-        msg = f"{where} has no function migrate(user, tx)"
-        raise InputError(msg)
+        raise InputError(f"{where} has no function migrate(user, tx)")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        msg = f"{where}: migrate(user, tx) must be a plain function, neither async nor a generator"
-        raise InputError(msg)
+        what = "migrate(user, tx) must be a plain function, neither async nor a generator"
+        raise InputError(f"{where}: {what}")
     try:
         inspect.signature(function).bind(None, None)
     except TypeError:
-        msg = f"{where}: migrate must take two arguments, the user and the transaction"
-        raise InputError(msg) from None
+        what = "migrate must take two arguments, the user and the transaction"
+        raise InputError(f"{where}: {what}") from None
     return cast("Function", function)
 
 
 def evaluate(
-    function: Function,
-    profile: Mapping[str, Any],
-    *,
-    fields: Collection[str] | None = None,
-    file: str = "",
+    function: Function, profile: Mapping[str, Any], *, fields: Collection[str] | None = None, file: str = ""
 ) -> dict[str, Any]:
     """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
 
@@ -133,6 +124,5 @@ def evaluate(
 def _where(error: BaseException, file: str) -> str:
     """Return the file and line of the migration that an error came from."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == file] or frames[1:] or frames
-    frame = own[-1]
+    frame = ([frame for frame in frames if frame.filename == file] or frames)[-1]
     return f"{Path(frame.filename).name} line {frame.lineno}"

@@ -95,21 +95,17 @@ class PlanSummary:
 
     def costs(self) -> dict[str, Cost]:
         """Return what applying costs, with and without the reads."""
-        return {
-            "apply": cost(self.changing, trust=False, rates=self.rates),
-            "apply_trusting_the_plan": cost(self.changing, trust=True, rates=self.rates),
-        }
+        kinds = {"apply": False, "apply_trusting_the_plan": True}
+        return {name: cost(self.changing, trust=trust, rates=self.rates) for name, trust in kinds.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON: ids and key names, but no value."""
-        own = attrs.asdict(self)
-        own["costs"] = {name: attrs.asdict(one) for name, one in self.costs().items()}
-        return own
+        costs = {name: attrs.asdict(one) for name, one in self.costs().items()}
+        return {**attrs.asdict(self), "costs": costs}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> PlanSummary:
         """Return the summary whose JSON this is."""
-        own = {name: facts[name] for name in (field.name for field in attrs.fields(cls)) if name in facts}
-        if own.get("rates") is not None:
-            own["rates"] = Rates(**own["rates"])
-        return cls(**own)
+        own = {field.name: facts[field.name] for field in attrs.fields(cls) if field.name in facts}
+        rates = own.pop("rates", None)
+        return cls(**own, rates=None if rates is None else Rates(**rates))

@@ -55,9 +55,9 @@ def is_unchanged(
     if not path:
         return all(json_equal(read(before, (key,)), read(now, (key,))) for key in keys)
     was, found = read(before, path), read(now, path)
-    return (
-        (isinstance(was, dict) and isinstance(found, dict)) if place[-1] is None else json_equal(was, found)
-    )
+    if place[-1] is None:
+        return isinstance(was, dict) and isinstance(found, dict)
+    return json_equal(was, found)
 
 
 class WatchedUser(User):
@@ -66,29 +66,27 @@ class WatchedUser(User):
     `fields`: those that the source was asked for, None for all; reading another field raises `InputError`.
     """
 
+    _bags: Mapping[Bag, Mapping[str, Any]]
+
     def __init__(
         self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Collection[str] | None = None
     ) -> None:
-        bags: dict[str, Any] = {
-            bag: _watch(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS
+        bags = {bag: _watch(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS}
+        stored: dict[str, Any] = {
+            bag: watched for bag, watched in bags.items() if profile.get(bag) is not None
         }
-        stored: dict[str, Any] = {bag: bags[bag] for bag in BAGS if profile.get(bag) is not None}
         super().__init__(_KnownFields({**profile, **stored}, fields))
-        object.__setattr__(self, "_bags", bags)
+        object.__setattr__(self, "_bags", bags)  # past the frozen class
 
     @property
     def user_metadata(self) -> Mapping[str, Any]:
         """Return the metadata that the user may edit; {} if absent."""
-        return self._bag("user_metadata")
+        return self._bags["user_metadata"]
 
     @property
     def app_metadata(self) -> Mapping[str, Any]:
         """Return the metadata of the application; {} if absent."""
-        return self._bag("app_metadata")
-
-    def _bag(self, bag: Bag) -> Mapping[str, Any]:
-        bags: dict[str, Mapping[str, Any]] = self._bags  # type: ignore[attr-defined]  # set past the frozen class
-        return bags[bag]
+        return self._bags["app_metadata"]
 
 
 class _KnownFields(dict[str, Any]):
@@ -100,11 +98,8 @@ class _KnownFields(dict[str, Any]):
 
     def _check(self, field: object) -> None:
         if self._fields is not None and field not in self._fields and not super().__contains__(field):
-            msg = (
-                f"the export was not asked for {field!r}, so its value is unknown: plan with --fields {field}, "
-                f"in Python users=ExportSource(fields=(..., {field!r}))"
-            )
-            raise InputError(msg)
+            cure = f"plan with --fields {field}, in Python users=ExportSource(fields=(..., {field!r}))"
+            raise InputError(f"the export was not asked for {field!r}, so its value is unknown: {cure}")
 
     def __getitem__(self, field: str) -> Any:
         self._check(field)
