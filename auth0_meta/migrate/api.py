@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from functools import partial
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ import attrs
 from auth0_meta.arguments import number, whole
 from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
-from auth0_meta.errors import ConfigError, InputError, LedgerError
-from auth0_meta.migrate.applying.runner import Runner, RunResult
+from auth0_meta.errors import ConfigError, InputError
+from auth0_meta.http.channel import HasChannel
+from auth0_meta.migrate.applying.runner import Runner, RunResult, Settings
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import STEPS
-from auth0_meta.migrate.ledger.sqlite import explain_damage
+from auth0_meta.migrate.ledger.sqlite import explain_damage, refusal
 from auth0_meta.migrate.planning.change_file import ChangeFile, is_change_file
 from auth0_meta.migrate.planning.evaluate import Function
 from auth0_meta.migrate.planning.planner import Planner, rates_of
-from auth0_meta.migrate.planning.replan import DriftPolicy, check_policy
+from auth0_meta.migrate.planning.replan import POLICIES, DriftPolicy
 from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox
 from auth0_meta.migrate.planning.sources import Source, source
 from auth0_meta.migrate.planning.summary import PlanSummary
@@ -78,59 +79,46 @@ def plan(
         whole("limit", limit)
     changes = None if callable(migration) or not is_change_file(migration) else ChangeFile(migration)
     chosen = source(users) if isinstance(users, str) else users
-    if chosen is None and changes is None:
-        chosen = source("export")
-    evaluator = None if changes is not None else _evaluator(migration, timeout)
-    second = None
-    if evaluator is not None and not callable(migration):
-        second = partial(Sandbox, migration, timeout=timeout, hash_seed=1)
+    evaluator: Evaluator | None = None
+    if changes is None:
+        chosen = source("export") if chosen is None else chosen
+        evaluator = InProcess(migration) if callable(migration) else Sandbox(migration, timeout=timeout)
 
     def connect() -> ManagementClient:
         if client is None:
-            msg = "this plan needs to read users from the tenant: pass a client"
-            raise ConfigError(msg)
+            raise ConfigError("this plan needs to read users from the tenant: pass a client")
         return client
 
     facts = {
         "created": round(clock.time(), 3),
-        "tenant": None if client is None else tenant_of(client),
+        "tenant": None if client is None else client.channel.transport.base,
         "kind": "function" if changes is None else "changes",
         "migration": getattr(migration, "__name__", None) if callable(migration) else Path(migration).name,
         "migration_digest": None if evaluator is None else evaluator.digest,
         "source": "the users of the change file" if chosen is None else chosen.name,
     }
-    try:
-        ledger = Ledger.create(to, facts)
-        try:
-            planner = Planner(
-                ledger,
-                connect,
-                source=chosen,
-                evaluator=evaluator,
-                second=second,
-                changes=changes,
-                limit=limit,
-                share=share,
-                on_event=on_event,
-                now=clock.monotonic,
-            )
-            summary = planner.run()
-            if client is not None:
-                summary.rates = rates_of(client)
-            ledger.complete(summary=summary.to_json())
-        except BaseException:
-            ledger.discard()
-            raise
-        ledger.close()
-    finally:
-        if evaluator is not None:
-            evaluator.close()
+    with _closing(evaluator), Ledger.create(to, facts) as ledger:
+        planner = Planner(
+            ledger,
+            connect,
+            source=chosen,
+            evaluator=evaluator,
+            changes=changes,
+            limit=limit,
+            share=share,
+            on_event=on_event,
+            now=clock.monotonic,
+        )
+        summary = planner.run()
+        if client is not None:
+            summary.rates = rates_of(client)
+        ledger.complete(summary=summary.to_json())
     return summary
 
 
 def apply(
     job: JobFile,
-    client: ManagementClient,
+    client: HasChannel,
     /,
     *,
     share: float = 0.5,
@@ -163,37 +151,24 @@ def apply(
     file is up to date, and `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second
     Ctrl-C ends it at once, and leaves the users under way in doubt for the next run.
     """
-    check_policy(drift)
-    _check_settings(share, concurrency)
+    if drift not in POLICIES:
+        raise InputError(f"drift must be one of {', '.join(POLICIES)} (nothing was sent)")
+    settings = Settings(share, concurrency, executor, cancel, on_event)
     with Ledger.open(job, write=True) as ledger:
         _check_usable(ledger, client)
         if ledger.facts.get("undo"):
-            msg = f"{job} has been undone, at least in part: make a new plan"
-            raise LedgerError(msg, path=str(job))
+            raise refusal(ledger.path, "has been undone, at least in part: make a new plan")
         evaluator = _evaluator_again(ledger, migration)
-        try:
+        with _closing(evaluator):
             runner = Runner(
-                ledger,
-                client,
-                kind="apply",
-                share=share,
-                concurrency=concurrency,
-                trust=trust_plan,
-                drift=drift,
-                evaluator=evaluator,
-                executor=executor,
-                cancel=cancel,
-                on_event=on_event,
+                ledger, client, settings, kind="apply", trust=trust_plan, drift=drift, evaluator=evaluator
             )
             return runner.run()
-        finally:
-            if evaluator is not None:
-                evaluator.close()
 
 
 def undo(
     job: JobFile,
-    client: ManagementClient,
+    client: HasChannel,
     /,
     *,
     share: float = 0.5,
@@ -207,23 +182,13 @@ def undo(
     Users whose keys could all be restored end as "undone", others as "kept".  Arguments, resuming and errors are
     those of `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
     """
-    _check_settings(share, concurrency)
+    settings = Settings(share, concurrency, executor, cancel, on_event)
     with Ledger.open(job, write=True) as ledger:
         _check_usable(ledger, client)
         counts = ledger.counts()
         if not any(counts[state] for state in STEPS["undo"].open):
             return RunResult(kind="undo")
-        runner = Runner(
-            ledger,
-            client,
-            kind="undo",
-            share=share,
-            concurrency=concurrency,
-            executor=executor,
-            cancel=cancel,
-            on_event=on_event,
-        )
-        return runner.run()
+        return Runner(ledger, client, settings, kind="undo").run()
 
 
 def purge(job: JobFile, /) -> None:
@@ -260,84 +225,62 @@ class Status:
 
 def status(job: JobFile, /) -> Status:
     """Return where a job stands, also while another process applies it."""
-    with Ledger.open(job) as ledger:
+    with Ledger.open(job) as ledger, explain_damage(ledger.path):
         return status_of(ledger)
 
 
 def status_of(ledger: Ledger) -> Status:
-    """Return where the job of an open ledger stands."""
-    with explain_damage(ledger.path):
-        return _status_of(ledger)
-
-
-def _status_of(ledger: Ledger) -> Status:
-    counts, facts = ledger.counts(), ledger.facts
+    """Return where the job of an open ledger stands; a damaged one makes any error of decoding."""
+    counts, facts, runs = ledger.counts(), ledger.facts, ledger.runs()
     to_apply, to_undo = (sum(counts[state] for state in STEPS[kind].remaining) for kind in STEPS)
-    ends: tuple[tuple[bool, str], ...] = (
-        (bool(facts.get("purged")), "purged"),
-        (bool(facts.get("undo")) and bool(to_undo), "undoing"),
-        (bool(facts.get("undo")), "undone"),
-        (not to_apply and bool(ledger.runs()), "applied"),
-        (bool(ledger.runs()), "unfinished"),
-    )
+    if facts.get("purged"):
+        stage = "purged"
+    elif facts.get("undo"):
+        stage = "undoing" if to_undo else "undone"
+    else:
+        stage = ("unfinished" if to_apply else "applied") if runs else "planned"
     return Status(
-        stage=next((name for true, name in ends if true), "planned"),
-        tenant=facts["tenant"],
-        migration=facts["migration"],
-        source=facts["source"],
-        digest=facts["digest"],
-        created=facts["created"],
+        stage=stage,
+        **{name: facts[name] for name in ("tenant", "migration", "source", "digest", "created")},
         counts={state.word: n for state, n in counts.items() if n},
         summary=PlanSummary.from_json(facts["summary"]),
-        runs=tuple(ledger.runs()),
+        runs=tuple(runs),
     )
 
 
-def tenant_of(client: ManagementClient) -> str:
-    """Return the base URL of a client's tenant."""
-    return client.channel.transport.base
+def _closing(evaluator: Evaluator | None) -> AbstractContextManager[object]:
+    return closing(evaluator) if isinstance(evaluator, Sandbox) else nullcontext()
 
 
-def _check_settings(share: object, concurrency: object) -> None:
-    number("share", share, above=0, most=1)
-    if concurrency is not None:
-        whole("concurrency", concurrency)
-
-
-def _evaluator(migration: Migration, timeout: float) -> Evaluator:
-    return InProcess(migration) if callable(migration) else Sandbox(migration, timeout=timeout)
-
-
-def _check_usable(ledger: Ledger, client: ManagementClient) -> None:
+def _check_usable(ledger: Ledger, client: HasChannel) -> None:
     """Refuse a job of another tenant, an altered one and a purged one; bind a job that was planned without a tenant."""
     if ledger.facts.get("purged"):
-        msg = f"{ledger.path} was purged: its values are gone, so it can be neither applied nor undone"
-        raise LedgerError(msg, path=str(ledger.path))
+        raise refusal(ledger.path, "was purged: its values are gone, so it can be neither applied nor undone")
     ledger.check_plan()
-    planned, ours = ledger.facts.get("tenant"), tenant_of(client)
+    planned, ours = ledger.facts.get("tenant"), client.channel.transport.base
     if planned is None:
         with ledger.group():
             ledger.store_facts(tenant=ours)
     elif planned != ours:
-        msg = f"{ledger.path} was planned for {planned}, and this is {ours}. Nothing was sent: check AUTH0_DOMAIN"
-        raise LedgerError(msg, path=str(ledger.path))
+        what = f"was planned for {planned}, and this is {ours}. Nothing was sent: check AUTH0_DOMAIN"
+        raise refusal(ledger.path, what)
 
 
 def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator | None:
     """Return an evaluator for replanning, None without a migration; refuse any but the one that was planned."""
     if migration is None:
         return None
+    path = ledger.path
     if ledger.facts.get("kind") != "function":
-        msg = f"{ledger.path} was planned from a change file: leave the migration out (nothing was sent)"
-        raise InputError(msg)
+        raise InputError(f"{path} was planned from a change file: leave the migration out (nothing was sent)")
     if callable(migration):
         return InProcess(migration)
     _check_owner(Path(migration))
     sandbox = Sandbox(migration)
     if sandbox.digest != ledger.facts.get("migration_digest"):
         sandbox.close()
-        msg = f"{migration} is not the file that {ledger.path} was planned with. Nothing was sent: plan again, or leave it out"
-        raise InputError(msg)
+        what = f"{migration} is not the file that {path} was planned with"
+        raise InputError(f"{what}. Nothing was sent: plan again, or leave it out")
     return sandbox
 
 
@@ -348,8 +291,7 @@ def _check_owner(path: Path) -> None:
     try:
         owner = path.stat().st_uid
     except OSError as error:
-        msg = f"{path} can't be read: {error.strerror} (nothing was sent)"
-        raise InputError(msg) from error
+        raise InputError(f"{path} can't be read: {error.strerror} (nothing was sent)") from error
     if owner not in (os.geteuid(), 0):
-        msg = f"{path} belongs to somebody else, and its code would be run: make a copy of your own first (nothing was sent)"
-        raise InputError(msg)
+        what = f"{path} belongs to somebody else, and its code would be run"
+        raise InputError(f"{what}: make a copy of your own first (nothing was sent)")

@@ -14,7 +14,8 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.client import ManagementClient
+from auth0_meta.arguments import number, whole
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
 from auth0_meta.migrate.applying.metrics import Metrics
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
@@ -39,6 +40,8 @@ _PROGRESS_EVERY = 0.2
 _DRAIN = 40.0
 """Seconds to wait for a worker after the run has failed: more than one request can take."""
 _MOST_REPLANS = 3
+Conclusion = tuple[Outcome | None, str, Plan | None]
+"""Outcome, note, plan made again; without an outcome the user is tried again with that plan."""
 _TYPICAL = ("done", "undone")
 """Outcomes that cost as much as most users do, and so show how fast the tenant responds."""
 
@@ -66,38 +69,46 @@ class RunResult:
         return sum(n for outcome, n in self.counts.items() if outcome in BAD_OUTCOMES)
 
 
-class Runner:
-    """Work off what is open in a ledger; use it once.
+@attrs.frozen
+class Settings:
+    """How a run goes about its work: the arguments that `apply` and `undo` share.  Raises `InputError` for wrong numbers."""
 
-    `kind`: "apply" or "undo".  See `auth0_meta.migrate.apply` for the rest.
-    """
+    share: float
+    concurrency: int | None
+    executor: Executor | None
+    cancel: threading.Event | None
+    on_event: Callable[[MigrationEvent], object] | None
+
+    def __attrs_post_init__(self) -> None:
+        number("share", self.share, above=0, most=1)
+        if self.concurrency is not None:
+            whole("concurrency", self.concurrency)
+
+
+class Runner:
+    """Work off what is open in a ledger; use it once.  See `auth0_meta.migrate.apply` for the arguments."""
 
     def __init__(
         self,
         ledger: Ledger,
-        client: ManagementClient,
+        client: HasChannel,
+        settings: Settings,
         *,
         kind: Kind,
-        share: float,
-        concurrency: int | None = None,
         trust: bool = False,
         drift: DriftPolicy = "replan",
         evaluator: Evaluator | None = None,
-        executor: Executor | None = None,
-        cancel: threading.Event | None = None,
-        on_event: Callable[[MigrationEvent], object] | None = None,
     ) -> None:
-        self._ledger, self._client, self._step = ledger, client, STEPS[kind]
-        self._share, self._trust, self._drift, self._evaluator = share, trust, drift, evaluator
-        self._cancel = cancel or threading.Event()
-        self._interrupted = False
-        self._on_event = on_event
-        self._own_executor = executor is None
-        self._executor = executor or Threads(concurrency or MOST_WORKERS)
+        self._ledger, self._channel, self._step = ledger, client.channel, STEPS[kind]
+        self._settings, self._trust, self._drift, self._evaluator = settings, trust, drift, evaluator
+        self._now = client.channel.clock.monotonic
+        self._cancel, self._interrupted = settings.cancel or threading.Event(), False
+        self._executor = settings.executor or Threads(settings.concurrency or MOST_WORKERS)
+        on_wait = self._note_wait
         self._work = partial(
-            work, client, share=share, trust=trust, cancelled=self._cancel, on_wait=self._note_wait
+            work, client, share=settings.share, trust=trust, cancelled=self._cancel, on_wait=on_wait
         )
-        self._concurrency = Concurrency(concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
+        self._concurrency = Concurrency(settings.concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
         # A user goes from `_doubts` or the ledger through these, in this order.
         self._doubts: deque[int] = deque()
         self._claimed: deque[Record] = deque()
@@ -108,8 +119,7 @@ class Runner:
         self._replanned: list[Record] = []
         self._finished: deque[UserDone] = deque()
         self._replans: dict[int, int] = {}
-        self._cursor = 0
-        self._exhausted = False
+        self._cursor, self._exhausted = 0, False
         self._error: BaseException | None = None
         self._last_progress = 0.0
         self._wait: tuple[float, str] = (0.0, "")
@@ -130,7 +140,7 @@ class Runner:
                 self._drain()
             raise
         finally:
-            if self._own_executor:
+            if self._settings.executor is None:
                 self._executor.shutdown(wait=False, cancel_futures=True)
         result = self._end()
         if self._error is not None:
@@ -183,16 +193,16 @@ class Runner:
         return self._interrupted or self._cancel.is_set() or self._error is not None
 
     def _begin(self) -> None:
-        ledger, step, now = self._ledger, self._step, self._client.channel.clock.monotonic()
-        self._began = now
+        ledger, step = self._ledger, self._step
+        now = self._began = self._now()
         with ledger.group():
             ledger.move(step.retried, step.start)
             self._doubts.extend(ledger.numbers(step.doubts))
             total = ledger.counts()[step.start] + len(self._doubts)
             self._metrics = Metrics(now, total=total, per_user=1 if self._trust else 2)
             self._facts: dict[str, Any] = {
-                "started": round(self._client.channel.clock.time(), 3),
-                "share": self._share,
+                "started": round(self._channel.clock.time(), 3),
+                "share": self._settings.share,
                 "trust_plan": self._trust,
                 "drift": self._drift,
                 "ended": "running",
@@ -203,7 +213,7 @@ class Runner:
         """Record what has been settled and claim who is next, in one commit; then hand out the tasks."""
         if self._interrupted:
             self._cancel.set()
-        ledger, step, now = self._ledger, self._step, self._client.channel.clock.monotonic()
+        ledger, step, now = self._ledger, self._step, self._now()
         settled, replanned = list(self._settled), list(self._replanned)
         claimed: list[Record] = []
         with ledger.group():
@@ -272,7 +282,7 @@ class Runner:
                 result.seconds - result.waited,
                 requests=result.requests,
                 waited=result.waited,
-                per_second=self._client.channel.bucket(USER.writes).per_second,
+                per_second=self._channel.bucket(USER.writes).per_second,
                 typical=result.outcome in _TYPICAL,
             )
 
@@ -280,7 +290,7 @@ class Runner:
 
     def _settle(self, user: Record, result: TaskResult) -> None:
         """Decide what the ledger is to say about a user; the next turn writes it."""
-        step, now = self._step, self._client.channel.clock.monotonic()
+        step, now = self._step, self._now()
         if result.outcome in ("cancelled", "stopped"):
             self._error = self._error or result.error
             self._metrics.add(result, now, outcome=None)
@@ -299,16 +309,11 @@ class Runner:
         self._replans.pop(user.n, None)
         self._settled.append(Settled(user, step.end(outcome), note or None, plan, tried=result.tried))
         done = UserDone(
-            user_id=user.user_id,
-            outcome=outcome,
-            requests=result.requests,
-            seconds=result.seconds,
-            note=note,
+            user_id=user.user_id, outcome=outcome, requests=result.requests, seconds=result.seconds, note=note
         )
         self._finished.append(done)
 
-    def _conclude(self, user: Record, result: TaskResult) -> tuple[Outcome | None, str, Plan | None]:
-        """Return (outcome, note, plan made again); without an outcome the user is tried again with that plan."""
+    def _conclude(self, user: Record, result: TaskResult) -> Conclusion:
         if result.found is not None:
             return self._replan(user, result.outcome, result.found)
         if result.outcome == "failed" and result.in_doubt and self._step.kind == "apply":
@@ -318,10 +323,8 @@ class Runner:
         plan = None if result.after is None else attrs.evolve(user.plan, after=result.after)
         return result.outcome, result.note, plan
 
-    def _replan(
-        self, user: Record, outcome: Outcome, found: Mapping[str, Any]
-    ) -> tuple[Outcome | None, str, Plan | None]:
-        """Decide about a user whose touched keys are neither as before nor as after; see `_conclude`."""
+    def _replan(self, user: Record, outcome: Outcome, found: Mapping[str, Any]) -> Conclusion:
+        """Decide about a user whose touched keys are neither as before nor as after."""
         if outcome == "unclear" and self._drift != "overwrite":
             note = "a PATCH may have been applied, and a touched key has changed since: look at this user"
             return outcome, note, None
@@ -329,13 +332,8 @@ class Runner:
         if times >= _MOST_REPLANS:
             return outcome, f"replanned {times} times, and each time it had changed again", None
         self._replans[user.n] = times + 1
-        plan = replan(
-            user.plan,
-            found,
-            policy=self._drift,
-            from_change_file=self._ledger.facts.get("kind") == "changes",
-            evaluator=self._evaluator,
-        )
+        from_file = self._ledger.facts.get("kind") == "changes"
+        plan = replan(user.plan, found, self._evaluator, policy=self._drift, from_change_file=from_file)
         if isinstance(plan, str):
             return outcome, plan, None
         return (None, "", plan) if plan is not None else ("same", "", None)
@@ -343,11 +341,10 @@ class Runner:
     # Ending -------------------------------------------------------------------------------------------
 
     def _end(self) -> RunResult:
-        now = self._client.channel.clock.monotonic()
+        now = self._now()
         interrupted = self._cancel.is_set() and self._error is None
-        ended = "interrupted" if interrupted else "finished"
-        if self._error is not None:
-            ended = f"stopped by {type(self._error).__name__}"
+        stopped = f"stopped by {type(self._error).__name__}" if self._error is not None else "finished"
+        ended = "interrupted" if interrupted else stopped
         metrics = self._metrics
         with self._ledger.group():
             facts = self._facts | metrics.facts(now) | {"ended": ended}
@@ -377,7 +374,7 @@ class Runner:
 
     def _note_wait(self, wait: Wait) -> None:
         """Remember what a worker waits for, and announce it once however many wait; called on their threads."""
-        until = self._client.channel.clock.monotonic() + wait.seconds
+        until = self._now() + wait.seconds
         self._wait = (until, wait.reason)
         if wait.reason == "pacing":
             return
@@ -393,7 +390,7 @@ class Runner:
         self._last_progress = now
         metrics = self._metrics
         until, reason = self._wait
-        metrics.note_limit(self._client.channel.bucket(USER.writes), now)
+        metrics.note_limit(self._channel.bucket(USER.writes), now)
         self._emit(
             ApplyProgress(
                 total=metrics.total,
@@ -409,5 +406,5 @@ class Runner:
         )
 
     def _emit(self, event: MigrationEvent) -> None:
-        if self._on_event is not None:
-            self._on_event(event)
+        if self._settings.on_event is not None:
+            self._settings.on_event(event)

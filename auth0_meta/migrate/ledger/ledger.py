@@ -23,12 +23,11 @@ from auth0_meta.errors import LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
 from auth0_meta.migrate.ledger.records import Plan, Record, State, check_run, pack, unpack
-from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, explain_damage, explain_errors, files
+from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, explain_damage, explain_errors, files, refusal
 
 APPLICATION = 0x41304D4C  # "A0ML"
 SCHEMA = 1
 _MOST_NOTE = 500
-_MOST_PROBLEMS = 10_000
 
 _TABLES = (
     f"PRAGMA application_id = {APPLICATION}",
@@ -74,6 +73,7 @@ class Ledger:
         self.path = path
         self._db = db
         self._lock = lock
+        self._unfinished = False
         self._checked: set[int] = set()
         self.facts: dict[str, Any] = {}
 
@@ -81,34 +81,30 @@ class Ledger:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], facts: Mapping[str, Any], /) -> Ledger:
-        """Create a job file that only its owner can read.
+        """Create a job file that only its owner can read; a block that ends before `complete` deletes it.
 
         Raises `LedgerError` if the file exists, unless it is a plan that was never finished: that is replaced.
         """
         path = Path(path)
-        lock = FileLock(path)
-        made: list[Path] = []
-        ledger: Ledger | None = None
-        try:
+        with contextlib.ExitStack() as cleanup:
+            lock = FileLock(path)
+            cleanup.callback(lock.close)
             if path.exists():
                 _check_unfinished(path)
                 _remove(files(path))
             with explain_errors(path):
                 os.close(os.open(files(path)[0], os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-                made = files(path)
+                cleanup.callback(_remove, files(path))
                 ledger = cls(path, connect(path, write=True), lock)
+                cleanup.callback(ledger._db.close)
                 with ledger.group():
                     for statement in _TABLES:
                         ledger._db.execute(statement)
                     states = [(int(state),) for state in State]
                     ledger._db.executemany("INSERT INTO counts VALUES (?, 0)", states)
                     ledger.store_facts(**facts, version=__version__, complete=False)
-        except BaseException:
-            if ledger is not None:
-                ledger._db.close()
-            _remove(made)
-            lock.close()
-            raise
+            cleanup.pop_all()
+        ledger._unfinished = True
         return ledger
 
     @classmethod
@@ -119,27 +115,23 @@ class Ledger:
         """
         path = Path(path)
         if not path.exists():
-            msg = f"{path} does not exist: create it with auth0-meta migrate plan ... -o {path}"
-            raise LedgerError(msg, path=str(path))
-        lock = FileLock(path) if write else None
-        ledger: Ledger | None = None
-        try:
+            raise refusal(path, f"does not exist: create it with auth0-meta migrate plan ... -o {path}")
+        with contextlib.ExitStack() as cleanup:
+            lock = FileLock(path) if write else None
+            if lock is not None:
+                cleanup.callback(lock.close)
             with explain_damage(path):
                 ledger = cls(path, connect(path, write=write), lock)
+                cleanup.callback(ledger._db.close)
                 ledger._check_header()
-                ledger.facts = ledger._read_facts()
+                found = ledger._db.execute("SELECT name, value FROM facts")
+                ledger.facts = {name: json.loads(value) for name, value in found}
                 if write:  # a disk that can't be written is found out here, before anything is sent
                     with ledger.group():
                         ledger._db.execute("UPDATE facts SET value = value WHERE name = 'version'")
             if not ledger.facts.get("complete"):
-                msg = f"{path} is a plan that was never finished: plan again"
-                raise LedgerError(msg, path=str(path))
-        except BaseException:
-            if ledger is not None:
-                ledger._db.close()
-            if lock is not None:
-                lock.close()
-            raise
+                raise refusal(path, "is a plan that was never finished: plan again")
+            cleanup.pop_all()
         return ledger
 
     def close(self) -> None:
@@ -153,30 +145,30 @@ class Ledger:
             if self._lock is not None:
                 self._lock.close()
 
-    def discard(self) -> None:
-        """Close and delete an unfinished job file."""
-        self._db.close()
-        _remove(files(self.path))
-        self.close()
-
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._unfinished:
+            self._db.close()
+            _remove(files(self.path))
         self.close()
 
     def _check_header(self) -> None:
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         schema = self._db.execute("PRAGMA user_version").fetchone()[0]
         if not found and not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            msg = f"{self.path} is not a job file of auth0-meta migrate, or one whose plan never began: plan again"
-            raise LedgerError(msg, path=str(self.path))
+            what = "is not a job file of auth0-meta migrate, or one whose plan never began: plan again"
+            raise refusal(self.path, what)
         if found != APPLICATION:
-            msg = f"{self.path} is not a job file of auth0-meta migrate"
-            raise LedgerError(msg, path=str(self.path))
+            raise refusal(self.path, "is not a job file of auth0-meta migrate")
         if schema != SCHEMA:
-            msg = f"{self.path} has format {schema}, and this release knows {SCHEMA}: use the release that made it"
-            raise LedgerError(msg, path=str(self.path))
+            what = f"has format {schema}, and this release knows {SCHEMA}: use the release that made it"
+            raise refusal(self.path, what)
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with explain_damage(self.path):
+            return self._db.execute(query, values).fetchall()
 
     # One commit ---------------------------------------------------------------------------------------
 
@@ -199,9 +191,6 @@ class Ledger:
         self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
         self.facts.update(facts)
 
-    def _read_facts(self) -> dict[str, Any]:
-        return {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")}
-
     # Planning -----------------------------------------------------------------------------------------
 
     def add(self, user_id: str, plan: Plan) -> None:
@@ -214,20 +203,17 @@ class Ledger:
 
     def plan_of(self, user_id: str) -> Plan | None:
         """Return the plan for a user so far, None without one."""
-        found = self._db.execute("SELECT plan FROM users WHERE user_id = ?", (user_id,)).fetchone()
-        return None if found is None else unpack(found[0])
+        found = self._rows("SELECT plan FROM users WHERE user_id = ?", user_id)
+        return unpack(found[0][0]) if found else None
 
     def remove(self, user_id: str) -> None:
         """Take a user out of the plan."""
         self._db.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
 
     def add_problem(self, user_id: str, kind: str, note: str) -> None:
-        """Note a user who can't be planned; only the first 10,000 are kept."""
-        self._db.execute(
-            "INSERT INTO problems (user_id, kind, note) SELECT ?, ?, ?"
-            " WHERE (SELECT COALESCE(MAX(n), 0) FROM problems) < ?",
-            (user_id, kind, note[:_MOST_NOTE], _MOST_PROBLEMS),
-        )
+        """Note a user who can't be planned."""
+        problem = (user_id, kind, note[:_MOST_NOTE])
+        self._db.execute("INSERT INTO problems (user_id, kind, note) VALUES (?, ?, ?)", problem)
 
     def complete(self, **facts: Any) -> None:
         """Finish the plan: write the index, the counts, the digests and the given facts."""
@@ -239,10 +225,10 @@ class Ledger:
                 blocks.append((block, len(users), digest(users)))
             self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?)", blocks)
             self._db.execute("CREATE INDEX by_state ON users (state)")
-            self._db.execute(
-                "UPDATE counts SET n = (SELECT COUNT(*) FROM users WHERE users.state = counts.state)"
-            )
+            recount = "UPDATE counts SET n = (SELECT COUNT(*) FROM users WHERE users.state = counts.state)"
+            self._db.execute(recount)
             self.store_facts(**facts, digest=digest_of_all(blocks), complete=True)
+        self._unfinished = False
 
     def check_plan(self) -> None:
         """Raise `LedgerError` if the digests or the number of users are not those of the plan.
@@ -250,51 +236,43 @@ class Ledger:
         The users themselves are checked against the digests when they are claimed: reading them all takes minutes
         in a large job.
         """
+        blocks = self._rows("SELECT block, users, digest FROM blocks ORDER BY block")
+        ((users,),) = self._rows("SELECT COUNT(*) FROM users")
         with explain_damage(self.path):
-            blocks = self._db.execute("SELECT block, users, digest FROM blocks ORDER BY block").fetchall()
-            users = self._db.execute("SELECT COUNT(*) FROM users").fetchone()[0]
             as_planned = digest_of_all(blocks) == self.facts["digest"] and users == sum(b[1] for b in blocks)
-        if not as_planned:
-            raise self._altered()
+        self._require(as_planned=as_planned)
 
     def _check_blocks(self, numbers: Iterable[int]) -> None:
         """Check the blocks of these users against their digests, each block once while the file is open."""
         for block in sorted({block_of(n) for n in numbers} - self._checked):
+            known = self._rows("SELECT digest FROM blocks WHERE block = ?", block)
+            query = "SELECT n, user_id, plan FROM users WHERE n > ? AND n <= ? ORDER BY n"
+            found = self._rows(query, block * BLOCK, (block + 1) * BLOCK)
             with explain_damage(self.path):
-                known = self._db.execute("SELECT digest FROM blocks WHERE block = ?", (block,)).fetchone()
-                query = "SELECT n, user_id, plan FROM users WHERE n > ? AND n <= ? ORDER BY n"
-                found = digest(self._db.execute(query, (block * BLOCK, (block + 1) * BLOCK)))
-            if known is None or known[0] != found:
-                raise self._altered()
+                as_planned = known == [(digest(found),)]
+            self._require(as_planned=as_planned)
             self._checked.add(block)
 
-    def _altered(self) -> LedgerError:
-        msg = (
-            f"{self.path} is not as it was planned: its digest differs. Restore a copy, or plan again. "
-            "Nothing was sent for the users whose plans have changed"
-        )
-        return LedgerError(msg, path=str(self.path))
+    def _require(self, *, as_planned: bool) -> None:
+        if not as_planned:
+            what = "is not as it was planned: its digest differs. Restore a copy, or plan again"
+            raise refusal(self.path, f"{what}. Nothing was sent for the users whose plans have changed")
 
-    def problems(self, limit: int = _MOST_PROBLEMS) -> list[tuple[str, str, str]]:
+    def problems(self, limit: int) -> list[tuple[str, str, str]]:
         """Return (user id, kind, note) for each user who could not be planned."""
-        with explain_damage(self.path):
-            return self._db.execute(
-                "SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", (limit,)
-            ).fetchall()
+        return self._rows("SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", limit)
 
     # Running ------------------------------------------------------------------------------------------
 
     def counts(self) -> dict[State, int]:
         """Return how many users are in each state."""
         with explain_damage(self.path):
-            return {State(state): int(n) for state, n in self._db.execute("SELECT state, n FROM counts")}
+            return {State(state): int(n) for state, n in self._rows("SELECT state, n FROM counts")}
 
     def numbers(self, states: Iterable[State]) -> list[int]:
         """Return the numbers of all users in these states, in order."""
-        marks = ", ".join(str(int(state)) for state in states)
-        with explain_errors(self.path):
-            rows = self._db.execute(f"SELECT n FROM users WHERE state IN ({marks}) ORDER BY n")  # noqa: S608  # whole numbers of ours
-            return [n for (n,) in rows]
+        query = f"SELECT n FROM users {_in(states)} ORDER BY n"  # noqa: S608  # whole numbers of ours
+        return [n for (n,) in self._rows(query)]
 
     def move(self, states: Iterable[State], to: State) -> None:
         """Put all users in these states into another one, and drop their notes."""
@@ -304,59 +282,42 @@ class Ledger:
     def claim(self, state: State, into: State, limit: int, *, after: int = 0) -> list[Record]:
         """Move the next users in `state` to `into` and return them: the intent, durable once the group is."""
         query = "WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
-        return self._claim(self._records(query, (int(state), after, limit)), into)
+        return self._claim(self._records(query, int(state), after, limit), into)
 
     def claim_numbers(self, numbers: Iterable[int], into: State) -> list[Record]:
         """Move the users with these numbers to `into` and return them."""
-        return self._claim([user for n in numbers for user in self._records("WHERE n = ?", (n,))], into)
+        return self._claim([user for n in numbers for user in self._records("WHERE n = ?", n)], into)
 
     def _claim(self, users: list[Record], into: State) -> list[Record]:
         self._check_blocks(user.n for user in users)
-        self._db.executemany(
-            "UPDATE users SET state = ? WHERE n = ?", [(int(into), user.n) for user in users]
-        )
+        moves = [(int(into), user.n) for user in users]
+        self._db.executemany("UPDATE users SET state = ? WHERE n = ?", moves)
         return users
 
     def settle(self, outcomes: Iterable[Settled]) -> None:
         """Record what became of users."""
         for one in outcomes:
-            note = one.note and one.note[:_MOST_NOTE]
-            self._db.execute(
-                "UPDATE users SET state = ?, note = ?, tried = ? WHERE n = ?",
-                (int(one.state), note, one.tried, one.user.n),
-            )
+            changed = (int(one.state), one.note and one.note[:_MOST_NOTE], one.tried, one.user.n)
+            self._db.execute("UPDATE users SET state = ?, note = ?, tried = ? WHERE n = ?", changed)
             if one.again is not None:
                 again = pack(one.again)
-                self._db.execute(
-                    "UPDATE users SET again = ?, seal = ? WHERE n = ?",
-                    (again, seal(one.user.user_id, again), one.user.n),
-                )
+                sealed = (again, seal(one.user.user_id, again), one.user.n)
+                self._db.execute("UPDATE users SET again = ?, seal = ? WHERE n = ?", sealed)
 
-    def records(self, state: State | None = None, *, limit: int = 1000, after: int = 0) -> list[Record]:
-        """Return users in order: those in one state, or all."""
-        where = (
-            "WHERE n > ? ORDER BY n LIMIT ?"
-            if state is None
-            else "WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
-        )
-        return self._records(where, (after, limit) if state is None else (int(state), after, limit))
+    def records(self, limit: int = 1000) -> list[Record]:
+        """Return the first users, in order."""
+        return self._records("ORDER BY n LIMIT ?", limit)
 
     def notes(self, states: Iterable[State], *, limit: int) -> list[tuple[str, State, str]]:
         """Return (user id, state, note) for users in these states."""
-        marks = ", ".join(str(int(state)) for state in states)
+        query = f"SELECT user_id, state, COALESCE(note, '') FROM users {_in(states)} ORDER BY n LIMIT ?"  # noqa: S608  # whole numbers of ours
         with explain_damage(self.path):
-            found = self._db.execute(
-                f"SELECT user_id, state, COALESCE(note, '') FROM users WHERE state IN ({marks}) ORDER BY n LIMIT ?",  # noqa: S608  # whole numbers of ours
-                (limit,),
-            )
-            return [(user_id, State(state), note) for user_id, state, note in found]
+            return [(user_id, State(state), note) for user_id, state, note in self._rows(query, limit)]
 
-    def _records(self, where: str, values: tuple[int, ...]) -> list[Record]:
-        query = f"SELECT n, user_id, state, plan, again, seal, tried FROM users {where}"  # noqa: S608  # literals of ours
-        with explain_errors(self.path):
-            found = self._db.execute(query, values).fetchall()
+    def _records(self, which: str, *values: int) -> list[Record]:
+        query = f"SELECT n, user_id, state, plan, again, seal, tried FROM users {which}"  # noqa: S608  # literals of ours
         users = []
-        for n, user_id, state, plan, again, sealed, tried in found:
+        for n, user_id, state, plan, again, sealed, tried in self._rows(query, *values):
             try:
                 intact = again is None or sealed == seal(user_id, again)
                 current = unpack(plan if again is None else again)
@@ -380,15 +341,13 @@ class Ledger:
     def update_run(self, run: int, facts: Mapping[str, Any], ticks: Mapping[int, Mapping[str, Any]]) -> None:
         """Store where a run stands, and what happened in the given seconds of it."""
         self._db.execute("UPDATE runs SET facts = ? WHERE n = ?", (json.dumps(facts), run))
-        self._db.executemany(
-            "INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)",
-            [(run, second, json.dumps(tick)) for second, tick in ticks.items()],
-        )
+        rows = [(run, second, json.dumps(tick)) for second, tick in ticks.items()]
+        self._db.executemany("INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)", rows)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs so far, each with its kind and number; a run whose process is gone has ended "killed"."""
         with explain_damage(self.path):
-            found = self._db.execute("SELECT n, kind, facts FROM runs ORDER BY n").fetchall()
+            found = self._rows("SELECT n, kind, facts FROM runs ORDER BY n")
             runs = [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
             for run in runs:
                 check_run(run)
@@ -398,10 +357,8 @@ class Ledger:
 
     def ticks(self, run: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (second, what happened in it) for a run."""
-        with explain_damage(self.path):
-            query = "SELECT second, facts FROM ticks WHERE run = ? ORDER BY second"
-            for second, facts in self._db.execute(query, (run,)):
-                yield second, json.loads(facts)
+        for second, facts in self._rows("SELECT second, facts FROM ticks WHERE run = ? ORDER BY second", run):
+            yield second, json.loads(facts)
 
     def purge(self) -> None:
         """Delete every value: operations, documents, images; counts, notes and runs stay."""
@@ -411,6 +368,10 @@ class Ledger:
         with explain_errors(self.path):  # what SQLite has only marked as free would still be on disk
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _in(states: Iterable[State]) -> str:
+    return f"WHERE state IN ({', '.join(str(int(state)) for state in states)})"
 
 
 def _remove(names: Iterable[Path]) -> None:
@@ -430,5 +391,4 @@ def _check_unfinished(path: Path) -> None:
     except sqlite3.Error:
         unfinished = False
     if not unfinished:
-        msg = f"{path} exists: choose another name, or delete it if you are done with it"
-        raise LedgerError(msg, path=str(path))
+        raise refusal(path, "exists: choose another name, or delete it if you are done with it")

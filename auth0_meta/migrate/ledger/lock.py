@@ -9,6 +9,7 @@ from pathlib import Path
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import LedgerError
+from auth0_meta.migrate.ledger.sqlite import refusal
 
 _TRIES = 5
 _PAUSE = 0.02
@@ -22,15 +23,19 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        _check_one_name(path)
+        names = 1
+        with contextlib.suppress(OSError):  # it is not there yet, or opening it will explain what is wrong
+            names = path.stat().st_nlink
+        if names > 1:  # SQLite's companion files and this lock are found by name
+            what = f"has {names} names (hard links), and another process could be working with it under a different one"
+            raise refusal(path, f"{what}: remove the others, or use a copy. Nothing was sent")
         self._name = _name(path)
         while True:
             self._file = self._take(path)
-            try:
+            # Its last holder may have removed it between our open and our lock: then start over.
+            with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(self._file), os.stat(self._name)):
                     break
-            except FileNotFoundError:  # its last holder removed it between our open and our lock: start over
-                pass
             os.close(self._file)
         with contextlib.suppress(OSError):  # a full disk; the number only helps whoever meets the lock
             os.truncate(self._file, 0)
@@ -38,7 +43,7 @@ class FileLock:
 
     def _take(self, path: Path) -> int:
         try:
-            file = os.open(self._name, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            file = os.open(self._name, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             msg = f"{self._name} can't be made ({error.strerror}): the job file's directory must be writable. Nothing was sent"
             raise LedgerError(msg, path=str(path)) from error
@@ -55,9 +60,8 @@ class FileLock:
     def close(self) -> None:
         """Release the lock; closing twice is harmless."""
         if self._file >= 0:
-            with contextlib.suppress(
-                OSError
-            ):  # Windows can't remove an open file: then it stays, and does no harm
+            # Windows can't remove an open file: then it stays, and does no harm.
+            with contextlib.suppress(OSError):
                 self._name.unlink()
             os.close(self._file)
             self._file = -1
@@ -66,7 +70,7 @@ class FileLock:
 def is_held(path: Path) -> bool:
     """Return whether a process holds the lock of a job file now."""
     try:
-        file = os.open(_name(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        file = os.open(_name(path), os.O_RDONLY)
     except OSError:
         return False
     try:
@@ -80,20 +84,6 @@ def is_held(path: Path) -> bool:
 
 def _name(path: Path) -> Path:
     return Path(os.path.realpath(path) + "-lock")
-
-
-def _check_one_name(path: Path) -> None:
-    """Refuse a file with hard links: SQLite's companion files and this lock are found by name."""
-    try:
-        names = path.stat().st_nlink
-    except OSError:
-        return  # it is not there yet, or opening it will explain what is wrong
-    if names > 1:
-        msg = (
-            f"{path} has {names} names (hard links), and another process could be working with it under a different one: "
-            "remove the others, or use a copy. Nothing was sent"
-        )
-        raise LedgerError(msg, path=str(path))
 
 
 def _lock_soon(file: int) -> None:

@@ -16,20 +16,28 @@ _BUSY_MS = 5000
 DAMAGED = "it is damaged or cut short: restore a copy, or plan again"
 
 # Words in an SQLite message -> what it means here; the first that matches counts, and "" always matches.
-_MEANINGS: tuple[tuple[str, str], ...] = (
-    ("full", "the disk is full: free space and run the same command again"),
-    ("readonly", "it can't be written: check its permissions and the disk, and run the same command again"),
-    ("read-only", "it can't be written: check its permissions and the disk, and run the same command again"),
-    ("not a database", "it is not a job file of auth0-meta migrate"),
-    ("malformed", DAMAGED),
-    ("no such table", DAMAGED),
-    ("no such column", DAMAGED),
-    ("decode", DAMAGED),
-    ("created in a thread", "it belongs to the thread that opened it"),
-    ("locked", "another process is using it: wait for that one"),
-    ("unable to open", "it can't be opened: check the path and its permissions"),
-    ("", "the disk is full or failing: free space or repair it, and run the same command again"),
-)
+_MEANINGS = {
+    "full": "the disk is full: free space and run the same command again",
+    **dict.fromkeys(
+        ("readonly", "read-only"),
+        "it can't be written: check its permissions and the disk, and run the same command again",
+    ),
+    "not a database": "it is not a job file of auth0-meta migrate",
+    **dict.fromkeys(("malformed", "no such table", "no such column"), DAMAGED),
+    "created in a thread": "it belongs to the thread that opened it",
+    "locked": "another process is using it: wait for that one",
+    "unable to open": "it can't be opened: check the path and its permissions",
+    "": "the disk is full or failing: free space or repair it, and run the same command again",
+}
+
+
+def refusal(path: Path, why: str) -> LedgerError:
+    """Return the error that says what is wrong with a job file."""
+    return LedgerError(f"{path} {why}", path=str(path))
+
+
+def _damaged(path: Path) -> LedgerError:
+    return refusal(path, f"can't be used: {DAMAGED}")
 
 
 @contextlib.contextmanager
@@ -41,17 +49,14 @@ def explain_errors(path: Path) -> Iterator[None]:
         raise
     except UnicodeDecodeError:  # in SQLite's own message about a damaged file
         raise _damaged(path) from None
-    except (sqlite3.Error, OSError) as error:
-        if isinstance(error, OSError) and not isinstance(error, sqlite3.Error):
-            cure = "free space" if error.errno == errno.ENOSPC else "check the path and its permissions"
-            meaning = f"{error.strerror or error}: {cure}"
-        else:
-            text = str(error)
-            meaning = next(meaning for sign, meaning in _MEANINGS if sign in text)
-            if "decode" in text:  # such a message quotes what was read, which may be a value
-                raise _damaged(path) from None
-        msg = f"{path} can't be used: {meaning} (SQLite: {error})"
-        raise LedgerError(msg, path=str(path)) from error
+    except sqlite3.Error as error:
+        if "decode" in str(error):  # such a message quotes what was read, which may be a value
+            raise _damaged(path) from None
+        meaning = next(meaning for sign, meaning in _MEANINGS.items() if sign in str(error))
+        raise refusal(path, f"can't be used: {meaning} (SQLite: {error})") from error
+    except OSError as error:
+        cure = "free space" if error.errno == errno.ENOSPC else "check the path and its permissions"
+        raise refusal(path, f"can't be used: {error.strerror or error}: {cure} (SQLite: {error})") from error
 
 
 @contextlib.contextmanager
@@ -64,10 +69,6 @@ def explain_damage(path: Path) -> Iterator[None]:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, zlib.error):
         raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> LedgerError:
-    return LedgerError(f"{path} can't be used: {DAMAGED}", path=str(path))
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.rules import parse_path
 from auth0_meta.errors import InputError, MetadataError
-from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
 from auth0_meta.warn import notice
 
 UserChange = tuple[str, Change]
+Column = tuple[Bag, tuple[str, ...], bool]
+"""What a cell changes: a bag and the path in it; and whether the cell is JSON."""
 _JSON_MARK = ":="
 _PROFILE = {
     *("blocked", "created_at", "email", "email_verified", "family_name", "given_name", "identities"),
@@ -44,109 +45,81 @@ class ChangeFile:
         self.name = self._lines.name
 
     def __iter__(self) -> Iterator[UserChange | BadLine]:
-        columns: dict[str, tuple[Bag, tuple[str, ...], bool]] | None = None
+        columns: dict[str, Column] = {}
         for line in self._lines:
             if isinstance(line, BadLine):
                 yield line
                 continue
-            if line.csv and columns is None:
+            if line.csv and not columns:
                 columns = _columns(line.values, self.name)
             try:
-                user_id, change = _from_csv(line, columns or {}) if line.csv else _from_json(line.values)
-                user_path(user_id)
+                yield line.user_id, _from_csv(line, columns) if line.csv else _from_json(line.values)
             except InputError as error:
                 yield BadLine(line.where, str(error))
-                continue
-            yield user_id, change
 
 
-def _columns(row: Mapping[str, Any], name: str) -> dict[str, tuple[Bag, tuple[str, ...], bool]]:
+def _columns(row: Mapping[str, Any], name: str) -> dict[str, Column]:
     """Return what each column of a CSV file changes."""
-    found: dict[str, tuple[Bag, tuple[str, ...], bool]] = {}
-    left = []
-    for column in row:
-        bag, _, path = column.removesuffix(_JSON_MARK).partition(".")
-        if column == "user_id":
-            continue
-        if column.partition("[")[0] in _PROFILE:
-            left.append(column)
-            continue
-        if bag not in BAGS or not path:
-            msg = f"{name}: the column {column!r} is neither user_id nor a path such as app_metadata.plan"
-            raise InputError(msg)
-        known: Bag = "user_metadata" if bag == "user_metadata" else "app_metadata"
-        found[column] = (known, parse_path(path, bag=known), column.endswith(_JSON_MARK))
+    found: dict[str, Column] = {}
+    left = [column for column in row if column.partition("[")[0] in _PROFILE]
+    for column in (column for column in row if column not in ("user_id", *left)):
+        which, _, path = column.removesuffix(_JSON_MARK).partition(".")
+        bag = next((bag for bag in BAGS if bag == which), None)
+        if bag is None or not path:
+            what = f"the column {column!r} is neither user_id nor a path such as app_metadata.plan"
+            raise InputError(f"{name}: {what}")
+        found[column] = (bag, parse_path(path, bag=bag), column.endswith(_JSON_MARK))
     if not found:
-        msg = f"{name} has no column that changes anything: add one such as app_metadata.plan"
-        raise InputError(msg)
+        raise InputError(f"{name} has no column that changes anything: add one such as app_metadata.plan")
     if left:
         notice(f"{name}: these columns are not metadata and are ignored: {', '.join(left)}")
     return found
 
 
-def _from_csv(line: Line, columns: Mapping[str, tuple[Bag, tuple[str, ...], bool]]) -> UserChange:
-    quoted = line.values["user_id"].startswith("'")
+def _from_csv(line: Line, columns: Mapping[str, Column]) -> Change:
     change = Change()
     for column, (bag, path, typed) in columns.items():
         cell = line.values[column]
         if not cell:
             continue
+        value = auth0_cell(cell) if line.quoted and not typed else cell
         if typed:
             try:
-                value = json.loads(cell[1:] if quoted and cell.startswith("'") else cell)
+                value = json.loads(cell.removeprefix("'") if line.quoted else cell)
             except (ValueError, RecursionError):
-                msg = f"the cell under {column!r} is not valid JSON; text in JSON has double quotes"
-                raise InputError(msg) from None
-        else:
-            value = auth0_cell(cell, quoted=quoted)
+                what = f"the cell under {column!r} is not valid JSON; text in JSON has double quotes"
+                raise InputError(what) from None
         change = change.with_bag(bag, change.bag(bag).set(path, value))
-    return line.values["user_id"].removeprefix("'"), change
+    return change
 
 
-def _from_json(row: Mapping[str, Any]) -> UserChange:
+def _from_json(row: Mapping[str, Any]) -> Change:
     unknown = sorted(set(row) - {"user_id", *BAGS})
     if unknown:
-        msg = f"a row can have user_id, user_metadata and app_metadata, but not {unknown[0]!r}"
-        raise InputError(msg)
-    if not isinstance(row.get("user_id"), str):
-        msg = "a row needs a user_id that is a string"
-        raise InputError(msg)
+        raise InputError(f"a row can have user_id, user_metadata and app_metadata, but not {unknown[0]!r}")
     change = Change()
     for bag in BAGS:
-        if bag not in row:
-            continue
-        if not isinstance(row[bag], dict):
-            msg = f"{bag} must be an object; it is merged into what is stored"
-            raise MetadataError(msg, bag=bag)
-        change = change.with_bag(bag, change.bag(bag).merge(row[bag]))
-    return row["user_id"], change
+        if bag in row:
+            if not isinstance(row[bag], dict):
+                raise MetadataError(f"{bag} must be an object; it is merged into what is stored", bag=bag)
+            change = change.with_bag(bag, change.bag(bag).merge(row[bag]))
+    return change
 
 
 class ChangeIndex:
-    """The changes of a file by user id, in a temporary file until it is closed: they may not fit into memory.
+    """The changes to each user, combined in their order; on disk until it is closed, since they may not fit into memory."""
 
-    Changes to the same user are combined in the file's order.
-    """
-
-    def __init__(self, changes: ChangeFile) -> None:
+    def __init__(self, changes: Iterable[UserChange]) -> None:
         self._db = sqlite3.connect("", isolation_level=None)  # SQLite keeps it in a temporary file
         self._db.execute(
             "CREATE TABLE changes (user_id TEXT PRIMARY KEY, ops TEXT, seen INTEGER DEFAULT 0) WITHOUT ROWID"
         )
-        self.bad: list[BadLine] = []
         self._db.execute("BEGIN")
-        for found in changes:
-            if isinstance(found, BadLine):
-                self.bad.append(found)
-                continue
-            user_id, change = found
+        for user_id, change in changes:
             earlier = self.take(user_id)
-            if earlier is not None:
-                change = earlier.then(change)
-            self._db.execute(
-                "INSERT OR REPLACE INTO changes (user_id, ops) VALUES (?, ?)",
-                (user_id, json.dumps(change.to_json())),
-            )
+            combined = change if earlier is None else earlier.then(change)
+            row = (user_id, json.dumps(combined.to_json()))
+            self._db.execute("INSERT OR REPLACE INTO changes (user_id, ops) VALUES (?, ?)", row)
         self._db.execute("COMMIT")
 
     def take(self, user_id: str) -> Change | None:

@@ -11,26 +11,33 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import attrs
 
 from auth0_meta.errors import InputError
+from auth0_meta.http.request import user_path
 
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins."""
 _MOST_LINE = 64 * 1024 * 1024
-_GZIP = b"\x1f\x8b"
 _STDIN = "-"
-_CSV = (".csv",)
 
 
 @attrs.frozen
 class Line:
-    """One record: `where` it was, and its members; CSV cells are text."""
+    """One record: `where` it was, whom it is about, and its members; CSV cells are text.
+
+    `quoted`: it is a row of a CSV export of Auth0's, where text has a leading `'`.
+    """
 
     where: str
+    user_id: str
     values: Mapping[str, Any] = attrs.field(repr=False)
     csv: bool = False
+    quoted: bool = False
 
 
 @attrs.frozen
@@ -51,22 +58,18 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     try:
         raw: BinaryIO = sys.stdin.buffer if str(path) == _STDIN else open(path, "rb")  # noqa: SIM115  # closed below
     except OSError as error:
-        msg = f"{name} can't be read: {error.strerror}"
-        raise InputError(msg) from error
+        raise InputError(f"{name} can't be read: {error.strerror}") from error
     try:
-        buffered = raw if hasattr(raw, "peek") else io.BufferedReader(raw)  # type: ignore[type-var]  # a stand-in for stdin
-        packed = cast("io.BufferedReader", buffered).peek(2)[:2] == _GZIP
-        plain = cast("BinaryIO", gzip.GzipFile(fileobj=buffered)) if packed else buffered
-        yield io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
+        buffered = io.BufferedReader(cast("io.RawIOBase", raw))
+        packed = buffered.peek(2)[:2] == GZIP
+        plain = gzip.GzipFile(fileobj=buffered) if packed else buffered
+        yield io.TextIOWrapper(cast("BinaryIO", plain), encoding="utf-8-sig", newline="")
     except UnicodeDecodeError:
-        msg = f"{name} is not UTF-8 text"
-        raise InputError(msg) from None
+        raise InputError(f"{name} is not UTF-8 text") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        msg = f"{name} is cut short or is not a gzip file"
-        raise InputError(msg) from error
+        raise InputError(f"{name} is cut short or is not a gzip file") from error
     except csv.Error as error:
-        msg = f"{name} is not valid CSV: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"{name} is not valid CSV: {error}") from error
     finally:
         if str(path) != _STDIN:
             raw.close()
@@ -75,17 +78,16 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 class Lines:
     """Iterate over the records of a file: NDJSON, CSV with a header, or one id per line.
 
-    The name decides (`.csv`, with or without `.gz`), else the first line: `{` begins NDJSON, a header
-    with `user_id` begins CSV, and anything else is a list of ids.  A record that can't be read is a `BadLine`; a
-    file that can't be read raises `InputError`.
+    The name decides (`.csv`, with or without `.gz`), else the first line: `{` begins NDJSON, a header with `user_id`
+    begins CSV, and anything else is a list of ids.  A record that can't be read, or has no valid user id, is
+    a `BadLine`; a file that can't be read raises `InputError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         self.name = "standard input" if str(path) == _STDIN else Path(path).name
         if str(path) != _STDIN and not Path(path).exists():
-            msg = f"{path} does not exist"
-            raise InputError(msg)
+            raise InputError(f"{path} does not exist")
 
     def __iter__(self) -> Iterator[Line | BadLine]:
         with open_text(self.path) as text:
@@ -93,21 +95,28 @@ class Lines:
             first = next(((n, line) for n, line in lines if line.strip()), None)
             if first is None:
                 return
-            if first[1].lstrip().startswith("["):
-                msg = f"{self.name} is a JSON array: write one object per line (jq -c '.[]' does)"
-                raise InputError(msg)
-            suffixes = [suffix.lower() for suffix in Path(str(self.path)).suffixes]
-            if any(suffix in _CSV for suffix in suffixes):
-                yield from self._csv(first[1], text)
-            elif first[1].lstrip().startswith("{"):
-                yield from self._ndjson(_with_first(first, lines))
-            elif "user_id" in [name.strip() for name in _cells(first[1])]:
-                yield from self._csv(first[1], text)
+            start = first[1].lstrip()
+            if start.startswith("["):
+                raise InputError(f"{self.name} is a JSON array: write one object per line (jq -c '.[]' does)")
+            named_csv = ".csv" in (suffix.lower() for suffix in Path(str(self.path)).suffixes)
+            if start.startswith("{") and not named_csv:
+                yield from self._ndjson(chain([first], lines))
+            elif named_csv or "user_id" in map(str.strip, _cells(start)):
+                yield from self._csv(start, text)
             else:
-                yield from self._ids(_with_first(first, lines))
+                for n, line in chain([first], lines):
+                    if user_id := line.strip():
+                        yield self._line(n, {"user_id": user_id.strip('"')})
 
-    def _where(self, n: int) -> str:
-        return f"{self.name} line {n}"
+    def _line(self, n: int, values: Mapping[str, Any], *, csv: bool = False) -> Line | BadLine:
+        where, user_id = f"{self.name} line {n}", values.get("user_id")
+        quoted = csv and str(user_id).startswith("'")
+        user_id = str(user_id)[1:] if quoted else user_id
+        try:
+            user_path(user_id)  # type: ignore[arg-type]  # it refuses anything but a string
+        except InputError as error:
+            return BadLine(where, str(error))
+        return Line(where, str(user_id), values, csv, quoted)
 
     def _ndjson(self, lines: Iterable[tuple[int, str]]) -> Iterator[Line | BadLine]:
         for n, line in lines:
@@ -117,51 +126,37 @@ class Lines:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 at = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-                yield BadLine(self._where(n), f"not valid JSON{at}")
+                yield BadLine(f"{self.name} line {n}", f"not valid JSON{at}")
                 continue
             if isinstance(row, dict):
-                yield Line(self._where(n), row)
+                yield self._line(n, row)
             else:
-                yield BadLine(self._where(n), "not a JSON object")
-
-    def _ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[Line | BadLine]:
-        for n, line in lines:
-            if text := line.strip():
-                yield Line(self._where(n), {"user_id": text.strip('"')})
+                yield BadLine(f"{self.name} line {n}", "not a JSON object")
 
     def _csv(self, first: str, rest: IO[str]) -> Iterator[Line | BadLine]:
         names = [name.strip() for name in _cells(first)]
         repeated = {name for name in names if names.count(name) > 1}
+        wrong = "a column without a name" if not all(names) else "no column user_id"
+        wrong = f"the column {min(repeated)!r} twice" if repeated else wrong
         if "user_id" not in names or repeated or not all(names):
-            what = (
-                f"the column {min(repeated)!r} twice"
-                if repeated
-                else "no column user_id"
-                if all(names)
-                else "a column without a name"
-            )
-            msg = f"{self.name} has {what} in its first line"
-            raise InputError(msg)
-        _allow_long_cells()
+            raise InputError(f"{self.name} has {wrong} in its first line")
         reader = csv.reader(rest, strict=True)
         for cells in reader:
-            where = self._where(reader.line_num + 1)
+            n = reader.line_num + 1
             if len(cells) == len(names):
-                yield Line(where, dict(zip(names, cells, strict=True)), csv=True)
+                yield self._line(n, dict(zip(names, cells, strict=True)), csv=True)
             elif cells:
-                yield BadLine(where, f"{len(cells)} cells under {len(names)} names")
+                yield BadLine(f"{self.name} line {n}", f"{len(cells)} cells under {len(names)} names")
 
 
-def auth0_cell(cell: str, *, quoted: bool) -> Any:
-    """Return what a CSV cell means; `quoted`: the row is from an export of Auth0's, where text has a leading `'`.
+def auth0_cell(cell: str) -> Any:
+    """Return what a cell of a CSV export of Auth0's means: without a leading `'` it is a number, a boolean or null.
 
-    In such a row, a cell without `'` is a number, a boolean or null.  Source: Auth0's bulk user exports.
+    Source: Auth0's bulk user exports.
 
-    >>> auth0_cell("'42", quoted=True), auth0_cell("42", quoted=True), auth0_cell("42", quoted=False)
-    ('42', 42, '42')
+    >>> auth0_cell("'42"), auth0_cell("42")
+    ('42', 42)
     """
-    if not quoted:
-        return cell
     if cell.startswith("'"):
         return cell[1:]
     try:
@@ -171,14 +166,9 @@ def auth0_cell(cell: str, *, quoted: bool) -> Any:
 
 
 def _cells(line: str) -> list[str]:
-    _allow_long_cells()
+    # The csv module's limit for a cell is 131,072 characters; here it is that for a line.
+    csv.field_size_limit(max(csv.field_size_limit(), _MOST_LINE))
     return next(csv.reader([line]), [])
-
-
-def _allow_long_cells() -> None:
-    """Raise the csv module's limit for a cell, 131,072 characters, to that for a line."""
-    if csv.field_size_limit() < _MOST_LINE:
-        csv.field_size_limit(_MOST_LINE)
 
 
 def _numbered(text: IO[str]) -> Iterator[tuple[int, str]]:
@@ -187,11 +177,5 @@ def _numbered(text: IO[str]) -> Iterator[tuple[int, str]]:
     while line := text.readline(_MOST_LINE):
         n += 1
         if len(line) >= _MOST_LINE:
-            msg = f"line {n} is longer than {_MOST_LINE} characters: is it one object per line?"
-            raise InputError(msg)
+            raise InputError(f"line {n} is longer than {_MOST_LINE} characters: is it one object per line?")
         yield n, line
-
-
-def _with_first(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    yield first
-    yield from rest

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.profile import check_stored
-from auth0_meta.client import ManagementClient
 from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
 from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER, Target
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
@@ -22,7 +22,7 @@ from auth0_meta.migrate.planning.change_file import ChangeFile, ChangeIndex
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP
 from auth0_meta.migrate.planning.files import BadLine
 from auth0_meta.migrate.planning.replan import plan_for
-from auth0_meta.migrate.planning.sandbox import Evaluator
+from auth0_meta.migrate.planning.sandbox import Evaluator, Sandbox
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.threads import Threads, in_order
@@ -35,16 +35,15 @@ _STEADY_SAMPLE = 32
 _PROGRESS_EVERY = 0.2
 _MOST_PROBLEMS = 10_000
 
-Read = tuple[str, Mapping[str, Any] | None, str, int]
-"""A user id, the profile or None, why it is None, and the requests that reading it took."""
+_T = TypeVar("_T")
+Wanted = tuple[Found, Change | None]
+"""Whom to plan for, and the change from the file, None if the function is to make it."""
+Read = tuple[str, Mapping[str, Any] | None, str, int, Change | None]
+"""A user id, the profile or None, why it is None, the requests that reading it took, and the change."""
 
 
 class Planner:
-    """Fill a ledger; use it once.
-
-    Takes either `evaluator` (for a function) or `changes`.  `second`: makes another evaluator of the same function,
-    on which a sample is computed once more, to see whether the result is the same.
-    """
+    """Fill a ledger; use it once.  Takes either `evaluator` (for a function) or `changes`."""
 
     def __init__(
         self,
@@ -53,7 +52,6 @@ class Planner:
         *,
         source: Source | None,
         evaluator: Evaluator | None = None,
-        second: Callable[[], Evaluator] | None = None,
         changes: ChangeFile | None = None,
         limit: int | None = None,
         share: float = 0.5,
@@ -62,7 +60,6 @@ class Planner:
     ) -> None:
         self._ledger, self._connect = ledger, connect
         self._source, self._evaluator, self._changes = source, evaluator, changes
-        self._second = second
         self._fields: Collection[str] | None = getattr(source, "fields", None)
         self._limit, self._share, self._on_event, self._now = limit, share, on_event, now
         self._cancelled = threading.Event()
@@ -88,98 +85,57 @@ class Planner:
         return self.summary
 
     def _work(self) -> Iterator[None]:
-        """Plan in batches, each of them one commit of the ledger."""
-        if self._changes is not None and self._source is not None:
-            yield from self._joined(self._changes, self._source)
-        elif self._changes is not None:
-            yield from self._changed_users(self._changes)
-        elif self._source is not None and self._evaluator is not None:
-            yield from self._evaluated(self._source, self._evaluator)
-
-    # Where users come from ----------------------------------------------------------------------------
-
-    def _evaluated(self, source: Source, evaluator: Evaluator) -> Iterator[None]:
-        """Run the function on every user of the source."""
-        users = _at_most(self._found(source), self._limit)
-        for batch in _batches(self._read(users)):
-            whole = [profile for _, profile, _, _ in batch if profile is not None]
-            answers = evaluator.run(whole, fields=self._fields)
-            with self._group():
-                for user_id, profile, why, requests in batch:
-                    self.summary.requests += requests
-                    if profile is None:
-                        self._problem(user_id, "unreadable", why)
-                        continue
-                    answer = next(answers)
-                    self._plan_answer(user_id, profile, answer)
-                    if len(self._sample) < _STEADY_SAMPLE and "ops" in answer:
-                        self._sample.append((profile, answer["ops"]))
-            yield
-
-    def _joined(self, changes: ChangeFile, source: Source) -> Iterator[None]:
-        """Look up every user of the source in the change file."""
-        index = ChangeIndex(changes)
-        with contextlib.closing(index):
-            for bad in index.bad:
-                self._problem(bad.where, "row", bad.problem)
-            users = _at_most(self._found(source), self._limit)
-            wanted = ((found, change) for found in users if (change := index.take(found.user_id)) is not None)
-            yield from self._planned(wanted)
+        """Plan for every user of the source, or of the change file, or of both."""
+        if self._source is None:
+            named = ((Found(user_id), change) for user_id, change in self._readable(self._changes or ()))
+            yield from self._planned(itertools.islice(named, self._limit))
+            return
+        users = itertools.islice(self._readable(self._source.users(self._connect)), self._limit)
+        if self._changes is None:
+            yield from self._planned((found, None) for found in users)
+            return
+        with contextlib.closing(ChangeIndex(self._readable(self._changes))) as index:
+            pairs = ((found, index.take(found.user_id)) for found in users)
+            yield from self._planned(pair for pair in pairs if pair[1] is not None)
             for user_id in index.not_taken():
                 self.summary.missing += 1
-                self._problem(user_id, "missing", f"{source.name} does not have this user")
-        yield
+                self._problem(user_id, "missing", f"{self._source.name} does not have this user")
 
-    def _changed_users(self, changes: ChangeFile) -> Iterator[None]:
-        """Read every user of the change file by id."""
-
-        def wanted() -> Iterator[tuple[Found, Change]]:
-            for item in changes:
-                if isinstance(item, BadLine):
-                    self._problem(item.where, "row", item.problem)
-                else:
-                    yield Found(item[0]), item[1]
-
-        yield from self._planned(_at_most(wanted(), self._limit))
-
-    def _planned(self, wanted: Iterable[tuple[Found, Change]]) -> Iterator[None]:
-        first, second = itertools.tee(wanted)
-        reads = self._read(found for found, _ in first)
-        for batch in _batches(zip(reads, (change for _, change in second), strict=False)):
-            with self._group():
-                for (user_id, profile, why, requests), change in batch:
-                    self.summary.requests += requests
-                    if profile is None:
-                        self._problem(user_id, "unreadable", why)
-                    else:
-                        self._plan_change(user_id, profile, change)
-            yield
-
-    def _found(self, source: Source) -> Iterator[Found]:
-        for found in source.users(self._connect):
-            if isinstance(found, BadLine):
-                self._problem(found.where, "row", found.problem)
+    def _readable(self, items: Iterable[_T | BadLine]) -> Iterator[_T]:
+        """Yield what could be read, and note the rest."""
+        for item in items:
+            if isinstance(item, BadLine):
+                self._problem(item.where, "row", item.problem)
             else:
-                yield found
+                yield item
 
-    def _read(self, users: Iterable[Found]) -> Iterator[Read]:
-        """Yield each user with the profile; if the source has none, it is read by id, at the tenant's pace."""
-        readers = Threads(_READERS)
+    def _planned(self, wanted: Iterable[Wanted]) -> Iterator[None]:
+        """Plan in batches, each of them one commit; a profile that is not given is read, at the tenant's pace."""
+        readers, evaluator = Threads(_READERS), self._evaluator
+        reads = in_order(
+            readers, self._read, wanted, window=_READERS, at_once=lambda one: one[0].profile is not None
+        )
         try:
-            yield from in_order(
-                readers,
-                self._profile,
-                users,
-                window=_READERS,
-                at_once=lambda found: found.profile is not None,
-            )
+            while batch := list(itertools.islice(reads, _BATCH)):
+                whole = [profile for _, profile, *_ in batch if profile is not None]
+                answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
+                with self._group():
+                    for user_id, profile, why, requests, change in batch:
+                        self.summary.requests += requests
+                        if profile is None:
+                            self._problem(user_id, "unreadable", why)
+                        elif change is None:
+                            self._plan_answer(user_id, profile, next(answers))
+                        else:
+                            self._plan_change(user_id, profile, change)
+                yield
         finally:
             self._cancelled.set()
             readers.shutdown(wait=True, cancel_futures=True)
 
-    def _profile(self, found: Found) -> Read:
-        profile: Mapping[str, Any] | None = found.profile
-        budget: WaitBudget | None = None
+    def _read(self, wanted: Wanted) -> Read:
+        found, change = wanted
+        profile, why, budget = found.profile, "", WaitBudget(max_wait=None)
         try:
             if profile is None:
                 channel = self._connect().channel
@@ -187,18 +143,19 @@ class Planner:
                     user_id=found.user_id, max_wait=None, share=self._share, cancelled=self._cancelled
                 )
                 profile = channel.read(Target.user(found.user_id), budget)
-            check_stored(profile or {})
-        except NotFoundError:
-            return found.user_id, None, "the user does not exist", budget.requests if budget else 0
-        except StoredDataError as error:
-            return found.user_id, None, str(error), budget.requests if budget else 0
-        return found.user_id, profile, "", budget.requests if budget else 0
+            check_stored(profile)
+        except (NotFoundError, StoredDataError) as error:
+            profile = None
+            why = "the user does not exist" if isinstance(error, NotFoundError) else str(error)
+        return found.user_id, profile, why, budget.requests, change
 
     # What becomes of them -----------------------------------------------------------------------------
 
     def _plan_answer(self, user_id: str, profile: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if answer.get("advice"):
-            self.summary.note_advice(user_id, list(answer["advice"]))
+            self.summary.note_advice(user_id, answer["advice"])
+        if len(self._sample) < _STEADY_SAMPLE and "ops" in answer:
+            self._sample.append((profile, answer["ops"]))
         if "error" in answer:
             self.summary.read += 1
             self._problem(user_id, "failed", answer["error"])
@@ -206,9 +163,8 @@ class Planner:
         if self._ledger.plan_of(user_id) is not None:
             self.summary.repeated += 1
             return
-        self._store(
-            user_id, profile, Change.from_json(answer["ops"]), None, ops=answer["ops"], reads=answer["reads"]
-        )
+        ops = answer["ops"]
+        self._store(user_id, profile, Change.from_json(ops), None, ops=ops, reads=answer["reads"])
 
     def _plan_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
         """Plan a change; if the file names a user again, the later change comes on top of the earlier one."""
@@ -223,25 +179,19 @@ class Planner:
         self._store(user_id, profile, change, earlier)
 
     def _store(
-        self,
-        user_id: str,
-        profile: Mapping[str, Any],
-        change: Change,
-        earlier: Plan | None,
-        *,
-        ops: Mapping[str, Any] | None = None,
-        reads: Sequence[Sequence[str | None]] = (),
+        self, user_id: str, profile: Mapping[str, Any], change: Change, earlier: Plan | None, **known: Any
     ) -> None:
+        """Plan a change, unless it changes nothing; `known`: see `plan_for`."""
         summary = self.summary
         summary.read += earlier is None
         oversize = False
         try:
-            plan, after = plan_for(change, profile, ops=ops, reads=reads)
+            plan, after = plan_for(change, profile, **known)
             if plan is not None:
                 oversize = rules.profile_size(after) > rules.PROFILE_LIMIT
                 if rules.profile_size(plan.document) > rules.MAX_REQUEST:
-                    msg = f"{user_id}: the PATCH would be larger than the {rules.MAX_REQUEST} B that a request may have"
-                    raise MetadataError(msg)
+                    most = f"the {rules.MAX_REQUEST} B that a request may have"
+                    raise MetadataError(f"{user_id}: the PATCH would be larger than {most}")
                 self._ledger.add(user_id, plan)
         except LedgerError:
             raise
@@ -279,51 +229,31 @@ class Planner:
 
     def _check_steadiness(self) -> None:
         """Compute a sample again in another process and in another order, and compare."""
-        if self._second is None or not self._sample:
+        if not isinstance(self._evaluator, Sandbox) or not self._sample:
             return
-        with contextlib.closing(self._second()) as other:
-            sample = self._sample[::-1]
-            for (profile, ops), answer in zip(
-                sample, other.run([profile for profile, _ in sample], fields=self._fields), strict=True
-            ):
+        sample = self._sample[::-1]
+        with contextlib.closing(self._evaluator.another()) as other:
+            answers = other.run([profile for profile, _ in sample], fields=self._fields)
+            for (profile, ops), answer in zip(sample, answers, strict=True):
                 self.summary.steady_checked += 1
                 if answer.get("ops") != ops:
                     self.summary.unsteady.append(str(profile["user_id"]))
-        self._sample.clear()
 
     def _emit_progress(self) -> None:
         self._last_progress = self._now()
         if self._on_event is not None:
-            summary = self.summary
-            self._on_event(
-                PlanProgress(
-                    read=summary.read,
-                    changing=summary.changing,
-                    invalid=summary.invalid,
-                    seconds=self._last_progress - self._began,
-                )
+            seen, seconds = self.summary, self._last_progress - self._began
+            progress = PlanProgress(
+                read=seen.read, changing=seen.changing, invalid=seen.invalid, seconds=seconds
             )
+            self._on_event(progress)
 
 
-def rates_of(client: ManagementClient) -> Rates | None:
+def rates_of(client: HasChannel) -> Rates | None:
     """Return the rates that a client has learned or was given, None if it knows none."""
     reads, writes = (client.channel.bucket(group) for group in (USER.reads, USER.writes))
     read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
     if not read or not write:
         return None
-    return Rates(
-        read=round(read, 3),
-        write=round(write, 3),
-        shared=(reads.limit or writes.limit) == (writes.limit or reads.limit),
-    )
-
-
-def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = iter(items)
-    while batch := list(itertools.islice(rest, _BATCH)):
-        yield batch
-
-
-def _at_most(items: Iterable[Any], limit: int | None) -> Iterator[Any]:
-    """Yield the first `limit` items, None for all."""
-    return itertools.islice(items, limit)
+    shared = (reads.limit or writes.limit) == (writes.limit or reads.limit)
+    return Rates(read=round(read, 3), write=round(write, 3), shared=shared)

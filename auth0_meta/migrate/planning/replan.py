@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Path, json_equal
 from auth0_meta.changes.operations import Append, Increment, Merge, Operation
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.changes.rules import read
-from auth0_meta.errors import Auth0MetaError, InputError
-from auth0_meta.migrate.ledger.compare import Document, holds, image_of
+from auth0_meta.errors import Auth0MetaError
+from auth0_meta.migrate.ledger.compare import Document, differences, image_of
 from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.planning.watched_user import is_unchanged
-from auth0_meta.redact import printable
 
 DriftPolicy = Literal["replan", "skip", "overwrite"]
-POLICIES: tuple[DriftPolicy, ...] = ("replan", "skip", "overwrite")
-
-
-def check_policy(policy: object) -> DriftPolicy:
-    """Return the policy, or raise `InputError` if there is none of that name."""
-    for known in POLICIES:
-        if policy == known:
-            return known
-    msg = f"drift must be one of {', '.join(POLICIES)} (nothing was sent)"
-    raise InputError(msg)
+POLICIES: tuple[str, ...] = get_args(DriftPolicy)
 
 
 def plan_for(
@@ -51,10 +41,10 @@ def plan_for(
 def replan(
     plan: Plan,
     found: Mapping[str, Any],
+    evaluator: Evaluator | None,
     *,
     policy: DriftPolicy,
     from_change_file: bool,
-    evaluator: Evaluator | None,
 ) -> Plan | str | None:
     """Return what to do about a user as found: a new plan, None for nothing, or a text that says why nothing is done.
 
@@ -62,7 +52,7 @@ def replan(
     mean the same on any profile.  Those of a function may rest on what it read, so they are used again only if
     everything they set and everything the function looked at is unchanged.
     """
-    drifted = "changed since the plan: " + ", ".join(_changed_keys(plan, found))
+    drifted = "changed since the plan: " + ", ".join(differences(found, plan.document, plan.before))
     if policy == "overwrite":
         return Plan(plan.ops, plan.document, image_of(plan.document, found))
     if policy == "skip":
@@ -80,17 +70,6 @@ def replan(
     except Auth0MetaError as error:
         return f"{drifted}; planning it again failed: {error}"
     return f"{drifted}. Pass the migration's file to have this user planned again from what is stored now"
-
-
-def _changed_keys(plan: Plan, found: Mapping[str, Any]) -> list[str]:
-    """Name the touched keys that no longer hold what the plan was made for."""
-    names = []
-    for bag, keys in plan.document.items():
-        before = plan.before.get(bag, {})
-        for key in keys or {**before, **(found.get(bag) or {})}:
-            if not holds(found, {bag: {key: None}}, {bag: {k: v for k, v in before.items() if k == key}}):
-                names.append(printable(f"{bag}.{key}"))
-    return names
 
 
 def _means_the_same(
@@ -117,17 +96,14 @@ def _means_the_same(
     return True
 
 
-def _absolute_paths(op: Operation) -> Iterator[Path]:
-    """Yield the paths at which an operation puts a value that was chosen beforehand."""
-    if isinstance(op, Merge):
-        yield from _leaves(op.value, op.path)
-    elif not isinstance(op, Append | Increment):
-        yield op.path
+def _absolute_paths(op: Operation) -> list[Path]:
+    """Return the paths at which an operation puts a value that was chosen beforehand."""
+    if isinstance(op, Append | Increment):
+        return []
+    return _leaves(op.value, op.path) if isinstance(op, Merge) else [op.path]
 
 
-def _leaves(patch: Any, path: Path) -> Iterator[Path]:
+def _leaves(patch: Any, path: Path) -> list[Path]:
     if not isinstance(patch, dict) or not patch:
-        yield path
-        return
-    for key, value in patch.items():
-        yield from _leaves(value, (*path, key))
+        return [path]
+    return [leaf for key, value in patch.items() for leaf in _leaves(value, (*path, key))]

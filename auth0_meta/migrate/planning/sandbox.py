@@ -15,10 +15,12 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, cast
 
+from auth0_meta.arguments import number
 from auth0_meta.errors import Auth0MetaError, InputError
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, check, evaluate, load
 
@@ -28,26 +30,10 @@ _GRACE = 1.0
 _CHILD = "import sys; from auth0_meta.migrate.planning.sandbox import serve; serve(sys.argv[1])"
 
 
-class Evaluator(Protocol):
-    """What computes the changes for profiles."""
-
-    digest: str | None
-
-    def run(
-        self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield what `evaluate` returns for each profile, in order; `fields`: those that the profiles can have."""
-        ...
-
-    def close(self) -> None:
-        """Release what it holds."""
-        ...
-
-
 class InProcess:
-    """Call a function of this process, without a time limit; it has no digest."""
+    """Call a function of this process, without a time limit."""
 
-    digest: str | None = None
+    digest = None
 
     def __init__(self, function: object) -> None:
         self._function: Function = check(function, "the migration")
@@ -56,12 +42,9 @@ class InProcess:
     def run(
         self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield what the function stages for each profile."""
+        """Yield what `evaluate` returns for each profile, in order; `fields`: those that the profiles can have."""
         for profile in profiles:
             yield evaluate(self._function, profile, fields=fields, file=self._file)
-
-    def close(self) -> None:
-        """Do nothing: the function is the caller's."""
 
 
 class Sandbox:
@@ -73,14 +56,10 @@ class Sandbox:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 10.0, hash_seed: int = 0) -> None:
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-            msg = "timeout must be a number of seconds above 0"
-            raise InputError(msg)
+        self._timeout = number("timeout", timeout, above=0)
         self._path = Path(path)
         if not self._path.is_file():
-            msg = f"{path} does not exist"
-            raise InputError(msg)
-        self._timeout = timeout
+            raise InputError(f"{path} does not exist")
         self._env = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONIOENCODING": "utf-8"}
         self.digest: str | None = None
         self._start()
@@ -91,28 +70,33 @@ class Sandbox:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._env, encoding="utf-8"
         )
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        assert self._process.stdout is not None  # noqa: S101  # it is a pipe
-        threading.Thread(target=_collect, args=(self._process.stdout, self._answers), daemon=True).start()
+        pipes = (self._process.stdin, self._process.stdout)
+        self._input, self._output = cast("tuple[IO[str], IO[str]]", pipes)
+        threading.Thread(target=_collect, args=(self._output, self._answers), daemon=True).start()
         first = self._next(_START_SECONDS)
         if "digest" not in first:
             self.close()
             why = first.get("failed") or first["error"].replace("migrate()", "loading it")
-            msg = f"{self._path} can't be used as a migration: {why}"
-            raise InputError(msg)
+            raise InputError(f"{self._path} can't be used as a migration: {why}")
         if self.digest not in (None, first["digest"]):
             self.close()
-            msg = f"{self._path} was changed while it was in use: plan again"
-            raise InputError(msg)
+            raise InputError(f"{self._path} was changed while it was in use: plan again")
         self.digest = first["digest"]
+
+    def another(self) -> Sandbox:
+        """Return a second process for the same function, in which sets have a different order."""
+        return Sandbox(self._path, timeout=self._timeout, hash_seed=1)
 
     def run(
         self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield what the function stages for each profile, in order."""
+        """Yield what `evaluate` returns for each profile, in order; `fields`: those that the profiles can have."""
         known = None if fields is None else list(fields)
         todo = [_line(profile, known) for profile in profiles]
         while todo:
-            self._send([line for line in todo if line is not None])
+            with contextlib.suppress(OSError):  # it has died: `_next` says so
+                self._input.writelines(line for line in todo if line is not None)
+                self._input.flush()
             for done, line in enumerate(todo):
                 if line is None:
                     yield {"error": TOO_DEEP}
@@ -126,14 +110,6 @@ class Sandbox:
             else:
                 return
 
-    def _send(self, lines: list[str]) -> None:
-        assert self._process.stdin is not None  # noqa: S101  # it is a pipe
-        try:
-            self._process.stdin.writelines(lines)
-            self._process.stdin.flush()
-        except OSError:  # it has died: `_next` says so
-            pass
-
     def _next(self, seconds: float) -> dict[str, Any]:
         """Return the next answer; {"dead", "error"} if none came and the process is gone."""
         try:
@@ -144,21 +120,24 @@ class Sandbox:
             return {"dead": True, "error": f"migrate() did not return within {seconds:g} s"}
         if answer is None:
             self.close()
-            return {
-                "dead": True,
-                "error": f"migrate() ended its process (exit code {self._process.returncode})",
-            }
+            why = f"migrate() ended its process (exit code {self._process.returncode})"
+            return {"dead": True, "error": why}
         return answer
 
     def close(self) -> None:
         """End the process, by force if it does not react; closing twice is harmless."""
-        _close(self._process.stdin)  # the end of its input ends it
+        with contextlib.suppress(OSError):  # nobody reads what was still to be flushed
+            self._input.close()  # the end of its input ends it
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        _close(self._process.stdout)
+        self._output.close()
+
+
+Evaluator = InProcess | Sandbox
+"""What computes the changes for profiles."""
 
 
 def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
@@ -167,12 +146,6 @@ def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
         return json.dumps({"fields": fields, "profile": profile}) + "\n"
     except RecursionError:
         return None
-
-
-def _close(pipe: IO[str] | None) -> None:
-    assert pipe is not None  # noqa: S101  # every process of ours has pipes
-    with contextlib.suppress(OSError):  # nobody reads what was still to be flushed
-        pipe.close()
 
 
 def _collect(lines: IO[str], answers: queue.SimpleQueue[dict[str, Any] | None]) -> None:
@@ -238,8 +211,6 @@ def _why(error: BaseException) -> str:
         return f"{os.path.basename(error.filename or 'it')} line {error.lineno}: {error.msg}"
     if isinstance(error, ModuleNotFoundError):
         return f"it imports {error.name}, which is not installed"
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    line = f" on line {trace.tb_lineno}" if trace is not None else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = f" on line {frames[-1].lineno}" if frames else ""
     return f"it raised {type(error).__name__}{line} when it was loaded"

@@ -16,7 +16,7 @@ from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import InputError, JobError
 from auth0_meta.http.request import user_path
-from auth0_meta.migrate.planning.files import BadLine, Lines
+from auth0_meta.migrate.planning.files import GZIP, BadLine, Lines
 from auth0_meta.models import Job
 
 Connect = Callable[[], ManagementClient]
@@ -64,17 +64,9 @@ class FileSource:
         for line in self._lines:
             if isinstance(line, BadLine):
                 yield line
-                continue
-            user_id = line.values.get("user_id")
-            if isinstance(user_id, str) and line.csv:
-                user_id = user_id.removeprefix("'")  # Auth0's CSV puts it before every text
-            try:
-                user_path(user_id)  # type: ignore[arg-type]  # it refuses anything but a string
-            except InputError as error:
-                yield BadLine(line.where, str(error))
-                continue
-            profile = not line.csv and (self._whole or any(bag in line.values for bag in BAGS))
-            yield Found(str(user_id), line.values if profile else None)
+            else:
+                profile = not line.csv and (self._whole or any(bag in line.values for bag in BAGS))
+                yield Found(line.user_id, line.values if profile else None)
 
 
 class SearchSource:
@@ -86,8 +78,7 @@ class SearchSource:
 
     def __init__(self, query: str, /) -> None:
         if not query.strip():
-            msg = "the search is empty: write search:QUERY, or use the export for every user"
-            raise InputError(msg)
+            raise InputError("the search is empty: write search:QUERY, or use the export for every user")
         self._query = query
         # The query often holds a metadata value, and job files, status and reports name their source.
         self.name = f"search ({len(query)} characters)"
@@ -119,23 +110,19 @@ class ExportSource:
     ) -> None:
         chosen = ROOT_FIELDS if fields is None else ("user_id", *fields)
         self.fields = tuple(dict.fromkeys((*chosen, *BAGS)))
-        self._connection_id = connection_id
-        self._limit = limit
-        self._on_progress = on_progress
-        self._timeout = timeout
+        self._which: dict[str, Any] = {"connection_id": connection_id, "limit": limit}
+        self._wait: dict[str, Any] = {"timeout": timeout, "on_progress": on_progress}
         self.name = "export"
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
         """Start the export, wait for it, download it, and yield its users."""
         client = connect()
-        job = client.jobs.export_users(
-            format="json", fields=self.fields, connection_id=self._connection_id, limit=self._limit
-        )
-        job = client.jobs.wait(job, timeout=self._timeout, on_progress=self._on_progress)
+        job = client.jobs.export_users(format="json", fields=self.fields, **self._which)
+        job = client.jobs.wait(job, **self._wait)
         with tempfile.TemporaryFile() as file:
             client.jobs.download(job, file)
             file.seek(0)
-            packed = file.read(2) == b"\x1f\x8b"
+            packed = file.read(2) == GZIP
             file.seek(0)
             lines = gzip.GzipFile(fileobj=file) if packed else file
             try:
@@ -143,17 +130,16 @@ class ExportSource:
                     if line.strip():
                         yield _exported(line, n)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                msg = f"the file of export {job.id} is cut short: plan again"
-                raise JobError(msg, job_id=job.id, job=job) from error
+                what = f"the file of export {job.id} is cut short: plan again"
+                raise JobError(what, job_id=job.id, job=job) from error
 
 
 def _exported(line: bytes, n: int) -> Found | BadLine:
-    where = f"export line {n}"
     try:
         row = json.loads(line)
         user_path(row["user_id"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        return BadLine(where, "not a JSON object with a user_id")
+        return BadLine(f"export line {n}", "not a JSON object with a user_id")
     # Auth0 writes null, or nothing, for a field that a user does not have.
     return Found(row["user_id"], {name: value for name, value in row.items() if value is not None})
 
