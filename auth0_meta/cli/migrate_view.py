@@ -16,7 +16,7 @@ from auth0_meta.cli.common import console, dump, print_line
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.migrate import RunResult, Status, events
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, TO_LOOK_AT, Plan, Record
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, Plan, Record
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
 from auth0_meta.models import Job
 from auth0_meta.redact import count, printable, size
@@ -202,5 +202,5 @@ def show_status(job: str, status: Status) -> None:
         line(f"  run {run['run']}: {run['kind']} {run['ended']}, {in_words(run['counts'], 'nobody')}, {cost}")
     if status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
-            for user_id, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED):
-                line(f"  {user_id} {state.word}: {note}", style="red")
+            for user_id, state, note in ledger.to_look_at(_MOST_NAMED):
+                line(f"  {user_id} {state}: {note}", style="red")

@@ -185,8 +185,8 @@ def undo(
     settings = Settings(share, concurrency, executor, cancel, on_event)
     with Ledger.open(job, write=True) as ledger:
         _check_usable(ledger, client)
-        counts = ledger.counts()
-        if not any(counts[state] for state in STEPS["undo"].open):
+        counts, step = ledger.counts(), STEPS["undo"]
+        if not any(counts[state] for state in (step.start, *step.doubts)):
             return RunResult(kind="undo")
         return Runner(ledger, client, settings, kind="undo").run()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from auth0_meta.migrate.api import JobFile, Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, TO_LOOK_AT
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.migrate.ledger.sqlite import explain_damage
 
 _BINS = 240
@@ -33,21 +33,15 @@ def report(job: JobFile, /) -> dict[str, Any]:
     """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned."""
     with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
-        runs, problems = [run["run"] for run in status.runs], ledger.problems(_MOST_NAMED)
+        trouble, invalid = ledger.to_look_at(_MOST_NAMED), ledger.problems(_MOST_NAMED)
+        runs = [run["run"] for run in status.runs]
         return {
             "job": str(job),
             **status.to_json(),
             "seconds": {str(n): [list(tick) for tick in ledger.ticks(n)] for n in runs},
-            "trouble": [
-                {"user_id": user, "state": state, "note": note} for user, state, note in _bad(ledger)
-            ],
-            "invalid": [{"user_id": user, "kind": kind, "note": note} for user, kind, note in problems],
+            "trouble": [{"user_id": user, "state": state, "note": note} for user, state, note in trouble],
+            "invalid": [{"user_id": user, "kind": kind, "note": note} for user, kind, note in invalid],
         }
-
-
-def _bad(ledger: Ledger) -> list[tuple[str, str, str]]:
-    """Return (user id, state, note) for users whom a person should look at."""
-    return [(user, state.word, note) for user, state, note in ledger.notes(TO_LOOK_AT, limit=_MOST_NAMED)]
 
 
 def render(job: JobFile, /, *, as_json: bool = False) -> str:
@@ -60,7 +54,7 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
         body = [
             _head(str(job), status),
             *(_run(run, _binned(ledger.ticks(run["run"]), run["seconds"])) for run in status.runs),
-            _table("Users to look at", ("user", "state", "why"), _bad(ledger)),
+            _table("Users to look at", ("user", "state", "why"), ledger.to_look_at(_MOST_NAMED)),
             _table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)),
             _table("Keys touched", ("key", "users"), keys),
         ]

@@ -104,9 +104,8 @@ class Runner:
         self._now = client.channel.clock.monotonic
         self._cancel, self._interrupted = settings.cancel or threading.Event(), False
         self._executor = settings.executor or Threads(settings.concurrency or MOST_WORKERS)
-        on_wait = self._note_wait
         self._work = partial(
-            work, client, share=settings.share, trust=trust, cancelled=self._cancel, on_wait=on_wait
+            work, client, share=settings.share, trust=trust, cancelled=self._cancel, on_wait=self._note_wait
         )
         self._concurrency = Concurrency(settings.concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
         # A user goes from `_doubts` or the ledger through these, in this order.

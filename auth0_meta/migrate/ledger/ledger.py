@@ -22,7 +22,7 @@ from auth0_meta._version import __version__
 from auth0_meta.errors import LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
-from auth0_meta.migrate.ledger.records import Plan, Record, State, check_run, pack, unpack
+from auth0_meta.migrate.ledger.records import TO_LOOK_AT, Plan, Record, State, check_run, pack, unpack
 from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, explain_damage, explain_errors, files, refusal
 
 APPLICATION = 0x41304D4C  # "A0ML"
@@ -258,8 +258,8 @@ class Ledger:
             what = "is not as it was planned: its digest differs. Restore a copy, or plan again"
             raise refusal(self.path, f"{what}. Nothing was sent for the users whose plans have changed")
 
-    def problems(self, limit: int) -> list[tuple[str, str, str]]:
-        """Return (user id, kind, note) for each user who could not be planned."""
+    def problems(self, limit: int = -1) -> list[tuple[str, str, str]]:
+        """Return (user id, kind, note) for each user who could not be planned, or the first `limit` of them."""
         return self._rows("SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", limit)
 
     # Running ------------------------------------------------------------------------------------------
@@ -308,11 +308,11 @@ class Ledger:
         """Return the first users, in order."""
         return self._records("ORDER BY n LIMIT ?", limit)
 
-    def notes(self, states: Iterable[State], *, limit: int) -> list[tuple[str, State, str]]:
-        """Return (user id, state, note) for users in these states."""
-        query = f"SELECT user_id, state, COALESCE(note, '') FROM users {_in(states)} ORDER BY n LIMIT ?"  # noqa: S608  # whole numbers of ours
+    def to_look_at(self, limit: int) -> list[tuple[str, str, str]]:
+        """Return (user id, state, note) for users whom a person should look at."""
+        query = f"SELECT user_id, state, COALESCE(note, '') FROM users {_in(TO_LOOK_AT)} ORDER BY n LIMIT ?"  # noqa: S608  # whole numbers of ours
         with explain_damage(self.path):
-            return [(user_id, State(state), note) for user_id, state, note in self._rows(query, limit)]
+            return [(user_id, State(state).word, note) for user_id, state, note in self._rows(query, limit)]
 
     def _records(self, which: str, *values: int) -> list[Record]:
         query = f"SELECT n, user_id, state, plan, again, seal, tried FROM users {which}"  # noqa: S608  # literals of ours
@@ -355,10 +355,10 @@ class Ledger:
                     run["ended"] = "killed"
         return runs
 
-    def ticks(self, run: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (second, what happened in it) for a run."""
-        for second, facts in self._rows("SELECT second, facts FROM ticks WHERE run = ? ORDER BY second", run):
-            yield second, json.loads(facts)
+    def ticks(self, run: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return (second, what happened in it) for a run."""
+        found = self._rows("SELECT second, facts FROM ticks WHERE run = ? ORDER BY second", run)
+        return [(second, json.loads(facts)) for second, facts in found]
 
     def purge(self) -> None:
         """Delete every value: operations, documents, images; counts, notes and runs stay."""

@@ -97,11 +97,6 @@ class Step:
         return cls(kind, start, claimed, having("claimed", "doubt"), having("retry"))
 
     @property
-    def open(self) -> tuple[State, ...]:
-        """Return every state that there is something to do about."""
-        return (self.start, *self.doubts)
-
-    @property
     def remaining(self) -> tuple[State, ...]:
         """Return the states of users that an interrupted run has left for the next one."""
         return (self.start, self.claimed)

@@ -95,20 +95,15 @@ class Sandbox:
         todo = [_line(profile, known) for profile in profiles]
         while todo:
             with contextlib.suppress(OSError):  # it has died: `_next` says so
-                self._input.writelines(line for line in todo if line is not None)
+                self._input.writelines(todo)
                 self._input.flush()
-            for done, line in enumerate(todo):
-                if line is None:
-                    yield {"error": TOO_DEEP}
-                    continue
+            while todo:
                 answer = self._next(self._timeout)
                 yield answer
+                del todo[0]
                 if "dead" in answer:
-                    todo = todo[done + 1 :]
                     self._start()
                     break
-            else:
-                return
 
     def _next(self, seconds: float) -> dict[str, Any]:
         """Return the next answer; {"dead", "error"} if none came and the process is gone."""
@@ -140,21 +135,19 @@ Evaluator = InProcess | Sandbox
 """What computes the changes for profiles."""
 
 
-def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str | None:
-    """Return the line that is sent for a profile, None if the profile is nested too deeply to be written."""
+def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str:
+    """Return the line that is sent for a profile: null if the profile is nested too deeply to be written."""
     try:
         return json.dumps({"fields": fields, "profile": profile}) + "\n"
     except RecursionError:
-        return None
+        return "null\n"
 
 
 def _collect(lines: IO[str], answers: queue.SimpleQueue[dict[str, Any] | None]) -> None:
     """Queue answers as they come, then None."""
-    try:
+    with contextlib.suppress(ValueError):  # the pipe was closed, or a killed process left half a line
         for line in lines:
             answers.put(json.loads(line))
-    except ValueError:  # the pipe was closed, or a killed process left half a line
-        pass
     answers.put(None)
 
 
@@ -197,9 +190,10 @@ def serve(path: str) -> None:
 
 
 def _answer(function: Function, line: str, file: str) -> dict[str, Any]:
-    try:
+    request = None
+    with contextlib.suppress(RecursionError):
         request = json.loads(line)
-    except RecursionError:
+    if request is None:
         return {"error": TOO_DEEP}
     return evaluate(function, request["profile"], fields=request["fields"], file=file)
 
