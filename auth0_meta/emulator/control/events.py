@@ -40,17 +40,12 @@ class EventStreams:
 
     def __init__(self, state: TenantState) -> None:
         self._state = state
-        self._lock = threading.Lock()
-        self._open = 0
+        self._free = threading.Semaphore(_MOST_STREAMS)
 
     def state(self) -> dict[str, Any]:
         """Return the state as it is now, without the users and requests themselves."""
         state = self._state
         now = state.now()
-        buckets = [
-            {"groups": groups, "burst": limit.burst, "per_second": limit.per_second, "tokens": tokens}
-            for groups, limit, tokens in state.limiter.levels(now)
-        ]
         return {
             "url": state.access.url,
             "now": now,
@@ -58,24 +53,21 @@ class EventStreams:
             "strict": state.access.strict,
             "users": len(state.users),
             "requests": len(state.journal),
-            "buckets": buckets,
+            "buckets": [
+                {"groups": groups, "burst": limit.burst, "per_second": limit.per_second, "tokens": tokens}
+                for groups, limit, tokens in state.limiter.levels(now)
+            ],
             "faults": [fault_json(fault) for fault in state.faults.all()],
         }
 
     def open(self, since: int) -> Iterator[bytes] | None:
         """Return a stream that begins after the `since`-th request, None if too many are open."""
-        with self._lock:
-            if self._open >= _MOST_STREAMS:
-                return None
-            self._open += 1
+        if not self._free.acquire(blocking=False):
+            return None
         stream = self._stream(since)
         # A `finally` in the generator would not do: if nothing is ever read from it, it never begins, so it never ends.
-        weakref.finalize(stream, self._closed).atexit = False
+        weakref.finalize(stream, self._free.release).atexit = False
         return stream
-
-    def _closed(self) -> None:
-        with self._lock:
-            self._open -= 1
 
     def _stream(self, since: int) -> Iterator[bytes]:
         yield b": the local tenant\n\n"  # a comment, so that the response begins at once

@@ -13,6 +13,7 @@ from typing import Any
 TOOLS = ("python", "auth0-python", "node", "curl")
 # Tools of Python and OpenSSL trust only the authorities in this file, so it holds the public ones too.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# The code that goes with the environment, by tool and by whether the tenant has TLS (without, if that is the same).
 _HINTS = {
     ("python", False): """\
 from auth0_meta import ManagementClient
@@ -42,12 +43,12 @@ const { ManagementClient } = require("auth0");  // 4 or newer; node reads NODE_E
 const management = new ManagementClient({ domain: process.env.AUTH0_DOMAIN,
   clientId: process.env.AUTH0_CLIENT_ID, clientSecret: process.env.AUTH0_CLIENT_SECRET });
 """,
-}
-_CURL = """\
+    ("curl", False): """\
 curl -H "Authorization: Bearer $AUTH0_API_TOKEN" "$AUTH0_URL/api/v2/users"
 curl "$AUTH0_URL/oauth/token" -d grant_type=client_credentials -d "client_id=$AUTH0_CLIENT_ID" \\
   -d "client_secret=$AUTH0_CLIENT_SECRET" --data-urlencode "audience=$AUTH0_URL/api/v2/"
-"""
+""",
+}
 
 
 def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -80,13 +81,6 @@ def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
     return exports("node", facts) | exports("python", facts)
 
 
-def _hint(tool: str, *, secure: bool) -> str:
-    """Return the code that goes with the environment."""
-    if tool == "curl":
-        return _CURL
-    return _HINTS.get((tool, secure)) or _HINTS[tool, False]
-
-
 def script(tool: str, facts: Mapping[str, Any]) -> str:
     """Return a shell script that exports the environment, with the code to write in comments.
 
@@ -97,6 +91,6 @@ def script(tool: str, facts: Mapping[str, Any]) -> str:
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exports(tool, facts).items()]
     if "ca_file" in facts:
         lines += ["", f"# The certificate authority of this run: {facts['ca_file']}"]
-    secure = facts["url"].startswith("https:")
-    lines += ["", *(f"# {line}".rstrip() for line in _hint(tool, secure=secure).splitlines())]
+    hint = _HINTS.get((tool, facts["url"].startswith("https:"))) or _HINTS[tool, False]
+    lines += ["", *(f"# {line}".rstrip() for line in hint.splitlines())]
     return "\n".join(lines) + "\n"

@@ -15,7 +15,10 @@ def complaints(
 ) -> list[str]:
     """Return a line for each fault or second writer whose code raised or that never fired, and each route not served."""
     lines = [f"raised {one}: {call_of(one.owner)}" for one in raised]
-    lines += [f"never fired: {call_of(fault)} ({_requests(fault.seen)} matched)" for fault in unfired]
+    lines += [
+        f"never fired: {call_of(fault)} ({fault.seen} request{'s' * (fault.seen != 1)} matched)"
+        for fault in unfired
+    ]
     missing = {
         f"not served: {entry.method} {entry.route or entry.path}": None
         for entry in entries
@@ -32,7 +35,3 @@ def call_of(fault: Fault | Hook) -> str:
     if fault.nth != 1:
         shown.append(f"nth={fault.nth}")
     return f"{name}({', '.join(shown)})"
-
-
-def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"

@@ -11,11 +11,15 @@ import json
 import logging
 import secrets
 from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
+
 from auth0_meta.emulator.control.events import EventStreams, entry_json, fault_json
-from auth0_meta.emulator.control.page import PAGE_HEADERS, asset
 from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Request, to_json
@@ -34,18 +38,34 @@ _SAFE = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
-_MOST_USERS = 200
-# The arguments of `fail` that JSON can hold; the others need code.
-_FAULT_ARGUMENTS = frozenset(
+# Only our own scripts, styles and connections; no other page may frame it; no text becomes markup.
+_PAGE_HEADERS = (
     (
-        *("method", "path", "user_id", "nth", "times", "probability", "status", "reset", "drop", "delay"),
-        *("slow", "truncate", "html", "commit", "expire_token", "rows"),
-    )
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+    ),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
 )
+_FILES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    f"{CONTROL_ROOT}page.js": ("page.js", "text/javascript; charset=utf-8"),
+    f"{CONTROL_ROOT}page.css": ("page.css", "text/css; charset=utf-8"),
+    f"{CONTROL_ROOT}icon.svg": ("icon.svg", "image/svg+xml"),
+}
+_MOST_USERS = 200
+# The arguments of `fail`, but for the predicate, which is code, and for what is sent as it is.
+_FAULT_ARGUMENTS = {field.name for field in attrs.fields(Fault) if field.init} - {"when", "body", "headers"}
 
 
 def _refused(status: int, message: str) -> Refusal:
     return Refusal(status, problem(status, message))
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (files("auth0_meta.emulator.control") / "static" / name).read_bytes()
 
 
 class Control:
@@ -71,7 +91,7 @@ class Control:
             ("GET", "journal"): self._journal,
             ("GET", "faults"): lambda _: [fault_json(fault) for fault in state.faults.all()],
             ("POST", "faults"): self._add_fault,
-            ("DELETE", "faults"): self._clear_faults,
+            ("DELETE", "faults"): lambda _: state.faults.clear(),
             ("POST", "clock"): self._clock,
             ("GET", "snapshot"): lambda _: to_snapshot(users.documents()),
             ("PUT", "snapshot"): self._restore,
@@ -81,9 +101,11 @@ class Control:
         """Answer one request."""
         try:
             check_host(request, self._state.hosts)
-            page = asset(request.path, self.token if self._show_token else "")
-            if page is not None and request.method in ("GET", "HEAD"):
-                return self._answer(200, page.body, page.content_type, PAGE_HEADERS)
+            if request.path in _FILES and request.method in ("GET", "HEAD"):
+                name, kind = _FILES[request.path]
+                token = self.token if self._show_token else ""
+                body = _read(name).replace(b"{{token}}", token.encode())
+                return self._answer(200, body, kind, _PAGE_HEADERS)
             self._check(request)
             answer = self._find(request)(request)
             if isinstance(answer, Answer):
@@ -106,18 +128,14 @@ class Control:
         """Refuse a request that another page may have sent, or that lacks the token."""
         origin, host = request.headers.get("origin"), request.headers.get("host", "")
         site = request.headers.get("sec-fetch-site", "none")
-        if (origin is not None and urlsplit(origin).netloc.lower() != host.lower()) or site not in (
-            "same-origin",
-            "none",
-        ):
-            raise _refused(
-                403, "The control routes answer only this tenant's own page and programs, no other page."
-            )
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if foreign or site not in ("same-origin", "none"):
+            message = "The control routes answer only this tenant's own page and programs, no other page."
+            raise _refused(403, message)
         token = request.headers.get(TOKEN_HEADER, "")
         if not hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode()):
-            raise _refused(
-                403, "The control routes need the token of this run in the header X-Emulator-Token."
-            )
+            message = "The control routes need the token of this run in the header X-Emulator-Token."
+            raise _refused(403, message)
 
     def _find(self, request: Request) -> Callable[[Request], Any]:
         name = request.path.removeprefix(CONTROL_ROOT)
@@ -143,24 +161,15 @@ class Control:
         start, count = _number(query, "start", 0), _number(query, "count", 50)
         if count > _MOST_USERS:
             raise _refused(400, f"count must be at most {_MOST_USERS}.")
-        text = query.get("find", "").strip().lower()
-        if not text:
-            found = self._state.users.slice(start, count + 1)
+        text, users = query.get("find", "").strip().lower(), self._state.users
+        if text:
+            matches = (profile for profile in users.all() if text in _searchable_text(profile.root))
+            found = list(islice(matches, start, start + count + 1))
         else:
-            found = []
-            matches = (
-                profile for profile in self._state.users.all() if text in _searchable_text(profile.root)
-            )
-            for number, profile in enumerate(matches):
-                if number >= start:
-                    found.append(profile)
-                if len(found) > count:
-                    break
-        users = [
-            {name: profile.root.get(name) for name in ("user_id", "email", "name", "updated_at")}
-            for profile in found[:count]
-        ]
-        return {"total": len(self._state.users), "more": len(found) > count, "users": users}
+            found = users.slice(start, count + 1)
+        names = ("user_id", "email", "name", "updated_at")
+        shown = [{name: profile.root.get(name) for name in names} for profile in found[:count]]
+        return {"total": len(users), "more": len(found) > count, "users": shown}
 
     def _add_user(self, request: Request) -> dict[str, Any]:
         (user,) = as_roster([_object(request)]).users
@@ -177,10 +186,7 @@ class Control:
     def _journal(self, request: Request) -> dict[str, Any]:
         total, entries = self._state.journal.since(_number(request.query, "since", 0))
         first = total - len(entries) + 1
-        return {
-            "total": total,
-            "entries": [entry_json(number, entry) for number, entry in enumerate(entries, first)],
-        }
+        return {"total": total, "entries": [entry_json(n, entry) for n, entry in enumerate(entries, first)]}
 
     def _add_fault(self, request: Request) -> dict[str, Any]:
         arguments = _object(request)
@@ -193,9 +199,6 @@ class Control:
             raise _refused(400, "An argument of this fault has the wrong type.") from None
         self._state.faults.add(fault)
         return fault_json(fault)
-
-    def _clear_faults(self, _: Request) -> None:
-        self._state.faults.clear()
 
     def _clock(self, request: Request) -> dict[str, Any]:
         command, clock = _object(request), self._state.clock

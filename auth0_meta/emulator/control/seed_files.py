@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +145,16 @@ def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise `InputError` if `write_users` could not write there, as far as one can know beforehand."""
     target = Path(path)
-    why = ""
     if not target.parent.is_dir():
         why = f"there is no directory {target.parent}"
     elif not os.access(target.parent, os.W_OK | os.X_OK):
         why = f"you may not write to the directory {target.parent}"
     elif target.is_dir():
         why = "it is a directory"
-    if why:
-        msg = f"can't write {target}: {why} (nothing was started)"
-        raise InputError(msg)
+    else:
+        return
+    msg = f"can't write {target}: {why} (nothing was started)"
+    raise InputError(msg)
 
 
 def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:
@@ -181,10 +180,16 @@ def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> No
 
 
 def _yaml(text: str) -> Any:
+    """Parse YAML with a safe loader, the C one if there is one, that reads a date as a string, as in JSON."""
     import yaml  # noqa: PLC0415  # loads on use
 
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in base.yaml_implicit_resolvers.items()
+    }
     try:
-        return yaml.load(text, Loader=_loader())  # noqa: S506  # a safe loader's subclass
+        return yaml.load(text, Loader=type("Loader", (base,), {"yaml_implicit_resolvers": resolvers}))  # noqa: S506
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         msg = f"not valid YAML: {error.problem}{line}"
@@ -192,18 +197,3 @@ def _yaml(text: str) -> Any:
     except yaml.YAMLError:
         msg = "not valid YAML: it has characters that YAML does not allow"
         raise InputError(msg) from None
-
-
-@cache
-def _loader() -> Any:
-    """Return a safe YAML loader, the C one if there is one, that reads a date as a string, as in JSON."""
-    import yaml  # noqa: PLC0415
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
-        pass
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in Loader.yaml_implicit_resolvers.items()
-    }
-    return Loader
