@@ -111,9 +111,9 @@ def env(*, tool: str, port: int, as_json: bool) -> None:
     eval "$(auth0-meta emulator env)".
     """
     from auth0_meta.emulator.control import recipes  # noqa: PLC0415  # its extra may be missing
-    from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
-    facts = remote.find_serving(port)
+    facts = announced.find_serving(port)
     click.echo(dump(recipes.exports(tool, facts)) if as_json else recipes.script(tool, facts), nl=as_json)
 
 
@@ -125,9 +125,9 @@ def save(*, file: str, port: int) -> None:
 
     Only you can read the file, and it is written whole or not at all.
     """
-    from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
-    click.echo(f"{count(remote.save(file, port), 'user')} saved to {file}", err=True)
+    click.echo(f"{count(announced.save(file, port), 'user')} saved to {file}", err=True)
 
 
 @snapshot.command()
@@ -135,6 +135,6 @@ def save(*, file: str, port: int) -> None:
 @_serving_port
 def load(*, file: str, port: int) -> None:
     """Replace all users with those of FILE (JSON or YAML)."""
-    from auth0_meta.emulator.process import remote  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
-    click.echo(f"{count(remote.load(file, port), 'user')} loaded from {file}", err=True)
+    click.echo(f"{count(announced.load(file, port), 'user')} loaded from {file}", err=True)

@@ -1,17 +1,27 @@
-"""Announce a served tenant in a file, so that other commands of the same user find it."""
+"""Announce a served tenant in a file, so that other commands of the same user find it and call its control routes."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from auth0_meta.emulator.control.routes import TOKEN_HEADER
+from auth0_meta.emulator.control.seed_files import read_users, write_users
+from auth0_meta.emulator.pipeline import CONTROL_ROOT
 from auth0_meta.errors import InputError
 
 _VARIABLE = "AUTH0_META_EMULATOR_DIR"
+_TIMEOUT = 120
+_TIMEOUT_CONNECT = 5
 
 
 def run_directory() -> Path:
@@ -63,3 +73,59 @@ def find_run(port: int) -> dict[str, Any]:
         )
         raise InputError(msg)
     return facts
+
+
+def call(port: int, method: str, name: str, body: Any = None) -> Any:
+    """Send a control request to the tenant on `port` and return its parsed response.
+
+    Raises `InputError` if no tenant responds there or if it refuses.
+    """
+    facts = find_run(port)
+    request = urllib.request.Request(  # noqa: S310  # a process of ours announced this URL
+        facts["url"] + CONTROL_ROOT + name,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={TOKEN_HEADER: facts["control_token"], "Content-Type": "application/json"},
+    )
+    context = ssl.create_default_context(cafile=facts["ca_file"]) if "ca_file" in facts else None
+    # No proxy: the tenant is on this machine.
+    handlers: list[Any] = [urllib.request.ProxyHandler({})]
+    handlers += [urllib.request.HTTPSHandler(context=context)] if context else []
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            message = json.load(error).get("message")
+        msg = f"the tenant on port {port} refused: {message}"
+        raise InputError(msg) from None
+    except OSError as error:
+        raise _not_responding(port) from error
+
+
+def find_serving(port: int) -> dict[str, Any]:
+    """Return what was announced for `port`; raises `InputError` if nothing listens there any more."""
+    facts = find_run(port)
+    parts = urlsplit(facts["url"])
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_TIMEOUT_CONNECT).close()
+    except OSError as error:
+        raise _not_responding(port) from error
+    return facts
+
+
+def _not_responding(port: int) -> InputError:
+    msg = f"the tenant announced on port {port} does not answer: it may have been killed. Start it again"
+    return InputError(msg)
+
+
+def save(path: str | os.PathLike[str], port: int) -> int:
+    """Write the users of the tenant on `port` to a file; returns how many."""
+    snapshot = call(port, "GET", "snapshot")
+    write_users(path, snapshot)
+    return len(snapshot["users"])
+
+
+def load(path: str | os.PathLike[str], port: int) -> int:
+    """Replace the users of the tenant on `port` by those of a file; returns how many."""
+    return int(call(port, "PUT", "snapshot", read_users(path).document())["users"])

@@ -13,7 +13,7 @@ from auth0_meta.emulator.control.recipes import all_exports
 from auth0_meta.emulator.control.report import complaints
 from auth0_meta.emulator.control.seed_files import check_writable
 from auth0_meta.emulator.process.announced import announced
-from auth0_meta.emulator.process.serve import JOURNAL_LIMIT, facts_of
+from auth0_meta.emulator.process.serve import JOURNAL_LIMIT, facts_of, signals_handled
 from auth0_meta.emulator.tenant import LocalTenant
 from auth0_meta.errors import InputError
 
@@ -63,8 +63,6 @@ def execute(
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run a command to its end, and pass on every signal that this process gets meanwhile."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # Windows has the first two only
-    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     early: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
@@ -75,15 +73,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
         elif not (number == signal.SIGINT and _in_foreground()):
             child.send_signal(number)
 
-    before = [(number, signal.signal(number, pass_on)) for number in signals]
-    try:
+    # Windows has the first two only.
+    with signals_handled(pass_on, "SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
         child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user asked to run it
         for number in early:
             child.send_signal(number)
         code = child.wait()
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
     return _SIGNALLED - code if code < 0 else code
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import exports
@@ -48,25 +49,31 @@ def serve(
     """
     messages = out or sys.stderr
     done = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
     settings.setdefault("journal_limit", JOURNAL_LIMIT)
     tenant = LocalTenant(host=host, port=port, rate_limit=rate_limit, **settings)
-    before = [signal.signal(number, lambda *_: done.set()) for number in signals]
-    try:
-        with tenant:
-            facts = facts_of(tenant, strict=settings.get("strict", False))
-            with announced(tenant.port, facts):
-                messages.write(_greeting(tenant, facts))
-                messages.flush()
-                if on_ready is not None:
-                    on_ready(tenant)
-                # A wait with a bound, because Windows delivers Ctrl-C only between waits.
-                while not done.wait(0.5):
-                    pass
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+    with signals_handled(lambda *_: done.set(), "SIGINT", "SIGTERM"), tenant:
+        facts = facts_of(tenant, strict=settings.get("strict", False))
+        with announced(tenant.port, facts):
+            messages.write(_greeting(tenant, facts))
+            messages.flush()
+            if on_ready is not None:
+                on_ready(tenant)
+            # A wait with a bound, because Windows delivers Ctrl-C only between waits.
+            while not done.wait(0.5):
+                pass
     return 0
+
+
+@contextmanager
+def signals_handled(handler: Callable[[int, Any], object], *names: str) -> Iterator[None]:
+    """Call `handler` for these signals, those that this system has, while the block runs."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = [(number, signal.signal(number, handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, earlier in before:
+            signal.signal(number, earlier)
 
 
 def _greeting(tenant: LocalTenant, facts: dict[str, Any]) -> str:
