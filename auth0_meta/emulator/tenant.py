@@ -271,7 +271,7 @@ class LocalTenant(InProcessTenant):
         """Return an adapter for `requests.Session.mount` that reaches the tenant without a socket."""
         from auth0_meta.emulator.serving.requests_adapter import TenantAdapter  # noqa: PLC0415  # requests loads on use
 
-        return TenantAdapter(self.wsgi, clock=self.clock)
+        return TenantAdapter(self._pipeline, clock=self.clock)
 
     def client(self, **settings: Any) -> ManagementClient:
         """Return a `ManagementClient` for this tenant; `settings` are that class's and take precedence.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.client import IncompleteRead, RemoteDisconnected
+from http.client import IncompleteRead, RemoteDisconnected, responses
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -15,23 +15,21 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from auth0_meta.clock import Clock
-from auth0_meta.emulator.http.message import CutShort
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+from auth0_meta.emulator.http.message import CutShort, Request
+from auth0_meta.emulator.pipeline import Pipeline
+from auth0_meta.emulator.serving.wsgi import sent_headers
 
 
 class TenantAdapter(BaseAdapter):
-    """Send the requests of a `requests.Session` to a WSGI application in the same thread.
+    """Send the requests of a `requests.Session` through a tenant's pipeline in the same thread.
 
     A dropped connection raises `requests.ConnectionError`, and a response later than the read
     timeout (by `clock`) raises `requests.ReadTimeout`, as over a socket.
     """
 
-    def __init__(self, application: WSGIApplication, *, clock: Clock) -> None:
+    def __init__(self, pipeline: Pipeline, *, clock: Clock) -> None:
         super().__init__()
-        self._application = application
-        self._clock = clock
+        self._pipeline, self._clock = pipeline, clock
 
     def send(
         self,
@@ -44,15 +42,10 @@ class TenantAdapter(BaseAdapter):
     ) -> requests.Response:
         """Send one prepared request."""
         begun = self._clock.monotonic()
-        started: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            started[:] = [status, CaseInsensitiveDict(headers)]
-
+        pieces, longest = [], 0.0
         try:
-            pieces = []
-            longest = 0.0
-            for piece in self._application(_environ(request), start_response):
+            answer = self._pipeline.handle(_request(request))
+            for piece in answer.pieces() if answer.in_pieces else [answer.body]:
                 now = self._clock.monotonic()
                 pieces.append(piece)
                 longest, begun = max(longest, now - begun), now
@@ -68,8 +61,8 @@ class TenantAdapter(BaseAdapter):
             msg = f"the local tenant took more than {allowed} s to respond"
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
-        status, response.headers = started
-        response.status_code, response.reason = int(status[:3]), status[4:]
+        response.status_code, response.reason = answer.status, responses.get(answer.status, "Unknown")
+        response.headers = CaseInsensitiveDict(sent_headers(answer))
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw = BytesIO(b"".join(pieces))
         response.url, response.request = request.url or "", request
@@ -91,29 +84,15 @@ class TrustingAdapter(HTTPAdapter):
         return super().send(*args, **{**options, "verify": str(self._ca_file)})
 
 
-def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
-    parts = urlsplit(request.url or "")
-    body = request.body or b""
+def _request(request: requests.PreparedRequest) -> Request:
+    """Return a request as a server would receive it."""
+    body: Any = request.body or b""
     if hasattr(body, "read"):
         body = body.read()
     elif not isinstance(body, (str, bytes)):
         body = b"".join(body)
     data = body.encode() if isinstance(body, str) else body
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method or "GET",
-        "REQUEST_URI": f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/",
-        "SERVER_NAME": parts.hostname or "",
-        "SERVER_PORT": str(parts.port or 80),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": parts.netloc,
-        "CONTENT_LENGTH": str(len(data)),
-        "wsgi.input": BytesIO(data),
-        "wsgi.url_scheme": parts.scheme,
-    }
+    headers = {"host": urlsplit(request.url or "").netloc}
     for name, value in request.headers.items():
-        key = name.upper().replace("-", "_")
-        if key == "TRANSFER_ENCODING":
-            continue  # the body is complete here
-        text = value.decode("latin-1") if isinstance(value, bytes) else value
-        environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = text
-    return environ
+        headers[name.lower()] = value.decode("latin-1") if isinstance(value, bytes) else value
+    return Request(request.method or "GET", request.path_url, headers, data)

@@ -10,6 +10,9 @@ import socket
 import ssl
 import struct
 import threading
+from concurrent.futures import Future
+from http.client import responses
+from itertools import chain
 from typing import Any
 
 from cheroot.server import Gateway, HTTPConnection, HTTPServer
@@ -18,7 +21,7 @@ from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.serving.stream import stream
 from auth0_meta.emulator.serving.tls import LateHandshake
-from auth0_meta.emulator.serving.wsgi import reason
+from auth0_meta.emulator.serving.wsgi import sent_headers
 from auth0_meta.emulator.state.faults import Dropped
 
 _log = logging.getLogger("auth0_meta.emulator")
@@ -82,30 +85,23 @@ class _Gateway(Gateway):
                 req.conn.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             # On this error number cheroot closes the connection and logs nothing.
             raise ConnectionResetError(errno.ECONNRESET, "dropped by a fault") from dropped
-        lines = [f"HTTP/1.1 {answer.status} {reason(answer.status)}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
-        if answer.feed is not None:
+        if answer.feed is not None or not req.server.can_add_keepalive_connection:
             req.close_connection = True
-        elif answer.status != 204:
-            lines.append(f"Content-Length: {len(answer.body)}\r\n")
-        if not req.close_connection:
-            req.close_connection = not req.server.can_add_keepalive_connection
+        lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in sent_headers(answer)]
         if req.close_connection:
             lines.append("Connection: close\r\n")
         elif req.response_protocol == "HTTP/1.0":
             lines.append("Connection: Keep-Alive\r\n")
-        lines.append("\r\n")
         req.sent_headers = True
-        head = "".join(lines).encode("latin-1", "replace")
+        head = "".join([*lines, "\r\n"]).encode("latin-1", "replace")
         if request.method == "HEAD":
             req.conn.wfile.write(head)
-            return
-        if not answer.in_pieces:
+        elif not answer.in_pieces:
             req.conn.wfile.write(head + answer.body)
-            return
-        req.conn.wfile.write(head)
-        for piece in answer.pieces():
-            req.conn.wfile.write(piece)
+        else:
+            for piece in chain([head], answer.pieces()):
+                req.conn.wfile.write(piece)
 
 
 class _Server(HTTPServer):
@@ -182,16 +178,13 @@ class TenantServer:
         self, host: str, port: int, pipeline: Pipeline, *, tls: ssl.SSLContext | None = None
     ) -> None:
         self._server = _Server((host, port), pipeline, tls)
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
+        self._prepared = Future[None]()
         self._thread = threading.Thread(target=self._run, name="auth0-meta-local-tenant", daemon=True)
 
     def start(self) -> int:
         """Bind and serve; returns the port.  Raises OSError if the address can't be bound."""
         self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            raise self._failure
+        self._prepared.result()
         return int(self._server.bind_addr[1])
 
     def _run(self) -> None:
@@ -199,10 +192,9 @@ class TenantServer:
         try:
             self._server.prepare()
         except BaseException as error:  # noqa: BLE001  # raised in the thread that waits in `start`
-            self._failure = error
+            self._prepared.set_exception(error)
             return
-        finally:
-            self._ready.set()
+        self._prepared.set_result(None)
         self._server.serve()
 
     def stop(self) -> None:

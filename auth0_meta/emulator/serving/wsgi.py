@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_input_stream
 
-from auth0_meta.emulator.http.message import Request
+from auth0_meta.emulator.http.message import Answer, Request
 from auth0_meta.emulator.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def reason(status: int) -> str:
-    """Return the reason phrase of a status.
-
-    >>> reason(429), reason(299)
-    ('Too Many Requests', 'Unknown')
-    """
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
+def sent_headers(answer: Answer) -> list[tuple[str, str]]:
+    """Return the headers of a response with its Content-Length, if it has one."""
+    if answer.status == 204 or answer.feed is not None:
+        return answer.headers
+    return [*answer.headers, ("Content-Length", str(len(answer.body)))]
 
 
 def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
     """Return a WSGI application; if a fault drops or truncates a response, it raises `ConnectionResetError`."""
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        headers = {
-            name[5:].replace("_", "-").lower(): str(value)
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
-        }
-        if environ.get("CONTENT_TYPE"):
-            headers["content-type"] = environ["CONTENT_TYPE"]
+        headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
         body = get_input_stream(environ).read()
         answer = pipeline.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
-        sent = [*answer.headers]
-        if answer.status != 204 and answer.feed is None:
-            sent.append(("Content-Length", str(len(answer.body))))
-        start_response(f"{answer.status} {reason(answer.status)}", sent)
+        start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", sent_headers(answer))
         return answer.pieces() if answer.in_pieces else [answer.body]
 
     return respond
