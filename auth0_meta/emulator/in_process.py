@@ -1,113 +1,63 @@
-"""A tenant without an address: its state and rules, and the calls that a test makes on it."""
+"""A tenant without an address: the calls that a test makes on it."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.emulator.control.report import complaints
 from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
 from auth0_meta.emulator.openapi import describe
 from auth0_meta.emulator.pipeline import Pipeline
-from auth0_meta.emulator.routes import ALL_SCOPES
 from auth0_meta.emulator.rules.differences import differences
-from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.serving.wsgi import wsgi_app
-from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.emulator.state.faults import CallbackRaised, Drop, Fault, Hook
-from auth0_meta.emulator.state.journal import Journal
-from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME, Application
-from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.emulator.tenant_users import Users
-from auth0_meta.errors import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_CLIENT_ID = "local-client"
-
 
 class InProcessTenant:
-    """A tenant that answers through `wsgi` alone; `LocalTenant`, which describes the arguments, adds an address to it.
-
-    `hosts` are the names that requests may use, besides those of loopback.
-    """
+    """What a tenant can be told to do in this process; `LocalTenant` adds an address to it."""
 
     def __init__(
-        self,
-        *,
-        rate_limit: Any = "off",
-        seed: int = 0,
-        hosts: Iterable[str] = (),
-        clock: Clock = SYSTEM_CLOCK,
-        clock_offset: float = 0.0,
-        jobs: str = "immediate",
-        index_lag: float = 0.0,
-        strict: bool = False,
-        window: bool = False,
-        retry_after: bool = False,
-        latency: float | str | None = None,
-        users: Iterable[Mapping[str, Any]] | str | os.PathLike[str] = (),
-        db: str | os.PathLike[str] | None = None,
-        switches: Switches | None = None,
-        journal_limit: int | None = None,
-        post_login: Callable[..., Any] | None = None,
+        self, state: TenantState, users: Roster, *, latency: float | str | None, retry_after: bool
     ) -> None:
-        if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
-            msg = "latency must be a number of seconds, 'realistic' or None"
-            raise ConfigError(msg)
-        if isinstance(users, (str, os.PathLike)):
-            self._initial_users = read_users(users)
-        else:
-            self._initial_users = Roster([dict(user) for user in users])
-        self.clock = TenantClock(clock)
+        self._state, self._initial_users = state, users
+        self.clock = state.clock
         """Its time: `freeze`, `advance`, `resume`."""
-        self._state = TenantState(
-            users=_store(db),
-            clock=self.clock,
-            clock_offset=clock_offset,
-            limiter=Limiter(rate_limit, window=window),
-            switches=switches or Switches(),
-            seed=seed,
-            name=uuid.uuid4().hex[:12],
-            strict=strict,
-            all_scopes=ALL_SCOPES,
-            hosts=frozenset(name.lower() for name in hosts),
-            journal=Journal(limit=journal_limit),
-            jobs=jobs,
-            index_lag=index_lag,
-        )
-        self._pipeline = Pipeline(self._state, owner=self, latency=latency, retry_after=retry_after)
+        self._pipeline = Pipeline(state, owner=self, latency=latency, retry_after=retry_after)
         self._reported: list[CallbackRaised] = []
-        self.client_id = _CLIENT_ID
+        self.client_id = "local-client"
         """The id of a client that is registered in strict mode too."""
         self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"
         """Its secret, made for this run and of no use elsewhere."""
-        self.users = Users(self._state)
+        self.users = Users(state)
         """The users, to read and write directly."""
-        self.journal = self._state.journal
+        self.journal = state.journal
         """Every request so far."""
-        self.jobs = self._state.jobs
+        self.jobs = state.jobs
         """The jobs and their pace."""
         self.wsgi: WSGIApplication = wsgi_app(self._pipeline)
         """The tenant as a WSGI application."""
-        self.post_login = post_login
-        if strict:
+        if state.access.strict:
             self.add_client(self.client_id, client_secret=self.client_secret)
         if not len(self.users):
-            self._replace_users(self._initial_users)
+            self._restore_users()
 
     def reset(self) -> None:
         """Restore the initial users, empty the journal, fill the buckets, delete faults, let time run; tokens stay valid."""
         self.clock.reset()
         self._state.reset()
-        self._replace_users(self._initial_users)
+        self._restore_users()
+
+    def _restore_users(self) -> None:
+        self.users.replace(self._initial_users.users, verbatim=self._initial_users.verbatim)
 
     def verify(self) -> None:
         """Raise AssertionError if something went wrong unnoticed, naming each case.
@@ -326,7 +276,7 @@ class InProcessTenant:
 
     def faults_unfired(self) -> list[Fault | Hook]:
         """Return every fault and second writer that never fired."""
-        return self._state.faults.unfired()
+        return [item for item in self._state.faults.all() if item.fired == 0]
 
     # What it knows --------------------------------------------------------------------------------
 
@@ -379,16 +329,5 @@ class InProcessTenant:
         changes nothing.
         """
         roster = read_users(path)
-        self._replace_users(roster)
-        return len(roster.users)
-
-    def _replace_users(self, roster: Roster) -> None:
         self.users.replace(roster.users, verbatim=roster.verbatim)
-
-
-def _store(db: str | os.PathLike[str] | None) -> Store:
-    if db is None:
-        return UserStore()
-    from auth0_meta.emulator.state.users_sqlite import SqliteStore  # noqa: PLC0415  # most tenants do without it
-
-    return SqliteStore(db)
+        return len(roster.users)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -13,12 +15,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.emulator.control.recipes import all_exports
 from auth0_meta.emulator.control.routes import Control
+from auth0_meta.emulator.control.seed_files import Roster, read_users
 from auth0_meta.emulator.decorator import decorated
 from auth0_meta.emulator.in_process import InProcessTenant
+from auth0_meta.emulator.routes import ALL_SCOPES
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.serving.server import TenantServer
 from auth0_meta.emulator.serving.tls import Authority
+from auth0_meta.emulator.state.clock import TenantClock
+from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.limiter import Limiter
+from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
@@ -95,27 +104,33 @@ class LocalTenant(InProcessTenant):
         if tls and not serve:
             msg = "tls=True needs a socket: leave out serve=False"
             raise ConfigError(msg)
+        if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
+            msg = "latency must be a number of seconds, 'realistic' or None"
+            raise ConfigError(msg)
+        if isinstance(users, (str, os.PathLike)):
+            roster = read_users(users)
+        else:
+            roster = Roster([dict(user) for user in users])
         self._serve, self._host, self._port = serve, host, port
         self._tls = Authority((host, *hosts)) if tls else None
         host_in_url = f"[{host}]" if ":" in host else host
-        super().__init__(
-            rate_limit=rate_limit,
-            seed=seed,
-            hosts=(host_in_url, *hosts),
-            clock=clock,
+        state = TenantState(
+            users=_store(db),
+            clock=TenantClock(clock),
             clock_offset=clock_offset,
+            limiter=Limiter(rate_limit, window=window),
+            switches=switches or Switches(),
+            seed=seed,
+            name=uuid.uuid4().hex[:12],
+            strict=strict,
+            all_scopes=ALL_SCOPES,
+            hosts=frozenset(name.lower() for name in (host_in_url, *hosts)),
+            journal=Journal(limit=journal_limit),
             jobs=jobs,
             index_lag=index_lag,
-            strict=strict,
-            window=window,
-            retry_after=retry_after,
-            latency=latency,
-            users=users,
-            db=db,
-            switches=switches,
-            journal_limit=journal_limit,
             post_login=post_login,
         )
+        super().__init__(state, roster, latency=latency, retry_after=retry_after)
         if host in ("0.0.0.0", "::"):  # noqa: S104  # where it listens; a client connects to loopback
             host_in_url = "127.0.0.1"
         if tls and host_in_url == "127.0.0.1":
@@ -136,7 +151,7 @@ class LocalTenant(InProcessTenant):
     # Its life -------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        return self.enter()
+        return self._enter(anew=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -150,7 +165,7 @@ class LocalTenant(InProcessTenant):
         if error is None or isinstance(error, Exception):
             self._raise_unreported(error)
 
-    def enter(self, *, anew: bool = False) -> Self:
+    def _enter(self, *, anew: bool) -> Self:
         """Begin a `with` block; with `anew` reset the tenant first, unless a block is open already.
 
         Blocks can be nested, and the end of the outermost one stops the tenant.  With `anew`, a tenant
@@ -169,6 +184,13 @@ class LocalTenant(InProcessTenant):
                 self._depth -= 1
             raise
 
+    @contextmanager
+    def _anew(self) -> Iterator[None]:
+        self._enter(anew=True)
+        with ExitStack() as block:
+            block.push(self)
+            yield
+
     def __call__(self, function: _F) -> _F:
         """Decorate a function, sync, async or a generator: each call starts this tenant and resets it.
 
@@ -183,7 +205,7 @@ class LocalTenant(InProcessTenant):
         >>> names()
         ['auth0|1']
         """
-        made: _F = decorated(self, function)
+        made: _F = decorated(function, self, self._anew)
         return made
 
     def start(self) -> Self:
@@ -298,3 +320,11 @@ def _refuse_auth0_name(name: str) -> None:
     if re.sub(r":\d*$", "", name.strip().lower()).rstrip(".").endswith("auth0.com"):
         msg = f"the local tenant never answers for {name}: use a name of your own"
         raise ConfigError(msg)
+
+
+def _store(db: str | os.PathLike[str] | None) -> Store:
+    if db is None:
+        return UserStore()
+    from auth0_meta.emulator.state.users_sqlite import SqliteStore  # noqa: PLC0415  # most tenants do without it
+
+    return SqliteStore(db)

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import attrs
+
 from auth0_meta.emulator.http.moments import milliseconds_of
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
@@ -73,8 +75,7 @@ class LiveUser(Mapping[str, Any]):
             after = profiles.patched(before, change, now_ms=state.milliseconds(), switches=state.switches)
             state.users.put(after)
             state.history.note(state.now(), self.user_id, before=before, after=after, by=_BY)
-            if isinstance(body.get("password"), str):
-                state.resources.passwords.put(self.user_id, body["password"])
+            state.resources.set_password(self.user_id, body.get("password"))
         return self
 
     def delete(self) -> None:
@@ -83,9 +84,7 @@ class LiveUser(Mapping[str, Any]):
         with state.users.lock:
             before = state.users.get(self.user_id)
             if before is not None:
-                state.users.remove(self.user_id)
-                state.resources.forget(self.user_id)
-                state.history.note(state.now(), self.user_id, before=before, after=None, by=_BY)
+                state.remove_user(before, by=_BY)
 
     @property
     def history(self) -> list[Change]:
@@ -142,26 +141,16 @@ class Users:
         >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
         {'plan': 'pro'}
         """
-        fields = {
-            "email": email,
-            "user_id": user_id,
-            "user_metadata": user_metadata,
-            "app_metadata": app_metadata,
-            **profile,
-        }
-        state = self._state
-        with state.users.lock:
-            made = _built(state, fields)
-            if made.user_id in self:
-                msg = f"user {made.user_id!r} exists already: no user was added"
-                raise InputError(msg)
-            state.users.put(made)
-            state.history.forget(made.user_id)
-            _store_password(state, made.user_id, fields)
-        return LiveUser(state, made.user_id)
+        bags = {"user_metadata": user_metadata, "app_metadata": app_metadata}
+        (made,) = self._add([{"email": email, "user_id": user_id, **bags, **profile}])
+        return LiveUser(self._state, made)
 
     def add_many(self, users: Iterable[Mapping[str, Any]]) -> None:
         """Add each mapping as `add` does; raises `InputError` if an id is taken, and then adds none."""
+        self._add(users)
+
+    def _add(self, users: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+        """Add users, all or none, and return their ids."""
         state = self._state
         with state.users.lock:
             made: dict[str, tuple[profiles.Profile, Mapping[str, Any]]] = {}
@@ -174,7 +163,8 @@ class Users:
             for user_id, (profile, user) in made.items():
                 state.users.put(profile)
                 state.history.forget(user_id)
-                _store_password(state, user_id, user)
+                state.resources.set_password(user_id, user.get("password"))
+        return made
 
     def documents(self) -> list[dict[str, Any]]:
         """Return every profile, all as of one moment; they share the stored values, so don't change them."""
@@ -194,22 +184,15 @@ class Users:
             if len({profile.user_id for profile in made}) < len(made):
                 msg = "two users have the same user_id: no user was changed"
                 raise InputError(msg)
-            state.users.replace_all(made)
-            state.history.clear()
-            state.resources.forget_users()
+            state.replace_users(made)
             for profile, user in zip(made, mappings, strict=True):
                 if not verbatim:
-                    _store_password(state, profile.user_id, user)
+                    state.resources.set_password(profile.user_id, user.get("password"))
 
     def clear(self) -> None:
         """Delete every user."""
-        self._state.users.clear()
+        self._state.users.replace_all(())
         self._state.resources.forget_users()
-
-
-def _store_password(state: TenantState, user_id: str, user: Mapping[str, Any]) -> None:
-    if isinstance(user.get("password"), str):
-        state.resources.passwords.put(user_id, user["password"])
 
 
 def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
@@ -221,11 +204,12 @@ def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     if not fields.get("email") and provider in _WITH_EMAIL:
         fields["email"] = f"{local.rpartition('|')[2]}@example.com"
     bags = {bag: fields.pop(bag, None) for bag in BAGS}
-    objects = {bag: value for bag, value in bags.items() if isinstance(value, dict)}
-    made = profiles.created(
-        {**fields, **objects}, user_id=known, now_ms=state.milliseconds(), switches=state.switches
-    )
-    return _with_non_objects(made, bags)
+    fields |= {bag: value for bag, value in bags.items() if isinstance(value, dict)}
+    made = profiles.created(fields, user_id=known, now_ms=state.milliseconds(), switches=state.switches)
+    # Auth0 stores metadata that is not an object too.
+    odd = {bag: value for bag, value in bags.items() if value is not None and not isinstance(value, dict)}
+    app = odd.pop("app_metadata", made.app_metadata)
+    return attrs.evolve(made, root={**made.root, **odd}, app_metadata=app)
 
 
 def _restored(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
@@ -234,11 +218,3 @@ def _restored(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     bag = root.pop("app_metadata", None)
     moment = milliseconds_of(root.get("updated_at"))
     return profiles.Profile(root["user_id"], root, bag, state.milliseconds() if moment is None else moment)
-
-
-def _with_non_objects(profile: profiles.Profile, bags: Mapping[str, Any]) -> profiles.Profile:
-    """Put metadata that is not an object into a profile unchanged: Auth0 stores such values too."""
-    user, app = bags["user_metadata"], bags["app_metadata"]
-    root = profile.root if user is None or isinstance(user, dict) else {**profile.root, "user_metadata": user}
-    app = profile.app_metadata if app is None or isinstance(app, dict) else app
-    return profiles.Profile(profile.user_id, root, app, profile.updated_ms)

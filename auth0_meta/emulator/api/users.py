@@ -130,8 +130,7 @@ def _connections(profile: Profile) -> set[Any]:
 
 
 def _keep_password(state: TenantState, user_id: str, body: Document) -> None:
-    if isinstance(body.get("password"), str):
-        state.resources.passwords.put(user_id, body["password"])
+    state.resources.set_password(user_id, body.get("password"))
 
 
 # Many users ----------------------------------------------------------------------------------------------

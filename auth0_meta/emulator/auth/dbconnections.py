@@ -48,7 +48,7 @@ def sign_up(state: TenantState, call: Call) -> Reply:
             root, user_id=f"auth0|{local}", now_ms=state.milliseconds(), switches=state.switches
         )
         state.save(made, before=None, by=call.name)
-        state.resources.passwords.put(made.user_id, body["password"])
+        state.resources.set_password(made.user_id, body["password"])
     shown = {"_id": local, "email_verified": False, "email": made.root["email"], **given}
     return Reply(200, to_json(shown), committed=True)
 

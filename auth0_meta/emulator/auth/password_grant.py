@@ -70,7 +70,7 @@ def _user_with_password(state: TenantState, form: dict[str, str]) -> Profile | N
     for profile in (*state.users.with_email(name.lower()), *state.users.with_username(name)):
         first = first_identity(profile)
         here = first.get("connection") == realm if realm else first.get("provider") == "auth0"
-        if here and state.resources.passwords.fits(profile.user_id, form.get("password", "")):
+        if here and state.resources.password_fits(profile.user_id, form.get("password", "")):
             return profile
     return None
 

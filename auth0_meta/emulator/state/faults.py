@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeVar
 
 import attrs
 
@@ -60,25 +60,28 @@ def _whole(least: int, most: float = math.inf) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and least <= value <= most
 
 
-def _seconds(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= _LONGEST
-
-
+_TEXT = (lambda value: isinstance(value, str), "a string")
+_FROM_0 = (_whole(0), "a whole number of at least 0")
+_FROM_1 = (_whole(1), "a whole number of at least 1")
+_SECONDS = (
+    lambda value: _is_number(value) and 0 <= value <= _LONGEST,
+    "a number of seconds, from 0 to a year",
+)
 # What each setting must be unless it is None.
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "method": (lambda value: isinstance(value, str), "a string"),
+    "method": _TEXT,
     "path": (
         lambda value: isinstance(value, str) and value.startswith("/"),
         "a template, a whole path, or a prefix that ends in / or *, beginning with /",
     ),
-    "user_id": (lambda value: isinstance(value, str), "a string"),
-    "nth": (_whole(1), "a whole number of at least 1"),
-    "times": (_whole(1), "a whole number of at least 1"),
-    "truncate": (_whole(0), "a whole number of at least 0"),
-    "rows": (_whole(0), "a whole number of at least 0"),
+    "user_id": _TEXT,
+    "nth": _FROM_1,
+    "times": _FROM_1,
+    "truncate": _FROM_0,
+    "rows": _FROM_0,
     "status": (_whole(200, 599), "a whole number from 200 to 599"),
-    "delay": (_seconds, "a number of seconds, from 0 to a year"),
-    "slow": (_seconds, "a number of seconds, from 0 to a year"),
+    "delay": _SECONDS,
+    "slow": _SECONDS,
     "probability": (lambda value: _is_number(value) and 0 < value <= 1, "a number above 0 and at most 1"),
     "reset": (
         lambda value: _is_line(value) or _is_number(value),
@@ -190,6 +193,9 @@ class Hook(_Matcher):
         _call(self, self.run, tenant)
 
 
+_M = TypeVar("_M", bound=_Matcher)
+
+
 class FaultBook:
     """The faults and second writers of one tenant, in the order in which they were added; thread-safe.
 
@@ -220,32 +226,21 @@ class FaultBook:
         if not self._faults:
             return None
         with self._lock:
-            struck: Fault | None = None
-            for fault in self._faults:
-                if exact_path and fault.path != request.path:
-                    continue
-                if not fault.matches(request, route, user_id):
-                    continue
-                fault.seen += 1
-                if struck is None and fault.due():
-                    chance = fault.probability
-                    if chance is None or self._random.random() < chance:
-                        fault.fired += 1
-                        struck = fault
-            return struck
+            faults = [fault for fault in self._faults if not exact_path or fault.path == request.path]
+            for fault in _count(faults, request, route, user_id):
+                if fault.probability is None or self._random.random() < fault.probability:
+                    fault.fired += 1
+                    return fault
+        return None
 
     def hooks(self, request: Request, route: str, user_id: str | None) -> list[Hook]:
         """Count this request for every second writer that matches it, and return all that are due."""
         if not self._hooks:
             return []
-        due = []
         with self._lock:
-            for hook in self._hooks:
-                if hook.matches(request, route, user_id):
-                    hook.seen += 1
-                    if hook.due():
-                        hook.fired += 1
-                        due.append(hook)
+            due = _count(self._hooks, request, route, user_id)
+            for hook in due:
+                hook.fired += 1
         return due
 
     def all(self) -> list[Fault | Hook]:
@@ -253,13 +248,17 @@ class FaultBook:
         with self._lock:
             return [*self._faults, *self._hooks]
 
-    def unfired(self) -> list[Fault | Hook]:
-        """Return every fault and second writer that never fired."""
-        return [item for item in self.all() if item.fired == 0]
-
     def clear(self) -> None:
         """Delete every fault and second writer."""
         with self._lock:
             self._faults.clear()
             self._hooks.clear()
             self._random.seed(self._seed)
+
+
+def _count(items: Iterable[_M], request: Request, route: str, user_id: str | None) -> list[_M]:
+    """Count the request for every item that matches it, and return those that are due."""
+    matching = [item for item in items if item.matches(request, route, user_id)]
+    for item in matching:
+        item.seen += 1
+    return [item for item in matching if item.due()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,7 +44,9 @@ class History:
     def __init__(self, lag: float = 0.0) -> None:
         self.lag = lag
         self._lock = threading.Lock()
-        self._changes: dict[str, deque[tuple[float, str, Profile | None, Profile | None]]] = {}
+        self._changes: defaultdict[str, deque[tuple[float, str, Profile | None, Profile | None]]] = (
+            defaultdict(lambda: deque(maxlen=_KEPT))
+        )
         self._first: dict[str, Profile | None] = {}
         self._recent: deque[tuple[float, str, Profile | None]] = deque()
 
@@ -53,10 +55,7 @@ class History:
     ) -> None:
         """Add one write."""
         with self._lock:
-            changes = self._changes.get(user_id)
-            if changes is None:
-                changes = self._changes[user_id] = deque(maxlen=_KEPT)
-            changes.append((now, by, before, after))
+            self._changes[user_id].append((now, by, before, after))
             self._first.setdefault(user_id, before)
             if self.lag > 0:
                 self._recent.append((now + self.lag, user_id, before))
@@ -102,13 +101,6 @@ class History:
         """Return every user written since the mark, as it was then."""
         with self._lock:
             return dict(self._first)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._changes.clear()
-            self._first.clear()
-            self._recent.clear()
 
 
 def _copy(profile: Profile | None) -> dict[str, Any] | None:

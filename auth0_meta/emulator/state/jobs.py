@@ -18,8 +18,6 @@ ACTIVE_IMPORTS = 2
 _TIMEOUT = 2 * 3600
 _KEPT = 24 * 3600
 
-Status = Literal["pending", "completed", "failed"]
-
 
 class JobFailed(Exception):
     """A job failed as a whole; `shown` is added to the job."""
@@ -33,7 +31,7 @@ class JobFailed(Exception):
 class Pace:
     """When a job is carried out: "immediate", "manual", or after `number` "polls" or "seconds"."""
 
-    kind: Literal["immediate", "manual", "polls", "seconds"]
+    kind: str
     number: float = 0
 
 
@@ -43,15 +41,13 @@ def parse_pace(text: str) -> Pace:
     >>> parse_pace("2 polls")
     Pace(kind='polls', number=2.0)
     """
-    if text == "immediate":
-        return Pace("immediate")
-    if text == "manual":
-        return Pace("manual")
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(poll|second)s?", text) if isinstance(text, str) else None
+    words = r"immediate|manual|(\d+(?:\.\d+)?) *(poll|second)s?"
+    match = re.fullmatch(words, text) if isinstance(text, str) else None
     if match is None:
         msg = f"the pace of jobs {text!r} is unknown: use immediate, manual, 'N polls' or 'N seconds'"
         raise ConfigError(msg)
-    return Pace("polls" if match[2] == "poll" else "seconds", float(match[1]))
+    number, unit = match.groups()
+    return Pace(f"{unit}s", float(number)) if unit else Pace(text)
 
 
 @attrs.define(eq=False)
@@ -59,8 +55,8 @@ class Job:
     """One job.
 
     `shown` are the fields between its status and its creation; `work(job, now)` carries it out, adds
-    to `shown`, and may raise `JobFailed`.  `errors` lists the users that an import refused; `file` is
-    what an export made, with its name.
+    to `shown`, and may raise `JobFailed`, when `pace` says.  `errors` lists the users that an import refused;
+    `file` is what an export made, with its name.
     """
 
     id: str
@@ -68,7 +64,8 @@ class Job:
     created: float
     work: Callable[[Job, float], None] = attrs.field(repr=False)
     shown: dict[str, Any] = attrs.field(factory=dict, repr=False)
-    status: Status = "pending"
+    status: Literal["pending", "completed", "failed"] = "pending"
+    pace: Pace = Pace("manual")
     polls: int = 0
     errors: list[dict[str, Any]] = attrs.field(factory=list, repr=False)
     file: bytes | None = attrs.field(default=None, repr=False)
@@ -98,7 +95,6 @@ class Jobs:
         self._now = now
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
-        self._paces: dict[str, Pace] = {}
         self.pace = pace
         self._first = pace
 
@@ -124,17 +120,14 @@ class Jobs:
     def __repr__(self) -> str:
         return f"<Jobs: {len(self)}, {self.pace}>"
 
-    def active_imports(self) -> int:
-        """Return how many import jobs are pending."""
-        return sum(job.type == "users_import" and job.status == "pending" for job in self)
-
     def add(self, job: Job) -> bool:
         """Add a job, and carry it out if the pace is immediate; returns False for one import too many."""
         with self._lock:
-            if job.type == "users_import" and self.active_imports() >= ACTIVE_IMPORTS:
+            active = sum(other.type == "users_import" and other.status == "pending" for other in self)
+            if job.type == "users_import" and active >= ACTIVE_IMPORTS:
                 return False
-            self._jobs[job.id], self._paces[job.id] = job, self._pace
-            if self._pace.kind == "immediate":
+            self._jobs[job.id], job.pace = job, self._pace
+            if job.pace.kind == "immediate":
                 self._run(job, self._now())
         return True
 
@@ -160,8 +153,7 @@ class Jobs:
         with self._lock:
             job = self._jobs.get(job_id)
             if job is not None and job.status == "pending":
-                pace = self._paces[job.id]
-                if pace.kind == "polls" and job.polls >= pace.number:
+                if job.pace.kind == "polls" and job.polls >= job.pace.number:
                     self._run(job, self._now())
                 job.polls += 1
             return job
@@ -173,27 +165,20 @@ class Jobs:
         now = self._now()
         with self._lock:
             for job in list(self._jobs.values()):
-                if job.status == "pending":
-                    self._settle(job, now)
+                wait = job.pace.number if job.pace.kind == "seconds" else _TIMEOUT
+                if job.status == "pending" and now >= job.created + min(wait, _TIMEOUT):
+                    if wait < _TIMEOUT:
+                        self._run(job, job.created + wait)
+                    else:
+                        job.status = "failed"
                 if now >= job.created + _KEPT:
-                    del self._jobs[job.id], self._paces[job.id]
+                    del self._jobs[job.id]
 
     def reset(self) -> None:
         """Delete every job, and restore the initial pace."""
         with self._lock:
             self._jobs.clear()
-            self._paces.clear()
             self.pace = self._first
-
-    def _settle(self, job: Job, now: float) -> None:
-        pace = self._paces[job.id]
-        due = job.created + min(pace.number, _TIMEOUT) if pace.kind == "seconds" else job.created + _TIMEOUT
-        if now < due:
-            return
-        if pace.kind == "seconds" and pace.number < _TIMEOUT:
-            self._run(job, due)
-        else:
-            job.status = "failed"
 
     def _run(self, job: Job, at: float) -> None:
         try:
@@ -205,11 +190,8 @@ class Jobs:
             job.status = "completed"
 
     def _pending(self, job_id: str | None) -> list[Job]:
-        pending = [job for job in self._jobs.values() if job.status == "pending"]
-        if job_id is None:
-            return pending
-        named = [job for job in pending if job.id == job_id]
-        if not named:
+        pending = [job for job in self if job.status == "pending" and job_id in (None, job.id)]
+        if job_id is not None and not pending:
             msg = f"job {job_id!r} is not pending"
             raise InputError(msg)
-        return named
+        return pending

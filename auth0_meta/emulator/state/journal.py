@@ -10,7 +10,6 @@ from typing import Any, overload
 
 from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.near_misses import describe_near_misses, mismatches
-from auth0_meta.emulator.rules.path_matching import path_matches
 
 _ANY = object()
 
@@ -57,14 +56,8 @@ class Journal:
         >>> Journal().requests("PATCH", "/api/v2/users/{id}")
         []
         """
-        return [
-            entry
-            for entry in self._snapshot()
-            if (method is None or entry.method == method.upper())
-            and (path is None or path_matches(path, route=entry.route, path=entry.path))
-            and (user_id is None or entry.user_id == user_id)
-            and (status is None or entry.status == status)
-        ]
+        wanted = _given(method, path, user_id, status)
+        return [entry for entry in self._snapshot() if not mismatches(entry, wanted)]
 
     def count(self, *args: Any, **criteria: Any) -> int:
         """Return how many entries match; takes what `requests` takes."""
@@ -93,8 +86,7 @@ class Journal:
 
         >>> Journal().assert_called("PATCH", times=0)
         """
-        given = {"method": method and method.upper(), "path": path, "user_id": user_id, "status": status}
-        wanted = {name: value for name, value in given.items() if value is not None}
+        wanted = _given(method, path, user_id, status)
         if json is not _ANY:
             wanted["json"] = json
         entries = self._snapshot()
@@ -117,3 +109,8 @@ class Journal:
     def _snapshot(self) -> list[Entry]:
         with self._lock:
             return list(self._entries)
+
+
+def _given(method: str | None, path: str | None, user_id: str | None, status: int | None) -> dict[str, Any]:
+    criteria = {"method": method and method.upper(), "path": path, "user_id": user_id, "status": status}
+    return {name: value for name, value in criteria.items() if value is not None}

@@ -14,21 +14,33 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import attrs
+
 from auth0_meta.emulator.http.errors import unauthorized
 
 _lock = threading.Lock()
 
 
+@attrs.frozen
+class _Key:
+    """A key: `private` and `public` as `jose` takes them, and the members of the key set that it makes up."""
+
+    private: Any
+    public: Any
+    shown: dict[str, Any]
+
+
 @cache
-def _make(index: int) -> dict[str, Any]:
+def _make(index: int) -> _Key:
     """Make one RSA key with a self-signed certificate."""
     # The libraries load on use: a tenant that mints no token starts faster.
     from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
     from cryptography.x509.oid import NameOID  # noqa: PLC0415
+    from jose import jwk  # noqa: PLC0415
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, f"auth0-meta local tenant, not for production {index}")]
     )
@@ -44,36 +56,21 @@ def _make(index: int) -> dict[str, Any]:
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.DER)
     )
-    numbers = key.public_key().public_numbers()
-    return {
-        "private": key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-        "public": key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode(),
-        "n": _base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big")),
-        "e": _base64url(numbers.e.to_bytes(3, "big")),
-        "x5t": _base64url(hashlib.sha1(certificate, usedforsecurity=False).digest()),
+    # A key that is parsed once: parsing and checking a PEM took 35 ms for each token.
+    private: Any = jwk.construct(key, "RS256")
+    public = private.public_key()
+    thumbprint = hashlib.sha1(certificate, usedforsecurity=False).digest()
+    shown = {
+        **public.to_dict(),
+        "x5t": base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode(),
         "x5c": [base64.b64encode(certificate).decode()],
     }
+    return _Key(private, public, shown)
 
 
-def _material(index: int) -> dict[str, Any]:
+def _key(index: int) -> _Key:
     with _lock:
         return _make(index)
-
-
-@cache
-def _signer(index: int) -> Any:
-    """Return the private key, parsed once: parsing and checking the PEM took 35 ms for each token."""
-    from jose import jwk  # noqa: PLC0415
-
-    return jwk.construct(_material(index)["private"], "RS256")
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class KeyRing:
@@ -90,11 +87,9 @@ class KeyRing:
     @property
     def _published(self) -> dict[str, int]:
         """Return the trusted keys by name: current, next, and the previous one until it is revoked."""
-        first, last = max(self._oldest, self._current - 1), self._current + 1
-        return {
-            self._kid(index): index
-            for index in (*range(self._current, last + 1), *range(first, self._current))
-        }
+        now = self._current
+        previous = range(max(self._oldest, now - 1), now)
+        return {self._kid(index): index for index in (now, now + 1, *previous)}
 
     def rotate(self, *, revoke: bool = False) -> None:
         """Make the next key the current one; the one before stays trusted, unless `revoke`."""
@@ -106,16 +101,14 @@ class KeyRing:
         """Return a JWT, RS256, signed by the current key."""
         from jose import jwt  # noqa: PLC0415
 
-        key, kid = _signer(self._current), self._kid(self._current)
-        token: str = jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
-        return token
+        key, kid = _key(self._current).private, self._kid(self._current)
+        return str(jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid}))
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys as /.well-known/jwks.json shows them: current, next, previous."""
         return {
             "keys": [
-                {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid}
-                | {name: _material(index)[name] for name in ("n", "e", "x5t", "x5c")}
+                {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid} | _key(index).shown
                 for kid, index in self._published.items()
             ]
         }
@@ -127,7 +120,7 @@ class KeyRing:
         index = self._published.get(str(kid))
         if parsed is None or index is None:
             raise unauthorized("Invalid token")
-        if not signed(token, _material(index)["public"], algorithms=("RS256",)):
+        if not signed(token, _key(index).public, algorithms=("RS256",)):
             raise unauthorized("Invalid signature received for JSON Web Token validation")
         return parsed[1]
 
@@ -142,8 +135,8 @@ def parse_unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None
         return None
 
 
-def signed(token: str, public_key: str, *, algorithms: Iterable[str]) -> bool:
-    """Return whether `public_key` (PEM) verifies the signature; the caller checks times and audience."""
+def signed(token: str, public_key: Any, *, algorithms: Iterable[str]) -> bool:
+    """Return whether `public_key` (PEM, or a key of `jose`) verifies the signature; the caller checks times and audience."""
     from jose import JOSEError, jws  # noqa: PLC0415
 
     try:

@@ -51,10 +51,9 @@ class Links:
         """Drop every link of a user, a role or an organization that was deleted."""
         with self._lock:
             for links in self._links.values():
-                for holder in [
-                    one for one in links if one == gone or (isinstance(one, tuple) and gone in one)
-                ]:
-                    del links[holder]
+                for holder in [*links]:
+                    if holder == gone or (isinstance(holder, tuple) and gone in holder):
+                        del links[holder]
                 for held in links.values():
                     held.pop(gone, None)
 
@@ -63,8 +62,3 @@ class Links:
         with self._lock:
             for kind in [kind for kind in self._links if kind != "role_permissions"]:
                 del self._links[kind]
-
-    def clear(self) -> None:
-        """Drop every link."""
-        with self._lock:
-            self._links.clear()

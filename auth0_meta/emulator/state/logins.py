@@ -101,29 +101,17 @@ class ExpiringStore(Generic[_T]):
             value, until = self._values.pop(key, (None, now))
         return value if until > now else None
 
-    def clear(self) -> None:
-        """Delete every value."""
-        with self._lock:
-            self._values.clear()
 
-
+@attrs.define(eq=False)
 class Logins:
     """The state of one tenant's logins; `hook` is the trigger that it runs, see `LocalTenant.post_login`."""
 
-    def __init__(self) -> None:
-        self.hook: Callable[..., Any] | None = None
-        self.pages = ExpiringStore[tuple[AuthorizationRequest, str]]()
-        """Pages that wait for a user to be picked: the request, and the browser."""
-        self.suspended = ExpiringStore[Login]()
-        self.sessions = ExpiringStore[Session]()
-        self.codes = ExpiringStore[Granted]()
-        self.refresh_tokens = ExpiringStore[Granted]()
-        self.access_tokens = ExpiringStore[tuple[str, tuple[str, ...]]]()
-        """For /userinfo: the user and the scopes of each token."""
-
-    def reset(self) -> None:
-        """Forget every login, session, code and token; the hook stays."""
-        for kept in (self.pages, self.suspended, self.sessions, self.codes):
-            kept.clear()
-        self.refresh_tokens.clear()
-        self.access_tokens.clear()
+    hook: Callable[..., Any] | None = None
+    pages: ExpiringStore[tuple[AuthorizationRequest, str]] = attrs.field(factory=ExpiringStore)
+    """Pages that wait for a user to be picked: the request, and the browser."""
+    suspended: ExpiringStore[Login] = attrs.field(factory=ExpiringStore)
+    sessions: ExpiringStore[Session] = attrs.field(factory=ExpiringStore)
+    codes: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)
+    refresh_tokens: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)
+    access_tokens: ExpiringStore[tuple[str, tuple[str, ...]]] = attrs.field(factory=ExpiringStore)
+    """For /userinfo: the user and the scopes of each token."""

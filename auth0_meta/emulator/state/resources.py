@@ -5,39 +5,57 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from werkzeug.security import check_password_hash, generate_password_hash
+
 from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
 from auth0_meta.emulator.state.links import Links
-from auth0_meta.emulator.state.passwords import Passwords
 
 Document = dict[str, Any]
+# These are passwords of tests: few rounds are fast, and none is in memory as typed.
+_HASH = "pbkdf2:sha256:1000"
 
 
 class Resources:
     """Everything a tenant knows besides its users, in memory.
 
     `lock` (reentrant) guards a read and the write that follows from it.
+
+    >>> resources = Resources()
+    >>> resources.set_password("auth0|1", "correct horse")
+    >>> [resources.password_fits(*pair) for pair in (("auth0|1", "correct horse"), ("auth0|1", ""), ("auth0|2", "x"))]
+    [True, False, False]
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.links = Links()
-        self.passwords = Passwords()
         self.methods: dict[str, dict[str, Document]] = {}
         """The authentication methods of each user, by id."""
         self.organization_connections: dict[str, dict[str, Document]] = {}
         """The connections that each organization has enabled, by id."""
-        self._documents: dict[str, dict[str, Document]] = {}
-        self.clear()
+        default = {"id": DEFAULT_CONNECTION_ID, "strategy": "auth0", "name": DEFAULT_CONNECTION}
+        self._documents: dict[str, dict[str, Document]] = {"connections": {DEFAULT_CONNECTION_ID: default}}
+        self._passwords: dict[str, str] = {}
 
     def of(self, kind: str) -> dict[str, Document]:
         """Return the documents of one kind of resource by id; changing the dict changes the tenant."""
         return self._documents.setdefault(kind, {})
 
+    def set_password(self, user_id: str, password: Any) -> None:
+        """Keep a user's password, hashed; anything but a string is ignored."""
+        if isinstance(password, str):
+            self._passwords[user_id] = generate_password_hash(_encodable(password), _HASH)
+
+    def password_fits(self, user_id: str, password: str) -> bool:
+        """Return whether this is the user's password; a user without one can't sign in with any."""
+        known = self._passwords.get(user_id)
+        return known is not None and check_password_hash(known, _encodable(password))
+
     def forget(self, gone: str) -> None:
         """Drop everything that belongs to a user, role, organization or connection that was deleted."""
         self.links.forget(gone)
-        self.passwords.forget(gone)
         with self.lock:
+            self._passwords.pop(gone, None)
             self.methods.pop(gone, None)
             self.organization_connections.pop(gone, None)
             for connections in self.organization_connections.values():
@@ -46,17 +64,11 @@ class Resources:
     def forget_users(self) -> None:
         """Drop everything that belongs to any user."""
         self.links.forget_users()
-        self.passwords.clear()
         with self.lock:
+            self._passwords.clear()
             self.methods.clear()
 
-    def clear(self) -> None:
-        """Drop every document except the connection that each new tenant has."""
-        default = {"id": DEFAULT_CONNECTION_ID, "strategy": "auth0", "name": DEFAULT_CONNECTION}
-        with self.lock:
-            self._documents.clear()
-            self._documents["connections"] = {DEFAULT_CONNECTION_ID: default}
-            self.methods.clear()
-            self.organization_connections.clear()
-        self.links.clear()
-        self.passwords.clear()
+
+def _encodable(password: str) -> str:
+    """Replace lone surrogates, which have no UTF-8 form."""
+    return password.encode("utf-8", "replace").decode()

@@ -8,6 +8,7 @@ import secrets
 import string
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
@@ -51,8 +52,9 @@ class TenantState:
         all_scopes: tuple[str, ...],
         hosts: frozenset[str],
         journal: Journal,
-        jobs: str = "immediate",
-        index_lag: float = 0.0,
+        jobs: str,
+        index_lag: float,
+        post_login: Callable[..., Any] | None,
     ) -> None:
         self.clock, self.clock_offset = clock, clock_offset
         self.limiter = limiter
@@ -64,7 +66,7 @@ class TenantState:
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MOST_LOGS)
         self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
         self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes)
-        self.logins = Logins()
+        self.logins = Logins(post_login)
         self.faults = FaultBook(seed)
         self.raised: list[CallbackRaised] = []
         """What the test's own second writers and predicates raised, for `verify` to report."""
@@ -80,16 +82,22 @@ class TenantState:
     def reset(self) -> None:
         """Forget requests, faults and revocations; fill the buckets; start ids over.  The users stay."""
         self._random = random.Random(self._seed)  # ids and latencies, repeatable on purpose
-        self.history.clear()
-        self.resources.clear()
-        self.jobs.reset()
+        self.history = History(self.history.lag)
+        self.resources = Resources()
+        self.logins = Logins(self.logins.hook)
         self.logs.clear()
-        self.faults.clear()
         self.raised = []
+        self.faults.clear()
         self.journal.clear()
+        self.jobs.reset()
         self.access.reset()
-        self.logins.reset()
         self.limiter.reset()
+
+    def replace_users(self, profiles: Iterable[Profile]) -> None:
+        """Replace all users by these, and start their history over; the caller holds `users.lock`."""
+        self.users.replace_all(profiles)
+        self.history = History(self.history.lag)
+        self.resources.forget_users()
 
     def now(self) -> float:
         """Return the tenant's time, epoch seconds."""
@@ -130,15 +138,17 @@ class TenantState:
                 status, problem(status, f"The user profile exceeds the allowed size of {limit} bytes")
             )
         self.users.put(profile)
-        now = self.now()
-        self.history.note(now, profile.user_id, before=before, after=profile, by=by)
+        self.history.note(self.now(), profile.user_id, before=before, after=profile, by=by)
         warning = self.switches.profile_warning
         if warning is not None and size > warning:
             feature = {"id": "allow_oversize_profile", "operation": "users.save"}
             feature["projected_size_bytes"] = str(size)
-            entry = {"date": iso(int(now * 1000)), "type": "depnote", "user_id": profile.user_id}
-            self.logs.append({**entry, "details": {"feature": feature}})
+            self.add_log("depnote", profile.user_id, details={"feature": feature})
         return shown
+
+    def add_log(self, kind: str, user_id: str, **more: Any) -> None:
+        """Add an event to the tenant's log."""
+        self.logs.append({"date": iso(self.milliseconds()), "type": kind, "user_id": user_id, **more})
 
     def remove_user(self, profile: Profile, *, by: str) -> None:
         """Delete a user with everything that belongs to it; the caller holds `users.lock`."""

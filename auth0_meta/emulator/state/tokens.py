@@ -73,12 +73,10 @@ class Access:
     ) -> str:
         """Return a signed token; claims as Auth0's machine-to-machine tokens have them."""
         granted = self.all_scopes if scopes is None else tuple(scopes)
-        subject = subject or f"{client_id}@clients"
-        audience = audience or self.audiences[0]
         claims = {
             "iss": f"{issuer or self.url}/",
-            "sub": subject,
-            "aud": audience,
+            "sub": subject or f"{client_id}@clients",
+            "aud": audience or self.audiences[0],
             "iat": int(now),
             "exp": int(now + expires_in),
             "azp": client_id,
@@ -121,8 +119,7 @@ class Access:
         """Refuse the token in an Authorization header as expired from now on."""
         token = (header or "").partition(" ")[2]
         if token:
-            with self._lock:
-                self._dead = {**self._dead, token: expired_token}
+            self._dead[token] = expired_token
 
     def forget(self) -> None:
         """Forget every token, so that strict checks verify signatures again."""
@@ -140,18 +137,16 @@ class Access:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token or " " in token:
             raise bad_header()
-        grant = self._grants.get(token)
-        if grant is None:
-            grant = self._unseen(token)
-        if self._dead and token in self._dead:
+        grant = self._grants.get(token) or self._unseen(token)
+        if token in self._dead:
             raise self._dead[token]()
         if grant.expires_at is not None and now >= grant.expires_at:
             raise expired_token()
-        if grant.audience is not None and not self._is_ours(grant.audience):
+        if grant.audience is not None and not self.is_management(grant.audience):
             raise unauthorized(f"Bad audience: {grant.audience}")
         return grant
 
-    def _is_ours(self, audience: str) -> bool:
+    def is_management(self, audience: str) -> bool:
         """Return whether this audience means the Management API: this tenant's, or unless strict any tenant's."""
         return audience in self.audiences or (not self.strict and audience.endswith("/api/v2/"))
 

@@ -23,11 +23,12 @@ class UserStore:
     openings = 0
     """How often the store was opened before: never, it lives in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, profiles: Iterable[Profile] = ()) -> None:
         self.lock = threading.RLock()
         self._users: dict[str, Profile] = {}
-        self._by_email: dict[str, dict[str, None]] = {}
-        self._by_username: dict[str, dict[str, None]] = {}
+        self._index: dict[tuple[str, str], dict[str, None]] = {}
+        for profile in profiles:
+            self.put(profile)
 
     def __len__(self) -> int:
         return len(self._users)
@@ -48,64 +49,51 @@ class UserStore:
 
     def with_email(self, email: str) -> list[Profile]:
         """Return the users whose stored email is exactly `email`."""
-        with self.lock:
-            return [self._users[user_id] for user_id in self._by_email.get(email, ())]
+        return self._find("email", email)
 
     def with_username(self, username: str) -> list[Profile]:
         """Return the users with this username."""
-        with self.lock:
-            return [self._users[user_id] for user_id in self._by_username.get(username, ())]
+        return self._find("username", username)
 
     def put(self, profile: Profile) -> None:
         """Add a user or replace the one with the same id."""
         with self.lock:
             before = self._users.get(profile.user_id)
             self._users[profile.user_id] = profile
-            for index, name in ((self._by_email, "email"), (self._by_username, "username")):
-                old = before.root.get(name) if before is not None else None
-                new = profile.root.get(name)
-                if old != new:
-                    _drop(index, old, profile.user_id)
-                    if new is not None:
-                        index.setdefault(new, {})[profile.user_id] = None
+            self._reindex(profile.user_id, _keys(before), _keys(profile))
 
-    def remove(self, user_id: str) -> bool:
-        """Delete a user; returns False if there was none."""
+    def remove(self, user_id: str) -> None:
+        """Delete a user, if there is one with this id."""
         with self.lock:
-            profile = self._users.pop(user_id, None)
-            if profile is None:
-                return False
-            _drop(self._by_email, profile.root.get("email"), user_id)
-            _drop(self._by_username, profile.root.get("username"), user_id)
-            return True
-
-    def clear(self) -> None:
-        """Delete every user."""
-        with self.lock:
-            self._users.clear()
-            self._by_email.clear()
-            self._by_username.clear()
+            self._reindex(user_id, _keys(self._users.pop(user_id, None)), set())
 
     def replace_all(self, profiles: Iterable[Profile]) -> None:
         """Replace every user by these."""
-        new = UserStore()
-        for profile in profiles:
-            new.put(profile)
+        new = UserStore(profiles)
         with self.lock:
-            self._users, self._by_email, self._by_username = new._users, new._by_email, new._by_username
+            self._users, self._index = new._users, new._index
 
     def close(self) -> None:
         """Do nothing: there is no file to close."""
+
+    def _find(self, name: str, value: str) -> list[Profile]:
+        with self.lock:
+            return [self._users[user_id] for user_id in self._index.get((name, value), ())]
+
+    def _reindex(self, user_id: str, old: set[tuple[str, str]], new: set[tuple[str, str]]) -> None:
+        for key in old - new:
+            del self._index[key][user_id]
+            if not self._index[key]:
+                del self._index[key]
+        for key in new - old:
+            self._index.setdefault(key, {})[user_id] = None
 
 
 Store: TypeAlias = "UserStore | SqliteStore"
 """Where a tenant keeps its users."""
 
 
-def _drop(index: dict[str, dict[str, None]], key: str | None, user_id: str) -> None:
-    if key is None:
-        return
-    ids = index[key]
-    del ids[user_id]
-    if not ids:
-        del index[key]
+def _keys(profile: Profile | None) -> set[tuple[str, str]]:
+    """Return what a user is found by besides the id."""
+    root = {} if profile is None else profile.root
+    return {(name, root[name]) for name in ("email", "username") if root.get(name) is not None}

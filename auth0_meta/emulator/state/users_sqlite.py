@@ -46,35 +46,27 @@ class SqliteStore:
         self.path = os.fspath(path)
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._finalizer: weakref.finalize[Any, Any] | None = None
-        self._openings: int | None = None
         self._count = 0
-        _ = self._db
-
-    @property
-    def openings(self) -> int:
-        """Return how often the file had been opened before: random ids must not start over."""
-        return self._openings or 0
+        (self.openings,) = self._db.execute("SELECT count FROM openings").fetchone()
+        """How often the file had been opened before: random ids must not start over."""
+        self._db.execute("UPDATE openings SET count = count + 1")
 
     @property
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connection = _opened(self.path)
             # A connection that is garbage collected open would warn.
-            self._finalizer = weakref.finalize(self, connection.close)
+            weakref.finalize(self, connection.close)
             # Counting a large table takes milliseconds, so the number is kept.
             (self._count,) = connection.execute("SELECT count(*) FROM users").fetchone()
-            if self._openings is None:
-                (self._openings,) = connection.execute("SELECT count FROM openings").fetchone()
-                connection.execute("UPDATE openings SET count = count + 1")
         return self._connection
 
     def close(self) -> None:
         """Write everything into the one file and release it."""
         with self.lock:
-            if self._finalizer is not None:
-                self._finalizer()
-            self._connection = self._finalizer = None
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     def __len__(self) -> int:
         with self.lock:
@@ -120,18 +112,10 @@ class SqliteStore:
                 self._db.execute(_ADD, row)
                 self._count += 1
 
-    def remove(self, user_id: str) -> bool:
-        """Delete a user; returns False if there was none."""
+    def remove(self, user_id: str) -> None:
+        """Delete a user, if there is one with this id."""
         with self.lock:
-            removed = self._db.execute("DELETE FROM users WHERE user_id = ?", (_text(user_id),)).rowcount
-            self._count -= removed
-            return removed > 0
-
-    def clear(self) -> None:
-        """Delete every user."""
-        with self.lock:
-            self._db.execute("DELETE FROM users")
-            self._count = 0
+            self._count -= self._db.execute("DELETE FROM users WHERE user_id = ?", (_text(user_id),)).rowcount
 
     def replace_all(self, profiles: Iterable[Profile]) -> None:
         """Replace every user by these, all or none: a process killed meanwhile leaves the old ones."""

@@ -77,7 +77,7 @@ def test_no_password_is_shown(api: Any) -> None:
     assert api("POST", "/api/v2/tickets/password-change", json=ticket).status_code == 400
     grant(api)
     assert SECRET not in repr([dict(ann), dict(bob), list(api.tenant.journal)])
-    assert SECRET not in repr(vars(api.tenant._state.resources.passwords))
+    assert SECRET not in repr(vars(api.tenant._state.resources))
 
 
 @pytest.mark.parametrize("way", ["create", "patch", "add", "live"])
