@@ -14,7 +14,7 @@ from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.pages import error_page, login_page
 from auth0_meta.emulator.auth.trigger import LoginOutcome
-from auth0_meta.emulator.http.message import Call, Reply, Request
+from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.profile import Profile
@@ -25,7 +25,6 @@ from auth0_meta.emulator.state.logins import (
     SESSION_FOR,
     SUSPENDED_FOR,
     AuthorizationRequest,
-    Granted,
     Login,
     Session,
 )
@@ -33,7 +32,7 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import Access
 
 _SHOWN = 20
-_PROTOCOL = "oidc-basic-profile"
+_TEXT = "text/plain; charset=utf-8"
 _PROMPTS = (None, "none", "login", "consent", "select_account")
 _AGAIN = ("login", "select_account")
 _EMAIL = re.compile(r"[^\s@<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,185}[A-Za-z0-9])?")
@@ -43,9 +42,9 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 # Cookies --------------------------------------------------------------------------------------------
 
 
-def _cookie(state: TenantState, request: Request, name: str) -> str:
+def _cookie(state: TenantState, call: Call, name: str) -> str:
     """Return one of our cookies, "" if absent.  Browsers send a host's cookies to all its ports, hence the name."""
-    found = parse_cookie(request.headers.get("cookie", "")).get(f"local_{name}_{state.name}", "")
+    found = parse_cookie(call.request.headers.get("cookie", "")).get(f"local_{name}_{state.name}", "")
     return found if _KEY.fullmatch(found) else ""
 
 
@@ -60,22 +59,20 @@ def _set_cookie(state: TenantState, reply: Reply, name: str, value: str) -> Repl
 
 
 def _redirect(url: str) -> Reply:
-    return Reply(302, b"", content_type="text/plain; charset=utf-8", headers=(("Location", url),))
+    return Reply(302, content_type=_TEXT, headers=(("Location", url),))
 
 
 def _with_query(url: str, **params: str | None) -> str:
     parts = urlsplit(url)
-    given = [(name, value) for name, value in params.items() if value is not None]
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *given]
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    query += [(name, value) for name, value in params.items() if value is not None]
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def _refuse(authorization: AuthorizationRequest, error: str, description: str) -> Reply:
     """Send the browser back to the application with an error."""
-    back = _with_query(
-        authorization.redirect_uri, error=error, error_description=description, state=authorization.state
-    )
-    return _redirect(back)
+    words = {"error": error, "error_description": description, "state": authorization.state}
+    return _redirect(_with_query(authorization.redirect_uri, **words))
 
 
 # /authorize ------------------------------------------------------------------------------------------
@@ -107,13 +104,12 @@ def authorize(state: TenantState, call: Call) -> Reply:
         return _refuse(authorization, *complaint)
     now = call.now
     session = _session(state, call)
-    browser = _cookie(state, call.request, "browser") or secrets.token_urlsafe(32)
+    browser = _cookie(state, call, "browser") or secrets.token_urlsafe(32)
     if session is not None and authorization.prompt not in _AGAIN:
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
-        return _refuse(
-            authorization, "login_required", "Nobody is signed in, and prompt=none forbids a page."
-        )
+        why = "Nobody is signed in, and prompt=none forbids a page."
+        return _refuse(authorization, "login_required", why)
     else:
         login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_FOR, now=now)
         reply = _redirect(f"/u/login?{urlencode({'state': login_state})}")
@@ -122,7 +118,7 @@ def authorize(state: TenantState, call: Call) -> Reply:
 
 def _session(state: TenantState, call: Call) -> Session | None:
     """Return this browser's session; the session of a deleted user has ended."""
-    key = _cookie(state, call.request, "session")
+    key = _cookie(state, call, "session")
     session = state.logins.sessions.get(key, now=call.now)
     if session is not None and state.users.get(session.user_id) is None:
         state.logins.sessions.take(key, now=call.now)
@@ -167,61 +163,46 @@ def may_return(access: Access, client_id: str | None, url: str, *, logout: bool 
 
 
 def _stale() -> Reply:
-    return error_page(
-        400, "invalid_request", "This login has ended, is too old, or began in another browser."
-    )
+    why = "This login has ended, is too old, or began in another browser."
+    return error_page(400, "invalid_request", why)
+
+
+def _waiting(state: TenantState, call: Call, login_state: str) -> AuthorizationRequest | None:
+    """Return what the page of this browser is for; None if the login has ended, or began in another browser."""
+    authorization, browser = state.logins.pages.get(login_state, now=call.now) or (None, "")
+    return authorization if browser == _cookie(state, call, "browser") else None
 
 
 def show_login_page(state: TenantState, call: Call) -> Reply:
     """Show the page on which somebody picks a user."""
     login_state = call.request.query.get("state", "")
-    found = state.logins.pages.get(login_state, now=call.now)
-    if found is None or found[1] != _cookie(state, call.request, "browser"):
-        return _stale()
-    return _page(state, login_state, found[0])
+    authorization = _waiting(state, call, login_state)
+    return _stale() if authorization is None else _page(state, login_state, authorization)
 
 
 def _page(
-    state: TenantState,
-    login_state: str,
-    authorization: AuthorizationRequest,
-    *,
-    notice: str = "",
-    hint: str | None = None,
+    state: TenantState, login_state: str, authorization: AuthorizationRequest, notice: str = ""
 ) -> Reply:
-    return login_page(
-        state=login_state,
-        client=authorization.client_id,
-        where=urlsplit(authorization.redirect_uri).netloc,
-        users=[profile.root for profile in state.users.slice(0, _SHOWN)],
-        more=max(0, len(state.users) - _SHOWN),
-        hint=authorization.hint if hint is None else hint,
-        notice=notice,
-    )
+    users = [profile.root for profile in state.users.slice(0, _SHOWN)]
+    return login_page(login_state, authorization, users, max(0, len(state.users) - _SHOWN), notice)
 
 
 def sign_in(state: TenantState, call: Call) -> Reply:
     """Sign in whoever was picked, a new user for a new email, and run the trigger."""
     form = call.body
     login_state, user_id = form.get("state", ""), form.get("user", "")
-    found = state.logins.pages.get(login_state, now=call.now)
-    if found is None or found[1] != _cookie(state, call.request, "browser"):
+    authorization = _waiting(state, call, login_state)
+    if authorization is None:
         return _stale()
-    authorization, browser = found
     if not user_id:
         signed_up = sign_up(state, form.get("email", ""))
         if signed_up is None:
-            return _page(
-                state,
-                login_state,
-                authorization,
-                notice="That is not an email address.",
-                hint=form.get("email", ""),
-            )
+            authorization = attrs.evolve(authorization, hint=form.get("email", ""))
+            return _page(state, login_state, authorization, "That is not an email address.")
         user_id = signed_up.user_id
     profile = state.users.get(user_id)
     if profile is None:
-        return _page(state, login_state, authorization, notice="This user no longer exists.")
+        return _page(state, login_state, authorization, "This user no longer exists.")
     if state.logins.pages.take(login_state, now=call.now) is None:
         return _stale()  # pragma: no cover  # a race: the page was sent twice
     if profile.root.get("blocked") is True:
@@ -230,7 +211,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
     # The session begins before the trigger runs, so a refused login leaves one too.
     cookie = state.logins.sessions.put(session, until=call.now + SESSION_FOR, now=call.now)
-    reply = _run(state, call, Login(authorization, session, browser))
+    reply = _run(state, call, Login(authorization, session, _cookie(state, call, "browser")))
     return attrs.evolve(_set_cookie(state, reply, "session", cookie), committed=True)
 
 
@@ -243,12 +224,8 @@ def sign_up(state: TenantState, email: str) -> Profile | None:
         for known in state.users.with_email(email):
             return known
         body = {"email": email, "connection": profiles.DEFAULT_CONNECTION}
-        made = profiles.created(
-            body,
-            user_id=f"auth0|{state.new_object_id()}",
-            now_ms=state.milliseconds(),
-            switches=state.switches,
-        )
+        new, now_ms = f"auth0|{state.new_object_id()}", state.milliseconds()
+        made = profiles.created(body, user_id=new, now_ms=now_ms, switches=state.switches)
         state.save(made, before=None, by=BY_LOGIN, limited=False)
     return made
 
@@ -261,10 +238,10 @@ def _run(state: TenantState, call: Call, login: Login) -> Reply:
     if profile is None:
         return _refuse(login.authorization, "access_denied", "The user does not exist.")
     if profile.root.get("blocked") is True:
-        state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
+        state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
         return _refuse(login.authorization, *BLOCKED)
-    outcome = trigger.run(state, call.request, login, profile, protocol=_PROTOCOL)
-    return _end(state, call, login, outcome)
+    outcome = trigger.run(state, call.request, login, profile, protocol="oidc-basic-profile")
+    return _end(state, login, outcome)
 
 
 def resume(state: TenantState, call: Call) -> Reply:
@@ -272,16 +249,16 @@ def resume(state: TenantState, call: Call) -> Reply:
     form = call.body or {}
     login_state = call.request.query.get("state") or form.get("state", "")
     waiting = state.logins.suspended.get(login_state, now=call.now)
-    if waiting is None or waiting.browser != _cookie(state, call.request, "browser"):
+    if waiting is None or waiting.browser != _cookie(state, call, "browser"):
         return _stale()
     login = state.logins.suspended.take(login_state, now=call.now)
     if login is None:
         return _stale()  # pragma: no cover  # a race: the link was followed twice
     outcome = trigger.resume(state, call.request, login, login_state, form)
-    return _end(state, call, login, outcome)
+    return _end(state, login, outcome)
 
 
-def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) -> Reply:
+def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
     """Send the browser where the trigger wants it, or back to the application with a code or a refusal."""
     authorization, now = login.authorization, state.now()
     if outcome.url is not None:
@@ -289,12 +266,7 @@ def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) ->
         return _redirect(outcome.url)
     if outcome.error is not None:
         return _refuse(authorization, outcome.error, outcome.reason)
-    granted = Granted(
-        login=login,
-        scopes=outcome.scopes(authorization.scopes),
-        id_claims=outcome.id_claims,
-        access_claims=outcome.access_claims,
-    )
+    granted = outcome.granted(login, authorization.scopes)
     code = state.logins.codes.put(granted, until=now + state.switches.code_lifetime, now=now)
     return _redirect(_with_query(authorization.redirect_uri, code=code, state=authorization.state))
 
@@ -306,13 +278,13 @@ def log_out(state: TenantState, call: Call) -> Reply:
     """End the session and go to `returnTo`, which is listed or on loopback."""
     query = call.request.query
     target = query.get("returnTo")
-    if target is not None and not may_return(state.access, query.get("client_id"), target, logout=True):
-        shown = f"The application does not allow a logout to go to {target!r}."
-        return error_page(400, "invalid_request", shown)
-    state.logins.sessions.take(_cookie(state, call.request, "session"), now=call.now)
-    reply = (
-        Reply(200, b"OK", content_type="text/plain; charset=utf-8") if target is None else _redirect(target)
-    )
+    reply = Reply(200, b"OK", content_type=_TEXT)
+    if target is not None:
+        if not may_return(state.access, query.get("client_id"), target, logout=True):
+            shown = f"The application does not allow a logout to go to {target!r}."
+            return error_page(400, "invalid_request", shown)
+        reply = _redirect(target)
+    state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
     return _set_cookie(state, reply, "session", "")
 
 

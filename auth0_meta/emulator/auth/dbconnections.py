@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from auth0_meta.emulator.api.connections import Connection, connection_named
@@ -102,15 +103,13 @@ def _refused(code: str, description: str) -> Refusal:
     return Refusal(400, body)
 
 
-def _not_an_object() -> Refusal:
-    return _refused("invalid_request", "The body is not a JSON object.")
-
-
 _SHARED = dict.fromkeys(("client_id", "email", "connection", "password"), TEXT)
 
 
 def _form(*required: str, **properties: Field) -> FormBody:
-    return FormBody(open_record(*required, **_SHARED, **properties), "application/json", _not_an_object)
+    field = open_record(*required, **_SHARED, **properties)
+    refuse = partial(_refused, "invalid_request", "The body is not a JSON object.")
+    return FormBody(field, "application/json", refuse)
 
 
 ROUTES = (

@@ -1,21 +1,31 @@
-"""The OpenID Connect part: discovery, the exchange of a code, refreshing, /userinfo."""
+"""The grants of users: a code, a refresh token, a password; and discovery and /userinfo of OpenID Connect."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import secrets
 from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.api.lookup import first_identity
+from auth0_meta.emulator.api.resource_servers import APIS
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
-from auth0_meta.emulator.auth.issuer import base_url
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
-from auth0_meta.emulator.http.message import Call, Grant, Reply, to_json
+from auth0_meta.emulator.http.message import Call, Grant, Reply, Request, to_json
+from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.state.logins import BLOCKED, REFRESH_FOR, Granted
+from auth0_meta.emulator.state.logins import (
+    BLOCKED,
+    REFRESH_FOR,
+    AuthorizationRequest,
+    Granted,
+    Login,
+    Session,
+)
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 
@@ -27,6 +37,22 @@ _CLAIMS = {
     "email": ("email", "email_verified"),
     "phone": ("phone_number", "phone_verified"),
 }
+_REALM = "http://auth0.com/oauth/grant-type/password-realm"
+# What Auth0 granted a password if the request asked for `openid`, or for nothing (recorded).
+_DEFAULT = ("openid", "profile", "email", "address", "phone")
+
+
+def base_url(state: TenantState, request: Request) -> str:
+    """Return the URL that a token's `iss` begins with; as with custom domains it follows the host (documented).
+
+    Loopback has many names, and all of them are the tenant's one URL.
+    """
+    scheme, _, own = state.access.url.partition("://")
+    host = request.headers.get("host", "").lower()
+    name = host if host in state.hosts else host.rpartition(":")[0]
+    if not name or host == own or is_loopback(name.strip("[]")):
+        return state.access.url
+    return f"{scheme}://{host}"
 
 
 def discovery(state: TenantState, call: Call) -> Reply:
@@ -41,7 +67,7 @@ def discovery(state: TenantState, call: Call) -> Reply:
         "scopes_supported": ["openid", "offline_access", *_CLAIMS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["client_credentials", "password", *GRANTS],
+        "grant_types_supported": ["client_credentials", "password", "authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": [
@@ -69,7 +95,7 @@ def exchange(state: TenantState, call: Call, form: dict[str, str], client_id: st
         raise oauth_error(401, "access_denied", "Unauthorized")
     if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
         raise _invalid("Failed to verify code verifier")
-    return tokens(state, call, granted, nonce=granted.login.authorization.nonce, first=True)
+    return _tokens(state, call, granted, first=True)
 
 
 def _verifies(verifier: str, challenge: str | None) -> bool:
@@ -89,38 +115,93 @@ def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str
     # There is no browser to show a page in, or to redirect.
     silent = attrs.evolve(granted.login.authorization, prompt="none")
     login = attrs.evolve(granted.login, authorization=silent)
-    outcome = trigger.run(state, call.request, login, profile, protocol="oauth2-refresh-token")
+    outcome = _run(state, call, login, profile, protocol="oauth2-refresh-token")
+    return _tokens(state, call, outcome.granted(granted.login, granted.scopes), first=False)
+
+
+def password(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+    """Sign in by email or username and password; the trigger runs as at any login.
+
+    Its bucket and the refusals of an audience and a password were recorded.
+    """
+    reading = state.limiter.take("password", call.now)
+    if reading is not None:
+        call.reading = reading
+        if not reading.allowed:
+            raise oauth_error(429, "too_many_requests", reading.message)
+    audience = form.get("audience") or None
+    if audience is not None and not (
+        state.access.is_management(audience) or APIS.find_by(state, "identifier", audience)
+    ):
+        raise oauth_error(400, "invalid_request", "invalid audience specified for password grant exchange")
+    profile = _user_with_password(state, form)
+    if profile is None:
+        raise oauth_error(403, "invalid_grant", "Wrong email or password.")
+    if profile.root.get("blocked") is True:
+        raise oauth_error(403, *BLOCKED)
+    requested = form.get("scope", "").split()
+    scopes = [*requested, *_DEFAULT] if "openid" in requested else requested or _DEFAULT
+    authorization = AuthorizationRequest(
+        client_id=client_id,
+        redirect_uri="",
+        scopes=tuple(dict.fromkeys(scopes)),
+        audience=audience,
+        prompt="none",
+    )
+    counted = trigger.count_login(state, profile.user_id) or profile
+    login = Login(authorization, Session(profile.user_id, secrets.token_urlsafe(24), call.now))
+    outcome = _run(state, call, login, counted, protocol="oauth2-password")
+    call.committed = True
+    return _tokens(state, call, outcome.granted(login, authorization.scopes), first=True)
+
+
+def _user_with_password(state: TenantState, form: dict[str, str]) -> Profile | None:
+    """Return the user with this name and password, in the realm's connection if the form names one."""
+    name, realm = form.get("username", ""), form.get("realm")
+    for profile in (*state.users.with_email(name.lower()), *state.users.with_username(name)):
+        first = first_identity(profile)
+        here = first.get("connection") == realm if realm else first.get("provider") == "auth0"
+        if here and state.resources.password_fits(profile.user_id, form.get("password", "")):
+            return profile
+    return None
+
+
+GRANTS = {"authorization_code": exchange, "refresh_token": refresh, "password": password, _REALM: password}
+"""Grant types that sign a user in."""
+
+
+def _run(
+    state: TenantState, call: Call, login: Login, profile: Profile, *, protocol: str
+) -> trigger.LoginOutcome:
+    """Run the trigger for a login without a browser, or refuse the login."""
+    outcome = trigger.run(state, call.request, login, profile, protocol=protocol)
     if outcome.error is not None:
         raise oauth_error(403, outcome.error, outcome.reason)
-    scopes = outcome.scopes(granted.scopes)
-    again = attrs.evolve(
-        granted, scopes=scopes, id_claims=outcome.id_claims, access_claims=outcome.access_claims
-    )
-    return tokens(state, call, again, nonce=None, first=False)
+    return outcome
 
 
-GRANTS = {"authorization_code": exchange, "refresh_token": refresh}
-"""Grant types that redeem a login."""
+def token_reply(access_token: str, scopes: tuple[str, ...], more: dict[str, str]) -> Reply:
+    """Return the response of the token endpoint, with no `scope` if there is none."""
+    scope = {"scope": " ".join(scopes)} if scopes else {}
+    body = {"access_token": access_token, **scope, "expires_in": LIFETIME, "token_type": "Bearer", **more}
+    return Reply(200, to_json(body))
 
 
-def tokens(state: TenantState, call: Call, granted: Granted, *, nonce: str | None, first: bool) -> Reply:
-    """Issue the tokens of a login; the `first` time with a refresh token, if the request asked for one."""
+def _tokens(state: TenantState, call: Call, granted: Granted, *, first: bool) -> Reply:
+    """Issue the tokens of a login; the `first` time with the nonce, and with a refresh token if it was asked for."""
     profile = state.users.get(granted.login.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
     granted = attrs.evolve(granted, scopes=_allowed(granted))
-    body: dict[str, Any] = {
-        "access_token": _access_token(state, call, granted),
-        "scope": " ".join(granted.scopes),
-        "expires_in": LIFETIME,
-        "token_type": "Bearer",
-    }
+    access_token = _access_token(state, call, granted)
+    more = {}
     if "openid" in granted.scopes:
-        body["id_token"] = _id_token(state, call, granted, profile, nonce)
+        nonce = granted.login.authorization.nonce if first else None
+        more["id_token"] = _id_token(state, call, granted, profile, nonce)
     if first and "offline_access" in granted.scopes:
         until = call.now + REFRESH_FOR
-        body["refresh_token"] = state.logins.refresh_tokens.put(granted, until=until, now=call.now)
-    return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
+        more["refresh_token"] = state.logins.refresh_tokens.put(granted, until=until, now=call.now)
+    return token_reply(access_token, granted.scopes, more)
 
 
 def _allowed(granted: Granted) -> tuple[str, ...]:
@@ -136,11 +217,7 @@ def _allowed(granted: Granted) -> tuple[str, ...]:
 
 def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
     """Sign an access token for the requested audience, by default /userinfo."""
-    url, authorization, user_id = (
-        base_url(state, call.request),
-        granted.login.authorization,
-        granted.login.session.user_id,
-    )
+    authorization, user_id = granted.login.authorization, granted.login.session.user_id
     own = f"{state.access.url}/userinfo"
     audience: str | list[str] = authorization.audience or own
     if authorization.audience is not None and "openid" in granted.scopes:
@@ -148,7 +225,7 @@ def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
     expires = int(call.now) + LIFETIME
     claims = {
         **_custom(granted.access_claims),
-        "iss": f"{url}/",
+        "iss": f"{base_url(state, call.request)}/",
         "sub": user_id,
         "aud": audience,
         "iat": int(call.now),
@@ -194,14 +271,9 @@ def user_info(state: TenantState, call: Call) -> Reply:
     found = state.logins.access_tokens.get(token, now=call.now)
     profile = None if found is None or state.access.is_dead(token) else state.users.get(found[0])
     if found is None or profile is None:
-        raise Refusal(
-            401,
-            {
-                "error": "invalid_token",
-                "error_description": "The access token is unknown, revoked or expired.",
-            },
-            (("WWW-Authenticate", 'Bearer error="invalid_token"'),),
-        )
+        description = "The access token is unknown, revoked or expired."
+        body = {"error": "invalid_token", "error_description": description}
+        raise Refusal(401, body, (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
     return Reply(200, to_json({"sub": profile.user_id, **_claims(profile, found[1])}))
 
 

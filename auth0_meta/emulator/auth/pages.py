@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from auth0_meta.emulator.http.message import Reply
+from auth0_meta.emulator.state.logins import AuthorizationRequest
 
-_HTML = "text/html; charset=utf-8"
 _SHELL = """<!doctype html>
 <html lang="en">
 <head>
@@ -72,29 +73,24 @@ def _page(status: int, title: str, content: str) -> Reply:
         ("X-Content-Type-Options", "nosniff"),
     )
     body = _SHELL.format(title=escape(title), style=text, content=content)
-    return Reply(status, body.encode("utf-8", "replace"), content_type=_HTML, headers=headers)
+    return Reply(
+        status, body.encode("utf-8", "replace"), content_type="text/html; charset=utf-8", headers=headers
+    )
 
 
 def login_page(
-    *,
-    state: str,
-    client: str,
-    where: str,
-    users: Iterable[Mapping[str, Any]],
-    more: int = 0,
-    hint: str = "",
-    notice: str = "",
+    login_state: str, authorization: AuthorizationRequest, users: list[dict[str, Any]], more: int, notice: str
 ) -> Reply:
-    """Return the page on which somebody picks a user or names another one."""
+    """Return the page on which somebody picks one of some users, of which there are `more`, or names another one."""
     items = [_item(user) for user in users]
     content = _PICK.format(
-        client=escape(client),
-        where=escape(where),
-        state=escape(state),
+        client=escape(authorization.client_id),
+        where=escape(urlsplit(authorization.redirect_uri).netloc),
+        state=escape(login_state),
         users="\n".join(items),
         more=f'<p class="note">and {more} more: name one by email.</p>' if more else "",
         label="Somebody else" if items else "Your email",
-        hint=escape(hint),
+        hint=escape(authorization.hint),
         notice=f'<p class="error" role="alert">{escape(notice)}</p>' if notice else "",
     )
     return _page(400 if notice else 200, "Log in", content)
@@ -102,8 +98,8 @@ def login_page(
 
 def _item(user: Mapping[str, Any]) -> str:
     user_id = str(user["user_id"])
-    name = str(user.get("name") or user.get("email") or user_id)
     detail = str(user.get("email") or user_id)
+    name = str(user.get("name") or detail)
     return _USER.format(
         id=escape(user_id),
         face=escape(name[:1].upper()),

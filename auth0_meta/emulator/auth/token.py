@@ -6,17 +6,15 @@ import base64
 from urllib.parse import unquote_plus
 
 from auth0_meta.emulator.api.route import documented, recorded
-from auth0_meta.emulator.auth import grants, password_grant
 from auth0_meta.emulator.auth.forms import FormBody, open_record
-from auth0_meta.emulator.auth.issuer import base_url
+from auth0_meta.emulator.auth.grants import GRANTS, base_url, token_reply
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import TEXT
 from auth0_meta.emulator.state.keys import parse_unverified, signed
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import LIFETIME, Application
+from auth0_meta.emulator.state.tokens import Application
 
-GRANTS = {**grants.GRANTS, **password_grant.GRANTS}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ("RS256", "RS384", "PS256")
 _LONGEST_ASSERTION = 2048
@@ -43,7 +41,7 @@ def token(state: TenantState, call: Call) -> Reply:
         raise oauth_error(403, "unauthorized_client", description, error_uri=uri)
     application = _application(state, call, form)
     audience = form.get("audience", "")
-    management = audience in state.access.audiences if state.access.strict else audience.endswith("/api/v2/")
+    management = state.access.is_management(audience)
     if not audience or (state.access.strict and not management):
         description = (
             f'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to '
@@ -63,13 +61,7 @@ def token(state: TenantState, call: Call) -> Reply:
         audience=audience,
         issuer=base_url(state, call.request),
     )
-    body = {
-        "access_token": access_token,
-        "scope": " ".join(scopes),
-        "expires_in": LIFETIME,
-        "token_type": "Bearer",
-    }
-    return Reply(200, to_json({name: value for name, value in body.items() if value != ""}))
+    return token_reply(access_token, scopes, {})
 
 
 def _basic(call: Call) -> dict[str, str]:
@@ -89,11 +81,8 @@ def _caller(state: TenantState, call: Call, form: dict[str, str]) -> tuple[str, 
     if "client_assertion" in form or form.get("client_secret"):
         return _application(state, call, form).client_id, True
     client_id = form.get("client_id", "")
-    registered = state.access.applications.get(client_id)
-    public = (
-        not state.access.strict if registered is None else not (registered.secret or registered.public_key)
-    )
-    if not client_id or not public:
+    registered = state.access.applications.get(client_id) or _unregistered(state, client_id)
+    if not client_id or registered.secret or registered.public_key:
         raise _denied()
     return client_id, False
 
@@ -106,15 +95,11 @@ def _application(state: TenantState, call: Call, form: dict[str, str]) -> Applic
     """Return the client that proved itself by secret or assertion, or refuse."""
     if "client_assertion" in form:
         return _by_assertion(state, call, form)
-    client_id, secret = form.get("client_id"), form.get("client_secret")
-    if not client_id or not secret:
-        raise _denied()
+    client_id, secret = form.get("client_id", ""), form.get("client_secret")
     registered = state.access.applications.get(client_id)
-    if registered is None:
-        return _unregistered(state, client_id)
-    if registered.secret != secret:
+    if not client_id or not secret or (registered is not None and registered.secret != secret):
         raise _denied()
-    return registered
+    return registered or _unregistered(state, client_id)
 
 
 def _unregistered(state: TenantState, client_id: str) -> Application:
@@ -131,10 +116,7 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
     assertion = form["client_assertion"]
     if form.get("client_assertion_type") != _ASSERTION or len(assertion) > _LONGEST_ASSERTION:
         raise _denied()
-    parsed = parse_unverified(assertion)
-    if parsed is None:
-        raise _denied()
-    header, claims = parsed
+    header, claims = parse_unverified(assertion) or ({}, {})
     client_id, expires, audience = claims.get("sub"), claims.get("exp"), claims.get("aud")
     ours = (f"{state.access.url}/", f"https://{state.access.url.partition('://')[2]}/")
     if (
@@ -155,21 +137,19 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
     return registered or _unregistered(state, client_id)
 
 
-_NAMES = ("grant_type", "client_id", "client_secret", "audience", "scope")
-_FORM = open_record("grant_type", **dict.fromkeys(_NAMES, TEXT))
-
-
-def _not_an_object() -> Refusal:
-    return oauth_error(400, "invalid_request", "The body is not a JSON object.")
-
-
+_FORM = open_record(
+    "grant_type",
+    **dict.fromkeys(("grant_type", "client_id", "client_secret", "audience", "scope"), TEXT),
+)
 ROUTES = (
     recorded(
         "POST",
         "/oauth/token",
         token,
         group="token",
-        body=FormBody(_FORM, "", _not_an_object),
+        body=FormBody(
+            _FORM, "", lambda: oauth_error(400, "invalid_request", "The body is not a JSON object.")
+        ),
         latency=(0.328, 0.430),
     ),
     documented("GET", "/.well-known/jwks.json", jwks, group=None),

@@ -15,7 +15,7 @@ from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.http.moments import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.state.logins import BY_LOGIN, Login
+from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 PEER = "127.0.0.1"
@@ -38,10 +38,15 @@ class LoginOutcome:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
-    def scopes(self, requested: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the requested scopes as the trigger changed them."""
+    def granted(self, login: Login, requested: tuple[str, ...]) -> Granted:
+        """Return what the login may fetch: the requested scopes as the trigger changed them, and its claims."""
         every = dict.fromkeys((*requested, *self.added))
-        return tuple(scope for scope in every if scope not in self.removed)
+        return Granted(
+            login=login,
+            scopes=tuple(scope for scope in every if scope not in self.removed),
+            id_claims=self.id_claims,
+            access_claims=self.access_claims,
+        )
 
 
 def count_login(state: TenantState, user_id: str) -> Profile | None:
@@ -87,9 +92,7 @@ def resume(
         return LoginOutcome()
     came = {**_request(request), "method": request.method}
     return _outcome(
-        state,
-        login,
-        lambda: hook.resume(login_state, query=request.query, body=dict(body), request=came),
+        state, login, lambda: hook.resume(login_state, query=request.query, body=dict(body), request=came)
     )
 
 
@@ -133,8 +136,7 @@ def _failed(state: TenantState, login: Login, error: Exception) -> LoginOutcome:
 
 def _add_log(state: TenantState, kind: str, login: Login, description: str = "") -> None:
     """Add a tenant log: `s` for a login, `f` for one that failed."""
-    entry = {"date": iso(state.milliseconds()), "type": kind, "user_id": login.session.user_id}
-    state.logs.append(entry | ({"description": description} if description else {}))
+    state.add_log(kind, login.session.user_id, **({"description": description} if description else {}))
 
 
 def _request(request: Request) -> dict[str, Any]:
