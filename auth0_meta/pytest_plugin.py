@@ -84,16 +84,12 @@ def auth0_env(auth0_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> dic
 def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Merge the ini file, the command line and the marks; the later ones win."""
     config = request.config
-    options = {
-        "rate_limit": config.getoption("--auth0-rate-limit"),
-        "seed": config.getoption("--auth0-seed"),
-        "check": config.getoption("--auth0-check"),
-    }
     settings: dict[str, Any] = {
         "rate_limit": config.getini("auth0_rate_limit"),
         "seed": int(config.getini("auth0_seed")),
         "check": config.getini("auth0_check"),
     }
+    options = {name: config.getoption(f"auth0_{name}") for name in settings}
     settings.update((name, value) for name, value in options.items() if value is not None)
     for mark in reversed(list(request.node.iter_markers(_MARK))):
         if mark.args:

@@ -65,10 +65,8 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         """Move both readings by `seconds` at once and record the sleep."""
-        with self._lock:
-            self.slept.append(seconds)
-            self._wall += seconds
-            self._monotonic += seconds
+        self.slept.append(seconds)
+        self.advance(seconds)
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
         """Sleep, and release the condition to other threads; with None, really wait to be notified.
