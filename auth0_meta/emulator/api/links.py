@@ -21,14 +21,18 @@ Things = Iterable[Hashable]
 class LinkTable:
     """One kind of link, seen from the holder's side or, with `inverted`, from the thing's.
 
-    `find` returns whom the path names, or refuses with 404.  A list has the key `name` and is made by `show`.  A body
-    of `{name: [...]}` holds ids unless `body` and `read` say otherwise.  `check_added` and `check_removed` refuse a
-    thing that does not exist, before anything is written.  `added` is the status and body of that response, and
-    `after_removal` cleans up.
+    `scopes` open GET, POST and DELETE of `path`; without a third there is no DELETE.  `find` returns whom the path
+    names, or refuses with 404.  A list has the key `name` and is made by `show`.  A body of `{name: [...]}` holds ids
+    unless `body` and `read` say otherwise.  `check_added` and `check_removed` refuse a thing that does not exist, before
+    anything is written.  `added` is the status and body of that response, and `after_removal` cleans up.
     """
 
     kind: Kind
     name: str
+    path: str
+    scopes: tuple[str, ...]
+    evidence: str = "recorded"
+    query: Query = PAGES
     find: Callable[[TenantState, Call], Hashable]
     show: Callable[[TenantState, Hashable], Sequence[dict[str, Any]]]
     check_added: Callable[[TenantState, Any], object]
@@ -39,17 +43,19 @@ class LinkTable:
     added: tuple[int, bytes] = (204, b"")
     after_removal: Callable[[TenantState, Hashable, Things], None] = lambda state, holder, things: None
 
-    def routes(
-        self, path: str, *, evidence: str, read: str, add: str, remove: str = "", query: Query = PAGES
-    ) -> tuple[Route, ...]:
-        """Return the endpoints at `path`, each with its scopes; without `remove` there is no DELETE."""
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Return the two or three endpoints."""
         ids = self.body or json_body(self.name, **{self.name: array(NAME, shortest=1)})
-        routes = (
-            Route("GET", path, self.list_all, scopes=read, query=query, evidence=evidence),
+        path, evidence, (read, add, *remove) = self.path, self.evidence, self.scopes
+        return (
+            Route("GET", path, self.list_all, scopes=read, query=self.query, evidence=evidence),
             Route("POST", path, self.add, scopes=add, body=ids, evidence=evidence),
-            Route("DELETE", path, self.remove, scopes=remove, body=ids, evidence=evidence),
+            *(
+                Route("DELETE", path, self.remove, scopes=each, body=ids, evidence=evidence)
+                for each in remove
+            ),
         )
-        return routes if remove else routes[:2]
 
     def list_all(self, state: TenantState, call: Call) -> Reply:
         """List what is linked."""

@@ -70,6 +70,9 @@ def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
 MEMBERS = LinkTable(
     kind="members",
     name="members",
+    path="/api/v2/organizations/{id}/members",
+    scopes=tuple(f"{verb}:organization_members" for verb in ("read", "create", "delete")),
+    query={**PAGES, **CHECKPOINTS},
     find=ORGANIZATIONS.id_in_path,
     show=lambda state, organization: brief(state, state.resources.links.of("members", organization)),
     check_added=get_user_or_404,
@@ -78,6 +81,8 @@ MEMBERS = LinkTable(
 MEMBER_ROLES = LinkTable(
     kind="member_roles",
     name="roles",
+    path="/api/v2/organizations/{id}/members/{user_id}/roles",
+    scopes=tuple(f"{verb}:organization_member_roles" for verb in ("read", "create", "delete")),
     find=_member_in_path,
     show=lambda state, member: ROLES.find_all(state, state.resources.links.of("member_roles", member)),
     check_added=ROLES.get_or_404,
@@ -166,21 +171,8 @@ ROUTES = (
         scopes="read:organizations read:users",
         query=PAGES,
     ),
-    *MEMBERS.routes(
-        "/api/v2/organizations/{id}/members",
-        read="read:organization_members",
-        add="create:organization_members",
-        remove="delete:organization_members",
-        query={**PAGES, **CHECKPOINTS},
-        evidence="recorded",
-    ),
-    *MEMBER_ROLES.routes(
-        "/api/v2/organizations/{id}/members/{user_id}/roles",
-        read="read:organization_member_roles",
-        add="create:organization_member_roles",
-        remove="delete:organization_member_roles",
-        evidence="recorded",
-    ),
+    *MEMBERS.routes,
+    *MEMBER_ROLES.routes,
     recorded("GET", _ENABLED, list_connections, scopes=f"read:{_CONNECTIONS}", query=PAGES),
     recorded(
         "POST",

@@ -36,6 +36,8 @@ def _by_name(state: TenantState, user_id: Hashable) -> list[Document]:
 ROLES_OF_USER = LinkTable(
     kind="user_roles",
     name="roles",
+    path="/api/v2/users/{id}/roles",
+    scopes=("read:users read:roles", "update:users create:role_members", "update:users delete:role_members"),
     find=user_id_in_path,
     show=_by_name,
     check_added=ROLES.get_or_404,
@@ -45,6 +47,9 @@ ROLES_OF_USER = LinkTable(
 USERS_OF_ROLE = LinkTable(
     kind="user_roles",
     name="users",
+    path="/api/v2/roles/{id}/users",
+    scopes=("read:users read:roles read:role_members", "update:roles create:role_members"),
+    query={**PAGES, **CHECKPOINTS},
     inverted=True,
     find=ROLES.id_in_path,
     show=lambda state, role_id: brief(state, state.resources.links.holders("user_roles", role_id)),
@@ -108,37 +113,21 @@ _permissions = partial(
     added=(201, b"{}"),
 )
 # A permission that comes with a role stays when it is removed here: its link belongs to the role.
-PERMISSIONS_OF_USER = _permissions(kind="user_permissions", find=user_id_in_path, show=_of_user)
-PERMISSIONS_OF_ROLE = _permissions(kind="role_permissions", find=ROLES.id_in_path, show=_of_role)
-
-ROUTES = (
-    *ROLES.routes(evidence="recorded"),
-    *ROLES_OF_USER.routes(
-        "/api/v2/users/{id}/roles",
-        read="read:users read:roles",
-        add="update:users create:role_members",
-        remove="update:users delete:role_members",
-        evidence="recorded",
-    ),
-    *USERS_OF_ROLE.routes(
-        "/api/v2/roles/{id}/users",
-        read="read:users read:roles read:role_members",
-        add="update:roles create:role_members",
-        query={**PAGES, **CHECKPOINTS},
-        evidence="recorded",
-    ),
-    *PERMISSIONS_OF_USER.routes(
-        "/api/v2/users/{id}/permissions",
-        read="read:users",
-        add="update:users",
-        remove="update:users",
-        evidence="recorded; sources of roles documented",
-    ),
-    *PERMISSIONS_OF_ROLE.routes(
-        "/api/v2/roles/{id}/permissions",
-        read="read:roles",
-        add="update:roles",
-        remove="update:roles",
-        evidence="recorded",
-    ),
+PERMISSIONS_OF_USER = _permissions(
+    kind="user_permissions",
+    path="/api/v2/users/{id}/permissions",
+    scopes=("read:users", "update:users", "update:users"),
+    evidence="recorded; sources of roles documented",
+    find=user_id_in_path,
+    show=_of_user,
 )
+PERMISSIONS_OF_ROLE = _permissions(
+    kind="role_permissions",
+    path="/api/v2/roles/{id}/permissions",
+    scopes=("read:roles", "update:roles", "update:roles"),
+    find=ROLES.id_in_path,
+    show=_of_role,
+)
+
+_LINKS = (ROLES_OF_USER, USERS_OF_ROLE, PERMISSIONS_OF_USER, PERMISSIONS_OF_ROLE)
+ROUTES = (*ROLES.routes(evidence="recorded"), *(route for table in _LINKS for route in table.routes))
