@@ -45,7 +45,7 @@ class Connection:
 
     id: str
     name: str
-    strategy: str = _DATABASE
+    strategy: str
 
     @property
     def is_database(self) -> bool:
@@ -63,24 +63,20 @@ def connection_named(state: TenantState, name: str) -> Connection:
 
     The passwordless ones always exist.
     """
+    strategy = name if name in _PASSWORDLESS else _DATABASE
     document = CONNECTIONS.find_by(state, "name", name)
-    if document is not None:
-        return _as_connection(document)
-    if name in _PASSWORDLESS:
-        return Connection("", name, name)
-    if state.access.strict:
+    if document is None and strategy == _DATABASE and state.access.strict:
         raise _unknown()
-    return Connection("", name)
+    return _as_connection(document or {"id": "", "name": name, "strategy": strategy})
 
 
 def connection_with_id(state: TenantState, connection_id: str) -> Connection:
     """Return the connection with this id; an unknown one is the default connection, unless the tenant is strict."""
     document = CONNECTIONS.find(state, connection_id)
-    if document is not None:
-        return _as_connection(document)
-    if state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
+    if document is None and state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
         raise _unknown()
-    return Connection(connection_id, DEFAULT_CONNECTION)
+    default = {"id": connection_id, "name": DEFAULT_CONNECTION, "strategy": _DATABASE}
+    return _as_connection(document or default)
 
 
 def _unknown() -> Refusal:
@@ -115,10 +111,10 @@ def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, 
 
 def delete_users(state: TenantState, call: Call) -> Reply:
     """Delete the connection's users with one email, if there are any."""
-    connection = _as_connection(CONNECTIONS.get_or_404(state, call.params["id"]))
+    connection = CONNECTIONS.get_or_404(state, call.params["id"])["name"]
     with state.users.lock:
         found = state.users.with_email(call.query["email"].lower())
-        users = [user for user in found if is_in(user, connection.name)]
+        users = [user for user in found if is_in(user, connection)]
         for user in users:
             state.remove_user(user, by=call.name)
     return Reply(204, committed=bool(users))
