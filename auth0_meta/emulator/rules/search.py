@@ -23,6 +23,7 @@ _WILD = {"*": ".*", "?": "."}
 _SIGNED = ("Plus", "Prohibit", "Not")
 
 
+@lru_cache(maxsize=128)
 def matcher(q: str, *, switches: Switches) -> Test:
     """Return the predicate that `q` stands for, or refuse it with 400.
 
@@ -37,11 +38,8 @@ def matcher(q: str, *, switches: Switches) -> Test:
     ... )
     True
     """
-    return _matcher(q, switches) if q.strip() else _anything
-
-
-@lru_cache(maxsize=128)
-def _matcher(q: str, switches: Switches) -> Test:
+    if not q.strip():
+        return _anything
     # luqum loads on use, because building its grammar takes a while.
     from luqum.exceptions import ParseError  # noqa: PLC0415
     from luqum.thread import parse  # noqa: PLC0415  # a lexer for each thread; luqum.parser shares one
