@@ -151,9 +151,6 @@ class RedirectApi:
                 "or query string."
             )
             raise RedirectError(msg, reason=msg)
-        return self._claims(token, secret, issuer)
-
-    def _claims(self, token: str, secret: str, issuer: str | None) -> dict[str, Any]:
         unverified = jwt.peek(token)
         if unverified and (self._staging.state is None or unverified.get("state") != self._staging.state):
             raise _invalid("State in the token does not match the /continue state.")

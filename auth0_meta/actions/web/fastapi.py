@@ -43,10 +43,8 @@ class PostLogin(Adapter[Claims, Sections, View]):
     "none"}}}`.  An ID token has neither the connection nor the parameters of /authorize.
 
     The decorated async function is called with the request and a `Login` when the actions have ended: at the
-    callback, or at /continue after redirects.
-
-    Each `PostLogin` decorates one view, in which /continue ends.  A second kind of login needs a second one with
-    a `continue_path` of its own.
+    callback, or at /continue after redirects.  A second such view needs a `PostLogin` with a `continue_path`
+    of its own.
     Raises `ConfigError` for a trigger or a path that can't work.
     """
 

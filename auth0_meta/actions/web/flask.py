@@ -31,10 +31,7 @@ class PostLogin(Adapter[Claims, Sections, View]):
     token has neither the connection nor the parameters of /authorize.
 
     The decorated function is called with a `Login` when the actions have ended: at the callback, or at
-    /continue after redirects.
-
-    Each `PostLogin` decorates one view, in which /continue ends.  A second kind of login needs a second one with
-    a `continue_path` of its own.
+    /continue after redirects.  A second such view needs a `PostLogin` with a `continue_path` of its own.
     Exempt /continue from the application's CSRF protection: its `state` and the cookie serve as a token.
     Raises `ConfigError` for a trigger or a path that can't work.
     """
