@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -73,13 +74,11 @@ def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
     name = body.get("connection")
     if not isinstance(name, str) or not name:
         raise Refusal(400, {"error": "connection is required"})
-    try:
+    with suppress(Refusal):
         connection = connection_named(state, name)
-    except Refusal:
-        connection = None
-    if connection is None or not connection.is_database:
-        raise Refusal(400, {"error": "Connection not found."})
-    return connection
+        if connection.is_database:
+            return connection
+    raise Refusal(400, {"error": "Connection not found."})
 
 
 def _metadata(bag: Any) -> dict[str, Any]:

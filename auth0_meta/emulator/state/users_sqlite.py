@@ -31,7 +31,7 @@ _SCHEMA = """
 """
 _REPLACE = "UPDATE users SET email = ?, username = ?, root = ?, app = ?, updated_ms = ? WHERE user_id = ?"
 _ADD = "INSERT INTO users (email, username, root, app, updated_ms, user_id) VALUES (?, ?, ?, ?, ?, ?)"
-_COLUMNS = "SELECT user_id, root, app, updated_ms FROM users"
+_SELECT = "SELECT user_id, root, app, updated_ms, seq FROM users"
 
 
 class SqliteStore:
@@ -83,14 +83,12 @@ class SqliteStore:
         last = 0
         while True:
             with self.lock:
-                rows = self._db.execute(
-                    "SELECT seq, user_id, root, app, updated_ms FROM users WHERE seq > ? ORDER BY seq LIMIT ?",
-                    (last, _PAGE),
-                ).fetchall()
+                where = f"{_SELECT} WHERE seq > ? ORDER BY seq LIMIT ?"
+                rows = self._db.execute(where, (last, _PAGE)).fetchall()
             if not rows:
                 return
-            yield from (_profile(*row[1:]) for row in rows)
-            last = rows[-1][0]
+            yield from (_profile(*row) for row in rows)
+            last = rows[-1][-1]
 
     def slice(self, start: int, count: int) -> list[Profile]:
         """Return `count` users from the `start`-th on, oldest first."""
@@ -134,7 +132,7 @@ class SqliteStore:
 
     def _select(self, rest: str, *values: Any) -> list[Profile]:
         with self.lock:
-            rows = self._db.execute(f"{_COLUMNS} {rest}", values).fetchall()
+            rows = self._db.execute(f"{_SELECT} {rest}", values).fetchall()
         return [_profile(*row) for row in rows]
 
 
@@ -155,8 +153,7 @@ def _opened(path: str) -> sqlite3.Connection:
         if isinstance(error, ConfigError):
             raise
         why = "another local tenant has it open" if "locked" in str(error) else str(error)
-        msg = f"can't keep the users in {path}: {why}"
-        raise ConfigError(msg) from error
+        raise ConfigError(f"can't keep the users in {path}: {why}") from error
     return connection
 
 
@@ -193,7 +190,6 @@ def _row(profile: Profile) -> tuple[Any, ...]:
     )
 
 
-def _profile(user_id: str, root: str, app: str | None, updated_ms: int) -> Profile:
-    return Profile(
-        json.loads(user_id), json.loads(root), None if app is None else json.loads(app), updated_ms
-    )
+def _profile(user_id: str, root: str, app: str | None, updated_ms: int, _: int) -> Profile:
+    shown = None if app is None else json.loads(app)
+    return Profile(json.loads(user_id), json.loads(root), shown, updated_ms)
