@@ -93,7 +93,6 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     settings.update((name, value) for name, value in options.items() if value is not None)
     for mark in reversed(list(request.node.iter_markers(_MARK))):
         if mark.args:
-            msg = f"the {_MARK} mark takes keyword arguments only"
-            raise pytest.UsageError(msg)
+            raise pytest.UsageError(f"the {_MARK} mark takes keyword arguments only")
         settings.update(mark.kwargs)
     return settings

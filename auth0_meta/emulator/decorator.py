@@ -21,8 +21,7 @@ def decorated(target: Any, tenant: object, anew: Anew) -> Any:
     if inspect.isclass(target):
         return _class(target, tenant, anew)
     if not inspect.isfunction(target):
-        msg = f"a local tenant decorates functions and classes, not {target!r}"
-        raise InputError(msg)
+        raise InputError(f"a local tenant decorates functions and classes, not {target!r}")
     return _function(target, tenant, anew)
 
 

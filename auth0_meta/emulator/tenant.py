@@ -102,11 +102,9 @@ class LocalTenant(InProcessTenant):
         for name in (host, *hosts):
             _refuse_auth0_name(name)
         if tls and not serve:
-            msg = "tls=True needs a socket: leave out serve=False"
-            raise ConfigError(msg)
+            raise ConfigError("tls=True needs a socket: leave out serve=False")
         if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
-            msg = "latency must be a number of seconds, 'realistic' or None"
-            raise ConfigError(msg)
+            raise ConfigError("latency must be a number of seconds, 'realistic' or None")
         if isinstance(users, (str, os.PathLike)):
             roster = read_users(users)
         else:
@@ -318,8 +316,7 @@ class LocalTenant(InProcessTenant):
 def _refuse_auth0_name(name: str) -> None:
     """Raise `ConfigError` for a name under auth0.com, with or without a port."""
     if re.sub(r":\d*$", "", name.strip().lower()).rstrip(".").endswith("auth0.com"):
-        msg = f"the local tenant never answers for {name}: use a name of your own"
-        raise ConfigError(msg)
+        raise ConfigError(f"the local tenant never answers for {name}: use a name of your own")
 
 
 def _store(db: str | os.PathLike[str] | None) -> Store:

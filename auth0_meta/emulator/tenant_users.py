@@ -157,8 +157,7 @@ class Users:
             for user in users:
                 profile = _built(state, user)
                 if profile.user_id in self or profile.user_id in made:
-                    msg = f"user {profile.user_id!r} exists already: no user was added"
-                    raise InputError(msg)
+                    raise InputError(f"user {profile.user_id!r} exists already: no user was added")
                 made[profile.user_id] = profile, user
             for user_id, (profile, user) in made.items():
                 state.users.put(profile)
@@ -182,8 +181,7 @@ class Users:
             mappings = list(users)
             made = [(_restored if verbatim else _built)(state, user) for user in mappings]
             if len({profile.user_id for profile in made}) < len(made):
-                msg = "two users have the same user_id: no user was changed"
-                raise InputError(msg)
+                raise InputError("two users have the same user_id: no user was changed")
             state.replace_users(made)
             for profile, user in zip(made, mappings, strict=True):
                 if not verbatim:

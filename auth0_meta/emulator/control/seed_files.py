@@ -71,17 +71,13 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
         value = _yaml(text) if shown.suffix.lower() in (".yaml", ".yml") else json.loads(text)
         return as_roster(value)
     except OSError as error:
-        msg = f"can't read the users in {shown}: {error.strerror}"
-        raise InputError(msg) from error
+        raise InputError(f"can't read the users in {shown}: {error.strerror}") from error
     except json.JSONDecodeError as error:
-        msg = f"{shown} is not valid JSON: {error.msg} in line {error.lineno}"
-        raise InputError(msg) from None
+        raise InputError(f"{shown} is not valid JSON: {error.msg} in line {error.lineno}") from None
     except (UnicodeDecodeError, RecursionError):
-        msg = f"{shown} is not UTF-8 text, or is nested too deeply"
-        raise InputError(msg) from None
+        raise InputError(f"{shown} is not UTF-8 text, or is nested too deeply") from None
     except InputError as error:
-        msg = f"{shown}: {error}"
-        raise InputError(msg) from None
+        raise InputError(f"{shown}: {error}") from None
 
 
 def as_roster(value: Any) -> Roster:
@@ -94,17 +90,14 @@ def as_roster(value: Any) -> Roster:
     if isinstance(value, dict):
         verbatim = _FORMAT in value
         if value.get(_FORMAT, _VERSION) != _VERSION:
-            msg = "this snapshot was written by a newer version: update auth0-meta"
-            raise InputError(msg)
+            raise InputError("this snapshot was written by a newer version: update auth0-meta")
         value = value.get("users")
     if not isinstance(value, list):
-        msg = "expected a list of users, or an object with such a list under 'users'"
-        raise InputError(msg)
+        raise InputError("expected a list of users, or an object with such a list under 'users'")
     users, ids = [], set()
     for number, user in enumerate(value, 1):
         if not isinstance(user, dict):
-            msg = f"user {number} is not an object"
-            raise InputError(msg)
+            raise InputError(f"user {number} is not an object")
         try:
             plain: dict[str, Any] = json.loads(json.dumps(user, allow_nan=False))
         except (TypeError, ValueError):
@@ -112,11 +105,9 @@ def as_roster(value: Any) -> Roster:
             raise InputError(msg) from None
         for name in _STRINGS:
             if not isinstance(plain.get(name), (str, type(None))):
-                msg = f"user {number}: {name} is not a string"
-                raise InputError(msg)
+                raise InputError(f"user {number}: {name} is not a string")
         if not _are_objects(plain.get("identities", [{}])):
-            msg = f"user {number}: identities is not a list of objects"
-            raise InputError(msg)
+            raise InputError(f"user {number}: identities is not a list of objects")
         if verbatim and not (plain.get("user_id") and "identities" in plain):
             msg = (
                 f"user {number} is not a whole profile of a snapshot: add user_id and identities, "
@@ -126,8 +117,7 @@ def as_roster(value: Any) -> Roster:
         user_id = plain.get("user_id")
         known = user_id if not user_id or "|" in user_id else f"auth0|{user_id}"
         if known and known in ids:
-            msg = f"user {number} has the same user_id as an earlier one"
-            raise InputError(msg)
+            raise InputError(f"user {number} has the same user_id as an earlier one")
         ids.add(known)
         users.append(plain)
     return Roster(users, verbatim)
@@ -153,8 +143,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         why = "it is a directory"
     else:
         return
-    msg = f"can't write {target}: {why} (nothing was started)"
-    raise InputError(msg)
+    raise InputError(f"can't write {target}: {why} (nothing was started)")
 
 
 def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:
@@ -175,8 +164,7 @@ def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> No
                 os.unlink(name)
             raise
     except OSError as error:
-        msg = f"can't write {target}: {error.strerror}"
-        raise InputError(msg) from error
+        raise InputError(f"can't write {target}: {error.strerror}") from error
 
 
 def _yaml(text: str) -> Any:
@@ -192,8 +180,6 @@ def _yaml(text: str) -> Any:
         return yaml.load(text, Loader=type("Loader", (base,), {"yaml_implicit_resolvers": resolvers}))  # noqa: S506
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        msg = f"not valid YAML: {error.problem}{line}"
-        raise InputError(msg) from None
+        raise InputError(f"not valid YAML: {error.problem}{line}") from None
     except yaml.YAMLError:
-        msg = "not valid YAML: it has characters that YAML does not allow"
-        raise InputError(msg) from None
+        raise InputError("not valid YAML: it has characters that YAML does not allow") from None

@@ -97,8 +97,7 @@ def call(port: int, method: str, name: str, body: Any = None) -> Any:
     except urllib.error.HTTPError as error:
         with error:
             message = json.load(error).get("message")
-        msg = f"the tenant on port {port} refused: {message}"
-        raise InputError(msg) from None
+        raise InputError(f"the tenant on port {port} refused: {message}") from None
     except OSError as error:
         raise _not_responding(port) from error
 

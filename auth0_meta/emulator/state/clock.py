@@ -72,12 +72,10 @@ class TenantClock:
     def advance(self, seconds: float) -> None:
         """Move time forward, frozen or not; raises `InputError` for a step back, or past the year 9998."""
         if not 0 <= seconds < float("inf"):
-            msg = "advance takes a number of seconds, 0 or more; freeze(at=...) sets any moment"
-            raise InputError(msg)
+            raise InputError("advance takes a number of seconds, 0 or more; freeze(at=...) sets any moment")
         with self._lock:
             if self.time() + seconds >= _END:
-                msg = "the tenant's time can't move past the year 9998; it was not changed"
-                raise InputError(msg)
+                raise InputError("the tenant's time can't move past the year 9998; it was not changed")
             if self._frozen is None:
                 self._ahead += seconds
                 self._steady += seconds

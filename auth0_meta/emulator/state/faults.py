@@ -110,8 +110,7 @@ class _Matcher:
         for name, (fits, what) in _RULES.items():
             value = getattr(self, name, None)
             if value is not None and not fits(value):
-                msg = f"{name} must be {what}, not {value!r}"
-                raise InputError(msg)
+                raise InputError(f"{name} must be {what}, not {value!r}")
 
     def matches(self, request: Request, route: str, user_id: str | None) -> bool:
         """Return whether this applies to the request."""
@@ -160,20 +159,16 @@ class Fault(_Matcher):
         super().__attrs_post_init__()
         effects = (self.status, self.drop, self.delay, self.slow, self.truncate, self.rows)
         if all(effect is None for effect in effects) and not self.expire_token:
-            msg = "a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token"
-            raise InputError(msg)
+            raise InputError("a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token")
         if self.status is not None and self.drop is not None:
-            msg = "a fault can't have both a status and a drop: leave one out"
-            raise InputError(msg)
+            raise InputError("a fault can't have both a status and a drop: leave one out")
         if self.status is None and (
             self.commit or self.body is not None or self.html or self.headers or self.reset is not None
         ):
-            msg = "commit, body, html, headers and reset need a status: add one"
-            raise InputError(msg)
+            raise InputError("commit, body, html, headers and reset need a status: add one")
         for name, header in self.headers.items():
             if not _is_line(name) or not _is_line(str(header or "")):
-                msg = f"the header {name!r} and its value must be one line of text each"
-                raise InputError(msg)
+                raise InputError(f"the header {name!r} and its value must be one line of text each")
         if not isinstance(self.body, (str, bytes)):
             try:
                 to_json(self.body)

@@ -192,6 +192,5 @@ class Jobs:
     def _pending(self, job_id: str | None) -> list[Job]:
         pending = [job for job in self if job.status == "pending" and job_id in (None, job.id)]
         if job_id is not None and not pending:
-            msg = f"job {job_id!r} is not pending"
-            raise InputError(msg)
+            raise InputError(f"job {job_id!r} is not pending")
         return pending
