@@ -12,17 +12,7 @@ from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.errors import bad_request, refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.moments import iso
-from auth0_meta.emulator.rules.schema import (
-    CHECKPOINTS,
-    FLAG,
-    PAGES,
-    TEXT,
-    Body,
-    Field,
-    array,
-    json_body,
-    record,
-)
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, Body, Field, array, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Method = dict[str, Any]
@@ -185,7 +175,7 @@ _READ = "read:authentication_methods read:users"
 _CREATE, _UPDATE, _DELETE = (f"{verb}:authentication_methods" for verb in ("create", "update", "delete"))
 ROUTES = (
     recorded("GET", _ALL, list_methods, scopes=_READ, query=PAGES),
-    recorded("POST", _ALL, add, scopes=_CREATE, body=json_body("type", **_POST)),
+    recorded("POST", _ALL, add, scopes=_CREATE, body=Body(record("type", **_POST))),
     recorded(
         "PUT",
         _ALL,
@@ -195,7 +185,7 @@ ROUTES = (
     ),
     recorded("DELETE", _ALL, remove_all, scopes=_DELETE),
     recorded("GET", _ONE, get, scopes=_READ),
-    recorded("PATCH", _ONE, update, scopes=_UPDATE, body=json_body(**_NAMED)),
+    recorded("PATCH", _ONE, update, scopes=_UPDATE, body=Body(record(**_NAMED))),
     recorded("DELETE", _ONE, remove, scopes=_DELETE),
     recorded("GET", f"{_USER}/enrollments", enrollments, scopes="read:users"),
     documented("GET", f"{_USER}/sessions", sessions, scopes="read:sessions", query=CHECKPOINTS),

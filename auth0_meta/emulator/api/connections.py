@@ -91,11 +91,9 @@ def _as_connection(document: dict[str, Any]) -> Connection:
 def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, Any]) -> None:
     """Refuse new names and pictures for users whose provider sends these at each login (documented)."""
     names = [name for name in _SYNCED if name in body]
-    if not names:
-        return
     first = first_identity(profile)
-    provider, connection = first.get("provider"), first.get("connection")
-    if provider is None or provider == _DATABASE or provider in _PASSWORDLESS:
+    connection = first.get("connection")
+    if not names or first.get("provider") in (None, _DATABASE, *_PASSWORDLESS):
         return
     options = (CONNECTIONS.find_by(state, "name", str(connection)) or {}).get("options")
     if isinstance(options, dict) and options.get("set_user_root_attributes") in _SYNC_OFF:

@@ -12,11 +12,11 @@ from auth0_meta.emulator.http.errors import bad_request, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import TEXT, Field, json_body
+from auth0_meta.emulator.rules.schema import TEXT, Body, Field, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Identity = dict[str, Any]
-_BODY = json_body(provider=TEXT, user_id=Field(type="string|integer"), connection_id=TEXT, link_with=TEXT)
+_BODY = Body(record(provider=TEXT, user_id=Field(type="string|integer"), connection_id=TEXT, link_with=TEXT))
 _PROFILE_DATA = (
     *("email", "given_name", "family_name", "username", "nickname", "picture", "email_verified"),
     *("phone_number", "phone_verified", "name"),

@@ -20,7 +20,7 @@ from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import FLAG, TEXT, Body, Field, check_length, record, refuse_first
+from auth0_meta.emulator.rules.schema import FLAG, TEXT, Body, Field, check_length, refuse_first
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.jobs import Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -28,13 +28,15 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 IMPORT_LIMIT = 512_000
 """The most bytes of an import request (documented: 500 KB)."""
 CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}", echoed=True)
-_FORM = record(
-    *("users", "connection_id"),
-    users=TEXT,
-    connection_id=CONNECTION_ID,
-    upsert=FLAG,
-    external_id=TEXT,
-    send_completion_email=FLAG,
+_FLAGS = ("upsert", "send_completion_email")
+_FORM = Field(
+    type="object",
+    required=("users", "connection_id"),
+    properties={
+        **{"users": TEXT, "connection_id": CONNECTION_ID, "external_id": TEXT},
+        **dict.fromkeys(_FLAGS, FLAG),
+    },
+    closed=False,
 )
 # What an upsert may change (documented), apart from the password's hash, which is not stored.
 _UPSERTABLE = ("email_verified", "family_name", "given_name", "name", "nickname", "picture")
@@ -54,18 +56,17 @@ class ImportForm(Body):
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
         """Return the form's fields with `users` as bytes and flags as booleans, or refuse it."""
         check_length(request.body, IMPORT_LIMIT)
-        form: dict[str, Any] = _parts(request)
-        for name in ("users", "connection_id"):
-            if (form["users"] is None) if name == "users" else not form.get(name):
-                raise payload_error(f"Missing required property: {name}")
+        form = _parts(request)
+        for name in form.keys() & _FLAGS:
+            form[name] = {"true": True, "false": False}.get(form[name].lower(), form[name])
+        refuse_first(form, self.field)
         if not form["users"]:
             raise payload_error("The users file is empty", "users")
-        refuse_first(form["connection_id"], CONNECTION_ID, "connection_id")
-        return form | {name: _flag(form, name) for name in ("upsert", "send_completion_email")}
+        return form
 
 
 def _parts(request: Request) -> dict[str, Any]:
-    """Return the parts of the form, `users` as bytes, None if it is absent."""
+    """Return the parts of the form that are not empty, and `users` as bytes if it is there."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise bad_request("Expected a multipart/form-data body")
@@ -75,21 +76,16 @@ def _parts(request: Request) -> dict[str, Any]:
         _, form, files = parser.parse(BytesIO(request.body), kind, len(request.body), options)
     except (ValueError, HTTPException):
         raise bad_request("Invalid multipart payload format", None) from None
-    fields: dict[str, Any] = form.to_dict()
-    text = fields.get("users")
-    users = files["users"].read() if "users" in files else None if text is None else text.encode()
-    return {**fields, "users": users}
+    parts: dict[str, Any] = {name: text for name, text in form.items() if text}
+    if "users" in files:
+        parts["users"] = files["users"].read()
+    elif "users" in form:
+        parts["users"] = form["users"].encode()
+    return parts
 
 
 def _in_memory(*args: object, **kwargs: object) -> BytesIO:
     return BytesIO()
-
-
-def _flag(form: dict[str, Any], name: str) -> bool:
-    text = (form.get(name) or "false").lower()
-    if text not in ("true", "false"):
-        raise payload_error("Expected type boolean but found type string", name)
-    return bool(text == "true")
 
 
 @attrs.define(eq=False)

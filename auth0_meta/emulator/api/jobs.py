@@ -19,17 +19,7 @@ from auth0_meta.emulator.api.lookup import get_user_or_404
 from auth0_meta.emulator.api.route import Route, documented, recorded
 from auth0_meta.emulator.http.errors import bad_request, payload_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
-from auth0_meta.emulator.rules.schema import (
-    OBJECT,
-    TEXT,
-    Body,
-    Field,
-    array,
-    json_body,
-    parse,
-    record,
-    refuse_first,
-)
+from auth0_meta.emulator.rules.schema import OBJECT, TEXT, Body, Field, array, parse, record, refuse_first
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.jobs import ACTIVE_IMPORTS, Job, JobFailed
@@ -79,7 +69,7 @@ def import_users(state: TenantState, call: Call) -> Reply:
         # That it is a 400 is documented, the wording is not sourced.
         raise bad_request(f"The connection {connection.name} is not a database connection")
     stop_after = None if fault is None else fault.rows
-    work = Import(state, form["users"], connection.name, form["upsert"], stop_after)
+    work = Import(state, form["users"], connection.name, form.get("upsert", False), stop_after)
     shown = {"connection_id": connection.id, "connection": connection.name}
     if form.get("external_id"):
         shown["external_id"] = form["external_id"]
@@ -193,7 +183,7 @@ def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
 
 _JOBS = "/api/v2/jobs"
 _READ = "create:users read:users"
-_MAIL = json_body("user_id", user_id=TEXT, client_id=TEXT, identity=OBJECT, organization_id=TEXT)
+_MAIL = Body(record("user_id", user_id=TEXT, client_id=TEXT, identity=OBJECT, organization_id=TEXT))
 ROUTES = (
     Route(
         "POST",

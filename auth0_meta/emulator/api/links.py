@@ -10,7 +10,7 @@ import attrs
 from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.http.message import Call, Reply
-from auth0_meta.emulator.rules.schema import NAME, PAGES, Body, Query, array, json_body
+from auth0_meta.emulator.rules.schema import NAME, PAGES, Body, Query, array, record
 from auth0_meta.emulator.state.links import Kind
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -46,7 +46,7 @@ class LinkTable:
     @property
     def routes(self) -> tuple[Route, ...]:
         """Return the two or three endpoints."""
-        ids = self.body or json_body(self.name, **{self.name: array(NAME, shortest=1)})
+        ids = self.body or Body(record(self.name, **{self.name: array(NAME, shortest=1)}))
         path, evidence, (read, add, *remove) = self.path, self.evidence, self.scopes
         return (
             Route("GET", path, self.list_all, scopes=read, query=self.query, evidence=evidence),

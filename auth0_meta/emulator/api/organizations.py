@@ -14,7 +14,7 @@ from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.errors import refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, json_body
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, Body, record
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -179,9 +179,11 @@ ROUTES = (
         _ENABLED,
         add_connection,
         scopes=f"create:{_CONNECTIONS}",
-        body=json_body("connection_id", connection_id=TEXT, **_SETTINGS),
+        body=Body(record("connection_id", connection_id=TEXT, **_SETTINGS)),
     ),
     recorded("GET", _ONE, get_connection, scopes=f"read:{_CONNECTIONS}"),
-    recorded("PATCH", _ONE, update_connection, scopes=f"update:{_CONNECTIONS}", body=json_body(**_SETTINGS)),
+    recorded(
+        "PATCH", _ONE, update_connection, scopes=f"update:{_CONNECTIONS}", body=Body(record(**_SETTINGS))
+    ),
     recorded("DELETE", _ONE, remove_connection, scopes=f"delete:{_CONNECTIONS}"),
 )

@@ -9,7 +9,7 @@ from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
 from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import no_such_user, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Field, json_body
+from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Body, Field, record
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -56,7 +56,7 @@ ROUTES = (
         "/api/v2/tickets/email-verification",
         verify_email,
         scopes="create:user_tickets",
-        body=json_body("user_id", **_SHARED),
+        body=Body(record("user_id", **_SHARED)),
         check=check_user,
     ),
     recorded(
@@ -64,7 +64,7 @@ ROUTES = (
         "/api/v2/tickets/password-change",
         change_password,
         scopes="create:user_tickets",
-        body=json_body(connection_id=TEXT, email=TEXT, mark_email_as_verified=FLAG, **_SHARED),
+        body=Body(record(connection_id=TEXT, email=TEXT, mark_email_as_verified=FLAG, **_SHARED)),
         check=check_user,
     ),
 )

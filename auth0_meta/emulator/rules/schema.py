@@ -13,6 +13,7 @@ from auth0_meta.emulator.http.message import Request, from_json
 from auth0_meta.emulator.rules.switches import Switches
 
 _TYPE_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
+_TYPE_NAMES[bytes] = "string"  # a file in a form
 
 
 @attrs.frozen(kw_only=True)
@@ -201,11 +202,6 @@ class Body:
         value = parse(request.body, switches)
         refuse_first(value, self.field)
         return value
-
-
-def json_body(*required: str, **properties: Field) -> Body:
-    """Describe a JSON body that has these properties and no others."""
-    return Body(record(*required, **properties))
 
 
 def check_length(raw: bytes, limit: int, status: int = 413) -> None:
