@@ -74,7 +74,8 @@ class Execution:
     """One login, from its event to its outcome, with a budget of its own.
 
     Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and
-    `held.close` whatever happened; `withdraw` if the login failed after `suspend`.  All but `open` and `close` block.
+    `held.close` whatever happened; `withdraw` if the login failed after `suspend`.  All of these but `open` and
+    `close` block.
     """
 
     def __init__(

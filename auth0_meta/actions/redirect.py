@@ -158,7 +158,8 @@ class RedirectApi:
             header, claims = jwt.verify_hs256(token, secret=secret)
         except AuthError:
             raise _invalid("Failed signature validation") from None
-        if any(claims.get(name) is None for name in _STANDARD_CLAIMS) or not _is_number(claims["exp"]):
+        missing = any(claims.get(name) is None for name in _STANDARD_CLAIMS)
+        if missing or type(claims["exp"]) not in (int, float):
             raise _invalid("Missing or invalid standard claims")
         if header.get("typ") != "JWT":
             raise _invalid("Unexpected token payload type")
@@ -169,10 +170,6 @@ class RedirectApi:
         if not claims["exp"] > self._clock.time():
             raise _invalid("Token has expired.")
         return claims
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _invalid(reason: str) -> RedirectError:

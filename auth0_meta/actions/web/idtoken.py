@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import math
 import threading
 from collections.abc import Mapping
@@ -109,8 +110,9 @@ def verify_id_token(
     key_id = header.get("kid")
     if header.get("alg") != "RS256" or not isinstance(key_id, str):
         raise _invalid("it is not signed with RS256 and a named key")
+    times = [value for name, value in jwt.peek(token).items() if name in _TIMES]
     # Checked here, because for such times python-jose raises errors that are not its own.
-    if any(not _is_time(value) for name, value in jwt.peek(token).items() if name in _TIMES):
+    if not all(type(value) in (int, float) and -math.inf < value < math.inf for value in times):
         raise _invalid("its times must be numbers")
     claims = jwt.verify(
         token, key=keys.get(key_id), audience=audience, issuer=issuer or keys.issuer, leeway=leeway
@@ -118,7 +120,8 @@ def verify_id_token(
     several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
     if several and claims.get("azp") != audience:
         raise _invalid("it was issued to another application")
-    if not _same_nonce(claims.get("nonce"), nonce):
+    # As JSON, which is ASCII for every text, and tells a nonce that is missing from every text.
+    if not hmac.compare_digest(json.dumps(claims.get("nonce")), json.dumps(nonce)):
         raise _invalid("its nonce is not the one of this browser")
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
         raise _invalid("it names no user")
@@ -127,17 +130,3 @@ def verify_id_token(
 
 def _invalid(reason: str) -> AuthError:
     return AuthError(f"the token is invalid: {reason}", status=401)
-
-
-def _is_time(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _same_nonce(claim: object, nonce: str | None) -> bool:
-    """Return whether a token's nonce is the one that was sent; if none was sent, the token must have none either."""
-    if not isinstance(claim, str) or nonce is None:
-        return claim is None and nonce is None
-    parts = (text.encode("utf-8", "surrogatepass") for text in (claim, nonce))
-    return hmac.compare_digest(*parts)
