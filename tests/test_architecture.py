@@ -52,7 +52,12 @@ EARLIER_PATHS = ("users.py", "jobs.py", "bag.py", "jwt.py")
 THIRD_PARTY: dict[str, dict[str, str]] = {
     "_typeshed": {"*": "lazy"},
     "attrs": {"*": "top"},
-    "requests": {"http.transport": "top", "client": "lazy", "emulator.serving.requests_adapter": "top"},
+    "requests": {
+        "http.transport": "top",
+        "client": "lazy",
+        "emulator.process.announced": "lazy",
+        "emulator.serving.requests_adapter": "top",
+    },
     "urllib3": {"http.transport": "top", "emulator.serving.requests_adapter": "top"},
     "jose": {"auth.jwt": "lazy", "emulator.state.keys": "lazy"},
     "cryptography": {"emulator.state.keys": "lazy"},

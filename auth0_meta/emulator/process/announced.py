@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,26 +77,20 @@ def call(port: int, method: str, name: str, body: Any = None) -> Any:
 
     Raises `InputError` if no tenant responds there or if it refuses.
     """
+    import requests  # noqa: PLC0415  # loads on use
+
     facts = find_run(port)
-    request = urllib.request.Request(  # noqa: S310  # a process of ours announced this URL
-        facts["url"] + CONTROL_ROOT + name,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={TOKEN_HEADER: facts["control_token"], "Content-Type": "application/json"},
-    )
-    context = ssl.create_default_context(cafile=facts["ca_file"]) if "ca_file" in facts else None
-    # No proxy: the tenant is on this machine.
-    handlers: list[Any] = [urllib.request.ProxyHandler({})]
-    handlers += [urllib.request.HTTPSHandler(context=context)] if context else []
-    try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            message = json.load(error).get("message")
-        raise InputError(f"the tenant on port {port} refused: {message}") from None
-    except OSError as error:
-        raise _not_responding(port) from error
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy: the tenant is on this machine
+        session.verify = facts.get("ca_file", True)
+        session.headers[TOKEN_HEADER] = facts["control_token"]
+        try:
+            answer = session.request(method, facts["url"] + CONTROL_ROOT + name, json=body, timeout=_TIMEOUT)
+        except OSError as error:
+            raise _not_responding(port) from error
+        if not answer.ok:
+            raise InputError(f"the tenant on port {port} refused: {answer.json().get('message')}")
+        return answer.json()
 
 
 def find_serving(port: int) -> dict[str, Any]:
