@@ -70,11 +70,6 @@ def options(*several: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(several), command)
 
 
-def _print_wait(wait: Wait) -> None:
-    """Print to stderr why and for how long the command waits."""
-    click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
-
-
 domain_option = click.option("--domain", metavar="HOST", help="The tenant's domain; by default AUTH0_DOMAIN.")
 token_option = click.option(
     "--token",
@@ -91,7 +86,10 @@ def with_client(command: _F) -> _F:
     @token_option
     @functools.wraps(command)
     def connected(*args: Any, domain: str | None, token: str | None, **kwargs: Any) -> Any:
-        with ManagementClient.from_env(domain=domain, token=token, on_wait=_print_wait) as client:
+        def tell(wait: Wait) -> None:
+            click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
+
+        with ManagementClient.from_env(domain=domain, token=token, on_wait=tell) as client:
             return command(client, *args, **kwargs)
 
     return connected  # type: ignore[return-value]  # the same command with two more options

@@ -100,8 +100,6 @@ def plan(
     migration: str,
     where: str | None,
     job: str,
-    limit: int | None,
-    timeout: float,
     connection: str | None,
     fields: str | None,
     whole_rows: bool,
@@ -109,8 +107,7 @@ def plan(
     values: bool | None,
     exit_code: bool,
     as_json: bool,
-    share: float,
-    **tenant: str | None,
+    **settings: Any,
 ) -> int:
     """Compute what a migration changes and write it to a job file; the tenant is only read.
 
@@ -122,28 +119,15 @@ def plan(
     kind = (where or "").partition(":")[0]
     if fields is not None and kind != "export":
         raise click.UsageError("--fields is for an export; this source gives whole profiles")
-    with _client(**tenant, optional=kind not in ("export", "search")) as client, Bar("planning") as bar:
+    with _client(settings, optional=kind not in ("export", "search")) as client, Bar("planning") as bar:
         users = None if where is None else source(where)
         if where == "export":
             more = [name.strip() for name in (fields or "").split(",") if name.strip()]
-            users = ExportSource(
-                fields=(*ROOT_FIELDS, *more),
-                connection_id=connection,
-                limit=limit,
-                on_progress=bar.show_export,
-            )
+            which = {"connection_id": connection, "limit": settings["limit"]}
+            users = ExportSource(fields=(*ROOT_FIELDS, *more), on_progress=bar.show_export, **which)
         elif where is not None and whole_rows and isinstance(users, FileSource):
             users = FileSource(where, whole=True)
-        summary = steps.plan(
-            migration,
-            to=job,
-            client=client,
-            users=users,
-            limit=limit,
-            timeout=timeout,
-            share=share,
-            on_event=bar.show,
-        )
+        summary = steps.plan(migration, to=job, client=client, users=users, on_event=bar.show, **settings)
     if as_json:
         click.echo(dump({"job": job, **summary.to_json()}))
     else:
@@ -170,12 +154,12 @@ def plan(
 @_workers
 @_json
 @_tenant
-def apply(**chosen: Any) -> int:
+def apply(**settings: Any) -> int:
     """Write what a job file plans; run it again to resume.
 
     For each user: a read, a comparison, and at most one PATCH. Ctrl-C finishes what is under way and exits with 130.
     """
-    return _run("apply", steps.apply, **chosen)
+    return _run("apply", steps.apply, **settings)
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate undo job.db")
@@ -184,25 +168,16 @@ def apply(**chosen: Any) -> int:
 @_workers
 @_json
 @_tenant
-def undo(**chosen: Any) -> int:
+def undo(**settings: Any) -> int:
     """Restore what a job has written if it is still stored as written; leave and name the rest."""
-    return _run("undo", steps.undo, **chosen)
+    return _run("undo", steps.undo, **settings)
 
 
 def _run(
-    step: str,
-    run: Callable[..., steps.RunResult],
-    *,
-    job: str,
-    yes: bool,
-    as_json: bool,
-    domain: str | None,
-    token: str | None,
-    rate_limit: str | None,
-    **settings: Any,
+    step: str, run: Callable[..., steps.RunResult], *, job: str, yes: bool, as_json: bool, **settings: Any
 ) -> int:
-    """Apply or undo a job; `settings` are arguments of the step that have options of the same name."""
-    with _client(domain, token, rate_limit) as client:
+    """Apply or undo a job; the options that are left in `settings` have the names of the step's arguments."""
+    with _client(settings) as client:
         _confirm(step, job, yes=yes, trust=settings.get("trust_plan", False))
         with _stoppable() as cancel, Bar(f"{step}ing") as bar:
             result = run(job, client, cancel=cancel, on_event=bar.show, **settings)
@@ -252,17 +227,17 @@ def purge(*, job: str, yes: bool) -> None:
 
 
 @contextlib.contextmanager
-def _client(
-    domain: str | None, token: str | None, rate_limit: str | None, *, optional: bool = False
-) -> Iterator[Any]:
-    """Connect as the environment says; return None if it says nothing and the client is `optional`.
+def _client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[Any]:
+    """Connect as the environment and the tenant's options say, which are taken out of `settings`.
 
-    If a client is needed after all, the error is the one about the environment, since that is what to fix.
+    If they name no tenant and the client is `optional`, it is None.  If a client is needed after all, the error is the
+    one about the environment, since that is what to fix.
     """
+    named = {name: settings.pop(name) for name in ("domain", "token", "rate_limit")}
     try:
-        client = ManagementClient.from_env(domain=domain, token=token, rate_limit=rate_limit, max_wait=None)
+        client = ManagementClient.from_env(**named, max_wait=None)
     except ConfigError as missing:
-        if not optional or domain is not None or token is not None:
+        if not optional or named["domain"] is not None or named["token"] is not None:
             raise
         try:
             yield None
