@@ -22,7 +22,7 @@ from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import STEPS
 from auth0_meta.migrate.ledger.sqlite import explain_damage, refusal
-from auth0_meta.migrate.planning.change_file import ChangeFile, is_change_file
+from auth0_meta.migrate.planning.change_file import ChangeFile
 from auth0_meta.migrate.planning.evaluate import Function
 from auth0_meta.migrate.planning.planner import Planner, rates_of
 from auth0_meta.migrate.planning.replan import POLICIES, DriftPolicy
@@ -77,7 +77,9 @@ def plan(
     number("share", share, above=0, most=1)
     if limit is not None:
         whole("limit", limit)
-    changes = None if callable(migration) or not is_change_file(migration) else ChangeFile(migration)
+    changes = None
+    if not callable(migration) and Path(migration).suffix.lower() != ".py":
+        changes = ChangeFile(migration)
     chosen = source(users) if isinstance(users, str) else users
     evaluator: Evaluator | None = None
     if changes is None:

@@ -70,30 +70,24 @@ class Threads(Executor):
             for thread in threads:
                 thread.join()
 
+    def in_order(
+        self, call: Callable[[_T], _R], items: Iterable[_T], *, at_once: Callable[[_T], bool]
+    ) -> Iterator[_R]:
+        """Yield `call(item)` for each item in order, with as many calls running ahead as there may be threads.
 
-def in_order(
-    executor: Executor,
-    call: Callable[[_T], _R],
-    items: Iterable[_T],
-    *,
-    window: int,
-    at_once: Callable[[_T], bool],
-) -> Iterator[_R]:
-    """Yield `call(item)` for each item in order, with up to `window` calls running ahead on the executor.
-
-    An item for which `at_once` is true costs no wait: it is called here unless others are under way before it.
-    """
-    under_way: deque[Future[_R]] = deque()
-    try:
-        for item in items:
-            if at_once(item) and not under_way:
-                yield call(item)
-                continue
-            under_way.append(executor.submit(call, item))
-            if len(under_way) >= window:
+        An item for which `at_once` is true costs no wait: it is called here unless others are under way before it.
+        """
+        under_way: deque[Future[_R]] = deque()
+        try:
+            for item in items:
+                if at_once(item) and not under_way:
+                    yield call(item)
+                    continue
+                under_way.append(self.submit(call, item))
+                if len(under_way) >= self._most:
+                    yield under_way.popleft().result()
+            while under_way:
                 yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        for future in under_way:
-            future.cancel()
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -15,7 +15,7 @@ from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
-from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document, verdict
+from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document
 from auth0_meta.models import Wait
 from auth0_meta.transactions.readback import may_have_been_applied
 from auth0_meta.transactions.write import Write
@@ -142,11 +142,10 @@ class _Apply(_Task):
         """Return the planned document if the user is as before, {} if there is nothing to send."""
         if found is None:
             return self._plan
-        stands = verdict(found, self._plan, self._before, self._after)
-        if stands == "after":
+        if holds(found, self._plan, self._after):
             self._end = ("done" if self.in_doubt or self.tried else "same"), {}
             return {}
-        if stands == "other":
+        if not holds(found, self._plan, self._before):
             self._end = ("unclear" if self.in_doubt else "drifted"), {"found": found}
             return {}
         self._require_time(time_left=time_left)

@@ -7,14 +7,13 @@ is left out.  A document's `{}` empties a bag, so it touches every key that was 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from auth0_meta.changes.jsonvalue import ABSENT, json_equal
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.redact import printable
 
 Document = Mapping[str, Mapping[str, Any]]
-Verdict = Literal["before", "after", "other"]
 
 
 def image_of(document: Document, profile: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -54,13 +53,6 @@ def differences(profile: Mapping[str, Any], document: Document, image: Document)
 def holds(profile: Mapping[str, Any], document: Document, image: Document) -> bool:
     """Return whether the keys that `document` touches are in `profile` as they are in `image`."""
     return next(differences(profile, document, image), None) is None
-
-
-def verdict(profile: Mapping[str, Any], document: Document, before: Document, after: Document) -> Verdict:
-    """Return where a user stands: before the change, after it, or somewhere else."""
-    if holds(profile, document, after):
-        return "after"
-    return "before" if holds(profile, document, before) else "other"
 
 
 def undo_document(

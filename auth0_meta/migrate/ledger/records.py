@@ -171,11 +171,8 @@ def pack(plan: Plan) -> str | bytes:
     >>> unpack(pack(Plan({}, {"app_metadata": {"a": 1}}, {}))).document
     {'app_metadata': {'a': 1}}
     """
-    parts: list[Any] = [plan.ops, plan.document, plan.before]
-    if plan.after is not None or plan.reads:
-        parts.append(plan.after)
-    if plan.reads:
-        parts.append(plan.reads)
+    parts = [plan.ops, plan.document, plan.before, plan.after, plan.reads]
+    parts = parts if plan.reads else parts[: 3 if plan.after is None else 4]
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     try:
         plain = text.encode()

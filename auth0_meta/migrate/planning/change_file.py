@@ -7,7 +7,6 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from auth0_meta.changes.change import Change
@@ -139,8 +138,3 @@ class ChangeIndex:
         """Delete the temporary file."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
-
-
-def is_change_file(path: str | os.PathLike[str]) -> bool:
-    """Return whether a name is that of a change file: a `.py` file holds a function, any other one changes."""
-    return Path(str(path)).suffix.lower() != ".py"

@@ -173,9 +173,7 @@ def _cells(line: str) -> list[str]:
 
 def _numbered(text: IO[str]) -> Iterator[tuple[int, str]]:
     """Yield (line number, line); refuse a line that is too long for memory."""
-    n = 0
-    while line := text.readline(_MOST_LINE):
-        n += 1
+    for n, line in enumerate(iter(lambda: text.readline(_MOST_LINE), ""), 1):
         if len(line) >= _MOST_LINE:
             raise InputError(f"line {n} is longer than {_MOST_LINE} characters: is it one object per line?")
         yield n, line

@@ -25,7 +25,7 @@ from auth0_meta.migrate.planning.replan import plan_for
 from auth0_meta.migrate.planning.sandbox import Evaluator, Sandbox
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
-from auth0_meta.migrate.threads import Threads, in_order
+from auth0_meta.migrate.threads import Threads
 from auth0_meta.redact import printable
 
 _BATCH = 256
@@ -112,9 +112,7 @@ class Planner:
     def _planned(self, wanted: Iterable[Wanted]) -> Iterator[None]:
         """Plan in batches, each of them one commit; a profile that is not given is read, at the tenant's pace."""
         readers, evaluator = Threads(_READERS), self._evaluator
-        reads = in_order(
-            readers, self._read, wanted, window=_READERS, at_once=lambda one: one[0].profile is not None
-        )
+        reads = readers.in_order(self._read, wanted, at_once=lambda one: one[0].profile is not None)
         try:
             while batch := list(itertools.islice(reads, _BATCH)):
                 whole = [profile for _, profile, *_ in batch if profile is not None]
