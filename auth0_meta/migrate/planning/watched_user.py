@@ -18,18 +18,13 @@ from auth0_meta.models import User
 Note = Callable[[tuple[str | None, ...]], None]
 
 
-class Reads:
+class Reads(set[tuple[str | None, ...]]):
     """The places that a function has looked at: each is a bag, then keys from its first level down.
 
     A last None says that the function only saw that there is an object; without it, it saw the whole value.
     """
 
-    def __init__(self) -> None:
-        self._places: set[tuple[str | None, ...]] = set()
-
-    def note(self, place: tuple[str | None, ...], /) -> None:
-        """Add a place."""
-        self._places.add(place)
+    note = set.add
 
     def behind(self, change: Change, /) -> list[list[str | None]]:
         """Return the places on which a change may rest, in order, as JSON: those under its first-level keys.
@@ -40,7 +35,7 @@ class Reads:
         [['app_metadata', 'billing', 'tier']]
         """
         touched = {*change.touched, *((bag, None) for bag in BAGS if change.bag(bag))}
-        related = [place for place in self._places if (place[0], (*place, None)[1]) in touched]
+        related = [place for place in self if (place[0], (*place, None)[1]) in touched]
         # A place inside a value that was seen whole adds nothing.
         whole = {place for place in related if place[-1] is not None}
         least = [place for place in related if not any(place[:n] in whole for n in range(1, len(place)))]
