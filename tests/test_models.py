@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,22 +82,22 @@ def test_a_count_of_one_is_singular() -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "field"),
     [
-        User(PROFILE, frozenset({"user_metadata"})),
-        RateLimit(50, 16),
-        Wait(reason="rate limit", seconds=1.0, retry_at=2.0, attempt=1, bucket="users write"),
-        CommitResult(outcome="unchanged"),
-        Page(users=(), start=0, limit=50, total=0),
-        Job(id="1", type="t", status="s", raw={}),
+        (User(PROFILE, frozenset({"user_metadata"})), "raw"),
+        (RateLimit(50, 16), "burst"),
+        (Wait(reason="rate limit", seconds=1.0, retry_at=2.0, attempt=1, bucket="users write"), "reason"),
+        (CommitResult(outcome="unchanged"), "outcome"),
+        (Page(users=(), start=0, limit=50, total=0), "users"),
+        (Job(id="1", type="t", status="s", raw={}), "id"),
     ],
 )
-def test_models_are_frozen_and_pickle(value: Any) -> None:
+def test_models_are_frozen_and_pickle(value: Any, field: str) -> None:
     """A model can't be changed, and survives pickling."""
     again = pickle.loads(pickle.dumps(value))  # noqa: S301
-    assert again == value
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        setattr(value, attrs.fields(type(value))[0].name, "other")
+    assert (type(again), again) == (type(value), value)
+    with pytest.raises(AttributeError):
+        setattr(value, field, "other")
 
 
 @given(st.integers(1, 10**6), st.floats(0.001, 10**6))

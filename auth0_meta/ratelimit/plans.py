@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
-
-import attrs
+from typing import NamedTuple, Self
 
 from auth0_meta.arguments import number, whole
 from auth0_meta.errors import ConfigError
@@ -15,18 +13,12 @@ GROUPS = ("users read", "users write", "other")
 """The Management API's route groups; `/oauth/token` is the Authentication API's, group "token"."""
 
 
-def _burst(value: float) -> int:
-    if isinstance(value, float) and value.is_integer():  # a float from JSON or YAML is as good
-        value = int(value)
-    return whole("burst", value, error=ConfigError)
+class _Numbers(NamedTuple):
+    burst: int
+    per_second: float
 
 
-def _per_second(value: float) -> float:
-    return number("per_second", value, above=0, error=ConfigError)
-
-
-@attrs.frozen
-class RateLimit:
+class RateLimit(_Numbers):
     """A token bucket: `burst` tokens, refilled at `per_second`.
 
     Both must be above 0, and `burst` a whole number; anything else raises `ConfigError`.
@@ -36,8 +28,17 @@ class RateLimit:
     RateLimit(burst=50, per_second=16.0)
     """
 
-    burst: int = attrs.field(converter=_burst)
-    per_second: float = attrs.field(converter=_per_second)
+    __slots__ = ()
+
+    def __new__(cls, burst: float, per_second: float) -> Self:
+        """Check the numbers."""
+        if isinstance(burst, float) and burst.is_integer():  # a float from JSON or YAML is as good
+            burst = int(burst)
+        return super().__new__(
+            cls,
+            whole("burst", burst, error=ConfigError),
+            number("per_second", per_second, above=0, error=ConfigError),
+        )
 
 
 def route_group(method: str, path: str, /) -> str:
@@ -62,25 +63,19 @@ def route_group(method: str, path: str, /) -> str:
 
 
 def _one_bucket(limit: RateLimit) -> Mapping[str, RateLimit]:
-    return MappingProxyType(dict.fromkeys(GROUPS, limit))
+    return dict.fromkeys(GROUPS, limit)
 
 
-PLANS: Mapping[str, Mapping[str, RateLimit]] = MappingProxyType(
-    {
-        "free": _one_bucket(RateLimit(2, 2)),
-        "essentials": MappingProxyType(
-            dict(
-                zip(
-                    GROUPS,
-                    (RateLimit(40, 500 / 60), RateLimit(20, 200 / 60), RateLimit(10, 150 / 60)),
-                    strict=True,
-                )
-            )
-        ),
-        "enterprise": _one_bucket(RateLimit(50, 16)),
-        "enterprise-dev": _one_bucket(RateLimit(10, 2)),
-    }
-)
+PLANS: Mapping[str, Mapping[str, RateLimit]] = {
+    "free": _one_bucket(RateLimit(2, 2)),
+    "essentials": {
+        "users read": RateLimit(40, 500 / 60),
+        "users write": RateLimit(20, 200 / 60),
+        "other": RateLimit(10, 150 / 60),
+    },
+    "enterprise": _one_bucket(RateLimit(50, 16)),
+    "enterprise-dev": _one_bucket(RateLimit(10, 2)),
+}
 """The Management API's buckets by plan (Auth0's rate-limit configurations, 2026-08-20)."""
 
 
@@ -94,7 +89,7 @@ def plan(rate_limit: str | RateLimit | None, /) -> Mapping[str, RateLimit]:
     (20, RateLimit(burst=10, per_second=2.5))
     """
     if rate_limit is None:
-        return MappingProxyType({})
+        return {}
     if isinstance(rate_limit, RateLimit):
         return _one_bucket(rate_limit)
     if isinstance(rate_limit, str):
