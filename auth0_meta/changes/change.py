@@ -124,14 +124,12 @@ class Change:
         >>> change.with_bag("app_metadata", change.app_metadata.clear().set("plan", "pro")).to_json()
         {'app_metadata': {'reset': True, 'ops': [['set', ['plan'], 'pro']]}}
         """
-        return {
-            bag: {
-                "reset": change.reset,
-                "ops": [op.to_json() for ops in change.keys.values() for op in ops],
-            }
-            for bag in BAGS
-            if (change := self.bag(bag))
-        }
+        encoded: dict[str, Any] = {}
+        for bag in BAGS:
+            if change := self.bag(bag):
+                ops = [op.to_json() for ops in change.keys.values() for op in ops]
+                encoded[bag] = {"reset": change.reset, "ops": ops}
+        return encoded
 
     @classmethod
     def from_json(cls, encoded: object, /) -> Change:
@@ -145,15 +143,11 @@ class Change:
         change = cls()
         if not isinstance(encoded, dict):
             raise MetadataError(
-                "an encoded change must be an object with user_metadata, app_metadata or both",
-                bag=None,
-                path=(),
+                "an encoded change must be an object with user_metadata, app_metadata or both"
             )
         for bag, part in encoded.items():
             if bag not in BAGS:
-                raise MetadataError(
-                    "an encoded change may have only user_metadata and app_metadata", bag=None, path=()
-                )
+                raise MetadataError("an encoded change may have only user_metadata and app_metadata")
             reset, ops = (part.get("reset"), part.get("ops")) if isinstance(part, dict) else (None, None)
             if not isinstance(reset, bool) or not isinstance(ops, list):
                 rules.refuse("an encoded bag must be an object with 'reset' and 'ops'", bag=bag)

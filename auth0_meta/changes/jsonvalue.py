@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from auth0_meta.errors import MetadataError
@@ -70,9 +70,7 @@ def json_equal(a: object, b: object, /) -> bool:
     >>> json_equal({"a": 1, "b": [True]}, {"b": [True], "a": 1.0}), json_equal([True], [1])
     (True, False)
     """
-    if a is b:
-        return True
-    return a == b and _same_booleans(a, b)
+    return a is b or (a == b and _same_booleans(a, b))
 
 
 def _same_booleans(a: Any, b: Any) -> bool:
@@ -159,6 +157,26 @@ class ReadOnlyList(list[Any]):
         return list, (self.copy(),)
 
 
+def _observed(method: Callable[..., Any]) -> Any:
+    """Make a method that reports a look at one key, and then does what dict's own does."""
+
+    def look(self: Any, key: object, *arguments: Any) -> Any:
+        self._looked_at(key)
+        return method(self, key, *arguments)
+
+    return look
+
+
+def _observed_whole(method: Callable[..., Any]) -> Any:
+    """Make a method that reports a look at the whole object, and then does what dict's own does."""
+
+    def look(self: Any, *arguments: Any) -> Any:
+        self._looked_at_all()
+        return method(self, *arguments)
+
+    return look
+
+
 class ObservedDict(ReadOnlyDict):
     """A read-only object that calls a method of its subclass for each look: at one key, or at all of it."""
 
@@ -170,70 +188,27 @@ class ObservedDict(ReadOnlyDict):
     def _looked_at_all(self) -> None:
         raise NotImplementedError  # pragma: no cover  # each kind has its own
 
-    def __getitem__(self, key: str) -> Any:
-        self._looked_at(key)
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Any = None, /) -> Any:
-        """Return the value of `key`, or `default` if there is none."""
-        self._looked_at(key)
-        return super().get(key, default)
-
-    def __contains__(self, key: object) -> bool:
-        self._looked_at(key)
-        return super().__contains__(key)
-
-    def __iter__(self) -> Iterator[str]:
-        self._looked_at_all()
-        return super().__iter__()
-
-    def __reversed__(self) -> Iterator[str]:
-        self._looked_at_all()
-        return super().__reversed__()
-
-    def __len__(self) -> int:
-        self._looked_at_all()
-        return super().__len__()
-
-    def __eq__(self, other: object) -> bool:
-        self._looked_at_all()
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> bool:
-        self._looked_at_all()
-        return super().__ne__(other)
-
+    __getitem__ = _observed(dict.__getitem__)
+    __contains__ = _observed(dict.__contains__)
+    get = _observed(dict.get)
+    __iter__ = _observed_whole(dict.__iter__)
+    __reversed__ = _observed_whole(dict.__reversed__)
+    __len__ = _observed_whole(dict.__len__)
+    __eq__ = _observed_whole(dict.__eq__)
+    __ne__ = _observed_whole(dict.__ne__)
+    __ror__ = _observed_whole(dict.__ror__)
+    __repr__ = _observed_whole(dict.__repr__)
+    keys = _observed_whole(dict.keys)
+    values = _observed_whole(dict.values)
+    items = _observed_whole(dict.items)  # copies are made of these
     __hash__ = None  # type: ignore[assignment]  # a dict
 
-    def __ror__(self, other: Any) -> Any:
-        self._looked_at_all()
-        return super().__ror__(other)
 
-    def keys(self) -> KeysView[str]:  # type: ignore[override]  # the view that dict gives
-        """Return the keys."""
-        self._looked_at_all()
-        return super().keys()
-
-    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # the view that dict gives
-        """Return the values."""
-        self._looked_at_all()
-        return super().values()
-
-    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # the view that dict gives
-        """Return the keys with their values; copies are made of these."""
-        self._looked_at_all()
-        return super().items()
-
-    def __repr__(self) -> str:
-        self._looked_at_all()
-        return super().__repr__()
-
-
-def freeze(value: Any, *, bag: Bag, path: Path = ()) -> Any:
+def freeze(value: Any, *, bag: Bag, path: Path = (), in_list: bool = False) -> Any:
     """Return a read-only copy of a JSON value: dicts and lists at any depth, scalars as they are.
 
     `bag` and `path` say where the value was read, so that the error of an attempted change can
-    name the call to use instead.
+    name the call to use instead; `in_list`: inside the list at `path`, where no path leads.
 
     >>> prefs = freeze({"lang": "fi"}, bag="user_metadata", path=("prefs",))
     >>> prefs["lang"] = "en"
@@ -242,64 +217,55 @@ def freeze(value: Any, *, bag: Bag, path: Path = ()) -> Any:
     auth0_meta.errors.MetadataError: tx.user_metadata['prefs'] is read-only; \
 use tx.user_metadata.set('prefs.lang', ...)
     """
-    return _freeze(value, bag, path, in_list=False)
-
-
-def _freeze(value: Any, bag: Bag, path: Path, *, in_list: bool) -> Any:
     if isinstance(value, dict):
         items = {
-            key: _freeze(item, bag, path if in_list else (*path, key), in_list=in_list)
+            key: freeze(item, bag=bag, path=path if in_list else (*path, key), in_list=in_list)
             if isinstance(item, (dict, list))
             else item
             for key, item in value.items()
         }
         return BagDict(items, bag, path, in_list=in_list)
     if isinstance(value, list):
-        return BagList([_freeze(item, bag, path, in_list=True) for item in value], bag, path, in_list=in_list)
+        return BagList(
+            [freeze(item, bag=bag, path=path, in_list=True) for item in value], bag, path, in_list=in_list
+        )
     return value
 
 
-class BagDict(ReadOnlyDict):
-    """An object that was read from a transaction's bag; a change raises `MetadataError`."""
+class _FromBag:
+    """What was read from a transaction's bag: a change raises `MetadataError`, which names the call to use."""
+
+    __slots__ = ()
+    _bag: Bag
+    _path: Path
+    _in_list: bool
+
+    def __init__(self, value: Any, bag: Bag, path: Path, /, *, in_list: bool = False) -> None:
+        super().__init__(value)  # type: ignore[call-arg]  # dict's or list's
+        self._bag, self._path, self._in_list = bag, path, in_list  # type: ignore[misc]  # slots below
+
+    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> MetadataError:
+        """Return the error; {at} in `call` is the path that was read, {key} that of an item.
+
+        No path leads into a list: to change what is in one, the list is set whole.
+        """
+        bag, path = self._bag, self._path
+        if self._in_list:
+            use = f"set({'.'.join(path)!r}, [...])"
+        else:
+            key = arguments[0] if arguments and isinstance(arguments[0], str) else "..."
+            use = call.format(at=repr(".".join(path)), key=repr(".".join((*path, key))))
+        read = f"tx.{bag}" + "".join(f"[{key!r}]" for key in path)
+        return MetadataError(f"{read} is read-only; use tx.{bag}.{use}", bag=bag, path=path)
+
+
+class BagDict(_FromBag, ReadOnlyDict):
+    """A read-only object that was read from a bag."""
 
     __slots__ = ("_bag", "_in_list", "_path")
 
-    def __init__(self, value: dict[str, Any], bag: Bag, path: Path, /, *, in_list: bool = False) -> None:
-        super().__init__(value)
-        self._bag: Bag = bag
-        self._path = path
-        self._in_list = in_list
 
-    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
-        return _read_only(self._bag, self._path, call, arguments, in_list=self._in_list)
-
-
-class BagList(ReadOnlyList):
-    """An array that was read from a transaction's bag; a change raises `MetadataError`."""
+class BagList(_FromBag, ReadOnlyList):
+    """A read-only array that was read from a bag."""
 
     __slots__ = ("_bag", "_in_list", "_path")
-
-    def __init__(self, value: list[Any], bag: Bag, path: Path, /, *, in_list: bool) -> None:
-        super().__init__(value)
-        self._bag: Bag = bag
-        self._path = path
-        self._in_list = in_list
-
-    def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
-        return _read_only(self._bag, self._path, call, arguments, in_list=self._in_list)
-
-
-def _read_only(
-    bag: Bag, path: Path, call: str, arguments: tuple[Any, ...], *, in_list: bool
-) -> MetadataError:
-    """Make the error for a change to what was read at `path`; {at} in `call` is that path, {key} an item's.
-
-    No path leads into a list: to change what is in one, the list is set whole.
-    """
-    if in_list:
-        use = f"set({'.'.join(path)!r}, [...])"
-    else:
-        key = arguments[0] if arguments and isinstance(arguments[0], str) else "..."
-        use = call.format(at=repr(".".join(path)), key=repr(".".join((*path, key))))
-    read = f"tx.{bag}" + "".join(f"[{key!r}]" for key in path)
-    return MetadataError(f"{read} is read-only; use tx.{bag}.{use}", bag=bag, path=path)

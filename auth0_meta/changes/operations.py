@@ -42,6 +42,8 @@ class Operation(_Fields):
     name: ClassVar[str]
     # What follows the name in JSON, which is also what `of` takes after the bag.
     fields: ClassVar[tuple[str, ...]] = ("path", "value")
+    # Whether what is at the path afterwards does not depend on what was there.
+    replaces: ClassVar[bool] = False
     # Whether applying it a second time changes nothing more, so that it may be sent again after a lost response.
     repeatable: ClassVar[bool] = True
     # Bytes by which a result can outgrow the operation's own path and value.
@@ -60,7 +62,7 @@ class Operation(_Fields):
     @property
     def whole(self) -> bool:
         """Return whether the key's new value does not depend on its old one."""
-        return False
+        return self.replaces and len(self.path) == 1
 
     @property
     def size(self) -> int:
@@ -73,7 +75,7 @@ class Operation(_Fields):
 
     def covers(self, path: Path) -> bool:
         """Return whether what is at `path` afterwards does not depend on what was there."""
-        return False
+        return self.replaces and path[: len(self.path)] == self.path
 
     def to_json(self) -> list[Any]:
         """Return this as JSON: its name, then its fields."""
@@ -97,6 +99,7 @@ class Set(Operation):
 
     __slots__ = ()
     name = "set"
+    replaces = True
 
     @classmethod
     def of(cls, bag: Bag, path: KeyPath, value: Any, /) -> tuple[Operation, ...]:
@@ -106,18 +109,9 @@ class Set(Operation):
         keys = _parsed(path, bag)
         return (cls(keys, rules.checked(value, bag=bag, path=keys)),)
 
-    @property
-    def whole(self) -> bool:
-        """Return whether this sets the first-level key itself."""
-        return len(self.path) == 1
-
     def apply(self, old: Any) -> Any:
         """Raise `Clash` if a parent is not an object."""
         return self.value if self.whole else _edited(old, self.path, lambda _: self.value)
-
-    def covers(self, path: Path) -> bool:
-        """Cover what is at and below the path."""
-        return path[: len(self.path)] == self.path
 
 
 class Delete(Operation):
@@ -126,24 +120,16 @@ class Delete(Operation):
     __slots__ = ()
     name = "delete"
     fields = ("path",)
+    replaces = True
 
     @classmethod
     def of(cls, bag: Bag, path: KeyPath, /) -> tuple[Operation, ...]:
         """Take a path."""
         return (cls(_parsed(path, bag)),)
 
-    @property
-    def whole(self) -> bool:
-        """Return whether this removes the first-level key itself."""
-        return len(self.path) == 1
-
     def apply(self, old: Any) -> Any:
         """Never raise `Clash`, and create no parents."""
         return ABSENT if self.whole else _without(old, self.path[1:])
-
-    def covers(self, path: Path) -> bool:
-        """Cover what is at and below the path."""
-        return path[: len(self.path)] == self.path
 
 
 class Merge(Operation):
@@ -301,12 +287,9 @@ def json_type(value: object) -> str:
 
 
 # bool comes before int, whose subclass it is.
-_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (dict, "an object"),
-    (list, "an array"),
-    (str, "a string"),
-    (bool, "a boolean"),
-    ((int, float), "a number"),
+_TYPES = (
+    *((dict, "an object"), (list, "an array"), (str, "a string")),
+    *((bool, "a boolean"), (int, "a number"), (float, "a number")),
 )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size, too_deep
+from auth0_meta.changes.jsonvalue import BAGS, Path, json_size, too_deep
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 
 MAX_STORED_DEPTH = 200
@@ -75,8 +75,17 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
         stored_bag(base, bag)
     known = {name: value for name, value in base.items() if name not in BAGS and _is_json(value)}
     for bag in BAGS:
-        if bag in base:
-            known[bag] = _Copier(user_id, bag).plain(base[bag], ())
+        try:
+            if bag in base:
+                known[bag] = _copy(base[bag], ())
+        except _NotJson as problem:
+            what, path = problem.args
+            where = f"{bag} {'.'.join(path)!r}" if path else bag
+            msg = (
+                f"base= for {user_id} can't be read as JSON: it holds {what} at {where} (nothing was sent): "
+                "pass a profile as Auth0 gives it"
+            )
+            raise MetadataError(msg, bag=bag, path=path, user_id=user_id) from None
     return known
 
 
@@ -90,36 +99,25 @@ def _is_json(value: object) -> bool:
     return True
 
 
-class _Copier:
-    """Copy a stored bag, or refuse what JSON can't hold; names are not judged, since Auth0 has accepted them."""
+class _NotJson(Exception):
+    """What a bag holds that JSON can't, and where."""
 
-    def __init__(self, user_id: str, bag: Bag) -> None:
-        self._user_id = user_id
-        self._bag = bag
 
-    def plain(self, value: Any, path: tuple[str, ...]) -> Any:
-        """Copy deeply; any mapping becomes a dict, any tuple a list."""
-        if value is None or isinstance(value, str | int):
-            return value
-        if isinstance(value, Mapping | list | tuple) and len(path) >= MAX_STORED_DEPTH:
-            self._refuse(f"nesting of more than {MAX_STORED_DEPTH} levels", path[:3])
-        if isinstance(value, Mapping):
-            for key in value:
-                if not isinstance(key, str):
-                    self._refuse(f"a key of type {type(key).__name__}", path)
-            return {key: self.plain(inner, (*path, key)) for key, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.plain(inner, (*path, str(index))) for index, inner in enumerate(value)]
-        if not isinstance(value, float):
-            self._refuse(f"a {type(value).__name__}", path)
-        if not math.isfinite(value):
-            self._refuse("NaN or Infinity", path)
+def _copy(value: Any, path: Path) -> Any:
+    """Copy a stored bag: any mapping becomes a dict, any tuple a list; Auth0 has accepted the names, whatever they are."""
+    if value is None or isinstance(value, str | int):
         return value
-
-    def _refuse(self, what: str, path: tuple[str, ...]) -> NoReturn:
-        where = f"{self._bag} {'.'.join(path)!r}" if path else self._bag
-        msg = (
-            f"base= for {self._user_id} can't be read as JSON: it holds {what} at {where} (nothing was sent): "
-            "pass a profile as Auth0 gives it"
-        )
-        raise MetadataError(msg, bag=self._bag, path=path, user_id=self._user_id)
+    if isinstance(value, Mapping | list | tuple) and len(path) >= MAX_STORED_DEPTH:
+        raise _NotJson(f"nesting of more than {MAX_STORED_DEPTH} levels", path[:3])
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise _NotJson(f"a key of type {type(key).__name__}", path)
+        return {key: _copy(inner, (*path, key)) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(inner, (*path, str(index))) for index, inner in enumerate(value)]
+    if not isinstance(value, float):
+        raise _NotJson(f"a {type(value).__name__}", path)
+    if not math.isfinite(value):
+        raise _NotJson("NaN or Infinity", path)
+    return value
