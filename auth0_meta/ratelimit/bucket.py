@@ -16,13 +16,13 @@ its words, and what each constant buys.
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import NamedTuple
 
-from auth0_meta.ratelimit.fixed_window import FixedWindow
+from auth0_meta.ratelimit.fixed_window import TINY, FixedWindow
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, wait_after_429
 from auth0_meta.ratelimit.plans import RateLimit
-from auth0_meta.ratelimit.refill_rate import TINY, RefillRate
 
 PATIENCE = 1.0
 """Seconds after which a request that waits for another's response goes without it."""
@@ -36,6 +36,8 @@ SILENCE = 1.1
 """Factor on the believed refill for each response without headers: nothing else would show that more has come."""
 FADE = 0.98
 """The part of the memory of other clients that one quiet response leaves."""
+HISTORY = 48
+"""Responses that are compared with each new one."""
 STRETCH = 8.0
 """The net rise of G is averaged over the time that this many tokens take to be refilled."""
 
@@ -52,11 +54,44 @@ class Sent(NamedTuple):
     bold: bool
 
 
+class RefillRate:
+    """Bound the refill rate from below by pairs of responses.
+
+    Of an earlier response i and a later one j, only the refill can have raised G from at most `most_i` to at least
+    `least_j`, and it had no longer than from sending i to receiving j.  So the rate is at least
+    (least_j - most_i) / (received_j - sent_i), whatever other clients do.  `rate` is the greatest such bound.
+    """
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        self._seen: deque[tuple[float, float]] = deque(maxlen=HISTORY)
+        self._line = inf
+
+    def learn(self, sent: float, received: float, least: float, most: float) -> None:
+        """Take in the bounds of G that one response gives."""
+        # `_line` is the lowest of the lines of slope `rate` through the earlier responses.  Only a point above it can
+        # raise the rate, so nearly every response costs one comparison instead of 48.
+        if least - self.rate * received > self._line + TINY:
+            for at, top in self._seen:
+                if received > at and least - top > self.rate * (received - at):
+                    self.rate = (least - top) / (received - at)
+            self._line = min(top - self.rate * at for at, top in self._seen)
+        self._seen.append((sent, most))
+        self._line = min(self._line, most - self.rate * sent)
+
+    def forget(self, rate: float = 0.0) -> None:
+        """Start over from `rate`."""
+        self.rate, self._line = rate, inf
+        self._seen.clear()
+
+
 class Bucket:
     """Estimate one bucket, decide when the next request may leave, and keep its gate after a 429.
 
     `known`: where to start; None learns everything.  `limit` and `remaining`: as in the last response.
     `in_flight`: requests without a response so far.  `closed_until`: the monotonic instant at which the gate opens.
+    `taken`: how many of our requests may have taken a token so far.  `rate_by_reset`: the refill per second that Reset
+    alone proves, whoever spends; 0.0 while it proves none.
 
     >>> bucket = Bucket()
     >>> sent = bucket.sent(0.0)
@@ -71,7 +106,7 @@ class Bucket:
         self.closed_until = 0.0
         self._refusals, self._refused_at = 0, -inf
         self._last_sent = -inf
-        self._taken_most = 0  # own requests that may have taken a token
+        self.taken = 0
         self._taken_least = 0  # own requests that certainly have
         self._width = 1.0 if known is None else inf  # requests that may be under way at once (slow start)
         self._clock = ServerClock()
@@ -88,17 +123,15 @@ class Bucket:
         self.rate = 0.0  # refill per second, lower bound; 0.0 while unknown
         self._claim = 0.0  # the rate of a named plan, believed until a refusal
         self._refill.forget()
-        self._reset_least, self._reset_most = 0.0, inf  # the rate as Reset alone bounds it
+        self.rate_by_reset, self._reset_most = 0.0, inf  # the rate as Reset alone bounds it
         self._trust_reset = True
         self._silence = 1.0  # the refill as a multiple of `rate`, while responses carry no headers
         self._proven = False  # a bold request found its token: the drip is real
         self._low = -inf  # G at `_since`, lower bound
         self._shown = -inf  # the same without any refill: what responses have shown
         self._since = 0.0
-        self._net, self._anchor = (
-            inf,
-            (-inf, 0.0),
-        )  # how fast G rose lately: the refill less what others spend
+        self._net = inf  # how fast G rose lately: the refill less what others spend
+        self._anchor = (-inf, 0.0)
         self._others = 0.0  # tokens that others took at a time lately: the reserve against their bursts
         self._ramp = 1.0  # the slow start of bulk work that leaves a floor
         self._lead = 0.0  # tokens by which bulk work comes before the bucket is full
@@ -116,16 +149,6 @@ class Bucket:
         if self.window:
             return self.limit / self._window.period if self.limit else None
         return self.rate or None
-
-    @property
-    def taken(self) -> int:
-        """How many of our requests may have taken a token so far."""
-        return self._taken_most
-
-    @property
-    def rate_by_reset(self) -> float:
-        """The refill per second that Reset alone proves, whoever spends; 0.0 while it proves none."""
-        return self._reset_least
 
     # ---- the question
 
@@ -153,11 +176,9 @@ class Bucket:
         # nothing would wait for ever instead of taking what would run over.
         floor = 0.0 if share is None else min((1.0 - share) * limit, limit - 1.0)
         need = 1.0 + max(floor, self._others)
-        if (
-            floor and need > limit - 1.0
-        ):  # a full bucket shows no rise, so too low a rate would never be noticed
-            need -= self._lead
-        taken = self._taken_most + ahead
+        if floor and need > limit - 1.0:
+            need -= self._lead  # a full bucket shows no rise, so too low a rate would never be noticed
+        taken = self.taken + ahead
         window, left = self._window, self._shown - taken
         if window.on and floor and window.rations(left, floor):
             return max(window.due(left - self._dither, floor, self._since) - now, 0.0)
@@ -175,7 +196,7 @@ class Bucket:
         seconds = (need - have) / rate + max(self._since - now, 0.0) if rate else inf
         if not patience and not ahead and not (floor and rate):
             # Nothing is under way, and at the fastest rate the bucket may be full by now and run over: let one look.
-            full = (limit - self._shown + self._taken_most) / self._fastest(limit)
+            full = (limit - self._shown + self.taken) / self._fastest(limit)
             seconds = min(seconds, full - (now - self._since))
         elif seconds == inf:
             return patience or PATIENCE
@@ -200,16 +221,16 @@ class Bucket:
         """Count a request that leaves."""
         bold = False
         if self.limit is not None:
-            full = self.limit + self._taken_most
+            full = self.limit + self.taken
             if self._expected(now) >= full:  # it has run over, and goes on until this request arrives
                 self._low, self._since = full, now + PATIENCE
-            bold = not self.in_flight and self._shown - self._taken_most < 1.0
+            bold = not self.in_flight and self._shown - self.taken < 1.0
             if bold and self._window.on:
                 self._window.looked(now)
         self.in_flight += 1
         self._last_sent = now
         self._reopened = False
-        self._taken_most += 1
+        self.taken += 1
         return Sent(now, self._taken_least, bold)
 
     def lost(self) -> None:
@@ -258,10 +279,10 @@ class Bucket:
         if refused and remaining:
             return closed  # refused by a limit that the headers don't show: only the gate helps
         least = remaining + sent.accepted + (not refused)
-        most = (1.0 if refused else min(remaining + 1.0, limit - 1.0)) + self._taken_most
+        most = (1.0 if refused else min(remaining + 1.0, limit - 1.0)) + self.taken
         if headers.reset is not None and headers.date is not None:
             if not self._window.on:
-                self._learn_reset(sent, now, headers.reset, limit, remaining, least, most)
+                self._learn_reset(sent, now, headers.reset, limit, remaining, most)
             elif self._window.is_past(headers.reset, sent.at):
                 return closed  # overtaken by a response of the next window
             else:
@@ -275,7 +296,7 @@ class Bucket:
         return closed
 
     def _disown(self) -> None:
-        self._taken_most -= 1
+        self.taken -= 1
         self._low -= 1.0
         self._shown -= 1.0
 
@@ -292,7 +313,7 @@ class Bucket:
             self._ramp = self._ramp + step if self._ramp < self.limit else inf
 
     def _refuse(self, sent: Sent, now: float, headers: RateHeaders, wall: float, jitter: float) -> float:
-        self._taken_most -= 1
+        self.taken -= 1
         # Requests that were under way together are refused together: that is one refusal in a row, not eight.
         if sent.at > self._refused_at:
             self._refusals += 1
@@ -312,16 +333,13 @@ class Bucket:
         """Compare what had to be in the bucket with what is, and continue from what is."""
         self._average(now)
         self._refill.learn(sent.at, now, least, most)
-        seen = max(self._refill.rate, self._reset_least)
+        seen = max(self._refill.rate, self.rate_by_reset)
         self.rate = max(seen, self._claim)
         if seen > IMPLAUSIBLE * limit / BURST_SECONDS and self._window.may_begin:
-            self._enter_window(
-                guessed=False, doubted=True
-            )  # or a small bucket that drips fast, so look at once
-        if (
-            sent.bold and not refused and remaining < limit / 2
-        ):  # a jump to a full bucket is no sign of a drip
-            self._proven = True
+            # Or it is a small bucket that drips fast, so look at once.
+            self._enter_window(guessed=False, doubted=True)
+        if sent.bold and not refused and remaining < limit / 2:
+            self._proven = True  # a jump to a full bucket would be no sign of a drip
         full = remaining >= limit - 1 and not refused
         self._lead = min(2.0 * self._lead + LEAD, 0.5) if full else 0.0
         pace = self._pace()
@@ -355,7 +373,7 @@ class Bucket:
             self._anchor = (now, self._shown)
 
     def _learn_reset(
-        self, sent: Sent, now: float, reset: int, limit: int, remaining: int, least: float, most: float
+        self, sent: Sent, now: float, reset: int, limit: int, remaining: int, most: float
     ) -> None:
         """Bound the rate by Reset, the instant at which the bucket is said to be full."""
         self._window.note(reset, reset - self._clock.least, most)
@@ -363,15 +381,15 @@ class Bucket:
             return
         longest = self._window.ends - sent.at
         if longest > 0:
-            self._reset_least = max(self._reset_least, (limit - most + self._taken_most) / longest)
+            self.rate_by_reset = max(self.rate_by_reset, (limit - most + self.taken) / longest)
         shortest = reset - 1.0 - self._clock.most - now
         if shortest > 0:
             self._reset_most = min(self._reset_most, (limit - remaining) / shortest)
-        if self._reset_least > self._reset_most * (1 + TINY):  # so Reset means something else
+        if self.rate_by_reset > self._reset_most * (1 + TINY):  # so Reset means something else
             if self._window.possible:
                 self._enter_window(guessed=False)
             else:
-                self._trust_reset, self._reset_least = False, 0.0
+                self._trust_reset, self.rate_by_reset = False, 0.0
 
     def _contradicted(self, limit: int) -> None:
         """Explain a refusal where a token had to be: by other clients, by a window, or by too high a rate."""
@@ -395,10 +413,10 @@ class Bucket:
         begun = self._window.follow(now, reset, clock=self._clock, since=self._since, least=least, most=most)
         if begun:
             self._shown = -inf
-            self._window.turn(remaining, self._taken_most)
+            self._window.turn(remaining, self.taken)
         if not self._window.on:
             self._proven = False
             self._refill.forget()
-            self._reset_least, self._reset_most = 0.0, inf
+            self.rate_by_reset, self._reset_most = 0.0, inf
             if begun:  # either other clients were quicker, or it drips after all
                 self._others = 1.0

@@ -50,13 +50,7 @@ class Concurrency:
         self._medians: deque[float] = deque(maxlen=_BLOCKS)
 
     def answered(
-        self,
-        seconds: float,
-        *,
-        requests: int,
-        waited: float,
-        per_second: float | None,
-        typical: bool = True,
+        self, seconds: float, *, requests: int, waited: float, per_second: float | None, typical: bool = True
     ) -> None:
         """Learn from what one user took.
 

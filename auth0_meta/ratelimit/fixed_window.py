@@ -37,11 +37,6 @@ class FixedWindow:
     5.0
     """
 
-    __slots__ = (
-        "_count", "_drain", "_limit", "_next_try", "_reset", "_top", "_turned", "_whole",
-        "ends", "guessed", "on", "period", "possible",
-    )  # fmt: skip
-
     def __init__(self, limit: int) -> None:
         self.on, self.guessed, self.possible = False, False, True
         self.ends, self.period = -inf, inf
@@ -127,10 +122,8 @@ class FixedWindow:
             self._top = min(self._top, most)
             return False
         if reset > self._reset:
-            if (
-                now < self._reset - 1.0 - clock.most
-            ):  # Reset moved before it was reached, which no window does
-                self.leave()
+            if now < self._reset - 1.0 - clock.most:
+                self.leave()  # Reset moved before it was reached, which no window does
                 return False
             self.period = min(self.period, reset - self._reset)
             lasted = since - (last - self.period)

@@ -108,8 +108,6 @@ class ServerClock:
     is.
     """
 
-    __slots__ = ("at", "least", "most")
-
     def __init__(self) -> None:
         self.least, self.most, self.at = -math.inf, math.inf, 0.0
 

@@ -43,15 +43,12 @@ class WouldWait(Exception):  # a signal to the sender, not an error
 class Snapshot(NamedTuple):
     """What is known of a bucket; None stands for unknown.
 
-    `per_second`: the refill rate that is certain by now.  `window`: it is refilled all at once.
-    `closed_for`: seconds until the gate opens, 0.0 if it is open.
+    `per_second`: the refill rate that is certain by now.
     """
 
     limit: int | None
     remaining: int | None
     per_second: float | None
-    window: bool
-    closed_for: float
 
 
 class Ticket:
@@ -83,8 +80,6 @@ class _Turn:
 
 class _Lane:
     """Everything in front of one bucket: its estimate, one line for each kind of caller, what its groups were told."""
-
-    __slots__ = ("bucket", "bulk", "interactive", "shared")
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -246,8 +241,7 @@ class Throttle:
         """Return what is known of the bucket behind `group`."""
         with self._lock:
             bucket = self._lane(group).bucket
-            closed = max(bucket.closed_until - self._clock.monotonic(), 0.0)
-            return Snapshot(bucket.limit, bucket.remaining, bucket.per_second, bucket.window, closed)
+            return Snapshot(bucket.limit, bucket.remaining, bucket.per_second)
 
     def _lane(self, group: str) -> _Lane:
         lane = self._lanes.get(group)
@@ -338,9 +332,8 @@ class Throttle:
             lane.enter(turn)
             try:
                 while cancelled is None or not cancelled.is_set():
-                    if lane is not self._lane(
-                        group
-                    ):  # a response has shown that the group has another bucket
+                    if lane is not self._lane(group):
+                        # A response has shown that the group has another bucket.
                         lane.leave(turn)
                         lane = self._lane(group)
                         lane.enter(turn)

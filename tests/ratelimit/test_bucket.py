@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from support.bucket_simulation import EPOCH, Application, Client, Tenant, World
 
 from auth0_meta import RateLimit
-from auth0_meta.ratelimit.bucket import Bucket
+from auth0_meta.ratelimit.bucket import Bucket, RefillRate
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock
-from auth0_meta.ratelimit.refill_rate import RefillRate
 
 FACTS = RateHeaders(10, 9, int(EPOCH) + 1, EPOCH)
 
