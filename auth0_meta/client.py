@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random as _random
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import TracebackType
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auth0_meta.arguments import whole
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
+from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.endpoints.jobs import Jobs
 from auth0_meta.endpoints.users import Users
@@ -17,8 +17,8 @@ from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.budget import MaxWait, check_max_wait, check_timeout
 from auth0_meta.http.channel import REPEATABLE, Channel
 from auth0_meta.http.request import encode_query, endpoint_path
-from auth0_meta.http.sender import Sender
-from auth0_meta.http.token_endpoint import TokenEndpoint
+from auth0_meta.http.sender import Parts, Sender
+from auth0_meta.http.token_endpoint import exchange
 from auth0_meta.http.transport import Transport, base_url
 from auth0_meta.models import User, Wait
 from auth0_meta.ratelimit.plans import RateLimit
@@ -75,27 +75,23 @@ class ManagementClient:
         pool_size: int = 64,
         adapter: BaseAdapter | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        random: _random.Random | None = None,
+        random: Random | None = None,
     ) -> None:
         if on_wait is not None and not callable(on_wait):
-            msg = f"on_wait must be callable, not {type(on_wait).__name__}"
-            raise ConfigError(msg)
+            raise ConfigError(f"on_wait must be callable, not {type(on_wait).__name__}")
         whole("pool_size", pool_size, error=ConfigError)
         self._base = base_url(domain)
         self._audience = audience_of(self._base, audience)
-        jitter = random or _random.Random()
-        sender = partial(
-            Sender,
-            transport=Transport(
-                self._base, timeout=check_timeout(timeout), pool_size=pool_size, adapter=adapter
-            ),
-            throttle=Throttle(clock=clock, random=jitter, rate_limit=rate_limit),
-            clock=clock,
-            random=jitter,
+        jitter = random or Random()
+        parts = Parts(
+            Transport(self._base, timeout=check_timeout(timeout), pool_size=pool_size, adapter=adapter),
+            Throttle(clock=clock, random=jitter, rate_limit=rate_limit),
+            clock,
+            jitter,
         )
-        endpoint = TokenEndpoint(sender(tokens=None), client_id=client_id, audience=self._audience)
+        application = {"client_id": client_id, "audience": self._audience}
         self._kind, tokens = token_source(
-            endpoint.exchange,
+            partial(exchange, Sender(parts, TokenSource()), application),
             clock=clock,
             issuer=f"{self._base}/",
             client_id=client_id,
@@ -106,7 +102,8 @@ class ManagementClient:
             algorithm=algorithm,
         )
         self.channel = Channel(
-            sender(tokens=tokens),
+            parts,
+            tokens,
             max_wait=check_max_wait(max_wait),
             on_wait=on_wait,
             pool_size=pool_size,
@@ -134,9 +131,7 @@ class ManagementClient:
     def __enter__(self) -> ManagementClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -22,19 +22,15 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """Return seconds since the epoch by the local clock, which may be wrong or may step."""
-        ...
 
     def monotonic(self) -> float:
         """Return seconds on a clock that never steps."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Block this thread for `seconds`."""
-        ...
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
         """Wait on a held condition for at most `seconds` (None: until notified); return whether it was notified."""
-        ...
 
 
 class SystemClock:

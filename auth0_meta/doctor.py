@@ -66,7 +66,7 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
     try:
         # One id: the cheapest request that needs a token, a scope and a bucket.
         path = f"{API}users?per_page=1&fields=user_id&include_fields=true"
-        request = Request("GET", path, group=USER.reads, repeat=True, shown="users")
+        request = Request("GET", path, group=USER.reads, repeat=True, alias="users")
         headers = parse_headers(channel.send(request, budget).headers)
         yield Check("read users", True, "GET /users answered")
     except NotSentError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,17 +27,13 @@ def audience_of(base: str, given: str | None) -> str:
     """
     if not given:
         return f"https://{urlsplit(base).netloc}{_MANAGEMENT}"
-    if not _is_management(given):
+    if not (isinstance(given, str) and given.endswith(_MANAGEMENT)):
         msg = (
             f"audience {given!r} is not the Management API's (nothing was sent). "
             f"Leave it out, or with a custom domain pass {_CANONICAL!r}"
         )
         raise ConfigError(msg)
     return given
-
-
-def _is_management(audience: object) -> bool:
-    return isinstance(audience, str) and audience.endswith(_MANAGEMENT)
 
 
 def token_source(
@@ -65,29 +62,27 @@ def token_source(
     if token:
         return "given token", CalledToken(token) if callable(token) else GivenToken(token)
     if not client_id or not isinstance(client_id, str):
-        msg = f"{kinds[0]} needs client_id too"
-        raise ConfigError(msg)
+        raise ConfigError(f"{kinds[0]} needs client_id too")
     if client_secret:
         form = {"client_secret": client_secret}
         return "client credentials", FetchedToken(lambda budget: exchange(form, budget), clock=clock)
     assert private_key is not None  # noqa: S101  # the only kind left
     from auth0_meta.auth import jwt  # noqa: PLC0415  # python-jose loads on use
 
+    sign = partial(
+        jwt.client_assertion,
+        client_id=client_id,
+        issuer=issuer,
+        private_key=private_key,
+        algorithm=algorithm,
+        key_id=key_id,
+    )
+    sign(now=0, jti="-")  # a key that can't sign fails here, before the first request
+
     def signed(budget: Budget) -> Mapping[str, Any]:
-        assertion = jwt.client_assertion(
-            client_id=client_id,
-            issuer=issuer,
-            private_key=private_key,
-            algorithm=algorithm,
-            key_id=key_id,
-            now=int(clock.time()),
-            jti=os.urandom(16).hex(),
-        )
+        assertion = sign(now=int(clock.time()), jti=os.urandom(16).hex())
         return exchange({"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}, budget)
 
-    jwt.client_assertion(  # a key that can't sign fails here, before the first request
-        client_id=client_id, issuer="-", private_key=private_key, algorithm=algorithm, now=0, jti="-"
-    )
     return "private key JWT", FetchedToken(signed, clock=clock)
 
 
@@ -107,17 +102,10 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         else:
             settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")
             settings["client_secret"] = env("AUTH0_CLIENT_SECRET")
-            missing = [
-                name
-                for name, key in (
-                    ("AUTH0_CLIENT_ID", "client_id"),
-                    ("AUTH0_CLIENT_SECRET", "client_secret"),
-                )
-                if not settings[key]
-            ]
+            needed = ("client_id", "client_secret")
+            missing = [f"AUTH0_{name.upper()}" for name in needed if not settings[name]]
             if missing:
-                msg = f"{' and '.join(missing)} not set: set what is missing, or AUTH0_API_TOKEN"
-                raise ConfigError(msg)
+                raise ConfigError(f"{' and '.join(missing)} not set: set what is missing, or AUTH0_API_TOKEN")
     elif not settings.get("token"):
         settings["client_id"] = settings.get("client_id") or env("AUTH0_CLIENT_ID")
     if not settings.get("audience"):
@@ -132,7 +120,7 @@ def _environments_audience(*, fetched: bool) -> str | None:
     then it raises `ConfigError` rather than being sent to Auth0, which would answer "Bad audience".
     """
     given = os.environ.get("AUTH0_AUDIENCE")
-    if not given or _is_management(given):
+    if not given or given.endswith(_MANAGEMENT):
         return given or None
     if not fetched:
         return None

@@ -35,8 +35,7 @@ def client_assertion(
     Raises `ConfigError` if the key or the algorithm can't be used.
     """
     if algorithm not in _ASSERTION:
-        msg = f"algorithm must be {' or '.join(_ASSERTION)} for a private key, not {algorithm!r}"
-        raise ConfigError(msg)
+        raise ConfigError(f"algorithm must be {' or '.join(_ASSERTION)} for a private key, not {algorithm!r}")
     from jose import JOSEError, jwt  # noqa: PLC0415  # costs 20 ms: loaded on use
 
     claims = {"iss": client_id, "sub": client_id, "aud": issuer, "iat": now, "exp": now + 60, "jti": jti}
@@ -67,8 +66,7 @@ def verify(
         msg = f"algorithms must be one or more of {', '.join(_ASYMMETRIC)}: others are not safe here"
         raise ConfigError(msg)
     if not isinstance(key, Mapping) and not (isinstance(key, str) and "-----BEGIN" in key):
-        msg = "the verification key must be PEM text, a JWK or a JWKS"
-        raise ConfigError(msg)
+        raise ConfigError("the verification key must be PEM text, a JWK or a JWKS")
     from jose import JOSEError, jwt  # noqa: PLC0415
 
     options = {"leeway": leeway, "require_exp": True, "require_aud": True, "require_iss": True}
@@ -80,11 +78,9 @@ def verify(
             token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options
         )
     except (JOSEError, RecursionError) as error:
-        msg = f"{_INVALID}: {error}"
-        raise AuthError(msg, status=401, api_message=str(error)) from None
+        raise AuthError(f"{_INVALID}: {error}", status=401, api_message=str(error)) from None
     except (ValueError, TypeError) as error:  # python-jose accepts a JWK that lacks its numbers
-        msg = f"the verification key can't be used ({type(error).__name__})"
-        raise ConfigError(msg) from None
+        raise ConfigError(f"the verification key can't be used ({type(error).__name__})") from None
     return claims
 
 
@@ -123,8 +119,7 @@ def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, 
         msg = f"{_INVALID}: its signature or form is wrong ({type(error).__name__})"
         raise AuthError(msg, status=401) from None
     if not isinstance(claims, dict):
-        msg = f"{_INVALID}: its claims are not a JSON object"
-        raise AuthError(msg, status=401)
+        raise AuthError(f"{_INVALID}: its claims are not a JSON object", status=401)
     return header, claims
 
 

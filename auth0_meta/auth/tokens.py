@@ -30,17 +30,11 @@ _ABOUT_TOKENS = (AuthError, ConfigError, NotSentError, RateLimitError)
 class Budget(Protocol):
     """What a token source needs of the operation that asks for a token; `http.budget.WaitBudget` has it."""
 
-    @property
-    def user_id(self) -> str | None:
-        """The user whom the operation is about."""
-
-    @property
-    def cancelled(self) -> threading.Event | None:
-        """The event that, once set, ends the operation's waits with `Cancelled`."""
-
-    @property
-    def stopping(self) -> threading.Event | None:
-        """The event that, once set, leaves the operation little time: `left` says how much."""
+    user_id: str | None
+    cancelled: threading.Event | None
+    """The event that, once set, ends the operation's waits with `Cancelled`."""
+    stopping: threading.Event | None
+    """The event that, once set, leaves the operation little time: `left` says how much."""
 
     def left(self) -> float | None:
         """Return the seconds that the operation may still wait, None for no limit."""
@@ -50,14 +44,16 @@ Fetch = Callable[[Any], Mapping[str, Any]]
 """Request a token on the budget that `get` was called with; what else the request needs of it is no concern here."""
 
 
-class TokenSource(Protocol):
-    """Where tokens come from."""
+class TokenSource:
+    """Where tokens come from; this class itself sends none, as requests to the token endpoint need none."""
 
     def get(self, budget: Budget, /) -> str:
-        """Return the token to send."""
+        """Return the token to send, "" for none."""
+        return ""
 
     def replace(self, refused: str, budget: Budget, /) -> bool:
         """Forget a token that got a 401; return whether there may be another one."""
+        return False
 
     def renew_locks(self) -> None:
         """Start over with fresh locks after a fork."""
@@ -65,13 +61,7 @@ class TokenSource(Protocol):
 
 def _fits(token: object) -> bool:
     """Return whether a token can stand in a header."""
-    return (
-        isinstance(token, str)
-        and token.isascii()
-        and token.isprintable()
-        and bool(token)
-        and " " not in token
-    )
+    return isinstance(token, str) and token.isascii() and token.isprintable() and " " not in (token or " ")
 
 
 def _checked(token: str) -> str:
@@ -82,7 +72,7 @@ def _checked(token: str) -> str:
     return token
 
 
-class GivenToken:
+class GivenToken(TokenSource):
     """Send one given string; a 401 means that there is no other."""
 
     def __init__(self, token: str) -> None:
@@ -92,30 +82,15 @@ class GivenToken:
         """Return the given token."""
         return self._token
 
-    def replace(self, refused: str, budget: Budget, /) -> bool:
-        """Return False: there is no other token."""
-        return False
 
-    def renew_locks(self) -> None:
-        """Do nothing: there is no lock."""
-
-
-class CalledToken:
+class CalledToken(TokenSource):
     """Call the caller's function before each request; it does its own caching."""
 
     def __init__(self, function: Callable[[], str]) -> None:
         self._function = function
 
     def get(self, budget: Budget, /) -> str:
-        """Return what the function returns."""
-        return self._call(budget)
-
-    def replace(self, refused: str, budget: Budget, /) -> bool:
-        """Call the function again; return whether it returned another token than the refused one."""
-        return self._call(budget) != refused
-
-    def _call(self, budget: Budget) -> str:
-        """Call the function; an error of this package that it raises says nothing about the request itself.
+        """Return what the function returns; an error of ours that it raises says nothing about the request itself.
 
         The function may well use a client of ours.  Its `NotFoundError` must not read as if the user of this
         request did not exist.
@@ -129,8 +104,9 @@ class CalledToken:
             raise NotSentError(msg, user_id=budget.user_id) from error
         return _checked(token)
 
-    def renew_locks(self) -> None:
-        """Do nothing: there is no lock."""
+    def replace(self, refused: str, budget: Budget, /) -> bool:
+        """Call the function again; return whether it returned another token than the refused one."""
+        return self.get(budget) != refused
 
 
 class _Held(NamedTuple):
@@ -141,7 +117,7 @@ class _Held(NamedTuple):
     expires_at: float
 
 
-class FetchedToken:
+class FetchedToken(TokenSource):
     """Fetch a token, and renew it when less than min(60 s, 10 % of its life) remains.
 
     One thread fetches for all.  While the old token is valid the others keep using it, and so does everybody when

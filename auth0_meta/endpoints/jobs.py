@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
@@ -13,10 +12,11 @@ from urllib.parse import quote, urlsplit
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import API, Request, to_json
-from auth0_meta.http.transport import Transport, base_url
+from auth0_meta.http.transport import Transport, base_url, encode_form
 from auth0_meta.models import Job
 from auth0_meta.ratelimit.plans import route_group
 
+_IMPORTS = "jobs/users-imports"
 _MOST_IMPORT = 500_000
 _MOST_DOWNLOAD = 16 * 1024**3
 _FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 1.0, 15.0, 1.5
@@ -49,8 +49,7 @@ class Jobs:
         `OutcomeUnknown`, and starting a second export does no harm.
         """
         if format not in ("json", "csv"):
-            msg = f"format must be 'json' or 'csv', not {format!r} (nothing was sent)"
-            raise InputError(msg)
+            raise InputError(f"format must be 'json' or 'csv', not {format!r} (nothing was sent)")
         body: dict[str, Any] = {"format": format}
         if fields is not None:
             body["fields"] = [{"name": f} if isinstance(f, str) else dict(f) for f in fields]
@@ -77,11 +76,9 @@ class Jobs:
         refused with `RateLimitError` at once, since no waiting until Reset helps.
         """
         if not isinstance(connection_id, str) or not re.fullmatch(r"con_[A-Za-z0-9]{16}", connection_id):
-            msg = "connection_id must be con_ and 16 letters or digits (nothing was sent)"
-            raise InputError(msg)
+            raise InputError("connection_id must be con_ and 16 letters or digits (nothing was sent)")
         if external_id is not None and not (isinstance(external_id, str) and external_id.isprintable()):
-            msg = "external_id must be a string on one line (nothing was sent)"
-            raise InputError(msg)
+            raise InputError("external_id must be a string on one line (nothing was sent)")
         try:
             rows = [dict(user) for user in users]
             data = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -91,22 +88,22 @@ class Jobs:
         if len(data) > _MOST_IMPORT or data == b"[]":
             msg = f"an import takes 1 user to {_MOST_IMPORT} B of JSON, and this is {len(data)} B (nothing was sent): split it"
             raise InputError(msg)
-        form = {
+        form: dict[str, Any] = {
             "connection_id": connection_id,
-            "upsert": _text(upsert),
-            "send_completion_email": _text(send_completion_email),
+            "upsert": "true" if upsert else "false",
+            "send_completion_email": "true" if send_completion_email else "false",
             **({} if external_id is None else {"external_id": external_id}),
+            "users": ("users.json", data, "application/json"),
         }
-        boundary = f"auth0-meta-{os.urandom(16).hex()}"
-        path = "jobs/users-imports"
+        body, content_type = encode_form(form)
         request = Request(
             "POST",
-            API + path,
-            group=route_group("POST", path),
-            body=_multipart(form, data, boundary),
-            sent=(rows, external_id),
+            API + _IMPORTS,
+            group=route_group("POST", _IMPORTS),
             repeat=False,
-            content_type=f"multipart/form-data; boundary={boundary}",
+            body=body,
+            sent=(rows, external_id),
+            content_type=content_type,
         )
         return _job(to_json(self._channel.send(request, self._channel.budget()), request, dict))
 
@@ -120,9 +117,7 @@ class Jobs:
         Each is {"user", "errors": [{"code", "message", "path"}]}; it contains the rows, so don't log it.
         """
         found = self._channel.call("GET", f"{API}jobs/{_id(job_id)}/errors")
-        if found is None:
-            return []
-        return [found] if isinstance(found, dict) else list(found)
+        return [found] if isinstance(found, dict) else list(found or ())
 
     def wait(
         self,
@@ -137,9 +132,8 @@ class Jobs:
         `timeout`: seconds (Auth0 ends an import after two hours; None: no bound).  `on_progress` is called with
         the job after each reading.  Raises `JobError` when it failed or is not done in time.
         """
-        clock = self._channel.clock
+        clock, pause = self._channel.clock, _FIRST_POLL
         started = clock.monotonic()
-        pause = _FIRST_POLL
         job_id = job if isinstance(job, str) else job.id
         while True:
             found = self.get(job_id)
@@ -198,42 +192,23 @@ class Jobs:
             for block in transport.stream(target):
                 size += len(block)
                 if size > most:
-                    msg = f"the file of job {job_id} is larger than max_bytes={most}"
-                    raise JobError(msg, job_id=job_id)
+                    raise JobError(f"the file of job {job_id} is larger than max_bytes={most}", job_id=job_id)
                 to.write(block)
         return size
 
 
-def _text(flag: bool) -> str:  # noqa: FBT001  # a value of a form
-    return "true" if flag else "false"
-
-
 def _id(job_id: object) -> str:
     if not isinstance(job_id, str) or not job_id.strip():
-        msg = "the job id must be a non-empty string (nothing was sent)"
-        raise InputError(msg)
+        raise InputError("the job id must be a non-empty string (nothing was sent)")
     return quote(job_id, safe="")
 
 
 def _job(raw: Any) -> Job:
     if not isinstance(raw, dict) or not raw.get("id"):
-        msg = "the response is not a job: is a proxy between this machine and Auth0?"
-        raise TransportError(msg)
+        raise TransportError("the response is not a job: is a proxy between this machine and Auth0?")
     return Job(id=str(raw["id"]), type=str(raw.get("type", "")), status=str(raw.get("status", "")), raw=raw)
 
 
 def _failure(job: Job) -> str:
     details = job.raw.get("status_details")
     return f"job {job.id} failed{f': {details}' if isinstance(details, str) else ''}. See client.jobs.errors({job.id!r})"
-
-
-def _multipart(form: Mapping[str, str], users: bytes, boundary: str) -> bytes:
-    """Encode an import as browsers do: the fields, then the file."""
-    parts: list[bytes] = []
-    for name, value in form.items():
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        )
-    head = 'Content-Disposition: form-data; name="users"; filename="users.json"\r\nContent-Type: application/json'
-    parts += [f"--{boundary}\r\n{head}\r\n\r\n".encode(), users, f"\r\n--{boundary}--\r\n".encode()]
-    return b"".join(parts)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from math import inf
 from typing import Any
 
+from auth0_meta.arguments import whole
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import InputError, PagingError, TransportError
 from auth0_meta.http.channel import HasChannel
@@ -38,11 +38,9 @@ class Users:
         `fields` limits the response to these profile fields (None: all).  Reading by id sees every
         finished write at once.  Raises `NotFoundError` for an unknown id.
         """
-        target = Target.user(user_id)
-        names = _field_list(fields)
-        query = "" if names is None else "?" + encode_query(_limited(names))
-        raw = self._channel.call("GET", target.path + query, user_id=user_id, shown=target.shown, kind=dict)
-        return User(raw, _omitted(names))
+        limit, omitted = _limited(fields)
+        raw = self._one("GET", user_id, "?" + encode_query(limit) if limit else "", kind=dict)
+        return User(raw, omitted)
 
     def create(self, profile: Mapping[str, Any], /) -> User:
         """Create a user: `POST /users`, scope `create:users`.
@@ -51,8 +49,7 @@ class Users:
         a lost response raises `OutcomeUnknown`, a 5xx `ServerError`, since a second request could
         fail because the first one succeeded.  Raises `AlreadyExistsError` for a duplicate.
         """
-        raw = self._channel.call("POST", _USERS, json=_body(profile), shown="users", kind=dict)
-        return User(raw)
+        return User(self._channel.call("POST", _USERS, json=_body(profile), shown="users", kind=dict))
 
     def update(self, user_id: str, body: Mapping[str, Any], /) -> User:
         """Send a PATCH with this body: `PATCH /users/{id}`, scope `update:users`.
@@ -62,22 +59,16 @@ class Users:
         lost response or a 5xx the same values are sent again, which can overwrite a newer write of the same keys.
         Returns the profile afterwards.
         """
-        target = Target.user(user_id)
-        raw = self._channel.call(
-            "PATCH",
-            target.path,
-            json=_body(body),
-            user_id=user_id,
-            shown=target.shown,
-            repeat=True,
-            kind=dict,
-        )
-        return User(raw)
+        return User(self._one("PATCH", user_id, json=_body(body), repeat=True, kind=dict))
 
     def delete(self, user_id: str, /) -> None:
         """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is not an error."""
+        self._one("DELETE", user_id)
+
+    def _one(self, method: str, user_id: str, query: str = "", **settings: Any) -> Any:
         target = Target.user(user_id)
-        self._channel.call("DELETE", target.path, user_id=user_id, shown=target.shown)
+        path = target.path + query
+        return self._channel.call(method, path, user_id=user_id, shown=target.shown, **settings)
 
     def by_email(self, email: str, /) -> tuple[User, ...]:
         """Return the users with exactly this address: `GET /users-by-email`, scope `read:users`.
@@ -85,8 +76,7 @@ class Users:
         Case matters, and Auth0 stores the addresses of its own connections in lower case.  Sees every finished write.
         """
         if not isinstance(email, str) or not email.strip():
-            msg = "the e-mail address must be a non-empty string (nothing was sent)"
-            raise InputError(msg)
+            raise InputError("the e-mail address must be a non-empty string (nothing was sent)")
         found = self._channel.call(
             "GET",
             "/api/v2/users-by-email?" + encode_query({"email": email}),
@@ -111,9 +101,8 @@ class Users:
         `page` counts from 0; `per_page` is 1 to 100.  `q` is Lucene syntax (None: everyone).  The
         search index lags behind writes.  Raises `PagingError`, before sending, past the 1000th result.
         """
-        if not _whole(per_page, 1, _MOST_PER_PAGE) or not _whole(page):
-            msg = f"per_page must be a whole number from 1 to {_MOST_PER_PAGE}, and page one of 0 or more (nothing was sent)"
-            raise InputError(msg)
+        whole("per_page", per_page, most=_MOST_PER_PAGE)
+        whole("page", page, least=0)
         if (page + 1) * per_page > _MOST_RESULTS:
             raise _too_many()
         params: dict[str, Any] = {"page": page, "per_page": per_page}
@@ -123,9 +112,8 @@ class Users:
             params |= {"q": q, "search_engine": "v3"}
         if sort is not None:
             params["sort"] = sort
-        names = _field_list(fields)
-        if names is not None:
-            params |= _limited(names)
+        limit, omitted = _limited(fields)
+        params |= limit
         found = self._channel.call(
             "GET", f"{_USERS}?" + encode_query(params), sent=q, shown="users", kind=(dict, list)
         )
@@ -134,7 +122,6 @@ class Users:
         if not isinstance(rows, list):
             msg = "GET users was answered with a JSON object without users: is a proxy between this machine and Auth0?"
             raise TransportError(msg)
-        omitted = _omitted(names)
         return Page(
             users=tuple(User(raw, omitted) for raw in rows),
             start=body.get("start", page * per_page),
@@ -157,16 +144,15 @@ class Users:
         if more match and `limit` does not end the search before, `PagingError` is raised after the last whole page
         of the first 1000, so that no user is left out silently.  Invalid arguments raise `InputError` at once.  Arguments as in `page`.
         """
-        if limit is not None and not _whole(limit):
-            msg = "limit must be a whole number of at least 0, or None for all (nothing was sent)"
-            raise InputError(msg)
-        if not _whole(per_page, 1, _MOST_PER_PAGE):
-            msg = f"per_page must be a whole number from 1 to {_MOST_PER_PAGE} (nothing was sent)"
-            raise InputError(msg)
-        return self._search(q, sort, _field_list(fields), per_page, limit)
+        if limit is not None:
+            whole("limit", limit, least=0)
+        whole("per_page", per_page, most=_MOST_PER_PAGE)
+        names = fields if fields is None or isinstance(fields, str) else list(fields)
+        _limited(names)  # refuses wrong ones now
+        return self._search(q, sort, names, per_page, limit)
 
     def _search(
-        self, q: str | None, sort: str | None, names: list[str] | None, per_page: int, limit: int | None
+        self, q: str | None, sort: str | None, names: Iterable[str] | None, per_page: int, limit: int | None
     ) -> Iterator[User]:
         """Yield page by page.  If the response has a total, that decides when to stop, not the length of a page."""
         number = given = 0
@@ -193,34 +179,20 @@ def _too_many() -> PagingError:
     return PagingError(msg, status=400, error_code="invalid_paging")
 
 
-def _field_list(fields: Iterable[str] | None) -> list[str] | None:
-    """Return the names of `fields=`, refusing what would make an invalid query."""
+def _limited(fields: Iterable[str] | None) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the query for `fields=`, and which metadata a response that is limited to them leaves unknown."""
     if fields is None:
-        return None
+        return {}, frozenset()
     names = [fields] if isinstance(fields, str) else list(fields)
     if not names or any(not isinstance(n, str) or not n or "," in n for n in names):
-        msg = "fields must be one or more names of profile fields, without commas (nothing was sent)"
-        raise InputError(msg)
-    return names
-
-
-def _limited(names: list[str]) -> dict[str, str]:
-    """Return the query that limits a read to these fields."""
-    return {"fields": ",".join(names), "include_fields": "true"}
-
-
-def _omitted(names: list[str] | None) -> frozenset[str]:
-    """Return which metadata a read limited to `names` leaves unknown."""
-    return frozenset() if names is None else frozenset(bag for bag in BAGS if bag not in names)
-
-
-def _whole(number: object, least: int = 0, most: float = inf) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
+        raise InputError(
+            "fields must be one or more names of profile fields, without commas (nothing was sent)"
+        )
+    return {"fields": ",".join(names), "include_fields": "true"}, frozenset(BAGS).difference(names)
 
 
 def _body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a request body, refusing an empty one: a slip that Auth0 would only answer with 400."""
     if not isinstance(body, Mapping) or not body:
-        msg = "the request body must be an object with at least one field (nothing was sent)"
-        raise InputError(msg)
+        raise InputError("the request body must be an object with at least one field (nothing was sent)")
     return body

@@ -26,25 +26,6 @@ class WaitBudget:
     reached Auth0 and no response says what became of it.  `bound` names the limit in error messages.
     """
 
-    __slots__ = (
-        "_clock",
-        "_ends",
-        "attempts",
-        "bound",
-        "cancelled",
-        "failures",
-        "in_flight",
-        "max_wait",
-        "on_wait",
-        "refusals",
-        "requests",
-        "share",
-        "stopping",
-        "user_id",
-        "waited",
-        "waits",
-    )
-
     def __init__(
         self,
         *,
@@ -122,8 +103,6 @@ class Freshness:
     >>> freshness.until(20.0)
     Deadline(closed=21.0, paced=22.0)
     """
-
-    __slots__ = ("_factor", "_seconds")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import random as _random
 import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
-from auth0_meta.clock import Clock
 from auth0_meta.errors import MetadataError, TransportError
-from auth0_meta.http.budget import Deadline, LongWait, MaxWait, WaitBudget, check_max_wait
+from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_max_wait
 from auth0_meta.http.request import (
     API,
     Request,
@@ -22,8 +20,8 @@ from auth0_meta.http.request import (
     to_json,
     unusable,
 )
-from auth0_meta.http.sender import Sender
-from auth0_meta.http.transport import Response, Transport
+from auth0_meta.http.sender import Parts, Sender
+from auth0_meta.http.transport import Response
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.plans import route_group
 from auth0_meta.ratelimit.throttle import Snapshot
@@ -53,10 +51,9 @@ class HasChannel(Protocol):
     @property
     def channel(self) -> Channel:
         """Return the channel to send through."""
-        ...
 
 
-class Channel:
+class Channel(Sender):
     """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
 
     `max_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker threads
@@ -65,14 +62,15 @@ class Channel:
 
     def __init__(
         self,
-        sender: Sender,
+        parts: Parts,
+        tokens: TokenSource,
         *,
         max_wait: float | None,
         on_wait: Callable[[Wait], object] | None,
         pool_size: int,
         reseed: bool,
     ) -> None:
-        self._sender = sender
+        super().__init__(parts, tokens)
         self._max_wait = max_wait
         self._on_wait = on_wait
         self._pool_size = pool_size
@@ -81,36 +79,15 @@ class Channel:
         self._threads_lock = threading.Lock()
         _channels.add(self)
 
-    @property
-    def transport(self) -> Transport:
-        """Return the pooled connections."""
-        return self._sender.transport
-
-    @property
-    def tokens(self) -> TokenSource:
-        """Return where access tokens come from."""
-        assert self._sender.tokens is not None  # noqa: S101  # only the sender of token requests has none
-        return self._sender.tokens
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock that every wait and age is measured by."""
-        return self._sender.clock
-
-    @property
-    def random(self) -> _random.Random:
-        """Return the source of jitter."""
-        return self._sender.random
-
     def bucket(self, group: str) -> Snapshot:
         """Return what is known of the token bucket behind a route group."""
-        return self._sender.throttle.snapshot(group)
+        return self.throttle.snapshot(group)
 
     def budget(
         self,
-        *,
         user_id: str | None = None,
         max_wait: MaxWait = "client",
+        *,
         share: float | None = None,
         cancelled: threading.Event | None = None,
     ) -> WaitBudget:
@@ -121,10 +98,6 @@ class Channel:
         )
 
     # Requests -----------------------------------------------------------------------------------------
-
-    def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
-        """Return the 2xx response to a request, or raise; see `Sender.send`."""
-        return self._sender.send(request, budget, deadline=deadline)
 
     def call(
         self,
@@ -151,14 +124,13 @@ class Channel:
             body=None if json is None else encode_body(json),
             sent=json if sent is None else (json, sent),
             repeat=method in REPEATABLE if repeat is None else repeat,
-            shown=shown,
+            alias=shown,
         )
-        budget = self.budget(user_id=user_id, max_wait=max_wait)
-        return to_json(self.send(request, budget), request, kind)
+        return to_json(self.send(request, self.budget(user_id, max_wait)), request, kind)
 
     def read(self, target: Target, budget: WaitBudget, *, deadline: Deadline | None = None) -> dict[str, Any]:
         """Read an object; raise `TransportError` unless the response is that very object."""
-        request = Request("GET", target.path, group=target.kind.reads, repeat=True, shown=target.shown)
+        request = Request("GET", target.path, group=target.kind.reads, repeat=True, alias=target.shown)
         try:
             return _own(self.send(request, budget, deadline=deadline), request, target)
         except TransportError as error:
@@ -193,7 +165,7 @@ class Channel:
             body=body,
             sent=document,
             repeat=False,
-            shown=target.shown,
+            alias=target.shown,
         )
         response = self.send(request, budget, deadline=deadline)
         try:
@@ -201,14 +173,6 @@ class Channel:
         except TransportError:
             budget.in_flight = True  # a 2xx that can't be believed says nothing about the write
             raise
-
-    def wait_out(self, wait: LongWait, budget: WaitBudget, group: str) -> None:
-        """Wait as a `LongWait` asks; see `Sender.wait_out`."""
-        self._sender.wait_out(wait, budget, group)
-
-    def back_off(self, failure: BaseException, budget: WaitBudget, *, group: str, method: str) -> None:
-        """Sleep before a repeat; raise `failure` if the budget does not allow it."""
-        self._sender.back_off(failure, budget, group=group, method=method)
 
     # Lifecycle ----------------------------------------------------------------------------------------
 
@@ -233,7 +197,7 @@ class Channel:
     def renew(self) -> None:
         """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
         self.transport.renew()
-        self._sender.throttle.renew()
+        self.throttle.renew()
         self.tokens.renew_locks()
         if self._reseed:
             self.random.seed()  # or every child would wait the same jitter as its siblings

@@ -92,13 +92,8 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _secrets(sent: Any) -> list[str]:
-    """Return the values of a request that are long enough to be secrets, the longest first.
-
-    Shorter ones are left alone: they occur by chance inside ordinary words.
-    """
-    return sorted(
-        (leaf for leaf in set(_leaves(sent)) if len(leaf) >= _SHORTEST_SECRET), key=len, reverse=True
-    )
+    """Return the values of a request, the longest first, but for short ones: ordinary words contain them by chance."""
+    return sorted((v for v in set(_leaves(sent)) if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _scrub(text: str | None, secrets: Iterable[str]) -> str:
@@ -117,11 +112,11 @@ def _plain_word(text: str) -> bool:
 def _parse(body: bytes) -> tuple[str, str | None, str | None]:
     """Return (message, error code, error title) from any of Auth0's error bodies."""
     try:
-        data = json.loads(body)
+        data, what = json.loads(body), "an error object"
     except (ValueError, RecursionError):
-        return f"a response of {len(body)} B that is not JSON" if body else "an empty response", None, None
+        data, what = None, "JSON"
     if not isinstance(data, dict):
-        return f"a response of {len(body)} B that is not an error object", None, None
+        return f"a response of {len(body)} B that is not {what}" if body else "an empty response", None, None
     if "error_description" in data:  # the Authentication API: {"error", "error_description"}
         return str(data["error_description"]), _text(data.get("error")), None
     message = _text(data.get("message")) or _text(data.get("error")) or "no message"

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
-from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
 from auth0_meta.errors import InputError, MetadataError, OutcomeUnknown, StoredDataError, TransportError
 from auth0_meta.http.transport import Response
@@ -16,46 +15,39 @@ from auth0_meta.ratelimit.plans import route_group
 
 API = "/api/v2/"
 _PROXY = ": is a proxy between this machine and Auth0?"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-class Request:
+class Request(NamedTuple):
     """One request; `path` is encoded and starts with "/".
 
     `repeat`: whether sending it twice is harmless.  `sent` is the body before encoding; error messages are cleaned of
-    the values in it.  `shown` is how messages name the path.
+    the values in it.  `alias`: how messages name the path; None leaves out the query only.
     """
 
-    __slots__ = ("body", "content_type", "group", "method", "path", "repeat", "sent", "shown")
+    method: str
+    path: str
+    group: str
+    repeat: bool
+    body: bytes | None = None
+    sent: Any = None
+    content_type: str = "application/json"
+    alias: str | None = None
 
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        *,
-        group: str,
-        body: bytes | None = None,
-        sent: Any = None,
-        repeat: bool,
-        content_type: str = "application/json",
-        shown: str | None = None,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.group = group
-        self.body = body
-        self.sent = sent
-        self.repeat = repeat
-        self.content_type = content_type
-        self.shown = shown or path.partition("?")[0]
+    @property
+    def shown(self) -> str:
+        """Return the path as messages name it."""
+        return self.alias or self.path.partition("?")[0]
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.shown}>"
 
 
 class Kind(NamedTuple):
-    """A kind of object that holds metadata: where it is, what it holds, and how large Auth0 lets it be."""
+    """A kind of object that holds metadata: how it is identified and counted, and how large Auth0 lets it be."""
 
     noun: str
-    collection: str
     id_field: str
-    bags: tuple[Bag, ...]
     reads: str
     """The route group of its GET."""
     writes: str
@@ -68,9 +60,7 @@ class Kind(NamedTuple):
 
 USER = Kind(
     noun="user",
-    collection="users",
     id_field="user_id",
-    bags=BAGS,
     reads=route_group("GET", "users/ID"),
     writes=route_group("PATCH", "users/ID"),
     most_sent=MAX_REQUEST,
@@ -121,8 +111,7 @@ def endpoint_path(path: str, /) -> str:
     # One stray % makes servers take the valid escapes literally too.
     broken = re.search("%(?![0-9A-Fa-f]{2})", short)
     if not parts[0] or any(unquote(part) in (".", "..") for part in parts) or "#" in short or broken:
-        msg = f"{path!r} is not an endpoint below /api/v2/ (nothing was sent): percent-encode ids"
-        raise InputError(msg)
+        raise InputError(f"{path!r} is not an endpoint below /api/v2/ (nothing was sent): percent-encode ids")
     return API + short
 
 
@@ -135,14 +124,12 @@ def encode_query(params: Mapping[str, Any], /) -> str:
         raise InputError(msg) from None
 
 
-def encode_body(body: Any, /) -> bytes:
+def encode_body(body: Any, what: str = "request body", /) -> bytes:
     """Encode what a caller passes as a request's body, refusing what JSON can't represent."""
     try:
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _encode(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        msg = (
-            f"the request body contains what JSON can't represent: {type(error).__name__} (nothing was sent)"
-        )
+        msg = f"the {what} contains what JSON can't represent: {type(error).__name__} (nothing was sent)"
         raise InputError(msg) from None
 
 
@@ -153,7 +140,7 @@ def encode_document(document: Mapping[str, Any], target: Target) -> bytes:
     first-level key unchangeable.
     """
     try:
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _encode(document).encode()
     except UnicodeEncodeError:
         return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:

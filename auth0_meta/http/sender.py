@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random as _random
 import threading
-from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import NamedTuple
 
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
@@ -26,23 +27,21 @@ _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501
 
 
-class Sender:
-    """Send requests with one transport, one throttle and one token source; `tokens` None sends none."""
+class Parts(NamedTuple):
+    """What all requests of a client share."""
 
-    def __init__(
-        self,
-        *,
-        transport: Transport,
-        throttle: Throttle,
-        tokens: TokenSource | None,
-        clock: Clock,
-        random: _random.Random,
-    ) -> None:
-        self.transport = transport
-        self.throttle = throttle
+    transport: Transport
+    throttle: Throttle
+    clock: Clock
+    random: Random
+
+
+class Sender:
+    """Send requests with a client's parts and tokens from one source."""
+
+    def __init__(self, parts: Parts, tokens: TokenSource) -> None:
+        self.transport, self.throttle, self.clock, self.random = parts
         self.tokens = tokens
-        self.clock = clock
-        self.random = random
         self._reporting: set[int] = set()  # threads that are inside `on_wait`
 
     def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
@@ -56,11 +55,11 @@ class Sender:
         """
         tokens, replaced = self.tokens, False
         while True:
-            token = tokens.get(budget) if tokens is not None else ""
+            token = tokens.get(budget)
             self._check_time(deadline)
             ticket = self._admit(request, budget, deadline)
             try:
-                if ticket.waited and tokens is not None:
+                if ticket.waited:
                     token = tokens.get(budget)  # the one from before the wait may have expired
                     self._check_time(deadline)
                 if budget.cancelled is not None and budget.cancelled.is_set():
@@ -100,16 +99,16 @@ class Sender:
                 budget.refusals += 1
                 left = budget.left()
                 if left is not None and delay > left:
-                    raise self._error(response, request, budget, token, wait=delay)
+                    raise self._error(response, request, budget, token, delay)
                 continue  # the gate is closed: the next admission waits
-            if status == _UNAUTHORIZED and tokens is not None and not replaced:
+            if status == _UNAUTHORIZED and not replaced:
                 replaced = True
                 if tokens.replace(token, budget):
                     continue
             failure = self._error(response, request, budget, token)
             if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
                 raise failure
-            self._back_off(failure, request, budget, deadline)
+            self.back_off(failure, budget, request.group, request.method, deadline)
 
     def _check_time(self, deadline: Deadline | None) -> None:
         """Raise `LongWait` if fetching the token took so long that what was read before it may be stale."""
@@ -121,7 +120,7 @@ class Sender:
 
         Raises `RateLimitError` if the gate stays closed for longer than the budget allows.
         """
-        report = self._reporter(budget, group, "PATCH")
+        report = partial(self._report, budget, group, "PATCH")
         if wait.reason in (RATE_LIMIT, PACING):
             event = budget.cancelled or budget.stopping
             begun = self.clock.monotonic()
@@ -163,7 +162,7 @@ class Sender:
                 share=budget.share,
                 cancelled=event,
                 urgent=deadline is not None,
-                on_wait=self._reporter(budget, request.group, request.method),
+                on_wait=partial(self._report, budget, request.group, request.method),
             )
         except WouldWait as would:
             # It may have waited before it learned that there is more to wait.
@@ -206,73 +205,49 @@ class Sender:
                 raise error
         elif not request.repeat:
             raise error
-        self._back_off(error, request, budget, deadline)
-
-    def _back_off(
-        self, failure: BaseException, request: Request, budget: WaitBudget, deadline: Deadline | None
-    ) -> None:
-        left = None if deadline is None else deadline.closed - self.clock.monotonic()
-        self.back_off(failure, budget, group=request.group, method=request.method, most=left)
+        self.back_off(error, budget, request.group, request.method, deadline)
 
     def back_off(
         self,
         failure: BaseException,
         budget: WaitBudget,
-        *,
         group: str,
         method: str,
-        most: float | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
-        """Sleep before a repeat; raise `failure` if that would exceed the budget, `LongWait` past `most` seconds."""
+        """Sleep before a repeat; raise `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`."""
         budget.failures += 1
         seconds = backoff(budget.failures, jitter=self.random.random())
         reason = "server error" if isinstance(failure, ApiError) else "connection"
         left = budget.left()
         if left is not None and seconds > left:
             raise failure
-        if most is not None and seconds > most:
+        if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
             raise LongWait(reason, seconds) from failure
-        self._reporter(budget, group, method)(reason, seconds)
+        self._report(budget, group, method, reason, seconds)
         self._sleep(seconds, budget)
 
-    def _reporter(self, budget: WaitBudget, group: str, method: str) -> Callable[[str, float], None]:
-        """Return a function that logs a wait once and hands it to `on_wait`.
+    def _report(self, budget: WaitBudget, group: str, method: str, reason: str, seconds: float) -> None:
+        """Log a wait once and hand it to `on_wait`.
 
         `on_wait` may send requests with the same client.  It is not called for their waits, or each of its calls
         would lead to another one.
         """
-
-        def report(reason: str, seconds: float) -> None:
-            budget.waits += 1
-            wait = Wait(
-                reason=reason,
-                seconds=seconds,
-                retry_at=self.clock.time() + seconds,
-                attempt=budget.waits,
-                bucket=group,
-                method=method,
-                user_id=budget.user_id,
-            )
-            if reason != PACING:
-                _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, budget.waits)
-            me = threading.get_ident()
-            if budget.on_wait is not None and me not in self._reporting:
-                self._reporting.add(me)
-                try:
-                    budget.on_wait(wait)
-                finally:
-                    self._reporting.discard(me)
-
-        return report
+        budget.waits += 1
+        if reason != PACING:
+            _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, budget.waits)
+        me = threading.get_ident()
+        if budget.on_wait is None or me in self._reporting:
+            return
+        retry_at = self.clock.time() + seconds
+        self._reporting.add(me)
+        try:
+            budget.on_wait(Wait(reason, seconds, retry_at, budget.waits, group, method, budget.user_id))
+        finally:
+            self._reporting.discard(me)
 
     def _error(
-        self,
-        response: Response,
-        request: Request,
-        budget: WaitBudget,
-        token: str,
-        *,
-        wait: float | None = None,
+        self, response: Response, request: Request, budget: WaitBudget, token: str, wait: float | None = None
     ) -> ApiError:
         return error_from(
             response.status,

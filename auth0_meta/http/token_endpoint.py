@@ -14,42 +14,30 @@ from auth0_meta.http.sender import Sender
 from auth0_meta.ratelimit.plans import route_group
 
 
-class TokenEndpoint:
-    """Ask a tenant for access tokens for one application and one API; `sender` sends no token of its own."""
+def exchange(
+    sender: Sender, application: Mapping[str, str | None], proof: Mapping[str, str], budget: WaitBudget
+) -> Mapping[str, Any]:
+    """Ask for a token for one application and API, and return the parsed response; `sender` itself sends no token.
 
-    def __init__(self, sender: Sender, *, client_id: str | None, audience: str) -> None:
-        self._sender = sender
-        self._client_id = client_id
-        self._audience = audience
-
-    def exchange(self, proof: Mapping[str, str], budget: WaitBudget) -> Mapping[str, Any]:
-        """Send `proof` (a secret, or a signed assertion) and return the parsed response.
-
-        `budget` is that of the request which needs the token: the waits count against it, the requests do not.
-        Raises `NotSentError` after a lost response or a 5xx: whatever the token endpoint did, the request itself was
-        never sent, and its outcome is not in doubt.
-        """
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "audience": self._audience,
-            **proof,
-        }
-        request = Request(
-            "POST",
-            TOKEN_PATH,
-            group=route_group("POST", TOKEN_PATH),
-            body=urlencode(form).encode(),
-            sent=dict(proof),
-            repeat=True,
-            content_type="application/x-www-form-urlencoded",
-        )
-        own = WaitBudget(max_wait=budget.left(), on_wait=budget.on_wait, cancelled=budget.cancelled)
-        try:
-            found: Mapping[str, Any] = to_json(self._sender.send(request, own), request, dict)
-        except (OutcomeUnknown, ServerError) as error:
-            msg = f"there is no token, so nothing was sent: {error}"
-            raise NotSentError(msg, user_id=budget.user_id) from error
-        finally:
-            budget.waited += own.waited
-        return found
+    `proof`: a secret, or a signed assertion.  `budget` is that of the request which needs the token: the waits count
+    against it, the requests do not.  Raises `NotSentError` after a lost response or a 5xx: whatever the token endpoint
+    did, the request itself was never sent, and its outcome is not in doubt.
+    """
+    request = Request(
+        "POST",
+        TOKEN_PATH,
+        group=route_group("POST", TOKEN_PATH),
+        body=urlencode({"grant_type": "client_credentials", **application, **proof}).encode(),
+        sent=dict(proof),
+        repeat=True,
+        content_type="application/x-www-form-urlencoded",
+    )
+    own = WaitBudget(max_wait=budget.left(), on_wait=budget.on_wait, cancelled=budget.cancelled)
+    try:
+        found: Mapping[str, Any] = to_json(sender.send(request, own), request, dict)
+    except (OutcomeUnknown, ServerError) as error:
+        msg = f"there is no token, so nothing was sent: {error}"
+        raise NotSentError(msg, user_id=budget.user_id) from error
+    finally:
+        budget.waited += own.waited
+    return found

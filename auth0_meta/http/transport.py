@@ -15,7 +15,7 @@ import ssl
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -29,6 +29,7 @@ from urllib3.exceptions import (
     MaxRetryError,
     NewConnectionError,
 )
+from urllib3.filepost import encode_multipart_formdata
 
 from auth0_meta._version import __version__
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
@@ -40,7 +41,7 @@ _OK = 200
 _BLOCK = 1 << 16
 # urllib3 raises these before the first byte of a request leaves.
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
-_CONNECTING = ("connect", "get_connection_with_tls_context", "get_connection")
+_CONNECTING = ("connect", "get_connection_with_tls_context")
 
 
 class _CutQuery(logging.Filter):
@@ -64,19 +65,24 @@ _cut_query = _CutQuery()
 logging.getLogger("urllib3.connectionpool").addFilter(_cut_query)
 
 
-class Response:
+class Response(NamedTuple):
     """One response: status, case-insensitive headers and the whole body."""
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
     def json(self) -> Any:
         """Return the parsed body, None for an empty one; raise ValueError if it is not JSON."""
         return json.loads(self.body) if self.body else None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}: {len(self.body)} B>"
+
+
+def encode_form(fields: Mapping[str, Any]) -> tuple[bytes, str]:
+    """Encode a form with files, as browsers do; return it and its content type."""
+    return encode_multipart_formdata(fields)
 
 
 def is_loopback(host: str) -> bool:
@@ -117,23 +123,19 @@ def base_url(domain: str, /) -> str:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        msg = f"the domain {domain!r} is not a host name: {error}"
-        raise ConfigError(msg) from None
+        raise ConfigError(f"the domain {domain!r} is not a host name: {error}") from None
     labels = host.removesuffix(".").split(".")
     if any(c.isspace() or not c.isprintable() or c in "\\%" for c in text) or not all(
         0 < len(label) <= _LONGEST_LABEL for label in labels
     ):
-        msg = f"the domain {domain!r} is not a host name: pass one such as tenant.eu.auth0.com"
-        raise ConfigError(msg)
+        raise ConfigError(f"the domain {domain!r} is not a host name: pass one such as tenant.eu.auth0.com")
     if parts.path.strip("/") or parts.query or parts.fragment:
         msg = f"the domain {domain!r} must be a host name alone: leave out everything after {parts.netloc}"
         raise ConfigError(msg)
     if parts.scheme not in ("http", "https"):
-        msg = f"the domain {domain!r} has an unknown scheme: use https"
-        raise ConfigError(msg)
+        raise ConfigError(f"the domain {domain!r} has an unknown scheme: use https")
     if parts.scheme == "http" and not is_loopback(host):
-        msg = f"plain http is for loopback only (the local tenant): use https for {host}"
-        raise ConfigError(msg)
+        raise ConfigError(f"plain http is for loopback only (the local tenant): use https for {host}")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
 
@@ -146,13 +148,6 @@ class _OneHostAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         if self._pool is None:
             self._pool = super().get_connection_with_tls_context(*args, **kwargs)
-        return self._pool
-
-    def get_connection(
-        self, url: Any, proxies: Any = None
-    ) -> Any:  # pragma: no cover  # requests < 2.32 only
-        if self._pool is None:
-            self._pool = super().get_connection(url, proxies)
         return self._pool
 
     def close(self) -> None:
@@ -224,8 +219,7 @@ class Transport:
         a read's response was lost.
         """
         if self._closed:
-            msg = "this client is closed: make a new one (nothing was sent)"
-            raise StateError(msg)
+            raise StateError("this client is closed: make a new one (nothing was sent)")
         prepared = requests.PreparedRequest()
         prepared.method = method
         prepared.url = self.base + path

@@ -38,7 +38,7 @@ class _NoTenant(Channel):
     def channel(self) -> Channel:
         return self
 
-    def budget(self, **_: Any) -> WaitBudget:
+    def budget(self, *_: Any, **__: Any) -> WaitBudget:
         return WaitBudget(max_wait=0.0)
 
     def send(self, *_: Any, **__: Any) -> Response:
