@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from auth0_meta.arguments import whole
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
@@ -20,19 +20,17 @@ from auth0_meta.http.request import encode_query, endpoint_path
 from auth0_meta.http.sender import Parts, Sender
 from auth0_meta.http.token_endpoint import exchange
 from auth0_meta.http.transport import Transport, base_url
-from auth0_meta.models import User, Wait
+from auth0_meta.models import Wait
 from auth0_meta.ratelimit.plans import RateLimit
 from auth0_meta.ratelimit.throttle import Throttle
-from auth0_meta.transactions import retry
-from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
-from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
+from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import MetadataTransaction
-from auth0_meta.transactions.unit import Unit
 
 if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from auth0_meta.doctor import Check
+    from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
 
 _T = TypeVar("_T")
 _METHODS = (*REPEATABLE, "POST", "PATCH")
@@ -178,41 +176,17 @@ class ManagementClient:
 
     # Units of work ----------------------------------------------------------------------------------
 
-    def transaction(
-        self,
-        user_id: str,
-        /,
-        *,
-        base: User | Mapping[str, Any] | None = None,
-        base_check: bool = False,
-        lock: Lock | None = None,
-        join: bool = True,
-        max_wait: MaxWait = "client",
-        oversize: Oversize = "warn",
-    ) -> MetadataTransaction:
+    def transaction(self, user_id: str, /, **settings: Unpack[TransactionSettings]) -> MetadataTransaction:
         """Open a `MetadataTransaction` for one user; see there for every argument."""
-        options = TransactionOptions(
-            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
-        )
-        return MetadataTransaction._of(Unit(self.channel, user_id, options))
+        return MetadataTransaction(self, user_id, **settings)
 
     def atransaction(
-        self,
-        user_id: str,
-        /,
-        *,
-        base: User | Mapping[str, Any] | None = None,
-        base_check: bool = False,
-        lock: Lock | None = None,
-        join: bool = True,
-        max_wait: MaxWait = "client",
-        oversize: Oversize = "warn",
+        self, user_id: str, /, **settings: Unpack[TransactionSettings]
     ) -> AsyncMetadataTransaction:
         """Open an `AsyncMetadataTransaction` for `async with`; arguments as in `transaction`."""
-        options = TransactionOptions(
-            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
-        )
-        return AsyncMetadataTransaction._of(Unit(self.channel, user_id, options))
+        from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction  # noqa: PLC0415
+
+        return AsyncMetadataTransaction(self, user_id, **settings)
 
     def run_transaction(
         self,
@@ -221,12 +195,7 @@ class ManagementClient:
         /,
         *,
         attempts: int = 5,
-        base: User | Mapping[str, Any] | None = None,
-        base_check: bool = False,
-        lock: Lock | None = None,
-        join: bool = True,
-        max_wait: MaxWait = "client",
-        oversize: Oversize = "warn",
+        **settings: Unpack[TransactionSettings],
     ) -> _T:
         """Run `fn(tx)` and commit; start again if something that it read has changed meanwhile.
 
@@ -234,9 +203,9 @@ class ManagementClient:
         those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
         Raises `StateError` inside an open transaction for the same user.
         """
-        options = TransactionOptions(
-            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
-        )
+        from auth0_meta.transactions import retry  # noqa: PLC0415  # few programs call this
+
+        options = TransactionOptions(**settings)
         return retry.run(self.channel, user_id, fn, attempts=attempts, options=options)
 
     def check(self) -> tuple[Check, ...]:

@@ -1,12 +1,12 @@
-"""Present one metadata bag of a transaction as a mapping to read, with calls that stage changes."""
+"""A metadata bag of a transaction, a mapping with calls that stage changes; and what has two of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from auth0_meta.changes.bag_change import BagChange
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, freeze, json_equal, thaw
+from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, freeze, json_equal, thaw
 from auth0_meta.changes.operations import (
     Append,
     Delete,
@@ -19,27 +19,8 @@ from auth0_meta.changes.operations import (
 )
 from auth0_meta.changes.rules import first_level, parse_path
 from auth0_meta.errors import InputError, MetadataError
-
-
-class Holder(Protocol):
-    """What a bag needs of the transaction or savepoint that it belongs to."""
-
-    @property
-    def user_id(self) -> str:
-        """Return the id of the user whose bag it is."""
-        ...
-
-    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
-        """Stage checked operations on a bag; `reset` empties it first."""
-        ...
-
-    def _read(self, bag: Bag, path: tuple[str, ...], /) -> Any:
-        """Return the value at `path` overlaid with everything staged, or ABSENT."""
-        ...
-
-    def _staged(self, bag: Bag, /) -> BagChange:
-        """Return what is staged, without I/O."""
-        ...
+from auth0_meta.models import CommitResult
+from auth0_meta.transactions.unit import State, Unit
 
 
 class MetadataBag(MutableMapping[str, Any]):
@@ -63,7 +44,7 @@ class MetadataBag(MutableMapping[str, Any]):
 
     __slots__ = ("_holder", "_name")
 
-    def __init__(self, holder: Holder, name: Bag) -> None:
+    def __init__(self, holder: Scope, name: Bag) -> None:
         self._holder = holder
         self._name = name
 
@@ -132,11 +113,10 @@ class MetadataBag(MutableMapping[str, Any]):
         return default if found is ABSENT else freeze(found, bag=self._name, path=keys)
 
     def __getitem__(self, key: str) -> Any:
-        keys = parse_path(first_level(key, bag=self._name), bag=self._name)
-        found = self._holder._read(self._name, keys)
+        found = self.get(first_level(key, bag=self._name), ABSENT)
         if found is ABSENT:
             raise KeyError(key)
-        return freeze(found, bag=self._name, path=keys)
+        return found
 
     def __contains__(self, key: object) -> bool:
         if isinstance(key, str):  # no key holds a dot, so a path before `in` is a mistake, not just False
@@ -166,20 +146,52 @@ class MetadataBag(MutableMapping[str, Any]):
         return found
 
     def __repr__(self) -> str:
-        staged = self._holder._staged(self._name)
-        return f"<MetadataBag {self._name}, staged: {staged if staged else 'nothing'}>"
+        return f"<MetadataBag {self._name}, staged: {self._holder.pending.bag(self._name) or 'nothing'}>"
 
 
-class HasBags:
-    """Give a transaction, of whatever kind, its `user_metadata` and `app_metadata`."""
+class Scope:
+    """What a transaction and its savepoints have in common: a view of one unit of work, with its two bags."""
 
-    def _bag(self, name: Bag) -> MetadataBag:
+    _unit: Unit
+    _awaited = False
+    """Whether asyncio holds it, so that a read must not block."""
+
+    def _require(self, call: str) -> None:
+        """Raise `StateError` if a call is not legal here and now."""
         raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    @property
+    def state(self) -> State:
+        """Return where this stands."""
+        raise NotImplementedError  # pragma: no cover  # each kind has its own
+
+    @property
+    def user_id(self) -> str:
+        """Return the id of the user that is changed."""
+        return self._unit.user_id
+
+    @property
+    def pending(self) -> Change:
+        """Return what is staged and not yet written, without I/O; its repr shows names and sizes only."""
+        return self._unit.change
+
+    @property
+    def result(self) -> CommitResult | None:
+        """Return how it ended, None before; a joined or nested part shows the outer one's."""
+        return self._unit.result
+
+    def load(self) -> None:
+        """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`.
+
+        A failure leaves the transaction active with nothing loaded.
+        """
+        self._require("load")
+        self._unit.load()
 
     @property
     def user_metadata(self) -> MetadataBag:
         """Return the user metadata, which users may edit themselves, to read it and to stage changes."""
-        return self._bag("user_metadata")
+        return MetadataBag(self, "user_metadata")
 
     @user_metadata.setter
     def user_metadata(self, value: object) -> None:
@@ -188,11 +200,19 @@ class HasBags:
     @property
     def app_metadata(self) -> MetadataBag:
         """Return the app metadata, which only applications write, to read it and to stage changes."""
-        return self._bag("app_metadata")
+        return MetadataBag(self, "app_metadata")
 
     @app_metadata.setter
     def app_metadata(self, value: object) -> None:
         _refuse_assignment("app_metadata")
+
+    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
+        self._require("stage")
+        self._unit.stage(bag, operations, reset=reset)
+
+    def _read(self, bag: Bag, path: Path, /) -> Any:
+        self._require("read")
+        return self._unit.read(bag, path, may_block=not self._awaited)
 
 
 def _refuse_assignment(name: Bag) -> None:

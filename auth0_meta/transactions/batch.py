@@ -5,10 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Literal, NoReturn
-
-import attrs
 
 from auth0_meta.arguments import number, whole
 from auth0_meta.changes.jsonvalue import Bag
@@ -59,23 +56,15 @@ class BatchTransaction(MetadataTransaction):
                 raise StateError(msg)
             super()._stage(bag, operations, reset=reset)
 
-    def _refuse(self) -> NoReturn:
+    def rollback(self) -> NoReturn:
+        """Raise `StateError`: the batch decides when to send."""
         msg = (
             f"the batch sends the changes of {self.user_id}: stage on what batch.user() returns, "
             "without `with`, commit or rollback"
         )
         raise StateError(msg)
 
-    def __enter__(self) -> NoReturn:
-        self._refuse()
-
-    def commit(self) -> NoReturn:
-        """Raise `StateError`: the batch decides when to send."""
-        self._refuse()
-
-    def rollback(self) -> NoReturn:
-        """Raise `StateError`: the batch decides when to send."""
-        self._refuse()
+    __enter__ = commit = rollback
 
     def send(self) -> CommitResult:
         """Commit it; called by the batch."""
@@ -131,14 +120,12 @@ class MetadataBatch:
         if concurrency is not None:
             whole("concurrency", concurrency)
         if on_error not in ("raise", "collect"):
-            msg = f"on_error must be 'raise' or 'collect', not {on_error!r}"
-            raise InputError(msg)
+            raise InputError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
         for name, call in {"on_result": on_result, "on_progress": on_progress}.items():
             if call is not None and not callable(call):
-                msg = f"{name} must be callable or None, not {type(call).__name__}"
-                raise InputError(msg)
+                raise InputError(f"{name} must be callable or None, not {type(call).__name__}")
         self._channel = client.channel
-        self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False)
+        self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False).checked()
         self._channel.budget(max_wait=max_wait)  # refuses a wrong one here, not user by user
         self._raise = on_error == "raise"
         self._on_result = on_result
@@ -166,8 +153,7 @@ class MetadataBatch:
 
     def __enter__(self) -> MetadataBatch:
         if self._entered:
-            msg = "this batch was entered before: open a new one"
-            raise StateError(msg)
+            raise StateError("this batch was entered before: open a new one")
         self._entered = True
         self._started = self._reported = self._channel.clock.monotonic()
         return self
@@ -185,8 +171,7 @@ class MetadataBatch:
         batch.
         """
         if not self._entered or self._left or self._reporter == threading.get_ident():
-            msg = "stage users inside the batch's with block, and not in its callbacks"
-            raise StateError(msg)
+            raise StateError("stage users inside the batch's with block, and not in its callbacks")
         with self._lock:
             while self._broken is None:
                 known = self._open.get(user_id) if isinstance(user_id, str) else None
@@ -200,7 +185,7 @@ class MetadataBatch:
 
     def _add(self, user_id: str, base: User | Mapping[str, Any] | None) -> BatchTransaction:
         """Open a user's transaction, and wake a worker if there is something to send now."""
-        options = self._options if base is None else attrs.evolve(self._options, base=base)
+        options = self._options._replace(base=base)
         unit = Unit(self._channel, user_id, options, share=self._share, cancelled=self._cancelled)
         tx = BatchTransaction._of(unit)
         self._staged += 1
@@ -290,14 +275,8 @@ class MetadataBatch:
                     self._stop(error)
                 else:
                     _lighten(error)
-        cost = tx.result
-        return BatchResult(
-            user_id=tx.user_id,
-            outcome=outcome,
-            requests=cost.requests if cost else 0,
-            waited=cost.waited if cost else 0.0,
-            error=failure,
-        )
+        requests, waited = (tx.result.requests, tx.result.waited) if tx.result else (0, 0.0)
+        return BatchResult(tx.user_id, outcome, requests, waited, failure)
 
     def _account(self, result: BatchResult) -> None:
         """Count a result and call the callbacks; an error of theirs stops the batch and reaches the caller."""
@@ -343,9 +322,7 @@ class MetadataBatch:
 
     # Leaving ------------------------------------------------------------------------------------------
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             self._left = True
             if error is not None:
@@ -356,9 +333,8 @@ class MetadataBatch:
             self._finish()
             raise
         broken = self._broken
-        if error is not None and not isinstance(
-            error, Cancelled
-        ):  # Cancelled only means that something else broke
+        # Cancelled only means that something else broke.
+        if error is not None and not isinstance(error, Cancelled):
             if broken is not None and error.__context__ is None and broken is not error:
                 error.__context__ = broken
             return

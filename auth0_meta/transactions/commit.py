@@ -160,11 +160,7 @@ class Commit:
         """Warn once of a profile past 10 KB, or refuse it; if it is unknown, only what is staged counts."""
         if self._oversize == "off" or self._warned:
             return
-        now, then, most = (
-            rules.profile_size(self._base or {}),
-            rules.profile_size(after),
-            self._target.kind.most_stored,
-        )
+        then, most = rules.profile_size(after), self._target.kind.most_stored
         if then <= most:
             return
         size = f"{then} B{' or more' if self._base is None else ''}"
@@ -172,8 +168,8 @@ class Commit:
             f"the profile of {self._target.id} would take {size}, past Auth0's limit of {most} B: "
             "keep large data elsewhere and a pointer in app_metadata"
         )
-        if self._oversize == "error" and then >= now:  # a change that makes it smaller is welcome
-            msg += ". Nothing was written"
-            raise MetadataError(msg)
+        # A change that makes it smaller is welcome.
+        if self._oversize == "error" and then >= rules.profile_size(self._base or {}):
+            raise MetadataError(f"{msg}. Nothing was written")
         self._warned = True
         notice(msg)

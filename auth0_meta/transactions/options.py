@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal, get_args
-
-import attrs
+from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args
 
 from auth0_meta.errors import InputError
 from auth0_meta.http.budget import MaxWait
@@ -21,12 +19,19 @@ Oversize = Literal["warn", "error", "off"]
 _OVERSIZE = get_args(Oversize)
 
 
-@attrs.frozen(kw_only=True)
-class TransactionOptions:
-    """What a transaction was opened with; `MetadataTransaction` explains each setting.
+class TransactionSettings(TypedDict, total=False):
+    """The keyword arguments of whatever opens a transaction; `MetadataTransaction` explains each of them."""
 
-    Raises `InputError` for settings that can't work.
-    """
+    base: User | Mapping[str, Any] | None
+    base_check: bool
+    lock: Lock | None
+    join: bool
+    max_wait: MaxWait
+    oversize: Oversize
+
+
+class TransactionOptions(NamedTuple):
+    """The same settings with their defaults."""
 
     base: User | Mapping[str, Any] | None = None
     base_check: bool = False
@@ -35,20 +40,20 @@ class TransactionOptions:
     max_wait: MaxWait = "client"
     oversize: Oversize = "warn"
 
-    def __attrs_post_init__(self) -> None:
+    def __repr__(self) -> str:
+        return "<TransactionOptions>"  # `base` may be a dict of values
+
+    def checked(self) -> Self:
+        """Return these settings; raise `InputError` if they can't work."""
         if self.oversize not in _OVERSIZE:
             msg = f"oversize must be one of {', '.join(_OVERSIZE)}, not {self.oversize!r} (nothing was sent)"
             raise InputError(msg)
         if self.base_check and self.base is None:
-            msg = "base_check=True needs base= (nothing was sent)"
-            raise InputError(msg)
+            raise InputError("base_check=True needs base= (nothing was sent)")
         if self.lock is not None and not (callable(self.lock) or hasattr(self.lock, "__enter__")):
             msg = (
                 "lock= takes a context manager, or a function that makes one, "
                 f"not {type(self.lock).__name__} (nothing was sent)"
             )
             raise InputError(msg)
-
-    def without_base(self) -> TransactionOptions:
-        """Return these settings for another run, which has to read the user."""
-        return attrs.evolve(self, base=None, base_check=False)
+        return self

@@ -30,8 +30,6 @@ class LostPatch:
     another PATCH for the same change is answered.  `cause`: what lost the response.
     """
 
-    __slots__ = ("_base", "_change", "_document", "_target", "cause")
-
     def __init__(
         self,
         target: Target,

@@ -48,11 +48,9 @@ def run(
                     value.close()
                     raise InputError(_asynchronous(user_id))
         except ConflictError:
-            if (
-                tx.state is not State.FAILED or attempt == attempts
-            ):  # the conflict of another transaction, or the last run
+            if tx.state is not State.FAILED or attempt == attempts:  # of another transaction, or the last run
                 raise
-            options = options.without_base()  # the conflict shows that it is stale: the next run reads
+            options = options._replace(base=None, base_check=False)  # the conflict shows that it is stale
             channel.clock.sleep(channel.random.uniform(0.01, 0.05) * 2 ** min(attempt, _DOUBLINGS))
         else:
             return value

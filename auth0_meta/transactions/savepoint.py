@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from types import TracebackType
 from typing import Self
 
 from auth0_meta.errors import StateError
 from auth0_meta.http.channel import Channel
 from auth0_meta.models import CommitResult
-from auth0_meta.transactions.unit import CALLS, Part, Scope, State, Unit
+from auth0_meta.transactions.bag import Scope
+from auth0_meta.transactions.unit import CALLS, Part, State, Unit
 
 _Key = tuple[object, object, str]
 
@@ -55,8 +55,6 @@ def _key(channel: Channel, user_id: str) -> _Key:
 class Registration:
     """A unit's place among those that others join, from `open` until `close`; both may be in other threads."""
 
-    __slots__ = ("_key", "_unit", "_units")
-
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._key = _key(unit.channel, unit.user_id)
@@ -78,18 +76,10 @@ class Savepoint(Scope):
     `commit` raises `StateError`.
     """
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, joined: Part | None = None) -> None:
         self._unit = unit
-        self._joined = False
-        self._part: Part | None = None
-
-    @classmethod
-    def _joining(cls, outer: Unit, unit: Unit) -> Self:
-        """Return an entered part of `outer` that goes on with what `unit` has staged and read."""
-        savepoint = cls(outer)
-        savepoint._part = outer.open_part(unit)
-        savepoint._joined = True
-        return savepoint
+        self._part = joined
+        self._joined = joined is not None
 
     @property
     def state(self) -> State:
@@ -126,9 +116,11 @@ class Savepoint(Scope):
         self._part = self._unit.open_part()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.leave(error)
+
+    def leave(self, error: BaseException | None) -> None:
+        """Merge this part into the one around it, or drop it after an error; do nothing if it has ended."""
         part = self._part
         if part is None or part.state is not State.ACTIVE:
             return

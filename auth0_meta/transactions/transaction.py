@@ -3,19 +3,132 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from auth0_meta.errors import StateError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, User
+from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
 from auth0_meta.transactions.savepoint import Registration, Savepoint, open_unit
-from auth0_meta.transactions.unit import Scope, State, Unit
+from auth0_meta.transactions.unit import State, Unit
 
 
-class MetadataTransaction(Scope):
+class Transaction(Scope):
+    """What `MetadataTransaction` and its asyncio counterpart share: all but the requests."""
+
+    def _open(self, unit: Unit) -> None:
+        self._unit = unit
+        unit.awaited = self._awaited
+        self._entered = False
+        self._registration: Registration | None = None
+        self._savepoint: Savepoint | None = None
+        """What this became by joining another transaction; from then on it stages, reads and ends for this one."""
+
+    @classmethod
+    def _of(cls, unit: Unit) -> Self:
+        """Return the transaction that a unit of work with settings of its own belongs to."""
+        transaction = cls.__new__(cls)
+        transaction._open(unit)
+        return transaction
+
+    @property
+    def state(self) -> State:
+        """Return where this transaction stands; one that has joined and merged ends as the outer one does."""
+        return self._unit.state if self._savepoint is None else self._savepoint.state
+
+    def __repr__(self) -> str:
+        part = "" if self._savepoint is None else " part"
+        return f"<{type(self).__name__}{part} {self.user_id!r} {self.state.value}: {self.pending}>"
+
+    def _require(self, call: str) -> None:
+        if self._savepoint is None:
+            self._unit.require(call)
+        else:
+            self._savepoint._require(call)
+
+    def _enter(self) -> Self:
+        """Begin the block: let others join, or join the transaction that is open here."""
+        self._require("enter")
+        if self._entered:
+            raise StateError(f"this transaction for {self.user_id} was entered before: open a new one")
+        unit = self._unit
+        outer = open_unit(unit.channel, unit.user_id) if unit.options.join else None
+        if outer is None:
+            self._registration = Registration(unit)
+        else:
+            self._join(outer)
+        self._entered = True
+        return self
+
+    def _join(self, outer: Unit) -> None:
+        """Become a savepoint of the transaction that is open here."""
+        options = self._unit.options
+        if options.base is not None or options.lock is not None:
+            what = "lock=" if options.base is None else "base="
+            msg = (
+                f"a transaction for {self.user_id} is open here and {what} can't be joined to it: "
+                "give it to the outer one, or pass join=False (nothing was sent)"
+            )
+            raise StateError(msg)
+        self._savepoint = Savepoint(outer, outer.open_part(self._unit))
+        self._unit = outer
+
+    def _exit(self, error: BaseException | None) -> bool:
+        """End the block, but for the commit; return whether there is one to make."""
+        self._leave()
+        if self._savepoint is not None:
+            self._savepoint.leave(error)
+        elif self._unit.state is State.ACTIVE:
+            if error is None:
+                return True
+            self._unit.roll_back()
+            self._unit.warn_of_lost_blocks(error)
+        return False
+
+    def _leave(self) -> None:
+        """Let no other transaction join this one any more."""
+        if self._registration is not None:
+            self._registration.close()
+
+    def nested(self) -> Savepoint:
+        """Return a part, to be entered: it merges into this one on success and vanishes on an exception.
+
+        >>> with tenant.client().transaction(user.user_id) as tx:
+        ...     tx.app_metadata["a"] = 1
+        ...     try:
+        ...         with tx.nested() as inner:
+        ...             inner.app_metadata["b"] = 2
+        ...             raise LookupError
+        ...     except LookupError:
+        ...         pass
+        >>> tx.result.document
+        {'app_metadata': {'a': 1}}
+        """
+        self._require("nested")
+        return Savepoint(self._unit)
+
+    def _begin_commit(self) -> None:
+        """Accept no more changes; asyncio carries out in a thread what this begins in the event loop."""
+        if self._savepoint is not None:
+            self._savepoint.commit()  # raises: a part can't commit
+        self._require("commit")
+        self._unit.begin_commit()
+        self._leave()
+
+    def rollback(self) -> None:
+        """Drop what is staged; nothing is sent.  In a part, drop what was staged since it was opened."""
+        if self._savepoint is not None:
+            self._savepoint.rollback()
+            return
+        self._require("rollback")
+        self._unit.refuse_open_parts("roll back")
+        self._leave()
+        self._unit.roll_back()
+
+
+class MetadataTransaction(Transaction):
     """Stage changes to both bags of one user and send them in at most one PATCH.
 
     Used as a context manager: leaving the block commits, an exception in it sends nothing.  First-level
@@ -58,101 +171,15 @@ class MetadataTransaction(Scope):
         max_wait: MaxWait = "client",
         oversize: Oversize = "warn",
     ) -> None:
-        options = TransactionOptions(
-            base=base, base_check=base_check, lock=lock, join=join, max_wait=max_wait, oversize=oversize
-        )
+        options = TransactionOptions(base, base_check, lock, join, max_wait, oversize)
         self._open(Unit(client.channel, user_id, options))
 
-    def _open(self, unit: Unit) -> None:
-        self._unit = unit
-        self._entered = False
-        self._registration: Registration | None = None
-        self._savepoint: Savepoint | None = None
-        """What this became by joining another transaction; from then on it stages, reads and ends for this one."""
-
-    @classmethod
-    def _of(cls, unit: Unit) -> Self:
-        """Return the transaction that a unit of work with settings of its own belongs to."""
-        transaction = cls.__new__(cls)
-        transaction._open(unit)
-        return transaction
-
-    @property
-    def state(self) -> State:
-        """Return where this transaction stands; one that has joined and merged ends as the outer one does."""
-        return self._unit.state if self._savepoint is None else self._savepoint.state
-
-    def __repr__(self) -> str:
-        part = "" if self._savepoint is None else " part"
-        return f"<{type(self).__name__}{part} {self.user_id!r} {self.state.value}: {self.pending}>"
-
-    def _require(self, call: str) -> None:
-        if self._savepoint is None:
-            self._unit.require(call)
-        else:
-            self._savepoint._require(call)
-
     def __enter__(self) -> Self:
-        self._require("enter")
-        if self._entered:
-            msg = f"this transaction for {self.user_id} was entered before: open a new one"
-            raise StateError(msg)
-        unit = self._unit
-        outer = open_unit(unit.channel, unit.user_id) if unit.options.join else None
-        if outer is None:
-            self._registration = Registration(unit)
-        else:
-            self._join(outer)
-        self._entered = True
-        return self
+        return self._enter()
 
-    def _join(self, outer: Unit) -> None:
-        """Become a savepoint of the transaction that is open here."""
-        options = self._unit.options
-        if options.base is not None or options.lock is not None:
-            what = "lock=" if options.base is None else "base="
-            msg = (
-                f"a transaction for {self.user_id} is open here and {what} can't be joined to it: "
-                "give it to the outer one, or pass join=False (nothing was sent)"
-            )
-            raise StateError(msg)
-        self._savepoint = Savepoint._joining(outer, self._unit)
-        self._unit = outer
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave()
-        if self._savepoint is not None:
-            self._savepoint.__exit__(kind, error, trace)
-        elif self._unit.state is State.ACTIVE:
-            if error is None:
-                self.commit()
-            else:
-                self._unit.roll_back()
-                self._unit.warn_of_lost_blocks(error)
-
-    def _leave(self) -> None:
-        """Let no other transaction join this one any more."""
-        if self._registration is not None:
-            self._registration.close()
-
-    def nested(self) -> Savepoint:
-        """Return a part, to be entered: it merges into this one on success and vanishes on an exception.
-
-        >>> with tenant.client().transaction(user.user_id) as tx:
-        ...     tx.app_metadata["a"] = 1
-        ...     try:
-        ...         with tx.nested() as inner:
-        ...             inner.app_metadata["b"] = 2
-        ...             raise LookupError
-        ...     except LookupError:
-        ...         pass
-        >>> tx.result.document
-        {'app_metadata': {'a': 1}}
-        """
-        self._require("nested")
-        return Savepoint(self._unit)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._exit(error):
+            self.commit()
 
     def commit(self) -> CommitResult:
         """Send what is staged now, in at most one PATCH; the transaction has ended afterwards.
@@ -162,21 +189,3 @@ class MetadataTransaction(Scope):
         """
         self._begin_commit()
         return self._unit.finish_commit()
-
-    def _begin_commit(self) -> None:
-        """Accept no more changes: asyncio begins a commit in the event loop and carries it out in a thread."""
-        if self._savepoint is not None:
-            self._savepoint.commit()  # raises: a part can't commit
-        self._require("commit")
-        self._unit.begin_commit()
-        self._leave()
-
-    def rollback(self) -> None:
-        """Drop what is staged; nothing is sent.  In a part, drop what was staged since it was opened."""
-        if self._savepoint is not None:
-            self._savepoint.rollback()
-            return
-        self._require("rollback")
-        self._unit.refuse_open_parts("roll back")
-        self._leave()
-        self._unit.roll_back()

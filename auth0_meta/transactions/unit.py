@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.bag_change import BagChange
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, UNKNOWN, Bag, Path
 from auth0_meta.changes.operations import Operation
@@ -21,7 +20,6 @@ from auth0_meta.errors import PathError, StateError
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult, Outcome, User
-from auth0_meta.transactions.bag import HasBags, MetadataBag
 from auth0_meta.transactions.commit import Commit
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.write import read_stored
@@ -63,8 +61,6 @@ _INSTEAD = {
 class Part:
     """An open savepoint of a unit: what was staged before it, and the part around it, if any."""
 
-    __slots__ = ("absorbed", "around", "before", "state")
-
     def __init__(self, before: Change, around: Part | None) -> None:
         self.before = before
         self.around = around
@@ -90,10 +86,8 @@ class Unit:
     ) -> None:
         self.channel = channel
         self.user_id = user_id
-        self.options = options
-        self.budget = channel.budget(
-            user_id=user_id, max_wait=options.max_wait, share=share, cancelled=cancelled
-        )
+        self.options = options.checked()
+        self.budget = channel.budget(user_id, options.max_wait, share=share, cancelled=cancelled)
         self.state = State.ACTIVE
         self.change = Change()
         self.parts: list[Part] = []
@@ -104,7 +98,8 @@ class Unit:
         self.awaited = False
         """Whether asyncio holds it: then a read would block the event loop and is refused."""
         self._target = Target.user(user_id)
-        self._reads: dict[tuple[Bag, Path], Any] = {}
+        self.reads: dict[tuple[Bag, Path], Any] = {}
+        """What was read of the stored user; conflicts are judged by it."""
         self._base: Mapping[str, Any] | None = None
         self._base_given = options.base is not None
         self._unknown: frozenset[str] = frozenset()
@@ -122,21 +117,16 @@ class Unit:
 
     # Staging and reading ----------------------------------------------------------------------------
 
-    @property
-    def reads(self) -> Mapping[tuple[Bag, Path], Any]:
-        """Return what was read of the stored user, by bag and path; conflicts are judged by it."""
-        return self._reads
-
-    def _knows(self, bag: Bag) -> bool:
-        """Return whether a stored bag is known; a user read with `fields=` may lack one."""
-        return self._base is not None and bag not in self._unknown
+    def _known(self, bag: Bag) -> Mapping[str, Any] | None:
+        """Return a stored bag, None if it is unknown; a user read with `fields=` may lack one."""
+        return None if self._base is None or bag in self._unknown else stored_bag(self._base, bag)
 
     def stage(self, bag: Bag, operations: Sequence[Operation], *, reset: bool) -> None:
         """Stage operations on a bag; if that raises, nothing has changed."""
         staged = self.change.bag(bag).staging(operations, reset=reset)
         change = self.change.with_bag(bag, staged)
-        if self._knows(bag):
-            stored = stored_bag(self._base or {}, bag)
+        stored = self._known(bag)
+        if stored is not None:
             for operation in operations:
                 staged.verify(stored, key=operation.key)
         if bag == "user_metadata":
@@ -160,7 +150,7 @@ class Unit:
         known = staged.answer(path)
         if known is not UNKNOWN:
             return known
-        if not self._knows(bag):
+        if self._known(bag) is None:
             if self.awaited or not may_block:
                 msg = (
                     f"reading {bag} of {self.user_id} needs the stored user: `await tx.load()` first, "
@@ -171,7 +161,7 @@ class Unit:
         stored = stored_bag(self._base or {}, bag)
         # The first read stands: load() may exchange a base that was read with `fields=` for a later one,
         # and what the block has decided on is what it saw first.
-        self._reads.setdefault((bag, path), rules.read(stored, path))
+        self.reads.setdefault((bag, path), rules.read(stored, path))
         try:
             if not path:
                 return staged.apply(stored)
@@ -199,7 +189,7 @@ class Unit:
         self.change = change
         self.parts.append(part)
         for place, seen in () if joining is None else joining.reads.items():
-            self._reads.setdefault(place, seen)
+            self.reads.setdefault(place, seen)
         return part
 
     def merge_part(self, part: Part, *, joined: bool) -> None:
@@ -247,8 +237,7 @@ class Unit:
     def finish_commit(self) -> CommitResult:
         """Do what `begin_commit` has begun, once."""
         if self.state is not State.COMMITTING:
-            msg = f"no commit for {self.user_id} is under way, so there is none to finish"
-            raise StateError(msg)
+            raise StateError(f"no commit for {self.user_id} is under way, so there is none to finish")
         lacking = any(self.change.bag(bag) for bag in BAGS if bag in self._unknown)
         commit = Commit(
             self.channel,
@@ -258,7 +247,7 @@ class Unit:
             change=self.change,
             base=None if lacking else self._base,
             base_given=self._base_given and not lacking,
-            reads=self._reads,
+            reads=self.reads,
         )
         try:
             commit.run()
@@ -283,67 +272,6 @@ class Unit:
         self.change = Change()
         if user is None and self._base is not None and not self._base_given:
             user = User(self._base)
-        self.result = CommitResult(
-            outcome=outcome,
-            requests=self.budget.requests,
-            attempts=self.budget.attempts,
-            waited=self.budget.waited,
-            document=document,
-            user=user,
-        )
+        cost = self.budget
+        self.result = CommitResult(outcome, cost.requests, cost.attempts, cost.waited, document, user)
         return self.result
-
-
-class Scope(HasBags):
-    """What a transaction and its savepoints have in common: a view of one unit of work."""
-
-    _unit: Unit
-    _awaited = False
-
-    def _require(self, call: str) -> None:
-        """Raise `StateError` if a call is not legal here and now."""
-        raise NotImplementedError  # pragma: no cover  # each kind has its own
-
-    @property
-    def state(self) -> State:
-        """Return where this stands."""
-        raise NotImplementedError  # pragma: no cover  # each kind has its own
-
-    @property
-    def user_id(self) -> str:
-        """Return the id of the user that is changed."""
-        return self._unit.user_id
-
-    @property
-    def pending(self) -> Change:
-        """Return what is staged and not yet written, without I/O; its repr shows names and sizes only."""
-        return self._unit.change
-
-    @property
-    def result(self) -> CommitResult | None:
-        """Return how it ended, None before; a joined or nested part shows the outer one's."""
-        return self._unit.result
-
-    def load(self) -> None:
-        """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`.
-
-        A failure leaves the transaction active with nothing loaded.
-        """
-        self._require("load")
-        self._unit.load()
-
-    # For the bags -----------------------------------------------------------------------------------
-
-    def _bag(self, name: Bag) -> MetadataBag:
-        return MetadataBag(self, name)
-
-    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
-        self._require("stage")
-        self._unit.stage(bag, operations, reset=reset)
-
-    def _read(self, bag: Bag, path: Path, /) -> Any:
-        self._require("read")
-        return self._unit.read(bag, path, may_block=not self._awaited)
-
-    def _staged(self, bag: Bag, /) -> BagChange:
-        return self._unit.change.bag(bag)

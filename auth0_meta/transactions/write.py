@@ -31,11 +31,9 @@ class Intent(Protocol):
         `found` is None if nothing was read.  `time_left` is false after a lost PATCH if the wait budget does not
         allow another one: then only what is found can settle the matter.
         """
-        ...
 
     def lost(self, document: Mapping[str, Any], cause: BaseException) -> None:
         """Note that a PATCH has left and may or may not have been applied."""
-        ...
 
 
 def read_stored(
@@ -211,7 +209,7 @@ class Write:
         assert cause is not None  # noqa: S101  # for the type checker
         self.doing = f"reading the {self._target.kind.noun} back"
         try:
-            self._channel.back_off(cause, self._budget, group=self._target.kind.reads, method="GET")
+            self._channel.back_off(cause, self._budget, self._target.kind.reads, "GET")
         except BaseException as error:
             if error is cause:
                 return False
