@@ -149,7 +149,7 @@ class LocalTenant(InProcessTenant):
     # Its life -------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        return self._enter(anew=False)
+        return self.enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -163,7 +163,7 @@ class LocalTenant(InProcessTenant):
         if error is None or isinstance(error, Exception):
             self._raise_unreported(error)
 
-    def _enter(self, *, anew: bool) -> Self:
+    def enter(self, *, anew: bool = False) -> Self:
         """Begin a `with` block; with `anew` reset the tenant first, unless a block is open already.
 
         Blocks can be nested, and the end of the outermost one stops the tenant.  With `anew`, a tenant
@@ -184,7 +184,7 @@ class LocalTenant(InProcessTenant):
 
     @contextmanager
     def _anew(self) -> Iterator[None]:
-        self._enter(anew=True)
+        self.enter(anew=True)
         with ExitStack() as block:
             block.push(self)
             yield
