@@ -19,7 +19,7 @@ from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Call, Reply, Request, to_json
 from auth0_meta.emulator.routes import find, unserved
-from auth0_meta.emulator.rules.journal_entry import Entry, Unread
+from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.schema import read_query
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.faults import CallbackRaised, Dropped, Fault
@@ -200,7 +200,7 @@ class Pipeline:
         )
         self.state.journal.add(entry)
 
-    def _journaled(self, call: Call) -> Unread | dict[str, Any] | None:
+    def _journaled(self, call: Call) -> bytes | dict[str, Any] | None:
         """Return the body for the journal: JSON as it was sent, so that nobody shares values with what is stored."""
         request = call.request
         # /oauth/ carries credentials and nothing else: they don't belong in a journal.
@@ -213,7 +213,7 @@ class Pipeline:
         taken = "json" in kind or (
             call.grant is not None and call.body is not None and "multipart" not in kind
         )
-        return Unread(request.body) if taken and len(request.body) <= self.state.switches.body_limit else None
+        return request.body if taken and len(request.body) <= self.state.switches.body_limit else None
 
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:

@@ -26,17 +26,15 @@ def to_json(value: Any) -> bytes:
         return _encode_ascii(value).encode()
 
 
-def _not_a_number(name: str) -> Any:
-    raise ValueError(name)
-
-
 def _finite(text: str) -> float:
-    # Python reads 1e999 as infinity, which no response could represent.
+    # Python reads NaN and Infinity, and 1e999 as infinity: no response could represent them.
     number = float(text)
-    return number if math.isfinite(number) else _not_a_number(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
-_decode = json.JSONDecoder(parse_constant=_not_a_number, parse_float=_finite).decode
+_decode = json.JSONDecoder(parse_constant=_finite, parse_float=_finite).decode
 
 
 def from_json(raw: bytes) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -40,30 +39,6 @@ def masked(value: Any) -> Any:
     return shown if any(shown[name] is not value[name] for name in value) else value
 
 
-class Unread:
-    """A JSON body that no handler read; it is parsed on demand, and invalid JSON reads as None."""
-
-    __slots__ = ("_raw", "_value")
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw: bytes | None = raw
-        self._value: Any = None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unread) and self.read() == other.read()
-
-    __hash__ = None  # type: ignore[assignment]  # JSON values have none either
-
-    def read(self) -> Any:
-        """Return the parsed value."""
-        raw = self._raw
-        if raw is not None:
-            with suppress(ValueError, RecursionError):
-                self._value = from_json(raw)
-            self._raw = None
-        return self._value
-
-
 @attrs.frozen(kw_only=True)
 class Entry:
     """One request; the repr leaves out the body and the query.
@@ -81,7 +56,7 @@ class Entry:
     query: str = attrs.field(repr=False)
     route: str
     user_id: str | None
-    _body: Any = attrs.field(repr=False)
+    _body: bytes | dict[str, Any] | None = attrs.field(repr=False)
     status: int | None
     outcome: str
     fault: Any = attrs.field(repr=False)
@@ -96,4 +71,10 @@ class Entry:
         None without a JSON body, for a body past the size limit, and for /oauth/token.
         """
         body = self._body
-        return masked(body.read() if isinstance(body, Unread) else body)
+        if isinstance(body, bytes):
+            # Read on demand: most entries are never looked at.
+            try:
+                body = from_json(body)
+            except (ValueError, RecursionError):
+                return None
+        return masked(body)
