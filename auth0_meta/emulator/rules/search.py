@@ -82,7 +82,7 @@ class _Compiler:
             case "UnknownOperation":
                 return self._joined(node.children, field)
             case "Phrase":
-                return _on(field, _exact(_unescaped(node.value[1:-1]), caseless=_is_caseless(field)))
+                return _on(field, _exact(_unescaped(node.value[1:-1]), _fold(field)))
             case "Word":
                 return self._word(str(node.value), field)
             case "Range":
@@ -126,16 +126,13 @@ class _Compiler:
     def _word(self, raw: str, field: str | None) -> Test:
         if any(wild for wild, _ in _SIGN.findall(raw)):
             return _wildcard(raw, field)
-        wanted, caseless = _unescaped(raw), _is_caseless(field)
-        whole = _exact(wanted, caseless=caseless)
+        wanted, fold = _unescaped(raw), _fold(field)
+        whole = _exact(wanted, fold)
         if self._switches.search_words == "whole":
             return _on(field, whole)
-        word = _folded(wanted, caseless=caseless)
+        word = fold(wanted)
         return _on(
-            field,
-            lambda value: (
-                whole(value) or (isinstance(value, str) and word in _folded(value, caseless=caseless).split())
-            ),
+            field, lambda value: whole(value) or (isinstance(value, str) and word in fold(value).split())
         )
 
 
@@ -155,10 +152,6 @@ def _any_of(tests: list[Test]) -> Test:
     return lambda document: any(test(document) for test in tests)
 
 
-def _is_caseless(field: str | None) -> bool:
-    return field is not None and field.partition(".")[0] in _CASELESS
-
-
 def _only_outside_user_metadata(what: str, field: str | None) -> None:
     if field is not None and field.partition(".")[0] == "user_metadata":
         raise _refused(f"{what} are not available on user_metadata")
@@ -168,22 +161,23 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
-def _folded(text: str, *, caseless: bool) -> str:
-    return text.casefold() if caseless else text
+def _fold(field: str | None) -> Callable[[str], str]:
+    """Return a function that makes matching texts of a field equal."""
+    return str.casefold if field is not None and field.partition(".")[0] in _CASELESS else str
 
 
 def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
 
 
-def _exact(wanted: str, *, caseless: bool) -> _Match:
-    folded, number = _folded(wanted, caseless=caseless), _number(wanted)
+def _exact(wanted: str, fold: Callable[[str], str]) -> _Match:
+    folded, number = fold(wanted), _number(wanted)
 
     def equal(value: Any) -> bool:
         if isinstance(value, bool):
             return wanted == ("true" if value else "false")
         if isinstance(value, str):
-            return _folded(value, caseless=caseless) == folded
+            return fold(value) == folded
         return number is not None and bool(value == number)
 
     return equal
@@ -196,7 +190,7 @@ def _wildcard(raw: str, field: str | None) -> Test:
     signs = _SIGN.findall(raw)
     if signs[0][0] and sum(not wild for wild, _ in signs) < _SHORTEST_SUFFIX:
         raise _refused(f"a leading wildcard needs at least {_SHORTEST_SUFFIX} letters")
-    flags = re.DOTALL | (re.IGNORECASE if _is_caseless(field) else 0)
+    flags = re.DOTALL | (re.IGNORECASE if _fold(field) is str.casefold else 0)
     pattern = re.compile("".join(_WILD.get(wild) or re.escape(letter) for wild, letter in signs), flags)
     return _on(field, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
 
@@ -205,24 +199,23 @@ def _between(field: str | None, low: Any, high: Any, *, low_in: bool = False, hi
     _only_outside_user_metadata("ranges", field)
     if field is None:
         raise _refused("a range needs a field")
-    caseless = _is_caseless(field)
-    bottom, top = _bound(low, caseless=caseless), _bound(high, caseless=caseless)
+    fold = _fold(field)
+    bottom, top = _bound(low, fold), _bound(high, fold)
     above, below = (0, 1) if low_in else (1,), (0, -1) if high_in else (-1,)
 
     def within(value: Any) -> bool:
-        if isinstance(value, str):
-            value = _folded(value, caseless=caseless)
-        return (bottom is None or _order(value, bottom) in above) and (
-            top is None or _order(value, top) in below
-        )
+        text = fold(value) if isinstance(value, str) else value
+        if bottom is not None and _order(text, bottom) not in above:
+            return False
+        return top is None or _order(text, top) in below
 
     return _on(field, within)
 
 
-def _bound(node: Any, *, caseless: bool) -> str | None:
+def _bound(node: Any, fold: Callable[[str], str]) -> str | None:
     """Return one end of a range as text, None for an open end."""
     text = "*" if node is None else _unescaped(str(node).strip().strip('"'))
-    return None if text == "*" else _folded(text, caseless=caseless)
+    return None if text == "*" else fold(text)
 
 
 def _order(value: Any, bound: str) -> int | None:
@@ -243,16 +236,11 @@ def _exists(field: str) -> Test:
 def _on(field: str | None, match: _Match) -> Test:
     """Match the values of a field, or without a field everything except user_metadata."""
     if field is None:
-        return lambda document: any(
-            match(value)
-            for name in document
-            if name != "user_metadata"
-            for value in _walk(document[name], [])
-        )
+        return lambda document: any(map(match, _walk({**document, "user_metadata": None}, [])))
     if field == "email.domain":
         return lambda document: match(str(document.get("email", "")).rpartition("@")[2])
     path = _unescaped(field).split(".")
-    return lambda document: any(match(value) for value in _walk(document, path))
+    return lambda document: any(map(match, _walk(document, path)))
 
 
 def _walk(value: Any, path: list[str]) -> Iterator[Any]:
