@@ -22,11 +22,15 @@ _MOST_QUIET_INTERVALS = 10
 _MOST_ENTRIES = 300
 
 
-def entry_json(number: int, entry: Entry) -> dict[str, Any]:
-    """Return a journal entry for JSON; `number` counts the requests from 1."""
+def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
+    """Return journal entries for JSON, each with its number, counted from 1; the last one is the `total`-th."""
     names = ("time", "method", "path", "query", "route", "user_id", "body", "status", "outcome", "tokens")
-    fields = {name: getattr(entry, name) for name in names}
-    return {"number": number, **fields, "committed": entry.committed, "planned": entry.fault is not None}
+    return [
+        {"number": number}
+        | {name: getattr(entry, name) for name in names}
+        | {"committed": entry.committed, "planned": entry.fault is not None}
+        for number, entry in enumerate(entries, total - len(entries) + 1)
+    ]
 
 
 def fault_json(fault: Fault | Hook) -> dict[str, Any]:
@@ -79,10 +83,8 @@ class EventStreams:
                 yield _event("state", state)
                 last, quiet = state, 0
             since, entries = self._state.journal.since(since)
-            entries = entries[-_MOST_ENTRIES:]
             if entries:
-                first = since - len(entries) + 1
-                yield _event("requests", [entry_json(n, entry) for n, entry in enumerate(entries, first)])
+                yield _event("requests", entries_json(since, entries[-_MOST_ENTRIES:]))
                 quiet = 0
             quiet += 1
             if quiet > _MOST_QUIET_INTERVALS:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from auth0_meta.emulator.control.events import EventStreams, entry_json, fault_json
+from auth0_meta.emulator.control.events import EventStreams, entries_json, fault_json
 from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Request, to_json
@@ -185,8 +185,7 @@ class Control:
 
     def _journal(self, request: Request) -> dict[str, Any]:
         total, entries = self._state.journal.since(_number(request.query, "since", 0))
-        first = total - len(entries) + 1
-        return {"total": total, "entries": [entry_json(n, entry) for n, entry in enumerate(entries, first)]}
+        return {"total": total, "entries": entries_json(total, entries)}
 
     def _add_fault(self, request: Request) -> dict[str, Any]:
         arguments = _object(request)

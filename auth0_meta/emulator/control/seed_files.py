@@ -106,7 +106,8 @@ def as_roster(value: Any) -> Roster:
         for name in _STRINGS:
             if not isinstance(plain.get(name), (str, type(None))):
                 raise InputError(f"user {number}: {name} is not a string")
-        if not _are_objects(plain.get("identities", [{}])):
+        identities = plain.get("identities", [{}])
+        if not (isinstance(identities, list) and all(isinstance(one, dict) for one in identities)):
             raise InputError(f"user {number}: identities is not a list of objects")
         if verbatim and not (plain.get("user_id") and "identities" in plain):
             msg = (
@@ -121,10 +122,6 @@ def as_roster(value: Any) -> Roster:
         ids.add(known)
         users.append(plain)
     return Roster(users, verbatim)
-
-
-def _are_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
