@@ -116,7 +116,7 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
     assertion = form["client_assertion"]
     if form.get("client_assertion_type") != _ASSERTION or len(assertion) > _LONGEST_ASSERTION:
         raise _denied()
-    header, claims = parse_unverified(assertion) or ({}, {})
+    header, claims = parse_unverified(assertion)
     client_id, expires, audience = claims.get("sub"), claims.get("exp"), claims.get("aud")
     ours = (f"{state.access.url}/", f"https://{state.access.url.partition('://')[2]}/")
     if (

@@ -76,30 +76,25 @@ def run(
     state: TenantState, request: Request, login: Login, profile: Profile, *, protocol: str
 ) -> LoginOutcome:
     """Run the trigger for one login."""
-    hook = state.logins.hook
-    if hook is None:
-        return LoginOutcome()
     event = _event(state, request, login, profile, protocol)
-    return _outcome(state, login, lambda: hook(event))
+    return _outcome(state, login, lambda hook: hook(event))
 
 
 def resume(
     state: TenantState, request: Request, login: Login, login_state: str, body: Mapping[str, str]
 ) -> LoginOutcome:
     """Resume the trigger after its redirect."""
-    hook: Any = state.logins.hook
-    if hook is None:
+    came: dict[str, Any] = {"query": request.query, "body": dict(body)}
+    came["request"] = {**_request(request), "method": request.method}
+    return _outcome(state, login, lambda hook: hook.resume(login_state, **came))
+
+
+def _outcome(state: TenantState, login: Login, call: Callable[[Any], Any]) -> LoginOutcome:
+    """Call the trigger, if there is one, and report its outcome as Auth0 does: every refusal is an `access_denied`."""
+    if state.logins.hook is None:
         return LoginOutcome()
-    came = {**_request(request), "method": request.method}
-    return _outcome(
-        state, login, lambda: hook.resume(login_state, query=request.query, body=dict(body), request=came)
-    )
-
-
-def _outcome(state: TenantState, login: Login, call: Callable[[], Any]) -> LoginOutcome:
-    """Call the trigger and report its outcome as Auth0 does: every refusal is an `access_denied`."""
     try:
-        outcome = call()
+        outcome = call(state.logins.hook)
     except Exception as raised:  # noqa: BLE001  # the login fails, the tenant goes on
         _log.exception("the post-login trigger of the local tenant raised")
         return _failed(state, login, raised)

@@ -115,24 +115,23 @@ class KeyRing:
 
     def verify(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that this tenant signed, expired or not; refuse others with 401."""
-        parsed = parse_unverified(token)
-        kid = parsed[0].get("kid") if parsed else None
-        index = self._published.get(str(kid))
-        if parsed is None or index is None:
+        header, claims = parse_unverified(token)
+        index = self._published.get(str(header.get("kid")))
+        if index is None:
             raise unauthorized("Invalid token")
         if not signed(token, _key(index).public, algorithms=("RS256",)):
             raise unauthorized("Invalid signature received for JSON Web Token validation")
-        return parsed[1]
+        return claims
 
 
-def parse_unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return a JWT's header and claims, unverified; None if it is not a JWT."""
+def parse_unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a JWT's header and claims, unverified; two empty dicts if it is not a JWT."""
     from jose import JWTError, jwt  # noqa: PLC0415
 
     try:
         return jwt.get_unverified_header(token), jwt.get_unverified_claims(token)
     except JWTError:
-        return None
+        return {}, {}
 
 
 def signed(token: str, public_key: Any, *, algorithms: Iterable[str]) -> bool:
