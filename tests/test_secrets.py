@@ -18,7 +18,10 @@ from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, 
 
 from auth0_meta import ManagementClient, User
 from auth0_meta.errors import Auth0MetaError, NotSentError
+from auth0_meta.http.request import Request
+from auth0_meta.http.transport import Response
 from auth0_meta.testing import FakeClock
+from auth0_meta.transactions.options import TransactionOptions
 
 # One canary for each place that could leak.
 SECRET = "canary-client-secret"
@@ -278,6 +281,17 @@ def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[],
         lambda: client.request("GET", "users", params={"q": WRITTEN}),
         lambda: client.jobs.download("job_1", io.BytesIO()),
     ]
+
+
+def test_what_is_handed_between_packages_shows_no_value() -> None:
+    """Requests, responses and a transaction's settings are named tuples, whose usual repr would show everything."""
+    target = f"/api/v2/users/x?q={WRITTEN}"
+    request = Request(
+        "PATCH", target, group="users write", repeat=False, body=WRITTEN.encode(), sent={"plan": WRITTEN}
+    )
+    assert repr(request) == "<Request PATCH /api/v2/users/x>"
+    assert repr(Response(200, {"x": STORED}, b"{}")) == "<Response 200: 2 B>"
+    assert "canary" not in repr(TransactionOptions(base={"app_metadata": {"plan": STORED}}))
 
 
 def test_queries_and_links_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
