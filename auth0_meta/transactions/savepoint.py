@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Self
 
 from auth0_meta.errors import StateError
@@ -52,20 +53,18 @@ def _key(channel: Channel, user_id: str) -> _Key:
     return channel, task, user_id
 
 
-class Registration:
-    """A unit's place among those that others join, from `open` until `close`; both may be in other threads."""
+def register(unit: Unit) -> Callable[[], None]:
+    """Let others join `unit` until the returned function is called, in whichever thread."""
+    key, units = _key(unit.channel, unit.user_id), OPEN.units
+    units[key] = [*units.get(key, ()), unit]
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
-        self._key = _key(unit.channel, unit.user_id)
-        self._units = OPEN.units
-        self._units[self._key] = [*self._units.get(self._key, ()), unit]
-
-    def close(self) -> None:
-        """Stop being joined; the others under the same key stay, whatever the order in which they end."""
-        others = [unit for unit in self._units.pop(self._key, ()) if unit is not self._unit]
+    def close() -> None:
+        # The others under the same key stay, whatever the order in which they end.
+        others = [other for other in units.pop(key, ()) if other is not unit]
         if others:
-            self._units[self._key] = others
+            units[key] = others
+
+    return close
 
 
 class Savepoint(Scope):

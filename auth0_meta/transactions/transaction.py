@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from auth0_meta.errors import StateError
@@ -11,7 +11,7 @@ from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
-from auth0_meta.transactions.savepoint import Registration, Savepoint, open_unit
+from auth0_meta.transactions.savepoint import Savepoint, open_unit, register
 from auth0_meta.transactions.unit import State, Unit
 
 
@@ -22,7 +22,8 @@ class Transaction(Scope):
         self._unit = unit
         unit.awaited = self._awaited
         self._entered = False
-        self._registration: Registration | None = None
+        self._close: Callable[[], None] | None = None
+        """What ends the time in which others may join this one."""
         self._savepoint: Savepoint | None = None
         """What this became by joining another transaction; from then on it stages, reads and ends for this one."""
 
@@ -56,7 +57,7 @@ class Transaction(Scope):
         unit = self._unit
         outer = open_unit(unit.channel, unit.user_id) if unit.options.join else None
         if outer is None:
-            self._registration = Registration(unit)
+            self._close = register(unit)
         else:
             self._join(outer)
         self._entered = True
@@ -89,8 +90,8 @@ class Transaction(Scope):
 
     def _leave(self) -> None:
         """Let no other transaction join this one any more."""
-        if self._registration is not None:
-            self._registration.close()
+        if self._close is not None:
+            self._close()
 
     def nested(self) -> Savepoint:
         """Return a part, to be entered: it merges into this one on success and vanishes on an exception.
