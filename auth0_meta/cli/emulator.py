@@ -44,9 +44,8 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
     """Leave out options that were not given; fill in the users of --sample."""
     if settings.pop("sample"):
         if settings["users"] is not None:
-            raise click.UsageError(
-                "--sample and --users exclude each other: both name the users to start with"
-            )
+            both = "both name the users to start with"
+            raise click.UsageError(f"--sample and --users exclude each other: {both}")
         from auth0_meta.emulator.control.seed_files import SAMPLE  # noqa: PLC0415  # its extra may be missing
 
         settings["users"] = SAMPLE

@@ -107,11 +107,8 @@ def in_words(counts: Mapping[str, int], nothing: str) -> str:
 def show_summary(job: str, summary: PlanSummary) -> None:
     """Print the summary of a plan."""
     line, unsteady = partial(print_line, console()), summary.unsteady
-    read = f"{count(summary.read, 'user')} read"
-    line(
-        f"{read}: {summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid",
-        style="bold",
-    )
+    found = f"{summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid"
+    line(f"{count(summary.read, 'user')} read: {found}", style="bold")
     for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
         line(f"  {name}  {users}")
     for text, users, named in (
@@ -179,9 +176,13 @@ def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
         click.echo(dump({"job": job, "failed": result.failed, **attrs.asdict(result)}))
         return
     click.echo(in_words(dict(sorted(result.counts.items())), f"nothing to {result.kind}"))
-    requests, left = count(result.requests, "request"), count(result.remain, "user")
-    more = f"; {left} still to do: run the same command again" if result.remain else ""
-    click.echo(f"{requests} in {duration(result.seconds)}, {result.refusals} refused (429){more}", err=True)
+    cost = (
+        f"{count(result.requests, 'request')} in {duration(result.seconds)}, {result.refusals} refused (429)"
+    )
+    left = (
+        f"; {count(result.remain, 'user')} still to do: run the same command again" if result.remain else ""
+    )
+    click.echo(cost + left, err=True)
 
 
 def show_status(job: str, status: Status) -> None:
