@@ -37,6 +37,7 @@ _TABLES = (
     " plan BLOB, again BLOB, seal TEXT, tried INTEGER NOT NULL DEFAULT 0, note TEXT)",
     "CREATE TABLE blocks (block INTEGER PRIMARY KEY, users INTEGER NOT NULL, digest TEXT NOT NULL)",
     "CREATE TABLE counts (state INTEGER PRIMARY KEY, n INTEGER NOT NULL)",
+    f"INSERT INTO counts (state, n) VALUES {', '.join(f'({state:d}, 0)' for state in State)}",  # noqa: S608  # whole numbers of ours
     "CREATE TABLE problems (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, note TEXT NOT NULL)",
     "CREATE TABLE runs (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL)",
     "CREATE TABLE ticks (run INTEGER NOT NULL, second INTEGER NOT NULL, facts TEXT NOT NULL,"
@@ -100,8 +101,6 @@ class Ledger:
                 with ledger.group():
                     for statement in _TABLES:
                         ledger._db.execute(statement)
-                    states = [(int(state),) for state in State]
-                    ledger._db.executemany("INSERT INTO counts VALUES (?, 0)", states)
                     ledger.store_facts(**facts, version=__version__, complete=False)
             cleanup.pop_all()
         ledger._unfinished = True

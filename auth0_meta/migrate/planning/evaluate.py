@@ -8,41 +8,34 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self, cast
 
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
-from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
-from auth0_meta.http.transport import Response
-from auth0_meta.migrate.planning.watched_user import Reads, WatchedUser
+from auth0_meta.migrate.planning.watched_user import Fields, Reads, WatchedUser
 from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State
 
 Function = Callable[[User, MetadataTransaction], object]
+Profile = Mapping[str, Any]
 TOO_DEEP = "the profile is nested too deeply to work with"
 _MODULE = "auth0_meta_migration"
 _ONLY_STAGES = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
 
 
 class _NoTenant(Channel):
-    """The client, and the channel, of a transaction that only stages."""
+    """The client, and the channel, of a transaction that only stages: it has nothing to send through."""
 
     def __init__(self) -> None:
-        """Connect to nothing."""
+        self._max_wait, self._on_wait = 0.0, None
 
     @property
     def channel(self) -> Channel:
         return self
-
-    def budget(self, *_: Any, **__: Any) -> WaitBudget:
-        return WaitBudget(max_wait=0.0)
-
-    def send(self, *_: Any, **__: Any) -> Response:
-        raise StateError(_ONLY_STAGES)
 
 
 class _StagingTransaction(MetadataTransaction):
@@ -87,12 +80,12 @@ def check(function: object, where: str) -> Function:
 
 
 def evaluate(
-    function: Function, profile: Mapping[str, Any], *, fields: Collection[str] | None = None, file: str = ""
+    function: Function, profile: Profile, *, fields: Fields = None, file: str = ""
 ) -> dict[str, Any]:
     """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
 
-    `fields`: those that the source was asked for, None for whole profiles.  Errors hold no value: of an exception
-    that is not this package's, only its class and line are named, because its message may quote metadata.
+    Errors hold no value: of an exception that is not this package's, only its class and line are named, because its
+    message may quote metadata.
     """
     reads = Reads()
     try:

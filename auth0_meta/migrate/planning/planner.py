@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from auth0_meta.changes import rules
@@ -25,6 +25,7 @@ from auth0_meta.migrate.planning.replan import plan_for
 from auth0_meta.migrate.planning.sandbox import Evaluator, Sandbox
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
+from auth0_meta.migrate.planning.watched_user import Fields
 from auth0_meta.migrate.threads import Threads
 from auth0_meta.redact import printable
 
@@ -60,7 +61,7 @@ class Planner:
     ) -> None:
         self._ledger, self._connect = ledger, connect
         self._source, self._evaluator, self._changes = source, evaluator, changes
-        self._fields: Collection[str] | None = getattr(source, "fields", None)
+        self._fields: Fields = getattr(source, "fields", None)
         self._limit, self._share, self._on_event, self._now = limit, share, on_event, now
         self._cancelled = threading.Event()
         self._sample: list[tuple[Mapping[str, Any], Any]] = []
@@ -222,8 +223,6 @@ class Planner:
             for problem in self._problems:
                 self._ledger.add_problem(*problem)
         self._problems.clear()
-
-    # Afterwards ---------------------------------------------------------------------------------------
 
     def _check_steadiness(self) -> None:
         """Compute a sample again in another process and in another order, and compare."""

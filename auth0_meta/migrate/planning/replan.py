@@ -11,7 +11,7 @@ from auth0_meta.changes.operations import Append, Increment, Merge, Operation
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.changes.rules import read
 from auth0_meta.errors import Auth0MetaError
-from auth0_meta.migrate.ledger.compare import Document, differences, image_of
+from auth0_meta.migrate.ledger.compare import differences, image_of
 from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.planning.watched_user import is_unchanged
@@ -65,31 +65,29 @@ def replan(
             ops = answer["ops"]
             return plan_for(Change.from_json(ops), found, ops=ops, reads=answer["reads"])[0]
         change = Change.from_json(plan.ops)
-        if from_change_file or _means_the_same(change, plan.before, found, plan.reads):
+        if from_change_file or _means_the_same(change, plan, found):
             return plan_for(change, found, ops=plan.ops, reads=plan.reads)[0]
     except Auth0MetaError as error:
         return f"{drifted}; planning it again failed: {error}"
     return f"{drifted}. Pass the migration's file to have this user planned again from what is stored now"
 
 
-def _means_the_same(
-    change: Change, before: Document, profile: Mapping[str, Any], reads: Sequence[Sequence[str | None]]
-) -> bool:
+def _means_the_same(change: Change, plan: Plan, profile: Mapping[str, Any]) -> bool:
     """Return whether the operations mean for `profile` what they meant for the profile they were planned on.
 
     They do if every value that they set, delete or merge is what it was, and so is everything that the function looked
-    at (`reads`).  What they append to or increment may differ, because those are relative, and so may anything else.
+    at (`plan.reads`).  What they append to or increment may differ, because those are relative, and so may anything else.
     """
-    for place in reads:
+    for place in plan.reads:
         bag = BAGS[place[0] == BAGS[1]]
         keys = change.bag(bag).keys
-        if not is_unchanged(place, keys, before.get(bag, {}), stored_bag(profile, bag)):
+        if not is_unchanged(place, keys, plan.before.get(bag, {}), stored_bag(profile, bag)):
             return False
     for bag in BAGS:
         staged = change.bag(bag)
         if staged.reset:
             return False
-        known, stored = dict(before.get(bag, {})), dict(stored_bag(profile, bag))
+        known, stored = dict(plan.before.get(bag, {})), dict(stored_bag(profile, bag))
         for path in (path for ops in staged.keys.values() for op in ops for path in _absolute_paths(op)):
             if not json_equal(read(known, path), read(stored, path)):
                 return False

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
 from auth0_meta.arguments import number
 from auth0_meta.errors import Auth0MetaError, InputError
-from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, check, evaluate, load
+from auth0_meta.migrate.planning.evaluate import TOO_DEEP, Function, Profile, check, evaluate, load
+from auth0_meta.migrate.planning.watched_user import Fields
 
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
@@ -39,10 +40,8 @@ class InProcess:
         self._function: Function = check(function, "the migration")
         self._file = getattr(getattr(function, "__code__", None), "co_filename", "")
 
-    def run(
-        self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield what `evaluate` returns for each profile, in order; `fields`: those that the profiles can have."""
+    def run(self, profiles: Sequence[Profile], *, fields: Fields = None) -> Iterator[dict[str, Any]]:
+        """Yield what `evaluate` returns for each profile, in order."""
         for profile in profiles:
             yield evaluate(self._function, profile, fields=fields, file=self._file)
 
@@ -87,10 +86,8 @@ class Sandbox:
         """Return a second process for the same function, in which sets have a different order."""
         return Sandbox(self._path, timeout=self._timeout, hash_seed=1)
 
-    def run(
-        self, profiles: Sequence[Mapping[str, Any]], *, fields: Collection[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield what `evaluate` returns for each profile, in order; `fields`: those that the profiles can have."""
+    def run(self, profiles: Sequence[Profile], *, fields: Fields = None) -> Iterator[dict[str, Any]]:
+        """Yield what `evaluate` returns for each profile, in order."""
         known = None if fields is None else list(fields)
         todo = [_line(profile, known) for profile in profiles]
         while todo:
@@ -135,7 +132,7 @@ Evaluator = InProcess | Sandbox
 """What computes the changes for profiles."""
 
 
-def _line(profile: Mapping[str, Any], fields: list[str] | None) -> str:
+def _line(profile: Profile, fields: list[str] | None) -> str:
     """Return the line that is sent for a profile: null if the profile is nested too deeply to be written."""
     try:
         return json.dumps({"fields": fields, "profile": profile}) + "\n"

@@ -16,6 +16,8 @@ from auth0_meta.errors import InputError
 from auth0_meta.models import User
 
 Note = Callable[[tuple[str | None, ...]], None]
+Fields = Collection[str] | None
+"""The fields that a source was asked for, None if it gives whole profiles."""
 
 
 class Reads(set[tuple[str | None, ...]]):
@@ -56,16 +58,11 @@ def is_unchanged(
 
 
 class WatchedUser(User):
-    """A read-only user who notes every look at the metadata.
-
-    `fields`: those that the source was asked for, None for all; reading another field raises `InputError`.
-    """
+    """A read-only user who notes every look at the metadata; reading any but the `fields` raises `InputError`."""
 
     _bags: Mapping[Bag, Mapping[str, Any]]
 
-    def __init__(
-        self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Fields = None) -> None:
         bags = {bag: _watch(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS}
         stored: dict[str, Any] = {
             bag: watched for bag, watched in bags.items() if profile.get(bag) is not None
@@ -87,7 +84,7 @@ class WatchedUser(User):
 class _KnownFields(dict[str, Any]):
     """A profile that raises for a field that was not asked for, rather than calling it absent."""
 
-    def __init__(self, profile: Mapping[str, Any], fields: Collection[str] | None) -> None:
+    def __init__(self, profile: Mapping[str, Any], fields: Fields) -> None:
         super().__init__(profile)
         self._fields = fields
 
