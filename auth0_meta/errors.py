@@ -340,13 +340,12 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     409: AlreadyExistsError,
     429: RateLimitError,
 }
-_BY_CODE: dict[tuple[int, str], type[ApiError]] = {
+# By status and error code, or by status and message where Auth0 sends no code.
+_BY_SIGN: dict[tuple[int, str | None], type[ApiError]] = {
     (400, "invalid_paging"): PagingError,
     (400, "Bearer"): AuthError,
-    (403, "insufficient_scope"): ScopeError,
-}
-_BY_MESSAGE: dict[tuple[int, str], type[ApiError]] = {
     (400, "Bad HTTP authentication header format"): AuthError,
+    (403, "insufficient_scope"): ScopeError,
 }
 
 
@@ -356,10 +355,7 @@ def api_error(status: int, *, error_code: str | None = None, message: str = "") 
     >>> api_error(404).__name__, api_error(418).__name__, api_error(503).__name__
     ('NotFoundError', 'ApiError', 'ServerError')
     """
-    if error_code is not None and (status, error_code) in _BY_CODE:
-        return _BY_CODE[status, error_code]
-    if (status, message) in _BY_MESSAGE:
-        return _BY_MESSAGE[status, message]
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    return ServerError if status >= 500 else ApiError
+    for sign in (error_code, message):
+        if (status, sign) in _BY_SIGN:
+            return _BY_SIGN[status, sign]
+    return _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)

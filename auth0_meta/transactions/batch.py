@@ -299,8 +299,7 @@ class MetadataBatch:
     def _progress(self, now: float) -> Progress:
         seconds, done = now - self._started, self.results.done
         rate = done / seconds if seconds > 0 else 0.0
-        failed = self.results.counts["failed"]
-        return Progress(staged=self._staged, done=done, failed=failed, seconds=seconds, per_second=rate)
+        return Progress(self._staged, done, self.results.counts["failed"], seconds, rate)
 
     def _stop(self, error: BaseException) -> None:
         """Send no more, and raise `error` in the caller's thread."""
