@@ -6,6 +6,9 @@ import math
 
 from auth0_meta.errors import Auth0MetaError, InputError
 
+_MOST_SHOWN = 10**20
+"""Python refuses to write out an int of more than 4300 digits, and nobody would read one of 30."""
+
 
 def number(
     name: str,
@@ -33,13 +36,17 @@ def number(
     if isinstance(value, bool) or not isinstance(value, int | float):
         of = " of" if bounds.startswith("at") else ""
         raise error(f"{name} must be a number{of}{bounds and ' '}{bounds}, not {type(value).__name__}")
+    try:
+        converted = float(value)
+    except OverflowError:  # an int past 1e308 has no float, and from 4300 digits on no text either
+        raise error(f"{name} must be {bounds or 'a finite number'}, and below 1e308") from None
     if (
-        (math.isfinite(value) or (infinite and not math.isnan(value)))
+        (math.isfinite(converted) or (infinite and not math.isnan(converted)))
         and (above is None or value > above)
         and (least is None or value >= least)
         and (most is None or value <= most)
     ):
-        return float(value)
+        return converted
     raise error(f"{name} must be {bounds or ('a number' if infinite else 'a finite number')}, not {value}")
 
 
@@ -62,7 +69,7 @@ def whole(
     if not isinstance(value, bool) and isinstance(value, int):
         if (least is None or value >= least) and (most is None or value <= most):
             return value
-        shown = str(value)
+        shown = str(value) if abs(value) < _MOST_SHOWN else f"an int of {value.bit_length()} bits"
     else:
         shown = str(value) if isinstance(value, float) else type(value).__name__
     bounds = _bounds(None, least, most)

@@ -9,6 +9,8 @@ import pytest
 from auth0_meta import ConfigError, InputError
 from auth0_meta.arguments import number, whole
 
+MOST_8 = "window must be a whole number of at least 1 and at most 8"
+
 
 @pytest.mark.parametrize("value", [1, 0.5, 1e-9])
 def test_a_number_within_the_bounds_comes_back_as_a_float(value: float) -> None:
@@ -28,6 +30,9 @@ def test_a_number_within_the_bounds_comes_back_as_a_float(value: float) -> None:
         (float("inf"), {"least": 0}, "share must be at least 0, not inf"),
         (float("inf"), {}, "share must be a finite number, not inf"),
         ("secret", {"least": 0}, "share must be a number of at least 0, not str"),
+        (10**400, {"above": 0, "most": 1}, "share must be above 0 and at most 1, and below 1e308"),
+        (-(10**400), {"least": 0, "infinite": True}, "share must be at least 0, and below 1e308"),
+        pytest.param(10**5000, {}, "share must be a finite number, and below 1e308", id="5001 digits"),
         (True, {}, "share must be a number, not bool"),
         (None, {}, "share must be a number, not NoneType"),
     ],
@@ -48,7 +53,8 @@ def test_infinity_may_be_allowed() -> None:
     ("value", "bounds", "message"),
     [
         (0, {}, "window must be a whole number of at least 1, not 0"),
-        (9, {"most": 8}, "window must be a whole number of at least 1 and at most 8, not 9"),
+        (9, {"most": 8}, f"{MOST_8}, not 9"),
+        pytest.param(10**5000, {"most": 8}, f"{MOST_8}, not an int of 16610 bits", id="5001 digits"),
         (1.0, {}, "window must be a whole number of at least 1, not 1.0"),
         (True, {}, "window must be a whole number of at least 1, not bool"),
         ("secret", {"least": None}, "window must be a whole number, not str"),
@@ -67,5 +73,7 @@ def test_the_caller_chooses_the_error() -> None:
     """Settings of a client raise `ConfigError`, arguments of a call `InputError`."""
     with pytest.raises(ConfigError):
         number("timeout", 0, above=0, error=ConfigError)
+    with pytest.raises(ConfigError):
+        number("timeout", 10**400, above=0, error=ConfigError)
     with pytest.raises(ConfigError):
         whole("pool_size", 0, error=ConfigError)
