@@ -90,7 +90,9 @@ class _Story:
             second = self._run(client, _flat)
             self._requests()
         self._chapter("What is stored now")
-        self._difference(before, _lines(tenant.users[_USER]))
+        for line in difflib.ndiff(before, _lines(tenant.users[_USER])):
+            if line[0] != "?":
+                print_line(out, f"  {line}", style={"-": "red", "+": "green"}.get(line[0]))
         out.print()
         sent = first.requests + second.requests
         out.print(
@@ -165,13 +167,6 @@ class _Story:
             self._over = 0.0  # so that the last picture says how long it took
             self._live.stop()
             self._live = None
-
-    def _difference(self, before: list[str], after: list[str]) -> None:
-        """Print the document afterwards, with what was removed and added marked."""
-        colours = {"-": "red", "+": "green"}
-        for line in difflib.ndiff(before, after):
-            if line[0] != "?":
-                print_line(self._out, f"  {line}", style=colours.get(line[0]))
 
 
 def _lines(profile: Mapping[str, Any]) -> list[str]:
