@@ -232,7 +232,7 @@ def status(job: JobFile, /) -> Status:
 
 
 def status_of(ledger: Ledger) -> Status:
-    """Return where the job of an open ledger stands; a damaged one makes any error of decoding."""
+    """Return where the job of an open ledger stands; call it within `explain_damage`."""
     counts, facts, runs = ledger.counts(), ledger.facts, ledger.runs()
     to_apply, to_undo = (sum(counts[state] for state in STEPS[kind].remaining) for kind in STEPS)
     if facts.get("purged"):

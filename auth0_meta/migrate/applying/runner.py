@@ -71,7 +71,7 @@ class RunResult:
 
 @attrs.frozen
 class Settings:
-    """How a run goes about its work: the arguments that `apply` and `undo` share.  Raises `InputError` for wrong numbers."""
+    """The arguments that `apply` and `undo` share; wrong numbers raise `InputError`."""
 
     share: float
     concurrency: int | None

@@ -88,8 +88,7 @@ class Ledger:
         """
         path = Path(path)
         with contextlib.ExitStack() as cleanup:
-            lock = FileLock(path)
-            cleanup.callback(lock.close)
+            lock = cleanup.enter_context(contextlib.closing(FileLock(path)))
             if path.exists():
                 _check_unfinished(path)
                 _remove(files(path))
@@ -116,9 +115,7 @@ class Ledger:
         if not path.exists():
             raise refusal(path, f"does not exist: create it with auth0-meta migrate plan ... -o {path}")
         with contextlib.ExitStack() as cleanup:
-            lock = FileLock(path) if write else None
-            if lock is not None:
-                cleanup.callback(lock.close)
+            lock = cleanup.enter_context(contextlib.closing(FileLock(path))) if write else None
             with explain_damage(path):
                 ledger = cls(path, connect(path, write=write), lock)
                 cleanup.callback(ledger._db.close)

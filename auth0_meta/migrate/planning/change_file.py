@@ -106,7 +106,7 @@ def _from_json(row: Mapping[str, Any]) -> Change:
 
 
 class ChangeIndex:
-    """The changes to each user, combined in their order; on disk until it is closed, since they may not fit into memory."""
+    """The changes to each user, combined in their order; on disk until it is closed: there may be many."""
 
     def __init__(self, changes: Iterable[UserChange]) -> None:
         self._db = sqlite3.connect("", isolation_level=None)  # SQLite keeps it in a temporary file
