@@ -138,7 +138,7 @@ def test_bad_methods_are_refused(api: Any, method: str, body: Any) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_the_methods_of_a_missing_user_are_404(api: Any, method: str) -> None:
-    """This goes for every endpoint."""
+    """This is so at every endpoint."""
     body = [MAIL] if method == "PUT" else MAIL
     response = api(method, PATH.replace("ann", "nobody"), json=body)
     assert (response.status_code, response.json()["errorCode"]) == (404, "inexistent_user")

@@ -21,7 +21,7 @@ from auth0_meta.testing import FakeClock
 ROOT = "/_emulator/"
 
 
-class Desk:
+class ControlApi:
     """Send control requests to a tenant, in process."""
 
     def __init__(self, tenant: LocalTenant) -> None:
@@ -36,9 +36,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tenant: LocalTenant) -> Desk:
+def control(tenant: LocalTenant) -> ControlApi:
     """Return a caller of the control routes of the test's tenant."""
-    return Desk(tenant)
+    return ControlApi(tenant)
 
 
 # The guard -------------------------------------------------------------------------------------------
@@ -65,13 +65,13 @@ def desk(tenant: LocalTenant) -> Desk:
 )
 @pytest.mark.parametrize(("method", "name"), [("GET", "state"), ("POST", "reset"), ("GET", "users")])
 def test_only_the_tenants_own_page_and_programs_have_access(
-    desk: Desk, headers: dict[str, str], status: int, method: str, name: str
+    control: ControlApi, headers: dict[str, str], status: int, method: str, name: str
 ) -> None:
     """A foreign host, origin or site, or a missing or wrong token is refused, and nothing happens."""
-    desk.tenant.users.add()
-    response = desk(method, name, headers={k: v.encode() for k, v in headers.items()})
+    control.tenant.users.add()
+    response = control(method, name, headers={k: v.encode() for k, v in headers.items()})
     assert response.status_code == status
-    assert len(desk.tenant.users) == (0 if status == 200 and name == "reset" else 1)
+    assert len(control.tenant.users) == (0 if status == 200 and name == "reset" else 1)
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
@@ -82,32 +82,32 @@ def test_each_run_has_its_own_token() -> None:
     assert min(map(len, tokens)) >= 43
 
 
-def test_control_requests_leave_the_tenant_alone(desk: Desk) -> None:
+def test_control_requests_leave_the_tenant_alone(control: ControlApi) -> None:
     """They take no token from a bucket, trigger no fault and are not in the journal."""
     tenant = LocalTenant(serve=False, rate_limit="2@1", clock=FakeClock())
     fault = tenant.fail(status=500)
     for _ in range(5):
-        assert Desk(tenant)("GET", "state").status_code == 200
+        assert ControlApi(tenant)("GET", "state").status_code == 200
     assert (fault.fired, len(tenant.journal)) == (0, 0)
-    assert Desk(tenant)("GET", "state").json()["buckets"][0]["tokens"] == 2
+    assert ControlApi(tenant)("GET", "state").json()["buckets"][0]["tokens"] == 2
 
 
-def test_responses_cannot_be_framed_sniffed_or_cached(desk: Desk) -> None:
+def test_responses_cannot_be_framed_sniffed_or_cached(control: ControlApi) -> None:
     """The page and its data have the headers that keep other pages away from them."""
-    page = desk.session.get(desk.tenant.url + "/")
+    page = control.session.get(control.tenant.url + "/")
     policy = page.headers["Content-Security-Policy"]
     for part in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
         assert part in policy
     assert "unsafe" not in policy
-    for response in (page, desk("GET", "state"), desk("GET", "nowhere")):
+    for response in (page, control("GET", "state"), control("GET", "nowhere")):
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
+def test_the_page_has_no_script_or_style_of_its_own(control: ControlApi) -> None:
     """The page has no inline script, style or handler, which the policy would block; all its files are served."""
-    page = desk.session.get(desk.tenant.url + "/").text
+    page = control.session.get(control.tenant.url + "/").text
     assert "<style" not in page
     assert "style=" not in page
     assert re.search(r"\son\w+=", page) is None
@@ -117,19 +117,19 @@ def test_the_page_has_no_script_or_style_of_its_own(desk: Desk) -> None:
         ("page.css", "text/css"),
         ("icon.svg", "image/svg+xml"),
     ):
-        response = desk.session.get(desk.tenant.url + ROOT + name)
+        response = control.session.get(control.tenant.url + ROOT + name)
         assert response.status_code == 200
         assert response.headers["Content-Type"].startswith(kind)
-    script = desk.session.get(desk.tenant.url + ROOT + "page.js").text
+    script = control.session.get(control.tenant.url + ROOT + "page.js").text
     assert "innerHTML" not in script
     assert "insertAdjacentHTML" not in script
     assert "eval(" not in script
 
 
-def test_only_a_page_for_this_machine_holds_the_token(desk: Desk) -> None:
+def test_only_a_page_for_this_machine_holds_the_token(control: ControlApi) -> None:
     """On loopback the page contains the token; if other machines can fetch the page, only the printed address has it."""
-    assert desk.tenant.control_token in desk.session.get(desk.tenant.url + "/").text
-    assert desk.tenant.page_url == desk.tenant.url + "/"
+    assert control.tenant.control_token in control.session.get(control.tenant.url + "/").text
+    assert control.tenant.page_url == control.tenant.url + "/"
     wide = LocalTenant(serve=False, host="0.0.0.0")  # noqa: S104  # never bound
     session = requests.Session()
     session.mount("http://", wide.adapter())
@@ -146,11 +146,11 @@ def test_a_head_has_no_body() -> None:
         assert int(head.headers["Content-Length"]) == len(session.get(tenant.page_url, timeout=5).content)
 
 
-def test_the_page_is_only_read(desk: Desk) -> None:
+def test_the_page_is_only_read(control: ControlApi) -> None:
     """Any other method on the page is a control request without a route, and needs the token first."""
-    assert desk.session.post(desk.tenant.url + "/").status_code == 403
-    headers = {"X-Emulator-Token": desk.tenant.control_token}
-    assert desk.session.post(desk.tenant.url + "/", headers=headers).status_code == 404
+    assert control.session.post(control.tenant.url + "/").status_code == 403
+    headers = {"X-Emulator-Token": control.tenant.control_token}
+    assert control.session.post(control.tenant.url + "/", headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -179,22 +179,24 @@ def test_the_page_is_only_read(desk: Desk) -> None:
     ],
 )
 def test_bad_requests_are_refused(
-    desk: Desk, method: str, name: str, options: dict[str, Any], status: int
+    control: ControlApi, method: str, name: str, options: dict[str, Any], status: int
 ) -> None:
     """The message says what is wrong, and nothing changes."""
-    desk.tenant.users.add(user_id="auth0|1")
-    response = desk(method, name, **options)
+    control.tenant.users.add(user_id="auth0|1")
+    response = control(method, name, **options)
     assert response.status_code == status
     assert response.json()["message"]
-    assert len(desk.tenant.users) == 1
-    assert desk.tenant.faults_unfired() == []
+    assert len(control.tenant.users) == 1
+    assert control.tenant.faults_unfired() == []
 
 
-def test_a_bug_in_a_control_route_is_a_500(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_bug_in_a_control_route_is_a_500(
+    control: ControlApi, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     """The error is logged."""
-    monkeypatch.setattr(desk.tenant.clock, "reset", lambda: 1 / 0)
+    monkeypatch.setattr(control.tenant.clock, "reset", lambda: 1 / 0)
     with caplog.at_level(logging.ERROR, "auth0_meta.emulator"):
-        assert desk("POST", "reset").status_code == 500
+        assert control("POST", "reset").status_code == 500
     assert caplog.records
 
 
@@ -205,11 +207,11 @@ def test_state_shows_users_requests_buckets_faults_and_time() -> None:
     """A bucket names the groups that share it."""
     clock = FakeClock(start=1_000.0)
     tenant = LocalTenant(serve=False, rate_limit="essentials", clock=clock, users=[{}, {}])
-    desk = Desk(tenant)
+    control = ControlApi(tenant)
     tenant.fail(method="PATCH", status=429, reset=3)
     headers = {"Authorization": "Bearer x"}
-    desk.session.get(f"{tenant.url}/api/v2/users", headers=headers)
-    state = desk("GET", "state").json()
+    control.session.get(f"{tenant.url}/api/v2/users", headers=headers)
+    state = control("GET", "state").json()
     assert (state["users"], state["requests"], state["now"], state["frozen"]) == (2, 1, 1_000.0, False)
     assert [bucket["groups"] for bucket in state["buckets"]] == [
         ["read_users"],
@@ -223,8 +225,8 @@ def test_state_shows_users_requests_buckets_faults_and_time() -> None:
     assert (state["buckets"][0]["burst"], state["buckets"][0]["tokens"]) == (40, 39.0)
     assert state["faults"] == [{"plan": "fail(method='PATCH', status=429)", "fired": 0, "times": 1}]
     clock.advance(0.06)
-    assert desk("GET", "state").json()["buckets"][0]["tokens"] == pytest.approx(39.5)
-    shared = Desk(LocalTenant(serve=False, rate_limit="free"))("GET", "state").json()["buckets"]
+    assert control("GET", "state").json()["buckets"][0]["tokens"] == pytest.approx(39.5)
+    shared = ControlApi(LocalTenant(serve=False, rate_limit="free"))("GET", "state").json()["buckets"]
     assert shared[0]["groups"] == ["read_users", "write_users", "other"]
 
 
@@ -232,40 +234,40 @@ def test_reading_a_window_does_not_change_it() -> None:
     """Reading the bucket takes no token; the bucket is full once a new window has begun."""
     clock = FakeClock(start=1_000.0)
     tenant = LocalTenant(serve=False, rate_limit="4@1", window=True, clock=clock)
-    desk = Desk(tenant)
-    desk.session.get(f"{tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    control = ControlApi(tenant)
+    control.session.get(f"{tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
     for _ in range(2):
-        assert desk("GET", "state").json()["buckets"][0]["tokens"] == 3
+        assert control("GET", "state").json()["buckets"][0]["tokens"] == 3
     clock.advance(4)
-    assert desk("GET", "state").json()["buckets"][0]["tokens"] == 4
+    assert control("GET", "state").json()["buckets"][0]["tokens"] == 4
 
 
-def test_users_are_listed_found_and_added(desk: Desk) -> None:
+def test_users_are_listed_found_and_added(control: ControlApi) -> None:
     """Pages are in order of creation; a search covers id, email, name and username, and ignores case."""
     for number in range(7):
-        desk.tenant.users.add(
+        control.tenant.users.add(
             user_id=f"auth0|{number}", email=f"u{number}@example.com", name=f"Name {number}"
         )
-    page = desk("GET", "users", params={"count": 3}).json()
+    page = control("GET", "users", params={"count": 3}).json()
     assert (page["total"], page["more"]) == (7, True)
     assert [user["user_id"] for user in page["users"]] == ["auth0|0", "auth0|1", "auth0|2"]
-    last = desk("GET", "users", params={"count": 3, "start": 6}).json()
+    last = control("GET", "users", params={"count": 3, "start": 6}).json()
     assert ([user["user_id"] for user in last["users"]], last["more"]) == (["auth0|6"], False)
-    found = desk("GET", "users", params={"find": " NAME ", "count": 2, "start": 1}).json()
+    found = control("GET", "users", params={"find": " NAME ", "count": 2, "start": 1}).json()
     assert ([user["user_id"] for user in found["users"]], found["more"]) == (["auth0|1", "auth0|2"], True)
-    assert desk("GET", "users", params={"find": "u4@"}).json()["users"][0]["user_id"] == "auth0|4"
-    assert desk("GET", "users", params={"find": "nobody"}).json()["users"] == []
-    made = desk("POST", "users", json={"user_metadata": {"a": 1}}).json()["user_id"]
-    assert desk.tenant.users[made].user_metadata == {"a": 1}
-    assert desk("POST", "users", json={"user_id": made}).status_code == 400
+    assert control("GET", "users", params={"find": "u4@"}).json()["users"][0]["user_id"] == "auth0|4"
+    assert control("GET", "users", params={"find": "nobody"}).json()["users"] == []
+    made = control("POST", "users", json={"user_metadata": {"a": 1}}).json()["user_id"]
+    assert control.tenant.users[made].user_metadata == {"a": 1}
+    assert control("POST", "users", json={"user_id": made}).status_code == 400
 
 
-def test_a_user_is_shown_with_its_history(desk: Desk) -> None:
+def test_a_user_is_shown_with_its_history(control: ControlApi) -> None:
     """The route returns the profile and each write by path, newest first; a side that is absent is left out."""
-    user = desk.tenant.users.add(user_id="auth0|1", user_metadata={"a": 1, "b": None})
+    user = control.tenant.users.add(user_id="auth0|1", user_metadata={"a": 1, "b": None})
     user.patch(user_metadata={"a": 2})
     user.patch(user_metadata={"a": None, "c": "<b>"})
-    shown = desk("GET", "user", params={"id": "auth0|1"}).json()
+    shown = control("GET", "user", params={"id": "auth0|1"}).json()
     assert shown["profile"] == dict(user)
     assert [change["changed"] for change in shown["history"]][:2] == [
         [
@@ -276,56 +278,60 @@ def test_a_user_is_shown_with_its_history(desk: Desk) -> None:
     ]
 
 
-def test_the_journal_can_be_read_from_any_number(desk: Desk) -> None:
+def test_the_journal_can_be_read_from_any_number(control: ControlApi) -> None:
     """Requests count from 1; a bounded journal drops entries, and the numbers of the others stay correct."""
     tenant = LocalTenant(serve=False, journal_limit=3)
-    desk = Desk(tenant)
+    control = ControlApi(tenant)
     for number in range(5):
-        desk.session.get(f"{tenant.url}/api/v2/users/auth0%7C{number}", headers={"Authorization": "Bearer x"})
-    whole = desk("GET", "journal").json()
+        control.session.get(
+            f"{tenant.url}/api/v2/users/auth0%7C{number}", headers={"Authorization": "Bearer x"}
+        )
+    whole = control("GET", "journal").json()
     assert (whole["total"], [entry["number"] for entry in whole["entries"]]) == (5, [3, 4, 5])
     assert [entry["user_id"] for entry in whole["entries"]] == ["auth0|2", "auth0|3", "auth0|4"]
-    assert [entry["number"] for entry in desk("GET", "journal?since=4").json()["entries"]] == [5]
-    assert desk("GET", "journal?since=5").json()["entries"] == []
-    assert desk("GET", "journal?since=99").json()["entries"] == []
+    assert [entry["number"] for entry in control("GET", "journal?since=4").json()["entries"]] == [5]
+    assert control("GET", "journal?since=5").json()["entries"] == []
+    assert control("GET", "journal?since=99").json()["entries"] == []
 
 
-def test_faults_are_added_listed_and_cleared(desk: Desk) -> None:
+def test_faults_are_added_listed_and_cleared(control: ControlApi) -> None:
     """A fault added through the route strikes like one added in code; DELETE clears all."""
     plan = {"method": "GET", "status": 503, "times": 2}
-    assert desk("POST", "faults", json=plan).json() == {
+    assert control("POST", "faults", json=plan).json() == {
         "plan": "fail(method='GET', status=503)",
         "fired": 0,
         "times": 2,
     }
-    response = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    response = control.session.get(
+        f"{control.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"}
+    )
     assert response.status_code == 503
-    assert [fault["fired"] for fault in desk("GET", "faults").json()] == [1]
-    assert desk("DELETE", "faults").json() == {}
-    assert desk("GET", "faults").json() == []
+    assert [fault["fired"] for fault in control("GET", "faults").json()] == [1]
+    assert control("DELETE", "faults").json() == {}
+    assert control("GET", "faults").json() == []
 
 
-def test_the_clock_freezes_advances_and_resumes(desk: Desk) -> None:
+def test_the_clock_freezes_advances_and_resumes(control: ControlApi) -> None:
     """Freeze, advance and resume act on the tenant's own clock."""
-    start = desk.tenant.now()
-    assert desk("POST", "clock", json={"do": "freeze"}).json() == {"now": start, "frozen": True}
-    assert desk("POST", "clock", json={"do": "advance", "seconds": 60.5}).json()["now"] == start + 60.5
-    assert desk.tenant.clock.frozen
-    assert desk("POST", "clock", json={"do": "resume"}).json() == {"now": start + 60.5, "frozen": False}
+    start = control.tenant.now()
+    assert control("POST", "clock", json={"do": "freeze"}).json() == {"now": start, "frozen": True}
+    assert control("POST", "clock", json={"do": "advance", "seconds": 60.5}).json()["now"] == start + 60.5
+    assert control.tenant.clock.frozen
+    assert control("POST", "clock", json={"do": "resume"}).json() == {"now": start + 60.5, "frozen": False}
 
 
 def test_a_snapshot_and_a_reset_restore_users() -> None:
     """PUT of a snapshot restores every user; a reset restores the initial users."""
     tenant = LocalTenant(serve=False, users=[{"user_id": "auth0|1", "app_metadata": {"n": 1}}])
-    desk = Desk(tenant)
-    snapshot = desk("GET", "snapshot").json()
+    control = ControlApi(tenant)
+    snapshot = control("GET", "snapshot").json()
     before = dict(tenant.users["auth0|1"])
     tenant.users["auth0|1"].patch(app_metadata={"n": 2})
     tenant.users.add()
-    assert desk("PUT", "snapshot", json=snapshot).json() == {"users": 1}
+    assert control("PUT", "snapshot", json=snapshot).json() == {"users": 1}
     assert [dict(user) for user in tenant.users] == [before]
     tenant.users.clear()
-    assert desk("POST", "reset").json() == {}
+    assert control("POST", "reset").json() == {}
     assert [user.user_id for user in tenant.users] == ["auth0|1"]
 
 
@@ -428,26 +434,30 @@ def test_stopping_ends_every_stream_and_streams_are_counted() -> None:
         ("faults", {"status": 500, "probability": "1"}),
     ],
 )
-def test_values_that_would_break_later_requests_are_refused(desk: Desk, route: str, body: Any) -> None:
+def test_values_that_would_break_later_requests_are_refused(
+    control: ControlApi, route: str, body: Any
+) -> None:
     """An unusable value is a 400, and the tenant works as before."""
-    assert desk("POST", route, json=body).status_code == 400
-    assert desk("GET", "faults").json() == []
-    response = desk.session.get(f"{desk.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert control("POST", route, json=body).status_code == 400
+    assert control("GET", "faults").json() == []
+    response = control.session.get(
+        f"{control.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"}
+    )
     assert response.status_code == 200
 
 
-def test_faults_added_in_code_are_checked_too(desk: Desk) -> None:
+def test_faults_added_in_code_are_checked_too(control: ControlApi) -> None:
     """A body that JSON can't represent and a header of two lines could not be sent."""
     wrong: list[dict[str, Any]] = [{"body": float("nan")}, {"body": {1, 2}}, {"headers": {"X-A": "1\n2"}}]
     for words in wrong:
         with pytest.raises(InputError):
-            desk.tenant.fail(status=500, **words)
-    assert desk.tenant.faults_unfired() == []
+            control.tenant.fail(status=500, **words)
+    assert control.tenant.faults_unfired() == []
 
 
-def test_streams_that_open_at_once_are_counted(desk: Desk) -> None:
+def test_streams_that_open_at_once_are_counted(control: ControlApi) -> None:
     """Of many requests at the same moment, four get a stream; a stream that is dropped unread makes room."""
-    feed = desk.tenant._control._streams
+    feed = control.tenant._control._streams
     with ThreadPoolExecutor(20) as pool:
         streams = [stream for stream in pool.map(feed.open, [0] * 20) if stream is not None]
     assert len(streams) == 4

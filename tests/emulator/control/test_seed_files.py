@@ -235,7 +235,7 @@ def test_a_field_may_be_called_self(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("db", [False, True])
-def test_either_all_users_are_added_or_replaced_or_none(tmp_path: Path, db: bool) -> None:
+def test_adding_or_replacing_users_is_all_or_nothing(tmp_path: Path, db: bool) -> None:
     """If one of many ids is taken, no user changes."""
     tenant = LocalTenant(serve=False, users=USERS, db=tmp_path / "x.db" if db else None)
     before = [dict(user) for user in tenant.users]

@@ -128,8 +128,8 @@ def found(api: Any, q: str, **params: Any) -> list[str]:
         ("an*@example.com", "ann"),
     ],
 )
-def test_the_query_syntax(people: Any, q: str, who: str) -> None:
-    """Each query finds exactly the users that the documentation says."""
+def test_each_query_finds_the_documented_users(people: Any, q: str, who: str) -> None:
+    """The list covers the documented query syntax."""
     assert found(people, q) == who.split()
 
 
@@ -151,7 +151,7 @@ def test_the_query_syntax(people: Any, q: str, who: str) -> None:
         "(" * 2000 + "a" + ")" * 2000,
     ],
 )
-def test_queries_that_are_refused(people: Any, q: str) -> None:
+def test_unsupported_queries_are_refused(people: Any, q: str) -> None:
     """A query that is not supported or can't be parsed gets a 400, never a wrong list."""
     response = people.list(q=q)
     assert response.status_code == 400
@@ -195,7 +195,7 @@ def test_a_switch_accepts_search_engine_v2(talk: Any) -> None:
 @pytest.mark.parametrize(
     "sort", ["name", "name:up", "user_metadata:1", "app_metadata:-1", "app_metadata.a:1"]
 )
-def test_sorts_that_are_refused(people: Any, sort: str) -> None:
+def test_unsupported_sorts_are_refused(people: Any, sort: str) -> None:
     """A sort needs a direction, and sorting by metadata is refused."""
     assert people.list(sort=sort).json()["errorCode"] == "invalid_query_string"
 
