@@ -295,7 +295,7 @@ def test_a_reader_that_goes_away_is_not_an_error(
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert process.returncode in (0, 1)  # click says 0, rich and older clicks 1
+    assert process.returncode in (0, 1)  # click exits with 0, rich and older versions of click with 1
 
 
 def test_a_library_warning_is_one_line(tenant: LocalTenant) -> None:
