@@ -60,7 +60,8 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     except OSError as error:
         raise InputError(f"{name} can't be read: {error.strerror}") from error
     try:
-        buffered = io.BufferedReader(cast("io.RawIOBase", raw))
+        # A stand-in for stdin may have no buffer; a second one would wait until it is full.
+        buffered = cast("io.BufferedReader", raw if hasattr(raw, "peek") else io.BufferedReader(raw))
         packed = buffered.peek(2)[:2] == GZIP
         plain = gzip.GzipFile(fileobj=buffered) if packed else buffered
         yield io.TextIOWrapper(cast("BinaryIO", plain), encoding="utf-8-sig", newline="")
