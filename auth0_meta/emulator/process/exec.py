@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -78,7 +79,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
         child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user asked to run it
         for number in early:
             child.send_signal(number)
-        code = child.wait()
+        # In pieces: a handler runs between two instructions, and a signal that comes just before a wait without end
+        # would not reach the command before that wait is over.
+        code = None
+        while code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = child.wait(timeout=1)
     return _SIGNALLED - code if code < 0 else code
 
 
