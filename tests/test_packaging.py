@@ -159,8 +159,8 @@ def test_the_package_alone_loads_almost_nothing() -> None:
     assert ours == {"auth0_meta", "auth0_meta._version"}
 
 
-# What a program pays for with `from auth0_meta import ManagementClient, MetadataTransaction`, as a multiple of requests, is
-# promised (benchmarks/imports.py).  A name is added here only after that was measured again.
+# The cost of `from auth0_meta import ManagementClient, MetadataTransaction`, as a multiple of that of requests, is promised
+# (see benchmarks/imports.py).  Add a name here only after you have measured it again.
 LOADED = """
     _version arguments client clock errors models redact warn
     auth auth.credentials auth.tokens

@@ -283,7 +283,7 @@ def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[],
     ]
 
 
-def test_what_is_handed_between_packages_shows_no_value() -> None:
+def test_values_passed_between_packages_show_nothing() -> None:
     """Requests, responses and a transaction's settings are named tuples, whose usual repr would show everything."""
     target = f"/api/v2/users/x?q={WRITTEN}"
     request = Request(
