@@ -25,10 +25,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def dump(value: object) -> str:
-    """Return a value as JSON for a person or a program: indented, keys in their order, UTF-8.
-
-    Characters that a terminal would obey are escaped.
-    """
+    """Return a value as indented JSON, with characters that a terminal would obey escaped."""
     return printable(json.dumps(value, indent=2, ensure_ascii=False), lines=True)
 
 
@@ -42,10 +39,7 @@ def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> No
 
 
 def print_line(out: Console, text: str, *, style: str | None = None) -> None:
-    """Print one line, however long: a program that reads it must not meet a break inside an id.
-
-    Characters that a terminal would obey are escaped.
-    """
+    """Print one line, however long (programs read it), with characters that a terminal would obey escaped."""
     out.print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
