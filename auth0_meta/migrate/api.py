@@ -277,23 +277,17 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
         raise InputError(f"{path} was planned from a change file: leave the migration out (nothing was sent)")
     if callable(migration):
         return InProcess(migration)
-    _check_owner(Path(migration))
+    try:
+        owner = Path(migration).stat().st_uid
+    except OSError as error:
+        raise InputError(f"{migration} can't be read: {error.strerror} (nothing was sent)") from error
+    # A shared directory may hold a trap.  Windows has no user ids.
+    if hasattr(os, "geteuid") and owner not in (os.geteuid(), 0):
+        what = f"{migration} belongs to somebody else, and its code would be run"
+        raise InputError(f"{what}: make a copy of your own first (nothing was sent)")
     sandbox = Sandbox(migration)
     if sandbox.digest != ledger.facts.get("migration_digest"):
         sandbox.close()
         what = f"{migration} is not the file that {path} was planned with"
         raise InputError(f"{what}. Nothing was sent: plan again, or leave it out")
     return sandbox
-
-
-def _check_owner(path: Path) -> None:
-    """Refuse to run a file that somebody else could have written: a shared directory may hold a trap."""
-    if not hasattr(os, "geteuid"):  # pragma: no cover  # Windows has no user ids
-        return
-    try:
-        owner = path.stat().st_uid
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror} (nothing was sent)") from error
-    if owner not in (os.geteuid(), 0):
-        what = f"{path} belongs to somebody else, and its code would be run"
-        raise InputError(f"{what}: make a copy of your own first (nothing was sent)")

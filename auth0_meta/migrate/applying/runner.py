@@ -168,9 +168,10 @@ class Runner:
         handler is replaced.  A handler of the program's stays: it may set `cancel`, and what it raises is caught
         above.
         """
+        handler = signal.getsignal(signal.SIGINT)
         if (
-            threading.current_thread() is not threading.main_thread()
-            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            handler is not signal.default_int_handler
+            or threading.current_thread() is not threading.main_thread()
         ):
             yield
             return
@@ -390,19 +391,18 @@ class Runner:
         metrics = self._metrics
         until, reason = self._wait
         metrics.note_limit(self._channel.bucket(USER.writes), now)
-        self._emit(
-            ApplyProgress(
-                total=metrics.total,
-                done=metrics.done,
-                counts=dict(metrics.counts),
-                requests=metrics.requests,
-                refusals=metrics.refusals,
-                per_second=metrics.per_second(now),
-                seconds=now - self._began,
-                eta=metrics.eta(now),
-                waiting=f"{reason}, {until - now:.0f} s" if until - now > PACED else "",
-            )
+        progress = ApplyProgress(
+            total=metrics.total,
+            done=metrics.done,
+            counts=dict(metrics.counts),
+            requests=metrics.requests,
+            refusals=metrics.refusals,
+            per_second=metrics.per_second(now),
+            seconds=now - self._began,
+            eta=metrics.eta(now),
+            waiting=f"{reason}, {until - now:.0f} s" if until - now > PACED else "",
         )
+        self._emit(progress)
 
     def _emit(self, event: MigrationEvent) -> None:
         if self._settings.on_event is not None:

@@ -83,8 +83,6 @@ class TaskResult:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """Return the result that `to_json` gave; an error of an unknown class becomes an `Auth0MetaError`."""
-        error = facts.get("error")
-        if error is not None:
-            made = getattr(errors, error["class"], Auth0MetaError)(error["message"])
-            facts = {**facts, "error": made}
+        if (error := facts.get("error")) is not None:
+            facts = {**facts, "error": getattr(errors, error["class"], Auth0MetaError)(error["message"])}
         return cls(**facts)

@@ -107,11 +107,7 @@ def _failure(error: errors.Auth0MetaError, *, in_doubt: bool) -> tuple[Outcome, 
 
 
 class _Task:
-    """What one task is to bring about: the intent of a `Write`.
-
-    `in_doubt`: a PATCH may have been applied unseen.  `tried`: one was refused, and what is stored was not looked at
-    since.
-    """
+    """What one task is to bring about: the intent of a `Write`; `in_doubt` and `tried` are as in `Task`."""
 
     def __init__(self, task: Task, *, reads: bool) -> None:
         self._plan, self._before, self._after = task.document, task.before, task.after

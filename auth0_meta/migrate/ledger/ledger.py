@@ -51,10 +51,7 @@ _TABLES = (
 
 @attrs.frozen
 class Settled:
-    """What became of a user: the new state, a note without values, and a plan if one was made again.
-
-    `tried`: a PATCH was refused, and nobody has looked since whether it was applied all the same.
-    """
+    """What became of a user: the state, a note without values, a plan if one was made again; `tried`: see `Record`."""
 
     user: Record
     state: State
@@ -63,7 +60,7 @@ class Settled:
     tried: bool = attrs.field(default=False, kw_only=True)
 
 
-class Ledger:
+class Ledger(contextlib.AbstractContextManager["Ledger"]):
     """One open job file: `create` or `open` it, and `close` it.  For one thread only.
 
     `facts` belong to the plan: tenant, source, digests, summary.  All writing happens inside `group()`, which
@@ -140,9 +137,6 @@ class Ledger:
         finally:
             if self._lock is not None:
                 self._lock.close()
-
-    def __enter__(self) -> Ledger:
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._unfinished:

@@ -183,16 +183,10 @@ def serve(path: str) -> None:
     answer({"digest": digest})
     file = str(os.path.realpath(path))
     while (line := arrived.get()) is not None:
-        answer(_answer(function, line, file))
-
-
-def _answer(function: Function, line: str, file: str) -> dict[str, Any]:
-    request = None
-    with contextlib.suppress(RecursionError):
-        request = json.loads(line)
-    if request is None:
-        return {"error": TOO_DEEP}
-    return evaluate(function, request["profile"], fields=request["fields"], file=file)
+        request = None
+        with contextlib.suppress(RecursionError):
+            request = json.loads(line)
+        answer({"error": TOO_DEEP} if request is None else evaluate(function, **request, file=file))
 
 
 def _why(error: BaseException) -> str:
