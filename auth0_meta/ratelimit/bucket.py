@@ -88,7 +88,7 @@ class RefillRate:
 class Bucket:
     """Estimate one bucket, decide when the next request may leave, and keep its gate after a 429.
 
-    `known`: where to start; None learns everything.  `limit` and `remaining`: as in the last response.
+    `known`: where to start; None learns everything.  `clock`: what is known of the server's clock.  `limit` and `remaining`: as in the last response.
     `in_flight`: requests without a response so far.  `closed_until`: the monotonic instant at which the gate opens.
     `taken`: how many of our requests may have taken a token so far.  `rate_by_reset`: the refill per second that Reset
     alone proves, whoever spends; 0.0 while it proves none.
@@ -100,7 +100,7 @@ class Bucket:
     (0.0, 0.5)
     """
 
-    def __init__(self, known: RateLimit | None = None) -> None:
+    def __init__(self, known: RateLimit | None = None, clock: ServerClock | None = None) -> None:
         self.in_flight = 0
         self._reopened = False  # a gate has closed and nothing has left since
         self.closed_until = 0.0
@@ -109,7 +109,7 @@ class Bucket:
         self.taken = 0
         self._taken_least = 0  # own requests that certainly have
         self._width = 1.0 if known is None else inf  # requests that may be under way at once (slow start)
-        self._clock = ServerClock()
+        self._clock = ServerClock() if clock is None else clock
         self._refill = RefillRate()
         self._start(known.burst if known else None)
         if known is not None:

@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 DAY = 86_400.0
 """A Reset or Retry-After further away is garbage: the slowest bucket on record takes exactly a day to fill."""
-CLOCK_MARGIN = 0.5
-"""Seconds by which the local clock may miss the `Date` second and still be trusted; it is finer than whole seconds."""
 SHORTEST_WAIT = 1.0
 """Seconds to wait if Reset is now or past; they double with each refusal in a row."""
 LONGEST_GUESS = 60.0
@@ -36,7 +34,7 @@ class RateHeaders(NamedTuple):
 
     `limit`: the bucket's size.  `remaining`: whole tokens left, rounded down.  `reset`: epoch seconds at which the
     bucket is full (if it drips) or refilled (in a fixed window), rounded up.  `date`: epoch seconds of `Date`, cut to
-    the second.  `retry_after`: seconds; an HTTP date counts from `date`.
+    the second.  `retry_after`: seconds; an HTTP date counts from `date`, and is kept as `retry_at` in epoch seconds.
     Sources: Auth0's rate-limit use cases; limitd-redis `README.md` for the meaning of Reset.
     """
 
@@ -45,6 +43,7 @@ class RateHeaders(NamedTuple):
     reset: int | None = None
     date: float | None = None
     retry_after: float | None = None
+    retry_at: float | None = None
 
 
 def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
@@ -54,7 +53,7 @@ def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
 
     >>> parse_headers({"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "9", "X-RateLimit-Reset": "soon",
     ...                "Date": "Mon, 23 Nov 2026 10:00:00 GMT"})
-    RateHeaders(limit=10, remaining=9, reset=None, date=1795428000.0, retry_after=None)
+    RateHeaders(limit=10, remaining=9, reset=None, date=1795428000.0, retry_after=None, retry_at=None)
     """
     get = headers.get
     date = _date(get("Date"))
@@ -62,14 +61,8 @@ def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
     remaining = _whole(get("X-RateLimit-Remaining"))
     if not limit or (remaining is not None and remaining > limit):
         limit = remaining = None  # no bucket is like that, so nothing can be learned
-    later = get("Retry-After")
-    return RateHeaders(
-        limit,
-        remaining,
-        _whole(get("X-RateLimit-Reset")),
-        date,
-        None if later is None else _retry_after(later, date),
-    )
+    after, at = _retry(get("Retry-After"), date)
+    return RateHeaders(limit, remaining, _whole(get("X-RateLimit-Reset")), date, after, at)
 
 
 def _whole(text: str | None) -> int | None:
@@ -80,12 +73,13 @@ def _whole(text: str | None) -> int | None:
     return number if 0 <= number < 10**12 else None
 
 
-def _retry_after(text: str, date: float | None) -> float | None:
+def _retry(text: str | None, date: float | None) -> tuple[float | None, float | None]:
+    """Return the seconds for which Retry-After asks, and the instant if it names one."""
     seconds: float | None = _whole(text)
-    if seconds is None:
-        instant = _date(text)
-        seconds = instant - date if instant is not None and date is not None else None
-    return seconds if seconds is not None and seconds <= DAY else None
+    instant = _date(text) if seconds is None else None
+    if instant is not None and date is not None:
+        seconds = instant - date
+    return (None, None) if seconds is not None and seconds > DAY else (seconds, instant)
 
 
 @lru_cache(maxsize=64)
@@ -134,37 +128,39 @@ def wait_after_429(
     over the promised 50 to 250 ms.  `server`: the earliest time that the server's clock may show, if that is known
     better than by `Date`.
 
-    `Retry-After` wins.  Otherwise the wait lasts until Reset.  The local clock measures it if it agrees with the
-    response's `Date` to half a second, for it alone is finer than a second; if not, Reset - Date (or Reset - `server`)
-    does, which is never early.  Without `Date`, `server` decides, or else the local clock, which nothing confirms: so
-    for 60 s at most, and then the server is asked again.  If Reset is now or past, the wait is 1 s, doubling with
-    `refusals` up to 60 s.  Without a usable Reset, or with one more than a day away, `backoff` decides.
+    `Retry-After` wins.  Otherwise the wait lasts until Reset.  What the server's clock may show at the earliest, by
+    `Date` or `server`, decides how long that is, so the wait is never too short.  The local clock counts only if there
+    is neither: then for 60 s at most, and the server is asked again.  If Reset is now or past, the wait is 1 s,
+    doubling with `refusals` up to 60 s.  Without a usable Reset, or with one more than a day away, `backoff` decides.
 
     >>> date = 1_000_000.0
     >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 0.5, refusals=1, jitter=0.0)
-    3.55
-    >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 3600, refusals=1, jitter=0.0)
     4.05
+    >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=0.0, refusals=1, jitter=0.0, server=date + 0.9)
+    3.15
     """
     low, high = JITTER
     extra = low + (high - low) * jitter
-    if headers.retry_after is not None:
-        seconds = headers.retry_after
-    elif headers.reset is None:
+    date = headers.date
+    known = max((time for time in (date, server) if time is not None), default=None)
+    instant = headers.reset if headers.retry_at is None else headers.retry_at
+    if headers.retry_after is not None and headers.retry_at is None:
+        seconds, instant = headers.retry_after, None
+    elif instant is None:
         return backoff(refusals, jitter=jitter)
-    elif headers.date is None and server is not None:
-        seconds = headers.reset - server
-    elif headers.date is None or -CLOCK_MARGIN <= wall - headers.date <= 1 + CLOCK_MARGIN:
-        seconds = headers.reset - wall
+    elif known is not None:
+        # Not even a local clock that agrees with Date is finer: Date is cut to the second, so it agrees with clocks
+        # that are 1 s ahead as well, and a request sent by such a clock would be refused again.
+        seconds = instant - known
     else:
-        seconds = headers.reset - (headers.date if server is None else max(server, headers.date))
-    guess = headers.date is None and server is None and headers.retry_after is None
-    if guess and LONGEST_GUESS < seconds <= DAY:
-        seconds = LONGEST_GUESS
+        seconds = instant - wall
+        seconds = min(seconds, LONGEST_GUESS) if seconds <= DAY else seconds
     if seconds > DAY:
         return backoff(refusals, jitter=jitter)
     if seconds <= 0:
-        seconds = min(SHORTEST_WAIT * 2.0 ** min(refusals - 1, 16), LONGEST_GUESS)
+        # An instant that was still to come when the server sent it, and has passed on the way, needs no wait.
+        ahead = instant is not None and date is not None and instant > date and refusals == 1
+        seconds = 0.0 if ahead else min(SHORTEST_WAIT * 2.0 ** min(refusals - 1, 16), LONGEST_GUESS)
     return seconds + extra
 
 

@@ -52,7 +52,7 @@ class SharedBuckets:
 
         `taken`: requests of all groups that may have taken a token by then.
         """
-        limit, remaining, reset, date, _ = facts
+        limit, remaining, reset, date, *_ = facts
         if limit is not None and remaining is not None and reset is not None and date is not None:
             seen = self._seen.setdefault(group, deque(maxlen=HISTORY))
             seen.append(_Seen(sent, received, limit, remaining, reset, date, taken))
@@ -81,7 +81,7 @@ class SharedBuckets:
         self, group: str, sent: float, received: float, facts: RateHeaders, taken: int, rate: float
     ) -> tuple[str | None, bool]:
         """Return a group that contradicts this response, and whether it does so by Reset, which is certain."""
-        limit, remaining, reset, date, _ = facts
+        limit, remaining, reset, date, *_ = facts
         if limit is None or remaining is None or reset is None or date is None:
             return None, False
         steepest = STEEPEST * max(float(limit), rate)

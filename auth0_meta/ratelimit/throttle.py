@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.ratelimit.bucket import Bucket, Sent
-from auth0_meta.ratelimit.headers import RateHeaders, parse_headers
+from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, parse_headers
 from auth0_meta.ratelimit.plans import RateLimit, plan
 from auth0_meta.ratelimit.shared_buckets import SharedBuckets
 
@@ -145,9 +145,12 @@ class Throttle:
         self._arrivals = itertools.count()
         self._lanes: dict[str, _Lane] = {}
         self._apart: set[frozenset[str]] = set()  # pairs of groups that are known not to share a bucket
+        self._server = (
+            ServerClock()
+        )  # one for all buckets: what a read shows of it helps the first refused write
         shared: dict[RateLimit, _Lane] = {}
         for group, limit in plan(rate_limit).items():
-            self._lanes[group] = shared.setdefault(limit, _Lane(Bucket(limit)))
+            self._lanes[group] = shared.setdefault(limit, self._new_lane(limit))
 
     def acquire(
         self,
@@ -246,8 +249,12 @@ class Throttle:
     def _lane(self, group: str) -> _Lane:
         lane = self._lanes.get(group)
         if lane is None:
-            lane = self._lanes[group] = _Lane(Bucket())
+            lane = self._lanes[group] = self._new_lane(apart=group == TOKEN_GROUP)
         return lane
+
+    def _new_lane(self, limit: RateLimit | None = None, *, apart: bool = False) -> _Lane:
+        """Return a lane for a bucket; one that is `apart` belongs to another API, which may have a clock of its own."""
+        return _Lane(Bucket(limit, ServerClock() if apart else self._server))
 
     # ---- which bucket
 
@@ -280,7 +287,7 @@ class Throttle:
         else:
             if sum(self._lanes[name] is lane for name in groups) < 2:
                 return  # its own bucket, seen for the first time or changed
-            home = _Lane(Bucket())
+            home = self._new_lane()
         self._lanes[group] = home
         self._move(ticket)
         lane.wake_all()
@@ -293,11 +300,11 @@ class Throttle:
         """
         group, lane = ticket.group, ticket._lane
         self._apart.add(frozenset((group, other)))
-        rest = _Lane(Bucket())
+        rest = self._new_lane()
         for name, here in self._lanes.items():
             if here is lane:
                 self._lanes[name] = rest
-        self._lanes[group] = _Lane(Bucket())
+        self._lanes[group] = self._new_lane()
         for home in (rest, self._lanes[group]):
             home.bucket.closed_until = lane.bucket.closed_until
         self._move(ticket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 
 import pytest
 
@@ -98,6 +100,80 @@ def test_a_429_closes_the_gate_until_reset(throttle: Throttle, clock: FakeClock)
     assert waits == [("rate limit", pytest.approx(seconds))]
     assert ticket.waited == pytest.approx(seconds)
     assert clock.time() == pytest.approx(START + seconds)
+
+
+def _date(epoch: float) -> str:
+    return formatdate(int(epoch), usegmt=True)
+
+
+class _Server:
+    """A server whose clock is ahead of the local one by `skew`: what it answers now, `latency` there and back."""
+
+    def __init__(self, throttle: Throttle, clock: FakeClock, skew: float, latency: float) -> None:
+        self._throttle, self._clock, self._skew, self._latency = throttle, clock, skew, latency
+
+    def now(self) -> float:
+        return self._clock.time() + self._skew
+
+    def exchange(self, group: str, status: int = 200, form: str = "reset") -> float:
+        """Send a request and get its response, a 429 for two seconds; return the instant that it names."""
+        ticket = self._throttle.acquire(group)
+        self._clock.advance(self._latency / 2)
+        at = math.ceil(self.now() + 2) if status == 429 else math.ceil(self.now())
+        found = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "0" if status == 429 else "9"}
+        found["Date"] = _date(self.now())
+        found |= {"Retry-After": _date(at)} if form == "date" else {"X-RateLimit-Reset": str(at)}
+        self._clock.advance(self._latency / 2)
+        self._throttle.answer(ticket, status=status, headers=found)
+        return at
+
+    def resent(self, group: str) -> float:
+        """Return when the request that was refused reaches the server again."""
+        self._throttle.acquire(group)
+        return self.now() + self._latency / 2
+
+
+SKEWS = (
+    -3600.0,
+    -61.0,
+    -5.0,
+    -1.4,
+    -1.0,
+    -0.75,
+    -0.5,
+    -0.3,
+    -0.2,
+    -0.1,
+    0.0,
+    0.1,
+    0.2,
+    0.5,
+    0.9,
+    1.3,
+    2.0,
+    60.0,
+    3600.0,
+)
+
+
+@pytest.mark.parametrize("form", ["reset", "date"])
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_request_is_never_resent_before_reset_by_the_servers_clock(skew: float, form: str) -> None:
+    """It arrives within 1.6 s after Reset on first contact, and within half a second once responses have bounded the clock.
+
+    The responses may have come for another group, and from another bucket.
+    """
+    rng = random.Random(skew)
+    for n in range(60):
+        for warm in (False, True):
+            clock = FakeClock(start=START + rng.random())
+            throttle = Throttle(clock=clock, random=random.Random(n), rate_limit="essentials")
+            server = _Server(throttle, clock, skew, latency=0.02 * rng.random())
+            for _ in range(40 if warm else 0):
+                server.exchange(READ)
+                clock.advance(rng.random())
+            at = server.exchange(WRITE, 429, form)
+            assert 0.0 <= server.resent(WRITE) - at <= (0.5 if warm else 1.6)
 
 
 def test_a_wait_that_would_pass_most_is_refused_at_once(throttle: Throttle, clock: FakeClock) -> None:
