@@ -313,7 +313,8 @@ class ServerError(ApiError):
 class ActionTimeout(Auth0MetaError, TimeoutError):
     """The actions of a login, including the final update, took longer than their budget.
 
-    What they had staged was discarded; nothing was written.  Attribute `user_id`.
+    What they had staged was discarded, unless the update took too long itself: the message and the outcome's `commit`
+    say then what was written.  Attribute `user_id`.
     """
 
     user_id: str | None = None

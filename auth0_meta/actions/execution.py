@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Literal, get_args
 
 import attrs
@@ -19,12 +19,14 @@ from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
 from auth0_meta.actions.suspended_logins import States, digest, new_state
 from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
-from auth0_meta.errors import ActionTimeout, ConfigError
+from auth0_meta.errors import ActionTimeout, ConfigError, MetadataWarning, StateError, TransportError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult
 from auth0_meta.transactions.options import Oversize
 from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import State
+from auth0_meta.warn import notice
 
 # A suspended login stays in a store for minutes, so these are left out: the trigger has the secrets and the
 # configuration, the user is read again, and the request to /continue replaces this one, whose body may
@@ -39,6 +41,13 @@ _CHOICES = {
     "error_discards": get_args(AllOrThis),
     "oversize": get_args(Oversize),
 }
+_WHAT_WAS_WRITTEN = {
+    "updated": "Its update was written",
+    "confirmed": "Its update was written",
+    "unchanged": "There was nothing to write",
+    "unknown": "Its update may or may not have been written: read the user before you write again",
+}
+"""What to say of an update whose login took too long, by the outcome of the commit; otherwise it was discarded."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,9 +82,11 @@ class TriggerOptions:
 class Execution:
     """One login, from its event to its outcome, with a budget of its own.
 
-    Call `prepare`, then `open` and `close` for each action, `commit`, `suspend` if it redirects, and
-    `held.close` whatever happened; `withdraw` if the login failed after `suspend`.  All of these but `open` and
-    `close` block.
+    Under the `lock`, call `prepare`, then `open` and `close` for each action, `commit`, and `suspend` if it redirects;
+    then `end`, and `withdraw` if the login failed after `suspend`.  `lock`, `prepare`, `commit`, `suspend` and
+    `withdraw` block.
+
+    `started`: when the login began, on the monotonic clock; None is now.
     """
 
     def __init__(
@@ -85,20 +96,20 @@ class Execution:
         *,
         state: str | None = None,
         token_changes: TokenChanges | None = None,
+        started: float | None = None,
     ) -> None:
         self.options = options
         self._channel = options.client.channel
-        self._started = self._channel.clock.monotonic()
+        self._started = self._channel.clock.monotonic() if started is None else started
         self._event = event.for_run(options.secrets, options.configuration)
         self._state = state
         self._token_changes = token_changes or TokenChanges()
         self._staged: Staged = {bag: {} for bag in BAGS}
-        self.held = ExitStack()
-        """Holds the lock, if there is one, until it is closed."""
         self._current: Staging | None = None
         self._results: dict[str, Any] = {}
         """Fields of the outcome, as they become known."""
-        self._written = False
+        self._transaction: MetadataTransaction | None = None
+        """The update, once it was tried; its result is asked for at the end, so that no interrupt can lose it."""
         self._suspended_under = ""
 
     @property
@@ -117,14 +128,46 @@ class Execution:
 
     def timeout_error(self, when: str) -> ActionTimeout:
         """Return the error for a spent budget."""
+        commit = self._commit_result()
+        written = "What its actions staged was discarded"
+        if commit is not None:
+            written = _WHAT_WAS_WRITTEN.get(commit.outcome, written)
         msg = (
             f"the login of {self.user_id} took longer than its budget of {self.options.budget:g} s ({when}). "
-            "What its actions staged was discarded, and the login failed: "
-            "make the actions faster, or move the work out of the login"
+            f"{written}. The login failed: make the actions faster, or move the work out of the login"
         )
         return ActionTimeout(msg, user_id=self.user_id)
 
+    @contextmanager
+    def _in_time(self, when: str) -> Iterator[None]:
+        """Send requests; raise `ActionTimeout` if the budget is spent then, whether or not there was a response."""
+        try:
+            yield
+        except TransportError as error:
+            if self.time_left() > 0:
+                raise
+            raise self.timeout_error(when) from error
+        self.require_time(when)
+
     # Before the actions -----------------------------------------------------------------------------
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Return the lock to hold from here to the end of the update."""
+        return nullcontext() if self.options.lock is None else self.options.lock(self.user_id)
+
+    def lose_lock(self, error: Exception) -> None:
+        """Note that the lock failed when it was released, such as one whose lease had expired.
+
+        It may not have protected the update, but what was written stays written, and so the outcome stays what it is.
+        """
+        self._results["lock_lost"] = True
+        with suppress(
+            MetadataWarning
+        ):  # a filter may turn it into an error, and that must not change the outcome
+            notice(
+                f"the lock of the login of {self.user_id} failed when it was released ({type(error).__name__}), so it "
+                "may not have protected the update from other logins; the outcome says what was written"
+            )
 
     @property
     def must_prepare(self) -> bool:
@@ -132,18 +175,16 @@ class Execution:
         return self.options.lock is not None or bool(self._event.unknown)
 
     def prepare(self) -> None:
-        """Take the lock and read the user.
+        """Read the user.
 
         Under a lock the user is read even if the event has both metadata objects: another login may have
         changed them since the event was made.
         """
-        if self.options.lock is not None:
-            self.held.enter_context(self.options.lock(self.user_id))
-            self.require_time("it waited for the lock")
-        budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
-        profile = self._channel.read(Target.user(self.user_id), budget)
-        self._event = self._event.with_user(**Event.from_profile(profile).user)
-        self.require_time("it read the user")
+        self.require_time("it waited for the lock")
+        with self._in_time("it read the user"):
+            budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
+            profile = self._channel.read(Target.user(self.user_id), budget)
+            self._event = self._event.with_user(**Event.from_profile(profile).user)
 
     # Around one action ------------------------------------------------------------------------------
 
@@ -200,8 +241,10 @@ class Execution:
         self._results["error"] = error
         self._results.pop("redirect", None)
         in_time = self.time_left() > 0 and not isinstance(error, ActionTimeout)
-        write_earlier = self.options.error_discards == "this" and in_time and "commit" not in self._results
-        if not write_earlier and not self._written:
+        write_earlier = self.options.error_discards == "this" and in_time and self._transaction is None
+        commit = self._commit_result()
+        written = commit is not None and commit.outcome not in ("failed", "rolled_back")
+        if not write_earlier and not written:
             self._staged = {bag: {} for bag in BAGS}
         return write_earlier
 
@@ -224,8 +267,7 @@ class Execution:
         """Write what differs from what the actions saw, in at most one PATCH."""
         user = self._event.user
         known = {name: value for name, value in user.items() if name not in BAGS or isinstance(value, dict)}
-        self._results["commit"] = None
-        tx = MetadataTransaction(
+        self._transaction = tx = MetadataTransaction(
             self.options.client,
             self.user_id,
             base=known,
@@ -233,13 +275,19 @@ class Execution:
             max_wait=self.time_left(),
             oversize=self.options.oversize,
         )
-        try:
-            with tx:
-                for bag in BAGS:
-                    getattr(tx, bag).update(self._staged[bag])
-        finally:
-            self._results["commit"] = tx.result
-        self._written = True
+        with self._in_time("its update took too long"), tx:
+            for bag in BAGS:
+                getattr(tx, bag).update(self._staged[bag])
+
+    def _commit_result(self) -> CommitResult | None:
+        """Return what became of the update; None if none was tried."""
+        tx = self._transaction
+        if tx is None or tx.state is State.ACTIVE:
+            return None
+        with suppress(StateError):
+            if tx.result is not None:
+                return tx.result
+        return CommitResult(outcome="unknown")  # an interrupt came before its outcome was noted
 
     def suspend(self, action: tuple[int, str], url: str, browser: str | None) -> None:
         """Store what is needed to continue, and put the redirect into the outcome.
@@ -267,6 +315,11 @@ class Execution:
         self._suspended_under = key
         self._results["redirect"] = Redirect(with_query(url, {"state": state}), state)
 
+    def end(self) -> None:
+        """Fail the login if it has come to an end only after its budget."""
+        if "error" not in self._results and self.time_left() <= 0:
+            self.fail(self.timeout_error("it ended too late"))
+
     @property
     def must_withdraw(self) -> bool:
         """Return whether `withdraw` has anything to do: the login failed after it was suspended."""
@@ -279,7 +332,10 @@ class Execution:
     def outcome(self) -> LoginOutcome:
         """Return how the login ended."""
         staged: dict[str, dict[str, Any]] = {bag: dict(keys) for bag, keys in self._staged.items() if keys}
-        outcome = LoginOutcome(user_id=self.user_id, staged=staged, **self._results)
+        commit = self._commit_result()
+        # Let go of them: an error's traceback refers to this object, and would be freed with it in a cycle only.
+        results, self._results = self._results, {}
+        outcome = LoginOutcome(user_id=self.user_id, staged=staged, commit=commit, **results)
         if outcome.commit is None and outcome.error is None:
             outcome = attrs.evolve(outcome, commit=CommitResult(outcome="unchanged"))
         if not outcome.allowed:

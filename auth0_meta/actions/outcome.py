@@ -30,6 +30,7 @@ class LoginOutcome:
     `error`: what failed, for logs and never for the browser.
     `redirect`: where to send the browser before the login can end; None if it has ended.
     `commit`: the result of the update; None if no update was tried.
+    `lock_lost`: whether the trigger's lock failed when it was released, and so may not have protected the update.
     `staged`: what was to be stored, for `user_metadata` and `app_metadata`, with None for deletions; {} if it
     was discarded.
     `id_token_claims`, `access_token_claims`, `added_scopes`, `removed_scopes`, `saml_attributes`: what the
@@ -38,6 +39,7 @@ class LoginOutcome:
     """
 
     user_id: str | None
+    lock_lost: bool = False
     denied: str | None = None
     validation_errors: tuple[tuple[str, str], ...] = ()
     error: Exception | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.execution import Execution
@@ -16,6 +17,8 @@ from auth0_meta.errors import InputError, StateError
 
 if TYPE_CHECKING:
     import asyncio
+
+_T = TypeVar("_T")
 
 # asyncio is slow to import, and most applications have synchronous actions only: it is imported on use.
 
@@ -74,12 +77,16 @@ def _next(steps: Steps, failure: BaseException | None = None) -> Step | LoginOut
 
 def run_to_action(steps: Steps) -> ActionStep:
     """Run the steps before the first action, and return that action for the caller to run; raise what fails."""
-    step = _next(steps)
-    while not isinstance(step, ActionStep):
-        if isinstance(step, LoginOutcome):
-            assert step.error is not None  # noqa: S101  # without an error the login gets to its action
-            raise step.error
-        step = _next(steps, _failure_of(_do, step))
+    try:
+        step = _next(steps)
+        while not isinstance(step, ActionStep):
+            if isinstance(step, LoginOutcome):
+                assert step.error is not None  # noqa: S101  # without an error the login gets to its action
+                raise step.error
+            step = _next(steps, _failure_of(_do, step))
+    except BaseException:
+        steps.close()
+        raise
     return step
 
 
@@ -90,10 +97,16 @@ def run(
 
     `do` runs one step to its end.  `failure` is that of the step that was yielded last, if the caller ran it.
     """
-    step = _next(steps, failure)
-    while not isinstance(step, LoginOutcome):
-        step = _next(steps, _failure_of(do, step))
-    return step
+    step: Step | LoginOutcome | None = None
+    try:
+        step = _next(steps, failure)
+        while not isinstance(step, LoginOutcome):
+            step = _next(steps, _failure_of(do, step))
+        return step
+    finally:
+        del step  # the traceback of the outcome's error refers to this frame
+        # An interrupt between two steps, which the steps don't see, must not leave them suspended with the lock held.
+        steps.close()
 
 
 def run_on_own_loop(steps: Steps) -> LoginOutcome:
@@ -119,7 +132,7 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
     loop.set_default_executor(workers)
 
     def do(step: Step) -> None:
-        if isinstance(step, ActionStep) and step.handler.is_async:
+        if _is_async(step):
             loop.run_until_complete(_await_action(step))
         else:
             _do(step)
@@ -135,35 +148,68 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
             loop.close()
 
 
-async def arun(steps: Steps) -> LoginOutcome:
+async def arun(steps: Steps, *, locks: bool) -> LoginOutcome:
     """Run the steps in a running loop; everything that blocks runs in one other thread.
 
-    It is one thread for the whole login because some locks must be released by the thread that took them.
-    When the task is cancelled, the step that is running in that thread is finished first; then the lock is
-    released.
+    It is one thread for the whole login because some locks must be released by the thread that took them.  With
+    `locks`, therefore, the steps advance in that thread too.  When the task is cancelled, the step that is running
+    there is finished first; then the lock is released.
     """
     import asyncio  # noqa: PLC0415
 
+    loop, context, cancelled = asyncio.get_running_loop(), contextvars.copy_context(), threading.Event()
     worker: ThreadPoolExecutor | None = None
-    step = _next(steps)
+
+    def in_thread(do: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
+        nonlocal worker
+        worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
+        return loop.run_in_executor(worker, context.run, do, *arguments)
+
+    failure: BaseException | None = None
     try:
-        while not isinstance(step, LoginOutcome):
-            failure: BaseException | None = None
+        while True:
+            if locks:
+                step = await in_thread(_run_to_async_action, steps, failure, cancelled)
+            else:
+                step = _next(steps, failure)
+            if isinstance(step, LoginOutcome):
+                return step
+            failure = None
+            if not _is_async(step):
+                failure = await in_thread(_failure_of, _do, step)
+                continue
             try:
-                if isinstance(step, ActionStep) and step.handler.is_async:
-                    await _await_action(step)
-                else:
-                    worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
-                    failure = await asyncio.get_running_loop().run_in_executor(
-                        worker, contextvars.copy_context().run, _failure_of, _do, step
-                    )
-            except BaseException as error:  # noqa: BLE001  # the login decides what follows
+                await _await_action(step)
+            except Exception as error:  # noqa: BLE001  # the login decides what follows
                 failure = error
-            step = _next(steps, failure)
-        return step
+    except asyncio.CancelledError:
+        cancelled.set()
+        if worker is not None and locks:
+            await asyncio.wait({in_thread(steps.close)})
+        raise
     finally:
+        # However this ends, an exception of a signal handler and a loop that is given up included.
+        cancelled.set()
+        if worker is None or not locks:
+            steps.close()
+        else:
+            worker.submit(context.run, steps.close)
         if worker is not None:
             worker.shutdown(wait=False)
+
+
+def _is_async(step: Step) -> TypeGuard[ActionStep]:
+    return isinstance(step, ActionStep) and step.handler.is_async
+
+
+def _run_to_async_action(
+    steps: Steps, failure: BaseException | None, cancelled: threading.Event
+) -> Step | LoginOutcome:
+    """Run the steps up to the next async action, and return that or the outcome; stop early once cancelled."""
+    step = _next(steps, failure)
+    while not (cancelled.is_set() or isinstance(step, LoginOutcome) or _is_async(step)):
+        step = _next(steps, _failure_of(_do, step))
+    return step
 
 
 async def _await_action(step: ActionStep) -> None:

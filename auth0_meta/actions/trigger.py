@@ -123,7 +123,7 @@ class PostLoginTrigger:
         An async action that exceeds the budget is cancelled.  Cancelling this call discards what is staged,
         unless the update is already being sent.
         """
-        return await runner.arun(self._first_steps(event, browser))
+        return await runner.arun(self._first_steps(event, browser), locks=self._options.lock is not None)
 
     def resume(
         self,
@@ -142,7 +142,7 @@ class PostLoginTrigger:
         and the budget starts anew.  A state that is unknown, used, expired or from another browser sends no
         request; the outcome's error is a `RedirectError`.
         """
-        return self._run(self._resumed(state, query, body, request, browser))
+        return self._run(self._resumed(self._now(), state, query, body, request, browser))
 
     async def aresume(
         self,
@@ -155,7 +155,8 @@ class PostLoginTrigger:
         browser: str | None = None,
     ) -> LoginOutcome:
         """Do what `resume` does without blocking the event loop."""
-        return await runner.arun(self._resumed(state, query, body, request, browser))
+        steps = self._resumed(self._now(), state, query, body, request, browser)
+        return await runner.arun(steps, locks=self._options.lock is not None)
 
     def _run(self, steps: Steps) -> LoginOutcome:
         if any(h.is_async for a in self._actions for h in (a.execute, a.resume) if h is not None):
@@ -171,7 +172,12 @@ class PostLoginTrigger:
             raise InputError(f"run takes an Event, not {kind}: make one with Event.from_dict(...)")
         return login_steps(Execution(self._options, event), self._actions, browser=browser)
 
-    def _resumed(self, state: str, query: _Json, body: _Json, request: _Json, browser: str | None) -> Steps:
+    def _now(self) -> float:
+        return self._options.client.channel.clock.monotonic()
+
+    def _resumed(
+        self, started: float, state: str, query: _Json, body: _Json, request: _Json, browser: str | None
+    ) -> Steps:
         """Yield the steps from the action that redirected."""
         options = self._options
         taken: list[str | None] = []
@@ -190,7 +196,7 @@ class PostLoginTrigger:
         except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
             return LoginOutcome(user_id=None, error=error)
         changes = TokenChanges(**suspended["carried"])
-        execution = Execution(options, event, state=state, token_changes=changes)
+        execution = Execution(options, event, state=state, token_changes=changes, started=started)
         return (yield from login_steps(execution, self._actions, index, handler, browser))
 
     def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Handler]:
@@ -217,6 +223,49 @@ def login_steps(
     browser: str | None = None,
 ) -> Steps:
     """Yield the steps from the action at `index` to the end; `first` continues that action, None executes it."""
+    yield from _under_lock(execution, _until_written(execution, actions, index, first, browser))
+    execution.end()
+    if execution.must_withdraw:
+        yield from _tried(execution, execution.withdraw)
+    return execution.outcome()
+
+
+def _under_lock(execution: Execution, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
+    """Yield steps with the lock held; whatever ends them, and be it an interrupt, the lock is released.
+
+    By a `with` statement, not by an ExitStack, nor by one more step at the end: Python runs signal handlers between
+    any two calls, but not between the entry of a lock and that of its `with` block.
+    """
+    held = False
+    ended_by: BaseException | None = None
+    try:
+        with execution.lock():
+            held = True
+            try:
+                yield from steps
+            except BaseException as error:
+                ended_by = error
+                raise
+    except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
+        if not held:
+            execution.fail(error)
+        elif error is not ended_by:
+            execution.lose_lock(error)
+    try:
+        if ended_by is not None:
+            raise ended_by  # a lock whose exit returns True must not hide it
+    finally:
+        del ended_by  # its traceback refers to this frame
+
+
+def _until_written(
+    execution: Execution,
+    actions: Sequence[Action],
+    index: int,
+    first: Handler | None,
+    browser: str | None,
+) -> Generator[Step, None, None]:
+    """Yield the steps for which the lock is held, if there is one."""
     try:
         if execution.must_prepare:
             yield execution.prepare
@@ -237,12 +286,6 @@ def login_steps(
     except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
         if execution.fail(error):
             yield from _tried(execution, execution.commit)
-    finally:
-        if execution.options.lock is not None:
-            yield from _tried(execution, execution.held.close)  # its lease may have expired
-    if execution.must_withdraw:
-        yield from _tried(execution, execution.withdraw)
-    return execution.outcome()
 
 
 def _refused(reason: str, detail: str) -> RedirectError:

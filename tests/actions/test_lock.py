@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from support.local_tenant import UID
-from support.logins import Login
+from support.logins import Login, state_of
 
-from auth0_meta import ActionTimeout
+from auth0_meta import ActionTimeout, MetadataWarning
 from auth0_meta.actions import Event, MemoryStates, PostLoginTrigger
 from auth0_meta.emulator import LocalTenant
 
@@ -101,14 +101,33 @@ def test_a_lock_that_cannot_be_taken_fails_the_login() -> None:
     assert (login.sent, lock.log) == ([], ["enter"])
 
 
-def test_a_lock_that_expired_is_reported() -> None:
-    """A lock that fails when it is released may not have protected the update, so the login fails."""
+@pytest.mark.parametrize("action", [stage("a"), lambda event, api: None], ids=["updated", "unchanged"])
+def test_a_lock_that_fails_on_release_does_not_change_the_outcome(action: Any) -> None:
+    """Its lease may have expired, but what was written is written: the outcome says so, and a warning is given."""
+    login, lock = Login(), Lock(fail_at="exit")
+    with pytest.warns(MetadataWarning, match="LookupError") as warned:
+        outcome = login.run(action, lock=lambda user_id: lock)
+    assert (outcome.allowed, outcome.error, outcome.lock_lost) == (True, None, True)
+    assert outcome.staged == ({"app_metadata": login.app_metadata} if login.app_metadata else {})
+    assert UID in str(warned[0].message)
+    assert not login.run(action).lock_lost
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_lost_lock_does_not_fail_a_login_whatever_the_warning_filters_are() -> None:
+    """A warning that a filter turns into an error is dropped: the login was written."""
     login, lock = Login(), Lock(fail_at="exit")
     outcome = login.run(stage("a"), lock=lambda user_id: lock)
+    assert (outcome.allowed, outcome.lock_lost, login.app_metadata) == (True, True, {"a": 1})
+
+
+def test_an_error_stays_the_outcome_when_the_lock_is_lost_too() -> None:
+    """Each is told by itself."""
+    login, lock = Login(), Lock(fail_at="exit")
+    with pytest.warns(MetadataWarning):
+        outcome = login.run(fail, lock=lambda user_id: lock)
     assert isinstance(outcome.error, LookupError)
-    assert not outcome.allowed
-    assert outcome.commit is not None
-    assert outcome.commit.outcome == "updated"
+    assert (str(outcome.error), outcome.lock_lost) == ("broken", True)
 
 
 def test_waiting_for_a_lock_counts_against_the_budget() -> None:
@@ -135,18 +154,36 @@ class Away:
         """Do nothing."""
 
 
-def test_a_lock_that_expired_after_the_update_leaves_what_was_written() -> None:
-    """The outcome still has what was written."""
+def test_a_lost_lock_leaves_a_suspended_login_to_continue() -> None:
+    """The redirect stands, and the login continues."""
     login, lock = Login(), Lock(fail_at="exit")
-    outcome = login.run(stage("a"), lock=lambda user_id: lock)
-    assert (outcome.staged, login.app_metadata) == ({"app_metadata": {"a": 1}}, {"a": 1})
+    trigger = login.trigger(Away(), lock=lambda user_id: lock)
+    with pytest.warns(MetadataWarning):
+        outcome = trigger.run(login.event())
+    assert (outcome.error, outcome.lock_lost) == (None, True)
+    with pytest.warns(MetadataWarning):
+        assert trigger.resume(state_of(outcome)).allowed
+
+
+class Slow(MemoryStates):
+    """A store that takes longer than the budget."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
+        """Store it, slowly."""
+        super().put(key, data, expires_at=expires_at, now=now)
+        self.clock.sleep(20.0)
 
 
 def test_a_login_that_fails_after_it_was_suspended_is_not_suspended() -> None:
     """An outcome with an error has no redirect, and no suspended login is left."""
-    login, lock, states = Login(), Lock(fail_at="exit"), MemoryStates()
-    outcome = login.run(Away(), lock=lambda user_id: lock, states=states)
-    assert isinstance(outcome.error, LookupError)
+    login = Login()
+    states = Slow(login.clock)
+    outcome = login.run(Away(), states=states)
+    assert isinstance(outcome.error, ActionTimeout)
     assert (outcome.redirect, outcome.allowed) == (None, False)
     assert outcome.staged == {"app_metadata": {"a": 1}}
     assert states._stored == {}
@@ -155,14 +192,14 @@ def test_a_login_that_fails_after_it_was_suspended_is_not_suspended() -> None:
 def test_a_suspended_login_that_cannot_be_withdrawn_is_reported_with_the_first_error() -> None:
     """If the store fails as well, the outcome has both errors."""
 
-    class Broken(MemoryStates):
+    class Broken(Slow):
         def take(self, key: str, *, now: float) -> str | None:
             raise OSError("gone")
 
-    login, lock = Login(), Lock(fail_at="exit")
-    outcome = login.run(Away(), lock=lambda user_id: lock, states=Broken())
+    login = Login()
+    outcome = login.run(Away(), states=Broken(login.clock))
     assert isinstance(outcome.error, OSError)
-    assert isinstance(outcome.error.__context__, LookupError)
+    assert isinstance(outcome.error.__context__, ActionTimeout)
     assert outcome.redirect is None
 
 

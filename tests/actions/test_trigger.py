@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from support.local_tenant import UID
-from support.logins import Login
+from support.logins import Consent, Login, state_of
 
-from auth0_meta import ActionTimeout, BadRequestError, ConfigError, InputError, RateLimitError
-from auth0_meta.actions import Event, PostLoginTrigger
+from auth0_meta import (
+    ActionTimeout,
+    BadRequestError,
+    ConfigError,
+    InputError,
+    RateLimitError,
+)
+from auth0_meta.actions import Event, LoginOutcome, MemoryStates, PostLoginTrigger
+from auth0_meta.actions.execution import Execution
 
 
 def stage(key: str, value: Any = 1) -> Any:
@@ -202,6 +212,67 @@ def test_a_first_read_beyond_the_budget_runs_no_action(
     outcome = login.trigger(lambda event, api: ran.append(1)).run(Event.from_claims({"sub": UID}))
     assert isinstance(outcome.error, error)
     assert (ran, login.clock.slept) == ([], slept)
+
+
+def test_an_update_that_is_answered_after_the_budget_fails_the_login_and_is_said_to_be_written() -> None:
+    """The user is not let in, and neither the error nor the outcome denies what is stored."""
+    login = Login()
+    login.tenant.fail(method="PATCH", delay=20.0, status=None)
+    outcome = login.run(stage("a"))
+    assert isinstance(outcome.error, ActionTimeout)
+    assert (outcome.allowed, outcome.error.user_id) == (False, UID)
+    assert "Its update was written" in str(outcome.error)
+    assert outcome.commit is not None
+    assert outcome.commit.outcome == "updated"
+    assert outcome.staged == {"app_metadata": login.app_metadata} == {"app_metadata": {"a": 1}}
+
+
+def test_a_login_that_ends_after_its_budget_is_not_allowed() -> None:
+    """Whatever took the time: here it is the release of the lock, after an update in time."""
+    login = Login()
+
+    @contextmanager
+    def slow_lock(user_id: str) -> Iterator[None]:
+        yield
+        login.clock.sleep(20.0)
+
+    outcome = login.run(stage("a"), lock=slow_lock)
+    assert isinstance(outcome.error, ActionTimeout)
+    assert "Its update was written" in str(outcome.error)
+    assert (outcome.allowed, login.app_metadata) == (False, {"a": 1})
+    nothing = login.run(lambda event, api: None, lock=slow_lock)
+    assert isinstance(nothing.error, ActionTimeout)
+    assert nothing.commit is None
+
+
+def test_the_budget_of_a_continued_login_includes_the_store() -> None:
+    """It begins when `resume` is called, not when the store has answered."""
+    login = Login()
+
+    class Slow(MemoryStates):
+        def take(self, key: str, *, now: float) -> str | None:
+            login.clock.sleep(20.0)
+            return super().take(key, now=now)
+
+    trigger = login.trigger(Consent(), states=Slow())
+    outcome = trigger.resume(state_of(trigger.run(login.event())))
+    assert isinstance(outcome.error, ActionTimeout)
+    assert login.sent == ["PATCH"]
+
+
+def test_a_failed_login_can_be_freed_without_the_garbage_collector() -> None:
+    """The error's traceback and the login don't refer to each other, which would keep the profile in memory."""
+    login = Login()
+    trigger, event = login.trigger(fail), login.event()
+    gc.collect()
+    gc.disable()
+    try:
+        outcome = trigger.run(event)
+        assert outcome.error is not None
+        del outcome
+        assert not [one for one in gc.get_objects() if isinstance(one, Execution | LoginOutcome)]
+    finally:
+        gc.enable()
 
 
 def test_a_rejected_update_fails_the_login_with_the_reason() -> None:

@@ -1,0 +1,185 @@
+"""Interrupts by real signals, and cancellations, at any instant of a login: the lock is released.
+
+The instants are random, and what is asserted holds at each of them, so a busy machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from auth0_meta import ManagementClient, OutcomeUnknown
+from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, post_login
+from auth0_meta.emulator import LocalTenant
+
+INTERRUPTS = 80
+UID = "auth0|1"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no interval timers")
+
+
+class SoftTimeLimit(Exception):
+    """What a task queue raises in the main thread, at any instant."""
+
+
+@contextmanager
+def raising(error: type[BaseException]) -> Iterator[Callable[[float], object]]:
+    """Return a function that raises `error` in this thread after some seconds; 0 calls that off."""
+
+    def handler(*_: object) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def tenant() -> Iterator[LocalTenant]:
+    """Return a tenant with one user."""
+    with LocalTenant() as tenant:
+        tenant.users.add(user_id=UID)
+        yield tenant
+
+
+def with_run(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
+    """Log in with a synchronous action."""
+
+    def action(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("mark", mark)
+
+    return PostLoginTrigger(client, [action], lock=lock).run(Event.from_claims({"sub": UID}))
+
+
+def with_own_loop(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
+    """Log in with an async action."""
+
+    async def action(event: Any, api: Any) -> None:
+        await asyncio.sleep(0)
+        api.user.set_app_metadata("mark", mark)
+
+    return PostLoginTrigger(client, [action], lock=lock).run(Event.from_claims({"sub": UID}))
+
+
+def with_block(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
+    """Log in with a block."""
+    with post_login(client, Event.from_claims({"sub": UID}), lock=lock) as api:
+        api.user.set_app_metadata("mark", mark)
+    assert api.outcome is not None
+    return api.outcome
+
+
+# An interrupt leaves sockets and loops to the garbage collector, or strikes in it and is not raised.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])
+@pytest.mark.parametrize("log_in", [with_run, with_own_loop, with_block])
+def test_an_interrupt_at_any_instant_leaves_no_lock_behind(
+    tenant: LocalTenant, log_in: Callable[..., LoginOutcome], error: type[BaseException]
+) -> None:
+    """Wherever it strikes, the user can log in again; and nobody is let in whose update is not stored."""
+    instants, lock, took = random.Random(5), threading.Lock(), 0.0
+    with raising(error) as raise_in:
+        for mark in range(INTERRUPTS):
+            outcome = None
+            # A client of its own: an interrupt may leave a lock of the connection pool's held.
+            with tenant.client(token="any.given.token") as client:
+                began = time.perf_counter()
+                try:
+                    try:
+                        if mark:
+                            raise_in(instants.random() * took * 1.3 + 1e-6)
+                        outcome = log_in(client, mark, lambda user_id: lock)
+                    finally:
+                        raise_in(0)
+                except (error, OutcomeUnknown):  # the block raises what else its update has to say
+                    pass
+                took = took or time.perf_counter() - began
+            assert lock.acquire(blocking=False), f"the lock is kept after interrupt {mark}"
+            lock.release()
+            if outcome is not None and outcome.allowed:
+                assert tenant.users[UID].app_metadata == {"mark": mark}
+    gc.collect()
+
+
+class Owned:
+    """A lock that only the thread that took it can release, entered and left in Python."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *args: object) -> None:
+        self.lock.release()
+
+
+@pytest.mark.parametrize("make", [Owned, threading.RLock])
+def test_a_cancellation_at_any_instant_leaves_no_lock_behind(tenant: LocalTenant, make: Any) -> None:
+    """A lock that belongs to a thread is released by it; once the cancellation is through, another login can have it."""
+    instants, lock = random.Random(5), make()
+
+    def is_free() -> bool:
+        one = getattr(lock, "lock", lock)
+        return bool(one.acquire(blocking=False)) and one.release() is None
+
+    async def main(client: ManagementClient) -> None:
+        took = 0.0
+        for mark in range(INTERRUPTS):
+
+            async def action(event: Any, api: Any, mark: int = mark) -> None:
+                await asyncio.sleep(0.001)
+                api.user.set_app_metadata("mark", mark)
+
+            trigger = PostLoginTrigger(client, [lambda event, api: None, action], lock=lambda user_id: lock)
+            began = time.perf_counter()
+            login = asyncio.ensure_future(trigger.arun(Event.from_claims({"sub": UID})))
+            await asyncio.wait({login}, timeout=instants.random() * took if mark else None)
+            login.cancel()
+            (outcome,) = await asyncio.gather(login, return_exceptions=True)
+            assert isinstance(outcome, LoginOutcome | asyncio.CancelledError)
+            took = took or time.perf_counter() - began
+            assert is_free(), f"the lock is kept after cancellation {mark}"
+
+    with tenant.client(token="any.given.token") as client:
+        asyncio.run(main(client))
+
+
+def test_a_login_whose_loop_is_given_up_leaves_no_lock_behind(tenant: LocalTenant) -> None:
+    """Nobody awaits it any more: the thread that took the lock releases it when the login is forgotten."""
+    lock = threading.RLock()
+
+    async def endless(event: Any, api: Any) -> None:
+        reached.append(1)
+        await asyncio.sleep(3600)
+
+    reached: list[int] = []
+    loop = asyncio.new_event_loop()
+    with tenant.client(token="any.given.token") as client:
+        trigger = PostLoginTrigger(client, [endless], lock=lambda user_id: lock, budget=3600)
+        login = trigger.arun(Event.from_claims({"sub": UID}))
+        task = loop.create_task(login)
+        while not reached:
+            loop.run_until_complete(asyncio.sleep(0.001))
+        assert not lock.acquire(blocking=False)
+        login.close()
+        assert lock.acquire(timeout=30)
+        lock.release()
+        for left in (task, *asyncio.all_tasks(loop)):
+            left.cancel()
+        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+        loop.close()
