@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Literal, get_args
@@ -16,7 +15,7 @@ from auth0_meta.actions.event.read_only import SnapshotBag
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
-from auth0_meta.actions.suspended_logins import States, digest, new_state
+from auth0_meta.actions.suspended_logins import States, SuspendedLogin, digest, new_state
 from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
 from auth0_meta.errors import ActionTimeout, ConfigError, MetadataWarning, StateError, TransportError
@@ -300,18 +299,17 @@ class Execution:
         event = {name: section for name, section in self._event.items() if name not in _NEVER_STORED}
         transaction = self._event.transaction
         event["transaction"] = {name: value for name, value in transaction.items() if name != "state"}
-        # The names in the stored form are fixed: a newer version must be able to continue a login that an
-        # older one suspended.
-        stored = {
-            "user_id": self.user_id,
-            "position": list(action),
-            "event": event,
-            "hostname": self._event.request.hostname,
-            "carried": attrs.asdict(self._token_changes, recurse=False),
-        }
+        login = SuspendedLogin(
+            user_id=self.user_id,
+            position=action[0],
+            action=action[1],
+            hostname=self._event.request.hostname,
+            event=event,
+            token_changes=self._token_changes,
+        )
         state, now = new_state(), self._channel.clock.time()
         key = digest(state, browser)
-        self.options.states.put(key, json.dumps(stored), expires_at=now + self.options.suspend_for, now=now)
+        self.options.states.put(key, login.to_json(), expires_at=now + self.options.suspend_for, now=now)
         self._suspended_under = key
         self._results["redirect"] = Redirect(with_query(url, {"state": state}), state)
 

@@ -62,6 +62,12 @@ class LoginOutcome:
             and self.redirect is None
         )
 
+    def failed(self, error: Exception) -> LoginOutcome:
+        """Return this outcome for a login that failed after its actions: it is not allowed, and requests nothing."""
+        written = {"denied", "validation_errors", "commit", "lock_lost", "staged"}
+        kept = {name: getattr(self, name) for name in written}
+        return LoginOutcome(user_id=self.user_id, error=error, **kept)
+
     def __repr__(self) -> str:
         if self.error is not None:
             how = f"failed: {type(self.error).__name__}"

@@ -20,16 +20,20 @@ MAX_STAGED_BYTES = 32 * 1024
 Staged = dict[Bag, dict[str, Any]]
 """What is staged: `user_metadata` or `app_metadata` -> first-level key -> value, None for a deletion."""
 
+_OBJECT = attrs.validators.instance_of(dict)
+_NAMES = attrs.validators.deep_iterable(attrs.validators.instance_of(str), attrs.validators.instance_of(list))
+
 
 @attrs.define
 class TokenChanges:
     """What actions request for the tokens.  It belongs to the whole login, survives redirects, and is all JSON."""
 
-    id_token: dict[str, Any] = attrs.field(factory=dict, repr=False)
-    access_token: dict[str, Any] = attrs.field(factory=dict, repr=False)
-    added_scopes: list[str] = attrs.field(factory=list)
-    removed_scopes: list[str] = attrs.field(factory=list)
-    saml: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    # Validated, because they may come back from a store of suspended logins that was damaged meanwhile.
+    id_token: dict[str, Any] = attrs.field(factory=dict, repr=False, validator=_OBJECT)
+    access_token: dict[str, Any] = attrs.field(factory=dict, repr=False, validator=_OBJECT)
+    added_scopes: list[str] = attrs.field(factory=list, validator=_NAMES)
+    removed_scopes: list[str] = attrs.field(factory=list, validator=_NAMES)
+    saml: dict[str, Any] = attrs.field(factory=dict, repr=False, validator=_OBJECT)
 
 
 @attrs.define(kw_only=True, repr=False)

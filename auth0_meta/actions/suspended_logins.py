@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from auth0_meta.errors import ConfigError
+import attrs
+
+from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.staging import TokenChanges
+from auth0_meta.errors import ConfigError, RedirectError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,6 +37,77 @@ def digest(state: str, browser: str | None) -> str:
     # Each part is hashed by itself, so that no two pairs of a state and a browser have the same key.
     parts = (part.encode("utf-8", "surrogatepass") for part in (state, browser or ""))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def refusal(reason: str, detail: str) -> RedirectError:
+    """Return the error for a login that can't continue; `reason` is Auth0's word for it."""
+    return RedirectError(f"{reason}{detail}. Nothing was written: start the login again", reason=reason)
+
+
+_FIRST_FIELDS = {"user_id", "position", "event", "hostname", "carried"}
+
+
+def _checksum(fields: Mapping[str, Any]) -> str:
+    """Return what tells that a store has changed something: with one damaged character, somebody else would log in."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+@attrs.frozen(kw_only=True)
+class SuspendedLogin:
+    """What a store keeps of a login: who logs in, which action continues it, and what the actions requested so far.
+
+    `action` is the name of the action at `position` when the login was suspended; `event` is what is known of the
+    login besides the user and the request.
+    """
+
+    user_id: str
+    position: int
+    action: str
+    hostname: str | None
+    event: Mapping[str, Any] = attrs.field(repr=False)
+    token_changes: TokenChanges = attrs.field(repr=False)
+
+    def to_json(self) -> str:
+        """Return what to store."""
+        # The names are fixed: a newer version must be able to continue a login that an older one suspended.
+        fields = {
+            "user_id": self.user_id,
+            "position": [self.position, self.action],
+            "event": self.event,
+            "hostname": self.hostname,
+            "carried": attrs.asdict(self.token_changes, recurse=False),
+        }
+        return json.dumps({**fields, "sha256": _checksum(fields)})
+
+    @classmethod
+    def from_json(cls, stored: str) -> SuspendedLogin:
+        """Return the login that was stored; raise `RedirectError` if this is none, whatever it may be."""
+        try:
+            found = dict(json.loads(stored))
+            # The first versions stored no checksum, and no other field either.
+            if (found.keys() - _FIRST_FIELDS) and found.pop("sha256", None) != _checksum(found):
+                raise ValueError
+            position, action = found["position"]
+            user_id, hostname, event = found["user_id"], found["hostname"], found["event"]
+            if not (
+                type(position) is int
+                and position >= 0
+                and isinstance(action, str)
+                and isinstance(hostname, str | None)
+            ):
+                raise TypeError
+            Event.from_dict({**event, "user": {"user_id": user_id}, "request": {}})  # it may be damaged too
+            changes = TokenChanges(**found["carried"])
+        except (KeyError, RecursionError, TypeError, ValueError, AttributeError):
+            raise refusal("invalid_request", ": what is stored of this login is damaged") from None
+        return cls(
+            user_id=user_id,
+            position=position,
+            action=action,
+            hostname=hostname,
+            event=event,
+            token_changes=changes,
+        )
 
 
 class States(Protocol):
@@ -77,6 +153,8 @@ class MemoryStates:
 
 
 _TABLE = "CREATE TABLE IF NOT EXISTS suspended (key TEXT PRIMARY KEY, data TEXT NOT NULL, expires_at REAL NOT NULL)"
+_PUT = "INSERT OR REPLACE INTO suspended VALUES (?, ?, ?)"
+_FIND = "SELECT data, expires_at FROM suspended WHERE key = ?"
 
 
 class SqliteStates:
@@ -107,9 +185,23 @@ class SqliteStates:
         try:
             with self._open() as db:
                 db.execute(_TABLE)
-        except sqlite3.DatabaseError as error:
-            msg = f"{self._path} can't store suspended logins ({error}): use a file that holds nothing else"
+                self._try_out(db)
+        except (sqlite3.Error, ValueError, OverflowError) as error:
+            why = error if isinstance(error, sqlite3.Error) else type(error).__name__
+            msg = f"{self._path} can't store suspended logins ({why}): use a file that holds nothing else"
             raise ConfigError(msg) from None
+
+    def _try_out(self, db: sqlite3.Connection) -> None:
+        """Raise unless a login can be stored and found: the file may be damaged, or have another table of that name."""
+        import sqlite3  # noqa: PLC0415  # loaded on use
+
+        (problem,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        db.execute("SAVEPOINT trial")
+        db.execute(_PUT, ("trial", "{}", 1.0))
+        found = db.execute(_FIND, ("trial",)).fetchone()
+        db.execute("ROLLBACK TO trial")
+        if problem != b"ok" or found != (b"{}", 1.0):
+            raise sqlite3.DatabaseError("it is damaged, or another program's")
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -123,6 +215,7 @@ class SqliteStates:
         with contextlib.closing(
             sqlite3.connect(self._path, timeout=self._busy_timeout, isolation_level=None)
         ) as db:
+            db.text_factory = bytes  # what is no UTF-8 would be shown in the error
             db.execute("PRAGMA secure_delete = ON")
             db.execute("BEGIN IMMEDIATE")
             yield db
@@ -132,11 +225,14 @@ class SqliteStates:
         """Store `data` until `expires_at`, and delete what has expired."""
         with self._open() as db:
             db.execute("DELETE FROM suspended WHERE expires_at <= ?", (now,))
-            db.execute("INSERT OR REPLACE INTO suspended VALUES (?, ?, ?)", (key, data, expires_at))
+            db.execute(_PUT, (key, data, expires_at))
 
     def take(self, key: str, *, now: float) -> str | None:
         """Remove and return what is stored under `key`."""
         with self._open() as db:
-            row = db.execute("SELECT data, expires_at FROM suspended WHERE key = ?", (key,)).fetchone()
+            data, expires_at = db.execute(_FIND, (key,)).fetchone() or (b"", now)
             db.execute("DELETE FROM suspended WHERE key = ?", (key,))
-        return str(row[0]) if row is not None and row[1] > now else None
+        # In a damaged row any type may stand.
+        if not isinstance(expires_at, float) or expires_at <= now:
+            return None
+        return data.decode(errors="replace") if isinstance(data, bytes) else str(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +13,9 @@ from auth0_meta.actions.execution import AllOrThis, Execution, LockFactory, Trig
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Action, Handler, register
 from auth0_meta.actions.runner import ActionStep, Step, Steps
-from auth0_meta.actions.staging import Staging, TokenChanges
-from auth0_meta.actions.suspended_logins import MemoryStates, States, digest
-from auth0_meta.errors import InputError, RedirectError
+from auth0_meta.actions.staging import Staging
+from auth0_meta.actions.suspended_logins import MemoryStates, States, SuspendedLogin, digest, refusal
+from auth0_meta.errors import InputError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
 
@@ -184,35 +183,34 @@ class PostLoginTrigger:
         try:
             key = digest(state if isinstance(state, str) else "", browser)
             yield lambda: taken.append(options.states.take(key, now=options.client.channel.clock.time()))
-            suspended, index, handler = self._suspended(taken[0])
-            defaults = {"method": "POST" if body else "GET", "hostname": suspended["hostname"]}
+            suspended, handler = self._suspended(taken[0])
+            defaults = {"method": "POST" if body else "GET", "hostname": suspended.hostname}
             event = Event.from_dict(
                 {
-                    **suspended["event"],
-                    "user": {"user_id": suspended["user_id"]},
+                    **suspended.event,
+                    "user": {"user_id": suspended.user_id},
                     "request": {**defaults, **(request or {}), "query": query or {}, "body": body or {}},
                 }
             )
+            changes = suspended.token_changes
+            execution = Execution(options, event, state=state, token_changes=changes, started=started)
         except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
             return LoginOutcome(user_id=None, error=error)
-        changes = TokenChanges(**suspended["carried"])
-        execution = Execution(options, event, state=state, token_changes=changes, started=started)
-        return (yield from login_steps(execution, self._actions, index, handler, browser))
+        return (yield from login_steps(execution, self._actions, suspended.position, handler, browser))
 
-    def _suspended(self, stored: str | None) -> tuple[dict[str, Any], int, Handler]:
-        """Return the stored login, the index of the action that continues it, and its function."""
+    def _suspended(self, stored: str | None) -> tuple[SuspendedLogin, Handler]:
+        """Return the stored login and the function that continues it."""
         if stored is None:
             detail = ": the state of /continue is unknown, used, expired or from another browser"
-            raise _refused("invalid_request", detail)
-        suspended: dict[str, Any] = json.loads(stored)
-        index, name = suspended["position"]
-        action = self._actions[index] if index < len(self._actions) else None
+            raise refusal("invalid_request", detail)
+        login = SuspendedLogin.from_json(stored)
+        action = self._actions[login.position] if login.position < len(self._actions) else None
         # There may have been a deployment in between: refuse, rather than continue in a different action from
         # the one that redirected.
-        if action is None or action.name != name or action.resume is None:
-            detail = f" since the login of {suspended['user_id']} was suspended in {name}"
-            raise _refused("the actions have changed", detail)
-        return suspended, index, action.resume
+        if action is None or action.name != login.action or action.resume is None:
+            detail = f" since the login of {login.user_id} was suspended in {login.action}"
+            raise refusal("the actions have changed", detail)
+        return login, action.resume
 
 
 def login_steps(
@@ -286,10 +284,6 @@ def _until_written(
     except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
         if execution.fail(error):
             yield from _tried(execution, execution.commit)
-
-
-def _refused(reason: str, detail: str) -> RedirectError:
-    return RedirectError(f"{reason}{detail}. Nothing was written: start the login again", reason=reason)
 
 
 def _tried(execution: Execution, do: Callable[[], None]) -> Generator[Step, None, None]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.logins import Consent, Login
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.json_strategies import json_values
+from support.local_tenant import UID
+from support.logins import Consent, Login, state_of
 
-from auth0_meta import ConfigError
-from auth0_meta.actions import MemoryStates, SqliteStates
+from auth0_meta import ConfigError, RedirectError
+from auth0_meta.actions import LoginOutcome, MemoryStates, PostLoginTrigger, SqliteStates
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -131,3 +138,136 @@ def test_a_path_that_cannot_store_logins_is_refused(where: str, tmp_path: Path) 
     (tmp_path / "text").chmod(0o600)
     with pytest.raises(ConfigError, match=where):
         SqliteStates(tmp_path / where)
+
+
+FOREIGN = {
+    "other columns": "CREATE TABLE suspended (id INTEGER)",
+    "more columns": "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at REAL, owner TEXT NOT NULL)",
+    "a view": "CREATE VIEW suspended AS SELECT 'k' AS key, 'd' AS data, 1.0 AS expires_at",
+    "a type that converts": "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at TEXT)",
+    "a trigger": "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at REAL);"
+    "CREATE TRIGGER t AFTER INSERT ON suspended BEGIN DELETE FROM suspended; END",
+}
+
+
+@pytest.mark.parametrize("schema", FOREIGN.values(), ids=FOREIGN)
+def test_a_database_of_another_program_is_refused(schema: str, tmp_path: Path) -> None:
+    """A table of the same name in which no login can be stored is noticed when the store is made."""
+    path = tmp_path / "states.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(schema)
+    db.close()
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"states\.db"):
+        SqliteStates(path)
+
+
+def test_a_damaged_file_is_refused_or_its_logins_are_and_nobody_else_logs_in(tmp_path: Path) -> None:
+    """Bytes change, and the end is cut off: no error but the package's own, and no other user's id is believed."""
+    rng, path = random.Random(14), tmp_path / "states.db"
+    login = Login()
+    state = state_of(login.trigger(Consent(), states=SqliteStates(path)).run(login.event()))
+    sound = path.read_bytes()
+    for turn in range(300):
+        damaged = bytearray(sound)
+        for _ in range(rng.choice((1, 3, 20, 400))):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged[: rng.randrange(len(damaged))] if turn % 5 == 0 else damaged)
+        try:
+            states = SqliteStates(path)
+        except ConfigError:
+            continue
+        outcome = login.trigger(Consent(), states=states).resume(state, query={"answer": "yes"})
+        if not outcome.allowed:
+            assert isinstance(outcome.error, RedirectError | sqlite3.Error)
+            assert outcome.user_id is None
+        else:
+            assert outcome.user_id == UID
+
+
+class Given(MemoryStates):
+    """A store that returns what the test says."""
+
+    def __init__(self, data: str) -> None:
+        super().__init__()
+        self.data = data
+
+    def take(self, key: str, *, now: float) -> str | None:
+        """Return it."""
+        return self.data
+
+
+LOGIN = Login()
+
+
+def resumed_from(data: str) -> LoginOutcome:
+    """Continue a login of which this is stored."""
+    return PostLoginTrigger(LOGIN.client, [Consent()], states=Given(data)).resume(
+        "state", query={"answer": "yes"}
+    )
+
+
+def stored_login() -> Any:
+    """Return what a store has of a login."""
+    kept: list[str] = []
+
+    class Spy(MemoryStates):
+        def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
+            kept.append(data)
+
+    assert LOGIN.trigger(Consent(), states=Spy()).run(LOGIN.event()).error is None
+    return json.loads(kept[0])
+
+
+@given(data=st.one_of(json_values.map(json.dumps), st.text(max_size=20), st.just("[" * 100_000)))
+@settings(deadline=None)
+def test_whatever_json_is_stored_resume_does_not_raise(data: str) -> None:
+    """What is no suspended login is refused."""
+    outcome = resumed_from(data)
+    assert isinstance(outcome.error, RedirectError)
+    assert (outcome.allowed, outcome.user_id) == (False, None)
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_a_login_of_which_a_part_is_damaged_is_refused(data: st.DataObject) -> None:
+    """A field that is missing or has another value is noticed by the checksum, or by its shape where there is none."""
+    stored = LOGIN_STORED | {}
+    checked = data.draw(st.booleans())
+    if not checked:
+        del stored["sha256"]
+    path = data.draw(st.sampled_from(PATHS))
+    inner: Any = stored
+    for name in path[:-1]:
+        inner[name] = inner = dict(inner[name]) if isinstance(inner[name], dict) else list(inner[name])
+    before = inner[path[-1]]
+    inner[path[-1]] = data.draw(json_values)
+    outcome = resumed_from(json.dumps(stored))
+    if checked and json.dumps(before) != json.dumps(inner[path[-1]]):
+        assert isinstance(outcome.error, RedirectError)
+    if outcome.error is None:
+        assert outcome.user_id == UID
+
+
+PATHS = [
+    ("user_id",),
+    ("position",),
+    ("position", 0),
+    ("position", 1),
+    ("hostname",),
+    ("event",),
+    ("event", "transaction"),
+    ("event", "transaction", "metadata"),
+    ("carried",),
+    ("carried", "id_token"),
+    ("carried", "added_scopes"),
+    ("carried", "saml"),
+]
+LOGIN_STORED = stored_login()
+
+
+def test_a_login_that_the_first_versions_stored_continues() -> None:
+    """They stored no checksum, and fields that later versions add are absent."""
+    stored = {name: value for name, value in LOGIN_STORED.items() if name != "sha256"}
+    del stored["carried"]["saml"]
+    assert resumed_from(json.dumps(stored)).allowed

@@ -14,7 +14,7 @@ from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.suspended_logins import digest
 from auth0_meta.actions.trigger import PostLoginTrigger
-from auth0_meta.errors import ConfigError, InputError
+from auth0_meta.errors import ConfigError, InputError, RedirectError
 
 COOKIE_NAME = {True: "__Host-auth0_meta_login", False: "auth0_meta_login"}
 """The name of the cookie: whether the request is secure -> name."""
@@ -141,7 +141,7 @@ class LoginFlow:
         try:
             options.states.put(key, json.dumps(dict(claims)), expires_at=now + options.suspend_for, now=now)
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
-            return Login(outcome=attrs.evolve(outcome, error=error, redirect=None), claims=claims)
+            return Login(outcome=outcome.failed(error), claims=claims)
         samesite = "None" if request.secure else "Lax"
         flags = {"path": "/", "httponly": True, "secure": request.secure, "samesite": samesite}
         return BrowserRedirect(outcome.redirect.url, COOKIE_NAME[request.secure], browser, flags)
@@ -154,8 +154,13 @@ class LoginFlow:
             return Login(outcome=outcome, claims={})
         options, browser = self.trigger.settings, _stored_for(request)
         key, now = digest(f"claims {state}", browser), options.client.channel.clock.time()
-        stored = options.states.take(key, now=now)
-        claims = json.loads(stored) if stored is not None else {"sub": outcome.user_id}
+        claims = {"sub": outcome.user_id}
+        try:
+            stored = options.states.take(key, now=now)
+            if stored is not None:
+                claims = _stored_claims(stored, outcome.user_id)
+        except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
+            return Login(outcome=outcome.failed(outcome.error or error), claims=claims)
         return self.after_actions(request, outcome, claims, browser)
 
 
@@ -200,6 +205,19 @@ def _stored_for(request: BrowserRequest) -> str:
     Not "": that is the key of logins that a trigger suspends without `browser=`.
     """
     return request.cookie or "none"
+
+
+def _stored_claims(stored: str, user_id: str) -> dict[str, Any]:
+    """Return the claims that were stored for a user; raise `RedirectError` if they are damaged."""
+    try:
+        claims = json.loads(stored)
+    except (ValueError, TypeError, RecursionError):
+        claims = None
+    if isinstance(claims, dict) and claims.get("sub") == user_id:
+        return claims
+    raise RedirectError(
+        f"the stored claims of {user_id} are damaged: start the login again", reason="invalid_request"
+    )
 
 
 def _merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

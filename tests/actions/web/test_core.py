@@ -17,7 +17,7 @@ from support.web_adapters import (
 from auth0_meta.actions import LoginOutcome, MemoryStates, Redirect
 from auth0_meta.actions.web import Login
 from auth0_meta.actions.web.core import BrowserRedirect, BrowserRequest, LoginFlow
-from auth0_meta.errors import InputError
+from auth0_meta.errors import InputError, RedirectError
 
 
 def test_reprs_show_nothing_of_a_login() -> None:
@@ -90,3 +90,32 @@ def test_a_login_that_failed_is_not_redirected() -> None:
         assert isinstance(result, Login)
         assert result.outcome.error is not None
         assert not result.outcome.allowed
+
+
+@pytest.mark.parametrize("stored", ["gone", "{", "[]", "null", '{"sub": "auth0|other"}', "{}"])
+def test_claims_that_cannot_be_had_back_fail_the_login(stored: str) -> None:
+    """A store that fails, and claims that are damaged, are the login's error; nothing is raised, nobody is let in."""
+
+    class Damaged(MemoryStates):
+        def take(self, key: str, **times: float) -> str | None:
+            """Fail, or return something else."""
+            if stored == "gone":
+                raise OSError("disk gone")
+            return stored
+
+    request = BrowserRequest(method="GET", host="h", secure=True, ip=None, query={}, cookie="b" * 43)
+    flow = LoginFlow(LocalLogin().trigger(states=Damaged()), "/continue")
+    ended = LoginOutcome(user_id=UID, id_token_claims={"a": 1}, staged={"app_metadata": {"b": 1}})
+    result = flow.after_continue(request, ended, "state")
+    assert isinstance(result, Login)
+    assert isinstance(result.outcome.error, OSError if stored == "gone" else RedirectError)
+    assert (result.outcome.allowed, result.outcome.id_token_claims, result.claims) == (
+        False,
+        {},
+        {"sub": UID},
+    )
+    assert result.outcome.staged == ended.staged
+    failed = LoginOutcome(user_id=UID, error=LookupError())
+    result = flow.after_continue(request, failed, "state")
+    assert isinstance(result, Login)
+    assert isinstance(result.outcome.error, LookupError)
