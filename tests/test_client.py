@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import random
-import select
-import signal
 import threading
-import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
@@ -17,6 +12,7 @@ import pytest
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
+from support.forks import in_child
 from support.scripted_server import Reply, ScriptedServer, Seen, connect, token
 
 from auth0_meta import ManagementClient, RateLimit
@@ -472,28 +468,6 @@ def test_many_threads_share_one_client() -> None:
         assert server.connections <= 8
 
 
-def _in_child(work: Callable[[], str]) -> str:
-    """Run `work` in a forked child and return its result; a child that hangs is killed after 10 s."""
-    read, write = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what this tests
-        child = os.fork()
-    if not child:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001  # reported to the parent
-            result = repr(error)
-        os.write(write, result.encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        if not select.select([pipe], [], [], 10)[0]:
-            os.kill(child, signal.SIGKILL)
-        result = pipe.read()
-    os.waitpid(child, 0)
-    return result
-
-
 def test_a_forked_child_uses_its_own_sockets() -> None:
     """Parent and child send over different connections, and each gets its own responses."""
     with ScriptedServer(lambda seen: Reply(200, {"user_id": seen.path})) as server, connect(server) as client:
@@ -502,7 +476,7 @@ def test_a_forked_child_uses_its_own_sockets() -> None:
         def work() -> str:
             return " ".join({client.users.get("child").user_id for _ in range(5)})
 
-        assert _in_child(work) == "/api/v2/users/child"
+        assert in_child(work) == "/api/v2/users/child"
         assert client.users.get("parent").user_id == "/api/v2/users/parent"
         used = {path: {s.connection for s in server.seen if s.path == path} for path in server.paths()}
         assert used == {"/api/v2/users/parent": {1}, "/api/v2/users/child": {2}}
@@ -527,7 +501,7 @@ def test_a_child_forked_during_a_token_fetch_fetches_its_own() -> None:
     ):
         busy = threads.submit(client.users.get, "auth0|1")
         assert fetching.wait(5)
-        result = _in_child(lambda: client.users.get("auth0|1").user_id)
+        result = in_child(lambda: client.users.get("auth0|1").user_id)
         go_on.set()
         busy.result(10)
     assert result == "x"
@@ -557,7 +531,7 @@ def test_a_child_forked_during_a_wait_can_wait_and_send() -> None:
     ):
         busy = threads.submit(client.users.get, "auth0|1")
         assert clock.inside.wait(5)
-        result = _in_child(lambda: client.users.get("auth0|1").user_id)
+        result = in_child(lambda: client.users.get("auth0|1").user_id)
         clock.go_on.set()
         assert busy.result(10).user_id == result == "x"
 
@@ -575,7 +549,7 @@ def test_a_child_forked_while_the_pool_is_locked_gets_a_new_pool() -> None:
         assert queue is not None
         assert pools == []
         with queue.mutex:
-            result = _in_child(lambda: f"{client.users.get('auth0|1').user_id} {gc.collect() >= 0}")
+            result = in_child(lambda: f"{client.users.get('auth0|1').user_id} {gc.collect() >= 0}")
         assert result == "x True"
         client.users.get("auth0|1")
         assert [s.connection for s in server.seen] == [1, 2, 1]
@@ -592,13 +566,13 @@ def test_a_child_does_not_join_the_parents_transaction() -> None:
                     own.app_metadata["b"] = 2
                 return own.result.outcome
 
-            assert _in_child(work) == "updated"
+            assert in_child(work) == "updated"
         assert [s.json for s in server.seen] == [{"app_metadata": {"b": 2}}, {"app_metadata": {"a": 1}}]
 
 
 def test_children_do_not_share_their_jitter() -> None:
     """Forked workers draw different jitter, unless the client was given its own source."""
     own = ManagementClient(DOMAIN, token="t")
-    assert len({_in_child(lambda: str(own.channel.random.random())) for _ in range(3)}) == 3
+    assert len({in_child(lambda: str(own.channel.random.random())) for _ in range(3)}) == 3
     given_ = ManagementClient(DOMAIN, token="t", random=random.Random(7))
-    assert _in_child(lambda: str(given_.channel.random.random())) == str(random.Random(7).random())
+    assert in_child(lambda: str(given_.channel.random.random())) == str(random.Random(7).random())

@@ -8,6 +8,7 @@ from typing import Literal
 
 import attrs
 
+from auth0_meta.actions.forks import renew_after_fork
 from auth0_meta.clock import Clock
 
 # Source: Auth0's limits of Actions.  The documentation says 8 kB in all, the SDK 16.25 KiB: the lower limit
@@ -55,8 +56,13 @@ class Cache:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._records: dict[str, CacheRecord] = {}
+        renew_after_fork(self)
+
+    def renew_locks(self) -> None:
+        """Start over with a new lock."""
+        # Reentrant: a signal handler or a finalizer may use the cache while this thread is inside it.
+        self._lock = threading.RLock()
 
     def get(self, key: str, /) -> CacheRecord | None:
         """Return the record of `key`; None if there is none or it has expired."""
@@ -110,7 +116,7 @@ class Cache:
     def _prune(self) -> None:
         now = self._clock.time() * 1000
         for key in [key for key, record in self._records.items() if record.expires_at <= now]:
-            del self._records[key]
+            self._records.pop(key, None)
 
 
 def _bytes(text: str) -> int:

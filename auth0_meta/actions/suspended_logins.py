@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import secrets
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -128,6 +127,8 @@ class States(Protocol):
 class MemoryStates:
     """Suspended logins in the memory of this process: for a single worker, and lost when it restarts.
 
+    It has no lock that a fork, a signal handler or a finalizer could meet: each step is one operation of a dict.
+
     >>> states = MemoryStates()
     >>> states.put("hash", "{}", expires_at=10.0, now=0.0)
     >>> states.take("hash", now=1.0), states.take("hash", now=1.0)
@@ -135,20 +136,18 @@ class MemoryStates:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._stored: dict[str, tuple[str, float]] = {}
 
     def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
         """Store `data` until `expires_at`, and delete what has expired."""
-        with self._lock:
-            for old in [k for k, (_, end) in self._stored.items() if end <= now]:
-                del self._stored[old]
-            self._stored[key] = data, expires_at
+        for old, (_, end) in self._stored.copy().items():
+            if end <= now:
+                self._stored.pop(old, None)
+        self._stored[key] = data, expires_at
 
     def take(self, key: str, *, now: float) -> str | None:
         """Remove and return what is stored under `key`."""
-        with self._lock:
-            data, expires_at = self._stored.pop(key, ("", now))
+        data, expires_at = self._stored.pop(key, ("", now))
         return data if expires_at > now else None
 
 

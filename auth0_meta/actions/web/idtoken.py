@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.actions.forks import renew_after_fork
 from auth0_meta.auth import jwt
 from auth0_meta.errors import AuthError, TransportError
 from auth0_meta.http.channel import HasChannel
@@ -30,10 +31,15 @@ class SigningKeys:
     def __init__(self, client: HasChannel, /, *, between: float = 60.0) -> None:
         self._channel = client.channel
         self._between = between
-        self._lock = threading.Lock()
         self._keys: dict[str, Mapping[str, Any]] = {}
         self._next = float("-inf")
         self._failure: str | None = None
+        renew_after_fork(self)
+
+    def renew_locks(self) -> None:
+        """Start over with a new lock."""
+        # Reentrant: a signal handler or a finalizer may need a key while this thread fetches.
+        self._lock = threading.RLock()
 
     @property
     def issuer(self) -> str:

@@ -1,0 +1,33 @@
+"""Give objects new locks in a forked child: a thread of the parent may hold the old ones, and the child has no such thread."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+
+class HasLocks(Protocol):
+    """Anything whose locks a forked child must not share with its parent."""
+
+    def renew_locks(self) -> None:
+        """Start over with locks that nobody holds."""
+        ...
+
+
+_owners: weakref.WeakSet[HasLocks] = weakref.WeakSet()
+
+
+def renew_after_fork(owner: HasLocks, /) -> None:
+    """Call `owner.renew_locks()` now, and in every child that is forked while it exists."""
+    owner.renew_locks()
+    _owners.add(owner)
+
+
+def _renew_all() -> None:
+    for owner in list(_owners):
+        owner.renew_locks()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows only
+    os.register_at_fork(after_in_child=_renew_all)
