@@ -14,7 +14,7 @@ from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.endpoints.jobs import Jobs
 from auth0_meta.endpoints.users import Users
 from auth0_meta.errors import ConfigError, InputError
-from auth0_meta.http.budget import MaxWait, check_max_wait, check_timeout
+from auth0_meta.http.budget import MaxWait, check_timeout, check_wait
 from auth0_meta.http.channel import REPEATABLE, Channel
 from auth0_meta.http.request import encode_query, endpoint_path
 from auth0_meta.http.sender import Parts, Sender
@@ -44,8 +44,9 @@ class ManagementClient:
     `client_secret`; `client_id` with `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384);
     `token`, a string or a function that returns one.  `audience`: None means
     `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
-    `max_wait`: seconds that all waits of one operation together may take, for 429 and 5xx (None: no limit; 0: never
-    wait).  `timeout`: (connect, read) in seconds, or one number for both.  `rate_limit`: None learns the token bucket
+    `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
+    `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat).
+    `timeout`: (connect, read) in seconds, or one number for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the token bucket
     from headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called
     with a `Wait` before each wait.  `pool_size`: how many connections are kept open.
 
@@ -67,6 +68,7 @@ class ManagementClient:
         algorithm: str = "RS256",
         audience: str | None = None,
         max_wait: float | None = 900.0,
+        failure_wait: float | None = 30.0,
         timeout: float | tuple[float, float] = (3.05, 30.0),
         rate_limit: RateLimit | str | None = None,
         on_wait: Callable[[Wait], object] | None = None,
@@ -102,7 +104,8 @@ class ManagementClient:
         self.channel = Channel(
             parts,
             tokens,
-            max_wait=check_max_wait(max_wait),
+            max_wait=check_wait("max_wait", max_wait),
+            failure_wait=check_wait("failure_wait", failure_wait),
             on_wait=on_wait,
             pool_size=pool_size,
             reseed=random is None,

@@ -53,12 +53,17 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
     "_typeshed": {"*": "lazy"},
     "attrs": {"*": "top"},
     "requests": {
+        "http.connections": "top",
         "http.transport": "top",
         "client": "lazy",
         "emulator.process.announced": "lazy",
         "emulator.serving.requests_adapter": "top",
     },
-    "urllib3": {"http.transport": "top", "emulator.serving.requests_adapter": "top"},
+    "urllib3": {
+        "http.connections": "top",
+        "http.transport": "top",
+        "emulator.serving.requests_adapter": "top",
+    },
     "jose": {"auth.jwt": "lazy", "emulator.state.keys": "lazy"},
     "cryptography": {"emulator.state.keys": "lazy"},
     "luqum": {"emulator.rules.search": "lazy"},

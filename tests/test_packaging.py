@@ -166,7 +166,7 @@ LOADED = """
     auth auth.credentials auth.tokens
     changes changes.bag_change changes.change changes.jsonvalue changes.operations changes.profile changes.rules
     endpoints endpoints.jobs endpoints.users
-    http http.budget http.channel http.error_responses http.request http.sender http.token_endpoint http.transport
+    http http.budget http.channel http.connections http.error_responses http.request http.sender http.token_endpoint http.transport
     ratelimit ratelimit.bucket ratelimit.fixed_window ratelimit.headers ratelimit.plans ratelimit.shared_buckets
     ratelimit.throttle
     transactions transactions.bag transactions.commit transactions.options transactions.readback transactions.savepoint

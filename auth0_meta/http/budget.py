@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from auth0_meta.arguments import number
-from auth0_meta.clock import Clock
+from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError
 from auth0_meta.models import Wait
 
@@ -15,58 +15,94 @@ MaxWait = float | Literal["client"] | None
 """Seconds that one operation may wait; "client" means the client's own setting, None no limit."""
 
 _AFTER_A_STOP = 30.0
+# Seconds of a request or a token fetch that are work; what is longer counts as waiting.
+_WORK = 1.0
 # Waits that another read brings back: it takes a token from the bucket, and may need a new access token.
 _RECURRING = ("pacing", "token")
 
 
 class WaitBudget:
-    """Count what one operation (a call, a commit) costs, and limit how long it waits.
+    """Count what one operation (a call, a commit) costs, and limit how long it takes.
 
-    `max_wait` is in seconds; None is no limit, 0 allows no wait.  `in_flight` is true while the last request may have
-    reached Auth0 and no response says what became of it.  `bound` names the limit in error messages.
+    `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: the part of them
+    that may go into failures (5xx, lost connections), from the first one on; None is no limit of their own.  `ends`: the
+    instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true while the last
+    request may have reached Auth0 and no response says what became of it.  `bound` names the limit in error messages.
     """
 
     def __init__(
         self,
         *,
         max_wait: float | None,
+        failure_wait: float | None = None,
+        ends: float | None = None,
         on_wait: Callable[[Wait], object] | None = None,
         user_id: str | None = None,
         share: float | None = None,
         cancelled: threading.Event | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.cancelled = cancelled
         self.stopping: threading.Event | None = None
         self.bound = f"max_wait={max_wait} s"
         self.max_wait = max_wait
+        self.failure_wait = failure_wait
+        self.ends = ends
         self.on_wait = on_wait
         self.user_id = user_id
         self.share = share
         self.requests = self.attempts = self.refusals = self.failures = self.waits = 0
         self.waited = 0.0
+        self.took = 0.0
+        """The seconds of the last request."""
+        self.failed = 0.0
+        """The seconds that went into failures after the first one."""
+        self.failing_since = 0.0
+        """When its first request failed, if one has."""
+        self.outage = False
+        """Whether it gave up while no request of the client succeeded, so that others would fare no better."""
         self.in_flight = False
-        self._clock: Clock | None = None
-        self._ends: float | None = None
+        self._spent = 0.0
+        self._clock = clock
+
+    def spend(self, seconds: float) -> None:
+        """Count what took `seconds` without being a wait of ours: a request, a token, a lock, a queue."""
+        self._spent += max(0.0, seconds - _WORK)
 
     def left(self) -> float | None:
         """Return the seconds of waiting that remain, None if there is no limit."""
-        if self.stopping is not None and self.stopping.is_set() and self._clock is not None:
+        if self.stopping is not None and self.stopping.is_set():
             self.stopping, self.bound = None, f"the stop ({_AFTER_A_STOP:.0f} s)"
-            self._ends = self._clock.monotonic() + _AFTER_A_STOP
-        left = None if self.max_wait is None else max(0.0, self.max_wait - self.waited)
-        if self._ends is None or self._clock is None:
+            stop = self._clock.monotonic() + _AFTER_A_STOP
+            self.ends = stop if self.ends is None else min(self.ends, stop)
+        left = None if self.max_wait is None else max(0.0, self.max_wait - self.waited - self._spent)
+        if self.ends is None:
             return left
-        last = max(0.0, self._ends - self._clock.monotonic())
+        last = max(0.0, self.ends - self._clock.monotonic())
         return last if left is None else min(left, last)
 
-    def see_through(self, clock: Clock) -> None:
+    def request_time(self, connect: float, read: float) -> float:
+        """Return the seconds that the next request may take as a whole, from connecting to the last byte.
+
+        `connect`, `read`: the client's timeouts.  A healthy tenant responds within a few seconds, so that what is left
+        of `max_wait` cuts this down to `connect` at least; 0 says only that there shall be no waits.
+        """
+        seconds = connect + 2 * read
+        if self.max_wait:
+            seconds = min(seconds, max(connect, self.max_wait - self.waited - self._spent))
+        if self.failures and self.failure_wait is not None and self.share is None:
+            seconds = min(seconds, max(connect, self.failure_wait - self.failed))
+        if self.ends is not None:
+            seconds = min(seconds, self.ends - self._clock.monotonic())
+        return seconds
+
+    def see_through(self) -> None:
         """Stop honoring cancellation: a PATCH may have been applied, and leaving now would leave that open.
 
         Once cancelled, the operation gets another 30 s to find out.  They count from when it notices, and requests
         that time out use them up too, or a dead network would hold a stopped batch for minutes.
         """
         if self.cancelled is not None:
-            self._clock = clock
             self.stopping, self.cancelled = self.cancelled, None
 
 
@@ -118,9 +154,9 @@ class Freshness:
             self._factor *= 2
 
 
-def check_max_wait(seconds: object) -> float | None:
-    """Validate `max_wait` and return it as a float, None for no limit."""
-    return None if seconds is None else number("max_wait", seconds, least=0, infinite=True, error=ConfigError)
+def check_wait(name: str, seconds: object) -> float | None:
+    """Validate `max_wait` or `failure_wait` and return it as a float, None for no limit."""
+    return None if seconds is None else number(name, seconds, least=0, infinite=True, error=ConfigError)
 
 
 def check_timeout(timeout: object) -> tuple[float, float]:

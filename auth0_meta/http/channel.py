@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.errors import MetadataError, TransportError
-from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_max_wait
+from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
 from auth0_meta.http.request import (
     API,
     Request,
@@ -56,7 +56,7 @@ class HasChannel(Protocol):
 class Channel(Sender):
     """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
 
-    `max_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker threads
+    `max_wait`, `failure_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker threads
     for asyncio.  `reseed`: whether `random` may be seeded anew in a forked child.
     """
 
@@ -66,12 +66,14 @@ class Channel(Sender):
         tokens: TokenSource,
         *,
         max_wait: float | None,
+        failure_wait: float | None,
         on_wait: Callable[[Wait], object] | None,
         pool_size: int,
         reseed: bool,
     ) -> None:
         super().__init__(parts, tokens)
         self._max_wait = max_wait
+        self._failure_wait = failure_wait
         self._on_wait = on_wait
         self._pool_size = pool_size
         self._reseed = reseed
@@ -88,13 +90,24 @@ class Channel(Sender):
         user_id: str | None = None,
         max_wait: MaxWait = "client",
         *,
+        ends: float | None = None,
         share: float | None = None,
         cancelled: threading.Event | None = None,
     ) -> WaitBudget:
-        """Start counting one operation, which may wait for `max_wait` seconds ("client": the client's setting)."""
-        seconds = self._max_wait if max_wait == "client" else check_max_wait(max_wait)
+        """Start counting one operation, which may wait for `max_wait` seconds ("client": the client's setting).
+
+        `ends`: the instant, on the monotonic clock, at which it must be over.
+        """
+        seconds = self._max_wait if max_wait == "client" else check_wait("max_wait", max_wait)
         return WaitBudget(
-            max_wait=seconds, on_wait=self._on_wait, user_id=user_id, share=share, cancelled=cancelled
+            max_wait=seconds,
+            failure_wait=self._failure_wait,
+            ends=ends,
+            on_wait=self._on_wait,
+            user_id=user_id,
+            share=share,
+            cancelled=cancelled,
+            clock=self.clock,
         )
 
     # Requests -----------------------------------------------------------------------------------------

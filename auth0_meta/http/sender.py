@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
+from math import inf
 from random import Random
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ _FIRST_CONTACT_TRIES = 3
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501
+# Seconds for which bulk work waits out an outage.  A user fails before that only if others succeed meanwhile.
+_OUTAGE = 900.0
 
 
 class Parts(NamedTuple):
@@ -43,6 +46,7 @@ class Sender:
         self.transport, self.throttle, self.clock, self.random = parts
         self.tokens = tokens
         self._reporting: set[int] = set()  # threads that are inside `on_wait`
+        self._succeeded_at = -inf
 
     def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
         """Return the 2xx response to `request`, or raise.
@@ -55,15 +59,16 @@ class Sender:
         """
         tokens, replaced = self.tokens, False
         while True:
-            token = tokens.get(budget)
+            token = self._token(budget)
             self._check_time(deadline)
             ticket = self._admit(request, budget, deadline)
             try:
                 if ticket.waited:
-                    token = tokens.get(budget)  # the one from before the wait may have expired
+                    token = self._token(budget)  # the one from before the wait may have expired
                     self._check_time(deadline)
                 if budget.cancelled is not None and budget.cancelled.is_set():
                     raise Cancelled
+                seconds = self._request_time(request, budget)
             except BaseException:
                 self.throttle.lost(ticket)
                 raise
@@ -72,9 +77,7 @@ class Sender:
                 budget.attempts += 1
             budget.in_flight = True
             try:
-                response = self.transport.send(
-                    request.method, request.path, headers=_headers(request, token), body=request.body
-                )
+                response = self._transmit(request, token, budget, seconds)
             except TransportError as error:
                 budget.in_flight = not isinstance(error, NotSentError)
                 self.throttle.lost(ticket)
@@ -94,6 +97,7 @@ class Sender:
             else:
                 delay = self.throttle.answer(ticket, status=status, headers=response.headers)
             if status < 300:
+                self._succeeded_at = self.clock.monotonic()
                 return response
             if delay is not None:
                 budget.refusals += 1
@@ -109,6 +113,37 @@ class Sender:
             if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
                 raise failure
             self.back_off(failure, budget, request.group, request.method, deadline)
+
+    def _transmit(self, request: Request, token: str, budget: WaitBudget, seconds: float) -> Response:
+        """Send it once, and count the time that it takes."""
+        begun = self.clock.monotonic()
+        try:
+            return self.transport.send(
+                request.method,
+                request.path,
+                headers=_headers(request, token),
+                body=request.body,
+                seconds=seconds,
+            )
+        finally:
+            budget.took = self.clock.monotonic() - begun
+            budget.spend(budget.took)
+
+    def _token(self, budget: WaitBudget) -> str:
+        """Return the token to send; the time that this takes counts as waiting."""
+        begun, waited = self.clock.monotonic(), budget.waited
+        try:
+            return self.tokens.get(budget)
+        finally:
+            budget.spend(self.clock.monotonic() - begun - (budget.waited - waited))
+
+    def _request_time(self, request: Request, budget: WaitBudget) -> float:
+        """Return how long the request may take as a whole; raise if the operation must be over by now."""
+        seconds = budget.request_time(*self.transport.timeout)
+        if seconds > 0:
+            return seconds
+        msg = f"{request.method} {request.shown} was not sent: the time for this operation is over"
+        raise NotSentError(msg, user_id=budget.user_id, permanent=True)
 
     def _check_time(self, deadline: Deadline | None) -> None:
         """Raise `LongWait` if fetching the token took so long that what was read before it may be stale."""
@@ -215,15 +250,26 @@ class Sender:
         method: str,
         deadline: Deadline | None = None,
     ) -> None:
-        """Sleep before a repeat; raise `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`."""
+        """Sleep before a repeat; raise `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
+
+        Bulk work outlasts an outage: its budget for failures is longer while no request of this client succeeds.
+        """
+        if budget.failures:
+            budget.failed += budget.took  # that of the first failure is what found it out
+        else:
+            budget.failing_since = self.clock.monotonic()
         budget.failures += 1
         seconds = backoff(budget.failures, jitter=self.random.random())
         reason = "server error" if isinstance(failure, ApiError) else "connection"
-        left = budget.left()
-        if left is not None and seconds > left:
+        left, most = budget.left(), budget.failure_wait
+        budget.outage = self._succeeded_at <= budget.failing_since
+        if most is not None and budget.outage and budget.share is not None:
+            most = max(most, _OUTAGE)
+        if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
             raise failure
         if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
             raise LongWait(reason, seconds) from failure
+        budget.failed += seconds
         self._report(budget, group, method, reason, seconds)
         self._sleep(seconds, budget)
 

@@ -32,7 +32,14 @@ def exchange(
         repeat=True,
         content_type="application/x-www-form-urlencoded",
     )
-    own = WaitBudget(max_wait=budget.left(), on_wait=budget.on_wait, cancelled=budget.cancelled)
+    own = WaitBudget(
+        max_wait=budget.left(),
+        failure_wait=budget.failure_wait,
+        ends=budget.ends,
+        on_wait=budget.on_wait,
+        cancelled=budget.cancelled,
+        clock=sender.clock,
+    )
     try:
         found: Mapping[str, Any] = to_json(sender.send(request, own), request, dict)
     except (OutcomeUnknown, ServerError) as error:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import (
@@ -32,13 +32,17 @@ from urllib3.exceptions import (
 from urllib3.filepost import encode_multipart_formdata
 
 from auth0_meta._version import __version__
+from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
+from auth0_meta.http.connections import BoundedAdapter, deadline
 
 _USER_AGENT = f"auth0-meta/{__version__}"
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LONGEST_LABEL = 63
 _OK = 200
 _BLOCK = 1 << 16
+# The largest response that is read, decoded: far more than a page of 100 users with a megabyte of metadata each.
+_MOST_RECEIVED = 200 << 20
 # urllib3 raises these before the first byte of a request leaves.
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
 _CONNECTING = ("connect", "get_connection_with_tls_context")
@@ -140,7 +144,7 @@ def base_url(domain: str, /) -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
 
 
-class _OneHostAdapter(HTTPAdapter):
+class _OneHostAdapter(BoundedAdapter):
     """Remember the pool of the one host that a client talks to; `requests` would look it up every time."""
 
     _pool: Any = None
@@ -210,11 +214,18 @@ class Transport:
         self._adapter.close()
 
     def send(
-        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        seconds: float | None = None,
     ) -> Response:
         """Send one request and read its whole response.
 
-        `path` starts with "/" and is already percent-encoded.  Raises `NotSentError` when the
+        `path` starts with "/" and is already percent-encoded.  `seconds`: how long all of it may take, None for no
+        limit but `timeout`.  Raises `NotSentError` when the
         request did not reach the server, `OutcomeUnknown` when a write may have, `TransportError` when
         a read's response was lost.
         """
@@ -232,11 +243,8 @@ class Transport:
             prepared.headers["Content-Length"] = "0"
         prepared.body = body
         try:
-            response = self._send(prepared, stream=False)
-            content = response.content
-            missing = getattr(response.raw, "length_remaining", None)
-            if missing:  # urllib3 before 2 hands back a body cut short as if it were whole
-                raise requests.exceptions.ChunkedEncodingError(f"{missing} B of the body are missing")
+            response = self._send(prepared, seconds)
+            content = _content(response)
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
             failure = self._failure(error, method, path)
         else:
@@ -244,14 +252,16 @@ class Transport:
             return Response(response.status_code, response.headers, content)
         raise failure  # not from the error: its text may hold the query, and its request holds the token
 
-    def _send(self, prepared: requests.PreparedRequest, *, stream: bool) -> requests.Response:
+    def _send(self, prepared: requests.PreparedRequest, seconds: float | None) -> requests.Response:
         """Hand one request to the adapter."""
+        connect, read = self.timeout
+        deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
         _cut_query.ours.now = True
         try:
             return self._adapter.send(
                 prepared,
-                stream=stream,
-                timeout=self.timeout,
+                stream=True,
+                timeout=self.timeout if seconds is None else (min(connect, seconds), min(read, seconds)),
                 verify=self._verify,
                 cert=None,
                 proxies=self._proxies,
@@ -270,7 +280,7 @@ class Transport:
         prepared.url = self.base + path
         failure: TransportError | None = None
         try:
-            with self._send(prepared, stream=True) as response:
+            with self._send(prepared, None) as response:
                 if response.status_code != _OK:
                     msg = f"{self.base} refused the file: {response.status_code}. Its link may have expired"
                     raise api_error(response.status_code)(msg, status=response.status_code)
@@ -305,6 +315,25 @@ class Transport:
         return OutcomeUnknown(
             f"{lost}: it may or may not have been applied, so check before you send it again"
         )
+
+
+def _content(response: requests.Response) -> bytes:
+    """Read a body to its end; a few bytes that decode to more than a response may have are an error."""
+    pieces, size = [], 0
+    try:
+        for piece in response.iter_content(_BLOCK):
+            pieces.append(piece)
+            size += len(piece)
+            if size > _MOST_RECEIVED:
+                raise requests.exceptions.ContentDecodingError("larger than a response may be")
+        if getattr(
+            response.raw, "length_remaining", None
+        ):  # an adapter may hand on a body that was cut short
+            raise requests.exceptions.ChunkedEncodingError("a part of the body is missing")
+    except BaseException:
+        response.close()  # the rest of it must not be taken for the next response
+        raise
+    return b"".join(pieces)
 
 
 def _ca_bundle() -> bool | str:

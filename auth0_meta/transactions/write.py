@@ -166,7 +166,7 @@ class Write:
             if self._patch(document):
                 self.answered = True
                 return
-            self._budget.see_through(self._channel.clock)
+            self._budget.see_through()
             time_left = self._back_off()
             found = self._read(None)
             self._reading = True  # from here on there is a read that a long wait makes stale

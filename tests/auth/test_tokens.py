@@ -216,8 +216,8 @@ def test_waiting_for_another_threads_fetch_ends_soon_after_a_stop(monkeypatch: p
         return {"access_token": f"for-{budget.user_id}", "expires_in": 1000}
 
     source = FetchedToken(fetch, clock=clock)  # type: ignore[arg-type]  # every budget here is a WaitBudget
-    budget = WaitBudget(max_wait=None, user_id="auth0|1", cancelled=event)
-    budget.see_through(clock)
+    budget = WaitBudget(max_wait=None, user_id="auth0|1", cancelled=event, clock=clock)
+    budget.see_through()
     with ThreadPoolExecutor(2) as pool:
         fetching = pool.submit(source.get, WaitBudget(max_wait=None))
         assert started.wait(5)

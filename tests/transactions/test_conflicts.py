@@ -159,6 +159,9 @@ def test_a_wait_of_more_than_a_second_releases_the_lock(into_the_second: float, 
     """After such a wait before the PATCH, the user is read again; a shorter wait does neither."""
     local = Local(STORED)
     lock = Lock(local)
+    local.client.users.by_email(
+        "nobody@example.com"
+    )  # on a full second: from here on the client knows the server's clock
     local.clock.advance(into_the_second)
     local.tenant.fail(method="PATCH", status=429, reset=1)  # to the next full second, plus the jitter
     with local.tx(lock=lock) as tx:
@@ -270,6 +273,9 @@ def test_an_error_of_the_lock_writes_nothing() -> None:
 def test_short_waits_add_up() -> None:
     """Several short waits of more than 1 s in all make the base as old as one long wait does."""
     local = Local(STORED)
+    local.client.users.by_email(
+        "nobody@example.com"
+    )  # on a full second: from here on the client knows the server's clock
     local.clock.advance(0.5)
     local.tenant.fail(method="PATCH", status=429, reset=1, times=2)
     local.second_writer("GET", nth=2, user_metadata={"n": 5})

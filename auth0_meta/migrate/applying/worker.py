@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from auth0_meta import errors
-from auth0_meta.clock import Cancelled, Clock
+from auth0_meta.clock import Cancelled
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
@@ -46,7 +46,7 @@ class _Patient(WaitBudget):
         """Return 0 once there have been too many failures."""
         return 0.0 if self.failures >= _MOST_FAILURES else super().left()
 
-    def see_through(self, clock: Clock) -> None:
+    def see_through(self) -> None:
         """Ignore cancellation from here on: follow a PATCH that has left to its end, so that nobody has to ask."""
         self.cancelled = None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.migrate.planning.watched_user import Fields, Reads, WatchedUser
 from auth0_meta.models import CommitResult, User
@@ -31,7 +32,10 @@ class _NoTenant(Channel):
     """The client, and the channel, of a transaction that only stages: it has nothing to send through."""
 
     def __init__(self) -> None:
-        self._max_wait, self._on_wait = 0.0, None
+        """Make nothing that could send."""
+
+    def budget(self, *_: Any, **__: Any) -> WaitBudget:
+        return WaitBudget(max_wait=0.0)
 
     @property
     def channel(self) -> Channel:

@@ -1,0 +1,91 @@
+"""Connections whose whole response, headers and body, has to arrive by one instant.
+
+A timeout of `requests` counts between two bytes.  A server that sends one byte every 29 seconds would hold a worker, a
+lock or a login for hours.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from auth0_meta.clock import SYSTEM_CLOCK
+
+deadline = threading.local()
+"""`deadline.at`: the instant (on the monotonic clock) by which the response that this thread waits for must be there."""
+
+
+class _BoundedReader(io.RawIOBase):
+    """Read from a socket, each time for no longer than until the deadline."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, at: float) -> None:
+        super().__init__()
+        self._raw, self._socket, self._at = raw, sock, at
+        self._timeout = sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._at - SYSTEM_CLOCK.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline of the whole response has passed")
+        self._socket.settimeout(left if self._timeout is None else min(self._timeout, left))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """Read head and body through a `_BoundedReader`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        at = getattr(deadline, "at", None)
+        if at is not None:
+            self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, at))
+
+
+class _Connection(HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _BoundedResponse
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+_POOLS = {"http": _Pool, "https": _TLSPool}
+
+
+class BoundedAdapter(HTTPAdapter):
+    """The adapter of `requests`, on connections that keep `deadline`; a SOCKS proxy has connections of its own."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
