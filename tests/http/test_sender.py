@@ -83,7 +83,7 @@ def test_a_request_is_sent_again_after_reset(
         return reply
 
     with (
-        ScriptedServer(*[Reply()] * known, note, now=clock.time) as server,
+        ScriptedServer(*[Reply(clock_offset=offset)] * known, note, now=clock.time) as server,
         connect(server, clock=clock, max_wait=None) as client,
     ):
         if known:
