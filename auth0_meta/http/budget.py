@@ -26,8 +26,8 @@ class WaitBudget:
 
     `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: the part of them
     that may go into failures (5xx, lost connections), from the first one on; None is no limit of their own.  `ends`: the
-    instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true while the last
-    request may have reached Auth0 and no response says what became of it.  `bound` names the limit in error messages.
+    instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true
+    from the first byte of a request until a response shows that it was refused.  `bound` names the limit in error messages.
     """
 
     def __init__(

@@ -180,12 +180,7 @@ class Channel(Sender):
             repeat=False,
             alias=target.shown,
         )
-        response = self.send(request, budget, deadline=deadline)
-        try:
-            return _own(response, request, target)
-        except TransportError:
-            budget.in_flight = True  # a 2xx that can't be believed says nothing about the write
-            raise
+        return _own(self.send(request, budget, deadline=deadline), request, target)
 
     # Lifecycle ----------------------------------------------------------------------------------------
 

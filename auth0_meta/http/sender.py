@@ -89,7 +89,8 @@ class Sender:
                 self.throttle.lost(ticket)
                 raise
             status = response.status
-            budget.in_flight = leaves_open(status)
+            # After a 2xx until whoever sent the request has its result: an interrupt may come in between.
+            budget.in_flight = status < 300 or leaves_open(status)
             delay = None
             # Two active import jobs are refused with a 429 too, but no waiting until Reset ends that.
             if status == _TOO_MANY and is_import_jobs_limit(response.body):

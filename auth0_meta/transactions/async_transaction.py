@@ -47,42 +47,50 @@ class AsyncMetadataTransaction(Transaction):
     async def load(self) -> None:  # type: ignore[override]  # awaited, like all that sends
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""
         self._require("load")
-        await self._away(self._unit.load)
+        from concurrent.futures import Future  # noqa: PLC0415  # as in _away
+
+        await self._away(self._unit.load, Future())
 
     async def commit(self) -> CommitResult:
         """Send what is staged now, in at most one PATCH; leaving the block does the same.
 
         From then on, staging or committing again raises `StateError`, in nested parts too.
         """
-        self._begin_commit()
-        return await self._away(self._unit.finish_commit, self._unit.abandon_commit)
+        from concurrent.futures import Future  # noqa: PLC0415  # as in _away
+
+        work: Future[CommitResult] = Future()
+        try:
+            self._begin_commit(work)
+            return await self._away(self._unit.finish_commit, work)
+        except BaseException:
+            if work.cancel():  # no thread has begun it, nor will
+                self._unit.abandon_commit(work)
+            raise
 
     async def __aenter__(self) -> Self:
         return self._enter()
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not self._exit(error):
-            return
         try:
-            await self.commit()
+            if self._exit(error):
+                await self.commit()
         except BaseException as failure:
-            self._exit(failure)  # in case it never began
+            if self._savepoint is None:
+                self._exit(failure)  # in case the commit never began
             raise
 
-    async def _away(self, call: Callable[[], _T], call_off: Callable[[], None] = lambda: None) -> _T:
+    async def _away(self, call: Callable[[], _T], work: Future[_T]) -> _T:
         """Run blocking work in a worker thread; on cancellation end its waits, and await the rest.
 
-        `call_off` is called if the work never begins.
+        Either a thread begins `work`, or it is cancelled, never both.
         """
         # Whoever awaits this has loaded asyncio; a program without it need not.
         import asyncio  # noqa: PLC0415
-        from concurrent.futures import Future  # noqa: PLC0415
         from contextvars import copy_context  # noqa: PLC0415
 
         cancelled = threading.Event()
         budget = self._unit.budget
         budget.cancelled = cancelled
-        work: Future[_T] = Future()  # either a thread begins it or it is cancelled, never both
         future = asyncio.wrap_future(work)
         stopped: asyncio.CancelledError | None = None
         try:
@@ -101,13 +109,10 @@ class AsyncMetadataTransaction(Transaction):
                     work.cancel()  # it may not have got a thread yet
         except BaseException:  # no thread to run it, or the loop is closing and nobody will await the rest
             cancelled.set()
-            if work.cancel():
-                call_off()
+            work.cancel()
             raise
         if budget.cancelled is cancelled:  # no other call has begun meanwhile
             budget.cancelled = None
-        if future.cancelled():
-            call_off()
         if stopped is not None:
             failure = None if future.cancelled() else future.exception()
             raise stopped from (None if isinstance(failure, Cancelled) else failure)

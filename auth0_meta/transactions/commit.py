@@ -57,8 +57,19 @@ class Commit:
         self._lost: LostPatch | None = None
         self.reads = options.base_check or (not base_given and (change.needs_base or bool(reads)))
         self._write = Write(channel, target, self, budget, fresh_for=_FRESH_FOR, lock=options.lock)
-        self.outcome: Outcome = "failed"
-        """What became of it; "failed" until that is known, "unknown" if it can't be."""
+        self._nothing_to_do = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return what became of it; it is true at any instant, since whatever ends the commit may do so at any."""
+        write = self._write
+        if write.answered:
+            return "updated"
+        if write.ended:
+            return "unchanged" if self._lost is None else "confirmed"
+        if self._nothing_to_do:
+            return "unchanged"
+        return "unknown" if write.in_doubt else "failed"
 
     @property
     def sent(self) -> Mapping[str, Any]:
@@ -78,22 +89,18 @@ class Commit:
         token" would read as if nothing had been written.
         """
         if not self._change or (self._known is not None and not self._apply_to(self._known).document):
-            self.outcome = "unchanged"
+            self._nothing_to_do = True
             return
         write = self._write
         try:
             write.run()
-        except BaseException as error:
-            if self._lost is not None and not write.ended:
-                self.outcome = "unknown"
-                if isinstance(error, Exception) and not isinstance(error, OutcomeUnknown):
-                    raise self._lost.error(f"{write.doing} failed ({type(error).__name__})") from error
-            raise
-        finally:
-            if write.answered:
-                self.outcome = "updated"
-            elif write.ended:
-                self.outcome = "unchanged" if self._lost is None else "confirmed"
+        except Exception as error:
+            if not write.in_doubt or isinstance(error, OutcomeUnknown):
+                raise
+            if self._lost is None:
+                self.lost(write.document, error)
+            assert self._lost is not None  # noqa: S101  # for the type checker
+            raise self._lost.error(f"{write.doing} failed ({type(error).__name__})") from error
 
     # The intent ---------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+import weakref
 from typing import Self
 
 from auth0_meta.errors import StateError
@@ -25,7 +25,7 @@ class _OpenUnits(threading.local):
     """
 
     def __init__(self) -> None:
-        self.units: dict[_Key, list[Unit]] = {}
+        self.units: dict[_Key, list[weakref.ref[Unit]]] = {}
 
 
 OPEN = _OpenUnits()
@@ -40,8 +40,8 @@ def open_unit(channel: Channel, user_id: str) -> Unit | None:
     Channel, thread, asyncio task and user have to agree.  Context variables would not do: child tasks and
     `asyncio.to_thread` inherit them.
     """
-    units = OPEN.units.get(_key(channel, user_id))
-    return units[-1] if units else None
+    open_here = (ref() for ref in reversed(OPEN.units.get(_key(channel, user_id), ())))
+    return next((unit for unit in open_here if unit is not None), None)
 
 
 def _key(channel: Channel, user_id: str) -> _Key:
@@ -53,18 +53,33 @@ def _key(channel: Channel, user_id: str) -> _Key:
     return channel, task, user_id
 
 
-def register(unit: Unit) -> Callable[[], None]:
-    """Let others join `unit` until the returned function is called, in whichever thread."""
-    key, units = _key(unit.channel, unit.user_id), OPEN.units
-    units[key] = [*units.get(key, ()), unit]
+class Joinable:
+    """Let others join a unit from `open` until `close`, which may be called in any thread, and more than once.
 
-    def close() -> None:
+    It also ends with the unit.  An interrupt may keep `__exit__` from running at all; were the unit kept alive
+    here, later transactions would join a block that nobody will leave, and their changes would be lost.
+    """
+
+    def __init__(self, unit: Unit) -> None:
+        self._key = _key(unit.channel, unit.user_id)
+        self._units = OPEN.units
+        self._ref = weakref.ref(unit, self._forget)
+
+    def open(self) -> None:
+        """Let others join."""
+        self._units[self._key] = [*self._units.get(self._key, ()), self._ref]
+
+    def close(self) -> None:
+        """Let no one join any more."""
+        self._forget(self._ref)
+
+    def _forget(self, ended: weakref.ref[Unit]) -> None:
         # The others under the same key stay, whatever the order in which they end.
-        others = [other for other in units.pop(key, ()) if other is not unit]
+        others = [other for other in self._units.get(self._key, ()) if other is not ended]
         if others:
-            units[key] = others
-
-    return close
+            self._units[self._key] = others
+        else:
+            self._units.pop(self._key, None)
 
 
 class Savepoint(Scope):

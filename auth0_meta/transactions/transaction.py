@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 from auth0_meta.errors import StateError
@@ -11,7 +11,7 @@ from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
-from auth0_meta.transactions.savepoint import Savepoint, open_unit, register
+from auth0_meta.transactions.savepoint import Joinable, Savepoint, open_unit
 from auth0_meta.transactions.unit import State, Unit
 
 
@@ -22,8 +22,8 @@ class Transaction(Scope):
         self._unit = unit
         unit.awaited = self._awaited
         self._entered = False
-        self._close: Callable[[], None] | None = None
-        """What ends the time in which others may join this one."""
+        self._joinable: Joinable | None = None
+        """What lets others join this one while its block is open."""
         self._savepoint: Savepoint | None = None
         """What this became by joining another transaction; from then on it stages, reads and ends for this one."""
 
@@ -56,12 +56,17 @@ class Transaction(Scope):
             raise StateError(f"this transaction for {self.user_id} was entered before: open a new one")
         unit = self._unit
         outer = open_unit(unit.channel, unit.user_id) if unit.options.join else None
-        if outer is None:
-            self._close = register(unit)
-        else:
-            self._join(outer)
-        self._entered = True
-        return self
+        try:
+            if outer is None:
+                self._joinable = Joinable(unit)
+                self._joinable.open()
+            else:
+                self._join(outer)
+            self._entered = True
+            return self
+        except BaseException:
+            self._leave()  # an interrupt: nobody will leave this block, so nobody may join it
+            raise
 
     def _join(self, outer: Unit) -> None:
         """Become a savepoint of the transaction that is open here."""
@@ -90,8 +95,8 @@ class Transaction(Scope):
 
     def _leave(self) -> None:
         """Let no other transaction join this one any more."""
-        if self._close is not None:
-            self._close()
+        if self._joinable is not None:
+            self._joinable.close()
 
     def nested(self) -> Savepoint:
         """Return a part, to be entered: it merges into this one on success and vanishes on an exception.
@@ -110,12 +115,12 @@ class Transaction(Scope):
         self._require("nested")
         return Savepoint(self._unit)
 
-    def _begin_commit(self) -> None:
+    def _begin_commit(self, committer: object) -> None:
         """Accept no more changes; asyncio carries out in a thread what this begins in the event loop."""
         if self._savepoint is not None:
             self._savepoint.commit()  # raises: a part can't commit
         self._require("commit")
-        self._unit.begin_commit()
+        self._unit.begin_commit(committer)
         self._leave()
 
     def rollback(self) -> None:
@@ -179,8 +184,13 @@ class MetadataTransaction(Transaction):
         return self._enter()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._exit(error):
-            self.commit()
+        try:
+            if self._exit(error):
+                self.commit()
+        except BaseException as failure:
+            if self._savepoint is None:
+                self._exit(failure)  # in case the commit never began
+            raise
 
     def commit(self) -> CommitResult:
         """Send what is staged now, in at most one PATCH; the transaction has ended afterwards.
@@ -188,5 +198,10 @@ class MetadataTransaction(Transaction):
         Leaving the block does the same.  Raises as the class says; `StateError` in a joined or nested
         part, and while a part of this one is open.
         """
-        self._begin_commit()
-        return self._unit.finish_commit()
+        committer = object()
+        try:
+            self._begin_commit(committer)
+            return self._unit.finish_commit()
+        except BaseException:
+            self._unit.abandon_commit(committer)
+            raise

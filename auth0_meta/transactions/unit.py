@@ -58,6 +58,13 @@ _INSTEAD = {
 }
 
 
+_ENDS: dict[Outcome, State] = {
+    "rolled_back": State.ROLLED_BACK,
+    "failed": State.FAILED,
+    "unknown": State.FAILED,
+}
+
+
 class Part:
     """An open savepoint of a unit: what was staged before it, and the part around it, if any."""
 
@@ -88,13 +95,15 @@ class Unit:
         self.user_id = user_id
         self.options = options.checked()
         self.budget = channel.budget(user_id, options.max_wait, share=share, cancelled=cancelled)
-        self.state = State.ACTIVE
         self.change = Change()
         self.parts: list[Part] = []
         """The savepoints that are open, the innermost last."""
         self.absorbed = False
         """Whether another block has joined and merged into it, outside of any part that is still open."""
         self.result: CommitResult | None = None
+        self._committer: object = None
+        """Who has begun to commit it."""
+        self._commit: Commit | None = None
         self.awaited = False
         """Whether asyncio holds it: then a read would block the event loop and is refused."""
         self._target = Target.user(user_id)
@@ -108,6 +117,13 @@ class Unit:
             if isinstance(options.base, User):
                 profile, self._unknown = options.base.raw, options.base.omitted
             self._base = given_base(profile, user_id)
+
+    @property
+    def state(self) -> State:
+        """Return where it stands; that is never at odds with `result`, wherever an interrupt ends it."""
+        if self.result is not None:
+            return _ENDS.get(self.result.outcome, State.COMMITTED)
+        return State.ACTIVE if self._committer is None else State.COMMITTING
 
     def require(self, call: str) -> None:
         """Raise `StateError` if the unit's state does not allow a call."""
@@ -195,8 +211,8 @@ class Unit:
     def merge_part(self, part: Part, *, joined: bool) -> None:
         """Close the innermost savepoint and keep what was staged in it."""
         self.refuse_open_parts("leave a block", but=part)
-        self.parts.pop()
         part.state = State.COMMITTED
+        self.parts.pop()
         if joined or part.absorbed:
             (part.around or self).absorbed = True
 
@@ -225,21 +241,32 @@ class Unit:
 
     # The end ----------------------------------------------------------------------------------------
 
-    def begin_commit(self) -> None:
+    def begin_commit(self, committer: object) -> None:
         """Accept no more changes; what is staged now is what `finish_commit` sends, perhaps in another thread."""
         self.refuse_open_parts("commit")
-        self.state = State.COMMITTING
+        self._committer = committer
 
-    def abandon_commit(self) -> None:
-        """Accept changes again: the commit that was begun is not carried out."""
-        self.state = State.ACTIVE
+    def abandon_commit(self, committer: object) -> None:
+        """Note how the commit ended that this committer has begun; if nothing was done yet, accept changes again."""
+        if self._committer is committer and self._commit is not None:
+            self._end_commit()  # an interrupt has come before it was noted
+        elif self._committer is committer:
+            self._committer = None
 
     def finish_commit(self) -> CommitResult:
         """Do what `begin_commit` has begun, once."""
         if self.state is not State.COMMITTING:
             raise StateError(f"no commit for {self.user_id} is under way, so there is none to finish")
+        try:
+            self._carry_out()
+        finally:
+            result = self._end_commit()
+        return result
+
+    def _carry_out(self) -> None:
+        """Send what is staged."""
         lacking = any(self.change.bag(bag) for bag in BAGS if bag in self._unknown)
-        commit = Commit(
+        self._commit = Commit(
             self.channel,
             self._target,
             self.options,
@@ -250,28 +277,30 @@ class Unit:
             reads=self.reads,
         )
         try:
-            commit.run()
+            self._commit.run()
         except PathError as error:
             raise error.of(self.user_id) from None
-        finally:  # a lock may fail after the outcome is known
-            state = State.FAILED if commit.outcome in ("failed", "unknown") else State.COMMITTED
-            result = self._end(state, commit.outcome, commit.sent, commit.user)
-        return result
+
+    def _end_commit(self) -> CommitResult:
+        """Note what became of the commit."""
+        commit = self._commit
+        if commit is None:  # an interrupt, before anything could be sent
+            return self._end("failed", {}, None)
+        return self._end(commit.outcome, commit.sent, commit.user)
 
     def roll_back(self) -> None:
         """End it with nothing sent, every open savepoint included."""
+        self._end("rolled_back", {}, None)
         self.drop_parts()
-        self._end(State.ROLLED_BACK, "rolled_back", {}, None)
-
-    def _end(
-        self, state: State, outcome: Outcome, document: Mapping[str, Any], user: User | None
-    ) -> CommitResult:
-        """Note how it ended, and let go of what was staged."""
-        assert self.result is None  # noqa: S101  # it ends once
-        self.state = state
         self.change = Change()
-        if user is None and self._base is not None and not self._base_given:
-            user = User(self._base)
-        cost = self.budget
-        self.result = CommitResult(outcome, cost.requests, cost.attempts, cost.waited, document, user)
+
+    def _end(self, outcome: Outcome, document: Mapping[str, Any], user: User | None) -> CommitResult:
+        """Note how it ended, once, and let go of what was staged."""
+        if self.result is None:
+            if user is None and self._base is not None and not self._base_given:
+                user = User(self._base)
+            cost = self.budget
+            self.result = CommitResult(outcome, cost.requests, cost.attempts, cost.waited, document, user)
+        self.change = Change()
+        self._commit = None
         return self.result

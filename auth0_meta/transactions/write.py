@@ -76,8 +76,10 @@ class Write:
         self._locked_before = False
         self._cause: BaseException | None = None
         """What lost the latest PATCH whose outcome is unknown."""
-        self.document: Mapping[str, Any] = {}
-        """The last PATCH document, as sent."""
+        self._attempts = budget.attempts
+        """How many PATCHes had been sent before the present one."""
+        self._sent: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
+        """The last two PATCH documents; the second one may not have left yet."""
         self.found: Mapping[str, Any] | None = None
         """The object as last seen."""
         self.ended = False
@@ -88,6 +90,26 @@ class Write:
         """What it was doing when it raised, in words."""
         self.patching = False
         """Whether it raised while a PATCH was being sent, rather than a read."""
+
+    # An interrupt may end everything below between any two lines.  So the answers to these are never noted after the
+    # fact: they follow from what was noted before the first byte left, and is taken back only by a definite refusal.
+
+    @property
+    def _has_left(self) -> bool:
+        """Return whether the present PATCH may have left."""
+        return self._budget.attempts > self._attempts
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Return the last PATCH document that has left, {} if none has."""
+        return self._sent[self._has_left]
+
+    @property
+    def in_doubt(self) -> bool:
+        """Return whether a PATCH has left of which it is not known what became of it."""
+        if self.ended or self.answered:
+            return False
+        return self._cause is not None or (self.patching and self._has_left and self._budget.in_flight)
 
     def run(self) -> None:
         """Read, ask the intent and send until the outcome is known, or raise what prevents that."""
@@ -164,7 +186,6 @@ class Write:
             if self._cause is not None:
                 self.doing = "sending it again"
             if self._patch(document):
-                self.answered = True
                 return
             self._budget.see_through()
             time_left = self._back_off()
@@ -184,23 +205,23 @@ class Write:
         """Send one PATCH; return whether it was answered, False if it may or may not have been applied."""
         budget = self._budget
         self._group = self._target.kind.writes
-        attempts = budget.attempts
+        budget.in_flight = False
+        self._sent, self._attempts = (self.document, document), budget.attempts
         self.patching = True
         try:
             found = self._channel.patch(self._target, document, budget, deadline=self._deadline())
         except BaseException as error:
-            if budget.attempts > attempts:
-                self.document = document
-                # What is raised with nothing in flight is about something else: a token, a report of a wait.
-                if budget.in_flight:
-                    self._intent.lost(document, error)
-                    if may_have_been_applied(error):
-                        self._cause = error
-                        self.patching = False
-                        return False
+            # What is raised with nothing in flight is about something else: a token, a report of a wait.
+            if self._has_left and budget.in_flight:
+                self._intent.lost(document, error)
+                if may_have_been_applied(error):
+                    self._cause = error
+                    self.patching = False
+                    return False
             raise
+        self.answered = True
         self.patching = False
-        self.document, self.found = document, found
+        self.found = found
         return True
 
     def _back_off(self) -> bool:

@@ -17,7 +17,8 @@ UID = "auth0|507f1f77bcf86cd799439020"
 
 def open_blocks(client: ManagementClient) -> list[object]:
     """Return the units of work that others could join in this thread."""
-    return [unit for key, units in OPEN.units.items() for unit in units if key[0] is client]
+    units = (ref() for key, refs in OPEN.units.items() if key[0] is client.channel for ref in refs)
+    return [unit for unit in units if unit is not None]
 
 
 def bulk_transaction(local: Local, cancelled: threading.Event, **settings: Any) -> MetadataTransaction:
