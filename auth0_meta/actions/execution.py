@@ -18,13 +18,22 @@ from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
 from auth0_meta.actions.suspended_logins import States, SuspendedLogin, digest, new_state
 from auth0_meta.arguments import number
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
-from auth0_meta.errors import ActionTimeout, ConfigError, MetadataWarning, StateError, TransportError
+from auth0_meta.errors import (
+    ActionTimeout,
+    ConfigError,
+    InputError,
+    MetadataWarning,
+    StateError,
+    StoredDataError,
+    TransportError,
+)
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult
 from auth0_meta.transactions.options import Oversize
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State
+from auth0_meta.transactions.write import read_stored
 from auth0_meta.warn import notice
 
 # A suspended login stays in a store for minutes, so these are left out: the trigger has the secrets and the
@@ -182,8 +191,20 @@ class Execution:
         self.require_time("it waited for the lock")
         with self._in_time("it read the user"):
             budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
-            profile = self._channel.read(Target.user(self.user_id), budget)
-            self._event = self._event.with_user(**Event.from_profile(profile).user)
+            profile = read_stored(self._channel, Target.user(self.user_id), budget)
+            self._event = self._event.with_user(**self._user_from(profile))
+
+    def _user_from(self, profile: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what an event shows of a stored profile; raise `StoredDataError` if it can't be shown."""
+        try:
+            return Event.from_profile(profile).user
+        except (InputError, RecursionError):
+            # Python reads NaN and numbers past 1e308, which are no JSON; nobody has passed them to us as an argument.
+            msg = (
+                f"the profile of user {self.user_id!r} has a number that JSON can't represent, or is nested too deeply, "
+                "so no action can be given it; nothing was written"
+            )
+            raise StoredDataError(msg, user_id=self.user_id) from None
 
     # Around one action ------------------------------------------------------------------------------
 

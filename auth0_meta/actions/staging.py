@@ -9,6 +9,7 @@ import attrs
 
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import Frozen, frozen_json
+from auth0_meta.actions.event.sections import not_an_object
 from auth0_meta.changes import rules
 from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
@@ -93,13 +94,7 @@ class Staging:
         if isinstance(found, dict):
             return found
         user_id = self.event.user.user_id
-        raise StoredDataError(
-            # The first sentence is Auth0's own, so that a search for it finds the right pages.
-            f"Unexpected {bag} format. Must be a valid JSON object: {user_id} has {type(found).__name__}. "
-            "Nothing was written",
-            user_id=user_id,
-            bag=bag,
-        )
+        raise StoredDataError(not_an_object(user_id, bag, found), user_id=user_id, bag=bag)
 
     def in_effect(self, bag: Bag) -> Frozen:
         """Return the metadata as it would be stored if the login ended now."""

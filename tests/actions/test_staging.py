@@ -229,7 +229,9 @@ def test_metadata_that_is_not_an_object_cannot_be_changed() -> None:
     assert UID in str(outcome.error)
 
     def other(event: Any, api: Any) -> None:
-        assert event.user.user_metadata == "odd"
+        assert event.user["user_metadata"] == "odd"
+        with pytest.raises(StoredDataError, match=UID):
+            event.user.user_metadata  # noqa: B018  # code that takes it for an object would fail with AttributeError
         api.user.set_app_metadata("a", 2)
 
     assert login.run(other).allowed

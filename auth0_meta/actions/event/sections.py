@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
-from auth0_meta.errors import StateError
+from auth0_meta.errors import StateError, StoredDataError
 
 
 class GeoIp(Section):
@@ -114,7 +114,7 @@ class EventUser(Section):
     """The user: `event.user`; the metadata is what was stored or staged before this action.
 
     Reading `app_metadata` or `user_metadata` raises `StateError` if the source of the event did not have it
-    and the user has not been read yet.
+    and the user has not been read yet, and `StoredDataError` if it is anything but an object.
     """
 
     user_id: str
@@ -153,8 +153,17 @@ class EventUser(Section):
                 f"the {bag} of {self['user_id']} is unknown, as the source of this event did not have it: "
                 "use PostLoginTrigger or post_login, which read the user before the first action"
             )
-        found: Frozen = dict.__getitem__(self, bag)
-        return found
+        found = dict.__getitem__(self, bag)
+        if isinstance(found, Frozen):
+            return found
+        raise StoredDataError(not_an_object(self["user_id"], bag, found), user_id=self["user_id"], bag=bag)
+
+
+def not_an_object(user_id: str, bag: str, found: object) -> str:
+    """Return the message for metadata that is anything but an object."""
+    kind = "list" if isinstance(found, FrozenList) else type(found).__name__
+    # The first sentence is Auth0's own, so that a search for it finds the right pages.
+    return f"Unexpected {bag} format. Must be a valid JSON object: {user_id} has {kind}. Nothing was written"
 
 
 class Request(Section):
