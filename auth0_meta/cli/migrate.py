@@ -182,7 +182,7 @@ def _run(
         with _stoppable() as cancel, Bar(f"{step}ing") as bar:
             result = run(job, client, cancel=cancel, on_event=bar.show, **settings)
     show_result(job, result, as_json=as_json)
-    return _INTERRUPTED if result.interrupted else int(result.failed > 0)
+    return _INTERRUPTED if result.interrupted else int(result.failed + result.remain > 0)
 
 
 @migrate.command()

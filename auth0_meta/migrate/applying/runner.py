@@ -23,6 +23,7 @@ from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone, Waiting
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, STEPS, Kind, Plan, Record
+from auth0_meta.migrate.ledger.sqlite import damaged
 from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.threads import Threads
@@ -351,6 +352,11 @@ class Runner:
             self._ledger.update_run(self._run, facts, metrics.ticks(now))
         self._emit_progress(now)
         counts = self._ledger.counts()
+        remain = sum(counts[state] for state in self._step.remaining)
+        if (
+            remain and ended == "finished"
+        ):  # the file says that there was nothing more to do, and that there is
+            raise damaged(self._ledger.path)
         return RunResult(
             kind=self._step.kind,
             counts=dict(metrics.counts),
@@ -359,7 +365,7 @@ class Runner:
             refusals=metrics.refusals,
             waited=metrics.waited,
             seconds=now - self._began,
-            remain=sum(counts[state] for state in self._step.remaining),
+            remain=remain,
             interrupted=interrupted,
         )
 

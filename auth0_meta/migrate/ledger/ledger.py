@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,15 @@ from auth0_meta.errors import LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
 from auth0_meta.migrate.ledger.records import TO_LOOK_AT, Plan, Record, State, check_run, pack, unpack
-from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, explain_damage, explain_errors, files, refusal
+from auth0_meta.migrate.ledger.sqlite import (
+    DAMAGED,
+    connect,
+    damaged,
+    explain_damage,
+    explain_errors,
+    files,
+    refusal,
+)
 
 APPLICATION = 0x41304D4C  # "A0ML"
 SCHEMA = 1
@@ -221,16 +229,29 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         self._unfinished = False
 
     def check_plan(self) -> None:
-        """Raise `LedgerError` if the digests or the number of users are not those of the plan.
+        """Raise `LedgerError` if the digests or the number of users are not those of the plan, or the file is damaged.
 
         The users themselves are checked against the digests when they are claimed: reading them all takes minutes
         in a large job.
         """
         blocks = self._rows("SELECT block, users, digest FROM blocks ORDER BY block")
-        ((users,),) = self._rows("SELECT COUNT(*) FROM users")
+        users = self._check_states()
         with explain_damage(self.path):
             as_planned = digest_of_all(blocks) == self.facts["digest"] and users == sum(b[1] for b in blocks)
         self._require(as_planned=as_planned)
+
+    def _check_states(self) -> int:
+        """Return the number of users; raise `LedgerError` unless rows, index and counts agree on who is in which state.
+
+        SQLite fills a last page that was cut with zeros, and then the index, which is written last, names nobody: a
+        run would find nothing to do.
+        """
+        query = "SELECT state, COUNT(*), SUM(n) FROM users {} GROUP BY state"
+        rows, index = (set(self._rows(query.format(how))) for how in ("NOT INDEXED", "INDEXED BY by_state"))
+        found = {state: n for state, n, _ in rows}
+        if rows != index or found != {int(state): n for state, n in self.counts().items() if n}:
+            raise damaged(self.path)
+        return sum(found.values())
 
     def _check_blocks(self, numbers: Iterable[int]) -> None:
         """Check the blocks of these users against their digests, each block once while the file is open."""
@@ -257,7 +278,10 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
     def counts(self) -> dict[State, int]:
         """Return how many users are in each state."""
         with explain_damage(self.path):
-            return {State(state): int(n) for state, n in self._rows("SELECT state, n FROM counts")}
+            counts = {State(state): int(n) for state, n in self._rows("SELECT state, n FROM counts")}
+        if len(counts) < len(State):
+            raise damaged(self.path)
+        return counts
 
     def numbers(self, states: Iterable[State]) -> list[int]:
         """Return the numbers of all users in these states, in order."""
@@ -271,15 +295,18 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
 
     def claim(self, state: State, into: State, limit: int, *, after: int = 0) -> list[Record]:
         """Move the next users in `state` to `into` and return them: the intent, durable once the group is."""
-        query = "WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
-        return self._claim(self._records(query, int(state), after, limit), into)
+        query = "SELECT n FROM users WHERE state = ? AND n > ? ORDER BY n LIMIT ?"
+        users = self.claim_numbers([n for (n,) in self._rows(query, int(state), after, limit)], into)
+        if any(user.state is not state for user in users):  # the index disagrees with the row
+            raise damaged(self.path)
+        return users
 
-    def claim_numbers(self, numbers: Iterable[int], into: State) -> list[Record]:
+    def claim_numbers(self, numbers: Sequence[int], into: State) -> list[Record]:
         """Move the users with these numbers to `into` and return them."""
-        return self._claim([user for n in numbers for user in self._records("WHERE n = ?", n)], into)
-
-    def _claim(self, users: list[Record], into: State) -> list[Record]:
-        self._check_blocks(user.n for user in users)
+        users = [user for n in numbers for user in self._records("WHERE n = ?", n)]
+        if len(users) != len(numbers):
+            raise damaged(self.path)
+        self._check_blocks(numbers)
         moves = [(int(into), user.n) for user in users]
         self._db.executemany("UPDATE users SET state = ? WHERE n = ?", moves)
         return users

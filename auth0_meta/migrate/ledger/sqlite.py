@@ -23,7 +23,7 @@ _MEANINGS = {
         "it can't be written: check its permissions and the disk, and run the same command again",
     ),
     "not a database": "it is not a job file of auth0-meta migrate",
-    **dict.fromkeys(("malformed", "no such table", "no such column"), DAMAGED),
+    **dict.fromkeys(("malformed", "no such table", "no such column", "no such index"), DAMAGED),
     "created in a thread": "it belongs to the thread that opened it",
     "locked": "another process is using it: wait for that one",
     "unable to open": "it can't be opened: check the path and its permissions",
@@ -36,7 +36,8 @@ def refusal(path: Path, why: str) -> LedgerError:
     return LedgerError(f"{path} {why}", path=str(path))
 
 
-def _damaged(path: Path) -> LedgerError:
+def damaged(path: Path) -> LedgerError:
+    """Return the error for a job file that contradicts itself or can't be read."""
     return refusal(path, f"can't be used: {DAMAGED}")
 
 
@@ -48,10 +49,10 @@ def explain_errors(path: Path) -> Iterator[None]:
     except Auth0MetaError:  # some are OSErrors too, and are clear already
         raise
     except UnicodeDecodeError:  # in SQLite's own message about a damaged file
-        raise _damaged(path) from None
+        raise damaged(path) from None
     except sqlite3.Error as error:
         if "decode" in str(error):  # such a message quotes what was read, which may be a value
-            raise _damaged(path) from None
+            raise damaged(path) from None
         meaning = next(meaning for sign, meaning in _MEANINGS.items() if sign in str(error))
         raise refusal(path, f"can't be used: {meaning} (SQLite: {error})") from error
     except OSError as error:
@@ -68,7 +69,7 @@ def explain_damage(path: Path) -> Iterator[None]:
     except Auth0MetaError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, zlib.error):
-        raise _damaged(path) from None
+        raise damaged(path) from None
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:

@@ -523,3 +523,88 @@ def test_a_token_endpoint_that_is_down_is_reported_as_a_wait(job: Path, ndjson: 
         events: list[Any] = []
         assert dict(apply(job, client, concurrency=1, on_event=events.append).counts) == {"done": 3}
     assert [e.reason for e in events if isinstance(e, Waiting)] == ["server error"] * 4
+
+
+def stale_index(db: sqlite3.Connection) -> None:
+    """Leave the index as it is while every second user moves to another state and back in the counts."""
+    db.execute("PRAGMA writable_schema = ON")
+    ((statement,),) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'by_state'").fetchall()
+    ((page,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'by_state'").fetchall()
+    db.execute("DELETE FROM sqlite_master WHERE name = 'by_state'")
+    db.commit()
+    version = db.execute("PRAGMA schema_version").fetchone()[0] + 1
+    db.execute(f"PRAGMA schema_version = {version}")
+    db.execute("UPDATE users SET state = 6 WHERE n % 2 = 0")
+    row = ("index", "by_state", "users", page, statement)
+    db.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    db.execute(f"PRAGMA schema_version = {version + 1}")
+
+
+def cut(size: int) -> Callable[[Path], None]:
+    """Return a damage that cuts the last bytes of a file."""
+
+    def damage(path: Path) -> None:
+        os.truncate(path, path.stat().st_size - size)
+
+    return damage
+
+
+def changed(change: str | Callable[[sqlite3.Connection], None]) -> Callable[[Path], None]:
+    """Return a damage that changes what is in the database."""
+
+    def damage(path: Path) -> None:
+        db = sqlite3.connect(path)
+        with db:
+            db.execute(change) if isinstance(change, str) else change(db)
+        db.close()
+
+    return damage
+
+
+DAMAGES = {
+    **{f"{size} bytes cut": cut(size) for size in (100, 600, 1500, 2500, 4000, 4096, 9000)},
+    "an index of other states": changed(stale_index),
+    "no index": changed("DROP INDEX by_state"),
+    "a count without users": changed("UPDATE counts SET n = n + 1 WHERE state = 1"),
+    "users without a count": changed("UPDATE counts SET n = 0"),
+    "a count that is gone": changed("DELETE FROM counts WHERE state = 0"),
+    "counts that are gone": changed("DELETE FROM counts"),
+    "a state that does not exist": changed("UPDATE users SET state = 77 WHERE n = 3"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("step", [apply, undo])
+def test_a_damaged_job_file_never_ends_well(
+    tenant: LocalTenant,
+    client: ManagementClient,
+    job: Path,
+    ndjson: Rows,
+    damage: str,
+    step: Callable[..., Any],
+) -> None:
+    """Whichever part of it is missing or disagrees with another, the run is refused before anything is sent."""
+    planned(job, tenant, ndjson, users=40)
+    if step is undo:
+        apply(job, client)
+    DAMAGES[damage](job)
+    tenant.journal.clear()
+    with pytest.raises(LedgerError, match=r"damaged|digest differs"):
+        step(job, client)
+    assert tenant.journal.count() == 0
+
+
+def test_users_left_over_without_an_interruption_are_an_error(
+    client: ManagementClient, tenant: LocalTenant, job: Path, ndjson: Rows
+) -> None:
+    """A run that found no more to do, while the job file still counts users to do, does not end as if all were well."""
+    planned(job, tenant, ndjson)
+
+    class Forgetful(ThreadPoolExecutor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            (task,) = args
+            return super().submit(TaskResult, n=task.n, user_id=task.user_id, outcome="cancelled")
+
+    with Forgetful(1) as executor, pytest.raises(LedgerError, match="damaged"):
+        apply(job, client, executor=executor)
+    assert dict(apply(job, client).counts) == {"done": 3}
