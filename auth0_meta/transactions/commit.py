@@ -29,8 +29,8 @@ _FRESH_FOR = 1.0
 class Commit:
     """Send one change as a transaction promises to; this is the intent of a `Write`.
 
-    `base` is a profile already known, or None; with `base_given` the caller vouches for it, so nothing is read.
-    `reads` is what the block has read.
+    `base` is a profile that the caller vouches for, so that nothing needs to be read, or None.  `reads` is what the block
+    has read.
     """
 
     def __init__(
@@ -42,20 +42,18 @@ class Commit:
         *,
         change: Change,
         base: Mapping[str, Any] | None,
-        base_given: bool,
         reads: Reads,
     ) -> None:
         self._target = target
         self._oversize = options.oversize
         self._budget = budget
         self._change = change
-        self._known = base
         self._reads = reads
-        self._base: Mapping[str, Any] | None = base if base_given else None
+        self._base = base
         self._applied: tuple[Mapping[str, Any] | None, Applied] | None = None
         self._warned = False
         self._lost: LostPatch | None = None
-        self.reads = options.base_check or (not base_given and (change.needs_base or bool(reads)))
+        self.reads = options.base_check or (base is None and (change.needs_base or bool(reads)))
         self._write = Write(channel, target, self, budget, fresh_for=_FRESH_FOR, lock=options.lock)
         self._nothing_to_do = False
 
@@ -88,7 +86,11 @@ class Commit:
         Once a PATCH is in doubt, whatever ends this unfinished is raised as `OutcomeUnknown`: "not found" or "no
         token" would read as if nothing had been written.
         """
-        if not self._change or (self._known is not None and not self._apply_to(self._known).document):
+        # That nothing changes may rest on a base that is not checked, or on this commit's own read (see `document`).  A
+        # profile that the block has read, or one to be checked, may be older than somebody else's write, which the
+        # staged change is to overwrite.
+        taken_as_stored = self._base is not None and not self.reads
+        if not self._change or (taken_as_stored and not self._apply_to(self._base).document):
             self._nothing_to_do = True
             return
         write = self._write

@@ -272,8 +272,7 @@ class Unit:
             self.options,
             self.budget,
             change=self.change,
-            base=None if lacking else self._base,
-            base_given=self._base_given and not lacking,
+            base=self._base if self._base_given and not lacking else None,
             reads=self.reads,
         )
         try:

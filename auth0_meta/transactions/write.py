@@ -194,6 +194,8 @@ class Write:
 
     def _read(self, deadline: Deadline | None) -> Mapping[str, Any]:
         self._group = self._target.kind.reads
+        # The PATCH before it, if any, was refused or is noted as lost.
+        self._sent, self._attempts = (self.document, self.document), self._budget.attempts
         if self._cause is not None:
             self.doing = f"reading the {self._target.kind.noun} back"
         self.found = found = read_stored(self._channel, self._target, self._budget, deadline=deadline)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.local_tenant import UID, Local
 
-from auth0_meta import InputError, MetadataTransaction, User
+from auth0_meta import ConflictError, InputError, MetadataTransaction, User
 
 Block = Callable[[MetadataTransaction], object]
 STORED = {"theme": "light", "prefs": {"lang": "en", "tz": "UTC"}, "flag": True, "n": 1}
@@ -52,7 +52,7 @@ WITHOUT_BASE: list[tuple[str, Block, list[str], dict[str, Any] | None]] = [
     ("increment", lambda tx: tx.user_metadata.increment("n"), ["GET", "PATCH"], {"user_metadata": {"n": 2}}),
     ("whole then nested", lambda tx: (tx.user_metadata.set("prefs", {}), tx.user_metadata.set("prefs.a", 1)), ["PATCH"], {"user_metadata": {"prefs": {"a": 1}}}),
     ("read, write", _read_then_write, ["GET", "GET", "PATCH"], {"user_metadata": {"theme": "dark"}}),
-    ("read, no effect", lambda tx: (tx.user_metadata.get("n"), tx.user_metadata.set("theme", "light")), ["GET"], None),
+    ("read, no effect", lambda tx: (tx.user_metadata.get("n"), tx.user_metadata.set("theme", "light")), ["GET", "GET"], None),
     ("read alone", lambda tx: tx.user_metadata.get("theme"), ["GET"], None),
     ("loaded, flat", lambda tx: (tx.load(), tx.load(), tx.user_metadata.set("theme", "dark")), ["GET", "PATCH"], {"user_metadata": {"theme": "dark"}}),
     ("read of what is staged", lambda tx: (tx.user_metadata.set("a", 1), tx.user_metadata["a"]), ["PATCH"], {"user_metadata": {"a": 1}}),
@@ -130,12 +130,53 @@ def test_base_check_brings_the_read_back() -> None:
     assert local.user_metadata["prefs"] == {"lang": "fi", "tz": "EET"}
 
 
-def test_base_check_without_a_change_sends_nothing() -> None:
-    """If nothing differs from the base, nothing is sent, even with base_check=True."""
+def test_base_check_without_a_change_reads_and_sends_no_patch() -> None:
+    """With base_check=True, that nothing differs from the base is checked too."""
     local = Local(STORED)
     with local.tx(base=local.profile(), base_check=True) as tx:
         tx.user_metadata["theme"] = "light"
-    assert local.sent == []
+    assert local.sent == ["GET"]
+    assert tx.result.outcome == "unchanged"
+
+
+EARLIER: dict[str, Callable[[Local], MetadataTransaction]] = {
+    "a base to be checked": lambda local: local.tx(base=local.profile(), base_check=True),
+    "a read": lambda local: _begun(local, lambda tx: tx.user_metadata.get("n")),
+    "a read of the same key": lambda local: _begun(local, lambda tx: tx.app_metadata["plan"]),
+    "a load": lambda local: _begun(local, lambda tx: tx.load()),
+}
+
+
+def _begun(local: Local, block: Block) -> MetadataTransaction:
+    tx = local.tx()
+    block(tx)
+    return tx
+
+
+@pytest.mark.parametrize("earlier", EARLIER.values(), ids=EARLIER)
+def test_an_earlier_read_drops_no_write(earlier: Callable[[Local], MetadataTransaction]) -> None:
+    """A value that an earlier profile already had is written if somebody else has changed it since, or conflicts."""
+    local = Local({"n": 1}, {"plan": "pro"})
+    tx = earlier(local)
+    local.write(app_metadata={"plan": "free"})
+    tx.app_metadata["plan"] = "pro"
+    try:
+        tx.commit()
+    except ConflictError:
+        assert earlier is EARLIER["a read of the same key"]
+    else:
+        assert tx.result.outcome == "updated"
+        assert local.app_metadata == {"plan": "pro"}
+
+
+def test_an_unchecked_base_is_taken_at_its_word() -> None:
+    """With base= alone nothing is read, so a difference that the base does not show is not seen."""
+    local = Local({}, {"plan": "pro"})
+    base = local.profile()
+    local.write(app_metadata={"plan": "free"})
+    with local.tx(base=base) as tx:
+        tx.app_metadata["plan"] = "pro"
+    assert (tx.result.outcome, local.sent) == ("unchanged", [])
 
 
 def test_without_base_check_newer_siblings_are_overwritten() -> None:

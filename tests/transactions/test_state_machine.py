@@ -599,7 +599,7 @@ class Transactions(RuleBasedStateMachine):
         touched = any(staged.touched(bag) or staged.reset(bag) for bag in own.BAGS)
         if not touched:
             return ends(None, "unchanged")
-        if self.known is not None:
+        if self.known is not None and self.given and not self.check:
             try:
                 if not staged.document(self.known):
                     return ends(None, "unchanged")
