@@ -1,15 +1,13 @@
-"""Values that go to users and between packages, frozen but for a batch's running counts; PURE.
-
-Named tuples, since every program that imports the client pays for them: attrs took a seventh of that time.
-"""
+"""Values that go to users and between packages, frozen but for a batch's running counts; PURE."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from auth0_meta import redact
 from auth0_meta.changes.jsonvalue import BAGS
+from auth0_meta.record import Record
 
 Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed", "unknown"]
 BatchOutcome = Outcome | Literal["not_sent"]
@@ -109,7 +107,7 @@ class User:
         return f"<User {self.user_id!r}: {redact.outline(bags) if bags else 'no metadata'}>"
 
 
-class Wait(NamedTuple):
+class Wait(Record):
     """One wait before it begins: the argument of `on_wait`.
 
     `reason`: "rate limit" (a 429), "pacing" (the bucket is dry), "server error" or "connection".  `seconds`: how long
@@ -127,7 +125,7 @@ class Wait(NamedTuple):
     user_id: str | None = None
 
 
-class CommitResult(NamedTuple):
+class CommitResult(Record):
     """How a transaction ended; its repr shows names and sizes only.
 
     `outcome`: "updated" (Auth0 confirmed the PATCH), "confirmed" (the response was lost, and reading the user back
@@ -153,7 +151,7 @@ class CommitResult(NamedTuple):
         )
 
 
-class BatchResult(NamedTuple):
+class BatchResult(Record):
     """What became of one user of a batch; `error` is None unless `outcome` is "failed".
 
     `outcome`: "updated", "confirmed" (the response was lost, reading back showed that it was applied), "unchanged",
@@ -167,7 +165,7 @@ class BatchResult(NamedTuple):
     error: BaseException | None = None
 
 
-class Progress(NamedTuple):
+class Progress(Record):
     """How far a batch has come: users `staged` so far, `done`, of those `failed`, and `per_second` overall."""
 
     staged: int
@@ -214,7 +212,7 @@ class BatchResults:
         )
 
 
-class Page(NamedTuple):
+class Page(Record):
     """One page of users, with `total` (None unless it was requested)."""
 
     users: tuple[User, ...]
@@ -223,7 +221,7 @@ class Page(NamedTuple):
     total: int | None = None
 
 
-class Job(NamedTuple):
+class Job(Record):
     """An import or export job as Auth0 sent it; `raw` has every field."""
 
     id: str

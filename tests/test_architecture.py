@@ -29,7 +29,7 @@ http
 models
 changes ratelimit auth
 warn arguments
-errors clock redact _version
+errors clock redact record _version
 """
 
 # The folders of the larger packages, in the same order.
@@ -83,6 +83,7 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
 # Packages and modules that decide and do no I/O.
 PURE = (
     "arguments",
+    "record",
     "changes.*",
     "models",
     "redact",

@@ -289,7 +289,16 @@ class Sender:
         retry_at = self.clock.time() + seconds
         self._reporting.add(me)
         try:
-            budget.on_wait(Wait(reason, seconds, retry_at, budget.waits, group, method, budget.user_id))
+            wait = Wait(
+                reason=reason,
+                seconds=seconds,
+                retry_at=retry_at,
+                attempt=budget.waits,
+                bucket=group,
+                method=method,
+                user_id=budget.user_id,
+            )
+            budget.on_wait(wait)
         finally:
             self._reporting.discard(me)
 

@@ -276,7 +276,9 @@ class MetadataBatch:
                 else:
                     _lighten(error)
         requests, waited = (tx.result.requests, tx.result.waited) if tx.result else (0, 0.0)
-        return BatchResult(tx.user_id, outcome, requests, waited, failure)
+        return BatchResult(
+            user_id=tx.user_id, outcome=outcome, requests=requests, waited=waited, error=failure
+        )
 
     def _account(self, result: BatchResult) -> None:
         """Count a result and call the callbacks; an error of theirs stops the batch and reaches the caller."""
@@ -299,7 +301,13 @@ class MetadataBatch:
     def _progress(self, now: float) -> Progress:
         seconds, done = now - self._started, self.results.done
         rate = done / seconds if seconds > 0 else 0.0
-        return Progress(self._staged, done, self.results.counts["failed"], seconds, rate)
+        return Progress(
+            staged=self._staged,
+            done=done,
+            failed=self.results.counts["failed"],
+            seconds=seconds,
+            per_second=rate,
+        )
 
     def _stop(self, error: BaseException) -> None:
         """Send no more, and raise `error` in the caller's thread."""

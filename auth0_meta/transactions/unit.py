@@ -299,7 +299,14 @@ class Unit:
             if user is None and self._base is not None and not self._base_given:
                 user = User(self._base)
             cost = self.budget
-            self.result = CommitResult(outcome, cost.requests, cost.attempts, cost.waited, document, user)
+            self.result = CommitResult(
+                outcome=outcome,
+                requests=cost.requests,
+                attempts=cost.attempts,
+                waited=cost.waited,
+                document=document,
+                user=user,
+            )
         self.change = Change()
         self._commit = None
         return self.result
