@@ -133,7 +133,8 @@ class CommitResult(Record):
     written) or "unknown" (a PATCH was sent, and nothing shows whether it was applied).
     `requests`: all requests sent for it, including reads and repeats.  `attempts`: PATCHes among them.  `waited`:
     seconds.  `document`: the body of the last PATCH, {} if none was sent.  `user`: the profile after the PATCH, or as
-    last read; None if it was never seen.
+    last read; None if it was never seen.  `lock_lost`: whether `lock=` failed when it was released, as one does whose
+    lease has run out, and so may not have kept other writers out.
     """
 
     outcome: Outcome
@@ -142,12 +143,14 @@ class CommitResult(Record):
     waited: float = 0.0
     document: Mapping[str, Any] = _NOTHING_SENT
     user: User | None = None
+    lock_lost: bool = False
 
     def __repr__(self) -> str:
+        lost = ", lock lost" if self.lock_lost else ""
         return (
             f"<CommitResult {self.outcome}: {redact.count(self.requests, 'request')}, "
             f"{redact.count(self.attempts, 'attempt')}, {self.waited:.2f} s waited, "
-            f"document {redact.outline(self.document)}>"
+            f"document {redact.outline(self.document)}{lost}>"
         )
 
 

@@ -75,6 +75,11 @@ class Commit:
         return self._write.document
 
     @property
+    def lock_lost(self) -> bool:
+        """Return whether the lock failed when it was released."""
+        return self._write.lock_lost
+
+    @property
     def user(self) -> User | None:
         """Return the profile as last seen."""
         found = self._write.found

@@ -285,7 +285,7 @@ class Unit:
         commit = self._commit
         if commit is None:  # an interrupt, before anything could be sent
             return self._end("failed", {}, None)
-        return self._end(commit.outcome, commit.sent, commit.user)
+        return self._end(commit.outcome, commit.sent, commit.user, lock_lost=commit.lock_lost)
 
     def roll_back(self) -> None:
         """End it with nothing sent, every open savepoint included."""
@@ -293,7 +293,9 @@ class Unit:
         self.drop_parts()
         self.change = Change()
 
-    def _end(self, outcome: Outcome, document: Mapping[str, Any], user: User | None) -> CommitResult:
+    def _end(
+        self, outcome: Outcome, document: Mapping[str, Any], user: User | None, *, lock_lost: bool = False
+    ) -> CommitResult:
         """Note how it ended, once, and let go of what was staged."""
         if self.result is None:
             if user is None and self._base is not None and not self._base_given:
@@ -306,6 +308,7 @@ class Unit:
                 waited=cost.waited,
                 document=document,
                 user=user,
+                lock_lost=lock_lost,
             )
         self.change = Change()
         self._commit = None

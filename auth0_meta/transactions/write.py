@@ -7,16 +7,20 @@ which decides on what is found, and in a few settings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from auth0_meta.changes.profile import check_stored
-from auth0_meta.errors import InputError, StateError
+from auth0_meta.errors import InputError, MetadataWarning, RateLimitError, StateError
 from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
 from auth0_meta.transactions.options import Lock
 from auth0_meta.transactions.readback import may_have_been_applied
+from auth0_meta.warn import notice
+
+# Seconds within which a free lock is taken, over a network too; they are no wait, so max_wait=0 allows them.
+_AT_ONCE = 0.25
 
 
 class Intent(Protocol):
@@ -82,6 +86,8 @@ class Write:
         """The last two PATCH documents; the second one may not have left yet."""
         self.found: Mapping[str, Any] | None = None
         """The object as last seen."""
+        self.lock_lost = False
+        """Whether the lock failed when it was released."""
         self.ended = False
         """Whether the outcome is known; whatever is raised after that does not change it."""
         self.answered = False
@@ -121,16 +127,90 @@ class Write:
         """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
         if self._lock is None:
             return self._attempt_or_wait()
+        wait: LongWait | None = None
         failure: BaseException | None = None
-        with ExitStack() as held:
-            self._take_lock(held, self._lock)
-            try:
-                return self._attempt_or_wait()
-            except BaseException as error:
-                failure = error
+        entered, begun = False, self._channel.clock.monotonic()
+        lock = self._make_lock(self._lock)
+        again, self._locked_before = self._locked_before, True
+        try:
+            # A with statement, since nothing can interrupt it between taking the lock and making sure of its release.
+            with lock:
+                entered = True
+                try:
+                    self._count_lock(self._channel.clock.monotonic() - begun)
+                    wait = self._attempt_or_wait()
+                except BaseException as error:
+                    failure = error
+                    raise
+        except Exception as error:
+            if not entered:
+                self._explain_lock(error, lock, again=again)
                 raise
-        assert failure is not None  # noqa: S101  # every other way has left
-        raise failure  # a lock whose exit returns True must not hide it
+            if error is not failure:
+                if failure is None and not self.ended:
+                    raise
+                self._lose_lock(error)
+        try:
+            if failure is not None:
+                raise failure  # neither a lock whose exit returns True nor one whose exit fails may hide it
+        finally:
+            failure = None  # or this frame and the error would keep each other alive
+        return wait
+
+    def _make_lock(self, given: Lock) -> AbstractContextManager[Any]:
+        """Return the lock, a new one if a function was given."""
+        lock = given if isinstance(given, AbstractContextManager) else given()
+        if isinstance(lock, AbstractContextManager):
+            return lock
+        msg = (
+            f"lock= is a function that returned {type(lock).__name__} instead of a context manager. "
+            f"Nothing was written for {self._target.id}"
+        )
+        raise InputError(msg)
+
+    def _explain_lock(self, error: Exception, lock: object, *, again: bool) -> None:
+        """Raise `StateError` for a lock that can't be entered a second time."""
+        # A used generator's context manager fails in one of these ways.  The first time they are the lock's own
+        # failure, except for AttributeError: somebody else's write may have used this one up.
+        used = isinstance(error, AttributeError | RuntimeError | TypeError | ValueError)
+        if not used or lock is not self._lock or not (again or isinstance(error, AttributeError)):
+            return
+        msg = (
+            f"lock= could not be entered a second time ({type(error).__name__}), as a long wait requires. "
+            f"Nothing was written for {self._target.id}. Pass a function that makes a new context manager"
+        )
+        raise StateError(msg) from error
+
+    def _count_lock(self, took: float) -> None:
+        """Count the seconds that taking the lock took; raise if they have used up the wait budget."""
+        budget = self._budget
+        left = budget.left()
+        if took <= _AT_ONCE:
+            return
+        budget.waited += took
+        if left is None or took <= left:
+            return
+        written = "" if self.in_doubt else "Nothing was written. "
+        msg = (
+            f"taking lock= for {self._target.id} took {took:.1f} s, past {budget.bound}. "
+            f"{written}Try again, or allow a longer max_wait"
+        )
+        raise RateLimitError(
+            msg,
+            status=429,
+            retry_at=self._channel.clock.time(),
+            waited=budget.waited,
+            user_id=budget.user_id,
+        )
+
+    def _lose_lock(self, error: Exception) -> None:
+        """Note that the lock failed on release, such as one whose lease had run out; the outcome stays what it is."""
+        self.lock_lost = True
+        with suppress(MetadataWarning):  # a filter may make it an error, which must not hide the outcome
+            notice(
+                f"lock= for {self._target.id} failed when it was released ({type(error).__name__}), so it may not "
+                "have kept other writers out; the result says what was written"
+            )
 
     def _attempt_or_wait(self) -> LongWait | None:
         """Attempt it; return the wait that is due first, None once the outcome is known."""
@@ -140,29 +220,6 @@ class Write:
             return wait
         self.ended = True
         return None
-
-    def _take_lock(self, held: ExitStack, given: Lock) -> None:
-        """Enter the lock, or a new one from the given function; explain it if that can't be done twice."""
-        lock = given if isinstance(given, AbstractContextManager) else given()
-        if not isinstance(lock, AbstractContextManager):
-            msg = (
-                f"lock= is a function that returned {type(lock).__name__} instead of a context manager. "
-                f"Nothing was written for {self._target.id}"
-            )
-            raise InputError(msg)
-        again, self._locked_before = self._locked_before, True
-        try:
-            held.enter_context(lock)
-        except (AttributeError, RuntimeError, TypeError, ValueError) as error:
-            # A used generator's context manager fails in one of these ways.  The first time they are the lock's own
-            # failure, except for AttributeError: somebody else's write may have used this one up.
-            if lock is not given or not (again or isinstance(error, AttributeError)):
-                raise
-            msg = (
-                f"lock= could not be entered a second time ({type(error).__name__}), as a long wait requires. "
-                f"Nothing was written for {self._target.id}. Pass a function that makes a new context manager"
-            )
-            raise StateError(msg) from error
 
     def _deadline(self) -> Deadline | None:
         """Return when the PATCH would rest on a stale read; without a read, when the lock was held for too long."""

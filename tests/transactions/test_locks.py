@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.local_tenant import UID, Local
 
-from auth0_meta import BadRequestError, InputError, StateError
+from auth0_meta import BadRequestError, InputError, MetadataWarning, RateLimitError, StateError
 from auth0_meta.transactions.unit import State
 
 
@@ -113,18 +114,118 @@ def test_a_lock_can_not_suppress_an_error() -> None:
 
 
 class _Expired:
+    """A lock that fails on release: always, or only the `nth` time."""
+
+    def __init__(self, nth: int | None = None) -> None:
+        self.nth, self.released = nth, 0
+
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None:
-        raise TimeoutError("the lock had run out")
+        self.released += 1
+        if self.nth in (None, self.released):
+            raise TimeoutError("the lock had run out")
 
 
-def test_a_lock_that_fails_late_hides_no_success() -> None:
-    """A lock that fails on release raises, and the result still has the change as written."""
+def test_a_lock_that_fails_late_changes_no_outcome() -> None:
+    """A lock that fails on release after the change was written raises nothing: it warns, and the result says so."""
     local = Local()
-    with pytest.raises(TimeoutError), local.tx(lock=_Expired()) as tx:
+    lost = pytest.warns(MetadataWarning, match=r"failed when it was released \(TimeoutError\)")
+    with lost, local.tx(lock=_Expired()) as tx:
         tx.user_metadata["a"] = 1
     assert local.user_metadata == {"a": 1}
     assert tx.state is State.COMMITTED
-    assert tx.result is not None
-    assert tx.result.outcome == "updated"
+    assert (tx.result.outcome, tx.result.lock_lost) == ("updated", True)
+    assert "lock lost" in repr(tx.result)
+
+
+def test_a_lost_lock_is_no_error_even_if_warnings_are() -> None:
+    """A filter that turns warnings into errors does not make a written change look like a failed one."""
+    local = Local({"a": 1})
+    with warnings.catch_warnings(action="error"), local.tx(lock=_Expired()) as tx:
+        tx.user_metadata.increment("a")
+    assert (tx.result.outcome, tx.result.lock_lost) == ("updated", True)
+
+
+def test_a_lost_lock_after_a_lost_response_changes_no_outcome() -> None:
+    """So it is if reading back has settled the outcome."""
+    local = Local({"a": 1})
+    local.tenant.fail(method="PATCH", status=503, commit=True)
+    lost = pytest.warns(MetadataWarning, match="failed when it was released")
+    with lost, local.tx(lock=_Expired()) as tx:
+        tx.user_metadata.increment("a")
+    assert (tx.result.outcome, tx.result.lock_lost) == ("confirmed", True)
+
+
+def test_a_lost_lock_hides_no_failure() -> None:
+    """If the commit failed, that is raised, not the lock's error."""
+    local = Local()
+    local.tenant.fail(method="PATCH", status=400)
+    lost = pytest.warns(MetadataWarning, match="failed when it was released")
+    with lost, pytest.raises(BadRequestError), local.tx(lock=_Expired()) as tx:
+        tx.user_metadata["a"] = 1
+    assert (tx.result.outcome, tx.result.lock_lost) == ("failed", True)
+
+
+def test_a_lock_that_fails_before_a_long_wait_raises() -> None:
+    """Nothing is known then: its error is raised, and nothing was written."""
+    local = Local({"n": 1})
+    local.tenant.fail(method="PATCH", status=429, reset=30)
+    with pytest.raises(TimeoutError), local.tx(lock=_Expired(nth=1)) as tx:
+        tx.user_metadata.increment("n")
+    assert (tx.result.outcome, tx.result.lock_lost) == ("failed", False)
+    assert local.user_metadata == {"n": 1}
+
+
+def test_a_lock_that_is_released_in_order_is_not_lost() -> None:
+    """The usual case."""
+    local = Local()
+    with local.tx(lock=threading.Lock()) as tx:
+        tx.user_metadata["a"] = 1
+    assert not tx.result.lock_lost
+
+
+class _Slow:
+    """A lock that takes `seconds` to be taken."""
+
+    def __init__(self, local: Local, seconds: float) -> None:
+        self.local, self.seconds = local, seconds
+
+    def __enter__(self) -> None:
+        self.local.clock.advance(self.seconds)
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("max_wait", [0, 4, 12.4])
+def test_time_for_the_lock_counts_as_waiting(max_wait: float) -> None:
+    """A lock that took longer than `max_wait` ends the commit before it sends anything; one in time leaves the rest."""
+    local = Local({"n": 1})
+    with (
+        pytest.raises(RateLimitError, match=r"taking lock= .* took 12\.5 s.*Nothing was written") as raised,
+        local.tx(lock=_Slow(local, 12.5), max_wait=max_wait) as tx,
+    ):
+        tx.user_metadata.increment("n")
+    assert (local.sent, tx.result.outcome) == ([], "failed")
+    assert (raised.value.waited, raised.value.user_id) == (12.5, UID)
+
+
+def test_time_for_the_lock_shortens_later_waits() -> None:
+    """After 12 s for the lock, `max_wait=20` leaves no time for a wait of 15 s."""
+    local = Local({"n": 1})
+    local.tenant.fail(method="GET", status=429, reset=15)
+    with pytest.raises(RateLimitError), local.tx(lock=_Slow(local, 12), max_wait=20) as tx:
+        tx.user_metadata.increment("n")
+    with local.tx(lock=_Slow(local, 12), max_wait=40) as tx:
+        tx.user_metadata.increment("n")
+    assert tx.result.waited >= 12
+    assert local.user_metadata == {"n": 2}
+
+
+def test_a_free_lock_needs_no_budget() -> None:
+    """With `max_wait=0` a lock that is free may still be taken, and without a limit it may take any time."""
+    local = Local({"n": 1})
+    for lock, max_wait in ((_Slow(local, 0.2), 0), (_Slow(local, 1e6), None)):
+        with local.tx(lock=lock, max_wait=max_wait) as tx:
+            tx.user_metadata.increment("n")
+    assert local.user_metadata == {"n": 3}
