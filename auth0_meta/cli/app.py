@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -30,6 +31,7 @@ _EXIT_CODES: tuple[tuple[int, tuple[type[Auth0MetaError], ...]], ...] = (
     (1, (Auth0MetaError,)),
 )
 _INTERRUPTED = 130
+_PRINTERS = ("click", "rich")
 _ESCAPED = "auth0_meta_escaped"
 
 
@@ -54,12 +56,17 @@ def run(words: Sequence[str]) -> int:
             stream.reconfigure(errors=_ESCAPED)
     try:
         return _run(words)
-    except OSError as error:  # the library's own are handled in _run: this is the output, or a file
+    except (
+        OSError
+    ) as error:  # the library's own are handled in _run: this is the output, a file, or the system
         if not isinstance(error, BrokenPipeError):
-            why = error.strerror or str(error)
-            unwritten = f"the output can't be written: {why}. Whatever was sent to the tenant before that has been done"
+            why = error.strerror or str(error) or type(error).__name__
+            what = (
+                "the output can't be written" if _was_printing(error) else "the system refused an operation"
+            )
+            aside = f"{what}: {why}. Whatever was sent to the tenant before that has been done"
             with contextlib.suppress(OSError):
-                _print_line("error", f"{error.filename}: {why}" if error.filename else unwritten)
+                _print_line("error", f"{error.filename}: {why}" if error.filename else aside)
         _drop_output()
         return 1
 
@@ -91,6 +98,12 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
     pairs = range(0, len(units), 2)
     return "".join(f"\\u{int.from_bytes(units[n : n + 2], 'big'):04x}" for n in pairs), error.end
+
+
+def _was_printing(error: OSError) -> bool:
+    """Return whether an error came from printing, which click and rich do, rather than from anything else."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _PRINTERS
 
 
 def _drop_output() -> None:

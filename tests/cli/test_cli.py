@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -186,11 +187,42 @@ def test_a_failure_is_one_line_and_a_code(
 def test_output_that_cannot_be_written_is_one_line(words: list[str], tenant: LocalTenant) -> None:
     """A full disk behind stdout is one line on stderr, and exit code 1."""
     line = [sys.executable, "-m", "auth0_meta", *words]
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: the output can't be written: No space left on device. ")
-    assert len(done.stderr.splitlines()) == 1
+    for env in (None, {**os.environ, "PYTHONUNBUFFERED": "1"}):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=env
+            )
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: the output can't be written: No space left on device. ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OSError(errno.EINVAL, "Invalid argument"),
+            "error: the system refused an operation: Invalid argument. ",
+        ),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "error: the system refused an operation: Too many open",
+        ),
+        (BlockingIOError(), "error: the system refused an operation: BlockingIOError. "),
+        (PermissionError(errno.EACCES, "Permission denied", "x.txt"), "error: x.txt: Permission denied"),
+    ],
+)
+def test_an_error_of_the_system_is_not_called_an_output_that_cannot_be_written(
+    error: OSError, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what comes from printing is about the output."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("auth0_meta.migrate.status", fail)
+    assert main(["migrate", "status", "job.db"]) == 1
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_without_any_output_there_is_no_traceback(tenant: LocalTenant) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from auth0_meta.migrate.ledger.sqlite import refusal
 
 _TRIES = 5
 _PAUSE = 0.02
+# What the system says if somebody else has the lock; the last two are those of Windows.
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class FileLock:
@@ -34,24 +38,31 @@ class FileLock:
             self._file = self._take(path)
             # Its last holder may have removed it between our open and our lock: then start over.
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(self._file), os.stat(self._name)):
+                if os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._name)):
                     break
-            os.close(self._file)
+            self._file.close()
         with contextlib.suppress(OSError):  # a full disk; the number only helps whoever meets the lock
-            os.truncate(self._file, 0)
-            os.write(self._file, f"{os.getpid()}\n".encode())
+            os.truncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), f"{os.getpid()}\n".encode())
 
-    def _take(self, path: Path) -> int:
+    def _take(self, path: Path) -> io.FileIO:
         try:
-            file = os.open(self._name, os.O_RDWR | os.O_CREAT, 0o600)
+            # Not a bare number: if an interrupt gets in between, the file closes itself, and the lock is free again.
+            file = io.FileIO(self._name, "r+", opener=_open)
         except OSError as error:
             msg = f"{self._name} can't be made ({error.strerror}): the job file's directory must be writable. Nothing was sent"
             raise LedgerError(msg, path=str(path)) from error
         try:
-            _lock_soon(file)
+            _lock_soon(file.fileno())
         except OSError as error:
-            holder = os.read(file, 32).decode("ascii", "replace").strip()
-            os.close(file)
+            holder = (file.read(32) or b"").decode("ascii", "replace").strip()
+            file.close()
+            if error.errno not in _HELD:  # such as ENOLCK of NFS without a lock daemon
+                msg = (
+                    f"{self._name} can't be locked ({error.strerror}): does this file system support locks? "
+                    "Put the job file on a local disk. Nothing was sent"
+                )
+                raise LedgerError(msg, path=str(path)) from error
             who = f"process {holder}" if holder.isdigit() else "another process"
             msg = f"{who} is working with {path}: wait for it, or end it. This one has sent nothing"
             raise LedgerError(msg, path=str(path)) from error
@@ -59,12 +70,11 @@ class FileLock:
 
     def close(self) -> None:
         """Release the lock; closing twice is harmless."""
-        if self._file >= 0:
+        if not self._file.closed:
             # Windows can't remove an open file: then it stays, and does no harm.
             with contextlib.suppress(OSError):
                 self._name.unlink()
-            os.close(self._file)
-            self._file = -1
+            self._file.close()
 
 
 def is_held(path: Path) -> bool:
@@ -75,8 +85,8 @@ def is_held(path: Path) -> bool:
         return False
     try:
         _lock(file)
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno in _HELD
     finally:
         os.close(file)
     return False
@@ -86,12 +96,18 @@ def _name(path: Path) -> Path:
     return Path(os.path.realpath(path) + "-lock")
 
 
+def _open(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_CREAT, 0o600)
+
+
 def _lock_soon(file: int) -> None:
     """Lock it, trying a few times: `is_held` of another process takes the lock for a moment."""
     for _ in range(_TRIES):
-        with contextlib.suppress(OSError):
-            _lock(file)
-            return
+        try:
+            return _lock(file)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise
         SYSTEM_CLOCK.sleep(_PAUSE)
     _lock(file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import sqlite3
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,6 +321,36 @@ def test_a_lock_needs_no_room_on_the_disk(job: Path, monkeypatch: pytest.MonkeyP
     with Ledger.open(job, write=True), pytest.raises(LedgerError, match="another process is working"):
         Ledger.open(job, write=True)
     assert [path.name for path in job.parent.iterdir()] == ["job.db"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EINVAL, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_not_taken_for_another_process(
+    job: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The message says what the system said, and where the job file can be."""
+    made(job)
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with pytest.raises(LedgerError, match="can't be locked") as caught:
+        Ledger.open(job, write=True)
+    assert os.strerror(number) in str(caught.value)
+    assert "working with" not in str(caught.value)
+    assert not lock.is_held(job)
+
+
+def test_a_lock_whose_owner_was_interrupted_is_free_again(job: Path) -> None:
+    """A ledger that nobody closed, since an interrupt came before its block, does not keep others out."""
+    made(job)
+    ledger = Ledger.open(job, write=True)
+    ledger._db.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        del ledger
+    Ledger.open(job, write=True).close()
 
 
 def begun(job: Path) -> None:
