@@ -79,6 +79,9 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
+        if files(path)[-1].exists():
+            # What a plan leaves that was killed while its tables were made; only a writer can roll that back.
+            return _open(path, "mode=rw")
         # In WAL mode even a reader writes beside the file.  In a directory where it may not, a file that nobody has
         # open can be read as immutable.
         if any(name.exists() for name in files(path)[1:]):

@@ -284,6 +284,34 @@ def test_a_plan_that_was_killed_at_its_start_is_replaced(job: Path, beginning: s
     assert status_counts(job) == 3
 
 
+def test_a_plan_that_was_killed_inside_its_first_commit_is_replaced(job: Path) -> None:
+    """It leaves a journal that has to be rolled back first; status, apply and the next plan all do that."""
+    code = (
+        "import os, sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "db.execute('PRAGMA cache_size = 1')\n"
+        "db.execute('BEGIN')\n"
+        "db.execute('CREATE TABLE facts (name, value)')\n"
+        "db.executemany('INSERT INTO facts VALUES (?, ?)', [('x', 'y' * 3000)] * 100)\n"
+        "os._exit(9)\n"
+    )
+
+    def kill() -> None:
+        for name in disk.files(job):
+            name.unlink(missing_ok=True)
+        subprocess.run([sys.executable, "-c", code, str(job)], check=False, timeout=60)
+        assert job.with_name("job.db-journal").stat().st_size
+        assert job.stat().st_size
+
+    for look in (status, purge):
+        kill()
+        with pytest.raises(LedgerError, match=r"plan again$"):
+            look(job)
+    kill()
+    made(job)
+    assert status_counts(job) == 3
+
+
 def status_counts(job: Path) -> int:
     """Return how many users are planned."""
     with Ledger.open(job) as ledger:
