@@ -385,7 +385,7 @@ class Transactions(RuleBasedStateMachine):
         self.tenant = LocalTenant(serve=False, clock=self.clock)
         self.tenant.users.add(user_id=UID)
         self.wire = Wire(self.tenant, self.clock)
-        self.client = self.tenant.client(token="a.b.c", adapter=self.wire, max_wait=None)
+        self.client = self.tenant.client(token="a.b.c", adapter=self.wire, max_wait=None, failure_wait=None)
         self.wire.write(bags)
         self.client.users.get(UID)
         self.old: list[Bags] = [copy.deepcopy(self.wire.held)]
@@ -758,7 +758,7 @@ def test_an_increment_counts_once_or_not_at_all(
     tenant = LocalTenant(serve=False, clock=clock)
     tenant.users.add(user_id=UID)
     wire = Wire(tenant, clock)
-    client = tenant.client(token="a.b.c", adapter=wire, max_wait=max_wait)
+    client = tenant.client(token="a.b.c", adapter=wire, max_wait=max_wait, failure_wait=None)
     wire.write({"user_metadata": {"n": 5}, "app_metadata": {"some": 1}})
     client.users.get(UID)
     wire.plans = list(faults)
