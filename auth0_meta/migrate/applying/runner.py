@@ -352,10 +352,11 @@ class Runner:
             self._ledger.update_run(self._run, facts, metrics.ticks(now))
         self._emit_progress(now)
         counts = self._ledger.counts()
-        remain = sum(counts[state] for state in self._step.remaining)
-        if (
-            remain and ended == "finished"
-        ):  # the file says that there was nothing more to do, and that there is
+        step = self._step
+        remain = sum(counts[state] for state in step.remaining)
+        # A user who could not be undone is as before; whoever else is left over contradicts what the file said.
+        tried = sum(n for outcome, n in metrics.counts.items() if step.end(outcome) in step.remaining)
+        if ended == "finished" and remain > tried:
             raise damaged(self._ledger.path)
         return RunResult(
             kind=self._step.kind,
