@@ -1,6 +1,6 @@
-"""An Auth0 emulator: local tenants with Auth0's rules and limits on real sockets, and no account.
+"""An Auth0 emulator: local tenants with Auth0's rules and limits on real sockets; no account needed.
 
-Start with `LocalTenant`; `Switches` decide what is not known about Auth0.  Needs the extra `emulator`.
+Start with `LocalTenant`; `Switches` settle what is not known about Auth0.  Needs the extra `emulator`.
 """
 
 from __future__ import annotations

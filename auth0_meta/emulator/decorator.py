@@ -1,4 +1,4 @@
-"""Run a function, or a class's tests, with a tenant running: `LocalTenant` as a decorator."""
+"""`LocalTenant` as a decorator: run a function, or the tests of a class, with a tenant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Anew = Callable[[], AbstractContextManager[None]]
 
 
 def decorated(target: Any, tenant: object, anew: Anew) -> Any:
-    """Wrap a function, or each test of a class, so that each call starts the tenant and resets it."""
+    """Wrap a function, or each test of a class, so that each call resets and starts the tenant."""
     if inspect.isclass(target):
         return _class(target, tenant, anew)
     if not inspect.isfunction(target):
@@ -72,7 +72,7 @@ def _function(function: Any, tenant: object, anew: Anew) -> Any:
                 except GeneratorExit:
                     await inner.aclose()
                     raise
-                except BaseException as error:  # noqa: BLE001  # what a caller throws in is for the function to handle
+                except BaseException as error:  # noqa: BLE001  # the function decides how to handle what a caller throws
                     step = inner.athrow(error)
 
     wrapper: Any = sync_function

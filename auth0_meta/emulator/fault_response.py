@@ -1,4 +1,4 @@
-"""The responses of faults, in the form that Auth0 or a proxy in front of it would give them."""
+"""The responses of faults, in the form in which Auth0, or a proxy in front of it, would send them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from auth0_meta.emulator.http.message import BucketReading, Reply, to_json
 from auth0_meta.emulator.state.faults import Fault
 
 _KNOWN: dict[int, tuple[str, str | None]] = {429: ("Global limit has been reached", "too_many_requests")}
-_PLANNED = ("A fault of the local tenant", None)
-# What a proxy in front of Auth0 sends by itself: HTML, even to callers that expect JSON.
+_OTHER = ("A fault of the local tenant", None)
+# What a proxy in front of Auth0 sends on its own: HTML, even to clients that expect JSON.
 _PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
@@ -32,7 +32,7 @@ def rate_headers(limit: int, remaining: int, reset: object) -> dict[str, str]:
 
 
 def fault_response(fault: Fault, *, management: bool, reading: BucketReading | None, now: float) -> Reply:
-    """Return the response of a fault that has a status; `reading` is that of its bucket, None without a limit."""
+    """Return the response of a fault that has a status; `reading` is what its bucket reports, None without a limit."""
     status = fault.status or 500
     headers: dict[str, str | None] = {}
     if status == 429:
@@ -42,12 +42,12 @@ def fault_response(fault: Fault, *, management: bool, reading: BucketReading | N
             reset = math.floor(now) + math.floor(fault.reset)
         headers.update(rate_headers(seen.limit, 0, reset))
     headers.update(fault.headers)
-    kept = tuple((name, value) for name, value in headers.items() if value is not None)
+    sent = tuple((name, value) for name, value in headers.items() if value is not None)
     body = _body(fault, status, management=management)
     if isinstance(body, (str, bytes)):
         raw = body if isinstance(body, bytes) else body.encode()
-        return Reply(status, raw, content_type="text/html; charset=utf-8", headers=kept)
-    return Reply(status, to_json(body), headers=kept)
+        return Reply(status, raw, content_type="text/html; charset=utf-8", headers=sent)
+    return Reply(status, to_json(body), headers=sent)
 
 
 def _body(fault: Fault, status: int, *, management: bool) -> Any:
@@ -55,7 +55,7 @@ def _body(fault: Fault, status: int, *, management: bool) -> Any:
         return fault.body
     if fault.html:
         return _PAGE.format(f"{status} {reason_of(status)}")
-    message, code = _KNOWN.get(status, _PLANNED)
+    message, code = _KNOWN.get(status, _OTHER)
     if management:
         return problem(status, message, code)
     return {"error": code or "access_denied", "error_description": message}

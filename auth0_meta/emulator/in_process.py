@@ -1,4 +1,4 @@
-"""A tenant without an address: the calls that a test makes on it."""
+"""What needs no address: the methods that tests call on a tenant."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 class InProcessTenant:
-    """What a tenant can be told to do in this process; `LocalTenant` adds an address to it."""
+    """A tenant that is used in this process only; `LocalTenant` adds an address to it."""
 
     def __init__(
         self, state: TenantState, users: Roster, *, latency: float | str | None, retry_after: bool
     ) -> None:
         self._state, self._initial_users = state, users
         self.clock = state.clock
-        """Its time: `freeze`, `advance`, `resume`."""
+        """Its clock, with `freeze`, `advance` and `resume`."""
         self._pipeline = Pipeline(state, owner=self, latency=latency, retry_after=retry_after)
         self._reported: list[CallbackRaised] = []
         self.client_id = "local-client"
-        """The id of a client that is registered in strict mode too."""
+        """The id of a client that is registered even in strict mode."""
         self.client_secret = f"local-secret-{secrets.token_urlsafe(32)}"
-        """Its secret, made for this run and of no use elsewhere."""
+        """That client's secret, made for this run and useless elsewhere."""
         self.users = Users(state)
         """The users, to read and write directly."""
         self.journal = state.journal
@@ -51,7 +51,7 @@ class InProcessTenant:
             self._restore_users()
 
     def reset(self) -> None:
-        """Restore the initial users, empty the journal, fill the buckets, delete faults, let time run; tokens stay valid."""
+        """Restore the initial users, empty the journal, fill the buckets, delete faults, reset the clock; tokens stay valid."""
         self.clock.reset()
         self._state.reset()
         self._restore_users()
@@ -118,7 +118,7 @@ class InProcessTenant:
         )
 
     def revoke(self, token: str) -> None:
-        """Answer 401 to `token` from now on."""
+        """Refuse `token` with 401 from now on."""
         self._state.access.revoke(token)
 
     def expire_tokens(self) -> None:
@@ -216,13 +216,13 @@ class InProcessTenant:
         body, or with `html` the page of a proxy.  `headers` are added; None removes one.  A 429 carries the
         rate-limit headers: `reset` is a number of seconds after the response's Date, or text to send as it
         is.  `drop` closes the connection without a response, "before_commit" or "after_commit", or resets it
-        before ("reset").  `delay` waits so many seconds before the request takes effect, or after it if the
-        fault comes after it.  `slow` sends the body over so many seconds, `truncate` only so many bytes of
-        it.  `expire_token` expires the request's token.  `rows` lets an import write so many users and then
-        fail as a whole.
+        before ("reset").  `delay` waits this many seconds before the request takes effect, or after it if the
+        fault strikes after it.  `slow` spreads the body over this many seconds, `truncate` sends only this many
+        bytes of it.  `expire_token` expires the request's token.  `rows` makes an import fail as a whole after
+        it has written this many users.
 
-        Of several faults that match, the first one added strikes.  A response of a fault takes no token from a
-        bucket.  If `when` raises, the client gets a 500, and `verify` and the end of the `with` block raise.
+        If several faults match, the one added first strikes.  A fault's response takes no token from a bucket.
+        If `when` raises, the client gets a 500, and `verify` and the end of the `with` block raise.
         Raises `InputError` for a fault that has no effect or contradicts itself.
 
         >>> from auth0_meta.emulator import LocalTenant
@@ -278,7 +278,7 @@ class InProcessTenant:
         """Return every fault and second writer that never fired."""
         return [item for item in self._state.faults.all() if item.fired == 0]
 
-    # What it knows --------------------------------------------------------------------------------
+    # State ----------------------------------------------------------------------------------------
 
     def now(self) -> float:
         """Return the tenant's time in epoch seconds: its clock plus its offset."""
@@ -286,7 +286,7 @@ class InProcessTenant:
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """The tenant's log events, the newest thousand: `s` a login, `f` a failed one, `depnote` a profile past 10 KB."""
+        """The latest thousand log events: `s` is a login, `f` a failed one, `depnote` a profile over 10 KB."""
         return list(self._state.logs)
 
     def mark(self) -> None:
@@ -322,11 +322,11 @@ class InProcessTenant:
         return len(snapshot["users"])
 
     def load(self, path: str | os.PathLike[str]) -> int:
-        """Replace all users by those of a JSON or YAML file, all or none; returns how many.
+        """Replace all users with those in a JSON or YAML file, or none; returns how many.
 
-        The users of a snapshot are as they were when it was saved; users in a file that people wrote get
-        defaults.  History and `diff` start over.  Raises `InputError` for a file that is invalid, and then
-        changes nothing.
+        The users of a snapshot are as they were when it was saved; users in a file that was written by hand
+        get defaults.  History and `diff` start over.  Raises `InputError` for an invalid file, and then changes
+        nothing.
         """
         roster = read_users(path)
         self.users.replace(roster.users, verbatim=roster.verbatim)

@@ -42,7 +42,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": _summary(route),
         "description": f"Evidence: {route.evidence}.",
         "parameters": parameters,
-        "responses": {"default": {"description": "Auth0's answer or its refusal."}},
+        "responses": {"default": {"description": "The response, or a refusal, as Auth0 sends it."}},
     }
     if route.body is not None:
         schema = route.body.field.as_json_schema()
@@ -59,16 +59,16 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _summary(route: Route) -> str:
-    return (route.answer.__doc__ or "").partition("\n")[0].strip()
+    return route.summary or (route.handler.__doc__ or "").partition("\n")[0].strip()
 
 
 _PAGE = """# Routes
 
-Every route that the local tenant serves, generated from the table that serves it:
+Every route that a local tenant serves. This page is generated from the table of routes:
 `python -c "from auth0_meta.emulator.openapi import coverage; print(coverage(), end='')" > docs/emulator-routes.md`.
-*Evidence* says what the response is based on, in the words of [Fidelity](emulator-fidelity.md); *bucket* is the rate limit
-that a request takes from; any one of the *scopes* opens a route.  The OpenAPI document of the same routes, with bodies
-and parameters, is `tenant.openapi()`.
+*Evidence* says what the response is based on, in the words of [Fidelity](emulator-fidelity.md). *Bucket* is the rate-limit
+bucket that a request takes a token from. A token needs any one of the *scopes*. `tenant.openapi()` returns the OpenAPI
+document of the same routes, with their parameters and bodies.
 
 | Route | What it does | Evidence | Bucket | Scopes |
 |---|---|---|---|---|

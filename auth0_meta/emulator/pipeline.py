@@ -1,6 +1,6 @@
-"""Answer requests stage by stage: host, route, fault, token, bucket, scope, body, second writers, handler, journal.
+"""Handle requests stage by stage: host, route, fault, token, bucket, scope, body, second writers, handler, journal.
 
-No source gives the order of Auth0's own checks; this is the likeliest one.
+Auth0 does not document the order of its own checks; this is the likeliest one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import attrs
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
-from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Call, Reply, Request, to_json
+from auth0_meta.emulator.http.message import JSON_TYPE, Call, Reply, Request, Response, to_json
 from auth0_meta.emulator.routes import find, unserved
 from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.schema import read_query
@@ -28,25 +28,25 @@ from auth0_meta.emulator.state.tokens import require
 
 _log = logging.getLogger("auth0_meta.emulator")
 CONTROL_ROOT = "/_emulator/"
-"""Paths below it, and `/`, belong to `control`, beside the tenant: no bucket, no fault, no journal."""
+"""Paths below it, and `/`, belong to `control`: they have no bucket, no faults, and no entries in the journal."""
 
 
 class Pipeline:
-    """Carry each request through its stages; every front calls `handle`, from any thread.
+    """Carry each request through its stages; servers call `handle` from any thread.
 
-    `owner` is passed to second writers.  `latency` is seconds per request, "realistic" for each route's own,
-    or None.  `retry_after` adds that header to a 429.  `control` answers what lies below CONTROL_ROOT.
+    `owner` is passed to second writers.  `latency` is a number of seconds per request, "realistic" for each
+    route's own, or None.  `retry_after` adds that header to a 429.  `control` handles what is below CONTROL_ROOT.
     """
 
     def __init__(
         self, state: TenantState, *, owner: Any, latency: float | str | None, retry_after: bool
     ) -> None:
         self.state = state
-        self.control: Callable[[Request], Answer] | None = None
+        self.control: Callable[[Request], Response] | None = None
         self._owner, self._latency, self._retry_after = owner, latency, retry_after
 
-    def handle(self, request: Request) -> Answer:
-        """Answer one request; raises `Dropped` if the connection must be closed instead."""
+    def handle(self, request: Request) -> Response:
+        """Return the response to a request; raises `Dropped` if the connection must be closed instead."""
         if self.control is not None and (request.path == "/" or request.path.startswith(CONTROL_ROOT)):
             return self.control(request)
         call = Call(request, self.state.now())
@@ -58,25 +58,25 @@ class Pipeline:
             self._record(call, None)
             raise
         except CallbackRaised as raised:
-            # The client may try again and succeed, so only this list keeps the failure.
+            # The client may retry and succeed; then only this list still shows the error.
             self.state.raised.append(raised)
             call.outcome = "plan_raised"
-            _log.error("a second writer or predicate of the test raised %s: verify() names it", raised)
+            _log.error("a second writer or predicate of the test raised %s: verify() reports it", raised)
             reply = _as_reply(
-                refused(500, "A second writer or predicate of the test raised: verify() names it.")
+                refused(500, "A second writer or predicate of the test raised: verify() reports it.")
             )
-        except Exception:  # noqa: BLE001  # without a response to a bug, the client would wait for nothing
+        except Exception:  # noqa: BLE001  # a bug here must be a response, or the client would wait in vain
             _log.exception("the local tenant failed on %s %s", request.method, call.template or request.path)
-            reply = _as_reply(refused(500, "The local tenant failed; its log says where."))
+            reply = _as_reply(refused(500, "The local tenant failed: see its log."))
         self._record(call, reply.status)
-        return self._answer(call, reply)
+        return self._response(call, reply)
 
     def _reply(self, call: Call) -> Reply:
         request, state = call.request, self.state
         check_host(request, state.hosts)
         found = find(request.method, request.path)
         if found is None:
-            # A fault with exactly this path strikes all the same.
+            # A fault with exactly this path strikes nevertheless.
             route = Route(request.method, request.path, _refuse, group=None, evidence="")
         else:
             route, call.params = found
@@ -91,13 +91,13 @@ class Pipeline:
         return attrs.evolve(self._struck(call, route, fault), cut=fault.truncate, slow=fault.slow)
 
     def _struck(self, call: Call, route: Route, fault: Fault) -> Reply:
-        """Answer a request that a fault strikes, before it is carried out or after."""
+        """Return the reply to a request that a fault strikes, before it is carried out or after."""
         if fault.delay is not None and not fault.late:
             self.state.pause(fault.delay)
         if fault.drop in ("before_commit", "reset"):
             call.outcome = "dropped_before_commit"
             dropped = Dropped()
-            dropped.rudely = fault.drop == "reset"
+            dropped.with_reset = fault.drop == "reset"
             raise dropped
         if fault.expire_token:
             self.state.access.expire_one(call.request.headers.get("authorization"))
@@ -137,10 +137,10 @@ class Pipeline:
         if route.check is not None:
             route.check(state, call)
         if route.second_writers:
-            # At the last moment: a refused request does not set them off, and the handler sees what they wrote.
+            # Only now: a refused request must not trigger them, and the handler must see what they wrote.
             for hook in state.faults.hooks(call.request, call.template, call.user_id):
                 hook.act(self._owner)
-        reply = route.answer(state, call)
+        reply = route.handler(state, call)
         call.committed = reply.committed
         return reply
 
@@ -163,7 +163,7 @@ class Pipeline:
         seen = self.state.limiter.read(route.group or "other", now)
         return fault_response(fault, management=route.management, reading=seen, now=now)
 
-    def _answer(self, call: Call, reply: Reply) -> Answer:
+    def _response(self, call: Call, reply: Reply) -> Response:
         headers = [("Date", _http_date(math.floor(self.state.now())))]
         if reply.status != 204:
             headers.append(("Content-Type", reply.content_type))
@@ -180,7 +180,7 @@ class Pipeline:
                 headers.append(("retry-after", str(max(1, reading.reset - int(self.state.now())))))
         headers += reply.headers
         body = b"" if reply.status == 204 else reply.body
-        return Answer(reply.status, headers, body, reply.cut, reply.slow, self.state.pause)
+        return Response(reply.status, headers, body, reply.cut, reply.slow, self.state.pause)
 
     def _record(self, call: Call, status: int | None) -> None:
         request = call.request
@@ -201,29 +201,29 @@ class Pipeline:
         self.state.journal.add(entry)
 
     def _journaled(self, call: Call) -> bytes | dict[str, Any] | None:
-        """Return the body for the journal: JSON as it was sent, so that nobody shares values with what is stored."""
+        """Return the body for the journal: JSON as it was sent, so that an entry shares no values with stored users."""
         request = call.request
-        # /oauth/ carries credentials and nothing else: they don't belong in a journal.
+        # Bodies sent to /oauth/ hold nothing but credentials, which don't belong in a journal.
         if not request.body or request.path.startswith("/oauth/"):
             return None
         if request.path.startswith("/dbconnections/") and call.body is not None:
-            return dict(call.body)  # a form, perhaps
+            return dict(call.body)  # it may have been sent as a form
         kind = request.headers.get("content-type", JSON_TYPE).lower()
-        # Handlers take JSON under other types too: curl -d calls everything a form.
-        taken = "json" in kind or (
+        # Handlers accept JSON with other content types too: curl -d labels everything a form.
+        is_json = "json" in kind or (
             call.grant is not None and call.body is not None and "multipart" not in kind
         )
-        return request.body if taken and len(request.body) <= self.state.switches.body_limit else None
+        return request.body if is_json and len(request.body) <= self.state.switches.body_limit else None
 
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:
-    """Refuse a Host header that is not ours: any web page can make its own name resolve to loopback."""
+    """Refuse a Host header that is not the tenant's: any web page can make its own name resolve to loopback."""
     host = request.headers.get("host", "").lower()
     if host in hosts:
         return
     name, _, port = host.rpartition(":")
     if not (port.isdigit() and name in hosts):
-        raise refused(421, "The local tenant does not answer for this Host.")
+        raise refused(421, "The local tenant does not serve this Host.")
 
 
 @lru_cache(maxsize=1)

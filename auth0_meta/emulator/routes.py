@@ -1,4 +1,4 @@
-"""The table of every route that is served, and how a path finds its own."""
+"""The table of all routes, and the lookup of a route by its path."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _management_routes() -> Iterator[Route]:
 ROUTES: tuple[Route, ...] = (*_management_routes(), *token.ROUTES, *dbconnections.ROUTES)
 """The routes of the APIs, which OpenAPI describes."""
 LOGIN_ROUTES: tuple[Route, ...] = (*authorize.ROUTES, *grants.ROUTES)
-"""What a browser or an OpenID Connect library visits in a login; not part of the APIs."""
+"""What a browser or an OpenID Connect library requests during a login; not part of the APIs."""
 TABLE = ROUTES + LOGIN_ROUTES
 ALL_SCOPES = tuple(
     dict.fromkeys(scope for route in TABLE for scope in route.scopes if ":current_user" not in scope)
 )
-"""Every scope that opens a route, but for those of users' own tokens: no client is granted these."""
+"""Every scope that a route accepts, except those of users' own tokens, which no client is granted."""
 
 _PATTERNS: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
 """By method and number of slashes; a literal segment comes before a parameter, because `{` sorts after letters."""
@@ -56,7 +56,7 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 
 def unserved(method: str, path: str) -> Refusal:
-    """Return the refusal of what no route serves, with the nearest route that there is."""
+    """Return the refusal of a request that no route serves; it names the nearest route."""
     near = difflib.get_close_matches(path, [route.template for route in TABLE], n=1)
     methods = [route.method for route in TABLE if near and route.template == near[0]]
     nearest = f"{method if method in methods else ', '.join(methods)} {near[0]}" if near else ""

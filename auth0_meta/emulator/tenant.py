@@ -46,7 +46,7 @@ class LocalTenant(InProcessTenant):
     "enterprise-dev"), "SIZE@PER_SECOND", or an object with `burst` and `per_second`.  With `window` buckets
     refill all at once; with `retry_after` a 429 carries Retry-After.
 
-    Address: `port` 0 takes a free port; `host` is loopback by default; `hosts` are further names that
+    Address: `port` 0 picks a free port; `host` is loopback by default; `hosts` are further names that
     requests may use.  `tls` serves https with a certificate made for this run, see `ca_file`.
     `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.
 
@@ -54,12 +54,12 @@ class LocalTenant(InProcessTenant):
     file that holds them.  `db` is a SQLite file that keeps the users (None: memory); if it holds users
     already, `users` is ignored.
 
-    Time: `clock` drives everything, with `clock_offset` seconds added.  `latency` is the seconds that each
+    Time: `clock` drives everything, with `clock_offset` seconds added.  `latency` is how many seconds each
     request takes, "realistic" (recorded medians and tails) or None.  `jobs` says when a job runs:
-    "immediate", "3 polls", "1.5 seconds" or "manual".  `index_lag` is the seconds until a search sees a write.
+    "immediate", "3 polls", "1.5 seconds" or "manual".  `index_lag` is how many seconds pass before a search sees a write.
 
     Rules: `strict` accepts only tokens issued here, registered clients and existing connections.
-    `switches` decide what is not known about Auth0.  `seed` decides ids and random latencies.
+    `switches` settle what is not known about Auth0.  `seed` determines ids and random latencies.
     `journal_limit` bounds the journal (None: keep everything).  `post_login` runs at the end of each login;
     see the attribute.
 
@@ -132,7 +132,7 @@ class LocalTenant(InProcessTenant):
         if host in ("0.0.0.0", "::"):  # noqa: S104  # where it listens; a client connects to loopback
             host_in_url = "127.0.0.1"
         if tls and host_in_url == "127.0.0.1":
-            host_in_url = "localhost"  # some clients accept only names in a certificate, no addresses
+            host_in_url = "localhost"  # some clients accept only names in a certificate, not addresses
         self._host_in_url = host_in_url
         self._server: TenantServer | None = None
         # The first is held while the server starts or stops, the second while blocks are counted.
@@ -146,7 +146,7 @@ class LocalTenant(InProcessTenant):
     def __repr__(self) -> str:
         return f"<LocalTenant {self._state.access.url or 'not started'}, {len(self.users)} users>"
 
-    # Its life -------------------------------------------------------------------------------------
+    # Starting and stopping ------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         return self.enter()
@@ -157,7 +157,7 @@ class LocalTenant(InProcessTenant):
         with self._entering:
             self._depth -= 1
         with self._lock:
-            # Another thread may have entered since the count went down: ask again under this lock.
+            # Another thread may have entered since the count went down: check again under this lock.
             if self._depth == 0 and not self._keep_serving:
                 self._stop()
         if error is None or isinstance(error, Exception):
@@ -167,7 +167,7 @@ class LocalTenant(InProcessTenant):
         """Begin a `with` block; with `anew` reset the tenant first, unless a block is open already.
 
         Blocks can be nested, and the end of the outermost one stops the tenant.  With `anew`, a tenant
-        that was started before the block keeps its state and goes on serving after it.
+        that was started before the block keeps its state and continues to serve after it.
         """
         with self._entering:
             if self._depth == 0:
@@ -245,7 +245,7 @@ class LocalTenant(InProcessTenant):
 
     @property
     def port(self) -> int:
-        """The port that it serves or served on; before the first start on a free port, 0."""
+        """The port that it serves or served on; 0 before the first start on a free port."""
         return self._port
 
     @property
@@ -299,7 +299,7 @@ class LocalTenant(InProcessTenant):
         It has the tenant's credentials and clock (without the offset), and uses no socket if the tenant
         has `serve=False`.
         """
-        # The only place where the emulator imports the client: a shared merge or limiter would agree with its own mistake.
+        # The only place where the emulator imports the client: if they shared code, no test would reveal a mistake in it.
         from auth0_meta.client import ManagementClient  # noqa: PLC0415
         from auth0_meta.emulator.serving.requests_adapter import TrustingAdapter  # noqa: PLC0415
 
@@ -316,12 +316,12 @@ class LocalTenant(InProcessTenant):
 def _refuse_auth0_name(name: str) -> None:
     """Raise `ConfigError` for a name under auth0.com, with or without a port."""
     if re.sub(r":\d*$", "", name.strip().lower()).rstrip(".").endswith("auth0.com"):
-        raise ConfigError(f"the local tenant never answers for {name}: use a name of your own")
+        raise ConfigError(f"a local tenant can't serve {name}: use a name outside auth0.com")
 
 
 def _store(db: str | os.PathLike[str] | None) -> Store:
     if db is None:
         return UserStore()
-    from auth0_meta.emulator.state.users_sqlite import SqliteStore  # noqa: PLC0415  # most tenants do without it
+    from auth0_meta.emulator.state.users_sqlite import SqliteStore  # noqa: PLC0415  # most tenants don't need it
 
     return SqliteStore(db)

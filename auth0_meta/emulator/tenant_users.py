@@ -21,7 +21,7 @@ _WITH_EMAIL = ("auth0", "email")
 
 
 class LiveUser(Mapping[str, Any]):
-    """One user's profile, read anew at each access; the values are copies.
+    """One user's profile, read afresh on each access; the values are copies.
 
     Equal to a dict with the same profile.  Reading a user who was deleted raises KeyError.
     """
@@ -88,7 +88,7 @@ class LiveUser(Mapping[str, Any]):
 
     @property
     def history(self) -> list[Change]:
-        """The newest hundred writes to this user, oldest first.
+        """The latest hundred writes to this user, oldest first.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> user = LocalTenant(serve=False).users.add(user_metadata={"a": 1}).patch(user_metadata={"a": 2})
@@ -133,9 +133,9 @@ class Users:
     ) -> LiveUser:
         """Store a user without checks: any id, any field, any value in metadata.
 
-        If `email` is None, a user of a database or of the provider `email` gets a made-up one.  `user_id` None
-        makes one from the seed; one without "|" gets `auth0|`.  Metadata of None is absent.  A `password` works
-        for password grants and is never returned.  Raises `InputError` if the id is taken.
+        If `email` is None, a user of a database or of the provider `email` gets a made-up one.  If `user_id` is
+        None, one is made from the seed; one without "|" gets the prefix `auth0|`.  Metadata that is None is left
+        out.  A `password` works for password grants and is never returned.  Raises `InputError` if the id is taken.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
@@ -166,7 +166,7 @@ class Users:
         return made
 
     def documents(self) -> list[dict[str, Any]]:
-        """Return every profile, all as of one moment; they share the stored values, so don't change them."""
+        """Return every profile, all as of one moment; don't change them: their values are the stored ones."""
         with self._state.users.lock:
             return [profile.document() for profile in self._state.users.all()]
 
@@ -204,14 +204,14 @@ def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     bags = {bag: fields.pop(bag, None) for bag in BAGS}
     fields |= {bag: value for bag, value in bags.items() if isinstance(value, dict)}
     made = profiles.created(fields, user_id=known, now_ms=state.milliseconds(), switches=state.switches)
-    # Auth0 stores metadata that is not an object too.
+    # Auth0 also stores metadata that is not an object.
     odd = {bag: value for bag, value in bags.items() if value is not None and not isinstance(value, dict)}
     app = odd.pop("app_metadata", made.app_metadata)
     return attrs.evolve(made, root={**made.root, **odd}, app_metadata=app)
 
 
 def _restored(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
-    """Return a profile as a snapshot has it: nothing is filled in, and `updated_at` continues from there."""
+    """Return the profile that a snapshot has: nothing is filled in, and `updated_at` continues from there."""
     root = copy.deepcopy(dict(user))
     bag = root.pop("app_metadata", None)
     moment = milliseconds_of(root.get("updated_at"))

@@ -1,4 +1,4 @@
-"""Authentication methods, factors and sessions of users; no login asks for a method or a factor."""
+"""Authentication methods, factors and sessions of users; logins ask for neither methods nor factors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FACTORS = ("duo", "google-authenticator")
 
 
 def list_methods(state: TenantState, call: Call) -> Reply:
-    """List a user's methods; an empty envelope has no `total`."""
+    """List the authentication methods of a user; an empty envelope has no `total`."""
     stored = list(state.resources.methods.get(user_id_in_path(state, call), {}).values())
     start, count = page_of(state, call)
     part = shown(call, [_confirmed(method) for method in stored[start : start + count]])
@@ -41,7 +41,7 @@ def list_methods(state: TenantState, call: Call) -> Reply:
 
 
 def add(state: TenantState, call: Call) -> Reply:
-    """Add a method; the response masks its address or number."""
+    """Add an authentication method; the response masks its address or number."""
     with state.resources.lock:
         user_id = user_id_in_path(state, call)
         method = _new_method(state, call, call.body)
@@ -50,7 +50,7 @@ def add(state: TenantState, call: Call) -> Reply:
 
 
 def replace(state: TenantState, call: Call) -> Reply:
-    """Replace all methods of a user; the response shows them as they were sent."""
+    """Replace all authentication methods of a user; the response shows them as they were sent."""
     with state.resources.lock:
         user_id = user_id_in_path(state, call)
         made = [_new_method(state, call, method) for method in call.body]
@@ -59,18 +59,18 @@ def replace(state: TenantState, call: Call) -> Reply:
 
 
 def remove_all(state: TenantState, call: Call) -> Reply:
-    """Remove all methods of a user."""
+    """Delete all authentication methods of a user."""
     gone = state.resources.methods.pop(user_id_in_path(state, call), None)
     return Reply(204, committed=bool(gone))
 
 
 def get(state: TenantState, call: Call) -> Reply:
-    """Get one method."""
+    """Get an authentication method."""
     return Reply(200, to_json(_confirmed(_get_or_404(state, call))))
 
 
 def update(state: TenantState, call: Call) -> Reply:
-    """Change a method, and return all of it."""
+    """Update an authentication method; the response shows all of it."""
     with state.resources.lock:
         before = _get_or_404(state, call)
         method = {**before, **_stored(before["id"], before["type"], call.body)}
@@ -79,7 +79,7 @@ def update(state: TenantState, call: Call) -> Reply:
 
 
 def remove(state: TenantState, call: Call) -> Reply:
-    """Remove one method; 404 if it does not exist, as for GET (open)."""
+    """Delete an authentication method; 404 if it does not exist, as for GET (open)."""
     with state.resources.lock:
         gone = _get_or_404(state, call)
         del state.resources.methods[call.params["id"]][gone["id"]]
@@ -87,7 +87,7 @@ def remove(state: TenantState, call: Call) -> Reply:
 
 
 def _get_or_404(state: TenantState, call: Call) -> Method:
-    """Return the method that the path names, or refuse with 404; the message is not sourced."""
+    """Return the method that the path names, or refuse with 404; the wording is a guess."""
     methods = state.resources.methods.get(user_id_in_path(state, call), {})
     method = methods.get(call.params["method_id"])
     if method is None:
@@ -95,28 +95,28 @@ def _get_or_404(state: TenantState, call: Call) -> Method:
     return method
 
 
-def _new_method(state: TenantState, call: Call, given: Mapping[str, Any]) -> Method:
+def _new_method(state: TenantState, call: Call, body: Mapping[str, Any]) -> Method:
     """Return a new method; its id reveals its type (recorded)."""
-    key, kind = state.new_id(f"{given['type']}|dev_"), given["type"]
-    return {"id": key, "type": kind, **_stored(key, kind, given), "created_at": iso(int(call.now * 1000))}
+    key, kind = state.new_id(f"{body['type']}|dev_"), body["type"]
+    return {"id": key, "type": kind, **_stored(key, kind, body), "created_at": iso(int(call.now * 1000))}
 
 
-def _stored(key: str, kind: str, given: Mapping[str, Any]) -> Method:
-    """Return the part of a body that is stored: no response shows a secret, and a phone names its channel (recorded)."""
-    stored = copy.deepcopy({name: value for name, value in given.items() if name != "totp_secret"})
-    channel = given.get("preferred_authentication_method")
+def _stored(key: str, kind: str, body: Mapping[str, Any]) -> Method:
+    """Return what is stored of a body: no response shows a secret, and a phone lists its channel (recorded)."""
+    stored = copy.deepcopy({name: value for name, value in body.items() if name != "totp_secret"})
+    channel = body.get("preferred_authentication_method")
     if kind == "phone" and channel is not None:
         stored["authentication_methods"] = [{"type": channel, "id": f"{channel}|{key.partition('|')[2]}"}]
     return stored
 
 
 def _confirmed(method: Method) -> Method:
-    """Return a method as GET shows it: confirmed, since nothing here asks anybody to confirm."""
+    """Return a method as GET shows it: always confirmed, because the emulator asks no user to confirm."""
     return {**_masked(method), "confirmed": True}
 
 
 def _masked(method: Method) -> Method:
-    """Return a method without its whole address or number (recorded)."""
+    """Return a method with its address or number masked (recorded)."""
     masked = dict(method)
     if "email" in masked:
         local, at, domain = masked["email"].rpartition("@")
@@ -135,13 +135,13 @@ def _starred(text: str) -> str:
 
 
 def enrollments(state: TenantState, call: Call) -> Reply:
-    """List the factors that a user enrolled: none."""
+    """List the factors that a user has enrolled: always none."""
     user_id_in_path(state, call)
     return Reply(200, b"[]")
 
 
 def remove_provider(state: TenantState, call: Call) -> Reply:
-    """Remove a factor of a user, if there is one."""
+    """Delete a factor of a user; there are none, so nothing changes."""
     provider = call.params["provider"]
     if provider not in _FACTORS:
         where = "on property provider (The multi-factor provider)"
@@ -151,13 +151,13 @@ def remove_provider(state: TenantState, call: Call) -> Reply:
 
 
 def forget_browsers(state: TenantState, call: Call) -> Reply:
-    """Forget the browsers that a user chose to remember."""
+    """Forget the browsers that a user asked Auth0 to remember."""
     user_id_in_path(state, call)
     return Reply(204)
 
 
 def sessions(state: TenantState, call: Call) -> Reply:
-    """List a user's sessions at this tenant's own login."""
+    """List the sessions that a user began at this tenant's login page."""
     user_id = user_id_in_path(state, call)
     found = []
     for session, until in state.logins.sessions.all(now=call.now):

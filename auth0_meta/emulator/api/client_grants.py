@@ -1,4 +1,4 @@
-"""Client grants: which client may ask for tokens for which API, and with which scopes."""
+"""Client grants: which client may request tokens for which API, and with which scopes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLIENT_GRANTS = Resource(
     closed=True,
     error_code="inexistent_client_grant",
     unique=("client_id", "audience", "subject_type"),
-    # That it is a 409 is documented, the wording is not sourced.
+    # The 409 is documented; the wording is a guess.
     conflict=("A client grant for this client and audience already exists.", "client_grant_conflict"),
     null_removes=True,
     filters={"client_id": "client_id", "audience": "audience"},

@@ -1,4 +1,4 @@
-"""Clients: applications, as the Management API keeps them."""
+"""Clients: applications, as the Management API stores them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections: their documents, finding one by name or id, and deleting a connection's users."""
+"""Connections: their documents, the lookup by name or id, and the deletion of a connection's users."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONNECTIONS = Resource(
     most=10,
     rule=lambda switches: merged if switches.connection_metadata == "merge" else replaced,
     filters={"name": "name", "strategy": "strategy"},
-    # Deleting a connection takes Auth0 a while, so it answers 202 with `deleted_at` (recorded).
+    # Auth0 takes a while to delete a connection, so it responds with 202 and `deleted_at` (recorded).
     deleted=202,
 )
 
@@ -49,7 +49,7 @@ class Connection:
 
     @property
     def is_database(self) -> bool:
-        """Return whether it keeps passwords and takes imports."""
+        """Return whether it stores passwords and accepts imports."""
         return self.strategy == _DATABASE
 
     @property
@@ -59,9 +59,9 @@ class Connection:
 
 
 def connection_named(state: TenantState, name: str) -> Connection:
-    """Return the connection with this name; an unknown one is a database, unless the tenant is strict.
+    """Return the connection with this name; unless the tenant is strict, an unknown name is that of a database.
 
-    The passwordless ones always exist.
+    The passwordless connections, email and sms, always exist.
     """
     strategy = name if name in _PASSWORDLESS else _DATABASE
     document = CONNECTIONS.find_by(state, "name", name)
@@ -71,7 +71,7 @@ def connection_named(state: TenantState, name: str) -> Connection:
 
 
 def connection_with_id(state: TenantState, connection_id: str) -> Connection:
-    """Return the connection with this id; an unknown one is the default connection, unless the tenant is strict."""
+    """Return the connection with this id; unless the tenant is strict, an unknown id is the default connection's."""
     document = CONNECTIONS.find(state, connection_id)
     if document is None and state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
         raise _unknown()
@@ -80,7 +80,7 @@ def connection_with_id(state: TenantState, connection_id: str) -> Connection:
 
 
 def _unknown() -> Refusal:
-    """Refuse a connection that does not exist; the wording is not sourced."""
+    """Return the refusal of a connection that does not exist; the wording is a guess."""
     return bad_request("The connection does not exist.", "inexistent_connection")
 
 
@@ -108,7 +108,7 @@ def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, 
 
 
 def delete_users(state: TenantState, call: Call) -> Reply:
-    """Delete the connection's users with one email, if there are any."""
+    """Delete the users of a connection who have this email, if any."""
     connection = CONNECTIONS.get_or_404(state, call.params["id"])["name"]
     with state.users.lock:
         found = state.users.with_email(call.query["email"].lower())

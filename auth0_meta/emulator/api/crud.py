@@ -1,6 +1,6 @@
 """Endpoints that create, list, get, update and delete documents; a `Resource` describes how each kind differs.
 
-A response holds the id and what was written; only APIs have defaults as well, those that were recorded.
+A response contains the id and what was written; only that of a resource server has defaults too, as recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.paging import listed, shown
-from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
+from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Handler, Route
 from auth0_meta.emulator.http.errors import bad_request, payload_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
 from auth0_meta.emulator.http.moments import iso
@@ -26,7 +26,7 @@ _TEXT = Field(longest=255, nullable=True)
 
 
 def merged(before: Bag | None, change: Bag | None) -> Bag | None:
-    """Write client_metadata: keys merge, null deletes and leaves `{}`, `{}` clears to `{}` (28 recorded).
+    """Merge client_metadata by keys: null deletes a key, `{}` clears, and `{}` remains (28 recorded writes).
 
     >>> merged({"a": "1", "b": "2"}, {"a": None, "c": "3", "unknown": None})
     {'b': '2', 'c': '3'}
@@ -38,7 +38,7 @@ def merged(before: Bag | None, change: Bag | None) -> Bag | None:
 
 
 def replaced(before: Bag | None, change: Bag | None) -> Bag | None:
-    """Write an organization's metadata: it is replaced as a whole; `{}` and null remove it (25 recorded).
+    """Replace an organization's metadata as a whole; `{}` and null remove it (25 recorded writes).
 
     >>> replaced({"a": "1"}, {"b": "2"}), replaced({"a": "1"}, {})
     ({'b': '2'}, None)
@@ -48,7 +48,7 @@ def replaced(before: Bag | None, change: Bag | None) -> Bag | None:
 
 @attrs.frozen
 class _ResourceBody(Body):
-    """The body of POST or PATCH: its schema, the limits on metadata, and a depth that a list can still show."""
+    """The body of POST or PATCH: its schema, the limits on metadata, and a depth that fits into a list."""
 
     bag: str | None = None
     most: int = 0
@@ -59,14 +59,14 @@ class _ResourceBody(Body):
         if bag is not None:
             _check_bag(bag, str(self.bag), self.most)
         try:
-            to_json([{"as deep as any list will show it": [body]}])
+            to_json([{"the deepest envelope": [body]}])
         except RecursionError:
             raise bad_request("Invalid request payload JSON format", None) from None
         return body
 
 
 def _check_bag(bag: Bag, where: str, most: int) -> None:
-    """Refuse metadata past the documented limits; the wording is not sourced."""
+    """Refuse metadata past the documented limits; the wording is a guess."""
     if len(bag) > most:
         raise payload_error(f"Too many properties defined ({len(bag)}), maximum {most}", where)
     for text in (*bag, *bag.values()):
@@ -75,14 +75,14 @@ def _check_bag(bag: Bag, where: str, most: int) -> None:
 
 @attrs.frozen(kw_only=True)
 class Resource:
-    """One kind of document and how it differs from the others.
+    """One kind of document, and how it differs from the others.
 
     `name` is used in paths, `called` in sentences; `new_id` makes an id, stored under `id_name`.  `required`
-    attributes must be there at creation; `fields` are the others that are checked; unless `closed`, any other may be
-    written too.  A PATCH may not name `fixed` ones.  No two documents may share a value of `unique`: the refusal is
-    `conflict`.  `bag` is the attribute that holds metadata, of at most `most` keys, written by `rule`.  `filters` maps
-    query parameters to attributes.  `alias` is an attribute that the path may name instead of the id.  `defaults` are
-    shown unless the body sets them.  With `null_removes`, null removes an attribute.
+    attributes must be present on creation, and `fields` are others that are checked; unless `closed`, further ones
+    are stored unchecked.  A PATCH must not contain `fixed` ones.  No two documents may agree in all `unique` ones:
+    the refusal is `conflict`.  `bag` is the attribute that holds metadata, with at most `most` keys, written by
+    `rule`.  `filters` maps query parameters to attributes.  `alias` is an attribute that the path may contain instead
+    of the id.  `defaults` are shown unless the body sets them.  With `null_removes`, null removes an attribute.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Resource:
 
     @property
     def scope(self) -> str:
-        """Return the name in scopes and envelopes."""
+        """Return the name that scopes and envelopes use."""
         return self.name.replace("-", "_")
 
     def routes(self, *, evidence: str) -> tuple[Route, ...]:
@@ -116,12 +116,29 @@ class Resource:
         every, one = f"{MANAGEMENT_ROOT}{self.name}", f"{MANAGEMENT_ROOT}{self.name}/{{id}}"
         query, scope = {**PAGES, **CHECKPOINTS, **dict.fromkeys(self.filters, TEXT)}, self.scope
         create, update = self._body(patch=False), self._body(patch=True)
+        a_document = f"an {self.called}" if self.called[0] in "aeiou" else f"a {self.called}"
+        listing = f"List {self.called}s, as an array, in the totals envelope or by checkpoints."
+        missing = "204" if self.deleted == 202 else f"{self.deleted} even"
+
+        def route(method: str, path: str, handler: Handler, verb: str, summary: str, **more: Any) -> Route:
+            scopes = f"{verb}:{scope}"
+            return Route(method, path, handler, scopes=scopes, evidence=evidence, summary=summary, **more)
+
         return (
-            Route("POST", every, self.create, scopes=f"create:{scope}", body=create, evidence=evidence),
-            Route("GET", every, self.list_all, scopes=f"read:{scope}", query=query, evidence=evidence),
-            Route("GET", one, self.get, scopes=f"read:{scope}", query=FIELDS, evidence=evidence),
-            Route("PATCH", one, self.update, scopes=f"update:{scope}", body=update, evidence=evidence),
-            Route("DELETE", one, self.delete, scopes=f"delete:{scope}", evidence=evidence),
+            route("POST", every, self.create, "create", f"Create {a_document}.", body=create),
+            route("GET", every, self.list_all, "read", listing, query=query),
+            route("GET", one, self.get, "read", f"Get {a_document}, or only its `fields`.", query=FIELDS),
+            route(
+                "PATCH",
+                one,
+                self.update,
+                "update",
+                f"Update {a_document}; the response shows all of it.",
+                body=update,
+            ),
+            route(
+                "DELETE", one, self.delete, "delete", f"Delete {a_document}; {missing} if it does not exist."
+            ),
         )
 
     def _body(self, *, patch: bool) -> _ResourceBody:
@@ -139,7 +156,7 @@ class Resource:
         return _ResourceBody(field, bag=self.bag, most=self.most)
 
     def create(self, state: TenantState, call: Call) -> Reply:
-        """Create one; metadata and attributes are stored as given."""
+        """Create a document; metadata and attributes are stored as sent."""
         with state.resources.lock:
             self._check_unique(state, call.body, None)
             key = self.new_id(state)
@@ -148,12 +165,12 @@ class Resource:
         return Reply(self.created, to_json(document), committed=True)
 
     def get(self, state: TenantState, call: Call) -> Reply:
-        """Get one, or only its `fields`."""
+        """Get a document, or only its `fields`."""
         document = self.get_or_404(state, call.params["id"])
         return Reply(200, to_json(shown(call, [document])[0]))
 
     def update(self, state: TenantState, call: Call) -> Reply:
-        """Change one, and return all of it."""
+        """Update a document, and return all of it."""
         with state.resources.lock:
             before = self.get_or_404(state, call.params["id"])
             self._check_unique(state, {**before, **call.body}, before)
@@ -162,7 +179,7 @@ class Resource:
         return Reply(200, to_json(document), committed=True)
 
     def delete(self, state: TenantState, call: Call) -> Reply:
-        """Delete one; a missing one gets 204 too (open for connections)."""
+        """Delete a document; one that does not exist gets the same status (open for connections: 204)."""
         with state.resources.lock:
             gone = self.find(state, call.params["id"])
             if gone is not None:
@@ -175,13 +192,13 @@ class Resource:
         return Reply(202, to_json({"deleted_at": iso(state.milliseconds())}), committed=True)
 
     def list_all(self, state: TenantState, call: Call) -> Reply:
-        """List them: an array, the totals envelope, or checkpoints."""
+        """List the documents: as an array, in the totals envelope, or by checkpoints."""
         with state.resources.lock:
             every = list(state.resources.of(self.name).values())
         for parameter, attribute in self.filters.items():
             if parameter in call.query:
-                sought = call.query[parameter]
-                every = [one for one in every if _fits(one.get(attribute), sought, parameter)]
+                wanted = call.query[parameter]
+                every = [one for one in every if _fits(one.get(attribute), wanted, parameter)]
         return listed(state, call, self.scope, every)
 
     def get_or_404(self, state: TenantState, key: str) -> Document:
@@ -189,12 +206,12 @@ class Resource:
         return self._or_404(self.find(state, key))
 
     def get_by_or_404(self, state: TenantState, attribute: str, value: str) -> Document:
-        """Return the first one whose attribute has this value, or refuse with 404."""
+        """Return the first document whose attribute has this value, or refuse with 404."""
         return self._or_404(self.find_by(state, attribute, value))
 
     def _or_404(self, document: Document | None) -> Document:
         if document is None:
-            # Recorded for roles, without an errorCode; the wording of the others follows it.
+            # Recorded for roles, without an errorCode; the others are worded like it.
             raise refused(404, f"The {self.called} does not exist.", self.error_code)
         return document
 
@@ -203,17 +220,17 @@ class Resource:
         return str(self.get_or_404(state, call.params["id"])[self.id_name])
 
     def find(self, state: TenantState, key: str) -> Document | None:
-        """Return the document with this id or alias, None if there is none."""
+        """Return the document with this id or alias, or None."""
         found = state.resources.of(self.name).get(key)
         return found if found is not None or self.alias is None else self.find_by(state, self.alias, key)
 
     def find_all(self, state: TenantState, keys: Iterable[Any]) -> list[Document]:
-        """Return the documents that exist among these ids."""
+        """Return the documents with these ids, leaving out ids that don't exist."""
         documents = state.resources.of(self.name)
         return [documents[key] for key in keys if key in documents]
 
     def find_by(self, state: TenantState, attribute: str, value: str) -> Document | None:
-        """Return the first one whose attribute has this value."""
+        """Return the first document whose attribute has this value, or None."""
         every = list(state.resources.of(self.name).values())
         return next((one for one in every if one.get(attribute) == value), None)
 
@@ -238,12 +255,12 @@ class Resource:
 
 
 def prefixed(prefix: str) -> Callable[[TenantState], str]:
-    """Return a maker of ids that begin with `prefix`."""
+    """Return a function that makes ids that begin with `prefix`."""
     return lambda state: state.new_id(prefix)
 
 
-def _fits(value: Any, sought: str, parameter: str) -> bool:
-    """Return whether an attribute is what a filter seeks; `name_filter` matches a part of it (documented)."""
+def _fits(value: Any, wanted: str, parameter: str) -> bool:
+    """Return whether an attribute matches a filter; `name_filter` matches a part of it (documented)."""
     if parameter == "name_filter":
-        return isinstance(value, str) and sought.casefold() in value.casefold()
-    return bool(value == sought)
+        return isinstance(value, str) and wanted.casefold() in value.casefold()
+    return bool(value == wanted)

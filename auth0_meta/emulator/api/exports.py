@@ -1,4 +1,4 @@
-"""The file of an export: NDJSON or CSV with Auth0's quirks, gzipped."""
+"""The file of an export: gzipped NDJSON or CSV, with Auth0's quirks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auth0_meta.emulator.state.jobs import Job
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 CSV_FIELDS = 30
-"""The most fields that a CSV file may have (documented)."""
+"""How many fields a CSV file may have (documented)."""
 # Open: Auth0 names "a predefined set" without listing it.
 _PREDEFINED = (
     *("user_id", "email", "email_verified", "name", "nickname", "given_name", "family_name"),
@@ -23,7 +23,7 @@ _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 
 
 def at_path(document: Any, path: str) -> Any:
-    """Return the value at a path such as `identities[0].connection`, None if there is none.
+    """Return the value at a path such as `identities[0].connection`, or None.
 
     >>> at_path({"identities": [{"provider": "auth0"}]}, "identities[0].provider")
     'auth0'
@@ -38,7 +38,7 @@ def at_path(document: Any, path: str) -> Any:
 
 
 def write_export(state: TenantState, connection: str | None, job: Job, now: float) -> None:
-    """Write the job's file, of the users of one connection or of all; each GET of the job makes a new link to it."""
+    """Write the job's file, with the users of one connection (None: all users); each GET of the job makes a new link to it."""
     kind, fields = job.shown["format"], job.shown.get("fields")
     users = [user for user in state.users.all() if connection is None or is_in(user, connection)]
     documents = [user.document() for user in users[: job.shown.get("limit")]]
@@ -59,7 +59,7 @@ def write_export(state: TenantState, connection: str | None, job: Job, now: floa
 
 
 def _cell(value: Any) -> str:
-    """Write one cell: a string gets a leading `'` and doubled quotes; objects are not exported (documented)."""
+    """Return one cell: a string gets a leading `'` and doubled quotes; objects are not exported (documented)."""
     if isinstance(value, str):
         doubled = value.replace('"', '""')
         return f'"\'{doubled}"'

@@ -24,9 +24,9 @@ _PROFILE_DATA = (
 
 
 def second_user(state: TenantState, call: Call) -> str:
-    """Return the id of the user to link: by provider and id, with or without its prefix, or by the user's ID token.
+    """Return the id of the user to link, from provider and id (with or without its prefix) or from the user's ID token.
 
-    Refuses a body that names none, and an ID token that is not this tenant's.
+    Refuses a body that names no user, and an ID token that is not this tenant's.
     """
     body: dict[str, Any] = call.body
     if "link_with" in body:
@@ -39,9 +39,9 @@ def second_user(state: TenantState, call: Call) -> str:
 
 
 def link(state: TenantState, call: Call) -> Reply:
-    """Link a second user to this one, and return every identity.
+    """Link a second user to this one; the response lists every identity.
 
-    The second user then no longer exists, and its metadata is lost (documented).
+    The second user then no longer exists, and that user's metadata is lost (documented).
     """
     second = second_user(state, call)
     with state.users.lock:
@@ -57,10 +57,10 @@ def link(state: TenantState, call: Call) -> Reply:
 
 
 def unlink(state: TenantState, call: Call) -> Reply:
-    """Turn an identity back into a user, without metadata (documented), and return the remaining identities.
+    """Turn an identity back into a user without metadata (documented); the response lists the remaining identities.
 
-    An identity that the user does not have, such as an id with its provider's prefix, gets 200 too, and
-    nothing changes (recorded).
+    If the user does not have the identity, for instance because its id was sent with the provider's prefix, the
+    status is 200 too, and nothing changes (recorded).
     """
     wanted = (call.params["provider"], call.params["user_id"])
     with state.users.lock:
@@ -89,7 +89,7 @@ def _with_identities(state: TenantState, before: Profile, identities: list[Ident
 
 
 def _with_data(profile: Profile) -> list[Identity]:
-    """Return a user's identities, the first with the root attributes that were given explicitly as its `profileData`.
+    """Return a user's identities, the first with the root attributes that were set explicitly as its `profileData`.
 
     A name, nickname or picture that equals Auth0's own default is left out (recorded).
     """

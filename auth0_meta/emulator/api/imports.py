@@ -1,4 +1,4 @@
-"""Carry out an import: read the form, check every row, insert or update, and list what was refused."""
+"""Carry out an import: read the form, check every row, insert or update users, and list what was refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from auth0_meta.emulator.state.jobs import Job, JobFailed
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 IMPORT_LIMIT = 512_000
-"""The most bytes of an import request (documented: 500 KB)."""
+"""How many bytes an import request may have (documented: 500 KB)."""
 CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}", echoed=True)
 _FLAGS = ("upsert", "send_completion_email")
 _FORM = Field(
@@ -70,7 +70,7 @@ def _parts(request: Request) -> dict[str, Any]:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise bad_request("Expected a multipart/form-data body")
-    # The request is bounded and in memory already: its parts need no file on disk.
+    # The request is limited in size and already in memory, so its parts need no file on disk.
     parser = FormDataParser(stream_factory=_in_memory, silent=False, max_form_memory_size=None)
     try:
         _, form, files = parser.parse(BytesIO(request.body), kind, len(request.body), options)
@@ -90,9 +90,9 @@ def _in_memory(*args: object, **kwargs: object) -> BytesIO:
 
 @attrs.define(eq=False)
 class Import:
-    """One import job's task; calling it is the job's work.
+    """The work of one import job, which calls it.
 
-    `stop_after`: a fault ends the job after so many rows; None for none.
+    `stop_after` is the number of rows after which a fault ends the job, None without a fault.
     """
 
     state: TenantState
@@ -105,7 +105,7 @@ class Import:
         """Import the rows one by one; a job that fails midway leaves the first ones written."""
         try:
             rows = json.loads(self.data)
-            to_json(rows)  # Python reads NaN and 1e999, which no response can represent
+            to_json(rows)  # Python accepts NaN and 1e999, which no response can represent
         except (ValueError, RecursionError):
             rows = None
         if not isinstance(rows, list):
@@ -126,7 +126,7 @@ class Import:
         job.shown.update({"summary": counts, "connection": job.shown.pop("connection")})
 
     def _repeated(self, row: dict[str, Any], seen: set[tuple[str, Any]]) -> list[dict[str, Any]]:
-        """Refuse a row for a user whom an earlier row names already (documented; the wording is not sourced)."""
+        """Return an error if an earlier row already has the user (documented; the wording is a guess)."""
         names = [(name, row[name]) for name in ("email", "user_id", "username") if name in row]
         names = [(name, value.lower() if name == "email" else value) for name, value in names]
         if seen.intersection(names):
@@ -135,7 +135,7 @@ class Import:
         return []
 
     def _write(self, job: Job, row: dict[str, Any], now_ms: int) -> tuple[str, list[dict[str, Any]]]:
-        """Insert or update one valid row; returns what was done and the errors, one of the two empty."""
+        """Insert or update one valid row; returns what was done and the errors, one of which is empty."""
         store = self.state.users
         fresh = self._fresh(row, now_ms)
         matched = self._here(store.with_email(fresh.root["email"]))
@@ -143,8 +143,8 @@ class Import:
         named = self._here(store.with_username(row["username"])) if row.get("username") else None
         if not self.upsert:
             phone = row.get("phone_number")
-            called = phone and self._here(one for one in store.all() if one.root.get("phone_number") == phone)
-            if matched or known or named or called:
+            phoned = phone and self._here(one for one in store.all() if one.root.get("phone_number") == phone)
+            if matched or known or named or phoned:
                 return "", [_DUPLICATED]
         elif matched is not None:
             return self._save(job, matched, self._merged(matched, row, now_ms), "updated")
@@ -155,7 +155,7 @@ class Import:
         return self._save(job, None, fresh, "inserted")
 
     def _here(self, users: Iterable[Profile]) -> Profile | None:
-        """Return the first of these users that the connection has."""
+        """Return the first of these users that belongs to the connection, or None."""
         return next((one for one in users if is_in(one, self.connection)), None)
 
     def _save(
@@ -170,7 +170,7 @@ class Import:
 
     def _fresh(self, row: dict[str, Any], now_ms: int) -> Profile:
         """Build a new user as POST does, except for the host of the default picture (recorded)."""
-        # Only databases take imports, and this is their provider whatever the connection is called.
+        # Only databases accept imports, and auth0 is their provider, whatever the connection's name is.
         user_id = f"auth0|{row.get('user_id') or self.state.new_object_id()}"
         body = {name: value for name, value in row.items() if name not in _NOT_STORED}
         body["connection"] = self.connection

@@ -46,7 +46,7 @@ _EXPORT = record(
 
 @attrs.frozen
 class _ExportBody(Body):
-    """What to export; everything may be left out, the body too."""
+    """What to export; everything may be left out, even the body."""
 
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
         body = parse(request.body or b"{}", switches)
@@ -62,11 +62,11 @@ class _ExportBody(Body):
 
 
 def import_users(state: TenantState, call: Call) -> Reply:
-    """Start an import: a pending job."""
+    """Start an import; the response is a pending job."""
     form, fault = call.body, call.fault
     connection = connection_with_id(state, form["connection_id"])
     if not connection.is_database:
-        # That it is a 400 is documented, the wording is not sourced.
+        # The 400 is documented; the wording is a guess.
         raise bad_request(f"The connection {connection.name} is not a database connection")
     stop_after = None if fault is None else fault.rows
     work = Import(state, form["users"], connection.name, form.get("upsert", False), stop_after)
@@ -77,7 +77,7 @@ def import_users(state: TenantState, call: Call) -> Reply:
 
 
 def export_users(state: TenantState, call: Call) -> Reply:
-    """Start an export: a pending job, with 200."""
+    """Start an export; the response is a pending job, with 200."""
     body: dict[str, Any] = call.body
     shown: dict[str, Any] = {"format": "csv"}
     shown |= {name: body[name] for name in ("format", "limit", "fields") if name in body}
@@ -90,7 +90,7 @@ def export_users(state: TenantState, call: Call) -> Reply:
 
 
 def check_mail(state: TenantState, call: Call) -> None:
-    """Refuse ids that are not well-formed."""
+    """Refuse malformed ids."""
     check_user_id(call.body["user_id"])
     client_id = call.body.get("client_id")
     if (
@@ -103,7 +103,7 @@ def check_mail(state: TenantState, call: Call) -> None:
 
 
 def verify_email(state: TenantState, call: Call) -> Reply:
-    """Start a verification email: a pending job.  No email is sent."""
+    """Start sending a verification email; the response is a pending job, and no email is sent."""
     user_id = get_user_or_404(state, call.body["user_id"]).user_id
     return _started(state, "verification_email", partial(_send_mail, state, user_id), {}, status=201)
 
@@ -119,7 +119,7 @@ def get(state: TenantState, call: Call) -> Reply:
 
 
 def errors(state: TenantState, call: Call) -> Reply:
-    """List the users that an import refused, or show the job if it failed as a whole; 204 if there are none."""
+    """List the users that an import refused, or get the job if it failed as a whole; 204 without errors."""
     job = _get_or_404(state, call)
     if job.errors:
         return Reply(200, to_json(job.errors), content_type="application/json")
@@ -129,7 +129,7 @@ def errors(state: TenantState, call: Call) -> Reply:
 
 
 def download(state: TenantState, call: Call) -> Reply:
-    """Download the file of an export, by its link, as long as that is valid."""
+    """Download the file of an export from its link while that is valid."""
     job = state.jobs.poll(call.params["id"])
     expires, signature = (call.query.get(name, "") for name in ("Expires", "Signature"))
     in_time = expires.isascii() and expires.isdigit() and call.now < int(expires[:18])
@@ -144,7 +144,7 @@ def download(state: TenantState, call: Call) -> Reply:
 
 
 def _link(state: TenantState, job: Job) -> str:
-    # Whole seconds, so that the link never lives longer than promised.
+    # Whole seconds, so that the link is never valid for longer than promised.
     expires = str(int(state.now()) + _LINK_SECONDS)
     query = urlencode({"Expires": expires, "Signature": _sign(state, job, expires).decode()})
     url = f"{state.access.url}/exports/{job.id}/{job.file_name}?{query}"
@@ -158,7 +158,7 @@ def _sign(state: TenantState, job: Job, expires: str) -> bytes:
 def _started(
     state: TenantState, kind: str, work: Callable[[Job, float], None], shown: dict[str, Any], *, status: int
 ) -> Reply:
-    """Answer with the job as it is before it is carried out (recorded: always pending)."""
+    """Add a job, and return the reply that shows it before it is carried out (recorded: always pending)."""
     job = Job(state.new_id("job_"), kind, state.now(), work, shown)
     reply = Reply(status, to_json(job.document()), committed=True)
     if not state.jobs.add(job):
@@ -169,13 +169,13 @@ def _started(
 def _get_or_404(state: TenantState, call: Call) -> Job:
     job = state.jobs.poll(call.params["id"])
     if job is None:
-        # The wording is not sourced.
+        # The wording is a guess.
         raise refused(404, "The job does not exist.", "inexistent_job")
     return job
 
 
 def _send_mail(state: TenantState, user_id: str, job: Job, now: float) -> None:
-    """Send nothing; fail if the user has no email, as recorded for a tenant that could not send."""
+    """Send nothing; fail if the user has no email, as was recorded for a tenant that could not send any."""
     profile = state.users.get(user_id)
     if profile is None or not profile.root.get("email"):
         raise JobFailed

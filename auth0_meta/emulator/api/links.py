@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -21,14 +22,16 @@ Things = Iterable[Hashable]
 class LinkTable:
     """One kind of link, seen from the holder's side or, with `inverted`, from the thing's.
 
-    `scopes` open GET, POST and DELETE of `path`; without a third there is no DELETE.  `find` returns whom the path
-    names, or refuses with 404.  A list has the key `name` and is made by `show`.  A body of `{name: [...]}` holds ids
-    unless `body` and `read` say otherwise.  `check_added` and `check_removed` refuse a thing that does not exist, before
-    anything is written.  `added` is the status and body of that response, and `after_removal` cleans up.
+    `scopes` are those of GET, POST and DELETE for `path`; without a third one there is no DELETE.  `find` returns what
+    the path names (`owner` in the summaries), or refuses with 404.  `show` makes the list, which has the key `name`.
+    A body of `{name: [...]}` holds ids unless `body` and `read` say otherwise.  `check_added` and `check_removed`
+    refuse a thing that does not exist, before anything is written.  `added` is the status and body of the response to
+    POST, and `after_removal` cleans up.
     """
 
     kind: Kind
     name: str
+    owner: str
     path: str
     scopes: tuple[str, ...]
     evidence: str = "recorded"
@@ -47,18 +50,21 @@ class LinkTable:
     def routes(self) -> tuple[Route, ...]:
         """Return the two or three endpoints."""
         ids = self.body or Body(record(self.name, **{self.name: array(NAME, shortest=1)}))
-        path, evidence, (read, add, *remove) = self.path, self.evidence, self.scopes
+        name, owner, (read, add, *remove) = self.name, self.owner, self.scopes
+        route = partial(Route, evidence=self.evidence)
+        listing, adding = f"List the {name} of {owner}.", f"Add {name} to {owner}."
+        removing = f"Remove {name} from {owner}."
         return (
-            Route("GET", path, self.list_all, scopes=read, query=self.query, evidence=evidence),
-            Route("POST", path, self.add, scopes=add, body=ids, evidence=evidence),
+            route("GET", self.path, self.list_all, scopes=read, query=self.query, summary=listing),
+            route("POST", self.path, self.add, scopes=add, body=ids, summary=adding),
             *(
-                Route("DELETE", path, self.remove, scopes=each, body=ids, evidence=evidence)
+                route("DELETE", self.path, self.remove, scopes=each, body=ids, summary=removing)
                 for each in remove
             ),
         )
 
     def list_all(self, state: TenantState, call: Call) -> Reply:
-        """List what is linked."""
+        """List what is linked to what the path names."""
         return listed(state, call, self.name, self.show(state, self.find(state, call)))
 
     def add(self, state: TenantState, call: Call) -> Reply:
@@ -81,7 +87,7 @@ class LinkTable:
     def _named(
         self, state: TenantState, call: Call, check: Callable[[TenantState, Any], object]
     ) -> tuple[Hashable, list[Hashable]]:
-        """Return whom the path names and what the body names, or refuse one that does not exist."""
+        """Return what the path names and what the body names, or refuse one that does not exist."""
         holder, things = self.find(state, call), [self.read(item) for item in call.body[self.name]]
         for thing in things:
             check(state, thing)

@@ -18,35 +18,35 @@ _TAKE = Field(type="integer", minimum=0, maximum=100, about="The number of entri
 
 
 def list_logs(state: TenantState, call: Call) -> Reply:
-    """List the logs; only here do `from` and `take` return an array too."""
+    """List log events; unlike elsewhere, `from` and `take` return an array too."""
     test = matcher(call.query["q"], switches=state.switches) if "q" in call.query else None
     entries = [entry for entry in _all(state) if test is None or test(entry)]
     if "from" not in call.query and "take" not in call.query:
         return listed(state, call, "logs", entries)
     ids = [entry["log_id"] for entry in entries]
     first = call.query.get("from")
-    # What came after the entry that `from` names: the caller has the older ones.
+    # The events after the one that `from` names: the caller already has the older ones.
     end = ids.index(first) if first in ids else len(entries)
     return Reply(200, to_json(entries[max(0, end - call.query.get("take", 50)) : end]))
 
 
 def get(state: TenantState, call: Call) -> Reply:
-    """Get one log."""
+    """Get a log event."""
     for entry in _all(state):
         if entry["log_id"] == call.params["id"]:
             return Reply(200, to_json(entry))
-    # The wording is not sourced.
+    # The wording is a guess.
     raise refused(404, "The log event does not exist.", "inexistent_log")
 
 
 def of_user(state: TenantState, call: Call) -> Reply:
-    """List the logs about a user."""
+    """List the log events about a user."""
     user_id = user_id_in_path(state, call)
     return listed(state, call, "logs", [entry for entry in _all(state) if entry.get("user_id") == user_id])
 
 
 def _all(state: TenantState) -> list[dict[str, Any]]:
-    """Return every log, newest first, with an opaque id that stays the same."""
+    """Return every log event, newest first, with an opaque id that stays the same."""
     entries = []
     for entry in list(state.logs):
         log_id = hashlib.sha256(to_json(entry)).hexdigest()[:32]

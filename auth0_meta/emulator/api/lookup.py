@@ -27,7 +27,7 @@ def user_in_path(state: TenantState, call: Call) -> Profile:
 
 
 def user_id_in_path(state: TenantState, call: Call) -> str:
-    """Return the id of the user that the path names, or refuse with 404 if there is none."""
+    """Return the id of the user that the path names, or refuse with 404."""
     return user_in_path(state, call).user_id
 
 

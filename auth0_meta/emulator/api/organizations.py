@@ -1,4 +1,4 @@
-"""Organizations: their documents, their members with the roles that they have there, their connections."""
+"""Organizations: their documents, their members and these members' roles, and their connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ORGANIZATIONS = Resource(
     required=("name",),
     error_code="inexistent_organization",
     unique=("name",),
-    # That it is a 409 is documented, the wording is not sourced.
+    # The 409 is documented; the wording is a guess.
     conflict=("An organization with this name already exists.", "organization_conflict"),
     bag="metadata",
     most=25,
@@ -49,7 +49,7 @@ def of_user(state: TenantState, call: Call) -> Reply:
 
 
 def _drop_roles(state: TenantState, organization: Hashable, user_ids: Things) -> None:
-    """Take away the roles that former members had in the organization."""
+    """Remove the roles that former members had in the organization."""
     links = state.resources.links
     for user_id in user_ids:
         member = (organization, user_id)
@@ -57,7 +57,7 @@ def _drop_roles(state: TenantState, organization: Hashable, user_ids: Things) ->
 
 
 def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
-    """Return the organization and the user, or refuse a user who is not a member (open: Auth0's own text)."""
+    """Return the organization and the user, or refuse a user who is not a member; the wording is a guess."""
     user_id = call.params["user_id"]
     check_user_id(user_id)
     organization = ORGANIZATIONS.id_in_path(state, call)
@@ -70,6 +70,7 @@ def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
 MEMBERS = LinkTable(
     kind="members",
     name="members",
+    owner="an organization",
     path="/api/v2/organizations/{id}/members",
     scopes=tuple(f"{verb}:organization_members" for verb in ("read", "create", "delete")),
     query={**PAGES, **CHECKPOINTS},
@@ -81,6 +82,7 @@ MEMBERS = LinkTable(
 MEMBER_ROLES = LinkTable(
     kind="member_roles",
     name="roles",
+    owner="a member of an organization",
     path="/api/v2/organizations/{id}/members/{user_id}/roles",
     scopes=tuple(f"{verb}:organization_member_roles" for verb in ("read", "create", "delete")),
     find=_member_in_path,
@@ -93,9 +95,9 @@ MEMBER_ROLES = LinkTable(
 
 
 def list_connections(state: TenantState, call: Call) -> Reply:
-    """List an organization's connections; without `page` the envelope holds all, and its limit is their number.
+    """List the connections of an organization; without `page`, the envelope has all of them, and `limit` is their number.
 
-    The latter was recorded once, for one connection.
+    This meaning of `limit` was recorded once, for one connection.
     """
     organization = ORGANIZATIONS.id_in_path(state, call)
     with state.resources.lock:
@@ -108,7 +110,7 @@ def list_connections(state: TenantState, call: Call) -> Reply:
 
 
 def add_connection(state: TenantState, call: Call) -> Reply:
-    """Enable a connection.  If it is enabled already, the new settings replace the old ones (open)."""
+    """Enable a connection for an organization; if it is enabled already, the new settings replace the old (open)."""
     with state.resources.lock:
         organization = ORGANIZATIONS.id_in_path(state, call)
         key = CONNECTIONS.get_or_404(state, call.body["connection_id"])["id"]
@@ -119,13 +121,13 @@ def add_connection(state: TenantState, call: Call) -> Reply:
 
 
 def get_connection(state: TenantState, call: Call) -> Reply:
-    """Get one enabled connection."""
+    """Get a connection of an organization."""
     key, settings = _get_connection_or_404(state, call)
     return Reply(200, to_json(_shown(state, key, settings)))
 
 
 def update_connection(state: TenantState, call: Call) -> Reply:
-    """Change the settings of an enabled connection."""
+    """Update the settings of an organization's connection."""
     with state.resources.lock:
         key, before = _get_connection_or_404(state, call)
         after = {**before, **call.body}
@@ -134,7 +136,7 @@ def update_connection(state: TenantState, call: Call) -> Reply:
 
 
 def remove_connection(state: TenantState, call: Call) -> Reply:
-    """Disable a connection."""
+    """Disable a connection for an organization."""
     with state.resources.lock:
         organization = ORGANIZATIONS.id_in_path(state, call)
         enabled = state.resources.organization_connections.get(organization, {})

@@ -1,4 +1,4 @@
-"""Show a list as the Management API does: an array, the totals envelope, or checkpoints."""
+"""Return lists as the Management API does: as an array, in the totals envelope, or by checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAGING_DOC = "https://auth0.com/docs/users/search/v3/view-search-results-by-pag
 
 
 def page_of(state: TenantState, call: Call) -> tuple[int, int]:
-    """Return the first item's number and how many to show, or refuse a page past the first 1000 (recorded)."""
+    """Return the index of the first item and how many to show, or refuse a page past the first 1000 (recorded)."""
     page, per_page = call.query.get("page", 0), call.query.get("per_page", 50)
     cap = state.switches.paging_cap
     if (page + 1) * per_page > cap:
@@ -26,7 +26,7 @@ def page_of(state: TenantState, call: Call) -> tuple[int, int]:
 def shown(call: Call, documents: Iterable[Document]) -> list[Document]:
     """Return the documents with the fields that `fields` and `include_fields` select.
 
-    Names are those of the first level; whether Auth0 takes nested paths is open; here they match nothing.
+    Only first-level names match; whether Auth0 accepts nested paths is open.
     """
     names = {name.strip() for name in call.query.get("fields", "").split(",")} - {""}
     if not names:
@@ -39,12 +39,12 @@ def shown(call: Call, documents: Iterable[Document]) -> list[Document]:
 
 
 def array_or_envelope(call: Call, part: list[Document], envelope: Mapping[str, Any]) -> Reply:
-    """Answer with an array, or with the envelope if `include_totals` asks for it (recorded)."""
+    """Return a reply with an array or, if `include_totals` asks for it, with the envelope (recorded)."""
     return Reply(200, to_json(envelope if call.query.get("include_totals") else part))
 
 
 def listed(state: TenantState, call: Call, name: str, items: Sequence[Document]) -> Reply:
-    """Answer with a page of `items`; `take` and `from`, if the route knows them, win over `include_totals`."""
+    """Return a reply with a page of `items`; `take` and `from`, if the route has them, override `include_totals`."""
     if "take" in call.query or "from" in call.query:
         return Reply(200, to_json(checkpoint(call, name, items)))
     start, count = page_of(state, call)

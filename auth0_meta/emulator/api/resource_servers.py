@@ -1,4 +1,4 @@
-"""Resource servers: the APIs that tokens are for."""
+"""Resource servers: the APIs for which tokens are issued."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ APIS = Resource(
     fixed=("identifier",),
     error_code="inexistent_resource_server",
     unique=("identifier",),
-    # That it is a 409 is documented, the wording is not sourced.
+    # The 409 is documented; the wording is a guess.
     conflict=("A resource server with the same identifier already exists", "resource_server_conflict"),
     alias="identifier",
     # In every recorded response about an API.

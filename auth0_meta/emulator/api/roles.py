@@ -19,7 +19,7 @@ ROLES = Resource(
     new_id=prefixed("rol_"),
     required=("name",),
     unique=("name",),
-    # That it is a 409 is documented, the wording is not sourced.
+    # The 409 is documented; the wording is a guess.
     conflict=("A role with this name already exists.", None),
     # Unlike every other resource, a role is created with 200 and deleted with 200 and `{}`.
     created=200,
@@ -36,17 +36,19 @@ def _by_name(state: TenantState, user_id: Hashable) -> list[Document]:
 ROLES_OF_USER = LinkTable(
     kind="user_roles",
     name="roles",
+    owner="a user",
     path="/api/v2/users/{id}/roles",
     scopes=("read:users read:roles", "update:users create:role_members", "update:users delete:role_members"),
     find=user_id_in_path,
     show=_by_name,
     check_added=ROLES.get_or_404,
-    # A role that does not exist is 404 here too, and then none is removed (recorded).
+    # A role that does not exist gets 404 here too, and then no role is removed (recorded).
     check_removed=ROLES.get_or_404,
 )
 USERS_OF_ROLE = LinkTable(
     kind="user_roles",
     name="users",
+    owner="a role",
     path="/api/v2/roles/{id}/users",
     scopes=("read:users read:roles read:role_members", "update:roles create:role_members"),
     query={**PAGES, **CHECKPOINTS},
@@ -65,9 +67,9 @@ _DIRECT = {"source_id": "", "source_name": "", "source_type": "DIRECT"}
 
 
 def _of_user(state: TenantState, user_id: Hashable) -> list[Document]:
-    """Return a user's permissions by name (recorded), those of the user's roles among them (documented).
+    """Return a user's permissions by name (recorded), including those of the user's roles (documented).
 
-    Open: the order if several APIs have permissions; here names alone decide.
+    Open: the order of permissions of several APIs; here only the name counts.
     """
     links = state.resources.links
     sources: dict[Any, list[Document]] = {pair: [_DIRECT] for pair in links.of("user_permissions", user_id)}
@@ -84,7 +86,7 @@ def _of_role(state: TenantState, role_id: Hashable) -> list[Document]:
 
 
 def _shown(state: TenantState, pair: Any) -> Document:
-    """Return one permission with what its API says about it (recorded)."""
+    """Return one permission with the details that its API has about it (recorded)."""
     identifier, name = pair
     api = APIS.find_by(state, "identifier", identifier) or {}
     scopes = api.get("scopes")
@@ -99,7 +101,7 @@ def _shown(state: TenantState, pair: Any) -> Document:
 
 
 def _check_api(state: TenantState, pair: tuple[str, str]) -> None:
-    """Refuse an API that a strict tenant does not have; the wording is not sourced."""
+    """Refuse an API that does not exist, if the tenant is strict; the wording is a guess."""
     if state.access.strict:
         APIS.get_by_or_404(state, "identifier", pair[0])
 
@@ -115,6 +117,7 @@ _permissions = partial(
 # A permission that comes with a role stays when it is removed here: its link belongs to the role.
 PERMISSIONS_OF_USER = _permissions(
     kind="user_permissions",
+    owner="a user",
     path="/api/v2/users/{id}/permissions",
     scopes=("read:users", "update:users", "update:users"),
     evidence="recorded; sources of roles documented",
@@ -123,6 +126,7 @@ PERMISSIONS_OF_USER = _permissions(
 )
 PERMISSIONS_OF_ROLE = _permissions(
     kind="role_permissions",
+    owner="a role",
     path="/api/v2/roles/{id}/permissions",
     scopes=("read:roles", "update:roles", "update:roles"),
     find=ROLES.id_in_path,

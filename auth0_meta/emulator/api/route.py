@@ -1,4 +1,4 @@
-"""`Route`: everything there is to know about one endpoint, written in the file that answers it."""
+"""`Route`: everything there is to know about one endpoint, declared in the file of its handler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from auth0_meta.emulator.rules.schema import Body, Query
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 MANAGEMENT_ROOT = "/api/v2/"
-Answer = Callable[[TenantState, Call], Reply]
+Handler = Callable[[TenantState, Call], Reply]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -23,18 +23,18 @@ def _words(text: str) -> tuple[str, ...]:
 
 @attrs.frozen(eq=False)
 class Route:
-    """One endpoint; scopes, OpenAPI, coverage page, body validation and second writers derive from it.
+    """One endpoint; scopes, OpenAPI, the page of routes, the validation of bodies and second writers derive from it.
 
-    `answer` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
-    just before the second writers and refuses what a token may not do to this user or with this body.  `group`
-    names the bucket.  Any one of `scopes`, separated by spaces, opens the route.  `latency` is (median,
+    `handler` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
+    just before the second writers, and refuses what a token may not do to this user or with this body.  `group`
+    names the bucket.  A token needs any one of `scopes`, which are separated by spaces.  `latency` is (median,
     90th percentile) in seconds, as recorded.  `evidence` says what the response is based on, in the words of
-    docs/emulator-fidelity.md.
+    docs/emulator-fidelity.md.  `summary` is the first line of the handler's docstring unless given.
     """
 
     method: str
     template: str
-    answer: Answer
+    handler: Handler
     group: Group | None = attrs.field(default="other", kw_only=True)
     scopes: tuple[str, ...] = attrs.field(default="", converter=_words, kw_only=True)
     body: Body | None = attrs.field(default=None, kw_only=True)
@@ -42,6 +42,7 @@ class Route:
     check: Callable[[TenantState, Call], object] | None = attrs.field(default=None, kw_only=True)
     latency: tuple[float, float] = attrs.field(default=(0.1, 0.3), kw_only=True)
     evidence: str = attrs.field(kw_only=True)
+    summary: str = attrs.field(default="", kw_only=True)
 
     @property
     def parameters(self) -> list[str]:
@@ -50,21 +51,21 @@ class Route:
 
     @property
     def management(self) -> bool:
-        """Return whether it belongs to the Management API, which takes a token."""
+        """Return whether it belongs to the Management API, which requires a token."""
         return self.template.startswith(MANAGEMENT_ROOT)
 
     @property
     def names_user(self) -> bool:
-        """Return whether the `{id}` of its path is a user's."""
+        """Return whether the `{id}` in its path is a user's."""
         return self.template.startswith(("/api/v2/users/{id}", "/api/v2/user-blocks/{id}"))
 
     @property
     def second_writers(self) -> bool:
-        """Return whether `before` can add a second writer for it: logins and tokens have none."""
+        """Return whether `before` can add a second writer for it; it can't for logins and tokens."""
         return self.template.startswith((MANAGEMENT_ROOT, "/dbconnections/"))
 
 
 recorded = partial(Route, evidence="recorded")
-"""Describe an endpoint whose answers were recorded."""
+"""Declare an endpoint whose responses were recorded."""
 documented = partial(Route, evidence="documented")
-"""Describe an endpoint whose answers are documented, but not recorded."""
+"""Declare an endpoint whose responses are documented, but were not recorded."""

@@ -1,4 +1,4 @@
-"""Tickets: links to pages that this tenant does not have."""
+"""Tickets: links to pages that the emulator does not have."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHARED: dict[str, Field] = {
 
 
 def check_user(state: TenantState, call: Call) -> None:
-    """Refuse a body whose `user_id` is not a user id, or that names nobody."""
+    """Refuse a body with a malformed `user_id`, or one that names no user."""
     if "user_id" in call.body:
         check_user_id(call.body["user_id"])
     elif not ("email" in call.body and "connection_id" in call.body):
@@ -30,12 +30,12 @@ def check_user(state: TenantState, call: Call) -> None:
 
 
 def verify_email(state: TenantState, call: Call) -> Reply:
-    """Make a link for confirming an email."""
+    """Create a link with which a user verifies an email address."""
     return _ticket(state, call.body, "email-verification")
 
 
 def change_password(state: TenantState, call: Call) -> Reply:
-    """Make a link for choosing a new password."""
+    """Create a link with which a user chooses a new password."""
     return _ticket(state, call.body, "reset-password")
 
 

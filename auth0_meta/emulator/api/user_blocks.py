@@ -1,4 +1,4 @@
-"""User blocks: nobody guesses passwords here, so nobody is blocked."""
+"""User blocks: the emulator does not detect attacks on passwords, so it blocks no user."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 
 
 def blocks(state: TenantState, call: Call) -> Reply:
-    """List the blocks of a user, or of whoever signs in with this identifier."""
+    """List the blocks of a user, named by id or by `identifier`: always none."""
     if call.user_id is not None:
         user_id_in_path(state, call)
     return Reply(200, b'{"blocked_for":[]}')
 
 
 def unblock(state: TenantState, call: Call) -> Reply:
-    """Unblock a user, or whoever signs in with this identifier."""
+    """Unblock a user, named by id or by `identifier`."""
     if call.user_id is not None:
         user_id_in_path(state, call)
     return Reply(204)

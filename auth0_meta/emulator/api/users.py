@@ -30,7 +30,7 @@ _SORT_PATTERN = r"((([a-zA-Z0-9_\.]+))\:(1|-1))"
 
 
 def check_owner(state: TenantState, call: Call) -> None:
-    """Refuse with 403 if a token that may read only its own user reads another one."""
+    """Refuse with 403 if a token that may read only its own user is used to read another one."""
     grant = call.grant
     if grant is None or grant.scopes is None or grant.subject == call.user_id:
         return
@@ -39,7 +39,7 @@ def check_owner(state: TenantState, call: Call) -> None:
 
 
 def check_fields(state: TenantState, call: Call) -> None:
-    """Refuse with 403 what the token's narrower scopes do not let it change."""
+    """Refuse with 403 a change to fields that the token's narrower scopes do not allow."""
     grant = call.grant
     if grant is None or grant.scopes is None or "update:users" in grant.scopes:
         return
@@ -64,7 +64,7 @@ def _not_own() -> Refusal:
 
 
 def check_connection(state: TenantState, call: Call) -> None:
-    """Refuse a connection that takes no users from the API; the text is documented, its errorCode not sourced."""
+    """Refuse a connection in which the API can't create users; the text is documented, the errorCode a guess."""
     if not connection_named(state, call.body["connection"]).takes_users:
         message = (
             "Connection does not support user creation through the API. It must either be a database or "
@@ -93,14 +93,14 @@ def get(state: TenantState, call: Call) -> Reply:
 
 
 def update(state: TenantState, call: Call) -> Reply:
-    """Change a user, and return the whole profile, whatever `fields` asks for."""
+    """Update a user; the response is the whole profile, whatever `fields` asks for."""
     body = call.body
     with state.users.lock:
         before = user_in_path(state, call)
         check_root_attributes(state, before, body)
         after = profiles.patched(before, body, now_ms=state.milliseconds(), switches=state.switches)
         if ("email" in body or "username" in body) and is_taken(state, after):
-            # Documented: this endpoint has no 409.  The wording is not sourced.
+            # Documented: this endpoint has no 409.  The wording is a guess.
             raise bad_request("The specified new email or username already exists", "auth0_idp_error")
         document = state.save(after, before=before, by=call.name)
         _keep_password(state, after.user_id, body)
@@ -108,7 +108,7 @@ def update(state: TenantState, call: Call) -> Reply:
 
 
 def delete(state: TenantState, call: Call) -> Reply:
-    """Delete a user; 204 also if there is none."""
+    """Delete a user; 204 even if the user does not exist."""
     with state.users.lock:
         before = state.users.get(call.params["id"])
         if before is not None:
@@ -150,7 +150,7 @@ def check_search(state: TenantState, call: Call) -> None:
 
 
 def search(state: TenantState, call: Call) -> Reply:
-    """Search users: pages of 50, an array or the totals envelope."""
+    """Search users, in pages of 50, as an array or in the totals envelope."""
     start, count = page_of(state, call)
     test, order = _matcher(state, call), _sort_key(call)
     if test is not None or order is not None or state.history.stale(call.now):
@@ -182,7 +182,7 @@ def _matcher(state: TenantState, call: Call) -> Callable[[Document], bool] | Non
 def _sort_key(call: Call) -> tuple[Callable[[Document], Any], bool] | None:
     """Return (key, descending) for `sort=field:1|-1` on a root attribute; None without one.
 
-    Documented: no sorting by metadata.  The wording of these refusals is not sourced.
+    Documented: metadata can't be sorted by.  The wording of these refusals is a guess.
     """
     text = call.query.get("sort")
     if text is None:
@@ -210,8 +210,8 @@ _SEARCH = {
     "search_engine": Field(one_of=("v1", "v2", "v3"), about="The version of the search engine"),
     "primary_order": Field(type="boolean", about="true or false"),
 }
-# Scopes of create, delete, search and by-email are from the published reference; those of get and update are
-# recorded in refusals.
+# The scopes of create, delete, search and by-email are from the published reference; those of get and update are
+# from recorded refusals.
 ROUTES = (
     recorded(
         "POST",

@@ -1,4 +1,4 @@
-"""What a browser visits during a login: /authorize, the page to pick a user, /continue, /v2/logout."""
+"""What a browser visits during a login: /authorize, the page for picking a user, /continue, /v2/logout."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def _cookie(state: TenantState, call: Call, name: str) -> str:
-    """Return one of our cookies, "" if absent.  Browsers send a host's cookies to all its ports, hence the name."""
+    """Return a cookie, "" if absent; its name contains the tenant's, because browsers send cookies to every port."""
     found = parse_cookie(call.request.headers.get("cookie", "")).get(f"local_{name}_{state.name}", "")
     return found if _KEY.fullmatch(found) else ""
 
@@ -79,7 +79,7 @@ def _refuse(authorization: AuthorizationRequest, error: str, description: str) -
 
 
 def authorize(state: TenantState, call: Call) -> Reply:
-    """Begin a login: check the request, then send the browser to the page, or straight on if somebody is signed in."""
+    """Begin a login: check the request, then redirect to the login page, or straight on if a user is signed in."""
     query = call.request.query
     client_id, target = query.get("client_id", ""), query.get("redirect_uri", "")
     if not client_id or (state.access.strict and client_id not in state.access.applications):
@@ -108,7 +108,7 @@ def authorize(state: TenantState, call: Call) -> Reply:
     if session is not None and authorization.prompt not in _AGAIN:
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
-        why = "Nobody is signed in, and prompt=none forbids a page."
+        why = "No user is signed in, and prompt=none forbids showing a page."
         return _refuse(authorization, "login_required", why)
     else:
         login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_FOR, now=now)
@@ -127,12 +127,12 @@ def _session(state: TenantState, call: Call) -> Session | None:
 
 
 def _complaint(authorization: AuthorizationRequest) -> tuple[str, str] | None:
-    """Return the error and its description if a known application asks for something that it can't have."""
+    """Return an error and its description if the application requests something unsupported, else None."""
     query, challenge = authorization.query, authorization.challenge
     if query.get("response_type") != "code":
-        return "unsupported_response_type", "This tenant serves response_type=code."
+        return "unsupported_response_type", "The local tenant supports only response_type=code."
     if query.get("response_mode", "query") != "query":
-        return "invalid_request", "This tenant serves response_mode=query."
+        return "invalid_request", "The local tenant supports only response_mode=query."
     if query.get("code_challenge_method", "S256" if challenge is None else "plain") != "S256":
         return "invalid_request", "code_challenge_method must be S256."
     if challenge is not None and not _KEY.fullmatch(challenge):
@@ -143,7 +143,7 @@ def _complaint(authorization: AuthorizationRequest) -> tuple[str, str] | None:
 
 
 def may_return(access: Access, client_id: str | None, url: str, *, logout: bool = False) -> bool:
-    """Return whether a browser may be sent to `url`: listed for the client, or on loopback without a list."""
+    """Return whether a browser may be sent to `url`: listed for the client or, without a list, on loopback."""
     application = access.applications.get(client_id or "")
     listed = None if application is None else application.logout_urls if logout else application.callbacks
     if listed is not None:
@@ -168,13 +168,13 @@ def _stale() -> Reply:
 
 
 def _waiting(state: TenantState, call: Call, login_state: str) -> AuthorizationRequest | None:
-    """Return what the page of this browser is for; None if the login has ended, or began in another browser."""
+    """Return the request that the page belongs to; None if the login has ended or began in another browser."""
     authorization, browser = state.logins.pages.get(login_state, now=call.now) or (None, "")
     return authorization if browser == _cookie(state, call, "browser") else None
 
 
 def show_login_page(state: TenantState, call: Call) -> Reply:
-    """Show the page on which somebody picks a user."""
+    """Show the page for picking a user."""
     login_state = call.request.query.get("state", "")
     authorization = _waiting(state, call, login_state)
     return _stale() if authorization is None else _page(state, login_state, authorization)
@@ -188,7 +188,7 @@ def _page(
 
 
 def sign_in(state: TenantState, call: Call) -> Reply:
-    """Sign in whoever was picked, a new user for a new email, and run the trigger."""
+    """Sign in the user that was picked, or a new user for a new email, and run the trigger."""
     form = call.body
     login_state, user_id = form.get("state", ""), form.get("user", "")
     authorization = _waiting(state, call, login_state)
@@ -204,19 +204,19 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     if profile is None:
         return _page(state, login_state, authorization, "This user no longer exists.")
     if state.logins.pages.take(login_state, now=call.now) is None:
-        return _stale()  # pragma: no cover  # a race: the page was sent twice
+        return _stale()  # pragma: no cover  # a race: the form was submitted twice
     if profile.root.get("blocked") is True:
         return _refuse(authorization, *BLOCKED)
     trigger.count_login(state, user_id)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
-    # The session begins before the trigger runs, so a refused login leaves one too.
+    # The session begins before the trigger runs, so a refused login leaves a session too.
     cookie = state.logins.sessions.put(session, until=call.now + SESSION_FOR, now=call.now)
     reply = _run(state, call, Login(authorization, session, _cookie(state, call, "browser")))
     return attrs.evolve(_set_cookie(state, reply, "session", cookie), committed=True)
 
 
 def sign_up(state: TenantState, email: str) -> Profile | None:
-    """Return the database user of an email, a new one if needed; None for what is not an email."""
+    """Return the user of this email, a new one in the default database if needed; None if it is not an email."""
     email = email.strip().lower()
     if not _EMAIL.fullmatch(email):
         return None
@@ -245,7 +245,7 @@ def _run(state: TenantState, call: Call, login: Login) -> Reply:
 
 
 def resume(state: TenantState, call: Call) -> Reply:
-    """Resume the trigger, once, in the browser that it had sent away."""
+    """Resume the trigger, once, in the browser that it redirected."""
     form = call.body or {}
     login_state = call.request.query.get("state") or form.get("state", "")
     waiting = state.logins.suspended.get(login_state, now=call.now)
@@ -259,7 +259,7 @@ def resume(state: TenantState, call: Call) -> Reply:
 
 
 def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
-    """Send the browser where the trigger wants it, or back to the application with a code or a refusal."""
+    """Redirect to where the trigger sends the browser, or back to the application with a code or an error."""
     authorization, now = login.authorization, state.now()
     if outcome.url is not None:
         state.logins.suspended.put(login, until=now + SUSPENDED_FOR, now=now, key=outcome.state)
@@ -275,20 +275,20 @@ def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
 
 
 def log_out(state: TenantState, call: Call) -> Reply:
-    """End the session and go to `returnTo`, which is listed or on loopback."""
+    """End the session and redirect to `returnTo`, which must be listed or on loopback."""
     query = call.request.query
     target = query.get("returnTo")
     reply = Reply(200, b"OK", content_type=_TEXT)
     if target is not None:
         if not may_return(state.access, query.get("client_id"), target, logout=True):
-            shown = f"The application does not allow a logout to go to {target!r}."
+            shown = f"The application does not allow a logout to redirect to {target!r}."
             return error_page(400, "invalid_request", shown)
         reply = _redirect(target)
     state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
     return _set_cookie(state, reply, "session", "")
 
 
-_OPEN = "open: by the standards (OpenID Connect, RFC 7636)"
+_OPEN = "open: follows the standards (OpenID Connect, RFC 7636)"
 ROUTES = (
     Route("GET", "/authorize", authorize, group=None, evidence=_OPEN),
     Route("GET", "/u/login", show_login_page, group=None, evidence="open: this tenant's own page"),

@@ -22,7 +22,7 @@ _MOST, _LONGEST, _LONGEST_NAME = 10, 500, 100
 
 
 def check_sign_up(state: TenantState, call: Call) -> None:
-    """Refuse a sign-up without a database, an email, a password, or with metadata past its limits."""
+    """Refuse a sign-up without a database, an email or a password, or with metadata over its limits."""
     body = call.body
     _connection(state, body)
     if not isinstance(body.get("email"), str) or not is_email(body["email"]):
@@ -33,7 +33,7 @@ def check_sign_up(state: TenantState, call: Call) -> None:
 
 
 def sign_up(state: TenantState, call: Call) -> Reply:
-    """Sign up a user of a database; the response has the new user's `_id`."""
+    """Sign up a user in a database; the response has the new user's `_id`."""
     body, connection = call.body, _connection(state, call.body)
     given = {name: body[name] for name in _NAMES if isinstance(body.get(name), str) and body[name]}
     given |= _metadata(body.get("user_metadata"))
@@ -42,7 +42,7 @@ def sign_up(state: TenantState, call: Call) -> Reply:
         if "username" in given:
             others += state.users.with_username(given["username"])
         if any(is_in(user, connection.name) for user in others):
-            # Documented: the response does not say that somebody has this email.
+            # Documented: the response does not reveal that a user has this email.
             raise _refused("invalid_signup", "Invalid sign up")
         local = state.new_object_id()
         root = {**given, "email": body["email"], "connection": connection.name}
@@ -63,7 +63,7 @@ def check_change(state: TenantState, call: Call) -> None:
 
 
 def change_password(state: TenantState, call: Call) -> Reply:
-    """Ask for a new password: the same sentence whether or not the user exists.  No email is sent."""
+    """Request a new password; the response is the same whether or not the user exists, and no email is sent."""
     return Reply(200, _SENT, content_type="text/html; charset=utf-8")
 
 
@@ -82,7 +82,7 @@ def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
 
 
 def _metadata(bag: Any) -> dict[str, Any]:
-    """Check user_metadata as documented: at most ten texts of 500 characters; the type's message is reported."""
+    """Check user_metadata as documented: at most ten strings of at most 500 characters; the type's message is reported."""
     if bag is None:
         return {}
     if not isinstance(bag, dict):

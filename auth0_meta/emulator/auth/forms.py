@@ -1,4 +1,4 @@
-"""Bodies of the Authentication API: a form, or JSON instead."""
+"""Bodies of the Authentication API: forms, or JSON instead."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def open_record(*required: str, **properties: Field) -> Field:
 class FormBody(Body):
     """A body that SDKs send as a form or as JSON; handlers check its values.
 
-    `assume` is the media type of a body without one.  `refuse` words the refusal of JSON that is not an object.
+    `assume` is the media type of a body without one.  `refuse` returns the refusal of JSON that is not an object.
     """
 
     assume: str
     refuse: Callable[[], Refusal]
 
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
-        """Return the members of the form or the JSON object."""
+        """Return the fields of the form or of the JSON object."""
         if "json" not in request.headers.get("content-type", self.assume).lower():
             return _form(request)
         try:
@@ -48,7 +48,7 @@ _PAGE = open_record("state", state=TEXT)
 
 @attrs.frozen
 class PageForm(Body):
-    """The form that one of the login pages sends."""
+    """The form of a login page."""
 
     field: Field = _PAGE
 

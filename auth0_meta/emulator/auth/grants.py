@@ -1,4 +1,4 @@
-"""The grants of users: a code, a refresh token, a password; and discovery and /userinfo of OpenID Connect."""
+"""The grants of users (a code, a refresh token, a password), and OpenID Connect's discovery and /userinfo."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _CLAIMS = {
     "phone": ("phone_number", "phone_verified"),
 }
 _REALM = "http://auth0.com/oauth/grant-type/password-realm"
-# What Auth0 granted a password if the request asked for `openid`, or for nothing (recorded).
+# The scopes that Auth0 granted for a password if the request asked for `openid`, or for none (recorded).
 _DEFAULT = ("openid", "profile", "email", "address", "phone")
 
 
 def base_url(state: TenantState, request: Request) -> str:
-    """Return the URL that a token's `iss` begins with; as with custom domains it follows the host (documented).
+    """Return the URL that a token's `iss` begins with; it depends on the host, as with custom domains (documented).
 
-    Loopback has many names, and all of them are the tenant's one URL.
+    Loopback has many names; all of them yield the tenant's own URL.
     """
     scheme, _, own = state.access.url.partition("://")
     host = request.headers.get("host", "").lower()
@@ -56,7 +56,7 @@ def base_url(state: TenantState, request: Request) -> str:
 
 
 def discovery(state: TenantState, call: Call) -> Reply:
-    """Return the provider's URLs and what it supports."""
+    """Return the discovery document: the provider's URLs and what it supports."""
     url = base_url(state, call.request)
     body = {
         "issuer": f"{url}/",
@@ -83,15 +83,17 @@ def _invalid(description: str) -> Refusal:
     return oauth_error(403, "invalid_grant", description)
 
 
-def exchange(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+def exchange(
+    state: TenantState, call: Call, form: dict[str, str], client_id: str, *, authenticated: bool
+) -> Reply:
     """Exchange a code; it is used up even if the exchange fails."""
     granted = state.logins.codes.take(form.get("code", ""), now=call.now)
     if granted is None or granted.login.authorization.client_id != client_id:
         raise _invalid("Invalid authorization code")
     if form.get("redirect_uri") != granted.login.authorization.redirect_uri:
-        raise _invalid("The redirect URI is not the one of /authorize.")
+        raise _invalid("The redirect URI is not the one sent to /authorize.")
     verifier, challenge = form.get("code_verifier"), granted.login.authorization.challenge
-    if challenge is None and not proven:
+    if challenge is None and not authenticated:
         raise oauth_error(401, "access_denied", "Unauthorized")
     if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
         raise _invalid("Failed to verify code verifier")
@@ -99,12 +101,14 @@ def exchange(state: TenantState, call: Call, form: dict[str, str], client_id: st
 
 
 def _verifies(verifier: str, challenge: str | None) -> bool:
-    """Return whether the verifier's SHA-256 is the challenge of /authorize; True without a challenge."""
+    """Return whether the verifier's SHA-256 is the challenge sent to /authorize; True without a challenge."""
     made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("utf-8", "replace")).digest())
     return challenge is None or hmac.compare_digest(made.rstrip(b"="), challenge.encode())
 
 
-def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
+def refresh(
+    state: TenantState, call: Call, form: dict[str, str], client_id: str, *, authenticated: bool
+) -> Reply:
     """Issue new tokens for a refresh token; the trigger runs again, as it does in Auth0."""
     granted = state.logins.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
     profile = None if granted is None else state.users.get(granted.login.session.user_id)
@@ -112,17 +116,19 @@ def refresh(state: TenantState, call: Call, form: dict[str, str], client_id: str
         raise _invalid("Unknown or invalid refresh token.")
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
-    # There is no browser to show a page in, or to redirect.
+    # There is no browser that could show a page or be redirected.
     silent = attrs.evolve(granted.login.authorization, prompt="none")
     login = attrs.evolve(granted.login, authorization=silent)
     outcome = _run(state, call, login, profile, protocol="oauth2-refresh-token")
     return _tokens(state, call, outcome.granted(granted.login, granted.scopes), first=False)
 
 
-def password(state: TenantState, call: Call, form: dict[str, str], client_id: str, *, proven: bool) -> Reply:
-    """Sign in by email or username and password; the trigger runs as at any login.
+def password(
+    state: TenantState, call: Call, form: dict[str, str], client_id: str, *, authenticated: bool
+) -> Reply:
+    """Sign in with an email or username and a password; the trigger runs as at any login.
 
-    Its bucket and the refusals of an audience and a password were recorded.
+    The bucket, and the refusals of a wrong audience and a wrong password, were recorded.
     """
     reading = state.limiter.take("password", call.now)
     if reading is not None:
@@ -181,14 +187,14 @@ def _run(
 
 
 def token_reply(access_token: str, scopes: tuple[str, ...], more: dict[str, str]) -> Reply:
-    """Return the response of the token endpoint, with no `scope` if there is none."""
+    """Return the reply of the token endpoint, without `scope` if there are no scopes."""
     scope = {"scope": " ".join(scopes)} if scopes else {}
     body = {"access_token": access_token, **scope, "expires_in": LIFETIME, "token_type": "Bearer", **more}
     return Reply(200, to_json(body))
 
 
 def _tokens(state: TenantState, call: Call, granted: Granted, *, first: bool) -> Reply:
-    """Issue the tokens of a login; the `first` time with the nonce, and with a refresh token if it was asked for."""
+    """Issue the tokens of a login; the `first` time with the nonce, and with a refresh token if one was requested."""
     profile = state.users.get(granted.login.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
@@ -205,7 +211,7 @@ def _tokens(state: TenantState, call: Call, granted: Granted, *, first: bool) ->
 
 
 def _allowed(granted: Granted) -> tuple[str, ...]:
-    """Return the scopes that a user's token may have; for the Management API only those about that user.
+    """Return the scopes that a user's token may have; for the Management API, only those about that user.
 
     Source: Auth0 docs, "Get Management API Access Tokens for Single-Page Applications".
     """
@@ -216,7 +222,7 @@ def _allowed(granted: Granted) -> tuple[str, ...]:
 
 
 def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
-    """Sign an access token for the requested audience, by default /userinfo."""
+    """Return a signed access token for the requested audience, by default /userinfo."""
     authorization, user_id = granted.login.authorization, granted.login.session.user_id
     own = f"{state.access.url}/userinfo"
     audience: str | list[str] = authorization.audience or own
@@ -277,7 +283,7 @@ def user_info(state: TenantState, call: Call) -> Reply:
     return Reply(200, to_json({"sub": profile.user_id, **_claims(profile, found[1])}))
 
 
-_BY_STANDARD = "open: by the standards (OpenID Connect)"
+_BY_STANDARD = "open: follows the standard (OpenID Connect)"
 ROUTES = (
     Route("GET", "/userinfo", user_info, group=None, evidence=_BY_STANDARD),
     Route("POST", "/userinfo", user_info, group=None, evidence=_BY_STANDARD),

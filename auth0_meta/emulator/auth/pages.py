@@ -46,7 +46,7 @@ _PICK = """<p class="to">to <strong>{client}</strong>, which is at <code>{where}
 <div><input id="email" name="email" type="email" value="{hint}" placeholder="ada@example.com" autocomplete="off" required>
 <button>Continue</button></div>
 </form>
-<p class="note">There are no passwords here. A new email becomes a new user.</p>"""
+<p class="note">No password is needed. A new email creates a new user.</p>"""
 _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="true">{face}</span>
 <span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
 _ERROR = """<p class="error" role="alert">{message}</p>
@@ -55,7 +55,7 @@ _ERROR = """<p class="error" role="alert">{message}</p>
 
 @cache
 def _style() -> tuple[str, str]:
-    """Return the style sheet and the policy that allows it alone.
+    """Return the style sheet and the policy that allows nothing else.
 
     There is no `form-action`: browsers apply it to the redirects that follow a form too, and those lead to the
     application, or wherever its trigger sends users.
@@ -81,14 +81,14 @@ def _page(status: int, title: str, content: str) -> Reply:
 def login_page(
     login_state: str, authorization: AuthorizationRequest, users: list[dict[str, Any]], more: int, notice: str
 ) -> Reply:
-    """Return the page on which somebody picks one of some users, of which there are `more`, or names another one."""
+    """Return the page for picking one of `users`, or entering an email; there are `more` users than these."""
     items = [_item(user) for user in users]
     content = _PICK.format(
         client=escape(authorization.client_id),
         where=escape(urlsplit(authorization.redirect_uri).netloc),
         state=escape(login_state),
         users="\n".join(items),
-        more=f'<p class="note">and {more} more: name one by email.</p>' if more else "",
+        more=f'<p class="note">and {more} more: enter an email to pick one of them.</p>' if more else "",
         label="Somebody else" if items else "Your email",
         hint=escape(authorization.hint),
         notice=f'<p class="error" role="alert">{escape(notice)}</p>' if notice else "",
@@ -109,7 +109,7 @@ def _item(user: Mapping[str, Any]) -> str:
 
 
 def error_page(status: int, code: str, message: str) -> Reply:
-    """Return the page that says why a login can't continue, if there is no application to tell."""
+    """Return the page that says why a login can't continue, for errors that can't be sent to the application."""
     return _page(
         status, "This login can't continue", _ERROR.format(message=escape(message), code=escape(code))
     )

@@ -1,4 +1,4 @@
-"""The token endpoint and the key set; refusals have the shape of the Authentication API."""
+"""The token endpoint and the key set; refusals have the form of the Authentication API's."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _SKEW = 10
 
 
 def jwks(state: TenantState, call: Call) -> Reply:
-    """Return the public keys that tokens are signed with."""
+    """Return the public keys that verify this tenant's tokens."""
     return Reply(200, to_json(state.access.keys.jwks()))
 
 
 def token(state: TenantState, call: Call) -> Reply:
-    """Issue tokens: by client credentials, or for a login."""
+    """Issue tokens for client credentials or for a login."""
     form = {name: item for name, item in call.body.items() if isinstance(item, str)} | _basic(call)
     kind = form.get("grant_type")
     if not kind:
         raise oauth_error(400, "invalid_request", "Missing required parameter: grant_type")
     if kind in GRANTS:
-        client_id, proven = _caller(state, call, form)
-        return GRANTS[kind](state, call, form, client_id, proven=proven)
+        client_id, authenticated = _caller(state, call, form)
+        return GRANTS[kind](state, call, form, client_id, authenticated=authenticated)
     if kind != "client_credentials":
         description = f"Grant type '{kind}' not allowed for the client."
         uri = "https://auth0.com/docs/clients/client-grant-types"
@@ -48,12 +48,12 @@ def token(state: TenantState, call: Call) -> Reply:
             "this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
         )
         raise oauth_error(403, "access_denied", description)
-    asked = form.get("scope", "").split()
+    requested = form.get("scope", "").split()
     granted = state.access.all_scopes if application.scopes is None else application.scopes
-    scopes = tuple(scope for scope in granted if scope in asked) if asked else granted
+    scopes = tuple(scope for scope in granted if scope in requested) if requested else granted
     if not management:
         scopes = ()  # another API's token: its scopes are not known here, and the Management API refuses it
-    # The audience that was asked for stands in the token; a default tenant answers to any.
+    # The token has the requested audience; a tenant that is not strict accepts any.
     access_token = state.access.issue(
         call.now,
         client_id=application.client_id,
@@ -66,18 +66,18 @@ def token(state: TenantState, call: Call) -> Reply:
 
 def _basic(call: Call) -> dict[str, str]:
     """Return a client's id and secret from the Authorization header, where OpenID Connect clients put them."""
-    scheme, _, given = call.request.headers.get("authorization", "").partition(" ")
+    scheme, _, encoded = call.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return {}
     try:
-        client_id, colon, secret = base64.b64decode(given, validate=True).decode().partition(":")
+        client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
         raise _denied() from None
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)} if colon else {}
 
 
 def _caller(state: TenantState, call: Call, form: dict[str, str]) -> tuple[str, bool]:
-    """Return the id of the client that redeems a login, and whether it proved itself; public ones rely on PKCE."""
+    """Return the id of the client that redeems a login, and whether it authenticated; public clients rely on PKCE."""
     if "client_assertion" in form or form.get("client_secret"):
         return _application(state, call, form).client_id, True
     client_id = form.get("client_id", "")
@@ -92,7 +92,7 @@ def _denied() -> Refusal:
 
 
 def _application(state: TenantState, call: Call, form: dict[str, str]) -> Application:
-    """Return the client that proved itself by secret or assertion, or refuse."""
+    """Return the client that authenticates by secret or assertion, or refuse."""
     if "client_assertion" in form:
         return _by_assertion(state, call, form)
     client_id, secret = form.get("client_id", ""), form.get("client_secret")
@@ -111,7 +111,7 @@ def _unregistered(state: TenantState, client_id: str) -> Application:
 def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Application:
     """Check a private_key_jwt as documented: algorithm, iss = sub, one string aud, exp, one-time jti.
 
-    The signature can be checked for registered clients only.
+    The signature can be checked only for registered clients.
     """
     assertion = form["client_assertion"]
     if form.get("client_assertion_type") != _ASSERTION or len(assertion) > _LONGEST_ASSERTION:

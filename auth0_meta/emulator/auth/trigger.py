@@ -19,15 +19,15 @@ from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 PEER = "127.0.0.1"
-"""The address of whoever logs in: the tenant serves this machine only."""
+"""The address of every client that logs in: the tenant serves only this machine."""
 _log = logging.getLogger("auth0_meta.emulator")
 _INTERACTION = "interaction_required"
-_NEEDS_PAGE = "The login needs a page, and prompt=none forbids one."
+_NEEDS_PAGE = "The login needs to show a page, and prompt=none forbids it."
 
 
 @attrs.frozen(kw_only=True)
 class LoginOutcome:
-    """How a trigger ended: go on, redirect first (`url`, `state`), or refuse (`error`, `reason`)."""
+    """How a trigger ended: continue, redirect first (`url`, `state`), or refuse (`error`, `reason`)."""
 
     url: str | None = None
     state: str = ""
@@ -50,22 +50,22 @@ class LoginOutcome:
 
 
 def count_login(state: TenantState, user_id: str) -> Profile | None:
-    """Count a login with credentials in the profile; returns None if the user was deleted.
+    """Record a login with credentials in the profile; returns None if the user was deleted.
 
-    `last_login`, `last_ip`, `logins_count` and `updated_at` move before the trigger runs, whether or not it lets
-    the user in.  Source: Auth0 docs, "User profile structure"; staff in the community for the order.
+    `last_login`, `last_ip`, `logins_count` and `updated_at` change before the trigger runs, whether or not it lets
+    the user in.  Source: Auth0 docs, "User profile structure"; for the order, Auth0's staff in its community.
     """
     with state.users.lock:
         before = state.users.get(user_id)
         if before is None:
             return None  # pragma: no cover  # a race: deleted since the page was sent
         count = before.root.get("logins_count", 0)
-        moved = {
+        counted = {
             "last_ip": PEER,
             "last_login": iso(state.milliseconds()),
             "logins_count": count + 1 if isinstance(count, int) else 1,
         }
-        after = profiles.patched(before, moved, now_ms=state.milliseconds(), switches=state.switches)
+        after = profiles.patched(before, counted, now_ms=state.milliseconds(), switches=state.switches)
         ordered = {"user_id": user_id} | {name: after.root[name] for name in sorted(after.root)}
         after = attrs.evolve(after, root=ordered)
         state.save(after, before=before, by=BY_LOGIN, limited=False)
@@ -84,18 +84,18 @@ def resume(
     state: TenantState, request: Request, login: Login, login_state: str, body: Mapping[str, str]
 ) -> LoginOutcome:
     """Resume the trigger after its redirect."""
-    came: dict[str, Any] = {"query": request.query, "body": dict(body)}
-    came["request"] = {**_request(request), "method": request.method}
-    return _outcome(state, login, lambda hook: hook.resume(login_state, **came))
+    sent: dict[str, Any] = {"query": request.query, "body": dict(body)}
+    sent["request"] = {**_request(request), "method": request.method}
+    return _outcome(state, login, lambda hook: hook.resume(login_state, **sent))
 
 
 def _outcome(state: TenantState, login: Login, call: Callable[[Any], Any]) -> LoginOutcome:
-    """Call the trigger, if there is one, and report its outcome as Auth0 does: every refusal is an `access_denied`."""
+    """Call the trigger, if there is one, and return its outcome as Auth0 reports it: every refusal is `access_denied`."""
     if state.logins.hook is None:
         return LoginOutcome()
     try:
         outcome = call(state.logins.hook)
-    except Exception as raised:  # noqa: BLE001  # the login fails, the tenant goes on
+    except Exception as raised:  # noqa: BLE001  # the login fails, but the tenant keeps running
         _log.exception("the post-login trigger of the local tenant raised")
         return _failed(state, login, raised)
     error = getattr(outcome, "error", None)
@@ -130,7 +130,7 @@ def _failed(state: TenantState, login: Login, error: Exception) -> LoginOutcome:
 
 
 def _add_log(state: TenantState, kind: str, login: Login, description: str = "") -> None:
-    """Add a tenant log: `s` for a login, `f` for one that failed."""
+    """Add a log event: `s` for a login, `f` for a failed one."""
     state.add_log(kind, login.session.user_id, **({"description": description} if description else {}))
 
 

@@ -16,14 +16,14 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 # Each open stream occupies one of the server's threads.
 _MOST_STREAMS = 4
 _INTERVAL = 0.2
-# After so many intervals without news something is sent all the same: only a failing write shows that a page is gone.
+# After this many intervals without news a comment is sent: only a failed write shows that a page was closed.
 _MOST_QUIET_INTERVALS = 10
-# The most entries in one event; a page that opens late does not get the whole journal.
+# One event has at most this many entries: a page that is opened late need not get the whole journal.
 _MOST_ENTRIES = 300
 
 
 def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
-    """Return journal entries for JSON, each with its number, counted from 1; the last one is the `total`-th."""
+    """Return journal entries as JSON values, each with its number from 1 on; the last one is the `total`-th."""
     names = ("time", "method", "path", "query", "route", "user_id", "body", "status", "outcome", "tokens")
     return [
         {"number": number}
@@ -34,20 +34,20 @@ def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
 
 
 def fault_json(fault: Fault | Hook) -> dict[str, Any]:
-    """Return a fault or second writer for JSON: the call that made it, and how often it fired."""
-    # "plan" is in the format that other programs read from the control routes.
+    """Return a fault or second writer as a JSON value: the call that made it, and how often it fired."""
+    # "plan" keeps its name, because other programs read it from the control routes.
     return {"plan": call_of(fault), "fired": fault.fired, "times": fault.times}
 
 
 class EventStreams:
-    """Open a few streams of events at a time."""
+    """Open streams of events, only a few at a time."""
 
     def __init__(self, state: TenantState) -> None:
         self._state = state
         self._free = threading.Semaphore(_MOST_STREAMS)
 
     def state(self) -> dict[str, Any]:
-        """Return the state as it is now, without the users and requests themselves."""
+        """Return the current state, without the users and requests themselves."""
         state = self._state
         now = state.now()
         return {
@@ -65,11 +65,11 @@ class EventStreams:
         }
 
     def open(self, since: int) -> Iterator[bytes] | None:
-        """Return a stream that begins after the `since`-th request, None if too many are open."""
+        """Return a stream that begins after the `since`-th request, None if too many streams are open."""
         if not self._free.acquire(blocking=False):
             return None
         stream = self._stream(since)
-        # A `finally` in the generator would not do: if nothing is ever read from it, it never begins, so it never ends.
+        # A `finally` in the generator is not enough: it never runs if nothing is ever read from the generator.
         weakref.finalize(stream, self._free.release).atexit = False
         return stream
 

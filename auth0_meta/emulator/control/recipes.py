@@ -1,7 +1,6 @@
-"""What to export and what to write, so that each SDK calls a local tenant.
+"""The environment variables and the code with which each SDK calls a local tenant.
 
-Every recipe was tried with the tool that it is for: this package, curl, auth0-python 4.13 and 6.8,
-npm auth0 4.37 and 7.1.
+Every recipe was tested with its tool: this package, curl, auth0-python 4.13 and 6.8, npm auth0 4.37 and 7.1.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 TOOLS = ("python", "auth0-python", "node", "curl")
-# Tools of Python and OpenSSL trust only the authorities in this file, so it holds the public ones too.
+# Tools based on Python or OpenSSL trust only the authorities in this file, so it contains the public ones too.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-# The code that goes with the environment, by tool and by whether the tenant has TLS (without, if that is the same).
+# The code that goes with the variables, by tool and whether the tenant has TLS; the entry without TLS is the default.
 _HINTS = {
     ("python", False): """\
 from auth0_meta import ManagementClient
@@ -61,7 +60,7 @@ def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
     url = facts["url"]
     secure = url.startswith("https:")
     variables = {
-        # With https every tool takes the bare host.  Only this package takes a URL, which plain http needs.
+        # With https every tool expects the bare host.  Plain http needs a URL, which only this package accepts.
         "AUTH0_DOMAIN": url.partition("://")[2] if secure else url,
         "AUTH0_CLIENT_ID": facts["client_id"],
         "AUTH0_CLIENT_SECRET": facts["client_secret"],
@@ -77,12 +76,12 @@ def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return an environment that suits this package and every other tool, for a program that may use any."""
+    """Return an environment that works for this package and every other tool, for a program that may use any."""
     return exports("node", facts) | exports("python", facts)
 
 
 def script(tool: str, facts: Mapping[str, Any]) -> str:
-    """Return a shell script that exports the environment, with the code to write in comments.
+    """Return a shell script that exports the environment, with the code to use in comments.
 
     >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b c"}
     >>> script("python", facts).splitlines()[2]

@@ -1,4 +1,4 @@
-"""List what a test should not overlook: faults that never fired, code of the test that raised, routes that are not served."""
+"""List what a test should not overlook: unused faults, errors of its own callbacks, missing routes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_SERVED = 501
 def complaints(
     unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[CallbackRaised] = ()
 ) -> list[str]:
-    """Return a line for each fault or second writer whose code raised or that never fired, and each route not served."""
+    """Return a line for each fault or second writer that raised or never fired, and for each route that is not served."""
     lines = [f"raised {one}: {call_of(one.owner)}" for one in raised]
     lines += [
         f"never fired: {call_of(fault)} ({fault.seen} request{'s' * (fault.seen != 1)} matched)"

@@ -1,6 +1,6 @@
-"""Answer the page and the control routes, which let people and programs control a served tenant.
+"""Serve the page and the control routes, with which people and programs control a running tenant.
 
-Any web page can send requests to loopback.  So each request must name this tenant as its host, come
+Any web page can send requests to loopback.  Therefore each request must name this tenant as its host, come
 from the tenant's own page or from no page at all, and carry the token of this run.
 """
 
@@ -22,7 +22,7 @@ import attrs
 from auth0_meta.emulator.control.events import EventStreams, entries_json, fault_json
 from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
-from auth0_meta.emulator.http.message import JSON_TYPE, Answer, Request, to_json
+from auth0_meta.emulator.http.message import JSON_TYPE, Request, Response, to_json
 from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host
 from auth0_meta.emulator.rules.differences import ABSENT
 from auth0_meta.emulator.state.faults import Fault
@@ -38,7 +38,7 @@ _SAFE = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
-# Only our own scripts, styles and connections; no other page may frame it; no text becomes markup.
+# Scripts, styles and connections only from the tenant; no other page may frame it; no text becomes markup.
 _PAGE_HEADERS = (
     (
         "Content-Security-Policy",
@@ -55,7 +55,7 @@ _FILES = {
     f"{CONTROL_ROOT}icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _MOST_USERS = 200
-# The arguments of `fail`, but for the predicate, which is code, and for what is sent as it is.
+# The arguments of `fail`, except the predicate, which is code, and what is sent as it is.
 _FAULT_ARGUMENTS = {field.name for field in attrs.fields(Fault) if field.init} - {"when", "body", "headers"}
 
 
@@ -69,10 +69,10 @@ def _read(name: str) -> bytes:
 
 
 class Control:
-    """Answer the page at `/` and the routes below `/_emulator/`; call it with a request.
+    """Serve the page at `/` and the routes below `/_emulator/`; call it with a request.
 
     Every control request must carry `token` in the header `X-Emulator-Token`.  With `show_token` the page
-    carries it: right only if no other machine can fetch the page.  `reset` resets the tenant.
+    contains it, which is safe only if no other machine can fetch the page.  `reset` resets the tenant.
     """
 
     def __init__(
@@ -97,32 +97,32 @@ class Control:
             ("PUT", "snapshot"): self._restore,
         }
 
-    def __call__(self, request: Request) -> Answer:
-        """Answer one request."""
+    def __call__(self, request: Request) -> Response:
+        """Return the response to one request."""
         try:
             check_host(request, self._state.hosts)
             if request.path in _FILES and request.method in ("GET", "HEAD"):
                 name, kind = _FILES[request.path]
                 token = self.token if self._show_token else ""
                 body = _read(name).replace(b"{{token}}", token.encode())
-                return self._answer(200, body, kind, _PAGE_HEADERS)
+                return self._response(200, body, kind, _PAGE_HEADERS)
             self._check(request)
-            answer = self._find(request)(request)
-            if isinstance(answer, Answer):
-                return answer
-            return self._answer(200, to_json({} if answer is None else answer))
+            result = self._find(request)(request)
+            if isinstance(result, Response):
+                return result
+            return self._response(200, to_json({} if result is None else result))
         except Refusal as refusal:
-            return self._answer(refusal.status, to_json(refusal.body))
+            return self._response(refusal.status, to_json(refusal.body))
         except InputError as error:
-            return self._answer(400, to_json(problem(400, str(error))))
+            return self._response(400, to_json(problem(400, str(error))))
         except Exception:  # noqa: BLE001  # a bug here must be a response, not a closed connection
             _log.exception("the local tenant failed on %s %s", request.method, request.path)
-            return self._answer(500, to_json(problem(500, "The local tenant failed; its log says where.")))
+            return self._response(500, to_json(problem(500, "The local tenant failed: see its log.")))
 
-    def _answer(
+    def _response(
         self, status: int, body: bytes, kind: str = JSON_TYPE, more: tuple[tuple[str, str], ...] = ()
-    ) -> Answer:
-        return Answer(status, [("Content-Type", kind), *_SAFE, *more], body, None, None, self._state.pause)
+    ) -> Response:
+        return Response(status, [("Content-Type", kind), *_SAFE, *more], body, None, None, self._state.pause)
 
     def _check(self, request: Request) -> None:
         """Refuse a request that another page may have sent, or that lacks the token."""
@@ -130,7 +130,7 @@ class Control:
         site = request.headers.get("sec-fetch-site", "none")
         foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
         if foreign or site not in ("same-origin", "none"):
-            message = "The control routes answer only this tenant's own page and programs, no other page."
+            message = "The control routes accept requests from this tenant's own page and from programs only."
             raise _refused(403, message)
         token = request.headers.get(TOKEN_HEADER, "")
         if not hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode()):
@@ -149,12 +149,12 @@ class Control:
 
     # The routes ----------------------------------------------------------------------------
 
-    def _events(self, request: Request) -> Answer:
+    def _events(self, request: Request) -> Response:
         stream = self._streams.open(_number(request.query, "since", 0))
         if stream is None:
             raise _refused(503, "Too many pages are open for this tenant: close one.")
         headers = [("Content-Type", "text/event-stream; charset=utf-8"), *_SAFE]
-        return Answer(200, headers, b"", None, None, self._state.pause, feed=lambda: stream)
+        return Response(200, headers, b"", None, None, self._state.pause, feed=lambda: stream)
 
     def _list_users(self, request: Request) -> dict[str, Any]:
         query = request.query
@@ -191,7 +191,7 @@ class Control:
         arguments = _object(request)
         unknown = sorted(arguments.keys() - _FAULT_ARGUMENTS)
         if unknown:
-            raise _refused(400, f"A fault has no {', '.join(unknown)}.")
+            raise _refused(400, f"A fault has no argument {', '.join(unknown)}.")
         try:
             fault = Fault(**arguments)
         except (TypeError, AttributeError):
@@ -222,7 +222,7 @@ class Control:
 
 
 def _parsed(request: Request) -> Any:
-    # Another page can send this type only after a preflight, which is refused; others it could send right away.
+    # Another page can send this type only after a preflight, which is refused; other types need none.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise _refused(415, "The body must be application/json.")
     try:
@@ -240,7 +240,7 @@ def _object(request: Request) -> dict[str, Any]:
 
 def _number(query: dict[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 12):  # far past any count
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):  # more than any count
         raise _refused(400, f"{name} must be a whole number of at least 0.")
     return int(text)
 
@@ -250,7 +250,7 @@ def _searchable_text(root: dict[str, Any]) -> str:
 
 
 def _change_json(change: Change) -> dict[str, Any]:
-    """Return a write for JSON; an absent side is left out."""
+    """Return a write as a JSON value; an absent side is left out."""
     changed = []
     for path, (before, after) in change.changed.items():
         sides = {"before": before, "after": after}

@@ -1,4 +1,4 @@
-"""Read and write the files of users that a tenant starts with, JSON or YAML, and its snapshots."""
+"""Read the users that a tenant starts with from JSON or YAML, and write snapshots of its users."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SAMPLE: tuple[dict[str, Any], ...] = (
         "app_metadata": {"plan": "free"},
     },
 )
-"""A few users to try things with; the examples in the documentation change auth0|123."""
+"""A few users to experiment with; the examples in the documentation change auth0|123."""
 
 _FORMAT = "auth0_meta_snapshot"
 _VERSION = 1
@@ -49,7 +49,7 @@ _STRINGS = ("user_id", "email", "name", "username", "phone_number", "picture", "
 
 @attrs.frozen
 class Roster:
-    """The users of a file; `verbatim` if they are whole profiles of a snapshot, not written by hand."""
+    """The users in a file; `verbatim` if they are whole profiles from a snapshot, not written by hand."""
 
     users: list[dict[str, Any]] = attrs.field(repr=False)
     verbatim: bool = False
@@ -60,10 +60,10 @@ class Roster:
 
 
 def read_users(path: str | os.PathLike[str]) -> Roster:
-    """Return the users of a file: a list of profiles, or an object with such a list under `users`.
+    """Return the users in a file: a list of profiles, or an object with such a list under `users`.
 
     `.yaml` and `.yml` files are YAML, all others JSON; a snapshot is such a file.  Raises
-    `InputError` that names the line or the user that is wrong, never a value.
+    `InputError`, which names the line or the user that is wrong, but never a value.
     """
     shown = Path(path)
     try:
@@ -73,7 +73,7 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
     except OSError as error:
         raise InputError(f"can't read the users in {shown}: {error.strerror}") from error
     except json.JSONDecodeError as error:
-        raise InputError(f"{shown} is not valid JSON: {error.msg} in line {error.lineno}") from None
+        raise InputError(f"{shown} is not valid JSON: {error.msg} on line {error.lineno}") from None
     except (UnicodeDecodeError, RecursionError):
         raise InputError(f"{shown} is not UTF-8 text, or is nested too deeply") from None
     except InputError as error:
@@ -130,7 +130,7 @@ def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise `InputError` if `write_users` could not write there, as far as one can know beforehand."""
+    """Raise `InputError` if `write_users` could not write there, as far as can be known beforehand."""
     target = Path(path)
     if not target.parent.is_dir():
         why = f"there is no directory {target.parent}"
@@ -165,7 +165,7 @@ def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> No
 
 
 def _yaml(text: str) -> Any:
-    """Parse YAML with a safe loader, the C one if there is one, that reads a date as a string, as in JSON."""
+    """Parse YAML with a safe loader (the one in C if available) that returns dates as strings, as in JSON."""
     import yaml  # noqa: PLC0415  # loads on use
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -176,7 +176,7 @@ def _yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=type("Loader", (base,), {"yaml_implicit_resolvers": resolvers}))  # noqa: S506
     except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        line = f" on line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"not valid YAML: {error.problem}{line}") from None
     except yaml.YAMLError:
         raise InputError("not valid YAML: it has characters that YAML does not allow") from None

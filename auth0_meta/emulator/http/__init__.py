@@ -1,1 +1,1 @@
-"""What passes between the servers and the handlers, and how refusals are worded."""
+"""Messages between the servers and the handlers, and the wording of refusals."""

@@ -1,4 +1,4 @@
-"""What passes between the fronts (sockets, WSGI) and the handlers: request, call, reply, answer."""
+"""The messages between the servers (sockets, WSGI) and the handlers: request, call, reply, response."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def to_json(value: Any) -> bytes:
     try:
         return _encode(value).encode()
     except UnicodeEncodeError:
-        # A lone surrogate has no UTF-8 form; its escape is what came in.
+        # A lone surrogate can't be encoded as UTF-8; write it as the escape that it came as.
         return _encode_ascii(value).encode()
 
 
 def _finite(text: str) -> float:
-    # Python reads NaN and Infinity, and 1e999 as infinity: no response could represent them.
+    # Python accepts NaN and Infinity, and reads 1e999 as infinity; no response could represent them.
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)
@@ -38,16 +38,16 @@ _decode = json.JSONDecoder(parse_constant=_finite, parse_float=_finite).decode
 
 
 def from_json(raw: bytes) -> Any:
-    """Parse UTF-8; raises ValueError or RecursionError for what is not valid JSON, NaN and Infinity too."""
+    """Parse UTF-8 JSON; raises ValueError or RecursionError if it is not valid, or has NaN or Infinity."""
     return _decode(raw.decode("utf-8"))
 
 
 class CutShort(ConnectionResetError):
-    """Asks a front to close the connection in the middle of a body."""
+    """Raised to make the server close the connection in the middle of a body."""
 
 
 class Request:
-    """One request: `path` still percent-encoded, header names in lower case."""
+    """One request; `path` is still percent-encoded, and header names are in lower case."""
 
     __slots__ = ("body", "headers", "method", "path", "query_string")
 
@@ -59,7 +59,7 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """Return the query parameters; of several with one name the last."""
+        """Return the query parameters; if a name is repeated, the last value counts."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True)) if self.query_string else {}
 
 
@@ -75,9 +75,9 @@ class Grant:
 
 @attrs.frozen
 class BucketReading:
-    """What a rate-limit bucket said: `limit`, `remaining` and `reset` are the header values.
+    """What a rate-limit bucket reports: `limit`, `remaining` and `reset` are the values of the headers.
 
-    `message` is Auth0's wording for a request that it refuses.
+    `message` is how Auth0 words the refusal of a request.
     """
 
     allowed: bool
@@ -91,8 +91,9 @@ class BucketReading:
 class Call:
     """One request on its way through the pipeline, with what each stage found out about it.
 
-    `template` is that of its route; `params` are those in the path, decoded; `user_id` is set if the path names a user;
-    `query` and `body` are what was sent, read as the route describes them; `reading` is that of the bucket it took from.
+    `template` is the template of its route, and `params` are the decoded parameters in the path; `user_id` is set
+    if the path names a user.  `query` and `body` are parsed as the route describes them.  `reading` is what the
+    request's rate-limit bucket reported.
     """
 
     request: Request
@@ -110,16 +111,16 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Return how histories name this request, such as `PATCH /api/v2/users/{id}`."""
+        """Return the name of this request in a user's history, such as `PATCH /api/v2/users/{id}`."""
         return f"{self.request.method} {self.template}"
 
 
 @attrs.frozen
 class Reply:
-    """What a route answers; `committed` means that something was written.
+    """What a handler returns; `committed` says whether something was written.
 
-    For faults, `cut` is how many bytes of the body are sent before the connection is closed, and `slow`
-    how many seconds sending takes; None is all of it, at once.
+    For faults, `cut` is how many bytes of the body are sent before the connection is closed (None: all), and
+    `slow` how many seconds sending the body takes (None: no delay).
     """
 
     status: int
@@ -132,11 +133,11 @@ class Reply:
 
 
 @attrs.frozen
-class Answer:
-    """The whole response as a front sends it; Content-Length is left to the front.
+class Response:
+    """The complete response, except for Content-Length, which the server adds.
 
-    `cut` and `slow` are as in `Reply`; `pause` waits by the tenant's clock.  `feed` replaces a body that never
-    ends: no length is sent, and the connection closes with it.
+    `cut` and `slow` are as in `Reply`; `pause` waits by the tenant's clock.  `feed` yields a body of unknown length
+    instead of `body`: no Content-Length is sent, and the connection is closed at its end.
     """
 
     status: int
@@ -149,11 +150,11 @@ class Answer:
 
     @property
     def in_pieces(self) -> bool:
-        """Return whether the body is sent in pieces, or not whole."""
+        """Return whether the body is sent in pieces, or only in part."""
         return self.cut is not None or self.slow is not None or self.feed is not None
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the pieces of the body with pauses between; raises `CutShort` at a cut."""
+        """Yield the pieces of the body, with pauses before them if slow; raises `CutShort` where it is cut."""
         if self.feed is not None:
             yield from self.feed()
         sent = self.body if self.cut is None else self.body[: self.cut]

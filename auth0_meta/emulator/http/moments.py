@@ -1,4 +1,4 @@
-"""Write and read moments as Auth0's JSON has them."""
+"""Format and parse times as they are written in Auth0's JSON."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ def iso(milliseconds: int) -> str:
 
 
 def milliseconds_of(moment: object) -> int | None:
-    """Read what `iso` writes, with any offset; None for anything else and for the last year that a date can have.
+    """Parse what `iso` writes, with any UTC offset; return None for anything else, and for the year 9999.
 
-    A profile's `updated_at` must grow with every write, so the last moment of all can't be stored.
+    Every write increases a profile's `updated_at`, so a time close to the last one that datetime can represent
+    must not be stored.
 
     >>> milliseconds_of("2023-01-25T17:40:27.084Z"), milliseconds_of("soon")
     (1674668427084, None)

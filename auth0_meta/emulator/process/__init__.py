@@ -1,1 +1,1 @@
-"""A local tenant beside other programs: serve one, run a command with one, find one that is served."""
+"""A local tenant alongside other programs: serve one, run a command with one, find a running one."""

@@ -38,7 +38,7 @@ def _file(port: int) -> Path:
 def announced(port: int, facts: dict[str, Any]) -> Iterator[Path | None]:
     """Keep a file about the tenant on `port` while the block runs; only this user can read it.
 
-    Yields its path, or None if it can't be written: the tenant serves all the same.
+    Yields its path, or None if it can't be written: the tenant is served nevertheless.
     """
     path = _file(port)
     try:
@@ -65,8 +65,8 @@ def find_run(port: int) -> dict[str, Any]:
         facts = None
     if not isinstance(facts, dict):
         msg = (
-            f"no local tenant of yours is known on port {port}: start one with "
-            f"`auth0-meta emulator serve --port {port}`, or name its port with --port"
+            f"no local tenant was announced for port {port}: start one with "
+            f"`auth0-meta emulator serve --port {port}`, or give its port with --port"
         )
         raise InputError(msg)
     return facts
@@ -85,16 +85,18 @@ def call(port: int, method: str, name: str, body: Any = None) -> Any:
         session.verify = facts.get("ca_file", True)
         session.headers[TOKEN_HEADER] = facts["control_token"]
         try:
-            answer = session.request(method, facts["url"] + CONTROL_ROOT + name, json=body, timeout=_TIMEOUT)
+            response = session.request(
+                method, facts["url"] + CONTROL_ROOT + name, json=body, timeout=_TIMEOUT
+            )
         except OSError as error:
             raise _not_responding(port) from error
-        if not answer.ok:
-            raise InputError(f"the tenant on port {port} refused: {answer.json().get('message')}")
-        return answer.json()
+        if not response.ok:
+            raise InputError(f"the tenant on port {port} refused: {response.json().get('message')}")
+        return response.json()
 
 
 def find_serving(port: int) -> dict[str, Any]:
-    """Return what was announced for `port`; raises `InputError` if nothing listens there any more."""
+    """Return what was announced for `port`; raises `InputError` if nothing listens there now."""
     facts = find_run(port)
     parts = urlsplit(facts["url"])
     try:
@@ -105,7 +107,7 @@ def find_serving(port: int) -> dict[str, Any]:
 
 
 def _not_responding(port: int) -> InputError:
-    msg = f"the tenant announced on port {port} does not answer: it may have been killed. Start it again"
+    msg = f"the tenant announced for port {port} does not respond: it may have been killed, so start it again"
     return InputError(msg)
 
 
@@ -117,5 +119,5 @@ def save(path: str | os.PathLike[str], port: int) -> int:
 
 
 def load(path: str | os.PathLike[str], port: int) -> int:
-    """Replace the users of the tenant on `port` by those of a file; returns how many."""
+    """Replace the users of the tenant on `port` with those in a file; returns how many."""
     return int(call(port, "PUT", "snapshot", read_users(path).document())["users"])

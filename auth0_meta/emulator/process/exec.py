@@ -1,4 +1,4 @@
-"""Run a command with a local tenant beside it, for the command line."""
+"""Run a command with a local tenant alongside it, for the command line."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def execute(
 
     Signals are passed on.  As in a shell, the code is 128 plus the number of the signal that ended the command,
     and 126 or 127 if it can't be started.  `save` names a file for a snapshot at the end; raises
-    `InputError` before anything is started if it can't be written.  `out` (None: stderr) gets the routes that
-    were called and are not served.  `settings` are those of `LocalTenant`.  Call it from the main thread.
+    `InputError` before anything is started if it can't be written.  `out` (None: stderr) gets a warning for each
+    route that was requested but is not served.  `settings` are those of `LocalTenant`.  Call it from the main thread.
     """
     messages = out or sys.stderr
     if save is not None:
@@ -55,7 +55,7 @@ def execute(
             try:
                 tenant.save(save)
             except InputError as error:
-                # The exit code of a command that failed matters more.
+                # The exit code of a failed command matters more.
                 if code == 0:
                     raise
                 messages.write(f"error: {error}\n")
@@ -63,7 +63,7 @@ def execute(
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Run a command to its end, and pass on every signal that this process gets meanwhile."""
+    """Run a command to its end, and pass on every signal that this process receives meanwhile."""
     early: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
@@ -74,13 +74,13 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
         elif not (number == signal.SIGINT and _in_foreground()):
             child.send_signal(number)
 
-    # Windows has the first two only.
+    # Windows has only the first two.
     with signals_handled(pass_on, "SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
         child = subprocess.Popen(command, env=environment)  # noqa: S603  # the user asked to run it
         for number in early:
             child.send_signal(number)
-        # In pieces: a handler runs between two instructions, and a signal that comes just before a wait without end
-        # would not reach the command before that wait is over.
+        # Python runs a handler between two of its instructions, so a signal that arrives just before an unlimited
+        # wait would reach the command only after it.  Hence the short waits.
         code = None
         while code is None:
             with contextlib.suppress(subprocess.TimeoutExpired):

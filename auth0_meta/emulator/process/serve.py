@@ -14,12 +14,12 @@ from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.tenant import LocalTenant
 
 JOURNAL_LIMIT = 10_000
-"""How many requests the journal of a tenant keeps that may serve for days."""
+"""How many requests the journal of a tenant keeps if the tenant may run for days."""
 _ANY_TOKEN = "local-token-good-here-only"  # noqa: S105  # a tenant that is not strict accepts any token
 
 
 def facts_of(tenant: LocalTenant, *, strict: bool = False) -> dict[str, Any]:
-    """Return what other programs need to know of a started tenant; its secrets are of no use elsewhere."""
+    """Return what other programs need to know about a started tenant; its secrets are useless elsewhere."""
     facts = {
         "url": tenant.url,
         "client_id": tenant.client_id,
@@ -58,7 +58,7 @@ def serve(
             messages.flush()
             if on_ready is not None:
                 on_ready(tenant)
-            # A wait with a bound, because Windows delivers Ctrl-C only between waits.
+            # Short waits, because Windows delivers Ctrl-C only between them.
             while not done.wait(0.5):
                 pass
     return 0
@@ -66,7 +66,7 @@ def serve(
 
 @contextmanager
 def signals_handled(handler: Callable[[int, Any], object], *names: str) -> Iterator[None]:
-    """Call `handler` for these signals, those that this system has, while the block runs."""
+    """Call `handler` for those of these signals that the system has, while the block runs."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = [(number, signal.signal(number, handler)) for number in numbers]
     try:
@@ -78,10 +78,10 @@ def signals_handled(handler: Callable[[int, Any], object], *names: str) -> Itera
 
 def _greeting(tenant: LocalTenant, facts: dict[str, Any]) -> str:
     """Return the text that says where the tenant is and what to export."""
-    lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, of no use elsewhere). Export:", ""]
+    lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, useless elsewhere). Export:", ""]
     lines += [f"  export {name}={value}" for name, value in exports("python", facts).items()]
     port = "" if tenant.port == 8810 else f" --port {tenant.port}"  # the default of both commands
     others = "auth0-python|node|curl"
     lines += ["", f"Other tools: auth0-meta emulator env{port} --for {others}"]
-    lines += [f"Look at it:  {tenant.page_url}", "", "Ctrl-C stops it."]
+    lines += [f"Its page:    {tenant.page_url}", "", "Ctrl-C stops it."]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Compare two JSON values and name what differs by path."""
+"""Compare two JSON values, and list the differences by path."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class _Absent:
 
 
 ABSENT = _Absent()
-"""What `differences` returns for the side that has no value."""
+"""What `differences` returns in place of a missing value."""
 
 
 def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
-    """Return what differs as (before, after) by dotted path, without `updated_at`; lists are compared as a whole.
+    """Return the differences as (before, after) by dotted path, except `updated_at`; lists are compared as a whole.
 
     >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
     {'a.c': (2, 3)}

@@ -30,9 +30,9 @@ _Error = dict[str, str]
 
 
 def check_row(row: Any, *, switches: Switches) -> list[_Error]:
-    """Return what is wrong with a row, by Auth0's documented codes; an empty list for a good one.
+    """Return the errors in a row, with Auth0's documented codes; an empty list if the row is valid.
 
-    The codes are documented, the messages follow the wording of the same validator elsewhere.
+    The messages are not documented: they follow the wording of the same validator elsewhere.
 
     >>> [error["code"] for error in check_row({"email": 5}, switches=Switches())]
     ['INVALID_TYPE']
@@ -55,7 +55,7 @@ def _as_error(found: Problem, switches: Switches) -> _Error:
 
 
 def _metadata_problems(row: dict[str, Any], switches: Switches) -> Iterator[Problem]:
-    """Refuse names that metadata may not have.  Open: which code Auth0 gives a dotted one."""
+    """Yield a problem for each name that metadata must not have.  Open: Auth0's code for a dotted name."""
     app = row.get("app_metadata")
     if isinstance(app, dict):
         for name in app.keys() & FORBIDDEN_NAMES:
@@ -73,7 +73,7 @@ def _factor_problems(factors: Any) -> Iterator[Problem]:
 
 
 def redacted(row: Any) -> Any:
-    """Return a row as the errors show it: hash values are `*****` (documented).
+    """Return a row as the list of errors shows it, with `*****` in place of hashes (documented).
 
     >>> redacted({"email": "a@b.io", "password_hash": "$2a$10$x"})
     {'email': 'a@b.io', 'password_hash': '*****'}

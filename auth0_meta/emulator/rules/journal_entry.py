@@ -1,4 +1,4 @@
-"""One request as the journal keeps it, with secrets masked: by name, at any depth, but not inside metadata."""
+"""An entry of the journal: one request, with secrets masked by name at any depth, except inside metadata."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _METADATA = frozenset(("user_metadata", "app_metadata", "client_metadata", "meta
 def masked(value: Any) -> Any:
     """Return a parsed body with every secret replaced; a body without secrets is returned unchanged, not copied.
 
-    >>> masked({"name": "app", "client_secret": "x", "client_metadata": {"password": "a name of yours"}})
-    {'name': 'app', 'client_secret': '<masked>', 'client_metadata': {'password': 'a name of yours'}}
+    >>> masked({"name": "app", "client_secret": "x", "client_metadata": {"password": "y"}})
+    {'name': 'app', 'client_secret': '<masked>', 'client_metadata': {'password': 'y'}}
     """
     if isinstance(value, list):
         items = [masked(item) for item in value]
@@ -43,12 +43,12 @@ def masked(value: Any) -> Any:
 class Entry:
     """One request; the repr leaves out the body and the query.
 
-    `path` is as it was sent, without the query; `route` is the template that matched, "" for none;
+    `path` is as it was sent, without the query; `route` is the template that matched, "" if none did;
     `user_id` is decoded, None if the route has none; `status` is None if the connection was closed
     without a response; `outcome` is "answered", "dropped_before_commit", "dropped_after_commit", or
     "plan_raised" if a second writer or predicate raised; `fault` is the fault that struck, else None;
-    `committed` says whether the request wrote anything; `tokens` are those left in its bucket, None
-    without a limit; `time` is its arrival by the tenant's clock.
+    `committed` says whether the request wrote anything; `tokens` is how many were left in its bucket,
+    None without a limit; `time` is when it arrived, by the tenant's clock.
     """
 
     method: str
@@ -66,9 +66,9 @@ class Entry:
 
     @property
     def body(self) -> Any:
-        """The parsed JSON as it was sent, also in a refused request, with secrets such as passwords masked.
+        """The parsed JSON as it was sent, even if the request was refused, with secrets such as passwords masked.
 
-        None without a JSON body, for a body past the size limit, and for /oauth/token.
+        None if there is no JSON body, if it exceeds the size limit, and for requests to /oauth/token.
         """
         body = self._body
         if isinstance(body, bytes):

@@ -20,7 +20,7 @@ _SLACK = 1e-6
 
 @attrs.frozen
 class Limit:
-    """The size of a bucket: at most `burst` tokens, of which `per_second` are refilled."""
+    """The limit of a bucket: it holds at most `burst` tokens, and `per_second` are refilled."""
 
     burst: int
     per_second: float
@@ -28,7 +28,7 @@ class Limit:
 
 _ALL = "*"
 _GLOBAL, _ENDPOINT = "Global limit has been reached", "Endpoint limit has been reached"
-# Recorded from 2018 to 2021, the same with every plan.
+# Recorded from 2018 to 2021, the same for every plan.
 _RECORDED = {
     "password": Limit(100, 100 / 86_400),
     "signup": Limit(50, 50 / 60),
@@ -52,7 +52,7 @@ PLANS: dict[str, dict[str, Limit]] = {
 def parse_rate_limit(value: Any) -> dict[str, Limit] | None:
     """Return the limits that a plan's name, "SIZE@PER_SECOND" or an object with `burst` and `per_second` stands for.
 
-    Return None for None and "off": no limit and no headers.  Raises `ConfigError` for anything else.
+    Return None, which means no limit and no headers, for None and "off".  Raises `ConfigError` for anything else.
 
     >>> parse_rate_limit("50@16")
     {'*': Limit(burst=50, per_second=16.0)}
@@ -84,7 +84,7 @@ def parse_rate_limit(value: Any) -> dict[str, Limit] | None:
 class Bucket:
     """A bucket that refills linearly, one token every 1 / per_second seconds: Auth0's default.
 
-    It held `tokens` at the moment `at`.  `message` is Auth0's wording for a request that it refuses.
+    It held `tokens` at the time `at`.  `message` is how Auth0 words the refusal of a request.
     """
 
     limit: Limit
@@ -93,12 +93,12 @@ class Bucket:
     at: float = -math.inf
 
     def level(self, now: float) -> float:
-        """Return the tokens at a moment, fractions included."""
+        """Return the number of tokens at a given time, fractions included."""
         elapsed = max(0.0, now - self.at)
         return min(float(self.limit.burst), self.tokens + elapsed * self.limit.per_second)
 
-    def moment(self, now: float) -> float:
-        """Return from when on a bucket that is used now refills."""
+    def refills_from(self, now: float) -> float:
+        """Return the time from which a bucket that is used now refills."""
         return now
 
     def full_at(self) -> float:
@@ -106,7 +106,7 @@ class Bucket:
         return self.at + (self.limit.burst - self.tokens) / self.limit.per_second
 
     def take(self, now: float, count: int) -> tuple[Bucket, BucketReading]:
-        """Return the bucket after a request that takes `count` tokens if they are there, and what its headers say.
+        """Return the bucket after a request for `count` tokens, and the values of its headers.
 
         `reset = ceil(now + (size - tokens) / per_second)`: the second at which the bucket is full again
         (326 recorded rows); `remaining = floor(tokens)`; a refused request takes nothing.
@@ -114,21 +114,21 @@ class Bucket:
         level = self.level(now)
         allowed = level >= count - _SLACK
         left = max(0.0, level - count) if allowed else level
-        after = attrs.evolve(self, tokens=left, at=self.moment(now))
-        # Rounding first: a sum of floats a hair past a whole second must not name the next one.
+        after = attrs.evolve(self, tokens=left, at=self.refills_from(now))
+        # Round first: an error of the float sum just above a whole second must not yield the next one.
         reset = math.ceil(round(after.full_at(), 6))
         return after, BucketReading(allowed, self.limit.burst, math.floor(left + _SLACK), reset, self.message)
 
 
 class WindowBucket(Bucket):
-    """A bucket that refills all at once when a window of burst / per_second seconds ends; `at` is its beginning."""
+    """A bucket that refills all at once when a window of burst / per_second seconds ends; `at` is when it began."""
 
     def level(self, now: float) -> float:
-        """Return the tokens at a moment: all of them if a new window has begun."""
-        return float(self.limit.burst) if self.moment(now) > self.at else self.tokens
+        """Return the number of tokens at a given time: all of them if a new window has begun."""
+        return float(self.limit.burst) if self.refills_from(now) > self.at else self.tokens
 
-    def moment(self, now: float) -> float:
-        """Return the beginning of the window that a moment lies in, never an earlier one than before."""
+    def refills_from(self, now: float) -> float:
+        """Return when the current window began, never earlier than `at`."""
         length = self.limit.burst / self.limit.per_second
         return max(self.at, math.floor(now / length + _SLACK) * length)
 
@@ -138,7 +138,7 @@ class WindowBucket(Bucket):
 
 
 def full_buckets(limits: dict[str, Limit] | None, *, window: bool) -> dict[str, Bucket]:
-    """Return a full bucket for each limit, by its name: a group, or `*`."""
+    """Return a full bucket for each limit, by name: that of a group, or `*`."""
     kind = WindowBucket if window else Bucket
     return {
         name: kind(limit, _GLOBAL if name in (_ALL, "token") else _ENDPOINT, float(limit.burst))

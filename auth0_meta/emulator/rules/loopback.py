@@ -1,4 +1,4 @@
-"""Which addresses only this machine can reach."""
+"""Recognize addresses that only this machine can reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach an address or `localhost`.
+    """Return whether `host` is `localhost` or a loopback address, which only this machine can reach.
 
     >>> is_loopback("127.0.0.1"), is_loopback("[::1]"), is_loopback("0.0.0.0")
     (True, True, False)

@@ -1,6 +1,6 @@
-"""Merge metadata as recorded traffic shows.
+"""Merge metadata as Auth0 does, according to recorded traffic.
 
-This is not the client's merge, on purpose: with a shared one, both sides would agree on its mistakes.
+The client has its own merge: if both shared one, no test would ever reveal a mistake in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BAGS = ("user_metadata", "app_metadata")
 
 
 def merge_bag(bag: str, before: Any, change: dict[str, Any] | None, *, switches: Switches) -> Any:
-    """Return the bag after a write; None means that the profile does not have it.
+    """Return the bag after a write; None means that the profile no longer has it.
 
     First-level keys merge, deeper values are replaced, null deletes, and `{}` clears: that leaves
     user_metadata as `{}`, while app_metadata disappears (all 49 recorded PATCHes agree).

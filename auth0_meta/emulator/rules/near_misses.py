@@ -1,4 +1,4 @@
-"""Describe the requests that came closest to one that a test expected and did not find."""
+"""Describe the requests that came closest to the one that a test expected."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def mismatches(entry: Entry, expected: Mapping[str, Any]) -> dict[str, tuple[Any
 def describe_near_misses(
     expected: Mapping[str, Any], times: str, matched: int, entries: Iterable[Entry]
 ) -> str:
-    """Return a message with the expected request, how often it came, and the nearest other requests."""
+    """Return a message with the expected request, how often it arrived, and the nearest other requests."""
     criteria = ", ".join(f"{name}={value!r}" for name, value in expected.items())
-    lines = [f"expected {times} of ({criteria}), the journal has {matched}"]
+    lines = [f"expected {times} matching ({criteria}), but the journal has {matched}"]
     compared = [(mismatches(entry, expected), entry) for entry in entries]
     misses = sorted((pair for pair in compared if pair[0]), key=lambda pair: _distance(pair[0]))
     for differs, entry in misses[:_SHOWN]:
-        lines.append(f"  near: {entry.method} {entry.path} -> {entry.status}")
-        lines += [f"    {name}: wanted {want!r}, was {seen!r}" for name, (want, seen) in differs.items()]
+        lines.append(f"  near miss: {entry.method} {entry.path} -> {entry.status}")
+        lines += [f"    {name}: expected {want!r}, got {seen!r}" for name, (want, seen) in differs.items()]
     if not compared:
         lines.append("  the journal is empty")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Match a request by its path: a route's template, one path, or everything below a prefix."""
+"""Match a request by its path: by a route's template, a whole path, or a prefix."""
 
 from __future__ import annotations
 

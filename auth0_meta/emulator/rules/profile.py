@@ -31,7 +31,7 @@ class Profile:
     """One user as stored; never changed in place.
 
     `root` holds every field except app_metadata, in the order of the response; `app_metadata` is None if
-    there is none.  Auth0 stores app_metadata separately, so it always comes last.
+    absent.  Auth0 stores app_metadata separately, so it always comes last.
     """
 
     user_id: str
@@ -40,7 +40,7 @@ class Profile:
     updated_ms: int
 
     def document(self) -> dict[str, Any]:
-        """Return the profile as the API returns it; it shares the stored values."""
+        """Return the profile as the API returns it; its values are the stored ones, not copies."""
         if self.app_metadata is None:
             return self.root
         return {**self.root, "app_metadata": self.app_metadata}
@@ -54,12 +54,12 @@ def _picture(email: str, name: str) -> str:
 
 
 def has_default_picture(root: Mapping[str, Any]) -> bool:
-    """Return whether the picture is Auth0's default, including that of an import, which has another host."""
+    """Return whether the picture is Auth0's default; that of an imported user has another host."""
     return bool(_DEFAULT_PICTURE.fullmatch(str(root.get("picture"))))
 
 
 def _identity(user_id: str, connection: str | None) -> dict[str, Any]:
-    """Return the identity of a new user; its `user_id` has no provider."""
+    """Return the identity of a new user; its `user_id` leaves out the provider."""
     provider, _, local = user_id.partition("|")
     middle, bar, _ = local.partition("|")
     if connection is None:
@@ -104,7 +104,7 @@ def created(body: Mapping[str, Any], *, user_id: str, now_ms: int, switches: Swi
 
 
 def patched(profile: Profile, body: Mapping[str, Any], *, now_ms: int, switches: Switches) -> Profile:
-    """Return the profile after a PATCH: null removes a field, metadata merges, `updated_at` strictly grows.
+    """Return the profile after a PATCH: null removes a field, metadata merges, `updated_at` strictly increases.
 
     >>> before = created({"email": "a@b.io"}, user_id="auth0|1", now_ms=5, switches=Switches())
     >>> patched(before, {}, now_ms=5, switches=Switches()).root["updated_at"]

@@ -1,4 +1,4 @@
-"""What bodies, queries and rows may contain, and one validator for all of them, worded like Auth0's."""
+"""What bodies, queries and rows may contain, and one validator for all of them, with messages like Auth0's."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _TYPE_NAMES[bytes] = "string"  # a file in a form
 
 @attrs.frozen(kw_only=True)
 class Field:
-    """What one value may be; `type` may name several, joined by `|`.
+    """What one value may be; `type` may name several types, joined by `|`.
 
-    `shortest` and `longest` are the length of a string or an array.  `items` describes what an array holds.
-    `properties` are those of an object, None for any; `required` of them must be there, a `closed` object has no
-    other, and none has a `forbidden` one.  If it is `echoed`, the refusal of its pattern shows the text.  `about` is how
-    Auth0 describes a query parameter in its refusals.
+    `shortest` and `longest` bound the length of a string or an array.  `items` describes the items of an array.
+    `properties` describes the properties of an object (None: any); the `required` ones must be present, a `closed`
+    object must have no others, and no object may have a `forbidden` one; `hint` is appended to that refusal.  If
+    `echoed`, a refusal by `pattern` shows the text.  `about` is how Auth0 describes a query parameter in its refusals.
     """
 
     type: str = "string"
@@ -88,9 +88,9 @@ def record(*required: str, **properties: Field) -> Field:
 
 @attrs.frozen
 class Problem:
-    """One reason to refuse a value: the code in an import's errors, and the words of either.
+    """One reason to refuse a value: `code` is for the errors of an import, `message` for those and for refusals.
 
-    `value` completes the message where the refused value may be shown; `path` leads to it, dotted.
+    `value` is appended to the message where the refused value may be shown; `path` is its dotted path.
     """
 
     code: str
@@ -100,22 +100,22 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """Return the whole message, as a refused body or query gets it."""
+        """Return the complete message, as in the refusal of a body or query."""
         return f"{self.message}: {self.value}" if self.value else self.message
 
 
 def type_name(value: Any) -> str:
-    """Name a JSON value's type as the validator does."""
+    """Return the name of a JSON value's type, as Auth0's validator writes it."""
     return _TYPE_NAMES.get(type(value), "null")
 
 
 def is_email(text: str) -> bool:
-    """Return whether a text has the form of an address.  Open: how strict Auth0 is beyond that."""
+    """Return whether a text has the form of an email address.  Open: how strict Auth0 is beyond that."""
     return re.fullmatch(r"[^\s@]+@[^\s@]+", text) is not None
 
 
 def problems(value: Any, field: Field, path: str = "") -> Iterator[Problem]:
-    """Yield everything that is wrong with a value; the wording of lengths and patterns is not sourced.
+    """Yield every problem with a value; the wording about lengths and patterns is a guess.
 
     >>> [found.message for found in problems({"a": 1}, record("b", a=TEXT, b=TEXT))]
     ['Expected type string but found type integer', 'Missing required property: b']
@@ -181,7 +181,7 @@ def _array_problems(value: list[Any], field: Field, path: str) -> Iterator[Probl
 
 
 def refuse_first(value: Any, field: Field, path: str = "") -> None:
-    """Refuse a body, or the value at a path, for the first problem it has; Auth0 names the innermost property alone."""
+    """Refuse a body, or the value at a path, because of its first problem; Auth0 names only the innermost property."""
     for found in problems(value, field, path):
         raise payload_error(found.text, found.path.rpartition(".")[2] or None)
 
@@ -191,14 +191,14 @@ def refuse_first(value: Any, field: Field, path: str = "") -> None:
 
 @attrs.frozen
 class Body:
-    """A JSON body and what it may hold; other kinds of bodies are subclasses."""
+    """A JSON body and what it may contain; subclasses describe other kinds of bodies."""
 
     field: Field
 
     content_type = "application/json"
 
     def read(self, request: Request, switches: Switches) -> Any:
-        """Return the body as its handler takes it, or refuse it."""
+        """Return the body as its handler expects it, or refuse it."""
         value = parse(request.body, switches)
         refuse_first(value, self.field)
         return value
@@ -211,12 +211,12 @@ def check_length(raw: bytes, limit: int, status: int = 413) -> None:
 
 
 def parse(raw: bytes, switches: Switches) -> Any:
-    """Parse a body, None if it is empty, or refuse what is too long or not valid JSON."""
+    """Return the parsed body, None if it is empty; refuse one that is too long or not valid JSON."""
     check_length(raw, switches.body_limit, switches.oversize_body_status)
     try:
         return from_json(raw) if raw else None
     except (ValueError, RecursionError):
-        # The wording is not sourced.
+        # The wording is a guess.
         raise bad_request("Invalid request payload JSON format", None) from None
 
 
@@ -238,19 +238,19 @@ CHECKPOINTS: Query = {
 
 
 def needed(about: str) -> Field:
-    """Describe a query parameter that may not be left out."""
+    """Describe a required query parameter."""
     return Field(shortest=1, about=about)
 
 
-def read_query(given: Mapping[str, str], query: Query) -> dict[str, Any]:
-    """Return the parameters that a route knows, whole numbers and booleans converted, or refuse the first bad one.
+def read_query(sent: Mapping[str, str], query: Query) -> dict[str, Any]:
+    """Return the parameters that a route knows, with integers and booleans converted; refuse the first invalid one.
 
     >>> read_query({"page": "2", "unknown": "x"}, PAGES)
     {'page': 2}
     """
     read: dict[str, Any] = {}
     for name, field in query.items():
-        text = given.get(name)
+        text = sent.get(name)
         if field.shortest and not text:
             raise query_error(f"Missing required property: {name}", name, field.about)
         if text is not None:

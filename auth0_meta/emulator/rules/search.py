@@ -1,4 +1,4 @@
-"""Compile a search's `q` to a predicate on profiles: Lucene syntax, parsed by luqum, with Auth0's limits."""
+"""Compile the `q` of a search into a predicate on profiles: Lucene syntax, parsed by luqum, with Auth0's limits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _Match = Callable[[Any], bool]
 # Documented: the values of these are compared case-insensitively, all others case-sensitively.
 _CASELESS = frozenset(("email", "name", "given_name", "family_name", "nickname"))
 _SHORTEST_SUFFIX = 3
-# One sign of a term: a wildcard, or a letter, which may be escaped.
-_SIGN = re.compile(r"([*?])|\\?(.)", re.DOTALL)
+# One character of a term: a wildcard, or a letter, which may be escaped.
+_CHARACTER = re.compile(r"([*?])|\\?(.)", re.DOTALL)
 _WILD = {"*": ".*", "?": "."}
 _SIGNED = ("Plus", "Prohibit", "Not")
 
@@ -29,9 +29,9 @@ def matcher(q: str, *, switches: Switches) -> Test:
 
     Fields are root attributes, `email.domain`, or dotted paths, which look through arrays.  A quoted value
     must match exactly.  Wildcards and ranges are refused in user_metadata, and so are leading wildcards with
-    less than three letters (documented); fuzziness, proximity, boosts and patterns are refused too (open).
-    `*` and `*:*` match everybody.  AND, OR and NOT must be upper case, otherwise they are terms.  A term
-    without a field is searched everywhere except in user_metadata.
+    fewer than three letters (documented); fuzziness, proximity, boosts and patterns are refused too (open).
+    `*` and `*:*` match every user.  AND, OR and NOT must be upper case; otherwise they are terms.  A term
+    without a field is searched for everywhere except in user_metadata.
 
     >>> matcher('app_metadata.plan:"pro" AND NOT blocked:true', switches=Switches())(
     ...     {"app_metadata": {"plan": "pro"}}
@@ -55,12 +55,12 @@ def matcher(q: str, *, switches: Switches) -> Test:
 
 
 def _refused(why: str) -> Refusal:
-    """Return a 400 for a query; the wording is open."""
+    """Return the refusal of a query (400); the wording is a guess."""
     return bad_request(f"Query syntax error: {why}.", "invalid_query_string")
 
 
 class _Compiler:
-    """Compile the nodes of a parsed query; `field` is that of the enclosing group, None outside of one."""
+    """Compile the nodes of a parsed query; `field` is the field of the enclosing group, None outside one."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
@@ -98,18 +98,18 @@ class _Compiler:
 
     def _searchfield(self, node: Any, field: str | None) -> Test:
         if field is not None:
-            raise _refused("a field within a field")
+            raise _refused("a field can't be nested in another field")
         inner = str(node.expr).strip()
         if node.name == "_exists_":
             return _exists(inner.strip('"'))
         if node.name == "_missing_" and self._switches.search_missing == "negate":
             return _negated(_exists(inner.strip('"')))
         if node.name == "_missing_":
-            raise _refused("_missing_ is not supported, use NOT _exists_")
+            raise _refused("_missing_ is not supported: use NOT _exists_")
         if node.name == inner == "*":
             return _anything
         if "*" in node.name:
-            raise _refused("no wildcards in the name of a field")
+            raise _refused("the name of a field can't have wildcards")
         return self.test(node.expr, node.name)
 
     def _joined(self, nodes: Sequence[Any], field: str | None) -> Test:
@@ -124,7 +124,7 @@ class _Compiler:
         return _all_of(required)
 
     def _word(self, raw: str, field: str | None) -> Test:
-        if any(wild for wild, _ in _SIGN.findall(raw)):
+        if any(wild for wild, _ in _CHARACTER.findall(raw)):
             return _wildcard(raw, field)
         wanted, fold = _unescaped(raw), _fold(field)
         whole = _exact(wanted, fold)
@@ -162,7 +162,7 @@ def _unescaped(text: str) -> str:
 
 
 def _fold(field: str | None) -> Callable[[str], str]:
-    """Return a function that makes matching texts of a field equal."""
+    """Return the function that makes two texts of a field equal if they match."""
     return str.casefold if field is not None and field.partition(".")[0] in _CASELESS else str
 
 
@@ -187,11 +187,11 @@ def _wildcard(raw: str, field: str | None) -> Test:
     if raw == "*":
         return _anything if field is None else _exists(field)
     _only_outside_user_metadata("wildcards", field)
-    signs = _SIGN.findall(raw)
-    if signs[0][0] and sum(not wild for wild, _ in signs) < _SHORTEST_SUFFIX:
+    characters = _CHARACTER.findall(raw)
+    if characters[0][0] and sum(not wild for wild, _ in characters) < _SHORTEST_SUFFIX:
         raise _refused(f"a leading wildcard needs at least {_SHORTEST_SUFFIX} letters")
     flags = re.DOTALL | (re.IGNORECASE if _fold(field) is str.casefold else 0)
-    pattern = re.compile("".join(_WILD.get(wild) or re.escape(letter) for wild, letter in signs), flags)
+    pattern = re.compile("".join(_WILD.get(wild) or re.escape(letter) for wild, letter in characters), flags)
     return _on(field, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
 
 
@@ -219,7 +219,7 @@ def _bound(node: Any, fold: Callable[[str], str]) -> str | None:
 
 
 def _order(value: Any, bound: str) -> int | None:
-    """Compare as numbers if the value is a number, else as text, which also puts ISO dates in order."""
+    """Compare as numbers if the value is a number, else as text, which orders ISO dates too; None if incomparable."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -234,7 +234,7 @@ def _exists(field: str) -> Test:
 
 
 def _on(field: str | None, match: _Match) -> Test:
-    """Match the values of a field, or without a field everything except user_metadata."""
+    """Return a test of the values of a field or, without a field, of everything except user_metadata."""
     if field is None:
         return lambda document: any(map(match, _walk({**document, "user_metadata": None}, [])))
     if field == "email.domain":

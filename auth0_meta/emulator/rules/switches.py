@@ -1,4 +1,4 @@
-"""Every question about Auth0 that no recording decides, and the emulator's answer to it.
+"""Every question about Auth0 that neither recordings nor documentation settle, and the emulator's answer to it.
 
 Everything else that the emulator does follows recorded traffic or Auth0's documentation.
 """
@@ -12,7 +12,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Switches:
-    """The answers to the open questions; the defaults are the likeliest ones, none is known.
+    """The answers to the open questions; the defaults are the likeliest ones, but none of them is certain.
 
     >>> Switches(nested_null="drop").nested_null
     'drop'
@@ -21,67 +21,68 @@ class Switches:
     nested_null: Literal["store", "drop"] = "store"
     """Open: a null below the first level.  "store" keeps it as data, "drop" removes that key."""
     bag_null: Literal["reject", "clear"] = "reject"
-    """Open: `"user_metadata": null`.  "reject" answers 400 (the schema says object), "clear" acts as `{}`."""
+    """Open: `"user_metadata": null`.  "reject" responds with 400 (the schema requires an object), "clear" acts like `{}`."""
     last_key_null: Literal["as_wipe", "empty", "absent"] = "as_wipe"
     """Open: what remains when null deletes the last key.  "as_wipe": the same as after `{}` (user_metadata `{}`,
     app_metadata absent); "empty": `{}` for both; "absent": neither exists."""
     empty_patch: Literal["accept", "reject"] = "accept"
-    """Open: a PATCH of `{}`.  "accept" answers 200 and changes updated_at, "reject" answers 400."""
+    """Open: a PATCH of `{}`.  "accept" responds with 200 and changes updated_at, "reject" responds with 400."""
     dotted_depth: Literal["any", "first"] = "any"
     """Open: whether `.` and `$` are refused in nested names too.  Documented: they are refused in names."""
     dotted_error_code: str | None = None
-    """Open: the errorCode that goes with the documented message for a dotted key; None: none."""
+    """Open: the errorCode that goes with the documented message for a dotted key, if any."""
     forbidden_name_message: str = (
         "Payload validation error: 'Property not allowed: {name}' on property app_metadata."
     )
     """Open: the message of the 400 for a reserved name in app_metadata; `{name}` is replaced."""
     unknown_properties: Literal["reject", "accept"] = "reject"
-    """Open: unknown properties of a PATCH or POST body.  Live traffic of 2017 got a 400, but today's
-    published schema allows them; "accept" ignores them."""
+    """Open: unknown properties of a PATCH or POST body.  In 2017 live requests with them got a 400, but the
+    schema that is published today allows them; "accept" ignores them."""
     email_change_unverifies: bool = True
     """Open: whether a PATCH of `email` without `email_verified` sets `email_verified` to false."""
     body_limit: int = 1_048_576
     """Open: how many bytes the documented "1 MB" per request is."""
     oversize_body_status: int = 413
-    """Open: the status past `body_limit`; 413 is what users-imports answers past its limit."""
+    """Open: the status of a body over `body_limit`; users-imports responds with 413 over its own limit."""
     profile_limit: int | None = 102_400
-    """Open: bytes of a serialized profile past which a write fails; None for an uncapped tenant.
+    """Open: how many bytes a serialized profile may have; a write of more fails.  None for no limit.
     Documented: 10 KB with an allowance of about ten times that."""
     profile_limit_status: int = 400
-    """Open: the status past `profile_limit`."""
+    """Open: the status of a write over `profile_limit`."""
     profile_warning: int | None = 10_240
-    """Documented: a write past 10 KB succeeds and writes a log event.  Open: the exact bytes.  None: no event."""
+    """Documented: a write of more than 10 KB succeeds and adds a log event.  Open: the exact number of bytes.
+    None for no event."""
     import_absent_bag: Literal["keep", "clear"] = "keep"
-    """Open: an upsert's row without user_metadata or app_metadata.  Documented: if the row has it, it replaces the stored one."""
+    """Open: an upserted row without user_metadata or app_metadata.  Documented: if the row has it, it replaces the stored one."""
     import_unknown_property_code: str = "OBJECT_ADDITIONAL_PROPERTIES"
     """Open: the error code of an import row with an unknown property; the documented list has none."""
     export_link_scheme: bool = True
     """Open: whether an export's `location` begins with its scheme; in the documented sample it does not."""
     client_id_format: str = "[A-Za-z0-9_-]{32}"
-    """Open: what a client_id may look like (a malformed one gets a recorded 400); those of registered clients pass."""
+    """Open: what a client_id may look like (a malformed one gets 400, recorded); those of registered clients are accepted."""
     connection_metadata: Literal["replace", "merge"] = "replace"
-    """Open: how a PATCH writes a connection's metadata; recordings only show writes of the same value."""
+    """Open: how a PATCH writes a connection's metadata; in recordings it only writes the value that was already there."""
     search_operator: Literal["OR", "AND"] = "OR"
-    """Open: the operator between two terms of a `q` that has none."""
+    """Open: the operator between two terms of a `q` if none is given."""
     search_words: Literal["whole", "any"] = "whole"
     """Open: whether an unquoted term must match a whole text or any word of it; a quoted one must match exactly."""
     search_missing: Literal["reject", "negate"] = "reject"
     """Open: `_missing_:name`, which search engine v2 had and the documentation of v3 no longer mentions.  "reject"
-    answers 400, "negate" means `NOT _exists_:name`."""
+    responds with 400, "negate" means `NOT _exists_:name`."""
     search_engine_v2: Literal["reject", "accept"] = "reject"
-    """Open: `search_engine=v2`.  "reject" answers 400, as today's schema says; "accept" searches as v3 does and
-    answers 200, as one recording of 2021 shows."""
+    """Open: `search_engine=v2`.  "reject" responds with 400, as the schema says today; "accept" searches as v3 does,
+    and responds with 200, as in one recording of 2021."""
     query_limit: int = 8_000
     """Documented: 414 for a query that is too long.  Open: the limit."""
     paging_cap: int = 1000
-    """Documented: 1000 results per search.  Open: that the condition is (page + 1) x per_page, however many exist."""
+    """Documented: 1000 results per search.  Open: whether (page + 1) x per_page is limited, however many users match."""
     error_rate_headers: bool = False
     """Open since 2021: rate-limit headers on a 4xx of the Management API other than 429.  No recorded one has them."""
     limit_before_auth: bool = False
     """Open: whether a request that fails authentication takes a token from the bucket."""
     token_limit_status: Literal[429, 500] = 429
-    """Open: /oauth/token past its limit.  500 is reported, with the error `access_denied`."""
+    """Open: the status of /oauth/token over its limit.  500 is reported, with the error `access_denied`."""
     login_failure_description: str = "The login could not be completed."
-    """Open: what an application is told if the post-login trigger fails; the real reason may hold secrets."""
+    """Open: what an application is told if the post-login trigger fails; the real reason may contain secrets."""
     code_lifetime: float = 600.0
-    """Open: seconds for which an authorization code is valid."""
+    """Open: how many seconds an authorization code is valid."""

@@ -59,7 +59,7 @@ _PATCHED: Mapping[str, Field] = {
 _PATCH = Field(type="object", properties=_PATCHED, hint=_HINT)
 _BAG = Field(type="object", nullable=True)
 _NULLABLE_BAGS = attrs.evolve(_PATCH, properties={**_PATCHED, **dict.fromkeys(BAGS, _BAG)})
-# One PATCH may not carry both (documented); the wording of the 400 is not sourced.
+# A PATCH must not contain both (documented); the wording of the 400 is a guess.
 _FORBIDDEN_PAIRS = (
     *(("password", "email"), ("password", "email_verified"), ("username", "email")),
     *(("username", "email_verified"), ("username", "password")),
@@ -97,7 +97,7 @@ PATCH = UserBody(_PATCH, patch=True)
 
 
 def check_user_id(user_id: str) -> None:
-    """Refuse what is not a user id: `provider|id` without whitespace."""
+    """Refuse a user id that is not of the form `provider|id`, without whitespace."""
     if "|" not in user_id or re.search(r"\s", user_id):
         raise bad_request(f"Object didn't pass validation for format user-id: {user_id}", "invalid_uri")
 
@@ -114,7 +114,7 @@ def _check_bags(body: Mapping[str, Any], switches: Switches) -> None:
 
 
 def dotted_name(bag: Mapping[str, Any], switches: Switches) -> str | None:
-    """Return a name with `.` or `$`, at any depth unless the switch says otherwise; None without one."""
+    """Return a name with `.` or `$`, at any depth unless the switch says otherwise; None if there is none."""
     todo: list[Any] = [bag]
     while todo:
         value = todo.pop()

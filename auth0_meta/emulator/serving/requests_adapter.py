@@ -23,8 +23,8 @@ from auth0_meta.emulator.serving.wsgi import sent_headers
 class TenantAdapter(BaseAdapter):
     """Send the requests of a `requests.Session` through a tenant's pipeline in the same thread.
 
-    A dropped connection raises `requests.ConnectionError`, and a response later than the read
-    timeout (by `clock`) raises `requests.ReadTimeout`, as over a socket.
+    A dropped connection raises `requests.ConnectionError`, and a response that takes longer than the
+    read timeout (by `clock`) raises `requests.ReadTimeout`, as over a socket.
     """
 
     def __init__(self, pipeline: Pipeline, *, clock: Clock) -> None:
@@ -44,8 +44,8 @@ class TenantAdapter(BaseAdapter):
         begun = self._clock.monotonic()
         pieces, longest = [], 0.0
         try:
-            answer = self._pipeline.handle(_request(request))
-            for piece in answer.pieces() if answer.in_pieces else [answer.body]:
+            reply = self._pipeline.handle(_request(request))
+            for piece in reply.pieces() if reply.in_pieces else [reply.body]:
                 now = self._clock.monotonic()
                 pieces.append(piece)
                 longest, begun = max(longest, now - begun), now
@@ -61,8 +61,8 @@ class TenantAdapter(BaseAdapter):
             msg = f"the local tenant took more than {allowed} s to respond"
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
-        response.status_code, response.reason = answer.status, responses.get(answer.status, "Unknown")
-        response.headers = CaseInsensitiveDict(sent_headers(answer))
+        response.status_code, response.reason = reply.status, responses.get(reply.status, "Unknown")
+        response.headers = CaseInsensitiveDict(sent_headers(reply))
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw = BytesIO(b"".join(pieces))
         response.url, response.request = request.url or "", request
@@ -73,7 +73,7 @@ class TenantAdapter(BaseAdapter):
 
 
 class TrustingAdapter(HTTPAdapter):
-    """An adapter that verifies with one certificate file, whatever the session's settings are."""
+    """An adapter that trusts only one certificate file, whatever the session's settings are."""
 
     def __init__(self, ca_file: Path, **settings: Any) -> None:
         super().__init__(**settings)

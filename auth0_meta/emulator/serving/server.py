@@ -1,4 +1,4 @@
-"""Serve a tenant on sockets with cheroot's threads, without WSGI in between, which is faster."""
+"""Serve a tenant on sockets with cheroot's threads; without WSGI in between, this is faster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from auth0_meta.emulator.state.faults import Dropped
 
 _log = logging.getLogger("auth0_meta.emulator")
 _THREADS = 16
-# If all of them wait, for the rest of a request or in a fault's delay, more are started, up to so many.
+# If all of them wait for the rest of a request, or in a fault's delay, more are started, up to this many.
 _MOST_THREADS = 256
 _STUCK_AFTER = 0.1
 # Bodies up to this size are read even if they are refused, so that the client can read why.
@@ -75,20 +75,20 @@ class _Gateway(Gateway):
             body = b" " * (_DRAIN + 1)
         else:
             body = req.rfile.read()
-        req.server.answered += 1  # without a lock: it matters only whether it moves
+        req.server.handled += 1  # without a lock: it matters only whether it changes
         request = Request(req.method.decode("latin-1"), req.uri.decode("latin-1"), headers, body)
         try:
-            answer = req.server.pipeline.handle(request)
+            response = req.server.pipeline.handle(request)
         except Dropped as dropped:
-            if dropped.rudely:
+            if dropped.with_reset:
                 # With a linger time of zero, closing sends RST instead of FIN.
                 req.conn.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             # On this error number cheroot closes the connection and logs nothing.
             raise ConnectionResetError(errno.ECONNRESET, "dropped by a fault") from dropped
-        if answer.feed is not None or not req.server.can_add_keepalive_connection:
+        if response.feed is not None or not req.server.can_add_keepalive_connection:
             req.close_connection = True
-        lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in sent_headers(answer)]
+        lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in sent_headers(response)]
         if req.close_connection:
             lines.append("Connection: close\r\n")
         elif req.response_protocol == "HTTP/1.0":
@@ -97,15 +97,15 @@ class _Gateway(Gateway):
         head = "".join([*lines, "\r\n"]).encode("latin-1", "replace")
         if request.method == "HEAD":
             req.conn.wfile.write(head)
-        elif not answer.in_pieces:
-            req.conn.wfile.write(head + answer.body)
+        elif not response.in_pieces:
+            req.conn.wfile.write(head + response.body)
         else:
-            for piece in chain([head], answer.pieces()):
+            for piece in chain([head], response.pieces()):
                 req.conn.wfile.write(piece)
 
 
 class _Server(HTTPServer):
-    """A cheroot server with settings for tests: quiet, many kept connections, a quick stop."""
+    """A cheroot server with settings for tests: quiet, many persistent connections, a quick stop."""
 
     ConnectionClass = _Connection
     keep_alive_conn_limit = 10_000
@@ -119,31 +119,31 @@ class _Server(HTTPServer):
             address, _Gateway, minthreads=_THREADS, maxthreads=_MOST_THREADS, server_name="auth0-meta-local"
         )
         self.pipeline = pipeline
-        self.answered = 0
+        self.handled = 0
         self.timer: threading.Timer | None = None
         if tls is not None:
             self.ssl_adapter = LateHandshake(tls, stream)
 
     def process_conn(self, conn: HTTPConnection) -> None:
         super().process_conn(conn)
-        # It can't know yet whether a worker is free: one that has just got a connection still looks idle.
+        # Whether a worker is free is not known yet: one that has just got a connection still looks idle.
         if self.timer is None:
             self._watch()
 
     def _watch(self) -> None:
         """Check in a moment whether the workers make progress."""
-        timer = threading.Timer(_STUCK_AFTER, self._relieve, (self.answered,))
+        timer = threading.Timer(_STUCK_AFTER, self._relieve, (self.handled,))
         timer.daemon = True
         self.timer = timer
         timer.start()
 
-    def _relieve(self, answered: int) -> None:
-        """Start more workers if connections wait and no request was answered: half a request must not block the others."""
+    def _relieve(self, handled: int) -> None:
+        """Start more workers if connections wait and no request was handled: an unfinished one must not block the others."""
         pool = self.requests
         # From here on a new connection starts its own timer.
         self.timer = None
         if self.ready and pool.qsize:
-            if self.answered == answered:
+            if self.handled == handled:
                 pool.grow(pool.qsize)
             self._watch()
 
@@ -157,7 +157,7 @@ class _Server(HTTPServer):
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
-        # cheroot does not set this for port 0, and then a restarted tenant could not take its port again.
+        # cheroot does not set this for port 0, but without it a restarted tenant could not take its port again.
         if os.name == "posix":  # pragma: no branch  # on Windows the option would share the port
             socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -27,7 +27,7 @@ class Reader:
         return bool(data)
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Return a line with its line end, less at the end of the stream or after `size` bytes."""
+        """Return a line with its line ending, less at the end of the stream or after `size` bytes."""
         limit = _CHUNK if size is None or size < 0 else size
         while True:
             end = self._buffer.find(b"\n") + 1

@@ -20,7 +20,7 @@ class Authority:
     """
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
-        import trustme  # noqa: PLC0415  # tenants without TLS do without it
+        import trustme  # noqa: PLC0415  # tenants without TLS don't need it
 
         ca = trustme.CA(organization_name="auth0-meta local tenant, not for production")
         self.ca_pem: bytes = ca.cert_pem.bytes()
@@ -44,7 +44,7 @@ class Authority:
 
     @cached_property
     def bundle_file(self) -> Path:
-        """Return a file with it and the public authorities, for tools that trust only that file (`SSL_CERT_FILE`)."""
+        """Return a file that has the public authorities too, for tools that trust only this file (`SSL_CERT_FILE`)."""
         import certifi  # noqa: PLC0415
 
         path = self._directory / "bundle.pem"

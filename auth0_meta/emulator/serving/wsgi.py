@@ -10,18 +10,18 @@ from urllib.parse import quote, urlsplit
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_input_stream
 
-from auth0_meta.emulator.http.message import Answer, Request
+from auth0_meta.emulator.http.message import Request, Response
 from auth0_meta.emulator.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def sent_headers(answer: Answer) -> list[tuple[str, str]]:
+def sent_headers(response: Response) -> list[tuple[str, str]]:
     """Return the headers of a response with its Content-Length, if it has one."""
-    if answer.status == 204 or answer.feed is not None:
-        return answer.headers
-    return [*answer.headers, ("Content-Length", str(len(answer.body)))]
+    if response.status == 204 or response.feed is not None:
+        return response.headers
+    return [*response.headers, ("Content-Length", str(len(response.body)))]
 
 
 def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
@@ -30,9 +30,11 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
         body = get_input_stream(environ).read()
-        answer = pipeline.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
-        start_response(f"{answer.status} {responses.get(answer.status, 'Unknown')}", sent_headers(answer))
-        return answer.pieces() if answer.in_pieces else [answer.body]
+        response = pipeline.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
+        start_response(
+            f"{response.status} {responses.get(response.status, 'Unknown')}", sent_headers(response)
+        )
+        return response.pieces() if response.in_pieces else [response.body]
 
     return respond
 
@@ -40,7 +42,7 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
 def _target(environ: WSGIEnvironment) -> str:
     """Return the path, still percent-encoded, with the query.
 
-    PATH_INFO is decoded, so an id with %2F in it can't be told from two segments: the raw form is preferred.
+    PATH_INFO is decoded, so an id that contains %2F looks like two segments there: the raw form is preferred.
     """
     raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if raw:

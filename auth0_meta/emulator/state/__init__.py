@@ -1,1 +1,1 @@
-"""What one local tenant knows: no HTTP, no rule."""
+"""What one local tenant knows: no HTTP, no rules."""

@@ -1,4 +1,4 @@
-"""A clock in front of the real one that can be frozen and moved forward."""
+"""A clock that can be frozen and advanced."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _END = 253_370_764_800.0
 
 
 class TenantClock:
-    """A `Clock` that runs with another clock until `freeze`, and jumps on `advance`.
+    """A `Clock` that follows another clock, except that it can be frozen and advanced.
 
-    Refill, Reset, expiry, `updated_at`, jobs and the search index all follow it.  While it is
-    frozen, a sleep on it moves it at once and costs nothing: hand it to your own code (the
-    tenant's `client()` has it) and a test of an hour's wait takes no time.  Safe for many threads.
+    Rate limits, expiry, `updated_at`, jobs and the search index all use it.  While it is frozen,
+    `sleep` advances it and returns at once: pass it to your own code (a client from the tenant's
+    `client()` has it), and a test of an hour's wait takes no time.  Thread-safe.
 
     >>> from auth0_meta.testing import FakeClock
     >>> clock = TenantClock(FakeClock(start=100.0))
@@ -51,9 +51,9 @@ class TenantClock:
         return self._base.monotonic() + self._steady if frozen is None else frozen[1]
 
     def freeze(self, at: float | None = None) -> None:
-        """Stop time at the epoch second `at` (None: now); a later call moves it there.
+        """Stop time at the epoch second `at` (None: now); if it is stopped already, move it there.
 
-        Raises `InputError` for a moment before 1970 or past the year 9998.
+        Raises `InputError` for a time before 1970 or after the year 9998.
         """
         if at is not None and not 0 <= at < _END:
             msg = "freeze takes epoch seconds from 0 up to the year 9999; the time was not changed"
@@ -70,9 +70,9 @@ class TenantClock:
                 self._frozen = None
 
     def advance(self, seconds: float) -> None:
-        """Move time forward, frozen or not; raises `InputError` for a step back, or past the year 9998."""
+        """Move time forward, frozen or not; raises `InputError` for a step back, or one past the year 9998."""
         if not 0 <= seconds < float("inf"):
-            raise InputError("advance takes a number of seconds, 0 or more; freeze(at=...) sets any moment")
+            raise InputError("advance takes a number of seconds, 0 or more; freeze(at=...) sets any time")
         with self._lock:
             if self.time() + seconds >= _END:
                 raise InputError("the tenant's time can't move past the year 9998; it was not changed")
@@ -90,14 +90,14 @@ class TenantClock:
             self._frozen = None
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; while time stands still, move it instead."""
+        """Sleep or, while time stands still, advance it instead."""
         if self.frozen:
             self.advance(max(0.0, seconds))
         else:
             self._base.sleep(seconds)
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
-        """Wait on a held condition for at most `seconds`; while time stands still, move it instead."""
+        """Wait on a held condition for at most `seconds` or, while time stands still, advance it instead."""
         if seconds is None or not self.frozen:
             return self._base.wait(condition, seconds)
         self.advance(max(0.0, seconds))

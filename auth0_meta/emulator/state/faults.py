@@ -20,13 +20,13 @@ Drop = Literal["before_commit", "after_commit", "reset"]
 
 
 class Dropped(ConnectionResetError):
-    """Make the server close the connection without a response; if `rudely`, with a TCP reset."""
+    """Raised to make the server close the connection without a response; if `with_reset`, by a TCP reset."""
 
-    rudely = False
+    with_reset = False
 
 
 class CallbackRaised(Exception):  # named for what happened: it is the test's error, not ours
-    """A test's own code raised `error`: the second writer or the predicate of `owner`."""
+    """The second writer or predicate of `owner`, which is the test's own code, raised `error`."""
 
     def __init__(self, owner: Fault | Hook, error: BaseException) -> None:
         super().__init__(type(error).__name__)
@@ -34,7 +34,7 @@ class CallbackRaised(Exception):  # named for what happened: it is the test's er
 
 
 def _call(owner: Fault | Hook, callback: Callable[..., Any], *args: Any) -> Any:
-    """Call a test's own code and wrap what it raises, BaseException too: pytest.fail and skip raise that."""
+    """Call a test's own code and wrap what it raises, even a BaseException, which pytest.fail and pytest.skip raise."""
     try:
         return callback(*args)
     except (KeyboardInterrupt, SystemExit):
@@ -52,7 +52,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_line(value: object) -> bool:
-    """Return whether a header can hold this text without breaking its line."""
+    """Return whether a value is text that fits on a header's line."""
     return isinstance(value, str) and not any(letter in value for letter in "\r\n\0")
 
 
@@ -96,7 +96,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 @attrs.define(kw_only=True, eq=False)
 class _Matcher:
-    """Which requests a fault or second writer applies to; `seen` counts those that came, `fired` when it acted."""
+    """Which requests a fault or second writer applies to; `seen` counts them, `fired` those on which it acted."""
 
     method: str | None = attrs.field(default=None, converter=_upper)
     path: str | None = None
@@ -121,7 +121,7 @@ class _Matcher:
         )
 
     def due(self) -> bool:
-        """Return whether this fires at the request just counted."""
+        """Return whether this fires for the request just counted."""
         return self.seen >= self.nth and (self.times is None or self.fired < self.times)
 
 
@@ -159,13 +159,13 @@ class Fault(_Matcher):
         super().__attrs_post_init__()
         effects = (self.status, self.drop, self.delay, self.slow, self.truncate, self.rows)
         if all(effect is None for effect in effects) and not self.expire_token:
-            raise InputError("a fault needs a status, a drop, a delay, slow, truncate, rows or expire_token")
+            raise InputError("a fault needs status, drop, delay, slow, truncate, rows or expire_token")
         if self.status is not None and self.drop is not None:
-            raise InputError("a fault can't have both a status and a drop: leave one out")
+            raise InputError("a fault can't have both status and drop: leave one out")
         if self.status is None and (
             self.commit or self.body is not None or self.html or self.headers or self.reset is not None
         ):
-            raise InputError("commit, body, html, headers and reset need a status: add one")
+            raise InputError("commit, body, html, headers and reset work only with a status: add one")
         for name, header in self.headers.items():
             if not _is_line(name) or not _is_line(str(header or "")):
                 raise InputError(f"the header {name!r} and its value must be one line of text each")
@@ -173,7 +173,7 @@ class Fault(_Matcher):
             try:
                 to_json(self.body)
             except (TypeError, ValueError, RecursionError):
-                msg = f"body must be a string, bytes, or a value that JSON can represent, not this {type(self.body).__name__}"
+                msg = f"body must be a string, bytes, or a value that JSON can represent; this {type(self.body).__name__} is not"
                 raise InputError(msg) from None
 
 
@@ -194,7 +194,7 @@ _M = TypeVar("_M", bound=_Matcher)
 class FaultBook:
     """The faults and second writers of one tenant, in the order in which they were added; thread-safe.
 
-    `seed` decides when faults with a probability strike; `clear` starts its random sequence over.
+    `seed` decides when faults with a probability strike; `clear` restarts the random sequence.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -216,7 +216,7 @@ class FaultBook:
     ) -> Fault | None:
         """Count this request for every fault that matches it, and return the first that is due.
 
-        `exact_path`: consider only faults with exactly this path, as for a request that no route serves.
+        With `exact_path`, as for a request that no route serves, only faults with exactly this path count.
         """
         if not self._faults:
             return None

@@ -18,9 +18,9 @@ _KEPT = 100
 
 @attrs.frozen
 class Change:
-    """One write: its `time` by the tenant's clock, and what it was made `by`.
+    """One write: `time` is by the tenant's clock, and `by` names the request or call that made it.
 
-    `before` and `after` are whole profiles, None for a user who did not exist.
+    `before` and `after` are whole profiles, None if the user did not exist.
     """
 
     time: float
@@ -31,14 +31,14 @@ class Change:
 
     @property
     def changed(self) -> dict[str, tuple[Any, Any]]:
-        """Return (before, after) by path, without the volatile `updated_at`."""
+        """Return (before, after) by path, except for `updated_at`, which changes with every write."""
         return differences(self.before, self.after)
 
 
 class History:
-    """The newest hundred writes of each user, and what every user was at the last mark.
+    """The latest hundred writes to each user, and the profile of each user at the last mark.
 
-    `lag`: seconds for which a search still sees what was there before a write.  Thread-safe.
+    `lag` is how many seconds a search still sees the profile before a write.  Thread-safe.
     """
 
     def __init__(self, lag: float = 0.0) -> None:
@@ -67,7 +67,7 @@ class History:
         return [Change(time, user_id, by, _copy(before), _copy(after)) for time, by, before, after in changes]
 
     def stale(self, now: float) -> dict[str, Profile | None]:
-        """Return the users that a search still sees as they were, None for one that it doesn't see yet."""
+        """Return the older profiles that a search still sees, by user; None for a user that it doesn't see yet."""
         if not self._recent:
             return {}
         with self._lock:
@@ -84,7 +84,7 @@ class History:
         if not stale:
             return list(profiles)
         shown = [stale.pop(profile.user_id, profile) for profile in profiles]
-        # What is left was deleted a moment ago.
+        # The users that are left were deleted only a moment ago.
         return [profile for profile in (*shown, *stale.values()) if profile is not None]
 
     def mark(self) -> None:
@@ -98,7 +98,7 @@ class History:
             self._first.pop(user_id, None)
 
     def first(self) -> dict[str, Profile | None]:
-        """Return every user written since the mark, as it was then."""
+        """Return every user written to since the mark, with the profile at that time."""
         with self._lock:
             return dict(self._first)
 

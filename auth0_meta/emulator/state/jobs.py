@@ -14,13 +14,13 @@ from auth0_meta.errors import ConfigError, InputError
 
 ACTIVE_IMPORTS = 2
 """How many import jobs may be active at once (documented)."""
-# Documented: a job of more than two hours fails, and everything about a job is gone after a day.
+# Documented: a job that takes more than two hours fails, and a job is deleted after a day.
 _TIMEOUT = 2 * 3600
 _KEPT = 24 * 3600
 
 
 class JobFailed(Exception):
-    """A job failed as a whole; `shown` is added to the job."""
+    """A job failed as a whole; `shown` are fields to add to it."""
 
     def __init__(self, **shown: Any) -> None:
         super().__init__("the job failed")
@@ -54,9 +54,9 @@ def parse_pace(text: str) -> Pace:
 class Job:
     """One job.
 
-    `shown` are the fields between its status and its creation; `work(job, now)` carries it out, adds
-    to `shown`, and may raise `JobFailed`, when `pace` says.  `errors` lists the users that an import refused;
-    `file` is what an export made, with its name.
+    `shown` are the fields between `status` and `created_at`.  When `pace` says so, `work(job, now)` carries it
+    out, which may add to `shown` or raise `JobFailed`.  `errors` lists the users that an import refused;
+    `file` and `file_name` are what an export produced.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Jobs:
     """The tenant's jobs: `jobs[id]`, iteration, `len`; thread-safe.
 
     `pace` decides when jobs created from now on are carried out: "immediate" (while the response that
-    creates the job still says pending, as recorded), "3 polls" (at the fourth GET of it),
+    creates the job still says pending, as recorded), "3 polls" (on the fourth GET of the job),
     "1.5 seconds" of the tenant's clock, or "manual" (`finish` and `fail`).
 
     >>> from auth0_meta.emulator import LocalTenant
@@ -121,7 +121,7 @@ class Jobs:
         return f"<Jobs: {len(self)}, {self.pace}>"
 
     def add(self, job: Job) -> bool:
-        """Add a job, and carry it out if the pace is immediate; returns False for one import too many."""
+        """Add a job, and carry it out if the pace is immediate; returns False if too many imports are active."""
         with self._lock:
             active = sum(other.type == "users_import" and other.status == "pending" for other in self)
             if job.type == "users_import" and active >= ACTIVE_IMPORTS:
@@ -132,7 +132,7 @@ class Jobs:
         return True
 
     def finish(self, job_id: str | None = None) -> None:
-        """Carry out a pending job now, None all of them; raises `InputError` for one that isn't pending.
+        """Carry out a pending job now (None: all of them); raises `InputError` for one that isn't pending.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).jobs.finish()
@@ -142,14 +142,14 @@ class Jobs:
                 self._run(job, self._now())
 
     def fail(self, job_id: str | None = None, **shown: Any) -> None:
-        """Fail a pending job as a whole, None all of them; `shown` are further fields of the job."""
+        """Fail a pending job as a whole (None: all of them); `shown` are further fields of the job."""
         with self._lock:
             for job in self._pending(job_id):
                 job.status = "failed"
                 job.shown.update(shown)
 
     def poll(self, job_id: str) -> Job | None:
-        """Count one poll of a job and return the job, None if there is none."""
+        """Count one poll of a job and return the job, None if it does not exist."""
         with self._lock:
             job = self._jobs.get(job_id)
             if job is not None and job.status == "pending":
@@ -159,7 +159,7 @@ class Jobs:
             return job
 
     def settle(self) -> None:
-        """Carry out jobs that are due by the clock, fail those that take too long, forget old ones."""
+        """Carry out jobs that are due by the clock, fail those that take too long, and delete old ones."""
         if not self._jobs:
             return
         now = self._now()

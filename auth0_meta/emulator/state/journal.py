@@ -56,7 +56,7 @@ class Journal:
         >>> Journal().requests("PATCH", "/api/v2/users/{id}")
         []
         """
-        wanted = _given(method, path, user_id, status)
+        wanted = _criteria(method, path, user_id, status)
         return [entry for entry in self._snapshot() if not mismatches(entry, wanted)]
 
     def count(self, *args: Any, **criteria: Any) -> int:
@@ -64,7 +64,7 @@ class Journal:
         return len(self.requests(*args, **criteria))
 
     def since(self, number: int) -> tuple[int, list[Entry]]:
-        """Return how many requests there have been, and those after the `number`-th that are still kept."""
+        """Return the number of requests so far, and those after the `number`-th that are still kept."""
         with self._lock:
             new = max(0, self._total - number)
             return self._total, list(islice(self._entries, max(0, len(self._entries) - new), None))
@@ -79,14 +79,14 @@ class Journal:
         json: Any = _ANY,
         times: int | None = None,
     ) -> None:
-        """Raise AssertionError unless such a request came, `times` times exactly (None: at least once).
+        """Raise AssertionError unless such a request arrived exactly `times` times (None: at least once).
 
-        `path` is as in `requests`, `json` the whole body as sent (None: no JSON body).  The error names
-        the nearest other requests and what was different about each.
+        `path` is as in `requests`; `json` is the whole body as sent (None: no JSON body).  The error lists
+        the nearest other requests and how each of them differs.
 
         >>> Journal().assert_called("PATCH", times=0)
         """
-        wanted = _given(method, path, user_id, status)
+        wanted = _criteria(method, path, user_id, status)
         if json is not _ANY:
             wanted["json"] = json
         entries = self._snapshot()
@@ -111,6 +111,8 @@ class Journal:
             return list(self._entries)
 
 
-def _given(method: str | None, path: str | None, user_id: str | None, status: int | None) -> dict[str, Any]:
+def _criteria(
+    method: str | None, path: str | None, user_id: str | None, status: int | None
+) -> dict[str, Any]:
     criteria = {"method": method and method.upper(), "path": path, "user_id": user_id, "status": status}
     return {name: value for name, value in criteria.items() if value is not None}

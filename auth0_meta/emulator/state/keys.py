@@ -1,7 +1,7 @@
-"""Signing keys: made when first needed, published, and used to sign tokens.
+"""Signing keys: generated when first needed, published, and used to sign tokens.
 
-The key material lives as long as the process and is shared by its tenants, because making a key
-costs tens of milliseconds; every tenant has its own names for the keys, so that it accepts its own tokens only.
+The key material lives as long as the process and is shared by its tenants, because generating a key
+takes tens of milliseconds; each tenant has its own names for the keys, so that it accepts only its own tokens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _lock = threading.Lock()
 
 @attrs.frozen
 class _Key:
-    """A key: `private` and `public` as `jose` takes them, and the members of the key set that it makes up."""
+    """A key: `private` and `public` as `jose` expects them, and `shown`, the fields that the key set shows."""
 
     private: Any
     public: Any
@@ -32,7 +32,7 @@ class _Key:
 
 @cache
 def _make(index: int) -> _Key:
-    """Make one RSA key with a self-signed certificate."""
+    """Generate one RSA key with a self-signed certificate."""
     # The libraries load on use: a tenant that mints no token starts faster.
     from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
@@ -56,7 +56,7 @@ def _make(index: int) -> _Key:
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.DER)
     )
-    # A key that is parsed once: parsing and checking a PEM took 35 ms for each token.
+    # Parsed once: parsing and checking the PEM took 35 ms for each token.
     private: Any = jwk.construct(key, "RS256")
     public = private.public_key()
     thumbprint = hashlib.sha1(certificate, usedforsecurity=False).digest()
@@ -92,7 +92,7 @@ class KeyRing:
         return {self._kid(index): index for index in (now, now + 1, *previous)}
 
     def rotate(self, *, revoke: bool = False) -> None:
-        """Make the next key the current one; the one before stays trusted, unless `revoke`."""
+        """Make the next key the current one; the previous one stays trusted, unless `revoke`."""
         self._current += 1
         if revoke:
             self._oldest = self._current

@@ -17,9 +17,9 @@ from auth0_meta.emulator.rules.limiter import (
 
 
 class Limiter:
-    """Take one token per request from the bucket of its group; safe for many threads.
+    """Take one token per request from the bucket of its group; thread-safe.
 
-    `window`: the buckets refill all at once instead of linearly.
+    With `window`, the buckets refill all at once instead of linearly.
 
     >>> limiter = Limiter("2@2")
     >>> [limiter.take("other", 100.0).remaining for _ in range(2)], limiter.take("other", 100.0).allowed

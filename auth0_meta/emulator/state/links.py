@@ -26,7 +26,7 @@ class Links:
         self._links: dict[Kind, dict[Hashable, dict[Hashable, None]]] = {}
 
     def add(self, kind: Kind, holder: Hashable, things: Iterable[Hashable]) -> None:
-        """Link things to a holder; those that are linked already stay where they are."""
+        """Link things to a holder; existing links keep their place in the order."""
         with self._lock:
             self._links.setdefault(kind, {}).setdefault(holder, {}).update(dict.fromkeys(things))
 
@@ -38,17 +38,17 @@ class Links:
                 held.pop(thing, None)
 
     def of(self, kind: Kind, holder: Hashable) -> list[Hashable]:
-        """Return what a holder has."""
+        """Return the things that a holder has."""
         with self._lock:
             return list(self._links.get(kind, {}).get(holder, ()))
 
     def holders(self, kind: Kind, thing: Hashable) -> list[Hashable]:
-        """Return who has a thing."""
+        """Return the holders of a thing."""
         with self._lock:
             return [holder for holder, held in self._links.get(kind, {}).items() if thing in held]
 
     def forget(self, gone: Hashable) -> None:
-        """Drop every link of a user, a role or an organization that was deleted."""
+        """Delete every link of a user, a role or an organization that was deleted."""
         with self._lock:
             for links in self._links.values():
                 for holder in [*links]:
@@ -58,7 +58,7 @@ class Links:
                     held.pop(gone, None)
 
     def forget_users(self) -> None:
-        """Drop every link of every user; the permissions of roles stay."""
+        """Delete every link of every user; the permissions of roles stay."""
         with self._lock:
             for kind in [kind for kind in self._links if kind != "role_permissions"]:
                 del self._links[kind]

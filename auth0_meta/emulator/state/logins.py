@@ -1,4 +1,4 @@
-"""The logins of one tenant: what an application asked for, who signs in, who is signed in."""
+"""The logins of one tenant: what applications requested, who is signing in, who is signed in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SESSION_FOR = 259_200
 REFRESH_FOR = 2_592_000
 BY_LOGIN = "a login"
 BLOCKED = ("unauthorized", "user is blocked")
-"""How a login of a blocked user is refused."""
+"""The error and its description for a login of a blocked user."""
 
 
 @attrs.frozen(kw_only=True)
 class AuthorizationRequest:
-    """What an application asked of /authorize, checked; `query` is the whole query as it came."""
+    """An application's checked request to /authorize; `query` is the whole query as it was sent."""
 
     client_id: str
     redirect_uri: str
@@ -37,7 +37,7 @@ class AuthorizationRequest:
 
 @attrs.frozen
 class Session:
-    """A browser's session: whose it is, its id (`sid` in tokens), and since when."""
+    """A browser's session: its user, its id (`sid` in tokens), and when it began."""
 
     user_id: str
     sid: str
@@ -46,7 +46,7 @@ class Session:
 
 @attrs.frozen
 class Login:
-    """A login under way, bound to the browser that began it, if there is one."""
+    """A login in progress, tied to the browser that began it, if there is one."""
 
     authorization: AuthorizationRequest
     session: Session
@@ -64,7 +64,7 @@ class Granted:
 
 
 class ExpiringStore(Generic[_T]):
-    """Values under random keys of 256 bits until they expire: codes, sessions, logins under way; safe for many threads.
+    """Values stored under random 256-bit keys until they expire: codes, sessions, logins in progress; thread-safe.
 
     >>> codes = ExpiringStore[str]()
     >>> code = codes.put("ada", until=10.0, now=0.0)
@@ -77,7 +77,7 @@ class ExpiringStore(Generic[_T]):
         self._values: dict[str, tuple[_T, float]] = {}
 
     def put(self, value: _T, *, until: float, now: float, key: str | None = None) -> str:
-        """Keep a value until an epoch second and return its key, a new one unless given."""
+        """Store a value until an epoch second and return its key, a new one unless `key` is given."""
         key = key or secrets.token_urlsafe(32)
         with self._lock:
             for old in [k for k, (_, end) in self._values.items() if end <= now]:
@@ -91,12 +91,12 @@ class ExpiringStore(Generic[_T]):
         return value if until > now else None
 
     def all(self, *, now: float) -> list[tuple[_T, float]]:
-        """Return each value with its end, oldest first."""
+        """Return each value with the time at which it expires, oldest first."""
         with self._lock:
             return [(value, until) for value, until in self._values.values() if until > now]
 
     def take(self, key: str, *, now: float) -> _T | None:
-        """Return what `get` does and delete it; of several callers only one gets it."""
+        """Return what `get` does, and delete it: only one of several callers gets it."""
         with self._lock:
             value, until = self._values.pop(key, (None, now))
         return value if until > now else None
@@ -104,11 +104,11 @@ class ExpiringStore(Generic[_T]):
 
 @attrs.define(eq=False)
 class Logins:
-    """The state of one tenant's logins; `hook` is the trigger that it runs, see `LocalTenant.post_login`."""
+    """The state of one tenant's logins; `hook` is the trigger that they run, see `LocalTenant.post_login`."""
 
     hook: Callable[..., Any] | None = None
     pages: ExpiringStore[tuple[AuthorizationRequest, str]] = attrs.field(factory=ExpiringStore)
-    """Pages that wait for a user to be picked: the request, and the browser."""
+    """The pages on which no user has been picked yet: the request, and the browser."""
     suspended: ExpiringStore[Login] = attrs.field(factory=ExpiringStore)
     sessions: ExpiringStore[Session] = attrs.field(factory=ExpiringStore)
     codes: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)

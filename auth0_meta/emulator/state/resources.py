@@ -11,14 +11,14 @@ from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNEC
 from auth0_meta.emulator.state.links import Links
 
 Document = dict[str, Any]
-# These are passwords of tests: few rounds are fast, and none is in memory as typed.
+# These are passwords of tests: a few rounds are fast, and still no password is in memory as typed.
 _HASH = "pbkdf2:sha256:1000"
 
 
 class Resources:
     """Everything a tenant knows besides its users, in memory.
 
-    `lock` (reentrant) guards a read and the write that follows from it.
+    Hold `lock` (reentrant) from a read to the write that depends on it.
 
     >>> resources = Resources()
     >>> resources.set_password("auth0|1", "correct horse")
@@ -42,17 +42,17 @@ class Resources:
         return self._documents.setdefault(kind, {})
 
     def set_password(self, user_id: str, password: Any) -> None:
-        """Keep a user's password, hashed; anything but a string is ignored."""
+        """Store the hash of a user's password; anything but a string is ignored."""
         if isinstance(password, str):
             self._passwords[user_id] = generate_password_hash(_encodable(password), _HASH)
 
     def password_fits(self, user_id: str, password: str) -> bool:
-        """Return whether this is the user's password; a user without one can't sign in with any."""
+        """Return whether this is the user's password; no password fits a user who has none."""
         known = self._passwords.get(user_id)
         return known is not None and check_password_hash(known, _encodable(password))
 
     def forget(self, gone: str) -> None:
-        """Drop everything that belongs to a user, role, organization or connection that was deleted."""
+        """Delete everything that belongs to a user, role, organization or connection that was deleted."""
         self.links.forget(gone)
         with self.lock:
             self._passwords.pop(gone, None)
@@ -62,7 +62,7 @@ class Resources:
                 connections.pop(gone, None)
 
     def forget_users(self) -> None:
-        """Drop everything that belongs to any user."""
+        """Delete everything that belongs to any user."""
         self.links.forget_users()
         with self.lock:
             self._passwords.clear()

@@ -36,7 +36,7 @@ _P90 = 1.2816
 
 
 class TenantState:
-    """One tenant's stores, clock, ids and settings; safe for many threads."""
+    """One tenant's stores, clock, ids and settings; thread-safe."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class TenantState:
         self._random_lock = threading.Lock()
         self._stopping = threading.Condition()
         self._stopped = False
-        # A store that an earlier process filled must not get the same ids again.
+        # If an earlier process filled the store, the same ids must not be drawn again.
         self._random = random.Random(f"{seed}/{users.openings}" if users.openings else seed)
 
     def reset(self) -> None:
-        """Forget requests, faults and revocations; fill the buckets; start ids over.  The users stay."""
+        """Clear requests, faults and revocations, fill the buckets and restart the ids; the users stay."""
         self._random = random.Random(self._seed)  # ids and latencies, repeatable on purpose
         self.history = History(self.history.lag)
         self.resources = Resources()
@@ -94,7 +94,7 @@ class TenantState:
         self.limiter.reset()
 
     def replace_users(self, profiles: Iterable[Profile]) -> None:
-        """Replace all users by these, and start their history over; the caller holds `users.lock`."""
+        """Replace all users with these, and clear their history; the caller holds `users.lock`."""
         self.users.replace_all(profiles)
         self.history = History(self.history.lag)
         self.resources.forget_users()
@@ -108,12 +108,12 @@ class TenantState:
         return int(self.now() * 1000)
 
     def new_object_id(self) -> str:
-        """Return 24 hexadecimal digits that depend on the seed alone."""
+        """Return 24 hexadecimal digits that depend only on the seed."""
         with self._random_lock:
             return f"{self._random.getrandbits(96):024x}"
 
     def new_id(self, prefix: str, length: int = 16) -> str:
-        """Return `prefix` and `length` letters and digits that depend on the seed alone."""
+        """Return `prefix` and `length` letters and digits that depend only on the seed."""
         with self._random_lock:
             return prefix + "".join(self._random.choices(_ALPHANUMERIC, k=length))
 
@@ -123,9 +123,9 @@ class TenantState:
             return self._random.lognormvariate(math.log(median), math.log(p90 / median) / _P90)
 
     def save(self, profile: Profile, *, before: Profile | None, by: str, limited: bool = True) -> bytes:
-        """Store what `by` made of a user, and return it as JSON; past the documented 10 KB, leave a log.
+        """Store a profile that `by` wrote, and return it as JSON; over the documented 10 KB, add a log event.
 
-        Refuses what JSON can't represent, and, if `limited`, what is past the size limit; the caller holds `users.lock`.
+        Refuses what JSON can't represent and, if `limited`, what is over the size limit; the caller holds `users.lock`.
         """
         try:
             shown = to_json(profile.document())
@@ -151,7 +151,7 @@ class TenantState:
         self.logs.append({"date": iso(self.milliseconds()), "type": kind, "user_id": user_id, **more})
 
     def remove_user(self, profile: Profile, *, by: str) -> None:
-        """Delete a user with everything that belongs to it; the caller holds `users.lock`."""
+        """Delete a user and everything that belongs to the user; the caller holds `users.lock`."""
         self.users.remove(profile.user_id)
         self.resources.forget(profile.user_id)
         self.history.note(self.now(), profile.user_id, before=profile, after=None, by=by)
@@ -164,12 +164,12 @@ class TenantState:
                     self.clock.wait(self._stopping, seconds)
 
     def stopped_within(self, seconds: float) -> bool:
-        """Wait so many real seconds, whatever the tenant's clock does; return True once the tenant is stopped."""
+        """Wait up to `seconds` of real time, whatever the tenant's clock does; return True once the tenant is stopped."""
         with self._stopping:
             return self._stopped or (self._stopping.wait(seconds) and self._stopped)
 
     def wake(self, *, stopped: bool) -> None:
-        """End every pause; with `stopped` allow none from now on, else allow them again."""
+        """End every pause; if `stopped`, allow no more of them, else allow them again."""
         with self._stopping:
             self._stopped = stopped
             self._stopping.notify_all()

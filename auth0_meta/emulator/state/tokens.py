@@ -24,7 +24,7 @@ LIFETIME = 86_400
 
 @attrs.frozen
 class Application:
-    """A registered client; with `secret` or `public_key` None it can't authenticate that way."""
+    """A registered client; if `secret` or `public_key` is None, it can't authenticate that way."""
 
     client_id: str
     secret: str | None = attrs.field(default=None, repr=False)
@@ -34,14 +34,14 @@ class Application:
     callbacks: tuple[str, ...] | None = None
     """The URLs to which a login may send the browser, None for any on loopback."""
     logout_urls: tuple[str, ...] | None = None
-    """The same for a logout."""
+    """The URLs to which a logout may send it, None for any on loopback."""
 
 
 class Access:
     """Issue and check tokens for one tenant.
 
-    `strict`: only tokens issued here, signature, audience and expiry checked.  Otherwise any
-    bearer token is accepted, unless it was revoked, or was issued here and has expired or is for another API.
+    If `strict`, only tokens issued here are accepted, with signature, audience and expiry checked.  Otherwise
+    any bearer token is accepted, unless it was revoked, or was issued here and has expired or is for another API.
     """
 
     def __init__(self, keys: KeyRing, *, strict: bool, all_scopes: tuple[str, ...]) -> None:
@@ -71,7 +71,7 @@ class Access:
         subject: str | None = None,
         issuer: str | None = None,
     ) -> str:
-        """Return a signed token; claims as Auth0's machine-to-machine tokens have them."""
+        """Return a signed token with the claims of Auth0's machine-to-machine tokens."""
         granted = self.all_scopes if scopes is None else tuple(scopes)
         claims = {
             "iss": f"{issuer or self.url}/",
@@ -88,13 +88,13 @@ class Access:
     def issue_claims(self, claims: dict[str, Any], grant: Grant) -> str:
         """Sign a token with these claims, and remember what it allows."""
         with self._lock:
-            # Two tokens of the same second would be the same string, and be revoked together.
+            # Without a `jti`, two tokens of the same second would be the same string, and be revoked together.
             token = self.keys.sign({**claims, "jti": f"local-{len(self._grants) + 1}"})
             self._grants[token] = grant
         return token
 
     def is_dead(self, token: str) -> bool:
-        """Return whether a token was revoked, or made to expire early."""
+        """Return whether a token was revoked or made to expire early."""
         return token in self._dead
 
     def first_use(self, client_id: str, jti: Any) -> bool:
@@ -127,7 +127,7 @@ class Access:
             self._grants = {}
 
     def reset(self) -> None:
-        """Forget what was revoked and expired; tokens issued before stay valid until they expire."""
+        """Forget which tokens were revoked or made to expire; they are valid again until they expire by themselves."""
         self._dead = {}
 
     def authenticate(self, header: str | None, now: float) -> Grant:
@@ -147,7 +147,7 @@ class Access:
         return grant
 
     def is_management(self, audience: str) -> bool:
-        """Return whether this audience means the Management API: this tenant's, or unless strict any tenant's."""
+        """Return whether this audience means the Management API: this tenant's or, unless strict, any tenant's."""
         return audience in self.audiences or (not self.strict and audience.endswith("/api/v2/"))
 
     def _unseen(self, token: str) -> Grant:

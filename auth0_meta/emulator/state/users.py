@@ -1,4 +1,4 @@
-"""The users in memory, by id, email and username; what may be written is not decided here."""
+"""The users in memory, by id, email and username; callers decide what may be written."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 class UserStore:
     """Profiles in memory, in the order of their creation.
 
-    `lock` (reentrant) guards a read and the write that follows from it; each method alone is
-    atomic under it.
+    Hold `lock` (reentrant) from a read to the write that depends on it; each method alone is atomic.
     """
 
     openings = 0
-    """How often the store was opened before: never, it lives in memory."""
+    """How often the store was opened before: never, because it is in memory."""
 
     def __init__(self, profiles: Iterable[Profile] = ()) -> None:
         self.lock = threading.RLock()
@@ -34,7 +33,7 @@ class UserStore:
         return len(self._users)
 
     def get(self, user_id: str) -> Profile | None:
-        """Return the user, None if there is none."""
+        """Return the user with this id, or None."""
         return self._users.get(user_id)
 
     def all(self) -> Iterator[Profile]:
@@ -63,12 +62,12 @@ class UserStore:
             self._reindex(profile.user_id, _keys(before), _keys(profile))
 
     def remove(self, user_id: str) -> None:
-        """Delete a user, if there is one with this id."""
+        """Delete the user with this id, if there is one."""
         with self.lock:
             self._reindex(user_id, _keys(self._users.pop(user_id, None)), set())
 
     def replace_all(self, profiles: Iterable[Profile]) -> None:
-        """Replace every user by these."""
+        """Replace all users with these."""
         new = UserStore(profiles)
         with self.lock:
             self._users, self._index = new._users, new._index
@@ -94,6 +93,6 @@ Store: TypeAlias = "UserStore | SqliteStore"
 
 
 def _keys(profile: Profile | None) -> set[tuple[str, str]]:
-    """Return what a user is found by besides the id."""
+    """Return the keys, besides the id, by which a user can be found."""
     root = {} if profile is None else profile.root
     return {(name, root[name]) for name in ("email", "username") if root.get(name) is not None}

@@ -35,11 +35,11 @@ _SELECT = "SELECT user_id, root, app, updated_ms, seq FROM users"
 
 
 class SqliteStore:
-    """What `UserStore` offers, from a file that this process has to itself.
+    """The methods of `UserStore`, on a file that no other process may have open.
 
-    The file is created with mode 0600, and an existing one is restricted to it.  It is opened on first
-    use and again after `close`.  A killed process loses nothing; a power cut may lose the last
-    writes.  Raises `ConfigError` for a file that is in use or not one of ours.
+    The file is created with mode 0600, and an existing one is changed to it.  It is opened on first
+    use and again after `close`.  A killed process loses nothing; a power failure may lose the last
+    writes.  Raises `ConfigError` for a file that is in use or holds something else.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -48,16 +48,16 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._count = 0
         (self.openings,) = self._db.execute("SELECT count FROM openings").fetchone()
-        """How often the file had been opened before: random ids must not start over."""
+        """How often the file had been opened before: random ids must not repeat."""
         self._db.execute("UPDATE openings SET count = count + 1")
 
     @property
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = connection = _opened(self.path)
-            # A connection that is garbage collected open would warn.
+            # Python warns about a connection that is still open when it is garbage-collected.
             weakref.finalize(self, connection.close)
-            # Counting a large table takes milliseconds, so the number is kept.
+            # Counting a large table takes milliseconds, so the count is kept.
             (self._count,) = connection.execute("SELECT count(*) FROM users").fetchone()
         return self._connection
 
@@ -74,12 +74,12 @@ class SqliteStore:
             return self._count
 
     def get(self, user_id: str) -> Profile | None:
-        """Return the user, None if there is none."""
+        """Return the user with this id, or None."""
         found = self._select("WHERE user_id = ?", _text(user_id))
         return found[0] if found else None
 
     def all(self) -> Iterator[Profile]:
-        """Yield every user, oldest first; users that come or go meanwhile may be among them or not."""
+        """Yield every user, oldest first; users that are added or deleted meanwhile may be included or not."""
         last = 0
         while True:
             with self.lock:
@@ -111,12 +111,12 @@ class SqliteStore:
                 self._count += 1
 
     def remove(self, user_id: str) -> None:
-        """Delete a user, if there is one with this id."""
+        """Delete the user with this id, if there is one."""
         with self.lock:
             self._count -= self._db.execute("DELETE FROM users WHERE user_id = ?", (_text(user_id),)).rowcount
 
     def replace_all(self, profiles: Iterable[Profile]) -> None:
-        """Replace every user by these, all or none: a process killed meanwhile leaves the old ones."""
+        """Replace all users with these, or none: a process killed meanwhile leaves the old ones."""
         rows = [_row(profile) for profile in profiles]
         with self.lock:
             database = self._db
@@ -163,7 +163,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and (application, version) != (_APPLICATION, _VERSION):
-        msg = f"{path} holds something other than a local tenant's users: name another file (nothing was written)"
+        msg = f"{path} holds something other than a local tenant's users: use another file (nothing was written)"
         raise ConfigError(msg)
     connection.executescript(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
@@ -174,7 +174,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _text(value: Any) -> str:
-    """Write a value as ASCII JSON: SQLite's own text can't hold a lone surrogate."""
+    """Return a value as ASCII JSON: text in SQLite can't contain a lone surrogate."""
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -18,7 +18,7 @@ def test_a_template_matches_only_its_own_route(api: Any) -> None:
     assert api.get("auth0|1").status_code == 200
     assert api("GET", "/api/v2/users-by-email?email=a@b.io").status_code == 200
     journal = api.tenant.journal
-    with pytest.raises(AssertionError, match="path: wanted '/api/v2/users', was '/api/v2/users/auth0%7C1'"):
+    with pytest.raises(AssertionError, match="path: expected '/api/v2/users', got '/api/v2/users/auth0%7C1'"):
         journal.assert_called("GET", LIST, times=1)
     assert (fault.fired, journal.count("GET", LIST), journal.count("GET", ONE)) == (0, 0, 1)
     assert api.list().status_code == 503

@@ -174,9 +174,9 @@ def test_other_names_must_be_listed(talk: Any) -> None:
         response = talk(tenant, sockets=True)("GET", "/api/v2/users", headers={"Host": "tenant.test:80"})
         assert response.status_code == 200
     for name in ("tenant.eu.auth0.com", "auth0.com.", "TENANT.AUTH0.COM"):
-        with pytest.raises(ConfigError, match="never answers"):
+        with pytest.raises(ConfigError, match="can't serve"):
             LocalTenant(host=name)
-        with pytest.raises(ConfigError, match="never answers"):
+        with pytest.raises(ConfigError, match="can't serve"):
             LocalTenant(hosts=[name])
 
 
@@ -357,5 +357,5 @@ def test_half_sent_requests_do_not_block_others() -> None:
 @pytest.mark.parametrize("name", ["tenant.eu.auth0.com:443", "TENANT.auth0.com.:443", "auth0.com:"])
 def test_a_name_of_auth0_is_refused_with_a_port_too(name: str) -> None:
     """A local tenant can't pass for a real one."""
-    with pytest.raises(ConfigError, match="never answers for"):
+    with pytest.raises(ConfigError, match="can't serve"):
         LocalTenant(serve=False, hosts=[name])

@@ -131,29 +131,29 @@ class TestTheAssertion:
             )
         lines = str(caught.value).splitlines()
         assert lines[0] == (
-            "expected 1 of (method='PATCH', path='/api/v2/users/{id}', json={'app_metadata': {'plan': 'pro'}}), "
-            "the journal has 0"
+            "expected 1 matching (method='PATCH', path='/api/v2/users/{id}', json={'app_metadata': {'plan': 'pro'}}), "
+            "but the journal has 0"
         )
         assert lines[1:3] == [
-            "  near: PATCH /api/v2/users/auth0%7C1 -> 200",
-            "    json.app_metadata.plan: wanted 'pro', was 'free'",
+            "  near miss: PATCH /api/v2/users/auth0%7C1 -> 200",
+            "    json.app_metadata.plan: expected 'pro', got 'free'",
         ]
-        assert "    method: wanted 'PATCH', was 'GET'" in lines
+        assert "    method: expected 'PATCH', got 'GET'" in lines
 
     def test_it_names_what_differs(self, journal: Any) -> None:
         """It names user, status and path too."""
-        with pytest.raises(AssertionError, match=r"wanted 'auth0\|3', was 'auth0\|1'"):
+        with pytest.raises(AssertionError, match=r"expected 'auth0\|3', got 'auth0\|1'"):
             journal.assert_called("PATCH", user_id="auth0|3")
-        with pytest.raises(AssertionError, match="status: wanted 500, was 200"):
+        with pytest.raises(AssertionError, match="status: expected 500, got 200"):
             journal.assert_called("PATCH", status=500)
-        with pytest.raises(AssertionError, match="path: wanted '/oauth/token'"):
+        with pytest.raises(AssertionError, match="path: expected '/oauth/token'"):
             journal.assert_called(path="/oauth/token")
-        with pytest.raises(AssertionError, match="at least one of"):
+        with pytest.raises(AssertionError, match="at least one matching"):
             journal.assert_called("PATCH", json=None)
 
     def test_too_many_requests_fail_it_too(self, journal: Any) -> None:
         """With `times` the number is exact, and requests that match are not near misses."""
-        with pytest.raises(AssertionError, match=r"expected 1 of .* the journal has 2"):
+        with pytest.raises(AssertionError, match=r"expected 1 matching .* but the journal has 2"):
             journal.assert_called("PATCH", times=1)
 
     def test_it_says_if_the_journal_is_empty(self) -> None:

@@ -163,7 +163,7 @@ function onState(value) {
 
 // Users ----------------------------------------------------------------------------------------------
 
-let latest = 0; // responses may overtake each other: only that of the latest request counts
+let latest = 0; // responses may overtake each other: only the one to the latest request counts
 async function loadUsers(more = false) {
   const turn = ++latest;
   state.start = more ? state.start + 50 : 0;
@@ -268,7 +268,7 @@ function entryView(entry) {
   node.setAttribute("role", "listitem");
   node.addEventListener("toggle", () => {
     if (node.childElementCount > 1) return;
-    const facts = [`no. ${entry.number}`, entry.route || "no such route", entry.committed ? "written" : "nothing written"];
+    const facts = [`#${entry.number}`, entry.route || "no such route", entry.committed ? "written" : "nothing written"];
     if (entry.planned) facts.push("hit by a fault");
     if (entry.outcome !== "answered") facts.push(OUTCOMES[entry.outcome]);
     node.append(make("p", "meta", facts.join(" · ")));
@@ -343,7 +343,7 @@ for (const button of document.querySelectorAll("[data-advance]")) {
   button.addEventListener("click", () => quietly(call("POST", "clock", { do: "advance", seconds: Number(button.dataset.advance) })));
 }
 $("reset").addEventListener("click", () => {
-  if (!confirm("Reset the tenant? This deletes users, journal and faults, and restores the users that it started with.")) return;
+  if (!confirm("Reset the tenant? This deletes all users, the journal and the faults, and restores the initial users.")) return;
   state.user = null;
   welcome();
   quietly(call("POST", "reset", {}).then(() => loadUsers()));
