@@ -72,8 +72,9 @@ class MetadataWarning(UserWarning):
     """Auth0 accepts this metadata, but it is likely to cause problems; or staged changes were not sent.
 
     It is issued for a profile of more than 10 KB, for a value in `user_metadata` that looks like a secret or a card
-    number, and for a generator that is closed inside a transaction which other blocks had joined.  The message names
-    the bag and the path, never the value.
+    number, for a generator that is closed inside a transaction which other blocks had joined, for a lock that fails when
+    it is released, and for changes that were staged and neither committed nor dropped.  The message names the bag and
+    the path, never the value.
     """
 
 

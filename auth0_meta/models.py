@@ -9,7 +9,7 @@ from auth0_meta import redact
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.record import Record
 
-Outcome = Literal["updated", "unchanged", "confirmed", "rolled_back", "failed", "unknown"]
+Outcome = Literal["updated", "unchanged", "confirmed", "joined", "rolled_back", "failed", "unknown"]
 BatchOutcome = Outcome | Literal["not_sent"]
 _NOTHING_SENT: Mapping[str, Any] = {}
 
@@ -129,8 +129,9 @@ class CommitResult(Record):
     """How a transaction ended; its repr shows names and sizes only.
 
     `outcome`: "updated" (Auth0 confirmed the PATCH), "confirmed" (the response was lost, and reading the user back
-    showed that it was applied), "unchanged" (there was nothing to send), "rolled_back", "failed" (nothing was
-    written) or "unknown" (a PATCH was sent, and nothing shows whether it was applied).
+    showed that it was applied), "unchanged" (there was nothing to send), "joined" (the transaction that this block has
+    joined sends it, and has its own result), "rolled_back", "failed" (nothing was written) or "unknown" (a PATCH was
+    sent, and nothing shows whether it was applied).
     `requests`: all requests sent for it, including reads and repeats.  `attempts`: PATCHes among them.  `waited`:
     seconds.  `document`: the body of the last PATCH, {} if none was sent.  `user`: the profile after the PATCH, or as
     last read; None if it was never seen.  `lock_lost`: whether `lock=` failed when it was released, as one does whose

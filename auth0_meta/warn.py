@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any, NamedTuple
 
 from auth0_meta.errors import MetadataWarning
 
@@ -12,9 +13,25 @@ from auth0_meta.errors import MetadataWarning
 _BETWEEN = frozenset({"auth0_meta", "collections", "_collections_abc", "contextlib"})
 
 
-def notice(message: str, /) -> None:
-    """Issue a `MetadataWarning` that points at the innermost line outside of this package."""
-    level, frame = 1, sys._getframe(0)
+class Place(NamedTuple):
+    """A line of the program, for a warning that is issued later or in another thread."""
+
+    file: str
+    line: int
+    globals: dict[str, Any]
+
+
+def place() -> Place:
+    """Return the innermost line outside of this package."""
+    frame = sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, MetadataWarning, stacklevel=level)
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
+
+
+def notice(message: str, /, at: Place | None = None) -> None:
+    """Issue a `MetadataWarning` that points at a line of the program, by default the one that called this package."""
+    file, line, names = at or place()
+    module = names.get("__name__") or "<unknown>"
+    registry = names.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(message, MetadataWarning, file, line, module, registry)

@@ -305,8 +305,7 @@ class Execution:
         if tx is None or tx.state is State.ACTIVE:
             return None
         with suppress(StateError):
-            if tx.result is not None:
-                return tx.result
+            return tx.result
         return CommitResult(outcome="unknown")  # an interrupt came before its outcome was noted
 
     def suspend(self, action: tuple[int, str], url: str, browser: str | None) -> None:

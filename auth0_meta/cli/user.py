@@ -121,7 +121,6 @@ def _change(client: ManagementClient, user_id: str, stage: Stage, *, dry_run: bo
     with client.transaction(user_id) as tx:
         stage(tx)
     result = tx.result
-    assert result is not None  # noqa: S101  # the block has ended
     if result.outcome == "unchanged":
         click.echo(printable(f"{user_id} unchanged: nothing to send"))
         return

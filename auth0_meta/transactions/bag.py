@@ -18,7 +18,7 @@ from auth0_meta.changes.operations import (
     replacement,
 )
 from auth0_meta.changes.rules import first_level, parse_path
-from auth0_meta.errors import InputError, MetadataError
+from auth0_meta.errors import InputError, MetadataError, StateError
 from auth0_meta.models import CommitResult
 from auth0_meta.transactions.unit import State, Unit
 
@@ -176,9 +176,16 @@ class Scope:
         return self._unit.change
 
     @property
-    def result(self) -> CommitResult | None:
-        """Return how it ended, None before; a joined or nested part shows the outer one's."""
-        return self._unit.result
+    def result(self) -> CommitResult:
+        """Return how it ended; a nested part shows the outer one's.  Raises `StateError` before the end."""
+        result = self._unit.result
+        if result is None:
+            msg = (
+                f"there is no result for {self.user_id} yet: this transaction is {self.state.value}; "
+                "it has one once its block was left, or commit() or rollback() has returned"
+            )
+            raise StateError(msg)
+        return result
 
     def load(self) -> None:
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`.

@@ -44,6 +44,8 @@ class BatchTransaction(MetadataTransaction):
     Several threads may stage on it.  Once a worker has taken it, staging raises: the change would be lost silently.
     """
 
+    _ends_with_a_call = False
+
     def _open(self, unit: Unit) -> None:
         super()._open(unit)
         self._guard = threading.Lock()
@@ -275,9 +277,13 @@ class MetadataBatch:
                     self._stop(error)
                 else:
                     _lighten(error)
-        requests, waited = (tx.result.requests, tx.result.waited) if tx.result else (0, 0.0)
+        cost = tx._unit.budget
         return BatchResult(
-            user_id=tx.user_id, outcome=outcome, requests=requests, waited=waited, error=failure
+            user_id=tx.user_id,
+            outcome=outcome,
+            requests=cost.requests,
+            waited=cost.waited,
+            error=failure,
         )
 
     def _account(self, result: BatchResult) -> None:

@@ -106,6 +106,20 @@ class Savepoint(Scope):
         around = self._unit.state if part is None else part.state
         return around if around in (State.ROLLED_BACK, State.FAILED) else State.COMMITTED
 
+    @property
+    def joined_result(self) -> CommitResult:
+        """Return how a block ended that has joined another transaction.  Raises `StateError` before the end."""
+        part = self._part
+        if part is not None and part.state is State.COMMITTED:
+            return CommitResult(outcome="joined")
+        if part is not None and part.state is State.ROLLED_BACK:
+            return CommitResult(outcome="rolled_back")
+        msg = (
+            f"there is no result for {self.user_id} yet: this block is still open, and has joined another "
+            "transaction, which is the one that commits"
+        )
+        raise StateError(msg)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.user_id!r} {self.state.value}: {self.pending}>"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from auth0_meta.changes.jsonvalue import Bag
+from auth0_meta.changes.operations import Operation
 from auth0_meta.errors import StateError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
@@ -13,15 +15,21 @@ from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
 from auth0_meta.transactions.savepoint import Joinable, Savepoint, open_unit
 from auth0_meta.transactions.unit import State, Unit
+from auth0_meta.warn import Place, notice, place
 
 
 class Transaction(Scope):
     """What `MetadataTransaction` and its asyncio counterpart share: all but the requests."""
 
+    _ends_with_a_call = True
+    """Whether what is staged is lost unless somebody enters or commits it."""
+
     def _open(self, unit: Unit) -> None:
         self._unit = unit
         unit.awaited = self._awaited
         self._entered = False
+        self._staged_at: Place | None = None
+        """Where something was staged first."""
         self._joinable: Joinable | None = None
         """What lets others join this one while its block is open."""
         self._savepoint: Savepoint | None = None
@@ -38,6 +46,29 @@ class Transaction(Scope):
     def state(self) -> State:
         """Return where this transaction stands; one that has joined and merged ends as the outer one does."""
         return self._unit.state if self._savepoint is None else self._savepoint.state
+
+    @property
+    def result(self) -> CommitResult:
+        """Return how it ended; "joined" if it was left and the outer one is to send it.
+
+        Raises `StateError` before the end.
+        """
+        return super().result if self._savepoint is None else self._savepoint.joined_result
+
+    def __del__(self) -> None:
+        place = getattr(self, "_staged_at", None)  # absent if it could not even be opened
+        if place is None or self._entered or self._unit.state is not State.ACTIVE or not self._unit.change:
+            return
+        notice(
+            f"changes for {self.user_id} were staged and never sent: {self._unit.change}. "
+            "Use `with`, or call commit() or rollback()",
+            at=place,
+        )
+
+    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
+        super()._stage(bag, operations, reset=reset)
+        if self._staged_at is None and self._ends_with_a_call:
+            self._staged_at = place()
 
     def __repr__(self) -> str:
         part = "" if self._savepoint is None else " part"
@@ -65,7 +96,8 @@ class Transaction(Scope):
             self._entered = True
             return self
         except BaseException:
-            self._leave()  # an interrupt: nobody will leave this block, so nobody may join it
+            self._leave()  # after an interrupt nobody will leave this block, so nobody may join it
+            self._staged_at = None  # whoever entered it has an error already
             raise
 
     def _join(self, outer: Unit) -> None:
@@ -120,6 +152,7 @@ class Transaction(Scope):
         if self._savepoint is not None:
             self._savepoint.commit()  # raises: a part can't commit
         self._require("commit")
+        self._staged_at = None  # if it fails, whoever called it has an error
         self._unit.begin_commit(committer)
         self._leave()
 

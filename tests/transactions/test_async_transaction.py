@@ -50,7 +50,9 @@ def test_leaving_the_block_sends_one_patch() -> None:
             tx.app_metadata["plan"] = "pro"
             tx.user_metadata["theme"] = "dark"
             assert local.sent == []
-            assert (tx.user_id, tx.state, tx.result) == (UID, State.ACTIVE, None)
+            assert (tx.user_id, tx.state) == (UID, State.ACTIVE)
+            with pytest.raises(StateError, match="no result"):
+                tx.result  # noqa: B018
             assert repr(tx).startswith("<AsyncMetadataTransaction 'auth0|507f1f77bcf86cd799439020' active:")
             assert tx.pending
         assert tx.state is State.COMMITTED

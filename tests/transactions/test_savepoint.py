@@ -16,6 +16,7 @@ from support.local_tenant import UID, Local
 
 from auth0_meta import (
     BadRequestError,
+    CommitResult,
     ConflictError,
     MetadataError,
     MetadataTransaction,
@@ -31,7 +32,7 @@ parts = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 
 @parts
 def test_a_savepoint_merges_on_success(part: Open) -> None:
-    """It is sent with the outer transaction, in one PATCH, and shows that transaction's result."""
+    """It is sent with the outer transaction, in one PATCH."""
     local = Local()
     with local.tx() as tx:
         tx.user_metadata["a"] = 1
@@ -39,11 +40,54 @@ def test_a_savepoint_merges_on_success(part: Open) -> None:
             assert inner.user_metadata["a"] == 1
             inner.user_metadata["b"] = 2
         assert inner.state is State.COMMITTED
-        assert inner.result is None
         assert tx.user_metadata["b"] == 2
         assert local.sent == []
     assert local.bodies == [{"user_metadata": {"a": 1, "b": 2}}]
-    assert inner.result is tx.result is not None
+    assert tx.result.outcome == "updated"
+
+
+def test_a_nested_part_shows_the_outer_result() -> None:
+    """Before the end of the outer transaction there is none."""
+    local = Local()
+    with local.tx() as tx:
+        with tx.nested() as inner:
+            inner.user_metadata["b"] = 2
+        with pytest.raises(StateError, match="no result"):
+            inner.result  # noqa: B018
+    assert inner.result is tx.result
+
+
+@pytest.mark.parametrize("outer", ["updated", "failed", "rolled_back"])
+def test_a_joined_block_says_that_it_has_joined(outer: str) -> None:
+    """It does so once its block ends, whatever becomes of the outer one; while it is open there is no result."""
+    local = Local()
+    with contextlib.suppress(LookupError, BadRequestError), local.tx() as tx:
+        with local.tx() as joined:
+            joined.user_metadata["b"] = 2
+            with pytest.raises(StateError, match="still open"):
+                joined.result  # noqa: B018
+        assert joined.result == CommitResult(outcome="joined")
+        if outer == "failed":
+            local.tenant.fail(method="PATCH", status=400)
+        if outer == "rolled_back":
+            raise LookupError
+    assert (tx.result.outcome, joined.result.outcome) == (outer, "joined")
+
+
+@pytest.mark.parametrize("how", ["an exception", "a call"])
+def test_a_joined_block_that_was_rolled_back_says_so(how: str) -> None:
+    """What it staged is not sent; the outer block's changes are."""
+    local = Local()
+    with local.tx() as tx:
+        tx.user_metadata["a"] = 1
+        with contextlib.suppress(LookupError), local.tx() as joined:
+            joined.user_metadata["b"] = 2
+            if how == "a call":
+                joined.rollback()
+            else:
+                raise LookupError
+        assert joined.result.outcome == "rolled_back"
+    assert local.bodies == [{"user_metadata": {"a": 1}}]
 
 
 @parts

@@ -11,6 +11,7 @@ from support.local_tenant import UID, Local
 
 from auth0_meta import (
     BadRequestError,
+    CommitResult,
     MetadataTransaction,
     NotFoundError,
     ServerError,
@@ -95,10 +96,13 @@ def test_a_call_works_or_raises_in_every_state(state: State, kind: str, call: Ca
     local = Local({"n": 1})
     tx = REACHED[state](local)
     assert tx.state is state
-    before, holds, result = local.sent, local.user_metadata, tx.result
+    before, holds = local.sent, local.user_metadata
     if state is State.ACTIVE:
         call(tx)
+        if tx.state is State.ACTIVE:
+            tx.rollback()
         return
+    result = tx.result
     with pytest.raises(StateError, match="open a new one") as raised:
         call(tx)
     assert UID in str(raised.value)
@@ -119,7 +123,8 @@ def test_every_call_raises_during_the_commit(kind: str, call: Call) -> None:
             call(tx)
         raised.append(error.value)
         assert local.sent == before
-        assert tx.result is None
+        with pytest.raises(StateError, match="is committing"):
+            tx.result  # noqa: B018
 
     client = local.tenant.client(token="a.b.c", on_wait=during)
     local.tenant.fail(method="PATCH", status=429, reset=5)
@@ -153,10 +158,14 @@ def test_state_result_and_reprs_work_in_every_state(state: State) -> None:
     local = Local()
     tx = REACHED[state](local)
     before = local.sent
-    asked: list[Any] = [tx.pending, tx.result, tx.state, tx.user_id, repr(tx), repr(tx.user_metadata)]
-    assert asked[2:4] == [state, UID]
-    assert state.value in asked[4]
-    assert (asked[1] is None) is (state is State.ACTIVE)
+    asked: list[Any] = [tx.pending, tx.state, tx.user_id, repr(tx), repr(tx.user_metadata)]
+    assert asked[1:3] == [state, UID]
+    assert state.value in asked[3]
+    if state is State.ACTIVE:
+        with pytest.raises(StateError, match=r"no result for .* yet: this transaction is active"):
+            tx.result  # noqa: B018
+    else:
+        assert isinstance(tx.result, CommitResult)
     assert local.sent == before
 
 
@@ -186,7 +195,8 @@ def test_a_failed_first_read_leaves_it_active(fault: dict[str, Any], kind: type[
             tx.user_metadata.get("n")
         assert raised.value.user_id == UID  # type: ignore[attr-defined]
         assert tx.state is State.ACTIVE
-        assert tx.result is None
+        with pytest.raises(StateError, match="no result"):
+            tx.result  # noqa: B018
         planned.times = planned.fired
         assert tx.user_metadata["n"] == 1
     assert local.user_metadata == {"n": 1, "a": 1}

@@ -375,7 +375,8 @@ def test_the_result_shows_what_happened() -> None:
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=429, reset=2)
     with local.tx() as tx:
-        assert tx.result is None
+        with pytest.raises(StateError, match="no result"):
+            tx.result  # noqa: B018
         tx.user_metadata.increment("n")
     result = tx.result
     assert result is not None

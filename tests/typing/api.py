@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import auth0_meta
 from auth0_meta import (
@@ -45,7 +45,13 @@ def the_transaction(client: ManagementClient) -> None:
         tx.app_metadata.append("log", {"a": 1}, keep=20)
         with tx.nested() as inner:
             assert_type(inner, Savepoint)
-    assert_type(tx.result, CommitResult | None)
+        assert_type(inner.result, CommitResult)
+    assert_type(tx.result, CommitResult)
+    assert_type(tx.result.lock_lost, bool)
+    outcome: Literal["updated", "unchanged", "confirmed", "joined", "rolled_back", "failed", "unknown"] = (
+        tx.result.outcome
+    )
+    assert outcome
     assert_type(tx.commit(), CommitResult)
     assert_type(client.run_transaction("auth0|1", lambda tx: 5), int)
 

@@ -45,6 +45,8 @@ class _NoTenant(Channel):
 class _StagingTransaction(MetadataTransaction):
     """A transaction that refuses to commit, even if nothing is staged yet."""
 
+    _ends_with_a_call = False
+
     def __enter__(self) -> Self:
         raise StateError(_ONLY_STAGES)
 
