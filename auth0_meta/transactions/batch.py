@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import Any, Literal
 
 from auth0_meta.arguments import number, whole
-from auth0_meta.changes.jsonvalue import Bag
-from auth0_meta.changes.operations import Operation
 from auth0_meta.clock import Cancelled
 from auth0_meta.errors import (
     Auth0MetaError,
@@ -17,14 +17,16 @@ from auth0_meta.errors import (
     BatchError,
     InputError,
     NotSentError,
+    OutcomeUnknown,
     ScopeError,
     StateError,
 )
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
-from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, CommitResult, Progress, User
+from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User
 from auth0_meta.ratelimit.concurrency import Concurrency
+from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransaction
 from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
@@ -36,43 +38,6 @@ _PROGRESS_EVERY = 0.2
 _FOR_EVERYBODY = (AuthError, ScopeError, NotSentError)
 # These concern one user.  Anything else is not the library's: on_wait raised it, or a function that returns tokens.
 _FOR_ONE_USER = (Auth0MetaError, Warning)
-
-
-class BatchTransaction(MetadataTransaction):
-    """The transaction of one user in a batch, for staging only: the batch sends it.
-
-    Several threads may stage on it.  Once a worker has taken it, staging raises: the change would be lost silently.
-    """
-
-    _ends_with_a_call = False
-
-    def _open(self, unit: Unit) -> None:
-        super()._open(unit)
-        self._guard = threading.Lock()
-        self._taken = False
-
-    def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
-        with self._guard:
-            if self._taken:
-                msg = f"the changes of {self.user_id} have been sent already: ask batch.user() again for more"
-                raise StateError(msg)
-            super()._stage(bag, operations, reset=reset)
-
-    def rollback(self) -> NoReturn:
-        """Raise `StateError`: the batch decides when to send."""
-        msg = (
-            f"the batch sends the changes of {self.user_id}: stage on what batch.user() returns, "
-            "without `with`, commit or rollback"
-        )
-        raise StateError(msg)
-
-    __enter__ = commit = rollback
-
-    def send(self) -> CommitResult:
-        """Commit it; called by the batch."""
-        with self._guard:
-            self._taken = True
-        return super().commit()
 
 
 class MetadataBatch:
@@ -136,18 +101,21 @@ class MetadataBatch:
         self._first = self._concurrency.limit
         self._lock = threading.Lock()  # guards what follows, up to _report_lock
         self._work = threading.Condition(self._lock)
-        self._room = threading.Condition(self._lock)
         self._open: OrderedDict[str, BatchTransaction] = OrderedDict()
         self._sending: dict[str, deque[BatchTransaction]] = {}  # by user: what waits for its earlier PATCH
         self._parked = 0
         self._workers: list[threading.Thread] = []
-        self._idle = threading.Condition(self._lock)
         self._flushing = False
         self._staged = 0
         self._broken: BaseException | None = None
         self._report_lock = threading.Lock()  # one result at a time reaches results and callbacks
         self._reporter: int | None = None
         self._cancelled = threading.Event()
+        # Who stages may be interrupted, and an interrupt in the wait of a Condition can lose the lock that it takes
+        # again.  So callers wait for tokens, without the lock; there are at least as many as callers who wait.
+        self._tokens: SimpleQueue[None] = SimpleQueue()
+        self._waiting = 0
+        self._pid = os.getpid()
         self._entered = self._left = False
         self._started = self._reported = 0.0
         self.results = BatchResults(keep=keep)
@@ -157,6 +125,7 @@ class MetadataBatch:
         if self._entered:
             raise StateError("this batch was entered before: open a new one")
         self._entered = True
+        self._pid = os.getpid()
         self._started = self._reported = self._channel.clock.monotonic()
         return self
 
@@ -174,48 +143,68 @@ class MetadataBatch:
         """
         if not self._entered or self._left or self._reporter == threading.get_ident():
             raise StateError("stage users inside the batch's with block, and not in its callbacks")
-        with self._lock:
-            while self._broken is None:
+        if os.getpid() != self._pid:
+            raise StateError(OF_THE_PARENT)
+        while True:
+            with self._lock:
+                if self._broken is not None:
+                    raise self._broken
                 known = self._open.get(user_id) if isinstance(user_id, str) else None
                 if known is not None:
                     self._open.move_to_end(user_id)  # the latest `window` users are never taken
                     return known
                 if len(self._open) + self._parked < self._window + _AHEAD:
                     return self._add(user_id, base)
-                self._room.wait()
-            raise self._broken
+                self._waiting += 1
+            self._tokens.get()
+
+    def _wake(self) -> None:
+        """Let everybody look again who waits for room, or for the end; called under the lock."""
+        for _ in range(self._waiting):
+            self._tokens.put(None)
+        self._waiting = 0
 
     def _add(self, user_id: str, base: User | Mapping[str, Any] | None) -> BatchTransaction:
         """Open a user's transaction, and wake a worker if there is something to send now."""
         options = self._options._replace(base=base)
         unit = Unit(self._channel, user_id, options, share=self._share, cancelled=self._cancelled)
         tx = BatchTransaction._of(unit)
-        self._staged += 1
+        tx.broken = self._why_broken
         self._open[user_id] = tx
+        self._staged += 1
         if len(self._open) > self._window:
             self._staff()
             self._work.notify()
         return tx
 
+    def _why_broken(self) -> BaseException | None:
+        return self._broken
+
     # Sending ------------------------------------------------------------------------------------------
 
     def _staff(self) -> None:
         """Start the first workers."""
-        while len(self._workers) < min(self._first, len(self._open)) and self._hire():
+        while self._at_work < min(self._first, len(self._open)) and self._hire():
             pass
+
+    @property
+    def _at_work(self) -> int:
+        """Return how many workers are running; an interrupt may have kept one from being started."""
+        return sum(worker.ident is not None for worker in self._workers)
 
     def _hire(self) -> bool:
         """Start a worker; return False if the machine has no thread left and others can do the work."""
         worker = threading.Thread(target=self._run, name="auth0-meta-batch", daemon=True)
+        self._workers.append(worker)  # before an interrupt can come in between
         try:
             worker.start()
         except RuntimeError:
+            self._workers.remove(worker)
             if not self._workers and not self._flushing:
                 raise
             self._first = max(len(self._workers), 1)
             self._concurrency.cap(self._first)
             return False
-        self._workers.append(worker)
         return True
 
     def _next(self, last: BatchTransaction | None) -> BatchTransaction | None:
@@ -241,7 +230,7 @@ class MetadataBatch:
                     self._sending[user_id].append(tx)
                     self._parked += 1
                 elif self._flushing:
-                    self._idle.notify_all()
+                    self._wake()
                     return None
                 else:
                     self._work.wait()
@@ -249,7 +238,7 @@ class MetadataBatch:
     def _make_room(self) -> None:
         """Let staging continue once there is room for many: switching threads for every user costs too much."""
         if len(self._open) + self._parked <= self._window + _AHEAD // 2:
-            self._room.notify_all()
+            self._wake()
 
     def _run(self) -> None:
         """Send one user's change after the other until nothing is left."""
@@ -268,7 +257,7 @@ class MetadataBatch:
         failure: BaseException | None = None
         if not self._cancelled.is_set():
             try:
-                outcome = tx.send().outcome
+                tx.send()
             except Cancelled:
                 pass
             except BaseException as error:  # noqa: BLE001  # it becomes this user's result, or stops the batch
@@ -277,6 +266,11 @@ class MetadataBatch:
                     self._stop(error)
                 else:
                     _lighten(error)
+            known = tx._unit.result
+            if known is not None and known.outcome in ("updated", "confirmed", "unchanged"):
+                outcome, failure = known.outcome, None  # whatever ended it came after that
+            elif known is not None and known.outcome == "unknown" and not isinstance(failure, OutcomeUnknown):
+                outcome, failure = "failed", _interrupted(tx.user_id, failure)
         cost = tx._unit.budget
         return BatchResult(
             user_id=tx.user_id,
@@ -320,7 +314,7 @@ class MetadataBatch:
         self._cancelled.set()
         with self._lock:
             self._broken = self._broken or error
-            self._room.notify_all()
+            self._wake()
 
     def _grow(self, took: float, result: BatchResult) -> None:
         """Add a worker if users are waiting to be sent and the concurrency rule allows one more."""
@@ -336,6 +330,8 @@ class MetadataBatch:
     # Leaving ------------------------------------------------------------------------------------------
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if os.getpid() != self._pid:
+            return  # a forked child: the parent's workers, which it does not have, send what is staged
         try:
             self._left = True
             if error is not None:
@@ -368,19 +364,34 @@ class MetadataBatch:
             self._flushing = True
             self._staff()
             self._work.notify_all()
-            alone = not self._workers
+            alone = not self._at_work
         if alone:  # the machine has no thread left: do it here
             self._run()
-        with self._lock:
-            while self._open or self._sending:
-                self._idle.wait()  # not join: one that Ctrl-C interrupts can't be trusted the next time (bpo-45274)
+        while not alone:
+            with self._lock:
+                if not self._open and not self._sending:
+                    break
+                self._waiting += 1
+            self._tokens.get()  # not join: one that Ctrl-C interrupts can't be trusted the next time (bpo-45274)
         for worker in self._workers:
-            worker.join()
+            if worker.ident is not None:
+                worker.join()
         if self._on_progress is not None:
             try:
                 self._on_progress(self._progress(self._channel.clock.monotonic()))
             except Exception as error:  # noqa: BLE001  # as in _account
                 self._stop(error)
+
+
+def _interrupted(user_id: str, cause: BaseException | None) -> OutcomeUnknown:
+    """Return the error for a user whose PATCH had left when something else ended the work on it."""
+    error = OutcomeUnknown(
+        f"the PATCH for {user_id} had been sent when {type(cause).__name__} ended the batch. "
+        "It may or may not have been applied: read the user and decide",
+        user_id=user_id,
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _lighten(error: BaseException) -> None:
