@@ -37,7 +37,8 @@ class _BoundedReader(io.RawIOBase):
         left = self._at - SYSTEM_CLOCK.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline of the whole response has passed")
-        self._socket.settimeout(left if self._timeout is None else min(self._timeout, left))
+        if self._timeout is None or left < self._timeout:
+            self._socket.settimeout(left)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
