@@ -20,20 +20,19 @@ class Record:
     (Point(x=1, y=0), True, False)
     """
 
-    _fields: ClassVar[tuple[str, ...]] = ()
+    _fields: ClassVar[dict[str, None]] = {}
+    _defaults: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
-        cls._fields = tuple(cls.__annotations__)
+        cls._fields = dict.fromkeys(cls.__annotations__)
+        cls._defaults = {name: vars(cls)[name] for name in cls._fields if name in vars(cls)}
 
     def __init__(self, **values: Any) -> None:
-        fields, kind = self._fields, type(self)
-        wrong = [name for name in values if name not in fields] or [
-            name for name in fields if name not in values and not hasattr(kind, name)
-        ]
-        if wrong:
-            raise TypeError(f"{kind.__name__} has the fields {', '.join(fields)}: check {', '.join(wrong)}")
-        for name in fields:
-            self.__dict__[name] = values[name] if name in values else getattr(kind, name)
+        self.__dict__.update(self._defaults, **values)
+        kind = type(self)
+        if self.__dict__.keys() != kind._fields.keys():
+            wrong = ", ".join(sorted(self.__dict__.keys() ^ kind._fields.keys()))
+            raise TypeError(f"{kind.__name__} has the fields {', '.join(kind._fields)}: check {wrong}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} can't be changed")
@@ -45,7 +44,9 @@ class Record:
         return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash((type(self), *self.__dict__.values()))
+        return hash((type(self), *(getattr(self, name) for name in self._fields)))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__dict__.items())})"
+        return (
+            f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._fields)})"
+        )

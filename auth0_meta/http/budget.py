@@ -67,7 +67,8 @@ class WaitBudget:
 
     def spend(self, seconds: float) -> None:
         """Count what took `seconds` without being a wait of ours: a request, a token, a lock, a queue."""
-        self._spent += max(0.0, seconds - _WORK)
+        if seconds > _WORK:
+            self._spent += seconds - _WORK
 
     def left(self) -> float | None:
         """Return the seconds of waiting that remain, None if there is no limit."""

@@ -133,10 +133,9 @@ class Sender:
     def _token(self, budget: WaitBudget) -> str:
         """Return the token to send; the time that this takes counts as waiting."""
         begun, waited = self.clock.monotonic(), budget.waited
-        try:
-            return self.tokens.get(budget)
-        finally:
-            budget.spend(self.clock.monotonic() - begun - (budget.waited - waited))
+        token = self.tokens.get(budget)
+        budget.spend(self.clock.monotonic() - begun - (budget.waited - waited))
+        return token
 
     def _request_time(self, request: Request, budget: WaitBudget) -> float:
         """Return how long the request may take as a whole; raise if the operation must be over by now."""

@@ -318,8 +318,11 @@ class Transport:
 
 
 def _content(response: requests.Response) -> bytes:
-    """Read a body to its end; a few bytes that decode to more than a response may have are an error."""
+    """Read a body to its end; one that is, or that decodes to, more than a response may have is an error."""
     pieces, size = [], 0
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) <= _BLOCK and "Content-Encoding" not in response.headers:
+        return bytes(response.raw.read())
     try:
         for piece in response.iter_content(_BLOCK):
             pieces.append(piece)
