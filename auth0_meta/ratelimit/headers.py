@@ -136,8 +136,8 @@ def wait_after_429(
     >>> date = 1_000_000.0
     >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=date + 0.5, refusals=1, jitter=0.0)
     4.05
-    >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=0.0, refusals=1, jitter=0.0, server=date + 0.9)
-    3.15
+    >>> wait_after_429(RateHeaders(10, 0, 1_000_004, date), wall=0.0, refusals=1, jitter=0.0, server=date + 0.5)
+    3.55
     """
     low, high = JITTER
     extra = low + (high - low) * jitter

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from auth0_meta import ManagementClient, OutcomeUnknown
+from auth0_meta import ManagementClient
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, post_login
 from auth0_meta.emulator import LocalTenant
 
@@ -105,7 +105,7 @@ def test_an_interrupt_at_any_instant_leaves_no_lock_behind(
                         outcome = log_in(client, mark, lambda user_id: lock)
                     finally:
                         raise_in(0)
-                except (error, OutcomeUnknown):  # the block raises what else its update has to say
+                except BaseException:  # noqa: BLE001, S110  # whatever asyncio and others make of it at that instant
                     pass
                 took = took or time.perf_counter() - began
             assert lock.acquire(blocking=False), f"the lock is kept after interrupt {mark}"
