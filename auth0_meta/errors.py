@@ -290,7 +290,7 @@ class NotFoundError(ApiError, LookupError):
 
 
 class AlreadyExistsError(ApiError):
-    """409: a user with this id or e-mail address exists already; nothing was written."""
+    """409: a user with this id or email address exists already; nothing was written."""
 
 
 class RateLimitError(ApiError):

@@ -56,7 +56,7 @@ class User:
 
     @property
     def email(self) -> str | None:
-        """The e-mail address, None if there is none."""
+        """The email address, None if there is none."""
         return self.raw.get("email")
 
     @property

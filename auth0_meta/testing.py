@@ -110,7 +110,7 @@ class Simulation:
     def resume(
         self, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Simulation:
-        """Come back from the redirect, with the parameters that the other site adds; its `requests` are the new ones only.
+        """Return from the redirect, with the parameters that the other site adds; `requests` has only the new ones.
 
         Raises `StateError` if the login was not redirected.
         """
@@ -141,13 +141,13 @@ class Simulation:
 def simulate(
     actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
 ) -> Simulation:
-    """Run actions on one login, with no account and no network, at a local tenant that has the event's user.
+    """Run actions on one login, with no account and no network, on a local tenant that has the event's user.
 
     `actions`: one action or a list of them.
     `event`: an `Event`, or Auth0's event JSON.  Metadata that it lacks is read from the tenant, and is empty
     if the tenant did not have that user.
-    `tenant`: a tenant of your own, with users and faults (`tenant.fail(...)`); None makes one whose clock is
-    a `FakeClock`.
+    `tenant`: your own tenant, with users and faults (`tenant.fail(...)`); None creates one whose clock is a
+    `FakeClock`.
     `settings`: the keyword arguments of `PostLoginTrigger`.
 
     In a running event loop, await `asimulate` instead.  Needs the extra `emulator`.
@@ -182,7 +182,7 @@ def _prepare(
     login = event if isinstance(event, Event) else Event.from_dict(event)
     user_id = login.user.user_id
     if "|" not in user_id:
-        msg = f"Auth0 never makes a user id like {user_id!r}: pass one with a connection, such as auth0|1"
+        msg = f"{user_id!r} is not a user id of Auth0: pass one with a provider, such as auth0|1"
         raise InputError(msg)
     local = tenant or LocalTenant(serve=False, clock=FakeClock())
     if user_id not in local.users:

@@ -1,4 +1,4 @@
-"""Serve one canned profile over keep-alive HTTP/1.1, in a process of its own: `with canned() as url`.
+"""Serve one canned profile over keep-alive HTTP/1.1, in a separate process: `with canned() as url`.
 
 Every user in a path has that profile.  With `reflect=True` the response to a PATCH shows the change to it.
 """
@@ -51,8 +51,8 @@ def _changed(document: bytes) -> bytes:
     return json.dumps({**PROFILE, **bags}).encode()
 
 
-def _answer(connection: socket.socket, *, reflect: bool) -> None:
-    """Answer every request of one connection with the profile."""
+def _respond(connection: socket.socket, *, reflect: bool) -> None:
+    """Respond to every request on one connection with the profile."""
     profile = json.dumps(PROFILE).encode()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stored = b""
@@ -92,13 +92,13 @@ def serve(*, reflect: bool) -> None:
         while True:
             connection, _ = server.accept()
             threading.Thread(
-                target=_answer, args=(connection,), kwargs={"reflect": reflect}, daemon=True
+                target=_respond, args=(connection,), kwargs={"reflect": reflect}, daemon=True
             ).start()
 
 
 @contextlib.contextmanager
 def canned(*, reflect: bool = False) -> Iterator[str]:
-    """Run the server and give its URL."""
+    """Run the server and yield its URL."""
     flags = ["--reflect"] if reflect else []
     process = subprocess.Popen([sys.executable, __file__, *flags], stdout=subprocess.PIPE, text=True)
     try:

@@ -1,10 +1,10 @@
-"""Measure how many requests per second the local tenant answers, and how soon it starts.
+"""Measure how many requests per second a local tenant handles, and how soon it starts.
 
 Run: python benchmarks/emulator.py [--seconds 5] [--connections 4] [--users 100000]
 
-The load comes from a process of its own over raw keep-alive sockets, so that no client library is
-measured; the server has one process, pinned to one core where the platform can do that.  Beside it,
-for scale, moto's server (`pip install "moto[server,s3]"`, else left out) answers a PUT of the same size.
+The load comes from a separate process over raw keep-alive sockets, so that no client library is
+measured; the server has one process, pinned to one core where the platform can do that.  For
+comparison, moto's server (skipped without `pip install "moto[server,s3]"`) handles a PUT of the same size.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ with tenant:
 
 
 class Server:
-    """Run a server in a process of its own until the block ends."""
+    """Run a server in its own process until the block ends."""
 
     def __init__(self, *args: str) -> None:
         self.process = subprocess.Popen(
@@ -61,7 +61,7 @@ class Server:
 
 
 def request(url: str, method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
-    """Build one request, whole."""
+    """Return the bytes of one request."""
     host = urlsplit(url).netloc
     length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
     text = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer x\r\n{headers}{length}\r\n"
@@ -69,7 +69,7 @@ def request(url: str, method: str, path: str, body: bytes = b"", headers: str = 
 
 
 def read(sock: socket.socket, rest: bytes) -> bytes:
-    """Read one answer; returns what came after it."""
+    """Read one response; return what came after it."""
     while b"\r\n\r\n" not in rest:
         rest += _more(sock)
     head, _, rest = rest.partition(b"\r\n\r\n")
@@ -119,7 +119,7 @@ def load(url: str, raw: bytes, *, seconds: float, connections: int) -> tuple[flo
 
 
 def load_anew(url: str, raw: bytes, *, seconds: float) -> tuple[float, float, float]:
-    """Send one request over and over, each on a connection of its own: moto's server keeps none."""
+    """Send one request over and over, each on a new connection: moto's server keeps none open."""
     parts = urlsplit(url)
     spent: list[float] = []
     started = time.perf_counter()
@@ -148,7 +148,7 @@ def measure_tenant(options: argparse.Namespace) -> None:
             many = load(url, raw, seconds=options.seconds, connections=options.connections)
             report(f"{name}, {options.connections} connections", many)
         report("PATCH, 1 connection", load(url, patch, seconds=options.seconds, connections=1))
-        report("PATCH, a connection each", load_anew(url, patch, seconds=options.seconds))
+        report("PATCH, a new connection each", load_anew(url, patch, seconds=options.seconds))
 
 
 def measure_file(options: argparse.Namespace) -> None:
@@ -165,7 +165,7 @@ def measure_file(options: argparse.Namespace) -> None:
 
 
 def measure_start() -> None:
-    """Measure from starting the interpreter to the first answer; the goal is half a second."""
+    """Measure from starting the interpreter to the first response; the goal is half a second."""
     best = float("inf")
     for _ in range(5):
         started = time.perf_counter()
@@ -175,13 +175,13 @@ def measure_start() -> None:
                 sock.sendall(request(url, "GET", f"/api/v2/users/{USER}"))
                 read(sock, b"")
             best = min(best, time.perf_counter() - started)
-    print(f"{'start to first answer, best of 5':34} {best:8.2f} s")
+    print(f"{'start to first response, best of 5':34} {best:8.2f} s")
 
 
 def measure_moto(options: argparse.Namespace) -> None:
-    """Measure moto's server with a PUT of an object, where it is installed."""
+    """Measure moto's server with a PUT of an object, if it is installed."""
     if importlib.util.find_spec("moto") is None:
-        print('moto is not installed (pip install "moto[server,s3]"): left out')
+        print('moto is not installed (pip install "moto[server,s3]"): skipped')
         return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

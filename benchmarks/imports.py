@@ -1,6 +1,6 @@
 """Compare `from auth0_meta import ManagementClient, MetadataTransaction` with `import requests`.
 
-Each run is a fresh interpreter; the two alternate, so that whatever else the machine does falls on both.
+Each run is a fresh interpreter; the two alternate, so that other work on the machine affects both.
 
     python benchmarks/imports.py [RUNS]
 """
@@ -17,13 +17,13 @@ STATEMENTS = {
     "requests": "import requests",
     "auth0_meta": "from auth0_meta import ManagementClient, MetadataTransaction",
 }
-# CPU time: the import runs on one thread and waits for nothing, and what else runs beside it must not count.  Taken
+# CPU time: the import runs on one thread and waits for nothing, and other processes must not count.  It is measured
 # inside the interpreter, because starting one takes the same time for both and would hide the difference.
 CODE = "import time; start = time.process_time(); {}; print(time.process_time() - start)"
 
 
 def seconds(statement: str, bytecode: str) -> float:
-    """Return how long one statement takes in an interpreter of its own, which keeps compiled modules in a folder."""
+    """Return how long one statement takes in a new interpreter, which keeps compiled modules in a folder."""
     # pip compiles what it installs.  Our checkout must be compiled too, even where the caller's settings forbid it.
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": ""}
     line = [sys.executable, "-c", CODE.format(statement)]

@@ -2,9 +2,9 @@
 
     python benchmarks/ledger.py [--users 1000000] [--most 100000] [--trust-plan] [--share-users 1500]
 
-The tenant is a stub without a limit (benchmarks/canned.py).  Each stage runs in a process of its own; "at most" is the peak memory
+The tenant is a stub without a limit (benchmarks/canned.py).  Each stage runs in its own process; "at most" is the peak memory
 of that process and of the one that the function runs in.  A second table shows what part of the rate a migration gets with
-the default share: on a local tenant with a bucket of 50 at 50 a second, beside an application that uses 30 % of it.
+the default share: on a local tenant with a bucket of 50 at 50 per second, alongside an application that uses 30 % of it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def stage(name: str, url: str, folder: Path, *, trust: bool, most: int) -> None:
 
 
 def start(name: str, url: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
-    """Start a stage in a process of its own."""
+    """Start a stage in its own process."""
     command = [sys.executable, __file__, "--stage", name, "--url", url, "--folder", str(folder), *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -131,17 +131,17 @@ def large(users: int, *, trust: bool, most: int) -> None:
         left = users - done(job)
         applied = finish(start("apply", url, folder, *flags, "--most", str(most)))
         assert most or done(job) == users
-        whole, beside = sizes(job, users)
+        whole, rest = sizes(job, users)
     print(
         f"killed with {left} left; resumed: first user after {applied['first']:.2f} s (goal 2), {applied['written']} after "
         f"{applied['seconds']:.0f} s ({applied['written'] / applied['seconds']:.0f}/s), at most {applied['peak_mb']:.0f} MB (goal 200)\n"
-        f"ledger {whole:.0f} B a user, {beside:.0f} beside operations and images (goal 350)",
+        f"ledger {whole:.0f} B per user, {rest:.0f} without operations and images (goal 350)",
         flush=True,
     )
 
 
-def neighbour(users: int) -> None:
-    """Migrate with the default share beside an application, and print what part of the rest the migration got."""
+def neighbor(users: int) -> None:
+    """Migrate with the default share alongside an application, and print what part of the rest the migration got."""
     from auth0_meta import ManagementClient, RateLimitError
     from auth0_meta.emulator import LocalTenant
     from auth0_meta.migrate import apply, plan
@@ -180,9 +180,9 @@ def neighbour(users: int) -> None:
         thread.join()
     allowed = RATE * took + 0.5 * BURST - (calls - refused)
     print(
-        f"{users} users at {BURST}@{RATE}, default share, beside {calls / took:.1f} calls/s of an application: "
-        f"{result.requests / allowed:.3f} of what is left (goal 0.97), {result.refusals} of ours refused, "
-        f"{refused} of {calls} of its own"
+        f"{users} users at {BURST}@{RATE}, default share, alongside {calls / took:.1f} calls/s of an application: "
+        f"{result.requests / allowed:.3f} of the rest (goal 0.97); refused: {result.refusals} requests of the migration, "
+        f"{refused} of {calls} calls of the application"
     )
 
 
@@ -194,9 +194,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--share-users", type=int, default=1500)
     parser.add_argument(
-        "--most", type=int, default=0, help="stop after so many users of the resumed run (0: all)"
+        "--most", type=int, default=0, help="stop after this many users of the resumed run (0: all)"
     )
-    parser.add_argument("--trust-plan", action="store_true", help="leave the reads out")
+    parser.add_argument("--trust-plan", action="store_true", help="skip the reads")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -205,7 +205,7 @@ def main() -> None:
         return stage(given.stage, given.url, given.folder, trust=given.trust_plan, most=given.most)
     print(f"{os.cpu_count()} cores")
     if given.share_users:
-        neighbour(given.share_users)
+        neighbor(given.share_users)
     if given.users:
         large(given.users, trust=given.trust_plan, most=given.most)
 

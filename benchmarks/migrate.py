@@ -1,11 +1,11 @@
-"""Move the metadata of many users: this package's migration beside thread pools over auth0-python and over requests.
+"""Move the metadata of many users: this package's migration compared with thread pools on auth0-python and on requests.
 
     python benchmarks/migrate.py [--users 1000] [--limited-users 300] [--runs 3]
 
-All of them run in turn against the same local tenant, which has a process of its own; the others use 8 threads.  There are
-two tenants: one without a limit, where CPU and users a second count, and one with a bucket of 50 at 50 a second, where lost
-users, refusals and the ratio to the ideal time, (requests - burst) / rate, count.  The migration may use the whole
-bucket (`share=1.0`).
+All of them run in turn against the same local tenant, which has its own process; the others use 8 threads.  There are
+two tenants: one without a limit, where CPU time and users per second count, and one with a bucket of 50 at 50 per second,
+where lost users, refusals and the ratio to the ideal time, (requests - burst) / rate, count.  The migration may use the
+whole bucket (`share=1.0`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def serve(limit: str, users: int, pipe: Any) -> None:
 
 @contextlib.contextmanager
 def tenant(limit: str, users: int) -> Iterator[Callable[[], Any]]:
-    """Give a function that starts a fresh tenant and returns its URL, its users, and a function that ends it."""
+    """Yield a function that starts a fresh tenant and returns its URL, its users, and a function that ends it."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=serve, args=(limit, users, theirs), daemon=True
@@ -81,7 +81,7 @@ def tenant(limit: str, users: int) -> Iterator[Callable[[], Any]]:
 
 
 def moved(bag: dict[str, Any]) -> dict[str, Any]:
-    """Return the new first-level values, which the others have to work out by themselves."""
+    """Return the new first-level values, which the other contenders must compute themselves."""
     return {"billing": {**bag.get("billing", {}), "plan": bag["plan"]}, "plan": None}
 
 
@@ -114,7 +114,7 @@ def by_requests(url: str, rows: list[dict[str, Any]]) -> None:
 
 
 def by_sdk(url: str, rows: list[dict[str, Any]]) -> None:
-    """Read and update every user with auth0-python as it comes."""
+    """Read and update every user with auth0-python and its default settings."""
     from auth0.management.client import Auth0
 
     sdk = Auth0(base_url=f"{url}/api/v2", token=TOKEN)
@@ -148,7 +148,7 @@ def contenders() -> dict[str, Callable[[str, list[dict[str, Any]]], float | None
     try:
         import auth0.management.client  # noqa: F401
     except ImportError:
-        print("auth0-python is not installed: left out", file=sys.stderr)
+        print("auth0-python is not installed: skipped", file=sys.stderr)
     else:
         found["auth0-python, 8 threads"] = by_sdk
     return found

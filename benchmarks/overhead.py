@@ -1,10 +1,10 @@
-"""Measure what one committed flat transaction costs this process, beside its peers.
+"""Measure what one committed flat transaction costs this process, compared with its peers.
 
 Run: python benchmarks/overhead.py [--runs 7] [--calls 2000]
 
-CPU seconds of this process per PATCH, against one canned server in a process of its own; every
-contender runs once per round, in turn, and medians over the rounds are printed.  Then the import
-times, each in fresh interpreters in turn.
+It prints the CPU time of this process per PATCH, against one canned server in a separate process; every
+contender runs once per round, and the figures are medians over the rounds.  Then it prints the times of
+imports, each in fresh interpreters, in turn.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def contenders(url: str) -> dict[str, Callable[[], object]]:
     try:
         from auth0.management.client import Auth0
     except ImportError:
-        print("auth0-python is not installed: left out", file=sys.stderr)
+        print("auth0-python is not installed: skipped", file=sys.stderr)
     else:
         theirs = Auth0(base_url=f"{url}/api/v2", token=TOKEN)
         found["auth0-python users.update"] = lambda: theirs.users.update(

@@ -1,10 +1,10 @@
-"""Measure how close to the tenant's pace many updates come, beside auth0-python: none lost, few refused.
+"""Measure how close many updates come to the tenant's pace, compared with auth0-python: none lost, few refused.
 
-Run: python benchmarks/pace.py [--only batch,threads,peers,neighbour,processes,clock,million] [--buckets 10@10,...]
+Run: python benchmarks/pace.py [--only batch,threads,peers,neighbor,processes,clock,million] [--buckets 10@10,...]
      [--runs 3] [--quick]
 
-A local tenant serves on a real socket in a process of its own.  Ratio: the time until the last update is
-confirmed, less two round trips, as a multiple of the ideal (updates - burst) / rate.  Medians over the runs.
+A local tenant serves on a real socket in its own process.  Ratio: the time until the last update is confirmed,
+less two round trips, as a multiple of the ideal (updates - burst) / rate.  Medians over the runs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BucketKind(NamedTuple):
     rate: float
     updates: int
     window: bool = False
-    nested: bool = False  # each update reads first, from a bucket of its own
+    nested: bool = False  # each update reads first, from a separate bucket
 
 
 BUCKETS = {
@@ -52,7 +52,7 @@ BUCKETS = {
 
 
 class Seen(NamedTuple):
-    """What one run came to."""
+    """The result of one run."""
 
     ratio: float
     lost: int
@@ -60,11 +60,11 @@ class Seen(NamedTuple):
     note: str = ""
 
 
-# ---- the tenant, in a process of its own
+# ---- the tenant, in its own process
 
 
 def serve(settings: dict[str, Any]) -> None:
-    """Serve until stdin ends; each line read is answered with the journal's counts as JSON."""
+    """Serve until stdin ends; print the journal's counts as JSON for each line that is read."""
     from auth0_meta.emulator import LocalTenant
 
     users = settings.pop("users")
@@ -84,7 +84,7 @@ def serve(settings: dict[str, Any]) -> None:
 
 
 class Tenant:
-    """Reach the tenant's process: its `url`, and what it has seen."""
+    """The tenant's process: its `url`, and what it has seen."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -106,8 +106,8 @@ class Tenant:
 @contextmanager
 def tenant(kind: BucketKind, users: int, **settings: Any) -> Iterator[Tenant]:
     """Run a tenant for one measurement."""
-    given = {"rate_limit": kind.limit, "window": kind.window, "users": users, **settings}
-    command = [sys.executable, __file__, "--serve", json.dumps(given)]
+    settings = {"rate_limit": kind.limit, "window": kind.window, "users": users, **settings}
+    command = [sys.executable, __file__, "--serve", json.dumps(settings)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         if kind.window:  # the ideal begins with a full window
@@ -119,11 +119,11 @@ def tenant(kind: BucketKind, users: int, **settings: Any) -> Iterator[Tenant]:
 
 
 def ratio(kind: BucketKind, seconds: float, updates: int) -> float:
-    """Return the time as a multiple of the ideal, two round trips allowed."""
+    """Return the time, less two round trips, as a multiple of the ideal."""
     return (seconds - 2 * LATENCY) / ((updates - kind.burst) / kind.rate)
 
 
-# ---- who updates
+# ---- ways to update
 
 
 def change(tx: Any, *, nested: bool) -> None:
@@ -134,7 +134,7 @@ def change(tx: Any, *, nested: bool) -> None:
 
 
 def by_batch(url: str, updates: int, *, nested: bool, share: float = 1.0, first: int = 0) -> int:
-    """Update by a batch; return how many failed."""
+    """Update with a batch; return how many updates failed."""
     from auth0_meta import ManagementClient, MetadataBatch
 
     with ManagementClient(url, token="any.given.token") as client:
@@ -145,7 +145,7 @@ def by_batch(url: str, updates: int, *, nested: bool, share: float = 1.0, first:
 
 
 def by_threads(update: Callable[[int], object], updates: int) -> int:
-    """Update by 8 plain threads that share a list; return how many updates failed."""
+    """Update with 8 plain threads that share the work; return how many updates failed."""
     left, lock, lost = iter(range(updates)), threading.Lock(), []
 
     def work() -> None:
@@ -168,7 +168,7 @@ def by_threads(update: Callable[[int], object], updates: int) -> int:
 
 
 def plain(url: str, updates: int, *, nested: bool) -> int:
-    """Update by 8 plain threads, each change a transaction of its own on one client."""
+    """Update with 8 plain threads and one client; each change is a separate transaction."""
     from auth0_meta import ManagementClient
 
     with ManagementClient(url, token="any.given.token") as client:
@@ -181,7 +181,7 @@ def plain(url: str, updates: int, *, nested: bool) -> int:
 
 
 def peer(url: str, updates: int, retries: int | None) -> int:
-    """Update by 8 threads with auth0-python, whole first-level values only."""
+    """Update with auth0-python on 8 threads, whole first-level values only."""
     from auth0.management.client import Auth0
 
     theirs = Auth0(base_url=f"{url}/api/v2", token="any.given.token")
@@ -207,7 +207,7 @@ def alone(kind: BucketKind, call: Callable[..., int], updates: int, **settings: 
 
 
 class Live:
-    """Be a live application: seeded arrivals, each one PATCH that is never repeated."""
+    """A live application: it sends PATCHes at seeded random times, and repeats none."""
 
     def __init__(self, url: str, rate: float, seconds: float, seed: int) -> None:
         self._url, self._ends = url, time.monotonic() + seconds
@@ -217,7 +217,7 @@ class Live:
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Call until the time is over."""
+        """Send requests until the time is up."""
         at = time.monotonic()
         while True:
             at += self._random.expovariate(self._rate)
@@ -245,8 +245,8 @@ class Live:
                 self.refused += 1
 
 
-def neighbour(kind: BucketKind, seconds: float, seed: int, *, batch: bool) -> tuple[int, int, int]:
-    """Run the application for a while, with a batch beside it or without: its calls, its refusals, the batch's."""
+def neighbor(kind: BucketKind, seconds: float, seed: int, *, batch: bool) -> tuple[int, int, int]:
+    """Run the application, with or without a batch alongside; return its calls, its refusals, the batch's updates."""
     import auth0_meta
 
     with tenant(kind, 5000) as server:
@@ -290,7 +290,7 @@ def processes(kind: BucketKind, updates: int, share: float) -> Seen:
         for child in children:
             assert child.wait(600) == 0
         seen = server.seen()
-    seconds = seen["seconds"] + 2 * LATENCY  # the interpreters' start is not the pace
+    seconds = seen["seconds"] + 2 * LATENCY  # without the start of the interpreters
     of_limit = (updates - kind.burst) / kind.rate / seen["seconds"]
     return Seen(
         ratio(kind, seconds, updates),
@@ -301,7 +301,7 @@ def processes(kind: BucketKind, updates: int, share: float) -> Seen:
 
 
 def million(users: int) -> None:
-    """Run a generator of users through a batch, and a single transaction for comparison; print both."""
+    """Run a generator of users through a batch, and single transactions for comparison; print both."""
     from auth0_meta import ManagementClient, MetadataBatch
 
     with canned() as url:
@@ -349,15 +349,17 @@ def row(name: str, seen: list[Seen], goal: str) -> None:
 
 def main() -> None:
     """Print one block per measurement."""
-    from auth0_meta import ManagementClient, MetadataBatch  # noqa: F401  # the import is not the pace
+    from auth0_meta import ManagementClient, MetadataBatch  # noqa: F401  # the import must not count
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="batch,clock,threads,peers,neighbour,processes,million")
+    parser.add_argument("--only", default="batch,clock,threads,peers,neighbor,processes,million")
     parser.add_argument("--buckets", default=",".join(BUCKETS))
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--users", type=int, default=1_000_000, help="of the batch in bounded memory")
+    parser.add_argument(
+        "--users", type=int, default=1_000_000, help="how many, for the batch in bounded memory"
+    )
     parser.add_argument("--quick", action="store_true", help="one run, a third of the updates, 20,000 users")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--batch", nargs=5, help=argparse.SUPPRESS)
@@ -392,23 +394,23 @@ def main() -> None:
                     alone(kind, lambda url, n, r=retries, **_: peer(url, n, r), kind.updates)
                     for _ in range(runs)
                 ]
-                row(title, seen, "none: a peer")
+                row(title, seen, "none (a peer)")
         if "processes" in only:
             row(
                 "4 processes, default share",
                 [processes(kind, kind.updates, 0.5) for _ in range(runs)],
                 "0.85 of the limit, 429: 1 %",
             )
-        if "neighbour" in only and kind.burst >= 10:
+        if "neighbor" in only and kind.burst >= 10:
             seconds = (kind.updates - kind.burst) / kind.rate
             got = []
             for seed in range(runs):
-                calls, refused, updates = neighbour(kind, seconds, seed, batch=True)
-                without = neighbour(kind, seconds, seed, batch=False)[1]
+                calls, refused, updates = neighbor(kind, seconds, seed, batch=True)
+                without = neighbor(kind, seconds, seed, batch=False)[1]
                 left = kind.burst / 2 + kind.rate * seconds - (calls - refused)
                 got.append((updates / left, refused, without, calls))
             print(
-                f"  default share beside 30 %: the batch got {statistics.median(g[0] for g in got):.2f} of what is left "
+                f"  default share, alongside 30 %: the batch got {statistics.median(g[0] for g in got):.2f} of the rest "
                 f"(worst {min(g[0] for g in got):.2f}); refused {sum(g[1] for g in got)} of {sum(g[3] for g in got)} calls of the "
                 f"application, without the batch {sum(g[2] for g in got)}   goal: 0.85, no more",
                 flush=True,

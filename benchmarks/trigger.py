@@ -31,7 +31,7 @@ STORED = {
 
 
 class Bare:
-    """Stand in for the api, with the minimum that can store a staged value."""
+    """A stand-in for the api, with the minimum that can store a staged value."""
 
     def __init__(self) -> None:
         self.user = self

@@ -1,1 +1,1 @@
-"""Decide what staged changes come to: pure values, no I/O."""
+"""Compute what staged changes result in: pure values, no I/O."""

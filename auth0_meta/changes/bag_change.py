@@ -1,4 +1,4 @@
-"""Stage changes to one bag, answer from what is staged, and compute what it comes to; PURE."""
+"""Stage changes to one bag, read what is staged, and compute the result; PURE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth0_meta.errors import PathError, StateError
 
 
 class _Staged(NamedTuple):
-    """One key's operations, what they make of ABSENT, and the size with the key's own."""
+    """One key's operations, their result on ABSENT, and their size, including the key's own."""
 
     ops: tuple[Operation, ...]
     value: Any
@@ -20,7 +20,7 @@ class _Staged(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Return whether `value` is the key's new value whatever it was: one Set or Delete of the key."""
+        """Return whether `value` is the key's new value whatever the old one is: one Set or Delete of the key."""
         return bool(self.ops) and self.ops[0].whole
 
 
@@ -28,13 +28,13 @@ _NOTHING = _Staged((), ABSENT, 0)
 
 
 class BagChange:
-    """Gather what is staged for one bag: an immutable value whose staging methods return a new one.
+    """What is staged for one bag: an immutable value whose staging methods return a new one.
 
     Normal form: `reset` (the bag was cleared or replaced first) and, per first-level key, the
     operations in order.  Setting or deleting a whole key drops what was staged for it before;
-    what follows on a known value is evaluated at once, so after a reset each key is one Set.
-    Every staging method copies and checks its input and raises `MetadataError` on what Auth0 does
-    not accept, `PathError` on what contradicts the changes staged before; nothing was sent then.
+    an operation on a known value is evaluated at once, so after a reset each key is one Set.
+    Every staging method copies and checks its input, and raises `MetadataError` for what Auth0 does
+    not accept, and `PathError` for what contradicts the changes staged before; nothing was sent then.
 
     >>> change = BagChange("app_metadata").set("plan", "pro").increment("counters.logins")
     >>> change
@@ -70,9 +70,9 @@ class BagChange:
 
     @property
     def size(self) -> int:
-        """Return the bytes of JSON that are staged, 0 for none: no less than they take in a request.
+        """Return how many bytes of JSON are staged, 0 if none; in a request they take no more.
 
-        What is stored beside a nested change comes on top.
+        What is stored next to a nested change is not counted.
         """
         return len(self._bag) + 5 + self._size - bool(self._size) if self else 0
 
@@ -132,9 +132,9 @@ class BagChange:
         return self.staging(Merge.of(self._bag, patch))
 
     def append(self, path: KeyPath, value: Any, /, *, keep: int | None = None) -> BagChange:
-        """Stage `value` as a new last item of the list at `path`, of which the last `keep` stay.
+        """Stage `value` as the new last item of the list at `path`, of which the last `keep` items stay.
 
-        `keep`: None for no bound, else at least 1.  An absent list and its parents are created.
+        `keep`: None for no limit, else at least 1.  An absent list and its parents are created.
         """
         return self.staging(Append.of(self._bag, path, value, keep))
 
@@ -157,9 +157,9 @@ class BagChange:
         return self.staging(op for staged in later._staged.values() for op in staged.ops)
 
     def staging(self, ops: Iterable[Operation], /, *, reset: bool = False) -> BagChange:
-        """Return this with checked operations of the same bag done after it; `reset` empties the bag first.
+        """Return the change that does this and then these checked operations; `reset` empties the bag first.
 
-        Raises `PathError` on contradictions, `MetadataError` for more than a request may hold.
+        Raises `PathError` for contradictions, `MetadataError` for more than a request may contain.
         """
         change = BagChange(self._bag)
         change._reset = reset or self._reset
@@ -193,7 +193,7 @@ class BagChange:
             return _Staged((*old.ops, op), value, size)
         if value is ABSENT:
             return _NOTHING if self._reset else _Staged((Delete((op.key,)),), ABSENT, name + 4)
-        if size > rules.MAX_REQUEST:  # the sum is a bound: the exact size is worth its cost only here
+        if size > rules.MAX_REQUEST:  # the sum is an upper bound: only here is the exact size worth its cost
             size = name + json_size(value)
         return _Staged((Set((op.key,), value),), value, size)
 
@@ -206,10 +206,10 @@ class BagChange:
             rules.refuse(problem, bag=self._bag, path=clash.path, error=PathError)
         return value
 
-    # What it comes to -------------------------------------------------------------------------------
+    # The result -------------------------------------------------------------------------------------
 
     def answer(self, path: Path, /) -> Any:
-        """Return what is at `path` on every stored bag, ABSENT, or UNKNOWN if that depends on the bag.
+        """Return what is at `path` whatever is stored (a value, or ABSENT), or UNKNOWN if that depends on it.
 
         `path` is a tuple of keys, the first-level key first; () is the whole bag.
 
@@ -225,7 +225,7 @@ class BagChange:
         return UNKNOWN
 
     def apply_key(self, key: str, stored: Any, /) -> Any:
-        """Return what `key` holds after this, given what is stored there; ABSENT stands for no such key.
+        """Return what `key` holds after this, given what is stored there; ABSENT means that there is no such key.
 
         Raises `PathError` if an operation meets the wrong type.
         """
@@ -246,12 +246,12 @@ class BagChange:
     def applied_to(self, stored: Mapping[str, Any] | None, /) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return this bag's part of the PATCH body, and the bag afterwards; treat both as read-only.
 
-        The part is None if nothing is to be sent, and {}, which clears the bag, only after `clear` or
-        `replace` has left nothing.  `stored`: the bag as it is; None for unknown, which `needs_base` must
-        allow, and then the bag afterwards has at least the keys that are given.  Of a known bag only
-        first-level keys that differ are in the part.  Raises `PathError` if an operation meets the wrong
-        type, `StateError` if the bag must be known.  Source: Auth0 merges metadata's first level, null
-        deletes and {} clears.
+        The part is None if there is nothing to send, and {}, which clears the bag, only if `clear` or
+        `replace` leaves nothing.  `stored`: the stored bag; None if it is unknown, which only a change that
+        does not need it (`needs_base`) allows, and then the bag afterwards has only the keys that are known.
+        If the bag is known, the part has only first-level keys that differ.  Raises `PathError` if an
+        operation meets the wrong type, `StateError` if the bag must be known.  Source: Auth0 merges
+        metadata's first level, null deletes and {} clears.
         """
         if stored is None and self.needs_base:
             raise StateError(f"the document of {self.outline} needs the stored bag; read the user first")

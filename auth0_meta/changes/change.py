@@ -1,7 +1,7 @@
-"""Put the changes of both bags together: `Change`, its PATCH document, its form in a job file; PURE.
+"""Combine the changes to both bags: `Change`, its PATCH document, its form in a job file; PURE.
 
 A `BagChange` is what is staged for one bag, a `Change` is both.  They are persistent values:
-staging gives a new one and the old one stays valid, which makes a savepoint a reference.  Auth0
+staging returns a new one and the old one stays valid, so a savepoint is just a reference.  Auth0
 merges the first level of a bag and replaces what is below, so operations are kept per first-level
 key and evaluated, as late as possible, against what is stored.
 """
@@ -19,7 +19,7 @@ from auth0_meta.errors import MetadataError
 
 
 class Applied(NamedTuple):
-    """What a change comes to on one profile: the PATCH body, and the profile once that is applied."""
+    """The result of a change on one profile: the PATCH body, and the profile once that is applied."""
 
     document: dict[str, dict[str, Any]]
     profile: dict[str, Any]
@@ -60,7 +60,7 @@ class Change:
         return self._user if name == "user_metadata" else self._app
 
     def with_bag(self, name: Bag, bag: BagChange, /) -> Change:
-        """Return a change with this bag's part exchanged.
+        """Return a change with this bag's part replaced.
 
         Raises `MetadataError` if both parts together exceed the 1 MB that a request may have.
         """
@@ -71,7 +71,7 @@ class Change:
 
     @property
     def size(self) -> int:
-        """Return the bytes of JSON that are staged, braces included: no less than a request takes."""
+        """Return how many bytes of JSON are staged, braces included; in a request they take no more."""
         user, app = self._user.size, self._app.size
         return user + app + 2 + bool(user and app)
 
@@ -91,7 +91,7 @@ class Change:
         return tuple((bag, key) for bag in BAGS for key in self.bag(bag).keys)
 
     def then(self, later: Change, /) -> Change:
-        """Return the change that does this and then `later`; raise `PathError` if they contradict."""
+        """Return the change that does this and then `later`; raise `PathError` if they contradict each other."""
         return self.with_bag("user_metadata", self._user.then(later._user)).with_bag(
             "app_metadata", self._app.then(later._app)
         )
@@ -100,9 +100,10 @@ class Change:
         """Return the PATCH body and the profile afterwards, computed together; treat both as read-only.
 
         The body has the bags that change, none when there is nothing to send.  `profile`: the stored user
-        as JSON; None for unknown, which `needs_base` must allow, and then the profile afterwards holds what
-        is staged and no more.  Raises `PathError` if an operation meets the wrong type, `StoredDataError`
-        if a touched bag is stored as anything but an object, `StateError` if the profile must be known.
+        as JSON; None if it is unknown, which only a change that does not need it (`needs_base`) allows, and
+        then the profile afterwards has only what is staged.  Raises `PathError` if an operation meets the
+        wrong type, `StoredDataError` if a touched bag is stored as anything but an object, `StateError` if
+        the profile must be known.
         """
         document: dict[str, dict[str, Any]] = {}
         after = dict(profile or {})

@@ -28,15 +28,15 @@ class Mark(enum.Enum):
 
 
 ABSENT: Final = Mark.ABSENT
-"""There is no such key.  JSON null is a value, which is something else."""
+"""There is no such key; JSON null, in contrast, is a value."""
 UNKNOWN: Final = Mark.UNKNOWN
-"""Only the stored profile can tell."""
+"""The value depends on the stored profile."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def json_size(value: object, /) -> int:
-    """Return the bytes that a JSON value takes as compact UTF-8 JSON.
+    """Return how many bytes a JSON value takes as compact UTF-8 JSON.
 
     >>> json_size({"name": "Åsa"})
     15
@@ -99,7 +99,7 @@ def thaw(value: Any, /) -> Any:
 
 
 def _refusing(call: str) -> Callable[..., Any]:
-    """Make a method that refuses a change; `call` is the one to use on a transaction's bag instead."""
+    """Return a method that refuses a change; `call` is what to call on a transaction's bag instead."""
 
     def refuse(self: Any, *arguments: Any, **_: Any) -> Any:
         raise self._refusal(call, arguments)
@@ -108,10 +108,10 @@ def _refusing(call: str) -> Callable[..., Any]:
 
 
 class ReadOnlyDict(dict[str, Any]):
-    """A JSON object whose every change raises: subclasses make the error, which names the right call.
+    """A JSON object that raises on every change; subclasses create the error, which names the right call.
 
     Equal to, and serialized like, the dict that it shows; `copy()`, `|`, copies and pickles are plain dicts.
-    It is a dict, and not a proxy, so that `json` and every `isinstance` of a caller accept it.
+    It is a dict, not a proxy, so that `json` and a caller's `isinstance` accept it.
     """
 
     __slots__ = ()
@@ -137,7 +137,7 @@ class ReadOnlyDict(dict[str, Any]):
 
 
 class ReadOnlyList(list[Any]):
-    """A JSON array whose every change raises, as in `ReadOnlyDict`; copies, slices and sums are plain lists."""
+    """A JSON array that raises on every change, as `ReadOnlyDict` does; copies, slices and sums are plain lists."""
 
     __slots__ = ()
 
@@ -158,7 +158,7 @@ class ReadOnlyList(list[Any]):
 
 
 def _observed(method: Callable[..., Any]) -> Any:
-    """Make a method that reports a look at one key, and then does what dict's own does."""
+    """Return a method that reports a look at one key, and then does what dict's own method does."""
 
     def look(self: Any, key: object, *arguments: Any) -> Any:
         self._looked_at(key)
@@ -168,7 +168,7 @@ def _observed(method: Callable[..., Any]) -> Any:
 
 
 def _observed_whole(method: Callable[..., Any]) -> Any:
-    """Make a method that reports a look at the whole object, and then does what dict's own does."""
+    """Return a method that reports a look at the whole object, and then does what dict's own method does."""
 
     def look(self: Any, *arguments: Any) -> Any:
         self._looked_at_all()
@@ -178,7 +178,7 @@ def _observed_whole(method: Callable[..., Any]) -> Any:
 
 
 class ObservedDict(ReadOnlyDict):
-    """A read-only object that calls a method of its subclass for each look: at one key, or at all of it."""
+    """A read-only object that calls a method of its subclass for each look at one key, or at the whole."""
 
     __slots__ = ()
 
@@ -207,8 +207,8 @@ class ObservedDict(ReadOnlyDict):
 def freeze(value: Any, *, bag: Bag, path: Path = (), in_list: bool = False) -> Any:
     """Return a read-only copy of a JSON value: dicts and lists at any depth, scalars as they are.
 
-    `bag` and `path` say where the value was read, so that the error of an attempted change can
-    name the call to use instead; `in_list`: inside the list at `path`, where no path leads.
+    `bag` and `path` say where the value was read, so that the error for an attempted change can name
+    the call to use instead; with `in_list`, it was inside the list at `path`, where no path leads.
 
     >>> prefs = freeze({"lang": "fi"}, bag="user_metadata", path=("prefs",))
     >>> prefs["lang"] = "en"
@@ -245,9 +245,9 @@ class _FromBag:
         self._bag, self._path, self._in_list = bag, path, in_list  # type: ignore[misc]  # slots below
 
     def _refusal(self, call: str, arguments: tuple[Any, ...]) -> MetadataError:
-        """Return the error; {at} in `call` is the path that was read, {key} that of an item.
+        """Return the error; {at} in `call` is the path that was read, {key} the path of an item.
 
-        No path leads into a list: to change what is in one, the list is set whole.
+        No path leads into a list, so an item is changed by setting the whole list.
         """
         bag, path = self._bag, self._path
         if self._in_list:

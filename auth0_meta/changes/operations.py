@@ -1,8 +1,8 @@
 """Define the operations that can be staged: how each is checked, applied and written as JSON; PURE.
 
-An operation is an immutable value: the `path` that it is about, first-level key first, a `value`
+An operation is an immutable value: the `path` that it changes, first-level key first, a `value`
 and, for a list, `keep`.  `apply` takes what the first-level key holds, or `ABSENT`, and returns
-what the key holds afterwards; it shares what does not change and never alters its argument.
+what the key holds afterwards; it shares what does not change and never modifies its argument.
 
 A new operation is a subclass here and a method of `BagChange` and of `MetadataBag`.  The class
 declares its name and fields in JSON, whether it is safe to repeat, and what it depends on.
@@ -36,7 +36,7 @@ class _Fields(NamedTuple):
 
 
 class Operation(_Fields):
-    """Share what all operations have; the repr shows names and sizes only."""
+    """What all operations have in common; the repr shows names and sizes only."""
 
     __slots__ = ()
     name: ClassVar[str]
@@ -51,7 +51,7 @@ class Operation(_Fields):
 
     @classmethod
     def of(cls, bag: Bag, /, *arguments: Any) -> tuple[Operation, ...]:
-        """Check a caller's arguments and return the operations that they come to, one per first-level key."""
+        """Check a caller's arguments and return the operations that result, one per first-level key."""
         raise NotImplementedError  # pragma: no cover  # each operation has its own
 
     @property
@@ -66,7 +66,7 @@ class Operation(_Fields):
 
     @property
     def size(self) -> int:
-        """Return the most bytes of JSON that this can add to what the key holds."""
+        """Return how many bytes of JSON this can add, at most, to what the key holds."""
         return sum(json_size(key) + 4 for key in self.path[1:]) + json_size(self.value) + self.overhead
 
     def apply(self, old: Any) -> Any:
@@ -141,7 +141,7 @@ class Merge(Operation):
 
     @classmethod
     def of(cls, bag: Bag, patch: dict[str, Any], /) -> tuple[Operation, ...]:
-        """Take a patch of the whole bag; {} comes to nothing."""
+        """Take a patch of the whole bag; {} results in no operation."""
         return tuple(
             cls((key,), value) if isinstance(value, dict) else _stored(key, value)
             for key, value in _object(patch, bag, cls.name).items()
@@ -163,7 +163,7 @@ class Merge(Operation):
         return False
 
     def to_json(self) -> list[Any]:
-        """Write the patch as one of the whole bag, which is what `of` takes."""
+        """Return the patch as one of the whole bag, which is what `of` takes."""
         return [self.name, {self.key: self.value}]
 
 
@@ -181,7 +181,7 @@ class Append(Operation):
         """Take a path, a JSON value (None is data here) and the bound, at least 1 or None."""
         keys = _parsed(path, bag)
         if keep is not None and (type(keep) is not int or keep < 1):
-            problem = "append's keep must be a whole number of at least 1, or None for no bound"
+            problem = "append's keep must be a whole number of at least 1, or None for no limit"
             rules.refuse(problem, bag=bag, path=keys)
         return (cls(keys, rules.checked(value, bag=bag, path=keys), keep),)
 
@@ -193,7 +193,7 @@ class Append(Operation):
         if old is ABSENT:
             return [self.value]
         if not isinstance(old, list):
-            raise Clash(self.path, f"append needs an array but finds {json_type(old)}")
+            raise Clash(self.path, f"append needs an array here, not {json_type(old)}")
         items = [*old, self.value]
         return items if self.keep is None else items[-self.keep :]
 
@@ -204,7 +204,7 @@ class Increment(Operation):
     __slots__ = ()
     name = "increment"
     repeatable = False
-    overhead = 24  # a double's longest form
+    overhead = 24  # the longest form of a double
 
     @classmethod
     def of(cls, bag: Bag, path: KeyPath, by: float, /) -> tuple[Operation, ...]:
@@ -222,13 +222,13 @@ class Increment(Operation):
         if old is ABSENT:
             return self.value  # type: ignore[no-any-return]  # checked when staged
         if isinstance(old, bool) or not isinstance(old, int | float):
-            raise Clash(self.path, f"increment needs a number but finds {json_type(old)}")
+            raise Clash(self.path, f"increment needs a number here, not {json_type(old)}")
         try:
             total = old + self.value
-        except OverflowError:  # an int that no double holds, met by a float
+        except OverflowError:  # an int too large for a double, and a float
             total = float("inf")
         if not abs(total) <= rules.MAX_NUMBER:
-            raise Clash(self.path, "increment would pass the largest number that JSON readers can hold")
+            raise Clash(self.path, "increment would exceed the largest number that JSON readers can hold")
         return total  # type: ignore[no-any-return]  # checked when staged
 
 
@@ -263,7 +263,7 @@ def _parsed(path: KeyPath, bag: Bag) -> Path:
 
 
 def _object(value: object, bag: Bag, call: str) -> dict[str, Any]:
-    """Copy a document that is about the whole bag."""
+    """Return a checked copy of a document for the whole bag."""
     if not isinstance(value, dict):
         rules.refuse(f"{call} takes a dict, not {type(value).__name__}", bag=bag)
     copy: dict[str, Any] = rules.checked(value, bag=bag, path=())
@@ -294,13 +294,13 @@ _TYPES = (
 
 
 def _edited(node: Any, path: Path, leaf: Callable[[Any], Any], depth: int = 1) -> Any:
-    """Rebuild `node`, which is at path[:depth], with leaf(what was there) at `path`; share what is beside the path."""
+    """Rebuild `node`, which is at path[:depth], with leaf(what was there) at `path`; share everything else."""
     if depth == len(path):
         return leaf(node)
     if node is ABSENT:
         node = {}
     elif not isinstance(node, dict):
-        raise Clash(path[:depth], f"the path needs an object here but finds {json_type(node)}")
+        raise Clash(path[:depth], f"the path needs an object here, not {json_type(node)}")
     key = path[depth]
     return {**node, key: _edited(node.get(key, ABSENT), path, leaf, depth + 1)}
 

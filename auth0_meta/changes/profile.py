@@ -1,4 +1,4 @@
-"""Check stored profiles, and the profile that a caller gives as the base of a transaction; PURE."""
+"""Check stored profiles, and the profile that a caller passes as the base of a transaction; PURE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from auth0_meta.changes.jsonvalue import BAGS, Path, json_size, too_deep
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 
 MAX_STORED_DEPTH = 200
-"""Levels of a stored bag: twice what can be staged, and far below Python's recursion limit."""
+"""How many levels a stored bag may have: twice what can be staged, and far below Python's recursion limit."""
 
 
 def stored_bag(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any]:
@@ -36,24 +36,24 @@ def stored_bag(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any]:
 
 
 def check_stored(profile: Mapping[str, Any], /) -> None:
-    """Raise `StoredDataError` unless both bags of a stored profile are objects of a depth to work with."""
+    """Raise `StoredDataError` unless both bags of a stored profile are objects that are not nested too deeply."""
     for bag in BAGS:
         if too_deep(stored_bag(profile, bag), MAX_STORED_DEPTH):
             user_id = profile.get("user_id")
             raise StoredDataError(
                 f"{bag} of user {user_id!r} is nested more than {MAX_STORED_DEPTH} levels deep, "
-                "which is too deep to work with; nothing was written",
+                "which is too deep; nothing was written",
                 user_id=user_id,
                 bag=bag,
             )
 
 
 def given_base(base: object, user_id: str, /) -> dict[str, Any]:
-    """Return a copy of the profile that a caller gives for a user, as plain JSON.
+    """Return a copy of the profile that a caller passes for a user, as plain JSON.
 
-    Raises `InputError` unless it is this user's profile, `MetadataError` if a bag holds what JSON can't,
-    `StoredDataError` if a bag is anything but an object.  Other fields that JSON can't hold are left out:
-    a row from a database may have dates, say, which don't matter here.
+    Raises `InputError` unless it is this user's profile, `MetadataError` if JSON can't represent what a bag
+    holds, `StoredDataError` if a bag is anything but an object.  Other fields that JSON can't represent, such as
+    dates in a row of a database, are left out, because they don't matter here.
 
     >>> given_base({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}, "auth0|1")
     {'user_id': 'auth0|1', 'app_metadata': {'plan': 'pro'}}
@@ -69,7 +69,7 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
         raise InputError(msg)
     theirs = base.get("user_id", user_id)
     if theirs != user_id:
-        msg = f"base= is the profile of {theirs}, the transaction is for {user_id} (nothing was sent)"
+        msg = f"base= is the profile of {theirs}, but the transaction is for {user_id} (nothing was sent)"
         raise InputError(msg)
     for bag in BAGS:
         stored_bag(base, bag)
@@ -83,7 +83,7 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
             where = f"{bag} {'.'.join(path)!r}" if path else bag
             msg = (
                 f"base= for {user_id} can't be read as JSON: it holds {what} at {where} (nothing was sent): "
-                "pass a profile as Auth0 gives it"
+                "pass a profile as Auth0 returns it"
             )
             raise MetadataError(msg, bag=bag, path=path, user_id=user_id) from None
     return known
@@ -100,11 +100,11 @@ def _is_json(value: object) -> bool:
 
 
 class _NotJson(Exception):
-    """What a bag holds that JSON can't, and where."""
+    """A bag holds something that JSON can't represent; the arguments say what, and where."""
 
 
 def _copy(value: Any, path: Path) -> Any:
-    """Copy a stored bag: any mapping becomes a dict, any tuple a list; Auth0 has accepted the names, whatever they are."""
+    """Copy a stored bag: any mapping becomes a dict, any tuple a list; names are not checked, as Auth0 accepted them."""
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, Mapping | list | tuple) and len(path) >= MAX_STORED_DEPTH:

@@ -12,11 +12,11 @@ from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, json_size
 from auth0_meta.errors import MetadataError
 
 MAX_REQUEST = 1_048_576
-"""Bytes that a request's body may have. Source: Management API v2, 1 MB."""
+"""How many bytes a request's body may have. Source: Management API v2, 1 MB."""
 PROFILE_LIMIT = 10 * 1024
-"""Bytes that a whole profile may have. Source: Auth0's limit of August 2026, 10 KB; 1024 is our reading."""
+"""How many bytes a whole profile may have. Source: Auth0's limit of August 2026, 10 KB; 1024 is our interpretation."""
 MAX_DEPTH = 100
-"""Levels of nesting, the bag's own keys being the first. Auth0 documents no limit: this one is ours."""
+"""How many levels may be nested; the bag's own keys are the first. Auth0 documents no limit: this one is ours."""
 MAX_NUMBER = sys.float_info.max
 """The largest number that a JSON reader with doubles, such as Auth0's, can hold."""
 
@@ -37,7 +37,7 @@ def refuse(
 
 
 def check_name(key: str, *, bag: Bag) -> None:
-    """Raise `MetadataError` for a first-level name that Auth0 reserves in `app_metadata`, deletions included.
+    """Raise `MetadataError` for a first-level name that Auth0 reserves in `app_metadata`, even in a deletion.
 
     Nothing was sent.
 
@@ -52,9 +52,9 @@ def check_name(key: str, *, bag: Bag) -> None:
 
 
 def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = ()) -> str:
-    """Return one key of a path as a plain string; `path` is what leads to it.
+    """Return one key of a path as a plain string; `path` leads to it.
 
-    Raises `MetadataError` unless it is a string, not empty, without `.`, `$` and lone surrogates.
+    Raises `MetadataError` unless it is a non-empty string without `.`, `$` and lone surrogates.
 
     >>> check_segment("plan", bag="app_metadata")
     'plan'
@@ -69,7 +69,7 @@ def check_size(size: int, *, bag: Bag) -> None:
     """Raise `MetadataError` for staged operations of more than `MAX_REQUEST` bytes."""
     if size > MAX_REQUEST:
         refuse(
-            f"{size} bytes are staged, and a request may have at most {MAX_REQUEST}; store less here", bag=bag
+            f"{size} bytes are staged, but a request may have at most {MAX_REQUEST}; store less here", bag=bag
         )
 
 
@@ -79,8 +79,8 @@ def checked(value: object, *, bag: Bag, path: tuple[str, ...]) -> Any:
     dict, list, str, int, float, bool and None pass, and so do their subclasses (as the plain
     value); a tuple becomes a list.  Raises `MetadataError`, which names the bag and the full path
     and never the value, for: a key at any depth that is not a string, is empty, or has `.` or `$`
-    in it; NaN, Infinity and numbers past a double; a lone surrogate; more than `MAX_DEPTH` levels,
-    and therefore cycles; every other type.  Source of the name rule: Auth0's metadata field names.
+    in it; NaN, Infinity and numbers too large for a double; a lone surrogate; more than `MAX_DEPTH` levels,
+    and therefore cycles; every other type.  Source of the rule for names: Auth0's metadata field names.
 
     >>> checked({"tags": ("a", "b")}, bag="user_metadata", path=("prefs",))
     {'tags': ['a', 'b']}
@@ -114,7 +114,7 @@ def _copy(value: object, levels: int) -> Any:
     if isinstance(value, float):
         return _number(float.__float__(value))
     if isinstance(value, (dict, list, tuple)) and levels <= 0:
-        raise _Refused(f"nested more than {MAX_DEPTH} levels deep, or holds itself")
+        raise _Refused(f"nested more than {MAX_DEPTH} levels deep, or contains itself")
     if isinstance(value, dict):
         copy = {}
         for key, item in value.items():
@@ -156,7 +156,7 @@ def _plain_text(text: str) -> str:
 
 def _number(number: float) -> float:
     if not abs(number) <= MAX_NUMBER:  # false for NaN too
-        raise _Refused("NaN, Infinity and numbers past 1.8e308 are not JSON")
+        raise _Refused("NaN, Infinity and numbers above 1.8e308 are not JSON")
     return number
 
 
@@ -203,7 +203,7 @@ for a path use .set("a.b", ...), .get("a.b") or .delete("a.b")
 
 
 def read(value: Any, path: Path, /) -> Any:
-    """Return what is at `path` in a JSON value, or ABSENT if a key is missing or there is no object on the way.
+    """Return what is at `path` in a JSON value, or ABSENT if a key is missing or an object on the way is.
 
     >>> read({"a": {"b": 1}}, ("a", "b")), read({"a": 1}, ("a", "b"))
     (1, ABSENT)
@@ -280,7 +280,7 @@ def _patterns() -> tuple[dict[str, re.Pattern[str]], re.Pattern[str]]:
 def _sensitive_text(text: str, path: tuple[str, ...]) -> str | None:
     where = ".".join(path)
     if text and path and path[-1].lower().replace("_", "").replace("-", "") in _TELLING_NAMES:
-        return f"{where} is a name for secrets"
+        return f"{where} has a name that is used for secrets"
     if len(text) < _SHORTEST:
         return None
     secrets, card = _patterns()

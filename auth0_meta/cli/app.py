@@ -1,4 +1,4 @@
-"""The root command, and its edge, where an error becomes one line and an exit code."""
+"""The root command, and `run`, which turns an error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from auth0_meta.cli.user import user
 from auth0_meta.errors import Auth0MetaError, AuthError, ForbiddenError, InputError, MissingExtraError
 from auth0_meta.redact import printable
 
-# The first line that matches decides.
+# The first match decides.
 _EXIT_CODES: tuple[tuple[int, tuple[type[Auth0MetaError], ...]], ...] = (
     (4, (AuthError, ForbiddenError)),
     (2, (InputError, MissingExtraError)),
@@ -56,17 +56,16 @@ def run(words: Sequence[str]) -> int:
             stream.reconfigure(errors=_ESCAPED)
     try:
         return _run(words)
-    except (
-        OSError
-    ) as error:  # the library's own are handled in _run: this is the output, a file, or the system
+    except OSError as error:
+        # The package's own errors are handled in _run: this is about the output, a file or the system.
         if not isinstance(error, BrokenPipeError):
             why = error.strerror or str(error) or type(error).__name__
             what = (
                 "the output can't be written" if _was_printing(error) else "the system refused an operation"
             )
-            aside = f"{what}: {why}. Whatever was sent to the tenant before that has been done"
+            unnamed = f"{what}: {why}. Requests that were sent before this are not undone"
             with contextlib.suppress(OSError):
-                _print_line("error", f"{error.filename}: {why}" if error.filename else aside)
+                _print_line("error", f"{error.filename}: {why}" if error.filename else unnamed)
         _drop_output()
         return 1
 
@@ -93,7 +92,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    r"""Write characters that the output can't encode as `\uXXXX`: JSON stays JSON, anything else readable."""
+    r"""Write characters that the output can't encode as `\uXXXX`: JSON stays valid, other text readable."""
     assert isinstance(error, UnicodeEncodeError)  # noqa: S101  # only for writing
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
     pairs = range(0, len(units), 2)
@@ -101,13 +100,13 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 def _was_printing(error: OSError) -> bool:
-    """Return whether an error came from printing, which click and rich do, rather than from anything else."""
+    """Return whether an error was raised by click or rich, which do the printing."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__")).partition(".")[0] in _PRINTERS
 
 
 def _drop_output() -> None:
-    """Redirect an output that can't be written to nowhere, or Python would complain about it again at exit."""
+    """Discard what is left of an output that can't be written, or Python would complain about it again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # None if the shell closed it
@@ -118,7 +117,7 @@ def _drop_output() -> None:
 
 
 def _print_line(word: str, text: str) -> None:
-    """Print one line to stderr, its first word in colour on a terminal."""
-    plain, colour = False if os.environ.get("NO_COLOR") else None, "red" if word == "error" else "yellow"
-    click.secho(f"{word}: ", fg=colour, bold=True, nl=False, err=True, color=plain)
+    """Print one line to stderr, its first word in color on a terminal."""
+    allowed, color = False if os.environ.get("NO_COLOR") else None, "red" if word == "error" else "yellow"
+    click.secho(f"{word}: ", fg=color, bold=True, nl=False, err=True, color=allowed)
     click.echo(printable(" ".join(text.split())), err=True)

@@ -1,4 +1,4 @@
-"""The commands, with the line that help shows for each; needs no extra."""
+"""The commands, with the line that help shows for each; importing this needs no extra."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console on the present stdout or stderr; plain if that is not a terminal."""
+    """Return a console on the current stdout or stderr; plain if that is not a terminal."""
     return Console(stderr=stderr, highlight=False, emoji=False)  # ":heart:" may be data
 
 
@@ -30,7 +30,7 @@ def dump(value: object) -> str:
 
 
 def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> None:
-    """Print code or JSON, in colour on a terminal and unchanged elsewhere."""
+    """Print code or JSON, in color on a terminal and unchanged elsewhere."""
     if out.is_terminal:
         syntax = Syntax(code, language, theme="ansi_dark", background_color="default", word_wrap=True)
         out.print(Padding(syntax, (0, 0, 0, indent)))
@@ -39,29 +39,29 @@ def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> No
 
 
 def print_line(out: Console, text: str, *, style: str | None = None) -> None:
-    """Print one line, however long (programs read it), with characters that a terminal would obey escaped."""
+    """Print one unwrapped line, because programs read it; escape characters that a terminal would obey."""
     out.print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
 def group(name: str, text: str, **settings: Any) -> click.Group:
-    """Make a group of commands, which shows its help if it is called without one; that is not an error."""
+    """Return a group of commands; called without a command it shows its help, which is not an error."""
 
-    def alone() -> None:
+    def show_help() -> None:
         context = click.get_current_context()
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 
-    return click.Group(name, callback=alone, invoke_without_command=True, help=text, **settings)
+    return click.Group(name, callback=show_help, invoke_without_command=True, help=text, **settings)
 
 
 def flag(name: str, text: str, *parameter: str) -> Callable[[_F], _F]:
-    """Make an option that takes no value; `parameter`: what its argument is called, if not as the option."""
+    """Return an option that takes no value; `parameter` is the name of its argument, if not the option's."""
     return click.option(name, *parameter, is_flag=True, help=text)
 
 
 def options(*several: Callable[[_F], _F]) -> Callable[[_F], _F]:
-    """Put several options on a command, the first one on top."""
-    return lambda command: functools.reduce(lambda made, option: option(made), reversed(several), command)
+    """Return a decorator that adds several options, the first one on top."""
+    return lambda command: functools.reduce(lambda partly, option: option(partly), reversed(several), command)
 
 
 domain_option = click.option("--domain", metavar="HOST", help="The tenant's domain; by default AUTH0_DOMAIN.")
@@ -80,10 +80,10 @@ def with_client(command: _F) -> _F:
     @token_option
     @functools.wraps(command)
     def connected(*args: Any, domain: str | None, token: str | None, **kwargs: Any) -> Any:
-        def tell(wait: Wait) -> None:
+        def print_wait(wait: Wait) -> None:
             click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
 
-        with ManagementClient.from_env(domain=domain, token=token, on_wait=tell) as client:
+        with ManagementClient.from_env(domain=domain, token=token, on_wait=print_wait) as client:
             return command(client, *args, **kwargs)
 
     return connected  # type: ignore[return-value]  # the same command with two more options

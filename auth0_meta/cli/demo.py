@@ -1,4 +1,4 @@
-"""Show how the library works on a local tenant; every line is what really happened."""
+"""Show how the package works, on a local tenant; every line shows what really happened."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _flat(tx: MetadataTransaction) -> None:
 def demo() -> None:
     """Show how the package works, on a local tenant: no account, no network, about 4 seconds.
 
-    What is staged, what is sent, how a 429 is waited out, and what is stored afterwards.
+    It shows what is staged, what is sent, how the client waits after a 429, and what is stored in the end.
     """
     from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # its extra may be missing
 
@@ -71,10 +71,10 @@ class _Story:
         self._over = 0.0
 
     def tell(self) -> None:
-        """Run two transactions, and print what each staged, what it sent and what came of it."""
+        """Run two transactions, and print what each of them staged, sent and changed."""
         out, tenant = self._out, self._tenant
-        out.print(f"A local Auth0 tenant runs at {tenant.url}: no account, no network.", soft_wrap=True)
-        out.print("Its rate limit allows 3 requests at once, then one a second.")
+        out.print(f"A local Auth0 tenant is running at {tenant.url}: no account, no network.", soft_wrap=True)
+        out.print("Its rate limit allows 3 requests at once, then one per second.")
         before = _lines(tenant.users[_USER])
         with tenant.client(on_wait=self._wait) as client:
             self._chapter("Changes are staged; nothing is sent")
@@ -84,7 +84,7 @@ class _Story:
             self._note(
                 "Auth0 replaces everything below the first level, so the siblings mail and seats are sent too."
             )
-            self._note("The GET, as late as possible, finds them.")
+            self._note("The GET, sent as late as possible, reads them.")
             self._chapter("Another program uses up the rate limit; your next PATCH gets a 429")
             self._use_up()
             second = self._run(client, _flat)
@@ -128,11 +128,11 @@ class _Story:
         return self._tenant.journal.requests(path=_MANAGEMENT)
 
     def _requests(self) -> None:
-        """Print the requests that have arrived since the last time; of a PATCH that was applied, the body too."""
+        """Print the requests that have arrived since the last call; for a PATCH that was applied, the body too."""
         for entry in self._entries()[self._told :]:
             refused = f"[bold red]{entry.status} Too Many Requests[/]"
-            answer = "[green]200 OK[/]" if entry.status == _OK else refused
-            self._out.print(f"  [bold]{entry.method:5}[/] {entry.path}  {answer}")
+            response = "[green]200 OK[/]" if entry.status == _OK else refused
+            self._out.print(f"  [bold]{entry.method:5}[/] {entry.path}  {response}")
             if entry.committed:
                 print_code(self._out, "\n".join(_lines(entry.body)), "json", indent=8)
         self._told = len(self._entries())
@@ -164,7 +164,7 @@ class _Story:
 
     def _end_countdown(self) -> None:
         if self._live is not None:
-            self._over = 0.0  # so that the last picture says how long it took
+            self._over = 0.0  # so that the last frame says how long it took
             self._live.stop()
             self._live = None
 

@@ -1,4 +1,4 @@
-"""Check the connection for what goes wrong first for every new user, and say how to fix it."""
+"""Check the connection for what most often goes wrong at first, and say how to fix it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def doctor(client: ManagementClient, *, as_json: bool) -> int:
 
 
 def _verdict(checks: Sequence[Check]) -> str:
-    """Sum up the checks; one that could not tell does not count as passed."""
+    """Summarize the checks; an inconclusive one does not count as passed."""
     failed, unclear = (sum(check.ok is ok for check in checks) for ok in (False, None))
     if not failed and not unclear:
         return "All checks passed."
     known = f"{failed} of {len(checks)} checks failed" if failed else f"{len(checks) - unclear} passed"
-    return known + (f", {unclear} could not tell." if unclear else ".")
+    return known + (f", {unclear} inconclusive." if unclear else ".")

@@ -1,4 +1,4 @@
-"""Serve a local tenant from the shell, run commands beside it, and talk to one that is being served."""
+"""Serve a local tenant from the shell, run commands alongside it, and call one that is running."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _port(text: str, *, default: int = _PORT, least: int = 0) -> Callable[[_F], 
     return click.option("--port", default=default, type=ports, help=text)
 
 
-_serving_port = _port("The port of the tenant you serve.", least=1)
+_serving_port = _port("The port of the running tenant.", least=1)
 _settings = options(
     click.option(
         "--rate-limit",
@@ -31,12 +31,12 @@ _settings = options(
         metavar="PLAN",
         help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
     ),
-    click.option("--seed", default=0, help="The same seed makes the same random choices."),
-    click.option("--users", type=_FILE, metavar="FILE", help="Start with the users of a JSON or YAML file."),
-    flag("--sample", "Start with three users to try things on; one is auth0|123."),
+    click.option("--seed", default=0, help="The same seed gives the same random choices."),
+    click.option("--users", type=_FILE, metavar="FILE", help="Start with the users in a JSON or YAML file."),
+    flag("--sample", "Start with three sample users; one is auth0|123."),
     click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
     flag("--tls", "Serve https, with a certificate authority made for this run."),
-    flag("--strict", "Accept only applications, tokens and connections that you have made."),
+    flag("--strict", "Accept only applications, tokens and connections that you have created."),
 )
 
 
@@ -53,7 +53,7 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listening(command: _F) -> _F:
-    """Turn a port that is taken or not allowed into one line that says what to do."""
+    """Turn the error for a port that is taken or not allowed into one line that says what to do."""
 
     @functools.wraps(command)
     def run(*args: Any, host: str, port: int, **kwargs: Any) -> Any:
@@ -67,7 +67,7 @@ def _listening(command: _F) -> _F:
 
 
 emulator = group("emulator", "Run a local Auth0 tenant: no account, no network.")
-snapshot = group("snapshot", "Save the users of the tenant you serve, or load them.")
+snapshot = group("snapshot", "Save the users of the running tenant, or load them.")
 emulator.add_command(snapshot)
 
 
@@ -89,7 +89,7 @@ def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
 @click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot of the users at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
-    """Run COMMAND beside a local tenant; exit with its exit code.
+    """Run COMMAND alongside a local tenant; exit with its exit code.
 
     The environment points COMMAND at the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
     AUTH0_URL, and with --tls the certificate files. Signals are passed on to it.
@@ -104,9 +104,9 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
 @_serving_port
 @flag("--json", "Print the variables as JSON.", "as_json")
 def env(*, tool: str, port: int, as_json: bool) -> None:
-    """Print the settings that point a tool at the tenant you serve.
+    """Print the settings that point a tool at the running tenant.
 
-    That is the environment variables, and example code for the tool. Use it as
+    These are the environment variables, and example code for the tool. Use it as
     eval "$(auth0-meta emulator env)".
     """
     from auth0_meta.emulator.control import recipes  # noqa: PLC0415  # its extra may be missing
@@ -122,7 +122,7 @@ def env(*, tool: str, port: int, as_json: bool) -> None:
 def save(*, file: str, port: int) -> None:
     """Write every user to FILE as JSON.
 
-    Only you can read the file, and it is written whole or not at all.
+    Only you can read the file, and it is written completely or not at all.
     """
     from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
@@ -133,7 +133,7 @@ def save(*, file: str, port: int) -> None:
 @click.argument("file", type=_FILE)
 @_serving_port
 def load(*, file: str, port: int) -> None:
-    """Replace all users with those of FILE (JSON or YAML)."""
+    """Replace all users with those in FILE (JSON or YAML)."""
     from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
     click.echo(f"{count(announced.load(file, port), 'user')} loaded from {file}", err=True)

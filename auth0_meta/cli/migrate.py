@@ -27,7 +27,7 @@ _INTERRUPTED = 130
 _PENDING = 3
 
 _job = click.argument("job", metavar="JOB.db", type=click.Path(dir_okay=False))
-_json = flag("--json", "Print the outcome as JSON, which holds no metadata value.", "as_json")
+_json = flag("--json", "Print the outcome as JSON, which contains no metadata values.", "as_json")
 _yes = flag("--yes", "Don't ask.")
 
 
@@ -37,19 +37,19 @@ _tenant = options(
     click.option(
         "--rate-limit",
         metavar="PLAN",
-        help="The tenant's rate limit: the name of an Auth0 plan, or SIZE@PER_SECOND; without it, it is learned.",
+        help="The tenant's rate limit: the name of an Auth0 plan, or SIZE@PER_SECOND; by default, it is learned from responses.",
     ),
     click.option(
         "--share",
         type=click.FloatRange(0, 1, min_open=True),
         default=0.5,
-        help="The part of the rate limit that this may use up.",
+        help="The part of the rate limit that may be used.",
     ),
 )
 _workers = click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help="How many users to work on at once; without it, adapted to rate and latency.",
+    help="How many users to work on at once; by default, it adapts to rate and latency.",
 )
 
 migrate = group("migrate", COMMANDS["migrate"])
@@ -91,7 +91,7 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
 )
 @flag(
     "--exit-code",
-    "Exit with 3 if something would change. If some users can't be planned, it is 1 all the same.",
+    "Exit with 3 if something would change, but still with 1 if some users can't be planned.",
 )
 @_json
 @_tenant
@@ -118,7 +118,7 @@ def plan(
         where = "export"
     kind = (where or "").partition(":")[0]
     if fields is not None and kind != "export":
-        raise click.UsageError("--fields is for an export; this source gives whole profiles")
+        raise click.UsageError("--fields is for an export; this source has whole profiles")
     with _client(settings, optional=kind not in ("export", "search")) as client, Bar("planning") as bar:
         users = None if where is None else source(where)
         if where == "export":
@@ -139,7 +139,7 @@ def plan(
 @migrate.command(epilog="\b\nauth0-meta migrate apply job.db")
 @_job
 @_yes
-@flag("--trust-plan", "Leave out the reads: half of the requests, but newer writes are overwritten unseen.")
+@flag("--trust-plan", "Skip the reads: half as many requests, but newer writes are overwritten unseen.")
 @click.option(
     "--drift",
     type=click.Choice(POLICIES),
@@ -176,7 +176,7 @@ def undo(**settings: Any) -> int:
 def _run(
     step: str, run: Callable[..., steps.RunResult], *, job: str, yes: bool, as_json: bool, **settings: Any
 ) -> int:
-    """Apply or undo a job; the options that are left in `settings` have the names of the step's arguments."""
+    """Apply or undo a job; the other options, in `settings`, have the names of the step's arguments."""
     with _client(settings) as client:
         _confirm(step, job, yes=yes, trust=settings.get("trust_plan", False))
         with _stoppable() as cancel, Bar(f"{step}ing") as bar:
@@ -189,7 +189,7 @@ def _run(
 @_job
 @_json
 def status(*, job: str, as_json: bool) -> None:
-    """Show where a job stands, also while it runs."""
+    """Show where a job stands, even while it runs."""
     found = steps.status(job)
     if as_json:
         click.echo(dump(found.to_json()))
@@ -200,11 +200,11 @@ def status(*, job: str, as_json: bool) -> None:
 @migrate.command(epilog="\b\nauth0-meta migrate report job.db -o report.html")
 @_job
 @click.option(
-    "-o", "--output", metavar="FILE.html", help="Where to write the page; without it, to standard output."
+    "-o", "--output", metavar="FILE.html", help="Where to write the page; by default, to standard output."
 )
 @_json
 def report(*, job: str, output: str | None, as_json: bool) -> None:
-    """Write a page about a job: rate over time, refusals, outcomes, slowest users; it holds no metadata value."""
+    """Write a page about a job: rate over time, refusals, outcomes, slowest users; it contains no metadata values."""
     page = render(job, as_json=as_json)
     if output is None:
         click.echo(printable(page, lines=True), nl=False)
@@ -220,18 +220,18 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
 @_job
 @_yes
 def purge(*, job: str, yes: bool) -> None:
-    """Delete all values from a job file; it can't be applied or undone then."""
+    """Delete all values from a job file; afterwards, it can't be applied or undone."""
     _confirm("purge", job, yes=yes)
     steps.purge(job)
-    click.echo(f"{job} no longer holds any value", err=True)
+    click.echo(f"{job} no longer contains any values", err=True)
 
 
 @contextlib.contextmanager
 def _client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[Any]:
-    """Connect as the environment and the tenant's options say, which are taken out of `settings`.
+    """Connect as the environment and the tenant's options say; the options are removed from `settings`.
 
-    If they name no tenant and the client is `optional`, it is None.  If a client is needed after all, the error is the
-    one about the environment, since that is what to fix.
+    If they name no tenant and the client is `optional`, it is None.  If a client turns out to be needed, the error is
+    the one about the environment, because that is what to fix.
     """
     named = {name: settings.pop(name) for name in ("domain", "token", "rate_limit")}
     try:
@@ -251,18 +251,18 @@ def _client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[Any
 def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     """Print what is about to happen, and ask on a terminal."""
     found = steps.status(job)
-    place, counts = found.tenant or "a tenant not known yet", in_words(found.counts, "nobody")
+    place, counts = found.tenant or "a tenant that is not known yet", in_words(found.counts, "no users")
     click.echo(printable(f"{step} {job}: {found.migration} on {place} ({counts})"), err=True)
     if step == "apply" and found.summary.invalid:
         left = f"{found.summary.invalid} users or rows could not be planned and are left out"
-        click.echo(f"{left}: auth0-meta migrate report {job} names them", err=True)
+        click.echo(f"{left}: auth0-meta migrate report {job} lists them", err=True)
     if trust:
         unseen = "anything written to these keys since the plan is overwritten unseen"
         click.echo(f"--trust-plan: {unseen}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"pass --yes to {step} without a question: there is no terminal to ask on")
+        raise click.UsageError(f"pass --yes to {step} without being asked: there is no terminal to ask on")
     if not click.confirm(f"{step} {job}?", err=True):
         done = {"apply": "applied", "undo": "undone", "purge": "purged"}[step]
         raise click.ClickException(f"not {done}: nothing was sent, and {job} is unchanged")
@@ -270,7 +270,7 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
+    """Yield an event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
     cancel = threading.Event()
 
     def stop(number: int, frame: object) -> None:

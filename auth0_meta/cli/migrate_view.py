@@ -63,7 +63,7 @@ class Bar:
         return Text(printable(self._line))
 
     def show(self, event: events.MigrationEvent) -> None:
-        """Show one event; a user who is not as planned gets a line that stays."""
+        """Show one event; a user who is not as planned gets a permanent line."""
         if isinstance(event, events.UserDone):
             if event.outcome in BAD_OUTCOMES:
                 print_line(self._out, f"{event.user_id} {event.outcome}: {event.note}")
@@ -121,7 +121,7 @@ def show_summary(job: str, summary: PlanSummary) -> None:
             for one in named[:_MOST_NAMED]:
                 line(f"  {one}")
     if summary.repeated:
-        line(f"{count(summary.repeated, 'row')} for a user who had come up before")
+        line(f"{count(summary.repeated, 'row')} for users who already had one")
     if summary.invalid:
         with Ledger.open(job) as ledger:
             for user_id, kind, note in ledger.problems(_MOST_NAMED):
@@ -134,14 +134,14 @@ def show_summary(job: str, summary: PlanSummary) -> None:
 
 def _cost(cost: Cost) -> str:
     total = cost.reads + cost.writes
-    took = f"{duration(total / 16)} at 16 a second (Enterprise), {duration(total / 2)} at 2 (Free)"
+    took = f"{duration(total / 16)} at 16 per second (Enterprise), {duration(total / 2)} at 2 (Free)"
     if cost.seconds is not None:
         took = f"{duration(cost.seconds)} at this tenant's rate"
     return f"{count(total, 'request')}, {took}"
 
 
 def show_samples(job: str, number: int, *, redact: bool) -> None:
-    """Print how some users change: first one of each set of keys."""
+    """Print how some users change: first, one user for each set of keys."""
     out = console()
     with Ledger.open(job) as ledger:
         users = ledger.records(limit=200)
@@ -200,7 +200,9 @@ def show_status(job: str, status: Status) -> None:
         line(f"  {name:10} {value}")
     for run in status.runs:
         cost = f"{count(run['requests'], 'request')} in {duration(run['seconds'])}"
-        line(f"  run {run['run']}: {run['kind']} {run['ended']}, {in_words(run['counts'], 'nobody')}, {cost}")
+        line(
+            f"  run {run['run']}: {run['kind']} {run['ended']}, {in_words(run['counts'], 'no users')}, {cost}"
+        )
     if status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
             for user_id, state, note in ledger.to_look_at(_MOST_NAMED):

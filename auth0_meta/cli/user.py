@@ -15,7 +15,7 @@ from auth0_meta.cli.common import console, dump, flag, group, options, print_cod
 from auth0_meta.redact import count, outline, printable, size
 
 Stage = Callable[[MetadataTransaction], None]
-_WORTH_TELLING = 0.05
+_SHORTEST_SHOWN = 0.05
 _dry_run = options(
     flag("--dry-run", "Show the PATCH that would be sent; write nothing."),
     flag("--redact", "With --dry-run, show names and sizes instead of values."),
@@ -71,7 +71,7 @@ def _sizes(user: User) -> dict[str, Any]:
 def set_(client: ManagementClient, user_id: str, assignments: tuple[str, ...], **how: bool) -> None:
     """Set values in user_metadata and app_metadata, in one PATCH.
 
-    After = the rest is text, after := it is JSON; :=null deletes. Siblings of a nested key stay.
+    What follows = is text, what follows := is JSON; :=null deletes. Siblings of a nested key stay.
     """
     changes = [parse_assignment(text) for text in assignments]
 
@@ -113,8 +113,8 @@ def _change(client: ManagementClient, user_id: str, stage: Stage, *, dry_run: bo
         change = tx.pending
         tx.rollback()
         document = change.document(client.users.get(user_id).raw if change.needs_base else None)
-        told = "this PATCH would be sent; nothing was written" if document else "nothing to send"
-        click.echo(f"dry run: {told}", err=True)
+        outcome = "this PATCH would be sent; nothing was written" if document else "nothing to send"
+        click.echo(f"dry run: {outcome}", err=True)
         if document:
             click.echo(outline(document) if redact else dump(document))
         return
@@ -124,7 +124,7 @@ def _change(client: ManagementClient, user_id: str, stage: Stage, *, dry_run: bo
     if result.outcome == "unchanged":
         click.echo(printable(f"{user_id} unchanged: nothing to send"))
         return
-    waited = f", {result.waited:.1f} s waited" if result.waited >= _WORTH_TELLING else ""
+    waited = f", {result.waited:.1f} s waited" if result.waited >= _SHORTEST_SHOWN else ""
     click.echo(f"{printable(user_id)} {result.outcome}: {outline(result.document)}")
     click.echo(f"{count(result.requests, 'request')}, {result.attempts} PATCH{waited}", err=True)
 
@@ -144,7 +144,7 @@ def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
     bag, *path = target.removesuffix(":").split(".")
     if not equals or bag not in BAGS or not path or not all(path):
         # Show only the target: what follows "=" may be a secret.
-        msg = f"{target!r}: write user_metadata.KEY=TEXT or app_metadata.KEY:=JSON, KEY may be a path such as a.b"
+        msg = f"{target!r}: write user_metadata.KEY=TEXT or app_metadata.KEY:=JSON; KEY may be a path such as a.b"
         raise click.UsageError(msg)
     return bag, tuple(path), _json(value, f"the value of {target.removesuffix(':')}") if typed else value
 

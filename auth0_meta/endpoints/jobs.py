@@ -1,4 +1,4 @@
-"""The jobs endpoints of the Management API: imports, exports, and what became of them."""
+"""The jobs endpoints of the Management API: imports, exports, and their outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDED = ("completed", "failed")
 class Jobs:
     """Start, watch and fetch import and export jobs, as `client.jobs`.
 
-    A job's data is kept for 24 hours, the link to an export for 60 seconds (`download` gets a new one).
+    Auth0 keeps a job's data for 24 hours; the link to an export is valid for 60 seconds (`download` gets a new one).
     """
 
     def __init__(self, client: HasChannel) -> None:
@@ -72,8 +72,8 @@ class Jobs:
 
         `users`: profiles of Auth0's import schema, 500,000 bytes of JSON at most; nothing is split.  **With
         `upsert` the metadata of an existing user is replaced, not merged.**  `send_completion_email`:
-        Auth0's own default would mail the tenant's owners.  At most two imports run at a time: a third is
-        refused with `RateLimitError` at once, since no waiting until Reset helps.
+        Auth0's own default would send an email to the tenant's owners.  At most two imports run at a time: a
+        third is refused with `RateLimitError` at once, because waiting until Reset does not help.
         """
         if not isinstance(connection_id, str) or not re.fullmatch(r"con_[A-Za-z0-9]{16}", connection_id):
             raise InputError("connection_id must be con_ and 16 letters or digits (nothing was sent)")
@@ -108,11 +108,11 @@ class Jobs:
         return _job(to_json(self._channel.send(request, self._channel.budget()), request, dict))
 
     def get(self, job_id: str, /) -> Job:
-        """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users` by its type."""
+        """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users`, depending on its type."""
         return _job(self._channel.call("GET", f"{API}jobs/{_id(job_id)}"))
 
     def errors(self, job_id: str, /) -> list[dict[str, Any]]:
-        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] if nothing was.
+        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] if there are no errors.
 
         Each is {"user", "errors": [{"code", "message", "path"}]}; it contains the rows, so don't log it.
         """
@@ -129,8 +129,8 @@ class Jobs:
     ) -> Job:
         """Read a job until it has ended, and return it.
 
-        `timeout`: seconds (Auth0 ends an import after two hours; None: no bound).  `on_progress` is called with
-        the job after each reading.  Raises `JobError` when it failed or is not done in time.
+        `timeout`: seconds (Auth0 ends an import after two hours; None: no limit).  `on_progress` is called with
+        the job after each reading.  Raises `JobError` if it failed or is not done in time.
         """
         clock, pause = self._channel.clock, _FIRST_POLL
         started = clock.monotonic()
@@ -145,9 +145,7 @@ class Jobs:
                 return found
             spent = clock.monotonic() - started
             if timeout is not None and spent + pause > timeout:
-                msg = (
-                    f"job {job_id} is {found.status} after {spent:.0f} s: call wait again, the job continues"
-                )
+                msg = f"job {job_id} is {found.status} after {spent:.0f} s: the job continues, so call wait again"
                 raise JobError(msg, job_id=job_id, job=found)
             clock.sleep(pause)
             pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
@@ -155,9 +153,9 @@ class Jobs:
     def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = _MOST_DOWNLOAD) -> int:
         """Write a finished export's file to `to`, gzipped as Auth0 made it, and return the number of bytes.
 
-        `to` must be seekable.  The link is read from the job, since each lives for 60 s only; a download that breaks
-        off starts again at the position where `to` stood.  No token is sent; https only (http on loopback).  Raises `JobError`
-        past `max_bytes`, and if the job has no file.
+        `to` must be seekable.  The link is read from the job, because each is valid for only 60 s; an interrupted
+        download starts again at the original position of `to`.  No token is sent; https only (http on loopback).
+        Raises `JobError` for more than `max_bytes`, and if the job has no file.
         """
         job_id = job if isinstance(job, str) else job.id
         start = to.tell()
@@ -179,7 +177,7 @@ class Jobs:
         if not isinstance(link, str) or not link:
             msg = f"job {job_id} is {found.status} and has no file: wait for it first"
             raise JobError(msg, job_id=job_id, job=found)
-        return link if "://" in link else f"https://{link}"  # Auth0's own sample lacks the scheme
+        return link if "://" in link else f"https://{link}"  # the link in Auth0's own sample has no scheme
 
     def _fetch(self, link: str, to: IO[bytes], most: int, job_id: str) -> int:
         parts = urlsplit(link)

@@ -20,7 +20,7 @@ _MOST_RESULTS = 1000
 class Users:
     """Read and write users, as `client.users`.
 
-    Every method retries 429 until Reset and raises the typed errors of `auth0_meta.errors`.
+    After a 429 every method waits until Reset and retries; all raise the typed errors of `auth0_meta.errors`.
 
     >>> with tenant.client() as client:                    # tenant: a LocalTenant
     ...     user = client.users.create({"connection": "Username-Password-Authentication",
@@ -46,8 +46,8 @@ class Users:
         """Create a user: `POST /users`, scope `create:users`.
 
         `profile` is the request body (`connection` is required; metadata may be included).  Sent once:
-        a lost response raises `OutcomeUnknown`, a 5xx `ServerError`, since a second request could
-        fail because the first one succeeded.  Raises `AlreadyExistsError` for a duplicate.
+        a lost response raises `OutcomeUnknown` and a 5xx `ServerError`, because a second request could
+        fail just because the first one succeeded.  Raises `AlreadyExistsError` for a duplicate.
         """
         return User(self._channel.call("POST", _USERS, json=_body(profile), shown="users", kind=dict))
 
@@ -71,12 +71,12 @@ class Users:
         return self._channel.call(method, path, user_id=user_id, shown=target.shown, **settings)
 
     def by_email(self, email: str, /) -> tuple[User, ...]:
-        """Return the users with exactly this address: `GET /users-by-email`, scope `read:users`.
+        """Return the users with exactly this email address: `GET /users-by-email`, scope `read:users`.
 
         Case matters, and Auth0 stores the addresses of its own connections in lower case.  Sees every finished write.
         """
         if not isinstance(email, str) or not email.strip():
-            raise InputError("the e-mail address must be a non-empty string (nothing was sent)")
+            raise InputError("the email address must be a non-empty string (nothing was sent)")
         found = self._channel.call(
             "GET",
             "/api/v2/users-by-email?" + encode_query({"email": email}),
@@ -120,7 +120,7 @@ class Users:
         body = found if isinstance(found, dict) else {"users": found}
         rows = body.get("users")
         if not isinstance(rows, list):
-            msg = "GET users was answered with a JSON object without users: is a proxy between this machine and Auth0?"
+            msg = "the response to GET users is a JSON object without users: is a proxy between this machine and Auth0?"
             raise TransportError(msg)
         return Page(
             users=tuple(User(raw, omitted) for raw in rows),
@@ -140,30 +140,31 @@ class Users:
     ) -> Iterator[User]:
         """Yield the users that match, page by page: `GET /users`, scope `read:users`.
 
-        `limit` ends the search after so many users (None: all).  Auth0 returns at most 1000 results:
-        if more match and `limit` does not end the search before, `PagingError` is raised after the last whole page
-        of the first 1000, so that no user is left out silently.  Invalid arguments raise `InputError` at once.  Arguments as in `page`.
+        `limit` ends the search after this many users (None: all).  Auth0 returns at most 1000 results: if more
+        match and `limit` does not end the search earlier, `PagingError` is raised after the last whole page of the
+        first 1000, so that no user is left out silently.  Invalid arguments raise `InputError` at once.  The
+        arguments are as in `page`.
         """
         if limit is not None:
             whole("limit", limit, least=0)
         whole("per_page", per_page, most=_MOST_PER_PAGE)
         names = fields if fields is None or isinstance(fields, str) else list(fields)
-        _limited(names)  # refuses wrong ones now
+        _limited(names)  # refuses invalid ones now
         return self._search(q, sort, names, per_page, limit)
 
     def _search(
         self, q: str | None, sort: str | None, names: Iterable[str] | None, per_page: int, limit: int | None
     ) -> Iterator[User]:
         """Yield page by page.  If the response has a total, that decides when to stop, not the length of a page."""
-        number = given = 0
-        while limit is None or given < limit:
+        number = yielded = 0
+        while limit is None or yielded < limit:
             if (number + 1) * per_page > _MOST_RESULTS:
                 raise _too_many()
             page = self.page(q=q, sort=sort, fields=names, page=number, per_page=per_page)
             for user in page.users:
-                if limit is not None and given >= limit:
+                if limit is not None and yielded >= limit:
                     return
-                given += 1
+                yielded += 1
                 yield user
             number += 1
             done = page.start + len(page.users)
@@ -192,7 +193,7 @@ def _limited(fields: Iterable[str] | None) -> tuple[dict[str, str], frozenset[st
 
 
 def _body(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a request body, refusing an empty one: a slip that Auth0 would only answer with 400."""
+    """Return a request body; refuse an empty one, which is a mistake and would only get a 400."""
     if not isinstance(body, Mapping) or not body:
         raise InputError("the request body must be an object with at least one field (nothing was sent)")
     return body

@@ -485,7 +485,7 @@ def test_doctor_passes_good_settings(
 ) -> None:
     """Every check is ok and nothing is written; a tenant without a rate limit leaves one check open."""
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.endswith("\n5 passed, 1 could not tell.\n")
+    assert capsys.readouterr().out.endswith("\n5 passed, 1 inconclusive.\n")
     with LocalTenant(rate_limit="enterprise") as limited:
         monkeypatch.setenv("AUTH0_DOMAIN", limited.env["AUTH0_DOMAIN"])
         assert main(["doctor"]) == 0
@@ -504,11 +504,11 @@ def test_doctor_does_not_count_open_checks_as_passed(
 ) -> None:
     """An opaque token leaves two checks open; they are counted separately, with or without a failure."""
     assert main(["doctor", "--token", "opaque"]) == 0
-    assert re.search(r"\n\d passed, \d could not tell\.\n$", capsys.readouterr().out)
+    assert re.search(r"\n\d passed, \d inconclusive\.\n$", capsys.readouterr().out)
     tenant.fail(method="GET", status=500, times=None)
     monkeypatch.setattr("auth0_meta.doctor._BUDGET", 0.0)
     assert main(["doctor", "--token", "opaque"]) == 4
-    assert re.search(r"\n1 of 4 checks failed, 2 could not tell\.\n$", capsys.readouterr().out)
+    assert re.search(r"\n1 of 4 checks failed, 2 inconclusive\.\n$", capsys.readouterr().out)
 
 
 def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
@@ -516,7 +516,7 @@ def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.Captur
     assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
     out = capsys.readouterr().out
     assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
-    assert re.search(r"1 of \d checks failed, 1 could not tell\.\n$", out)
+    assert re.search(r"1 of \d checks failed, 1 inconclusive\.\n$", out)
 
 
 def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ class _Injector:
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         name = frame.f_code.co_filename
         if name.startswith(_TENANT):
-            return None  # what the tenant does is not interrupted, nor what it calls
+            return None  # neither the tenant nor what it calls is interrupted
         if name.startswith(_PACKAGE):
             self._lines(frame, "line", None)  # entering a function is an instant too
             return self._lines
@@ -60,7 +60,7 @@ def _in_tenant(frame: FrameType | None) -> bool:
 def at_every_line(
     make: Callable[[], _Work], error: type[BaseException], *, every: int = 1
 ) -> Iterator[tuple[_Work, str]]:
-    """Make and do work again and again, raising `error` one line later each time; yield the work and the line.
+    """Create and do the work again and again, raising `error` at a later line each time; yield the work and the line.
 
     `every`: how many lines later.
     """

@@ -15,7 +15,7 @@ import pytest
 REQUIRED = bool(os.environ.get("AUTH0_META_REQUIRE_SERVICES"))
 ENVIRONMENT = os.environ.get("TOX_ENV_NAME", "")
 
-# A checkout may have recordings beside it; they are not part of the project.
+# A checkout may have recordings next to it; they are not part of the project.
 _BESIDE = Path(__file__).parents[2].parent / "shared" / "recordings" / "go_auth0_flows.json"
 RECORDINGS = Path(os.environ.get("AUTH0_META_RECORDINGS") or _BESIDE)
 
@@ -43,7 +43,7 @@ def _refuse_to_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"AUTH0_META_REQUIRE_SERVICES is set, so this may not be skipped.  {reason}"
+        report.longrepr = f"AUTH0_META_REQUIRE_SERVICES is set, so this must not be skipped. {reason}"
 
 
 # As the outermost wrappers, because pytest's own set later what was skipped and what was expected to fail.

@@ -26,7 +26,7 @@ _TEXT = Field(longest=255, nullable=True)
 
 
 def merged(before: Bag | None, change: Bag | None) -> Bag | None:
-    """Merge client_metadata by keys: null deletes a key, `{}` clears, and `{}` remains (28 recorded writes).
+    """Merge client_metadata: null deletes a key, `{}` clears, and an emptied object stays `{}` (28 recorded writes).
 
     >>> merged({"a": "1", "b": "2"}, {"a": None, "c": "3", "unknown": None})
     {'b': '2', 'c': '3'}
@@ -59,14 +59,15 @@ class _ResourceBody(Body):
         if bag is not None:
             _check_bag(bag, str(self.bag), self.most)
         try:
-            to_json([{"the deepest envelope": [body]}])
+            # A list in an envelope adds two levels to the document.
+            to_json([{"items": [body]}])
         except RecursionError:
             raise bad_request("Invalid request payload JSON format", None) from None
         return body
 
 
 def _check_bag(bag: Bag, where: str, most: int) -> None:
-    """Refuse metadata past the documented limits; the wording is a guess."""
+    """Refuse metadata over the documented limits; the wording is a guess."""
     if len(bag) > most:
         raise payload_error(f"Too many properties defined ({len(bag)}), maximum {most}", where)
     for text in (*bag, *bag.values()):
