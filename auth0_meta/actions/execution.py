@@ -27,12 +27,13 @@ from auth0_meta.errors import (
     StoredDataError,
     TransportError,
 )
+from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult
-from auth0_meta.transactions.options import Oversize
+from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
-from auth0_meta.transactions.unit import State
+from auth0_meta.transactions.unit import State, Unit
 from auth0_meta.transactions.write import read_stored
 from auth0_meta.warn import notice
 
@@ -108,7 +109,8 @@ class Execution:
     ) -> None:
         self.options = options
         self._channel = options.client.channel
-        self._started = self._channel.clock.monotonic() if started is None else started
+        begun = self._channel.clock.monotonic() if started is None else started
+        self._ends = begun + options.budget
         self._event = event.for_run(options.secrets, options.configuration)
         self._state = state
         self._token_changes = token_changes or TokenChanges()
@@ -127,7 +129,7 @@ class Execution:
 
     def time_left(self) -> float:
         """Return the seconds of the budget that remain, at least 0."""
-        return max(0.0, self.options.budget - (self._channel.clock.monotonic() - self._started))
+        return max(0.0, self._ends - self._channel.clock.monotonic())
 
     def require_time(self, when: str) -> None:
         """Raise `ActionTimeout` if the budget is spent."""
@@ -145,6 +147,12 @@ class Execution:
             f"{written}. The login failed: make the actions faster, or move the work out of the login"
         )
         return ActionTimeout(msg, user_id=self.user_id)
+
+    def _limited(self, budget: WaitBudget) -> WaitBudget:
+        """Let everything that is sent with this budget end by the end of the login, requests and tokens included."""
+        budget.ends = self._ends
+        budget.bound = f"the login's budget of {self.options.budget:g} s"
+        return budget
 
     @contextmanager
     def _in_time(self, when: str) -> Iterator[None]:
@@ -190,7 +198,7 @@ class Execution:
         """
         self.require_time("it waited for the lock")
         with self._in_time("it read the user"):
-            budget = self._channel.budget(user_id=self.user_id, max_wait=self.time_left())
+            budget = self._limited(self._channel.budget(self.user_id, self.time_left()))
             profile = read_stored(self._channel, Target.user(self.user_id), budget)
             self._event = self._event.with_user(**self._user_from(profile))
 
@@ -287,14 +295,12 @@ class Execution:
         """Write what differs from what the actions saw, in at most one PATCH."""
         user = self._event.user
         known = {name: value for name, value in user.items() if name not in BAGS or isinstance(value, dict)}
-        self._transaction = tx = MetadataTransaction(
-            self.options.client,
-            self.user_id,
-            base=known,
-            join=False,
-            max_wait=self.time_left(),
-            oversize=self.options.oversize,
+        options = TransactionOptions(
+            base=known, join=False, max_wait=self.time_left(), oversize=self.options.oversize
         )
+        unit = Unit(self._channel, self.user_id, options)
+        self._limited(unit.budget)
+        self._transaction = tx = MetadataTransaction._of(unit)
         with self._in_time("its update took too long"), tx:
             for bag in BAGS:
                 getattr(tx, bag).update(self._staged[bag])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar
 
@@ -130,10 +130,21 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
     loop = asyncio.new_event_loop()
     workers = ThreadPoolExecutor(thread_name_prefix="auth0-meta-action")
     loop.set_default_executor(workers)
+    # asyncio only logs what a signal handler raises inside one of its callbacks, even in the one that would stop the loop.
+    loop.set_exception_handler(lambda loop, context: (loop.default_exception_handler(context), loop.stop()))
+
+    def complete(coroutine: Coroutine[Any, Any, None]) -> None:
+        task = loop.create_task(coroutine)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except RuntimeError:  # the loop was stopped, or the task failed
+                if task.done():
+                    raise
 
     def do(step: Step) -> None:
         if _is_async(step):
-            loop.run_until_complete(_await_action(step))
+            complete(_await_action(step))
         else:
             _do(step)
 
@@ -141,8 +152,8 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
         return run(steps, do)
     finally:
         try:
-            loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            complete(_cancel(asyncio.all_tasks(loop)))
+            complete(loop.shutdown_asyncgens())
         finally:
             workers.shutdown(wait=False, cancel_futures=True)
             loop.close()

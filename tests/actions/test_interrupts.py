@@ -23,7 +23,6 @@ from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, post_login
 from auth0_meta.emulator import LocalTenant
 
 INTERRUPTS = 80
-UID = "auth0|1"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no interval timers")
 
@@ -49,10 +48,16 @@ def raising(error: type[BaseException]) -> Iterator[Callable[[float], object]]:
 
 @pytest.fixture(scope="module")
 def tenant() -> Iterator[LocalTenant]:
-    """Return a tenant with one user."""
+    """Return a tenant with one user for each login, since an update that was interrupted may arrive late."""
     with LocalTenant() as tenant:
-        tenant.users.add(user_id=UID)
+        for mark in range(INTERRUPTS):
+            tenant.users.add(user_id=user(mark))
         yield tenant
+
+
+def user(mark: int) -> str:
+    """Return the id of the user who logs in."""
+    return f"auth0|{mark}"
 
 
 def with_run(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
@@ -61,7 +66,7 @@ def with_run(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
     def action(event: Any, api: Any) -> None:
         api.user.set_app_metadata("mark", mark)
 
-    return PostLoginTrigger(client, [action], lock=lock).run(Event.from_claims({"sub": UID}))
+    return PostLoginTrigger(client, [action], lock=lock).run(Event.from_claims({"sub": user(mark)}))
 
 
 def with_own_loop(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
@@ -71,30 +76,37 @@ def with_own_loop(client: ManagementClient, mark: int, lock: Any) -> LoginOutcom
         await asyncio.sleep(0)
         api.user.set_app_metadata("mark", mark)
 
-    return PostLoginTrigger(client, [action], lock=lock).run(Event.from_claims({"sub": UID}))
+    return PostLoginTrigger(client, [action], lock=lock).run(Event.from_claims({"sub": user(mark)}))
 
 
 def with_block(client: ManagementClient, mark: int, lock: Any) -> LoginOutcome:
     """Log in with a block."""
-    with post_login(client, Event.from_claims({"sub": UID}), lock=lock) as api:
+    with post_login(client, Event.from_claims({"sub": user(mark)}), lock=lock) as api:
         api.user.set_app_metadata("mark", mark)
     assert api.outcome is not None
     return api.outcome
 
 
-# An interrupt leaves sockets and loops to the garbage collector, or strikes in it and is not raised.
+# An interrupt leaves sockets and loops to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])
 @pytest.mark.parametrize("log_in", [with_run, with_own_loop, with_block])
 def test_an_interrupt_at_any_instant_leaves_no_lock_behind(
-    tenant: LocalTenant, log_in: Callable[..., LoginOutcome], error: type[BaseException]
+    tenant: LocalTenant,
+    log_in: Callable[..., LoginOutcome],
+    error: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Wherever it strikes, the user can log in again; and nobody is let in whose update is not stored."""
+    """Wherever it strikes, the user can log in again; and the outcome, if there is one, is true."""
+    # An interrupt that strikes in a finalizer is not raised, and pytest would report it.
+    monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
+    outcomes: dict[int, LoginOutcome] = {}
+    for mark in range(INTERRUPTS):
+        tenant.users[user(mark)].patch(app_metadata={"mark": None})
     instants, lock, took = random.Random(5), threading.Lock(), 0.0
     with raising(error) as raise_in:
         for mark in range(INTERRUPTS):
-            outcome = None
             # A client of its own: an interrupt may leave a lock of the connection pool's held.
             with tenant.client(token="any.given.token") as client:
                 began = time.perf_counter()
@@ -102,7 +114,7 @@ def test_an_interrupt_at_any_instant_leaves_no_lock_behind(
                     try:
                         if mark:
                             raise_in(instants.random() * took * 1.3 + 1e-6)
-                        outcome = log_in(client, mark, lambda user_id: lock)
+                        outcomes[mark] = log_in(client, mark, lambda user_id: lock)
                     finally:
                         raise_in(0)
                 except BaseException:  # noqa: BLE001, S110  # whatever asyncio and others make of it at that instant
@@ -110,9 +122,13 @@ def test_an_interrupt_at_any_instant_leaves_no_lock_behind(
                 took = took or time.perf_counter() - began
             assert lock.acquire(blocking=False), f"the lock is kept after interrupt {mark}"
             lock.release()
-            if outcome is not None and outcome.allowed:
-                assert tenant.users[UID].app_metadata == {"mark": mark}
     gc.collect()
+    for mark, outcome in outcomes.items():
+        said = outcome.commit.outcome if outcome.commit is not None else "failed"
+        if said != "unknown":
+            written = said in ("updated", "confirmed")
+            assert tenant.users[user(mark)].app_metadata == ({"mark": mark} if written else {})
+            assert written or not outcome.allowed
 
 
 class Owned:
@@ -147,7 +163,7 @@ def test_a_cancellation_at_any_instant_leaves_no_lock_behind(tenant: LocalTenant
 
             trigger = PostLoginTrigger(client, [lambda event, api: None, action], lock=lambda user_id: lock)
             began = time.perf_counter()
-            login = asyncio.ensure_future(trigger.arun(Event.from_claims({"sub": UID})))
+            login = asyncio.ensure_future(trigger.arun(Event.from_claims({"sub": user(mark)})))
             await asyncio.wait({login}, timeout=instants.random() * took if mark else None)
             login.cancel()
             (outcome,) = await asyncio.gather(login, return_exceptions=True)
@@ -171,7 +187,7 @@ def test_a_login_whose_loop_is_given_up_leaves_no_lock_behind(tenant: LocalTenan
     loop = asyncio.new_event_loop()
     with tenant.client(token="any.given.token") as client:
         trigger = PostLoginTrigger(client, [endless], lock=lambda user_id: lock, budget=3600)
-        login = trigger.arun(Event.from_claims({"sub": UID}))
+        login = trigger.arun(Event.from_claims({"sub": user(0)}))
         task = loop.create_task(login)
         while not reached:
             loop.run_until_complete(asyncio.sleep(0.001))
