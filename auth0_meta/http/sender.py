@@ -18,7 +18,8 @@ from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response, Transport
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.headers import backoff
-from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, Ticket, WouldWait
+from auth0_meta.ratelimit.lanes import Ticket
+from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, WouldWait
 
 _log = logging.getLogger("auth0_meta")
 # A host that has never answered is more likely misspelled than down: 15 minutes of backoff would hide that.

@@ -17,8 +17,8 @@ its words, and what each constant buys.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from math import inf
-from typing import NamedTuple
 
 from auth0_meta.ratelimit.fixed_window import TINY, FixedWindow
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, wait_after_429
@@ -42,16 +42,17 @@ STRETCH = 8.0
 """The net rise of G is averaged over the time that this many tokens take to be refilled."""
 
 
-class Sent(NamedTuple):
+class Sent:
     """One request of ours that is under way.
 
     `at`: when it left.  `accepted`: our requests that had certainly taken a token by then.  `bold`: it left alone for
     a token that no response had shown and that only the refill can have brought.
     """
 
-    at: float
-    accepted: int
-    bold: bool
+    __slots__ = ("accepted", "at", "bold")
+
+    def __init__(self, at: float, accepted: int, *, bold: bool) -> None:
+        self.at, self.accepted, self.bold = at, accepted, bold
 
 
 class RefillRate:
@@ -88,10 +89,9 @@ class RefillRate:
 class Bucket:
     """Estimate one bucket, decide when the next request may leave, and keep its gate after a 429.
 
-    `known`: where to start; None learns everything.  `clock`: what is known of the server's clock.  `limit` and `remaining`: as in the last response.
-    `in_flight`: requests without a response so far.  `closed_until`: the monotonic instant at which the gate opens.
-    `taken`: how many of our requests may have taken a token so far.  `rate_by_reset`: the refill per second that Reset
-    alone proves, whoever spends; 0.0 while it proves none.
+    `known`: where to start; None learns everything.  `clock`: what is known of the server's clock.  `limit` and
+    `remaining`: as in the last response.  `closed_until`: the monotonic instant at which the gate opens.
+    `rate_by_reset`: the refill per second that Reset alone proves, whoever spends; 0.0 while it proves none.
 
     >>> bucket = Bucket()
     >>> sent = bucket.sent(0.0)
@@ -101,12 +101,11 @@ class Bucket:
     """
 
     def __init__(self, known: RateLimit | None = None, clock: ServerClock | None = None) -> None:
-        self.in_flight = 0
+        self._flights: set[Sent] = set()
         self._reopened = False  # a gate has closed and nothing has left since
         self.closed_until = 0.0
         self._refusals, self._refused_at = 0, -inf
         self._last_sent = -inf
-        self.taken = 0
         self._taken_least = 0  # own requests that certainly have
         self._width = 1.0 if known is None else inf  # requests that may be under way at once (slow start)
         self._clock = ServerClock() if clock is None else clock
@@ -137,6 +136,18 @@ class Bucket:
         self._lead = 0.0  # tokens by which bulk work comes before the bucket is full
         self._dither = 0.0  # 0 to 1, so that clients that share a window don't go at the same instant
         self._window = FixedWindow(limit or 1)
+
+    # Derived, not counted: an interrupt between two counters would leave them apart for ever.
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests have no response so far."""
+        return len(self._flights)
+
+    @property
+    def taken(self) -> int:
+        """Return how many of our requests may have taken a token so far."""
+        return self._taken_least + len(self._flights)
 
     @property
     def window(self) -> bool:
@@ -170,8 +181,8 @@ class Bucket:
             if self.in_flight >= (min(self._width, self._ramp) if ramps else self._width):
                 return patience
         limit = self.limit
-        if limit is None:
-            return 0.0
+        if limit is None or self._shown == -inf or (self._low == -inf and not self._window.on):
+            return 0.0  # nothing is known, or an interrupt kept us from noting what a response showed
         # The floor is what bulk work leaves for interactive callers.  One token is always left to take, or a share of
         # nothing would wait for ever instead of taking what would run over.
         floor = 0.0 if share is None else min((1.0 - share) * limit, limit - 1.0)
@@ -227,21 +238,22 @@ class Bucket:
             bold = not self.in_flight and self._shown - self.taken < 1.0
             if bold and self._window.on:
                 self._window.looked(now)
-        self.in_flight += 1
         self._last_sent = now
         self._reopened = False
-        self.taken += 1
-        return Sent(now, self._taken_least, bold)
+        sent = Sent(now, self._taken_least, bold=bold)
+        self._flights.add(sent)
+        return sent
 
-    def lost(self) -> None:
+    def lost(self, sent: Sent) -> None:
         """Note that no response came; the token, if one was taken, counts as another client's."""
-        self.in_flight -= 1
-        self._disown()
+        if sent in self._flights:
+            self._flights.discard(sent)
+            self._disown()
 
-    def forget_flights(self) -> None:
-        """Note that nobody will report the requests under way."""
-        while self.in_flight > 0:
-            self.lost()
+    def keep_flights(self, sent: Iterable[Sent] = ()) -> None:
+        """Note that nobody will report the requests under way, except these."""
+        for one in self._flights.difference(sent):
+            self.lost(one)
 
     def answered(
         self, sent: Sent, now: float, headers: RateHeaders, *, refused: bool, wall: float, jitter: float
@@ -250,7 +262,7 @@ class Bucket:
 
         `wall` and `jitter`: see `wait_after_429`.  If headers are missing, what is known stays.
         """
-        self.in_flight -= 1
+        self._flights.discard(sent)
         self._dither = jitter
         if headers.date is not None:
             self._clock.learn(headers.date, sent.at, now)
@@ -296,7 +308,6 @@ class Bucket:
         return closed
 
     def _disown(self) -> None:
-        self.taken -= 1
         self._low -= 1.0
         self._shown -= 1.0
 
@@ -313,7 +324,6 @@ class Bucket:
             self._ramp = self._ramp + step if self._ramp < self.limit else inf
 
     def _refuse(self, sent: Sent, now: float, headers: RateHeaders, wall: float, jitter: float) -> float:
-        self.taken -= 1
         # Requests that were under way together are refused together: that is one refusal in a row, not eight.
         if sent.at > self._refused_at:
             self._refusals += 1

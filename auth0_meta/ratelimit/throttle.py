@@ -9,23 +9,24 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from bisect import insort
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
-from auth0_meta.ratelimit.bucket import Bucket, Sent
+from auth0_meta.errors import StateError
+from auth0_meta.ratelimit.bucket import Bucket
 from auth0_meta.ratelimit.headers import RateHeaders, ServerClock, parse_headers
+from auth0_meta.ratelimit.lanes import Lane, Ticket, Turn
 from auth0_meta.ratelimit.plans import RateLimit, plan
-from auth0_meta.ratelimit.shared_buckets import SharedBuckets
 
 OnWait = Callable[[str, float], None]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 RATE_LIMIT, PACING = "rate limit", "pacing"
 TOKEN_GROUP = "token"  # noqa: S105  # the route group of /oauth/token
 LOOK_AGAIN = 1.0
 """Seconds after which a caller who is not the head of its line looks again, whether or not somebody wakes it."""
-NOT_SENT = Sent(0.0, 0, bold=False)
 
 
 class WouldWait(Exception):  # a signal to the sender, not an error
@@ -51,71 +52,13 @@ class Snapshot(NamedTuple):
     per_second: float | None
 
 
-class Ticket:
-    """Permission to send one request; hand it to `Throttle.answer` or `.lost` exactly once.
+class _Look(NamedTuple):
+    """What a caller in line finds: a ticket, or why and how long to wait, and whether others are ahead of it."""
 
-    `group`: its route group.  `waited`: the seconds for which it was held back.
-    """
-
-    __slots__ = ("_lane", "_sent", "group", "waited")
-
-    def __init__(self, group: str, lane: _Lane, sent: Sent, waited: float) -> None:
-        self.group, self.waited = group, waited
-        self._lane, self._sent = lane, sent
-
-
-class _Turn:
-    """One caller's place in a line: urgent callers first, then in the order in which they came.
-
-    The place follows from the order alone, so a caller may step out of the line and come back to where it was.
-    """
-
-    __slots__ = ("condition", "order", "share")
-
-    def __init__(self, lock: threading.Lock, number: int, share: float | None, *, urgent: bool) -> None:
-        self.condition = threading.Condition(lock)
-        self.order = (not urgent, number)
-        self.share = share
-
-
-class _Lane:
-    """Everything in front of one bucket: its estimate, one line for each kind of caller, what its groups were told."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self.bucket = bucket
-        self.shared = SharedBuckets()
-        self.interactive: list[_Turn] = []
-        self.bulk: list[_Turn] = []
-
-    def line(self, share: float | None) -> list[_Turn]:
-        """Return the line for a caller with this share."""
-        return self.interactive if share is None else self.bulk
-
-    def enter(self, turn: _Turn) -> None:
-        """Put a caller in its place."""
-        insort(self.line(turn.share), turn, key=lambda other: other.order)
-
-    def leave(self, turn: _Turn) -> None:
-        """Take a caller out of its line and let the next one look."""
-        self.line(turn.share).remove(turn)
-        self.wake()
-
-    def wait(self, now: float, share: float | None, ahead: int) -> float:
-        """Ask the bucket how long to wait; bulk work lets everybody who is waited for go first."""
-        if share is not None:
-            ahead += len(self.interactive)
-        return self.bucket.wait(now, share=share, ahead=ahead)
-
-    def wake(self) -> None:
-        """Let the head of each line look again: nobody else can go before it."""
-        for line in (self.interactive, self.bulk):
-            if line:
-                line[0].condition.notify()
-
-    def wake_all(self) -> None:
-        """Let every caller look again: the gate has closed, or some have to line up elsewhere."""
-        for turn in (*self.interactive, *self.bulk):
-            turn.condition.notify()
+    ticket: Ticket | None
+    reason: str = PACING
+    seconds: float = 0.0
+    behind: bool = False
 
 
 class Throttle:
@@ -141,14 +84,17 @@ class Throttle:
         self, *, clock: Clock, random: random.Random, rate_limit: str | RateLimit | None = None
     ) -> None:
         self._clock, self._random = clock, random
-        self._lock = threading.Lock()
+        self._lock = (
+            threading.RLock()
+        )  # a plain one would not tell a signal handler that its own thread holds it
         self._arrivals = itertools.count()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._apart: set[frozenset[str]] = set()  # pairs of groups that are known not to share a bucket
         self._server = (
             ServerClock()
         )  # one for all buckets: what a read shows of it helps the first refused write
-        shared: dict[RateLimit, _Lane] = {}
+        self._shut = 0.0  # until when requests of signal handlers in the midst of this object are refused
+        shared: dict[RateLimit, Lane] = {}
         for group, limit in plan(rate_limit).items():
             self._lanes[group] = shared.setdefault(limit, self._new_lane(limit))
 
@@ -176,11 +122,11 @@ class Throttle:
 
         Whatever is raised, no token was taken and the next in line moves up.
         """
-        with self._lock:
-            lane = self._lane(group)
-            now = self._clock.monotonic()
-            if not lane.line(share) and lane.wait(now, share, 0) <= 0:
-                return Ticket(group, lane, lane.bucket.sent(now), 0.0)
+        if self.interrupted():
+            return self._aside(group)
+        ticket = self._exclusively(self._take_at_once, group, share)
+        if ticket is not None:
+            return ticket
         return self._stand_in_line(
             group, most, share, on_wait, cancelled, most_closed=most_closed, take=True, urgent=urgent
         )
@@ -200,6 +146,8 @@ class Throttle:
 
         Arguments and errors: see `acquire`.
         """
+        if self.interrupted():
+            return self._aside(group).waited
         return self._stand_in_line(group, most, None, on_wait, cancelled, take=False).waited
 
     def answer(self, ticket: Ticket, *, status: int, headers: Mapping[str, str]) -> float | None:
@@ -209,56 +157,118 @@ class Throttle:
         (two active import jobs) with `lost` instead.
         """
         facts = parse_headers(headers)
-        clock = self._clock
-        refused = status == 429
-        with self._lock:
-            now = clock.monotonic()
-            lane = self._place(ticket, now, facts, refused=refused)
-            closed = lane.bucket.answered(
-                ticket._sent, now, facts, refused=refused, wall=clock.time(), jitter=self._random.random()
-            )
-            if refused:
-                # Followers too: one whose `most` is shorter than the closed gate must hear of it now, not when it
-                # becomes the head.
-                lane.wake_all()
-            else:
-                lane.shared.note(ticket.group, ticket._sent.at, now, facts, taken=lane.bucket.taken)
-                lane.wake()
+        if not self.interrupted():
+            return self._exclusively(self._learn, ticket, facts, refused=status == 429)
+        closed = ticket._lane.bucket.answered(
+            ticket._sent,
+            self._clock.monotonic(),
+            facts,
+            refused=status == 429,
+            wall=self._clock.time(),
+            jitter=1.0,
+        )
+        if closed is not None:
+            self._shut = self._clock.monotonic() + closed
         return closed
 
     def lost(self, ticket: Ticket) -> None:
         """Learn that no response came: the request may or may not have taken a token."""
-        with self._lock:
-            ticket._lane.bucket.lost()
-            ticket._lane.wake()
+        if not self.interrupted():
+            self._exclusively(self._give_back, ticket)
 
     def renew(self) -> None:
-        """Start with fresh locks and nobody waiting, in the child after a fork; what was learned stays."""
-        self._lock = threading.Lock()
+        """Start with a fresh lock and nobody waiting, in the child after a fork; what was learned stays."""
+        self._lock = threading.RLock()
         for lane in set(self._lanes.values()):
-            lane.bucket.forget_flights()
-            lane.interactive.clear()
-            lane.bulk.clear()
+            lane.renew()
 
     def snapshot(self, group: str) -> Snapshot:
         """Return what is known of the bucket behind `group`."""
-        with self._lock:
-            bucket = self._lane(group).bucket
-            return Snapshot(bucket.limit, bucket.remaining, bucket.per_second)
+        lane = self._lanes.get(group)
+        if lane is None:
+            return Snapshot(None, None, None)
+        return Snapshot(lane.bucket.limit, lane.bucket.remaining, lane.bucket.per_second)
 
-    def _lane(self, group: str) -> _Lane:
+    # ---- interrupts
+
+    def interrupted(self) -> bool:
+        """Return whether this thread is inside this object: then a signal handler or finalizer is asking."""
+        return bool(self._lock._is_owned())  # type: ignore[attr-defined]  # as `threading.Condition` does
+
+    def _exclusively(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do `work` under the lock, which no interrupt leaves taken."""
+        try:
+            with self._lock:
+                return work(*args, **kwargs)
+        except BaseException:
+            if self.interrupted():
+                self._lock.release()
+            raise
+
+    def _aside(self, group: str) -> Ticket:
+        """Let the request of a signal handler or finalizer pass that runs in the midst of this object.
+
+        What it interrupts is half done, so nothing here may change and nobody may be waited for: they may wait for
+        this thread.  Its request goes at once, counts as another client's, and is refused if the gate is closed.
+        """
+        lane, now = self._lanes.get(group), self._clock.monotonic()
+        seconds = max(self._shut, 0.0 if lane is None else lane.bucket.closed_until) - now
+        if seconds > 0:
+            msg = (
+                f"a signal handler or finalizer can't wait for the rate limit ({seconds:.1f} s) while the code that "
+                "it interrupts uses the same client (nothing was sent): do it outside of the handler"
+            )
+            raise StateError(msg)
+        ticket = Ticket(group, Lane(Bucket()), 0.0)
+        ticket._lane.take(ticket, now)
+        return ticket
+
+    def _lane(self, group: str) -> Lane:
         lane = self._lanes.get(group)
         if lane is None:
             lane = self._lanes[group] = self._new_lane(apart=group == TOKEN_GROUP)
         return lane
 
-    def _new_lane(self, limit: RateLimit | None = None, *, apart: bool = False) -> _Lane:
+    def _new_lane(self, limit: RateLimit | None = None, *, apart: bool = False) -> Lane:
         """Return a lane for a bucket; one that is `apart` belongs to another API, which may have a clock of its own."""
-        return _Lane(Bucket(limit, ServerClock() if apart else self._server))
+        return Lane(Bucket(limit, ServerClock() if apart else self._server))
+
+    # ---- what happens under the lock
+
+    def _take_at_once(self, group: str, share: float | None) -> Ticket | None:
+        """Return a ticket if nobody waits and there is a token."""
+        lane = self._lane(group)
+        now = self._clock.monotonic()
+        if lane.line(share) or lane.wait(now, share, 0) > 0:
+            return None
+        ticket = Ticket(group, lane, 0.0)
+        lane.take(ticket, now)
+        return ticket
+
+    def _learn(self, ticket: Ticket, facts: RateHeaders, *, refused: bool) -> float | None:
+        """Learn from a response; return the seconds until a resend after a refusal."""
+        now = self._clock.monotonic()
+        lane = self._place(ticket, now, facts, refused=refused)
+        lane.tickets.discard(ticket)  # first: a request that is under way without a ticket is noticed
+        closed = lane.bucket.answered(
+            ticket._sent, now, facts, refused=refused, wall=self._clock.time(), jitter=self._random.random()
+        )
+        if refused:
+            # Followers too: one whose `most` is shorter than the closed gate must hear of it now, not when it
+            # becomes the head.
+            lane.wake_all()
+        else:
+            lane.shared.note(ticket.group, ticket._sent.at, now, facts, taken=lane.bucket.taken)
+            lane.wake()
+        return closed
+
+    def _give_back(self, ticket: Ticket) -> None:
+        ticket._lane.give_back(ticket)
+        ticket._lane.wake()
 
     # ---- which bucket
 
-    def _place(self, ticket: Ticket, now: float, facts: RateHeaders, *, refused: bool) -> _Lane:
+    def _place(self, ticket: Ticket, now: float, facts: RateHeaders, *, refused: bool) -> Lane:
         """Find the bucket that a response speaks of: its lane's, unless limit or content contradict that."""
         if ticket._lane is not self._lanes[ticket.group]:  # its group moved while it was under way
             self._move(ticket)
@@ -312,9 +322,8 @@ class Throttle:
 
     def _move(self, ticket: Ticket) -> None:
         """Count a request that is under way at its group's bucket."""
-        ticket._lane.bucket.lost()
-        ticket._lane = self._lanes[ticket.group]
-        ticket._sent = ticket._lane.bucket.sent(ticket._sent.at)
+        ticket._lane.give_back(ticket)
+        self._lanes[ticket.group].take(ticket, ticket._sent.at)
 
     # ---- the line
 
@@ -331,55 +340,85 @@ class Throttle:
         urgent: bool = False,
     ) -> Ticket:
         """Wait in line: its head waits for the bucket, the others for the head."""
-        clock, reported = self._clock, ""
-        start = clock.monotonic()
-        with self._lock:
-            turn = _Turn(self._lock, next(self._arrivals), share, urgent=urgent)
-            lane = self._lane(group)
-            lane.enter(turn)
-            try:
-                while cancelled is None or not cancelled.is_set():
-                    if lane is not self._lane(group):
-                        # A response has shown that the group has another bucket.
-                        lane.leave(turn)
-                        lane = self._lane(group)
-                        lane.enter(turn)
-                    now = clock.monotonic()
-                    ahead = lane.line(share).index(turn)
-                    seconds = lane.wait(now, share, ahead)
-                    closed = now < lane.bucket.closed_until
-                    # Where the bucket holds one token, the commit's own read took it and every PATCH meets a closed
-                    # gate.  To call that a gate would mean reading again for ever.
-                    gate = closed and lane.bucket.limit != 1
-                    bound = most_closed if gate and most_closed is not None else most
-                    if bound is not None and now - start + seconds > bound:
-                        if closed or lane.bucket.limit is not None:
-                            raise WouldWait(seconds, closed=gate)
-                        seconds = ahead = 0  # nothing is known yet that would justify an error
-                    if seconds <= 0 and not ahead:
-                        sent = lane.bucket.sent(now) if take else NOT_SENT
-                        return Ticket(group, lane, sent, now - start)
-                    reason = RATE_LIMIT if closed else PACING
-                    if on_wait is not None and reason != reported:
-                        reported = reason
-                        self._report(on_wait, reason, seconds, turn, lane)
-                        continue
-                    # A follower looks again by itself: what the head has learned may make its own wait too long.
-                    pause = min(max(seconds, CANCEL_POLL), LOOK_AGAIN) if ahead else seconds
-                    clock.wait(turn.condition, pause if cancelled is None else min(pause, CANCEL_POLL))
-                raise Cancelled
-            finally:
-                lane.leave(turn)
-
-    def _report(self, on_wait: OnWait, reason: str, seconds: float, turn: _Turn, lane: _Lane) -> None:
-        """Call `on_wait` without the lock and out of the line.
-
-        A request that it sends with the same client would otherwise stand behind its own caller for ever.
-        """
-        lane.leave(turn)
-        self._lock.release()
+        start = self._clock.monotonic()
+        turn = self._exclusively(self._new_turn, group, share, urgent=urgent)
         try:
-            on_wait(reason, seconds)
-        finally:
-            self._lock.acquire()
-            lane.enter(turn)
+            try:
+                return self._wait_in_line(
+                    turn, group, start, most, most_closed, on_wait, cancelled, take=take
+                )
+            finally:
+                self._exclusively(self._leave, turn)
+        except BaseException:
+            self._exclusively(self._leave, turn)  # an interrupt may have come while it was leaving
+            raise
+
+    def _wait_in_line(
+        self,
+        turn: Turn,
+        group: str,
+        start: float,
+        most: float | None,
+        most_closed: float | None,
+        on_wait: OnWait | None,
+        cancelled: threading.Event | None,
+        *,
+        take: bool,
+    ) -> Ticket:
+        reported = ""
+        while cancelled is None or not cancelled.is_set():
+            look = self._exclusively(self._look, turn, group, start, most, most_closed, take=take)
+            if look.ticket is not None:
+                return look.ticket
+            if on_wait is not None and look.reason != reported:
+                # Out of the line: what `on_wait` does may take long, and others need not wait for it.
+                reported = look.reason
+                self._exclusively(self._leave, turn)
+                on_wait(look.reason, look.seconds)
+                continue
+            # A follower looks again by itself: what the head has learned may make its own wait too long.
+            pause = min(max(look.seconds, CANCEL_POLL), LOOK_AGAIN) if look.behind else look.seconds
+            self._clock.wait(turn.bell, pause if cancelled is None else min(pause, CANCEL_POLL))
+        raise Cancelled
+
+    def _new_turn(self, group: str, share: float | None, *, urgent: bool) -> Turn:
+        """Return a place at the end of the line, which `_look` takes."""
+        return Turn(self._lane(group), next(self._arrivals), share, urgent=urgent)
+
+    def _leave(self, turn: Turn) -> None:
+        turn.lane.leave(turn)
+
+    def _look(
+        self,
+        turn: Turn,
+        group: str,
+        start: float,
+        most: float | None,
+        most_closed: float | None,
+        *,
+        take: bool,
+    ) -> _Look:
+        """Return what a caller in line finds; raise `WouldWait` if it would have to wait for too long."""
+        lane, share = self._lane(group), turn.share
+        if lane is not turn.lane:  # a response has shown that the group has another bucket
+            turn.lane.leave(turn)
+            turn.lane = lane
+        lane.line(share).add(turn)
+        now = self._clock.monotonic()
+        ahead = sum(other.order < turn.order for other in lane.line(share))
+        seconds = lane.wait(now, share, ahead)
+        closed = now < lane.bucket.closed_until
+        # Where the bucket holds one token, the commit's own read took it and every PATCH meets a closed gate.  To
+        # call that a gate would mean reading again for ever.
+        gate = closed and lane.bucket.limit != 1
+        bound = most_closed if gate and most_closed is not None else most
+        if bound is not None and now - start + seconds > bound:
+            if closed or lane.bucket.limit is not None:
+                raise WouldWait(seconds, closed=gate)
+            seconds = ahead = 0  # nothing is known yet that would justify an error
+        if seconds > 0 or ahead:
+            return _Look(None, RATE_LIMIT if closed else PACING, seconds, bool(ahead))
+        ticket = Ticket(group, lane, now - start)
+        if take:
+            lane.take(ticket, now)
+        return _Look(ticket)

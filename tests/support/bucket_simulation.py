@@ -166,7 +166,7 @@ class Client:
         def back(ok: bool, headers: dict[str, str]) -> None:
             now = self.world.now
             if self.drop and self.world.random.random() < self.drop:
-                self.bucket.lost()
+                self.bucket.lost(sent)
                 self.dropped += 1
                 self._line.append(worker)
             else:

@@ -1,9 +1,10 @@
-"""Raise an exception at each line that a piece of work runs, one line per run."""
+"""Raise an exception, or call a function, at each line that a piece of work runs, one line per run."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import auth0_meta
 
 _PACKAGE = str(Path(auth0_meta.__file__).parent)
 _TENANT = str(Path(auth0_meta.__file__).parent / "emulator")
+_CLOCK = str(Path(auth0_meta.__file__).parent / "testing.py")
 _Work = TypeVar("_Work", bound=Callable[[], object])
 
 
@@ -24,17 +26,17 @@ class SoftLimit(Exception):
 
 
 class _Injector:
-    """Count the lines of the client that this thread runs, and raise at one of them."""
+    """Count the lines of the client that this thread runs, and raise or call at one of them."""
 
-    def __init__(self, at: int, error: type[BaseException]) -> None:
-        self._at, self._error = at, error
+    def __init__(self, at: int, act: type[BaseException] | Callable[[], object]) -> None:
+        self._at, self._act = at, act
         self.lines = 0
         self.raised_at = ""
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         name = frame.f_code.co_filename
-        if name.startswith(_TENANT):
-            return None  # neither the tenant nor what it calls is interrupted
+        if name.startswith((_TENANT, _CLOCK)):
+            return None  # neither the tenant nor the fake clock is interrupted, nor what they call
         if name.startswith(_PACKAGE):
             self._lines(frame, "line", None)  # entering a function is an instant too
             return self._lines
@@ -45,7 +47,9 @@ class _Injector:
             self.lines += 1
             if self.lines == self._at:
                 self.raised_at = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-                raise self._error
+                if isinstance(self._act, type):
+                    raise self._act
+                self._act()
         return self._lines
 
 
@@ -58,15 +62,17 @@ def _in_tenant(frame: FrameType | None) -> bool:
 
 
 def at_every_line(
-    make: Callable[[], _Work], error: type[BaseException], *, every: int = 1
+    make: Callable[[], _Work], act: type[BaseException] | Callable[[_Work], object], *, every: int = 1
 ) -> Iterator[tuple[_Work, str]]:
-    """Create and do the work again and again, raising `error` at a later line each time; yield the work and the line.
+    """Create and do the work again and again, acting at a later line each time; yield the work and the line.
 
-    `every`: how many lines later.
+    `act`: the error to raise, or what to call in that place, as a signal handler is, with the work.  `every`: how many
+    lines later.
     """
     at = 1
     while True:
-        work, injector = make(), _Injector(at, error)
+        work = make()
+        injector = _Injector(at, act if isinstance(act, type) else partial(act, work))
         before = sys.gettrace()
         sys.settrace(injector)
         try:
