@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -21,8 +23,8 @@ from auth0_meta.errors import (
 _MARGIN = 60.0
 _MARGIN_PART = 0.1
 _RENEWAL_PAUSE = 5.0
-COURTESY = 10.0
-"""Seconds past its own budget for which a caller waits for another's fetch: a request takes about that long at most."""
+COURTESY = 1.0
+"""Seconds for which a caller waits for another's fetch however short its own budget is: its own would take as long."""
 # Raised by a function that returns tokens, these mean what they mean from a token endpoint.
 _ABOUT_TOKENS = (AuthError, ConfigError, NotSentError, RateLimitError)
 
@@ -35,6 +37,10 @@ class Budget(Protocol):
     """The event that, once set, ends the operation's waits with `Cancelled`."""
     stopping: threading.Event | None
     """The event that, once set, leaves the operation little time: `left` says how much."""
+    waited: float
+    """The seconds that the operation has waited so far."""
+    alone: bool
+    """Whether it must not wait for other threads, since they may wait for its own."""
 
     def left(self) -> float | None:
         """Return the seconds that the operation may still wait, None for no limit."""
@@ -117,6 +123,34 @@ class _Held(NamedTuple):
     expires_at: float
 
 
+class _Place:
+    """One caller's place in the line of those who need a new token: the first fetches, the others wait.
+
+    The line holds it weakly.  So a caller that is gone, whatever interrupted it, keeps nobody waiting.
+    """
+
+    __slots__ = ("__weakref__", "_open", "left", "thread")
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.left = False
+        self._open = threading.Lock()
+        self._open.acquire()
+
+    def leave(self) -> None:
+        """Let the others go on; once is enough."""
+        self.left = True
+        with suppress(RuntimeError):  # it is open already
+            self._open.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the caller has left, for at most `seconds`; return whether it has."""
+        if self._open.acquire(timeout=seconds):
+            self._open.release()  # an interrupt before this costs the others one check of theirs, no more
+            return True
+        return self.left
+
+
 class FetchedToken(TokenSource):
     """Fetch a token, and renew it when less than min(60 s, 10 % of its life) remains.
 
@@ -124,48 +158,99 @@ class FetchedToken(TokenSource):
     the renewal fails; it is tried again after 5 s.  A thread whose wait budget is shorter than another's fetch
     makes its own.  Tokens live in memory only, and their age is measured on the monotonic clock.
     Source: Auth0 says to cache Management tokens by `expires_in` and to treat them as opaque.
+
+    There is no lock, so nothing that interrupts a thread (a signal, a finalizer, an exception, a fork) can find one
+    taken or leave one behind: each change of state is one store or one call of a list's method.
     """
 
     def __init__(self, fetch: Fetch, *, clock: Clock) -> None:
         self._fetch = fetch
         self._clock = clock
         self._held: _Held | None = None
+        self._refused: _Held | None = None  # got a 401
+        self._postponed: tuple[_Held | None, float] = (None, 0.0)  # could not be renewed; when to try again
         self.scope: str | None = None
         """The scopes that Auth0 granted with the last token, separated by spaces; None if it did not say."""
-        self.renew_locks()
+        self._line: list[weakref.ref[_Place]] = []
 
     def renew_locks(self) -> None:
-        """Start over with fresh locks after a fork."""
-        # Reentrant: while this thread fetches, `on_wait` may send a request with the same client.
-        self._lock = threading.RLock()
-        self._guard = threading.Lock()
+        """Let nobody wait for a thread that a fork did not copy."""
+        self._line = []
 
     def get(self, budget: Budget, /) -> str:
         """Return a token that is valid now, fetching one if needed."""
-        held, now = self._held, self._clock.monotonic()
-        if held is not None and now < held.renew_at:
-            return held.token
-        old = held.token if held is not None and now < held.expires_at else None
-        lock = self._lock
-        if not (lock.acquire(blocking=False) if old else _lock_in_time(lock, budget)):
-            return old or self._fetched(budget).token
+        token, old = self._known()
+        if token is not None:
+            return token
+        place = _Place()
         try:
-            return self._renewed(budget)
-        finally:
-            lock.release()
+            try:
+                self._line.append(weakref.ref(place))
+                if self._ahead(place) is None or (old is None and self._waits(place, budget)):
+                    return self._renewed(budget)
+                return old or self._fetched(budget).token
+            finally:
+                place.leave()
+        except BaseException:
+            place.leave()  # an interrupt may have come while it was leaving
+            raise
+
+    def _known(self) -> tuple[str | None, str | None]:
+        """Return the token if it need not be renewed now, and the token if it is valid."""
+        held, now = self._held, self._clock.monotonic()
+        if held is None or held is self._refused or now >= held.expires_at:
+            return None, None
+        postponed, again = self._postponed
+        fresh = now < (again if held is postponed else held.renew_at)
+        return held.token if fresh else None, held.token
+
+    def _ahead(self, place: _Place) -> _Place | None:
+        """Return whom a caller waits for: the first in line, None if that is the caller's own thread.
+
+        While a thread fetches, its `on_wait`, or what interrupts it, may send a request with the same client.
+        """
+        for weak in self._line.copy():
+            one = weak()
+            if one is None or one.left:
+                with suppress(ValueError):  # another thread has removed it
+                    self._line.remove(weak)
+            else:
+                return None if one.thread == place.thread else one
+        return None
+
+    def _waits(self, place: _Place, budget: Budget) -> bool:
+        """Wait while others fetch; return False once the budget is used up, and `COURTESY` too.
+
+        The wait counts against the budget and can be cancelled: it takes as long as somebody else's `max_wait`.
+        Raises `Cancelled`.
+        """
+        spent = 0.0
+        while (ahead := self._ahead(place)) is not None and self._known()[0] is None:
+            if budget.cancelled is not None and budget.cancelled.is_set():
+                raise Cancelled
+            left = budget.left()
+            rest = CANCEL_POLL if left is None else max(left, COURTESY - spent)
+            if rest <= 0 or budget.alone:
+                return False
+            begun, piece = self._clock.monotonic(), min(rest, CANCEL_POLL)
+            took = min(self._clock.monotonic() - begun, piece) if ahead.wait(piece) else piece
+            spent += took
+            budget.waited += took
+        return True
 
     def _renewed(self, budget: Budget) -> str:
-        """Fetch under the lock, unless another thread just did; if that fails, keep using the old token."""
-        held, now = self._held, self._clock.monotonic()
-        if held is not None and now < held.renew_at:
-            return held.token
+        """Fetch as the first in line, unless another thread just did; if that fails, keep using the old token."""
+        token, _ = self._known()
+        if token is not None:
+            return token
+        held = self._held
         try:
             return self._fetched(budget).token
         except (ApiError, TransportError):
             now = self._clock.monotonic()
             if held is None or now >= held.expires_at:
                 raise
-            self._swap(held, held._replace(renew_at=now + _RENEWAL_PAUSE))
+            self._postponed = held, now + _RENEWAL_PAUSE
             return held.token
 
     def _fetched(self, budget: Budget) -> _Held:
@@ -183,43 +268,12 @@ class FetchedToken(TokenSource):
             raise AuthError(msg, status=200)
         scope = response.get("scope")
         self.scope = scope if isinstance(scope, str) else None
-        held = _Held(str(token), now + life - min(_MARGIN, _MARGIN_PART * life), now + life)
-        with self._guard:
-            self._held = held
+        self._held = held = _Held(str(token), now + life - min(_MARGIN, _MARGIN_PART * life), now + life)
         return held
 
     def replace(self, refused: str, budget: Budget, /) -> bool:
         """Forget `refused` unless another thread already did; the next `get` fetches a new one."""
         held = self._held
         if held is not None and held.token == refused:
-            self._swap(held, None)
+            self._refused = held
         return True
-
-    def _swap(self, old: _Held, new: _Held | None) -> None:
-        """Put `new` in the place of `old`, unless another thread has put something else there."""
-        with self._guard:
-            if self._held is old:
-                self._held = new
-
-
-def _lock_in_time(lock: threading.RLock, budget: Budget) -> bool:
-    """Take the lock that another thread's fetch holds; return False once the budget and `COURTESY` are used up.
-
-    A lock can't wait for an event as well, and a fetch may take as long as somebody else's `max_wait`.  So a caller
-    that can be cancelled or stopped takes it in slices.  Raises `Cancelled`.
-    """
-    slices = budget.cancelled is not None or budget.stopping is not None
-    rest = _with_courtesy(budget)
-    while rest > 0:
-        if budget.cancelled is not None and budget.cancelled.is_set():
-            raise Cancelled
-        piece = min(rest, CANCEL_POLL) if slices else rest
-        if lock.acquire(timeout=piece):
-            return True
-        rest = min(rest - piece, _with_courtesy(budget))  # a stop leaves less than there was
-    return False
-
-
-def _with_courtesy(budget: Budget) -> float:
-    left = budget.left()
-    return threading.TIMEOUT_MAX if left is None else min(left + COURTESY, threading.TIMEOUT_MAX)

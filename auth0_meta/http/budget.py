@@ -28,6 +28,7 @@ class WaitBudget:
     that may go into failures (5xx, lost connections), from the first one on; None is no limit of their own.  `ends`: the
     instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true
     from the first byte of a request until a response shows that it was refused.  `bound` names the limit in error messages.
+    `alone`: it must not wait for other threads, since they may wait for its own.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class WaitBudget:
         user_id: str | None = None,
         share: float | None = None,
         cancelled: threading.Event | None = None,
+        alone: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.cancelled = cancelled
@@ -62,6 +64,7 @@ class WaitBudget:
         self.outage = False
         """Whether it gave up while no request of the client succeeded, so that others would fare no better."""
         self.in_flight = False
+        self.alone = alone
         self._spent = 0.0
         self._clock = clock
 

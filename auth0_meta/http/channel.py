@@ -78,7 +78,7 @@ class Channel(Sender):
         self._pool_size = pool_size
         self._reseed = reseed
         self._threads: ThreadPoolExecutor | None = None
-        self._threads_lock = threading.Lock()
+        self._threads_lock = threading.RLock()
         _channels.add(self)
 
     def bucket(self, group: str) -> Snapshot:
@@ -107,6 +107,7 @@ class Channel(Sender):
             user_id=user_id,
             share=share,
             cancelled=cancelled,
+            alone=self.throttle.interrupted(),
             clock=self.clock,
         )
 
@@ -210,7 +211,7 @@ class Channel(Sender):
         if self._reseed:
             self.random.seed()  # or every child would wait the same jitter as its siblings
         self._threads = None
-        self._threads_lock = threading.Lock()
+        self._threads_lock = threading.RLock()
 
 
 def _own(response: Response, request: Request, target: Target) -> dict[str, Any]:
