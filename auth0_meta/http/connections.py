@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import queue
 import socket
 import threading
 from typing import Any
@@ -65,12 +66,43 @@ class _TLSConnection(HTTPSConnection):
     response_class = _BoundedResponse
 
 
+class _Idle:
+    """The idle connections of a pool, the one used last first, in place of `queue.LifoQueue`.
+
+    That has a lock.  A signal handler that sends while its own thread is inside waits for it for ever, and so does
+    everybody after an interrupt between taking the lock and noting that.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self.maxsize = maxsize
+        self.queue: list[Any] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002  # as queue.Queue
+        """Return a connection, or None for a new one; these pools never block."""
+        try:
+            return self.queue.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
+        """Keep a connection unless there are enough."""
+        if len(self.queue) >= self.maxsize:
+            raise queue.Full
+        self.queue.append(item)
+
+    def qsize(self) -> int:
+        """Return how many there are."""
+        return len(self.queue)
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
+    QueueCls = _Idle  # type: ignore[assignment]  # it has what urllib3 calls
 
 
 class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
+    QueueCls = _Idle  # type: ignore[assignment]  # it has what urllib3 calls
 
 
 _POOLS = {"http": _Pool, "https": _TLSPool}

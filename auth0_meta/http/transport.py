@@ -255,6 +255,10 @@ class Transport:
     def _send(self, prepared: requests.PreparedRequest, seconds: float | None) -> requests.Response:
         """Hand one request to the adapter."""
         connect, read = self.timeout
+        outer = (
+            getattr(deadline, "at", None),
+            getattr(_cut_query.ours, "now", False),
+        )  # of what a signal interrupted
         deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
         _cut_query.ours.now = True
         try:
@@ -267,7 +271,7 @@ class Transport:
                 proxies=self._proxies,
             )
         finally:
-            _cut_query.ours.now = False
+            deadline.at, _cut_query.ours.now = outer
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes as they are stored; no token is sent, no redirect followed.
