@@ -23,7 +23,7 @@ deadline = threading.local()
 """`deadline.at`: the instant (on the monotonic clock) by which the response that this thread waits for must be there."""
 
 
-class _BoundedReader(io.RawIOBase):
+class BoundedReader(io.RawIOBase):
     """Read from a socket, each time for no longer than until the deadline."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, at: float) -> None:
@@ -32,9 +32,11 @@ class _BoundedReader(io.RawIOBase):
         self._timeout = sock.gettimeout()
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        """Read what has arrived, once something has; raise `TimeoutError` at the deadline."""
         left = self._at - SYSTEM_CLOCK.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline of the whole response has passed")
@@ -43,19 +45,20 @@ class _BoundedReader(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        """Close the file, not the socket."""
         if not self.closed:
             self._raw.close()
         super().close()
 
 
 class _BoundedResponse(http.client.HTTPResponse):
-    """Read head and body through a `_BoundedReader`."""
+    """Read head and body through a `BoundedReader`."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         at = getattr(deadline, "at", None)
         if at is not None:
-            self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, at))
+            self.fp = io.BufferedReader(BoundedReader(self.fp.detach(), sock, at))
 
 
 class _Connection(HTTPConnection):
@@ -119,6 +122,6 @@ class BoundedAdapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Return the pools of connections through a proxy."""
         manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
+        if not proxy.lower().startswith("socks"):  # pragma: no branch  # needs PySocks
             manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -14,9 +14,11 @@ import pytest
 from support.scripted_server import Reply, ScriptedServer, boom
 
 from auth0_meta import ManagementClient
+from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import NotSentError, OutcomeUnknown, ServerError, TransportError
 from auth0_meta.http import transport
 from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.connections import BoundedReader
 from auth0_meta.http.transport import Transport
 from auth0_meta.testing import FakeClock
 
@@ -134,6 +136,18 @@ def test_a_request_without_a_deadline_has_its_timeouts(speaks: Callable[[Speech]
             one.send("GET", "/x", headers={}, seconds=seconds)
         assert time.monotonic() - begun >= least * 0.9
     one.close()
+
+
+def test_nothing_is_read_after_the_deadline() -> None:
+    """Bytes that are there already are too late as well; closing twice does no harm."""
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(b"x")
+        late = BoundedReader(here.makefile("rb", buffering=0), here, SYSTEM_CLOCK.monotonic() - 0.001)
+        with pytest.raises(TimeoutError):
+            late.readinto(bytearray(1))
+        late.close()
+        late.close()
 
 
 @pytest.mark.parametrize("encoded", [True, False])

@@ -562,6 +562,15 @@ def test_a_body_cut_short_is_lost_under_any_urllib3(closing: ExitStack) -> None:
         one.send("PATCH", "/x", headers={}, body=b"{}")
 
 
+def test_a_file_cut_short_is_lost_under_any_urllib3(closing: ExitStack) -> None:
+    """The pieces that arrived are no whole file."""
+    one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort())
+    pieces = one.stream("/x")
+    assert next(pieces) == b"{"
+    with pytest.raises(TransportError, match="lost"):
+        next(pieces)
+
+
 def test_an_older_failure_does_not_excuse_a_new_one(closing: ExitStack) -> None:
     """A write whose response is lost is in doubt even if the caller is just handling an earlier failed connection."""
     server = closing.enter_context(ScriptedServer(Reply(close=True)))
