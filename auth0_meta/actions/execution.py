@@ -359,9 +359,11 @@ class Execution:
         commit = self._commit_result()
         # Let go of them: an error's traceback refers to this object, and would be freed with it in a cycle only.
         results, self._results = self._results, {}
+        if commit is None and "error" not in results:
+            commit = CommitResult(outcome="unchanged")
+        if commit is not None and "lock_lost" in results:
+            commit = CommitResult(**{**vars(commit), "lock_lost": True})
         outcome = LoginOutcome(user_id=self.user_id, staged=staged, commit=commit, **results)
-        if outcome.commit is None and outcome.error is None:
-            outcome = attrs.evolve(outcome, commit=CommitResult(outcome="unchanged"))
         if not outcome.allowed:
             return outcome
         changes = self._token_changes

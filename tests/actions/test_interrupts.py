@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.logins import Login
 
-from auth0_meta import ManagementClient
+from auth0_meta import ActionTimeout, ManagementClient, RateLimitError
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, post_login
 from auth0_meta.emulator import LocalTenant
 
@@ -131,6 +132,80 @@ def test_an_interrupt_at_any_instant_leaves_no_lock_behind(
             assert written or not outcome.allowed
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_signal_handler_may_log_somebody_in_with_the_same_trigger(tenant: LocalTenant) -> None:
+    """Whatever the login that it interrupts was doing; neither keeps the other waiting."""
+    instants, inside, outcomes = random.Random(7), [False], []
+
+    def action(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("mark", event.request.query["mark"])
+        api.cache.set("mark", str(event.request.query["mark"]))
+
+    with tenant.client(token="any.given.token") as client:
+        trigger = PostLoginTrigger(client, [action])
+
+        def log_in(mark: int) -> LoginOutcome:
+            return trigger.run(Event.from_claims({"sub": user(mark)}, request={"query": {"mark": mark}}))
+
+        def handler(*_: object) -> None:
+            if not inside[0]:  # one at a time: a signal may come while this runs
+                inside[0] = True
+                outcomes.append(log_in(0))
+                inside[0] = False
+
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            for mark in range(1, INTERRUPTS):
+                signal.setitimer(signal.ITIMER_REAL, instants.random() * 0.004 + 1e-6)
+                assert log_in(mark).allowed
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    assert outcomes
+    assert all(outcome.allowed for outcome in outcomes)
+    for mark in range(INTERRUPTS):
+        assert tenant.users[user(mark)].app_metadata["mark"] == mark
+
+
+class Cycle:
+    """Garbage that does something when the collector finds it."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self.do, self.me = do, self
+
+    def __del__(self) -> None:
+        self.do()
+
+
+def test_a_finalizer_may_log_somebody_in_with_the_same_trigger(tenant: LocalTenant) -> None:
+    """The garbage collector runs it in the middle of any call."""
+    inside, outcomes = [False], []
+
+    def action(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("mark", event.user.user_id)
+
+    with tenant.client(token="any.given.token") as client:
+        trigger = PostLoginTrigger(client, [action])
+
+        def log_in() -> None:
+            if not inside[0]:
+                inside[0] = True
+                outcomes.append(trigger.run(Event.from_claims({"sub": user(0)})))
+                inside[0] = False
+
+        threshold = gc.get_threshold()
+        gc.set_threshold(20)
+        try:
+            for mark in range(1, INTERRUPTS // 2):
+                Cycle(log_in)
+                assert trigger.run(Event.from_claims({"sub": user(mark)})).allowed
+        finally:
+            gc.set_threshold(*threshold)
+        gc.collect()
+    assert outcomes
+    assert all(outcome.allowed for outcome in outcomes)
+
+
 class Owned:
     """A lock that only the thread that took it can release, entered and left in Python."""
 
@@ -199,3 +274,51 @@ def test_a_login_whose_loop_is_given_up_leaves_no_lock_behind(tenant: LocalTenan
             left.cancel()
         loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
         loop.close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])
+def test_an_interrupted_callback_ends_the_login_and_holds_nothing(error: type[BaseException]) -> None:
+    """An interrupt that strikes in `on_wait` is raised, or the login's error; the next login is not kept waiting."""
+
+    def interrupted(wait: Any) -> None:
+        raise error
+
+    login, lock = Login(on_wait=interrupted), threading.Lock()
+    trigger = login.trigger(stage, lock=lambda user_id: lock)
+    login.tenant.fail(method="GET", status=429, reset=2)
+    if error is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            trigger.run(login.event())
+    else:
+        assert isinstance(trigger.run(login.event()).error, error)
+    assert not lock.locked()
+    login.clock.sleep(10.0)
+    assert trigger.run(login.event()).allowed
+
+
+def test_a_callback_may_use_the_trigger_and_its_time_counts() -> None:
+    """`on_wait` may log somebody else in; if it takes longer than the budget, the login is not allowed."""
+    outcomes: list[LoginOutcome] = []
+    other = "auth0|other"
+
+    def on_wait(wait: Any) -> None:
+        if wait.user_id != other:
+            outcomes.append(trigger.run(Event.from_claims({"sub": other})))
+            login.clock.sleep(takes)
+
+    login = Login(on_wait=on_wait)
+    login.tenant.users.add(user_id=other)
+    trigger = login.trigger(stage)
+    for takes in (0.0, 20.0):
+        login.write(app_metadata={"a": None})
+        login.tenant.fail(method="PATCH", status=429, reset=2)
+        outcome = trigger.run(login.event())
+        assert outcome.allowed == (not takes)
+        assert isinstance(outcome.error, ActionTimeout | RateLimitError | None)
+    assert len(outcomes) == 2
+    assert all(outcome.allowed for outcome in outcomes)
+
+
+def stage(event: Any, api: Any) -> None:
+    """Stage one key."""
+    api.user.set_app_metadata("a", 1)

@@ -110,6 +110,9 @@ def test_a_lock_that_fails_on_release_does_not_change_the_outcome(action: Any) -
     assert (outcome.allowed, outcome.error, outcome.lock_lost) == (True, None, True)
     assert outcome.staged == ({"app_metadata": login.app_metadata} if login.app_metadata else {})
     assert UID in str(warned[0].message)
+    assert outcome.commit is not None
+    assert outcome.commit.lock_lost
+    assert "lock lost" in repr(outcome)
     assert not login.run(action).lock_lost
 
 
