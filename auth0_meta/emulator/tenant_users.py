@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.http.moments import milliseconds_of
+from auth0_meta.emulator.http.timestamps import milliseconds_of
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.state.history import Change

@@ -11,7 +11,7 @@ from auth0_meta.emulator.api.paging import array_or_envelope, checkpoint, page_o
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.errors import bad_request, refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, Body, Field, array, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 

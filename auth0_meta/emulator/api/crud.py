@@ -14,7 +14,7 @@ from auth0_meta.emulator.api.paging import listed, shown
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Handler, Route
 from auth0_meta.emulator.http.errors import bad_request, payload_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
-from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.schema import CHECKPOINTS, FIELDS, NAME, PAGES, TEXT, Body, Field, refuse_first
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.tenant_state import TenantState

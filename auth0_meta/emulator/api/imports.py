@@ -15,7 +15,7 @@ from werkzeug.http import parse_options_header
 from auth0_meta.emulator.api.lookup import is_in
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error
 from auth0_meta.emulator.http.message import Request, to_json
-from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.metadata import BAGS

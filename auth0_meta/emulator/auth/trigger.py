@@ -12,7 +12,7 @@ import attrs
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.http.message import Request
-from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import attrs
 
-from auth0_meta.emulator.http.moments import iso, milliseconds_of
+from auth0_meta.emulator.http.timestamps import iso, milliseconds_of
 from auth0_meta.emulator.rules.metadata import BAGS, merge_bag
 from auth0_meta.emulator.rules.switches import Switches
 

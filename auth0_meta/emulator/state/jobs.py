@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.errors import ConfigError, InputError
 
 ACTIVE_IMPORTS = 2

@@ -13,7 +13,7 @@ from typing import Any
 
 from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
 from auth0_meta.emulator.http.message import to_json
-from auth0_meta.emulator.http.moments import iso
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.clock import TenantClock
