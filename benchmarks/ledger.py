@@ -200,14 +200,14 @@ def main() -> None:
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.stage:
-        return stage(given.stage, given.url, given.folder, trust=given.trust_plan, most=given.most)
+    options = parser.parse_args()
+    if options.stage:
+        return stage(options.stage, options.url, options.folder, trust=options.trust_plan, most=options.most)
     print(f"{os.cpu_count()} cores")
-    if given.share_users:
-        neighbor(given.share_users)
-    if given.users:
-        large(given.users, trust=given.trust_plan, most=given.most)
+    if options.share_users:
+        neighbor(options.share_users)
+    if options.users:
+        large(options.users, trust=options.trust_plan, most=options.most)
 
 
 if __name__ == "__main__":

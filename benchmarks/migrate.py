@@ -190,9 +190,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--limited-users", type=int, default=300)
     parser.add_argument("--runs", type=int, default=3)
-    given = parser.parse_args()
-    measure("off", given.users, given.runs)
-    measure(f"{BURST}@{RATE}", given.limited_users, given.runs)
+    options = parser.parse_args()
+    measure("off", options.users, options.runs)
+    measure(f"{BURST}@{RATE}", options.limited_users, options.runs)
 
 
 if __name__ == "__main__":

@@ -102,18 +102,18 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--calls", type=int, default=2000)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with canned() as url:
         calls = contenders(url)
         for call in calls.values():
             measure(call, 200)
         rows: dict[str, list[float]] = {name: [] for name in calls}
-        for _ in range(given.runs):
+        for _ in range(options.runs):
             for name, call in calls.items():
-                rows[name].append(measure(call, given.calls))
+                rows[name].append(measure(call, options.calls))
     ours = statistics.median(rows["auth0_meta transaction"])
     print(
-        f"CPU per PATCH, median of {given.runs} runs of {given.calls} (min - max), and ours as a multiple of it"
+        f"CPU per PATCH, median of {options.runs} runs of {options.calls} (min - max), and ours as a multiple of it"
     )
     for name, values in rows.items():
         middle = statistics.median(values)
@@ -121,7 +121,7 @@ def main() -> None:
         print(
             f"  {name:28} {middle:7.0f} us ({min(values):.0f} - {max(values):.0f})  {ours / middle:5.2f} x{goal}"
         )
-    loaded = imports(max(given.runs, 11))
+    loaded = imports(max(options.runs, 11))
     base = statistics.median(loaded["import requests"])
     print("Import, CPU")
     for name, values in loaded.items():

@@ -137,7 +137,7 @@ def by_batch(url: str, updates: int, *, nested: bool, share: float = 1.0, first:
     """Update with a batch; return how many updates failed."""
     from auth0_meta import ManagementClient, MetadataBatch
 
-    with ManagementClient(url, token="any.given.token") as client:
+    with ManagementClient(url, token="any.options.token") as client:
         with MetadataBatch(client, share=share, on_error="collect") as batch:
             for n in range(first, first + updates):
                 change(batch.user(f"auth0|{n}"), nested=nested)
@@ -171,7 +171,7 @@ def plain(url: str, updates: int, *, nested: bool) -> int:
     """Update with 8 plain threads and one client; each change is a separate transaction."""
     from auth0_meta import ManagementClient
 
-    with ManagementClient(url, token="any.given.token") as client:
+    with ManagementClient(url, token="any.options.token") as client:
 
         def update(n: int) -> None:
             with client.transaction(f"auth0|{n}") as tx:
@@ -184,7 +184,7 @@ def peer(url: str, updates: int, retries: int | None) -> int:
     """Update with auth0-python on 8 threads, whole first-level values only."""
     from auth0.management.client import Auth0
 
-    theirs = Auth0(base_url=f"{url}/api/v2", token="any.given.token")
+    theirs = Auth0(base_url=f"{url}/api/v2", token="any.options.token")
     options: Any = None if retries is None else {"max_retries": retries}
 
     def update(n: int) -> None:
@@ -236,7 +236,7 @@ class Live:
             f"{self._url}/api/v2/users/auth0%7C{n % 50}",
             data=b'{"user_metadata":{"live":true}}',
             method="PATCH",
-            headers={"Authorization": "Bearer any.given.token", "Content-Type": "application/json"},
+            headers={"Authorization": "Bearer any.options.token", "Content-Type": "application/json"},
         )
         try:
             urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
@@ -253,7 +253,7 @@ def neighbor(kind: BucketKind, seconds: float, seed: int, *, batch: bool) -> tup
         live = Live(server.url, 0.3 * kind.rate, seconds, seed)
         updates = 0
         if batch:
-            client = auth0_meta.ManagementClient(server.url, token="any.given.token")
+            client = auth0_meta.ManagementClient(server.url, token="any.options.token")
             thread = threading.Thread(target=live.run)
             thread.start()
             ends = time.monotonic() + seconds
@@ -305,7 +305,7 @@ def million(users: int) -> None:
     from auth0_meta import ManagementClient, MetadataBatch
 
     with canned() as url:
-        client = ManagementClient(url, token="any.given.token")
+        client = ManagementClient(url, token="any.options.token")
 
         def single(count: int) -> float:
             start = time.process_time()
@@ -363,16 +363,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one run, a third of the updates, 20,000 users")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--batch", nargs=5, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        return serve(json.loads(given.serve))
-    if given.batch:
-        url, updates, share, nested, first = given.batch
+    options = parser.parse_args()
+    if options.serve:
+        return serve(json.loads(options.serve))
+    if options.batch:
+        url, updates, share, nested, first = options.batch
         failed = by_batch(url, int(updates), nested=nested == "1", share=float(share), first=int(first))
         sys.exit(min(failed, 1))
-    only, runs = set(given.only.split(",")), 1 if given.quick else given.runs
-    kinds = {name: BUCKETS[name] for name in given.buckets.split(",")}
-    if given.quick:
+    only, runs = set(options.only.split(",")), 1 if options.quick else options.runs
+    kinds = {name: BUCKETS[name] for name in options.buckets.split(",")}
+    if options.quick:
         kinds = {n: k._replace(updates=max(k.updates // 3, k.burst + 10)) for n, k in kinds.items()}
     ways: dict[str, tuple[str, Callable[..., int], str]] = {
         "batch": ("batch, share=1.0", by_batch, "1.02 x, none lost, 429: 0 (window 1 %)"),
@@ -416,7 +416,7 @@ def main() -> None:
                 flush=True,
             )
     if "million" in only:
-        million(20_000 if given.quick else given.users)
+        million(20_000 if options.quick else options.users)
 
 
 if __name__ == "__main__":

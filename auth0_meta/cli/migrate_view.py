@@ -23,7 +23,7 @@ from auth0_meta.redact import count, printable, size
 
 _QUIET_EVERY = 30.0
 _WIDTH = 24
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 def duration(seconds: float) -> str:
@@ -118,13 +118,13 @@ def show_summary(job: str, summary: PlanSummary) -> None:
     ):
         if users:
             line(f"{users} {text}", style="yellow")
-            for one in named[:_MOST_NAMED]:
+            for one in named[:_MAX_NAMED]:
                 line(f"  {one}")
     if summary.repeated:
         line(f"{count(summary.repeated, 'row')} for users who already had one")
     if summary.invalid:
         with Ledger.open(job) as ledger:
-            for user_id, kind, note in ledger.problems(_MOST_NAMED):
+            for user_id, kind, note in ledger.problems(_MAX_NAMED):
                 line(f"  {user_id}: {kind}: {note}", style="red")
     if summary.changing:
         for name, cost in summary.costs().items():
@@ -205,5 +205,5 @@ def show_status(job: str, status: Status) -> None:
         )
     if status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
-            for user_id, state, note in ledger.to_look_at(_MOST_NAMED):
+            for user_id, state, note in ledger.to_look_at(_MAX_NAMED):
                 line(f"  {user_id} {state}: {note}", style="red")

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from auth0_meta.emulator.control.report import complaints
+from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
 from auth0_meta.emulator.openapi import describe
 from auth0_meta.emulator.pipeline import Pipeline
@@ -68,7 +68,7 @@ class InProcessTenant:
         """
         raised = self._state.raised
         self._reported = [*raised]
-        lines = complaints(self.faults_unfired(), self.journal, raised)
+        lines = findings(self.faults_unfired(), self.journal, raised)
         if lines:
             raise AssertionError("\n".join(lines)) from (raised[0].error if raised else None)
 
@@ -81,7 +81,7 @@ class InProcessTenant:
             # Without this, the error that ended the block would vanish from the traceback.
             if error is not None and first.__context__ is None and first is not error:
                 first.__context__ = error
-            raise AssertionError("\n".join(complaints((), (), new))) from first
+            raise AssertionError("\n".join(findings((), (), new))) from first
 
     def openapi(self) -> dict[str, Any]:
         """Return an OpenAPI 3.1 document of the routes that are served.
@@ -307,7 +307,7 @@ class InProcessTenant:
         {'auth0|1': {'app_metadata.plan': ('free', 'pro')}}
         """
         changed = {}
-        for user_id, before in self._state.history.first().items():
+        for user_id, before in self._state.history.at_mark().items():
             now = self._state.users.get(user_id)
             changed[user_id] = differences(before and before.document(), now and now.document())
         return {user_id: paths for user_id, paths in changed.items() if paths}

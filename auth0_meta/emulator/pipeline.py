@@ -76,7 +76,7 @@ class Pipeline:
         check_host(request, state.hosts)
         found = find(request.method, request.path)
         if found is None:
-            # A fault with exactly this path strikes nevertheless.
+            # A fault with exactly this path can still strike.
             route = Route(request.method, request.path, _refuse, group=None, evidence="")
         else:
             route, call.params = found

@@ -161,7 +161,7 @@ class Users:
                 made[profile.user_id] = profile, user
             for user_id, (profile, user) in made.items():
                 state.users.put(profile)
-                state.history.forget(user_id)
+                state.history.mark_user(user_id)
                 state.resources.set_password(user_id, user.get("password"))
         return made
 

@@ -17,8 +17,8 @@ from auth0_meta.models import Job
 from auth0_meta.ratelimit.plans import route_group
 
 _IMPORTS = "jobs/users-imports"
-_MOST_IMPORT = 500_000
-_MOST_DOWNLOAD = 16 * 1024**3
+_MAX_IMPORT = 500_000
+_MAX_DOWNLOAD = 16 * 1024**3
 _FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 1.0, 15.0, 1.5
 _LINK_TRIES = 5
 _ENDED = ("completed", "failed")
@@ -85,8 +85,8 @@ class Jobs:
         except (TypeError, ValueError, RecursionError) as error:
             msg = f"the users contain what JSON can't represent: {type(error).__name__} (nothing was sent)"
             raise InputError(msg) from None
-        if len(data) > _MOST_IMPORT or data == b"[]":
-            msg = f"an import takes 1 user to {_MOST_IMPORT} B of JSON, and this is {len(data)} B (nothing was sent): split it"
+        if len(data) > _MAX_IMPORT or data == b"[]":
+            msg = f"an import takes at least 1 user and at most {_MAX_IMPORT} B of JSON, not {len(data)} B (nothing was sent): split it"
             raise InputError(msg)
         form: dict[str, Any] = {
             "connection_id": connection_id,
@@ -150,7 +150,7 @@ class Jobs:
             clock.sleep(pause)
             pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
 
-    def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = _MOST_DOWNLOAD) -> int:
+    def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = _MAX_DOWNLOAD) -> int:
         """Write a finished export's file to `to`, gzipped as Auth0 made it, and return the number of bytes.
 
         `to` must be seekable.  The link is read from the job, because each is valid for only 60 s; an interrupted

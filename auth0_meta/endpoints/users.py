@@ -13,8 +13,8 @@ from auth0_meta.http.request import Target, encode_query
 from auth0_meta.models import Page, User
 
 _USERS = "/api/v2/users"
-_MOST_PER_PAGE = 100
-_MOST_RESULTS = 1000
+_MAX_PER_PAGE = 100
+_MAX_RESULTS = 1000
 
 
 class Users:
@@ -101,9 +101,9 @@ class Users:
         `page` counts from 0; `per_page` is 1 to 100.  `q` is Lucene syntax (None: everyone).  The
         search index lags behind writes.  Raises `PagingError`, before sending, past the 1000th result.
         """
-        whole("per_page", per_page, most=_MOST_PER_PAGE)
+        whole("per_page", per_page, most=_MAX_PER_PAGE)
         whole("page", page, least=0)
-        if (page + 1) * per_page > _MOST_RESULTS:
+        if (page + 1) * per_page > _MAX_RESULTS:
             raise _too_many()
         params: dict[str, Any] = {"page": page, "per_page": per_page}
         if include_totals:
@@ -135,7 +135,7 @@ class Users:
         q: str | None = None,
         sort: str | None = None,
         fields: Iterable[str] | None = None,
-        per_page: int = _MOST_PER_PAGE,
+        per_page: int = _MAX_PER_PAGE,
         limit: int | None = None,
     ) -> Iterator[User]:
         """Yield the users that match, page by page: `GET /users`, scope `read:users`.
@@ -147,7 +147,7 @@ class Users:
         """
         if limit is not None:
             whole("limit", limit, least=0)
-        whole("per_page", per_page, most=_MOST_PER_PAGE)
+        whole("per_page", per_page, most=_MAX_PER_PAGE)
         names = fields if fields is None or isinstance(fields, str) else list(fields)
         _limited(names)  # refuses invalid ones now
         return self._search(q, sort, names, per_page, limit)
@@ -158,7 +158,7 @@ class Users:
         """Yield page by page.  If the response has a total, that decides when to stop, not the length of a page."""
         number = yielded = 0
         while limit is None or yielded < limit:
-            if (number + 1) * per_page > _MOST_RESULTS:
+            if (number + 1) * per_page > _MAX_RESULTS:
                 raise _too_many()
             page = self.page(q=q, sort=sort, fields=names, page=number, per_page=per_page)
             for user in page.users:

@@ -12,7 +12,7 @@ from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import Refusal, bad_request
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, Profile
-from auth0_meta.emulator.rules.schema import needed
+from auth0_meta.emulator.rules.schema import required_parameter
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _DATABASE = "auth0"
@@ -59,7 +59,7 @@ class Connection:
 
 
 def connection_named(state: TenantState, name: str) -> Connection:
-    """Return the connection with this name; unless the tenant is strict, an unknown name is that of a database.
+    """Return the connection with this name; unless the tenant is strict, an unknown name stands for a database.
 
     The passwordless connections, email and sms, always exist.
     """
@@ -71,7 +71,7 @@ def connection_named(state: TenantState, name: str) -> Connection:
 
 
 def connection_with_id(state: TenantState, connection_id: str) -> Connection:
-    """Return the connection with this id; unless the tenant is strict, an unknown id is the default connection's."""
+    """Return the connection with this id; unless the tenant is strict, an unknown id stands for the default one."""
     document = CONNECTIONS.find(state, connection_id)
     if document is None and state.access.strict and connection_id != DEFAULT_CONNECTION_ID:
         raise _unknown()
@@ -126,6 +126,6 @@ ROUTES = (
         delete_users,
         group="write_users",
         scopes="delete:users",
-        query={"email": needed("The email of the user to delete")},
+        query={"email": required_parameter("The email of the user to delete")},
     ),
 )

@@ -199,7 +199,7 @@ class Resource:
         for parameter, attribute in self.filters.items():
             if parameter in call.query:
                 wanted = call.query[parameter]
-                every = [one for one in every if _fits(one.get(attribute), wanted, parameter)]
+                every = [one for one in every if _matches(one.get(attribute), wanted, parameter)]
         return listed(state, call, self.scope, every)
 
     def get_or_404(self, state: TenantState, key: str) -> Document:
@@ -260,7 +260,7 @@ def prefixed(prefix: str) -> Callable[[TenantState], str]:
     return lambda state: state.new_id(prefix)
 
 
-def _fits(value: Any, wanted: str, parameter: str) -> bool:
+def _matches(value: Any, wanted: str, parameter: str) -> bool:
     """Return whether an attribute matches a filter; `name_filter` matches a part of it (documented)."""
     if parameter == "name_filter":
         return isinstance(value, str) and wanted.casefold() in value.casefold()

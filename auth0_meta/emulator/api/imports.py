@@ -137,14 +137,16 @@ class Import:
     def _write(self, job: Job, row: dict[str, Any], now_ms: int) -> tuple[str, list[dict[str, Any]]]:
         """Insert or update one valid row; returns what was done and the errors, one of which is empty."""
         store = self.state.users
-        fresh = self._fresh(row, now_ms)
-        matched = self._here(store.with_email(fresh.root["email"]))
-        known = store.get(fresh.user_id)
-        named = self._here(store.with_username(row["username"])) if row.get("username") else None
+        new = self._new_user(row, now_ms)
+        matched = self._in_connection(store.with_email(new.root["email"]))
+        known = store.get(new.user_id)
+        named = self._in_connection(store.with_username(row["username"])) if row.get("username") else None
         if not self.upsert:
             phone = row.get("phone_number")
-            phoned = phone and self._here(one for one in store.all() if one.root.get("phone_number") == phone)
-            if matched or known or named or phoned:
+            with_phone = phone and self._in_connection(
+                one for one in store.all() if one.root.get("phone_number") == phone
+            )
+            if matched or known or named or with_phone:
                 return "", [_DUPLICATED]
         elif matched is not None:
             return self._save(job, matched, self._merged(matched, row, now_ms), "updated")
@@ -152,9 +154,9 @@ class Import:
             return "", [{"code": "CONFLICT", "message": "The user_id belongs to another user"}]
         elif named is not None:
             return "", [{"code": "CONFLICT_USERNAME", "message": "The username belongs to another user"}]
-        return self._save(job, None, fresh, "inserted")
+        return self._save(job, None, new, "inserted")
 
-    def _here(self, users: Iterable[Profile]) -> Profile | None:
+    def _in_connection(self, users: Iterable[Profile]) -> Profile | None:
         """Return the first of these users that belongs to the connection, or None."""
         return next((one for one in users if is_in(one, self.connection)), None)
 
@@ -168,7 +170,7 @@ class Import:
             return "", [{"code": "MAXIMUM", "message": f"The user profile exceeds {limit} bytes"}]
         return done, []
 
-    def _fresh(self, row: dict[str, Any], now_ms: int) -> Profile:
+    def _new_user(self, row: dict[str, Any], now_ms: int) -> Profile:
         """Build a new user as POST does, except for the host of the default picture (recorded)."""
         # Only databases accept imports, and auth0 is their provider, whatever the connection's name is.
         user_id = f"auth0|{row.get('user_id') or self.state.new_object_id()}"

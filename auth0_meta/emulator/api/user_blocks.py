@@ -5,7 +5,7 @@ from __future__ import annotations
 from auth0_meta.emulator.api.lookup import user_id_in_path
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.http.message import Call, Reply
-from auth0_meta.emulator.rules.schema import needed
+from auth0_meta.emulator.rules.schema import required_parameter
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 
@@ -25,7 +25,7 @@ def unblock(state: TenantState, call: Call) -> Reply:
 
 _READ, _WRITE = "read:users", "update:users"
 _ONE, _ALL = "/api/v2/user-blocks/{id}", "/api/v2/user-blocks"
-_IDENTIFIER = {"identifier": needed("Should be any of a username, phone number, or email.")}
+_IDENTIFIER = {"identifier": required_parameter("Should be any of a username, phone number, or email.")}
 ROUTES = (
     recorded("GET", _ONE, blocks, scopes=_READ),
     documented("DELETE", _ONE, unblock, scopes=_WRITE),

@@ -15,7 +15,7 @@ from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.rules.schema import FIELDS, PAGES, TEXT, Field, needed
+from auth0_meta.emulator.rules.schema import FIELDS, PAGES, TEXT, Field, required_parameter
 from auth0_meta.emulator.rules.search import matcher
 from auth0_meta.emulator.rules.user_schema import CREATE, PATCH
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -261,6 +261,6 @@ ROUTES = (
         by_email,
         group="read_users",
         scopes="read:users",
-        query={"email": needed("Email address to search for"), **FIELDS},
+        query={"email": required_parameter("Email address to search for"), **FIELDS},
     ),
 )

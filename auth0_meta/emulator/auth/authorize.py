@@ -21,9 +21,9 @@ from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import (
     BLOCKED,
     BY_LOGIN,
-    PAGE_FOR,
-    SESSION_FOR,
-    SUSPENDED_FOR,
+    PAGE_LIFETIME,
+    SESSION_LIFETIME,
+    SUSPENDED_LIFETIME,
     AuthorizationRequest,
     Login,
     Session,
@@ -31,10 +31,10 @@ from auth0_meta.emulator.state.logins import (
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import Access
 
-_SHOWN = 20
+_USERS_SHOWN = 20
 _TEXT = "text/plain; charset=utf-8"
 _PROMPTS = (None, "none", "login", "consent", "select_account")
-_AGAIN = ("login", "select_account")
+_PAGE_PROMPTS = ("login", "select_account")
 _EMAIL = re.compile(r"[^\s@<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,185}[A-Za-z0-9])?")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -99,19 +99,19 @@ def authorize(state: TenantState, call: Call) -> Reply:
         hint=query.get("login_hint", ""),
         query=query,
     )
-    complaint = _complaint(authorization)
-    if complaint is not None:
-        return _refuse(authorization, *complaint)
+    unsupported = _unsupported(authorization)
+    if unsupported is not None:
+        return _refuse(authorization, *unsupported)
     now = call.now
     session = _session(state, call)
     browser = _cookie(state, call, "browser") or secrets.token_urlsafe(32)
-    if session is not None and authorization.prompt not in _AGAIN:
+    if session is not None and authorization.prompt not in _PAGE_PROMPTS:
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
         why = "No user is signed in, and prompt=none forbids showing a page."
         return _refuse(authorization, "login_required", why)
     else:
-        login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_FOR, now=now)
+        login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_LIFETIME, now=now)
         reply = _redirect(f"/u/login?{urlencode({'state': login_state})}")
     return _set_cookie(state, reply, "browser", browser)
 
@@ -126,7 +126,7 @@ def _session(state: TenantState, call: Call) -> Session | None:
     return session
 
 
-def _complaint(authorization: AuthorizationRequest) -> tuple[str, str] | None:
+def _unsupported(authorization: AuthorizationRequest) -> tuple[str, str] | None:
     """Return an error and its description if the application requests something unsupported, else None."""
     query, challenge = authorization.query, authorization.challenge
     if query.get("response_type") != "code":
@@ -183,8 +183,8 @@ def show_login_page(state: TenantState, call: Call) -> Reply:
 def _page(
     state: TenantState, login_state: str, authorization: AuthorizationRequest, notice: str = ""
 ) -> Reply:
-    users = [profile.root for profile in state.users.slice(0, _SHOWN)]
-    return login_page(login_state, authorization, users, max(0, len(state.users) - _SHOWN), notice)
+    users = [profile.root for profile in state.users.slice(0, _USERS_SHOWN)]
+    return login_page(login_state, authorization, users, max(0, len(state.users) - _USERS_SHOWN), notice)
 
 
 def sign_in(state: TenantState, call: Call) -> Reply:
@@ -210,7 +210,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     trigger.count_login(state, user_id)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
     # The session begins before the trigger runs, so a refused login leaves a session too.
-    cookie = state.logins.sessions.put(session, until=call.now + SESSION_FOR, now=call.now)
+    cookie = state.logins.sessions.put(session, until=call.now + SESSION_LIFETIME, now=call.now)
     reply = _run(state, call, Login(authorization, session, _cookie(state, call, "browser")))
     return attrs.evolve(_set_cookie(state, reply, "session", cookie), committed=True)
 
@@ -262,7 +262,7 @@ def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
     """Redirect to where the trigger sends the browser, or back to the application with a code or an error."""
     authorization, now = login.authorization, state.now()
     if outcome.url is not None:
-        state.logins.suspended.put(login, until=now + SUSPENDED_FOR, now=now, key=outcome.state)
+        state.logins.suspended.put(login, until=now + SUSPENDED_LIFETIME, now=now, key=outcome.state)
         return _redirect(outcome.url)
     if outcome.error is not None:
         return _refuse(authorization, outcome.error, outcome.reason)

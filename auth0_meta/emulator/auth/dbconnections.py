@@ -18,7 +18,7 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 
 _SENT = b"We've just sent you an email to reset your password."
 _NAMES = ("username", "given_name", "family_name", "name", "nickname", "picture")
-_MOST, _LONGEST, _LONGEST_NAME = 10, 500, 100
+_MAX_KEYS, _MAX_VALUE, _MAX_NAME = 10, 500, 100
 
 
 def check_sign_up(state: TenantState, call: Call) -> None:
@@ -35,23 +35,23 @@ def check_sign_up(state: TenantState, call: Call) -> None:
 def sign_up(state: TenantState, call: Call) -> Reply:
     """Sign up a user in a database; the response has the new user's `_id`."""
     body, connection = call.body, _connection(state, call.body)
-    given = {name: body[name] for name in _NAMES if isinstance(body.get(name), str) and body[name]}
-    given |= _metadata(body.get("user_metadata"))
+    attributes = {name: body[name] for name in _NAMES if isinstance(body.get(name), str) and body[name]}
+    attributes |= _metadata(body.get("user_metadata"))
     with state.users.lock:
         others = [*state.users.with_email(body["email"].lower())]
-        if "username" in given:
-            others += state.users.with_username(given["username"])
+        if "username" in attributes:
+            others += state.users.with_username(attributes["username"])
         if any(is_in(user, connection.name) for user in others):
             # Documented: the response does not reveal that a user has this email.
             raise _refused("invalid_signup", "Invalid sign up")
         local = state.new_object_id()
-        root = {**given, "email": body["email"], "connection": connection.name}
+        root = {**attributes, "email": body["email"], "connection": connection.name}
         made = profiles.created(
             root, user_id=f"auth0|{local}", now_ms=state.milliseconds(), switches=state.switches
         )
         state.save(made, before=None, by=call.name)
         state.resources.set_password(made.user_id, body["password"])
-    shown = {"_id": local, "email_verified": False, "email": made.root["email"], **given}
+    shown = {"_id": local, "email_verified": False, "email": made.root["email"], **attributes}
     return Reply(200, to_json(shown), committed=True)
 
 
@@ -87,12 +87,12 @@ def _metadata(bag: Any) -> dict[str, Any]:
         return {}
     if not isinstance(bag, dict):
         raise _refused("invalid_request", f"invalid user_metadata type ({type_name(bag)})")
-    if len(bag) > _MOST:
-        raise _refused("invalid_request", f"user_metadata has more than {_MOST} properties")
+    if len(bag) > _MAX_KEYS:
+        raise _refused("invalid_request", f"user_metadata has more than {_MAX_KEYS} properties")
     for name, value in bag.items():
         if not isinstance(value, str):
             raise _refused("invalid_request", f"invalid user_metadata.{name} type (only strings are allowed)")
-        if len(value) > _LONGEST or len(name) >= _LONGEST_NAME:
+        if len(value) > _MAX_VALUE or len(name) >= _MAX_NAME:
             raise _refused("invalid_request", f"user_metadata.{name} is too long")
     return {"user_metadata": bag}
 

@@ -20,7 +20,7 @@ from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import (
     BLOCKED,
-    REFRESH_FOR,
+    REFRESH_LIFETIME,
     AuthorizationRequest,
     Granted,
     Login,
@@ -167,7 +167,7 @@ def _user_with_password(state: TenantState, form: dict[str, str]) -> Profile | N
     for profile in (*state.users.with_email(name.lower()), *state.users.with_username(name)):
         first = first_identity(profile)
         here = first.get("connection") == realm if realm else first.get("provider") == "auth0"
-        if here and state.resources.password_fits(profile.user_id, form.get("password", "")):
+        if here and state.resources.password_matches(profile.user_id, form.get("password", "")):
             return profile
     return None
 
@@ -205,7 +205,7 @@ def _tokens(state: TenantState, call: Call, granted: Granted, *, first: bool) ->
         nonce = granted.login.authorization.nonce if first else None
         more["id_token"] = _id_token(state, call, granted, profile, nonce)
     if first and "offline_access" in granted.scopes:
-        until = call.now + REFRESH_FOR
+        until = call.now + REFRESH_LIFETIME
         more["refresh_token"] = state.logins.refresh_tokens.put(granted, until=until, now=call.now)
     return token_reply(access_token, granted.scopes, more)
 
@@ -275,7 +275,7 @@ def user_info(state: TenantState, call: Call) -> Reply:
     """Return the claims that the token's scopes allow."""
     token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
     found = state.logins.access_tokens.get(token, now=call.now)
-    profile = None if found is None or state.access.is_dead(token) else state.users.get(found[0])
+    profile = None if found is None or state.access.is_revoked(token) else state.users.get(found[0])
     if found is None or profile is None:
         description = "The access token is unknown, revoked or expired."
         body = {"error": "invalid_token", "error_description": description}

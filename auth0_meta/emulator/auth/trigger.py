@@ -18,7 +18,7 @@ from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login
 from auth0_meta.emulator.state.tenant_state import TenantState
 
-PEER = "127.0.0.1"
+CLIENT_ADDRESS = "127.0.0.1"
 """The address of every client that logs in: the tenant serves only this machine."""
 _log = logging.getLogger("auth0_meta.emulator")
 _INTERACTION = "interaction_required"
@@ -61,7 +61,7 @@ def count_login(state: TenantState, user_id: str) -> Profile | None:
             return None  # pragma: no cover  # a race: deleted since the page was sent
         count = before.root.get("logins_count", 0)
         counted = {
-            "last_ip": PEER,
+            "last_ip": CLIENT_ADDRESS,
             "last_login": iso(state.milliseconds()),
             "logins_count": count + 1 if isinstance(count, int) else 1,
         }
@@ -137,7 +137,7 @@ def _add_log(state: TenantState, kind: str, login: Login, description: str = "")
 def _request(request: Request) -> dict[str, Any]:
     headers = request.headers
     found = {
-        "ip": PEER,
+        "ip": CLIENT_ADDRESS,
         "hostname": headers.get("host", "").rpartition(":")[0] or headers.get("host", ""),
         "user_agent": headers.get("user-agent"),
         "language": headers.get("accept-language"),

@@ -14,12 +14,12 @@ from auth0_meta.emulator.state.faults import Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 # Each open stream occupies one of the server's threads.
-_MOST_STREAMS = 4
+_MAX_STREAMS = 4
 _INTERVAL = 0.2
 # After this many intervals without news a comment is sent: only a failed write shows that a page was closed.
-_MOST_QUIET_INTERVALS = 10
+_MAX_QUIET_INTERVALS = 10
 # One event has at most this many entries: a page that is opened late need not get the whole journal.
-_MOST_ENTRIES = 300
+_MAX_ENTRIES = 300
 
 
 def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ class EventStreams:
 
     def __init__(self, state: TenantState) -> None:
         self._state = state
-        self._free = threading.Semaphore(_MOST_STREAMS)
+        self._free = threading.Semaphore(_MAX_STREAMS)
 
     def state(self) -> dict[str, Any]:
         """Return the current state, without the users and requests themselves."""
@@ -84,10 +84,10 @@ class EventStreams:
                 last, quiet = state, 0
             since, entries = self._state.journal.since(since)
             if entries:
-                yield _event("requests", entries_json(since, entries[-_MOST_ENTRIES:]))
+                yield _event("requests", entries_json(since, entries[-_MAX_ENTRIES:]))
                 quiet = 0
             quiet += 1
-            if quiet > _MOST_QUIET_INTERVALS:
+            if quiet > _MAX_QUIET_INTERVALS:
                 yield b": still here\n\n"
                 quiet = 0
             if self._state.stopped_within(_INTERVAL):

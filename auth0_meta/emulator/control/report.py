@@ -10,7 +10,7 @@ from auth0_meta.emulator.state.faults import CallbackRaised, Fault, Hook
 _NOT_SERVED = 501
 
 
-def complaints(
+def findings(
     unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[CallbackRaised] = ()
 ) -> list[str]:
     """Return a line for each fault or second writer that raised or never fired, and for each route that is not served."""

@@ -33,7 +33,7 @@ from auth0_meta.errors import InputError
 
 TOKEN_HEADER = "x-emulator-token"  # noqa: S105  # the header's name
 _log = logging.getLogger("auth0_meta.emulator")
-_SAFE = (
+_COMMON_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
@@ -54,7 +54,7 @@ _FILES = {
     f"{CONTROL_ROOT}page.css": ("page.css", "text/css; charset=utf-8"),
     f"{CONTROL_ROOT}icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_MOST_USERS = 200
+_MAX_USERS = 200
 # The arguments of `fail`, except the predicate, which is code, and what is sent as it is.
 _FAULT_ARGUMENTS = {field.name for field in attrs.fields(Fault) if field.init} - {"when", "body", "headers"}
 
@@ -122,7 +122,9 @@ class Control:
     def _response(
         self, status: int, body: bytes, kind: str = JSON_TYPE, more: tuple[tuple[str, str], ...] = ()
     ) -> Response:
-        return Response(status, [("Content-Type", kind), *_SAFE, *more], body, None, None, self._state.pause)
+        return Response(
+            status, [("Content-Type", kind), *_COMMON_HEADERS, *more], body, None, None, self._state.pause
+        )
 
     def _check(self, request: Request) -> None:
         """Refuse a request that another page may have sent, or that lacks the token."""
@@ -153,14 +155,14 @@ class Control:
         stream = self._streams.open(_number(request.query, "since", 0))
         if stream is None:
             raise _refused(503, "Too many pages are open for this tenant: close one.")
-        headers = [("Content-Type", "text/event-stream; charset=utf-8"), *_SAFE]
+        headers = [("Content-Type", "text/event-stream; charset=utf-8"), *_COMMON_HEADERS]
         return Response(200, headers, b"", None, None, self._state.pause, feed=lambda: stream)
 
     def _list_users(self, request: Request) -> dict[str, Any]:
         query = request.query
         start, count = _number(query, "start", 0), _number(query, "count", 50)
-        if count > _MOST_USERS:
-            raise _refused(400, f"count must be at most {_MOST_USERS}.")
+        if count > _MAX_USERS:
+            raise _refused(400, f"count must be at most {_MAX_USERS}.")
         text, users = query.get("find", "").strip().lower(), self._state.users
         if text:
             matches = (profile for profile in users.all() if text in _searchable_text(profile.root))

@@ -38,13 +38,13 @@ def _file(port: int) -> Path:
 def announced(port: int, facts: dict[str, Any]) -> Iterator[Path | None]:
     """Keep a file about the tenant on `port` while the block runs; only this user can read it.
 
-    Yields its path, or None if it can't be written: the tenant is served nevertheless.
+    Yields its path, or None if it can't be written; that does not stop the tenant.
     """
     path = _file(port)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        # The token in it must never be readable by others, not even for a moment: hence the mode at creation.
+        # The token in it must never be readable by others, not even for a moment, so the mode is set at creation.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         yield None

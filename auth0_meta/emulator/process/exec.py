@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import all_exports
-from auth0_meta.emulator.control.report import complaints
+from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.control.seed_files import check_writable
 from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.process.serve import JOURNAL_LIMIT, facts_of, signals_handled
@@ -49,7 +49,7 @@ def execute(
             except OSError as error:
                 messages.write(f"error: {command[0]}: {error.strerror}\n")
                 return _NOT_EXECUTABLE
-        for line in complaints((), tenant.journal):
+        for line in findings((), tenant.journal):
             messages.write(f"warning: {line} by the local tenant\n")
         if save is not None:
             try:

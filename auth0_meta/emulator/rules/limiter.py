@@ -138,7 +138,7 @@ class WindowBucket(Bucket):
 
 
 def full_buckets(limits: dict[str, Limit] | None, *, window: bool) -> dict[str, Bucket]:
-    """Return a full bucket for each limit, by name: that of a group, or `*`."""
+    """Return a full bucket for each limit, by the name of its group, or `*`."""
     kind = WindowBucket if window else Bucket
     return {
         name: kind(limit, _GLOBAL if name in (_ALL, "token") else _ENDPOINT, float(limit.burst))

@@ -54,7 +54,7 @@ def _picture(email: str, name: str) -> str:
 
 
 def has_default_picture(root: Mapping[str, Any]) -> bool:
-    """Return whether the picture is Auth0's default; that of an imported user has another host."""
+    """Return whether the picture is Auth0's default, which has another host if the user was imported."""
     return bool(_DEFAULT_PICTURE.fullmatch(str(root.get("picture"))))
 
 

@@ -237,7 +237,7 @@ CHECKPOINTS: Query = {
 }
 
 
-def needed(about: str) -> Field:
+def required_parameter(about: str) -> Field:
     """Describe a required query parameter."""
     return Field(shortest=1, about=about)
 

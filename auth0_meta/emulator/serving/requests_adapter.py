@@ -44,8 +44,8 @@ class TenantAdapter(BaseAdapter):
         begun = self._clock.monotonic()
         pieces, longest = [], 0.0
         try:
-            reply = self._pipeline.handle(_request(request))
-            for piece in reply.pieces() if reply.in_pieces else [reply.body]:
+            served = self._pipeline.handle(_request(request))
+            for piece in served.pieces() if served.in_pieces else [served.body]:
                 now = self._clock.monotonic()
                 pieces.append(piece)
                 longest, begun = max(longest, now - begun), now
@@ -61,8 +61,8 @@ class TenantAdapter(BaseAdapter):
             msg = f"the local tenant took more than {allowed} s to respond"
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
-        response.status_code, response.reason = reply.status, responses.get(reply.status, "Unknown")
-        response.headers = CaseInsensitiveDict(sent_headers(reply))
+        response.status_code, response.reason = served.status, responses.get(served.status, "Unknown")
+        response.headers = CaseInsensitiveDict(sent_headers(served))
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw = BytesIO(b"".join(pieces))
         response.url, response.request = request.url or "", request

@@ -27,7 +27,7 @@ from auth0_meta.emulator.state.faults import Dropped
 _log = logging.getLogger("auth0_meta.emulator")
 _THREADS = 16
 # If all of them wait for the rest of a request, or in a fault's delay, more are started, up to this many.
-_MOST_THREADS = 256
+_MAX_THREADS = 256
 _STUCK_AFTER = 0.1
 # Bodies up to this size are read even if they are refused, so that the client can read why.
 _DRAIN = 64 * 1024 * 1024
@@ -116,7 +116,7 @@ class _Server(HTTPServer):
 
     def __init__(self, address: tuple[str, int], pipeline: Pipeline, tls: ssl.SSLContext | None) -> None:
         super().__init__(
-            address, _Gateway, minthreads=_THREADS, maxthreads=_MOST_THREADS, server_name="auth0-meta-local"
+            address, _Gateway, minthreads=_THREADS, maxthreads=_MAX_THREADS, server_name="auth0-meta-local"
         )
         self.pipeline = pipeline
         self.handled = 0

@@ -13,7 +13,7 @@ import attrs
 from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.rules.profile import Profile
 
-_KEPT = 100
+_MAX_CHANGES = 100
 
 
 @attrs.frozen
@@ -45,9 +45,9 @@ class History:
         self.lag = lag
         self._lock = threading.Lock()
         self._changes: defaultdict[str, deque[tuple[float, str, Profile | None, Profile | None]]] = (
-            defaultdict(lambda: deque(maxlen=_KEPT))
+            defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
         )
-        self._first: dict[str, Profile | None] = {}
+        self._at_mark: dict[str, Profile | None] = {}
         self._recent: deque[tuple[float, str, Profile | None]] = deque()
 
     def note(
@@ -56,7 +56,7 @@ class History:
         """Add one write."""
         with self._lock:
             self._changes[user_id].append((now, by, before, after))
-            self._first.setdefault(user_id, before)
+            self._at_mark.setdefault(user_id, before)
             if self.lag > 0:
                 self._recent.append((now + self.lag, user_id, before))
 
@@ -90,17 +90,17 @@ class History:
     def mark(self) -> None:
         """Make `diff` compare with the users as they are now."""
         with self._lock:
-            self._first.clear()
+            self._at_mark.clear()
 
-    def forget(self, user_id: str) -> None:
-        """Make `diff` compare with this user as it is now."""
+    def mark_user(self, user_id: str) -> None:
+        """Make `diff` compare with the current profile of this user."""
         with self._lock:
-            self._first.pop(user_id, None)
+            self._at_mark.pop(user_id, None)
 
-    def first(self) -> dict[str, Profile | None]:
+    def at_mark(self) -> dict[str, Profile | None]:
         """Return every user written to since the mark, with the profile at that time."""
         with self._lock:
-            return dict(self._first)
+            return dict(self._at_mark)
 
 
 def _copy(profile: Profile | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ ACTIVE_IMPORTS = 2
 """How many import jobs may be active at once (documented)."""
 # Documented: a job that takes more than two hours fails, and a job is deleted after a day.
 _TIMEOUT = 2 * 3600
-_KEPT = 24 * 3600
+_LIFETIME = 24 * 3600
 
 
 class JobFailed(Exception):
@@ -171,7 +171,7 @@ class Jobs:
                         self._run(job, job.created + wait)
                     else:
                         job.status = "failed"
-                if now >= job.created + _KEPT:
+                if now >= job.created + _LIFETIME:
                     del self._jobs[job.id]
 
     def reset(self) -> None:

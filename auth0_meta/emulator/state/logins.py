@@ -10,10 +10,11 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 _T = TypeVar("_T")
-PAGE_FOR = 1800
-SUSPENDED_FOR = 900
-SESSION_FOR = 259_200
-REFRESH_FOR = 2_592_000
+# All of these in seconds.
+PAGE_LIFETIME = 1800
+SUSPENDED_LIFETIME = 900
+SESSION_LIFETIME = 259_200
+REFRESH_LIFETIME = 2_592_000
 BY_LOGIN = "a login"
 BLOCKED = ("unauthorized", "user is blocked")
 """The error and its description for a login of a blocked user."""

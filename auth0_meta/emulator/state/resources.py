@@ -22,7 +22,7 @@ class Resources:
 
     >>> resources = Resources()
     >>> resources.set_password("auth0|1", "correct horse")
-    >>> [resources.password_fits(*pair) for pair in (("auth0|1", "correct horse"), ("auth0|1", ""), ("auth0|2", "x"))]
+    >>> [resources.password_matches(*pair) for pair in (("auth0|1", "correct horse"), ("auth0|1", ""), ("auth0|2", "x"))]
     [True, False, False]
     """
 
@@ -46,8 +46,8 @@ class Resources:
         if isinstance(password, str):
             self._passwords[user_id] = generate_password_hash(_encodable(password), _HASH)
 
-    def password_fits(self, user_id: str, password: str) -> bool:
-        """Return whether this is the user's password; no password fits a user who has none."""
+    def password_matches(self, user_id: str, password: str) -> bool:
+        """Return whether this is the user's password; no password matches for a user who has none."""
         known = self._passwords.get(user_id)
         return known is not None and check_password_hash(known, _encodable(password))
 

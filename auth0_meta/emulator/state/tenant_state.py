@@ -30,7 +30,7 @@ from auth0_meta.emulator.state.users import Store
 
 _LOOPBACK = frozenset(("127.0.0.1", "localhost", "[::1]"))
 _ALPHANUMERIC = string.ascii_letters + string.digits
-_MOST_LOGS = 1000
+_MAX_LOGS = 1000
 # 90 % of a normal distribution lies below this many standard deviations.
 _P90 = 1.2816
 
@@ -63,7 +63,7 @@ class TenantState:
         self.history = History(index_lag)
         self.resources = Resources()
         self.jobs = Jobs(self.now, jobs)
-        self.logs: deque[dict[str, Any]] = deque(maxlen=_MOST_LOGS)
+        self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
         self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
         self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes)
         self.logins = Logins(post_login)

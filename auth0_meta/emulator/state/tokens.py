@@ -52,7 +52,7 @@ class Access:
         self.applications: dict[str, Application] = {}
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
-        self._dead: dict[str, Callable[[], Refusal]] = {}
+        self._revoked: dict[str, Callable[[], Refusal]] = {}
         self._used: set[tuple[str, str]] = set()
 
     @property
@@ -93,9 +93,9 @@ class Access:
             self._grants[token] = grant
         return token
 
-    def is_dead(self, token: str) -> bool:
+    def is_revoked(self, token: str) -> bool:
         """Return whether a token was revoked or made to expire early."""
-        return token in self._dead
+        return token in self._revoked
 
     def first_use(self, client_id: str, jti: Any) -> bool:
         """Return whether a client's assertion id is new, and remember it; False if it is not a string."""
@@ -108,18 +108,18 @@ class Access:
 
     def revoke(self, token: str) -> None:
         """Refuse `token` with 401 from now on."""
-        self._dead[token] = lambda: unauthorized("Invalid token")
+        self._revoked[token] = lambda: unauthorized("Invalid token")
 
     def expire(self) -> None:
         """Refuse every token that was issued or seen so far as expired."""
         with self._lock:
-            self._dead = dict.fromkeys(self._grants, expired_token) | self._dead
+            self._revoked = dict.fromkeys(self._grants, expired_token) | self._revoked
 
     def expire_one(self, header: str | None) -> None:
         """Refuse the token in an Authorization header as expired from now on."""
         token = (header or "").partition(" ")[2]
         if token:
-            self._dead[token] = expired_token
+            self._revoked[token] = expired_token
 
     def forget(self) -> None:
         """Forget every token, so that strict checks verify signatures again."""
@@ -128,7 +128,7 @@ class Access:
 
     def reset(self) -> None:
         """Forget which tokens were revoked or made to expire; they are valid again until they expire by themselves."""
-        self._dead = {}
+        self._revoked = {}
 
     def authenticate(self, header: str | None, now: float) -> Grant:
         """Return what the Authorization header allows, or refuse as recorded: with 401, or with 400 if it is malformed."""
@@ -138,8 +138,8 @@ class Access:
         if scheme.lower() != "bearer" or not token or " " in token:
             raise bad_header()
         grant = self._grants.get(token) or self._unseen(token)
-        if token in self._dead:
-            raise self._dead[token]()
+        if token in self._revoked:
+            raise self._revoked[token]()
         if grant.expires_at is not None and now >= grant.expires_at:
             raise expired_token()
         if grant.audience is not None and not self.is_management(grant.audience):

@@ -70,7 +70,7 @@ function rateText(perSecond) {
   const [unit, seconds] = UNITS.find(([, size]) => isWhole(perSecond * size)) || UNITS[0];
   return `${+(perSecond * seconds).toFixed(2)} ${unit}`;
 }
-const MOST_CELLS = 50;
+const MAX_CELLS = 50;
 
 // Tokens over the last minute, one reading per tick.
 const READINGS = 600;
@@ -98,7 +98,7 @@ function buildBuckets() {
     const what = all ? "Management API" : bucket.groups.map((name) => GROUPS[name] || name).join(", ");
     const row = make("div", "bucket", null, make("span", "what", what), make("span", "figure"));
     const gauge = make("div", "gauge");
-    for (let i = 0; i < Math.min(bucket.burst, MOST_CELLS); i++) gauge.append(make("i"));
+    for (let i = 0; i < Math.min(bucket.burst, MAX_CELLS); i++) gauge.append(make("i"));
     row.append(gauge, make("span", "note"), trace());
     return row;
   });
@@ -248,7 +248,7 @@ async function showUser(id) {
 
 // The journal ----------------------------------------------------------------------------------------
 
-const MOST_ENTRIES = 500;
+const MAX_ENTRIES = 500;
 const OUTCOMES = {
   dropped_before_commit: "dropped before the write", dropped_after_commit: "dropped after the write",
   plan_raised: "a second writer or predicate raised",
@@ -284,7 +284,7 @@ function onRequests(entries) {
   $("entries").querySelector(".empty")?.remove();
   if ($("follow").checked) {
     $("entries").prepend(...entries.map(entryView).reverse());
-    while ($("entries").childElementCount > MOST_ENTRIES) $("entries").lastElementChild.remove();
+    while ($("entries").childElementCount > MAX_ENTRIES) $("entries").lastElementChild.remove();
   }
   let shown = false;
   for (const entry of entries) {
