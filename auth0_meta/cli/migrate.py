@@ -68,7 +68,7 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     "or a file of profiles or ids.",
 )  # fmt: skip
 @click.option("-o", "--output", "job", required=True, metavar="JOB.db", help="The job file to write.")
-@click.option("--limit", type=click.IntRange(1), help="Plan for this many users only.")
+@click.option("--limit", type=click.IntRange(1), help="Plan only this many users.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),

@@ -71,7 +71,7 @@ def _sizes(user: User) -> dict[str, Any]:
 def set_(client: ManagementClient, user_id: str, assignments: tuple[str, ...], **how: bool) -> None:
     """Set values in user_metadata and app_metadata, in one PATCH.
 
-    What follows = is text, what follows := is JSON; :=null deletes. Siblings of a nested key stay.
+    After = the value is text, after := it is JSON, and null deletes. Siblings of a nested key stay.
     """
     changes = [parse_assignment(text) for text in assignments]
 
