@@ -1,21 +1,21 @@
 """Turn a response other than 2xx into the typed error to raise; PURE.
 
 Auth0 echoes parts of a request in its messages, so the values in the request are cut out of them before they reach
-an error.
+an error (`sent_values.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from auth0_meta.errors import ApiError, AuthError, RateLimitError, ScopeError, api_error
+from auth0_meta.http.sent_values import SentValues
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-id", "cf-ray")
-_SHORTEST_SECRET = 3
 # A 408, 425 or 499 comes from a gateway, which may have passed the request on before it gave up.
 _FROM_A_GATEWAY = (408, 425, 499)
 
@@ -73,40 +73,6 @@ def leaves_open(status: int) -> bool:
 def is_import_jobs_limit(body: bytes) -> bool:
     """Return whether a 429 refuses a third active import job; waiting until Reset does not help then."""
     return b"active import users jobs" in body
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    """Yield every value of a request body as it may be echoed."""
-    todo = [value]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, Mapping):
-            todo += one.values()
-        elif isinstance(one, list | tuple):
-            todo += one
-        elif isinstance(one, str):
-            yield one
-            yield json.dumps(one)[1:-1]
-        elif one is not None and not isinstance(one, bool):
-            yield str(one)
-
-
-def _secrets(sent: Any) -> list[str]:
-    """Return the values of a request, the longest first, but for short ones: ordinary words contain them by chance."""
-    return sorted((v for v in set(_leaves(sent)) if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
-
-
-def _scrub(text: str | None, secrets: Iterable[str]) -> str:
-    """Cut the values out of a text."""
-    text = text or ""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
-
-
-def _plain_word(text: str) -> bool:
-    """Return whether a value looks like a word of Auth0's error codes, which may contain it by chance."""
-    return text.isascii() and text.islower() and text.replace("_", "").isalpha()
 
 
 def _parse(body: bytes) -> tuple[str, str | None, str | None]:
@@ -178,9 +144,8 @@ def error_from(
     if issubclass(kind, ScopeError):
         named = message.partition("expected any of:")[2].split(",")
         facts = {"expected": tuple(scope.strip() for scope in named if scope.strip())}
-    secrets = _secrets(sent)
-    message, title = _scrub(message, secrets), _scrub(title, secrets)
-    code = _scrub(code, (one for one in secrets if not _plain_word(one))) or None
+    values = SentValues(sent)
+    message, title, code = values.cut(message), values.cut(title), values.cut_from_code(code) or None
     ident = request_id(headers)
     notes = [n for n in (f"errorCode {code}" if code else "", f"request id {ident}" if ident else "") if n]
     name = f"{status} {title}" if title else str(status)

@@ -1,0 +1,144 @@
+"""What is cut out of the server's messages: the values of the request, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth0_meta.http.sent_values import SentValues
+
+CANARY = 'Canary "7" \u00e4/b'
+OWN_WORDS = [
+    "The user does not exist.",
+    "The user already exists.",
+    "Payload validation error: 'Expected type object but found type null'.",
+    "Payload validation error: 'Additional properties not allowed: plan'.",
+    "Payload validation error: 'Missing required property: connection'.",
+    "Object didn't pass validation for format user-id: 65",
+    "Query validation error: 'String does not match pattern'",
+    "Insufficient scope, expected any of: update:users,update:users_app_metadata",
+    "You can only page through the first 1000 records.",
+    "The specified connection does not support this operation",
+    "Invalid token",
+    "Password is too weak",
+    "The tenant has multiple verified custom domains.",
+]
+
+
+@pytest.mark.parametrize("message", OWN_WORDS)
+def test_words_of_the_servers_own_sentences_stay(message: str) -> None:
+    """They stay although each was sent as a value, in any case, and short values that they contain stay too."""
+    words = [word.strip(".,:'") for word in message.split()]
+    ordinary = [word for word in words if word.isalpha() and word.lower() not in ("plan", "didn")]
+    for word in (*ordinary, "pro", "ect", "use", "oes not ex", "The user", "does not exist", "valid"):
+        assert SentValues({"role": word}).cut(message) == message, word
+        assert SentValues({"role": word.upper()}).cut(message) == message, word
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "left"),
+    [
+        ("user", "Value 'user' is not allowed", "Value '***' is not allowed"),
+        ("user", 'Value "user" is not allowed', 'Value "***" is not allowed'),
+        ("user", "user", "***"),
+        ("swordfish", "the password swordfish is too weak", "the password *** is too weak"),
+        (
+            "pro",
+            "pro is no plan; prose, pro_rata and un-pro are",
+            "*** is no plan; prose, pro_rata and un-pro are",
+        ),
+        ("4711", "47110 is not 4711.", "47110 is not ***."),
+        (4711, "Value 4711 is too much", "Value *** is too much"),
+        (5000.0, "5000 is too much, 5000.0 too", "*** is too much, *** too"),
+        ("  padded value ", "got 'padded value'", "got '***'"),
+        ("ab", "ab is short", "ab is short"),
+    ],
+)
+def test_a_value_is_cut_where_it_stands_by_itself(value: Any, message: str, left: str) -> None:
+    """Quoted, it is always taken for the value; parts of other words are not."""
+    assert SentValues({"app_metadata": {"x": [value]}}).cut(message) == left
+
+
+FORMS = {
+    "as it is": CANARY,
+    "lower case": CANARY.lower(),
+    "upper case": CANARY.upper(),
+    "JSON": json.dumps(CANARY)[1:-1],
+    "JSON in UTF-8": json.dumps(CANARY, ensure_ascii=False)[1:-1],
+    "JSON with escaped slashes": json.dumps(CANARY)[1:-1].replace("/", "\\/"),
+    "a path": quote(CANARY),
+    "a path segment": quote(CANARY, safe=""),
+    "a path in lower case": quote(CANARY, safe="").lower(),
+    "a form": quote_plus(CANARY),
+    "HTML": "Canary &quot;7&quot; \u00e4/b",
+    "shortened": CANARY[:9] + "...",
+    "shortened much": CANARY[:4] + "\u2026",
+    "shortened in the middle": CANARY[:5] + "..." + CANARY[-4:],
+    "only its end": "..." + CANARY[-5:],
+    "shortened without a sign": CANARY[:10],
+    "shortened and escaped": json.dumps(CANARY)[1:14] + "...",
+    "shortened in lower case": CANARY[:9].lower() + "...",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("around", ["{} is not allowed", "not allowed: '{}' at x", "the end is {}", "<{}>"])
+def test_every_form_of_a_value_is_cut(form: str, around: str) -> None:
+    """So are changed case, escapes, and shortened values; the rest of the message stays."""
+    assert SentValues({"x": CANARY}).cut(around.format(form)) == around.format("***")
+
+
+@pytest.mark.parametrize(
+    "echo",
+    ["canary@example.com", "Ada Lovelace", "lovelace", "canary4711", "Wild", "user_id is 'auth0|canary'"],
+)
+def test_the_terms_of_a_query_are_cut(echo: str) -> None:
+    """A message may repeat one term of a search; the names of fields stay."""
+    query = 'email:"canary@example.com" AND (name:"Ada Lovelace" OR app_metadata.code:canary4711) NOT nick:Wild* user_id:auth0|canary'
+    text = SentValues((None, {"q": query, "page": 0})).cut(
+        f"Query validation error: {echo} on property email"
+    )
+    assert not any(part in text.lower() for part in ("canary", "lovelace", "wild"))
+    assert text.endswith("on property email")
+    assert "user_id" in text or "user_id" not in echo
+
+
+def test_a_long_value_is_cut_wherever_it_is() -> None:
+    """A token is no part of a word by chance."""
+    token = "eyJhbGciOi.eyJzdWIi.c2ln-_" * 3
+    assert SentValues(({}, token)).cut(f"x{token}y") == "x***y"
+
+
+def test_codes_lose_values_but_not_words() -> None:
+    """An error code is made of words; a value among them is cut only if it does not look like one."""
+    assert SentValues({"a": "user", "b": "4711-x"}).cut_from_code("inexistent_user") == "inexistent_user"
+    assert SentValues({"a": "user", "b": "4711-x"}).cut_from_code("no_4711-x") == "no_***"
+
+
+@given(
+    value=st.text(min_size=12, max_size=40).filter(lambda text: len(text.strip()) >= 12),
+    before=st.sampled_from(["", "got ", "'", "(", "value: "]),
+    after=st.sampled_from(["", " is bad", "'", ")", "."]),
+)
+def test_no_value_survives(value: str, before: str, after: str) -> None:
+    """Whatever is sent, a message that repeats it does not show it, unless it is a common word."""
+    value += "7"
+    cut = SentValues({"x": value}).cut(before + value + after)
+    assert value.strip() not in cut
+
+
+def test_many_values_take_no_long_time() -> None:
+    """A request of a megabyte has a hundred thousand values, and its error must not take seconds."""
+    body = {"x": [f"value-{n}" for n in range(100_000)]}
+    began = time.process_time()
+    text = SentValues(body).cut(
+        "Payload validation error: 'value-99999' on property x \\u00e4 %20 a+b &amp;..."
+    )
+    assert "99999" not in text
+    assert time.process_time() - began < 20
