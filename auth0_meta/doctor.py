@@ -68,7 +68,7 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         path = f"{API}users?per_page=1&fields=user_id&include_fields=true"
         request = Request("GET", path, group=USER.reads, repeat=True, alias="users")
         headers = parse_headers(channel.send(request, budget).headers)
-        yield Check("read users", True, "GET /users answered")
+        yield Check("read users", True, "GET /users succeeded")
     except NotSentError as error:
         yield _unreached(error)
     except Auth0MetaError as error:

@@ -47,7 +47,7 @@ class Budget(Protocol):
 
 
 Fetch = Callable[[Any], Mapping[str, Any]]
-"""Request a token on the budget that `get` was called with; what else the request needs of it is no concern here."""
+"""Request a token on the budget that `get` was called with, whatever its type is."""
 
 
 class TokenSource:

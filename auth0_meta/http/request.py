@@ -168,5 +168,5 @@ def to_json(response: Response, request: Request, kind: type | tuple[type, ...] 
 
 def unusable(response: Response, request: Request, what: str) -> TransportError:
     """Return the error for a 2xx response that can't be used: `OutcomeUnknown` after a write."""
-    msg = f"{request.method} {request.shown} was answered {response.status} with {len(response.body)} B that are {what}"
+    msg = f"{request.method} {request.shown} got a {response.status} with {len(response.body)} B that are {what}"
     return (TransportError if request.method in ("GET", "HEAD") else OutcomeUnknown)(msg)

@@ -76,7 +76,7 @@ class LostPatch:
         """Return the error for an outcome that can't be known, with names and sizes only."""
         cause, sent = self.cause, outline(self._document)
         seen = "" if found is None else self._seen(found)
-        how = f"was answered {cause.status}" if isinstance(cause, ApiError) else "got no usable response"
+        how = f"got a {cause.status}" if isinstance(cause, ApiError) else "got no usable response"
         where = f" (found {seen})" if seen else ""
         msg = (
             f"the PATCH for {self._target.id} {how}, and {why}{where}; sent {sent}. "

@@ -128,7 +128,7 @@ class Savepoint(Scope):
         if part is not None and part.state is not State.ACTIVE:
             msg = (
                 f"can't {CALLS[call]} for {self.user_id}: this part of the transaction has ended: "
-                "go on with the outer one"
+                "use the outer one"
             )
             raise StateError(msg)
         self._unit.require(call)

@@ -91,7 +91,7 @@ class Write:
         self.ended = False
         """Whether the outcome is known; whatever is raised after that does not change it."""
         self.answered = False
-        """Whether a PATCH was answered; else the intent found nothing (more) to send."""
+        """Whether a PATCH got a response; else the intent found nothing (more) to send."""
         self.doing = "sending it"
         """What it was doing when it raised, in words."""
         self.patching = False
@@ -261,7 +261,7 @@ class Write:
         return found
 
     def _patch(self, document: Mapping[str, Any]) -> bool:
-        """Send one PATCH; return whether it was answered, False if it may or may not have been applied."""
+        """Send one PATCH; return whether it got a response, False if it may or may not have been applied."""
         budget = self._budget
         self._group = self._target.kind.writes
         budget.in_flight = False

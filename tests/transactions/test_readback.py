@@ -246,7 +246,7 @@ def test_without_a_wait_budget_the_user_is_still_read_back_once() -> None:
     assert (tx.result.outcome, tx.result.waited) == ("confirmed", 0)
     local.tenant.fail(method="PATCH", status=503)
     with (
-        pytest.raises(OutcomeUnknown, match=r"was answered 503.*no time to send it again") as raised,
+        pytest.raises(OutcomeUnknown, match=r"got a 503.*no time to send it again") as raised,
         local.tx(max_wait=0) as tx,
     ):
         tx.user_metadata["theme"] = "light"

@@ -116,7 +116,7 @@ def test_a_savepoint_may_be_rolled_back(part: Open) -> None:
         with part(local, tx) as inner:
             inner.user_metadata["b"] = 2
             inner.rollback()
-            with pytest.raises(StateError, match="go on with the outer one"):
+            with pytest.raises(StateError, match="use the outer one"):
                 inner.user_metadata["c"] = 3
         tx.user_metadata["d"] = 4
     assert local.bodies == [{"user_metadata": {"a": 1, "d": 4}}]

@@ -145,7 +145,7 @@ def test_every_call_on_an_ended_savepoint_raises(state: State, kind: str, call: 
             if state is State.ROLLED_BACK:
                 raise LookupError
         assert part.state is state
-        with pytest.raises(StateError, match="go on with the outer one"):
+        with pytest.raises(StateError, match="use the outer one"):
             call(part)
         assert local.sent == []
         tx.user_metadata["a"] = 1

@@ -173,7 +173,7 @@ def test_an_unknown_outcome_names_the_status(status: int) -> None:
     local = Local({"n": 1})
     local.tenant.fail(method="PATCH", status=status)
     local.second_writer("GET", nth=2, user_metadata={"n": 7})
-    with pytest.raises(OutcomeUnknown, match=f"was answered {status}") as raised, local.tx() as tx:
+    with pytest.raises(OutcomeUnknown, match=f"got a {status}") as raised, local.tx() as tx:
         tx.user_metadata.increment("n")
     assert isinstance(raised.value.__cause__, ApiError)
     assert "othing was written" not in f"{raised.value}{raised.value.__cause__}"

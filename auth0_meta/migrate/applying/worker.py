@@ -102,7 +102,7 @@ def _failure(error: errors.Auth0MetaError, *, in_doubt: bool) -> tuple[Outcome, 
         return "stopped", {"note": str(error), "error": error}
     note = str(error)
     if in_doubt and isinstance(error, errors.ApiError):
-        note = f"its PATCH was answered {error.status} again and again, and may have been applied: look at this user"
+        note = f"its PATCH got a {error.status} again and again, and may have been applied: look at this user"
     return "failed", {"note": note}
 
 
@@ -122,7 +122,7 @@ class _Task:
         self._cause = cause
 
     def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
-        """Return how it ended; `stored` is the profile after the PATCH, None if none was answered."""
+        """Return how it ended; `stored` is the profile after the PATCH, None if none got a response."""
         return self._end
 
     def _require_time(self, *, time_left: bool) -> None:

@@ -391,7 +391,7 @@ def test_a_gateway_that_never_forwards_leaves_the_user_unclear(job: Path, ndjson
         result = apply(job, client, concurrency=1, on_event=events.append)
     assert dict(result.counts) == {"unclear": 1, "done": 1}
     (note,) = [event.note for event in events if isinstance(event, UserDone) and event.outcome == "unclear"]
-    assert "answered 408 again and again, and may have been applied" in note
+    assert "got a 408 again and again, and may have been applied" in note
 
 
 def test_a_refused_write_that_is_found_applied_belongs_to_this_job(
