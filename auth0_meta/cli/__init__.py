@@ -11,6 +11,7 @@ from auth0_meta.cli.commands import COMMANDS
 __all__ = ["main"]
 
 _EXTRA_PACKAGES = ("click", "rich")
+_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,11 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         from auth0_meta.cli.app import run  # noqa: PLC0415  # click and rich may be missing
+
+        return run(words)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA_PACKAGES:
             raise
         return _bare(words)
-    return run(words)
+    except KeyboardInterrupt:  # before or after the command itself
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _bare(words: Sequence[str]) -> int:

@@ -18,6 +18,7 @@ from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import domain_option, dump, flag, group, options, token_option
 from auth0_meta.cli.migrate_view import Bar, in_words, show_result, show_samples, show_status, show_summary
 from auth0_meta.errors import ConfigError
+from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.planning.replan import POLICIES
 from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, source
@@ -180,7 +181,12 @@ def _run(
     with _client(settings) as client:
         _confirm(step, job, yes=yes, trust=settings.get("trust_plan", False))
         with _stoppable() as cancel, Bar(f"{step}ing") as bar:
-            result = run(job, client, cancel=cancel, on_event=bar.show, **settings)
+
+            def show(event: MigrationEvent) -> None:
+                cancel.tell()
+                bar.show(event)
+
+            result = run(job, client, cancel=cancel, on_event=show, **settings)
     show_result(job, result, as_json=as_json)
     return _INTERRUPTED if result.interrupted else int(result.failed + result.remain > 0)
 
@@ -268,16 +274,34 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
         raise click.ClickException(f"not {done}: nothing was sent, and {job} is unchanged")
 
 
+class _Stop(threading.Event):
+    """An event that a signal handler sets through `requested`.
+
+    `set` takes a lock, and printing takes others: the line that the signal has interrupted may be holding them.
+    """
+
+    requested = told = False
+
+    def is_set(self) -> bool:
+        """Return whether the first signal has come, or the run has stopped itself."""
+        return self.requested or super().is_set()
+
+    def tell(self) -> None:
+        """Say once that the signal was understood."""
+        if self.requested and not self.told:
+            self.told = True
+            click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)
+
+
 @contextlib.contextmanager
-def _stoppable() -> Iterator[threading.Event]:
+def _stoppable() -> Iterator[_Stop]:
     """Yield an event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
-    cancel = threading.Event()
+    cancel = _Stop()
 
     def stop(number: int, frame: object) -> None:
-        if cancel.is_set():
+        if cancel.requested:
             raise KeyboardInterrupt
-        cancel.set()
-        click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)
+        cancel.requested = True
 
     with contextlib.ExitStack() as before:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auth0_meta.migrate.api import Status, apply, plan, purge, status, undo
-from auth0_meta.migrate.applying.runner import RunResult
+from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.events import (
     ApplyProgress,
     ExportProgress,

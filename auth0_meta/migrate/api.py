@@ -17,7 +17,8 @@ from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.migrate.applying.runner import Runner, RunResult, Settings
+from auth0_meta.migrate.applying.run_result import RunResult
+from auth0_meta.migrate.applying.runner import Runner, Settings
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import STEPS

@@ -15,35 +15,38 @@ _R = TypeVar("_R")
 
 
 class Threads(Executor):
-    """Run calls on up to `most` threads, which are started as they are needed.
+    """Run calls of one other thread on up to `most` threads, which are started as they are needed.
 
     Unlike those of `ThreadPoolExecutor` they are daemons, so that a second Ctrl-C can end the program while a
-    worker still waits for a response.  Whatever that leaves open, the next run finds out.
+    worker still waits for a response.  Whatever that leaves open, the next run finds out.  There is no lock, since an
+    interrupt could leave it locked.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._unfinished = 0
+        self._submitted = 0
+        self._finished: list[int] = []
+        """How many calls each thread has finished; each one counts only its own."""
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
         self._closed = False
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
         """Schedule `fn(*args, **kwargs)` on a thread."""
+        if self._closed:
+            raise RuntimeError("these threads are shut down")
         future: Future[_T] = Future()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("these threads are shut down")
-            self._calls.put((future, lambda: fn(*args, **kwargs)))
-            self._unfinished += 1
-            if len(self._threads) < min(self._unfinished, self._most):
-                thread = threading.Thread(target=self._work, name="auth0-meta-migrate", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+        self._submitted += 1
+        if len(self._threads) < min(self._submitted - sum(self._finished), self._most):
+            mine = len(self._finished)
+            self._finished.append(0)
+            thread = threading.Thread(target=self._work, args=(mine,), name="auth0-meta-migrate", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._calls.put((future, lambda: fn(*args, **kwargs)))
         return future
 
-    def _work(self) -> None:
+    def _work(self, mine: int) -> None:
         while (call := self._calls.get()) is not None:
             future, run = call
             if future.set_running_or_notify_cancel():
@@ -52,23 +55,21 @@ class Threads(Executor):
                 except BaseException as error:  # noqa: BLE001  # the future hands it on
                     future.set_exception(error)
             del call, future, run  # an idle thread must not keep a result alive
-            with self._lock:
-                self._unfinished -= 1
+            self._finished[mine] += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the protocol
         """Refuse new calls; `wait` for the earlier ones, or cancel those that have not begun."""
-        with self._lock:
-            self._closed = True
-            with contextlib.suppress(queue.Empty):
-                while cancel_futures:
-                    if (call := self._calls.get_nowait()) is not None:
-                        call[0].cancel()
-            threads = list(self._threads)
-            for _ in threads:
-                self._calls.put(None)
+        self._closed = True
+        with contextlib.suppress(queue.Empty):
+            while cancel_futures:
+                if (call := self._calls.get_nowait()) is not None:
+                    call[0].cancel()
+        for _ in self._threads:
+            self._calls.put(None)
         if wait:
-            for thread in threads:
-                thread.join()
+            for thread in self._threads:
+                if thread.is_alive():  # one whose start was interrupted is not
+                    thread.join()
 
     def in_order(
         self, call: Callable[[_T], _R], items: Iterable[_T], *, at_once: Callable[[_T], bool]

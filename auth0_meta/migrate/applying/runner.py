@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,12 @@ from auth0_meta.arguments import number, whole
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
 from auth0_meta.migrate.applying.metrics import Metrics
+from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone, Waiting
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
-from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, STEPS, Kind, Plan, Record
+from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
 from auth0_meta.migrate.ledger.sqlite import damaged
 from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
@@ -45,29 +46,6 @@ Conclusion = tuple[Outcome | None, str, Plan | None]
 """Outcome, note, plan made again; without an outcome the user is tried again with that plan."""
 _TYPICAL = ("done", "undone")
 """Outcomes that cost as much as most users do, and so show how fast the tenant responds."""
-
-
-@attrs.frozen(kw_only=True)
-class RunResult:
-    """How a run ended: `counts` by outcome, what it cost, and the users that `remain` for the next run.
-
-    `interrupted`: it was asked to stop; run it again to resume.
-    """
-
-    kind: str
-    counts: Mapping[str, int] = attrs.field(factory=dict)
-    requests: int = 0
-    patches: int = 0
-    refusals: int = 0
-    waited: float = 0.0
-    seconds: float = 0.0
-    remain: int = 0
-    interrupted: bool = False
-
-    @property
-    def failed(self) -> int:
-        """Return how many users are not as they should be."""
-        return sum(n for outcome, n in self.counts.items() if outcome in BAD_OUTCOMES)
 
 
 @attrs.frozen
@@ -100,21 +78,20 @@ class Runner:
         drift: DriftPolicy = "replan",
         evaluator: Evaluator | None = None,
     ) -> None:
-        self._ledger, self._channel, self._step = ledger, client.channel, STEPS[kind]
+        self._ledger, self._client, self._channel, self._step = ledger, client, client.channel, STEPS[kind]
         self._settings, self._trust, self._drift, self._evaluator = settings, trust, drift, evaluator
         self._now = client.channel.clock.monotonic
         self._cancel, self._interrupted = settings.cancel or threading.Event(), False
         self._executor = settings.executor or Threads(settings.concurrency or MOST_WORKERS)
-        self._work = partial(
-            work, client, share=settings.share, trust=trust, cancelled=self._cancel, on_wait=self._note_wait
-        )
         self._concurrency = Concurrency(settings.concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
         # A user goes from `_doubts` or the ledger through these, in this order.
         self._doubts: deque[int] = deque()
         self._claimed: deque[Record] = deque()
         self._flying: dict[int, Record] = {}
-        self._landed: queue.SimpleQueue[tuple[int, Future[TaskResult]]] = queue.SimpleQueue()
-        self._arrived: deque[tuple[int, Future[TaskResult]]] = deque()
+        # Results lie here until they are judged.  The queue only wakes this thread up, so that an interrupt which
+        # hits it while it waits loses nothing.
+        self._landed: dict[int, Future[TaskResult]] = {}
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._settled: list[Settled] = []
         self._replanned: list[Record] = []
         self._finished: deque[UserDone] = deque()
@@ -130,19 +107,23 @@ class Runner:
 
     def run(self) -> RunResult:
         """Work until nothing is open, the run is cancelled, or going on is pointless; then raise what stopped it."""
-        self._begin()
+        idle = False
         try:
             with self._interruptible():
+                self._begin()
                 self._loop()
+                result = self._end()
+            idle = True
         except BaseException as error:
+            second = self._asked and isinstance(error, KeyboardInterrupt)
             self._cancel.set()
-            if not isinstance(error, KeyboardInterrupt):  # the second Ctrl-C: whoever pressed it won't wait
-                self._drain()
+            if not second:  # whoever pressed Ctrl-C twice won't wait
+                idle = self._drain()
             raise
         finally:
             if self._settings.executor is None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
-        result = self._end()
+                # An interrupt inside `_submit` may have left a task that nobody waits for; the next run must not meet it.
+                self._executor.shutdown(wait=idle, cancel_futures=True)
         if self._error is not None:
             raise self._error
         if self._interrupted:
@@ -157,7 +138,7 @@ class Runner:
                     return
                 self._gather()
             except KeyboardInterrupt:
-                if self._cancel.is_set():
+                if self._asked:
                     raise
                 self._interrupted = True
 
@@ -167,7 +148,7 @@ class Runner:
 
         A KeyboardInterrupt between any two instructions would lose results that have just come in, so Python's own
         handler is replaced.  A handler of the program's stays: it may set `cancel`, and what it raises is caught
-        above.
+        in `_loop`.
         """
         handler = signal.getsignal(signal.SIGINT)
         if (
@@ -178,7 +159,7 @@ class Runner:
             return
 
         def interrupt(number: int, frame: object) -> None:
-            if self._interrupted or self._cancel.is_set():
+            if self._asked:
                 raise KeyboardInterrupt
             # Not `cancel.set()`: it takes a lock, and the instruction that this interrupts may be holding that.
             self._interrupted = True
@@ -190,8 +171,13 @@ class Runner:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     @property
+    def _asked(self) -> bool:
+        """Return whether somebody has asked the run to stop."""
+        return self._interrupted or self._cancel.is_set()
+
+    @property
     def _stopping(self) -> bool:
-        return self._interrupted or self._cancel.is_set() or self._error is not None
+        return self._asked or self._error is not None
 
     def _begin(self) -> None:
         ledger, step = self._ledger, self._step
@@ -259,25 +245,40 @@ class Runner:
             in_doubt=user.state != self._step.start,
             tried=user.tried,
         )
-        future = self._executor.submit(self._work, task)
-        self._flying[user.n] = user
-        future.add_done_callback(lambda done: self._landed.put((user.n, done)))
+
+        # Not kept: a cycle through this object would keep the ledger, and its lock, alive after an interrupt.
+        call = partial(
+            work,
+            self._client,
+            share=self._settings.share,
+            trust=self._trust,
+            cancelled=self._cancel,
+            on_wait=self._note_wait,
+        )
+
+        def land(done: Future[TaskResult]) -> None:
+            self._landed[user.n] = done
+            self._wake.put(None)
+
+        self._executor.submit(call, task).add_done_callback(land)
+        self._flying[user.n] = user  # last: whoever is in here lands for sure
 
     def _gather(self) -> None:
         """Wait for the first result, and a moment for those that come with it: they share a commit."""
         with contextlib.suppress(queue.Empty):
-            self._arrived.append(self._landed.get(timeout=_TURN))
-            while len(self._arrived) < _GROUP:
-                more = len(self._flying) > len(self._arrived)
-                self._arrived.append(self._landed.get(timeout=_LINGER if more else 0))
-        while self._arrived:
-            n, future = self._arrived.popleft()
-            user = self._flying.pop(n)
-            try:
-                result = future.result()
-            except BaseException as error:  # noqa: BLE001  # a defect: the user stays in doubt, and the run ends with it
+            self._wake.get(timeout=_TURN)
+            while len(self._landed) < _GROUP:
+                more = len(self._flying) > len(self._landed)
+                self._wake.get(timeout=_LINGER if more else 0)
+        for n in list(self._landed):
+            future, user = self._landed.pop(n), self._flying.pop(n, None)
+            if user is None:  # an interrupt hit `_submit`: the user is in doubt, as the ledger says
+                continue
+            error = CancelledError() if future.cancelled() else future.exception()
+            if error is not None:  # a defect: the user stays in doubt, and the run ends with it
                 self._error = self._error or error
                 continue
+            result = future.result()
             self._settle(user, result)
             self._concurrency.answered(
                 result.seconds - result.waited,
@@ -343,7 +344,7 @@ class Runner:
 
     def _end(self) -> RunResult:
         now = self._now()
-        interrupted = self._cancel.is_set() and self._error is None
+        interrupted = self._asked and self._error is None
         stopped = f"stopped by {type(self._error).__name__}" if self._error is not None else "finished"
         ended = "interrupted" if interrupted else stopped
         metrics = self._metrics
@@ -370,12 +371,16 @@ class Runner:
             interrupted=interrupted,
         )
 
-    def _drain(self) -> None:
-        """Let workers finish for a while, without recording it: their users are in doubt on disk."""
+    def _drain(self) -> bool:
+        """Let workers finish for a while, without recording it: their users are in doubt on disk.
+
+        Return whether they did.
+        """
         with contextlib.suppress(queue.Empty, KeyboardInterrupt):
-            while self._flying:
-                n, _ = self._landed.get(timeout=_DRAIN)
-                self._flying.pop(n, None)
+            while not self._flying.keys() <= self._landed.keys():
+                self._wake.get(timeout=_DRAIN)
+            return True
+        return False
 
     # Events -------------------------------------------------------------------------------------------
 

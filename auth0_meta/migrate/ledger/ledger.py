@@ -174,14 +174,19 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
     def group(self) -> Iterator[None]:
         """Commit everything that is written in the block at once, durably; if it raises, none of it."""
         with explain_errors(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._roll_back()  # what an interrupt between two lines has left open
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
-                    self._db.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):
+                    self._roll_back()
                 raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # a full disk may have rolled back already
+            self._db.execute("ROLLBACK")
 
     def store_facts(self, **facts: Any) -> None:
         """Store facts of the plan; they must be JSON and hold no metadata value."""

@@ -9,12 +9,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from support.migrations import move_plan, patches_by_user, populate, rows_of
 
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import apply, plan, status
+from auth0_meta.migrate import apply, plan, status, threads, undo
+from auth0_meta.migrate.applying import runner
+from auth0_meta.migrate.ledger import ledger
+from auth0_meta.migrate.ledger.sqlite import files
 
 Rows = Callable[..., Path]
 USERS = 40
@@ -100,6 +105,25 @@ def test_a_second_ctrl_c_ends_the_run_at_once(job: Path, ndjson: Rows, way: str)
         assert tenant.users[ids[0]].app_metadata["billing"]["plan"] == "free"
 
 
+@pytest.mark.parametrize("pair", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGINT)])
+def test_two_signals_at_once_end_the_command(job: Path, ndjson: Rows, pair: tuple[int, int]) -> None:
+    """The second one may interrupt the handler of the first, at any instant of a run; nothing hangs, and all is resumed."""
+    with LocalTenant(rate_limit="20@20", latency=0.01) as tenant:
+        ids = planned(tenant, job, ndjson, users=30)
+        for _ in range(4):
+            tenant.journal.clear()
+            process = start("command", tenant, job)
+            wait_for(lambda: tenant.journal.count("PATCH") > 0, process)
+            for number in pair:
+                process.send_signal(number)
+            process.communicate(timeout=20)
+            assert process.returncode == 130
+        with tenant.client() as client:
+            apply(job, client, share=1.0)
+        assert status(job).counts == {"done": 30}
+        assert all(len(tenant.users[user_id].history) == 1 for user_id in ids)
+
+
 def test_a_program_keeps_its_own_handler(job: Path, ndjson: Rows) -> None:
     """A program with its own handler for Ctrl-C keeps that handler while a job is applied."""
     seen: list[int] = []
@@ -117,3 +141,69 @@ def test_a_program_keeps_its_own_handler(job: Path, ndjson: Rows) -> None:
         finally:
             signal.signal(signal.SIGINT, before)
     assert seen == [signal.SIGINT]
+
+
+class Interrupt:
+    """Raise KeyboardInterrupt at the `nth` line that the coordinator reaches, as a handler of a program's may.
+
+    `raised` is the line at which that happened.
+    """
+
+    files = tuple(str(Path(module.__file__)) for module in (runner, ledger, threads) if module.__file__)
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+        self.raised = ""
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
+        """Trace the frames of these files."""
+        if frame.f_code.co_filename not in self.files:
+            return None
+        if event == "line" and not self.raised:
+            self.left -= 1
+            if not self.left:
+                self.raised = f"{Path(frame.f_code.co_filename).name} line {frame.f_lineno}"
+                raise KeyboardInterrupt
+        return self
+
+
+STEPS: dict[str, Callable[..., Any]] = {"apply": apply, "undo": undo}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_interrupt_at_any_line_of_the_coordinator(job: Path, ndjson: Rows, step: str) -> None:
+    """It raises KeyboardInterrupt and hangs nowhere, and the next run changes everybody exactly once."""
+    tried = 0
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        ids = planned(tenant, job, ndjson, users=3)
+        if step == "undo":
+            apply(job, client)
+        before = tenant.users.documents()
+        good = job.read_bytes()
+        while True:
+            tenant.users.replace(before)
+            for name in files(job):  # an interrupt in `Ledger.close` leaves some
+                name.unlink(missing_ok=True)
+            job.write_bytes(good)
+            tenant.journal.clear()
+            tried += (
+                1 + tried // 12
+            )  # nearly every line at the beginning, and fewer of the later rounds of the loop
+            interrupt = Interrupt(tried)
+            tracing = sys.gettrace()
+            sys.settrace(interrupt)
+            try:
+                STEPS[step](job, client, concurrency=2)
+            except KeyboardInterrupt:
+                pass
+            else:
+                assert not interrupt.raised
+            finally:
+                sys.settrace(tracing)
+            STEPS[step](job, client)
+            assert patches_by_user(tenant) == dict.fromkeys(ids, 1), interrupt.raised
+            word = {"apply": "done", "undo": "undone"}[step]
+            assert status(job).counts == {word: 3}, interrupt.raised
+            if not interrupt.raised:
+                break
+    assert tried > 300
