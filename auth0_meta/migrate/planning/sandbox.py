@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +27,11 @@ from auth0_meta.migrate.planning.watched_user import Fields
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
 _GRACE = 1.0
-_CHILD = "import sys; from auth0_meta.migrate.planning.sandbox import serve; serve(sys.argv[1])"
+# A terminal sends Ctrl-C to both processes; the parent handles it.
+_CHILD = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    "import sys; from auth0_meta.migrate.planning.sandbox import serve; serve(sys.argv[1])"
+)
 
 
 class InProcess:
@@ -66,13 +69,22 @@ class Sandbox:
     def _start(self) -> None:
         command = [sys.executable, "-c", _CHILD, str(self._path)]
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, the file that the caller named
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._env, encoding="utf-8"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=self._env,
+            encoding="utf-8",
+            process_group=0,  # or Ctrl-C would hit the child before it can ignore it, and print a traceback
         )
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         pipes = (self._process.stdin, self._process.stdout)
         self._input, self._output = cast("tuple[IO[str], IO[str]]", pipes)
         threading.Thread(target=_collect, args=(self._output, self._answers), daemon=True).start()
-        first = self._next(_START_SECONDS)
+        try:
+            first = self._next(_START_SECONDS)
+        except BaseException:
+            self.close()
+            raise
         if "digest" not in first:
             self.close()
             why = first.get("failed") or first["error"].replace("migrate()", "loading it")
@@ -154,7 +166,8 @@ def _collect(lines: IO[str], answers: queue.SimpleQueue[dict[str, Any] | None]) 
 def _receive(lines: IO[str], arrived: queue.SimpleQueue[str | None]) -> None:
     """Queue what comes in; at its end the parent is gone or done, even if the function still runs."""
     for line in lines:
-        arrived.put(line)
+        if line.endswith("\n"):  # else the parent was killed while it wrote
+            arrived.put(line)
     arrived.put(None)
     threading.Event().wait(_GRACE)
     os._exit(0)  # pragma: no cover  # only if the function hangs: coverage can't be written then
@@ -162,13 +175,19 @@ def _receive(lines: IO[str], arrived: queue.SimpleQueue[str | None]) -> None:
 
 def serve(path: str) -> None:
     """Answer each line, {"fields", "profile"}, with one line; this runs in the child."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to both; the parent handles it
     lines = os.fdopen(os.dup(0), "r", encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what the function prints must not get between the answers
+    try:
+        _answer_all(path, lines, answers)
+    except BrokenPipeError:  # the parent was killed, and this must not leave a traceback on its terminal
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), answers.fileno())
 
+
+def _answer_all(path: str, lines: IO[str], answers: IO[str]) -> None:
     def answer(value: object) -> None:
         answers.write(json.dumps(value) + "\n")
         answers.flush()
