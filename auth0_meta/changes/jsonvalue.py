@@ -117,7 +117,7 @@ class ReadOnlyDict(dict[str, Any]):
     __slots__ = ()
 
     def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
-        raise NotImplementedError  # pragma: no cover  # each kind has its own
+        raise NotImplementedError  # pragma: no cover  # each subclass has its own
 
     __setitem__ = setdefault = _refusing("set({key}, ...)")
     __delitem__ = pop = popitem = _refusing("delete({key})")
@@ -142,7 +142,7 @@ class ReadOnlyList(list[Any]):
     __slots__ = ()
 
     def _refusal(self, call: str, arguments: tuple[Any, ...]) -> Exception:
-        raise NotImplementedError  # pragma: no cover  # each kind has its own
+        raise NotImplementedError  # pragma: no cover  # each subclass has its own
 
     append = extend = insert = __iadd__ = _refusing("append({at}, ...)")
     __setitem__ = __delitem__ = __imul__ = _refusing("set({at}, [...])")
@@ -183,10 +183,10 @@ class ObservedDict(ReadOnlyDict):
     __slots__ = ()
 
     def _looked_at(self, key: object) -> None:
-        raise NotImplementedError  # pragma: no cover  # each kind has its own
+        raise NotImplementedError  # pragma: no cover  # each subclass has its own
 
     def _looked_at_all(self) -> None:
-        raise NotImplementedError  # pragma: no cover  # each kind has its own
+        raise NotImplementedError  # pragma: no cover  # each subclass has its own
 
     __getitem__ = _observed(dict.__getitem__)
     __contains__ = _observed(dict.__contains__)
@@ -200,7 +200,7 @@ class ObservedDict(ReadOnlyDict):
     __repr__ = _observed_whole(dict.__repr__)
     keys = _observed_whole(dict.keys)
     values = _observed_whole(dict.values)
-    items = _observed_whole(dict.items)  # copies are made of these
+    items = _observed_whole(dict.items)  # copies read these
     __hash__ = None  # type: ignore[assignment]  # a dict
 
 

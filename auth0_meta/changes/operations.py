@@ -52,7 +52,7 @@ class Operation(_Fields):
     @classmethod
     def of(cls, bag: Bag, /, *arguments: Any) -> tuple[Operation, ...]:
         """Check a caller's arguments and return the operations that result, one per first-level key."""
-        raise NotImplementedError  # pragma: no cover  # each operation has its own
+        raise NotImplementedError  # pragma: no cover  # each subclass has its own
 
     @property
     def key(self) -> str:
@@ -71,7 +71,7 @@ class Operation(_Fields):
 
     def apply(self, old: Any) -> Any:
         """Return what the key holds after this; raise `Clash` on the wrong type."""
-        raise NotImplementedError  # pragma: no cover  # each operation has its own
+        raise NotImplementedError  # pragma: no cover  # each subclass has its own
 
     def covers(self, path: Path) -> bool:
         """Return whether what is at `path` afterwards does not depend on what was there."""

@@ -90,7 +90,7 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
 
 
 def _is_json(value: object) -> bool:
-    if isinstance(value, str | int):  # most of a profile
+    if isinstance(value, str | int):  # the common case, without encoding
         return True
     try:
         json_size(value)

@@ -93,7 +93,7 @@ def _run(words: Sequence[str]) -> int:
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
     r"""Write characters that the output can't encode as `\uXXXX`: JSON stays valid, other text readable."""
-    assert isinstance(error, UnicodeEncodeError)  # noqa: S101  # only for writing
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101  # it handles output only
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
     pairs = range(0, len(units), 2)
     return "".join(f"\\u{int.from_bytes(units[n : n + 2], 'big'):04x}" for n in pairs), error.end

@@ -46,7 +46,7 @@ def _refuse_to_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"AUTH0_META_REQUIRE_SERVICES is set, so this must not be skipped. {reason}"
 
 
-# As the outermost wrappers, because pytest's own set later what was skipped and what was expected to fail.
+# These are the outermost wrappers: pytest's own decide, after the inner ones, what was skipped or expected to fail.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """If no test may be skipped, turn a skip into a failure."""

@@ -19,7 +19,7 @@ from auth0_meta import ManagementClient
 client = ManagementClient.from_env()
 """,
     ("auth0-python", False): """\
-from auth0.management.client import Auth0      # auth0-python 5 or newer; ManagementClient wants https (--tls)
+from auth0.management.client import Auth0      # auth0-python 5 or newer; ManagementClient requires https (--tls)
 management = Auth0(base_url=os.environ["AUTH0_URL"] + "/api/v2", token=os.environ["AUTH0_API_TOKEN"])
 
 from auth0.management import Users             # auth0-python 4
@@ -31,7 +31,7 @@ management = ManagementClient(domain=os.environ["AUTH0_DOMAIN"],
     client_id=os.environ["AUTH0_CLIENT_ID"], client_secret=os.environ["AUTH0_CLIENT_SECRET"])
 """,
     ("node", False): """\
-const { ManagementClient } = require("auth0");  // 7 or newer; covers the token call
+const { ManagementClient } = require("auth0");  // 7 or newer; `fetch` is used for tokens too
 const { AUTH0_URL, AUTH0_CLIENT_ID: clientId, AUTH0_CLIENT_SECRET: clientSecret } = process.env;
 const domain = new URL(AUTH0_URL).host;
 const local = (url, options) => fetch(url.replace("https:", "http:"), options);

@@ -48,7 +48,7 @@ def _upper(method: Any) -> Any:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]  # a number by now
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]  # checked just before
 
 
 def _is_line(value: object) -> bool:
