@@ -21,7 +21,8 @@ Auth0MetaError
 │   ├── ForbiddenError                 403
 │   │   └── ScopeError                 403 insufficient_scope
 │   ├── NotFoundError (LookupError)    404
-│   ├── AlreadyExistsError             409
+│   ├── ResourceConflictError          409
+│   │   └── AlreadyExistsError         409: what is to be created exists already
 │   ├── RateLimitError                 429, or a wait that would exceed max_wait
 │   └── ServerError                    5xx
 ├── ActionTimeout (TimeoutError)       the actions of a login took too long
@@ -33,6 +34,7 @@ Auth0MetaError
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "PathError",
     "RateLimitError",
     "RedirectError",
+    "ResourceConflictError",
     "ScopeError",
     "ServerError",
     "StateError",
@@ -289,8 +292,16 @@ class NotFoundError(ApiError, LookupError):
     """404: the user (or another resource) does not exist; nothing was written."""
 
 
-class AlreadyExistsError(ApiError):
-    """409: a user with this id or email address exists already; nothing was written."""
+class ResourceConflictError(ApiError):
+    """409: the request conflicts with the state of the tenant; nothing was written.
+
+    `error_code` and `api_message` say how, such as `custom_domain_conflict`.  Only `AlreadyExistsError` means that something
+    exists already.
+    """
+
+
+class AlreadyExistsError(ResourceConflictError):
+    """409: a user with this id or email address, or another resource, exists already; nothing was written."""
 
 
 class RateLimitError(ApiError):
@@ -339,7 +350,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     401: AuthError,
     403: ForbiddenError,
     404: NotFoundError,
-    409: AlreadyExistsError,
+    409: ResourceConflictError,
     429: RateLimitError,
 }
 # By status and error code, or by status and message where Auth0 sends no code.
@@ -351,13 +362,25 @@ _BY_SIGN: dict[tuple[int, str | None], type[ApiError]] = {
 }
 
 
+_CONFLICT = 409
+# Creating a user is refused with the code auth0_idp_error, which means many things: the message tells which.  For roles,
+# organizations and others the code differs or is missing, and the message says the same.
+_EXISTS = re.compile(
+    r"already[ _](?:\w+[ _])?(?:exist|in use|taken)|(?:^|_)exists?$|\bduplicate", re.IGNORECASE
+)
+
+
 def api_error(status: int, *, error_code: str | None = None, message: str = "") -> type[ApiError]:
     """Return the class for a response; every status has one.
 
     >>> api_error(404).__name__, api_error(418).__name__, api_error(503).__name__
     ('NotFoundError', 'ApiError', 'ServerError')
+    >>> api_error(409).__name__, api_error(409, message="The user already exists.").__name__
+    ('ResourceConflictError', 'AlreadyExistsError')
     """
     for sign in (error_code, message):
         if (status, sign) in _BY_SIGN:
             return _BY_SIGN[status, sign]
+    if status == _CONFLICT and any(_EXISTS.search(sign or "") for sign in (error_code, message)):
+        return AlreadyExistsError
     return _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)

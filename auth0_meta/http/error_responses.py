@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from auth0_meta.errors import ApiError, AuthError, RateLimitError, ScopeError, api_error
+from auth0_meta.errors import (
+    ApiError,
+    AuthError,
+    RateLimitError,
+    ResourceConflictError,
+    ScopeError,
+    api_error,
+)
 from auth0_meta.http.sent_values import SentValues
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
@@ -50,6 +57,11 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
     (403, "You cannot update the following fields", "Grant update:users to the application"),
     (403, "insufficient_scope", "Grant the scope that this endpoint needs to the application"),
     (404, "inexistent_user", "Check the user id"),
+    (
+        409,
+        "custom_domain_conflict",
+        "Choose a default custom domain in the tenant's settings, or send the header Auth0-Custom-Domain",
+    ),
     (413, "", "Send less at once"),
 )
 
@@ -146,6 +158,8 @@ def error_from(
         facts = {"expected": tuple(scope.strip() for scope in named if scope.strip())}
     values = SentValues(sent)
     message, title, code = values.cut(message), values.cut(title), values.cut_from_code(code) or None
+    if kind is ResourceConflictError and not remedy:
+        remedy = ". This does not say that something exists already: the message and errorCode tell what it conflicts with"
     ident = request_id(headers)
     notes = [n for n in (f"errorCode {code}" if code else "", f"request id {ident}" if ident else "") if n]
     name = f"{status} {title}" if title else str(status)

@@ -19,6 +19,7 @@ from auth0_meta.errors import (
     NotFoundError,
     PagingError,
     RateLimitError,
+    ResourceConflictError,
     ScopeError,
     ServerError,
 )
@@ -174,6 +175,17 @@ BODIES: list[tuple[int, Any, type[ApiError], str | None, str]] = [
         "The user already exists.",
     ),
     (
+        409,
+        {
+            "error": "Conflict",
+            "message": "The tenant has multiple verified custom domains.",
+            "errorCode": "custom_domain_conflict",
+        },
+        ResourceConflictError,
+        "custom_domain_conflict",
+        "The tenant has multiple verified custom domains.",
+    ),
+    (
         413,
         {
             "error": "Request Entity Too Large",
@@ -253,6 +265,9 @@ def test_a_scope_error_lists_the_expected_scopes(body: str, expected: tuple[str,
         (400, {"error": "unauthorized_client", "error_description": "no"}, "Enable"),
         (403, {"error": "unauthorized_client", "error_description": "no"}, "Enable"),
         (404, {"message": "x", "errorCode": "inexistent_user"}, "user id"),
+        (409, {"message": "x", "errorCode": "custom_domain_conflict"}, "Auth0-Custom-Domain"),
+        (409, {"message": "x", "errorCode": "organization_locked"}, "does not say that something exists"),
+        (409, {}, "does not say that something exists"),
         (413, {"message": "x"}, "Send less"),
     ],
 )
@@ -260,6 +275,33 @@ def test_an_error_says_what_to_do_next(status: int, body: dict[str, str], hint: 
     """If the remedy is known, the message ends with it."""
     error = error_from(status, {}, json.dumps(body).encode(), method="PATCH", path="users")
     assert hint in str(error).split("Nothing was written")[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "exists"),
+    [
+        ("auth0_idp_error", "The user already exists.", True),
+        (None, "The user already exists.", True),
+        (None, "A role with this name already exists.", True),
+        ("organization_conflict", "An organization with this name already exists.", True),
+        ("user_exists", "Conflict", True),
+        ("already_exists", "no message", True),
+        ("conflict", "The email address is already in use", True),
+        ("auth0_idp_error", "The identity provider is busy", False),
+        ("custom_domain_conflict", "The tenant has multiple verified custom domains.", False),
+        ("operation_not_supported", "The user does not exist in this connection", False),
+        ("job_conflict", "Another job is already running", False),
+        (None, "Conflict", False),
+    ],
+)
+def test_a_409_is_told_apart(code: str | None, message: str, exists: bool) -> None:
+    """Only a conflict with something that exists is `AlreadyExistsError`; all are `ResourceConflictError`."""
+    body = {"statusCode": 409, "error": "Conflict", "message": message, "errorCode": code}
+    error = error_from(409, {}, json.dumps(body).encode(), method="POST", path="users")
+    assert isinstance(error, ResourceConflictError)
+    assert isinstance(error, AlreadyExistsError) is exists
+    assert error.error_code == code
+    assert "Nothing was written" in str(error)
 
 
 @pytest.mark.parametrize(

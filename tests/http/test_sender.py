@@ -14,12 +14,12 @@ from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, 
 
 from auth0_meta import ManagementClient, Wait
 from auth0_meta.errors import (
-    AlreadyExistsError,
     ApiError,
     BadRequestError,
     NotSentError,
     OutcomeUnknown,
     RateLimitError,
+    ResourceConflictError,
     ServerError,
     TransportError,
 )
@@ -367,7 +367,7 @@ def test_a_create_is_not_repeated(fault: Reply, call: Callable[[Any], object]) -
     [
         (400, BadRequestError),
         (408, ApiError),
-        (409, AlreadyExistsError),
+        (409, ResourceConflictError),
         (413, ApiError),
         (302, ApiError),
         (418, ApiError),

@@ -16,7 +16,6 @@ from support.local_tenant import UID, Local, bulk_transaction
 from support.scripted_server import Reply, ScriptedServer
 
 from auth0_meta import (
-    AlreadyExistsError,
     Auth0MetaError,
     BadRequestError,
     ManagementClient,
@@ -25,6 +24,7 @@ from auth0_meta import (
     NotSentError,
     OutcomeUnknown,
     RateLimitError,
+    ResourceConflictError,
     ServerError,
     StateError,
     TransportError,
@@ -295,7 +295,7 @@ def test_a_change_that_no_longer_applies_leaves_the_outcome_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(400, BadRequestError), (404, NotFoundError), (409, AlreadyExistsError)]
+    ("status", "kind"), [(400, BadRequestError), (404, NotFoundError), (409, ResourceConflictError)]
 )
 def test_a_refusal_is_never_retried(status: int, kind: type[Exception]) -> None:
     """A 4xx is raised after one PATCH and without reading back."""
