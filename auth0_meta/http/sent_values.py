@@ -7,7 +7,6 @@ of "The user does not exist." they would protect nothing, and hide what is wrong
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ _MOST_WORDS = 3
 _OPERATORS = frozenset({"AND", "OR", "NOT", "TO"})
 _TERMS = re.compile(r'"([^"]*)"|([^\s()\[\]{}"]+)')
 _AROUND = r"[\w-]"
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _QUOTES = "'\"`\u2018\u2019\u201c\u201d"
 _DOTS = r"(?:\.{2,}|\u2026)"
 
@@ -139,7 +139,7 @@ _FORMS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("%", lambda value: quote(value, safe="", errors="replace")),
     ("%", lambda value: quote(value, errors="replace")),
     ("+", lambda value: quote_plus(value, errors="replace")),
-    ("&", html.escape),
+    ("&", lambda value: value.translate(_HTML)),
 )
 """What an escaped form contains in any case, and how a value looks in it."""
 

@@ -14,7 +14,7 @@ from auth0_meta.models import CommitResult
 from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.unit import CALLS, Part, State, Unit
 
-_Key = tuple[object, object, str]
+_Key = tuple[object, tuple[object, ...], str]
 
 
 class _OpenUnits(threading.local):
@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows on
 def open_unit(channel: Channel, user_id: str) -> Unit | None:
     """Return the unit that a transaction opened here and now would join, None if there is none.
 
-    Channel, thread, asyncio task and user have to agree.  Context variables would not do: child tasks and
+    Channel, thread, greenlet, task and user have to agree.  Context variables would not do: child tasks and
     `asyncio.to_thread` inherit them.
     """
     open_here = (ref() for ref in reversed(OPEN.units.get(_key(channel, user_id), ())))
@@ -45,12 +45,39 @@ def open_unit(channel: Channel, user_id: str) -> Unit | None:
 
 
 def _key(channel: Channel, user_id: str) -> _Key:
-    # Another thread may be importing asyncio just now; a thread that runs a loop has all of it.
+    return channel, (_greenlet(), _asyncio_task(), _trio_task()), user_id
+
+
+# Each of these asks a module only if the program has loaded it.  Another thread may be importing it just now and
+# have half of it; a thread that runs a loop or greenlets has all of it.
+
+
+def _greenlet() -> object:
+    """Return the greenlet, None in the main one of a thread.
+
+    It is asked for although gevent's own `threading.local` would tell greenlets apart: gevent may have patched the
+    program without threads, or after this module was loaded.
+    """
+    current = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+    if current is None:
+        return None
+    greenlet = current()
+    return None if greenlet.parent is None else greenlet
+
+
+def _asyncio_task() -> object:
     running = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
-    task = None
-    if running is not None and running() is not None:
-        task = sys.modules["asyncio"].current_task()
-    return channel, task, user_id
+    if running is None or running() is None:
+        return None
+    return sys.modules["asyncio"].current_task()
+
+
+def _trio_task() -> object:
+    current = getattr(sys.modules.get("trio.lowlevel"), "current_task", None)
+    try:
+        return None if current is None else current()
+    except RuntimeError:  # trio does not run in this thread
+        return None
 
 
 class Joinable:
