@@ -56,7 +56,8 @@ class LocalTenant(InProcessTenant):
 
     Time: `clock` drives everything, with `clock_offset` seconds added.  `latency` is how many seconds each
     request takes, "realistic" (recorded medians and tails) or None.  `jobs` says when a job runs:
-    "immediate", "3 polls", "1.5 seconds" or "manual".  `index_lag` is how many seconds pass before a search sees a write.
+    "immediate", "3 polls", "1.5 seconds" or "manual".  `index_lag` is how many seconds a
+    search takes to see a write.
 
     Rules: `strict` accepts only tokens issued here, registered clients and existing connections.
     `switches` settle what is not known about Auth0.  `seed` determines ids and random latencies.
