@@ -238,6 +238,7 @@ class Sender:
         if isinstance(error, NotSentError):
             first_contact = not self.transport.reached and budget.failures + 1 >= _FIRST_CONTACT_TRIES
             if error.permanent or first_contact:
+                budget.outage = first_contact
                 raise error
         elif not request.repeat:
             raise error
@@ -263,10 +264,11 @@ class Sender:
         seconds = backoff(budget.failures, jitter=self.random.random())
         reason = "server error" if isinstance(failure, ApiError) else "connection"
         left, most = budget.left(), budget.failure_wait
-        budget.outage = self._succeeded_at <= budget.failing_since
-        if most is not None and budget.outage and budget.share is not None:
+        outage = self._succeeded_at <= budget.failing_since
+        if most is not None and outage and budget.share is not None:
             most = max(most, _OUTAGE)
         if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
+            budget.outage = outage
             raise failure
         if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
             raise LongWait(reason, seconds) from failure

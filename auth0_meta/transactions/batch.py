@@ -21,7 +21,7 @@ from auth0_meta.errors import (
     ScopeError,
     StateError,
 )
-from auth0_meta.http.budget import MaxWait
+from auth0_meta.http.budget import MaxWait, WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
 from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User
@@ -58,7 +58,8 @@ class MetadataBatch:
 
     An exception in the block, Ctrl-C included, stops sending: requests in flight are finished, the other users are
     reported as not sent, and the exception propagates.  An error in a callback has the same effect, and so has one
-    that would meet every user (`AuthError`, `ScopeError`, `NotSentError`); the block raises it.
+    that would meet every user (`AuthError`, `ScopeError`, `NotSentError`); the block raises it.  A tenant that fails is
+    waited for, 15 minutes at most, while nobody's request succeeds; then its error ends the batch in the same way.
 
     >>> with MetadataBatch(tenant.client()) as batch:
     ...     batch.user(user.user_id).app_metadata.set("plan", "pro")
@@ -262,7 +263,7 @@ class MetadataBatch:
                 pass
             except BaseException as error:  # noqa: BLE001  # it becomes this user's result, or stops the batch
                 outcome, failure = "failed", error
-                if isinstance(error, _FOR_EVERYBODY) or not isinstance(error, _FOR_ONE_USER):
+                if _is_for_everybody(error, tx._unit.budget):
                     self._stop(error)
                 else:
                     _lighten(error)
@@ -392,6 +393,13 @@ def _interrupted(user_id: str, cause: BaseException | None) -> OutcomeUnknown:
     )
     error.__cause__ = cause
     return error
+
+
+def _is_for_everybody(error: BaseException, budget: WaitBudget) -> bool:
+    """Return whether what failed one user would fail all others too."""
+    if isinstance(error, NotSentError) and budget.failures and not error.permanent:
+        return budget.outage  # it was tried again for a while: do others get through?
+    return budget.outage or isinstance(error, _FOR_EVERYBODY) or not isinstance(error, _FOR_ONE_USER)
 
 
 def _lighten(error: BaseException) -> None:

@@ -37,10 +37,12 @@ from auth0_meta import (
     PathError,
     RateLimitError,
     ScopeError,
+    ServerError,
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.models import BatchResult, Progress
+from auth0_meta.testing import FakeClock
 
 WORKER = "auth0-meta-batch"
 
@@ -1163,3 +1165,52 @@ def test_a_batch_installs_no_signal_handler(client: ManagementClient) -> None:
     before = signal.getsignal(signal.SIGINT)
     with MetadataBatch(client):
         assert signal.getsignal(signal.SIGINT) is before
+
+
+def _failing(only: str | None) -> Callable[[Seen], Reply]:
+    """Return a reply that is a 503 for one user, or for everybody, and else the user's profile."""
+
+    def reply(seen: Seen) -> Reply:
+        user_id = unquote(seen.path.rpartition("/")[2].partition("?")[0])
+        if only in (None, user_id):
+            return boom(503, "Service Unavailable", "later")
+        return Reply(200, {"user_id": user_id})
+
+    return reply
+
+
+class _Meanwhile(FakeClock):
+    """A clock that does something else during each sleep."""
+
+    do: Callable[[], object] | None = None
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.do is not None:
+            self.do()
+
+
+def test_a_user_fails_alone_while_others_succeed() -> None:
+    """Its requests are repeated for `failure_wait` seconds, and nobody else's wait is longer for it."""
+    clock = _Meanwhile()
+    with ScriptedServer(_failing("auth0|3")) as server:
+        client = connect(server, clock=clock)
+        clock.do = lambda: client.users.get("auth0|9")
+        with MetadataBatch(client, concurrency=1, on_error="collect") as batch:
+            for user_id in ("auth0|0", "auth0|3", "auth0|4"):
+                batch.user(user_id).app_metadata.increment("n")
+        assert batch.results.counts["updated"] == 2
+        assert [result.user_id for result in batch.results.failures] == ["auth0|3"]
+        assert clock.monotonic() < 40
+
+
+def test_an_outage_is_waited_out_and_ends_the_batch() -> None:
+    """After a quarter of an hour in which nobody succeeded, the rest is not sent, and the block raises the error."""
+    clock = FakeClock()
+    with ScriptedServer(_failing(None)) as server:
+        with pytest.raises(ServerError), MetadataBatch(connect(server, clock=clock), concurrency=1) as batch:
+            for user_id in ids(3):
+                batch.user(user_id).app_metadata.increment("n")
+        assert batch.results.counts["failed"] == 1
+        assert batch.results.not_sent == ids(3)[1:]
+        assert 800 < clock.monotonic() <= 900
