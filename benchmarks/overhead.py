@@ -3,8 +3,7 @@
 Run: python benchmarks/overhead.py [--runs 7] [--calls 2000]
 
 It prints the CPU time of this process per PATCH, against one canned server in a separate process; every
-contender runs once per round, and the figures are medians over the rounds.  Then it prints the times of
-imports, each in fresh interpreters, in turn.
+contender runs once per round, and the figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -77,24 +75,6 @@ def measure(call: Callable[[], object], calls: int) -> float:
     return (time.process_time() - start) / calls * 1e6
 
 
-def imports(runs: int) -> dict[str, list[float]]:
-    """Time imports in fresh interpreters, in turn; milliseconds of CPU."""
-    codes = {
-        "import requests": "import requests",
-        "import auth0_meta": "import auth0_meta",
-        "its client and transaction": "from auth0_meta import ManagementClient, MetadataTransaction",
-    }
-    found: dict[str, list[float]] = {name: [] for name in codes}
-    timed = "import time; t = time.process_time(); {}; print((time.process_time() - t) * 1e3)"
-    for _ in range(runs):
-        for name, code in codes.items():
-            out = subprocess.run(
-                [sys.executable, "-c", timed.format(code)], capture_output=True, text=True, check=True
-            )
-            found[name].append(float(out.stdout))
-    return found
-
-
 def main() -> None:
     """Print the table and the ratios."""
     parser = argparse.ArgumentParser(
@@ -121,13 +101,6 @@ def main() -> None:
         print(
             f"  {name:28} {middle:7.0f} us ({min(values):.0f} - {max(values):.0f})  {ours / middle:5.2f} x{goal}"
         )
-    loaded = imports(max(options.runs, 11))
-    base = statistics.median(loaded["import requests"])
-    print("Import, CPU")
-    for name, values in loaded.items():
-        middle = statistics.median(values)
-        goal = "   goal: at most 1.3" if name != "import requests" else ""
-        print(f"  {name:28} {middle:7.1f} ms  {middle / base:5.2f} x requests{goal}")
 
 
 if __name__ == "__main__":
