@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
-from auth0_meta.errors import MetadataError, TransportError
+from auth0_meta.errors import MetadataError, StateError, TransportError
 from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
 from auth0_meta.http.request import (
     API,
@@ -79,6 +79,7 @@ class Channel(Sender):
         self._reseed = reseed
         self._threads: ThreadPoolExecutor | None = None
         self._threads_lock = threading.RLock()
+        self._closed = False
         _channels.add(self)
 
     def bucket(self, group: str) -> Snapshot:
@@ -187,8 +188,13 @@ class Channel(Sender):
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Return the worker threads in which asyncio transactions send; started on first use."""
+        """Return the worker threads in which asyncio transactions send; started on first use.
+
+        Raises `StateError` once the client is closed: nobody would shut them down.
+        """
         with self._threads_lock:
+            if self._closed:
+                raise StateError("this client is closed: make a new one (nothing was sent)")
             if self._threads is None:
                 from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # for asyncio only
 
@@ -199,6 +205,7 @@ class Channel(Sender):
         """Close the pooled connections; sending afterwards raises `StateError`."""
         self.transport.close()
         with self._threads_lock:
+            self._closed = True
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from auth0_meta.clock import Cancelled
+from auth0_meta.errors import RateLimitError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult
 from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import Transaction
 from auth0_meta.transactions.unit import Unit
+from auth0_meta.transactions.write import AT_ONCE
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -24,7 +26,7 @@ class AsyncMetadataTransaction(Transaction):
 
     Staging is as in `MetadataTransaction` and never blocks.  A read that staging can't answer needs
     `await tx.load()` before it, else `StateError`.  Leaving the block commits in a worker thread, so the event
-    loop runs on while a 429 is waited out.  If the task is cancelled before the PATCH has left, nothing is sent; after
+    loop runs on while a 429 is waited out.  Waiting for a free thread counts against `max_wait`.  If the task is cancelled before the PATCH has left, nothing is sent; after
     that its outcome is awaited, `result` is set, and then the cancellation takes effect.  Blocks for one user in one
     task join, sync ones included; child tasks and `asyncio.to_thread` do not.  A sync block that has joined can't
     read before the load either.  Context variables are those of the task.  Raises as `MetadataTransaction` does.
@@ -62,9 +64,9 @@ class AsyncMetadataTransaction(Transaction):
         try:
             self._begin_commit(work)
             return await self._away(self._unit.finish_commit, work)
-        except BaseException:
+        except BaseException as error:
             if work.cancel():  # no thread has begun it, nor will
-                self._unit.abandon_commit(work)
+                self._unit.abandon_commit(work, failed=isinstance(error, RateLimitError))
             raise
 
     async def __aenter__(self) -> Self:
@@ -89,20 +91,29 @@ class AsyncMetadataTransaction(Transaction):
         from contextvars import copy_context  # noqa: PLC0415
 
         cancelled = threading.Event()
-        budget = self._unit.budget
+        channel, budget = self._unit.channel, self._unit.budget
         budget.cancelled = cancelled
         future = asyncio.wrap_future(work)
         stopped: asyncio.CancelledError | None = None
+        left, queued = budget.left(), channel.clock.monotonic()
+
+        def begin() -> _T:
+            self._count_queue(channel.clock.monotonic() - queued)
+            return call()
+
         try:
             try:
                 # Tracing, request ids and tokens of the request that is served live in context variables.
-                self._unit.channel.threads.submit(copy_context().run, _carry, work, call)
+                channel.threads.submit(copy_context().run, _carry, work, begin)
             except RuntimeError:
                 if work.cancel():  # else a running thread has taken it, though no new one could be started
                     raise
             while not future.done():
+                in_line = left is not None and stopped is None and not work.running()
                 try:
-                    await asyncio.wait([future])
+                    await asyncio.wait([future], timeout=max(left or 0.0, AT_ONCE) if in_line else None)
+                    if in_line and not future.done() and work.cancel():
+                        raise self._no_thread(channel.clock.monotonic() - queued)
                 except asyncio.CancelledError as cancel:
                     stopped = cancel
                     cancelled.set()
@@ -117,6 +128,26 @@ class AsyncMetadataTransaction(Transaction):
             failure = None if future.cancelled() else future.exception()
             raise stopped from (None if isinstance(failure, Cancelled) else failure)
         return future.result()
+
+    def _count_queue(self, waited: float) -> None:
+        """Count the seconds for which no thread was free; raise if they have used up the wait budget."""
+        budget = self._unit.budget
+        left = budget.left()
+        if waited > AT_ONCE:
+            budget.waited += waited
+            if left is not None and waited > left:
+                raise self._no_thread(waited)
+
+    def _no_thread(self, waited: float) -> RateLimitError:
+        """Return the error for a transaction that got no worker thread in time."""
+        budget = self._unit.budget
+        msg = (
+            f"no worker thread was free for {self.user_id} within {budget.bound}: others wait in all of them. "
+            "Nothing was sent. Try again, or pass a larger pool_size or max_wait"
+        )
+        return RateLimitError(
+            msg, status=429, retry_at=self._unit.channel.clock.time(), waited=waited, user_id=self.user_id
+        )
 
 
 def _carry(work: Future[_T], call: Callable[[], _T]) -> None:

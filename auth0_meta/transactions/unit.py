@@ -246,9 +246,12 @@ class Unit:
         self.refuse_open_parts("commit")
         self._committer = committer
 
-    def abandon_commit(self, committer: object) -> None:
-        """Note how the commit ended that this committer has begun; if nothing was done yet, accept changes again."""
-        if self._committer is committer and self._commit is not None:
+    def abandon_commit(self, committer: object, *, failed: bool = False) -> None:
+        """Note how the commit ended that this committer has begun.
+
+        If nothing was done yet, accept changes again, unless it is to count as `failed`.
+        """
+        if self._committer is committer and (failed or self._commit is not None):
             self._end_commit()  # an interrupt has come before it was noted
         elif self._committer is committer:
             self._committer = None

@@ -19,8 +19,8 @@ from auth0_meta.transactions.options import Lock
 from auth0_meta.transactions.readback import may_have_been_applied
 from auth0_meta.warn import notice
 
-# Seconds within which a free lock is taken, over a network too; they are no wait, so max_wait=0 allows them.
-_AT_ONCE = 0.25
+AT_ONCE = 0.25
+"""Seconds within which a free lock is taken, over a network too, or a free thread begins: `max_wait=0` allows them."""
 
 
 class Intent(Protocol):
@@ -185,7 +185,7 @@ class Write:
         """Count the seconds that taking the lock took; raise if they have used up the wait budget."""
         budget = self._budget
         left = budget.left()
-        if took <= _AT_ONCE:
+        if took <= AT_ONCE:
             return
         budget.waited += took
         if left is None or took <= left:

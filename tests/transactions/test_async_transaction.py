@@ -19,6 +19,7 @@ from auth0_meta import (
     InputError,
     ManagementClient,
     MetadataError,
+    RateLimitError,
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
@@ -374,7 +375,7 @@ def test_a_commit_cancelled_after_its_patch_waits_for_the_response() -> None:
 
     def respond(seen: Seen) -> Reply:
         arrived.set()
-        assert free.wait(5)
+        assert free.wait(60)
         return Reply(200, PROFILE)
 
     with ScriptedServer(respond) as server:
@@ -407,7 +408,7 @@ def test_a_cancelled_commit_reads_back_after_a_lost_response() -> None:
 
     def lost(seen: Seen) -> Reply:
         arrived.set()
-        assert free.wait(5)
+        assert free.wait(60)
         return Reply(close=True)
 
     with ScriptedServer(lost, Reply(200, PROFILE | {"app_metadata": {"plan": "pro"}})) as server:
@@ -442,7 +443,7 @@ def test_a_commit_cancelled_before_a_thread_was_free_sends_nothing() -> None:
 
     def respond(seen: Seen) -> Reply:
         arrived.set()
-        assert free.wait(5)
+        assert free.wait(60)
         return Reply(200, PROFILE | {"user_id": "auth0|1"})
 
     with ScriptedServer(respond) as server:
@@ -476,7 +477,7 @@ def test_a_failure_after_the_cancellation_is_its_cause() -> None:
 
     def respond(seen: Seen) -> Reply:
         arrived.set()
-        assert free.wait(5)
+        assert free.wait(60)
         return Reply(400, {"statusCode": 400, "error": "Bad Request", "message": "no"})
 
     with ScriptedServer(respond) as server:
@@ -775,3 +776,111 @@ def test_the_thread_sees_the_tasks_context_variables() -> None:
 
     run(main())
     assert seen == ["request 1"] * 3 + ["request 2"] * 3
+
+
+# ---- the line for a free thread
+
+
+async def _behind(call: Callable[[Any], Coroutine[Any, Any, Any]], *, max_wait: float | None) -> Any:
+    """Call with a transaction while the only thread is busy, and tell what came of it and what was sent meanwhile."""
+    local = Local({"n": 1}, pool_size=1)
+    free = threading.Event()
+    busy = local.client.channel.threads.submit(free.wait, 60)
+    tx = local.client.atransaction(UID, max_wait=max_wait)
+    tx.user_metadata.increment("n")
+    try:
+        await call(tx)
+    except RateLimitError as error:
+        return local, tx, error
+    finally:
+        free.set()
+        await asyncio.wrap_future(busy)
+        local.client.close()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("max_wait", [0, 0.3])
+def test_waiting_for_a_thread_counts_against_max_wait(max_wait: float) -> None:
+    """While all threads wait for others, a commit ends after its own `max_wait`, and nothing is sent."""
+    local, tx, error = run(_behind(lambda tx: tx.commit(), max_wait=max_wait))
+    assert "no worker thread was free" in str(error)
+    assert "Nothing was sent" in str(error)
+    assert (error.user_id, error.waited >= 0) == (UID, True)
+    assert (local.sent, tx.result.outcome, tx.state) == ([], "failed", State.FAILED)
+
+
+def test_a_block_that_gets_no_thread_fails() -> None:
+    """Leaving the block does the same."""
+
+    async def block(tx: Any) -> None:
+        async with tx:
+            pass
+
+    local, tx, _ = run(_behind(block, max_wait=0.3))
+    assert (local.sent, tx.result.outcome) == ([], "failed")
+
+
+def test_a_load_that_gets_no_thread_leaves_it_active() -> None:
+    """It can be tried again."""
+    local, tx, _ = run(_behind(lambda tx: tx.load(), max_wait=0))
+    assert (local.sent, tx.state) == ([], State.ACTIVE)
+    tx.rollback()
+
+
+def test_time_in_the_line_shortens_later_waits() -> None:
+    """What the wait for a thread has used up is missing later; `result.waited` includes it."""
+
+    async def main() -> tuple[Any, Local]:
+        local = Local({"n": 1}, pool_size=1)
+        free = threading.Event()
+        busy = local.client.channel.threads.submit(free.wait, 60)
+        tx = local.client.atransaction(UID, max_wait=60)
+        tx.user_metadata.increment("n")
+        local.tenant.fail(method="PATCH", status=429, reset=30)
+        commit = asyncio.create_task(tx.commit())
+        await asyncio.sleep(0.05)
+        local.clock.advance(40)
+        free.set()
+        with pytest.raises(RateLimitError):
+            await commit
+        await asyncio.wrap_future(busy)
+        local.client.close()
+        return tx, local
+
+    tx, local = run(main())
+    assert tx.result.waited >= 40
+    assert local.user_metadata == {"n": 1}
+
+
+def test_without_a_limit_a_thread_is_waited_for() -> None:
+    """`max_wait=None` is no limit for this wait either."""
+
+    async def main() -> Any:
+        local = Local({"n": 1}, pool_size=1)
+        free = threading.Event()
+        local.client.channel.threads.submit(free.wait, 60)
+        tx = local.client.atransaction(UID, max_wait=None)
+        tx.user_metadata.increment("n")
+        commit = asyncio.create_task(tx.commit())
+        await asyncio.sleep(0.4)
+        free.set()
+        await commit
+        local.client.close()
+        return tx
+
+    assert run(main()).result.outcome == "updated"
+
+
+def test_a_closed_client_makes_no_threads() -> None:
+    """Nobody would shut them down; a client that had some has none after `close`."""
+    for used in (False, True):
+        client = Local().client
+        if used:
+            threads = client.channel.threads
+            assert client.channel.threads is threads
+        client.close()
+        with pytest.raises(StateError, match="closed"):
+            client.channel.threads  # noqa: B018
+        if used:
+            with pytest.raises(RuntimeError):
+                threads.submit(int)
