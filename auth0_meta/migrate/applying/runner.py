@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from functools import partial
 from typing import Any
@@ -17,10 +16,12 @@ import attrs
 from auth0_meta.arguments import number, whole
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
+from auth0_meta.migrate.applying.interrupts import interrupts
 from auth0_meta.migrate.applying.metrics import Metrics
 from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
+from auth0_meta.migrate.blame import InARow
 from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone, Waiting
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
 from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
@@ -96,6 +97,7 @@ class Runner:
         self._replanned: list[Record] = []
         self._finished: deque[UserDone] = deque()
         self._replans: dict[int, int] = {}
+        self._failures: InARow[tuple[Record, TaskResult]] = InARow()
         self._cursor, self._exhausted = 0, False
         self._error: BaseException | None = None
         self._last_progress = 0.0
@@ -109,7 +111,7 @@ class Runner:
         """Work until nothing is open, the run is cancelled, or going on is pointless; then raise what stopped it."""
         idle = False
         try:
-            with self._interruptible():
+            with interrupts(self._press):
                 self._begin()
                 self._loop()
                 result = self._end()
@@ -134,41 +136,23 @@ class Runner:
         while True:
             try:
                 self._turn()
-                if not self._flying and (self._exhausted or self._stopping):
+                if self._flying or not (self._exhausted or self._stopping):
+                    self._gather()
+                elif self._failures:
+                    self._judge_the_last()
+                else:
                     return
-                self._gather()
             except KeyboardInterrupt:
                 if self._asked:
                     raise
                 self._interrupted = True
 
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Have the first Ctrl-C ask this run to stop, and the second one end it at once.
-
-        A KeyboardInterrupt between any two instructions would lose results that have just come in, so Python's own
-        handler is replaced.  A handler of the program's stays: it may set `cancel`, and what it raises is caught
-        in `_loop`.
-        """
-        handler = signal.getsignal(signal.SIGINT)
-        if (
-            handler is not signal.default_int_handler
-            or threading.current_thread() is not threading.main_thread()
-        ):
-            yield
-            return
-
-        def interrupt(number: int, frame: object) -> None:
-            if self._asked:
-                raise KeyboardInterrupt
-            # Not `cancel.set()`: it takes a lock, and the instruction that this interrupts may be holding that.
-            self._interrupted = True
-
-        signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    def _press(self) -> None:
+        """Ask this run to stop, or end it at once if somebody has asked already; a signal handler calls this."""
+        if self._asked:
+            raise KeyboardInterrupt
+        # Not `cancel.set()`: it takes a lock, and the instruction that this interrupts may be holding that.
+        self._interrupted = True
 
     @property
     def _asked(self) -> bool:
@@ -198,7 +182,7 @@ class Runner:
 
     def _turn(self) -> None:
         """Record what has been settled and claim who is next, in one commit; then hand out the tasks."""
-        if self._interrupted:
+        if self._stopping:
             self._cancel.set()
         ledger, step, now = self._ledger, self._step, self._now()
         settled, replanned = list(self._settled), list(self._replanned)
@@ -291,16 +275,40 @@ class Runner:
     # What becomes of a user ---------------------------------------------------------------------------
 
     def _settle(self, user: Record, result: TaskResult) -> None:
+        """Decide what a result means for this user and for the run."""
+        if result.outcome in ("cancelled", "stopped"):
+            self._put_back(user, result)
+        elif result.outcome == "failed" and result.error is not None:
+            if self._failures.add((user, result), outage=result.outage):
+                self._put_back_failures()
+        else:
+            for failed in self._failures.fared_well():
+                self._finish(*failed)
+            self._finish(user, result)
+
+    def _judge_the_last(self) -> None:
+        """Decide about the failures that nobody has followed."""
+        if self._error is not None or self._failures.is_outage:
+            self._put_back_failures()
+        for failed in self._failures.take():
+            self._finish(*failed)
+
+    def _put_back_failures(self) -> None:
+        for failed in self._failures.take():
+            self._put_back(*failed)
+
+    def _put_back(self, user: Record, result: TaskResult) -> None:
+        """Leave a user to the next run."""
+        self._error = self._error or result.error
+        self._metrics.add(result, self._now(), outcome=None)
+        # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for
+        # somebody else's by the next run ("same"), and undo would leave it.
+        state = self._step.claimed if result.in_doubt else self._step.start
+        self._settled.append(Settled(user, state, tried=result.tried))
+
+    def _finish(self, user: Record, result: TaskResult) -> None:
         """Decide what the ledger is to say about a user; the next turn writes it."""
         step, now = self._step, self._now()
-        if result.outcome in ("cancelled", "stopped"):
-            self._error = self._error or result.error
-            self._metrics.add(result, now, outcome=None)
-            # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for
-            # somebody else's by the next run ("same"), and undo would leave it.
-            state = step.claimed if result.in_doubt else step.start
-            self._settled.append(Settled(user, state, tried=result.tried))
-            return
         outcome, note, plan = self._conclude(user, result)
         self._metrics.add(result, now, outcome=outcome)
         if outcome is None:

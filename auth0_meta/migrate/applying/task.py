@@ -53,8 +53,9 @@ class TaskResult:
 
     `in_doubt` and `tried`: as in `Task`, as they are now.  `found`: for "drifted" and "unclear", the profile as read.
     `after`: for "done", what the touched keys hold where that is not what was sent, else None.  `kept`: for "kept",
-    the keys that somebody else has changed since.  `error`: for "stopped", what ends the run; the JSON form keeps
-    its class and message only.
+    the keys that somebody else has changed since.  `error`: for "stopped", what ends the run; for "failed", what ends it
+    if others fail too; the JSON form keeps its class and message only.  `outage`: it was repeated for as long as an outage
+    is waited out, and no request of the client succeeded.
     """
 
     n: int
@@ -72,6 +73,7 @@ class TaskResult:
     after: Mapping[str, Mapping[str, Any]] | None = attrs.field(default=None, repr=False)
     kept: Sequence[str] = attrs.field(default=(), converter=tuple)
     error: Auth0MetaError | None = None
+    outage: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON; it holds metadata values."""

@@ -15,6 +15,7 @@ from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
+from auth0_meta.migrate.blame import is_everybodys, is_open
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document
 from auth0_meta.models import Wait
 from auth0_meta.transactions.readback import may_have_been_applied
@@ -25,30 +26,7 @@ from auth0_meta.transactions.write import Write
 _FRESH_FOR = 2.0
 # Reading again takes a token too, so a PATCH may wait for that many in any case, or it would never be sent.
 _REFILLS = 2.5
-# Repeats after lost connections and 5xx (about 3 minutes), then the run stops.
-_MOST_FAILURES = 12
-
-# What ends the run instead of one user: the next one would fare no better.
-_STOPPING = (
-    errors.AuthError,
-    errors.ForbiddenError,
-    errors.ConfigError,
-    errors.StateError,
-    errors.TransportError,
-    errors.RateLimitError,
-)
-
-
-class _Patient(WaitBudget):
-    """Wait for the rate limit as long as it takes, but for a failing server only a limited number of times."""
-
-    def left(self) -> float | None:
-        """Return 0 once there have been too many failures."""
-        return 0.0 if self.failures >= _MOST_FAILURES else super().left()
-
-    def see_through(self) -> None:
-        """Ignore cancellation from here on: follow a PATCH that has left to its end, so that nobody has to ask."""
-        self.cancelled = None
+_NOT_WRITTEN = "Nothing was written"
 
 
 def work(
@@ -62,8 +40,9 @@ def work(
 ) -> TaskResult:
     """Carry out a task and return what became of it; `trust`: don't read first."""
     channel = client.channel
-    intent = _Undo(task, reads=True) if task.kind == "undo" else _Apply(task, reads=not trust)
-    budget = _Patient(max_wait=None, on_wait=on_wait, user_id=task.user_id, share=share, cancelled=cancelled)
+    budget = channel.budget(task.user_id, None, share=share, cancelled=cancelled)
+    budget.on_wait = on_wait
+    intent = _Undo(task, budget) if task.kind == "undo" else _Apply(task, budget, reads=not trust)
     target = Target.user(task.user_id)
     write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS)
     started = channel.clock.monotonic()
@@ -75,8 +54,8 @@ def work(
         outcome = "cancelled"
     except errors.Auth0MetaError as error:
         refused = write.patching and isinstance(error, errors.ApiError) and not may_have_been_applied(error)
-        intent.tried |= refused and not isinstance(error, _STOPPING)
-        outcome, more = _failure(error, in_doubt=intent.in_doubt)
+        intent.tried |= refused and not is_everybodys(error)
+        outcome, more = _failure(error, intent, outage=budget.outage)
     return TaskResult(
         n=task.n,
         user_id=task.user_id,
@@ -92,26 +71,32 @@ def work(
     )
 
 
-def _failure(error: errors.Auth0MetaError, *, in_doubt: bool) -> tuple[Outcome, dict[str, Any]]:
-    """Decide whether an error fails one user or stops the run."""
+def _failure(error: errors.Auth0MetaError, intent: _Task, *, outage: bool) -> tuple[Outcome, dict[str, Any]]:
+    """Decide whether an error fails one user or stops the run, and what is said about it."""
     if isinstance(error, errors.NotFoundError):
         return "gone", {"note": "the user does not exist any more"}
-    if isinstance(error, errors.StoredDataError | errors.ServerError):
-        return "failed", {"note": str(error)}
-    if isinstance(error, _STOPPING):
-        return "stopped", {"note": str(error), "error": error}
     note = str(error)
-    if in_doubt and isinstance(error, errors.ApiError):
+    if intent.in_doubt and error is intent.cause and isinstance(error, errors.ApiError):
         note = f"its PATCH got a {error.status} again and again, and may have been applied: look at this user"
+    elif intent.in_doubt:
+        # The error is about the last request, and an earlier one is in doubt.
+        note = note.replace(_NOT_WRITTEN, "An earlier PATCH may have been applied")
+        error.args = (note,)
+        note = f"a PATCH may have been applied, and finding out failed: look at this user. {note}"
+    if is_everybodys(error):
+        return "stopped", {"note": note, "error": error}
+    if is_open(error):
+        return "failed", {"note": note, "error": error, "outage": outage}
     return "failed", {"note": note}
 
 
 class _Task:
     """What one task is to bring about: the intent of a `Write`; `in_doubt` and `tried` are as in `Task`."""
 
-    def __init__(self, task: Task, *, reads: bool) -> None:
+    def __init__(self, task: Task, budget: WaitBudget, *, reads: bool = True) -> None:
+        self._budget = budget
         self._plan, self._before, self._after = task.document, task.before, task.after
-        self._cause: BaseException | None = None
+        self.cause: BaseException | None = None
         self._end: tuple[Outcome, dict[str, Any]] = ("done", {})
         self.in_doubt, self.tried = task.in_doubt, task.tried
         self.reads = reads or task.in_doubt
@@ -119,7 +104,9 @@ class _Task:
     def lost(self, document: Mapping[str, Any], cause: BaseException) -> None:
         """Note that a PATCH has left and may or may not have been applied."""
         self.in_doubt = True
-        self._cause = cause
+        self.cause = cause
+        # Follow it to its end even if the run is cancelled, so that nobody has to ask.
+        self._budget.cancelled = None
 
     def ended(self, stored: Mapping[str, Any] | None) -> tuple[Outcome, dict[str, Any]]:
         """Return how it ended; `stored` is the profile after the PATCH, None if none got a response."""
@@ -127,8 +114,8 @@ class _Task:
 
     def _require_time(self, *, time_left: bool) -> None:
         """Raise what lost the last PATCH if there is no time to send another one."""
-        if not time_left and self._cause is not None:
-            raise self._cause
+        if not time_left and self.cause is not None:
+            raise self.cause
 
 
 class _Apply(_Task):
@@ -169,4 +156,5 @@ class _Undo(_Task):
         self._end = ("kept", {"kept": kept}) if kept else ("undone", {})
         if body:
             self._require_time(time_left=time_left)
+            self.in_doubt = False  # as it was written: what had left was not applied
         return body

@@ -8,13 +8,24 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+import attrs
+
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.profile import check_stored
-from auth0_meta.errors import Auth0MetaError, LedgerError, MetadataError, NotFoundError, StoredDataError
+from auth0_meta.errors import (
+    ApiError,
+    Auth0MetaError,
+    LedgerError,
+    MetadataError,
+    NotFoundError,
+    StoredDataError,
+    TransportError,
+)
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER, Target
+from auth0_meta.migrate.blame import InARow, is_everybodys, is_open
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
@@ -39,8 +50,22 @@ _MOST_PROBLEMS = 10_000
 _T = TypeVar("_T")
 Wanted = tuple[Found, Change | None]
 """Whom to plan for, and the change from the file, None if the function is to make it."""
-Read = tuple[str, Mapping[str, Any] | None, str, int, Change | None]
-"""A user id, the profile or None, why it is None, the requests that reading it took, and the change."""
+
+
+@attrs.frozen
+class Read:
+    """A user as read: the profile, or None and what is wrong; `requests`: what it took, and `change`: the file's.
+
+    `error`: what ends the plan if others fail too; `outage`: see `InARow.add`.
+    """
+
+    user_id: str
+    profile: Mapping[str, Any] | None
+    change: Change | None
+    requests: int = 0
+    why: str = ""
+    error: Auth0MetaError | None = None
+    outage: bool = False
 
 
 class Planner:
@@ -66,6 +91,7 @@ class Planner:
         self._cancelled = threading.Event()
         self._sample: list[tuple[Mapping[str, Any], Any]] = []
         self._problems: list[tuple[str, str, str]] = []
+        self._failures: InARow[Read] = InARow()
         self._last_progress = 0.0
         self.summary = PlanSummary()
 
@@ -116,37 +142,60 @@ class Planner:
         reads = readers.in_order(self._read, wanted, at_once=lambda one: one[0].profile is not None)
         try:
             while batch := list(itertools.islice(reads, _BATCH)):
-                whole = [profile for _, profile, *_ in batch if profile is not None]
+                for read in batch:
+                    self._judge(read)
+                whole = [read.profile for read in batch if read.profile is not None]
                 answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
                 with self._group():
-                    for user_id, profile, why, requests, change in batch:
-                        self.summary.requests += requests
-                        if profile is None:
-                            self._problem(user_id, "unreadable", why)
-                        elif change is None:
-                            self._plan_answer(user_id, profile, next(answers))
+                    for read in batch:
+                        self.summary.requests += read.requests
+                        if read.profile is None:
+                            self._problem(read.user_id, "unreadable", read.why)
+                        elif read.change is None:
+                            self._plan_answer(read.user_id, read.profile, next(answers))
                         else:
-                            self._plan_change(user_id, profile, change)
+                            self._plan_change(read.user_id, read.profile, read.change)
                 yield
+            if self._failures.is_outage:
+                raise self._last_failure()
         finally:
             self._cancelled.set()
             readers.shutdown(wait=True, cancel_futures=True)
 
+    def _judge(self, read: Read) -> None:
+        """Raise the error of a read if it is no fault of this user."""
+        if read.error is not None:
+            if self._failures.add(read, outage=read.outage):
+                raise self._last_failure()
+        elif read.requests:
+            self._failures.fared_well()
+
+    def _last_failure(self) -> Auth0MetaError:
+        error = self._failures.take()[-1].error
+        assert error is not None  # noqa: S101  # for the type checker
+        return error
+
     def _read(self, wanted: Wanted) -> Read:
         found, change = wanted
-        profile, why, budget = found.profile, "", WaitBudget(max_wait=None)
+        user_id, profile, budget = found.user_id, found.profile, WaitBudget(max_wait=None)
         try:
             if profile is None:
                 channel = self._connect().channel
-                budget = channel.budget(
-                    user_id=found.user_id, max_wait=None, share=self._share, cancelled=self._cancelled
-                )
-                profile = channel.read(Target.user(found.user_id), budget)
+                budget = channel.budget(user_id, None, share=self._share, cancelled=self._cancelled)
+                profile = channel.read(Target.user(user_id), budget)
+            elif not isinstance(profile, Mapping) or profile.get("user_id") != user_id:
+                return Read(user_id, None, change, why="the source gave no profile of this user")
             check_stored(profile)
-        except (NotFoundError, StoredDataError) as error:
-            profile = None
-            why = "the user does not exist" if isinstance(error, NotFoundError) else str(error)
-        return found.user_id, profile, why, budget.requests, change
+        except NotFoundError:
+            return Read(user_id, None, change, budget.requests, "the user does not exist")
+        except (ApiError, TransportError, StoredDataError) as error:
+            if is_everybodys(error):
+                raise
+            odd = error if is_open(error) else None
+            return Read(user_id, None, change, budget.requests, str(error), odd, budget.outage)
+        except RecursionError:
+            return Read(user_id, None, change, budget.requests, TOO_DEEP)
+        return Read(user_id, profile, change, budget.requests)
 
     # What becomes of them -----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support.migrations import move_plan, patches_by_user, populate, rows_of
 
-from auth0_meta import ForbiddenError, LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
+from auth0_meta import LedgerError, ManagementClient, MetadataTransaction, ScopeError, User
 from auth0_meta.emulator import LocalTenant, Switches
 from auth0_meta.migrate import UserDone, apply, plan, status, undo
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
@@ -25,6 +25,12 @@ from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.testing import FakeClock
 
 Rows = Callable[..., Path]
+NO_SCOPE = {
+    "statusCode": 403,
+    "error": "Forbidden",
+    "message": "Insufficient scope, expected any of: read:users",
+    "errorCode": "insufficient_scope",
+}
 
 
 def planned(job: Path, tenant: LocalTenant, ndjson: Rows, users: int = 3) -> list[str]:
@@ -151,8 +157,8 @@ def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_stopped(
     ids = planned(job, tenant, ndjson)
     before = {user.user_id: user.app_metadata for user in tenant.users}
     tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
-    tenant.fail(method="GET", user_id=ids[0], nth=2, status=403)
-    with pytest.raises(ForbiddenError):
+    tenant.fail(method="GET", user_id=ids[0], nth=2, status=403, body=NO_SCOPE)
+    with pytest.raises(ScopeError):
         apply(job, client, concurrency=1)
     assert status(job).counts["sent"] == 1
     apply(job, client)
@@ -160,8 +166,8 @@ def test_a_user_in_doubt_stays_in_doubt_when_the_run_is_stopped(
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
     tenant.fail(method="PATCH", user_id=ids[0], drop="after_commit")
-    tenant.fail(method="GET", user_id=ids[0], nth=2, status=403)
-    with pytest.raises(ForbiddenError):
+    tenant.fail(method="GET", user_id=ids[0], nth=2, status=403, body=NO_SCOPE)
+    with pytest.raises(ScopeError):
         undo(job, client, concurrency=1)
     assert status(job).counts["undoing"] == 1
     undo(job, client)
