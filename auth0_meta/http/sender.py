@@ -112,9 +112,14 @@ class Sender:
                 if tokens.replace(token, budget):
                     continue
             failure = self._error(response, request, budget, token)
-            if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
-                raise failure
-            self.back_off(failure, budget, request.group, request.method, deadline)
+            try:
+                if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
+                    raise failure
+                self.back_off(failure, budget, request.group, request.method, deadline)
+            finally:
+                del (
+                    failure
+                )  # or this frame and the error would keep each other alive, with the request's values
 
     def _transmit(self, request: Request, token: str, budget: WaitBudget, seconds: float) -> Response:
         """Send it once, and count the time that it takes."""
@@ -235,14 +240,17 @@ class Sender:
         self, error: TransportError, request: Request, budget: WaitBudget, deadline: Deadline | None
     ) -> None:
         """Back off after a lost connection, or raise what may not be repeated."""
-        if isinstance(error, NotSentError):
-            first_contact = not self.transport.reached and budget.failures + 1 >= _FIRST_CONTACT_TRIES
-            if error.permanent or first_contact:
-                budget.outage = first_contact
+        try:
+            if isinstance(error, NotSentError):
+                first_contact = not self.transport.reached and budget.failures + 1 >= _FIRST_CONTACT_TRIES
+                if error.permanent or first_contact:
+                    budget.outage = first_contact
+                    raise error
+            elif not request.repeat:
                 raise error
-        elif not request.repeat:
-            raise error
-        self.back_off(error, budget, request.group, request.method, deadline)
+            self.back_off(error, budget, request.group, request.method, deadline)
+        finally:
+            del error
 
     def back_off(
         self,
@@ -256,25 +264,28 @@ class Sender:
 
         Bulk work outlasts an outage: its budget for failures is longer while no request of this client succeeds.
         """
-        if budget.failures:
-            budget.failed += budget.took  # that of the first failure is what found it out
-        else:
-            budget.failing_since = self.clock.monotonic()
-        budget.failures += 1
-        seconds = backoff(budget.failures, jitter=self.random.random())
-        reason = "server error" if isinstance(failure, ApiError) else "connection"
-        left, most = budget.left(), budget.failure_wait
-        outage = self._succeeded_at <= budget.failing_since
-        if most is not None and outage and budget.share is not None:
-            most = max(most, _OUTAGE)
-        if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
-            budget.outage = outage
-            raise failure
-        if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
-            raise LongWait(reason, seconds) from failure
-        budget.failed += seconds
-        self._report(budget, group, method, reason, seconds)
-        self._sleep(seconds, budget)
+        try:
+            if budget.failures:
+                budget.failed += budget.took  # that of the first failure is what found it out
+            else:
+                budget.failing_since = self.clock.monotonic()
+            budget.failures += 1
+            seconds = backoff(budget.failures, jitter=self.random.random())
+            reason = "server error" if isinstance(failure, ApiError) else "connection"
+            left, most = budget.left(), budget.failure_wait
+            outage = self._succeeded_at <= budget.failing_since
+            if most is not None and outage and budget.share is not None:
+                most = max(most, _OUTAGE)
+            if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
+                budget.outage = outage
+                raise failure
+            if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
+                raise LongWait(reason, seconds) from failure
+            budget.failed += seconds
+            self._report(budget, group, method, reason, seconds)
+            self._sleep(seconds, budget)
+        finally:
+            del failure
 
     def _report(self, budget: WaitBudget, group: str, method: str, reason: str, seconds: float) -> None:
         """Log a wait once and hand it to `on_wait`.

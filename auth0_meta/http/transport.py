@@ -247,10 +247,15 @@ class Transport:
             content = _content(response)
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
             failure = self._failure(error, method, path)
+            for link in list(_chain(error)):
+                link.__traceback__ = None  # frames of urllib3 hold it, and with it the values of every caller
         else:
             self.reached = True
             return Response(response.status_code, response.headers, content)
-        raise failure  # not from the error: its text may hold the query, and its request holds the token
+        try:
+            raise failure  # not from the error: its text may hold the query, and its request holds the token
+        finally:
+            del failure
 
     def _send(self, prepared: requests.PreparedRequest, seconds: float | None) -> requests.Response:
         """Hand one request to the adapter."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 from auth0_meta.clock import Cancelled
 from auth0_meta.errors import RateLimitError
@@ -60,7 +60,7 @@ class AsyncMetadataTransaction(Transaction):
         """
         from concurrent.futures import Future  # noqa: PLC0415  # as in _away
 
-        work: Future[CommitResult] = Future()
+        work: Future[None] = Future()
         try:
             self._begin_commit(work)
             return await self._away(self._unit.finish_commit, work)
@@ -81,7 +81,7 @@ class AsyncMetadataTransaction(Transaction):
                 self._exit(failure)  # in case the commit never began
             raise
 
-    async def _away(self, call: Callable[[], _T], work: Future[_T]) -> _T:
+    async def _away(self, call: Callable[[], _T], work: Future[None]) -> _T:
         """Run blocking work in a worker thread; on cancellation end its waits, and await the rest.
 
         Either a thread begins `work`, or it is cancelled, never both.
@@ -97,9 +97,15 @@ class AsyncMetadataTransaction(Transaction):
         stopped: asyncio.CancelledError | None = None
         left, queued = budget.left(), channel.clock.monotonic()
 
-        def begin() -> _T:
-            self._count_queue(channel.clock.monotonic() - queued)
-            return call()
+        ended: list[tuple[_T | None, BaseException | None]] = []
+
+        def begin() -> None:
+            # Not in the future: it would hold an error whose frames hold the future, and with it the profile.
+            try:
+                self._count_queue(channel.clock.monotonic() - queued)
+                ended.append((call(), None))
+            except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
+                ended.append((None, error))
 
         try:
             try:
@@ -124,10 +130,15 @@ class AsyncMetadataTransaction(Transaction):
             raise
         if budget.cancelled is cancelled:  # no other call has begun meanwhile
             budget.cancelled = None
-        if stopped is not None:
-            failure = None if future.cancelled() else future.exception()
-            raise stopped from (None if isinstance(failure, Cancelled) else failure)
-        return future.result()
+        value, failure = ended.pop() if ended else (None, None)
+        try:
+            if stopped is not None:
+                raise stopped from (None if isinstance(failure, Cancelled) else failure)
+            if failure is not None:
+                raise failure
+            return cast("_T", value)
+        finally:
+            del failure, stopped  # or this frame and they would keep each other alive
 
     def _count_queue(self, waited: float) -> None:
         """Count the seconds for which no thread was free; raise if they have used up the wait budget."""
@@ -150,11 +161,8 @@ class AsyncMetadataTransaction(Transaction):
         )
 
 
-def _carry(work: Future[_T], call: Callable[[], _T]) -> None:
+def _carry(work: Future[None], begin: Callable[[], None]) -> None:
     """Do the work in this thread, unless it was cancelled before."""
-    if not work.set_running_or_notify_cancel():
-        return
-    try:
-        work.set_result(call())
-    except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
-        work.set_exception(error)
+    if work.set_running_or_notify_cancel():
+        begin()
+        work.set_result(None)

@@ -64,7 +64,7 @@ class Commit:
         if write.answered:
             return "updated"
         if write.ended:
-            return "unchanged" if self._lost is None else "confirmed"
+            return "confirmed" if write.lost else "unchanged"
         if self._nothing_to_do:
             return "unchanged"
         return "unknown" if write.in_doubt else "failed"
@@ -97,6 +97,7 @@ class Commit:
         taken_as_stored = self._base is not None and not self.reads
         if not self._change or (taken_as_stored and not self._apply_to(self._base).document):
             self._nothing_to_do = True
+            self._write.let_go()
             return
         write = self._write
         try:
@@ -108,6 +109,8 @@ class Commit:
                 self.lost(write.document, error)
             assert self._lost is not None  # noqa: S101  # for the type checker
             raise self._lost.error(f"{write.doing} failed ({type(error).__name__})") from error
+        finally:
+            self._lost = None  # it holds an error, whose frames hold this object
 
     # The intent ---------------------------------------------------------------------------------------
 

@@ -78,8 +78,10 @@ class Write:
         self._read_at = 0.0
         self._group = target.kind.writes
         self._locked_before = False
+        self.lost = False
+        """Whether the outcome of a PATCH is unknown."""
         self._cause: BaseException | None = None
-        """What lost the latest PATCH whose outcome is unknown."""
+        """What lost the latest one."""
         self._attempts = budget.attempts
         """How many PATCHes had been sent before the present one."""
         self._sent: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
@@ -115,13 +117,21 @@ class Write:
         """Return whether a PATCH has left of which it is not known what became of it."""
         if self.ended or self.answered:
             return False
-        return self._cause is not None or (self.patching and self._has_left and self._budget.in_flight)
+        return self.lost or (self.patching and self._has_left and self._budget.in_flight)
 
     def run(self) -> None:
         """Read, ask the intent and send until the outcome is known, or raise what prevents that."""
-        while (wait := self._attempt_locked()) is not None:
-            self._freshness.note(wait)
-            self._channel.wait_out(wait, self._budget, self._group)
+        try:
+            while (wait := self._attempt_locked()) is not None:
+                self._freshness.note(wait)
+                self._channel.wait_out(wait, self._budget, self._group)
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Forget the intent and the last cause: with them, and the frames that errors hold, this would outlive its use."""
+        self._cause = None
+        del self._intent
 
     def _attempt_locked(self) -> LongWait | None:
         """Attempt it under the lock; return the wait that is due first, to be spent without the lock."""
@@ -217,7 +227,8 @@ class Write:
         try:
             self._attempt()
         except LongWait as wait:
-            return wait
+            wait.__cause__ = wait.__context__ = None  # they hold frames that hold what was read
+            return wait.with_traceback(None)
         self.ended = True
         return None
 
@@ -240,7 +251,7 @@ class Write:
             document = self._intent.document(found, time_left=time_left)
             if not document:
                 return
-            if self._cause is not None:
+            if self.lost:
                 self.doing = "sending it again"
             if self._patch(document):
                 return
@@ -253,7 +264,7 @@ class Write:
         self._group = self._target.kind.reads
         # The PATCH before it, if any, was refused or is noted as lost.
         self._sent, self._attempts = (self.document, self.document), self._budget.attempts
-        if self._cause is not None:
+        if self.lost:
             self.doing = f"reading the {self._target.kind.noun} back"
         self.found = found = read_stored(self._channel, self._target, self._budget, deadline=deadline)
         # Counted from its end: a read that was slow or waited is as fresh as any.
@@ -274,7 +285,7 @@ class Write:
             if self._has_left and budget.in_flight:
                 self._intent.lost(document, error)
                 if may_have_been_applied(error):
-                    self._cause = error
+                    self.lost, self._cause = True, error
                     self.patching = False
                     return False
             raise
@@ -294,4 +305,6 @@ class Write:
             if error is cause:
                 return False
             raise
+        finally:
+            del cause
         return True
