@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from auth0_meta.errors import MetadataWarning
@@ -29,9 +32,27 @@ def place() -> Place:
     return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
 
 
+class _Calling(threading.local):
+    line: Place | None = None
+    """The line that the work in a worker thread is done for, whose own frames end in the standard library."""
+
+
+_calling = _Calling()
+
+
+@contextmanager
+def calling_from(line: Place | None) -> Iterator[None]:
+    """Let warnings point at a line of the program while work is done for it in another thread."""
+    before, _calling.line = _calling.line, line
+    try:
+        yield
+    finally:
+        _calling.line = before
+
+
 def notice(message: str, /, at: Place | None = None) -> None:
     """Issue a `MetadataWarning` that points at a line of the program, by default the one that called this package."""
-    file, line, names = at or place()
+    file, line, names = at or _calling.line or place()
     module = names.get("__name__") or "<unknown>"
     registry = names.setdefault("__warningregistry__", {})
     warnings.warn_explicit(message, MetadataWarning, file, line, module, registry)

@@ -14,6 +14,7 @@ from auth0_meta.transactions.options import TransactionOptions, TransactionSetti
 from auth0_meta.transactions.transaction import Transaction
 from auth0_meta.transactions.unit import Unit
 from auth0_meta.transactions.write import AT_ONCE
+from auth0_meta.warn import Place, calling_from, place
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -61,9 +62,10 @@ class AsyncMetadataTransaction(Transaction):
         from concurrent.futures import Future  # noqa: PLC0415  # as in _away
 
         work: Future[None] = Future()
+        staged_at = self._staged_at
         try:
             self._begin_commit(work)
-            return await self._away(self._unit.finish_commit, work)
+            return await self._away(self._unit.finish_commit, work, staged_at)
         except BaseException as error:
             if work.cancel():  # no thread has begun it, nor will
                 self._unit.abandon_commit(work, failed=isinstance(error, RateLimitError))
@@ -81,7 +83,7 @@ class AsyncMetadataTransaction(Transaction):
                 self._exit(failure)  # in case the commit never began
             raise
 
-    async def _away(self, call: Callable[[], _T], work: Future[None]) -> _T:
+    async def _away(self, call: Callable[[], _T], work: Future[None], staged_at: Place | None = None) -> _T:
         """Run blocking work in a worker thread; on cancellation end its waits, and await the rest.
 
         Either a thread begins `work`, or it is cancelled, never both.
@@ -99,11 +101,18 @@ class AsyncMetadataTransaction(Transaction):
 
         ended: list[tuple[_T | None, BaseException | None]] = []
 
+        line = place()
+        if line.globals.get("__name__", "").startswith(
+            "asyncio."
+        ):  # a task of its own, such as wait_for makes
+            line = staged_at or line
+
         def begin() -> None:
             # Not in the future: it would hold an error whose frames hold the future, and with it the profile.
             try:
                 self._count_queue(channel.clock.monotonic() - queued)
-                ended.append((call(), None))
+                with calling_from(line):
+                    ended.append((call(), None))
             except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
                 ended.append((None, error))
 

@@ -30,6 +30,7 @@ from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransa
 from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
+from auth0_meta.warn import calling_from
 
 # Users past the window that staging may run ahead of the workers.
 _AHEAD = 256
@@ -258,7 +259,8 @@ class MetadataBatch:
         failure: BaseException | None = None
         if not self._cancelled.is_set():
             try:
-                tx.send()
+                with calling_from(tx._staged_at):
+                    tx.send()
             except Cancelled:
                 pass
             except BaseException as error:  # noqa: BLE001  # it becomes this user's result, or stops the batch

@@ -57,7 +57,13 @@ class Transaction(Scope):
 
     def __del__(self) -> None:
         place = getattr(self, "_staged_at", None)  # absent if it could not even be opened
-        if place is None or self._entered or self._unit.state is not State.ACTIVE or not self._unit.change:
+        if (
+            place is None
+            or not self._ends_with_a_call
+            or self._entered
+            or self._unit.state is not State.ACTIVE
+            or not self._unit.change
+        ):
             return
         notice(
             f"changes for {self.user_id} were staged and never sent: {self._unit.change}. "
@@ -67,7 +73,7 @@ class Transaction(Scope):
 
     def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
         super()._stage(bag, operations, reset=reset)
-        if self._staged_at is None and self._ends_with_a_call:
+        if self._staged_at is None:
             self._staged_at = place()
 
     def __repr__(self) -> str:
