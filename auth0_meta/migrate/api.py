@@ -18,7 +18,8 @@ from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.migrate.applying.run_result import RunResult
-from auth0_meta.migrate.applying.runner import Runner, Settings
+from auth0_meta.migrate.applying.runner import Runner
+from auth0_meta.migrate.applying.settings import Settings, check_listener
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import STEPS
@@ -76,12 +77,17 @@ def plan(
     >>> folder.cleanup()
     """
     number("share", share, above=0, most=1)
+    number("timeout", timeout, above=0)
     if limit is not None:
         whole("limit", limit)
+    check_listener(on_event)
+    to = _path("to", to)
     changes = None
-    if not callable(migration) and Path(migration).suffix.lower() != ".py":
+    if not callable(migration) and _path("the migration", migration).suffix.lower() != ".py":
         changes = ChangeFile(migration)
     chosen = source(users) if isinstance(users, str) else users
+    if chosen is not None and not callable(getattr(chosen, "users", None)):
+        raise InputError(f"users must be a source or text that names one, not {type(users).__name__}")
     evaluator: Evaluator | None = None
     if changes is None:
         chosen = source("export") if chosen is None else chosen
@@ -156,8 +162,12 @@ def apply(
     """
     if drift not in POLICIES:
         raise InputError(f"drift must be one of {', '.join(POLICIES)} (nothing was sent)")
+    if not isinstance(trust_plan, bool):  # "no" is true
+        raise InputError(
+            f"trust_plan must be True or False, not {type(trust_plan).__name__} (nothing was sent)"
+        )
     settings = Settings(share, concurrency, executor, cancel, on_event)
-    with Ledger.open(job, write=True) as ledger:
+    with Ledger.open(_path("job", job), write=True) as ledger:
         _check_usable(ledger, client)
         if ledger.facts.get("undo"):
             raise refusal(ledger.path, "has been undone, at least in part: make a new plan")
@@ -186,7 +196,7 @@ def undo(
     those of `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
     """
     settings = Settings(share, concurrency, executor, cancel, on_event)
-    with Ledger.open(job, write=True) as ledger:
+    with Ledger.open(_path("job", job), write=True) as ledger:
         _check_usable(ledger, client)
         counts, step = ledger.counts(), STEPS["undo"]
         if not any(counts[state] for state in (step.start, *step.doubts)):
@@ -199,7 +209,7 @@ def purge(job: JobFile, /) -> None:
 
     Counts, ids, notes and runs stay, for `status` and reports.
     """
-    with Ledger.open(job, write=True) as ledger:
+    with Ledger.open(_path("job", job), write=True) as ledger:
         ledger.purge()
 
 
@@ -228,7 +238,7 @@ class Status:
 
 def status(job: JobFile, /) -> Status:
     """Return where a job stands, also while another process applies it."""
-    with Ledger.open(job) as ledger, explain_damage(ledger.path):
+    with Ledger.open(_path("job", job)) as ledger, explain_damage(ledger.path):
         return status_of(ledger)
 
 
@@ -249,6 +259,12 @@ def status_of(ledger: Ledger) -> Status:
         summary=PlanSummary.from_json(facts["summary"]),
         runs=tuple(runs),
     )
+
+
+def _path(name: str, value: object) -> Path:
+    if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
+        return Path(value)
+    raise InputError(f"{name} must be the path of a file, not {type(value).__name__}")
 
 
 def _closing(evaluator: Evaluator | None) -> AbstractContextManager[object]:
@@ -278,6 +294,7 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
         raise InputError(f"{path} was planned from a change file: leave the migration out (nothing was sent)")
     if callable(migration):
         return InProcess(migration)
+    _path("migration", migration)
     try:
         owner = Path(migration).stat().st_uid
     except OSError as error:

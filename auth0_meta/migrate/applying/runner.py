@@ -6,19 +6,19 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Executor, Future
+from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any
 
 import attrs
 
-from auth0_meta.arguments import number, whole
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
 from auth0_meta.migrate.applying.interrupts import interrupts
 from auth0_meta.migrate.applying.metrics import Metrics
 from auth0_meta.migrate.applying.run_result import RunResult
+from auth0_meta.migrate.applying.settings import Settings
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.blame import InARow
@@ -47,22 +47,6 @@ Conclusion = tuple[Outcome | None, str, Plan | None]
 """Outcome, note, plan made again; without an outcome the user is tried again with that plan."""
 _TYPICAL = ("done", "undone")
 """Outcomes that cost as much as most users do, and so show how fast the tenant responds."""
-
-
-@attrs.frozen
-class Settings:
-    """The arguments that `apply` and `undo` share; wrong numbers raise `InputError`."""
-
-    share: float
-    concurrency: int | None
-    executor: Executor | None
-    cancel: threading.Event | None
-    on_event: Callable[[MigrationEvent], object] | None
-
-    def __attrs_post_init__(self) -> None:
-        number("share", self.share, above=0, most=1)
-        if self.concurrency is not None:
-            whole("concurrency", self.concurrency)
 
 
 class Runner:

@@ -27,6 +27,8 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise refusal(path, "is a directory: name a file")
         names = 1
         with contextlib.suppress(OSError):  # it is not there yet, or opening it will explain what is wrong
             names = path.stat().st_nlink
