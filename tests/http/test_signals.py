@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from support.interrupts import Interrupt
+from support.interrupts import Interrupt, at_every_line
 from support.scripted_server import Reply, ScriptedServer, Seen, connect, token
 
 from auth0_meta import ManagementClient, RateLimit
@@ -75,6 +75,32 @@ def test_a_signal_handler_may_use_the_client_that_it_interrupts(limit: RateLimit
     assert set(handled) == {"handler"}
     assert len(refused) <= len(handled)
     assert all("nothing was sent" in str(error) for error in refused)
+
+
+def test_a_signal_handler_may_commit_at_any_line_of_a_commit() -> None:
+    """Both transactions are written, by the same client, each to its user."""
+    outcomes: list[str] = []
+    with ScriptedServer(respond) as server:
+
+        class Work:
+            def __init__(self) -> None:
+                self.client = connect(server, rate_limit="1000@1000")
+                self.outcome = ""
+
+            def __call__(self) -> None:
+                with self.client.transaction("main") as tx:
+                    tx.user_metadata["theme"] = "dark"
+                self.outcome = tx.result.outcome
+
+        def handle(work: Work) -> None:
+            with work.client.transaction("handler", join=False) as tx:
+                tx.app_metadata["seen"] = True
+            outcomes.append(tx.result.outcome)
+
+        for work, where in at_every_line(Work, handle, every=5):
+            assert (work.outcome, outcomes[-1]) == ("updated", "updated"), where
+            work.client.close()
+    assert len(outcomes) > 100
 
 
 def test_a_finalizer_may_use_the_client_that_it_interrupts() -> None:
