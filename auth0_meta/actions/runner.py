@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.execution import Execution
+from auth0_meta.actions.login_thread import LoginThread
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Handler
 from auth0_meta.errors import InputError, StateError
@@ -168,13 +168,11 @@ async def arun(steps: Steps, *, locks: bool) -> LoginOutcome:
     """
     import asyncio  # noqa: PLC0415
 
-    loop, context, cancelled = asyncio.get_running_loop(), contextvars.copy_context(), threading.Event()
-    worker: ThreadPoolExecutor | None = None
+    cancelled = threading.Event()
+    thread = LoginThread(last=steps.close if locks else cancelled.set)
 
     def in_thread(do: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
-        nonlocal worker
-        worker = worker or ThreadPoolExecutor(1, thread_name_prefix="auth0-meta-login")
-        return loop.run_in_executor(worker, context.run, do, *arguments)
+        return asyncio.wrap_future(thread.call(lambda: do(*arguments)))
 
     failure: BaseException | None = None
     try:
@@ -195,18 +193,15 @@ async def arun(steps: Steps, *, locks: bool) -> LoginOutcome:
                 failure = error
     except asyncio.CancelledError:
         cancelled.set()
-        if worker is not None and locks:
+        if locks:
             await asyncio.wait({in_thread(steps.close)})
         raise
     finally:
         # However this ends, an exception of a signal handler and a loop that is given up included.
         cancelled.set()
-        if worker is None or not locks:
+        thread.end()
+        if not locks:
             steps.close()
-        else:
-            worker.submit(context.run, steps.close)
-        if worker is not None:
-            worker.shutdown(wait=False)
 
 
 def _is_async(step: Step) -> TypeGuard[ActionStep]:

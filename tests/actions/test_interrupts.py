@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.logins import Login
 
 from auth0_meta import ActionTimeout, ManagementClient, RateLimitError
-from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, post_login
+from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, login_thread, post_login
 from auth0_meta.emulator import LocalTenant
 
 INTERRUPTS = 80
@@ -248,6 +249,31 @@ def test_a_cancellation_at_any_instant_leaves_no_lock_behind(tenant: LocalTenant
 
     with tenant.client(token="any.given.token") as client:
         asyncio.run(main(client))
+
+
+def test_an_interrupt_that_strikes_while_the_thread_of_a_login_starts_leaves_no_lock_behind(
+    tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread is running by then and has taken the lock; it is also the one that releases it."""
+
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            assert taken.wait(60)
+            raise KeyboardInterrupt
+
+    class Seen(Owned):
+        def __enter__(self) -> None:
+            super().__enter__()
+            taken.set()
+
+    taken, lock = threading.Event(), Seen()
+    monkeypatch.setattr(login_thread, "threading", SimpleNamespace(Thread=Interrupted))
+    with tenant.client(token="any.given.token") as client:
+        trigger = PostLoginTrigger(client, [stage], lock=lambda user_id: lock)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(trigger.arun(Event.from_claims({"sub": user(0)})))
+        assert lock.lock.acquire(timeout=60)
 
 
 def test_a_login_whose_loop_is_given_up_leaves_no_lock_behind(tenant: LocalTenant) -> None:
