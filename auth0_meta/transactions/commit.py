@@ -9,7 +9,7 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.change import Applied, Change
 from auth0_meta.changes.jsonvalue import Bag, Path, json_equal
 from auth0_meta.changes.profile import stored_bag
-from auth0_meta.errors import ConflictError, MetadataError, OutcomeUnknown
+from auth0_meta.errors import Auth0MetaError, ConflictError, MetadataError, OutcomeUnknown
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
@@ -103,7 +103,10 @@ class Commit:
         try:
             write.run()
         except Exception as error:
-            if not write.in_doubt or isinstance(error, OutcomeUnknown):
+            if not write.in_doubt:
+                _say_nothing_was_written(error)
+                raise
+            if isinstance(error, OutcomeUnknown):
                 raise
             if self._lost is None:
                 self.lost(write.document, error)
@@ -190,3 +193,10 @@ class Commit:
             raise MetadataError(f"{msg}. Nothing was written")
         self._warned = True
         notice(msg)
+
+
+def _say_nothing_was_written(error: Exception) -> None:
+    """Add it to an error that does not say so, such as that of a read: here something was to be written."""
+    text = str(error)
+    if isinstance(error, Auth0MetaError) and "othing was " not in text:
+        error.args = (f"{text.removesuffix('.')}. Nothing was written", *error.args[1:])

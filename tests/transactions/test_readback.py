@@ -710,3 +710,41 @@ def test_a_batch_that_stops_does_not_wait_for_one_timeout_after_the_other() -> N
     with pytest.raises(OutcomeUnknown):
         tx.commit()
     assert adapter.sent == ["PATCH", "GET", "GET"]
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "not found": {"status": 404},
+    "a long rate limit": {"status": 429, "reset": 5000},
+    "a failing server": {"status": 503, "times": None},
+    "no token": {"status": 401, "times": None},
+    "a lost response": {"drop": "before_commit", "times": None},
+    "another user": {"status": 200, "body": {"user_id": "auth0|other"}},
+    "no JSON": {"status": 200, "body": "<html>"},
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
+def test_a_read_of_a_commit_that_fails_says_that_nothing_was_written(fault: dict[str, Any]) -> None:
+    """There something was to be written; a read by itself, and one in a block, say nothing about writing."""
+    local = Local(STORED)
+    local.tenant.fail(method="GET", **fault)
+    with pytest.raises(Auth0MetaError, match=r"Nothing was written$") as raised, local.tx(max_wait=5) as tx:
+        tx.user_metadata.increment("n")
+    assert tx.result.outcome == "failed"
+    assert str(raised.value).count("othing was written") == 1
+    local = Local(STORED)
+    local.tenant.fail(method="GET", **fault)
+    with pytest.raises(Auth0MetaError) as raised:
+        local.tx(max_wait=5).load()
+    assert "written" not in str(raised.value)
+
+
+def test_a_commit_that_could_not_be_sent_says_that_nothing_was_written() -> None:
+    """So do errors that come before any request: a refused token, a tenant that can't be reached."""
+    local = Local(STORED)
+    client = local.tenant.client(token=lambda: "", max_wait=0)
+    with pytest.raises(Auth0MetaError, match="nothing was sent"), client.transaction(UID) as tx:
+        tx.user_metadata["theme"] = CANARY
+    nowhere = ManagementClient("http://127.0.0.1:9", token="a.b.c", max_wait=0)
+    with pytest.raises(Auth0MetaError, match="othing was written"), nowhere.transaction(UID) as tx:
+        tx.user_metadata["theme"] = CANARY
