@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakSet
 
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.errors import (
@@ -25,6 +26,8 @@ _MARGIN_PART = 0.1
 _RENEWAL_PAUSE = 5.0
 COURTESY = 1.0
 """Seconds for which a caller waits for another's fetch however short its own budget is: its own would take as long."""
+_DEEPEST = 8
+"""Calls of a function that returns tokens, one inside the other: a few signal handlers may need a token, no more."""
 # Raised by a function that returns tokens, these mean what they mean from a token endpoint.
 _ABOUT_TOKENS = (AuthError, ConfigError, NotSentError, RateLimitError)
 
@@ -37,6 +40,8 @@ class Budget(Protocol):
     """The event that, once set, ends the operation's waits with `Cancelled`."""
     stopping: threading.Event | None
     """The event that, once set, leaves the operation little time: `left` says how much."""
+    ends: float | None
+    """The instant at which the operation must be over, if there is one."""
     waited: float
     """The seconds that the operation has waited so far."""
     alone: bool
@@ -89,11 +94,18 @@ class GivenToken(TokenSource):
         return self._token
 
 
+class _Call:
+    """One call of the function, for as long as it lasts."""
+
+    __slots__ = ("__weakref__",)
+
+
 class CalledToken(TokenSource):
     """Call the caller's function before each request; it does its own caching."""
 
     def __init__(self, function: Callable[[], str]) -> None:
         self._function = function
+        self._thread = threading.local()
 
     def get(self, budget: Budget, /) -> str:
         """Return what the function returns; an error of ours that it raises says nothing about the request itself.
@@ -101,13 +113,24 @@ class CalledToken(TokenSource):
         The function may well use a client of ours.  Its `NotFoundError` must not read as if the user of this
         request did not exist.
         """
+        call = _Call()
+        calls: WeakSet[_Call] = vars(self._thread).setdefault("calls", WeakSet())
         try:
+            calls.add(call)
+            if len(calls) > _DEEPEST:
+                msg = (
+                    "the function passed as token= uses the client that it returns tokens for, which needs a token "
+                    "first (nothing was sent). Let it use another client"
+                )
+                raise ConfigError(msg)
             token = self._function()
         except _ABOUT_TOKENS:
             raise
         except Auth0MetaError as error:
             msg = f"there is no token, so nothing was sent: {error}"
             raise NotSentError(msg, user_id=budget.user_id) from error
+        finally:
+            calls.discard(call)
         return _checked(token)
 
     def replace(self, refused: str, budget: Budget, /) -> bool:
@@ -229,7 +252,8 @@ class FetchedToken(TokenSource):
             if budget.cancelled is not None and budget.cancelled.is_set():
                 raise Cancelled
             left = budget.left()
-            rest = CANCEL_POLL if left is None else max(left, COURTESY - spent)
+            courtesy = COURTESY - spent if budget.ends is None else 0.0
+            rest = CANCEL_POLL if left is None else max(left, courtesy)
             if rest <= 0 or budget.alone:
                 return False
             begun, piece = self._clock.monotonic(), min(rest, CANCEL_POLL)

@@ -128,6 +128,19 @@ def test_waiting_for_another_threads_fetch_counts_as_waiting(monkeypatch: pytest
         fetching.result(5)
 
 
+def test_a_caller_that_must_be_over_waits_no_longer() -> None:
+    """An operation with an end, such as a login, does not wait past it for another's fetch."""
+    source, started, release = _busy()
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(source.get, budget())
+        assert started.wait(5)
+        over = WaitBudget(max_wait=900.0, ends=10.0, clock=FakeClock(monotonic=10.0))
+        assert source.get(over) == "own"
+        assert over.waited == 0.0
+        release.set()
+        fetching.result(5)
+
+
 def test_a_caller_for_whom_others_wait_waits_for_nobody() -> None:
     """A signal handler in the midst of the throttle would wait for a fetch that waits for the throttle."""
     source, started, release = _busy()

@@ -326,6 +326,23 @@ def test_a_token_must_fit_into_a_header(bad: Any) -> None:
     assert not isinstance(bad, str) or len(bad) < 3 or bad not in str(caught.value)
 
 
+def test_a_token_function_that_uses_its_own_client_is_refused() -> None:
+    """That client needs a token for what the function sends; the error says so at once, and the next call works."""
+    with ScriptedServer(Reply(200, {"user_id": "x"})) as server:
+        ask = True
+
+        def function() -> str:
+            return str(client.users.get("x").user_id) if ask else "a.b.c"
+
+        with connect(server, token=function) as client:
+            for _ in range(2):
+                with pytest.raises(ConfigError, match="another client"):
+                    client.users.get("x")
+            assert not server.seen
+            ask = False
+            assert client.users.get("x").user_id == "x"
+
+
 def test_a_token_passed_as_a_string_is_not_replaced() -> None:
     """There is nothing to replace it with."""
     source = GivenToken("abc")
