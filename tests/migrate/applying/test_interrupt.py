@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
+from support.interrupts import Interrupt
 from support.migrations import move_plan, patches_by_user, populate, rows_of
 
 from auth0_meta.emulator import LocalTenant
@@ -144,30 +144,6 @@ def test_a_program_keeps_its_own_handler(job: Path, ndjson: Rows) -> None:
     assert seen == [signal.SIGINT]
 
 
-class Interrupt:
-    """Raise KeyboardInterrupt at the `nth` line that the coordinator reaches, as a handler of a program's may.
-
-    `raised` is the line at which that happened.
-    """
-
-    files = tuple(str(Path(module.__file__)) for module in (runner, ledger, threads) if module.__file__)
-
-    def __init__(self, nth: int) -> None:
-        self.left = nth
-        self.raised = ""
-
-    def __call__(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
-        """Trace the frames of these files."""
-        if frame.f_code.co_filename not in self.files:
-            return None
-        if event == "line" and not self.raised:
-            self.left -= 1
-            if not self.left:
-                self.raised = f"{Path(frame.f_code.co_filename).name} line {frame.f_lineno}"
-                raise KeyboardInterrupt
-        return self
-
-
 STEPS: dict[str, Callable[..., Any]] = {"apply": apply, "undo": undo}
 
 
@@ -194,17 +170,9 @@ def test_an_interrupt_at_any_line_of_the_coordinator(job: Path, ndjson: Rows, st
             tried += (
                 1 + tried // 12
             )  # nearly every line at the beginning, and fewer of the later rounds of the loop
-            interrupt = Interrupt(tried)
-            tracing = sys.gettrace()
-            sys.settrace(interrupt)
-            try:
+            interrupt = Interrupt(tried, runner, ledger, threads)
+            with interrupt.here():
                 STEPS[step](job, client, concurrency=2)
-            except KeyboardInterrupt:
-                pass
-            else:
-                assert not interrupt.raised
-            finally:
-                sys.settrace(tracing)
             STEPS[step](job, client)
             assert patches_by_user(tenant) == dict.fromkeys(ids, 1), interrupt.raised
             word = {"apply": "done", "undo": "undone"}[step]
