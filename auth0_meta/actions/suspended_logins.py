@@ -15,6 +15,7 @@ import attrs
 
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.staging import TokenChanges
+from auth0_meta.arguments import number
 from auth0_meta.errors import ConfigError, RedirectError
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class MemoryStates:
 
 _TABLE = "CREATE TABLE IF NOT EXISTS suspended (key TEXT PRIMARY KEY, data TEXT NOT NULL, expires_at REAL NOT NULL)"
 _PUT = "INSERT OR REPLACE INTO suspended VALUES (?, ?, ?)"
+_TRIAL = digest("trial", None)
+_LONGEST = 86_400.0
 _FIND = "SELECT data, expires_at FROM suspended WHERE key = ?"
 
 
@@ -160,7 +163,7 @@ class SqliteStates:
     """Suspended logins in an SQLite file that all workers of one machine share.
 
     The file is created with mode 0600.  Each call opens it anew, so it is safe with threads and forks.
-    `busy_timeout`: seconds to wait for another worker.
+    `busy_timeout`: seconds to wait for another worker, at most a day.
 
     Raises `ConfigError` for a file that others may read or write, a file that is not an SQLite database, and
     a path where no file can be created.
@@ -168,12 +171,13 @@ class SqliteStates:
 
     def __init__(self, path: str | os.PathLike[str], /, *, busy_timeout: float = 5.0) -> None:
         self._path = Path(path)
-        self._busy_timeout = busy_timeout
+        self._busy_timeout = number("busy_timeout", busy_timeout, least=0, most=_LONGEST, error=ConfigError)
         try:
             with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)) as file:
                 mode = os.fstat(file.fileno()).st_mode & 0o777
-        except OSError as error:
-            msg = f"{self._path} can't be opened ({error.strerror}): name a file in a folder that exists and is writable"
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            msg = f"{self._path} can't be opened ({why}): name a file in a folder that exists and is writable"
             raise ConfigError(msg) from None
         if os.name == "posix" and mode & 0o077:
             raise ConfigError(
@@ -186,7 +190,7 @@ class SqliteStates:
                 db.execute(_TABLE)
                 self._try_out(db)
         except (sqlite3.Error, ValueError, OverflowError) as error:
-            why = error if isinstance(error, sqlite3.Error) else type(error).__name__
+            why = str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
             msg = f"{self._path} can't store suspended logins ({why}): use a file that holds nothing else"
             raise ConfigError(msg) from None
 
@@ -196,10 +200,10 @@ class SqliteStates:
 
         (problem,) = db.execute("PRAGMA quick_check(1)").fetchone()
         db.execute("SAVEPOINT trial")
-        db.execute(_PUT, ("trial", "{}", 1.0))
-        found = db.execute(_FIND, ("trial",)).fetchone()
+        db.execute(_PUT, (_TRIAL, "{}", 1.5))
+        found = db.execute(_FIND, (_TRIAL,)).fetchone()
         db.execute("ROLLBACK TO trial")
-        if problem != b"ok" or found != (b"{}", 1.0):
+        if problem != b"ok" or found != (b"{}", 1.5):
             raise sqlite3.DatabaseError("it is damaged, or another program's")
 
     @contextlib.contextmanager
@@ -232,6 +236,6 @@ class SqliteStates:
             data, expires_at = db.execute(_FIND, (key,)).fetchone() or (b"", now)
             db.execute("DELETE FROM suspended WHERE key = ?", (key,))
         # In a damaged row any type may stand.
-        if not isinstance(expires_at, float) or expires_at <= now:
+        if not isinstance(expires_at, int | float) or expires_at <= now:
             return None
         return data.decode(errors="replace") if isinstance(data, bytes) else str(data)

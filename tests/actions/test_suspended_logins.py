@@ -130,7 +130,14 @@ def test_a_store_that_fails_fails_the_login(tmp_path: Path) -> None:
     assert isinstance(trigger.resume("x").error, OSError)
 
 
-@pytest.mark.parametrize("where", ["no/such/folder.db", "folder", "text"])
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), 10**400, "5", None, True])
+def test_a_busy_timeout_that_cannot_work_is_refused(seconds: Any, tmp_path: Path) -> None:
+    """SQLite would take some for none, and raise other errors for others."""
+    with pytest.raises(ConfigError, match="busy_timeout"):
+        SqliteStates(tmp_path / "states.db", busy_timeout=seconds)
+
+
+@pytest.mark.parametrize("where", ["no/such/folder.db", "folder", "text", "nul\0.db"])
 def test_a_path_that_cannot_store_logins_is_refused(where: str, tmp_path: Path) -> None:
     """For a missing folder, a folder or another kind of file, the error is the package's own and names the path."""
     (tmp_path / "folder").mkdir()
@@ -145,6 +152,7 @@ FOREIGN = {
     "more columns": "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at REAL, owner TEXT NOT NULL)",
     "a view": "CREATE VIEW suspended AS SELECT 'k' AS key, 'd' AS data, 1.0 AS expires_at",
     "a type that converts": "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at TEXT)",
+    "short keys": "CREATE TABLE suspended (key TEXT CHECK (length(key) < 9), data TEXT, expires_at REAL)",
     "a trigger": "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at REAL);"
     "CREATE TRIGGER t AFTER INSERT ON suspended BEGIN DELETE FROM suspended; END",
 }
