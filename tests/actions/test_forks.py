@@ -13,7 +13,7 @@ from support.forks import in_child
 from support.scripted_server import Reply, ScriptedServer
 
 from auth0_meta import ManagementClient
-from auth0_meta.actions import Cache, MemoryStates
+from auth0_meta.actions import Cache, Event, MemoryStates, PostLoginTrigger
 from auth0_meta.actions.web import SigningKeys
 from auth0_meta.testing import FakeClock
 
@@ -81,6 +81,36 @@ def test_a_child_forked_while_the_keys_are_fetched_fetches_its_own() -> None:
         finally:
             go_on.set()
         assert result == busy.result(60)["kty"] == "RSA"
+
+
+@posix
+def test_a_child_forked_in_the_middle_of_a_login_can_log_users_in() -> None:
+    """A thread of the parent is waiting for the user's profile, with connections and caches of the trigger in use."""
+    reading, go_on = threading.Event(), threading.Event()
+
+    def respond(seen: Any) -> Reply:
+        if seen.path.endswith("%7C1") and not reading.is_set():
+            reading.set()
+            assert go_on.wait(60)
+        return Reply(200, {"user_id": seen.path.rpartition("/")[2].replace("%7C", "|")})
+
+    def action(event: Any, api: Any) -> None:
+        api.cache.set("last", event.user.user_id)
+        api.user.set_app_metadata("a", 1)
+
+    with (
+        ScriptedServer(respond) as server,
+        ManagementClient(server.url, token="any.given.token") as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        trigger = PostLoginTrigger(client, [action])
+        busy = threads.submit(trigger.run, Event.from_claims({"sub": "auth0|1"}))
+        try:
+            assert reading.wait(60)
+            result = in_child(lambda: str(trigger.run(Event.from_claims({"sub": "auth0|2"})).allowed))
+        finally:
+            go_on.set()
+        assert result == str(busy.result(60).allowed) == "True"
 
 
 @posix

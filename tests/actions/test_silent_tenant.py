@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from auth0_meta import ActionTimeout, ManagementClient, NotSentError
+from auth0_meta import ActionTimeout, ManagementClient, NotSentError, TransportError
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
+from auth0_meta.actions.web import SigningKeys
 
 UID = "auth0|1"
 BUDGET = 0.6
@@ -189,6 +190,18 @@ def test_a_token_that_never_comes_ends_with_the_budget(tenant: Tenant, log_in: A
     assert isinstance(outcome.error, ActionTimeout)
     assert isinstance(outcome.error.__cause__, NotSentError)
     assert tenant.stored == {}
+
+
+@slowly
+def test_keys_that_never_come_end_the_check_of_a_token(tenant: Tenant, slow: Any) -> None:
+    """Fetching the tenant's keys has a deadline as a whole, so nobody waits for ever behind it."""
+    tenant.slow["GET"] = slow
+    began = time.monotonic()
+    with client_of(tenant, token="any.given.token", timeout=(0.2, 0.2)) as client:
+        keys = SigningKeys(client)
+        with pytest.raises(TransportError):
+            keys.get("k")
+    assert time.monotonic() - began < NEVER / 2
 
 
 def test_a_read_in_time_leaves_the_update_only_the_rest(tenant: Tenant) -> None:

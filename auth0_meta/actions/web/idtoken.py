@@ -80,7 +80,11 @@ class SigningKeys:
             raise
 
     def _fetch(self) -> dict[str, Mapping[str, Any]]:
-        response = self._channel.transport.send("GET", _PATH, headers={"Accept": "application/json"})
+        transport = self._channel.transport
+        seconds = self._channel.budget().request_time(
+            *transport.timeout
+        )  # others wait for the lock meanwhile
+        response = transport.send("GET", _PATH, headers={"Accept": "application/json"}, seconds=seconds)
         try:
             if response.status != _OK:
                 raise ValueError
