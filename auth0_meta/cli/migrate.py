@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.planning.replan import POLICIES
 from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, source
+from auth0_meta.migrate.threads import StopFlag
 from auth0_meta.redact import printable
 
 _INTERRUPTED = 130
@@ -274,21 +274,14 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
         raise click.ClickException(f"not {done}: nothing was sent, and {job} is unchanged")
 
 
-class _Stop(threading.Event):
-    """An event that a signal handler sets through `requested`.
+class _Stop(StopFlag):
+    """What the first signal sets.  The handler prints nothing: the line that it interrupts may be printing itself."""
 
-    `set` takes a lock, and printing takes others: the line that the signal has interrupted may be holding them.
-    """
-
-    requested = told = False
-
-    def is_set(self) -> bool:
-        """Return whether the first signal has come, or the run has stopped itself."""
-        return self.requested or super().is_set()
+    told = False
 
     def tell(self) -> None:
         """Say once that the signal was understood."""
-        if self.requested and not self.told:
+        if self.is_set() and not self.told:
             self.told = True
             click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)
 
@@ -299,9 +292,9 @@ def _stoppable() -> Iterator[_Stop]:
     cancel = _Stop()
 
     def stop(number: int, frame: object) -> None:
-        if cancel.requested:
+        if cancel.is_set():
             raise KeyboardInterrupt
-        cancel.requested = True
+        cancel.set()
 
     with contextlib.ExitStack() as before:
         for number in (signal.SIGINT, signal.SIGTERM):

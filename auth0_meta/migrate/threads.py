@@ -14,6 +14,26 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+class StopFlag(threading.Event):
+    """An event that a signal handler can set, and that is set with another one, the caller's, too.
+
+    `Event.set` takes a lock, which the line that a signal has interrupted may be holding.  So nobody can wait for this
+    one, only ask it.
+    """
+
+    def __init__(self, other: threading.Event | None = None) -> None:
+        super().__init__()
+        self._mine, self._other = False, other
+
+    def set(self) -> None:
+        """Set it, for good, and leave the other one as it is."""
+        self._mine = True
+
+    def is_set(self) -> bool:
+        """Return whether this or the other one is set."""
+        return self._mine or (self._other is not None and self._other.is_set())
+
+
 class Threads(Executor):
     """Run calls of one other thread on up to `most` threads, which are started as they are needed.
 

@@ -28,7 +28,7 @@ from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
 from auth0_meta.migrate.ledger.sqlite import damaged
 from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
-from auth0_meta.migrate.threads import Threads
+from auth0_meta.migrate.threads import StopFlag, Threads
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import MOST_WORKERS, PACED, Concurrency
 
@@ -66,7 +66,7 @@ class Runner:
         self._ledger, self._client, self._channel, self._step = ledger, client, client.channel, STEPS[kind]
         self._settings, self._trust, self._drift, self._evaluator = settings, trust, drift, evaluator
         self._now = client.channel.clock.monotonic
-        self._cancel, self._interrupted = settings.cancel or threading.Event(), False
+        self._stop, self._interrupted = StopFlag(settings.cancel), False
         self._executor = settings.executor or Threads(settings.concurrency or MOST_WORKERS)
         self._concurrency = Concurrency(settings.concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
         # A user goes from `_doubts` or the ledger through these, in this order.
@@ -101,8 +101,8 @@ class Runner:
                 result = self._end()
             idle = True
         except BaseException as error:
-            second = self._asked and isinstance(error, KeyboardInterrupt)
-            self._cancel.set()
+            second = self._stop.is_set() and isinstance(error, KeyboardInterrupt)
+            self._stop.set()
             if not second:  # whoever pressed Ctrl-C twice won't wait
                 idle = self._drain()
             raise
@@ -127,25 +127,18 @@ class Runner:
                 else:
                     return
             except KeyboardInterrupt:
-                if self._asked:
-                    raise
-                self._interrupted = True
+                self._press()
 
     def _press(self) -> None:
         """Ask this run to stop, or end it at once if somebody has asked already; a signal handler calls this."""
-        if self._asked:
+        if self._stop.is_set():
             raise KeyboardInterrupt
-        # Not `cancel.set()`: it takes a lock, and the instruction that this interrupts may be holding that.
+        self._stop.set()
         self._interrupted = True
 
     @property
-    def _asked(self) -> bool:
-        """Return whether somebody has asked the run to stop."""
-        return self._interrupted or self._cancel.is_set()
-
-    @property
     def _stopping(self) -> bool:
-        return self._asked or self._error is not None
+        return self._stop.is_set() or self._error is not None
 
     def _begin(self) -> None:
         ledger, step = self._ledger, self._step
@@ -167,7 +160,7 @@ class Runner:
     def _turn(self) -> None:
         """Record what has been settled and claim who is next, in one commit; then hand out the tasks."""
         if self._stopping:
-            self._cancel.set()
+            self._stop.set()
         ledger, step, now = self._ledger, self._step, self._now()
         settled, replanned = list(self._settled), list(self._replanned)
         claimed: list[Record] = []
@@ -220,7 +213,7 @@ class Runner:
             self._client,
             share=self._settings.share,
             trust=self._trust,
-            cancelled=self._cancel,
+            cancelled=self._stop,
             on_wait=self._note_wait,
         )
 
@@ -336,7 +329,7 @@ class Runner:
 
     def _end(self) -> RunResult:
         now = self._now()
-        interrupted = self._asked and self._error is None
+        interrupted = self._stop.is_set() and self._error is None
         stopped = f"stopped by {type(self._error).__name__}" if self._error is not None else "finished"
         ended = "interrupted" if interrupted else stopped
         metrics = self._metrics

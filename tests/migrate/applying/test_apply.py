@@ -326,6 +326,18 @@ def test_a_cancelled_run_is_resumed_by_the_next(
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
 
+def test_an_error_leaves_the_callers_event_as_it_is(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
+) -> None:
+    """The same event can be used for the run that resumes."""
+    planned(job, tenant, client, ndjson)
+    cancel = threading.Event()
+    tenant.fail(method="GET", path="/api/v2/users/{id}", status=401, times=None, nth=1)
+    with pytest.raises(AuthError):
+        apply(job, client, cancel=cancel)
+    assert not cancel.is_set()
+
+
 def test_an_interrupt_in_a_callback_finishes_what_is_under_way(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
