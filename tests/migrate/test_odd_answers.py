@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,39 @@ def test_an_outage_ends_a_run_that_can_be_resumed(
     assert set(status(job).counts) <= {"planned", "sent"}
     lost.remove()
     assert dict(apply(job, client).counts) == {"done": USERS}
+    assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("step", [apply, undo])
+def test_a_run_that_is_stopped_does_not_wait_an_outage_out(
+    tenant: LocalTenant,
+    client: ManagementClient,
+    ids: list[str],
+    job: Path,
+    ndjson: Rows,
+    step: Callable[..., Any],
+) -> None:
+    """Whoever is in doubt is given `failure_wait`, and then left to the next run, which finds out."""
+    plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
+    if step is undo:
+        apply(job, client)
+    tenant.journal.clear()
+    cancel = threading.Event()
+    again = threading.Event()
+
+    def lost(method: str, path: str, body: bytes) -> bool:
+        return not again.is_set() and (method == "PATCH" or cancel.is_set())
+
+    tenant.fail(path="/api/v2/users/{id}", when=lost, times=None, drop="after_commit")
+    tenant.before("PATCH", None, lambda _: cancel.set())
+    begun = client.channel.clock.monotonic()
+    result = step(job, client, concurrency=1, cancel=cancel)
+    assert result.interrupted
+    assert client.channel.clock.monotonic() - begun < 100
+    assert sum(status(job).counts.get(word, 0) for word in ("sent", "undoing")) == 1
+    again.set()
+    step(job, client)
+    assert status(job).counts == {"undone" if step is undo else "done": USERS}
     assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
 
 

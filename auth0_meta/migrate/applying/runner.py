@@ -265,7 +265,7 @@ class Runner:
 
     def _judge_the_last(self) -> None:
         """Decide about the failures that nobody has followed."""
-        if self._error is not None or self._failures.is_outage:
+        if self._stopping or self._failures.is_outage:
             self._put_back_failures()
         for failed in self._failures.take():
             self._finish(*failed)
@@ -276,7 +276,8 @@ class Runner:
 
     def _put_back(self, user: Record, result: TaskResult) -> None:
         """Leave a user to the next run."""
-        self._error = self._error or result.error
+        if not self._stop.is_set():  # whoever asks a run to stop need not be told why it would have ended
+            self._error = self._error or result.error
         self._metrics.add(result, self._now(), outcome=None)
         # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for
         # somebody else's by the next run ("same"), and undo would leave it.

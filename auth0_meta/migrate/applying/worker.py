@@ -18,6 +18,7 @@ from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.blame import is_everybodys, is_open
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document
 from auth0_meta.models import Wait
+from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT
 from auth0_meta.transactions.readback import may_have_been_applied
 from auth0_meta.transactions.write import Write
 
@@ -41,7 +42,16 @@ def work(
     """Carry out a task and return what became of it; `trust`: don't read first."""
     channel = client.channel
     budget = channel.budget(task.user_id, None, share=share, cancelled=cancelled)
-    budget.on_wait = on_wait
+
+    def report(wait: Wait) -> None:
+        if cancelled is not None and cancelled.is_set() and wait.reason not in (RATE_LIMIT, PACING):
+            budget.share = (
+                None  # an outage is waited out only for bulk work, and not for a run that is to end
+            )
+        if on_wait is not None:
+            on_wait(wait)
+
+    budget.on_wait = report
     intent = _Undo(task, budget) if task.kind == "undo" else _Apply(task, budget, reads=not trust)
     target = Target.user(task.user_id)
     write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS)
