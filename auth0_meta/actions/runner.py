@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 _CLEANUP_SECONDS = 1.0
 """How long a cancelled action may take to clean up before it is left behind."""
+_LOOK_AGAIN = 1.0
+"""After how many seconds to see whether an action has ended without our being told: an interrupt may swallow that."""
 
 
 class ActionStep(NamedTuple):
@@ -130,17 +132,33 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
     loop = asyncio.new_event_loop()
     workers = ThreadPoolExecutor(thread_name_prefix="auth0-meta-action")
     loop.set_default_executor(workers)
-    # asyncio only logs what a signal handler raises inside one of its callbacks, even in the one that would stop the loop.
-    loop.set_exception_handler(lambda loop, context: (loop.default_exception_handler(context), loop.stop()))
+    interrupts: list[BaseException] = []
+
+    def swallowed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # asyncio only logs what is raised inside a callback.  Its own raise nothing, so that is an interrupt by a signal
+        # handler; it may have struck in the callback that stops the loop, or in one that would wake the action.
+        callback = getattr(context.get("handle"), "_callback", None)
+        module = getattr(callback, "__module__", None) or type(callback).__module__
+        if module.partition(".")[0] in ("asyncio", "_asyncio") and "exception" in context:
+            interrupts.append(context["exception"])
+        else:
+            loop.default_exception_handler(context)
+        loop.stop()
+
+    loop.set_exception_handler(swallowed)
 
     def complete(coroutine: Coroutine[Any, Any, None]) -> None:
         task = loop.create_task(coroutine)
         while True:
             try:
-                return loop.run_until_complete(task)
+                loop.run_until_complete(task)
             except RuntimeError:  # the loop was stopped, or the task failed
                 if task.done():
                     raise
+            if interrupts:
+                raise interrupts.pop()
+            if task.done():
+                return
 
     def do(step: Step) -> None:
         if _is_async(step):
@@ -229,12 +247,15 @@ async def _await_action(step: ActionStep) -> None:
     # Retrieving the exception keeps the loop from reporting it as lost.  If the action was cancelled, the login
     # fails with the timeout instead.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    left = step.execution.time_left()
     try:
-        done, _ = await asyncio.wait({task}, timeout=step.execution.time_left())
+        while left > 0 and not task.done():
+            await asyncio.wait({task}, timeout=min(left, _LOOK_AGAIN))
+            left -= _LOOK_AGAIN
     except asyncio.CancelledError:
         await _cancel({task})
         raise
-    if not done:
+    if not task.done():
         await _cancel({task})
         raise step.execution.timeout_error(f"{step.handler.name} was cancelled")
     if task.cancelled():

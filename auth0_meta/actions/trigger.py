@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from auth0_meta.actions import runner
@@ -235,9 +237,11 @@ def _under_lock(execution: Execution, steps: Generator[Step, None, None]) -> Gen
     any two calls, but not between the entry of a lock and that of its `with` block.
     """
     held = False
+    lock: AbstractContextManager[Any] | None = None
     ended_by: BaseException | None = None
     try:
-        with execution.lock():
+        lock = execution.lock()
+        with lock:
             held = True
             try:
                 yield from steps
@@ -246,6 +250,10 @@ def _under_lock(execution: Execution, steps: Generator[Step, None, None]) -> Gen
                 raise
     except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
         if not held:
+            # An interrupt may have struck between the entry of a @contextmanager and our `with` block.  Its generator
+            # would hold the lock for as long as somebody keeps the error, whose traceback refers to it.
+            if inspect.isgenerator(entered := getattr(lock, "gen", None)):
+                entered.close()
             execution.fail(error)
         elif error is not ended_by:
             execution.lose_lock(error)

@@ -302,6 +302,55 @@ def test_a_login_whose_loop_is_given_up_leaves_no_lock_behind(tenant: LocalTenan
         loop.close()
 
 
+def test_an_interrupt_that_asyncio_swallows_ends_the_login_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It struck in a callback of asyncio's own, which then does not wake the action, and asyncio would only log it."""
+
+    def wake(*_: object) -> None:
+        raise SoftTimeLimit
+
+    wake.__module__ = "asyncio.futures"
+
+    async def action(event: Any, api: Any) -> None:
+        monkeypatch.setattr(asyncio.futures, "_set_result_unless_cancelled", wake)
+        asyncio.get_running_loop().call_soon(
+            lambda: [][0]
+        )  # an error in a callback of the action's is only logged
+        await asyncio.sleep(0.01)
+
+    login, lock = Login(), threading.Lock()
+    outcome = login.run(action, stage, lock=lambda user_id: lock, budget=3600)
+    assert isinstance(outcome.error, SoftTimeLimit)
+    assert (login.bodies, lock.locked()) == ([], False)
+
+
+def test_an_interrupt_in_the_entry_of_a_lock_leaves_it_free_even_if_the_error_is_kept() -> None:
+    """A @contextmanager whose generator has got as far as its yield holds the lock; its `with` block never begins."""
+    login, lock = Login(), threading.Lock()
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with lock:
+            yield
+
+    class Interrupted:
+        """What `with` sees if the interrupt strikes right after the generator's yield."""
+
+        def __init__(self) -> None:
+            self.inner = locked()
+            self.gen = self.inner.gen  # type: ignore[attr-defined]
+
+        def __enter__(self) -> None:
+            self.inner.__enter__()
+            raise SoftTimeLimit
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError
+
+    outcome = login.run(stage, lock=lambda user_id: Interrupted())
+    assert isinstance(outcome.error, SoftTimeLimit)
+    assert not lock.locked()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])
 def test_an_interrupted_callback_ends_the_login_and_holds_nothing(error: type[BaseException]) -> None:
     """An interrupt that strikes in `on_wait` is raised, or the login's error; the next login is not kept waiting."""
