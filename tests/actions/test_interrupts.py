@@ -312,9 +312,8 @@ def test_an_interrupt_that_asyncio_swallows_ends_the_login_at_once(monkeypatch: 
 
     async def action(event: Any, api: Any) -> None:
         monkeypatch.setattr(asyncio.futures, "_set_result_unless_cancelled", wake)
-        asyncio.get_running_loop().call_soon(
-            lambda: [][0]
-        )  # an error in a callback of the action's is only logged
+        # An error in a callback of the action's own is only logged.
+        asyncio.get_running_loop().call_soon(int, "none")
         await asyncio.sleep(0.01)
 
     login, lock = Login(), threading.Lock()
