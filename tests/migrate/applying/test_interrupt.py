@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.interrupts import Interrupt
 from support.migrations import move_plan, patches_by_user, populate, rows_of
+from support.traced_interrupt import Interrupt
 
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import apply, plan, status, threads, undo

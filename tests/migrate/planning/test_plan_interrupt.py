@@ -6,8 +6,8 @@ import gc
 from pathlib import Path
 
 import pytest
-from support.interrupts import Interrupt
 from support.migrations import move_plan, populate
+from support.traced_interrupt import Interrupt
 
 from auth0_meta import LedgerError, ManagementClient
 from auth0_meta.emulator import LocalTenant
