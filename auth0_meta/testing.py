@@ -30,7 +30,7 @@ class FakeClock:
     """
 
     def __init__(self, *, start: float = 1_800_000_000.0, monotonic: float = 0.0) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may look at the time as well
         self._wall, self._monotonic = float(start), float(monotonic)
         self.slept: list[float] = []
 
