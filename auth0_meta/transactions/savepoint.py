@@ -90,15 +90,18 @@ class Joinable:
     def __init__(self, unit: Unit) -> None:
         self._key = _key(unit.channel, unit.user_id)
         self._units = OPEN.units
-        self._ref = weakref.ref(unit, self._forget)
+        self._ref: weakref.ref[Unit] | None = weakref.ref(unit, self._forget)
 
     def open(self) -> None:
         """Let others join."""
+        assert self._ref is not None  # noqa: S101  # it is opened once
         self._units[self._key] = [*self._units.get(self._key, ()), self._ref]
 
     def close(self) -> None:
         """Let no one join any more."""
-        self._forget(self._ref)
+        if self._ref is not None:
+            self._forget(self._ref)
+            self._ref = None  # a Ctrl-C that arrives while its callback runs would be lost
 
     def _forget(self, ended: weakref.ref[Unit]) -> None:
         # The others under the same key stay, whatever the order in which they end.

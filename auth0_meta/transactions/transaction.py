@@ -18,6 +18,35 @@ from auth0_meta.transactions.unit import State, Unit
 from auth0_meta.warn import Place, notice, place
 
 
+class _Unsent:
+    """Warn, when a transaction is collected, of changes that nobody has tried to send.
+
+    Only a transaction that stages before it is entered has one, and it becomes `_Settled` as soon as it is entered or
+    committed.  A Ctrl-C that arrives while Python code runs in a finalizer is lost, so no other may run any.
+    """
+
+    __slots__ = ("at", "unit")
+
+    def __init__(self, unit: Unit, at: Place) -> None:
+        self.unit = unit
+        self.at = at
+
+    def __del__(self) -> None:
+        unit = self.unit
+        if unit.state is State.ACTIVE and unit.change:
+            notice(
+                f"changes for {unit.user_id} were staged and never sent: {unit.change}. "
+                "Use `with`, or call commit() or rollback()",
+                at=self.at,
+            )
+
+
+class _Settled:
+    """What has become of an `_Unsent` that has nothing to warn of."""
+
+    __slots__ = ("at", "unit")
+
+
 class Transaction(Scope):
     """What `MetadataTransaction` and its asyncio counterpart share: all but the requests."""
 
@@ -30,6 +59,8 @@ class Transaction(Scope):
         self._entered = False
         self._staged_at: Place | None = None
         """Where something was staged first."""
+        self._unsent: _Unsent | None = None
+        """What warns if nobody sends it."""
         self._joinable: Joinable | None = None
         """What lets others join this one while its block is open."""
         self._savepoint: Savepoint | None = None
@@ -55,26 +86,17 @@ class Transaction(Scope):
         """
         return super().result if self._savepoint is None else self._savepoint.joined_result
 
-    def __del__(self) -> None:
-        place = getattr(self, "_staged_at", None)  # absent if it could not even be opened
-        if (
-            place is None
-            or not self._ends_with_a_call
-            or self._entered
-            or self._unit.state is not State.ACTIVE
-            or not self._unit.change
-        ):
-            return
-        notice(
-            f"changes for {self.user_id} were staged and never sent: {self._unit.change}. "
-            "Use `with`, or call commit() or rollback()",
-            at=place,
-        )
-
     def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
         super()._stage(bag, operations, reset=reset)
         if self._staged_at is None:
             self._staged_at = place()
+            if self._ends_with_a_call and not self._entered:
+                self._unsent = _Unsent(self._unit, self._staged_at)
+
+    def _settle(self) -> None:
+        """Note that somebody will hear of what is staged, whatever comes of it."""
+        if self._unsent is not None:
+            self._unsent.__class__ = _Settled  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         part = "" if self._savepoint is None else " part"
@@ -91,6 +113,7 @@ class Transaction(Scope):
         self._require("enter")
         if self._entered:
             raise StateError(f"this transaction for {self.user_id} was entered before: open a new one")
+        self._settle()
         unit = self._unit
         outer = open_unit(unit.channel, unit.user_id) if unit.options.join else None
         try:
@@ -103,7 +126,6 @@ class Transaction(Scope):
             return self
         except BaseException:
             self._leave()  # after an interrupt nobody will leave this block, so nobody may join it
-            self._staged_at = None  # whoever entered it has an error already
             raise
 
     def _join(self, outer: Unit) -> None:
@@ -158,7 +180,7 @@ class Transaction(Scope):
         if self._savepoint is not None:
             self._savepoint.commit()  # raises: a part can't commit
         self._require("commit")
-        self._staged_at = None  # if it fails, whoever called it has an error
+        self._settle()
         self._unit.begin_commit(committer)
         self._leave()
 
@@ -169,6 +191,7 @@ class Transaction(Scope):
             return
         self._require("rollback")
         self._unit.refuse_open_parts("roll back")
+        self._settle()
         self._leave()
         self._unit.roll_back()
 

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 from support.local_tenant import UID, Local
 
-from auth0_meta import InputError, MetadataBatch, MetadataWarning, StateError
+from auth0_meta import InputError, MetadataBatch, MetadataTransaction, MetadataWarning, StateError
 
 FORGOTTEN: dict[str, Callable[[Local], object]] = {
     "a call on the client": lambda local: local.tx().app_metadata.set("plan", "s3cret"),
@@ -106,6 +107,32 @@ def test_a_transaction_that_has_ended_does_not_warn(account: Callable[[Local], o
         account(Local())
         gc.collect()
     assert caught == []
+
+
+def test_a_transaction_that_was_sent_runs_no_code_when_it_is_collected() -> None:
+    """Ctrl-C is lost if it arrives in a finalizer, so there is none for the usual ways to use a transaction."""
+    local = Local()
+    ran: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> None:
+        ran.append(frame.f_code.co_qualname)
+
+    for account in (_in_a_block, _by_hand, _rolled_back, _staged_before_it_joined):
+        with pytest.MonkeyPatch.context() as patched:
+            kept: list[object] = []
+            real = MetadataTransaction._open
+            patched.setattr(
+                MetadataTransaction,
+                "_open",
+                lambda tx, unit, real=real, kept=kept: (kept.append(tx), real(tx, unit))[1],
+            )
+            account(local)
+        gc.collect()
+        before = sys.gettrace()
+        sys.settrace(trace)
+        kept.clear()
+        sys.settrace(before)
+    assert ran == []
 
 
 def test_a_script_that_forgets_to_commit_is_warned_at_its_end() -> None:
