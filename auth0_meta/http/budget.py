@@ -15,8 +15,8 @@ MaxWait = float | Literal["client"] | None
 """Seconds that one operation may wait; "client" means the client's own setting, None no limit."""
 
 _AFTER_A_STOP = 30.0
-# Seconds of a request or a token fetch that are work; what is longer counts as waiting.
-_WORK = 1.0
+WORK = 1.0
+"""Seconds that a request or a token may always take: less would cut off a healthy tenant.  What is longer is a wait."""
 # Waits that another read brings back: it takes a token from the bucket, and may need a new access token.
 _RECURRING = ("pacing", "token")
 
@@ -70,8 +70,8 @@ class WaitBudget:
 
     def spend(self, seconds: float) -> None:
         """Count what took `seconds` without being a wait of ours: a request, a token, a lock, a queue."""
-        if seconds > _WORK:
-            self._spent += seconds - _WORK
+        if seconds > WORK:
+            self._spent += seconds
 
     def left(self) -> float | None:
         """Return the seconds of waiting that remain, None if there is no limit."""
@@ -88,14 +88,14 @@ class WaitBudget:
     def request_time(self, connect: float, read: float) -> float:
         """Return the seconds that the next request may take as a whole, from connecting to the last byte.
 
-        `connect`, `read`: the client's timeouts.  A healthy tenant responds within a few seconds, so that what is left
-        of `max_wait` cuts this down to `connect` at least; 0 says only that there shall be no waits.
+        `connect`, `read`: the client's timeouts.  What is left of `max_wait` cuts this down to a second at least;
+        0 says only that there shall be no waits.
         """
         seconds = connect + 2 * read
         if self.max_wait:
-            seconds = min(seconds, max(connect, self.max_wait - self.waited - self._spent))
+            seconds = min(seconds, max(WORK, self.max_wait - self.waited - self._spent))
         if self.failures and self.failure_wait is not None and self.share is None:
-            seconds = min(seconds, max(connect, self.failure_wait - self.failed))
+            seconds = min(seconds, max(WORK, self.failure_wait - self.failed))
         if self.ends is not None:
             seconds = min(seconds, self.ends - self._clock.monotonic())
         return seconds

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import MetadataError, StateError, TransportError
 from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
 from auth0_meta.http.request import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 """Methods that may be sent again after a lost response: the second request changes nothing."""
+
+_PARTIAL = 206
 
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
@@ -182,7 +185,11 @@ class Channel(Sender):
             repeat=False,
             alias=target.shown,
         )
-        return _own(self.send(request, budget, deadline=deadline), request, target)
+        response = self.send(request, budget, deadline=deadline)
+        found = _own(response, request, target)
+        if any(not isinstance(found.get(bag), Mapping | None) for bag in BAGS):
+            raise unusable(response, request, f"a {target.kind.noun} whose metadata is not an object")
+        return found
 
     # Lifecycle ----------------------------------------------------------------------------------------
 
@@ -224,6 +231,8 @@ class Channel(Sender):
 def _own(response: Response, request: Request, target: Target) -> dict[str, Any]:
     """Return the object in a response, or raise if it is a different one: a cache or proxy in between may mix them up."""
     found: dict[str, Any] = to_json(response, request, dict)
+    if response.status == _PARTIAL:
+        raise unusable(response, request, f"only a part of the {target.kind.noun}")
     if found.get(target.kind.id_field) == target.id:
         return found
     what = (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.errors import ApiError, NotSentError, RateLimitError, StateError, TransportError
-from auth0_meta.http.budget import Deadline, LongWait, WaitBudget
+from auth0_meta.http.budget import WORK, Deadline, LongWait, WaitBudget
 from auth0_meta.http.error_responses import error_from, is_import_jobs_limit, leaves_open
 from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response, Transport
@@ -137,11 +137,21 @@ class Sender:
             budget.spend(budget.took)
 
     def _token(self, budget: WaitBudget) -> str:
-        """Return the token to send; the time that this takes counts as waiting."""
-        begun, waited = self.clock.monotonic(), budget.waited
+        """Return the token to send; the time that this takes counts as waiting, and may use up the budget."""
+        begun, waited, left = self.clock.monotonic(), budget.waited, budget.left()
         token = self.tokens.get(budget)
-        budget.spend(self.clock.monotonic() - begun - (budget.waited - waited))
-        return token
+        took = self.clock.monotonic() - begun - (budget.waited - waited)
+        budget.spend(took)
+        if left is None or took <= max(left, WORK):
+            return token
+        msg = f"getting a token took {took:.1f} s, past {budget.bound}, so nothing was sent. Try again: it is kept"
+        raise RateLimitError(
+            msg,
+            status=_TOO_MANY,
+            retry_at=self.clock.time(),
+            waited=budget.waited + took,
+            user_id=budget.user_id,
+        )
 
     def _request_time(self, request: Request, budget: WaitBudget) -> float:
         """Return how long the request may take as a whole; raise if the operation must be over by now."""

@@ -244,9 +244,12 @@ class Transport:
         prepared.body = body
         try:
             response = self._send(prepared, seconds)
+            if response.status_code < _OK:  # http.client takes every 1xx but 100 for the response
+                response.close()
+                raise requests.exceptions.ConnectionError("no final response")
             content = _content(response)
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
-            failure = self._failure(error, method, path)
+            failure = self._failure(error, method, path, seconds)
             for link in list(_chain(error)):
                 link.__traceback__ = None  # frames of urllib3 hold it, and with it the values of every caller
         else:
@@ -297,12 +300,12 @@ class Transport:
                 if getattr(response.raw, "length_remaining", None):
                     raise requests.exceptions.ChunkedEncodingError("a part of the file is missing")
         except (OSError, HTTPError) as error:
-            failure = self._failure(error, "GET", "(a file)")
+            failure = self._failure(error, "GET", "(a file)", None)
         if failure is not None:
             raise failure  # not from the error, whose URL is a secret for as long as it lives
 
-    def _failure(self, error: Exception, method: str, path: str) -> TransportError:
-        """Sort a failure by what the server may have seen."""
+    def _failure(self, error: Exception, method: str, path: str, seconds: float | None) -> TransportError:
+        """Sort a failure by what the server may have seen; it had `seconds` in all, None for no such limit."""
         causes = list(_chain(error))
         what = f"{method} {path.partition('?')[0]}"
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
@@ -318,7 +321,11 @@ class Transport:
                 "Check the domain and the network"
             )
             return NotSentError(msg)
-        lost = f"{what} was sent, but its response was lost ({type(error).__name__}{_reason(causes)}, read timeout {self.timeout[1]} s)"
+        read = self.timeout[1]
+        limit = f"read timeout {read} s" if seconds is None or seconds >= read else f"{seconds:.1f} s in all"
+        lost = (
+            f"{what} was sent, but its response was lost ({type(error).__name__}{_reason(causes)}, {limit})"
+        )
         if method in ("GET", "HEAD"):
             return TransportError(lost)
         return OutcomeUnknown(

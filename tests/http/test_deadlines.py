@@ -194,7 +194,8 @@ def test_the_deadline_of_a_request() -> None:
     assert budget(clock).request_time(3, 30) == 63
     assert budget(clock, max_wait=900).request_time(3, 30) == 63
     assert budget(clock, max_wait=20).request_time(3, 30) == 20
-    assert budget(clock, max_wait=1).request_time(3, 30) == 3
+    assert budget(clock, max_wait=1).request_time(3, 30) == 1
+    assert budget(clock, max_wait=0.2).request_time(3, 30) == 1
     assert budget(clock, max_wait=0).request_time(3, 30) == 63
     ending = budget(clock, max_wait=0, ends=20.0)
     assert ending.request_time(3, 30) == 20
@@ -205,14 +206,14 @@ def test_the_deadline_of_a_request() -> None:
 
 
 def test_what_has_been_waited_for_counts() -> None:
-    """Waits count as a whole; a request, a token, a lock or a queue counts from its second second on."""
+    """Waits count, and so does a request or a token that takes more than a second."""
     one = budget(FakeClock(), max_wait=20)
     one.waited = 5.0
     one.spend(1.0)
     assert one.left() == 15
     one.spend(8.0)
-    assert one.left() == 8
-    assert one.request_time(3, 30) == 8
+    assert one.left() == 7
+    assert one.request_time(3, 30) == 7
     one.spend(60.0)
     assert one.left() == 0
 
