@@ -8,14 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 
 import pytest
 from support.scripted_server import Reply, ScriptedServer, boom
 
 from auth0_meta import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK
-from auth0_meta.errors import NotSentError, OutcomeUnknown, ServerError, TransportError
+from auth0_meta.errors import NotSentError, OutcomeUnknown, RateLimitError, ServerError, TransportError
 from auth0_meta.http import transport
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.connections import BoundedReader
@@ -319,3 +319,58 @@ def test_the_settings_of_a_client_are_checked() -> None:
     for wrong in (-1, "30", True, float("nan")):
         with pytest.raises(ValueError, match="failure_wait"):
             ManagementClient("tenant.invalid", token="t", failure_wait=wrong)  # type: ignore[arg-type]
+
+
+# Odd responses -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "usable"),
+    [
+        (200, {}, True),
+        (200, {"app_metadata": None}, True),
+        (200, {"user_metadata": [1]}, True),
+        (200, {"app_metadata": [1]}, False),
+        (200, {"app_metadata": "x"}, False),
+        (206, {}, False),
+        (103, {}, False),
+    ],
+)
+def test_the_response_to_a_patch_is_a_whole_user(
+    status: int, changes: dict[str, object], *, usable: bool
+) -> None:
+    """What the PATCH has touched must be an object; a part of a user, or no final response, says nothing."""
+    body = {"user_id": "auth0|1", "app_metadata": {"a": 1}} | changes
+    with (
+        ScriptedServer(Reply(status, body)) as server,
+        ManagementClient(server.url, token="t") as client,
+        nullcontext() if usable else pytest.raises(OutcomeUnknown),
+    ):
+        found = client.channel.patch(
+            _target("auth0|1"),  # type: ignore[arg-type]
+            {"app_metadata": {"a": 1}},
+            client.channel.budget("auth0|1"),
+        )
+        assert found == body
+
+
+@pytest.mark.parametrize(
+    ("took", "max_wait", "enough"), [(2.0, 1.0, False), (2.0, 3.0, True), (0.9, 0.5, True)]
+)
+def test_a_token_that_takes_longer_than_the_call_may_wait(
+    took: float, max_wait: float, *, enough: bool
+) -> None:
+    """The request is not sent; a second is always allowed."""
+    clock = FakeClock()
+
+    def token() -> str:
+        clock.advance(took)
+        return "t"
+
+    with (
+        ScriptedServer(Reply(200, {"user_id": "auth0|1"})) as server,
+        ManagementClient(server.url, token=token, clock=clock, max_wait=max_wait) as client,
+    ):
+        with nullcontext() if enough else pytest.raises(RateLimitError, match=r"getting a token took 2\.0 s"):
+            client.users.get("auth0|1")
+        assert len(server.seen) == enough
