@@ -263,10 +263,8 @@ class Transport:
     def _send(self, prepared: requests.PreparedRequest, seconds: float | None) -> requests.Response:
         """Hand one request to the adapter."""
         connect, read = self.timeout
-        outer = (
-            getattr(deadline, "at", None),
-            getattr(_cut_query.ours, "now", False),
-        )  # of what a signal interrupted
+        # A signal handler may send a request in the middle of another one, which gets its own values back.
+        outer = getattr(deadline, "at", None), getattr(_cut_query.ours, "now", False)
         deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
         _cut_query.ours.now = True
         try:
@@ -337,17 +335,15 @@ def _content(response: requests.Response) -> bytes:
     """Read a body to its end; one that is, or that decodes to, more than a response may have is an error."""
     pieces, size = [], 0
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) <= _BLOCK and "Content-Encoding" not in response.headers:
-        return bytes(response.raw.read())
+    short = length.isdecimal() and int(length) <= _BLOCK and "Content-Encoding" not in response.headers
     try:
-        for piece in response.iter_content(_BLOCK):
+        for piece in [response.raw.read()] if short else response.iter_content(_BLOCK):
             pieces.append(piece)
             size += len(piece)
             if size > _MOST_RECEIVED:
                 raise requests.exceptions.ContentDecodingError("larger than a response may be")
-        if getattr(
-            response.raw, "length_remaining", None
-        ):  # an adapter may hand on a body that was cut short
+        # An adapter may hand on a body that was cut short.
+        if getattr(response.raw, "length_remaining", None):
             raise requests.exceptions.ChunkedEncodingError("a part of the body is missing")
     except BaseException:
         response.close()  # the rest of it must not be taken for the next response

@@ -538,11 +538,19 @@ def test_a_lost_response_leaves_a_write_unknown(
 
 
 class _CutShort(BaseAdapter):
-    """An adapter that, like urllib3 before 2, does not compare the body with Content-Length."""
+    """An adapter that, like urllib3 before 2, does not compare the body with Content-Length.
+
+    `headers`: what it shows of the response's headers.
+    """
+
+    def __init__(self, headers: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.headers = headers or {}
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         response = requests.Response()
         response.status_code = 200
+        response.headers.update(self.headers)
         response.raw = urllib3.HTTPResponse(
             BytesIO(b"{"),
             headers={"Content-Length": "2"},
@@ -555,9 +563,10 @@ class _CutShort(BaseAdapter):
         pass
 
 
-def test_a_body_cut_short_is_lost_under_any_urllib3(closing: ExitStack) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "2"}])
+def test_a_body_cut_short_is_lost_under_any_urllib3(closing: ExitStack, headers: dict[str, str]) -> None:
     """A body shorter than its Content-Length counts as lost even if urllib3 does not notice."""
-    one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort())
+    one = _transport(closing, "http://127.0.0.1:1", adapter=_CutShort(headers))
     with pytest.raises(OutcomeUnknown):
         one.send("PATCH", "/x", headers={}, body=b"{}")
 
