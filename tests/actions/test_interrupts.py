@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.logins import Login
+from support.logins import Login, ThreadLock
 
 from auth0_meta import ActionTimeout, ManagementClient, RateLimitError
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, login_thread, post_login
@@ -207,20 +207,7 @@ def test_a_finalizer_may_log_somebody_in_with_the_same_trigger(tenant: LocalTena
     assert all(outcome.allowed for outcome in outcomes)
 
 
-class Owned:
-    """A lock that only the thread that took it can release, entered and left in Python."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self.lock.acquire()
-
-    def __exit__(self, *args: object) -> None:
-        self.lock.release()
-
-
-@pytest.mark.parametrize("make", [Owned, threading.RLock])
+@pytest.mark.parametrize("make", [ThreadLock, threading.RLock])
 def test_a_cancellation_at_any_instant_leaves_no_lock_behind(tenant: LocalTenant, make: Any) -> None:
     """A lock that belongs to a thread is released by it; once the cancellation is through, another login can have it."""
     instants, lock = random.Random(5), make()
@@ -262,7 +249,7 @@ def test_an_interrupt_that_strikes_while_the_thread_of_a_login_starts_leaves_no_
             assert taken.wait(60)
             raise KeyboardInterrupt
 
-    class Seen(Owned):
+    class Seen(ThreadLock):
         def __enter__(self) -> None:
             super().__enter__()
             taken.set()

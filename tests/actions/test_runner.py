@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.local_tenant import UID
-from support.logins import Consent, Login
+from support.logins import Consent, Login, ThreadLock
 
 from auth0_meta import ActionTimeout, InputError, StateError
 from auth0_meta.actions import Event, LoginOutcome
@@ -248,19 +248,6 @@ def test_arun_does_not_block_the_loop() -> None:
     assert len(set(threads)) == 1
     assert threading.get_ident() not in threads
     assert len(threads) == 3
-
-
-class ThreadLock:
-    """A lock that only the thread that took it can release, such as an RLock."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self.lock.acquire()
-
-    def __exit__(self, *args: object) -> None:
-        self.lock.release()
 
 
 def test_a_lock_that_belongs_to_a_thread_works_with_arun() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
@@ -62,3 +63,16 @@ def state_of(outcome: LoginOutcome) -> str:
     """Return the state of an outcome's redirect."""
     assert outcome.redirect is not None, outcome
     return outcome.redirect.state
+
+
+class ThreadLock:
+    """A lock that only the thread that took it can release, entered and left in Python."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *args: object) -> None:
+        self.lock.release()
