@@ -182,8 +182,8 @@ class FetchedToken(TokenSource):
     makes its own.  Tokens live in memory only, and their age is measured on the monotonic clock.
     Source: Auth0 says to cache Management tokens by `expires_in` and to treat them as opaque.
 
-    There is no lock, so nothing that interrupts a thread (a signal, a finalizer, an exception, a fork) can find one
-    taken or leave one behind: each change of state is one store or one call of a list's method.
+    It uses no lock, so a thread that is interrupted (by a signal, a finalizer, an exception or a fork) can't leave one
+    locked: each change of state is a single assignment or a single call of a list's method.
     """
 
     def __init__(self, fetch: Fetch, *, clock: Clock) -> None:

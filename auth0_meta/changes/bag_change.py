@@ -225,7 +225,7 @@ class BagChange:
         return UNKNOWN
 
     def apply_key(self, key: str, stored: Any, /) -> Any:
-        """Return what `key` holds after this, given what is stored there; ABSENT means that there is no such key.
+        """Return what `key` holds after this, given what is stored there; ABSENT if the key does not exist.
 
         Raises `PathError` if an operation meets the wrong type.
         """

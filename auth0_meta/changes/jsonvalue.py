@@ -28,7 +28,7 @@ class Mark(enum.Enum):
 
 
 ABSENT: Final = Mark.ABSENT
-"""There is no such key; JSON null, in contrast, is a value."""
+"""The key does not exist.  JSON null is different: it is a value."""
 UNKNOWN: Final = Mark.UNKNOWN
 """The value depends on the stored profile."""
 

@@ -1,4 +1,4 @@
-"""Show how the package works, on a local tenant; every line shows what really happened."""
+"""Demonstrate the package on a local tenant.  Every line of the output reports a real request or value."""
 
 from __future__ import annotations
 

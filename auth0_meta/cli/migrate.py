@@ -195,7 +195,7 @@ def _run(
 @_job
 @_json
 def status(*, job: str, as_json: bool) -> None:
-    """Show where a job stands, even while it runs."""
+    """Show the progress of a job, even while it is running."""
     found = steps.status(job)
     if as_json:
         click.echo(dump(found.to_json()))
@@ -268,7 +268,9 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"pass --yes to {step} without being asked: there is no terminal to ask on")
+        raise click.UsageError(
+            f"pass --yes to {step} without confirmation: there is no terminal to ask for it"
+        )
     if not click.confirm(f"{step} {job}?", err=True):
         done = {"apply": "applied", "undo": "undone", "purge": "purged"}[step]
         raise click.ClickException(f"not {done}: nothing was sent, and {job} is unchanged")
@@ -280,7 +282,7 @@ class _Stop(StopFlag):
     told = False
 
     def tell(self) -> None:
-        """Say once that the signal was understood."""
+        """Print once that the signal was received."""
         if self.is_set() and not self.told:
             self.told = True
             click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
-from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import MetadataError, StateError, TransportError
 from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
 from auth0_meta.http.request import (
@@ -188,7 +187,7 @@ class Channel(Sender):
         response = self.send(request, budget, deadline=deadline)
         found = _own(response, request, target)
         # What the document does not touch may well be stored as something else.
-        if any(bag in document and not isinstance(found.get(bag), Mapping | None) for bag in BAGS):
+        if any(not isinstance(found.get(bag), Mapping | None) for bag in document):
             raise unusable(response, request, f"a {target.kind.noun} whose metadata is not an object")
         return found
 

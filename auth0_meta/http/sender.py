@@ -117,9 +117,8 @@ class Sender:
                     raise failure
                 self.back_off(failure, budget, request.group, request.method, deadline)
             finally:
-                del (
-                    failure
-                )  # or this frame and the error would keep each other alive, with the request's values
+                # Else this frame and the error would keep each other alive, with the request's values.
+                del failure
 
     def _transmit(self, request: Request, token: str, budget: WaitBudget, seconds: float) -> Response:
         """Send it once, and count the time that it takes."""
