@@ -144,13 +144,7 @@ class Sender:
         if left is None or took <= max(left, WORK):
             return token
         msg = f"getting a token took {took:.1f} s, past {budget.bound}, so nothing was sent. Try again: it is kept"
-        raise RateLimitError(
-            msg,
-            status=_TOO_MANY,
-            retry_at=self.clock.time(),
-            waited=budget.waited + took,
-            user_id=budget.user_id,
-        )
+        raise self.out_of_time(msg, budget, waited=budget.waited + took)
 
     def _request_time(self, request: Request, budget: WaitBudget) -> float:
         """Return how long the request may take as a whole; raise if the operation must be over by now."""
@@ -237,12 +231,15 @@ class Sender:
             f"{what} was not sent: the rate limit asks to wait {would.seconds:.1f} s more, past {budget.bound}. "
             f"{written}Try again at retry_at, or allow a longer max_wait"
         )
+        return self.out_of_time(msg, budget, waited=budget.waited, seconds=would.seconds)
+
+    def out_of_time(
+        self, message: str, budget: WaitBudget, *, waited: float, seconds: float = 0.0
+    ) -> RateLimitError:
+        """Return the error for an operation whose wait budget ends it; it may be tried again in `seconds`."""
+        retry_at = self.clock.time() + seconds
         return RateLimitError(
-            msg,
-            status=_TOO_MANY,
-            retry_at=self.clock.time() + would.seconds,
-            waited=budget.waited,
-            user_id=budget.user_id,
+            message, status=_TOO_MANY, retry_at=retry_at, waited=waited, user_id=budget.user_id
         )
 
     def _after_loss(

@@ -102,9 +102,8 @@ class AsyncMetadataTransaction(Transaction):
         ended: list[tuple[_T | None, BaseException | None]] = []
 
         line = place()
-        if line.globals.get("__name__", "").startswith(
-            "asyncio."
-        ):  # a task of its own, such as wait_for makes
+        # In a task of its own, such as wait_for makes, no line of the program stands below asyncio's.
+        if line.globals.get("__name__", "").startswith("asyncio."):
             line = staged_at or line
 
         def begin() -> None:
@@ -165,9 +164,7 @@ class AsyncMetadataTransaction(Transaction):
             f"no worker thread was free for {self.user_id} within {budget.bound}: others wait in all of them. "
             "Nothing was sent. Try again, or pass a larger pool_size or max_wait"
         )
-        return RateLimitError(
-            msg, status=429, retry_at=self._unit.channel.clock.time(), waited=waited, user_id=self.user_id
-        )
+        return self._unit.channel.out_of_time(msg, budget, waited=waited)
 
 
 def _carry(work: Future[None], begin: Callable[[], None]) -> None:

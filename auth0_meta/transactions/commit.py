@@ -13,7 +13,7 @@ from auth0_meta.errors import Auth0MetaError, ConflictError, MetadataError, Outc
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
-from auth0_meta.models import Outcome, User
+from auth0_meta.models import Outcome
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.readback import LostPatch
 from auth0_meta.transactions.write import Write
@@ -54,13 +54,13 @@ class Commit:
         self._warned = False
         self._lost: LostPatch | None = None
         self.reads = options.base_check or (base is None and (change.needs_base or bool(reads)))
-        self._write = Write(channel, target, self, budget, fresh_for=_FRESH_FOR, lock=options.lock)
+        self.write = Write(channel, target, self, budget, fresh_for=_FRESH_FOR, lock=options.lock)
         self._nothing_to_do = False
 
     @property
     def outcome(self) -> Outcome:
         """Return what became of it; it is true at any instant, since whatever ends the commit may do so at any."""
-        write = self._write
+        write = self.write
         if write.answered:
             return "updated"
         if write.ended:
@@ -68,22 +68,6 @@ class Commit:
         if self._nothing_to_do:
             return "unchanged"
         return "unknown" if write.in_doubt else "failed"
-
-    @property
-    def sent(self) -> Mapping[str, Any]:
-        """Return the last PATCH document, as sent."""
-        return self._write.document
-
-    @property
-    def lock_lost(self) -> bool:
-        """Return whether the lock failed when it was released."""
-        return self._write.lock_lost
-
-    @property
-    def user(self) -> User | None:
-        """Return the profile as last seen."""
-        found = self._write.found
-        return None if found is None else User(found)
 
     def run(self) -> None:
         """Send the change; `outcome` tells what became of it.
@@ -97,9 +81,9 @@ class Commit:
         taken_as_stored = self._base is not None and not self.reads
         if not self._change or (taken_as_stored and not self._apply_to(self._base).document):
             self._nothing_to_do = True
-            self._write.let_go()
+            self.write.let_go()
             return
-        write = self._write
+        write = self.write
         try:
             write.run()
         except Exception as error:

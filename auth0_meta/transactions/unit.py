@@ -284,34 +284,28 @@ class Unit:
             raise error.of(self.user_id) from None
 
     def _end_commit(self) -> CommitResult:
-        """Note what became of the commit."""
-        commit = self._commit
-        if commit is None:  # an interrupt, before anything could be sent
-            return self._end("failed", {}, None)
-        return self._end(commit.outcome, commit.sent, commit.user, lock_lost=commit.lock_lost)
+        """Note what became of the commit; without one, an interrupt came before anything could be sent."""
+        return self._end("failed" if self._commit is None else self._commit.outcome)
 
     def roll_back(self) -> None:
         """End it with nothing sent, every open savepoint included."""
-        self._end("rolled_back", {}, None)
+        self._end("rolled_back")
         self.drop_parts()
         self.change = Change()
 
-    def _end(
-        self, outcome: Outcome, document: Mapping[str, Any], user: User | None, *, lock_lost: bool = False
-    ) -> CommitResult:
+    def _end(self, outcome: Outcome) -> CommitResult:
         """Note how it ended, once, and let go of what was staged."""
         if self.result is None:
-            if user is None and self._base is not None and not self._base_given:
-                user = User(self._base)
-            cost = self.budget
+            cost, write = self.budget, self._commit and self._commit.write
+            seen = (write and write.found) or (None if self._base_given else self._base)
             self.result = CommitResult(
                 outcome=outcome,
                 requests=cost.requests,
                 attempts=cost.attempts,
                 waited=cost.waited,
-                document=document,
-                user=user,
-                lock_lost=lock_lost,
+                document=write.document if write else {},
+                user=None if seen is None else User(seen),
+                lock_lost=bool(write and write.lock_lost),
             )
         self.change = Change()
         self._commit = None

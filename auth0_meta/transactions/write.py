@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from auth0_meta.changes.profile import check_stored
-from auth0_meta.errors import InputError, MetadataWarning, RateLimitError, StateError
+from auth0_meta.errors import InputError, MetadataWarning, StateError
 from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
@@ -205,13 +205,7 @@ class Write:
             f"taking lock= for {self._target.id} took {took:.1f} s, past {budget.bound}. "
             f"{written}Try again, or allow a longer max_wait"
         )
-        raise RateLimitError(
-            msg,
-            status=429,
-            retry_at=self._channel.clock.time(),
-            waited=budget.waited,
-            user_id=budget.user_id,
-        )
+        raise self._channel.out_of_time(msg, budget, waited=budget.waited)
 
     def _lose_lock(self, error: Exception) -> None:
         """Note that the lock failed on release, such as one whose lease had run out; the outcome stays what it is."""
