@@ -162,7 +162,7 @@ def test_the_package_alone_loads_almost_nothing() -> None:
 # The cost of `from auth0_meta import ManagementClient, MetadataTransaction`, as a multiple of that of requests, is promised
 # (see benchmarks/imports.py).  Add a name here only after you have measured it again.
 LOADED = """
-    _version arguments client clock errors models record redact warn
+    _version arguments client clock errors forks models record redact warn
     auth auth.credentials auth.tokens
     changes changes.bag_change changes.change changes.jsonvalue changes.operations changes.profile changes.rules
     endpoints endpoints.jobs endpoints.users

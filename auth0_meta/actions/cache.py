@@ -8,8 +8,8 @@ from typing import Literal
 
 import attrs
 
-from auth0_meta.actions.forks import renew_after_fork
 from auth0_meta.clock import Clock
+from auth0_meta.forks import renew_after_fork
 
 # Source: Auth0's limits of Actions.  The documentation says 8 kB in all, the SDK 16.25 KiB: the lower limit
 # is safe whichever is true.
@@ -57,6 +57,7 @@ class Cache:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._records: dict[str, CacheRecord] = {}
+        self.renew_locks()
         renew_after_fork(self)
 
     def renew_locks(self) -> None:

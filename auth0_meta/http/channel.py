@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.errors import MetadataError, StateError, TransportError
+from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
 from auth0_meta.http.request import (
     API,
@@ -33,18 +32,6 @@ REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 """Methods that may be sent again after a lost response: the second request changes nothing."""
 
 _PARTIAL = 206
-
-_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
-
-
-def _renew_all() -> None:
-    """Give every channel of a forked child its own sockets and locks."""
-    for channel in list(_channels):
-        channel.renew()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows only
-    os.register_at_fork(after_in_child=_renew_all)
 
 
 class HasChannel(Protocol):
@@ -82,7 +69,7 @@ class Channel(Sender):
         self._threads: ThreadPoolExecutor | None = None
         self._threads_lock = threading.RLock()
         self._closed = False
-        _channels.add(self)
+        renew_after_fork(self)
 
     def bucket(self, group: str) -> Snapshot:
         """Return what is known of the token bucket behind a route group."""
@@ -217,7 +204,7 @@ class Channel(Sender):
         if threads is not None:
             threads.shutdown(wait=False)
 
-    def renew(self) -> None:
+    def renew_locks(self) -> None:
         """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
         self.transport.renew()
         self.throttle.renew()

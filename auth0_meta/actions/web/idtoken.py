@@ -9,9 +9,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from auth0_meta.actions.forks import renew_after_fork
 from auth0_meta.auth import jwt
 from auth0_meta.errors import AuthError, TransportError
+from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.channel import HasChannel
 
 _PATH = "/.well-known/jwks.json"
@@ -34,6 +34,7 @@ class SigningKeys:
         self._keys: dict[str, Mapping[str, Any]] = {}
         self._next = float("-inf")
         self._failure: str | None = None
+        self.renew_locks()
         renew_after_fork(self)
 
     def renew_locks(self) -> None:
@@ -81,9 +82,8 @@ class SigningKeys:
 
     def _fetch(self) -> dict[str, Mapping[str, Any]]:
         transport = self._channel.transport
-        seconds = self._channel.budget().request_time(
-            *transport.timeout
-        )  # others wait for the lock meanwhile
+        # With a limit, since others wait for the lock meanwhile.
+        seconds = self._channel.budget().request_time(*transport.timeout)
         response = transport.send("GET", _PATH, headers={"Accept": "application/json"}, seconds=seconds)
         try:
             if response.status != _OK:

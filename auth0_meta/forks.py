@@ -19,8 +19,7 @@ _owners: weakref.WeakSet[HasLocks] = weakref.WeakSet()
 
 
 def renew_after_fork(owner: HasLocks, /) -> None:
-    """Call `owner.renew_locks()` now, and in every child that is forked while it exists."""
-    owner.renew_locks()
+    """Call `owner.renew_locks()` in every child that is forked while it exists."""
     _owners.add(owner)
 
 
