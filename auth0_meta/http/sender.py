@@ -48,6 +48,7 @@ class Sender:
         self.tokens = tokens
         self._reporting: set[int] = set()  # threads that are inside `on_wait`
         self._succeeded_at = -inf
+        self._outage_since = inf
 
     def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
         """Return the 2xx response to `request`, or raise.
@@ -268,7 +269,8 @@ class Sender:
     ) -> None:
         """Sleep before a repeat; raise `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
 
-        Bulk work outlasts an outage: its budget for failures is longer while no request of this client succeeds.
+        Bulk work outlasts an outage: its budget for failures is longer while no request of this client succeeds, but
+        one outage is waited out once, and not anew by each user.
         """
         try:
             if budget.failures:
@@ -281,7 +283,7 @@ class Sender:
             left, most = budget.left(), budget.failure_wait
             outage = self._succeeded_at <= budget.failing_since
             if most is not None and outage and budget.share is not None:
-                most = max(most, _OUTAGE)
+                most = max(most, _OUTAGE - self._outage_before(budget))
             if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
                 budget.outage = outage
                 raise failure
@@ -292,6 +294,17 @@ class Sender:
             self._sleep(seconds, budget)
         finally:
             del failure
+
+    def start_bulk(self) -> None:
+        """Let bulk work that begins now wait an outage out, whatever earlier work has waited."""
+        self._outage_since = inf
+
+    def _outage_before(self, budget: WaitBudget) -> float:
+        """Return for how many seconds the outage had lasted when this operation met it."""
+        if self._succeeded_at > self._outage_since:
+            self._outage_since = inf
+        self._outage_since = min(self._outage_since, budget.failing_since)
+        return budget.failing_since - self._outage_since
 
     def _report(self, budget: WaitBudget, group: str, method: str, reason: str, seconds: float) -> None:
         """Log a wait once and hand it to `on_wait`.

@@ -142,6 +142,7 @@ class Runner:
 
     def _begin(self) -> None:
         ledger, step = self._ledger, self._step
+        self._channel.start_bulk()
         now = self._began = self._now()
         with ledger.group():
             ledger.move(step.retried, step.start)

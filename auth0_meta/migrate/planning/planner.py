@@ -93,6 +93,7 @@ class Planner:
         self._problems: list[tuple[str, str, str]] = []
         self._failures: InARow[Read] = InARow()
         self._last_progress = 0.0
+        self._reads = False
         self.summary = PlanSummary()
 
     def run(self) -> PlanSummary:
@@ -181,6 +182,9 @@ class Planner:
         try:
             if profile is None:
                 channel = self._connect().channel
+                if not self._reads:
+                    self._reads = True
+                    channel.start_bulk()
                 budget = channel.budget(user_id, None, share=self._share, cancelled=self._cancelled)
                 profile = channel.read(Target.user(user_id), budget)
             elif not isinstance(profile, Mapping) or profile.get("user_id") != user_id:
