@@ -45,7 +45,8 @@ class ManagementClient:
     `token`, a string or a function that returns one.  `audience`: None means
     `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
     `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
-    `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat).
+    `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat);
+    a batch or a migration waits for 15 minutes if nobody succeeds.
     `timeout`: (connect, read) in seconds, or one number for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the token bucket
     from headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called
     with a `Wait` before each wait.  `pool_size`: how many connections are kept open.

@@ -170,13 +170,17 @@ class BatchResult(Record):
 
 
 class Progress(Record):
-    """How far a batch has come: users `staged` so far, `done`, of those `failed`, and `per_second` overall."""
+    """How far a batch has come: users `staged` so far, `done`, of those `failed`, and `per_second` overall.
+
+    `waiting`: what the batch waits for, such as "server error, 12 s", if nobody was finished meanwhile; else "".
+    """
 
     staged: int
     done: int
     failed: int
     seconds: float
     per_second: float
+    waiting: str = ""
 
 
 class BatchResults:

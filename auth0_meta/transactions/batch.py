@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal
 
@@ -24,8 +25,9 @@ from auth0_meta.errors import (
 from auth0_meta.http.budget import MaxWait, WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
-from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User
+from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User, Wait
 from auth0_meta.ratelimit.concurrency import Concurrency
+from auth0_meta.ratelimit.throttle import PACING
 from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransaction
 from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -53,14 +55,16 @@ class MetadataBatch:
     left to live applications.  `concurrency`: worker threads; None adds them, up to 64, as long as the tenant can
     take more.  `on_error`: "raise" a `BatchError` at the end if any user failed, or "collect".  `on_result` is
     called with a `BatchResult` for each user, one at a time, in a worker thread; `on_progress` with a `Progress`
-    about five times a second, and at the end.  `window`: no less than the number of users that are staged on at a
-    time.  `max_wait`: seconds that one user's waits may take, None for no limit.  `oversize`: as in
+    about five times a second, before each wait for a rate limit or an outage, and at the end.  `window`: no less than
+    the number of users that are staged on at a time.  `max_wait`: seconds that one user's waits may take, for a tenant
+    that fails too; None for no limit.  `oversize`: as in
     `MetadataTransaction`.  `keep`: how many failures `results` keeps.
 
     An exception in the block, Ctrl-C included, stops sending: requests in flight are finished, the other users are
     reported as not sent, and the exception propagates.  An error in a callback has the same effect, and so has one
     that would meet every user (`AuthError`, `ScopeError`, `NotSentError`); the block raises it.  A tenant that fails is
-    waited for, 15 minutes at most, while nobody's request succeeds; then its error ends the batch in the same way.
+    waited for, 15 minutes at most (the client's `failure_wait`, if that is longer), while nobody's request succeeds; then
+    its error ends the batch in the same way.  The client's `on_wait` is called before each of these waits.
 
     >>> with MetadataBatch(tenant.client()) as batch:
     ...     batch.user(user.user_id).app_metadata.set("plan", "pro")
@@ -128,6 +132,7 @@ class MetadataBatch:
             raise StateError("this batch was entered before: open a new one")
         self._entered = True
         self._pid = os.getpid()
+        self._channel.start_bulk()
         self._started = self._reported = self._channel.clock.monotonic()
         return self
 
@@ -259,6 +264,9 @@ class MetadataBatch:
         failure: BaseException | None = None
         if not self._cancelled.is_set():
             try:
+                budget = tx._unit.budget
+                if self._on_progress is not None:
+                    budget.on_wait = partial(self._note_wait, budget.on_wait)
                 with calling_from(tx._staged_at):
                     tx.send()
             except Cancelled:
@@ -284,24 +292,36 @@ class MetadataBatch:
         )
 
     def _account(self, result: BatchResult) -> None:
-        """Count a result and call the callbacks; an error of theirs stops the batch and reaches the caller."""
+        """Count a result and tell the callbacks."""
         with self._report_lock:
-            self._reporter = threading.get_ident()
             self.results.add(result)
-            try:
-                if self._on_result is not None:
-                    self._on_result(result)
-                if self._on_progress is not None:
-                    now = self._channel.clock.monotonic()
-                    if now - self._reported >= _PROGRESS_EVERY:
-                        self._reported = now
-                        self._on_progress(self._progress(now))
-            except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
-                self._stop(error)
-            finally:
-                self._reporter = None
+            self._tell(result)
 
-    def _progress(self, now: float) -> Progress:
+    def _note_wait(self, on_wait: Callable[[Wait], object] | None, wait: Wait) -> None:
+        """Pass on that a worker waits.  Nobody may get a result for minutes, so the progress says why."""
+        if on_wait is not None:
+            on_wait(wait)
+        if wait.reason != PACING:
+            with self._report_lock:
+                self._tell(None, waiting=f"{wait.reason}, {wait.seconds:.0f} s")
+
+    def _tell(self, result: BatchResult | None, *, waiting: str = "") -> None:
+        """Call the callbacks; an error of theirs stops the batch and reaches the caller."""
+        self._reporter = threading.get_ident()
+        try:
+            if result is not None and self._on_result is not None:
+                self._on_result(result)
+            if self._on_progress is not None:
+                now = self._channel.clock.monotonic()
+                if waiting or now - self._reported >= _PROGRESS_EVERY:
+                    self._reported = now
+                    self._on_progress(self._progress(now, waiting))
+        except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
+            self._stop(error)
+        finally:
+            self._reporter = None
+
+    def _progress(self, now: float, waiting: str = "") -> Progress:
         seconds, done = now - self._started, self.results.done
         rate = done / seconds if seconds > 0 else 0.0
         return Progress(
@@ -310,6 +330,7 @@ class MetadataBatch:
             failed=self.results.counts["failed"],
             seconds=seconds,
             per_second=rate,
+            waiting=waiting,
         )
 
     def _stop(self, error: BaseException) -> None:

@@ -1206,6 +1206,43 @@ def test_a_user_fails_alone_while_others_succeed() -> None:
         assert clock.monotonic() < 40
 
 
+def test_a_batch_says_what_it_waits_for() -> None:
+    """Nobody gets a result during an outage, so progress and `on_wait` are told before each wait."""
+    clock, waits, reports = FakeClock(), list[Any](), list[Progress]()
+    with ScriptedServer(_failing(None)) as server:
+        client = connect(server, clock=clock, on_wait=waits.append)
+        with pytest.raises(ServerError), MetadataBatch(client, on_progress=reports.append) as batch:
+            batch.user("auth0|0").app_metadata.increment("n")
+    assert {wait.reason for wait in waits} == {"server error"}
+    said = [report.waiting for report in reports if report.waiting]
+    assert said == [f"server error, {w.seconds:.0f} s" for w in waits]
+    assert (reports[-1].waiting, reports[-1].failed) == ("", 1)
+
+
+def test_a_progress_callback_that_fails_during_a_wait_ends_the_batch() -> None:
+    """As it does at any other time; the user who waits is not blamed."""
+
+    def fail(report: Progress) -> None:
+        raise ValueError("the bar is broken")
+
+    clock = FakeClock()
+    with ScriptedServer(_failing(None)) as server:
+        batch = MetadataBatch(connect(server, clock=clock), on_progress=fail)
+        with pytest.raises(ValueError, match="the bar"), batch:
+            batch.user("auth0|0").app_metadata.increment("n")
+        assert batch.results.not_sent == ["auth0|0"]
+        assert clock.monotonic() < 1
+
+
+def test_max_wait_ends_a_batch_sooner_in_an_outage() -> None:
+    """It limits the waits of each user whatever they are for."""
+    clock = FakeClock()
+    with ScriptedServer(_failing(None)) as server:
+        with pytest.raises(ServerError), MetadataBatch(connect(server, clock=clock), max_wait=20) as batch:
+            batch.user("auth0|0").app_metadata.increment("n")
+        assert clock.monotonic() <= 20
+
+
 def test_an_outage_is_waited_out_and_ends_the_batch() -> None:
     """After a quarter of an hour in which nobody succeeded, the rest is not sent, and the block raises the error."""
     clock = FakeClock()
