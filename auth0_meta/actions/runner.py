@@ -6,7 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.execution import Execution
@@ -73,8 +73,8 @@ def _next(steps: Steps, failure: BaseException | None = None) -> Step | LoginOut
     try:
         return next(steps) if failure is None else steps.throw(failure)
     except StopIteration as stop:
-        outcome: LoginOutcome = stop.value
-        return outcome
+        # Not a variable of its own: the traceback of the outcome's error refers to this frame since Python 3.12.
+        return cast("LoginOutcome", stop.value)
 
 
 def run_to_action(steps: Steps) -> ActionStep:
