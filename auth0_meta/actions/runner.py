@@ -6,6 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from auth0_meta.actions.api import Api
@@ -14,6 +15,7 @@ from auth0_meta.actions.login_thread import LoginThread
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Handler
 from auth0_meta.errors import InputError, StateError
+from auth0_meta.warn import Place, calling_from
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,7 +49,8 @@ def _do(step: Step) -> None:
     if not isinstance(step, ActionStep):
         step()
         return
-    returned: object = step.handler.call(step.api.event, step.api)
+    with calling_from(None):  # a warning about what the action does points into the action
+        returned: object = step.handler.call(step.api.event, step.api)
     if inspect.isawaitable(returned):
         close: Any = getattr(returned, "close", None)
         if close is not None:
@@ -177,8 +180,8 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
             loop.close()
 
 
-async def arun(steps: Steps, *, locks: bool) -> LoginOutcome:
-    """Run the steps in a running loop; everything that blocks runs in one other thread.
+async def arun(steps: Steps, *, locks: bool, line: Place) -> LoginOutcome:
+    """Run the steps in a running loop; everything that blocks runs in one other thread, for `line` of the program.
 
     It is one thread for the whole login because some locks must be released by the thread that took them.  With
     `locks`, therefore, the steps advance in that thread too.  When the task is cancelled, the step that is running
@@ -187,10 +190,15 @@ async def arun(steps: Steps, *, locks: bool) -> LoginOutcome:
     import asyncio  # noqa: PLC0415
 
     cancelled = threading.Event()
-    thread = LoginThread(last=steps.close if locks else cancelled.set)
+
+    def for_the_line(do: Callable[..., _T], *arguments: object) -> _T:
+        with calling_from(line):
+            return do(*arguments)
+
+    thread = LoginThread(last=partial(for_the_line, steps.close) if locks else cancelled.set)
 
     def in_thread(do: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
-        return asyncio.wrap_future(thread.call(lambda: do(*arguments)))
+        return asyncio.wrap_future(thread.call(lambda: for_the_line(do, *arguments)))
 
     failure: BaseException | None = None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -20,6 +20,7 @@ from auth0_meta.actions.suspended_logins import MemoryStates, States, SuspendedL
 from auth0_meta.errors import InputError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
+from auth0_meta.warn import Place, place
 
 _Json = Mapping[str, Any] | None
 
@@ -118,13 +119,16 @@ class PostLoginTrigger:
         """
         return self.run(Event.from_dict(event))
 
-    async def arun(self, event: Event, /, *, browser: str | None = None) -> LoginOutcome:
+    # `arun` and `aresume` are no async functions, which would begin only when they are awaited: their callers' lines
+    # would be out of sight by then if asyncio awaits them, as in a task.
+
+    def arun(self, event: Event, /, *, browser: str | None = None) -> Coroutine[Any, Any, LoginOutcome]:
         """Do what `run` does without blocking the event loop: everything that is not async runs in a thread.
 
         An async action that exceeds the budget is cancelled.  Cancelling this call discards what is staged,
         unless the update is already being sent.
         """
-        return await runner.arun(self._first_steps(event, browser), locks=self._options.lock is not None)
+        return self._arun(lambda: self._first_steps(event, browser), place())
 
     def resume(
         self,
@@ -145,7 +149,7 @@ class PostLoginTrigger:
         """
         return self._run(self._resumed(self._now(), state, query, body, request, browser))
 
-    async def aresume(
+    def aresume(
         self,
         state: str,
         /,
@@ -154,10 +158,12 @@ class PostLoginTrigger:
         body: Mapping[str, Any] | None = None,
         request: Mapping[str, Any] | None = None,
         browser: str | None = None,
-    ) -> LoginOutcome:
+    ) -> Coroutine[Any, Any, LoginOutcome]:
         """Do what `resume` does without blocking the event loop."""
-        steps = self._resumed(self._now(), state, query, body, request, browser)
-        return await runner.arun(steps, locks=self._options.lock is not None)
+        return self._arun(lambda: self._resumed(self._now(), state, query, body, request, browser), place())
+
+    async def _arun(self, steps: Callable[[], Steps], line: Place) -> LoginOutcome:
+        return await runner.arun(steps(), locks=self._options.lock is not None, line=line)
 
     def _run(self, steps: Steps) -> LoginOutcome:
         if any(h.is_async for a in self._actions for h in (a.execute, a.resume) if h is not None):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import linecache
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -114,6 +117,89 @@ def test_a_lock_that_fails_on_release_does_not_change_the_outcome(action: Any) -
     assert outcome.commit.lock_lost
     assert "lock lost" in repr(outcome)
     assert not login.run(action).lock_lost
+
+
+def _run(trigger: PostLoginTrigger, event: Event) -> None:
+    trigger.run(event)  # here
+
+
+def _arun(trigger: PostLoginTrigger, event: Event) -> None:
+    asyncio.run(trigger.arun(event))  # here
+
+
+def _await(trigger: PostLoginTrigger, event: Event) -> None:
+    async def main() -> None:
+        await trigger.arun(event)  # here
+
+    asyncio.run(main())
+
+
+def _gather(trigger: PostLoginTrigger, event: Event) -> None:
+    async def main() -> None:
+        await asyncio.gather(trigger.arun(event))  # here
+
+    asyncio.run(main())
+
+
+def _cancel(trigger: PostLoginTrigger, event: Event) -> None:
+    async def main() -> None:
+        login = asyncio.create_task(trigger.arun(event))  # here
+        while not (login.done() or _begun.is_set()):
+            await asyncio.sleep(0.01)
+        login.cancel()
+        await asyncio.wait([login])
+
+    asyncio.run(main())
+
+
+_begun = threading.Event()
+
+
+async def _long(event: Any, api: Any) -> None:
+    _begun.set()
+    await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("way", [_run, _arun, _await, _gather, _cancel])
+@pytest.mark.parametrize("action", [stage("a"), _long], ids=["sync", "async"])
+def test_the_warning_of_a_lost_lock_points_at_the_callers_line(
+    way: Callable[[PostLoginTrigger, Event], None], action: Any
+) -> None:
+    """That is the line that ran the login, or made the task that does, and never a line of the standard library."""
+    login = Login()
+    _begun.clear()
+    trigger = login.trigger(action, lock=lambda user_id: Lock(fail_at="exit"))
+    with pytest.warns(MetadataWarning, match="LookupError") as warned:
+        way(trigger, login.event())
+    (warning,) = warned
+    assert warning.filename == __file__
+    assert linecache.getline(__file__, warning.lineno).endswith("# here\n")
+
+
+def test_the_warning_of_a_lost_lock_after_a_redirect_points_at_the_callers_line() -> None:
+    """The same with `aresume`."""
+    login, states = Login(), MemoryStates()
+    outcome = login.run(Away(), states=states)
+    trigger = login.trigger(Away(), states=states, lock=lambda user_id: Lock(fail_at="exit"))
+    with pytest.warns(MetadataWarning, match="LookupError") as warned:
+        asyncio.run(trigger.aresume(state_of(outcome)))  # here
+    assert linecache.getline(__file__, warned[0].lineno).endswith("# here\n")
+
+
+@pytest.mark.parametrize("way", [_run, _arun])
+def test_a_warning_about_an_action_points_into_the_action(
+    way: Callable[[PostLoginTrigger, Event], None],
+) -> None:
+    """It is not the caller of the login who reads what was just staged."""
+
+    def read_back(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("plan", "pro")
+        event.user.app_metadata.get("plan")  # here
+
+    login = Login()
+    with pytest.warns(MetadataWarning, match="plan") as warned:
+        way(login.trigger(read_back, lock=lambda user_id: Lock()), login.event())
+    assert linecache.getline(__file__, warned[0].lineno).endswith("# here\n")
 
 
 @pytest.mark.filterwarnings("error")
