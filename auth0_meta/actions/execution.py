@@ -56,7 +56,7 @@ _WHAT_WAS_WRITTEN = {
     "unchanged": "There was nothing to write",
     "unknown": "Its update may or may not have been written: read the user before you write again",
 }
-"""What to say of an update whose login took too long, by the outcome of the commit; otherwise it was discarded."""
+"""Outcome of the commit -> what to say of the update when its login took too long; any other means that it was discarded."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +95,7 @@ class Execution:
     then `end`, and `withdraw` if the login failed after `suspend`.  `lock`, `prepare`, `commit`, `suspend` and
     `withdraw` block.
 
-    `started`: when the login began, on the monotonic clock; None is now.
+    `started`: when the login began, on the monotonic clock; None means now.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Execution:
         self._results: dict[str, Any] = {}
         """Fields of the outcome, as they become known."""
         self._transaction: MetadataTransaction | None = None
-        """The update, once it was tried; its result is asked for at the end, so that no interrupt can lose it."""
+        """The update, once it has been tried; its result is read at the end, so that no interrupt can lose it."""
         self._suspended_under = ""
 
     @property
@@ -149,14 +149,14 @@ class Execution:
         return ActionTimeout(msg, user_id=self.user_id)
 
     def _limited(self, budget: WaitBudget) -> WaitBudget:
-        """Let everything that is sent with this budget end by the end of the login, requests and tokens included."""
+        """Make a budget end with the login, which cuts off its requests too, and those for tokens."""
         budget.ends = self._ends
         budget.bound = f"the login's budget of {self.options.budget:g} s"
         return budget
 
     @contextmanager
     def _in_time(self, when: str) -> Iterator[None]:
-        """Send requests; raise `ActionTimeout` if the budget is spent then, whether or not there was a response."""
+        """Raise `ActionTimeout` if the budget is spent after the block, whether or not its requests got a response."""
         try:
             yield
         except TransportError as error:
@@ -177,9 +177,8 @@ class Execution:
         It may not have protected the update, but what was written stays written, and so the outcome stays what it is.
         """
         self._results["lock_lost"] = True
-        with suppress(
-            MetadataWarning
-        ):  # a filter may turn it into an error, and that must not change the outcome
+        # A filter may turn the warning into an error, which must not change the outcome.
+        with suppress(MetadataWarning):
             notice(
                 f"the lock of the login of {self.user_id} failed when it was released ({type(error).__name__}), so it "
                 "may not have protected the update from other logins; the outcome says what was written"
@@ -207,7 +206,8 @@ class Execution:
         try:
             return Event.from_profile(profile).user
         except (InputError, RecursionError):
-            # Python reads NaN and numbers past 1e308, which are no JSON; nobody has passed them to us as an argument.
+            # Python reads NaN, and numbers past 1e308, which are not JSON.  They are stored, and nobody passed them as an
+            # argument, so this is not an `InputError`.
             msg = (
                 f"the profile of user {self.user_id!r} has a number that JSON can't represent, or is nested too deeply, "
                 "so no action can be given it; nothing was written"
@@ -283,7 +283,8 @@ class Execution:
         """Return whether anything that is staged differs from what is known to be stored.
 
         None for an absent key makes no difference either; Auth0's own trigger spends an API call on it at
-        every login.  A transaction would find out as well, but takes as long as seven actions, and a thread in `arun`.
+        every login.  A transaction would find out too, but it takes as long as seven actions, and needs a thread in
+        `arun`.
         """
         return any(
             not json_equal(ABSENT if value is None else value, self._event.user[bag].get(key, ABSENT))
@@ -340,7 +341,7 @@ class Execution:
         self._results["redirect"] = Redirect(with_query(url, {"state": state}), state)
 
     def end(self) -> None:
-        """Fail the login if it has come to an end only after its budget."""
+        """Fail the login if its budget was spent before it ended."""
         if "error" not in self._results and self.time_left() <= 0:
             self.fail(self.timeout_error("it ended too late"))
 
@@ -357,7 +358,7 @@ class Execution:
         """Return how the login ended."""
         staged: dict[str, dict[str, Any]] = {bag: dict(keys) for bag, keys in self._staged.items() if keys}
         commit = self._commit_result()
-        # Let go of them: an error's traceback refers to this object, and would be freed with it in a cycle only.
+        # Dropped, since an error's traceback refers to this object: together they would wait for the garbage collector.
         results, self._results = self._results, {}
         if commit is None and "error" not in results:
             commit = CommitResult(outcome="unchanged")

@@ -32,7 +32,8 @@ class post_login:
     Leaving the block commits, after `api.access.deny` as well, and sets `api.outcome`: check
     `api.outcome.allowed`.  An exception in the block discards what is staged and reaches the caller.  Unlike
     `PostLoginTrigger.run`, this raises a refused update and a spent budget too; `api.outcome.error` is the
-    same exception.  The arguments are those of `PostLoginTrigger`; redirects need that class.
+    same exception.  The arguments are those of `PostLoginTrigger`, the endpoints and scopes those of its `run`;
+    redirects need that class.
 
     >>> event = Event.from_dict({"user": {"user_id": user.user_id, "app_metadata": {}, "user_metadata": {}}})
     >>> with post_login(tenant.client(), event) as api:

@@ -13,11 +13,11 @@ _T = TypeVar("_T")
 
 
 class LoginThread:
-    """Call functions one after another in one thread, with the context variables of whoever made this.
+    """Call functions one after another in one thread, with the context variables of whoever creates this.
 
-    `last` is called in that thread once `end` was.  There is one thread whatever interrupts the one that hands it work;
-    a `ThreadPoolExecutor` whose `submit` was interrupted starts a second one, which may be where a lock is to be
-    released that the first one has taken.
+    `last` is called in that thread after `end`.  There is never a second thread, whatever interrupts `call`.  A
+    `ThreadPoolExecutor` whose `submit` was interrupted starts another one, and a lock that the first thread took might
+    then be released in the second.
     """
 
     def __init__(self, last: Callable[[], object]) -> None:
@@ -27,19 +27,18 @@ class LoginThread:
         self._started = False
 
     def call(self, do: Callable[[], _T], /) -> Future[_T]:
-        """Call a function after those before it; what it returns or raises is in the future."""
+        """Call a function once the earlier ones have returned; the future gets what it returns or raises."""
         future: Future[_T] = Future()
         self._work.put((future, do))
         if not self._started:
-            self._started = (
-                True  # first: if starting it is interrupted, it may run or not, but there is no other
-            )
-            # A daemon: the interpreter does not wait for the thread of a loop that was given up.
+            # Set first: after an interrupt in `start` the thread may run or not, but no other one is started.
+            self._started = True
+            # A daemon, so that the interpreter does not wait for the thread of an abandoned loop.
             threading.Thread(target=self._run, name="auth0-meta-login", daemon=True).start()
         return future
 
     def end(self) -> None:
-        """Let the thread end when it has done what it was given; if there is none yet, there will be none."""
+        """Let the thread end after the calls that it was given; if it has not started, it never will."""
         self._work.put(None)
 
     def _run(self) -> None:
@@ -48,7 +47,7 @@ class LoginThread:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(self._context.run(do))
-                except BaseException as error:  # noqa: BLE001  # whoever waits for it raises it
+                except BaseException as error:  # noqa: BLE001  # raised where the future is waited for
                     future.set_exception(error)
-            del work, future, do  # they hold the login while the thread waits
+            del work, future, do  # or they would keep the login alive while the thread waits
         self._context.run(self._last)

@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 _CLEANUP_SECONDS = 1.0
 """How long a cancelled action may take to clean up before it is left behind."""
 _LOOK_AGAIN = 1.0
-"""After how many seconds to see whether an action has ended without our being told: an interrupt may swallow that."""
+"""Seconds between two looks at whether an action has ended: an interrupt may have swallowed the notice."""
 
 
 class ActionStep(NamedTuple):
@@ -138,8 +138,8 @@ def run_on_own_loop(steps: Steps) -> LoginOutcome:
     interrupts: list[BaseException] = []
 
     def swallowed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # asyncio only logs what is raised inside a callback.  Its own raise nothing, so that is an interrupt by a signal
-        # handler; it may have struck in the callback that stops the loop, or in one that would wake the action.
+        # asyncio only logs what a callback raises.  Its own callbacks raise nothing, so this comes from a signal handler,
+        # and may have struck the callback that stops the loop, or one that would wake the action.
         callback = getattr(context.get("handle"), "_callback", None)
         module = getattr(callback, "__module__", None) or type(callback).__module__
         if module.partition(".")[0] in ("asyncio", "_asyncio") and "exception" in context:
@@ -223,7 +223,7 @@ async def arun(steps: Steps, *, locks: bool, line: Place) -> LoginOutcome:
             await asyncio.wait({in_thread(steps.close)})
         raise
     finally:
-        # However this ends, an exception of a signal handler and a loop that is given up included.
+        # Whatever ends this, even an exception in a signal handler or an abandoned loop.
         cancelled.set()
         thread.end()
         if not locks:

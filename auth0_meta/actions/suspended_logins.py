@@ -48,7 +48,7 @@ _FIRST_FIELDS = {"user_id", "position", "event", "hostname", "carried"}
 
 
 def _checksum(fields: Mapping[str, Any]) -> str:
-    """Return what tells that a store has changed something: with one damaged character, somebody else would log in."""
+    """Return a checksum that shows whether a store damaged the fields: one wrong character could log in somebody else."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
@@ -81,10 +81,10 @@ class SuspendedLogin:
 
     @classmethod
     def from_json(cls, stored: str) -> SuspendedLogin:
-        """Return the login that was stored; raise `RedirectError` if this is none, whatever it may be."""
+        """Return the login that `to_json` stored; raise `RedirectError` for anything else."""
         try:
             found = dict(json.loads(stored))
-            # The first versions stored no checksum, and no other field either.
+            # The first versions stored these fields alone, without a checksum.
             if (found.keys() - _FIRST_FIELDS) and found.pop("sha256", None) != _checksum(found):
                 raise ValueError
             position, action = found["position"]
@@ -128,7 +128,8 @@ class States(Protocol):
 class MemoryStates:
     """Suspended logins in the memory of this process: for a single worker, and lost when it restarts.
 
-    It has no lock that a fork, a signal handler or a finalizer could meet: each step is one operation of a dict.
+    It needs no lock, which a fork, a signal handler or a finalizer could find taken: each step is one operation of a
+    dict.
 
     >>> states = MemoryStates()
     >>> states.put("hash", "{}", expires_at=10.0, now=0.0)
@@ -167,6 +168,14 @@ class SqliteStates:
 
     Raises `ConfigError` for a file that others may read or write, a file that is not an SQLite database, and
     a path where no file can be created.
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> states = SqliteStates(f"{folder.name}/logins.db")
+    >>> states.put("hash", "{}", expires_at=10.0, now=0.0)
+    >>> states.take("hash", now=1.0), states.take("hash", now=1.0)
+    ('{}', None)
+    >>> folder.cleanup()
     """
 
     def __init__(self, path: str | os.PathLike[str], /, *, busy_timeout: float = 5.0) -> None:
@@ -211,14 +220,14 @@ class SqliteStates:
         """Open the file in a write transaction; SQLite gives its journal the mode of the file.
 
         BEGIN IMMEDIATE takes the write lock before anything is read, so two workers can't both take the same
-        login. secure_delete overwrites what was deleted, so that no claims of past logins stay in the file.
+        login.  secure_delete overwrites what was deleted, so that no claims of past logins stay in the file.
         """
         import sqlite3  # noqa: PLC0415  # loaded on use
 
         with contextlib.closing(
             sqlite3.connect(self._path, timeout=self._busy_timeout, isolation_level=None)
         ) as db:
-            db.text_factory = bytes  # what is no UTF-8 would be shown in the error
+            db.text_factory = bytes  # else an error would quote whatever is not UTF-8
             db.execute("PRAGMA secure_delete = ON")
             db.execute("BEGIN IMMEDIATE")
             yield db
@@ -235,7 +244,7 @@ class SqliteStates:
         with self._open() as db:
             data, expires_at = db.execute(_FIND, (key,)).fetchone() or (b"", now)
             db.execute("DELETE FROM suspended WHERE key = ?", (key,))
-        # In a damaged row any type may stand.
+        # A damaged row may hold a value of any type.
         if not isinstance(expires_at, int | float) or expires_at <= now:
             return None
         return data.decode(errors="replace") if isinstance(data, bytes) else str(data)

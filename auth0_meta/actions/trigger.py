@@ -112,7 +112,7 @@ class PostLoginTrigger:
         return self._run(self._first_steps(event, browser))
 
     def __call__(self, event: Mapping[str, Any], /) -> LoginOutcome:
-        """Run for an event that is Auth0's JSON, so that `LocalTenant(post_login=trigger)` can host this trigger.
+        """Run the actions for Auth0's event JSON, so that `LocalTenant(post_login=trigger)` can call this trigger.
 
         >>> PostLoginTrigger(tenant.client(), [])({"user": {"user_id": user.user_id}}).allowed
         True
@@ -237,10 +237,10 @@ def login_steps(
 
 
 def _under_lock(execution: Execution, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
-    """Yield steps with the lock held; whatever ends them, and be it an interrupt, the lock is released.
+    """Yield steps with the lock held, and release it whatever ends them, an interrupt included.
 
-    By a `with` statement, not by an ExitStack, nor by one more step at the end: Python runs signal handlers between
-    any two calls, but not between the entry of a lock and that of its `with` block.
+    A `with` statement does so; an ExitStack or a last step would not: Python runs signal handlers between any two
+    calls, but not between the entry of a lock and that of its `with` block.
     """
     held = False
     lock: AbstractContextManager[Any] | None = None
@@ -256,8 +256,8 @@ def _under_lock(execution: Execution, steps: Generator[Step, None, None]) -> Gen
                 raise
     except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
         if not held:
-            # An interrupt may have struck between the entry of a @contextmanager and our `with` block.  Its generator
-            # would hold the lock for as long as somebody keeps the error, whose traceback refers to it.
+            # An interrupt may have struck after a @contextmanager took the lock and before it returned to our `with`.  Its
+            # generator would hold the lock for as long as somebody keeps the error, whose traceback refers to it.
             if inspect.isgenerator(entered := getattr(lock, "gen", None)):
                 entered.close()
             execution.fail(error)

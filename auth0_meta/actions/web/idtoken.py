@@ -23,9 +23,11 @@ _TIMES = ("exp", "iat", "nbf")
 class SigningKeys:
     """The signing keys of a tenant, fetched on first use, and again for an unknown key id.  Thread-safe.
 
+    Endpoint: `GET /.well-known/jwks.json`, which needs no token.
+
     `between`: seconds between two requests, so that tokens with made-up key ids can't flood the tenant;
-    logins with known keys never wait for one.  After a failed request the next follows in 2 seconds.  Make
-    one object per application.
+    logins with known keys never wait for one.  After a failed request the next one may follow in 2 seconds.
+    Make one object per application.
     """
 
     def __init__(self, client: HasChannel, /, *, between: float = 60.0) -> None:
@@ -114,7 +116,7 @@ def verify_id_token(
     domain.
     `leeway`: seconds of clock difference to tolerate.
 
-    Raises `AuthError` for an invalid token.
+    Raises `AuthError` for an invalid token, and `TransportError` if the keys can't be fetched.
     """
     header = jwt.header(token)
     key_id = header.get("kid")
@@ -130,7 +132,7 @@ def verify_id_token(
     several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
     if several and claims.get("azp") != audience:
         raise _invalid("it was issued to another application")
-    # As JSON, which is ASCII for every text, and tells a nonce that is missing from every text.
+    # Compared as JSON, which is ASCII for every text, and in which a missing nonce (null) equals no text.
     if not hmac.compare_digest(json.dumps(claims.get("nonce")), json.dumps(nonce)):
         raise _invalid("its nonce is not the one of this browser")
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
