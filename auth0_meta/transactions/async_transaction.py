@@ -26,11 +26,13 @@ class AsyncMetadataTransaction(Transaction):
     """A `MetadataTransaction` whose reads and commit are awaited, as `client.atransaction` opens it.
 
     Staging is as in `MetadataTransaction` and never blocks.  A read that staging can't answer needs
-    `await tx.load()` before it, else `StateError`.  Leaving the block commits in a worker thread, so the event
-    loop runs on while a 429 is waited out.  Waiting for a free thread counts against `max_wait`.  If the task is cancelled before the PATCH has left, nothing is sent; after
-    that its outcome is awaited, `result` is set, and then the cancellation takes effect.  Blocks for one user in one
-    task join, sync ones included; child tasks and `asyncio.to_thread` do not.  A sync block that has joined can't
-    read before the load either.  Context variables are those of the task.  Raises as `MetadataTransaction` does.
+    `await tx.load()` before it, or it raises `StateError`.  Leaving the block commits in a worker thread, so the event
+    loop runs on while a 429 is waited out.  Waiting for a free thread counts against `max_wait`.
+
+    If the task is cancelled before the PATCH has left, nothing is sent.  Later, the outcome is awaited and `result` is
+    set before the cancellation takes effect.  Blocks for one user in one task join, sync ones included; child tasks
+    and `asyncio.to_thread` do not.  A sync block that has joined can't read before the load either.  Requests see the
+    context variables of the task.  Endpoints, scopes and errors are those of `MetadataTransaction`.
 
     >>> async def job(client, user_id):
     ...     async with client.atransaction(user_id) as tx:
@@ -88,7 +90,7 @@ class AsyncMetadataTransaction(Transaction):
 
         Either a thread begins `work`, or it is cancelled, never both.
         """
-        # Whoever awaits this has loaded asyncio; a program without it need not.
+        # Whoever awaits this has loaded asyncio; other programs need not load it.
         import asyncio  # noqa: PLC0415
         from contextvars import copy_context  # noqa: PLC0415
 
@@ -107,7 +109,7 @@ class AsyncMetadataTransaction(Transaction):
             line = staged_at or line
 
         def begin() -> None:
-            # Not in the future: it would hold an error whose frames hold the future, and with it the profile.
+            # Not in the future, which would hold an error whose frames hold the future, and with it the profile.
             try:
                 self._count_queue(channel.clock.monotonic() - queued)
                 with calling_from(line):
@@ -132,7 +134,7 @@ class AsyncMetadataTransaction(Transaction):
                     stopped = cancel
                     cancelled.set()
                     work.cancel()  # it may not have got a thread yet
-        except BaseException:  # no thread to run it, or the loop is closing and nobody will await the rest
+        except BaseException:  # there is no thread, or the loop is closing and nobody will await the rest
             cancelled.set()
             work.cancel()
             raise
@@ -168,7 +170,7 @@ class AsyncMetadataTransaction(Transaction):
 
 
 def _carry(work: Future[None], begin: Callable[[], None]) -> None:
-    """Do the work in this thread, unless it was cancelled before."""
+    """Do the work in this thread, unless it has been cancelled."""
     if work.set_running_or_notify_cancel():
         begin()
         work.set_result(None)

@@ -1,4 +1,4 @@
-"""A metadata bag of a transaction, a mapping with calls that stage changes; and what has two of them."""
+"""The two bags of a transaction: mappings whose methods stage changes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class MetadataBag(MutableMapping[str, Any]):
         return found
 
     def __contains__(self, key: object) -> bool:
-        if isinstance(key, str):  # no key holds a dot, so a path before `in` is a mistake, not just False
+        if isinstance(key, str):  # no key contains a dot, so a path before `in` is a mistake
             parse_path(first_level(key, bag=self._name), bag=self._name)
         return key in self._everything()
 
@@ -154,7 +154,7 @@ class Scope:
 
     _unit: Unit
     _awaited = False
-    """Whether asyncio holds it, so that a read must not block."""
+    """Whether an asyncio task uses it, so that a read must not block."""
 
     def _require(self, call: str) -> None:
         """Raise `StateError` if a call is not legal here and now."""
@@ -162,7 +162,7 @@ class Scope:
 
     @property
     def state(self) -> State:
-        """Return where this stands."""
+        """Return the state: `State.ACTIVE` until it is committed or rolled back."""
         raise NotImplementedError  # pragma: no cover  # each kind has its own
 
     @property

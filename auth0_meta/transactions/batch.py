@@ -34,10 +34,10 @@ from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
 from auth0_meta.warn import calling_from
 
-# Users past the window that staging may run ahead of the workers.
+# How many users beyond the window may wait for a worker before staging blocks.
 _AHEAD = 256
 _PROGRESS_EVERY = 0.2
-# These would fail every other user too: the credentials, the scope, the way to the tenant.
+# These would fail every other user too: the credentials, the scope or the connection is at fault.
 _FOR_EVERYBODY = (AuthError, ScopeError, NotSentError)
 # These concern one user.  Anything else is not the library's: on_wait raised it, or a function that returns tokens.
 _FOR_ONE_USER = (Auth0MetaError, Warning)
@@ -55,16 +55,18 @@ class MetadataBatch:
     left to live applications.  `concurrency`: worker threads; None adds them, up to 64, as long as the tenant can
     take more.  `on_error`: "raise" a `BatchError` at the end if any user failed, or "collect".  `on_result` is
     called with a `BatchResult` for each user, one at a time, in a worker thread; `on_progress` with a `Progress`
-    about five times a second, before each wait for a rate limit or an outage, and at the end.  `window`: no less than
-    the number of users that are staged on at a time.  `max_wait`: seconds that one user's waits may take, for a tenant
-    that fails too; None for no limit.  `oversize`: as in
+    about five times a second, before each wait for a rate limit or an outage, and at the end.  `window`: at least as
+    many users as you stage changes on at the same time.  `max_wait`: seconds that one user's waits may take, for a
+    tenant that fails too; None for no limit.  `oversize`: as in
     `MetadataTransaction`.  `keep`: how many failures `results` keeps.
 
     An exception in the block, Ctrl-C included, stops sending: requests in flight are finished, the other users are
     reported as not sent, and the exception propagates.  An error in a callback has the same effect, and so has one
-    that would meet every user (`AuthError`, `ScopeError`, `NotSentError`); the block raises it.  A tenant that fails is
-    waited for, 15 minutes at most (the client's `failure_wait`, if that is longer), while nobody's request succeeds; then
-    its error ends the batch in the same way.  The client's `on_wait` is called before each of these waits.
+    that would fail every user (`AuthError`, `ScopeError`, `NotSentError`); the block raises it.  While no request
+    succeeds, a failing tenant is waited for, for at most 15 minutes (or the client's `failure_wait`, if that is longer);
+    then its error ends the batch in the same way.  The client's `on_wait` is called before each of these waits.
+
+    Endpoints: `PATCH /users/{id}`, and `GET /users/{id}` before a nested change; scopes `update:users`, `read:users`.
 
     >>> with MetadataBatch(tenant.client()) as batch:
     ...     batch.user(user.user_id).app_metadata.set("plan", "pro")
@@ -117,8 +119,8 @@ class MetadataBatch:
         self._report_lock = threading.Lock()  # one result at a time reaches results and callbacks
         self._reporter: int | None = None
         self._cancelled = threading.Event()
-        # Who stages may be interrupted, and an interrupt in the wait of a Condition can lose the lock that it takes
-        # again.  So callers wait for tokens, without the lock; there are at least as many as callers who wait.
+        # A caller may be interrupted, and in the wait of a Condition an interrupt can lose the lock that is taken again
+        # there.  So callers wait for tokens, without the lock; there are at least as many tokens as waiting callers.
         self._tokens: SimpleQueue[None] = SimpleQueue()
         self._waiting = 0
         self._pid = os.getpid()
@@ -166,7 +168,7 @@ class MetadataBatch:
             self._tokens.get()
 
     def _wake(self) -> None:
-        """Let everybody look again who waits for room, or for the end; called under the lock."""
+        """Let everybody who waits for room, or for the end, look again; called under the lock."""
         for _ in range(self._waiting):
             self._tokens.put(None)
         self._waiting = 0
@@ -176,16 +178,13 @@ class MetadataBatch:
         options = self._options._replace(base=base)
         unit = Unit(self._channel, user_id, options, share=self._share, cancelled=self._cancelled)
         tx = BatchTransaction._of(unit)
-        tx.broken = self._why_broken
+        tx.broken = lambda: self._broken
         self._open[user_id] = tx
         self._staged += 1
         if len(self._open) > self._window:
             self._staff()
             self._work.notify()
         return tx
-
-    def _why_broken(self) -> BaseException | None:
-        return self._broken
 
     # Sending ------------------------------------------------------------------------------------------
 

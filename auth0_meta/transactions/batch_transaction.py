@@ -31,7 +31,7 @@ class BatchTransaction(MetadataTransaction):
 
     _ends_with_a_call = False
     broken: Callable[[], BaseException | None] = staticmethod(lambda: None)
-    """What tells the error that has broken its batch, if one has."""
+    """Return the error that has broken its batch, None if none has."""
 
     def _open(self, unit: Unit) -> None:
         super()._open(unit)

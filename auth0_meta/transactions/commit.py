@@ -59,7 +59,7 @@ class Commit:
 
     @property
     def outcome(self) -> Outcome:
-        """Return what became of it; it is true at any instant, since whatever ends the commit may do so at any."""
+        """Return what became of it.  This is right at any instant, because an interrupt may end the commit at any."""
         write = self.write
         if write.answered:
             return "updated"
@@ -75,9 +75,9 @@ class Commit:
         Once a PATCH is in doubt, whatever ends this unfinished is raised as `OutcomeUnknown`: "not found" or "no
         token" would read as if nothing had been written.
         """
-        # That nothing changes may rest on a base that is not checked, or on this commit's own read (see `document`).  A
-        # profile that the block has read, or one to be checked, may be older than somebody else's write, which the
-        # staged change is to overwrite.
+        # That nothing changes is taken from a base that is not to be checked, or from this commit's own read (see
+        # `document`).  What the block has read, or a base that is to be checked, may be older than somebody else's write,
+        # and the staged change is to overwrite that.
         taken_as_stored = self._base is not None and not self.reads
         if not self._change or (taken_as_stored and not self._apply_to(self._base).document):
             self._nothing_to_do = True
@@ -180,7 +180,7 @@ class Commit:
 
 
 def _say_nothing_was_written(error: Exception) -> None:
-    """Add it to an error that does not say so, such as that of a read: here something was to be written."""
+    """Add this to an error that does not say so, such as that of a read: here something was to be written."""
     text = str(error)
     if isinstance(error, Auth0MetaError) and "othing was " not in text:
         error.args = (f"{text.removesuffix('.')}. Nothing was written", *error.args[1:])

@@ -47,8 +47,8 @@ class LostPatch:
     def applied(self, found: Mapping[str, Any]) -> bool:
         """Return whether every key is stored as it was sent.
 
-        `{}` was sent to empty a bag.  It has if none of the keys that the bag had is left; if these are unknown, only
-        an empty bag shows it.
+        `{}` was sent to empty a bag.  It was applied if none of the keys that the bag had is left; if these are
+        unknown, only an empty bag shows that.
         """
         for bag, keys in self._document.items():
             stored = stored_bag(found, bag)

@@ -16,7 +16,7 @@ from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import State, Unit
 
 _T = TypeVar("_T")
-# Writers that conflict must not try again in step.  Past half a second, more doubling would only cost time.
+# Writers that conflict must not try again in step.  Past a second or so, more doubling would only cost time.
 _DOUBLINGS = 5
 
 

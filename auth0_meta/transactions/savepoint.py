@@ -127,7 +127,7 @@ class Savepoint(Scope):
 
     @property
     def state(self) -> State:
-        """Return where this part stands; once it has merged, it ends as the outer one does."""
+        """Return the state; a part that has merged ends as the outer transaction does."""
         part = self._part
         if part is None or part.state is not State.COMMITTED:
             return State.ACTIVE if part is None else part.state

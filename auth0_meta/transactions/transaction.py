@@ -42,7 +42,7 @@ class _Unsent:
 
 
 class _Settled:
-    """What has become of an `_Unsent` that has nothing to warn of."""
+    """What an `_Unsent` becomes once there is nothing to warn of."""
 
     __slots__ = ("at", "unit")
 
@@ -68,14 +68,14 @@ class Transaction(Scope):
 
     @classmethod
     def _of(cls, unit: Unit) -> Self:
-        """Return the transaction that a unit of work with settings of its own belongs to."""
+        """Return the transaction for a unit of work that has its settings already."""
         transaction = cls.__new__(cls)
         transaction._open(unit)
         return transaction
 
     @property
     def state(self) -> State:
-        """Return where this transaction stands; one that has joined and merged ends as the outer one does."""
+        """Return the state; a transaction that has joined and merged ends as the outer one does."""
         return self._unit.state if self._savepoint is None else self._savepoint.state
 
     @property
@@ -94,7 +94,7 @@ class Transaction(Scope):
                 self._unsent = _Unsent(self._unit, self._staged_at)
 
     def _settle(self) -> None:
-        """Note that somebody will hear of what is staged, whatever comes of it."""
+        """Note that no warning is needed: a result or an error will say what became of the changes."""
         if self._unsent is not None:
             self._unsent.__class__ = _Settled  # type: ignore[assignment]
 

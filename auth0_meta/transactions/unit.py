@@ -1,7 +1,7 @@
 """One unit of work on one user: where it stands, what is staged and read, and its commit.
 
 A `Unit` is what several blocks may share: the transaction that was opened first, and the savepoints
-that are nested in it or have joined it.  Users hold a `Scope` onto it.
+that are nested in it or have joined it.  A program sees it through a `Scope`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Part:
 class Unit:
     """Gather what is staged and read for one user, and commit it once.
 
-    `share` makes it yield to live traffic, and once `cancelled` is set it ends unsent: for batches.
+    For batches: `share` makes it yield to live traffic, and once `cancelled` is set it ends unsent.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Unit:
         """Whether another block has joined and merged into it, outside of any part that is still open."""
         self.result: CommitResult | None = None
         self._committer: object = None
-        """Who has begun to commit it."""
+        """What identifies the call that has begun to commit it."""
         self._commit: Commit | None = None
         self.awaited = False
-        """Whether asyncio holds it: then a read would block the event loop and is refused."""
+        """Whether an asyncio task uses it: then a read would block the event loop and is refused."""
         self._target = Target.user(user_id)
         self.reads: dict[tuple[Bag, Path], Any] = {}
         """What was read of the stored user; conflicts are judged by it."""
@@ -120,7 +120,7 @@ class Unit:
 
     @property
     def state(self) -> State:
-        """Return where it stands; that is never at odds with `result`, wherever an interrupt ends it."""
+        """Return the state, which never contradicts `result`, wherever an interrupt strikes."""
         if self.result is not None:
             return _ENDS.get(self.result.outcome, State.COMMITTED)
         return State.ACTIVE if self._committer is None else State.COMMITTING
@@ -247,7 +247,7 @@ class Unit:
         self._committer = committer
 
     def abandon_commit(self, committer: object, *, failed: bool = False) -> None:
-        """Note how the commit ended that this committer has begun.
+        """Note how the commit that this committer has begun ended.
 
         If nothing was done yet, accept changes again, unless it is to count as `failed`.
         """

@@ -20,7 +20,7 @@ from auth0_meta.transactions.readback import may_have_been_applied
 from auth0_meta.warn import notice
 
 AT_ONCE = 0.25
-"""Seconds within which a free lock is taken, over a network too, or a free thread begins: `max_wait=0` allows them."""
+"""Seconds that taking a free lock, over a network too, or starting a free thread may take: they are not a wait."""
 
 
 class Intent(Protocol):
@@ -81,7 +81,7 @@ class Write:
         self.lost = False
         """Whether the outcome of a PATCH is unknown."""
         self._cause: BaseException | None = None
-        """What lost the latest one."""
+        """The error that lost the latest one."""
         self._attempts = budget.attempts
         """How many PATCHes had been sent before the present one."""
         self._sent: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
@@ -99,8 +99,8 @@ class Write:
         self.patching = False
         """Whether it raised while a PATCH was being sent, rather than a read."""
 
-    # An interrupt may end everything below between any two lines.  So the answers to these are never noted after the
-    # fact: they follow from what was noted before the first byte left, and is taken back only by a definite refusal.
+    # An interrupt may end everything below between any two lines.  So these are never noted after the fact: they follow
+    # from what was noted before the first byte left, which only a definite refusal takes back.
 
     @property
     def _has_left(self) -> bool:
@@ -114,7 +114,7 @@ class Write:
 
     @property
     def in_doubt(self) -> bool:
-        """Return whether a PATCH has left of which it is not known what became of it."""
+        """Return whether a PATCH has left whose outcome is not known."""
         if self.ended or self.answered:
             return False
         return self.lost or (self.patching and self._has_left and self._budget.in_flight)
@@ -129,7 +129,7 @@ class Write:
             self.let_go()
 
     def let_go(self) -> None:
-        """Forget the intent and the last cause: with them, and the frames that errors hold, this would outlive its use."""
+        """Drop the intent and the last cause: through them, and the frames that errors hold, this would outlive its use."""
         self._cause = None
         del self._intent
 
