@@ -97,6 +97,13 @@ def test_an_export_sends_its_settings() -> None:
             client.jobs.export_users(format="xml")
 
 
+def test_an_export_without_settings_leaves_the_choice_to_auth0() -> None:
+    """Only the format is sent, since Auth0 has defaults for the rest."""
+    with ScriptedServer(Reply(200, JOB | {"type": "users_export"})) as server, connect(server) as client:
+        client.jobs.export_users()
+        assert server.seen[0].json == {"format": "json"}
+
+
 def test_waiting_reads_until_the_job_has_ended() -> None:
     """The pauses grow, and the finished job is returned."""
     clock = FakeClock()

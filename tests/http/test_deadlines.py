@@ -139,15 +139,31 @@ def test_a_request_without_a_deadline_has_its_timeouts(speaks: Callable[[Speech]
 
 
 def test_nothing_is_read_after_the_deadline() -> None:
-    """Bytes that are there already are too late as well; closing twice does no harm."""
+    """Bytes that are there already are too late as well; closing closes the file too, and twice does no harm."""
     here, there = socket.socketpair()
     with here, there:
         there.sendall(b"x")
-        late = BoundedReader(here.makefile("rb", buffering=0), here, SYSTEM_CLOCK.monotonic() - 0.001)
+        raw = here.makefile("rb", buffering=0)
+        late = BoundedReader(raw, here, SYSTEM_CLOCK.monotonic() - 0.001)
         with pytest.raises(TimeoutError):
             late.readinto(bytearray(1))
         late.close()
         late.close()
+        assert raw.closed
+
+
+@pytest.mark.parametrize("timeout", [None, NEVER])
+def test_a_socket_waits_until_the_deadline_whatever_its_own_timeout(timeout: float | None) -> None:
+    """One without a timeout would otherwise wait for ever."""
+    here, there = socket.socketpair()
+    here.settimeout(timeout)
+    with here, there, here.makefile("rb", buffering=0) as raw:
+        begun = time.monotonic()
+        reader = BoundedReader(raw, here, begun + SOON)
+        with pytest.raises(TimeoutError):
+            reader.readinto(bytearray(1))
+        assert SOON * 0.9 < time.monotonic() - begun < NEVER / 2
+        reader.close()
 
 
 @pytest.mark.parametrize("encoded", [True, False])

@@ -445,8 +445,8 @@ def test_one_connection_serves_one_thread(closing: ExitStack) -> None:
     assert {s.connection for s in server.seen} == {1}
 
 
-def test_the_pool_keeps_no_more_than_its_size(closing: ExitStack) -> None:
-    """If more threads than `pool_size` were sending, only `pool_size` connections stay open."""
+def test_the_pool_keeps_no_more_than_its_size(closing: ExitStack, caplog: pytest.LogCaptureFixture) -> None:
+    """If more threads than `pool_size` were sending, only `pool_size` connections stay open; the log has the size."""
     together = Barrier(6)
 
     def meet(_: Seen) -> Reply:
@@ -462,6 +462,7 @@ def test_the_pool_keeps_no_more_than_its_size(closing: ExitStack) -> None:
     while server.open > 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.open == 2
+    assert [one.getMessage()[-7:] for one in caplog.records if one.levelname == "WARNING"] == ["size: 2"] * 4
 
 
 def test_many_threads_get_their_own_responses(closing: ExitStack) -> None:
