@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext, suppress
+from pathlib import Path
 
 import pytest
+import trustme
 from support.scripted_server import Reply, ScriptedServer, boom
 
 from auth0_meta import ManagementClient
@@ -26,6 +29,8 @@ PIECE = 0.05
 """Seconds between two bytes of a server that drips."""
 SOON = 0.4
 """The deadline of the tests, in seconds: many pieces long, and far below any timeout."""
+ENOUGH = 3.0
+"""Seconds within which a busy machine completes a TLS handshake."""
 NEVER = 20.0
 """Seconds that are never reached: a test that takes as long has failed."""
 
@@ -68,12 +73,12 @@ def informing(connection: socket.socket, over: threading.Event) -> None:
 
 
 @pytest.fixture
-def speaks() -> Iterator[Callable[[Speech], str]]:
-    """Return a function that starts a server with a behavior and returns its URL."""
+def speaks() -> Iterator[Callable[..., str]]:
+    """Return a function that starts a server with a behavior, which reads the request itself if asked to, and returns its URL."""
     with ExitStack() as closing:
         over = threading.Event()
 
-        def start(speech: Speech) -> str:
+        def start(speech: Speech, *, reads: bool = True) -> str:
             listener = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def serve() -> None:
@@ -83,7 +88,8 @@ def speaks() -> Iterator[Callable[[Speech], str]]:
 
             def respond(connection: socket.socket) -> None:
                 with connection, suppress(OSError):
-                    connection.recv(1 << 16)
+                    if reads:
+                        connection.recv(1 << 16)
                     speech(connection, over)
 
             threading.Thread(target=serve, daemon=True).start()
@@ -108,6 +114,41 @@ def test_a_response_has_to_arrive_by_the_deadline(
         one.send(method, "/x", headers={}, body=None if method == "GET" else b"{}", seconds=SOON)
     assert type(caught.value) is kind
     assert SOON * 0.9 < time.monotonic() - begun < NEVER / 2
+    one.close()
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_the_deadline_holds_under_tls_and_through_a_proxy(
+    speaks: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, proxied: bool
+) -> None:
+    """A tenant has a connection of another class than a server on this machine, and one through a proxy another pool."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "tenant.invalid").configure_cert(context)
+    asked: list[bytes] = []
+
+    def encrypted(connection: socket.socket, over: threading.Event) -> None:
+        with context.wrap_socket(connection, server_side=True) as inside:
+            asked.append(inside.recv(1 << 16).partition(b" ")[0])
+            dripping_body(inside, over)
+
+    def tunnel(connection: socket.socket, over: threading.Event) -> None:
+        asked.append(connection.recv(1 << 16).partition(b" ")[0])
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        encrypted(connection, over)
+
+    url = speaks(tunnel if proxied else encrypted, reads=False)
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+    base = "https://tenant.invalid" if proxied else url.replace("http:", "https:")
+    one = Transport(base, timeout=(NEVER, NEVER))
+    begun = time.monotonic()
+    with pytest.raises(OutcomeUnknown):
+        one.send("PATCH", "/x", headers={}, body=b"{}", seconds=ENOUGH)
+    assert ENOUGH * 0.9 < time.monotonic() - begun < NEVER / 2
+    assert asked == ([b"CONNECT"] if proxied else []) + [b"PATCH"]
     one.close()
 
 
