@@ -69,7 +69,8 @@ class AsyncMetadataTransaction(Transaction):
             self._begin_commit(work)
             return await self._away(self._unit.finish_commit, work, staged_at)
         except BaseException as error:
-            if work.cancel():  # no thread has begun it, nor will
+            # No thread has begun it, nor will; or the one that has begun it is done, perhaps since it came too late.
+            if work.cancel() or work.done():
                 self._unit.abandon_commit(work, failed=isinstance(error, RateLimitError))
             raise
 

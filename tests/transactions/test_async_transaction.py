@@ -209,6 +209,21 @@ def test_a_savepoint_left_open_fails_the_outer_block() -> None:
     assert open_blocks(local.client) == []
 
 
+def test_a_savepoint_left_open_in_a_joined_block_fails_the_outer_one() -> None:
+    """A joined block can't end before its parts either; nothing is sent, and all of them have ended."""
+    local = Local()
+
+    async def main() -> None:
+        async with outer, local.client.atransaction(UID) as joined:
+            joined.nested().__enter__().app_metadata["plan"] = "pro"
+
+    outer = local.client.atransaction(UID)
+    with pytest.raises(StateError, match="still open"):
+        run(main())
+    assert (local.sent, outer.result.outcome) == ([], "rolled_back")
+    assert open_blocks(local.client) == []
+
+
 def test_savepoints_merge_or_are_discarded() -> None:
     """A savepoint merges on success and is discarded on an exception."""
     local = Local()
@@ -850,6 +865,30 @@ def test_time_in_the_line_shortens_later_waits() -> None:
     tx, local = run(main())
     assert tx.result.waited >= 40
     assert local.user_metadata == {"n": 1}
+
+
+def test_a_thread_that_comes_too_late_sends_nothing() -> None:
+    """It may be free before the event loop has noticed that `max_wait` is over."""
+
+    async def main() -> tuple[Any, Local]:
+        local = Local({"n": 1}, pool_size=1)
+        free = threading.Event()
+        busy = local.client.channel.threads.submit(free.wait, 60)
+        tx = local.client.atransaction(UID, max_wait=60)
+        tx.user_metadata.increment("n")
+        commit = asyncio.create_task(tx.commit())
+        await asyncio.sleep(0.05)
+        local.clock.advance(90)
+        free.set()
+        with pytest.raises(RateLimitError, match="no worker thread was free") as caught:
+            await commit
+        assert caught.value.waited == 90
+        await asyncio.wrap_future(busy)
+        local.client.close()
+        return tx, local
+
+    tx, local = run(main())
+    assert (local.sent, tx.result.outcome, tx.result.waited) == ([], "failed", 90)
 
 
 def test_without_a_limit_a_thread_is_waited_for() -> None:
