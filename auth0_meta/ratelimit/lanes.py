@@ -122,11 +122,9 @@ class Lane:
 
     def wake(self) -> None:
         """Let the head of each line look again: nobody else can go before it."""
-        for line in (self.interactive, self.bulk):
-            if line:
-                head = min(line, key=_order, default=None)
-                if head is not None:
-                    head.bell.notify()
+        heads = [min(line, key=_order, default=None) for line in (self.interactive, self.bulk)]
+        for head in filter(None, heads):
+            head.bell.notify()
 
     def wake_all(self) -> None:
         """Let every caller look again: the gate has closed, or some have to line up elsewhere."""

@@ -92,10 +92,8 @@ class Commit:
                 raise
             if isinstance(error, OutcomeUnknown):
                 raise
-            if self._lost is None:
-                self.lost(write.document, error)
-            assert self._lost is not None  # noqa: S101  # for the type checker
-            raise self._lost.error(f"{write.doing} failed ({type(error).__name__})") from error
+            lost = self._lost or LostPatch(self._target, self._change, write.document, self._base, error)
+            raise lost.error(f"{write.doing} failed ({type(error).__name__})") from error
         finally:
             self._lost = None  # it holds an error, whose frames hold this object
 

@@ -167,6 +167,27 @@ def test_a_fetch_whose_thread_has_died_keeps_nobody_waiting() -> None:
     assert source._line == [] or all(weak() is None or weak().left for weak in source._line)  # type: ignore[union-attr]
 
 
+def test_a_child_forked_by_a_thread_that_waits_gets_a_token() -> None:
+    """A signal handler may fork meanwhile: in the child nobody fetches, so it does."""
+    source, started, release = _busy()
+    mine, forked = budget(), threading.Event()
+
+    class Asked(threading.Event):
+        def is_set(self) -> bool:
+            source.renew_locks()  # what the child of a fork begins with
+            forked.set()
+            return False
+
+    mine.cancelled = Asked()
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(source.get, budget())
+        assert started.wait(5)
+        assert source.get(mine) == "own"
+        release.set()
+        fetching.result(5)
+    assert forked.is_set()
+
+
 def test_a_child_forked_by_the_thread_that_fetches_gets_a_token() -> None:
     """`on_wait` may fork; the fetch goes on in both processes."""
     results: list[str] = []

@@ -153,6 +153,38 @@ def test_a_ticket_that_nobody_holds_is_lost() -> None:
     assert throttle._lane(WRITE).bucket.in_flight == 0
 
 
+class _Interrupting(FakeClock):
+    """A clock that is read while the throttle is at work, and calls a handler then, once."""
+
+    handler: Callable[[], object] | None = None
+
+    def monotonic(self) -> float:
+        """Call the handler, then return the reading."""
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler()
+        return super().monotonic()
+
+
+def test_a_handler_in_the_midst_of_the_throttle_waits_for_nobody() -> None:
+    """Its pause is none, and a response that it has lost is noted once somebody asks again."""
+    clock = _Interrupting(start=START)
+    throttle = Throttle(clock=clock, random=random.Random(1), rate_limit=RateLimit(10, 10))
+    lost = [throttle.acquire(WRITE)]
+    waited: list[float] = []
+
+    def handle() -> None:
+        assert throttle.interrupted()
+        waited.append(throttle.pause(WRITE))
+        throttle.lost(lost.pop())
+
+    clock.handler = handle
+    throttle.answer(throttle.acquire(WRITE), status=200, headers=headers_of(8))
+    assert (waited, clock.slept) == ([0.0], [])
+    throttle.lost(throttle.acquire(WRITE))
+    assert throttle._lane(WRITE).bucket.in_flight == 0
+
+
 @pytest.mark.slow
 @EVERY
 def test_a_signal_handler_that_sends_at_any_line_gets_through(

@@ -96,6 +96,7 @@ ACCOUNTED: dict[str, Callable[[Local], object]] = {
     "reported by a batch": _cancelled_batch,
     "asyncio": lambda local: asyncio.run(_asyncio(local)),
     "nothing staged": lambda local: local.tx(),
+    "nothing to change": lambda local: local.tx().app_metadata.merge({}),
     "never opened": _bad_settings,
 }
 

@@ -14,6 +14,8 @@ from support.interrupts import Interrupt, SoftLimit, at_every_line
 from support.local_tenant import UID, Local, open_blocks
 
 from auth0_meta import StateError
+from auth0_meta.changes.change import Change
+from auth0_meta.transactions import unit
 from auth0_meta.transactions.unit import State
 
 ENDS = {
@@ -146,6 +148,21 @@ def test_a_transaction_interrupted_by_a_signal_tells_the_truth() -> None:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+
+
+def test_an_interrupt_while_the_end_is_noted_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted first stands; noting it again only lets go of what was staged."""
+    local = Local({"n": 1})
+
+    def interrupted() -> Change:
+        monkeypatch.undo()
+        raise SoftLimit
+
+    with pytest.raises(SoftLimit), local.tx() as tx:
+        tx.user_metadata.increment("n")
+        monkeypatch.setattr(unit, "Change", interrupted)
+    assert (tx.result.outcome, tx.result.attempts, local.user_metadata) == ("updated", 1, {"n": 2})
+    assert not tx.pending
 
 
 def test_a_block_that_is_never_left_is_not_joined_later() -> None:

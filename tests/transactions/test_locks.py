@@ -147,6 +147,25 @@ def test_a_lost_lock_is_no_error_even_if_warnings_are() -> None:
     assert (tx.result.outcome, tx.result.lock_lost) == ("updated", True)
 
 
+def test_a_lost_lock_whose_warning_fails_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program may show warnings in a way of its own; what that raises is not about the change, which was written."""
+
+    def show(*_: object, **__: object) -> None:
+        raise OSError("nobody reads standard error")
+
+    monkeypatch.setattr(warnings, "showwarning", show)
+    local = Local({"a": 1})
+    with (
+        warnings.catch_warnings(action="always"),
+        pytest.raises(OSError, match="nobody") as raised,
+        local.tx(lock=_Expired()) as tx,
+    ):
+        tx.user_metadata.increment("a")
+    assert str(raised.value) == "nobody reads standard error"
+    assert local.user_metadata == {"a": 2}
+    assert (tx.result.outcome, tx.result.lock_lost) == ("updated", True)
+
+
 def test_a_lost_lock_after_a_lost_response_changes_no_outcome() -> None:
     """So it is if reading back has settled the outcome."""
     local = Local({"a": 1})
@@ -208,6 +227,14 @@ def test_time_for_the_lock_counts_as_waiting(max_wait: float) -> None:
         tx.user_metadata.increment("n")
     assert (local.sent, tx.result.outcome) == ([], "failed")
     assert (raised.value.waited, raised.value.user_id) == (12.5, UID)
+
+
+def test_a_lock_that_takes_a_moment_is_a_wait() -> None:
+    """Without time to wait, it ends the commit."""
+    local = Local({"n": 1})
+    with pytest.raises(RateLimitError), local.tx(lock=_Slow(local, 0.3), max_wait=0) as tx:
+        tx.user_metadata.increment("n")
+    assert (local.sent, tx.result.waited) == ([], 0.3)
 
 
 def test_time_for_the_lock_shortens_later_waits() -> None:

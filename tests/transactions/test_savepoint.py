@@ -122,6 +122,17 @@ def test_a_savepoint_may_be_rolled_back(part: Open) -> None:
     assert local.bodies == [{"user_metadata": {"a": 1, "d": 4}}]
 
 
+def test_a_savepoint_shows_its_state_and_no_value() -> None:
+    """Its repr names the user, its state and what is staged in the whole transaction."""
+    with Local().tx() as tx:
+        tx.user_metadata["a"] = 1
+        with tx.nested() as inner:
+            inner.user_metadata["b"] = "s3cret"
+            assert repr(inner) == f"<Savepoint {UID!r} active: <Change user_metadata(a 1 B, b 8 B)>>"
+            inner.rollback()
+        assert repr(inner) == f"<Savepoint {UID!r} rolled back: <Change user_metadata(a 1 B)>>"
+
+
 @parts
 def test_a_savepoint_can_not_commit(part: Open) -> None:
     """.commit() raises and sends nothing: the outer transaction commits."""
@@ -197,6 +208,9 @@ def test_leaving_with_an_open_savepoint_raises() -> None:
     with pytest.raises(StateError, match="still open"), local.tx() as tx:
         tx.nested().__enter__().user_metadata["a"] = 1
     assert local.sent == []
+    with pytest.raises(StateError, match="still open"), local.tx() as outer, local.tx() as joined:
+        joined.nested().__enter__().user_metadata["a"] = 1
+    assert (local.sent, outer.result.outcome, joined.result.outcome) == ([], "rolled_back", "rolled_back")
     with local.tx() as fresh:
         fresh.user_metadata["b"] = 2
     assert local.bodies == [{"user_metadata": {"b": 2}}]
