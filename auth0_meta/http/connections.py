@@ -16,6 +16,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
 
 from auth0_meta.clock import SYSTEM_CLOCK
 
@@ -59,6 +60,27 @@ class _BoundedResponse(http.client.HTTPResponse):
         at = getattr(deadline, "at", None)
         if at is not None:
             self.fp = io.BufferedReader(BoundedReader(self.fp.detach(), sock, at))
+
+    def _close_conn(self) -> None:
+        """Close the response as soon as it has been read.
+
+        Else it is closed when it is freed, and Python swallows what a signal handler raises in the midst of that.
+        """
+        super()._close_conn()  # type: ignore[misc]
+        io.IOBase.close(self)
+
+
+class _ReadResponse(HTTPResponse):
+    """A response of urllib3 that has been read, which is freed without running code of urllib3."""
+
+    closed = io.IOBase.closed
+
+
+def finish(response: object) -> None:
+    """Close a response that has been read; when it is freed, there is no code left for an interrupt to be lost in."""
+    if type(response) is HTTPResponse:
+        io.IOBase.close(response)
+        response.__class__ = _ReadResponse
 
 
 class _Connection(HTTPConnection):

@@ -34,7 +34,7 @@ from urllib3.filepost import encode_multipart_formdata
 from auth0_meta._version import __version__
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
-from auth0_meta.http.connections import BoundedAdapter, deadline
+from auth0_meta.http.connections import BoundedAdapter, deadline, finish
 
 _USER_AGENT = f"auth0-meta/{__version__}"
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -345,6 +345,7 @@ def _content(response: requests.Response) -> bytes:
         # An adapter may hand on a body that was cut short.
         if getattr(response.raw, "length_remaining", None):
             raise requests.exceptions.ChunkedEncodingError("a part of the body is missing")
+        finish(response.raw)
     except BaseException:
         response.close()  # the rest of it must not be taken for the next response
         raise

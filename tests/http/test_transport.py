@@ -3,13 +3,16 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from threading import Barrier
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -23,6 +26,7 @@ from support.scripted_server import Reply, ScriptedServer, Seen, connect, free_p
 
 from auth0_meta import ApiError, ManagementClient
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
+from auth0_meta.http import transport
 from auth0_meta.http.transport import Response, Transport, base_url, is_loopback
 
 
@@ -625,3 +629,44 @@ def test_renewing_keeps_the_callers_adapter(closing: ExitStack) -> None:
     one.renew()
     with pytest.raises(TransportError):
         _get(one)
+
+
+# Interrupts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(200, {"a": 1}), Reply(200, {"a": "x" * 100_000}), Reply(204), Reply(404)]
+)
+def test_no_code_runs_when_a_response_is_freed(
+    reply: Reply, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+) -> None:
+    """Python swallows what a signal handler raises in code that runs because something is freed."""
+    kept: list[Any] = []
+    content = transport._content
+
+    def keep(response: requests.Response) -> bytes:
+        body = content(response)
+        kept.append(response.raw)
+        return body
+
+    monkeypatch.setattr(transport, "_content", keep)
+    calls: list[tuple[str, str]] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_back is not None:
+            calls.append((frame.f_back.f_code.co_name, frame.f_code.co_name))
+
+    server = closing.enter_context(ScriptedServer(reply, reply))
+    one = _transport(closing, server.url)
+    _get(one)
+    freed = weakref.ref(kept[0])
+    sys.setprofile(note)
+    try:
+        kept.clear()  # the response of urllib3
+        inside = calls.copy()
+        _get(one)  # with it goes the response of http.client: the connection holds it until its next request
+    finally:
+        sys.setprofile(None)
+    assert freed() is None
+    assert inside == []
+    assert not {callee for caller, callee in calls if caller == "putrequest"} & {"close", "closed", "flush"}
