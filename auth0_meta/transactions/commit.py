@@ -92,10 +92,14 @@ class Commit:
                 raise
             if isinstance(error, OutcomeUnknown):
                 raise
-            lost = self._lost or LostPatch(self._target, self._change, write.document, self._base, error)
-            raise lost.error(f"{write.doing} failed ({type(error).__name__})") from error
+            why = f"{write.doing} failed ({type(error).__name__})"
+            raise self._in_doubt(write.document, error).error(why) from error
         finally:
             self._lost = None  # it holds an error, whose frames hold this object
+
+    def _in_doubt(self, document: Mapping[str, Any], cause: BaseException) -> LostPatch:
+        """Return the PATCH in doubt: the last one whose response was lost, or else one that an interrupt has ended."""
+        return self._lost or LostPatch(self._target, self._change, document, self._base, cause)
 
     # The intent ---------------------------------------------------------------------------------------
 
