@@ -84,7 +84,9 @@ def run_to_action(steps: Steps) -> ActionStep:
     """Run the steps before the first action, and return that action for the caller to run; raise what fails."""
     try:
         step = _next(steps)
-        while not isinstance(step, ActionStep):
+        while True:
+            if isinstance(step, ActionStep):
+                return step
             if isinstance(step, LoginOutcome):
                 assert step.error is not None  # noqa: S101  # without an error the login gets to its action
                 raise step.error
@@ -92,7 +94,6 @@ def run_to_action(steps: Steps) -> ActionStep:
     except BaseException:
         steps.close()
         raise
-    return step
 
 
 def run(
@@ -105,9 +106,10 @@ def run(
     step: Step | LoginOutcome | None = None
     try:
         step = _next(steps, failure)
-        while not isinstance(step, LoginOutcome):
+        while True:
+            if isinstance(step, LoginOutcome):
+                return step
             step = _next(steps, _failure_of(do, step))
-        return step
     finally:
         del step  # the traceback of the outcome's error refers to this frame
         # An interrupt between two steps, which the steps don't see, must not leave them suspended with the lock held.

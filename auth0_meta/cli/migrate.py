@@ -123,7 +123,7 @@ def plan(
     with _client(settings, optional=kind not in ("export", "search")) as client, Bar("planning") as bar:
         users = None if where is None else source(where)
         if where == "export":
-            more = [name.strip() for name in (fields or "").split(",") if name.strip()]
+            more = filter(None, map(str.strip, (fields or "").split(",")))
             which = {"connection_id": connection, "limit": settings["limit"]}
             users = ExportSource(fields=(*ROOT_FIELDS, *more), on_progress=bar.show_export, **which)
         elif where is not None and whole_rows and isinstance(users, FileSource):

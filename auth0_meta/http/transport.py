@@ -338,10 +338,10 @@ def _content(response: requests.Response) -> bytes:
     short = length.isdecimal() and int(length) <= _BLOCK and "Content-Encoding" not in response.headers
     try:
         for piece in [response.raw.read()] if short else response.iter_content(_BLOCK):
-            pieces.append(piece)
             size += len(piece)
             if size > _MOST_RECEIVED:
                 raise requests.exceptions.ContentDecodingError("larger than a response may be")
+            pieces.append(piece)
         # An adapter may hand on a body that was cut short.
         if getattr(response.raw, "length_remaining", None):
             raise requests.exceptions.ChunkedEncodingError("a part of the body is missing")

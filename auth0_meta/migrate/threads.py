@@ -100,15 +100,24 @@ class Threads(Executor):
         """
         under_way: deque[Future[_R]] = deque()
         try:
-            for item in items:
-                if at_once(item) and not under_way:
-                    yield call(item)
-                    continue
-                under_way.append(self.submit(call, item))
-                if len(under_way) >= self._most:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
+            yield from self._in_order(call, items, at_once, under_way)
         finally:
             for future in under_way:
                 future.cancel()
+
+    def _in_order(
+        self,
+        call: Callable[[_T], _R],
+        items: Iterable[_T],
+        at_once: Callable[[_T], bool],
+        under_way: deque[Future[_R]],
+    ) -> Iterator[_R]:
+        for item in items:
+            if at_once(item) and not under_way:
+                yield call(item)
+                continue
+            under_way.append(self.submit(call, item))
+            if len(under_way) >= self._most:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()

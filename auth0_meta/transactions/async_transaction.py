@@ -125,7 +125,9 @@ class AsyncMetadataTransaction(Transaction):
             except RuntimeError:
                 if work.cancel():  # else a running thread has taken it, though no new one could be started
                     raise
-            while not future.done():
+            while True:
+                if future.done():
+                    break
                 in_line = left is not None and stopped is None and not work.running()
                 try:
                     await asyncio.wait([future], timeout=max(left or 0.0, AT_ONCE) if in_line else None)

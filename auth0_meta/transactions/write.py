@@ -122,7 +122,9 @@ class Write:
     def run(self) -> None:
         """Read, ask the intent and send until the outcome is known, or raise what prevents that."""
         try:
-            while (wait := self._attempt_locked()) is not None:
+            while True:
+                if (wait := self._attempt_locked()) is None:
+                    break
                 self._freshness.note(wait)
                 self._channel.wait_out(wait, self._budget, self._group)
         finally:

@@ -105,9 +105,12 @@ class Lines:
             elif named_csv or "user_id" in map(str.strip, _cells(start)):
                 yield from self._csv(start, text)
             else:
-                for n, line in chain([first], lines):
-                    if user_id := line.strip():
-                        yield self._line(n, {"user_id": user_id.strip('"')})
+                yield from self._ids(chain([first], lines))
+
+    def _ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[Line | BadLine]:
+        for n, line in lines:
+            if user_id := line.strip():
+                yield self._line(n, {"user_id": user_id.strip('"')})
 
     def _line(self, n: int, values: Mapping[str, Any], *, csv: bool = False) -> Line | BadLine:
         where, user_id = f"{self.name} line {n}", values.get("user_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -101,8 +101,7 @@ class Planner:
         self._began = self._last_progress = self._now()
         try:
             for _ in self._work():
-                if self._now() - self._last_progress >= _PROGRESS_EVERY:
-                    self._emit_progress()
+                self._emit_progress(every=_PROGRESS_EVERY)
             with self._group():  # for the problems noted after the last batch
                 pass
         finally:
@@ -139,29 +138,35 @@ class Planner:
 
     def _planned(self, wanted: Iterable[Wanted]) -> Iterator[None]:
         """Plan in batches, each of them one commit; a profile that is not given is read, at the tenant's pace."""
-        readers, evaluator = Threads(_READERS), self._evaluator
+        readers = Threads(_READERS)
         reads = readers.in_order(self._read, wanted, at_once=lambda one: one[0].profile is not None)
         try:
-            while batch := list(itertools.islice(reads, _BATCH)):
-                for read in batch:
-                    self._judge(read)
-                whole = [read.profile for read in batch if read.profile is not None]
-                answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
-                with self._group():
-                    for read in batch:
-                        self.summary.requests += read.requests
-                        if read.profile is None:
-                            self._problem(read.user_id, "unreadable", read.why)
-                        elif read.change is None:
-                            self._plan_answer(read.user_id, read.profile, next(answers))
-                        else:
-                            self._plan_change(read.user_id, read.profile, read.change)
+            while True:
+                if not (batch := list(itertools.islice(reads, _BATCH))):
+                    break
+                self._plan_batch(batch)
                 yield
             if self._failures.is_outage:
                 raise self._last_failure()
         finally:
             self._cancelled.set()
             readers.shutdown(wait=True, cancel_futures=True)
+
+    def _plan_batch(self, batch: Sequence[Read]) -> None:
+        """Plan for users who have been read, in one commit."""
+        for read in batch:
+            self._judge(read)
+        whole, evaluator = [read.profile for read in batch if read.profile is not None], self._evaluator
+        answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
+        with self._group():
+            for read in batch:
+                self.summary.requests += read.requests
+                if read.profile is None:
+                    self._problem(read.user_id, "unreadable", read.why)
+                elif read.change is None:
+                    self._plan_answer(read.user_id, read.profile, next(answers))
+                else:
+                    self._plan_change(read.user_id, read.profile, read.change)
 
     def _judge(self, read: Read) -> None:
         """Raise the error of a read if it is no fault of this user."""
@@ -283,14 +288,18 @@ class Planner:
             return
         sample = self._sample[::-1]
         with contextlib.closing(self._evaluator.another()) as other:
-            answers = other.run([profile for profile, _ in sample], fields=self._fields)
-            for (profile, ops), answer in zip(sample, answers, strict=True):
-                self.summary.steady_checked += 1
-                if answer.get("ops") != ops:
-                    self.summary.unsteady.append(str(profile["user_id"]))
+            answers = list(other.run([profile for profile, _ in sample], fields=self._fields))
+        for (profile, ops), answer in zip(sample, answers, strict=True):
+            self.summary.steady_checked += 1
+            if answer.get("ops") != ops:
+                self.summary.unsteady.append(str(profile["user_id"]))
 
-    def _emit_progress(self) -> None:
-        self._last_progress = self._now()
+    def _emit_progress(self, *, every: float = 0.0) -> None:
+        """Announce where the plan stands, unless the last time was less than `every` seconds ago."""
+        now = self._now()
+        if now - self._last_progress < every:
+            return
+        self._last_progress = now
         if self._on_event is not None:
             seen, seconds = self.summary, self._last_progress - self._began
             progress = PlanProgress(

@@ -128,10 +128,10 @@ class ExportSource:
             packed = file.read(2) == GZIP
             file.seek(0)
             lines = gzip.GzipFile(fileobj=file) if packed else file
+            full = ((line, n) for n, line in enumerate(lines, 1) if line.strip())
             try:
-                for n, line in enumerate(lines, 1):
-                    if line.strip():
-                        yield _exported(line, n)
+                for line, n in full:
+                    yield _exported(line, n)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 what = f"the file of export {job.id} is cut short: plan again"
                 raise JobError(what, job_id=job.id, job=job) from error
