@@ -119,8 +119,8 @@ class PostLoginTrigger:
         """
         return self.run(Event.from_dict(event))
 
-    # `arun` and `aresume` are no async functions, which would begin only when they are awaited: their callers' lines
-    # would be out of sight by then if asyncio awaits them, as in a task.
+    # `arun` and `aresume` are not async functions.  Those begin only when they are awaited, and if asyncio does that, as
+    # for a task, their callers' lines are out of sight by then.
 
     def arun(self, event: Event, /, *, browser: str | None = None) -> Coroutine[Any, Any, LoginOutcome]:
         """Do what `run` does without blocking the event loop: everything that is not async runs in a thread.

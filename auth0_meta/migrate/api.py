@@ -57,7 +57,11 @@ def plan(
     `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the
     export if the migration is a function; for a change file it stands for the users named there, each read by id.
     `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.  `share`:
-    see `apply`.
+    see `apply`.  `on_event` is called with a `PlanProgress` a few times a second, and at the end.  `client`: may be None if no user has to be
+    read from the tenant.
+
+    Endpoints: `POST /jobs/users-exports` and `GET /jobs/{id}`, `GET /users` or `GET /users/{id}`, by source; scope
+    `read:users`.
 
     A user who can't be planned is noted in the file and counted as invalid.  Raises `LedgerError` if `to` exists or
     can't be written, and `InputError` if the migration or the source can't be used; no file is left then.
@@ -154,7 +158,10 @@ def apply(
     be the caller's own.  A job file alone never runs any code.
 
     `executor`: runs the workers, None for threads of this process; it must share this process's memory.  `cancel`:
-    once it is set, what is under way is finished, and the rest is left for the next run.
+    once it is set, what is under way is finished, and the rest is left for the next run.  `on_event` is called with a
+    `MigrationEvent` for each user, for waits, and several times a second.
+
+    Endpoints: `GET` and `PATCH /users/{id}`, scopes `read:users` and `update:users`.
 
     Raises the error that makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once the job
     file is up to date, and `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second
@@ -192,8 +199,8 @@ def undo(
 ) -> RunResult:
     """Restore the keys that a job has written if they still hold what it wrote; leave and report the others.
 
-    Users whose keys could all be restored end as "undone", others as "kept".  Arguments, resuming and errors are
-    those of `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
+    Users whose keys could all be restored end as "undone", others as "kept".  Arguments, resuming, endpoints and
+    errors are those of `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
     """
     settings = Settings(share, concurrency, executor, cancel, on_event)
     with Ledger.open(_path("job", job), write=True) as ledger:
@@ -207,7 +214,8 @@ def undo(
 def purge(job: JobFile, /) -> None:
     """Delete every value from a job file: before-images, documents, operations.  It can't be applied or undone then.
 
-    Counts, ids, notes and runs stay, for `status` and reports.
+    Counts, ids, notes and runs stay, for `status` and reports.  Raises `LedgerError` if the file can't be written, or
+    another process works with it.
     """
     with Ledger.open(_path("job", job), write=True) as ledger:
         ledger.purge()
@@ -237,7 +245,7 @@ class Status:
 
 
 def status(job: JobFile, /) -> Status:
-    """Return where a job stands, also while another process applies it."""
+    """Return where a job stands, even while another process applies it.  Raises `LedgerError` for any other file."""
     with Ledger.open(_path("job", job)) as ledger, explain_damage(ledger.path):
         return status_of(ledger)
 

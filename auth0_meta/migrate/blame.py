@@ -1,7 +1,7 @@
-"""Whether a failure is one user's or everybody's; PURE.
+"""Decide whether a failure concerns one user or everybody; PURE.
 
-One user's trouble must not stop the others, and an outage must not be blamed on thousands of users.  Some errors say
-which it is.  For the others, who else fails decides.
+One user's failure must not stop the others, and an outage must not be blamed on thousands of users.  Some errors say
+which it is.  For the rest, it depends on who else fails.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from auth0_meta import errors
+from auth0_meta.http.error_responses import leaves_open
 
 _T = TypeVar("_T")
 
 _MOST_IN_A_ROW = 20
-# A user for whom everything was tried for a quarter of an hour while nobody else was under way may be to blame alone.
+# One may be that user's own: nobody else was under way while the requests were repeated for a quarter of an hour.
 _MOST_OUTAGES = 2
-# Whatever the user: the token, the settings, a closed client, a limit of time.
+# No user is to blame for these: the token, the settings, a closed client, a time limit.
 _EVERYBODYS = (
     errors.AuthError,
     errors.ScopeError,
@@ -23,37 +24,34 @@ _EVERYBODYS = (
     errors.StateError,
     errors.RateLimitError,
 )
-# A gateway, a proxy or a firewall says these about one path, or about all of them.
+# A gateway, a proxy or a firewall may send these for one path or for all of them.
 _OPEN = (errors.TransportError, errors.ServerError, errors.ForbiddenError)
-_GATEWAY = (408, 425, 499)
 
 
 def is_everybodys(error: errors.Auth0MetaError) -> bool:
-    """Return whether the next user would fare no better."""
+    """Return whether the next user would fail too."""
     return isinstance(error, _EVERYBODYS) or bool(getattr(error, "permanent", False))
 
 
 def is_open(error: errors.Auth0MetaError) -> bool:
-    """Return whether an error may be this user's or everybody's.
+    """Return whether an error may concern this user alone or everybody.
 
     >>> is_open(errors.TransportError("HTML")), is_open(errors.BadRequestError("a malformed id", status=400))
     (True, False)
     """
-    if isinstance(error, _OPEN):
-        return True
-    return isinstance(error, errors.ApiError) and (300 <= error.status < 400 or error.status in _GATEWAY)
+    return isinstance(error, _OPEN) or (isinstance(error, errors.ApiError) and leaves_open(error.status))
 
 
 class InARow(Generic[_T]):
-    """Failures of which nobody knows yet whose they are, since the last time that a user fared well."""
+    """The failures since a user last succeeded, which may each be one user's own, or all have one cause."""
 
     def __init__(self) -> None:
         self._failed: list[_T] = []
         self._outages = 0
-        self._fared_well = False
+        self._any_success = False
 
     def add(self, failed: _T, *, outage: bool) -> bool:
-        """Add one; return whether there are so many in a row that they are everybody's.
+        """Add one; return whether there are so many in a row that they must concern everybody.
 
         `outage`: it was repeated until nobody had had a response for as long as an outage is waited out.
         """
@@ -66,15 +64,15 @@ class InARow(Generic[_T]):
         failed, self._failed, self._outages = self._failed, [], 0
         return failed
 
-    def fared_well(self) -> list[_T]:
-        """Note that a user fared well; return the failures before it, which are their users' own."""
-        self._fared_well = True
+    def note_success(self) -> list[_T]:
+        """Note that a user succeeded; return the failures before that, which are their users' own."""
+        self._any_success = True
         return self.take()
 
     @property
     def is_outage(self) -> bool:
-        """Return whether there is an outage at the end, and nobody has ever fared well."""
-        return self._outages > 0 and not self._fared_well
+        """Return whether there was an outage since, and no user has ever succeeded."""
+        return self._outages > 0 and not self._any_success
 
     def __bool__(self) -> bool:
         return bool(self._failed)

@@ -30,7 +30,10 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def report(job: JobFile, /) -> dict[str, Any]:
-    """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned."""
+    """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned.
+
+    Raises `LedgerError` if the job file can't be read.
+    """
     with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
         trouble, invalid = ledger.to_look_at(_MOST_NAMED), ledger.problems(_MOST_NAMED)
@@ -45,7 +48,7 @@ def report(job: JobFile, /) -> dict[str, Any]:
 
 
 def render(job: JobFile, /, *, as_json: bool = False) -> str:
-    """Return the report as a page that needs nothing but itself, or as JSON."""
+    """Return the report as one self-contained HTML page, or as JSON.  Raises `LedgerError` as `report` does."""
     if as_json:
         return json.dumps(report(job), indent=2, ensure_ascii=False) + "\n"
     with Ledger.open(job) as ledger, explain_damage(ledger.path):

@@ -15,10 +15,10 @@ _R = TypeVar("_R")
 
 
 class StopFlag(threading.Event):
-    """An event that a signal handler can set, and that is set with another one, the caller's, too.
+    """An event that a signal handler can set, and that is also set while another one, the caller's, is.
 
-    `Event.set` takes a lock, which the line that a signal has interrupted may be holding.  So nobody can wait for this
-    one, only ask it.
+    `Event.set` takes a lock, which the interrupted code may be holding.  This one takes none, and so can only be asked,
+    not waited for.
     """
 
     def __init__(self, other: threading.Event | None = None) -> None:
@@ -38,7 +38,7 @@ class Threads(Executor):
     """Run calls of one other thread on up to `most` threads, which are started as they are needed.
 
     Unlike those of `ThreadPoolExecutor` they are daemons, so that a second Ctrl-C can end the program while a
-    worker still waits for a response.  Whatever that leaves open, the next run finds out.  There is no lock, since an
+    worker still waits for a response; the next run finds out what became of that user.  There is no lock, since an
     interrupt could leave it locked.
     """
 
@@ -72,7 +72,7 @@ class Threads(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(run())
-                except BaseException as error:  # noqa: BLE001  # the future hands it on
+                except BaseException as error:  # noqa: BLE001  # raised where the future is waited for
                     future.set_exception(error)
             del call, future, run  # an idle thread must not keep a result alive
             self._finished[mine] += 1

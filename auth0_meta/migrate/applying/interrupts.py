@@ -1,4 +1,4 @@
-"""Ctrl-C while a run works."""
+"""Handle Ctrl-C during a run."""
 
 from __future__ import annotations
 

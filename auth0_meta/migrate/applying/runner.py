@@ -44,7 +44,7 @@ _DRAIN = 40.0
 """Seconds to wait for a worker after the run has failed: more than one request can take."""
 _MOST_REPLANS = 3
 Conclusion = tuple[Outcome | None, str, Plan | None]
-"""Outcome, note, plan made again; without an outcome the user is tried again with that plan."""
+"""Outcome, note, and the new plan, if one was made; without an outcome the user is tried again with that plan."""
 _TYPICAL = ("done", "undone")
 """Outcomes that cost as much as most users do, and so show how fast the tenant responds."""
 
@@ -208,7 +208,8 @@ class Runner:
             tried=user.tried,
         )
 
-        # Not kept: a cycle through this object would keep the ledger, and its lock, alive after an interrupt.
+        # Made anew for each task: kept in this object, it would be part of a cycle, which would keep the ledger, and its
+        # lock, alive after an interrupt.
         call = partial(
             work,
             self._client,
@@ -234,7 +235,7 @@ class Runner:
                 self._wake.get(timeout=_LINGER if more else 0)
         for n in list(self._landed):
             future, user = self._landed.pop(n), self._flying.pop(n, None)
-            if user is None:  # an interrupt hit `_submit`: the user is in doubt, as the ledger says
+            if user is None:  # an interrupt hit `_submit`: the ledger has the user as in doubt
                 continue
             error = CancelledError() if future.cancelled() else future.exception()
             if error is not None:  # a defect: the user stays in doubt, and the run ends with it
@@ -260,12 +261,12 @@ class Runner:
             if self._failures.add((user, result), outage=result.outage):
                 self._put_back_failures()
         else:
-            for failed in self._failures.fared_well():
+            for failed in self._failures.note_success():
                 self._finish(*failed)
             self._finish(user, result)
 
     def _judge_the_last(self) -> None:
-        """Decide about the failures that nobody has followed."""
+        """Decide about failures after which no user has succeeded."""
         if self._stopping or self._failures.is_outage:
             self._put_back_failures()
         for failed in self._failures.take():
@@ -277,7 +278,7 @@ class Runner:
 
     def _put_back(self, user: Record, result: TaskResult) -> None:
         """Leave a user to the next run."""
-        if not self._stop.is_set():  # whoever asks a run to stop need not be told why it would have ended
+        if not self._stop.is_set():  # who asks a run to stop need not hear why it would have ended
             self._error = self._error or result.error
         self._metrics.add(result, self._now(), outcome=None)
         # In doubt the user must stay claimed.  Back at the start, a PATCH that was applied would be taken for
@@ -342,7 +343,7 @@ class Runner:
         counts = self._ledger.counts()
         step = self._step
         remain = sum(counts[state] for state in step.remaining)
-        # A user who could not be undone is as before; whoever else is left over contradicts what the file said.
+        # Users whose undo failed are where they were; anybody else who is left over contradicts the file.
         tried = sum(n for outcome, n in metrics.counts.items() if step.end(outcome) in step.remaining)
         if ended == "finished" and remain > tried:
             raise damaged(self._ledger.path)

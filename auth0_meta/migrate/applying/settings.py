@@ -1,4 +1,4 @@
-"""The arguments that `apply` and `undo` share."""
+"""Check the arguments that `apply` and `undo` share."""
 
 from __future__ import annotations
 

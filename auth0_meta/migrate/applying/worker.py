@@ -1,6 +1,6 @@
 """Do one user's part of a migration: read, compare, send at most one change, and report what became of it.
 
-The intent is on disk before a task is handed out, so whatever happens here can be found out later.
+The intent is on disk before a task is handed out, so whatever happens here, a later run can find out.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ def work(
 
     def report(wait: Wait) -> None:
         if cancelled is not None and cancelled.is_set() and wait.reason not in (RATE_LIMIT, PACING):
-            budget.share = (
-                None  # an outage is waited out only for bulk work, and not for a run that is to end
-            )
+            # Only bulk work waits an outage out, and not in a run that is to end.
+            budget.share = None
         if on_wait is not None:
             on_wait(wait)
 

@@ -80,7 +80,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
         if files(path)[-1].exists():
-            # What a plan leaves that was killed while its tables were made; only a writer can roll that back.
+            # A plan that was killed while it made its tables leaves this; only a writer can roll it back.
             return _open(path, "mode=rw")
         # In WAL mode even a reader writes beside the file.  In a directory where it may not, a file that nobody has
         # open can be read as immutable.
@@ -100,7 +100,7 @@ def _open(path: Path, how: str, *, write: bool = False) -> sqlite3.Connection:
             db.execute("PRAGMA synchronous = FULL")
         else:
             db.execute("SELECT COUNT(*) FROM sqlite_master")
-    except BaseException:  # any: SQLite's message about rotten bytes may not even decode
+    except BaseException:  # any: SQLite's message about damaged bytes may not even decode
         db.close()
         raise
     return db

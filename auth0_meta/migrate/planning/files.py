@@ -60,7 +60,7 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     except OSError as error:
         raise InputError(f"{name} can't be read: {error.strerror}") from error
     try:
-        # A stand-in for stdin may have no buffer; a second one would wait until it is full.
+        # A replacement for stdin may be unbuffered; a second buffer on a buffered one would wait until it is full.
         buffered = cast("io.BufferedReader", raw if hasattr(raw, "peek") else io.BufferedReader(raw))
         packed = buffered.peek(2)[:2] == GZIP
         plain = gzip.GzipFile(fileobj=buffered) if packed else buffered

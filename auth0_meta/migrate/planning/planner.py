@@ -49,12 +49,12 @@ _MOST_PROBLEMS = 10_000
 
 _T = TypeVar("_T")
 Wanted = tuple[Found, Change | None]
-"""Whom to plan for, and the change from the file, None if the function is to make it."""
+"""Whom to plan for, and the change from the file; None if the function computes it."""
 
 
 @attrs.frozen
 class Read:
-    """A user as read: the profile, or None and what is wrong; `requests`: what it took, and `change`: the file's.
+    """A user as read: the `profile`, or None and `why` there is none; the file's `change`; the `requests` that it took.
 
     `error`: what ends the plan if others fail too; `outage`: see `InARow.add`.
     """
@@ -174,7 +174,7 @@ class Planner:
             if self._failures.add(read, outage=read.outage):
                 raise self._last_failure()
         elif read.requests:
-            self._failures.fared_well()
+            self._failures.note_success()
 
     def _last_failure(self) -> Auth0MetaError:
         error = self._failures.take()[-1].error
