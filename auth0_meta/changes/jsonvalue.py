@@ -32,6 +32,8 @@ ABSENT: Final = Mark.ABSENT
 UNKNOWN: Final = Mark.UNKNOWN
 """The value depends on the stored profile."""
 
+_NESTED = (dict, list)  # half as slow to test for as dict | list
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -51,13 +53,13 @@ def too_deep(value: object, most: int, /) -> bool:
     >>> too_deep({"a": [1]}, 2), too_deep({"a": [1]}, 1)
     (False, True)
     """
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, _NESTED) else []
     for _ in range(most):
         level = [
             item
             for node in level
             for item in (node.values() if isinstance(node, dict) else node)
-            if isinstance(item, dict | list)
+            if isinstance(item, _NESTED)
         ]
         if not level:
             return False
