@@ -11,6 +11,7 @@ from auth0_meta.auth import jwt
 from auth0_meta.auth.tokens import FetchedToken
 from auth0_meta.errors import ApiError, Auth0MetaError, AuthError, NotSentError, ScopeError
 from auth0_meta.http.channel import Channel
+from auth0_meta.http.expected import believed, users_page
 from auth0_meta.http.request import API, USER, Request
 from auth0_meta.ratelimit.headers import RateHeaders, parse_headers
 from auth0_meta.ratelimit.plans import PLANS
@@ -67,7 +68,9 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         # One id: the cheapest request that needs a token, a scope and a bucket.
         path = f"{API}users?per_page=1&fields=user_id&include_fields=true"
         request = Request("GET", path, group=USER.reads, repeat=True, alias="users")
-        headers = parse_headers(channel.send(request, budget).headers)
+        response = channel.send(request, budget)
+        believed(response, request, users_page(0, 1))
+        headers = parse_headers(response.headers)
         yield Check("read users", True, "GET /users succeeded")
     except NotSentError as error:
         yield _unreached(error)

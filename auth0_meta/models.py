@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from auth0_meta import redact
 from auth0_meta.changes.jsonvalue import BAGS
+from auth0_meta.errors import StoredDataError
 from auth0_meta.record import Record
 
 Outcome = Literal["updated", "unchanged", "confirmed", "joined", "rolled_back", "failed", "unknown"]
@@ -76,13 +77,22 @@ class User:
 
     @property
     def user_metadata(self) -> Mapping[str, Any]:
-        """The metadata that the user may edit; {} if absent."""
-        return self.raw.get("user_metadata") or {}
+        """The metadata that the user may edit; {} if absent.  Raises `StoredDataError` if it is not an object."""
+        return self._bag("user_metadata")
 
     @property
     def app_metadata(self) -> Mapping[str, Any]:
-        """The metadata of the application; {} if absent."""
-        return self.raw.get("app_metadata") or {}
+        """The metadata of the application; {} if absent.  Raises `StoredDataError` if it is not an object."""
+        return self._bag("app_metadata")
+
+    def _bag(self, bag: str) -> Mapping[str, Any]:
+        stored = self.raw.get(bag)
+        if stored is None:
+            return {}
+        if isinstance(stored, Mapping):
+            return stored
+        msg = f"{bag} of user {self.user_id!r} is {type(stored).__name__} and not an object; the user's raw has it"
+        raise StoredDataError(msg, user_id=self.user_id, bag=bag)
 
     def get(self, field: str, default: Any = None, /) -> Any:
         """Return any field of the profile by its name in JSON."""

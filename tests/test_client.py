@@ -454,30 +454,26 @@ def test_many_threads_share_one_client() -> None:
     """Threads share the token and the connections, and each gets its own response."""
 
     def respond(seen: Seen) -> Reply:
-        return (
-            token()
-            if seen.path == "/oauth/token"
-            else Reply(200, {"user_id": seen.path.rpartition("%7C")[2]})
-        )
+        return token() if seen.path == "/oauth/token" else Reply()
 
     with ScriptedServer(respond) as server, connect(server, client_id="c", client_secret="s") as client:
         with ThreadPoolExecutor(8) as pool:
             found = pool.map(lambda n: client.users.get(f"auth0|{n}").user_id, range(64))
-            assert list(found) == [str(n) for n in range(64)]
+            assert list(found) == [f"auth0|{n}" for n in range(64)]
         assert server.paths().count("/oauth/token") == 1
         assert server.connections <= 8
 
 
 def test_a_forked_child_uses_its_own_sockets() -> None:
     """Parent and child send over different connections, and each gets its own responses."""
-    with ScriptedServer(lambda seen: Reply(200, {"user_id": seen.path})) as server, connect(server) as client:
+    with ScriptedServer() as server, connect(server) as client:
         client.users.get("parent")
 
         def work() -> str:
             return " ".join({client.users.get("child").user_id for _ in range(5)})
 
-        assert in_child(work) == "/api/v2/users/child"
-        assert client.users.get("parent").user_id == "/api/v2/users/parent"
+        assert in_child(work) == "child"
+        assert client.users.get("parent").user_id == "parent"
         used = {path: {s.connection for s in server.seen if s.path == path} for path in server.paths()}
         assert used == {"/api/v2/users/parent": {1}, "/api/v2/users/child": {2}}
 
@@ -488,7 +484,7 @@ def test_a_child_forked_during_a_token_fetch_fetches_its_own() -> None:
 
     def respond(seen: Seen) -> Reply:
         if seen.path != "/oauth/token":
-            return Reply(200, {"user_id": "x"})
+            return Reply()
         if not fetching.is_set():
             fetching.set()
             assert go_on.wait(10)
@@ -504,7 +500,7 @@ def test_a_child_forked_during_a_token_fetch_fetches_its_own() -> None:
         result = in_child(lambda: client.users.get("auth0|1").user_id)
         go_on.set()
         busy.result(10)
-    assert result == "x"
+    assert result == "auth0|1"
 
 
 class _Stuck(FakeClock):
@@ -525,7 +521,7 @@ def test_a_child_forked_during_a_wait_can_wait_and_send() -> None:
     """Another thread holds the throttle's lock at that moment."""
     clock = _Stuck()
     with (
-        ScriptedServer(Reply(429, {}, {"Retry-After": "1"}), Reply(200, {"user_id": "x"})) as server,
+        ScriptedServer(Reply(429, {}, {"Retry-After": "1"}), Reply()) as server,
         connect(server, clock=clock) as client,
         ThreadPoolExecutor(1) as threads,
     ):
@@ -533,12 +529,12 @@ def test_a_child_forked_during_a_wait_can_wait_and_send() -> None:
         assert clock.inside.wait(5)
         result = in_child(lambda: client.users.get("auth0|1").user_id)
         clock.go_on.set()
-        assert busy.result(10).user_id == result == "x"
+        assert busy.result(10).user_id == result == "auth0|1"
 
 
 def test_a_forked_child_drops_the_pool_without_a_lock() -> None:
     """The pool of connections has none that another thread of the parent may hold, and the parent's sockets stay open."""
-    with ScriptedServer(Reply(200, {"user_id": "x"})) as server, connect(server) as client:
+    with ScriptedServer(Reply()) as server, connect(server) as client:
         client.users.get("auth0|1")
         pools = [
             o
@@ -551,7 +547,7 @@ def test_a_forked_child_drops_the_pool_without_a_lock() -> None:
         locks = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
         assert not any(isinstance(value, locks) for value in vars(queue).values())
         result = in_child(lambda: f"{client.users.get('auth0|1').user_id} {gc.collect() >= 0}")
-        assert result == "x True"
+        assert result == "auth0|1 True"
         client.users.get("auth0|1")
         assert [s.connection for s in server.seen] == [1, 2, 1]
 

@@ -181,6 +181,14 @@ def test_a_wrong_clock_fails_its_check(off: float, ok: bool) -> None:
     assert ok or f"{abs(off):.0f} s" in check.detail
 
 
+@pytest.mark.parametrize("raw", [b"<html>portal</html>", b"{}", b"[7]", b"null", b""])
+def test_a_response_without_users_is_a_problem(raw: bytes) -> None:
+    """A captive portal answers every request with 200."""
+    with ScriptedServer(Reply(200, raw=raw)) as server, connect(server) as client:
+        check = _checked(client)["read users"]
+    assert (check.ok, bool(check.remedy)) == (False, True)
+
+
 def test_missing_headers_leave_their_checks_open() -> None:
     """Without Date and rate-limit headers those two checks stay open."""
     with ScriptedServer(Reply(200, [], date=False)) as server, connect(server) as client:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_meta import CommitResult, Job, Page, RateLimit, User, Wait
-from auth0_meta.errors import ConfigError
+from auth0_meta.errors import ConfigError, StoredDataError
 
 PROFILE: dict[str, Any] = {
     "user_id": "auth0|1",
@@ -36,6 +36,17 @@ def test_a_user_shows_its_profile() -> None:
     assert list(user) == list(PROFILE)
     with pytest.raises(KeyError):
         user["gone"]
+
+
+@pytest.mark.parametrize("stored", [[], ["canary"], "canary", "", 0, False])
+def test_metadata_that_is_not_an_object_is_a_typed_error(stored: Any) -> None:
+    """It is not passed on to code that would fail on it; `raw` has it."""
+    user = User({"user_id": "auth0|1", "app_metadata": stored})
+    with pytest.raises(StoredDataError, match=type(stored).__name__) as caught:
+        _ = user.app_metadata
+    assert (caught.value.user_id, caught.value.bag) == ("auth0|1", "app_metadata")
+    assert "canary" not in f"{caught.value} {user!r}"
+    assert user.raw["app_metadata"] == stored
 
 
 @pytest.mark.parametrize("raw", [{}, {"user_metadata": None, "app_metadata": None}, {"user_metadata": {}}])

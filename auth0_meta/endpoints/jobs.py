@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.request import API, Request, to_json
+from auth0_meta.http.expected import believed, job_errors, new_job, the_job
+from auth0_meta.http.request import API, Request
 from auth0_meta.http.transport import Transport, base_url, encode_form
 from auth0_meta.models import Job
 from auth0_meta.ratelimit.plans import route_group
@@ -57,7 +58,8 @@ class Jobs:
             body["connection_id"] = connection_id
         if limit is not None:
             body["limit"] = limit
-        return _job(self._channel.call("POST", f"{API}jobs/users-exports", json=body))
+        expected = new_job("users_export", connection_id)
+        return _job(self._channel.call("POST", f"{API}jobs/users-exports", json=body, expected=expected))
 
     def import_users(
         self,
@@ -105,18 +107,19 @@ class Jobs:
             sent=(rows, external_id),
             content_type=content_type,
         )
-        return _job(to_json(self._channel.send(request, self._channel.budget()), request, dict))
+        response = self._channel.send(request, self._channel.budget())
+        return _job(believed(response, request, new_job("users_import", connection_id)))
 
     def get(self, job_id: str, /) -> Job:
         """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users`, depending on its type."""
-        return _job(self._channel.call("GET", f"{API}jobs/{_id(job_id)}"))
+        return _job(self._channel.call("GET", f"{API}jobs/{_id(job_id)}", expected=the_job(job_id)))
 
     def errors(self, job_id: str, /) -> list[dict[str, Any]]:
         """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] if there are no errors.
 
         Each is {"user", "errors": [{"code", "message", "path"}]}; it contains the rows, so don't log it.
         """
-        found = self._channel.call("GET", f"{API}jobs/{_id(job_id)}/errors")
+        found = self._channel.call("GET", f"{API}jobs/{_id(job_id)}/errors", expected=job_errors(job_id))
         return [found] if isinstance(found, dict) else list(found or ())
 
     def wait(
@@ -180,7 +183,10 @@ class Jobs:
         return link if "://" in link else f"https://{link}"  # the link in Auth0's own sample has no scheme
 
     def _fetch(self, link: str, to: IO[bytes], most: int, job_id: str) -> int:
-        parts = urlsplit(link)
+        try:
+            parts = urlsplit(link)
+        except ValueError:  # a broken IPv6 address
+            raise JobError(f"job {job_id} has a link that is not a URL", job_id=job_id) from None
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         transport = Transport(
             base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._channel.transport.timeout
@@ -201,10 +207,8 @@ def _id(job_id: object) -> str:
     return quote(job_id, safe="")
 
 
-def _job(raw: Any) -> Job:
-    if not isinstance(raw, dict) or not raw.get("id"):
-        raise TransportError("the response is not a job: is a proxy between this machine and Auth0?")
-    return Job(id=str(raw["id"]), type=str(raw.get("type", "")), status=str(raw.get("status", "")), raw=raw)
+def _job(raw: Mapping[str, Any]) -> Job:
+    return Job(id=raw["id"], type=raw.get("type", ""), status=raw["status"], raw=raw)
 
 
 def _failure(job: Job) -> str:

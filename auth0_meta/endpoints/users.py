@@ -7,8 +7,9 @@ from typing import Any
 
 from auth0_meta.arguments import whole
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.errors import InputError, PagingError, TransportError
+from auth0_meta.errors import InputError, PagingError
 from auth0_meta.http.channel import HasChannel
+from auth0_meta.http.expected import new_user, nothing, the_object, users_by_email, users_page
 from auth0_meta.http.request import Target, encode_query
 from auth0_meta.models import Page, User
 
@@ -20,7 +21,8 @@ _MAX_RESULTS = 1000
 class Users:
     """Read and write users, as `client.users`.
 
-    After a 429 every method waits until Reset and retries; all raise the typed errors of `auth0_meta.errors`.
+    After a 429 every method waits until Reset and retries; all raise the typed errors of `auth0_meta.errors`.  A response
+    that is not what was asked for, such as another user's profile, is a `TransportError`, after a write `OutcomeUnknown`.
 
     >>> with tenant.client() as client:                    # tenant: a LocalTenant
     ...     user = client.users.create({"connection": "Username-Password-Authentication",
@@ -35,12 +37,13 @@ class Users:
     def get(self, user_id: str, /, *, fields: Iterable[str] | None = None) -> User:
         """Read one user: `GET /users/{id}`, scope `read:users`.
 
-        `fields` limits the response to these profile fields (None: all).  Reading by id sees every
+        `fields` limits the response to these profile fields and `user_id` (None: all).  Reading by id sees every
         finished write at once.  Raises `NotFoundError` for an unknown id.
         """
         limit, omitted = _limited(fields)
-        raw = self._one("GET", user_id, "?" + encode_query(limit) if limit else "", kind=dict)
-        return User(raw, omitted)
+        target = Target.user(user_id)
+        query = "?" + encode_query(limit) if limit else ""
+        return User(self._one("GET", target, query, expected=the_object(target)), omitted)
 
     def create(self, profile: Mapping[str, Any], /) -> User:
         """Create a user: `POST /users`, scope `create:users`.
@@ -49,7 +52,8 @@ class Users:
         a lost response raises `OutcomeUnknown` and a 5xx `ServerError`, because a second request could
         fail just because the first one succeeded.  Raises `AlreadyExistsError` for a duplicate.
         """
-        return User(self._channel.call("POST", _USERS, json=_body(profile), shown="users", kind=dict))
+        body = _body(profile)
+        return User(self._channel.call("POST", _USERS, json=body, shown="users", expected=new_user(body)))
 
     def update(self, user_id: str, body: Mapping[str, Any], /) -> User:
         """Send a PATCH with this body: `PATCH /users/{id}`, scope `update:users`.
@@ -59,16 +63,18 @@ class Users:
         lost response or a 5xx the same values are sent again, which can overwrite a newer write of the same keys.
         Returns the profile afterwards.
         """
-        return User(self._one("PATCH", user_id, json=_body(body), repeat=True, kind=dict))
+        target, document = Target.user(user_id), _body(body)
+        expected = the_object(target, document)
+        return User(self._one("PATCH", target, json=document, repeat=True, expected=expected))
 
     def delete(self, user_id: str, /) -> None:
         """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is not an error."""
-        self._one("DELETE", user_id)
-
-    def _one(self, method: str, user_id: str, query: str = "", **settings: Any) -> Any:
         target = Target.user(user_id)
+        self._one("DELETE", target, expected=nothing(target))
+
+    def _one(self, method: str, target: Target, query: str = "", **settings: Any) -> Any:
         path = target.path + query
-        return self._channel.call(method, path, user_id=user_id, shown=target.shown, **settings)
+        return self._channel.call(method, path, user_id=target.id, shown=target.shown, **settings)
 
     def by_email(self, email: str, /) -> tuple[User, ...]:
         """Return the users with exactly this email address: `GET /users-by-email`, scope `read:users`.
@@ -82,7 +88,7 @@ class Users:
             "/api/v2/users-by-email?" + encode_query({"email": email}),
             sent=email,
             shown="users-by-email",
-            kind=list,
+            expected=users_by_email(email),
         )
         return tuple(User(raw) for raw in found)
 
@@ -115,15 +121,15 @@ class Users:
         limit, omitted = _limited(fields)
         params |= limit
         found = self._channel.call(
-            "GET", f"{_USERS}?" + encode_query(params), sent=q, shown="users", kind=(dict, list)
+            "GET",
+            f"{_USERS}?" + encode_query(params),
+            sent={"q": q},
+            shown="users",
+            expected=users_page(page, per_page),
         )
         body = found if isinstance(found, dict) else {"users": found}
-        rows = body.get("users")
-        if not isinstance(rows, list):
-            msg = "the response to GET users is a JSON object without users: is a proxy between this machine and Auth0?"
-            raise TransportError(msg)
         return Page(
-            users=tuple(User(raw, omitted) for raw in rows),
+            users=tuple(User(raw, omitted) for raw in body["users"]),
             start=body.get("start", page * per_page),
             limit=body.get("limit", per_page),
             total=body.get("total"),
@@ -189,7 +195,9 @@ def _limited(fields: Iterable[str] | None) -> tuple[dict[str, str], frozenset[st
         raise InputError(
             "fields must be one or more names of profile fields, without commas (nothing was sent)"
         )
-    return {"fields": ",".join(names), "include_fields": "true"}, frozenset(BAGS).difference(names)
+    # Without its id nobody could tell whether a profile is the one that was asked for.
+    asked = names if "user_id" in names else [*names, "user_id"]
+    return {"fields": ",".join(asked), "include_fields": "true"}, frozenset(BAGS).difference(names)
 
 
 def _body(body: Mapping[str, Any]) -> Mapping[str, Any]:

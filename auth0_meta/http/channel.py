@@ -10,17 +10,15 @@ from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.errors import MetadataError, StateError, TransportError
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
+from auth0_meta.http.expected import Expected, anything, believed, the_object
 from auth0_meta.http.request import (
     API,
     Request,
     Target,
     encode_body,
     encode_document,
-    to_json,
-    unusable,
 )
 from auth0_meta.http.sender import Parts, Sender
-from auth0_meta.http.transport import Response
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.plans import route_group
 from auth0_meta.ratelimit.throttle import Snapshot
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 """Methods that may be sent again after a lost response: the second request changes nothing."""
-
-_PARTIAL = 206
 
 
 class HasChannel(Protocol):
@@ -114,9 +110,9 @@ class Channel(Sender):
         shown: str | None = None,
         repeat: bool | None = None,
         max_wait: MaxWait = "client",
-        kind: type | tuple[type, ...] = object,
+        expected: Expected = anything,
     ) -> Any:
-        """Send one request and return its parsed response, which must be a `kind`.
+        """Send one request and return its parsed response, which is believed only if it is what is `expected`.
 
         `path` is encoded and starts with "/api/v2/".  `json` is the body (None: none).  `sent`: what else the request
         contains that must not appear in an error.  `repeat`: None decides by the method.
@@ -130,16 +126,19 @@ class Channel(Sender):
             repeat=method in REPEATABLE if repeat is None else repeat,
             alias=shown,
         )
-        return to_json(self.send(request, self.budget(user_id, max_wait)), request, kind)
+        response = self.send(request, self.budget(user_id, max_wait))
+        return believed(response, request, expected, user_id=user_id)
 
     def read(self, target: Target, budget: WaitBudget, *, deadline: Deadline | None = None) -> dict[str, Any]:
         """Read an object; raise `TransportError` unless the response is that very object."""
         request = Request("GET", target.path, group=target.kind.reads, repeat=True, alias=target.shown)
         try:
-            return _own(self.send(request, budget, deadline=deadline), request, target)
+            response = self.send(request, budget, deadline=deadline)
         except TransportError as error:
             error.user_id = budget.user_id
             raise
+        found: dict[str, Any] = believed(response, request, the_object(target), user_id=budget.user_id)
+        return found
 
     def patch(
         self,
@@ -172,10 +171,8 @@ class Channel(Sender):
             alias=target.shown,
         )
         response = self.send(request, budget, deadline=deadline)
-        found = _own(response, request, target)
-        # What the document does not touch may well be stored as something else.
-        if any(not isinstance(found.get(bag), Mapping | None) for bag in document):
-            raise unusable(response, request, f"a {target.kind.noun} whose metadata is not an object")
+        expected = the_object(target, document)
+        found: dict[str, Any] = believed(response, request, expected, user_id=budget.user_id)
         return found
 
     # Lifecycle ----------------------------------------------------------------------------------------
@@ -213,16 +210,3 @@ class Channel(Sender):
             self.random.seed()  # or every child would wait the same jitter as its siblings
         self._threads = None
         self._threads_lock = threading.RLock()
-
-
-def _own(response: Response, request: Request, target: Target) -> dict[str, Any]:
-    """Return the object in a response, or raise if it is a different one: a cache or proxy in between may mix them up."""
-    found: dict[str, Any] = to_json(response, request, dict)
-    if response.status == _PARTIAL:
-        raise unusable(response, request, f"only a part of the {target.kind.noun}")
-    if found.get(target.kind.id_field) == target.id:
-        return found
-    what = (
-        f"not the {target.kind.noun} that was asked for: is a proxy or cache between this machine and Auth0?"
-    )
-    raise unusable(response, request, what)

@@ -6,7 +6,6 @@ an error (`sent_values.py`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from auth0_meta.errors import (
     ScopeError,
     api_error,
 )
+from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.http.sent_values import SentValues
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
@@ -90,8 +90,8 @@ def is_import_jobs_limit(body: bytes) -> bool:
 def _parse(body: bytes) -> tuple[str, str | None, str | None]:
     """Return (message, error code, error title) from any of Auth0's error bodies."""
     try:
-        data, what = json.loads(body), "an error object"
-    except (ValueError, RecursionError):
+        data, what = read_json(body), "an error object"
+    except NotReadable:
         data, what = None, "JSON"
     if not isinstance(data, dict):
         return f"a response of {len(body)} B that is not {what}" if body else "an empty response", None, None

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
-from auth0_meta.errors import InputError, MetadataError, OutcomeUnknown, StoredDataError, TransportError
-from auth0_meta.http.transport import Response
+from auth0_meta.errors import InputError, MetadataError, StoredDataError
 from auth0_meta.ratelimit.plans import route_group
 
 API = "/api/v2/"
-_PROXY = ": is a proxy between this machine and Auth0?"
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -149,24 +147,3 @@ def encode_document(document: Mapping[str, Any], target: Target) -> bytes:
             "set the first-level key whole"
         )
         raise StoredDataError(msg, user_id=target.id) from None
-
-
-def to_json(response: Response, request: Request, kind: type | tuple[type, ...] = object) -> Any:
-    """Parse a 2xx body, which must be a `kind`; a write whose response is anything else has an unknown outcome."""
-    try:
-        data = response.json()
-    except ValueError:
-        what = f"not valid JSON{_PROXY}"
-    except RecursionError:
-        what = "JSON nested too deeply to be read"
-    else:
-        if isinstance(data, kind):
-            return data
-        what = f"not the JSON that Auth0 sends here{_PROXY}"
-    raise unusable(response, request, what)
-
-
-def unusable(response: Response, request: Request, what: str) -> TransportError:
-    """Return the error for a 2xx response that can't be used: `OutcomeUnknown` after a write."""
-    msg = f"{request.method} {request.shown} got a {response.status} with {len(response.body)} B that are {what}"
-    return (TransportError if request.method in ("GET", "HEAD") else OutcomeUnknown)(msg)

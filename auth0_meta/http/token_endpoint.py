@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from auth0_meta.errors import NotSentError, OutcomeUnknown, ServerError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.error_responses import TOKEN_PATH
-from auth0_meta.http.request import Request, to_json
+from auth0_meta.http.expected import an_object, believed
+from auth0_meta.http.request import Request
 from auth0_meta.http.sender import Sender
 from auth0_meta.ratelimit.plans import route_group
 
@@ -41,7 +42,7 @@ def exchange(
         clock=sender.clock,
     )
     try:
-        found: Mapping[str, Any] = to_json(sender.send(request, own), request, dict)
+        found: Mapping[str, Any] = believed(sender.send(request, own), request, an_object)
     except (OutcomeUnknown, ServerError) as error:
         msg = f"there is no token, so nothing was sent: {error}"
         raise NotSentError(msg, user_id=budget.user_id) from error

@@ -8,7 +8,6 @@ every response, whatever its status, a `Response`.
 from __future__ import annotations
 
 import ipaddress
-import json
 import logging
 import os
 import ssl
@@ -35,6 +34,7 @@ from auth0_meta._version import __version__
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
 from auth0_meta.http.connections import BoundedAdapter, deadline, finish
+from auth0_meta.http.json_reader import read_json
 
 _USER_AGENT = f"auth0-meta/{__version__}"
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -78,7 +78,7 @@ class Response(NamedTuple):
 
     def json(self) -> Any:
         """Return the parsed body, None for an empty one; raise ValueError if it is not JSON."""
-        return json.loads(self.body) if self.body else None
+        return read_json(self.body) if self.body else None
 
     def __repr__(self) -> str:
         return f"<Response {self.status}: {len(self.body)} B>"

@@ -114,6 +114,9 @@ NO_PROFILE = {
     "an error": Reply(200, {"statusCode": 503, "message": "maintenance"}),
     "an id that is a list": Reply(200, {"user_id": [UID], "app_metadata": {}}),
     "another user": Reply(200, {"user_id": OTHER, "app_metadata": {"n": 7, "iban": "theirs"}}),
+    "NaN": Reply(200, raw=b'{"user_id": "auth0|1", "app_metadata": {"n": NaN}}'),
+    "the same key twice": Reply(200, raw=b'{"user_id": "auth0|2", "user_id": "auth0|1"}'),
+    "UTF-16": Reply(200, raw='{"user_id": "auth0|1"}'.encode("utf-16")),
     "a deep nest": Reply(200, raw=b'{"user_id": "auth0|1", "a": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
 }
 
@@ -130,7 +133,6 @@ UNUSABLE = {
     "a deep bag": Reply(
         200, raw=b'{"user_id": "auth0|1", "app_metadata": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}"
     ),
-    "NaN": Reply(200, raw=b'{"user_id": "auth0|1", "app_metadata": {"n": NaN}}'),
     "a number past 1e308": Reply(200, raw=b'{"user_id": "auth0|1", "logins_count": 1e999}'),
 }
 

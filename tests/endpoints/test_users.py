@@ -125,12 +125,13 @@ def test_a_user_is_read_whole() -> None:
     ],
 )
 def test_a_read_of_some_fields_names_what_it_left_out(fields: Any, query: str, omitted: set[str]) -> None:
-    """`fields` goes into the query, and metadata that was not requested is unknown, not empty."""
-    with ScriptedServer(Reply(200, {"email": "a@b"})) as server, connect(server) as client:
+    """`fields` goes into the query, with the id; metadata that was not requested is unknown, not empty."""
+    reply = Reply(200, {"user_id": "auth0|1", "email": "a@b"})
+    with ScriptedServer(reply) as server, connect(server) as client:
         user = client.users.get("auth0|1", fields=fields)
         assert user.omitted == omitted
         assert parse_qs(urlsplit(server.seen[0].path).query) == {
-            "fields": [query],
+            "fields": [f"{query},user_id"],
             "include_fields": ["true"],
         }
 

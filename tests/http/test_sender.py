@@ -438,19 +438,20 @@ def test_a_host_that_was_reached_is_retried_within_the_budget() -> None:
                     with connection:
                         connection.recv(65536)
                         connection.sendall(
-                            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n" + body
+                            b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\n" + body
                         )
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         threads.append(thread)
 
-    serve_once(b"{}")
-    clock = _Flaky(lambda: serve_once(b"{}"), after=5)
+    profile = b'{"user_id":"auth0|1"}'
+    serve_once(profile)
+    clock = _Flaky(lambda: serve_once(profile), after=5)
     with ManagementClient(f"http://127.0.0.1:{port}", token="t", clock=clock) as client:
         client.users.get("auth0|1")
         threads[0].join(5)
-        assert client.users.create({"connection": "x"}).raw == {}
+        assert client.users.create({"connection": "x"}).raw == {"user_id": "auth0|1"}
         assert len(clock.slept) == 5
         threads[1].join(5)
         with pytest.raises(NotSentError):

@@ -209,7 +209,9 @@ def test_every_request_has_both_timeouts(monkeypatch: pytest.MonkeyPatch, closin
             timeouts.append(value)
         plain(sock, value)
 
-    server = closing.enter_context(ScriptedServer(Reply(200, {"access_token": "t", "expires_in": 9, "x": 1})))
+    server = closing.enter_context(
+        ScriptedServer(Reply(200, {"access_token": "t", "expires_in": 9, "user_id": "auth0|1"}))
+    )
     client = closing.enter_context(
         connect(server, client_id="c", client_secret="s", timeout=(1.25, 1.75), token=None)
     )

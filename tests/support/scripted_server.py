@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from auth0_meta import ManagementClient
 
@@ -40,16 +41,21 @@ class Seen:
         return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
 
 
+ASKED_FOR = "what was asked for"
+"""The body of a `Reply` that names none: the user of the path, or an empty object."""
+
+
 @dataclass
 class Reply:
     """One scripted response.
 
+    `body`: by default the user who is read or changed, and an empty object for everything else.
     `close` drops the connection instead of responding.  `raw` replaces the JSON body.  `missing` is how many more bytes
     Content-Length promises than are sent.  `date=False` omits the Date header, and `clock_offset` shifts it.
     """
 
     status: int = 200
-    body: Any = field(default_factory=dict)
+    body: Any = ASKED_FOR
     headers: dict[str, str] = field(default_factory=dict)
     close: bool = False
     delay: float = 0.0
@@ -57,6 +63,15 @@ class Reply:
     raw: bytes | None = None
     missing: int = 0
     date: bool = True
+
+    def data(self, seen: Seen) -> bytes:
+        """Return the bytes to send."""
+        if self.raw is not None:
+            return self.raw
+        if self.body is not ASKED_FOR:
+            return json.dumps(self.body).encode()
+        user = re.fullmatch(r"/api/v2/users/([^/?]+)(\?.*)?", seen.path)
+        return json.dumps({"user_id": unquote(user[1])} if user and self.status < 300 else {}).encode()
 
 
 TOKEN = "fetched-token"
@@ -145,7 +160,7 @@ class ScriptedServer:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                data = reply.raw if reply.raw is not None else json.dumps(reply.body).encode()
+                data = reply.data(seen)
                 if reply.status == 204:
                     data = b""
                 self.send_response_only(reply.status)

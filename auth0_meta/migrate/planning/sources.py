@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import tempfile
 import zlib
@@ -15,6 +14,7 @@ import attrs
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import InputError, JobError
+from auth0_meta.http.json_reader import read_json
 from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.files import GZIP, BadLine, Lines
 from auth0_meta.models import Job
@@ -139,9 +139,9 @@ class ExportSource:
 
 def _exported(line: bytes, n: int) -> Found | BadLine:
     try:
-        row = json.loads(line)
+        row = read_json(line)
         user_path(row["user_id"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return BadLine(f"export line {n}", "not a JSON object with a user_id")
     # Auth0 writes null, or nothing, for a field that a user does not have.
     return Found(row["user_id"], {name: value for name, value in row.items() if value is not None})

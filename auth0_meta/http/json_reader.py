@@ -1,0 +1,55 @@
+"""Read what the server sends as JSON, more strictly than Python's `json`; PURE.
+
+`json` also takes NaN and Infinity, UTF-16, and an object with the same key twice, of which it keeps the last value.
+Auth0 sends none of these.  A text that contains them was put together by something in between, so no value in it can
+be believed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+NOT_JSON = "not valid JSON"
+
+
+class NotReadable(ValueError):
+    """A text that can't be read as JSON; the message is what it is instead, to follow "that is" or "that are"."""
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotReadable(f"{NOT_JSON} (it contains {name})")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotReadable("JSON with the same key twice in one object")
+    return found
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object).decode
+
+
+def read_json(text: bytes, /) -> Any:
+    r"""Return the value that a JSON text in UTF-8 stands for; raise `NotReadable` if it is anything else.
+
+    A byte order mark before it is ignored.  An escaped lone surrogate is kept, because Auth0 stores it as such.  A number
+    that no double can hold reads as infinity, as it does in JavaScript; whoever has to send it back refuses to.
+
+    >>> read_json(b'{"a": "\\ud800", "n": 1e400}')
+    {'a': '\ud800', 'n': inf}
+    """
+    try:
+        return _decode(text.decode("utf-8-sig"))
+    except NotReadable:
+        raise
+    except UnicodeDecodeError:
+        what = "not text in UTF-8"
+    except json.JSONDecodeError as error:
+        what = f"{NOT_JSON} ({error.msg})"
+    except RecursionError:
+        what = "JSON nested too deeply to be read"
+    except ValueError:  # int() refuses more than 4300 digits
+        what = "JSON with a number too long to be read"
+    raise NotReadable(what)
