@@ -202,10 +202,9 @@ class Write:
         budget.waited += took
         if left is None or took <= left:
             return
-        written = "" if self.in_doubt else "Nothing was written. "
         msg = (
             f"taking lock= for {self._target.id} took {took:.1f} s, past {budget.bound}. "
-            f"{written}Try again, or allow a longer max_wait"
+            "Try again, or allow a longer max_wait"
         )
         raise self._channel.out_of_time(msg, budget, waited=budget.waited)
 
