@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from auth0_meta._version import __version__
 from auth0_meta.cli.commands import COMMANDS
@@ -32,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # before or after the command itself
         print("interrupted", file=sys.stderr)
         return _INTERRUPTED
+
+
+def load() -> None:
+    """Load what every command needs; `main` says what is missing."""
+    with suppress(ModuleNotFoundError):
+        import auth0_meta.cli.app  # noqa: F401, PLC0415  # click and rich may be missing
 
 
 def _bare(words: Sequence[str]) -> int:

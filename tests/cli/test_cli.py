@@ -629,3 +629,41 @@ def test_demo_counts_down_on_a_terminal(no_color: bool, monkeypatch: pytest.Monk
     assert bool(COLOUR.search(story)) != no_color
     assert len(set(re.findall(r"waiting (\d\.\d) s until", story))) > 5
     assert re.search(r"waited \d\.\d s until X-RateLimit-Reset", story)
+
+
+# Ctrl-C before and after the command ----------------------------------------------------------------------
+
+INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
+@pytest.mark.parametrize(
+    ("block", "code", "said"),
+    [
+        (f"cli.load = lambda: exec({INTERRUPT!r})", 130, "interrupted\n"),
+        (f"cli.main = lambda: exec({INTERRUPT!r})", 130, "interrupted\n"),
+        (f"import atexit; atexit.register(exec, {INTERRUPT!r}, {{}}); cli.main = lambda: 3", 3, ""),
+        (
+            f"signal.signal(2, signal.SIG_IGN); cli.load = lambda: exec({INTERRUPT!r}); cli.main = lambda: 3",
+            3,
+            "",
+        ),
+    ],
+    ids=[
+        "while modules are loaded",
+        "in the command",
+        "while the interpreter shuts down",
+        "ignored by the caller",
+    ],
+)
+def test_an_interrupted_process_ends_with_130_at_any_instant(block: str, code: int, said: str) -> None:
+    """Python would end it as if by the signal, because the interrupt struck inside a text that it executes."""
+    program = f"import signal, sys; signal.signal(2, signal.default_int_handler); from auth0_meta import cli; {block}"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{program}\nfrom auth0_meta.__main__ import start\nsys.exit(start())"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr, run.stdout) == (code, said, "")
