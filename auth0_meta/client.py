@@ -42,7 +42,8 @@ class ManagementClient:
     `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local
     tenant (plain http is for loopback only).  Credentials, exactly one of: `client_id` with
     `client_secret`; `client_id` with `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384);
-    `token`, a string or a function that returns one.  `audience`: None means
+    `token`, a string or a function that returns one (nothing can end a call of it: its time counts against
+    `max_wait` or a login's budget afterwards).  `audience`: None means
     `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
     `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
     `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat);

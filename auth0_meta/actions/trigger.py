@@ -35,7 +35,8 @@ class PostLoginTrigger:
 
     `budget`: seconds for one run, including the final update and its waits after a 429 (20, as in Auth0).
     `lock`: a function of the user id that makes a context manager, held for the whole run.  The user is read
-    again under it, so that no login overwrites another's changes.
+    again under it, so that no login overwrites another's changes.  Nothing can end the wait for it: its time counts
+    against the budget afterwards, so give it a timeout of its own.
     `states`: where suspended logins are stored, for `suspend_for` seconds: `MemoryStates`, or `SqliteStates`
     for several workers.
     `secrets`, `configuration`: added to `event.secrets` and `event.configuration` in every action.  Neither

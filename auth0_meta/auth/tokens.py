@@ -131,6 +131,11 @@ class CalledToken(TokenSource):
             raise NotSentError(msg, user_id=budget.user_id) from error
         finally:
             calls.discard(call)
+        if hasattr(token, "__await__"):
+            if hasattr(token, "close"):
+                token.close()  # else Python warns that nobody has awaited it
+            msg = "the function passed as token= is async: pass one that returns a string (nothing was sent)"
+            raise ConfigError(msg)
         return _checked(token)
 
     def replace(self, refused: str, budget: Budget, /) -> bool:

@@ -209,6 +209,8 @@ class MetadataTransaction(Transaction):
     `fields=` that left it out.  `base_check=True` brings the read back.  `lock`: a context manager, or a
     function that makes one, held from before the commit's `GET` until the outcome is known.  It is released
     during a wait of more than 1 s and taken again, so for one that can be entered only once pass a function.
+    Nothing can end the wait for it, not even cancellation in asyncio: its time counts against `max_wait` afterwards, so
+    give it a timeout of its own.
     `join`: when entered inside an open transaction for the same client and user, in the same thread and task,
     become a part of that one (its settings apply); False never joins.  `max_wait`: seconds that all waits
     together may take ("client": the client's setting).  `oversize`: what to do about a known profile past

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Mapping
@@ -324,6 +325,18 @@ def test_a_token_must_fit_into_a_header(bad: Any) -> None:
     with pytest.raises(ConfigError):
         CalledToken(lambda: bad).get(_budget())
     assert not isinstance(bad, str) or len(bad) < 3 or bad not in str(caught.value)
+
+
+def test_an_async_token_function_is_refused(recwarn: pytest.WarningsRecorder) -> None:
+    """Nothing would await what it returns."""
+
+    async def function() -> str:
+        return "t"
+
+    with pytest.raises(ConfigError, match="is async"):
+        CalledToken(function).get(_budget())  # type: ignore[arg-type]
+    gc.collect()
+    assert not recwarn.list
 
 
 def test_a_token_function_that_uses_its_own_client_is_refused() -> None:
