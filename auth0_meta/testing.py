@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from auth0_meta.errors import InputError, StateError
+from auth0_meta.redact import count
 
 if TYPE_CHECKING:
     from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
@@ -134,8 +135,7 @@ class Simulation:
         return redirect.state
 
     def __repr__(self) -> str:
-        count = len(self.requests)
-        return f"<Simulation {self.outcome}, {count} request{'s' if count != 1 else ''}>"
+        return f"<Simulation {self.outcome}, {count(len(self.requests), 'request')}>"
 
 
 def simulate(

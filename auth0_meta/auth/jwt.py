@@ -70,9 +70,7 @@ def verify(
     from jose import JOSEError, jwt  # noqa: PLC0415
 
     options = {"leeway": leeway, "require_exp": True, "require_aud": True, "require_iss": True}
-    options["verify_at_hash"] = (
-        False  # it can be checked only against the access token, which is not used here
-    )
+    options["verify_at_hash"] = False  # only the access token could confirm it, which is not used here
     try:
         claims: dict[str, Any] = jwt.decode(
             token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options

@@ -122,12 +122,14 @@ def encode_query(params: Mapping[str, Any], /) -> str:
         raise InputError(msg) from None
 
 
-def encode_body(body: Any, what: str = "request body", /) -> bytes:
+def encode_body(body: Any, /) -> bytes:
     """Encode what a caller passes as a request's body, refusing what JSON can't represent."""
     try:
         return _encode(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        msg = f"the {what} contains what JSON can't represent: {type(error).__name__} (nothing was sent)"
+        msg = (
+            f"the request body contains what JSON can't represent: {type(error).__name__} (nothing was sent)"
+        )
         raise InputError(msg) from None
 
 

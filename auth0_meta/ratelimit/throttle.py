@@ -52,6 +52,19 @@ class Snapshot(NamedTuple):
     per_second: float | None
 
 
+class _Caller(NamedTuple):
+    """What a caller who stands in line asks for, as `Throttle.acquire` explains it, and `since` when."""
+
+    group: str
+    since: float
+    most: float | None
+    most_closed: float | None
+    on_wait: OnWait | None
+    cancelled: threading.Event | None
+    takes: bool
+    """Whether it takes a token once its turn has come."""
+
+
 class _Look(NamedTuple):
     """What a caller in line finds: a ticket, or why and how long to wait, and whether others are ahead of it."""
 
@@ -84,15 +97,13 @@ class Throttle:
         self, *, clock: Clock, random: random.Random, rate_limit: str | RateLimit | None = None
     ) -> None:
         self._clock, self._random = clock, random
-        self._lock = (
-            threading.RLock()
-        )  # a plain one would not tell a signal handler that its own thread holds it
+        # Not a plain lock: that would not tell a signal handler that its own thread holds it.
+        self._lock = threading.RLock()
         self._arrivals = itertools.count()
         self._lanes: dict[str, Lane] = {}
         self._apart: set[frozenset[str]] = set()  # pairs of groups that are known not to share a bucket
-        self._server = (
-            ServerClock()
-        )  # one for all buckets: what a read shows of it helps the first refused write
+        # One for all buckets: what a read shows of the server's clock helps the first write that is refused.
+        self._server = ServerClock()
         self._shut = 0.0  # until when requests of signal handlers in the midst of this object are refused
         shared: dict[RateLimit, Lane] = {}
         for group, limit in plan(rate_limit).items():
@@ -127,9 +138,8 @@ class Throttle:
         ticket = self._exclusively(self._take_at_once, group, share)
         if ticket is not None:
             return ticket
-        return self._stand_in_line(
-            group, most, share, on_wait, cancelled, most_closed=most_closed, take=True, urgent=urgent
-        )
+        caller = _Caller(group, self._clock.monotonic(), most, most_closed, on_wait, cancelled, takes=True)
+        return self._stand_in_line(caller, share, urgent=urgent)
 
     def pause(
         self,
@@ -148,7 +158,8 @@ class Throttle:
         """
         if self.interrupted():
             return self._aside(group).waited
-        return self._stand_in_line(group, most, None, on_wait, cancelled, take=False).waited
+        caller = _Caller(group, self._clock.monotonic(), most, None, on_wait, cancelled, takes=False)
+        return self._stand_in_line(caller, None, urgent=False).waited
 
     def answer(self, ticket: Ticket, *, status: int, headers: Mapping[str, str]) -> float | None:
         """Learn from a response; for a 429 close the gate and return the seconds until a resend, else None.
@@ -327,47 +338,22 @@ class Throttle:
 
     # ---- the line
 
-    def _stand_in_line(
-        self,
-        group: str,
-        most: float | None,
-        share: float | None,
-        on_wait: OnWait | None,
-        cancelled: threading.Event | None,
-        *,
-        take: bool,
-        most_closed: float | None = None,
-        urgent: bool = False,
-    ) -> Ticket:
+    def _stand_in_line(self, caller: _Caller, share: float | None, *, urgent: bool) -> Ticket:
         """Wait in line: its head waits for the bucket, the others for the head."""
-        start = self._clock.monotonic()
-        turn = self._exclusively(self._new_turn, group, share, urgent=urgent)
+        turn = self._exclusively(self._new_turn, caller.group, share, urgent=urgent)
         try:
             try:
-                return self._wait_in_line(
-                    turn, group, start, most, most_closed, on_wait, cancelled, take=take
-                )
+                return self._wait_in_line(turn, caller)
             finally:
                 self._exclusively(self._leave, turn)
         except BaseException:
             self._exclusively(self._leave, turn)  # an interrupt may have come while it was leaving
             raise
 
-    def _wait_in_line(
-        self,
-        turn: Turn,
-        group: str,
-        start: float,
-        most: float | None,
-        most_closed: float | None,
-        on_wait: OnWait | None,
-        cancelled: threading.Event | None,
-        *,
-        take: bool,
-    ) -> Ticket:
-        reported = ""
+    def _wait_in_line(self, turn: Turn, caller: _Caller) -> Ticket:
+        cancelled, on_wait, reported = caller.cancelled, caller.on_wait, ""
         while cancelled is None or not cancelled.is_set():
-            look = self._exclusively(self._look, turn, group, start, most, most_closed, take=take)
+            look = self._exclusively(self._look, turn, caller)
             if look.ticket is not None:
                 return look.ticket
             if on_wait is not None and look.reason != reported:
@@ -388,18 +374,9 @@ class Throttle:
     def _leave(self, turn: Turn) -> None:
         turn.lane.leave(turn)
 
-    def _look(
-        self,
-        turn: Turn,
-        group: str,
-        start: float,
-        most: float | None,
-        most_closed: float | None,
-        *,
-        take: bool,
-    ) -> _Look:
+    def _look(self, turn: Turn, caller: _Caller) -> _Look:
         """Return what a caller in line finds; raise `WouldWait` if it would have to wait for too long."""
-        lane, share = self._lane(group), turn.share
+        lane, share = self._lane(caller.group), turn.share
         if lane is not turn.lane:  # a response has shown that the group has another bucket
             turn.lane.leave(turn)
             turn.lane = lane
@@ -411,14 +388,14 @@ class Throttle:
         # Where the bucket holds one token, the commit's own read took it and every PATCH meets a closed gate.  To
         # call that a gate would mean reading again for ever.
         gate = closed and lane.bucket.limit != 1
-        bound = most_closed if gate and most_closed is not None else most
-        if bound is not None and now - start + seconds > bound:
+        bound = caller.most_closed if gate and caller.most_closed is not None else caller.most
+        if bound is not None and now - caller.since + seconds > bound:
             if closed or lane.bucket.limit is not None:
                 raise WouldWait(seconds, closed=gate)
             seconds = ahead = 0  # nothing is known yet that would justify an error
         if seconds > 0 or ahead:
             return _Look(None, RATE_LIMIT if closed else PACING, seconds, bool(ahead))
-        ticket = Ticket(group, lane, now - start)
-        if take:
+        ticket = Ticket(caller.group, lane, now - caller.since)
+        if caller.takes:
             lane.take(ticket, now)
         return _Look(ticket)
