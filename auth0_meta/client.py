@@ -39,18 +39,19 @@ _METHODS = (*REPEATABLE, "POST", "PATCH")
 class ManagementClient:
     """The client of one tenant; thread-safe, usable after a fork, a context manager.
 
-    `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local
-    tenant (plain http is for loopback only).  Credentials, exactly one of: `client_id` with
-    `client_secret`; `client_id` with `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384);
-    `token`, a string or a function that returns one (nothing can end a call of it: its time counts against
-    `max_wait` or a login's budget afterwards).  `audience`: None means
+    `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local tenant (plain http
+    is for loopback only).  Credentials, exactly one of: `client_id` with `client_secret`; `client_id` with
+    `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384); `token`, a string or a function that returns one (a call
+    of it can't be cut short: its time counts against `max_wait` or a login's budget afterwards).  `audience`: None means
     `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
+
     `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
     `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat);
-    a batch or a migration waits for 15 minutes if nobody succeeds.
-    `timeout`: (connect, read) in seconds, or one number for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the token bucket
-    from headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called
-    with a `Wait` before each wait.  `pool_size`: how many connections are kept open.
+    a batch or a migration waits for 15 minutes if nobody succeeds.  `timeout`: (connect, read) in seconds, or one number
+    for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the token bucket from headers;
+    a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called with a `Wait` before
+    each wait.  `pool_size`: how many connections are kept open.  `adapter` replaces the network, `clock` and `random`
+    time and chance, for tests.
 
     Nothing is sent before the first call.  Raises `ConfigError` for settings that can't work.
 

@@ -295,8 +295,8 @@ class NotFoundError(ApiError, LookupError):
 class ResourceConflictError(ApiError):
     """409: the request conflicts with the state of the tenant; nothing was written.
 
-    `error_code` and `api_message` say how, such as `custom_domain_conflict`.  Only `AlreadyExistsError` means that something
-    exists already.
+    `error_code` and `api_message` say how, such as `custom_domain_conflict`.  Only `AlreadyExistsError` means that
+    something exists already.
     """
 
 

@@ -1,4 +1,4 @@
-"""Give objects new locks in a forked child: a thread of the parent may hold the old ones, and the child has no such thread."""
+"""Give objects new locks in a forked child, which lacks the threads of its parent that may hold the old ones."""
 
 from __future__ import annotations
 

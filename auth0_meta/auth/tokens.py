@@ -27,7 +27,7 @@ _RENEWAL_PAUSE = 5.0
 COURTESY = 1.0
 """Seconds for which a caller waits for another's fetch however short its own budget is: its own would take as long."""
 _DEEPEST = 8
-"""Calls of a function that returns tokens, one inside the other: a few signal handlers may need a token, no more."""
+"""How deep calls of a function that returns tokens may nest: a few signal handlers may need a token, no more."""
 # Raised by a function that returns tokens, these mean what they mean from a token endpoint.
 _ABOUT_TOKENS = (AuthError, ConfigError, NotSentError, RateLimitError)
 
@@ -108,9 +108,9 @@ class CalledToken(TokenSource):
         self._thread = threading.local()
 
     def get(self, budget: Budget, /) -> str:
-        """Return what the function returns; an error of ours that it raises says nothing about the request itself.
+        """Return what the function returns.  For an error of this package that is not about tokens, raise `NotSentError`.
 
-        The function may well use a client of ours.  Its `NotFoundError` must not read as if the user of this
+        The function may well use a client of its own, whose `NotFoundError` must not read as if the user of this
         request did not exist.
         """
         call = _Call()

@@ -130,7 +130,7 @@ class Jobs:
         timeout: float | None = 7200.0,
         on_progress: Callable[[Job], object] | None = None,
     ) -> Job:
-        """Read a job until it has ended, and return it.
+        """Read a job until it has ended, and return it: `GET /jobs/{id}`, scopes as in `get`.
 
         `timeout`: seconds (Auth0 ends an import after two hours; None: no limit).  `on_progress` is called with
         the job after each reading.  Raises `JobError` if it failed or is not done in time.

@@ -16,7 +16,7 @@ MaxWait = float | Literal["client"] | None
 
 _AFTER_A_STOP = 30.0
 WORK = 1.0
-"""Seconds that a request or a token may always take: less would cut off a healthy tenant.  What is longer is a wait."""
+"""Seconds that a request or a token may always take: less would cut off a healthy tenant.  Anything longer is a wait."""
 # Waits that another read brings back: it takes a token from the bucket, and may need a new access token.
 _RECURRING = ("pacing", "token")
 
@@ -26,9 +26,9 @@ class WaitBudget:
 
     `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: the part of them
     that may go into failures (5xx, lost connections), from the first one on; None is no limit of their own.  `ends`: the
-    instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true
-    from the first byte of a request until a response shows that it was refused.  `bound` names the limit in error messages.
-    `alone`: it must not wait for other threads, since they may wait for its own.
+    instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true from the first byte
+    of a request until a response shows that it was refused.  `bound` names the limit in error messages.  `alone`: it
+    must not wait for other threads, since they may wait for its own.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WaitBudget:
         self.failing_since = 0.0
         """When its first request failed, if one has."""
         self.outage = False
-        """Whether it gave up while no request of the client succeeded, so that others would fare no better."""
+        """Whether it gave up while no request of the client succeeded, so that others would fail too."""
         self.in_flight = False
         self.alone = alone
         self._spent = 0.0
@@ -89,7 +89,7 @@ class WaitBudget:
         """Return the seconds that the next request may take as a whole, from connecting to the last byte.
 
         `connect`, `read`: the client's timeouts.  What is left of `max_wait` cuts this down to a second at least;
-        0 says only that there shall be no waits.
+        0 means only that there are no waits.
         """
         seconds = connect + 2 * read
         if self.max_wait:

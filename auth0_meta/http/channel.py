@@ -41,8 +41,8 @@ class HasChannel(Protocol):
 class Channel(Sender):
     """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
 
-    `max_wait`, `failure_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker threads
-    for asyncio.  `reseed`: whether `random` may be seeded anew in a forked child.
+    `max_wait`, `failure_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker
+    threads for asyncio.  `reseed`: whether `random` may be seeded anew in a forked child.
     """
 
     def __init__(

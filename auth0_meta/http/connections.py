@@ -94,8 +94,8 @@ class _TLSConnection(HTTPSConnection):
 class _Idle:
     """The idle connections of a pool, the one used last first, in place of `queue.LifoQueue`.
 
-    That has a lock.  A signal handler that sends while its own thread is inside waits for it for ever, and so does
-    everybody after an interrupt between taking the lock and noting that.
+    `LifoQueue` has a lock.  A signal handler that sends while its own thread holds it would wait for ever, and so would
+    everybody after an interrupt between taking the lock and the `try` that releases it.
     """
 
     def __init__(self, maxsize: int = 0) -> None:

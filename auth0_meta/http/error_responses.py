@@ -139,9 +139,9 @@ def error_from(
 ) -> ApiError:
     """Return the error for a response; its message says what failed, whether it was written, and what to do.
 
-    `wait`: the seconds that a rate limit asks for if they are more than the caller may wait, else None.  `sent`: the request's
-    parsed body and its token, whose values are cut out of what Auth0 says.  Every 4xx of the token endpoint but 429
-    is an `AuthError`.
+    `wait`: the seconds that a rate limit asks for if they are more than the caller may wait, else None.  `sent`: the
+    request's parsed body and its token, whose values are cut out of what Auth0 says.  Every 4xx of the token endpoint but
+    429 is an `AuthError`.
     """
     message, code, title = _parse(body)
     kind = api_error(status, error_code=code, message=message)

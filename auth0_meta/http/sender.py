@@ -91,10 +91,10 @@ class Sender:
                 self.throttle.lost(ticket)
                 raise
             status = response.status
-            # After a 2xx until whoever sent the request has its result: an interrupt may come in between.
+            # After a 2xx until the caller has noted its result: an interrupt may come in between.
             budget.in_flight = status < 300 or leaves_open(status)
             delay = None
-            # Two active import jobs are refused with a 429 too, but no waiting until Reset ends that.
+            # A third active import job is refused with a 429 too, and waiting until Reset does not help.
             if status == _TOO_MANY and is_import_jobs_limit(response.body):
                 self.throttle.lost(ticket)
             else:
@@ -267,14 +267,16 @@ class Sender:
         method: str,
         deadline: Deadline | None = None,
     ) -> None:
-        """Sleep before a repeat; raise `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
+        """Sleep before a repeat.
+
+        Raises `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
 
         Bulk work outlasts an outage: its budget for failures is longer while no request of this client succeeds, but
         one outage is waited out once, and not anew by each user.
         """
         try:
             if budget.failures:
-                budget.failed += budget.took  # that of the first failure is what found it out
+                budget.failed += budget.took  # not that of the first one, which only found the failure
             else:
                 budget.failing_since = self.clock.monotonic()
             budget.failures += 1

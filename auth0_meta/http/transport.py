@@ -1,4 +1,4 @@
-"""Send one request over the pooled adapter of `requests`; the only client-side use of requests and urllib3.
+"""Send one request over the pooled adapter of `requests`; with `connections.py`, the client's only use of it and urllib3.
 
 Nothing is retried here: every failure becomes `NotSentError` (safe to repeat), `OutcomeUnknown`
 (a write on which the server may have acted) or a plain `TransportError` (a read without a response), and
@@ -225,9 +225,8 @@ class Transport:
         """Send one request and read its whole response.
 
         `path` starts with "/" and is already percent-encoded.  `seconds`: how long all of it may take, None for no
-        limit but `timeout`.  Raises `NotSentError` when the
-        request did not reach the server, `OutcomeUnknown` when a write may have, `TransportError` when
-        a read's response was lost.
+        limit but `timeout`.  Raises `NotSentError` if the request did not reach the server, `OutcomeUnknown` if a write
+        may have, `TransportError` if a read's response was lost.
         """
         if self._closed:
             raise StateError("this client is closed: make a new one (nothing was sent)")

@@ -17,7 +17,7 @@ Order = tuple[bool, int, int]
 class Ticket:
     """Permission to send one request; hand it to `Throttle.answer` or `.lost`.
 
-    Nothing happens the second time.  A ticket that an interrupt keeps from both counts as lost once nobody holds it.
+    A second report has no effect.  A ticket that an interrupt keeps from both counts as lost once nobody holds it.
     `group`: its route group.  `waited`: the seconds for which it was held back.
     """
 

@@ -104,7 +104,7 @@ class Throttle:
         self._apart: set[frozenset[str]] = set()  # pairs of groups that are known not to share a bucket
         # One for all buckets: what a read shows of the server's clock helps the first write that is refused.
         self._server = ServerClock()
-        self._shut = 0.0  # until when requests of signal handlers in the midst of this object are refused
+        self._shut = 0.0  # until when requests that `_aside` would let pass are refused
         shared: dict[RateLimit, Lane] = {}
         for group, limit in plan(rate_limit).items():
             self._lanes[group] = shared.setdefault(limit, self._new_lane(limit))
@@ -217,7 +217,7 @@ class Throttle:
             raise
 
     def _aside(self, group: str) -> Ticket:
-        """Let the request of a signal handler or finalizer pass that runs in the midst of this object.
+        """Let a request pass that a signal handler or finalizer sends while its thread is inside this object.
 
         What it interrupts is half done, so nothing here may change and nobody may be waited for: they may wait for
         this thread.  Its request goes at once, counts as another client's, and is refused if the gate is closed.
