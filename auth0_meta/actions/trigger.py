@@ -302,7 +302,7 @@ def _until_written(
 
 
 def _tried(execution: Execution, do: Callable[[], None]) -> Generator[Step, None, None]:
-    """Yield one more step after the actions; if it fails, so has the login."""
+    """Yield one more step after the actions; if it fails, so does the login."""
     try:
         yield do
     except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome

@@ -115,9 +115,10 @@ class Jobs:
         return _job(self._channel.call("GET", f"{API}jobs/{_id(job_id)}", expected=the_job(job_id)))
 
     def errors(self, job_id: str, /) -> list[dict[str, Any]]:
-        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`; [] if there are no errors.
+        """Return what was wrong with an import's rows: `GET /jobs/{id}/errors`, scopes as in `get`.
 
-        Each is {"user", "errors": [{"code", "message", "path"}]}; it contains the rows, so don't log it.
+        Each is {"user", "errors": [{"code", "message", "path"}]}; it contains the rows, so don't log it.  [] means that
+        nothing was wrong.
         """
         found = self._channel.call("GET", f"{API}jobs/{_id(job_id)}/errors", expected=job_errors(job_id))
         return [found] if isinstance(found, dict) else list(found or ())

@@ -45,7 +45,7 @@ def route_group(method: str, path: str, /) -> str:
     """Return the group of routes that count against one bucket: "users read", "users write", "other" or "token".
 
     `path` is what follows `/api/v2/`, with ids percent-encoded; or `oauth/token`.
-    Source: the members listed on Auth0's 2020 rate-limit page; the current tables only link examples.
+    Source: the routes listed on Auth0's 2020 rate-limit page; the current tables only link examples.
 
     >>> route_group("PATCH", "users/auth0%7C1"), route_group("GET", "users/auth0%7C1/roles")
     ('users write', 'other')

@@ -157,7 +157,7 @@ class Scope:
     """Whether an asyncio task uses it, so that a read must not block."""
 
     def _require(self, call: str) -> None:
-        """Raise `StateError` if a call is not legal here and now."""
+        """Raise `StateError` if the present state does not allow a call."""
         raise NotImplementedError  # pragma: no cover  # each kind has its own
 
     @property

@@ -115,7 +115,7 @@ class Commit:
         return document
 
     def _apply_to(self, base: Mapping[str, Any] | None) -> Applied:
-        """Apply the change to a profile; to a given base it is applied once, though the result is needed twice."""
+        """Apply the change to a profile, once: for a given base the result is needed twice."""
         if self._applied is None or self._applied[0] is not base:
             self._applied = base, self._change.applied_to(base)
         return self._applied[1]

@@ -53,10 +53,10 @@ def _key(channel: Channel, user_id: str) -> _Key:
 
 
 def _greenlet() -> object:
-    """Return the greenlet, None in the main one of a thread.
+    """Return the current greenlet, None in the main one of a thread.
 
-    It is asked for although gevent's own `threading.local` would tell greenlets apart: gevent may have patched the
-    program without threads, or after this module was loaded.
+    gevent's own `threading.local` would tell greenlets apart, but gevent may have patched the program without threads,
+    or after this module was loaded.
     """
     current = getattr(sys.modules.get("greenlet"), "getcurrent", None)
     if current is None:

@@ -142,7 +142,7 @@ class Transaction(Scope):
         self._unit = outer
 
     def _exit(self, error: BaseException | None) -> bool:
-        """End the block, but for the commit; return whether there is one to make."""
+        """End the block, except for the commit; return whether one is due."""
         self._leave()
         if self._savepoint is not None:
             self._savepoint.leave(error)

@@ -155,8 +155,8 @@ class Unit:
             reason = rules.sensitive(operation.value, operation.path)
             if reason is not None:
                 notice(
-                    f"user_metadata of {self.user_id}: {reason}; users can read and edit this bag, "
-                    "and it is not a secret store"
+                    f"user_metadata of {self.user_id}: {reason}; users can read and edit user_metadata, "
+                    "which is not a secret store"
                 )
                 return
 

@@ -228,7 +228,7 @@ class Write:
         return None
 
     def _deadline(self) -> Deadline | None:
-        """Return when the PATCH would rest on a stale read; without a read, when the lock was held for too long."""
+        """Return when the PATCH would rest on a stale read; without a read, when the lock has been held for too long."""
         if self._reading:
             rate = self._channel.bucket(self._target.kind.writes).per_second if self._refills else None
             return self._freshness.until(self._read_at, needed=self._refills / rate if rate else 0.0)

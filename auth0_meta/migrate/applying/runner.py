@@ -36,9 +36,11 @@ _FIRST_WORKERS = 4
 _GROUP = 50
 """Users per commit of the ledger, at most: a commit costs a sync of the disk."""
 _LINGER = 0.01
+"""Seconds to wait for another result that can share a commit."""
 _OVERHEAD = 0.04
 """Seconds that a user waits for the commits before and after its task, about."""
 _TURN = 0.5
+"""Seconds after which a turn is made, and progress reported, even if no result has come."""
 _PROGRESS_EVERY = 0.2
 _DRAIN = 40.0
 """Seconds to wait for a worker after the run has failed: more than one request can take."""

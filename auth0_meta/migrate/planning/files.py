@@ -28,7 +28,7 @@ _STDIN = "-"
 
 @attrs.frozen
 class Line:
-    """One record: `where` it was, whom it is about, and its members; CSV cells are text.
+    """One record: `where` it was, whom it is about, and its fields; CSV cells are text.
 
     `quoted`: it is a row of a CSV export of Auth0's, where text has a leading `'`.
     """

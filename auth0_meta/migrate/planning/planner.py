@@ -169,7 +169,7 @@ class Planner:
                     self._plan_change(read.user_id, read.profile, read.change)
 
     def _judge(self, read: Read) -> None:
-        """Raise the error of a read if it is no fault of this user."""
+        """Raise the error of a read if it does not concern this user alone."""
         if read.error is not None:
             if self._failures.add(read, outage=read.outage):
                 raise self._last_failure()

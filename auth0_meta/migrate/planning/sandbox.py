@@ -1,6 +1,6 @@
 """The process in which a migration's function runs, and the pipe to it: bounded in time, replaced when it dies.
 
-A child process is no protection against hostile code.  It is there because only a process can be stopped from
+A child process does not protect against hostile code.  It is there because only a process can be stopped from
 outside when a function hangs, and because what the function does to its process (exit, os._exit, a crash) then
 costs one user.
 """
