@@ -6,7 +6,7 @@ import math
 import threading
 
 from auth0_meta.ratelimit.bucket import Bucket
-from auth0_meta.ratelimit.lanes import Bell, Lane, Turn
+from auth0_meta.ratelimit.lanes import Bell, Lane, Ticket, Turn
 
 AT_LAST = 10.0
 """Seconds after which a thread that waits has been forgotten."""
@@ -84,3 +84,14 @@ def test_the_next_in_line_is_woken_once_somebody_leaves() -> None:
     third = _turn(lane, 4)
     lane.wake_all()
     assert _rung(first, second, third) == [False, True, True]
+
+
+def test_nobody_waits_or_has_a_request_under_way_after_a_fork() -> None:
+    """The threads that did are in the parent only."""
+    lane, ticket = Lane(Bucket()), Ticket("other", Lane(Bucket()), 0.0)
+    turns = [_turn(lane, 1), _turn(lane, 2, share=0.5)]
+    lane.take(ticket, 0.0)
+    lane.renew()
+    assert (lane.turns(), lane.bucket.in_flight) == ([], 0)
+    lane.wake_all()
+    assert _rung(*turns) == [False, False]

@@ -75,6 +75,36 @@ def test_a_failing_lock_is_not_taken_for_a_used_one() -> None:
     assert local.sent == []
 
 
+class _FailsLater:
+    """A lock that can be entered once; the second time it raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self.errors = iter((None, error))
+
+    def __enter__(self) -> None:
+        error = next(self.errors)
+        if error is not None:
+            raise error
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("returned", [False, True])
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, ValueError, AttributeError, OSError])
+def test_a_lock_that_fails_at_its_second_use_is_taken_for_a_used_one(
+    error: type[Exception], *, returned: bool
+) -> None:
+    """So it is if it fails as used objects do; another error is its own, and so is any of a lock that a function returned."""
+    local = Local({"n": 1})
+    local.tenant.fail(method="PATCH", status=429, reset=30)
+    lock = _FailsLater(error("gone"))
+    expected = error if returned or error is OSError else StateError
+    with pytest.raises(expected) as raised, local.tx(lock=(lambda: lock) if returned else lock) as tx:
+        tx.user_metadata.increment("n")
+    assert raised.type is expected
+    assert (local.user_metadata, tx.result.outcome) == ({"n": 1}, "failed")
+
+
 def test_a_function_that_makes_no_lock_is_refused() -> None:
     """The error for lock=some_lock.acquire names the mistake; nothing is written."""
     local = Local()
