@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from urllib.parse import parse_qsl
 
 from auth0_meta.arguments import whole
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
@@ -178,7 +179,9 @@ class ManagementClient:
                 k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None
             }
             target += ("&" if "?" in target else "?") + encode_query(given)
-        return self.channel.call(verb, target, json=json, sent=params, repeat=repeat, max_wait=max_wait)
+        # Whether the query is given or written into the path, errors are cleaned of what it asks for.
+        sent = (params, dict(parse_qsl(target.partition("?")[2])))
+        return self.channel.call(verb, target, json=json, sent=sent, repeat=repeat, max_wait=max_wait)
 
     # Units of work ----------------------------------------------------------------------------------
 

@@ -22,6 +22,10 @@ _SHORTENED = 8
 # A sentence of its own is a value, whatever its words.
 _MOST_WORDS = 3
 _OPERATORS = frozenset({"AND", "OR", "NOT", "TO"})
+_SIGNS = "*?~^+-<>=!&|/,;."
+_FIELD = re.compile(r"[^\s:\\]+:(?=.)")
+# A part of a term, such as the host of an email address, is cut only if it is long enough to mean something.
+_SHORTEST_PART = 4
 _TERMS = re.compile(r'"([^"]*)"|([^\s()\[\]{}"]+)')
 _AROUND = r"[\w-]"
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
@@ -105,12 +109,19 @@ def _values(sent: Any) -> Iterator[str]:
 
 
 def _terms(query: str) -> Iterator[str]:
-    """Yield what a query searches for; the names of fields and the operators stay."""
+    """Yield what a query searches for, as it is written, without its signs and escapes, and in parts.
+
+    A server repeats the words that it has found in a term.  The names of fields and the operators stay.
+    """
     for phrase, word in _TERMS.findall(query):
-        for part in (phrase, *phrase.split()) if phrase else (word.rpartition(":")[2],):
-            term = part.strip("*?~^+-<>=!&|")
-            if term not in _OPERATORS:
-                yield term
+        field = _FIELD.match(word)
+        if word in _OPERATORS or (field and field[0] == "_exists_:"):
+            continue
+        for text in (phrase, *phrase.split()) if phrase else (word[field.end() :] if field else word,):
+            bare = re.sub(r"[~^][\d.]*$", "", text.strip(_SIGNS)).strip(_SIGNS)
+            plain = re.sub(r"\\(.)", r"\1", bare)
+            yield from (text, bare, plain, *re.split(r"[^\w.+-]+", plain))
+            yield from (part for part in re.split(r"\W+", plain) if len(part) >= _SHORTEST_PART)
 
 
 def _is_plain(value: str) -> bool:

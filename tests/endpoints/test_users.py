@@ -12,6 +12,7 @@ from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect
 from auth0_meta import ManagementClient, User
 from auth0_meta.errors import (
     AlreadyExistsError,
+    BadRequestError,
     InputError,
     MetadataError,
     NotFoundError,
@@ -424,6 +425,22 @@ def test_a_200_without_users_is_an_error(body: Any) -> None:
             client.users.page()
         with pytest.raises(TransportError):
             client.users.by_email("a@b")
+
+
+def test_an_error_shows_nothing_of_the_query() -> None:
+    """Neither its fields' values nor a free word, however the query was given."""
+    refused = boom(400, "Bad Request", "Failed to parse query [swordfish] near marlin", "invalid_query")
+    with ScriptedServer(refused) as server, connect(server) as client:
+        for call in (
+            lambda: client.users.page(q="swordfish name:marlin"),
+            lambda: list(client.users.search(q="swordfish name:marlin")),
+            lambda: client.request("GET", "users", params={"q": "swordfish name:marlin"}),
+            lambda: client.request("GET", "users?q=swordfish+name%3Amarlin&page=0"),
+        ):
+            with pytest.raises(BadRequestError) as caught:
+                call()
+            assert caught.value.api_message == "Failed to parse query [***] near ***"
+            assert "swordfish" not in str(caught.value)
 
 
 def test_a_search_continues_after_a_429() -> None:

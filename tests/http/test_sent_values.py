@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -107,6 +108,91 @@ def test_the_terms_of_a_query_are_cut(echo: str) -> None:
     assert not any(part in text.lower() for part in ("canary", "lovelace", "wild"))
     assert text.endswith("on property email")
     assert "user_id" in text or "user_id" not in echo
+
+
+# A query with a canary, and what a message may repeat of it.
+QUERIES = [
+    ("canary", "canary"),
+    ("Canary", "cANARY"),
+    ("canary~2", "canary~2"),
+    ("canary~2", "canary"),
+    ("canary^3.5", "canary"),
+    ("canar*", "canar*"),
+    ("+swordfish -canary", "-canary"),
+    ("!canary", "!canary"),
+    ("&&canary||swordfish", "canary"),
+    ("name:(ada OR canary)", "canary)"),
+    ("swordfish canary", "swordfish canary"),
+    ("swordfish,canary;tuna", "canary;tuna"),
+    ("swordfish AND canary_4711 AND", "canary_4711"),
+    ("super-canary-secret", "canary"),
+    ("canary@example.com", "canary"),
+    ("ada@canary.com", "canary.com"),
+    ("ada@canary.com", "ADA@CANARY.COM"),
+    ("name:a:canary", "canary"),
+    ("name:/canar.?y/", "canar.?y"),
+    (r"can\:ary", "can:ary"),
+    (r"can\:ary", r"can\:ary"),
+    (r"O\'Canary", "O'Canary"),
+    ("[canary TO canaryz}", "canaryz"),
+    ("plan:>=canary", "canary"),
+    ("canary-canary-canary", "canary-cana..."),
+    ("canarycanary", "canarycan"),
+    ("canary\u00e4", "canary\\u00e4"),
+    ("canary\u00e4", "canary%C3%A4"),
+    ("canary/x", "canary\\/x"),
+    ('"ada canary', "canary"),
+    ('"ada canary"~3', "ada canary"),
+    ("user canary", "canary"),
+]
+SEARCH_MESSAGES = [
+    "Query validation error: '{}' on property q (Search query).",
+    "Failed to parse query [{}]",
+    "Cannot parse {}: Encountered <EOF> at line 1, column 8.",
+    "The term {} is not allowed",
+    "{} is not a valid value",
+    'Unexpected token "{}" at position 4',
+    "no results for: {}",
+    "({})",
+]
+
+
+@pytest.mark.parametrize(("query", "echo"), QUERIES)
+def test_a_free_word_of_a_query_is_cut(query: str, echo: str) -> None:
+    """It is a value although it stands without a field, in each form in which it may come back."""
+    values = SentValues((None, {"q": query, "page": 0}))
+    for message in SEARCH_MESSAGES:
+        text = values.cut(message.format(echo))
+        assert "canar" not in text.lower(), text
+        assert "can:ary" not in text
+        assert re.findall("[A-Za-z]{3,}", text) == re.findall("[A-Za-z]{3,}", message.format(""))
+
+
+@pytest.mark.parametrize("message", OWN_WORDS)
+def test_a_query_of_ordinary_words_cuts_nothing(message: str) -> None:
+    """The words of a message stay, whoever searches for them, and so do the fields of a query."""
+    for query in (
+        "user",
+        "User",
+        "exist",
+        "user AND exist",
+        "the user",
+        "name:user",
+        "+token -invalid",
+        "app_metadata.scope:update",
+        "user~2 connection*",
+        "validation^4 (page OR error)",
+        "records. through, the; first",
+        "object-found type/null",
+        "[user TO type]",
+        '"does not exist"',
+        "_exists_:app_metadata.property",
+        "*",
+        "",
+        "AND OR NOT",
+        "a b c x: :x ~1 ^2 ()",
+    ):
+        assert SentValues((None, {"q": query})).cut(message) == message, query
 
 
 def test_a_long_value_is_cut_wherever_it_is() -> None:
