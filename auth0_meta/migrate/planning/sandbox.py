@@ -49,6 +49,19 @@ class InProcess:
             yield evaluate(self._function, profile, fields=fields, file=self._file)
 
 
+class _Process(subprocess.Popen[str]):
+    """A process that ends when it is forgotten, such as by an interrupt before anybody could have closed it.
+
+    Popen keeps itself for as long as the process runs, with the pipe whose end would end the process.
+    """
+
+    def __del__(self) -> None:
+        if (pipe := getattr(self, "stdin", None)) is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+        super().__del__()
+
+
 class Sandbox:
     """Run the function of a migration file in a process of its own.
 
@@ -68,7 +81,7 @@ class Sandbox:
 
     def _start(self) -> None:
         command = [sys.executable, "-c", _CHILD, str(self._path)]
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, the file that the caller named
+        self._process = _Process(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -154,7 +167,8 @@ def _line(profile: Profile, fields: list[str] | None) -> str:
 
 def _collect(lines: IO[str], answers: queue.SimpleQueue[dict[str, Any] | None]) -> None:
     """Queue answers as they come, then None."""
-    with contextlib.suppress(ValueError):  # the pipe was closed, or a killed process left half a line
+    # Closed here as well, since an interrupt may have left nobody else who could.
+    with contextlib.suppress(ValueError), lines:  # the pipe was closed, or a killed process left half a line
         for line in lines:
             answers.put(json.loads(line))
     answers.put(None)

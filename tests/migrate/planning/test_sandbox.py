@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_ctrl_c_on_the_terminal_does_not_reach_the_child(move: Path) -> None:
         assert "ops" in answer
     finally:
         evaluator.close()
+
+
+def test_a_process_that_is_forgotten_ends(move: Path) -> None:
+    """An interrupt may come when nobody can close it yet; it must not stay for as long as the program runs."""
+    evaluator = Sandbox(move)
+    pid, output = evaluator._process.pid, evaluator._output
+    with pytest.warns(ResourceWarning, match="still running"):
+        del evaluator
+    ends = time.monotonic() + 20
+    while not output.closed and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert output.closed
+    os.waitpid(pid, 0)
 
 
 def test_an_interrupt_while_the_file_is_loaded_ends_the_child(
