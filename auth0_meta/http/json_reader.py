@@ -1,4 +1,4 @@
-"""Read what the server sends as JSON, more strictly than Python's `json`; PURE.
+"""Read JSON that comes from elsewhere, more strictly than Python's `json`; PURE.
 
 `json` also takes NaN and Infinity, UTF-16, and an object with the same key twice, of which it keeps the last value.
 Auth0 sends none of these.  A text that contains them was put together by something in between, so no value in it can
@@ -47,7 +47,7 @@ def read_json(text: bytes, /) -> Any:
     except UnicodeDecodeError:
         what = "not text in UTF-8"
     except json.JSONDecodeError as error:
-        what = f"{NOT_JSON} ({error.msg})"
+        what = f"{NOT_JSON} ({error.msg}: line {error.lineno} column {error.colno})"
     except RecursionError:
         what = "JSON nested too deeply to be read"
     except ValueError:  # int() refuses more than 4300 digits

@@ -18,6 +18,7 @@ from typing import IO, Any, BinaryIO, cast
 import attrs
 
 from auth0_meta.errors import InputError
+from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.http.request import user_path
 
 GZIP = b"\x1f\x8b"
@@ -127,10 +128,9 @@ class Lines:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                at = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-                yield BadLine(f"{self.name} line {n}", f"not valid JSON{at}")
+                row = read_json(line.encode())
+            except NotReadable as error:
+                yield BadLine(f"{self.name} line {n}", str(error))
                 continue
             if isinstance(row, dict):
                 yield self._line(n, row)

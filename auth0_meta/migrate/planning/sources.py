@@ -86,10 +86,12 @@ class SearchSource:
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
         """Yield the users that match."""
         for n, user in enumerate(connect().users.search(q=self._query, sort="user_id:1"), 1):
-            if isinstance(user.raw.get("user_id"), str) and user.user_id:
-                yield Found(user.user_id, user.raw)
+            try:
+                user_path(user.user_id)
+            except InputError as error:
+                yield BadLine(f"search result {n}", str(error))
             else:
-                yield BadLine(f"search result {n}", "not a profile with a user_id")
+                yield Found(user.user_id, user.raw)
 
 
 class ExportSource:

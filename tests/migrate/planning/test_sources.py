@@ -16,7 +16,7 @@ from auth0_meta import InputError, JobError, ManagementClient, MetadataWarning, 
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import ChangeFile, ExportSource, FileSource, Found, SearchSource
 from auth0_meta.migrate.planning.files import BadLine
-from auth0_meta.migrate.planning.sources import source
+from auth0_meta.migrate.planning.sources import _exported, source
 
 
 def no_client() -> ManagementClient:
@@ -127,6 +127,28 @@ def test_a_search_returns_profiles_up_to_its_limit() -> None:
         assert isinstance(seen[0], Found)
         assert seen[0].profile is not None
         assert seen[0].profile["app_metadata"] == {"n": 0}
+
+
+def test_a_search_result_whose_id_cannot_be_one_is_named() -> None:
+    """The others are planned."""
+    rows = [{"user_id": "auth0|1"}, {"user_id": "a b"}, {"user_id": "auth0|2"}]
+    with ScriptedServer(Reply(200, rows)) as server, connect(server) as client:
+        good, bad, last = SearchSource("x").users(lambda: client)
+    assert (good, last) == (Found("auth0|1", rows[0]), Found("auth0|2", rows[2]))
+    assert isinstance(bad, BadLine)
+    assert bad.where == "search result 2"
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"user_id":"auth0|1","n":NaN}', b'{"user_id":"auth0|2","user_id":"auth0|1"}', b"\xff"]
+)
+def test_a_line_is_read_as_strictly_as_a_response(line: bytes, tmp_path: Path) -> None:
+    """What is not JSON is a bad line, not a profile, in an export and in a file."""
+    assert isinstance(_exported(line, 1), BadLine)
+    path = tmp_path / "users.ndjson"
+    path.write_bytes(line)
+    if line.isascii():
+        assert [user for user, _ in found(path)] == ["!"]
 
 
 def test_long_cells_and_lines_are_read(tmp_path: Path) -> None:
