@@ -76,8 +76,10 @@ def _next(steps: Steps, failure: BaseException | None = None) -> Step | LoginOut
     try:
         return next(steps) if failure is None else steps.throw(failure)
     except StopIteration as stop:
-        # Not a variable of its own: the traceback of the outcome's error refers to this frame since Python 3.12.
         return cast("LoginOutcome", stop.value)
+    finally:
+        # Since Python 3.12 the traceback of the outcome's error refers to this frame: hence no variable for the outcome.
+        del failure
 
 
 def run_to_action(steps: Steps) -> ActionStep:
@@ -111,7 +113,7 @@ def run(
                 return step
             step = _next(steps, _failure_of(do, step))
     finally:
-        del step  # the traceback of the outcome's error refers to this frame
+        del step, failure  # the traceback of the outcome's error refers to this frame
         # An interrupt between two steps, which the steps don't see, must not leave them suspended with the lock held.
         steps.close()
 
