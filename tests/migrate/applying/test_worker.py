@@ -71,6 +71,28 @@ def test_a_cancelled_run_finds_out_what_became_of_its_patch(local: Local, kind: 
     assert local.sent.count("PATCH") == (1 if drop == "after_commit" else 2)
 
 
+@pytest.mark.parametrize(("fault", "shares"), [(429, [0.5] * 4), (503, [0.5] * 3 + [None])])
+def test_a_cancelled_run_yields_to_live_traffic_unless_there_is_an_outage(
+    local: Local, fault: int, shares: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting for the rate limit, it remains bulk work; an outage is waited out only as long as anybody would."""
+    cancelled, seen = threading.Event(), []
+    acquire = local.client.channel.throttle.acquire
+
+    def watched(group: str, **settings: Any) -> Any:
+        seen.append(settings["share"])
+        if len(seen) == 3:  # it reads back
+            cancelled.set()
+        return acquire(group, **settings)
+
+    monkeypatch.setattr(local.client.channel.throttle, "acquire", watched)
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.tenant.fail(method="GET", status=fault, reset=3, nth=2)
+    result = work(local.client, _task(), share=0.5, cancelled=cancelled)
+    assert (result.outcome, local.sent) == ("done", ["GET", "PATCH", "GET", "GET"])
+    assert seen == shares
+
+
 def test_a_cancelled_run_sends_nothing_new(local: Local) -> None:
     """Before the PATCH has been sent, cancelling ends the task at once."""
     cancelled = threading.Event()
