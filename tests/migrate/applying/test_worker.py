@@ -101,6 +101,40 @@ def test_a_cancelled_run_sends_nothing_new(local: Local) -> None:
     assert (result.outcome, result.in_doubt, local.sent) == ("cancelled", False, ["GET"])
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "outcome", "tried", "in_doubt"),
+    [
+        ("GET", 400, "failed", False, False),
+        ("GET", 403, "failed", False, False),
+        ("GET", 401, "stopped", False, False),
+        ("GET", 404, "gone", False, False),
+        ("PATCH", 400, "failed", True, False),
+        ("PATCH", 403, "failed", True, False),
+        ("PATCH", 404, "gone", True, False),
+        ("PATCH", 401, "stopped", False, False),
+        ("PATCH", 503, "failed", False, True),
+    ],
+)
+def test_a_patch_that_was_refused_has_been_tried(
+    local: Local, method: str, status: int, outcome: str, *, tried: bool, in_doubt: bool
+) -> None:
+    """Nothing else is: no read, nothing that fails whoever the user is, and nothing that may have been applied."""
+    local.tenant.fail(method=method, status=status, times=None)
+    result = _work(local)
+    assert (result.outcome, result.tried, result.in_doubt) == (outcome, tried, in_doubt)
+    assert local.app_metadata == {"plan": "free"}
+
+
+def test_a_patch_that_could_not_be_read_back_is_in_doubt(local: Local) -> None:
+    """It may have been applied, so the refusal of the read is not taken for that of the PATCH."""
+    local.tenant.fail(method="PATCH", drop="after_commit")
+    local.tenant.fail(method="GET", status=400, nth=2)
+    result = _work(local)
+    assert (result.outcome, result.tried, result.in_doubt) == ("failed", False, True)
+    assert result.note.startswith("a PATCH may have been applied, and finding out failed")
+    assert local.sent == ["GET", "PATCH", "GET"]
+
+
 def test_trusting_the_plan_reads_only_after_a_lost_response(local: Local) -> None:
     """Without reads, nothing is checked at first; after a lost response the user is read."""
     assert _work(local, trust=True).outcome == "done"
