@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 
 from auth0_meta import ManagementClient, Wait
+from auth0_meta.errors import StoredDataError
 from auth0_meta.redact import printable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -25,8 +26,16 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def dump(value: object) -> str:
-    """Return a value as indented JSON, with characters that a terminal would obey escaped."""
-    return printable(json.dumps(value, indent=2, ensure_ascii=False), lines=True)
+    """Return a value as indented JSON, with characters that a terminal would obey escaped.
+
+    Raises `StoredDataError` for a number that is too large for a double: JSON has no word for what Python reads it as.
+    """
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        msg = "what is stored contains a number that is too large for a double, such as 1e400, and can't be shown as JSON"
+        raise StoredDataError(msg) from None
+    return printable(text, lines=True)
 
 
 def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> None:

@@ -22,7 +22,7 @@ Expected = Callable[[Any], "str | None"]
 
 _PARTIAL = 206
 _FIRST_ERROR = 400
-_PROXY = ": is a proxy or cache between this machine and Auth0?"
+_PROXY = ": a proxy or cache between this machine and Auth0 may have answered in its place"
 _OTHER = f"not the JSON that Auth0 sends here{_PROXY}"
 # What a new user is known by.  Auth0 may change its case, and puts the provider before an id.
 _KNOWN_BY = ("email", "username")
@@ -47,8 +47,7 @@ def believed(response: Response, request: Request, expected: Expected, *, user_i
     if request.method in ("GET", "HEAD"):
         raise TransportError(msg, user_id=user_id)
     if request.path != TOKEN_PATH:
-        end = "" if msg.endswith("?") else "."
-        msg = f"{msg}{end} It may have been applied: read before you write again"
+        msg = f"{msg}. It may have been applied: read before you write again"
     raise OutcomeUnknown(msg, user_id=user_id)
 
 

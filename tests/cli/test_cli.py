@@ -354,6 +354,17 @@ def test_show_prints_the_profile(tenant: LocalTenant, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out) == dict(tenant.users[USER])
 
 
+def test_show_prints_valid_json_or_says_why_not(
+    tenant: LocalTenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number that no double can hold would come out as `Infinity`, which is not JSON."""
+    body = f'{{"user_id": "{USER}", "app_metadata": {{"n": 1e400}}}}'
+    tenant.fail(method="GET", status=200, body=body)
+    assert main(["user", "show", USER, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, "too large for a double" in err) == ("", True)
+
+
 def test_show_redacts(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
     """With --redact, both forms show only names and sizes, and nothing personal."""
     assert main(["user", "show", USER, "--redact"]) == 0
