@@ -127,7 +127,11 @@ class ExportSource:
         with tempfile.TemporaryFile() as file:
             client.jobs.download(job, file)
             file.seek(0)
-            packed = file.read(2) == GZIP
+            start = file.read(2)
+            packed = start == GZIP
+            if not packed and start[:1] != b"{":  # even an export of nobody is a gzip file
+                what = f"the file of export {job.id} is not an export; a proxy may have answered instead: plan again"
+                raise JobError(what, job_id=job.id, job=job)
             file.seek(0)
             lines = gzip.GzipFile(fileobj=file) if packed else file
             full = ((line, n) for n, line in enumerate(lines, 1) if line.strip())

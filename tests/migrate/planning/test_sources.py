@@ -330,6 +330,24 @@ def test_an_export_that_is_cut_short_at_its_source_is_refused() -> None:
         list(ExportSource().users(lambda: client))
 
 
+@pytest.mark.parametrize("data", [b"", b"<html>portal</html>", b"[]", b"\n", b"null"])
+def test_what_is_not_an_export_is_not_read_as_fewer_users(data: bytes) -> None:
+    """A proxy's page, or nothing at all, would otherwise be a tenant without users."""
+    with (
+        ScriptedServer(exporting(data)) as server,
+        connect(server) as client,
+        pytest.raises(JobError, match="is not an export"),
+    ):
+        list(ExportSource().users(lambda: client))
+
+
+@pytest.mark.parametrize("data", [gzip.compress(b""), b'{"user_id": "auth0|1"}\n'])
+def test_an_export_of_nobody_and_one_that_is_not_packed_are_read(data: bytes) -> None:
+    """Auth0 packs even an empty one; in between something may unpack it."""
+    with ScriptedServer(exporting(data)) as server, connect(server) as client:
+        assert len(list(ExportSource().users(lambda: client))) == data.startswith(b"{")
+
+
 def test_an_export_of_the_local_tenant_is_complete() -> None:
     """It has every user, with user_metadata and app_metadata."""
     with LocalTenant() as tenant, tenant.client() as client:
