@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -333,8 +333,13 @@ def test_an_async_token_function_is_refused(recwarn: pytest.WarningsRecorder) ->
     async def function() -> str:
         return "t"
 
-    with pytest.raises(ConfigError, match="is async"):
-        CalledToken(function).get(_budget())  # type: ignore[arg-type]
+    class Later:
+        def __await__(self) -> Iterator[str]:
+            yield "t"
+
+    for wrong in (function, Later):
+        with pytest.raises(ConfigError, match="is async"):
+            CalledToken(wrong).get(_budget())  # type: ignore[arg-type]
     gc.collect()
     assert not recwarn.list
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support.scripted_server import Reply, ScriptedServer, boom
+from support.scripted_server import Reply, ScriptedServer, Seen, boom
 
 from auth0_meta import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK
@@ -369,6 +369,34 @@ def test_bulk_work_outlasts_an_outage(others: bool) -> None:
             client.channel.read(_target("auth0|1"), one)  # type: ignore[arg-type]
         assert one.outage is not others
         assert clock.monotonic() < 31 if others else 800 < clock.monotonic() <= 900
+
+
+def test_one_outage_is_waited_out_once() -> None:
+    """Not anew by each user; but it is after a success, which ends the outage, and for bulk work that begins later."""
+    clock, down = FakeClock(), True
+
+    def respond(seen: Seen) -> Reply:
+        clock.advance(0.01)
+        return boom(503, "Service Unavailable", "later") if down else Reply(200, {"user_id": "auth0|1"})
+
+    def attempt() -> float:
+        """Read in bulk; return the seconds that it took to fail."""
+        begun = clock.monotonic()
+        with pytest.raises(ServerError):
+            client.channel.read(_target("auth0|1"), client.channel.budget("auth0|1", None, share=0.5))  # type: ignore[arg-type]
+        return clock.monotonic() - begun
+
+    with ScriptedServer(respond) as server, ManagementClient(server.url, token="t", clock=clock) as client:
+        assert 800 < attempt() <= 901
+        assert attempt() < 31
+        assert attempt() < 31
+        down = False
+        client.users.get("auth0|1")
+        down = True
+        assert 800 < attempt() <= 901
+        assert attempt() < 31
+        client.channel.start_bulk()
+        assert 800 < attempt() <= 901
 
 
 def test_the_settings_of_a_client_are_checked() -> None:
