@@ -248,7 +248,7 @@ def test_an_outage_ends_a_plan(
 
 
 @pytest.mark.parametrize("step", [apply, undo])
-@pytest.mark.parametrize("answer", ["HTML", "another user", "400", "403", "501"])
+@pytest.mark.parametrize("answer", ["HTML", "another user", "metadata that is a list", "400", "403", "501"])
 def test_a_user_in_doubt_is_never_said_not_to_be_written(
     tenant: LocalTenant,
     client: ManagementClient,

@@ -27,7 +27,8 @@ from auth0_meta.transactions.write import Write
 _FRESH_FOR = 2.0
 # Reading again takes a token too, so a PATCH may wait for that many in any case, or it would never be sent.
 _REFILLS = 2.5
-_NOT_WRITTEN = "Nothing was written"
+# A `StoredDataError`, which reading back may raise, says this.
+_NOT_WRITTEN = "nothing was written"
 
 
 def work(
@@ -89,8 +90,7 @@ def _failure(error: errors.Auth0MetaError, intent: _Task, *, outage: bool) -> tu
         note = f"its PATCH got a {error.status} again and again, and may have been applied: look at this user"
     elif intent.in_doubt:
         # The error is about the last request, and an earlier one is in doubt.
-        note = note.replace(_NOT_WRITTEN, "An earlier PATCH may have been applied")
-        error.args = (note,)
+        note = note.replace(_NOT_WRITTEN, "an earlier PATCH may have been applied")
         note = f"a PATCH may have been applied, and finding out failed: look at this user. {note}"
     if is_everybodys(error):
         return "stopped", {"note": note, "error": error}

@@ -136,13 +136,15 @@ def test_a_patch_that_could_not_be_read_back_is_in_doubt(local: Local) -> None:
 
 
 def test_trusting_the_plan_reads_only_after_a_lost_response(local: Local) -> None:
-    """Without reads, nothing is checked at first; after a lost response the user is read."""
+    """Without reads, nothing is checked at first; a user in doubt is read, and one whose response was lost."""
     assert _work(local, trust=True).outcome == "done"
     assert local.sent == ["PATCH"]
     local.write(app_metadata={"plan": "free"})
     local.tenant.fail(method="PATCH", drop="after_commit")
     assert _work(local, trust=True).outcome == "done"
     assert local.sent == ["PATCH", "PATCH", "GET"]
+    assert _work(local, trust=True, task=_task(in_doubt=True)).outcome == "done"
+    assert local.sent[3:] == ["GET"]
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(503, "failed"), (408, "failed"), (302, "failed")])
