@@ -29,14 +29,14 @@ http
 models
 changes ratelimit auth
 warn arguments
-errors clock forks redact record _version
+errors clock forks threads redact record _version
 """
 
 # The folders of the larger packages, in the same order.
 SUBLAYERS = {
-    "migrate": "__init__ > html_report > api > applying > planning > ledger > blame events threads",
+    "migrate": "__init__ > html_report > api > applying > planning > ledger > blame events",
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
-    " > suspended_logins > staging cache unsupported outcome registry > event login_thread",
+    " > suspended_logins > staging cache unsupported outcome registry > event",
     "emulator": "process > __init__ > tenant > in_process decorator > control > tenant_users > serving > pipeline > fault_response"
     " > openapi > routes > auth > api > state > rules > http",
 }

@@ -6,15 +6,15 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.execution import Execution
-from auth0_meta.actions.login_thread import LoginThread
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Handler
 from auth0_meta.errors import InputError, StateError
+from auth0_meta.threads import Threads
 from auth0_meta.warn import Place, calling_from
 
 if TYPE_CHECKING:
@@ -199,10 +199,10 @@ async def arun(steps: Steps, *, locks: bool, line: Place) -> LoginOutcome:
         with calling_from(line):
             return do(*arguments)
 
-    thread = LoginThread(last=partial(for_the_line, steps.close) if locks else cancelled.set)
+    thread, context = Threads(1, name="auth0-meta-login"), copy_context()
 
     def in_thread(do: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
-        return asyncio.wrap_future(thread.call(lambda: for_the_line(do, *arguments)))
+        return asyncio.wrap_future(thread.submit(context.run, for_the_line, do, *arguments))
 
     failure: BaseException | None = None
     try:
@@ -229,9 +229,11 @@ async def arun(steps: Steps, *, locks: bool, line: Place) -> LoginOutcome:
     finally:
         # Whatever ends this, even an exception in a signal handler or an abandoned loop.
         cancelled.set()
-        thread.end()
-        if not locks:
+        if locks:
+            thread.submit(context.run, for_the_line, steps.close)
+        else:
             steps.close()
+        thread.shutdown(wait=False)
 
 
 def _is_async(step: Step) -> TypeGuard[ActionStep]:

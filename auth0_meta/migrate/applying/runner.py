@@ -28,9 +28,9 @@ from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
 from auth0_meta.migrate.ledger.sqlite import damaged
 from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
-from auth0_meta.migrate.threads import StopFlag, Threads
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import MOST_WORKERS, PACED, Concurrency
+from auth0_meta.threads import StopFlag, Threads
 
 _FIRST_WORKERS = 4
 _GROUP = 50
@@ -69,7 +69,9 @@ class Runner:
         self._settings, self._trust, self._drift, self._evaluator = settings, trust, drift, evaluator
         self._now = client.channel.clock.monotonic
         self._stop, self._interrupted = StopFlag(settings.cancel), False
-        self._executor = settings.executor or Threads(settings.concurrency or MOST_WORKERS)
+        self._executor = settings.executor or Threads(
+            settings.concurrency or MOST_WORKERS, name="auth0-meta-migrate"
+        )
         self._concurrency = Concurrency(settings.concurrency, first=_FIRST_WORKERS, overhead=_OVERHEAD)
         # A user goes from `_doubts` or the ledger through these, in this order.
         self._doubts: deque[int] = deque()

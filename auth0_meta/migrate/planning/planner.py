@@ -37,8 +37,8 @@ from auth0_meta.migrate.planning.sandbox import Evaluator, Sandbox
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.planning.watched_user import Fields
-from auth0_meta.migrate.threads import Threads
 from auth0_meta.redact import printable
+from auth0_meta.threads import Threads
 
 _BATCH = 256
 _READERS = 16
@@ -138,7 +138,7 @@ class Planner:
 
     def _planned(self, wanted: Iterable[Wanted]) -> Iterator[None]:
         """Plan in batches, each of them one commit; a profile that is not given is read, at the tenant's pace."""
-        readers = Threads(_READERS)
+        readers = Threads(_READERS, name="auth0-meta-plan")
         reads = readers.in_order(self._read, wanted, at_once=lambda one: one[0].profile is not None)
         try:
             while True:

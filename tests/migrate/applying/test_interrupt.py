@@ -16,8 +16,9 @@ import pytest
 from support.migrations import move_plan, patches_by_user, populate, rows_of
 from support.traced_interrupt import Interrupt
 
+from auth0_meta import threads
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import apply, plan, status, threads, undo
+from auth0_meta.migrate import apply, plan, status, undo
 from auth0_meta.migrate.applying import runner
 from auth0_meta.migrate.ledger import ledger
 from auth0_meta.migrate.ledger.sqlite import files

@@ -9,9 +9,9 @@ import pytest
 from support.migrations import move_plan, populate
 from support.traced_interrupt import Interrupt
 
-from auth0_meta import LedgerError, ManagementClient
+from auth0_meta import LedgerError, ManagementClient, threads
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import api, plan, status, threads
+from auth0_meta.migrate import api, plan, status
 from auth0_meta.migrate.ledger import ledger, lock, sqlite
 from auth0_meta.migrate.planning import planner, sandbox
 

@@ -1,4 +1,4 @@
-"""A small executor of daemon threads, and calls that run ahead of whoever takes their results in order."""
+"""Run calls on daemon threads, and let them run ahead of whoever takes their results in order."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ class StopFlag(threading.Event):
 class Threads(Executor):
     """Run calls of one other thread on up to `most` threads, which are started as they are needed.
 
-    Unlike those of `ThreadPoolExecutor` they are daemons, so that a second Ctrl-C can end the program while a
-    worker still waits for a response; the next run finds out what became of that user.  There is no lock, since an
-    interrupt could leave it locked.
+    Unlike those of `ThreadPoolExecutor` they are daemons: neither a second Ctrl-C nor an abandoned event loop leaves the
+    program waiting for one that still waits for a response.  There is no lock, since an interrupt could leave it
+    locked.  And whatever interrupts `submit`, there are never more than `most` threads, so that one alone can release
+    a lock that it has taken.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, name: str) -> None:
         self._most = most
+        self._name = name
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._submitted = 0
         self._finished: list[int] = []
@@ -57,13 +59,13 @@ class Threads(Executor):
             raise RuntimeError("these threads are shut down")
         future: Future[_T] = Future()
         self._submitted += 1
+        self._calls.put((future, lambda: fn(*args, **kwargs)))
         if len(self._threads) < min(self._submitted - sum(self._finished), self._most):
             mine = len(self._finished)
             self._finished.append(0)
-            thread = threading.Thread(target=self._work, args=(mine,), name="auth0-meta-migrate", daemon=True)
-            self._threads.append(thread)
+            thread = threading.Thread(target=self._work, args=(mine,), name=self._name, daemon=True)
+            self._threads.append(thread)  # first: one whose start was interrupted may run or not
             thread.start()
-        self._calls.put((future, lambda: fn(*args, **kwargs)))
         return future
 
     def _work(self, mine: int) -> None:
