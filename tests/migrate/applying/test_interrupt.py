@@ -112,10 +112,13 @@ def test_two_signals_at_once_end_the_command(job: Path, ndjson: Rows, pair: tupl
     """The second one may interrupt the handler of the first, at any instant of a run; nothing hangs, and all is resumed."""
     with LocalTenant(rate_limit="20@20", latency=0.01) as tenant:
         ids = planned(tenant, job, ndjson, users=30)
-        for _ in range(4):
+        for run in range(4):
             tenant.journal.clear()
             process = start("command", tenant, job)
-            wait_for(lambda: tenant.journal.count("PATCH") > 0, process)
+            # Not the PATCH alone: one of the run before may be logged only now, before this one handles signals.
+            wait_for(
+                lambda run=run: len(status(job).runs) > run and tenant.journal.count("PATCH") > 0, process
+            )
             for number in pair:
                 process.send_signal(number)
             process.communicate(timeout=20)
