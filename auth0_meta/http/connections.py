@@ -64,7 +64,7 @@ class _BoundedResponse(http.client.HTTPResponse):
     def _close_conn(self) -> None:
         """Close the response as soon as it has been read.
 
-        Else it is closed when it is freed, and Python swallows what a signal handler raises in the midst of that.
+        Otherwise it would be closed when it is freed, and Python swallows what a signal handler raises during that.
         """
         super()._close_conn()  # type: ignore[misc]
         io.IOBase.close(self)

@@ -1,8 +1,8 @@
 """What a 2xx response must be so that it is believed; PURE.
 
 A cache, a proxy or a captive portal may answer in Auth0's place: with another user's profile, with a page of another
-search, with an error.  So a response is believed only if it is what was asked for, whoever asks: `believed` is the one
-place that decides it, and the functions here say it for each kind of response.
+search, with an error.  So a response is believed only if it is what was asked for.  `believed` alone decides that, for
+every caller, and the other functions here say what each kind of response has to be.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PARTIAL = 206
 _FIRST_ERROR = 400
 _PROXY = ": a proxy or cache between this machine and Auth0 may have answered in its place"
 _OTHER = f"not the JSON that Auth0 sends here{_PROXY}"
-# What a new user is known by.  Auth0 may change its case, and puts the provider before an id.
+# The fields that identify a new user.  Auth0 may change their case, and puts the provider before an id.
 _KNOWN_BY = ("email", "username")
 
 
@@ -52,7 +52,7 @@ def believed(response: Response, request: Request, expected: Expected, *, user_i
 
 
 def _error_object(data: Any) -> str | None:
-    """Tell an error of Auth0's that came with a 2xx from data."""
+    """Return what this is if it is one of Auth0's error objects, which has come with a 2xx; else None."""
     if not isinstance(data, dict) or not ("error" in data or "message" in data):
         return None
     status = data.get("statusCode")
@@ -99,7 +99,7 @@ def nothing(target: Target) -> Expected:
 
 
 def new_user(profile: Mapping[str, Any]) -> Expected:
-    """Expect the user that was made of this profile."""
+    """Expect the user that was made from this profile."""
 
     def check(data: Any) -> str | None:
         if not _is_user(data):
@@ -168,7 +168,7 @@ def _is_count(value: object) -> bool:
 
 
 def _same_text(given: object, found: object) -> bool:
-    """Return whether two texts differ in case at most; one that is missing can't differ."""
+    """Return whether two texts are equal but for their case; a missing one equals any other."""
     if not isinstance(given, str) or not isinstance(found, str):
         return True
     return given.strip().casefold() == found.strip().casefold()

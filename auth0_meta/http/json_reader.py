@@ -35,7 +35,7 @@ def read_json(text: bytes, /) -> Any:
     r"""Return the value that a JSON text in UTF-8 stands for; raise `NotReadable` if it is anything else.
 
     A byte order mark before it is ignored.  An escaped lone surrogate is kept, because Auth0 stores it as such.  A number
-    that no double can hold reads as infinity, as it does in JavaScript; whoever has to send it back refuses to.
+    that no double can hold reads as infinity, as it does in JavaScript; code that would send it back refuses to.
 
     >>> read_json(b'{"a": "\\ud800", "n": 1e400}')
     {'a': '\ud800', 'n': inf}

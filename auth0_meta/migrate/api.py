@@ -57,8 +57,8 @@ def plan(
     `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the
     export if the migration is a function; for a change file it stands for the users named there, each read by id.
     `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.  `share`:
-    see `apply`.  `on_event` is called with a `PlanProgress` a few times a second, and at the end.  `client`: may be None if no user has to be
-    read from the tenant.
+    see `apply`.  `client` may be None if no user has to be read from the tenant.  `on_event` is called with a
+    `PlanProgress` a few times a second, and at the end.
 
     Endpoints: `POST /jobs/users-exports` and `GET /jobs/{id}`, `GET /users` or `GET /users/{id}`, by source; scope
     `read:users`.

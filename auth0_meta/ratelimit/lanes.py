@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from operator import attrgetter
 from weakref import WeakSet
 
 from auth0_meta.ratelimit.bucket import Bucket, Sent
@@ -66,7 +67,9 @@ class Turn:
         # A signal handler or finalizer that sends goes before the caller that it interrupts, which can't move
         # meanwhile: behind it, it would wait for ever.
         interrupted = min((turn.order for turn in lane.turns() if turn.thread == self.thread), default=None)
-        self.order: Order = (not urgent, number, 0) if interrupted is None else _before(interrupted)
+        self.order: Order = (not urgent, number, 0)
+        if interrupted is not None:
+            self.order = (*interrupted[:2], interrupted[2] - 1)
 
 
 class Lane:
@@ -122,7 +125,7 @@ class Lane:
 
     def wake(self) -> None:
         """Let the head of each line look again: nobody else can go before it."""
-        heads = [min(line, key=_order, default=None) for line in (self.interactive, self.bulk)]
+        heads = [min(line, key=attrgetter("order"), default=None) for line in (self.interactive, self.bulk)]
         for head in filter(None, heads):
             head.bell.notify()
 
@@ -130,12 +133,3 @@ class Lane:
         """Let every caller look again: the gate has closed, or some have to line up elsewhere."""
         for turn in self.turns():
             turn.bell.notify()
-
-
-def _order(turn: Turn) -> Order:
-    return turn.order
-
-
-def _before(order: Order) -> Order:
-    urgent, number, depth = order
-    return urgent, number, depth - 1
