@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
+from concurrent.futures import Future
+from typing import Self, TypeVar, Unpack, cast
 
 from auth0_meta.clock import Cancelled
 from auth0_meta.errors import RateLimitError
@@ -15,9 +16,6 @@ from auth0_meta.transactions.transaction import Transaction
 from auth0_meta.transactions.unit import Unit
 from auth0_meta.transactions.write import AT_ONCE
 from auth0_meta.warn import Place, calling_from, place
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _T = TypeVar("_T")
 
@@ -52,8 +50,6 @@ class AsyncMetadataTransaction(Transaction):
     async def load(self) -> None:  # type: ignore[override]  # awaited, like all that sends
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""
         self._require("load")
-        from concurrent.futures import Future  # noqa: PLC0415  # as in _away
-
         await self._away(self._unit.load, Future())
 
     async def commit(self) -> CommitResult:
@@ -61,8 +57,6 @@ class AsyncMetadataTransaction(Transaction):
 
         From then on, staging or committing again raises `StateError`, in nested parts too.
         """
-        from concurrent.futures import Future  # noqa: PLC0415  # as in _away
-
         work: Future[None] = Future()
         staged_at = self._staged_at
         try:
