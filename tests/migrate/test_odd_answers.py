@@ -38,6 +38,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "another user": {"status": 200, "body": OTHER},
     "a number as its id": {"status": 200, "body": {**OTHER, "user_id": 7}},
     "metadata that is a list": {"status": 200, "body": {"user_id": "auth0|000007", "app_metadata": [1]}},
+    "two profiles in one": {
+        "status": 200,
+        "body": '{"user_id": "auth0|other", "app_metadata": {}, "user_id": "auth0|000007", "app_metadata": {"plan": "stolen"}}',
+    },
     "3,000 levels": {"status": 200, "body": DEEP},
     "a redirect": {"status": 301, "headers": {"Location": "https://example.com/"}},
     "400": {"status": 400},

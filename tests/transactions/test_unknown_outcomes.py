@@ -88,6 +88,10 @@ OPEN: dict[str, dict[str, Any]] = {
     "a proxy's page": {"status": 200, "body": "<html>"},
     "another user": {"status": 200, "body": {"user_id": "auth0|another", "app_metadata": {"plan": "pro"}}},
     "a profile without an id": {"status": 200, "body": {"app_metadata": {"plan": "pro"}}},
+    "an error": {"status": 200, "body": {"statusCode": 503, "error": "x", "message": "y", "user_id": UID}},
+    "NaN": {"status": 200, "body": f'{{"user_id": "{UID}", "n": NaN}}'},
+    "two profiles in one": {"status": 200, "body": f'{{"user_id": "auth0|another", "user_id": "{UID}"}}'},
+    "UTF-16": {"status": 200, "body": f'{{"user_id": "{UID}"}}'.encode("utf-16")},
 }
 
 
