@@ -26,11 +26,24 @@ _EVERYBODYS = (
 )
 # A gateway, a proxy or a firewall may send these for one path or for all of them.
 _OPEN = (errors.TransportError, errors.ServerError, errors.ForbiddenError)
+# What Auth0 says of a user; its code is missing at times.
+_INEXISTENT, _NO_USER = "inexistent_user", "The user does not exist"
 
 
 def is_everybodys(error: errors.Auth0MetaError) -> bool:
     """Return whether the next user would fail too."""
     return isinstance(error, _EVERYBODYS) or bool(getattr(error, "permanent", False))
+
+
+def is_gone(error: errors.Auth0MetaError) -> bool:
+    """Return whether Auth0 says that the user does not exist; a 404 from anybody else does not say so.
+
+    >>> is_gone(errors.NotFoundError("", status=404, error_code="inexistent_user")), is_gone(errors.NotFoundError("", status=404))
+    (True, False)
+    """
+    if not isinstance(error, errors.NotFoundError):
+        return False
+    return error.error_code == _INEXISTENT or _NO_USER in error.api_message
 
 
 def is_open(error: errors.Auth0MetaError) -> bool:
@@ -39,6 +52,8 @@ def is_open(error: errors.Auth0MetaError) -> bool:
     >>> is_open(errors.TransportError("HTML")), is_open(errors.BadRequestError("a malformed id", status=400))
     (True, False)
     """
+    if isinstance(error, errors.NotFoundError):
+        return not is_gone(error)
     return isinstance(error, _OPEN) or (isinstance(error, errors.ApiError) and leaves_open(error.status))
 
 

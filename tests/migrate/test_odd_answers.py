@@ -46,6 +46,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "a redirect": {"status": 301, "headers": {"Location": "https://example.com/"}},
     "400": {"status": 400},
     "403": {"status": 403},
+    "404": {"status": 404},
+    "a gateway's 404": {"status": 404, "html": True},
     "408": {"status": 408},
     "501": {"status": 501},
 }
@@ -130,7 +132,9 @@ def test_one_odd_answer_costs_one_user_of_a_run(
     assert status(job).counts == {good: USERS}
 
 
-@pytest.mark.parametrize("answer", ["HTML", "an empty object", "another user", "a redirect", "403", "501"])
+@pytest.mark.parametrize(
+    "answer", ["HTML", "an empty object", "another user", "a redirect", "403", "a gateway's 404", "501"]
+)
 def test_what_everybody_gets_is_nobodys_fault(
     tenant: LocalTenant,
     client: ManagementClient,

@@ -15,7 +15,7 @@ from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
-from auth0_meta.migrate.blame import is_everybodys, is_open
+from auth0_meta.migrate.blame import is_everybodys, is_gone, is_open
 from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT
@@ -83,7 +83,7 @@ def work(
 
 def _failure(error: errors.Auth0MetaError, intent: _Task, *, outage: bool) -> tuple[Outcome, dict[str, Any]]:
     """Decide whether an error fails one user or stops the run, and what is said about it."""
-    if isinstance(error, errors.NotFoundError):
+    if is_gone(error):
         return "gone", {"note": "the user does not exist any more"}
     note = str(error)
     if intent.in_doubt and error is intent.cause and isinstance(error, errors.ApiError):

@@ -18,14 +18,13 @@ from auth0_meta.errors import (
     Auth0MetaError,
     LedgerError,
     MetadataError,
-    NotFoundError,
     StoredDataError,
     TransportError,
 )
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER, Target
-from auth0_meta.migrate.blame import InARow, is_everybodys, is_open
+from auth0_meta.migrate.blame import InARow, is_everybodys, is_gone, is_open
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
@@ -195,9 +194,9 @@ class Planner:
             elif not isinstance(profile, Mapping) or profile.get("user_id") != user_id:
                 return Read(user_id, None, change, why="the source gave no profile of this user")
             check_stored(profile)
-        except NotFoundError:
-            return Read(user_id, None, change, budget.requests, "the user does not exist")
         except (ApiError, TransportError, StoredDataError) as error:
+            if is_gone(error):
+                return Read(user_id, None, change, budget.requests, "the user does not exist")
             if is_everybodys(error):
                 raise
             odd = error if is_open(error) else None

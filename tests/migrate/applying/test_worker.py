@@ -119,7 +119,8 @@ def test_a_patch_that_was_refused_has_been_tried(
     local: Local, method: str, status: int, outcome: str, *, tried: bool, in_doubt: bool
 ) -> None:
     """Nothing else is: no read, nothing that fails whoever the user is, and nothing that may have been applied."""
-    local.tenant.fail(method=method, status=status, times=None)
+    gone = {"statusCode": 404, "message": "The user does not exist.", "errorCode": "inexistent_user"}
+    local.tenant.fail(method=method, status=status, times=None, body=gone if status == 404 else None)
     result = _work(local)
     assert (result.outcome, result.tried, result.in_doubt) == (outcome, tried, in_doubt)
     assert local.app_metadata == {"plan": "free"}
