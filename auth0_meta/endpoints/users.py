@@ -7,9 +7,9 @@ from typing import Any
 
 from auth0_meta.arguments import whole
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.errors import InputError, PagingError
+from auth0_meta.errors import InputError, PagingError, TransportError
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.expected import new_user, nothing, the_object, users_by_email, users_page
+from auth0_meta.http.expected import MISTAKEN, new_user, nothing, the_object, users_by_email, users_page
 from auth0_meta.http.request import Target, encode_query
 from auth0_meta.models import Page, User
 
@@ -163,10 +163,17 @@ class Users:
     ) -> Iterator[User]:
         """Yield page by page.  If the response has a total, that decides when to stop, not the length of a page."""
         number = yielded = 0
+        before: Page | None = None
         while limit is None or yielded < limit:
             if (number + 1) * per_page > _MAX_RESULTS:
                 raise _too_many()
             page = self.page(q=q, sort=sort, fields=names, page=number, per_page=per_page)
+            if before is not None and (
+                page.limit != before.limit or (page.users and page.users == before.users)
+            ):
+                msg = f"GET users got a page {number} that does not follow the one before it: {MISTAKEN}"
+                raise TransportError(msg)
+            before = page
             for user in page.users:
                 if limit is not None and yielded >= limit:
                     return

@@ -22,7 +22,8 @@ Expected = Callable[[Any], "str | None"]
 
 _PARTIAL = 206
 _FIRST_ERROR = 400
-_PROXY = ": a proxy or cache between this machine and Auth0 may have answered in its place"
+MISTAKEN = "a proxy or cache between this machine and Auth0 may have answered in its place"
+_PROXY = f": {MISTAKEN}"
 _OTHER = f"not the JSON that Auth0 sends here{_PROXY}"
 # The fields that identify a new user.  Auth0 may change their case, and puts the provider before an id.
 _KNOWN_BY = ("email", "username")

@@ -400,6 +400,19 @@ def test_a_total_that_shrinks_ends_the_search() -> None:
         assert len(server.seen) == 2
 
 
+def test_a_page_that_does_not_follow_the_one_before_is_an_error() -> None:
+    """The same page again, as from a cache that ignores queries, and pages of another size would repeat or skip users."""
+    full = [{"user_id": str(n)} for n in range(100)]
+    half = {"start": 0, "limit": 50, "length": 50, "users": full[:50], "total": 300}
+    skips = {"start": 100, "limit": 100, "length": 100, "users": full, "total": 300}
+    for replies, yielded in (((Reply(200, full),), 100), ((Reply(200, half), Reply(200, skips)), 50)):
+        found: list[User] = []
+        with ScriptedServer(*replies) as server, connect(server) as client:
+            with pytest.raises(TransportError, match="page 1 that does not follow"):
+                found.extend(client.users.search())
+            assert len(found) == yielded
+
+
 def test_without_totals_a_short_page_ends_the_search() -> None:
     """If the response is a bare list, a page that is not full is the last one."""
     full = [{"user_id": str(n)} for n in range(100)]
