@@ -210,7 +210,7 @@ class Execution:
             # argument, so this is not an `InputError`.
             msg = (
                 f"the profile of user {self.user_id!r} has a number that JSON can't represent, or is nested too deeply, "
-                "so no action can be given it; nothing was written"
+                "so it can't be given to an action; nothing was written"
             )
             raise StoredDataError(msg, user_id=self.user_id) from None
 

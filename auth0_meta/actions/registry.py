@@ -48,7 +48,8 @@ def register(actions: Iterable[Any]) -> tuple[Action, ...]:
 
 def _action(action: Any) -> Action:
     execute, resume = getattr(action, _EXECUTE, None), getattr(action, _CONTINUE, None)
-    name = _name(action)
+    own_name = getattr(action, "__qualname__", None) or getattr(action, "__name__", None)
+    name = str(own_name or type(action).__qualname__)
     no_redirect = f"{name} has no {_CONTINUE}(event, api), so the login could not continue after a redirect"
     if execute is None and resume is None and callable(action):
         return Action(name, _handler(action, name), None, no_redirect)
@@ -61,14 +62,6 @@ def _action(action: Any) -> Action:
     if resume is None:
         return Action(name, handler, None, no_redirect)
     return Action(name, handler, _handler(resume, f"{name}.{_CONTINUE}"), None)
-
-
-def _name(action: Any) -> str:
-    return str(
-        getattr(action, "__qualname__", None)
-        or getattr(action, "__name__", None)
-        or type(action).__qualname__
-    )
 
 
 def _handler(function: Any, name: str) -> Handler:

@@ -345,9 +345,9 @@ class Throttle:
             try:
                 return self._wait_in_line(turn, caller)
             finally:
-                self._exclusively(self._leave, turn)
+                self._exclusively(turn.lane.leave, turn)
         except BaseException:
-            self._exclusively(self._leave, turn)  # an interrupt may have come while it was leaving
+            self._exclusively(turn.lane.leave, turn)  # an interrupt may have come while it was leaving
             raise
 
     def _wait_in_line(self, turn: Turn, caller: _Caller) -> Ticket:
@@ -359,7 +359,7 @@ class Throttle:
             if on_wait is not None and look.reason != reported:
                 # Out of the line: what `on_wait` does may take long, and others need not wait for it.
                 reported = look.reason
-                self._exclusively(self._leave, turn)
+                self._exclusively(turn.lane.leave, turn)
                 on_wait(look.reason, look.seconds)
                 continue
             # A follower looks again by itself: what the head has learned may make its own wait too long.
@@ -370,9 +370,6 @@ class Throttle:
     def _new_turn(self, group: str, share: float | None, *, urgent: bool) -> Turn:
         """Return a place at the end of the line, which `_look` takes."""
         return Turn(self._lane(group), next(self._arrivals), share, urgent=urgent)
-
-    def _leave(self, turn: Turn) -> None:
-        turn.lane.leave(turn)
 
     def _look(self, turn: Turn, caller: _Caller) -> _Look:
         """Return what a caller in line finds; raise `WouldWait` if it would have to wait for too long."""
