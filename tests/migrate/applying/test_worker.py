@@ -25,6 +25,11 @@ def _work(local: Local, **settings: Any) -> TaskResult:
     return work(local.client, settings.pop("task", _task()), share=1.0, **settings)
 
 
+UNDO = _task(
+    kind="undo", before={"app_metadata": {"plan": "trial"}}, after={"app_metadata": {"plan": "free"}}
+)
+
+
 @pytest.fixture
 def local() -> Local:
     """Return a tenant whose user is as before."""
@@ -126,6 +131,26 @@ def test_a_patch_that_was_refused_has_been_tried(
     assert local.app_metadata == {"plan": "free"}
 
 
+@pytest.mark.parametrize("task", [_task(), UNDO], ids=["apply", "undo"])
+def test_a_refused_repeat_is_not_in_doubt(local: Local, task: Task) -> None:
+    """Reading has shown in between that what had left was not applied."""
+    local.tenant.fail(method="PATCH", drop="before_commit")
+    local.tenant.fail(method="PATCH", status=400, nth=2)
+    result = _work(local, task=task)
+    assert (result.outcome, result.tried, result.in_doubt) == ("failed", True, False)
+    assert local.sent == ["GET", "PATCH", "GET", "PATCH"]
+
+
+def test_what_was_tried_is_forgotten_once_it_is_known_not_to_be_applied(local: Local) -> None:
+    """Who writes the same later is somebody else; as long as nobody could look, it may have been the earlier PATCH."""
+    local.tenant.fail(method="PATCH", status=401, times=None)
+    result = _work(local, task=_task(tried=True))
+    assert (result.outcome, result.tried) == ("stopped", False)
+    local.tenant.fail(method="GET", status=401, times=None)
+    result = _work(local, task=_task(tried=True))
+    assert (result.outcome, result.tried) == ("stopped", True)
+
+
 def test_a_patch_that_could_not_be_read_back_is_in_doubt(local: Local) -> None:
     """It may have been applied, so the refusal of the read is not taken for that of the PATCH."""
     local.tenant.fail(method="PATCH", drop="after_commit")
@@ -148,14 +173,15 @@ def test_trusting_the_plan_reads_only_after_a_lost_response(local: Local) -> Non
     assert local.sent[3:] == ["GET"]
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(503, "failed"), (408, "failed"), (302, "failed")])
+@pytest.mark.parametrize("kind", ["apply", "undo"])
+@pytest.mark.parametrize("status", [503, 408, 302])
 def test_a_patch_that_never_gets_a_response_is_given_up_in_doubt(
-    local: Local, status: int, outcome: str
+    local: Local, status: int, kind: str
 ) -> None:
     """After some minutes the user fails and stays in doubt: the last PATCH may be applied late."""
     fault = local.tenant.fail(method="PATCH", status=status, times=None)
-    result = _work(local)
-    assert (result.outcome, result.in_doubt) == (outcome, True)
+    result = _work(local, task=_task() if kind == "apply" else UNDO)
+    assert (result.outcome, result.in_doubt) == ("failed", True)
     assert 5 < fault.fired < 15
     assert sum(local.clock.slept) < 600
     assert local.sent[-1] == "GET"
