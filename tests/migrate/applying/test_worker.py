@@ -151,6 +151,15 @@ def test_what_was_tried_is_forgotten_once_it_is_known_not_to_be_applied(local: L
     assert (result.outcome, result.tried) == ("stopped", True)
 
 
+def test_what_the_response_holds_instead_is_kept(local: Local) -> None:
+    """An undo needs to know it; of an emptied bag these are the keys that the bag had."""
+    stored = {"plan": "team", "other": 1}
+    local.tenant.fail(method="PATCH", status=200, times=None, body={"user_id": UID, "app_metadata": stored})
+    assert _work(local).after == {"app_metadata": {"plan": "team"}}
+    emptied = _task(document={"app_metadata": {}}, after={"app_metadata": {}})
+    assert _work(local, task=emptied).after == {"app_metadata": {"plan": "team"}}
+
+
 def test_a_patch_that_could_not_be_read_back_is_in_doubt(local: Local) -> None:
     """It may have been applied, so the refusal of the read is not taken for that of the PATCH."""
     local.tenant.fail(method="PATCH", drop="after_commit")
