@@ -57,7 +57,7 @@ def _error_object(data: Any) -> str | None:
     if not isinstance(data, dict) or not ("error" in data or "message" in data):
         return None
     status = data.get("statusCode")
-    if isinstance(status, bool) or not isinstance(status, int) or status < _FIRST_ERROR:
+    if not isinstance(status, int) or status < _FIRST_ERROR:
         return None
     return f"an error with the status {status}{_PROXY}"
 

@@ -434,6 +434,7 @@ def test_without_a_token_response_nothing_else_is_sent(raw: bytes) -> None:
         assert server.paths() == ["/oauth/token"]
         assert caught.value.user_id == "auth0|1"
         assert isinstance(caught.value.__cause__, TransportError)
+        assert "applied" not in f"{caught.value} {caught.value.__cause__}"  # a token request changes nothing
 
 
 # On the wire -----------------------------------------------------------------------------------------

@@ -238,6 +238,11 @@ def test_a_request_of_ones_own_takes_any_json_but_an_error() -> None:
     assert "canary" not in str(caught.value)
     with pytest.raises(OutcomeUnknown):
         client_of(201, error).request("POST", "clients", json={"name": "x"})
+    for method in ("GET", "HEAD"):  # they write nothing
+        with pytest.raises(TransportError) as caught:
+            client_of(206, b"").request(method, "clients")
+        assert caught.type is TransportError
+        assert "applied" not in str(caught.value)
 
 
 def fits(name: str, result: Any) -> bool:
