@@ -210,7 +210,14 @@ class ManagementClient:
 
         After `attempts` runs the last `ConflictError` is raised and nothing was written.  The other arguments are
         those of `transaction`.  `fn` must be safe to call again.  Returns what `fn` returns.
-        Raises `StateError` inside an open transaction for the same user.
+        Raises `StateError` inside an open transaction for the same user.  Endpoints: `GET` and `PATCH /users/{id}`,
+        scopes `read:users` and `update:users`.
+
+        >>> def next_number(tx):
+        ...     tx.app_metadata["number"] = number = tx.app_metadata.get("number", 0) + 1
+        ...     return number
+        >>> tenant.client().run_transaction(user.user_id, next_number)
+        1
         """
         from auth0_meta.transactions import retry  # noqa: PLC0415  # few programs call this
 
@@ -220,7 +227,11 @@ class ManagementClient:
     def check(self) -> tuple[Check, ...]:
         """Check token, scopes, audience, clock and rate limit, as `auth0-meta doctor` does.
 
-        Reads one user page (scope `read:users`) and writes nothing.  Problems are results, not exceptions.
+        Reads one page of users (`GET /users`, scope `read:users`) and writes nothing.  Problems are results, not
+        exceptions.
+
+        >>> [check.name for check in tenant.client().check() if check.ok is False]
+        []
         """
         from auth0_meta import doctor  # noqa: PLC0415  # few programs call this
 

@@ -201,6 +201,18 @@ def undo(
 
     Users whose keys could all be restored end as "undone", others as "kept".  Arguments, resuming, endpoints and
     errors are those of `apply`, which refuses the job afterwards.  A job that has written nothing is left as it is.
+
+    >>> import tempfile, pathlib
+    >>> from auth0_meta.migrate import apply, plan, status, undo
+    >>> def migrate(user, tx):
+    ...     tx.app_metadata["plan"] = "free"
+    >>> with tempfile.TemporaryDirectory() as folder, tenant.client() as client:
+    ...     _ = tenant.users.add(user_id="auth0|1", app_metadata={"plan": "pro"})
+    ...     job = pathlib.Path(folder) / "job.db"
+    ...     _ = plan(migrate, to=job, client=client, users="search:user_id:*")
+    ...     _ = apply(job, client)
+    ...     dict(undo(job, client).counts), status(job).stage
+    ({'undone': 1}, 'undone')
     """
     settings = Settings(share, concurrency, executor, cancel, on_event)
     with Ledger.open(_path("job", job), write=True) as ledger:

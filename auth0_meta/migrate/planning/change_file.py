@@ -36,7 +36,14 @@ class ChangeFile:
     nothing.  Under a name that ends in `:=` (`app_metadata.seats:=`) cells are JSON, and `null`
     deletes.  NDJSON: objects with `user_id`, `user_metadata` and `app_metadata`, which are merged deeply (RFC 7396):
     null deletes at any depth.  Other columns of Auth0's CSV exports, such as `email`, are ignored with a
-    `MetadataWarning`.
+    `MetadataWarning`.  Raises `InputError` for a file that does not exist or can't be read.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "changes.ndjson"
+    ...     _ = path.write_text('{"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}')
+    ...     list(ChangeFile(path))
+    [('auth0|1', <Change app_metadata(plan 5 B)>)]
     """
 
     def __init__(self, path: str | os.PathLike[str], /) -> None:

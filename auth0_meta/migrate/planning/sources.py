@@ -51,7 +51,14 @@ class FileSource:
 
     A row with `user_metadata` or `app_metadata` is a profile, and if one of them is absent, it is empty.  A row
     with neither is an id to read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold
-    metadata, so it is always a list of ids.
+    metadata, so it is always a list of ids.  Raises `InputError` for a file that does not exist or can't be read.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "ids.txt"
+    ...     _ = path.write_text("auth0|1")
+    ...     list(FileSource(path).users(tenant.client))
+    [Found(user_id='auth0|1')]
     """
 
     def __init__(self, path: str | os.PathLike[str], /, *, whole: bool = False) -> None:
@@ -70,10 +77,14 @@ class FileSource:
 
 
 class SearchSource:
-    """Take the users that a search finds: Lucene syntax, at most 1000 (Auth0's limit).
+    """Take the users that a search finds: `GET /users`, scope `read:users`; Lucene syntax, at most 1000 (Auth0's limit).
 
     If there are more, it raises `PagingError` after the first 1000: use an export.  The search index lags behind
-    writes.
+    writes.  Raises `InputError` for an empty query.
+
+    >>> _ = tenant.users.add(user_id="auth0|1")
+    >>> [found.user_id for found in SearchSource("user_id:*").users(tenant.client)]
+    ['auth0|1']
     """
 
     def __init__(self, query: str, /) -> None:
@@ -97,11 +108,13 @@ class SearchSource:
 class ExportSource:
     """Take every user from a users-export job: the source for whole tenants.
 
+    Endpoints: `POST /jobs/users-exports` and `GET /jobs/{id}`, scope `read:users`.
     `fields`: what the migration needs besides user_metadata and app_metadata; None stands for the fields that identify
     a user.  A function that reads another field is stopped.  `connection_id` limits the export to one connection.
     `on_progress` is called with the `Job` while Auth0 works on it.
 
-    The download holds personal data, so it goes to a temporary file without a name, which nobody else can open.
+    The download holds personal data, so it goes to a temporary file without a name, which nobody else can open.  Raises
+    `JobError` if the export fails, does not end within `timeout` seconds (None: no limit), or gives a damaged file.
     """
 
     def __init__(
