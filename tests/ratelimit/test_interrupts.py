@@ -153,6 +153,32 @@ def test_a_ticket_that_nobody_holds_is_lost() -> None:
     assert throttle._lane(WRITE).bucket.in_flight == 0
 
 
+class _Unreleased:
+    """The lock of a throttle, which an interrupt keeps from being released, once."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock, self._interrupts = lock, [Interrupt]
+        self.release, self._is_owned = lock.release, lock._is_owned
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        if self._interrupts:
+            raise self._interrupts.pop()
+        self._lock.release()
+
+
+def test_an_interrupt_before_the_lock_is_released_leaves_it_free() -> None:
+    """`with` alone would leave it taken for ever."""
+    throttle = Throttle(clock=FakeClock(start=START), random=random.Random(1), rate_limit=RateLimit(10, 10))
+    throttle._lock = _Unreleased(throttle._lock)  # type: ignore[assignment]
+    with pytest.raises(Interrupt):
+        throttle.acquire(WRITE)
+    assert not throttle.interrupted()
+    _others_get_through(throttle)
+
+
 class _Interrupting(FakeClock):
     """A clock that is read while the throttle is at work, and calls a handler then, once."""
 
