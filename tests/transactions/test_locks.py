@@ -177,7 +177,10 @@ def test_a_lost_lock_is_no_error_even_if_warnings_are() -> None:
     assert (tx.result.outcome, tx.result.lock_lost) == ("updated", True)
 
 
-def test_a_lost_lock_whose_warning_fails_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("lost", "outcome"), [(False, "updated"), (True, "confirmed")])
+def test_a_lost_lock_whose_warning_fails_changes_no_outcome(
+    monkeypatch: pytest.MonkeyPatch, outcome: str, *, lost: bool
+) -> None:
     """The program may show warnings in a way of its own; what that raises is not about the change, which was written."""
 
     def show(*_: object, **__: object) -> None:
@@ -185,6 +188,8 @@ def test_a_lost_lock_whose_warning_fails_changes_no_outcome(monkeypatch: pytest.
 
     monkeypatch.setattr(warnings, "showwarning", show)
     local = Local({"a": 1})
+    if lost:
+        local.tenant.fail(method="PATCH", status=503, commit=True)
     with (
         warnings.catch_warnings(action="always"),
         pytest.raises(OSError, match="nobody") as raised,
@@ -193,7 +198,7 @@ def test_a_lost_lock_whose_warning_fails_changes_no_outcome(monkeypatch: pytest.
         tx.user_metadata.increment("a")
     assert str(raised.value) == "nobody reads standard error"
     assert local.user_metadata == {"a": 2}
-    assert (tx.result.outcome, tx.result.lock_lost) == ("updated", True)
+    assert (tx.result.outcome, tx.result.lock_lost) == (outcome, True)
 
 
 def test_a_lost_lock_after_a_lost_response_changes_no_outcome() -> None:
