@@ -37,6 +37,8 @@ from auth0_meta.warn import calling_from
 # How many users beyond the window may wait for a worker before staging blocks.
 _AHEAD = 256
 _PROGRESS_EVERY = 0.2
+# Seconds after which a worker without work ends; there will be another one if there is work again.
+_IDLE = 2.0
 # These would fail every other user too: the credentials, the scope or the connection is at fault.
 _FOR_EVERYBODY = (AuthError, ScopeError, NotSentError)
 # These concern one user.  Anything else is not the library's: on_wait raised it, or a function that returns tokens.
@@ -238,8 +240,10 @@ class MetadataBatch:
                 elif self._flushing:
                     self._wake()
                     return None
-                else:
-                    self._work.wait()
+                elif not self._work.wait(_IDLE) and not self._flushing and len(self._open) <= self._window:
+                    # An interrupt in the first instant of `__exit__` leaves a batch that nobody will end.
+                    self._workers.remove(threading.current_thread())
+                    return None
 
     def _make_room(self) -> None:
         """Let staging continue once there is room for many: switching threads for every user costs too much."""
@@ -353,14 +357,15 @@ class MetadataBatch:
     # Leaving ------------------------------------------------------------------------------------------
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if os.getpid() != self._pid:
-            return  # a forked child: the parent's workers, which it does not have, send what is staged
         try:
+            if os.getpid() != self._pid:
+                return  # a forked child: the parent's workers, which it does not have, send what is staged
             self._left = True
             if error is not None:
                 self._cancelled.set()
             self._finish()
         except BaseException:  # a second Ctrl-C, or one while the rest was being sent
+            self._left = True
             self._cancelled.set()
             self._finish()
             raise

@@ -43,6 +43,7 @@ from auth0_meta import (
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.models import BatchResult, Progress
 from auth0_meta.testing import FakeClock
+from auth0_meta.transactions import batch as batch_module
 
 WORKER = "auth0-meta-batch"
 
@@ -1204,6 +1205,23 @@ def test_a_user_fails_alone_while_others_succeed() -> None:
         assert batch.results.counts["updated"] == 2
         assert [result.user_id for result in batch.results.failures] == ["auth0|3"]
         assert clock.monotonic() < 40
+
+
+def test_a_worker_without_work_ends_and_another_one_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt in the first instant of leaving the block leaves a batch that nobody will end."""
+    monkeypatch.setattr(batch_module, "_IDLE", 0.02)
+    local, before = Local(), workers()
+    for user_id in ("auth0|other", "auth0|third"):
+        local.tenant.users.add(user_id=user_id)
+    with MetadataBatch(local.client, window=1, concurrency=2) as batch:
+        for round_ in range(3):
+            for user_id in (UID, "auth0|other", "auth0|third"):
+                batch.user(user_id).app_metadata["round"] = round_
+            began = time.monotonic()
+            while workers() > before and time.monotonic() - began < 60:
+                time.sleep(0.01)
+            assert workers() == before
+    assert batch.results.counts["updated"] == 9
 
 
 def test_a_batch_says_what_it_waits_for() -> None:
