@@ -533,6 +533,16 @@ def test_a_backoff_past_the_deadline_is_announced(fault: Reply, reason: str) -> 
         assert [w.reason for w in waits] == [reason] * 2
 
 
+def test_a_backoff_has_the_deadline_of_a_closed_gate() -> None:
+    """A write may wait longer for pacing, but reading again does not bring a failure back."""
+    clock = FakeClock()
+    with ScriptedServer(Reply(503), Reply()) as server, connect(server, clock=clock) as client:
+        soon, late = clock.monotonic() + 0.01, clock.monotonic() + 100
+        with pytest.raises(LongWait, match="server error"):
+            client.channel.send(_request(repeat=True), client.channel.budget(), deadline=Deadline(soon, late))
+        assert (len(server.seen), clock.slept) == (1, [])
+
+
 def test_a_budget_shorter_than_the_wait_wins_over_the_deadline() -> None:
     """A wait that exceeds the budget raises RateLimitError, not LongWait, in `send` and in `wait_out`."""
     clock = FakeClock()

@@ -219,6 +219,32 @@ def test_a_user_who_was_not_reached_is_still_planned(
     assert patches_by_user(tenant) == {}
 
 
+class CancellingAfter(Cancelling):
+    """An executor that cancels the run once its first task has ended."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the task, then cancel."""
+        future = ThreadPoolExecutor.submit(self, fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self.cancel.set())
+        return future
+
+
+@pytest.mark.parametrize("status_code", [403, 400])
+def test_a_failure_that_may_be_everybodys_is_left_to_the_next_run(
+    tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows, status_code: int
+) -> None:
+    """If the run is stopped before another user has shown whose it is, nobody has failed; one user's own is his."""
+    ids = planned(job, tenant, ndjson, users=1)
+    tenant.fail(method="PATCH", user_id=ids[0], status=status_code)
+    cancel = threading.Event()
+    with CancellingAfter(cancel) as pool:
+        result = apply(job, client, executor=pool, cancel=cancel)
+    own = status_code == 400
+    assert (result.interrupted, dict(result.counts)) == (True, {"failed": 1} if own else {})
+    assert status(job).counts == {"failed" if own else "planned": 1}
+    assert dict(apply(job, client).counts) == {"done": 1}
+
+
 def test_a_second_run_of_a_job_is_refused(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
