@@ -19,14 +19,14 @@ from auth0_meta import ManagementClient
 client = ManagementClient.from_env()
 """,
     ("auth0-python", False): """\
-from auth0.management.client import Auth0      # auth0-python 5 or newer; ManagementClient requires https (--tls)
+from auth0.management.client import Auth0      # auth0-python 5.1 or newer; ManagementClient requires https (--tls)
 management = Auth0(base_url=os.environ["AUTH0_URL"] + "/api/v2", token=os.environ["AUTH0_API_TOKEN"])
 
 from auth0.management import Users             # auth0-python 4
 users = Users(os.environ["AUTH0_URL"].partition("//")[2], os.environ["AUTH0_API_TOKEN"], protocol="http")
 """,
     ("auth0-python", True): """\
-from auth0.management import ManagementClient  # auth0-python 5 or newer
+from auth0.management import ManagementClient  # auth0-python 5.1 or newer
 management = ManagementClient(domain=os.environ["AUTH0_DOMAIN"],
     client_id=os.environ["AUTH0_CLIENT_ID"], client_secret=os.environ["AUTH0_CLIENT_SECRET"])
 """,
