@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -12,6 +13,9 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_LOOK_AGAIN = 1.0
+"""Seconds after which an idle thread looks whether anybody still has it."""
+_Call = tuple[Future[Any], Callable[[], Any]]
 
 
 class StopFlag(threading.Event):
@@ -46,7 +50,7 @@ class Threads(Executor):
     def __init__(self, most: int, *, name: str) -> None:
         self._most = most
         self._name = name
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._submitted = 0
         self._finished: list[int] = []
         """How many calls each thread has finished; each one counts only its own."""
@@ -63,21 +67,11 @@ class Threads(Executor):
         if len(self._threads) < min(self._submitted - sum(self._finished), self._most):
             mine = len(self._finished)
             self._finished.append(0)
-            thread = threading.Thread(target=self._work, args=(mine,), name=self._name, daemon=True)
+            work = (weakref.ref(self), self._calls, self._finished, mine)
+            thread = threading.Thread(target=_work, args=work, name=self._name, daemon=True)
             self._threads.append(thread)  # first: one whose start was interrupted may run or not
             thread.start()
         return future
-
-    def _work(self, mine: int) -> None:
-        while (call := self._calls.get()) is not None:
-            future, run = call
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(run())
-                except BaseException as error:  # noqa: BLE001  # raised where the future is waited for
-                    future.set_exception(error)
-            del call, future, run  # an idle thread must not keep a result alive
-            self._finished[mine] += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the protocol
         """Refuse new calls; `wait` for the earlier ones, or cancel those that have not begun."""
@@ -123,3 +117,30 @@ class Threads(Executor):
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+
+
+def _work(
+    owner: weakref.ref[Threads], calls: queue.SimpleQueue[_Call | None], finished: list[int], mine: int
+) -> None:
+    """Do one call after the other until there is None instead of one, or the owner is gone.
+
+    It may be gone without a word: an interrupt may keep everybody from shutting the threads down.  A finalizer that did
+    so would be one more place where an interrupt can be lost.
+    """
+    while True:
+        try:
+            call = calls.get(timeout=_LOOK_AGAIN)
+        except queue.Empty:
+            if owner() is None:
+                return
+            continue
+        if call is None:
+            return
+        future, run = call
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(run())
+            except BaseException as error:  # noqa: BLE001  # raised where the future is waited for
+                future.set_exception(error)
+        del call, future, run  # an idle thread must not keep a result alive
+        finished[mine] += 1

@@ -93,7 +93,9 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         """
         path = Path(path)
         with contextlib.ExitStack() as cleanup:
-            lock = cleanup.enter_context(contextlib.closing(FileLock(path)))
+            lock = FileLock(path)
+            cleanup.callback(lock.close)  # first: whatever interrupts what follows, the lock is free again
+            lock.take()
             if path.exists():
                 _check_unfinished(path)
                 _remove(files(path))
@@ -120,7 +122,10 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         if not path.exists():
             raise refusal(path, f"does not exist: create it with auth0-meta migrate plan ... -o {path}")
         with contextlib.ExitStack() as cleanup:
-            lock = cleanup.enter_context(contextlib.closing(FileLock(path))) if write else None
+            lock = FileLock(path) if write else None
+            if lock is not None:
+                cleanup.callback(lock.close)
+                lock.take()
             with explain_damage(path):
                 ledger = cls(path, connect(path, write=write), lock)
                 cleanup.callback(ledger._db.close)

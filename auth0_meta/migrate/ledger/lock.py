@@ -20,7 +20,7 @@ _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class FileLock:
-    """Lock `PATH-lock`, beside the file that PATH leads to, from the constructor until `close`, which removes it.
+    """Lock `PATH-lock`, beside the file that PATH leads to, from `take` until `close`, which removes it.
 
     Raises `LedgerError` if another process (or another ledger of this one) holds it, if it can't be made, and
     if the job file has a second name (a hard link), under which others would find another lock.
@@ -35,25 +35,34 @@ class FileLock:
         if names > 1:  # SQLite's companion files and this lock are found by name
             what = f"has {names} names (hard links), and another process could be working with it under a different one"
             raise refusal(path, f"{what}: remove the others, or use a copy. Nothing was sent")
-        self._name = _name(path)
+        self._path, self._name = path, _name(path)
+        self._file: io.FileIO | None = None
+        self._mine = False
+
+    def take(self) -> None:
+        """Take it; whoever calls this has made sure before that `close` is called."""
         while True:
-            self._file = self._take(path)
+            self._file = self._open_file()
+            self._lock_file(self._file)
             # Its last holder may have removed it between our open and our lock: then start over.
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._name)):
                     break
             self._file.close()
+        self._mine = True
         with contextlib.suppress(OSError):  # a full disk; the number only helps whoever meets the lock
             os.truncate(self._file.fileno(), 0)
             os.write(self._file.fileno(), f"{os.getpid()}\n".encode())
 
-    def _take(self, path: Path) -> io.FileIO:
+    def _open_file(self) -> io.FileIO:
         try:
-            # Not a bare number: if an interrupt gets in between, the file closes itself, and the lock is free again.
-            file = io.FileIO(self._name, "r+", opener=_open)
+            return io.FileIO(self._name, "r+", opener=_open)
         except OSError as error:
             msg = f"{self._name} can't be made ({error.strerror}): the job file's directory must be writable. Nothing was sent"
-            raise LedgerError(msg, path=str(path)) from error
+            raise LedgerError(msg, path=str(self._path)) from error
+
+    def _lock_file(self, file: io.FileIO) -> None:
+        path = self._path
         try:
             _lock_soon(file.fileno())
         except OSError as error:
@@ -68,14 +77,14 @@ class FileLock:
             who = f"process {holder}" if holder.isdigit() else "another process"
             msg = f"{who} is working with {path}: wait for it, or end it. This one has sent nothing"
             raise LedgerError(msg, path=str(path)) from error
-        return file
 
     def close(self) -> None:
-        """Release the lock; closing twice is harmless."""
-        if not self._file.closed:
-            # Windows can't remove an open file: then it stays, and does no harm.
-            with contextlib.suppress(OSError):
-                self._name.unlink()
+        """Release the lock, if it is taken; closing twice is harmless."""
+        if self._file is not None and not self._file.closed:
+            if self._mine:  # else somebody else may have it locked
+                # Windows can't remove an open file: then it stays, and does no harm.
+                with contextlib.suppress(OSError):
+                    self._name.unlink()
             self._file.close()
 
 

@@ -569,3 +569,43 @@ class LedgerMachine(RuleBasedStateMachine):
 
 TestLedgerMachine = LedgerMachine.TestCase
 TestLedgerMachine.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_interrupt_while_the_lock_is_taken_leaves_it_free(
+    late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is so while somebody still keeps the exception, whose traceback refers to all that was going on."""
+    job = tmp_path / "job.db"
+    take = lock._lock
+
+    def interrupted(file: int) -> None:
+        if late:
+            take(file)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lock, "_lock", interrupted)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            Ledger.create(job, {})
+    with Ledger.create(job, {}):
+        pass
+    assert kept.value.__traceback__ is not None
+
+
+def test_an_interrupt_while_the_lock_is_taken_leaves_that_of_another_process_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is not removed, or a third process would lock a file of its own."""
+    job = tmp_path / "job.db"
+
+    def interrupted(file: int) -> None:
+        raise KeyboardInterrupt
+
+    with Ledger.create(job, {}):
+        with monkeypatch.context() as patched:
+            patched.setattr(lock, "_lock", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                Ledger.open(job, write=True)
+        with pytest.raises(LedgerError, match="is working with"):
+            Ledger.open(job, write=True)
