@@ -275,6 +275,18 @@ def test_what_has_been_waited_for_counts() -> None:
     assert one.left() == 0
 
 
+def test_the_shortest_limit_counts() -> None:
+    """After a stop, half a minute is left, unless the operation must be over sooner."""
+    assert budget(FakeClock(), max_wait=5, ends=20).left() == 5
+    assert budget(FakeClock(), max_wait=20, ends=5).left() == 5
+    for ends, left in ((None, 30), (10, 10), (60, 30)):
+        one = budget(FakeClock(), ends=ends)
+        one.cancelled = threading.Event()
+        one.cancelled.set()
+        one.see_through()
+        assert one.left() == left
+
+
 def test_after_a_failure_requests_are_cut_to_what_failures_may_take() -> None:
     """Bulk work is not: an outage is waited out for longer."""
     one = budget(FakeClock(), failure_wait=30)

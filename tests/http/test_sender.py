@@ -13,6 +13,7 @@ import pytest
 from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, free_port, limited, token
 
 from auth0_meta import ManagementClient, Wait
+from auth0_meta.clock import Cancelled
 from auth0_meta.errors import (
     ApiError,
     BadRequestError,
@@ -23,7 +24,7 @@ from auth0_meta.errors import (
     ServerError,
     TransportError,
 )
-from auth0_meta.http.budget import Deadline, Freshness, LongWait
+from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.request import Request
 from auth0_meta.testing import FakeClock
 
@@ -541,6 +542,68 @@ def test_a_backoff_has_the_deadline_of_a_closed_gate() -> None:
         with pytest.raises(LongWait, match="server error"):
             client.channel.send(_request(repeat=True), client.channel.budget(), deadline=Deadline(soon, late))
         assert (len(server.seen), clock.slept) == (1, [])
+
+
+def test_a_write_that_rests_on_a_read_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for as long as the read is fresh, which depends on what it waits for."""
+    clock = FakeClock()
+    with ScriptedServer() as server, connect(server, clock=clock) as client:
+        asked: list[tuple[Any, ...]] = []
+        acquire = client.channel.throttle.acquire
+
+        def watched(group: str, **settings: Any) -> Any:
+            asked.append((settings["urgent"], settings["most"], settings["most_closed"]))
+            return acquire(group, **settings)
+
+        monkeypatch.setattr(client.channel.throttle, "acquire", watched)
+        deadline = Deadline(clock.monotonic() + 1, clock.monotonic() + 5)
+        for until, max_wait in ((None, None), (deadline, None), (deadline, 3)):
+            client.channel.send(_request(), client.channel.budget(None, max_wait), deadline=until)
+    assert asked == [(False, None, None), (True, 5, 1), (True, 3, 1)]
+
+
+def _stopped(client: ManagementClient, *, sees_through: bool) -> WaitBudget:
+    """Return the budget of bulk work that is stopped as soon as it waits."""
+    event = threading.Event()
+    budget = client.channel.budget(None, None, share=0.5, cancelled=event)
+    if sees_through:
+        budget.see_through()
+    budget.on_wait = lambda _: event.set()
+    return budget
+
+
+def _slow_down(seconds: int) -> Reply:
+    return boom(429, "Too Many Requests", "slow down", **{"Retry-After": str(seconds)})
+
+
+def test_what_has_left_is_followed_for_half_a_minute_after_a_stop() -> None:
+    """A wait for the rate limit goes on, if it is short enough; nothing else waits any longer."""
+    clock = FakeClock()
+    replies = [_slow_down(20), Reply(), _slow_down(60), Reply()]
+    with ScriptedServer(*replies) as server, connect(server, clock=clock) as client:
+        client.channel.send(_request(), _stopped(client, sees_through=True))
+        assert (len(server.seen), clock.monotonic() >= 20) == (2, True)
+        with pytest.raises(RateLimitError, match="the stop"):
+            client.channel.send(_request(), _stopped(client, sees_through=True))
+        clock.advance(90)
+        client.channel.send(_request(), client.channel.budget())
+    with ScriptedServer(_slow_down(20), Reply()) as server, connect(server, clock=clock) as client:
+        with pytest.raises(Cancelled):
+            client.channel.send(_request(), _stopped(client, sees_through=False))
+        assert len(server.seen) == 1
+
+
+def test_a_wait_between_two_reads_ends_with_a_stop() -> None:
+    """What has left is then looked at once more, at once; anything else ends there."""
+    clock = FakeClock()
+    with ScriptedServer(_slow_down(20)) as server, connect(server, clock=clock) as client:
+        with pytest.raises(RateLimitError):
+            client.channel.send(_request(), client.channel.budget(None, 0))
+        wait = LongWait("rate limit", 20.0)
+        client.channel.wait_out(wait, _stopped(client, sees_through=True), "users write")
+        assert clock.monotonic() < 20
+        with pytest.raises(Cancelled):
+            client.channel.wait_out(wait, _stopped(client, sees_through=False), "users write")
 
 
 def test_a_budget_shorter_than_the_wait_wins_over_the_deadline() -> None:
