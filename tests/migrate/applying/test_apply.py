@@ -197,6 +197,30 @@ def test_a_user_whom_somebody_changed_after_a_lost_response_is_unclear(
     assert patches_by_user(tenant)[ids[0]] == 1
 
 
+@pytest.mark.parametrize(
+    ("drift", "outcome", "patches"),
+    [("replan", "unclear", 1), ("skip", "unclear", 1), ("overwrite", "done", 2)],
+)
+def test_an_unclear_user_is_never_planned_again(
+    tenant: LocalTenant,
+    client: ManagementClient,
+    job: Path,
+    ndjson: Rows,
+    drift: Any,
+    outcome: str,
+    patches: int,
+) -> None:
+    """Where the change might come twice, only `overwrite` writes on."""
+    (user_id,) = populate(tenant, 1)
+    changes = ndjson([{"user_id": user_id, "app_metadata": {"plan": "team"}}], name="changes.ndjson")
+    plan(changes, to=job, client=client)
+    tenant.fail(method="PATCH", user_id=user_id, drop="after_commit")
+    tenant.before("GET", user_id, lambda t: t.users[user_id].patch(app_metadata={"plan": "own"}), nth=2)
+    assert dict(apply(job, client, drift=drift).counts) == {outcome: 1}
+    assert patches_by_user(tenant) == {user_id: patches}
+    assert tenant.users[user_id].app_metadata["plan"] == ("team" if drift == "overwrite" else "own")
+
+
 def test_users_who_are_gone_or_refused_do_not_stop_the_others(
     tenant: LocalTenant, client: ManagementClient, job: Path, ndjson: Rows
 ) -> None:
