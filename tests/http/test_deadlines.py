@@ -20,7 +20,7 @@ from auth0_meta import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import NotSentError, OutcomeUnknown, RateLimitError, ServerError, TransportError
 from auth0_meta.http import transport
-from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.connections import BoundedReader
 from auth0_meta.http.transport import Transport
 from auth0_meta.testing import FakeClock
@@ -285,6 +285,17 @@ def test_the_shortest_limit_counts() -> None:
         one.cancelled.set()
         one.see_through()
         assert one.left() == left
+
+
+def test_a_write_may_wait_for_the_tokens_that_its_read_used_up() -> None:
+    """In any case, and longer after each wait that another read would bring back; after a failure it may not."""
+    freshness = Freshness(2.0)
+    assert freshness.until(10.0) == Deadline(closed=12.0, paced=12.0)
+    assert freshness.until(10.0, needed=1.0) == Deadline(closed=12.0, paced=12.0)
+    assert freshness.until(10.0, needed=5.0) == Deadline(closed=12.0, paced=15.0)
+    for reason, waited in (("rate limit", 5.0), ("connection", 5.0), ("pacing", 10.0), ("token", 20.0)):
+        freshness.note(LongWait(reason, 1.0))
+        assert freshness.until(10.0, needed=5.0) == Deadline(closed=12.0, paced=10.0 + waited)
 
 
 def test_after_a_failure_requests_are_cut_to_what_failures_may_take() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -532,6 +533,15 @@ def test_a_backoff_past_the_deadline_is_announced(fault: Reply, reason: str) -> 
         client.channel.wait_out(caught.value, budget, "users write")
         assert budget.waited == pytest.approx(sum(clock.slept))
         assert [w.reason for w in waits] == [reason] * 2
+
+
+@pytest.mark.parametrize(("status", "requests"), [(500, 2), (501, 1), (502, 2), (400, 1)])
+def test_what_will_not_change_is_not_repeated(status: int, requests: int) -> None:
+    """A 501 is one of these, although it is the server's error."""
+    with ScriptedServer(Reply(status), Reply()) as server, connect(server, clock=FakeClock()) as client:
+        with nullcontext() if requests == 2 else pytest.raises(ApiError):
+            client.channel.send(_request(repeat=True), client.channel.budget())
+        assert len(server.seen) == requests
 
 
 def test_a_backoff_has_the_deadline_of_a_closed_gate() -> None:

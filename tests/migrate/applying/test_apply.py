@@ -268,6 +268,7 @@ def test_a_revoked_token_stops_the_run_which_can_be_resumed(
     assert status(job).stage == "unfinished"
     assert "failed" not in status(job).counts
     assert apply(job, client).remain == 0
+    assert [run["ended"] for run in status(job).runs] == ["stopped by AuthError", "finished"]
     assert max(patches_by_user(tenant).values()) == 1
 
 
