@@ -12,6 +12,7 @@ from support.json_strategies import json_values
 from auth0_meta.changes.jsonvalue import (
     ABSENT,
     UNKNOWN,
+    ObservedDict,
     ReadOnlyDict,
     ReadOnlyList,
     freeze,
@@ -160,3 +161,57 @@ def test_no_mutator_is_forgotten() -> None:
         reads |= set(dir(tuple)) | harmless | {"__or__", "__ror__", "__reversed__", "__class_getitem__"}
         for name in set(dir(builtin)) - reads:
             assert name in vars(view), name
+
+
+class _Noting(ObservedDict):
+    """An object that notes what was looked at."""
+
+    seen: list[object]
+
+    def _looked_at(self, key: object) -> None:
+        self.seen.append(key)
+
+    def _looked_at_all(self) -> None:
+        self.seen.append("*")
+
+
+@pytest.mark.parametrize(
+    ("look", "seen"),
+    [
+        (lambda d: d["a"], "a"),
+        (lambda d: d.get("b", 1), "b"),
+        (lambda d: "b" in d, "b"),
+        (list, "*"),
+        (lambda d: list(reversed(d)), "*"),
+        (len, "*"),
+        (lambda d: d == {}, "*"),
+        (lambda d: d != {}, "*"),
+        (lambda d: {} | d, "*"),
+        (repr, "*"),
+        (lambda d: d.keys(), "*"),
+        (lambda d: d.values(), "*"),
+        (lambda d: d.items(), "*"),
+    ],
+)
+def test_every_look_is_reported(look: Any, seen: str) -> None:
+    """A look at one key, or at the whole, has the result that it has on a dict."""
+    noting = _Noting({"a": 1})
+    noting.seen = []
+    result = look(noting)
+    assert noting.seen[:1] == [seen]
+    expected = look({"a": 1})
+    assert (
+        list(result) == list(expected) if seen == "*" and hasattr(result, "__iter__") else result == expected
+    )
+
+
+def test_a_union_with_a_view_is_a_plain_dict() -> None:
+    """On either side, and it may be changed."""
+    view = freeze({"a": {"b": 1}}, bag="user_metadata")
+    for union in (view | {"c": 2}, {"c": 2} | view):
+        assert union == {"a": {"b": 1}, "c": 2}
+        assert type(union) is dict
+        union["d"] = 3
+    changed = view | {}
+    changed["a"]["b"] = 2
+    assert view == {"a": {"b": 1}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from auth0_meta import threads
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import apply, plan, status, undo
 from auth0_meta.migrate.applying import runner
+from auth0_meta.migrate.applying.interrupts import interrupts
 from auth0_meta.migrate.ledger import ledger
 from auth0_meta.migrate.ledger.sqlite import files
 
@@ -127,6 +130,28 @@ def test_two_signals_at_once_end_the_command(job: Path, ndjson: Rows, pair: tupl
             apply(job, client, share=1.0)
         assert status(job).counts == {"done": 30}
         assert all(len(tenant.users[user_id].history) == 1 for user_id in ids)
+
+
+def test_ctrl_c_is_taken_over_only_while_the_run_works() -> None:
+    """Python's own handler is back after it, whatever ended it; other threads take over nothing."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with contextlib.suppress(LookupError), interrupts(lambda: pressed.append(1)):
+            signal.raise_signal(signal.SIGINT)
+            raise LookupError
+        assert pressed == [1]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+        def elsewhere() -> bool:
+            with interrupts(lambda: pressed.append(2)):
+                return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(elsewhere).result(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_program_keeps_its_own_handler(job: Path, ndjson: Rows) -> None:
