@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Protocol
 
+LOOK_AGAIN = 1.0
+"""Seconds that one call may wait in C.  A signal that arrives just before it is handled only after it."""
 CANCEL_POLL = 0.1
 """Seconds between two checks of the event that cancels a wait: neither a lock nor a sleep can wait for both."""
 
@@ -37,12 +40,24 @@ class SystemClock:
     """Read the machine's own clocks."""
 
     monotonic = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
-    time = staticmethod(time.time)  # last: from here on the name is shadowed
+    time = staticmethod(time.time)
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread for `seconds`."""
+        end = time.monotonic() + seconds
+        time.sleep(min(seconds, LOOK_AGAIN))
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_AGAIN))
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> bool:
         """Wait on `condition`, which the caller holds, for at most `seconds`; return whether it was notified."""
-        return condition.wait(seconds)
+        left = math.inf if seconds is None else seconds
+        end = time.monotonic() + left
+        while not (notified := condition.wait(min(left, LOOK_AGAIN))):
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+        return notified
 
 
 SYSTEM_CLOCK: Clock = SystemClock()

@@ -8,13 +8,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
+from auth0_meta.clock import LOOK_AGAIN
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_LOOK_AGAIN = 1.0
-"""Seconds after which an idle thread looks whether anybody still has it."""
 _Call = tuple[Future[Any], Callable[[], Any]]
 
 
@@ -84,8 +85,7 @@ class Threads(Executor):
             self._calls.put(None)
         if wait:
             for thread in self._threads:
-                if thread.is_alive():  # one whose start was interrupted is not
-                    thread.join()
+                join(thread)
 
     def in_order(
         self, call: Callable[[_T], _R], items: Iterable[_T], *, at_once: Callable[[_T], bool]
@@ -114,9 +114,22 @@ class Threads(Executor):
                 continue
             under_way.append(self.submit(call, item))
             if len(under_way) >= self._most:
-                yield under_way.popleft().result()
+                yield _result(under_way.popleft())
         while under_way:
-            yield under_way.popleft().result()
+            yield _result(under_way.popleft())
+
+
+def join(thread: threading.Thread) -> None:
+    """Wait until a thread has ended; one whose start was interrupted may never have begun."""
+    while thread.is_alive():
+        thread.join(LOOK_AGAIN)
+
+
+def _result(future: Future[_R]) -> _R:
+    """Wait for a future, and return or raise its result."""
+    while not future.done():
+        futures.wait((future,), LOOK_AGAIN)
+    return future.result()
 
 
 def _work(
@@ -129,7 +142,7 @@ def _work(
     """
     while True:
         try:
-            call = calls.get(timeout=_LOOK_AGAIN)
+            call = calls.get(timeout=LOOK_AGAIN)
         except queue.Empty:
             if owner() is None:
                 return

@@ -28,8 +28,8 @@ endpoints
 http
 models
 changes ratelimit auth
-warn arguments
-errors clock forks threads redact record _version
+warn arguments threads
+errors clock forks redact record _version
 """
 
 # The folders of the larger packages, in the same order.

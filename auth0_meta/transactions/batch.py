@@ -6,12 +6,13 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from auth0_meta.arguments import number, whole
-from auth0_meta.clock import Cancelled
+from auth0_meta.clock import LOOK_AGAIN, Cancelled
 from auth0_meta.errors import (
     Auth0MetaError,
     AuthError,
@@ -28,6 +29,7 @@ from auth0_meta.http.request import USER
 from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User, Wait
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.ratelimit.throttle import PACING
+from auth0_meta.threads import join
 from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransaction
 from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -167,7 +169,13 @@ class MetadataBatch:
                 if len(self._open) + self._parked < self._window + _AHEAD:
                     return self._add(user_id, base)
                 self._waiting += 1
-            self._tokens.get()
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait for a token."""
+        while True:
+            with suppress(Empty):
+                return self._tokens.get(timeout=LOOK_AGAIN)
 
     def _wake(self) -> None:
         """Let everybody who waits for room, or for the end, look again; called under the lock."""
@@ -400,10 +408,9 @@ class MetadataBatch:
                 if not self._open and not self._sending:
                     break
                 self._waiting += 1
-            self._tokens.get()  # not join: one that Ctrl-C interrupts can't be trusted the next time (bpo-45274)
+            self._pause()  # not join: one that Ctrl-C interrupts can't be trusted the next time (bpo-45274)
         for worker in self._workers:
-            if worker.ident is not None:
-                worker.join()
+            join(worker)
         if self._on_progress is not None:
             try:
                 self._on_progress(self._progress(self._channel.clock.monotonic()))
