@@ -66,6 +66,8 @@ def work(
         refused = write.patching and isinstance(error, errors.ApiError) and not may_have_been_applied(error)
         intent.tried |= refused and not is_everybodys(error)
         outcome, more = _failure(error, intent, outage=budget.outage)
+    finally:
+        budget.on_wait = None  # this cycle would keep the run alive, and with it the lock of its job file
     return TaskResult(
         n=task.n,
         user_id=task.user_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from auth0_meta.migrate import apply, plan, status, undo
 from auth0_meta.migrate.applying import runner
 from auth0_meta.migrate.applying.interrupts import interrupts
 from auth0_meta.migrate.ledger import ledger
+from auth0_meta.migrate.ledger.lock import is_held
 from auth0_meta.migrate.ledger.sqlite import files
 
 Rows = Callable[..., Path]
@@ -210,3 +213,42 @@ def test_an_interrupt_at_any_line_of_the_coordinator(job: Path, ndjson: Rows, st
                 break
     assert tried > 300
     gc.collect()
+
+
+class AtTheEnd(Interrupt):
+    """Raise at the `nth` line of those that close a job file."""
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
+        """Trace these functions alone."""
+        closing = frame.f_code in (ledger.Ledger.__exit__.__code__, ledger.Ledger.close.__code__)
+        return super().__call__(frame, event, arg) if closing else None
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("step", STEPS)
+def test_an_interrupt_while_the_job_file_is_closed_leaves_it_free(job: Path, ndjson: Rows, step: str) -> None:
+    """Nothing keeps the run alive, and with it the lock, until the garbage collector comes."""
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        planned(tenant, job, ndjson, users=3)
+        if step == "undo":
+            apply(job, client)
+        before = tenant.users.documents()
+        good = job.read_bytes()
+        gc.disable()
+        try:
+            for nth in itertools.count(1):
+                tenant.users.replace(before)
+                for name in files(job):
+                    name.unlink(missing_ok=True)
+                job.write_bytes(good)
+                interrupt = AtTheEnd(nth, ledger)
+                with interrupt.here():
+                    STEPS[step](job, client, concurrency=2)
+                assert not is_held(job), interrupt.raised
+                if not interrupt.raised:
+                    break
+        finally:
+            gc.enable()
+        assert nth > 6
+        gc.collect()
