@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dis
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
@@ -70,9 +69,7 @@ def found_in(source: str) -> list[str]:
     return [code.co_qualname for code in functions(compile(source, "", "exec")) if misses_a_handler(code)]
 
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info[:2] not in ((3, 12), (3, 13)), reason="a mistake of Python 3.12 and 3.13"
-)
+pytestmark = pytest.mark.pythons("3.12", "3.13")
 
 
 def test_no_loop_can_miss_the_handlers_around_it() -> None:

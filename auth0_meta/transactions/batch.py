@@ -13,23 +13,15 @@ from typing import Any, Literal
 
 from auth0_meta.arguments import number, whole
 from auth0_meta.clock import LOOK_AGAIN, Cancelled
-from auth0_meta.errors import (
-    Auth0MetaError,
-    AuthError,
-    BatchError,
-    InputError,
-    NotSentError,
-    OutcomeUnknown,
-    ScopeError,
-    StateError,
-)
-from auth0_meta.http.budget import MaxWait, WaitBudget
+from auth0_meta.errors import BatchError, InputError, OutcomeUnknown, StateError
+from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import USER
 from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User, Wait
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.ratelimit.throttle import PACING
 from auth0_meta.threads import join
+from auth0_meta.transactions.batch_failures import interrupted, is_for_everybody, lighten
 from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransaction
 from auth0_meta.transactions.options import Oversize, TransactionOptions
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -41,10 +33,6 @@ _AHEAD = 256
 _PROGRESS_EVERY = 0.2
 # Seconds after which a worker without work ends; there will be another one if there is work again.
 _IDLE = 2.0
-# These would fail every other user too: the credentials, the scope or the connection is at fault.
-_FOR_EVERYBODY = (AuthError, ScopeError, NotSentError)
-# These concern one user.  Anything else is not the library's: on_wait raised it, or a function that returns tokens.
-_FOR_ONE_USER = (Auth0MetaError, Warning)
 
 
 class MetadataBatch:
@@ -284,15 +272,15 @@ class MetadataBatch:
                 pass
             except BaseException as error:  # noqa: BLE001  # it becomes this user's result, or stops the batch
                 outcome, failure = "failed", error
-                if _is_for_everybody(error, tx._unit.budget):
+                if is_for_everybody(error, tx._unit.budget):
                     self._stop(error)
                 else:
-                    _lighten(error)
+                    lighten(error)
             known = tx._unit.result
             if known is not None and known.outcome in ("updated", "confirmed", "unchanged"):
                 outcome, failure = known.outcome, None  # whatever ended it came after that
             elif known is not None and known.outcome == "unknown" and not isinstance(failure, OutcomeUnknown):
-                outcome, failure = "failed", _interrupted(tx.user_id, failure)
+                outcome, failure = "failed", interrupted(tx.user_id, failure)
         cost = tx._unit.budget
         return BatchResult(
             user_id=tx.user_id,
@@ -416,29 +404,3 @@ class MetadataBatch:
                 self._on_progress(self._progress(self._channel.clock.monotonic()))
             except Exception as error:  # noqa: BLE001  # as in _account
                 self._stop(error)
-
-
-def _interrupted(user_id: str, cause: BaseException | None) -> OutcomeUnknown:
-    """Return the error for a user whose PATCH had left when something else ended the work on it."""
-    error = OutcomeUnknown(
-        f"the PATCH for {user_id} had been sent when {type(cause).__name__} ended the batch. "
-        "It may or may not have been applied: read the user and decide",
-        user_id=user_id,
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _is_for_everybody(error: BaseException, budget: WaitBudget) -> bool:
-    """Return whether what failed one user would fail all others too."""
-    if isinstance(error, NotSentError) and budget.failures and not error.permanent:
-        return budget.outage  # it was tried again for a while: do others get through?
-    return budget.outage or isinstance(error, _FOR_EVERYBODY) or not isinstance(error, _FOR_ONE_USER)
-
-
-def _lighten(error: BaseException) -> None:
-    """Drop the frames that an error was raised in, and their locals: thousands of failures may be kept."""
-    link: BaseException | None = error
-    while link is not None and link.__traceback__ is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__

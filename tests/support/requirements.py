@@ -7,6 +7,7 @@ test that needs it.  Without the variable that test is skipped, and the summary 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Generator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ def _belongs_here(item: pytest.Item) -> bool:
     own = item.get_closest_marker("own_environment")
     if own is not None and ENVIRONMENT not in own.args:
         return False
+    pythons = item.get_closest_marker("pythons")
+    if pythons is not None and ".".join(platform.python_version_tuple()[:2]) not in pythons.args:
+        return False
     if item.get_closest_marker("recordings"):
         return RECORDINGS.is_file()
     if item.get_closest_marker("live"):
@@ -32,7 +36,7 @@ def _belongs_here(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs an account, recordings or an environment that is not there."""
+    """Deselect what needs an account, recordings, an environment or a Python that is not there."""
     elsewhere = [item for item in items if not _belongs_here(item)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
