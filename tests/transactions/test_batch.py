@@ -1211,11 +1211,11 @@ def test_a_worker_without_work_ends_and_another_one_is_started(monkeypatch: pyte
     """An interrupt in the first instant of leaving the block leaves a batch that nobody will end."""
     monkeypatch.setattr(batch_module, "_IDLE", 0.02)
     local, before = Local(), workers()
-    for user_id in ("auth0|other", "auth0|third"):
-        local.tenant.users.add(user_id=user_id)
     with MetadataBatch(local.client, window=1, concurrency=2) as batch:
         for round_ in range(3):
-            for user_id in (UID, "auth0|other", "auth0|third"):
+            for n in range(3):
+                user_id = f"auth0|{round_}{n}"
+                local.tenant.users.add(user_id=user_id)
                 batch.user(user_id).app_metadata["round"] = round_
             began = time.monotonic()
             while workers() > before and time.monotonic() - began < 60:
