@@ -42,10 +42,10 @@ class StopFlag(threading.Event):
 class Threads(Executor):
     """Run calls of one other thread on up to `most` threads, which are started as they are needed.
 
-    Unlike those of `ThreadPoolExecutor` they are daemons: neither a second Ctrl-C nor an abandoned event loop leaves the
-    program waiting for one that still waits for a response.  There is no lock, since an interrupt could leave it
-    locked.  And whatever interrupts `submit`, there are never more than `most` threads, so that one alone can release
-    a lock that it has taken.
+    Unlike the threads of `ThreadPoolExecutor`, these are daemons: after a second Ctrl-C, or when an event loop has been
+    abandoned, the program can end although one of them still waits for a response.  No lock is used, because an
+    interrupt could leave it locked.  Even if `submit` is interrupted, there are never more than `most` threads: with
+    one thread, a lock is released by the thread that took it.
     """
 
     def __init__(self, most: int, *, name: str) -> None:

@@ -195,7 +195,7 @@ def _run(
 @_job
 @_json
 def status(*, job: str, as_json: bool) -> None:
-    """Show the progress of a job, even while it is running."""
+    """Show how far a job has got; it may still be running."""
     found = steps.status(job)
     if as_json:
         click.echo(dump(found.to_json()))
@@ -269,7 +269,7 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"pass --yes to {step} without confirmation: there is no terminal to ask for it"
+            f"{step} asks for confirmation, and there is no terminal to ask on: pass --yes"
         )
     if not click.confirm(f"{step} {job}?", err=True):
         done = {"apply": "applied", "undo": "undone", "purge": "purged"}[step]

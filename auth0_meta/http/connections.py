@@ -77,7 +77,7 @@ class _ReadResponse(HTTPResponse):
 
 
 def finish(response: object) -> None:
-    """Close a response that has been read; when it is freed, there is no code left for an interrupt to be lost in."""
+    """Close a response that has been read, so that freeing it later runs no code in which an interrupt could be lost."""
     if type(response) is HTTPResponse:
         io.IOBase.close(response)
         response.__class__ = _ReadResponse

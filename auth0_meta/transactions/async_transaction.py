@@ -131,7 +131,7 @@ class AsyncMetadataTransaction(Transaction):
                     stopped = cancel
                     cancelled.set()
                     work.cancel()  # it may not have got a thread yet
-        except BaseException:  # there is no thread, or the loop is closing and nobody will await the rest
+        except BaseException:  # no thread could be started, or the loop is closing and will not run the rest
             cancelled.set()
             work.cancel()
             raise

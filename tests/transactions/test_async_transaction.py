@@ -7,6 +7,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import pytest
@@ -796,13 +797,19 @@ def test_the_thread_sees_the_tasks_context_variables() -> None:
 # ---- the line for a free thread
 
 
-async def _behind(call: Callable[[Any], Coroutine[Any, Any, Any]], *, max_wait: float | None) -> Any:
-    """Call with a transaction while the only thread is busy, and tell what came of it and what was sent meanwhile."""
+def _all_threads_busy(*, max_wait: float | None) -> tuple[Local, Any, threading.Event, Future[bool]]:
+    """Return a transaction of a client whose only thread is busy, what frees the thread, and what ends then."""
     local = Local({"n": 1}, pool_size=1)
     free = threading.Event()
     busy = local.client.channel.threads.submit(free.wait, 60)
     tx = local.client.atransaction(UID, max_wait=max_wait)
     tx.user_metadata.increment("n")
+    return local, tx, free, busy
+
+
+async def _behind(call: Callable[[Any], Coroutine[Any, Any, Any]], *, max_wait: float | None) -> Any:
+    """Call with a transaction while the only thread is busy, and tell what came of it and what was sent meanwhile."""
+    local, tx, free, busy = _all_threads_busy(max_wait=max_wait)
     try:
         await call(tx)
     except RateLimitError as error:
@@ -846,11 +853,7 @@ def test_time_in_the_line_shortens_later_waits() -> None:
     """What the wait for a thread has used up is missing later; `result.waited` includes it."""
 
     async def main() -> tuple[Any, Local]:
-        local = Local({"n": 1}, pool_size=1)
-        free = threading.Event()
-        busy = local.client.channel.threads.submit(free.wait, 60)
-        tx = local.client.atransaction(UID, max_wait=60)
-        tx.user_metadata.increment("n")
+        local, tx, free, busy = _all_threads_busy(max_wait=60)
         local.tenant.fail(method="PATCH", status=429, reset=30)
         commit = asyncio.create_task(tx.commit())
         await asyncio.sleep(0.05)
@@ -871,11 +874,7 @@ def test_a_thread_that_comes_too_late_sends_nothing() -> None:
     """It may be free before the event loop has noticed that `max_wait` is over."""
 
     async def main() -> tuple[Any, Local]:
-        local = Local({"n": 1}, pool_size=1)
-        free = threading.Event()
-        busy = local.client.channel.threads.submit(free.wait, 60)
-        tx = local.client.atransaction(UID, max_wait=60)
-        tx.user_metadata.increment("n")
+        local, tx, free, busy = _all_threads_busy(max_wait=60)
         commit = asyncio.create_task(tx.commit())
         await asyncio.sleep(0.05)
         local.clock.advance(90)
