@@ -341,7 +341,9 @@ def test_what_is_not_an_export_is_not_read_as_fewer_users(data: bytes) -> None:
         list(ExportSource().users(lambda: client))
 
 
-@pytest.mark.parametrize("data", [gzip.compress(b""), b'{"user_id": "auth0|1"}\n'])
+@pytest.mark.parametrize(
+    "data", [gzip.compress(b""), b'{"user_id": "auth0|1"}\n'], ids=["of nobody", "not packed"]
+)
 def test_an_export_of_nobody_and_one_that_is_not_packed_are_read(data: bytes) -> None:
     """Auth0 packs even an empty one; in between something may unpack it."""
     with ScriptedServer(exporting(data)) as server, connect(server) as client:
