@@ -1,3 +1,3 @@
 """The one literal that names this release; setup.cfg reads it without importing anything."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
