@@ -229,7 +229,7 @@ def profile_size(profile: Mapping[str, Any], /) -> int:
 def sensitive(value: object, path: tuple[str, ...]) -> str | None:
     """Return why a `user_metadata` value looks like a secret or a card number, or None if it does not.
 
-    Strings at any depth are examined.  The reason names the path and never contains the value.
+    The first 64 KB of strings at any depth are examined.  The reason names the path and never contains the value.
     Metadata is not a secure data store; source: Auth0's metadata field names and types.
 
     >>> sensitive({"card": "4111 1111 1111 1111"}, ("billing",))
@@ -257,7 +257,8 @@ _TELLING_NAMES = frozenset({
 
 _SECRETS = {
     "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    "a JSON Web Token": r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
+    # One start in each run of its letters: after each "-", every start would read the rest of the run again.
+    "a JSON Web Token": r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
     "a Stripe key": r"\b[rs]k_live_[0-9A-Za-z]{10,}",
     "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a GitHub token": r"\b(?:gh[oprsu]_[0-9A-Za-z]{30,}|github_pat_\w{30,})",
@@ -269,6 +270,8 @@ _SECRETS = {
 # The first digits are those of payment networks, so a time in milliseconds (13 digits, 1...) never matches.
 _CARD = r"(?<![\w+.-])(?:2[2-7]|[3-6]\d)(?:[ -]?\d){11,17}(?![\w-])"
 _SHORTEST = 13
+# The rest of a longer text is not examined: a megabyte would take half a second, in which no other thread runs.
+_EXAMINED = 65_536
 
 
 @functools.cache
@@ -284,6 +287,7 @@ def _sensitive_text(text: str, path: tuple[str, ...]) -> str | None:
     if len(text) < _SHORTEST:
         return None
     secrets, card = _patterns()
+    text = text[:_EXAMINED]
     for what, pattern in secrets.items():
         if pattern.search(text):
             return f"{where} looks like {what}"

@@ -188,6 +188,9 @@ class Jobs:
             parts = urlsplit(link)
         except ValueError:  # a broken IPv6 address
             raise JobError(f"job {job_id} has a link that is not a URL", job_id=job_id) from None
+        if parts.scheme != "https" and self._channel.transport.base.startswith("https"):
+            what = f"job {job_id} has a link without https, which only a local tenant's may have: it is not followed"
+            raise JobError(what, job_id=job_id)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         transport = Transport(
             base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._channel.transport.timeout

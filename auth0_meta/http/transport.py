@@ -8,10 +8,8 @@ every response, whatever its status, a `Response`.
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
 import ssl
-import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -33,6 +31,7 @@ from urllib3.filepost import encode_multipart_formdata
 from auth0_meta._version import __version__
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
+from auth0_meta.http import wire_log
 from auth0_meta.http.connections import BoundedAdapter, deadline, finish
 from auth0_meta.http.json_reader import read_json
 
@@ -48,25 +47,7 @@ _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
 _CONNECTING = ("connect", "get_connection_with_tls_context")
 
 
-class _CutQuery(logging.Filter):
-    """Cut the query out of what urllib3 logs of our own requests: it has a search's terms, or a link's signature."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ours = threading.local()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, ours without their queries."""
-        if getattr(self.ours, "now", False) and isinstance(record.args, tuple):
-            record.args = tuple(
-                one.partition("?")[0] if isinstance(one, str) and one.startswith("/") else one
-                for one in record.args
-            )
-        return True
-
-
-_cut_query = _CutQuery()
-logging.getLogger("urllib3.connectionpool").addFilter(_cut_query)
+wire_log.watch()
 
 
 class Response(NamedTuple):
@@ -263,9 +244,9 @@ class Transport:
         """Hand one request to the adapter."""
         connect, read = self.timeout
         # A signal handler may send a request in the middle of another one, which gets its own values back.
-        outer = getattr(deadline, "at", None), getattr(_cut_query.ours, "now", False)
+        outer = getattr(deadline, "at", None), getattr(wire_log.ours, "now", False)
         deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
-        _cut_query.ours.now = True
+        wire_log.ours.now = True
         try:
             return self._adapter.send(
                 prepared,
@@ -276,7 +257,7 @@ class Transport:
                 proxies=self._proxies,
             )
         finally:
-            deadline.at, _cut_query.ours.now = outer
+            deadline.at, wire_log.ours.now = outer
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes as they are stored; no token is sent, no redirect followed.

@@ -237,6 +237,30 @@ def test_secrets_are_noticed_at_any_depth(text: str) -> None:
     assert text not in reason
 
 
+# The beginnings of secrets, over and over: each is where a pattern may start, and none is where it ends.
+HOSTILE = {
+    "JWT": "-eyJ", "JWT, two parts": "eyJaaaaaaaa.", "JWT, short parts": " eyJaaaaaaaa.bbbbbbb",
+    "key": "-----BEGIN ", "key, letters": "-----BEGIN A ", "key, one letter": "A ", "key, words": "-----BEGIN " + "A" * 30 + " ",
+    "aws": "AKIA0123456789ABCDE", "stripe": "sk_live_", "github": "gho_", "github fine": "github_pat_",
+    "gitlab": "glpat-", "slack": "xoxb-", "google": "AIza", "sendgrid": "SG.", "sendgrid, part": "-SG.aaaaaaaaaaaaaaaa",
+    "digits": "4", "digits spaced": "4 ", "digits dashed": "4-", "two digits": " 41", "letter": "a", "dash": "-",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
+def test_a_megabyte_of_hostile_text_is_read_once(unit: str) -> None:
+    """No text makes a pattern read the rest of it from each of its characters: that would take many minutes."""
+    long, short = unit * (1_000_000 // len(unit)), unit * 40
+    assert rules.sensitive([long], ("bio",)) == rules.sensitive([short], ("bio",))
+
+
+def test_the_first_64_kilobytes_of_a_text_are_examined() -> None:
+    """A secret may begin in them; the rest of a longer text is not examined, so that staging it takes no time."""
+    secret = " " + SECRETS["stripe"]
+    assert rules.sensitive("x" * (65_536 - len(secret)) + secret, ("bio",)) is not None
+    assert rules.sensitive("x" * 65_536 + secret, ("bio",)) is None
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import ssl
 from typing import Any
 
 import pytest
+import trustme
 from support.scripted_server import Reply, ScriptedServer, boom, connect
 
 from auth0_meta import (
@@ -190,6 +192,25 @@ def test_a_download_uses_plain_http_only_for_loopback() -> None:
         server.replies = [Reply(200, JOB)]
         with pytest.raises(JobError, match="wait for it first"):
             client.jobs.download("job_1", io.BytesIO())
+
+
+def test_a_tenant_over_https_has_no_links_over_plain_http() -> None:
+    """Such a link could make this machine fetch what only it can reach; nothing is sent to it."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with (
+        ScriptedServer() as inside,
+        ScriptedServer(tls=tls) as server,
+        authority.cert_pem.tempfile() as bundle,
+    ):
+        server.replies = [Reply(200, finished(location=f"{inside.url}/admin"))]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("REQUESTS_CA_BUNDLE", bundle)
+            client = connect(server, clock=FakeClock())
+        with client, pytest.raises(JobError, match="without https"):
+            client.jobs.download("job_1", io.BytesIO())
+        assert inside.seen == []
 
 
 def test_an_expired_link_is_renewed_and_then_an_error() -> None:
