@@ -1,8 +1,9 @@
-"""Check the numbers that callers pass, with one wording for what is wrong with them; PURE."""
+"""Check the numbers that callers pass, with one wording for what is wrong with them, and trim texts; PURE."""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 
 from auth0_meta.errors import Auth0MetaError, InputError
 
@@ -74,6 +75,21 @@ def whole(
         shown = str(value) if isinstance(value, float) else type(value).__name__
     bounds = _bounds(None, least, most)
     raise error(f"{name} must be a whole number{f' of {bounds}' if bounds else ''}, not {shown}")
+
+
+def is_invisible(character: str, /) -> bool:
+    """Return whether a character can't be seen: white space, a control character, a byte order mark, a zero width."""
+    return character.isspace() or unicodedata.category(character) in ("Cc", "Cf")
+
+
+def trimmed(text: str, /) -> str:
+    r"""Return a text without the invisible characters at its ends, which files and secret stores add.
+
+    >>> trimmed("\ufeffs3cret\r\n")
+    's3cret'
+    """
+    seen = [at for at, character in enumerate(text) if not is_invisible(character)]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
 
 
 def _bounds(above: float | None, least: float | None, most: float | None) -> str:

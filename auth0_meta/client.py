@@ -42,8 +42,9 @@ class ManagementClient:
 
     `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local tenant (plain http
     is for loopback only).  Credentials, exactly one of: `client_id` with `client_secret`; `client_id` with
-    `private_key` (PEM; `key_id`, `algorithm` RS256 or RS384); `token`, a string or a function that returns one (a call
-    of it can't be cut short: its time counts against `max_wait` or a login's budget afterwards).  `audience`: None means
+    `private_key` (RSA of 2048 to 4096 bits, PEM; `key_id`, `algorithm` RS256 or RS384); `token`, a string or a function
+    that returns one (a call of it can't be cut short: its time counts against `max_wait` or a login's budget
+    afterwards).  White space at the ends of credentials is ignored.  `audience`: None means
     `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
 
     `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
@@ -67,7 +68,7 @@ class ManagementClient:
         client_id: str | None = None,
         client_secret: str | None = None,
         token: str | Callable[[], str] | None = None,
-        private_key: str | None = None,
+        private_key: str | bytes | None = None,
         key_id: str | None = None,
         algorithm: str = "RS256",
         audience: str | None = None,
@@ -93,11 +94,11 @@ class ManagementClient:
             clock,
             jitter,
         )
-        application = {"client_id": client_id, "audience": self._audience}
         self._kind, tokens = token_source(
-            partial(exchange, Sender(parts, TokenSource()), application),
+            partial(exchange, Sender(parts, TokenSource())),
             clock=clock,
             issuer=f"{self._base}/",
+            audience=self._audience,
             client_id=client_id,
             client_secret=client_secret,
             token=token,

@@ -65,7 +65,7 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
         "emulator.serving.requests_adapter": "top",
     },
     "jose": {"auth.jwt": "lazy", "emulator.state.keys": "lazy"},
-    "cryptography": {"emulator.state.keys": "lazy"},
+    "cryptography": {"auth.private_key": "lazy", "emulator.state.keys": "lazy"},
     "luqum": {"emulator.rules.search": "lazy"},
     "werkzeug": {"emulator.*": "top"},
     "cheroot": {"emulator.*": "top"},

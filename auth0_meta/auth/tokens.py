@@ -10,6 +10,7 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakSet
 
+from auth0_meta.arguments import trimmed
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.errors import (
     ApiError,
@@ -26,6 +27,7 @@ _MARGIN_PART = 0.1
 _RENEWAL_PAUSE = 5.0
 COURTESY = 1.0
 """Seconds for which a caller waits for another's fetch however short its own budget is: its own would take as long."""
+_QUOTES = "\"'"
 _DEEPEST = 8
 """How deep calls of a function that returns tokens may nest: a few signal handlers may need a token, no more."""
 # Raised by a function that returns tokens, these mean what they mean from a token endpoint.
@@ -75,12 +77,22 @@ def _fits(token: object) -> bool:
     return isinstance(token, str) and token.isascii() and token.isprintable() and " " not in (token or " ")
 
 
-def _checked(token: str) -> str:
-    """Refuse what can't stand in a header, without showing it."""
-    if not _fits(token):
-        msg = "the token must be a non-empty string of ASCII characters without spaces (nothing was sent)"
-        raise ConfigError(msg)
-    return token
+def _checked(given: object) -> str:
+    """Return a token without what a file adds at its ends; refuse what can't stand in a header, without showing it."""
+    token = trimmed(given) if isinstance(given, str) else given
+    if not isinstance(token, str):
+        what = f"must be a string, not {type(token).__name__}"
+    elif not token:
+        what = "is empty"
+    elif token[:7].lower() == "bearer ":
+        what = "begins with 'Bearer': pass what follows it, because the client adds that word"
+    elif token[0] in _QUOTES or token[-1] in _QUOTES:
+        what = "is in quotes: pass it without them"
+    elif not _fits(token):
+        what = "must be ASCII, without white space or line breaks inside"
+    else:
+        return token
+    raise ConfigError(f"the token {what} (nothing was sent)")
 
 
 class GivenToken(TokenSource):

@@ -16,7 +16,7 @@ from auth0_meta.ratelimit.plans import route_group
 
 
 def exchange(
-    sender: Sender, application: Mapping[str, str | None], proof: Mapping[str, str], budget: WaitBudget
+    sender: Sender, application: Mapping[str, str], proof: Mapping[str, str], budget: WaitBudget
 ) -> Mapping[str, Any]:
     """Ask for a token for one application and API, and return the parsed response; `sender` itself sends no token.
 

@@ -29,6 +29,7 @@ from urllib3.exceptions import (
 from urllib3.filepost import encode_multipart_formdata
 
 from auth0_meta._version import __version__
+from auth0_meta.arguments import trimmed
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
 from auth0_meta.http import wire_log
@@ -93,10 +94,9 @@ def base_url(domain: str, /) -> str:
     Raises `ConfigError` for an empty name, a path, a query, credentials in the URL, a scheme
     other than http and https, and http for anything but loopback.
     """
-    if not isinstance(domain, str) or not domain.strip():
+    if not isinstance(domain, str) or not (text := trimmed(domain)):
         msg = "the domain is empty: pass your tenant's, such as tenant.eu.auth0.com (AUTH0_DOMAIN)"
         raise ConfigError(msg)
-    text = domain.strip()
     if "@" in text:  # before anything that would show it
         msg = (
             "the domain contains credentials: pass the host alone, and client_id and client_secret separately"
