@@ -10,11 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.arguments import number
 from auth0_meta.errors import AuthError, ConfigError
 
 _ASYMMETRIC = ("RS256", "RS384", "RS512")
 _ASSERTION = ("RS256", "RS384")
 _INVALID = "the token is invalid"
+_LONGEST_LEEWAY = 600
 
 
 def client_assertion(
@@ -54,19 +56,21 @@ def verify(
     algorithms: tuple[str, ...] = ("RS256",),
     audience: str,
     issuer: str,
-    leeway: int = 0,
+    leeway: float = 0,
 ) -> dict[str, Any]:
     """Return the claims of a token after checking its signature, audience, issuer and times.
 
     `key`: an RSA public key as PEM text, a JWK or a JWKS; bytes are refused.  `algorithms`: RS256, RS384 or RS512
-    only.  `leeway`: seconds by which two clocks may differ.  Raises `AuthError` if the token is invalid, `ConfigError`
-    if it could not be checked safely.
+    only.  `leeway`: seconds by which two clocks may differ, at most 600.  Raises `AuthError` if the token is invalid,
+    `ConfigError` if it could not be checked safely.
     """
     if not algorithms or any(a not in _ASYMMETRIC for a in algorithms):
         msg = f"algorithms must be one or more of {', '.join(_ASYMMETRIC)}: others are not safe here"
         raise ConfigError(msg)
     if not isinstance(key, Mapping) and not (isinstance(key, str) and "-----BEGIN" in key):
         raise ConfigError("the verification key must be PEM text, a JWK or a JWKS")
+    check_expectations(audience=audience, issuer=issuer, leeway=leeway)
+    _refuse_critical(header(token))
     from jose import JOSEError, jwt  # noqa: PLC0415
 
     options = {"leeway": leeway, "require_exp": True, "require_aud": True, "require_iss": True}
@@ -80,6 +84,20 @@ def verify(
     except (ValueError, TypeError) as error:  # python-jose accepts a JWK that lacks its numbers
         raise ConfigError(f"the verification key can't be used ({type(error).__name__})") from None
     return claims
+
+
+def check_expectations(*, audience: object, issuer: object, leeway: object) -> None:
+    """Raise `ConfigError` for arguments of `verify` that would accept tokens which they must not.
+
+    python-jose accepts an empty claim for an empty text and skips the check for None; and compared with NaN no token
+    would ever have expired.
+    """
+    for name, text in (("audience", audience), ("issuer", issuer)):
+        if not isinstance(text, str) or not text:
+            raise ConfigError(
+                f"{name} must be a non-empty string, not {type(text).__name__ if text else repr(text)}"
+            )
+    number("leeway", leeway, least=0, most=_LONGEST_LEEWAY, error=ConfigError)
 
 
 def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
@@ -118,7 +136,14 @@ def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, 
         raise AuthError(msg, status=401) from None
     if not isinstance(claims, dict):
         raise AuthError(f"{_INVALID}: its claims are not a JSON object", status=401)
+    _refuse_critical(header)
     return header, claims
+
+
+def _refuse_critical(header: Mapping[str, Any]) -> None:
+    """Refuse a token that must not be accepted without understanding an extension: none is supported (RFC 7515, 4.1.11)."""
+    if "crit" in header:
+        raise AuthError(f"{_INVALID}: it has a critical extension (crit)", status=401)
 
 
 def _secret(secret: object) -> Any:

@@ -65,6 +65,15 @@ def _forged(secret: bytes, header: dict[str, str]) -> str:
 # Verifying -------------------------------------------------------------------------------------------
 
 
+def test_a_critical_extension_is_refused() -> None:
+    """`crit` says that a token must not be accepted by whoever doesn't know the extension; python-jose ignores it."""
+    crit = {"crit": ["x-unknown"], "x-unknown": True}
+    with pytest.raises(AuthError, match="crit"):
+        _verified(str(jose_jwt.encode(_claims(), PRIVATE, algorithm="RS256", headers=crit)))
+    with pytest.raises(AuthError, match="crit"):
+        jwt.verify_hs256(str(jose_jws.sign({}, "s3cret", headers=crit, algorithm="HS256")), secret="s3cret")
+
+
 @pytest.mark.parametrize("key", [PUBLIC, JWK, {"keys": [JWK]}], ids=["PEM", "JWK", "JWKS"])
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
 def test_a_valid_token_returns_its_claims(key: Any, algorithm: str) -> None:

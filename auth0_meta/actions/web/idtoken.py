@@ -9,8 +9,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.arguments import number
 from auth0_meta.auth import jwt
-from auth0_meta.errors import AuthError, TransportError
+from auth0_meta.errors import AuthError, ConfigError, TransportError
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.channel import HasChannel
 
@@ -18,6 +19,10 @@ _PATH = "/.well-known/jwks.json"
 _OK = 200
 _RETRY_AFTER = 2.0
 _TIMES = ("exp", "iat", "nbf")
+_CLOCK_AHEAD = 300
+"""Seconds by which Auth0's clock may be ahead of ours, whatever the leeway: a server's clock often runs a little late."""
+# An ID token has none of these: Auth0 does not let an Action set them (docs, "Create custom claims").
+_OF_ACCESS_TOKENS = ("scope", "permissions", "gty")
 
 
 class SigningKeys:
@@ -32,7 +37,7 @@ class SigningKeys:
 
     def __init__(self, client: HasChannel, /, *, between: float = 60.0) -> None:
         self._channel = client.channel
-        self._between = between
+        self._between = number("between", between, least=0, error=ConfigError)
         self._keys: dict[str, Mapping[str, Any]] = {}
         self._next = float("-inf")
         self._failure: str | None = None
@@ -48,6 +53,10 @@ class SigningKeys:
     def issuer(self) -> str:
         """Return the `iss` of this tenant's tokens."""
         return f"{self._channel.transport.base}/"
+
+    def now(self) -> float:
+        """Return the time of the client's clock, in epoch seconds."""
+        return self._channel.clock.time()
 
     def get(self, key_id: str, /) -> Mapping[str, Any]:
         """Return the key with this id as a JWK.
@@ -92,7 +101,7 @@ class SigningKeys:
                 raise ValueError
             keys = response.json()["keys"]
             return {key["kid"]: key for key in keys if key.get("kty") == "RSA"}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             msg = f"the tenant's signing keys could not be read: {_PATH} answered {response.status}"
             raise TransportError(msg) from None
 
@@ -105,33 +114,44 @@ def verify_id_token(
     audience: str,
     nonce: str | None,
     issuer: str | None = None,
-    leeway: int = 0,
+    leeway: float = 0,
 ) -> dict[str, Any]:
-    """Return the claims of an ID token if its signature (RS256 only), `iss`, `aud`, `exp` and `nonce` are valid.
+    """Return the claims of an ID token if its signature (RS256 only), `iss`, `aud`, `azp`, `exp`, `iat` and `nonce` are valid.
 
     `audience`: the application's client id.
     `nonce`: the one that was sent to /authorize, from the browser's session; None if none was sent.  A token
     with a nonce is then refused, because it belongs to another login.
     `issuer`: None is the domain of the keys' client; pass `https://your.domain/` if users log in at a custom
     domain.
-    `leeway`: seconds of clock difference to tolerate.
+    `leeway`: seconds of clock difference to tolerate, from 0 to 600.  The token may have been issued up to 300 seconds
+    in the future in any case.
 
-    Raises `AuthError` for an invalid token, and `TransportError` if the keys can't be fetched.
+    An access token is refused, and so is any other kind that its header or its claims show.  Raises `AuthError` for an
+    invalid token, `TransportError` if the keys can't be fetched, and `ConfigError` for an argument that would make the
+    check unsafe, such as an empty audience.
     """
+    issuer = keys.issuer if issuer is None else issuer
+    jwt.check_expectations(audience=audience, issuer=issuer, leeway=leeway)
+    if not isinstance(nonce, str | None):
+        raise ConfigError(f"nonce must be a string, or None if none was sent, not {type(nonce).__name__}")
     header = jwt.header(token)
     key_id = header.get("kid")
     if header.get("alg") != "RS256" or not isinstance(key_id, str):
         raise _invalid("it is not signed with RS256 and a named key")
+    if str(header.get("typ", "JWT")).upper() != "JWT":
+        raise _invalid("its header says that it is not an ID token")
     times = [value for name, value in jwt.peek(token).items() if name in _TIMES]
     # Checked here, because for such times python-jose raises errors that are not its own.
     if not all(type(value) in (int, float) and -math.inf < value < math.inf for value in times):
         raise _invalid("its times must be numbers")
-    claims = jwt.verify(
-        token, key=keys.get(key_id), audience=audience, issuer=issuer or keys.issuer, leeway=leeway
-    )
+    claims = jwt.verify(token, key=keys.get(key_id), audience=audience, issuer=issuer, leeway=leeway)
+    if "iat" not in claims or claims["iat"] > keys.now() + max(leeway, _CLOCK_AHEAD):
+        raise _invalid("it does not say when it was issued, or it was issued in the future")
     several = isinstance(claims.get("aud"), list) and len(claims["aud"]) > 1
-    if several and claims.get("azp") != audience:
+    if (several or "azp" in claims) and claims.get("azp") != audience:
         raise _invalid("it was issued to another application")
+    if any(name in claims for name in _OF_ACCESS_TOKENS):
+        raise _invalid("it is an access token")
     # Compared as JSON, which is ASCII for every text, and in which a missing nonce (null) equals no text.
     if not hmac.compare_digest(json.dumps(claims.get("nonce")), json.dumps(nonce)):
         raise _invalid("its nonce is not the one of this browser")

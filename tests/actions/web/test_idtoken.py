@@ -16,8 +16,9 @@ from support.web_adapters import (
 
 from auth0_meta.actions.web import SigningKeys, verify_id_token
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.emulator.state import keys as keys_of_the_emulator
 from auth0_meta.emulator.state.keys import KeyRing
-from auth0_meta.errors import AuthError, TransportError
+from auth0_meta.errors import AuthError, ConfigError, TransportError
 
 JWKS = "/.well-known/jwks.json"
 
@@ -86,6 +87,16 @@ def test_a_valid_id_token_is_accepted(tenant: Issuer) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
+        {"aud": "app", "azp": "other"},
+        {"aud": ["app"], "azp": "other"},
+        {"azp": None, "aud": ["app"], "scope": "openid"},
+        {"azp": "app", "permissions": []},
+        {"gty": "password"},
+        {"iat": None},
+        {"iat": 9_999_999_999},
+        {"iat": True},
+        {"iat": "1"},
+        {"iat": []},
         {"aud": "other"},
         {"aud": None},
         {"aud": ["app", "other"]},
@@ -112,6 +123,81 @@ def test_an_invalid_id_token_is_refused(changed: dict[str, Any], tenant: Issuer)
         verify_id_token(
             signed(tenant, **changed), keys=SigningKeys(client), audience="app", nonce="the-nonce"
         )
+
+
+@pytest.mark.parametrize("ahead", [2, 290])
+def test_a_clock_that_is_a_little_ahead_stops_no_login(ahead: int, tenant: Issuer) -> None:
+    """A token may have been issued up to five minutes in the future."""
+    issued = int(tenant.now()) + ahead
+    token = signed(tenant, iat=issued, exp=issued + 60, azp="app")
+    with tenant.client() as client:
+        claims = verify_id_token(token, keys=SigningKeys(client), audience="app", nonce="the-nonce")
+    assert claims["iat"] == issued
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["x-unknown"]},
+        {"crit": []},
+        {"typ": "at+jwt"},
+        {"typ": "application/at+jwt"},
+        {"typ": "logout+jwt"},
+    ],
+    ids=["crit", "empty crit", "access token", "media type", "logout token"],
+)
+def test_a_header_that_asks_for_more_is_refused(header: dict[str, Any], tenant: Issuer) -> None:
+    """A critical extension is not understood, and a token of another kind is not an ID token, with a nonce or without."""
+    from jose import jwt as jose
+
+    key = keys_of_the_emulator._key(tenant.ring._current).private
+    kid = tenant.ring.jwks()["keys"][0]["kid"]
+    for nonce in (None, "the-nonce"):
+        claims = json.loads(_payload(signed(tenant, nonce=nonce)))
+        token = jose.encode(claims, key, algorithm="RS256", headers={"kid": kid, **header})
+        with tenant.client() as client, pytest.raises(AuthError, match="the token is invalid"):
+            verify_id_token(token, keys=SigningKeys(client), audience="app", nonce=nonce)
+
+
+def _payload(token: str) -> bytes:
+    part = token.split(".")[1]
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"leeway": float("nan")},
+        {"leeway": float("inf")},
+        {"leeway": 1e9},
+        {"leeway": -1},
+        {"leeway": True},
+        {"leeway": "60"},
+        {"leeway": None},
+        pytest.param({"leeway": 10**400}, id="an int that no float can hold"),
+        {"audience": ""},
+        {"audience": None},
+        {"audience": ["app"]},
+        {"issuer": ""},
+        {"issuer": ["https://evil.example/"]},
+        {"nonce": 7},
+        {"nonce": b"the-nonce"},
+    ],
+    ids=repr,
+)
+def test_arguments_that_would_accept_too_much_are_refused(settings: dict[str, Any], tenant: Issuer) -> None:
+    """They raise `ConfigError` before a key is fetched, whatever the token is."""
+    arguments: dict[str, Any] = {"audience": "app", "nonce": "the-nonce", **settings}
+    with tenant.client() as client, pytest.raises(ConfigError, match=next(iter(settings))):
+        verify_id_token(signed(tenant, aud=""), keys=SigningKeys(client), **arguments)
+    assert key_requests(tenant) == 0
+
+
+@pytest.mark.parametrize("between", [float("nan"), -1, "60", None], ids=repr)
+def test_keys_need_a_time_between_two_requests(between: Any, tenant: Issuer) -> None:
+    """With NaN, every made-up key id would be a request."""
+    with tenant.client() as client, pytest.raises(ConfigError, match="between"):
+        SigningKeys(client, between=between)
 
 
 def test_only_rs256_with_a_named_key_is_accepted(tenant: Issuer) -> None:
@@ -161,6 +247,20 @@ def test_keys_that_cannot_be_read_are_an_error(body: Any, tenant: Issuer) -> Non
     tenant.fail(path=JWKS, status=200, body=body)
     with tenant.client() as client, pytest.raises(TransportError, match="could not be read"):
         SigningKeys(client).get("any")
+
+
+def test_keys_that_cannot_be_read_are_not_fetched_for_each_token(tenant: Issuer) -> None:
+    """JSON that is nested too deeply for the parser is an error like any other: typed, and the next request waits."""
+    tenant.clock.freeze()
+    tenant.reset()
+    tenant.clock.freeze()
+    tenant.fail(path=JWKS, status=200, body="[" * 100_000 + "]" * 100_000, times=None)
+    with tenant.client() as client:
+        keys = SigningKeys(client)
+        for _ in range(3):
+            with pytest.raises(TransportError, match="could not be read"):
+                keys.get("any")
+    assert key_requests(tenant) == 1
 
 
 def test_a_tenant_that_does_not_return_keys_is_an_error(tenant: Issuer) -> None:
