@@ -118,6 +118,20 @@ class Change:
         """Return the PATCH body that `applied_to` computes; {} when there is nothing to send."""
         return self.applied_to(profile).document
 
+    def outgrown(self, after: Mapping[str, Any], /) -> tuple[Bag, str] | None:
+        """Return the bag where an increment makes a stored number inexact, and the reason of `rules.inexact`.
+
+        `after`: the profile that `applied_to` returns.  An amount that is inexact itself is not reported, because
+        staging has done that.
+        """
+        for bag in BAGS:
+            for op in (op for ops in self.bag(bag).keys.values() for op in ops):
+                if not isinstance(op, operations.Increment) or rules.inexact(op.value, op.path):
+                    continue
+                if (reason := rules.inexact(rules.read(after[bag], op.path), op.path)) is not None:
+                    return bag, reason
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """Return the staged operations as JSON for a job file; treat it as read-only.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from auth0_meta.changes import rules
+from auth0_meta.changes.foreign_types import type_name
 from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, json_equal, json_size
 
 KeyPath = str | Sequence[str]
@@ -211,7 +212,8 @@ class Increment(Operation):
         """Take a path and an int or a finite float."""
         keys = _parsed(path, bag)
         if isinstance(by, bool) or not isinstance(by, int | float):
-            rules.refuse(f"increment takes a number, not {type(by).__name__}", bag=bag, path=keys)
+            problem = f"increment takes a number, not {type_name(by)}: convert it with int(...) or float(...)"
+            rules.refuse(problem, bag=bag, path=keys)
         return (cls(keys, rules.checked(by, bag=bag, path=keys)),)
 
     def apply(self, old: Any) -> Any:
@@ -265,7 +267,7 @@ def _parsed(path: KeyPath, bag: Bag) -> Path:
 def _object(value: object, bag: Bag, call: str) -> dict[str, Any]:
     """Return a checked copy of a document for the whole bag."""
     if not isinstance(value, dict):
-        rules.refuse(f"{call} takes a dict, not {type(value).__name__}", bag=bag)
+        rules.refuse(f"{call} takes a dict, not {type_name(value)}", bag=bag)
     copy: dict[str, Any] = rules.checked(value, bag=bag, path=())
     for key in copy:
         rules.check_name(key, bag=bag)

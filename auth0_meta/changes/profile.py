@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.changes.foreign_types import type_name
 from auth0_meta.changes.jsonvalue import BAGS, Path, json_size, too_deep
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 
@@ -112,12 +113,12 @@ def _copy(value: Any, path: Path) -> Any:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise _NotJson(f"a key of type {type(key).__name__}", path)
+                raise _NotJson(f"a key of type {type_name(key)}", path)
         return {key: _copy(inner, (*path, key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_copy(inner, (*path, str(index))) for index, inner in enumerate(value)]
     if not isinstance(value, float):
-        raise _NotJson(f"a {type(value).__name__}", path)
+        raise _NotJson(f"a {type_name(value)}", path)
     if not math.isfinite(value):
         raise _NotJson("NaN or Infinity", path)
     return value

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from auth0_meta.changes.foreign_types import not_json, type_name
 from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, json_size
 from auth0_meta.errors import MetadataError
 
@@ -19,6 +20,12 @@ MAX_DEPTH = 100
 """How many levels may be nested; the bag's own keys are the first. Auth0 documents no limit: this one is ours."""
 MAX_NUMBER = sys.float_info.max
 """The largest number that a JSON reader with doubles, such as Auth0's, can hold."""
+MAX_EXACT = 2**53
+"""The largest integer up to which doubles have every integer.
+
+Larger ones count as inexact even if a double has them: JavaScript writes 2**60 as 1152921504606847000, the shortest
+digits that lead to the same double, and Python reads another integer from those.
+"""
 
 RESERVED = frozenset({
     "__tenant", "_id", "blocked", "clientID", "created_at", "email", "email_verified", "globalClientID",
@@ -87,7 +94,8 @@ def checked(value: object, *, bag: Bag, path: tuple[str, ...]) -> Any:
     >>> checked({"tags": {"a"}}, bag="user_metadata", path=("prefs",))
     Traceback (most recent call last):
         ...
-    auth0_meta.errors.MetadataError: user_metadata 'prefs.tags': set is not a JSON type; convert it first
+    auth0_meta.errors.MetadataError: user_metadata 'prefs.tags': set is not a JSON type: \
+convert it with list(...)
     """
     try:
         return _copy(value, MAX_DEPTH - len(path))
@@ -123,7 +131,7 @@ def _copy(value: object, levels: int) -> Any:
         return copy
     if isinstance(value, (list, tuple)):
         return [_copy_item(index, item, levels) for index, item in enumerate(value)]
-    raise _Refused(f"{type(value).__name__} is not a JSON type; convert it first")
+    raise _Refused(not_json(value))
 
 
 def _copy_item(name: str | int, item: object, levels: int) -> Any:
@@ -136,7 +144,7 @@ def _copy_item(name: str | int, item: object, levels: int) -> Any:
 
 def _plain_key(key: object) -> str:
     if not isinstance(key, str):
-        raise _Refused(f"a key must be a string, not {type(key).__name__}")
+        raise _Refused(f"a key must be a string, not {type_name(key)}: convert it with str(...)")
     if not key:
         raise _Refused("a key must not be empty")
     if "." in key or "$" in key:
@@ -224,6 +232,35 @@ def profile_size(profile: Mapping[str, Any], /) -> int:
     51
     """
     return json_size(dict(profile))
+
+
+def inexact(value: object, path: Path) -> str | None:
+    """Return why a JSON value at `path` may come back changed, since it has an integer past `MAX_EXACT`; else None.
+
+    The reason names the path of the first such integer and never contains it.
+
+    >>> inexact({"ids": [1, -(2**53) - 1]}, ("discord",))
+    'discord.ids.1 is an integer past 2**53, which Auth0 keeps as a double, so another one may come back: store it as text'
+    >>> inexact(2**53, ("discord",)) is None
+    True
+    """
+    if isinstance(value, int):  # a boolean is one, and small
+        return f"{'.'.join(path)} {_TOO_FAR}" if abs(value) > MAX_EXACT else None
+    if isinstance(value, dict):
+        items: Iterable[tuple[object, object]] = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        return None
+    for key, item in items:
+        if isinstance(item, (int, dict, list)) and (found := inexact(item, (*path, str(key)))) is not None:
+            return found
+    return None
+
+
+_TOO_FAR = (
+    "is an integer past 2**53, which Auth0 keeps as a double, so another one may come back: store it as text"
+)
 
 
 def sensitive(value: object, path: tuple[str, ...]) -> str | None:

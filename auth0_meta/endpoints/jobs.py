@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
@@ -12,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.expected import believed, job_errors, new_job, the_job
-from auth0_meta.http.request import API, Request
+from auth0_meta.http.request import API, Request, encode_body
 from auth0_meta.http.transport import Transport, base_url, encode_form
 from auth0_meta.models import Job
 from auth0_meta.ratelimit.plans import route_group
@@ -83,10 +82,10 @@ class Jobs:
             raise InputError("external_id must be a string on one line (nothing was sent)")
         try:
             rows = [dict(user) for user in users]
-            data = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            msg = f"the users contain what JSON can't represent: {type(error).__name__} (nothing was sent)"
+        except (TypeError, ValueError) as error:
+            msg = f"users must be profiles as dicts: {type(error).__name__} (nothing was sent)"
             raise InputError(msg) from None
+        data = encode_body(rows, "what is to be imported")
         if len(data) > _MAX_IMPORT or data == b"[]":
             msg = f"an import takes at least 1 user and at most {_MAX_IMPORT} B of JSON, not {len(data)} B (nothing was sent): split it"
             raise InputError(msg)

@@ -8,12 +8,21 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode
 
+from auth0_meta.changes.foreign_types import not_json
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 from auth0_meta.ratelimit.plans import route_group
 
 API = "/api/v2/"
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def _refuse_type(value: object) -> None:
+    raise TypeError(not_json(value))
+
+
+_encode = json.JSONEncoder(
+    separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_refuse_type
+).encode
 
 
 class Request(NamedTuple):
@@ -122,15 +131,14 @@ def encode_query(params: Mapping[str, Any], /) -> str:
         raise InputError(msg) from None
 
 
-def encode_body(body: Any, /) -> bytes:
+def encode_body(body: Any, what: str = "the request body", /) -> bytes:
     """Encode what a caller passes as a request's body, refusing what JSON can't represent."""
     try:
         return _encode(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        msg = (
-            f"the request body contains what JSON can't represent: {type(error).__name__} (nothing was sent)"
-        )
-        raise InputError(msg) from None
+        # Only a TypeError is sure to have no value in its text.
+        why = str(error) if isinstance(error, TypeError) else type(error).__name__
+        raise InputError(f"{what} can't be written as JSON: {why} (nothing was sent)") from None
 
 
 def encode_document(document: Mapping[str, Any], target: Target) -> bytes:

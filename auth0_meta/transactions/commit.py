@@ -51,7 +51,7 @@ class Commit:
         self._reads = reads
         self._base = base
         self._applied: tuple[Mapping[str, Any] | None, Applied] | None = None
-        self._warned = False
+        self._warned = self._warned_of_numbers = False
         self._lost: LostPatch | None = None
         self.reads = options.base_check or (base is None and (change.needs_base or bool(reads)))
         self.write = Write(channel, target, self, budget, fresh_for=_FRESH_FOR, lock=options.lock)
@@ -112,6 +112,7 @@ class Commit:
         document, after = self._apply_to(self._base)
         if document:
             self._check_profile(after)
+            self._warn_of_numbers(after)
         return document
 
     def _apply_to(self, base: Mapping[str, Any] | None) -> Applied:
@@ -161,6 +162,13 @@ class Commit:
             for (bag, path), seen in self._reads.items()
             if not json_equal(seen, rules.read(stored_bag(profile, bag), path))
         )
+
+    def _warn_of_numbers(self, after: Mapping[str, Any]) -> None:
+        """Warn once of a stored number that an increment takes too far."""
+        if not self._warned_of_numbers and (found := self._change.outgrown(after)) is not None:
+            self._warned_of_numbers = True
+            bag, reason = found
+            notice(f"{bag} of {self._target.id}: {reason}")
 
     def _check_profile(self, after: Mapping[str, Any]) -> None:
         """Warn once of a profile past 10 KB, or refuse it; if it is unknown, only what is staged counts."""

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auth0_meta.changes import rules
+from auth0_meta.changes.bag_change import BagChange
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, UNKNOWN, Bag, Path
-from auth0_meta.changes.operations import Operation
+from auth0_meta.changes.operations import Increment, Operation
 from auth0_meta.changes.profile import given_base, stored_bag
 from auth0_meta.errors import PathError, StateError
 from auth0_meta.http.channel import Channel
@@ -145,9 +146,21 @@ class Unit:
         if stored is not None:
             for operation in operations:
                 staged.verify(stored, key=operation.key)
+        # A warning that is turned into an error must stage nothing.
         if bag == "user_metadata":
-            self._warn_of_secrets(operations)  # a warning that is turned into an error must stage nothing
+            self._warn_of_secrets(operations)
+        self._warn_of_numbers(staged, operations)
         self.change = change
+
+    def _warn_of_numbers(self, staged: BagChange, operations: Sequence[Operation]) -> None:
+        """Warn once of an integer that Auth0 may not keep; what an increment makes of a stored one, the commit finds."""
+        for operation in operations:
+            value, path = operation.value, operation.path
+            if isinstance(operation, Increment) and (known := staged.answer(path)) is not UNKNOWN:
+                value = known
+            if (reason := rules.inexact(value, path)) is not None:
+                notice(f"{staged.bag} of {self.user_id}: {reason}")
+                return
 
     def _warn_of_secrets(self, operations: Sequence[Operation]) -> None:
         """Warn of a value that does not belong where users can read and edit it."""

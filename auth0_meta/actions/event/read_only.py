@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
+from auth0_meta.changes.foreign_types import not_json, type_name
 from auth0_meta.changes.jsonvalue import Bag, ObservedDict, ReadOnlyDict, ReadOnlyList
 from auth0_meta.errors import InputError
 from auth0_meta.warn import notice
@@ -110,14 +111,13 @@ such as api.user.set_app_metadata(key, value)
     if isinstance(value, list | tuple):
         items = (frozen_json(item, path=f"{path}[{i}]", section=section) for i, item in enumerate(value))
         return FrozenList(items)
-    kind = type(value).__name__
-    raise InputError(f"{path} is of type {kind}, which JSON can't represent: convert it first")
+    raise InputError(f"{path}: {not_json(value)}")
 
 
 def _name(key: object, path: str) -> str:
     if isinstance(key, str):
         return key
-    raise InputError(f"{path} has a key of type {type(key).__name__}: use strings, as JSON does")
+    raise InputError(f"{path} has a key of type {type_name(key)}: use strings, as JSON does")
 
 
 class Section(Frozen):

@@ -11,7 +11,7 @@ from typing import Any
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag
-from auth0_meta.changes.rules import parse_path
+from auth0_meta.changes.rules import inexact, parse_path
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
 from auth0_meta.warn import notice
@@ -52,6 +52,7 @@ class ChangeFile:
 
     def __iter__(self) -> Iterator[UserChange | BadLine]:
         columns: dict[str, Column] = {}
+        warned = False
         for line in self._lines:
             if isinstance(line, BadLine):
                 yield line
@@ -59,9 +60,23 @@ class ChangeFile:
             if line.csv and not columns:
                 columns = _columns(line.values, self.name)
             try:
-                yield line.user_id, _from_csv(line, columns) if line.csv else _from_json(line.values)
+                change = _from_csv(line, columns) if line.csv else _from_json(line.values)
             except InputError as error:
                 yield BadLine(line.where, str(error))
+                continue
+            if not warned and (reason := _inexact(change)) is not None:
+                warned = True  # once in a file, which may have as many of them as rows
+                notice(f"{line.where}: {reason}")
+            yield line.user_id, change
+
+
+def _inexact(change: Change) -> str | None:
+    """Return what is wrong with an integer that Auth0 may not keep, None without one."""
+    for bag in BAGS:
+        for op in (op for ops in change.bag(bag).keys.values() for op in ops):
+            if (reason := inexact(op.value, op.path)) is not None:
+                return f"{bag} {reason}"
+    return None
 
 
 def _columns(row: Mapping[str, Any], name: str) -> dict[str, Column]:

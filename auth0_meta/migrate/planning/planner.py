@@ -264,6 +264,8 @@ class Planner:
             return
         summary.changing += 1
         summary.count_keys(plan)
+        if (outgrown := change.outgrown(after)) is not None:
+            summary.note_advice(user_id, [": ".join(outgrown)])
         if oversize:
             summary.note_oversize(user_id)
 
