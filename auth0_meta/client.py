@@ -21,7 +21,7 @@ from auth0_meta.http.request import encode_query, endpoint_path
 from auth0_meta.http.sender import Parts, Sender
 from auth0_meta.http.token_endpoint import exchange
 from auth0_meta.http.transport import Transport, base_url
-from auth0_meta.models import Wait
+from auth0_meta.models import UserId, Wait
 from auth0_meta.ratelimit.plans import RateLimit
 from auth0_meta.ratelimit.throttle import Throttle
 from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
@@ -186,21 +186,21 @@ class ManagementClient:
 
     # Units of work ----------------------------------------------------------------------------------
 
-    def transaction(self, user_id: str, /, **settings: Unpack[TransactionSettings]) -> MetadataTransaction:
-        """Open a `MetadataTransaction` for one user; see there for every argument."""
-        return MetadataTransaction(self, user_id, **settings)
+    def transaction(self, user: UserId, /, **settings: Unpack[TransactionSettings]) -> MetadataTransaction:
+        """Open a `MetadataTransaction` for one user, given as the id or a `User`; see there for every argument."""
+        return MetadataTransaction(self, user, **settings)
 
     def atransaction(
-        self, user_id: str, /, **settings: Unpack[TransactionSettings]
+        self, user: UserId, /, **settings: Unpack[TransactionSettings]
     ) -> AsyncMetadataTransaction:
         """Open an `AsyncMetadataTransaction` for `async with`; arguments as in `transaction`."""
         from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction  # noqa: PLC0415
 
-        return AsyncMetadataTransaction(self, user_id, **settings)
+        return AsyncMetadataTransaction(self, user, **settings)
 
     def run_transaction(
         self,
-        user_id: str,
+        user: UserId,
         fn: Callable[[MetadataTransaction], _T],
         /,
         *,
@@ -223,7 +223,7 @@ class ManagementClient:
         from auth0_meta.transactions import retry  # noqa: PLC0415  # few programs call this
 
         options = TransactionOptions(**settings)
-        return retry.run(self.channel, user_id, fn, attempts=attempts, options=options)
+        return retry.run(self.channel, user, fn, attempts=attempts, options=options)
 
     def check(self) -> tuple[Check, ...]:
         """Check token, scopes, audience, clock and rate limit, as `auth0-meta doctor` does.

@@ -117,6 +117,10 @@ class User:
         return f"<User {self.user_id!r}: {redact.outline(bags) if bags else 'no metadata'}>"
 
 
+UserId = str | User
+"""A user's id, or a `User` who has one: what everything takes that is about one user."""
+
+
 class Wait(Record):
     """One wait before it begins: the argument of `on_wait`.
 

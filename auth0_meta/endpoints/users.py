@@ -11,7 +11,7 @@ from auth0_meta.errors import InputError, PagingError, TransportError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.expected import MISTAKEN, new_user, nothing, the_object, users_by_email, users_page
 from auth0_meta.http.request import Target, encode_query
-from auth0_meta.models import Page, User
+from auth0_meta.models import Page, User, UserId
 
 _USERS = "/api/v2/users"
 _MAX_PER_PAGE = 100
@@ -21,7 +21,7 @@ _MAX_RESULTS = 1000
 class Users:
     """Read and write users, as `client.users`.
 
-    After a 429 every method waits until Reset and retries; all raise the typed errors of `auth0_meta.errors`.  A response
+    A user is named by the user id or as a `User`.  After a 429 every method waits until Reset and retries; all raise the typed errors of `auth0_meta.errors`.  A response
     that is not what was asked for, such as another user's profile, is a `TransportError`, after a write `OutcomeUnknown`.
 
     >>> with tenant.client() as client:                    # tenant: a LocalTenant
@@ -34,14 +34,14 @@ class Users:
     def __init__(self, client: HasChannel) -> None:
         self._channel = client.channel
 
-    def get(self, user_id: str, /, *, fields: Iterable[str] | None = None) -> User:
+    def get(self, user: UserId, /, *, fields: Iterable[str] | None = None) -> User:
         """Read one user: `GET /users/{id}`, scope `read:users`.
 
         `fields` limits the response to these profile fields and `user_id` (None: all).  Reading by id sees every
         finished write at once.  Raises `NotFoundError` for an unknown id.
         """
         limit, omitted = _limited(fields)
-        target = Target.user(user_id)
+        target = Target.user(user)
         query = "?" + encode_query(limit) if limit else ""
         return User(self._one("GET", target, query, expected=the_object(target)), omitted)
 
@@ -55,7 +55,7 @@ class Users:
         body = _body(profile)
         return User(self._channel.call("POST", _USERS, json=body, shown="users", expected=new_user(body)))
 
-    def update(self, user_id: str, body: Mapping[str, Any], /) -> User:
+    def update(self, user: UserId, body: Mapping[str, Any], /) -> User:
         """Send a PATCH with this body: `PATCH /users/{id}`, scope `update:users`.
 
         Auth0 merges the first level of `user_metadata` and `app_metadata`, replaces what is below, deletes a key set
@@ -63,13 +63,13 @@ class Users:
         lost response or a 5xx the same values are sent again, which can overwrite a newer write of the same keys.
         Returns the profile afterwards.
         """
-        target, document = Target.user(user_id), _body(body)
+        target, document = Target.user(user), _body(body)
         expected = the_object(target, document)
         return User(self._one("PATCH", target, json=document, repeat=True, expected=expected))
 
-    def delete(self, user_id: str, /) -> None:
+    def delete(self, user: UserId, /) -> None:
         """Delete a user: `DELETE /users/{id}`, scope `delete:users`; an unknown id is not an error."""
-        target = Target.user(user_id)
+        target = Target.user(user)
         self._one("DELETE", target, expected=nothing(target))
 
     def _one(self, method: str, target: Target, query: str = "", **settings: Any) -> Any:

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlencode
 from auth0_meta.changes.foreign_types import not_json
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
+from auth0_meta.models import User, UserId
 from auth0_meta.ratelimit.plans import route_group
 
 API = "/api/v2/"
@@ -84,9 +85,24 @@ class Target(NamedTuple):
     shown: str
 
     @classmethod
-    def user(cls, user_id: str, /) -> Target:
-        """Return the target for a user.  Raises `MetadataError` as `user_path` does."""
+    def user(cls, user: UserId, /) -> Target:
+        """Return the target for a user.  Raises `MetadataError` as `id_of` and `user_path` do."""
+        user_id = id_of(user)
         return cls(USER, user_id, user_path(user_id), f"users/{user_id}")
+
+
+def id_of(user: UserId, /) -> str:
+    """Return a user's id; raise `MetadataError` for a `User` without one.  `user_path` checks the id itself.
+
+    >>> id_of(User.from_dict({"user_id": "auth0|1"})), id_of("auth0|1")
+    ('auth0|1', 'auth0|1')
+    """
+    if not isinstance(user, User):
+        return user
+    if not user.user_id:
+        msg = "this User has no user_id, since the profile that it was made from lacks it (nothing was sent)"
+        raise MetadataError(msg)
+    return user.user_id
 
 
 def user_path(user_id: str, /) -> str:

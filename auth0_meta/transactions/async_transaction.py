@@ -10,7 +10,7 @@ from typing import Self, TypeVar, Unpack, cast
 from auth0_meta.clock import Cancelled
 from auth0_meta.errors import RateLimitError
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.models import CommitResult
+from auth0_meta.models import CommitResult, UserId
 from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import Transaction
 from auth0_meta.transactions.unit import Unit
@@ -44,8 +44,8 @@ class AsyncMetadataTransaction(Transaction):
 
     _awaited = True
 
-    def __init__(self, client: HasChannel, user_id: str, /, **settings: Unpack[TransactionSettings]) -> None:
-        self._open(Unit(client.channel, user_id, TransactionOptions(**settings)))
+    def __init__(self, client: HasChannel, user: UserId, /, **settings: Unpack[TransactionSettings]) -> None:
+        self._open(Unit(client.channel, user, TransactionOptions(**settings)))
 
     async def load(self) -> None:  # type: ignore[override]  # awaited, like all that sends
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""

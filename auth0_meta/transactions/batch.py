@@ -16,8 +16,8 @@ from auth0_meta.clock import LOOK_AGAIN, Cancelled
 from auth0_meta.errors import BatchError, InputError, OutcomeUnknown, StateError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.request import USER
-from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User, Wait
+from auth0_meta.http.request import USER, id_of
+from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User, UserId, Wait
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.ratelimit.throttle import PACING
 from auth0_meta.threads import join
@@ -134,10 +134,10 @@ class MetadataBatch:
         state = "left" if self._left else "open" if self._entered else "not entered"
         return f"<{type(self).__name__} {state}: {self._staged} staged, {self.results!r}>"
 
-    def user(self, user_id: str, /, *, base: User | Mapping[str, Any] | None = None) -> MetadataTransaction:
+    def user(self, user: UserId, /, *, base: User | Mapping[str, Any] | None = None) -> MetadataTransaction:
         """Return the transaction to stage this user's changes on; it is sent later.
 
-        `base`: a profile that the caller holds, which saves a nested change its read (`MetadataTransaction` names the
+        `user`: the user id, or a `User`.  `base`: a profile that the caller holds, which saves a nested change its read (`MetadataTransaction` names the
         risk); it is used if the user is not in the window yet.  Blocks while the workers are behind.  Raises
         `InputError` for a malformed user id, `StateError` outside the block and in a callback, and whatever broke the
         batch.
@@ -146,6 +146,7 @@ class MetadataBatch:
             raise StateError("stage users inside the batch's with block, and not in its callbacks")
         if os.getpid() != self._pid:
             raise StateError(OF_THE_PARENT)
+        user_id = id_of(user)
         while True:
             with self._lock:
                 if self._broken is not None:

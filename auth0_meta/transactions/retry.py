@@ -9,7 +9,8 @@ from typing import TypeVar
 from auth0_meta.arguments import whole
 from auth0_meta.errors import ConflictError, InputError, StateError
 from auth0_meta.http.channel import Channel
-from auth0_meta.http.request import user_path
+from auth0_meta.http.request import Target
+from auth0_meta.models import UserId
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.savepoint import open_unit
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -22,7 +23,7 @@ _DOUBLINGS = 5
 
 def run(
     channel: Channel,
-    user_id: str,
+    user: UserId,
     fn: Callable[[MetadataTransaction], _T],
     *,
     attempts: int,
@@ -30,7 +31,7 @@ def run(
 ) -> _T:
     """Do the work of `ManagementClient.run_transaction`."""
     whole("attempts", attempts)
-    user_path(user_id)  # refuses a malformed id before anything else
+    user_id = Target.user(user).id  # refuses a malformed one before anything else
     if inspect.iscoroutinefunction(fn):
         raise InputError(_asynchronous(user_id))
     if options.join and open_unit(channel, user_id) is not None:

@@ -10,7 +10,7 @@ from auth0_meta.changes.operations import Operation
 from auth0_meta.errors import StateError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.models import CommitResult, User
+from auth0_meta.models import CommitResult, User, UserId
 from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
 from auth0_meta.transactions.savepoint import Joinable, Savepoint, open_unit
@@ -204,7 +204,7 @@ class MetadataTransaction(Transaction):
     after reads in the block 3; with `base` 1.  Endpoints: `GET` and `PATCH /users/{id}`, scopes
     `read:users` and `update:users`.
 
-    `base`: a `User` or profile dict that the caller holds; nothing is read then, siblings newer than it are
+    `user`: the user id, or a `User`.  `base`: a `User` or profile dict that the caller holds; nothing is read then, siblings newer than it are
     overwritten and conflicts can't be seen.  An absent bag counts as empty, unless the user was read with
     `fields=` that left it out.  `base_check=True` brings the read back.  `lock`: a context manager, or a
     function that makes one, held from before the commit's `GET` until the outcome is known.  It is released
@@ -231,7 +231,7 @@ class MetadataTransaction(Transaction):
     def __init__(
         self,
         client: HasChannel,
-        user_id: str,
+        user: UserId,
         /,
         *,
         base: User | Mapping[str, Any] | None = None,
@@ -242,7 +242,7 @@ class MetadataTransaction(Transaction):
         oversize: Oversize = "warn",
     ) -> None:
         options = TransactionOptions(base, base_check, lock, join, max_wait, oversize)
-        self._open(Unit(client.channel, user_id, options))
+        self._open(Unit(client.channel, user, options))
 
     def __enter__(self) -> Self:
         return self._enter()

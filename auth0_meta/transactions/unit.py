@@ -20,7 +20,7 @@ from auth0_meta.changes.profile import given_base, stored_bag
 from auth0_meta.errors import PathError, StateError
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
-from auth0_meta.models import CommitResult, Outcome, User
+from auth0_meta.models import CommitResult, Outcome, User, UserId
 from auth0_meta.transactions.commit import Commit
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.write import read_stored
@@ -86,16 +86,17 @@ class Unit:
     def __init__(
         self,
         channel: Channel,
-        user_id: str,
+        user: UserId,
         options: TransactionOptions,
         *,
         share: float | None = None,
         cancelled: threading.Event | None = None,
     ) -> None:
         self.channel = channel
-        self.user_id = user_id
+        self._target = Target.user(user)
+        self.user_id = self._target.id
         self.options = options.checked()
-        self.budget = channel.budget(user_id, options.max_wait, share=share, cancelled=cancelled)
+        self.budget = channel.budget(self.user_id, options.max_wait, share=share, cancelled=cancelled)
         self.change = Change()
         self.parts: list[Part] = []
         """The savepoints that are open, the innermost last."""
@@ -107,7 +108,6 @@ class Unit:
         self._commit: Commit | None = None
         self.awaited = False
         """Whether an asyncio task uses it: then a read would block the event loop and is refused."""
-        self._target = Target.user(user_id)
         self.reads: dict[tuple[Bag, Path], Any] = {}
         """What was read of the stored user; conflicts are judged by it."""
         self._base: Mapping[str, Any] | None = None
@@ -117,7 +117,7 @@ class Unit:
             profile: object = options.base
             if isinstance(options.base, User):
                 profile, self._unknown = options.base.raw, options.base.omitted
-            self._base = given_base(profile, user_id)
+            self._base = given_base(profile, self.user_id)
 
     @property
     def state(self) -> State:

@@ -53,6 +53,9 @@ def the_transaction(client: ManagementClient) -> None:
     )
     assert outcome
     assert_type(tx.commit(), CommitResult)
+    some = User.from_dict({"user_id": "auth0|1"})
+    assert_type(client.transaction(some, base=some), MetadataTransaction)
+    assert_type(client.users.get(some), User)
     assert_type(client.run_transaction("auth0|1", lambda tx: 5), int)
 
 
