@@ -120,12 +120,15 @@ def env(*, tool: str, port: int, as_json: bool) -> None:
 @click.argument("file", type=_FILE)
 @_serving_port
 def save(*, file: str, port: int) -> None:
-    """Write every user to FILE as JSON.
+    """Write every user to FILE as JSON; - is the standard output.
 
     Only you can read the file, and it is written completely or not at all.
     """
     from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
+    if file == "-":
+        click.echo(dump(announced.call(port, "GET", "snapshot")))
+        return
     click.echo(f"{count(announced.save(file, port), 'user')} saved to {file}", err=True)
 
 

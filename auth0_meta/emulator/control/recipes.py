@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from auth0_meta.redact import printable
+
 TOOLS = ("python", "auth0-python", "node", "curl")
 # Tools based on Python or OpenSSL trust only the authorities in this file, so it contains the public ones too.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -80,6 +82,11 @@ def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
     return exports("node", facts) | exports("python", facts)
 
 
+def export_lines(tool: str, facts: Mapping[str, Any]) -> list[str]:
+    """Return the lines that export the environment, with every value quoted for the shell."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in exports(tool, facts).items()]
+
+
 def script(tool: str, facts: Mapping[str, Any]) -> str:
     """Return a shell script that exports the environment, with the code to use in comments.
 
@@ -87,9 +94,10 @@ def script(tool: str, facts: Mapping[str, Any]) -> str:
     >>> script("python", facts).splitlines()[2]
     "export AUTH0_CLIENT_SECRET='b c'"
     """
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports(tool, facts).items()]
+    lines = export_lines(tool, facts)
     if "ca_file" in facts:
-        lines += ["", f"# The certificate authority of this run: {facts['ca_file']}"]
+        # A line break would end the comment, and the shell would run what follows.
+        lines += ["", f"# The certificate authority of this run: {printable(facts['ca_file'])}"]
     hint = _HINTS.get((tool, facts["url"].startswith("https:"))) or _HINTS[tool, False]
     lines += ["", *(f"# {line}".rstrip() for line in hint.splitlines())]
     return "\n".join(lines) + "\n"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import math
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.http.message import is_deep
 from auth0_meta.errors import InputError
+from auth0_meta.files.paths import own_file, read_file, replacing
 
 SAMPLE: tuple[dict[str, Any], ...] = (
     {
@@ -44,6 +45,9 @@ SAMPLE: tuple[dict[str, Any], ...] = (
 
 _FORMAT = "auth0_meta_snapshot"
 _VERSION = 1
+_MOST = 256 * 1024 * 1024
+# YAML is parsed slowly, and its aliases can stand for any number of copies.
+_MOST_YAML = 64 * 1024 * 1024
 _STRINGS = ("user_id", "email", "name", "username", "phone_number", "picture", "connection")
 
 
@@ -66,18 +70,22 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
     `InputError`, which names the line or the user that is wrong, but never a value.
     """
     shown = Path(path)
+    is_yaml = shown.suffix.lower() in (".yaml", ".yml")
     try:
-        text = shown.read_text(encoding="utf-8-sig")
-        value = _yaml(text) if shown.suffix.lower() in (".yaml", ".yml") else json.loads(text)
-        return as_roster(value)
+        text = read_file(shown, most=_MOST_YAML if is_yaml else _MOST).decode("utf-8-sig")
+        return as_roster(_yaml(text) if is_yaml else json.loads(text))
     except OSError as error:
         raise InputError(f"can't read the users in {shown}: {error.strerror}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{shown} is not valid JSON: {error.msg} on line {error.lineno}") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise InputError(f"{shown} is not UTF-8 text, or is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{shown} is not UTF-8 text") from None
+    except RecursionError:
+        raise InputError(f"{shown} is nested too deeply") from None
     except InputError as error:
         raise InputError(f"{shown}: {error}") from None
+    except ValueError:
+        raise InputError(f"{shown} has a number with too many digits") from None
 
 
 def as_roster(value: Any) -> Roster:
@@ -100,9 +108,13 @@ def as_roster(value: Any) -> Roster:
             raise InputError(f"user {number} is not an object")
         try:
             plain: dict[str, Any] = json.loads(json.dumps(user, allow_nan=False))
+            if is_deep(plain):
+                raise RecursionError
         except (TypeError, ValueError):
             msg = f"user {number} has a value that JSON can't represent: quote dates, and leave out NaN and binary data"
             raise InputError(msg) from None
+        except RecursionError:
+            raise InputError(f"user {number} is nested too deeply") from None
         for name in _STRINGS:
             if not isinstance(plain.get(name), (str, type(None))):
                 raise InputError(f"user {number}: {name} is not a string")
@@ -131,37 +143,31 @@ def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise `InputError` if `write_users` could not write there, as far as can be known beforehand."""
-    target = Path(path)
-    if not target.parent.is_dir():
-        why = f"there is no directory {target.parent}"
-    elif not os.access(target.parent, os.W_OK | os.X_OK):
-        why = f"you may not write to the directory {target.parent}"
-    elif target.is_dir():
-        why = "it is a directory"
+    try:
+        folder = own_file(path)[0].parent
+    except OSError as error:
+        why = error.strerror
     else:
-        return
-    raise InputError(f"can't write {target}: {why} (nothing was started)")
+        if not folder.is_dir():
+            why = f"there is no directory {folder}"
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            why = f"you may not write to the directory {folder}"
+        else:
+            return
+    raise InputError(f"can't write {path}: {why} (nothing was started)")
 
 
 def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:
     """Write a snapshot, mode 0600, or leave the file as it was; raises `InputError` if it can't be written.
 
-    A temporary file in the same directory replaces it, because only that is atomic.
+    Only a regular file of this user is replaced.
     """
-    target = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(snapshot, file, indent=1)
-                file.write("\n")
-            os.replace(name, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+        with replacing(path) as file:
+            json.dump(snapshot, file, indent=1)
+            file.write("\n")
     except OSError as error:
-        raise InputError(f"can't write {target}: {error.strerror}") from error
+        raise InputError(f"can't write {path}: {error.strerror}") from error
 
 
 def _yaml(text: str) -> Any:
@@ -174,9 +180,34 @@ def _yaml(text: str) -> Any:
         for first, rules in base.yaml_implicit_resolvers.items()
     }
     try:
-        return yaml.load(text, Loader=type("Loader", (base,), {"yaml_implicit_resolvers": resolvers}))  # noqa: S506
+        loader = type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})(text)
+        node = loader.get_single_node()
+        # Before anything is made of the nodes: merged keys are copied even while objects are made.
+        fits = node is None or _expanded(node, {}) <= _MOST_YAML
+        value = loader.construct_document(node) if fits and node is not None else None
     except yaml.MarkedYAMLError as error:
         line = f" on line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"not valid YAML: {error.problem}{line}") from None
     except yaml.YAMLError:
         raise InputError("not valid YAML: it has characters that YAML does not allow") from None
+    except (ValueError, OverflowError):
+        raise InputError(
+            "not valid YAML: it has a number with too many digits, or an unusable value"
+        ) from None
+    if not fits:
+        raise InputError("its aliases stand for too much: write the values out")
+    return value
+
+
+def _expanded(node: Any, sizes: dict[int, float]) -> float:
+    """Return how many characters a YAML node stands for with every alias written out; infinite if it contains itself."""
+    known = sizes.get(id(node))
+    if known is None:
+        sizes[id(node)] = math.inf  # until it is known
+        if isinstance(node.value, str):
+            size: float = len(node.value)
+        else:
+            parts = (part for item in node.value for part in (item if isinstance(item, tuple) else (item,)))
+            size = sum(_expanded(part, sizes) for part in parts)
+        known = sizes[id(node)] = 1.0 + size
+    return known

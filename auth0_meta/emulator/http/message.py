@@ -37,9 +37,28 @@ def _finite(text: str) -> float:
 _decode = json.JSONDecoder(parse_constant=_finite, parse_float=_finite).decode
 
 
+MOST_LEVELS = 200
+"""How deeply JSON may be nested: what walks through it takes up to four calls a level, of the thousand that Python allows."""
+
+
+def is_deep(value: Any) -> bool:
+    """Return whether a JSON value is nested in more than MOST_LEVELS levels."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        containers = [one for one in level if isinstance(one, (dict, list))]
+        if not containers:
+            return False
+        level = [inner for one in containers for inner in (one.values() if isinstance(one, dict) else one)]
+    return True
+
+
 def from_json(raw: bytes) -> Any:
-    """Parse UTF-8 JSON; raises ValueError or RecursionError if it is not valid, or has NaN or Infinity."""
-    return _decode(raw.decode("utf-8"))
+    """Parse UTF-8 JSON; raises ValueError or RecursionError if it is not valid, is deep, or has NaN or Infinity."""
+    value = _decode(raw.decode("utf-8"))
+    # Counting brackets costs nothing, and nearly every body has few.
+    if raw.count(b"[") + raw.count(b"{") > MOST_LEVELS and is_deep(value):
+        raise RecursionError
+    return value
 
 
 class CutShort(ConnectionResetError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +16,12 @@ from auth0_meta.emulator.control.routes import TOKEN_HEADER
 from auth0_meta.emulator.control.seed_files import read_users, write_users
 from auth0_meta.emulator.pipeline import CONTROL_ROOT
 from auth0_meta.errors import InputError
+from auth0_meta.files.paths import read_file, status_of
 
 _VARIABLE = "AUTH0_META_EMULATOR_DIR"
+_MOST = 65_536
+_NEEDED = {"url", "client_id", "client_secret", "token", "control_token"}
+_NEEDED_FOR_TLS = {"ca_file", "bundle_file"}
 _TIMEOUT = 120
 _TIMEOUT_CONNECT = 5
 
@@ -43,33 +48,57 @@ def announced(port: int, facts: dict[str, Any]) -> Iterator[Path | None]:
     path = _file(port)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
+        if status_of(path, follow=False) is not None:
+            read_file(path, most=_MOST, private=True)  # what is not an announcement of this user stays
+            path.unlink()
         # The token in it must never be readable by others, not even for a moment, so the mode is set at creation.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         yield None
         return
+    text = json.dumps({**facts, "pid": os.getpid()}).encode()
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({**facts, "pid": os.getpid()}, file)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            # Another tenant may have announced itself there meanwhile.
+            if read_file(path, most=_MOST, private=True) == text:
+                path.unlink()
 
 
 def find_run(port: int) -> dict[str, Any]:
-    """Return what was announced for `port`; raises `InputError` if nothing was."""
+    """Return what was announced for `port`; raises `InputError` if nothing was, or if somebody else may have done it."""
+    path = _file(port)
     try:
-        facts = json.loads(_file(port).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts = json.loads(read_file(path, most=_MOST, private=True))
+    except FileNotFoundError:
         facts = None
-    if not isinstance(facts, dict):
+    except OSError as error:
+        raise InputError(f"{path} can't be trusted to announce a local tenant: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        facts = None
+    if not _is_announcement(facts):
         msg = (
             f"no local tenant was announced for port {port}: start one with "
             f"`auth0-meta emulator serve --port {port}`, or give its port with --port"
         )
         raise InputError(msg)
-    return facts
+    return dict(facts)
+
+
+def _is_announcement(facts: Any) -> bool:
+    """Return whether a tenant wrote this: the environment of other programs is made of it."""
+    if not isinstance(facts, dict) or not facts.keys() >= _NEEDED:
+        return False
+    texts = [value for name, value in facts.items() if name != "pid"]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        return False
+    secure = facts["url"].startswith("https://")
+    return bool(re.fullmatch(r"https?://[^\s/@]+", facts["url"])) and (
+        not secure or facts.keys() >= _NEEDED_FOR_TLS
+    )
 
 
 def call(port: int, method: str, name: str, body: Any = None) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from auth0_meta.emulator.control.recipes import exports
+from auth0_meta.emulator.control.recipes import export_lines
 from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.tenant import LocalTenant
 
@@ -79,7 +79,7 @@ def signals_handled(handler: Callable[[int, Any], object], *names: str) -> Itera
 def _greeting(tenant: LocalTenant, facts: dict[str, Any]) -> str:
     """Return the text that says where the tenant is and what to export."""
     lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, useless elsewhere). Export:", ""]
-    lines += [f"  export {name}={value}" for name, value in exports("python", facts).items()]
+    lines += [f"  {line}" for line in export_lines("python", facts)]
     port = "" if tenant.port == 8810 else f" --port {tenant.port}"  # the default of both commands
     others = "auth0-python|node|curl"
     lines += ["", f"Other tools: auth0-meta emulator env{port} --for {others}"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.errors import ConfigError
+from auth0_meta.files.databases import own_database
 
 _APPLICATION = 1630563685  # "a0me" in ASCII: marks the file as ours
 _VERSION = 1
@@ -37,7 +38,7 @@ _SELECT = "SELECT user_id, root, app, updated_ms, seq FROM users"
 class SqliteStore:
     """The methods of `UserStore`, on a file that no other process may have open.
 
-    The file is created with mode 0600, and an existing one is changed to it.  It is opened on first
+    The file is created with mode 0600, and an existing one of ours is changed to it.  It is opened on first
     use and again after `close`.  A killed process loses nothing; a power failure may lose the last
     writes.  Raises `ConfigError` for a file that is in use or holds something else.
     """
@@ -139,10 +140,11 @@ class SqliteStore:
 def _opened(path: str) -> sqlite3.Connection:
     """Open the file for this process alone; create its tables if it is new."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        os.chmod(path, 0o600)
+        target = own_database(path, _APPLICATION)
         # One lock guards it, and a second process should fail at once.
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(target, timeout=0, isolation_level=None, check_same_thread=False)
+    except FileExistsError:
+        raise _holds_something_else(path) from None
     except (OSError, sqlite3.Error) as error:
         msg = f"can't keep the users in {path}: {getattr(error, 'strerror', None) or error}"
         raise ConfigError(msg) from error
@@ -157,20 +159,23 @@ def _opened(path: str) -> sqlite3.Connection:
     return connection
 
 
+def _holds_something_else(path: str) -> ConfigError:
+    msg = f"{path} holds something other than a local tenant's users: use another file (nothing was written)"
+    return ConfigError(msg)
+
+
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
     """Check what the file is before the first write, then lock it and create what is missing."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and (application, version) != (_APPLICATION, _VERSION):
-        msg = f"{path} holds something other than a local tenant's users: use another file (nothing was written)"
-        raise ConfigError(msg)
-    connection.executescript(
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-        "BEGIN IMMEDIATE; COMMIT;"
-    )
+        raise _holds_something_else(path)
+    connection.executescript("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT;")
     if not tables:
+        # Before the log is used, so that the file itself says whose it is.
         connection.executescript(_SCHEMA)
+    connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,16 @@ SECRET = "s3cret-value"
         ("u.yaml", "- a: \x01", "not valid YAML"),
         ("u.yaml", "- a: !!python/object:os.system {}", "not valid YAML"),
         ("u.yaml", "- a: !!binary aGk=", "user 1 has a value that JSON can't represent"),
+        ("u.json", '[{"n": ' + "9" * 6000 + "}]", "a number with too many digits"),
+        ("u.yaml", "- n: " + "9" * 6000, "a number with too many digits"),
+        ("u.yaml", "- n: 0b" + "1" * 20_000, "user 1 has a value that JSON can't represent"),
+        ("u.yaml", "- n: !!timestamp 2026-99-99", "unusable value"),
+        ("u.yaml", "- &a [*a]", "aliases stand for too much"),
+        ("u.json", '[{"a": ' + "[" * 300 + "]" * 300 + "}]", "user 1 is nested too deeply"),
+        ("u.yaml", "- a: " + "[" * 300 + "]" * 300, "user 1 is nested too deeply"),
+        ("u.yaml", "- a: " + "[" * 100_000, "nested too deeply|not valid YAML"),
     ],
+    ids=lambda value: value[:24] if isinstance(value, str) else None,
 )
 def test_an_error_in_a_file_shows_no_value(tmp_path: Path, name: str, text: str, told: str) -> None:
     """The message names the file and the line or user, never a value."""
@@ -104,6 +114,34 @@ def test_an_error_in_a_file_shows_no_value(tmp_path: Path, name: str, text: str,
         LocalTenant(serve=False, users=path)
     assert str(path) in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["l{n}: &l{n} [{items}]", "l{n}: &l{n} {{k{n}: [{items}]}}", "l{n}: &l{n} {{<<: [{items}], k{n}: 1}}"],
+    ids=["lists", "objects", "merged keys"],
+)
+def test_aliases_cost_no_more_than_the_file(tmp_path: Path, line: str) -> None:
+    """What they stand for is counted before anything is made of it: 1 kB of YAML would be 10 GB."""
+    levels = ["l0: &l0 {k: lol}"]
+    levels += [line.format(n=n, items=", ".join([f"*l{n - 1}"] * 10)) for n in range(1, 11)]
+    path = tmp_path / "users.yaml"
+    path.write_text("- user_id: auth0|1\n  app_metadata:\n" + "".join(f"    {one}\n" for one in levels))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="aliases stand for too much"):
+            LocalTenant(serve=False, users=path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_aliases_may_be_used(tmp_path: Path) -> None:
+    """As they are meant: the same metadata for many users."""
+    path = tmp_path / "users.yaml"
+    users = "".join(f"- {{user_id: u{n}, app_metadata: {{<<: *plan}}}}\n" for n in range(50))
+    path.write_text("- {user_id: first, app_metadata: &plan {plan: pro}}\n" + users)
+    assert {user.app_metadata["plan"] for user in LocalTenant(serve=False, users=path).users} == {"pro"}
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

@@ -255,12 +255,14 @@ def test_env_and_snapshot_reach_the_served_tenant(served: int, tmp_path: Path) -
     assert saved.returncode == 0, saved.stderr
     (user,) = json.loads((tmp_path / "saved.json").read_text())["users"]
     assert user["app_metadata"] == {"plan": "free", "done": True}
+    shown = emulator("snapshot", "save", "-", "--port", port)
+    assert (json.loads(shown.stdout), shown.stderr) == (json.loads((tmp_path / "saved.json").read_text()), "")
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="there is no sh")
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("secure", [False, True])
-def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool) -> None:
+def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool, runs: Path) -> None:
     """`eval "$(auth0-meta emulator env ...)"` sets exactly the documented variables and prints nothing."""
     with LocalTenant(tls=secure) as tenant:
         facts = facts_of(tenant)
@@ -271,8 +273,18 @@ def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool) -> None:
         done = subprocess.run(line, capture_output=True, text=True, timeout=30)
     assert done.stderr == ""
     assert wanted.items() <= json.loads(done.stdout).items()
+    for secret in ("x\ntouch PWNED", "x\n$(touch PWNED)"):  # in a value, and in the comment
+        planted = script(tool, {**facts, "client_secret": secret, "ca_file": secret, "bundle_file": secret})
+        line = ["sh", "-euc", 'eval "$0"; echo /PWNED* PWNED*', planted]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=30, cwd=runs.parent)
+        assert (done.stdout, done.stderr) == ("/PWNED* PWNED*\n", "")
     if secure:
         assert f"# The certificate authority of this run: {tenant.ca_file}" in text
+
+
+def facts_at(url: str) -> dict[str, str]:
+    """Return what a tenant of another run would have announced."""
+    return {"url": url, **dict.fromkeys(("client_id", "client_secret", "token", "control_token"), "old")}
 
 
 def test_env_and_snapshot_fail_if_nothing_is_served(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,14 +295,14 @@ def test_env_and_snapshot_fail_if_nothing_is_served(runs: Path, capsys: pytest.C
     (runs / "emulator-4.json").write_text("{")
     assert main(["emulator", "snapshot", "save", "x.json", "--port", "4"]) == 2
     assert "emulator serve --port 4" in capsys.readouterr().err
-    with announced(4, {"url": "http://127.0.0.1:4", "control_token": "x"}):
+    with announced(4, facts_at("http://127.0.0.1:4")):
         assert main(["emulator", "snapshot", "save", "x.json", "--port", "4"]) == 2
         assert "does not respond" in capsys.readouterr().err
 
 
 def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The tenant refuses the token of another run, and the error says so."""
-    with LocalTenant() as tenant, announced(tenant.port, {"url": tenant.url, "control_token": "old"}):
+    with LocalTenant() as tenant, announced(tenant.port, facts_at(tenant.url)):
         assert (
             main(["emulator", "snapshot", "save", str(tmp_path / "x.json"), "--port", str(tenant.port)]) == 2
         )
@@ -300,11 +312,11 @@ def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @posix
 def test_an_announcement_is_private_and_removed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its mode is 0600 in a directory of mode 0700, and it is removed afterwards; if it can't be written, the block runs all the same."""
-    with announced(7, {"url": "u"}) as path:
+    with announced(7, facts_at("http://127.0.0.1:7")) as path:
         assert path is not None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert find_run(7)["url"] == "u"
+        assert find_run(7)["url"] == "http://127.0.0.1:7"
     assert list(runs.iterdir()) == []
     (runs.parent / "file").write_text("")
     monkeypatch.setenv("AUTH0_META_EMULATOR_DIR", str(runs.parent / "file"))

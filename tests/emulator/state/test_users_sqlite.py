@@ -137,7 +137,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
     text.write_text("this is not a database, but long enough to look like one " * 50)
     for path, why in (
         (foreign, "something other"),
-        (text, "not a database"),
+        (text, "something other"),
         (tmp_path / "nowhere" / "x", "No such file"),
         (tmp_path, "directory"),
     ):
