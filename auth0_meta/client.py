@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from urllib.parse import parse_qsl
 
 from auth0_meta.arguments import whole
+from auth0_meta.auth.advice import advice_for
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
@@ -93,6 +94,7 @@ class ManagementClient:
             Throttle(clock=clock, random=jitter, rate_limit=rate_limit),
             clock,
             jitter,
+            advice_for(token=bool(token), private_key=bool(private_key), audience=bool(audience)),
         )
         self._kind, tokens = token_source(
             partial(exchange, Sender(parts, TokenSource())),

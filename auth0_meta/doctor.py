@@ -57,7 +57,9 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         yield _unreached(error)
         return
     except Auth0MetaError as error:
-        yield Check("token", False, str(error), "Check the credentials, and the grant of the Management API")
+        named = channel.advice.audience in str(error)  # the credentials are all right then
+        remedy = "" if named else "Check the credentials, and the grant of the Management API"
+        yield Check("token", False, str(error), remedy)
         return
     claims = jwt.peek(token)
     fetched = channel.tokens if isinstance(channel.tokens, FetchedToken) else None

@@ -163,7 +163,7 @@ def test_the_package_alone_loads_almost_nothing() -> None:
 # (see benchmarks/imports.py).  Add a name here only after you have measured it again.
 LOADED = """
     _version arguments client clock errors forks models record redact warn
-    auth auth.credentials auth.tokens
+    auth auth.advice auth.credentials auth.tokens
     changes changes.bag_change changes.change changes.foreign_types changes.jsonvalue changes.operations changes.profile changes.rules
     endpoints endpoints.jobs endpoints.users
     http http.budget http.channel http.connections http.error_responses http.expected http.json_reader http.request

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from auth0_meta.arguments import is_invisible, trimmed
+from auth0_meta.auth.advice import CANONICAL
 from auth0_meta.auth.tokens import Budget, CalledToken, FetchedToken, GivenToken, TokenSource
 from auth0_meta.clock import Clock
 from auth0_meta.errors import ConfigError
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MANAGEMENT = "/api/v2/"
-_CANONICAL = f"https://YOUR_TENANT.REGION.auth0.com{_MANAGEMENT}"
 
 
 def audience_of(base: str, given: str | None) -> str:
@@ -32,7 +32,7 @@ def audience_of(base: str, given: str | None) -> str:
     if not (isinstance(given, str) and given.endswith(_MANAGEMENT)):
         msg = (
             f"audience {given!r} is not the Management API's (nothing was sent). "
-            f"Leave it out, or with a custom domain pass {_CANONICAL!r}"
+            f"Leave it out, or with a custom domain pass {CANONICAL!r}"
         )
         raise ConfigError(msg)
     return given
@@ -164,6 +164,6 @@ def _environments_audience(*, fetched: bool) -> str | None:
         return None
     msg = (
         f"AUTH0_AUDIENCE is {given!r}, which is not the Management API (nothing was sent). Unset it, or with a custom "
-        f"domain set it to {_CANONICAL!r}. If it names your own API, pass audience= to from_env"
+        f"domain set it to {CANONICAL!r}. If it names your own API, pass audience= to from_env"
     )
     raise ConfigError(msg)

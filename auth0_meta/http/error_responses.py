@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from auth0_meta.auth.advice import Advice
 from auth0_meta.errors import (
     ApiError,
     AuthError,
@@ -26,7 +27,8 @@ _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-i
 # A 408, 425 or 499 comes from a gateway, which may have passed the request on before it gave up.
 _FROM_A_GATEWAY = (408, 425, 499)
 
-# (status or None for any, what the message or error code contains) -> what to do next; the first that fits.
+# (status or None for any, what the message or error code contains) -> what to do next; the first that fits.  A name in
+# braces stands for that part of the client's own advice.
 _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
     (
         400,
@@ -39,15 +41,15 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
         "The token is not a Management API token (a JWT in three parts)",
     ),
     (400, "Fields with", "Metadata keys may not contain '.' or '$': rename the key, or set a path"),
-    (
-        401,
-        "Bad audience",
-        "Pass audience='https://YOUR_TENANT.REGION.auth0.com/api/v2/': with a custom domain it stays the canonical one",
-    ),
+    # The first two are the token endpoint's, whose status nobody has documented; after "found:" follows the audience.
+    (None, "Service not enabled within domain", "{audience}"),
+    (None, "Service not found: http", "{audience}"),
+    (401, "Bad audience", "{audience}"),
     (401, "Expired token", "Get a new token, or pass client_id and client_secret so that tokens are renewed"),
     (None, "unauthorized_client", "Enable the Client Credentials grant for the application"),
-    (401, "access_denied", "Check client_id and client_secret (AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET)"),
-    (401, "", "Check the token, or pass client_id and client_secret"),
+    (None, "invalid_client", "{credentials}"),
+    (401, "access_denied", "{credentials}"),
+    (401, "", "{token}"),
     (
         403,
         "client-grant",
@@ -60,7 +62,8 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
     (
         409,
         "custom_domain_conflict",
-        "Choose a default custom domain in the tenant's settings, or send the header Auth0-Custom-Domain",
+        "Pass custom_domain= (AUTH0_CUSTOM_DOMAIN) to the client, which sends it as Auth0-Custom-Domain where Auth0 takes it, "
+        "or choose a default custom domain in the tenant's settings",
     ),
     (413, "", "Send less at once"),
 )
@@ -105,10 +108,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _remedy(status: int, code: str | None, message: str) -> str:
+def _remedy(status: int, code: str | None, message: str, advice: Advice) -> str:
+    said = message.lower()
     for known, sign, remedy in _REMEDIES:
-        if known in (status, None) and (sign in message or sign == code):
-            return f". {remedy}"
+        if known in (status, None) and (sign.lower() in said or sign == code):
+            return f". {remedy.format(**advice._asdict())}"
     return ""
 
 
@@ -136,18 +140,20 @@ def error_from(
     wait: float | None = None,
     retry_at: float | None = None,
     waited: float = 0.0,
+    advice: Advice = Advice(),  # noqa: B008  # immutable
 ) -> ApiError:
     """Return the error for a response; its message says what failed, whether it was written, and what to do.
 
     `wait`: the seconds that a rate limit asks for if they are more than the caller may wait, else None.  `sent`: the
     request's parsed body and its token, whose values are cut out of what Auth0 says.  Every 4xx of the token endpoint but
-    429 is an `AuthError`.
+    429 is an `AuthError`.  `advice`: the client's own, about credentials.
     """
     message, code, title = _parse(body)
     kind = api_error(status, error_code=code, message=message)
     if path == TOKEN_PATH and 400 <= status < 500 and kind is not RateLimitError:
         kind = AuthError
-    remedy = _remedy(status, code, message) or _about_redirect(status, headers)
+        advice = advice._replace(token=advice.credentials)  # no token was sent
+    remedy = _remedy(status, code, message, advice) or _about_redirect(status, headers)
     facts: dict[str, Any] = {}
     if issubclass(kind, RateLimitError):
         facts = {"retry_at": retry_at, "waited": waited}

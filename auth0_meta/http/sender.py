@@ -9,6 +9,7 @@ from math import inf
 from random import Random
 from typing import NamedTuple
 
+from auth0_meta.auth.advice import Advice
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.errors import ApiError, NotSentError, RateLimitError, StateError, TransportError
@@ -38,13 +39,14 @@ class Parts(NamedTuple):
     throttle: Throttle
     clock: Clock
     random: Random
+    advice: Advice
 
 
 class Sender:
     """Send requests with a client's parts and tokens from one source."""
 
     def __init__(self, parts: Parts, tokens: TokenSource) -> None:
-        self.transport, self.throttle, self.clock, self.random = parts
+        self.transport, self.throttle, self.clock, self.random, self.advice = parts
         self.tokens = tokens
         self._reporting: set[int] = set()  # threads that are inside `on_wait`
         self._succeeded_at = -inf
@@ -350,6 +352,7 @@ class Sender:
             wait=wait,
             retry_at=None if wait is None else self.clock.time() + wait,
             waited=budget.waited,
+            advice=self.advice,
         )
 
 
