@@ -12,6 +12,7 @@ from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import SnapshotBag
+from auth0_meta.actions.failure import place_of, report
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.redirect import with_query
 from auth0_meta.actions.staging import Staged, Staging, TokenChanges, overlay
@@ -261,12 +262,15 @@ class Execution:
             self._staged[bag] |= staging.staged[bag]
 
     def fail(self, error: Exception) -> bool:
-        """Record what failed; return whether the metadata of earlier actions must still be written."""
-        if self._current is not None:
+        """Record and log what failed; return whether the metadata of earlier actions must still be written."""
+        action = None
+        if self._current is not None and not self._current.ended:
             self._current.ended = True
+            if not isinstance(error, ActionTimeout):
+                action = self._current.name
         if "error" in self._results:
             error.__context__ = self._results["error"]
-        self._results["error"] = error
+        self._results |= {"error": error, "failed_in": action and action + place_of(error)}
         self._results.pop("redirect", None)
         in_time = self.time_left() > 0 and not isinstance(error, ActionTimeout)
         write_earlier = self.options.error_discards == "this" and in_time and self._transaction is None
@@ -274,6 +278,7 @@ class Execution:
         written = commit is not None and commit.outcome not in ("failed", "rolled_back")
         if not write_earlier and not written:
             self._staged = {bag: {} for bag in BAGS}
+        report(error, user_id=self.user_id, action=action)
         return write_earlier
 
     # After the actions ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -27,7 +27,8 @@ class LoginOutcome:
 
     `denied`: the reason that an action gave, safe to show; None if none did.
     `validation_errors`: (code, message) pairs for the application.
-    `error`: what failed, for logs and never for the browser.
+    `error`: what failed, for logs and never for the browser; `failed_in`: the action that raised it, and its line,
+    "remember (app.py:12)"; None if it came from elsewhere, such as the update.
     `redirect`: where to send the browser before the login can end; None if it has ended.
     `commit`: the result of the update; None if no update was tried.
     `lock_lost`: whether the trigger's lock failed when it was released, and so may not have protected the update.
@@ -43,6 +44,7 @@ class LoginOutcome:
     denied: str | None = None
     validation_errors: tuple[tuple[str, str], ...] = ()
     error: Exception | None = None
+    failed_in: str | None = None
     redirect: Redirect | None = None
     commit: CommitResult | None = None
     staged: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
@@ -66,11 +68,30 @@ class LoginOutcome:
         """Return this outcome for a login that failed after its actions: it is not allowed, and requests nothing."""
         written = {"denied", "validation_errors", "commit", "lock_lost", "staged"}
         kept = {name: getattr(self, name) for name in written}
-        return LoginOutcome(user_id=self.user_id, error=error, **kept)
+        failed_in = self.failed_in if error is self.error else None
+        return LoginOutcome(user_id=self.user_id, error=error, failed_in=failed_in, **kept)
+
+    def raise_for_error(self) -> Self:
+        """Raise `error`, the original exception with its traceback; if nothing failed, return this outcome.
+
+        A denial, validation errors and a redirect are results and not errors, so they raise nothing: check `allowed` for
+        those.  For tests, and for code that treats a failed login as an exception.
+
+        >>> LoginOutcome(user_id="auth0|1", denied="Your trial has ended.").raise_for_error().allowed
+        False
+        >>> LoginOutcome(user_id="auth0|1", error=KeyError("plan")).raise_for_error()
+        Traceback (most recent call last):
+        KeyError: 'plan'
+        """
+        __tracebackhide__ = True
+        if self.error is not None:
+            raise self.error
+        return self
 
     def __repr__(self) -> str:
         if self.error is not None:
-            how = f"failed: {type(self.error).__name__}"
+            where = f" in {self.failed_in}" if self.failed_in else ""
+            how = f"failed: {type(self.error).__name__}{where}"
         elif self.denied is not None or self.validation_errors:
             how = "denied"
         else:

@@ -12,6 +12,7 @@ from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.execution import AllOrThis, Execution, LockFactory, TriggerOptions
+from auth0_meta.actions.failure import report
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Action, Handler, register
 from auth0_meta.actions.runner import ActionStep, Step, Steps
@@ -104,7 +105,7 @@ class PostLoginTrigger:
 
         `browser`: what identifies this browser, such as a random cookie; a redirect can then be continued
         only from the same browser.  An action's error, a spent budget and a refused update are not raised:
-        see the outcome.  Async actions run on an event loop of their own; inside a running loop this raises
+        see the outcome; they are logged, once, by the logger `auth0_meta.actions`.  Async actions run on an event loop of their own; inside a running loop this raises
         `StateError`.
 
         Endpoints: `PATCH /users/{id}`, and `GET /users/{id}` if the event lacks a metadata object or there is
@@ -204,6 +205,7 @@ class PostLoginTrigger:
             changes = suspended.token_changes
             execution = Execution(options, event, state=state, token_changes=changes, started=started)
         except Exception as error:  # noqa: BLE001  # every failure of a login is in its outcome
+            report(error, user_id=None, action=None)
             return LoginOutcome(user_id=None, error=error)
         return (yield from login_steps(execution, self._actions, suspended.position, handler, browser))
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from auth0_meta.actions.event.event import Event
+from auth0_meta.actions.failure import report
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.suspended_logins import digest
 from auth0_meta.actions.trigger import PostLoginTrigger
@@ -141,6 +142,7 @@ class LoginFlow:
         try:
             options.states.put(key, json.dumps(dict(claims)), expires_at=now + options.suspend_for, now=now)
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
+            report(error, user_id=outcome.user_id, action=None)
             return Login(outcome=outcome.failed(error), claims=claims)
         samesite = "None" if request.secure else "Lax"
         flags = {"path": "/", "httponly": True, "secure": request.secure, "samesite": samesite}
@@ -160,6 +162,7 @@ class LoginFlow:
             if stored is not None:
                 claims = _stored_claims(stored, outcome.user_id)
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
+            report(error, user_id=outcome.user_id, action=None)
             return Login(outcome=outcome.failed(outcome.error or error), claims=claims)
         return self.after_actions(request, outcome, claims, browser)
 
