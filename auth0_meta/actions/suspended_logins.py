@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from auth0_meta._version import __version__
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.staging import TokenChanges
 from auth0_meta.arguments import number
@@ -154,10 +155,27 @@ class MemoryStates:
 
 
 _TABLE = "CREATE TABLE IF NOT EXISTS suspended (key TEXT PRIMARY KEY, data TEXT NOT NULL, expires_at REAL NOT NULL)"
+_FORMAT = 0
+"""What `PRAGMA user_version` says; raise it if an earlier version would misread the file (0.1.0 does not look)."""
 _PUT = "INSERT OR REPLACE INTO suspended VALUES (?, ?, ?)"
 _TRIAL = digest("trial", None)
 _LONGEST = 86_400.0
 _FIND = "SELECT data, expires_at FROM suspended WHERE key = ?"
+
+
+def _check_format(path: Path, db: sqlite3.Connection) -> None:
+    """Raise `ConfigError` for a file of another program, and for one of a later version."""
+    application, version = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
+    if application:  # such as a job file, to which a table would be added
+        raise ConfigError(
+            f"{path} holds something other than suspended logins: use a file that holds nothing else"
+        )
+    if version != _FORMAT:
+        what = f"has format {version}, and auth0-meta {__version__} reads format {_FORMAT}"
+        whose = "it belongs to another version or another program"
+        raise ConfigError(f"{path} {what}: {whose}, so use a file that holds nothing else")
 
 
 class SqliteStates:
@@ -196,8 +214,11 @@ class SqliteStates:
 
         try:
             with self._open() as db:
+                _check_format(self._path, db)
                 db.execute(_TABLE)
                 self._try_out(db)
+        except ConfigError:  # it is a ValueError
+            raise
         except (sqlite3.Error, ValueError, OverflowError) as error:
             why = str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
             msg = f"{self._path} can't store suspended logins ({why}): use a file that holds nothing else"

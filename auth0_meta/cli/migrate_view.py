@@ -15,6 +15,7 @@ from rich.text import Text
 from auth0_meta.cli.common import console, dump, print_line
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.migrate import RunResult, Status, events
+from auth0_meta.migrate.html_report import when
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, Plan, Record
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
@@ -194,6 +195,7 @@ def show_status(job: str, status: Status) -> None:
         "tenant": status.tenant or "not known yet",
         "source": status.source,
         "plan": status.digest[:12],
+        "made": f"{when(status.created)}, by auth0-meta {status.version}",
         **status.counts,
     }
     for name, value in facts.items():

@@ -237,15 +237,20 @@ def purge(job: JobFile, /) -> None:
 class Status:
     """Where a job stands: `counts` by state, the `runs` so far, the plan's `summary`.
 
+    `created`: when it was planned, in seconds since the epoch, by auth0_meta `version`.  `digest` is that of the plan,
+    `migration_digest` that of the function's file, None for a change file.
+
     `stage`: "planned", "unfinished", "applied", "undoing", "undone" or "purged".
     """
 
     stage: str
     tenant: str | None
     migration: str | None
+    migration_digest: str | None
     source: str
     digest: str
     created: float
+    version: str
     counts: Mapping[str, int]
     summary: PlanSummary
     runs: tuple[Mapping[str, Any], ...]
@@ -254,6 +259,9 @@ class Status:
         """Return everything as JSON; it holds ids and key names, no value."""
         own = attrs.asdict(self, recurse=False)
         return {**own, "summary": self.summary.to_json(), "runs": [dict(run) for run in self.runs]}
+
+
+_YEAR_5138 = 1e11
 
 
 def status(job: JobFile, /) -> Status:
@@ -265,6 +273,8 @@ def status(job: JobFile, /) -> Status:
 def status_of(ledger: Ledger) -> Status:
     """Return where the job of an open ledger stands; call it within `explain_damage`."""
     counts, facts, runs = ledger.counts(), ledger.facts, ledger.runs()
+    if not 0 <= facts["created"] < _YEAR_5138:
+        raise ValueError("the time of the plan is not one")
     to_apply, to_undo = (sum(counts[state] for state in STEPS[kind].remaining) for kind in STEPS)
     if facts.get("purged"):
         stage = "purged"
@@ -274,7 +284,8 @@ def status_of(ledger: Ledger) -> Status:
         stage = ("unfinished" if to_apply else "applied") if runs else "planned"
     return Status(
         stage=stage,
-        **{name: facts[name] for name in ("tenant", "migration", "source", "digest", "created")},
+        **{name: facts[name] for name in ("tenant", "migration", "source", "digest", "created", "version")},
+        migration_digest=facts.get("migration_digest"),
         counts={state.word: n for state, n in counts.items() if n},
         summary=PlanSummary.from_json(facts["summary"]),
         runs=tuple(runs),

@@ -77,7 +77,7 @@ def _head(job: str, status: Status) -> str:
         ("migration", status.migration or ""),
         ("tenant", status.tenant or "not known yet"),
         ("users from", status.source),
-        ("planned", _when(status.created)),
+        ("planned", f"{when(status.created)}, by auth0-meta {status.version}"),
         ("plan", status.digest),
         ("read", summary.read),
         ("to change", summary.changing),
@@ -90,7 +90,7 @@ def _head(job: str, status: Status) -> str:
 
 def _run(run: Mapping[str, Any], bins: Sequence[Mapping[str, float]]) -> str:
     rows = [
-        ("started", _when(run["started"])),
+        ("started", when(run["started"])),
         ("took", f"{run['seconds']} s"),
         ("requests", run["requests"]),
         ("PATCHes", run["patches"]),
@@ -183,5 +183,6 @@ def _cell(value: object) -> str:
     return f"<td{number}>{escape(str(value))}</td>"
 
 
-def _when(epoch: float) -> str:
+def when(epoch: float) -> str:
+    """Return a time as people write it."""
     return datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from auth0_meta._version import __version__
 from auth0_meta.emulator.http.message import is_deep
 from auth0_meta.errors import InputError
 from auth0_meta.files.paths import own_file, read_file, replacing
@@ -45,6 +46,7 @@ SAMPLE: tuple[dict[str, Any], ...] = (
 
 _FORMAT = "auth0_meta_snapshot"
 _VERSION = 1
+"""Raise it if an earlier version would misread the file; format 1 is that of 0.1.0 and 0.2.0."""
 _MOST = 256 * 1024 * 1024
 # YAML is parsed slowly, and its aliases can stand for any number of copies.
 _MOST_YAML = 64 * 1024 * 1024
@@ -97,8 +99,10 @@ def as_roster(value: Any) -> Roster:
     verbatim = False
     if isinstance(value, dict):
         verbatim = _FORMAT in value
-        if value.get(_FORMAT, _VERSION) != _VERSION:
-            raise InputError("this snapshot was written by a newer version: update auth0-meta")
+        if (found := value.get(_FORMAT, _VERSION)) != _VERSION:
+            ours = f"this is auth0-meta {__version__}, which reads format {_VERSION}"
+            msg = f"this snapshot was written by a newer version, in format {found!r:.20}, and {ours}: update auth0-meta"
+            raise InputError(msg)
         value = value.get("users")
     if not isinstance(value, list):
         raise InputError("expected a list of users, or an object with such a list under 'users'")

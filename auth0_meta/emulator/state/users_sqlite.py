@@ -10,12 +10,14 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from auth0_meta._version import __version__
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.errors import ConfigError
 from auth0_meta.files.databases import own_database
 
 _APPLICATION = 1630563685  # "a0me" in ASCII: marks the file as ours
 _VERSION = 1
+"""Raise it if an earlier version would misread the file; format 1 is that of 0.1.0 and 0.2.0."""
 _PAGE = 1000
 _SCHEMA = """
     BEGIN;
@@ -169,8 +171,13 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and (application, version) != (_APPLICATION, _VERSION):
+    if tables and application != _APPLICATION:
         raise _holds_something_else(path)
+    if tables and version != _VERSION:
+        ours = f"this is auth0-meta {__version__}, which reads format {_VERSION}"
+        cure = "use that version, or another file (nothing was written)"
+        msg = f"{path} was written by another version of auth0-meta in format {version}, and {ours}: {cure}"
+        raise ConfigError(msg)
     connection.executescript("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT;")
     if not tables:
         # Before the log is used, so that the file itself says whose it is.

@@ -21,6 +21,7 @@ import attrs
 from auth0_meta._version import __version__
 from auth0_meta.errors import LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
+from auth0_meta.migrate.ledger.format import TABLES, check_format, check_unfinished
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
 from auth0_meta.migrate.ledger.records import TO_LOOK_AT, Plan, Record, State, check_run, pack, unpack
 from auth0_meta.migrate.ledger.sqlite import (
@@ -33,28 +34,7 @@ from auth0_meta.migrate.ledger.sqlite import (
     refusal,
 )
 
-APPLICATION = 0x41304D4C  # "A0ML"
-SCHEMA = 1
 _MOST_NOTE = 500
-
-_TABLES = (
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA}",
-    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE users (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,"
-    " plan BLOB, again BLOB, seal TEXT, tried INTEGER NOT NULL DEFAULT 0, note TEXT)",
-    "CREATE TABLE blocks (block INTEGER PRIMARY KEY, users INTEGER NOT NULL, digest TEXT NOT NULL)",
-    "CREATE TABLE counts (state INTEGER PRIMARY KEY, n INTEGER NOT NULL)",
-    f"INSERT INTO counts (state, n) VALUES {', '.join(f'({state:d}, 0)' for state in State)}",  # noqa: S608  # whole numbers of ours
-    "CREATE TABLE problems (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, note TEXT NOT NULL)",
-    "CREATE TABLE runs (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL)",
-    "CREATE TABLE ticks (run INTEGER NOT NULL, second INTEGER NOT NULL, facts TEXT NOT NULL,"
-    " PRIMARY KEY (run, second)) WITHOUT ROWID",
-    """CREATE TRIGGER moved AFTER UPDATE OF state ON users WHEN old.state <> new.state BEGIN
-        UPDATE counts SET n = n - 1 WHERE state = old.state;
-        UPDATE counts SET n = n + 1 WHERE state = new.state;
-    END""",
-)
 
 
 @attrs.frozen
@@ -97,7 +77,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             cleanup.callback(lock.close)  # first: whatever interrupts what follows, the lock is free again
             lock.take()
             if path.exists():
-                _check_unfinished(path)
+                check_unfinished(path)
                 _remove(files(path))
             with explain_errors(path):
                 os.close(os.open(files(path)[0], os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -105,7 +85,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
                 ledger = cls(path, connect(path, write=True), lock)
                 cleanup.callback(ledger._db.close)
                 with ledger.group():
-                    for statement in _TABLES:
+                    for statement in TABLES:
                         ledger._db.execute(statement)
                     ledger.store_facts(**facts, version=__version__, complete=False)
             cleanup.pop_all()
@@ -129,7 +109,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             with explain_damage(path):
                 ledger = cls(path, connect(path, write=write), lock)
                 cleanup.callback(ledger._db.close)
-                ledger._check_header()
+                check_format(path, ledger._db)
                 found = ledger._db.execute("SELECT name, value FROM facts")
                 ledger.facts = {name: json.loads(value) for name, value in found}
                 if write:  # a disk that can't be written is found out here, before anything is sent
@@ -156,18 +136,6 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             self._db.close()
             _remove(files(self.path))
         self.close()
-
-    def _check_header(self) -> None:
-        found = self._db.execute("PRAGMA application_id").fetchone()[0]
-        schema = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if not found and not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            what = "is not a job file of auth0-meta migrate, or one whose plan never began: plan again"
-            raise refusal(self.path, what)
-        if found != APPLICATION:
-            raise refusal(self.path, "is not a job file of auth0-meta migrate")
-        if schema != SCHEMA:
-            what = f"has format {schema}, and this release knows {SCHEMA}: use the release that made it"
-            raise refusal(self.path, what)
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with explain_damage(self.path):
@@ -404,18 +372,3 @@ def _in(states: Iterable[State]) -> str:
 def _remove(names: Iterable[Path]) -> None:
     for name in names:
         name.unlink(missing_ok=True)
-
-
-def _check_unfinished(path: Path) -> None:
-    """Refuse to replace anything but a plan that was never finished, or an empty database."""
-    try:
-        with contextlib.closing(connect(path, write=False)) as db:
-            if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:
-                row = db.execute("SELECT value FROM facts WHERE name = 'complete'").fetchone()
-                unfinished = row is None or row[0] == "false"
-            else:
-                unfinished = not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.Error:
-        unfinished = False
-    if not unfinished:
-        raise refusal(path, "exists: choose another name, or delete it if you are done with it")

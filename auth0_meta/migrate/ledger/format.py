@@ -1,0 +1,89 @@
+"""The format of a job file: its tables, its number, and what to do with a file of another format.
+
+Format 1 is that of 0.1.0 and 0.2.0, which finish and undo each other's jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+from auth0_meta._version import __version__
+from auth0_meta.migrate.ledger.records import State
+from auth0_meta.migrate.ledger.sqlite import connect, refusal
+
+_APPLICATION = 0x41304D4C  # "A0ML"
+SCHEMA = 1
+"""Raise it if an earlier version would misread the file: every version refuses the formats that it doesn't know."""
+_VERSION_NUMBER = re.compile(r"\d[\w.+-]{0,30}", re.ASCII)
+
+TABLES = (
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA}",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE users (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,"
+    " plan BLOB, again BLOB, seal TEXT, tried INTEGER NOT NULL DEFAULT 0, note TEXT)",
+    "CREATE TABLE blocks (block INTEGER PRIMARY KEY, users INTEGER NOT NULL, digest TEXT NOT NULL)",
+    "CREATE TABLE counts (state INTEGER PRIMARY KEY, n INTEGER NOT NULL)",
+    f"INSERT INTO counts (state, n) VALUES {', '.join(f'({state:d}, 0)' for state in State)}",  # noqa: S608  # whole numbers of ours
+    "CREATE TABLE problems (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, kind TEXT NOT NULL, note TEXT NOT NULL)",
+    "CREATE TABLE runs (n INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL)",
+    "CREATE TABLE ticks (run INTEGER NOT NULL, second INTEGER NOT NULL, facts TEXT NOT NULL,"
+    " PRIMARY KEY (run, second)) WITHOUT ROWID",
+    """CREATE TRIGGER moved AFTER UPDATE OF state ON users WHEN old.state <> new.state BEGIN
+        UPDATE counts SET n = n - 1 WHERE state = old.state;
+        UPDATE counts SET n = n + 1 WHERE state = new.state;
+    END""",
+)
+
+
+def check_format(path: Path, db: sqlite3.Connection) -> None:
+    """Raise `LedgerError` unless this is a job file of a format that this version knows."""
+    application, schema = _header(db)
+    if not application and _is_empty(db):
+        what = "is not a job file of auth0-meta migrate, or one whose plan never began: plan again"
+        raise refusal(path, what)
+    if application != _APPLICATION:
+        raise refusal(path, "is not a job file of auth0-meta migrate")
+    if schema != SCHEMA:
+        writer = _writer(db)
+        cure = "finish or undo it with that version" if writer else "use the version that wrote it"
+        by = f"auth0-meta {writer}" if writer else "another version of auth0-meta"
+        ours = f"this is auth0-meta {__version__}, which reads format {SCHEMA}"
+        raise refusal(path, f"was written by {by} in format {schema}, and {ours}: {cure}")
+
+
+def _writer(db: sqlite3.Connection) -> str | None:
+    """Return the version that wrote a file whose format is unknown, if it says so where format 1 does."""
+    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, RecursionError):
+        (value,) = db.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
+        version = json.loads(value)
+        if isinstance(version, str) and _VERSION_NUMBER.fullmatch(version):
+            return version
+    return None
+
+
+def _header(db: sqlite3.Connection) -> tuple[int, int]:
+    return tuple(db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+
+
+def check_unfinished(path: Path) -> None:
+    """Refuse to replace anything but a plan that was never finished, or an empty database."""
+    try:
+        with contextlib.closing(connect(path, write=False)) as db:
+            if _header(db) == (_APPLICATION, SCHEMA):
+                row = db.execute("SELECT value FROM facts WHERE name = 'complete'").fetchone()
+                unfinished = row is None or row[0] == "false"
+            else:
+                unfinished = _is_empty(db)
+    except sqlite3.Error:
+        unfinished = False
+    if not unfinished:
+        raise refusal(path, "exists: choose another name, or delete it if you are done with it")
