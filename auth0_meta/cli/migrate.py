@@ -66,7 +66,7 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
 @click.option(
     "--source", "where", metavar="export|search:QUERY|FILE",
     help="Where the users come from: a users-export job (the default for a .py file), a search (at most 1000 users), "
-    "or a file of profiles or ids.",
+    "or a file of profiles, ids or e-mail addresses.",
 )  # fmt: skip
 @click.option("-o", "--output", "job", required=True, metavar="JOB.db", help="The job file to write.")
 @click.option("--limit", type=click.IntRange(1), help="Plan only this many users.")
@@ -112,8 +112,9 @@ def plan(
 ) -> int:
     """Compute what a migration changes and write it to a job file; the tenant is only read.
 
-    MIGRATION.py has `def migrate(user, tx)`. A change file has a row per user: CSV with a column user_id and columns
-    such as app_metadata.billing.plan, or NDJSON with user_id and the user_metadata and app_metadata to merge.
+    MIGRATION.py has `def migrate(user, tx)`. A change file has a row per user: CSV with a column user_id or email and
+    columns such as app_metadata.billing.plan, or NDJSON with user_id or email and the user_metadata and app_metadata to
+    merge.
     """
     if where is None and migration.endswith(".py"):
         where = "export"

@@ -8,9 +8,18 @@ from typing import Any
 from auth0_meta.arguments import whole
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import InputError, PagingError, TransportError
-from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.expected import MISTAKEN, new_user, nothing, the_object, users_by_email, users_page
-from auth0_meta.http.request import Target, encode_query
+from auth0_meta.http.budget import WaitBudget
+from auth0_meta.http.channel import Channel, HasChannel
+from auth0_meta.http.expected import (
+    MISTAKEN,
+    believed,
+    new_user,
+    nothing,
+    the_object,
+    users_by_email,
+    users_page,
+)
+from auth0_meta.http.request import USER, Request, Target, encode_query
 from auth0_meta.models import Page, User, UserId
 
 _USERS = "/api/v2/users"
@@ -83,13 +92,7 @@ class Users:
         """
         if not isinstance(email, str) or not email.strip():
             raise InputError("the email address must be a non-empty string (nothing was sent)")
-        found = self._channel.call(
-            "GET",
-            "/api/v2/users-by-email?" + encode_query({"email": email}),
-            sent=email,
-            shown="users-by-email",
-            expected=users_by_email(email),
-        )
+        found = users_with_email(self._channel, email, self._channel.budget())
         return tuple(User(raw) for raw in found)
 
     def page(
@@ -183,6 +186,15 @@ class Users:
             done = page.start + len(page.users)
             if not page.users or (len(page.users) < per_page if page.total is None else done >= page.total):
                 return
+
+
+def users_with_email(channel: Channel, email: str, budget: WaitBudget) -> list[dict[str, Any]]:
+    """Return the profiles that have exactly this address, on the account of one operation."""
+    path = f"{_USERS}-by-email?{encode_query({'email': email})}"
+    request = Request("GET", path, group=USER.reads, repeat=True, sent=email, alias="users-by-email")
+    response = channel.send(request, budget)
+    found: list[dict[str, Any]] = believed(response, request, users_by_email(email))
+    return found
 
 
 def _too_many() -> PagingError:

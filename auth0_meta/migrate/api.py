@@ -55,13 +55,14 @@ def plan(
     `migration`: a `.py` file with `def migrate(user, tx)`, which runs in a process of its own; a change file
     (CSV or NDJSON; "-" is standard input); or a function, which runs in this process without a time limit.
     `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the
-    export if the migration is a function; for a change file it stands for the users named there, each read by id.
+    export if the migration is a function; for a change file it stands for the users named there, each read by id or,
+    in a row without a `user_id`, looked up by `email`.
     `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.  `share`:
     see `apply`.  `client` may be None if no user has to be read from the tenant.  `on_event` is called with a
     `PlanProgress` a few times a second, and at the end.
 
-    Endpoints: `POST /jobs/users-exports` and `GET /jobs/{id}`, `GET /users` or `GET /users/{id}`, by source; scope
-    `read:users`.
+    Endpoints: `POST /jobs/users-exports` and `GET /jobs/{id}`, `GET /users`, `GET /users/{id}` or
+    `GET /users-by-email`, by source; scope `read:users`.
 
     A user who can't be planned is noted in the file and counted as invalid.  Raises `LedgerError` if `to` exists or
     can't be written, and `InputError` if the migration or the source can't be used; no file is left then.

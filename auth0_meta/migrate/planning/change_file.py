@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.rules import inexact, parse_path
 from auth0_meta.errors import InputError, MetadataError
-from auth0_meta.migrate.planning.files import BadLine, Line, Lines, auth0_cell
+from auth0_meta.http.json_reader import NotReadable, read_json
+from auth0_meta.migrate.planning.addresses import ByEmail
+from auth0_meta.migrate.planning.csv_rows import USER_COLUMNS, is_spoiled, shown
+from auth0_meta.migrate.planning.files import BadLine, Head, Line, Lines
 from auth0_meta.warn import notice
 
-UserChange = tuple[str, Change]
+UserChange = tuple[str | ByEmail, Change]
+"""Whom a row is about, by id or by e-mail address, and what it changes."""
 Column = tuple[Bag, tuple[str, ...], bool]
 """What a cell changes: a bag and the path in it; and whether the cell is JSON."""
 _JSON_MARK = ":="
+_MOST_NAMED = 20
 _PROFILE = {
     *("blocked", "created_at", "email", "email_verified", "family_name", "given_name", "identities"),
     *("last_ip", "last_login", "last_password_reset", "logins_count", "multifactor"),
@@ -30,13 +32,14 @@ _PROFILE = {
 
 
 class ChangeFile:
-    """Iterate over the (user id, change) pairs of a CSV or NDJSON file; a row that can't be read is a `BadLine`.
+    """Iterate over the (user, change) pairs of a CSV or NDJSON file; a row that can't be read is a `BadLine`.
 
-    CSV: a column `user_id`, and columns such as `app_metadata.billing.plan`; a cell is text, and an empty one changes
-    nothing.  Under a name that ends in `:=` (`app_metadata.seats:=`) cells are JSON, and `null`
-    deletes.  NDJSON: objects with `user_id`, `user_metadata` and `app_metadata`, which are merged deeply (RFC 7396):
-    null deletes at any depth.  Other columns of Auth0's CSV exports, such as `email`, are ignored with a
-    `MetadataWarning`.  Raises `InputError` for a file that does not exist or can't be read.
+    CSV: a column `user_id` or `email`, and columns such as `app_metadata.billing.plan`; a cell is text, and an empty one
+    changes nothing.  Under a name that ends in `:=` (`app_metadata.seats:=`) cells are JSON, and `null` deletes.  A list
+    is set as a whole, so a column such as `app_metadata.roles[0]` is refused.  NDJSON: objects with `user_id` or `email`,
+    `user_metadata` and `app_metadata`, which are merged deeply (RFC 7396): null deletes at any depth.  A user who is
+    named by id comes as the id, else as an object with the address.  Other columns of Auth0's CSV exports, such as
+    `name`, are ignored with a `MetadataWarning`.  Raises `InputError` for a file that does not exist or can't be read.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -52,22 +55,29 @@ class ChangeFile:
 
     def __iter__(self) -> Iterator[UserChange | BadLine]:
         columns: dict[str, Column] = {}
-        warned = False
+        warned = both = False
         for line in self._lines:
             if isinstance(line, BadLine):
                 yield line
                 continue
-            if line.csv and not columns:
-                columns = _columns(line.values, self.name)
+            if isinstance(line, Head):
+                if line.kind == "list":
+                    what = "write NDJSON, or CSV with user_id or email in its first line"
+                    raise InputError(f"{self.name} is a list, which says nothing of changes: {what}")
+                columns = _columns(line.columns, self.name) if line.kind == "csv" else {}
+                continue
+            if line.kind == "ndjson" and not both and isinstance(line.whom, str) and "email" in line.values:
+                both = True
+                notice(f"{self.name}: the email of a row that has a user_id is ignored")
             try:
-                change = _from_csv(line, columns) if line.csv else _from_json(line.values)
+                change = _from_csv(line, columns) if line.kind == "csv" else _from_json(line.values)
             except InputError as error:
                 yield BadLine(line.where, str(error))
                 continue
             if not warned and (reason := _inexact(change)) is not None:
                 warned = True  # once in a file, which may have as many of them as rows
                 notice(f"{line.where}: {reason}")
-            yield line.user_id, change
+            yield line.whom, change
 
 
 def _inexact(change: Change) -> str | None:
@@ -79,22 +89,57 @@ def _inexact(change: Change) -> str | None:
     return None
 
 
-def _columns(row: Mapping[str, Any], name: str) -> dict[str, Column]:
+def auth0_cell(cell: str) -> Any:
+    """Return what a cell of a CSV export of Auth0's means: without a leading `'` it is a number, a boolean or null.
+
+    Source: Auth0's bulk user exports.
+
+    >>> auth0_cell("'42"), auth0_cell("42")
+    ('42', 42)
+    """
+    if cell.startswith("'"):
+        return cell[1:]
+    try:
+        return read_json(cell.encode())
+    except NotReadable:
+        return cell
+
+
+def _columns(names: tuple[str, ...], file: str) -> dict[str, Column]:
     """Return what each column of a CSV file changes."""
     found: dict[str, Column] = {}
-    left = [column for column in row if column.partition("[")[0] in _PROFILE]
-    for column in (column for column in row if column not in ("user_id", *left)):
-        which, _, path = column.removesuffix(_JSON_MARK).partition(".")
-        bag = next((bag for bag in BAGS if bag == which), None)
-        if bag is None or not path:
-            what = f"the column {column!r} is neither user_id nor a path such as app_metadata.plan"
-            raise InputError(f"{name}: {what}")
-        found[column] = (bag, parse_path(path, bag=bag), column.endswith(_JSON_MARK))
+    left = [name for name in names if name.partition("[")[0] in _PROFILE]
+    if "user_id" not in names:
+        left.remove("email")
+    for name in (name for name in names if name not in {*USER_COLUMNS, *left}):
+        column = _column(name, file)
+        if column[:2] in (other[:2] for other in found.values()):
+            raise InputError(f"{file}: the column {shown(name)} is there twice, once with {_JSON_MARK}")
+        found[name] = column
     if not found:
-        raise InputError(f"{name} has no column that changes anything: add one such as app_metadata.plan")
+        raise InputError(f"{file} has no column that changes anything: add one such as app_metadata.plan")
     if left:
-        notice(f"{name}: these columns are not metadata and are ignored: {', '.join(left)}")
+        left = ["email (but not where user_id is empty)" if name == "email" else name for name in left]
+        which = ", ".join(left[:_MOST_NAMED]) + (", ..." if len(left) > _MOST_NAMED else "")
+        notice(f"{file}: these columns are not metadata and are ignored: {which}")
     return found
+
+
+def _column(name: str, file: str) -> Column:
+    path = name.removesuffix(_JSON_MARK).rstrip()
+    which, _, keys = path.partition(".")
+    bag = next((bag for bag in BAGS if bag == which), None)
+    if "[" in path or "]" in path:
+        whole = path.partition("[")[0].partition("]")[0] + _JSON_MARK
+        what = f"the column {shown(name)} is one item of a list, and a list is only set as a whole"
+        raise InputError(f"{file}: {what}: write it as JSON under {shown(whole)}, or leave the column out")
+    if bag is None or not keys:
+        what = f"the column {shown(name)} is neither user_id, email, nor a path such as app_metadata.plan"
+        raise InputError(f"{file}: {what}")
+    parsed = parse_path(keys, bag=bag)
+    if any(key != key.strip() for key in parsed):
+        raise InputError(f"{file}: the column {shown(name)} has white space beside a dot")
+    return bag, parsed, name.endswith(_JSON_MARK)
 
 
 def _from_csv(line: Line, columns: Mapping[str, Column]) -> Change:
@@ -106,18 +151,24 @@ def _from_csv(line: Line, columns: Mapping[str, Column]) -> Change:
         value = auth0_cell(cell) if line.quoted and not typed else cell
         if typed:
             try:
-                value = json.loads(cell.removeprefix("'") if line.quoted else cell)
-            except (ValueError, RecursionError):
-                what = f"the cell under {column!r} is not valid JSON; text in JSON has double quotes"
-                raise InputError(what) from None
+                value = read_json((cell.removeprefix("'") if line.quoted else cell).encode())
+            except NotReadable as error:
+                what = "text in JSON has double quotes; true, false and null are in lower case"
+                raise InputError(f"the cell under {shown(column)} is {error}; {what}") from None
+        elif is_spoiled(cell):
+            what = (
+                f"the cell under {shown(column)} is a formula or an error of a spreadsheet: write the value"
+            )
+            raise InputError(f"{what}, or, if it is one, JSON text under {shown(column + _JSON_MARK)}")
         change = change.with_bag(bag, change.bag(bag).set(path, value))
     return change
 
 
 def _from_json(row: Mapping[str, Any]) -> Change:
-    unknown = sorted(set(row) - {"user_id", *BAGS})
+    unknown = sorted(set(row) - {*USER_COLUMNS, *BAGS})
     if unknown:
-        raise InputError(f"a row can have user_id, user_metadata and app_metadata, but not {unknown[0]!r}")
+        what = "a row can have user_id or email, user_metadata and app_metadata"
+        raise InputError(f"{what}, but not {shown(unknown[0])}")
     change = Change()
     for bag in BAGS:
         if bag in row:
@@ -125,38 +176,3 @@ def _from_json(row: Mapping[str, Any]) -> Change:
                 raise MetadataError(f"{bag} must be an object; it is merged into what is stored", bag=bag)
             change = change.with_bag(bag, change.bag(bag).merge(row[bag]))
     return change
-
-
-class ChangeIndex:
-    """The changes to each user, combined in their order; on disk until it is closed: there may be many."""
-
-    def __init__(self, changes: Iterable[UserChange]) -> None:
-        self._db = sqlite3.connect("", isolation_level=None)  # SQLite keeps it in a temporary file
-        self._db.execute(
-            "CREATE TABLE changes (user_id TEXT PRIMARY KEY, ops TEXT, seen INTEGER DEFAULT 0) WITHOUT ROWID"
-        )
-        self._db.execute("BEGIN")
-        for user_id, change in changes:
-            earlier = self.take(user_id)
-            combined = change if earlier is None else earlier.then(change)
-            row = (user_id, json.dumps(combined.to_json()))
-            self._db.execute("INSERT OR REPLACE INTO changes (user_id, ops) VALUES (?, ?)", row)
-        self._db.execute("COMMIT")
-
-    def take(self, user_id: str) -> Change | None:
-        """Return the change for a user, None without one, and note that it was taken."""
-        row = self._db.execute("SELECT ops FROM changes WHERE user_id = ?", (user_id,)).fetchone()
-        if row is None:
-            return None
-        self._db.execute("UPDATE changes SET seen = 1 WHERE user_id = ?", (user_id,))
-        return Change.from_json(json.loads(row[0]))
-
-    def not_taken(self) -> Iterator[str]:
-        """Yield the users whose change was never taken."""
-        for (user_id,) in self._db.execute("SELECT user_id FROM changes WHERE seen = 0"):
-            yield user_id
-
-    def close(self) -> None:
-        """Delete the temporary file."""
-        with contextlib.suppress(sqlite3.Error):
-            self._db.close()

@@ -28,7 +28,9 @@ from auth0_meta.migrate.blame import InARow, is_everybodys, is_gone, is_open
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
-from auth0_meta.migrate.planning.change_file import ChangeFile, ChangeIndex
+from auth0_meta.migrate.planning.addresses import ByEmail, not_one, users_with
+from auth0_meta.migrate.planning.change_file import ChangeFile
+from auth0_meta.migrate.planning.change_index import ChangeIndex
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP
 from auth0_meta.migrate.planning.files import BadLine
 from auth0_meta.migrate.planning.replan import plan_for
@@ -47,7 +49,7 @@ _PROGRESS_EVERY = 0.2
 _MOST_PROBLEMS = 10_000
 
 _T = TypeVar("_T")
-Wanted = tuple[Found, Change | None]
+Wanted = tuple[Found | ByEmail, Change | None]
 """Whom to plan for, and the change from the file; None if the function computes it."""
 
 
@@ -55,7 +57,8 @@ Wanted = tuple[Found, Change | None]
 class Read:
     """A user as read: the `profile`, or None and `why` there is none; the file's `change`; the `requests` that it took.
 
-    `error`: what ends the plan if others fail too; `outage`: see `InARow.add`.
+    `user_id`: the place of the row, if it names a user by an address and nobody can say who that is.  `error`: what ends
+    the plan if others fail too; `outage`: see `InARow.add`; `kind`: what to call the problem.
     """
 
     user_id: str
@@ -65,6 +68,7 @@ class Read:
     why: str = ""
     error: Auth0MetaError | None = None
     outage: bool = False
+    kind: str = "unreadable"
 
 
 class Planner:
@@ -88,6 +92,7 @@ class Planner:
         self._fields: Fields = getattr(source, "fields", None)
         self._limit, self._share, self._on_event, self._now = limit, share, on_event, now
         self._cancelled = threading.Event()
+        self._readers = Threads(_READERS, name="auth0-meta-plan")
         self._sample: list[tuple[Mapping[str, Any], Any]] = []
         self._problems: list[tuple[str, str, str]] = []
         self._failures: InARow[Read] = InARow()
@@ -105,6 +110,7 @@ class Planner:
                 pass
         finally:
             self._cancelled.set()
+            self._readers.shutdown(wait=True, cancel_futures=True)
         self._check_steadiness()
         self.summary.seconds = round(self._now() - self._began, 3)
         self._emit_progress()
@@ -112,20 +118,26 @@ class Planner:
 
     def _work(self) -> Iterator[None]:
         """Plan for every user of the source, or of the change file, or of both."""
+        changes: Iterable[tuple[Found | ByEmail, Change]] = (
+            (Found(whom) if isinstance(whom, str) else whom, change)
+            for whom, change in self._readable(self._changes or ())
+        )
         if self._source is None:
-            named = ((Found(user_id), change) for user_id, change in self._readable(self._changes or ()))
-            yield from self._planned(itertools.islice(named, self._limit))
+            yield from self._planned(itertools.islice(changes, self._limit))
             return
-        users = itertools.islice(self._readable(self._source.users(self._connect)), self._limit)
+        named: Iterator[Found | ByEmail] = self._readable(self._source.users(self._connect))
+        users: Iterable[Wanted] = ((whom, None) for whom in itertools.islice(named, self._limit))
         if self._changes is None:
-            yield from self._planned((found, None) for found in users)
+            yield from self._planned(users)
             return
-        with contextlib.closing(ChangeIndex(self._readable(self._changes))) as index:
-            pairs = ((found, index.take(found.user_id)) for found in users)
-            yield from self._planned(pair for pair in pairs if pair[1] is not None)
-            for user_id in index.not_taken():
+        # An export has the addresses; otherwise each is looked up, before the users come by.
+        rows = changes if "email" in (self._fields or ()) else self._identified(changes)
+        with contextlib.closing(ChangeIndex(rows)) as index:
+            pairs = self._readable(index.join(found for found, _ in self._identified(users)))
+            yield from self._planned(pairs)
+            for name in index.missing():
                 self.summary.missing += 1
-                self._problem(user_id, "missing", f"{self._source.name} does not have this user")
+                self._problem(name, "missing", f"{self._source.name} does not have this user")
 
     def _readable(self, items: Iterable[_T | BadLine]) -> Iterator[_T]:
         """Yield what could be read, and note the rest."""
@@ -137,32 +149,46 @@ class Planner:
 
     def _planned(self, wanted: Iterable[Wanted]) -> Iterator[None]:
         """Plan in batches, each of them one commit; a profile that is not given is read, at the tenant's pace."""
-        readers = Threads(_READERS, name="auth0-meta-plan")
-        reads = readers.in_order(self._read, wanted, at_once=lambda one: one[0].profile is not None)
-        try:
-            while True:
-                if not (batch := list(itertools.islice(reads, _BATCH))):
-                    break
-                self._plan_batch(batch)
-                yield
-            if self._failures.is_outage:
-                raise self._last_failure()
-        finally:
-            self._cancelled.set()
-            readers.shutdown(wait=True, cancel_futures=True)
+        reads = self._in_order(
+            self._read, wanted, at_once=lambda one: isinstance(one[0], Found) and one[0].profile is not None
+        )
+        while batch := list(itertools.islice(reads, _BATCH)):
+            self._plan_batch(batch)
+            yield
+
+    def _identified(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Found, Any]]:
+        """Look up the users who are named by address; the others are passed on as they are."""
+
+        def identify(one: Wanted) -> Read:
+            whom, change = one
+            return Read(whom.user_id, whom.profile, change) if isinstance(whom, Found) else self._read(one)
+
+        for read in self._in_order(identify, wanted, at_once=lambda one: isinstance(one[0], Found)):
+            yield Found(read.user_id, read.profile), read.change
+
+    def _in_order(
+        self, call: Callable[[Wanted], Read], wanted: Iterable[Wanted], *, at_once: Callable[[Wanted], bool]
+    ) -> Iterator[Read]:
+        """Yield what `call` returns for each user, in order, and note whoever can't be read."""
+        for read in self._readers.in_order(call, wanted, at_once=at_once):
+            self._judge(read)
+            self.summary.requests += read.requests
+            if read.why:
+                self._problem(read.user_id, read.kind, read.why)
+            else:
+                yield read
+        if self._failures.is_outage:
+            raise self._last_failure()
 
     def _plan_batch(self, batch: Sequence[Read]) -> None:
         """Plan for users who have been read, in one commit."""
-        for read in batch:
-            self._judge(read)
         whole, evaluator = [read.profile for read in batch if read.profile is not None], self._evaluator
         answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
         with self._group():
             for read in batch:
-                self.summary.requests += read.requests
                 if read.profile is None:
-                    self._problem(read.user_id, "unreadable", read.why)
-                elif read.change is None:
+                    continue
+                if read.change is None:
                     self._plan_answer(read.user_id, read.profile, next(answers))
                 else:
                     self._plan_change(read.user_id, read.profile, read.change)
@@ -181,29 +207,39 @@ class Planner:
         return error
 
     def _read(self, wanted: Wanted) -> Read:
-        found, change = wanted
-        user_id, profile, budget = found.user_id, found.profile, WaitBudget(max_wait=None)
+        whom, change = wanted
+        name, profile = (whom.user_id, whom.profile) if isinstance(whom, Found) else (whom.where, None)
+        budget = WaitBudget(max_wait=None)
         try:
             if profile is None:
                 channel = self._connect().channel
                 if not self._reads:
                     self._reads = True
                     channel.start_bulk()
-                budget = channel.budget(user_id, None, share=self._share, cancelled=self._cancelled)
-                profile = channel.read(Target.user(user_id), budget)
-            elif not isinstance(profile, Mapping) or profile.get("user_id") != user_id:
-                return Read(user_id, None, change, why="the source gave no profile of this user")
+                if isinstance(whom, Found):
+                    budget = channel.budget(name, None, share=self._share, cancelled=self._cancelled)
+                    users = [channel.read(Target.user(name), budget)]
+                else:
+                    budget = channel.budget(None, None, share=self._share, cancelled=self._cancelled)
+                    users = users_with(channel, whom, budget)
+                if len(users) != 1:
+                    why = not_one(user["user_id"] for user in users)
+                    return Read(name, None, change, budget.requests, why, kind="row")
+                (profile,) = users
+                name = Target.user(profile["user_id"]).id
+            elif not isinstance(profile, Mapping) or profile.get("user_id") != name:
+                return Read(name, None, change, why="the source gave no profile of this user")
             check_stored(profile)
-        except (ApiError, TransportError, StoredDataError) as error:
+        except (ApiError, TransportError, StoredDataError, MetadataError) as error:
             if is_gone(error):
-                return Read(user_id, None, change, budget.requests, "the user does not exist")
+                return Read(name, None, change, budget.requests, "the user does not exist")
             if is_everybodys(error):
                 raise
             odd = error if is_open(error) else None
-            return Read(user_id, None, change, budget.requests, str(error), odd, budget.outage)
+            return Read(name, None, change, budget.requests, str(error), odd, budget.outage)
         except RecursionError:
-            return Read(user_id, None, change, budget.requests, TOO_DEEP)
-        return Read(user_id, profile, change, budget.requests)
+            return Read(name, None, change, budget.requests, TOO_DEEP)
+        return Read(name, profile, change, budget.requests)
 
     # What becomes of them -----------------------------------------------------------------------------
 

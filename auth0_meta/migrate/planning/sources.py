@@ -7,7 +7,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import attrs
 
@@ -16,7 +16,9 @@ from auth0_meta.client import ManagementClient
 from auth0_meta.errors import InputError, JobError
 from auth0_meta.http.json_reader import read_json
 from auth0_meta.http.request import user_path
-from auth0_meta.migrate.planning.files import GZIP, BadLine, Lines
+from auth0_meta.migrate.planning.addresses import ByEmail
+from auth0_meta.migrate.planning.files import BadLine, Head, Lines
+from auth0_meta.migrate.planning.text_file import GZIP, numbered
 from auth0_meta.models import Job
 
 Connect = Callable[[], ManagementClient]
@@ -41,17 +43,18 @@ class Source(Protocol):
 
     name: str
 
-    def users(self, connect: Connect) -> Iterator[Found | BadLine]:
+    def users(self, connect: Connect) -> Iterator[Found | ByEmail | BadLine]:
         """Yield the users; `connect()` returns a client, for sources that need one."""
         ...
 
 
 class FileSource:
-    """Take users from a file: NDJSON rows, CSV or a list of ids; gzipped or not.  "-" is standard input.
+    """Take users from a file: NDJSON rows, CSV or a list; gzipped or not.  "-" is standard input.
 
-    A row with `user_metadata` or `app_metadata` is a profile, and if one of them is absent, it is empty.  A row
-    with neither is an id to read from the tenant, unless `whole` says that rows are whole profiles.  CSV can't hold
-    metadata, so it is always a list of ids.  Raises `InputError` for a file that does not exist or can't be read.
+    Each names a user by id or e-mail address.  A row with a `user_id` and with `user_metadata` or `app_metadata` is a
+    profile, and if one of them is absent, it is empty.  A row with neither names a user to read from the tenant, unless
+    `whole` says that rows are whole profiles; so does every row of CSV, which can't hold metadata.  Raises `InputError`
+    for a file that does not exist, is empty or can't be read.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -66,14 +69,18 @@ class FileSource:
         self._whole = whole
         self.name = f"file {self._lines.name}"
 
-    def users(self, connect: Connect) -> Iterator[Found | BadLine]:
+    def users(self, connect: Connect) -> Iterator[Found | ByEmail | BadLine]:
         """Yield the users of the file."""
         for line in self._lines:
+            if isinstance(line, Head):
+                continue
             if isinstance(line, BadLine):
                 yield line
+            elif isinstance(line.whom, ByEmail):
+                yield line.whom
             else:
-                profile = not line.csv and (self._whole or any(bag in line.values for bag in BAGS))
-                yield Found(line.user_id, line.values if profile else None)
+                profile = line.kind == "ndjson" and (self._whole or any(bag in line.values for bag in BAGS))
+                yield Found(line.whom, line.values if profile else None)
 
 
 class SearchSource:
@@ -146,11 +153,14 @@ class ExportSource:
                 what = f"the file of export {job.id} is not an export; a proxy may have answered instead: plan again"
                 raise JobError(what, job_id=job.id, job=job)
             file.seek(0)
-            lines = gzip.GzipFile(fileobj=file) if packed else file
-            full = ((line, n) for n, line in enumerate(lines, 1) if line.strip())
+            plain = cast("BinaryIO", gzip.GzipFile(fileobj=file) if packed else file)
+            lines = numbered(plain, f"the file of export {job.id}")
+            full = ((line, n) for n, line in lines if line.strip())
             try:
                 for line, n in full:
                     yield _exported(line, n)
+            except InputError as error:
+                raise JobError(f"{error}", job_id=job.id, job=job) from None
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 what = f"the file of export {job.id} is cut short: plan again"
                 raise JobError(what, job_id=job.id, job=job) from error

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from support.scripted_server import Reply, ScriptedServer, Seen, connect
 
-from auth0_meta import InputError, JobError, ManagementClient, MetadataWarning, PagingError
+from auth0_meta import InputError, JobError, ManagementClient, PagingError
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import ChangeFile, ExportSource, FileSource, Found, SearchSource
+from auth0_meta.migrate import ExportSource, FileSource, Found, SearchSource
+from auth0_meta.migrate.planning import text_file
 from auth0_meta.migrate.planning.files import BadLine
 from auth0_meta.migrate.planning.sources import _exported, source
 
@@ -27,7 +28,7 @@ def no_client() -> ManagementClient:
 def found(path: Path | str, **settings: Any) -> list[tuple[str, Any]]:
     """Return the (user id, profile) pairs of a file source; a bad line is ("!", where)."""
     return [
-        ("!", user.where) if isinstance(user, BadLine) else (user.user_id, user.profile)
+        (user.user_id, user.profile) if isinstance(user, Found) else ("!", user.where)
         for user in FileSource(path, **settings).users(no_client)
     ]
 
@@ -43,7 +44,6 @@ def found(path: Path | str, **settings: Any) -> list[tuple[str, Any]]:
         ("bom.csv", "\ufeffuser_id\nauth0|1\n", ["auth0|1"]),
         ("quoted.csv", 'user_id,name\nauth0|1,"a ""b""\nc"\nauth0|2,x\n', ["auth0|1", "auth0|2"]),
         ("rows.ndjson", '{"user_id": "auth0|1"}\n\n', ["auth0|1"]),
-        ("empty.txt", "", []),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
@@ -88,7 +88,7 @@ def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     ("name", "data", "message"),
     [
         ("a.json", b'[{"user_id": "x"}]', "jq -c"),
-        ("a.csv", b"email\nx\n", "no column user_id"),
+        ("a.csv", b"name\nx\n", "no column user_id or email"),
         ("b.csv", b"user_id,user_id\nx,y\n", "twice"),
         ("c.txt", b"\xff\xfe\x00", "UTF-8"),
         ("d.gz", gzip.compress(b"auth0|1\n" * 50, mtime=0)[:-9], "cut short"),
@@ -160,106 +160,6 @@ def test_long_cells_and_lines_are_read(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_text(text)
         assert [user for user, _ in found(tmp_path / name)] == ["auth0|1"]
-    path = tmp_path / "changes.csv"
-    path.write_text(f"user_id,app_metadata.a,app_metadata.b\n'auth0|1,'{long},{'[' * 5000}\n")
-    ((_, document),) = changes(path)
-    assert document == {"app_metadata": {"a": long, "b": "[" * 5000}}
-
-
-# Change files ----------------------------------------------------------------------------------------
-
-
-def changes(path: Path) -> list[Any]:
-    """Return the (user id, PATCH body on an empty profile) pairs of a change file."""
-    return [
-        item if isinstance(item, BadLine) else (item[0], item[1].document({})) for item in ChangeFile(path)
-    ]
-
-
-def test_a_csv_change_file(tmp_path: Path) -> None:
-    """Dotted headers are paths, cells are text, an empty cell changes nothing, and `:=` columns are JSON."""
-    path = tmp_path / "c.csv"
-    path.write_text(
-        "user_id,app_metadata.billing.plan,app_metadata.seats:=,user_metadata.zip\n"
-        "auth0|1,pro,5,00501\n"
-        'auth0|2,,"{""a"": [1]}",\n'
-    )
-    assert changes(path) == [
-        (
-            "auth0|1",
-            {"app_metadata": {"billing": {"plan": "pro"}, "seats": 5}, "user_metadata": {"zip": "00501"}},
-        ),
-        ("auth0|2", {"app_metadata": {"seats": {"a": [1]}}}),
-    ]
-
-
-def test_the_profile_columns_of_an_export_are_ignored(tmp_path: Path) -> None:
-    """A CSV export can be used as a change file: a warning names its profile columns; any other column is still refused."""
-    path = tmp_path / "export.csv"
-    path.write_text(
-        "user_id,email,identities[0].connection,user_metadata.theme\n'auth0|1,'a@x,'db,'dark\n",
-        encoding="utf-8",
-    )
-    with pytest.warns(
-        MetadataWarning, match=r"not metadata and are ignored: email, identities\[0\].connection"
-    ):
-        assert changes(path) == [("auth0|1", {"user_metadata": {"theme": "dark"}})]
-    path.write_text("user_id,email\nauth0|1,a@x\n")
-    with pytest.raises(InputError, match="no column that changes anything"):
-        changes(path)
-
-
-def test_null_in_a_json_column_deletes(tmp_path: Path) -> None:
-    """`null` under `:=` removes the key."""
-    path = tmp_path / "c.csv"
-    path.write_text("user_id,app_metadata.old:=\nauth0|1,null\n")
-    ((user_id, change),) = ChangeFile(path)  # type: ignore[misc]  # one good row
-    assert user_id == "auth0|1"
-    assert change.document({"app_metadata": {"old": 1}}) == {"app_metadata": {"old": None}}
-
-
-def test_auth0s_own_csv_export_can_be_read(tmp_path: Path) -> None:
-    """Auth0 puts `'` before text and nothing before numbers and booleans."""
-    path = tmp_path / "c.csv"
-    path.write_text("user_id,app_metadata.zip,app_metadata.seats,app_metadata.on\n'auth0|1,'00501,5,true\n")
-    assert changes(path) == [("auth0|1", {"app_metadata": {"zip": "00501", "seats": 5, "on": True}})]
-
-
-def test_the_rows_of_an_ndjson_change_file_are_merged(ndjson: Callable[..., Path]) -> None:
-    """Metadata is merged deeply; other properties are refused, and so is what Auth0 does not accept."""
-    path = ndjson(
-        [
-            {"user_id": "auth0|1", "user_metadata": {"a": {"b": 1}}},
-            {"user_id": "auth0|2", "email": "canary@x"},
-            {"user_id": "auth0|3", "app_metadata": {"a.b": 1}},
-            {"user_id": "auth0|4", "app_metadata": 5},
-            {"app_metadata": {}},
-        ]
-    )
-    first, *bad = changes(path)
-    assert first == ("auth0|1", {"user_metadata": {"a": {"b": 1}}})
-    assert [line.where for line in bad] == [f"rows.ndjson line {n}" for n in (2, 3, 4, 5)]
-    assert "canary" not in str(bad)
-
-
-@pytest.mark.parametrize(
-    ("header", "message"),
-    [
-        ("user_id,plan", "neither"),
-        ("user_id", "no column that changes anything"),
-        ("user_id,app_metadata.email", "reserves"),
-    ],
-)
-def test_columns_that_change_nothing_are_refused(tmp_path: Path, header: str, message: str) -> None:
-    """A column that is not a path in the metadata stops the plan before any row."""
-    path = tmp_path / "c.csv"
-    path.write_text(f"{header}\n{','.join('x' for _ in header.split(','))}\n")
-    if message == "reserves":
-        (bad,) = changes(path)
-        assert message in bad.problem
-        return
-    with pytest.raises(InputError, match=message):
-        changes(path)
 
 
 # The export ------------------------------------------------------------------------------------------
@@ -337,6 +237,19 @@ def test_what_is_not_an_export_is_not_read_as_fewer_users(data: bytes) -> None:
         ScriptedServer(exporting(data)) as server,
         connect(server) as client,
         pytest.raises(JobError, match="is not an export"),
+    ):
+        list(ExportSource().users(lambda: client))
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "not packed"])
+def test_a_line_of_an_export_without_an_end_is_refused(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not read into memory first."""
+    monkeypatch.setattr(text_file, "MOST_LINE", 1000)
+    data = b'{"user_id":"auth0|1"}\n{"user_id":"' + b"x" * 2000
+    with (
+        ScriptedServer(exporting(gzip.compress(data) if packed else data)) as server,
+        connect(server) as client,
+        pytest.raises(JobError, match="the file of export job_1 line 2 is longer than 1000 characters"),
     ):
         list(ExportSource().users(lambda: client))
 

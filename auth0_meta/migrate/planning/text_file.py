@@ -1,0 +1,73 @@
+"""Open the text files that a migration reads, packed or not, and bound what their lines may take."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import itertools
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, AnyStr, BinaryIO, cast
+
+from auth0_meta.errors import InputError
+
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins."""
+MOST_LINE = 16 * 1024 * 1024
+"""How long a line or a row of CSV may be.  A request may have 1 MB, but older profiles are larger than that."""
+STDIN = "-"
+_WORKBOOKS = (b"PK", b"\xd0\xcf")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    """Open a file, or standard input for "-", as text; gzip and UTF-16 are recognized by their first bytes.
+
+    Raises `InputError` if it can't be read.
+    """
+    name = "standard input" if str(path) == STDIN else str(path)
+    try:
+        raw: BinaryIO = sys.stdin.buffer if str(path) == STDIN else open(path, "rb")  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise InputError(f"{name} can't be read: {error.strerror}") from error
+    try:
+        # A replacement for stdin may be unbuffered; a second buffer on a buffered one would wait until it is full.
+        buffered = cast("io.BufferedReader", raw if hasattr(raw, "peek") else io.BufferedReader(raw))
+        plain = (
+            cast("io.BufferedReader", gzip.GzipFile(fileobj=buffered))
+            if _start(buffered) == GZIP
+            else buffered
+        )
+        if (start := _start(plain)) in _WORKBOOKS:
+            raise InputError(
+                f"{name} is a workbook or a zip archive, not text: save the sheet as 'CSV UTF-8'"
+            )
+        yield io.TextIOWrapper(plain, encoding="utf-16" if start in _UTF_16 else "utf-8-sig", newline="")
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text: save it as UTF-8 (in Excel, as 'CSV UTF-8')") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{name} is cut short or is not a gzip file") from error
+    finally:
+        if str(path) != STDIN:
+            raw.close()
+
+
+def numbered(file: IO[AnyStr], name: str) -> Iterator[tuple[int, AnyStr]]:
+    """Yield (line number, line); raise `InputError` before a line takes more memory than `MOST_LINE` allows."""
+    for n in itertools.count(1):
+        line = file.readline(MOST_LINE + 1)
+        if not line:
+            return
+        if len(line) > MOST_LINE:
+            what = f"{name} line {n} is longer than {MOST_LINE} characters: is there one object, row or id per line?"
+            raise InputError(what)
+        yield n, line
+
+
+def _start(file: io.BufferedReader) -> bytes:
+    return file.peek(2)[:2]
