@@ -25,6 +25,7 @@ from auth0_meta.http.transport import Transport, base_url
 from auth0_meta.models import UserId, Wait
 from auth0_meta.ratelimit.plans import RateLimit
 from auth0_meta.ratelimit.throttle import Throttle
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import MetadataTransaction
 
@@ -38,6 +39,7 @@ _T = TypeVar("_T")
 _METHODS = (*REPEATABLE, "POST", "PATCH")
 
 
+@discreet
 class ManagementClient:
     """The client of one tenant; thread-safe, usable after a fork, a context manager.
 

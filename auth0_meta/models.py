@@ -15,6 +15,7 @@ BatchOutcome = Outcome | Literal["not_sent"]
 _NOTHING_SENT: Mapping[str, Any] = {}
 
 
+@redact.discreet
 class User:
     """One user's profile as Auth0 sent it; absent metadata reads as {}.
 

@@ -1,11 +1,21 @@
-"""Describe metadata by names and sizes, never values, for logs, reprs and errors; make text safe to print."""
+"""Describe metadata by names and sizes, never values, for logs, reprs and errors; make text safe to print.
+
+And empty the frames that an error leaves behind.  What a frame of this package, or of a library below it, holds when it
+fails is a request: a token, a secret, a document.  Trackers that show local variables record it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType, TracebackType
+from typing import Any, TypeVar, cast
+
+_T = TypeVar("_T")
 
 # What a terminal obeys instead of showing it: C0 and C1, line breaks and bidi controls.  And lone surrogates, which no
 # encoding can write at all.
@@ -67,3 +77,112 @@ def outline(bags: Mapping[Any, Any]) -> str:
             inner = ", ".join(told) or "cleared"
         parts.append(f"{bag}({inner})")
     return printable(", ".join(parts)) or "nothing"
+
+
+# Frames after an error ------------------------------------------------------------
+
+_OURS = frozenset({"auth0_meta", "cryptography", "jose", "requests", "urllib3", *sys.stdlib_module_names})
+# Flags of code objects; the module `inspect` has names for them, and takes long to import.
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
+_MAY_BE_SUSPENDED = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
+_SPECIAL = frozenset({
+    "__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__iter__", "__len__",
+})  # fmt: skip
+"""The special methods that handle values; the rest have names of their own."""
+
+
+def discreet(target: _T, /) -> _T:
+    """Decorate a public function, or a class for all its public methods: their errors leave with empty frames.
+
+    >>> @discreet
+    ... def send(token):
+    ...     raise LookupError("no such user")
+    >>> try:
+    ...     send("secret")
+    ... except LookupError as error:
+    ...     print(error.__traceback__.tb_next.tb_next.tb_frame.f_locals)
+    {}
+    """
+    if isinstance(target, type):
+        for name, member in list(vars(target).items()):
+            if name.startswith("_") and name not in _SPECIAL:
+                continue
+            if isinstance(member, FunctionType):
+                setattr(target, name, _discreet(member))
+            elif isinstance(member, classmethod):
+                setattr(target, name, classmethod(_discreet(member.__func__)))
+            elif isinstance(member, property) and member.fget is not None:
+                setattr(target, name, member.getter(_discreet(member.fget)))
+        return target
+    return cast("_T", _discreet(cast("Callable[..., Any]", target)))
+
+
+def _discreet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap one function; each kind has arguments in a frame of its own, which are dropped first."""
+    flags = function.__code__.co_flags
+    if flags & _GENERATOR:
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            inner = function(*args, **kwargs)
+            del args, kwargs
+            try:
+                return (yield from inner)
+            except BaseException as error:
+                forget_locals(error)
+                raise
+
+    elif flags & _COROUTINE:
+
+        @functools.wraps(function)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            inner = function(*args, **kwargs)
+            del args, kwargs
+            try:
+                return await inner
+            except BaseException as error:
+                forget_locals(error)
+                raise
+
+    else:
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                forget_locals(error)
+                raise
+
+    return call
+
+
+def forget_locals(error: BaseException, /) -> None:
+    """Empty the frames of this package and of the libraries below it that an error, or one in its chain, has passed."""
+    for n, one in enumerate(_chain(error)):
+        for frame in _frames(one.__traceback__):
+            if frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS:
+                continue
+            # The error itself has ended each frame that it has passed.  One that was handled may belong to a generator
+            # that goes on, which emptying its frame would end.
+            if n == 0 or not frame.f_code.co_flags & _MAY_BE_SUSPENDED:
+                with contextlib.suppress(RuntimeError):  # the frame still runs
+                    frame.clear()
+
+
+def _frames(trace: TracebackType | None) -> Iterator[Any]:
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [one.__context__, one.__cause__]

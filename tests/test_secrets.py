@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import pickle
@@ -9,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import requests
@@ -16,10 +18,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, free_port, token
 
-from auth0_meta import ManagementClient, User
+from auth0_meta import ManagementClient, MetadataBatch, User
+from auth0_meta.actions import Event, PostLoginTrigger
 from auth0_meta.errors import Auth0MetaError, NotSentError
 from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response
+from auth0_meta.jwt import sign_hs256
 from auth0_meta.testing import FakeClock
 from auth0_meta.transactions.options import TransactionOptions
 
@@ -185,6 +189,92 @@ def test_failures_show_nothing(reply: Reply, caplog: pytest.LogCaptureFixture) -
         watch.fails(commit)
         watch.saw(client.check())
         _show(watch, client)
+
+
+def _held(error: BaseException) -> list[str]:
+    """Return the local variables with a canary in the frames of an error and its chain, but for those of this file."""
+    found = []
+    for one in _chain(error):
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if frame.f_globals["__name__"] != __name__:
+                shown = {name: f"{value!r}{value}" for name, value in frame.f_locals.items()}
+                code = frame.f_code
+                found += [f"{code.co_qualname}: {name}" for name, text in shown.items() if "canary" in text]
+    return found
+
+
+async def _async(client: ManagementClient) -> None:
+    async with client.atransaction("auth0|1") as tx:
+        tx.app_metadata.set("deep.plan", WRITTEN)
+
+
+def _append(client: ManagementClient) -> None:
+    with client.transaction("auth0|1") as tx:
+        tx.app_metadata.append("theme.deep", WRITTEN)
+
+
+def _batch(client: ManagementClient) -> None:
+    with MetadataBatch(client, concurrency=1, on_error="continue") as batch:
+        batch.user("auth0|1").app_metadata.set("deep.plan", WRITTEN)
+    error = batch.results.failures[0].error
+    assert error is not None
+    raise error
+
+
+def _login(client: ManagementClient) -> None:
+    def action(event: Any, api: Any) -> None:
+        api.user.set_app_metadata("plan", WRITTEN)
+
+    error = PostLoginTrigger(client, [action]).run(Event.from_dict({"user": PROFILE})).error
+    assert error is not None
+    raise error
+
+
+BODY = {"app_metadata": {"plan": WRITTEN}}
+CALLS: dict[str, Callable[[ManagementClient], object]] = {
+    "update": lambda client: client.users.update("auth0|1", BODY),
+    "create": lambda client: client.users.create(BODY),
+    "request": lambda client: client.request("POST", "x", json=BODY),
+    "search": lambda client: list(client.users.search(q=WRITTEN)),
+    "by_email": lambda client: client.users.by_email(f"{WRITTEN}@example.com"),
+    "import": lambda client: client.jobs.import_users([BODY], connection_id="con_0000000000000001"),
+    "run_transaction": lambda client: client.run_transaction(
+        "auth0|1", lambda tx: tx.app_metadata.set("deep.plan", WRITTEN)
+    ),
+    "asyncio": lambda client: asyncio.run(_async(client)),
+    "append": _append,
+    "batch": _batch,
+    "login": _login,
+    "staged": lambda client: client.transaction("auth0|1").user_metadata.set("a", [WRITTEN, float("nan")]),
+    "assigned": lambda client: client.transaction("auth0|1").user_metadata.update(a={WRITTEN: b""}),
+    "base": lambda client: client.transaction("auth0|2", base=PROFILE),
+    "constructor": lambda _: ManagementClient("not a host", client_id="c", client_secret=SECRET),
+    "private key": lambda _: ManagementClient("tenant.invalid", client_id="c", private_key=SECRET),
+    "signature": lambda _: sign_hs256({"a": b""}, secret=SECRET),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    "reply",
+    [boom(400, "Bad Request", ECHO), Reply(500), Reply(close=True), Reply(200, raw=b"<html>")],
+    ids=["400", "500", "dropped", "html"],
+)
+def test_no_frame_of_this_package_holds_a_value_after_an_error(name: str, reply: Reply) -> None:
+    """Error trackers record the local variables of each frame of a traceback."""
+
+    def respond(seen: Seen) -> Reply:
+        profile = PROFILE | {"app_metadata": {"deep": {"plan": STORED}, "theme": {"deep": STORED}}}
+        read = seen.method == "GET" and seen.path.startswith("/api/v2/users/")
+        return Reply(200, profile) if read else reply
+
+    with (
+        ScriptedServer(respond) as server,
+        connect(server, token=f"{GIVEN}.x.y", clock=FakeClock(), max_wait=1) as client,
+        pytest.raises(Auth0MetaError) as caught,
+    ):
+        CALLS[name](client)
+    assert _held(caught.value) == []
 
 
 def _refusing(status: int) -> Callable[[Seen], Reply]:

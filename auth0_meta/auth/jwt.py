@@ -12,6 +12,7 @@ from typing import Any
 
 from auth0_meta.arguments import number
 from auth0_meta.errors import AuthError, ConfigError
+from auth0_meta.redact import discreet
 
 _ASYMMETRIC = ("RS256", "RS384", "RS512")
 _ASSERTION = ("RS256", "RS384")
@@ -19,6 +20,7 @@ _INVALID = "the token is invalid"
 _LONGEST_LEEWAY = 600
 
 
+@discreet
 def client_assertion(
     *,
     client_id: str,
@@ -49,6 +51,7 @@ def client_assertion(
         raise ConfigError(msg) from None
 
 
+@discreet
 def verify(
     token: str,
     *,
@@ -100,6 +103,7 @@ def check_expectations(*, audience: object, issuer: object, leeway: object) -> N
     number("leeway", leeway, least=0, most=_LONGEST_LEEWAY, error=ConfigError)
 
 
+@discreet
 def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
     """Return a JWT signed with HS256 under a shared secret, header `{"alg":"HS256","typ":"JWT"}`.
 
@@ -120,6 +124,7 @@ def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
         raise ConfigError(msg) from None
 
 
+@discreet
 def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return header and claims of a JWT after checking its HS256 signature under a shared secret, and nothing else.
 

@@ -15,6 +15,7 @@ from auth0_meta.http.request import API, Request, encode_body
 from auth0_meta.http.transport import Transport, base_url, encode_form
 from auth0_meta.models import Job
 from auth0_meta.ratelimit.plans import route_group
+from auth0_meta.redact import discreet
 
 _IMPORTS = "jobs/users-imports"
 _MAX_IMPORT = 500_000
@@ -24,6 +25,7 @@ _LINK_TRIES = 5
 _ENDED = ("completed", "failed")
 
 
+@discreet
 class Jobs:
     """Start, watch and fetch import and export jobs, as `client.jobs`.
 

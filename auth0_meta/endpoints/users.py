@@ -21,12 +21,14 @@ from auth0_meta.http.expected import (
 )
 from auth0_meta.http.request import USER, Request, Target, encode_query
 from auth0_meta.models import Page, User, UserId
+from auth0_meta.redact import discreet
 
 _USERS = "/api/v2/users"
 _MAX_PER_PAGE = 100
 _MAX_RESULTS = 1000
 
 
+@discreet
 class Users:
     """Read and write users, as `client.users`.
 
@@ -161,6 +163,7 @@ class Users:
         _limited(names)  # refuses invalid ones now
         return self._search(q, sort, names, per_page, limit)
 
+    @discreet
     def _search(
         self, q: str | None, sort: str | None, names: Iterable[str] | None, per_page: int, limit: int | None
     ) -> Iterator[User]:

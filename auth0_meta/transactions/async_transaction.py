@@ -11,6 +11,7 @@ from auth0_meta.clock import Cancelled
 from auth0_meta.errors import RateLimitError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, UserId
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import Transaction
 from auth0_meta.transactions.unit import Unit
@@ -20,6 +21,7 @@ from auth0_meta.warn import Place, calling_from, place
 _T = TypeVar("_T")
 
 
+@discreet
 class AsyncMetadataTransaction(Transaction):
     """A `MetadataTransaction` whose reads and commit are awaited, as `client.atransaction` opens it.
 

@@ -20,9 +20,11 @@ from auth0_meta.changes.operations import (
 from auth0_meta.changes.rules import first_level, parse_path
 from auth0_meta.errors import InputError, MetadataError, StateError
 from auth0_meta.models import CommitResult
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.unit import State, Unit
 
 
+@discreet
 class MetadataBag(MutableMapping[str, Any]):
     """Read one bag, overlaid with what is staged, and stage changes to it.
 
@@ -49,6 +51,11 @@ class MetadataBag(MutableMapping[str, Any]):
         self._name = name
 
     # Staging ----------------------------------------------------------------------------------------
+
+    # What it inherits has the values in its own frames.
+    update = discreet(MutableMapping.update)
+    setdefault = discreet(MutableMapping.setdefault)
+    pop = discreet(MutableMapping.pop)
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._stage(Set.of, first_level(key, bag=self._name), value)
@@ -149,6 +156,7 @@ class MetadataBag(MutableMapping[str, Any]):
         return f"<MetadataBag {self._name}, staged: {self._holder.pending.bag(self._name) or 'nothing'}>"
 
 
+@discreet
 class Scope:
     """What a transaction and its savepoints have in common: a view of one unit of work, with its two bags."""
 

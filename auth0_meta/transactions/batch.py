@@ -20,6 +20,7 @@ from auth0_meta.http.request import USER, id_of
 from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress, User, UserId, Wait
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.ratelimit.throttle import PACING
+from auth0_meta.redact import discreet
 from auth0_meta.threads import join
 from auth0_meta.transactions.batch_failures import interrupted, is_for_everybody, lighten
 from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransaction
@@ -35,6 +36,7 @@ _PROGRESS_EVERY = 0.2
 _IDLE = 2.0
 
 
+@discreet
 class MetadataBatch:
     """Stage changes for many users and send one PATCH for each, while staging goes on.
 

@@ -13,6 +13,7 @@ from auth0_meta.changes.operations import Operation
 from auth0_meta.clock import Cancelled
 from auth0_meta.errors import StateError
 from auth0_meta.models import CommitResult
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
 
@@ -23,6 +24,7 @@ OF_THE_PARENT = (
 )
 
 
+@discreet
 class BatchTransaction(MetadataTransaction):
     """The transaction of one user in a batch, for staging only: the batch sends it.
 

@@ -11,6 +11,7 @@ from typing import Self
 from auth0_meta.errors import StateError
 from auth0_meta.http.channel import Channel
 from auth0_meta.models import CommitResult
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.unit import CALLS, Part, State, Unit
 
@@ -112,6 +113,7 @@ class Joinable:
             self._units.pop(self._key, None)
 
 
+@discreet
 class Savepoint(Scope):
     """A part of a transaction: it merges into the outer one on success and vanishes on an exception.
 

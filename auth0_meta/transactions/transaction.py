@@ -11,6 +11,7 @@ from auth0_meta.errors import StateError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, User, UserId
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import Lock, Oversize, TransactionOptions
 from auth0_meta.transactions.savepoint import Joinable, Savepoint, open_unit
@@ -47,6 +48,7 @@ class _Settled:
     __slots__ = ("at", "unit")
 
 
+@discreet
 class Transaction(Scope):
     """What `MetadataTransaction` and its asyncio counterpart share: all but the requests."""
 
@@ -196,6 +198,7 @@ class Transaction(Scope):
         self._unit.roll_back()
 
 
+@discreet
 class MetadataTransaction(Transaction):
     """Stage changes to both bags of one user and send them in at most one PATCH.
 
