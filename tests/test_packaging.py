@@ -180,3 +180,31 @@ def test_a_client_loads_requests_and_nothing_optional() -> None:
         "from auth0_meta import ManagementClient, MetadataTransaction", after="import requests"
     )
     assert loaded == {"auth0_meta", *(f"auth0_meta.{name}" for name in LOADED.split())}
+
+
+SIGNING = """
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from auth0_meta import ManagementClient
+from auth0_meta.actions.web import SigningKeys, verify_id_token
+from auth0_meta.emulator import LocalTenant
+from auth0_meta.jwt import sign_hs256, verify_hs256
+
+key = rsa.generate_private_key(65537, 2048)
+private = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
+public = key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo).decode()
+verify_hs256(sign_hs256({"exp": 4e9}, secret="x" * 32), secret="x" * 32)
+with LocalTenant(strict=True, users=[{"user_id": "auth0|1"}]) as tenant:
+    tenant.add_client("jwt", public_key=public)
+    with ManagementClient(tenant.url, client_id="jwt", private_key=private) as client:
+        client.users.get("auth0|1")
+"""
+
+
+def test_what_python_jose_brings_along_is_never_imported() -> None:
+    """ecdsa has a timing attack that is never to be mended, and rsa and pyasn1 are not needed either: SECURITY.md says so."""
+    loaded = {name.partition(".")[0] for name in loaded_by(SIGNING)}
+    assert {"jose", "cryptography"} <= loaded
+    assert loaded.isdisjoint({"ecdsa", "rsa", "pyasn1"})
+    assert "ecdsa" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
