@@ -14,6 +14,7 @@ from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
 from auth0_meta.http.transport import is_loopback
+from auth0_meta.warn import notice
 
 # Source: `canRedirect` of Auth0's SDK.
 _PROTOCOLS_WITHOUT_BROWSER = (
@@ -23,6 +24,8 @@ _PROTOCOLS_WITHOUT_BROWSER = (
     "oauth2-webauthn",
 )
 _STANDARD_CLAIMS = ("sub", "iss", "exp", "iat")
+# RFC 7518, 3.2: a key of the size of the hash or larger must be used.
+_SHORTEST_SECRET = 32
 
 
 def can_redirect(event: Event) -> bool:
@@ -110,7 +113,7 @@ class RedirectApi:
         Claims: `iat`, `iss` (the request's host name), `sub` (the user id), `exp`, `ip`, then `payload`,
         which may override them; what the event does not know is left out.  The token is signed, not
         encrypted: don't put personal data into it.  Raises `InputError` if the lifetime is not positive or
-        JSON can't represent the payload, `ConfigError` for an unusable secret.
+        JSON can't represent the payload, `ConfigError` for an unusable secret; warns of one of less than 32 bytes.
         """
         seconds = number("expires_in_seconds", expires_in_seconds, above=0)
         if not isinstance(payload, Mapping | None):
@@ -124,7 +127,10 @@ class RedirectApi:
             "ip": event.request.ip,
         }
         known = {name: value for name, value in standard.items() if value is not None}
-        return jwt.sign_hs256(known | frozen_json(payload or {}, path="payload").copy(), secret=secret)
+        claims = known | frozen_json(payload or {}, path="payload").copy()
+        token = jwt.sign_hs256(claims, secret=secret)
+        _warn_of_short(secret)
+        return token
 
     def validate_token(
         self,
@@ -135,11 +141,11 @@ class RedirectApi:
     ) -> dict[str, Any]:
         """Return the claims of the token that the other site sent back, if the token is valid.
 
-        The token is a parameter of the body of /continue, or of its query.  The checks, in Auth0's order: the
-        `state` claim is the state of this redirect; the signature is HS256 with `secret`; `sub`, `iss`, `exp`
+        The token is a parameter of the body of /continue, or of its query.  The checks, with Auth0's reasons and in its
+        order: the `state` claim is the state of this redirect; the signature is HS256 with `secret`; `sub`, `iss`, `exp`
         and `iat` are present; the header's `typ` is JWT; `sub` is this user; `iss` is `issuer`, if you pass
         one; `exp` is in the future.  (Whether Auth0 compares `iss` with anything is not known.)  Raises
-        `RedirectError`.
+        `RedirectError`; warns of a secret of less than 32 bytes.
         """
         params = {**self._staging.event.request.query, **self._staging.event.request.body}
         token = params.get(token_parameter_name)
@@ -151,13 +157,19 @@ class RedirectApi:
                 "or query string."
             )
             raise RedirectError(msg, reason=msg)
-        unverified = jwt.peek(token)
-        if unverified and (self._staging.state is None or unverified.get("state") != self._staging.state):
-            raise _invalid("State in the token does not match the /continue state.")
+        expected = self._staging.state
+        other_state = _invalid("State in the token does not match the /continue state.")
         try:
             header, claims = jwt.verify_hs256(token, secret=secret)
         except AuthError:
+            # Auth0 looks at the state first.  What is not verified only chooses between two reasons to refuse.
+            unverified = jwt.peek(token)
+            if unverified and unverified.get("state") != expected:
+                raise other_state from None
             raise _invalid("Failed signature validation") from None
+        _warn_of_short(secret)
+        if expected is None or claims.get("state") != expected:
+            raise other_state
         missing = any(claims.get(name) is None for name in _STANDARD_CLAIMS)
         if missing or type(claims["exp"]) not in (int, float):
             raise _invalid("Missing or invalid standard claims")
@@ -170,6 +182,15 @@ class RedirectApi:
         if not claims["exp"] > self._clock.time():
             raise _invalid("Token has expired.")
         return claims
+
+
+def _warn_of_short(secret: str) -> None:
+    """Warn of a shared secret that can be guessed from a single token, without asking anybody."""
+    if len(secret.encode()) < _SHORTEST_SECRET:
+        notice(
+            f"the secret of the session tokens has {len(secret)} characters, and HS256 needs at least {_SHORTEST_SECRET} "
+            "random bytes, or whoever sees a token can guess it: use secrets.token_urlsafe(32)"
+        )
 
 
 def _invalid(reason: str) -> RedirectError:

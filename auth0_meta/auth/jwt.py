@@ -6,7 +6,9 @@ accepts a token that was signed with HS256 under an RSA public key in DER.
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,21 +130,60 @@ def sign_hs256(claims: Mapping[str, Any], *, secret: str) -> str:
 def verify_hs256(token: str, *, secret: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return header and claims of a JWT after checking its HS256 signature under a shared secret, and nothing else.
 
-    Raises `AuthError` if the token is invalid, `ConfigError` for an unusable secret.
+    Both must be plain JSON objects in UTF-8, without a byte order mark, NaN, Infinity, a number that no double can hold
+    or the same name twice, and each part must be spelled as base64url spells it: what two readers could take for
+    different things is refused.  Raises `AuthError` if the token is invalid, `ConfigError` for an unusable secret.
     """
     from jose import JOSEError, jws  # noqa: PLC0415
 
     key = _secret(secret)
     try:
-        header = dict(jws.get_unverified_header(token))
-        claims = json.loads(jws.verify(token, key, algorithms=["HS256"]))
+        jws.verify(token, key, algorithms=["HS256"])
+        head, body, signature = token.split(".")
+        header, claims, _ = _object(head), _object(body), _decoded(signature)
     except (JOSEError, ValueError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{_INVALID}: its signature or form is wrong ({type(error).__name__})"
         raise AuthError(msg, status=401) from None
-    if not isinstance(claims, dict):
-        raise AuthError(f"{_INVALID}: its claims are not a JSON object", status=401)
     _refuse_critical(header)
     return header, claims
+
+
+def _decoded(part: str) -> bytes:
+    """Return what a part of a token encodes; raise ValueError for one that base64url would spell differently."""
+    data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
+        raise ValueError
+    return data
+
+
+def _object(part: str) -> dict[str, Any]:
+    """Return the JSON object that a part of a token encodes; raise ValueError for anything else."""
+    # Not json.loads, which guesses the encoding of bytes.
+    value = _read(_decoded(part).decode())
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def _finite(text: str) -> float:
+    """Return a number, or raise ValueError if no double can hold it; NaN and Infinity come here too."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, or raise ValueError if it has the same name twice: readers differ in which one counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
+
+
+_read = json.JSONDecoder(
+    parse_constant=_finite, parse_float=_finite, object_pairs_hook=_without_doubles
+).decode
 
 
 def _refuse_critical(header: Mapping[str, Any]) -> None:

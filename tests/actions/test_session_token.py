@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +13,7 @@ import pytest
 from support.local_tenant import UID
 from support.logins import SECRET, URL, Login, RedirectingAction, state_of
 
-from auth0_meta import ConfigError, InputError, RedirectError
+from auth0_meta import ConfigError, InputError, MetadataWarning, RedirectError
 from auth0_meta.auth import jwt
 
 HEAD = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
@@ -268,3 +270,131 @@ def test_a_token_before_any_redirect_is_refused() -> None:
         error = login.trigger(action).run(login.event(request={"query": {"session_token": token}})).error
         assert isinstance(error, RedirectError)
         assert error.reason.startswith("State in the token")
+
+
+# One text that two readers could take for different things
+
+
+def encoded(data: bytes) -> str:
+    """Return a part of a token."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(head: str, body: str) -> str:
+    """Return a token of these parts, signed with the shared secret."""
+    mac = hmac.new(SECRET.encode(), f"{head}.{body}".encode(), hashlib.sha256)
+    return f"{head}.{body}.{encoded(mac.digest())}"
+
+
+def spelled(claims: dict[str, Any], **odd: str) -> bytes:
+    """Return claims as JSON, in which some values are spelled as a test says."""
+    items = [f"{json.dumps(k)}:{odd.get(k, json.dumps(v))}" for k, v in claims.items()]
+    return ("{" + ",".join(items) + "}").encode()
+
+
+def with_tail(part: str) -> str:
+    """Return another spelling of a part: the unused bits of its last letter are set."""
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".index(part[-1])
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return part[:-1] + letters[last + 1]
+
+
+def unused_bits(claims: dict[str, Any]) -> str:
+    """Return claims as a part that has unused bits in its last letter."""
+    body = json.dumps(claims).encode()
+    return encoded(body + b" " * ((1 - len(body)) % 3))
+
+
+ODD: dict[str, Any] = {
+    **{
+        f"in {name}": lambda claims, name=name: signed(HEAD, encoded(json.dumps(claims).encode(name)))
+        for name in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
+    },
+    "twice the state": lambda claims: signed(
+        HEAD, encoded(b'{"state":"x",' + json.dumps(claims).encode()[1:])
+    ),
+    "twice a name, deeper": lambda claims: signed(
+        HEAD, encoded(spelled(claims | {"a": 1}, a='{"b":1,"b":2}'))
+    ),
+    "a list as state": lambda claims: signed(HEAD, encoded(spelled(claims, state=f'["{claims["state"]}"]'))),
+    "a number as state": lambda claims: signed(HEAD, encoded(spelled(claims, state="1"))),
+    "null as state": lambda claims: signed(HEAD, encoded(spelled(claims, state="null"))),
+    "exp 1e400": lambda claims: signed(HEAD, encoded(spelled(claims, exp="1e400"))),
+    "exp NaN": lambda claims: signed(HEAD, encoded(spelled(claims, exp="NaN"))),
+    "exp Infinity": lambda claims: signed(HEAD, encoded(spelled(claims, exp="Infinity"))),
+    "exp true": lambda claims: signed(HEAD, encoded(spelled(claims, exp="true"))),
+    "exp a text": lambda claims: signed(HEAD, encoded(spelled(claims, exp=f'"{claims["exp"]}"'))),
+    "exp too long": lambda claims: signed(HEAD, encoded(spelled(claims, exp="9" * 5000))),
+    "a number beyond doubles": lambda claims: signed(HEAD, encoded(spelled(claims | {"a": 1}, a="-1e999"))),
+    "unused bits": lambda claims: signed(HEAD, with_tail(unused_bits(claims))),
+    "padding": lambda claims: signed(HEAD, unused_bits(claims) + "=="),
+    "a line end inside": lambda claims: signed(
+        HEAD, unused_bits(claims)[:8] + "\n" + unused_bits(claims)[8:]
+    ),
+    "a space behind": lambda claims: signed(HEAD, unused_bits(claims)) + " ",
+    "a line end behind": lambda claims: signed(HEAD, unused_bits(claims)) + "\n",
+    "a space before": lambda claims: " " + signed(HEAD, unused_bits(claims)),
+    "a padded signature": lambda claims: signed(HEAD, unused_bits(claims)) + "=",
+    "another spelling of the signature": lambda claims: with_tail(signed(HEAD, unused_bits(claims))),
+    "a fourth part": lambda claims: signed(HEAD, unused_bits(claims) + ".e30"),
+    "text behind the claims": lambda claims: signed(HEAD, encoded(json.dumps(claims).encode() + b"{}")),
+    "two algorithms": lambda claims: signed(
+        encoded(b'{"alg":"none","alg":"HS256","typ":"JWT"}'), unused_bits(claims)
+    ),
+    "alg in another case": lambda claims: signed(
+        encoded(b'{"alg":"hs256","typ":"JWT"}'), unused_bits(claims)
+    ),
+    "a list of algorithms": lambda claims: signed(
+        encoded(b'{"alg":["HS256"],"typ":"JWT"}'), unused_bits(claims)
+    ),
+    "a header in UTF-16": lambda claims: signed(
+        encoded('{"alg":"HS256","typ":"JWT"}'.encode("utf-16")), unused_bits(claims)
+    ),
+    "typ in another case": lambda claims: signed(
+        encoded(b'{"alg":"HS256","typ":"jwt"}'), unused_bits(claims)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("state", ["of this redirect", "of another login"])
+def test_a_token_of_an_odd_form_is_refused(case: str, state: str) -> None:
+    """The signature is right; whatever its state, a text that readers could take for different things logs nobody in."""
+    login = Login()
+    trigger = login.trigger(Checked())
+    right = state_of(trigger.run(login.event()))
+    now = int(login.clock.time())
+    claims = {"sub": UID, "iss": "i", "iat": now, "exp": now + 60}
+    token = ODD[case](claims | {"state": right if state == "of this redirect" else "other"})
+    done = trigger.resume(right, body={"session_token": token})
+    assert isinstance(done.error, RedirectError)
+    assert done.error.reason
+    assert login.app_metadata == {}
+
+
+def test_the_same_claims_in_their_plain_form_are_accepted() -> None:
+    """The forms above are refused for what is odd in them alone; space, escapes and other letters are not."""
+    for odd in (
+        unused_bits,
+        lambda claims: encoded(json.dumps(claims, indent=1).encode()),
+        lambda claims: encoded(json.dumps(claims | {"name": "Zoë"}, ensure_ascii=False).encode()),
+        lambda claims: encoded(spelled(claims, exp=f"{claims['exp']}.5")),
+    ):
+        login = Login()
+        trigger = login.trigger(Checked())
+        state = state_of(trigger.run(login.event()))
+        now = int(login.clock.time())
+        claims = {"sub": UID, "iss": "i", "iat": now, "exp": now + 60, "state": state}
+        assert trigger.resume(state, body={"session_token": signed(HEAD, odd(claims))}).allowed
+
+
+@pytest.mark.parametrize("secret", ["x", "hunter2", "x" * 31])
+def test_a_secret_that_can_be_guessed_causes_a_warning(secret: str) -> None:
+    """Whoever sees one token can try secrets at leisure; the warning has the length, not the secret."""
+    with pytest.warns(MetadataWarning, match=f"has {len(secret)} characters"):
+        Login().run(RedirectingAction(lambda api: api.redirect.encode_token(secret=secret)))
+    login = Login()
+    trigger = login.trigger(Checked(secret=secret))
+    state = state_of(trigger.run(login.event()))
+    with pytest.warns(MetadataWarning, match="HS256 needs at least 32 random bytes"):
+        assert trigger.resume(state, body={"session_token": returned(login, state, secret=secret)}).allowed

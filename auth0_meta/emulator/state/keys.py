@@ -130,7 +130,7 @@ def parse_unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
     try:
         return jwt.get_unverified_header(token), jwt.get_unverified_claims(token)
-    except JWTError:
+    except (JWTError, RecursionError):
         return {}, {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from auth0_meta.emulator import LocalTenant
@@ -51,3 +52,11 @@ def test_a_token_of_a_key_from_before_the_previous_one_is_invalid(talk: Any) -> 
     for _ in range(2):
         tenant.rotate_keys(revoke=True)
     assert talk(tenant, token=token).list().status_code == 401
+
+
+def test_a_token_that_is_nested_too_deeply_is_invalid(talk: Any) -> None:
+    """A header or claims that the parser gives up on make a 401, as any other text that is not a token."""
+    deep = base64.urlsafe_b64encode(b'{"a":' + b"[" * 100_000).rstrip(b"=").decode()
+    plain = base64.urlsafe_b64encode(b"{}").rstrip(b"=").decode()
+    for token in (f"{deep}.{plain}.x", f"{plain}.{deep}.x"):
+        assert talk(LocalTenant(serve=False, strict=True), token=token).list().status_code == 401
