@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from auth0_meta.arguments import number
+from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import InputError, StateError
 from auth0_meta.redact import count
 
 if TYPE_CHECKING:
     from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
     from auth0_meta.emulator import Entry, LocalTenant
+    from auth0_meta.emulator.state.clock import TenantClock
+
+# A local tenant's time ends with the year 9998: room is left for the lifetimes of what it stores.
+_LATEST = 253_370_000_000.0
 
 __all__ = ["FakeClock", "Simulation", "asimulate", "simulate"]
 
@@ -93,6 +100,7 @@ class Simulation:
     `staged`: what the actions staged for `user_metadata` and `app_metadata`, with None for deletions.
     `requests`: the Management API requests that were sent, each with `method`, `path`, `body` and `status`.
     `user`: the profile afterwards.
+    `clock`: what time it is for the login; it stands still, so `clock.advance(60)` lets a minute pass before `resume`.
 
     The repr shows no values.
     """
@@ -102,6 +110,11 @@ class Simulation:
     user: Mapping[str, Any]
     _trigger: PostLoginTrigger
     _tenant: LocalTenant
+
+    @property
+    def clock(self) -> TenantClock:
+        """Return the tenant's clock, which the trigger uses too."""
+        return self._tenant.clock
 
     @property
     def staged(self) -> Mapping[str, Mapping[str, Any]]:
@@ -139,18 +152,26 @@ class Simulation:
 
 
 def simulate(
-    actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
+    actions: Any,
+    event: Event | Mapping[str, Any],
+    /,
+    *,
+    tenant: LocalTenant | None = None,
+    now: float | datetime | None = None,
+    **settings: Any,
 ) -> Simulation:
     """Run actions on one login, with no account and no network, on a local tenant that has the event's user.
 
     `actions`: one action or a list of them.
     `event`: an `Event`, or Auth0's event JSON.  Metadata that it lacks is read from the tenant, and is empty
     if the tenant did not have that user.
-    `tenant`: your own tenant, with users and faults (`tenant.fail(...)`); None creates one whose clock is a
-    `FakeClock`.
+    `tenant`: your own tenant, with users, faults (`tenant.fail(...)`) and a clock; None creates one.
+    `now`: the time at which the login takes place, in seconds since the epoch or as a datetime with a time zone; None is
+    the time of the call.  Time then stands still, unless the tenant is your own: `login.clock` moves it.
     `settings`: the keyword arguments of `PostLoginTrigger`.
 
-    In a running event loop, await `asimulate` instead.  Needs the extra `emulator`.
+    In a running event loop, await `asimulate` instead.  Needs the extra `emulator`.  Raises `InputError` for a `now` that
+    is not a time, or that comes with a tenant, whose clock you can set yourself.
 
     >>> def greet(event, api):
     ...     api.user.set_user_metadata("greeted", True)
@@ -158,22 +179,32 @@ def simulate(
     >>> login.outcome.allowed, login.staged, [(r.method, r.body) for r in login.requests]
     (True, {'user_metadata': {'greeted': True}}, [('PATCH', {'user_metadata': {'greeted': True}})])
     """
-    trigger, local, login = _prepare(actions, event, tenant, settings)
+    trigger, local, login = _prepare(actions, event, tenant, now, settings)
     before = len(local.journal)
     return _simulation(trigger, local, trigger.run(login), before, login.user.user_id)
 
 
 async def asimulate(
-    actions: Any, event: Event | Mapping[str, Any], /, *, tenant: LocalTenant | None = None, **settings: Any
+    actions: Any,
+    event: Event | Mapping[str, Any],
+    /,
+    *,
+    tenant: LocalTenant | None = None,
+    now: float | datetime | None = None,
+    **settings: Any,
 ) -> Simulation:
     """Do what `simulate` does, in a running event loop: for async tests."""
-    trigger, local, login = _prepare(actions, event, tenant, settings)
+    trigger, local, login = _prepare(actions, event, tenant, now, settings)
     before = len(local.journal)
     return _simulation(trigger, local, await trigger.arun(login), before, login.user.user_id)
 
 
 def _prepare(
-    actions: Any, event: Event | Mapping[str, Any], tenant: LocalTenant | None, settings: Mapping[str, Any]
+    actions: Any,
+    event: Event | Mapping[str, Any],
+    tenant: LocalTenant | None,
+    now: float | datetime | None,
+    settings: Mapping[str, Any],
 ) -> tuple[PostLoginTrigger, LocalTenant, Event]:
     """Return the trigger, a tenant that has the user, and the event."""
     from auth0_meta.actions import Event, PostLoginTrigger  # noqa: PLC0415  # FakeClock needs neither
@@ -184,11 +215,24 @@ def _prepare(
     if "|" not in user_id:
         msg = f"{user_id!r} is not a user id of Auth0: pass one with a provider, such as auth0|1"
         raise InputError(msg)
-    local = tenant or LocalTenant(serve=False, clock=FakeClock())
+    if tenant is not None and now is not None:
+        raise InputError(
+            "now= is for a tenant that simulate makes; set your own: tenant.clock.freeze(at=...)"
+        )
+    local = tenant or LocalTenant(serve=False, clock=FakeClock(start=_epoch(now)))
     if user_id not in local.users:
         local.users.add(**login.user.copy())
     several = isinstance(actions, Iterable) and not callable(actions)
     return PostLoginTrigger(local.client(), actions if several else [actions], **settings), local, login
+
+
+def _epoch(now: float | datetime | None) -> float:
+    """Return seconds since the epoch; None is now."""
+    if isinstance(now, datetime):
+        if now.tzinfo is None:
+            raise InputError("now needs a time zone: datetime.now(UTC), or datetime(..., tzinfo=UTC)")
+        now = now.timestamp()
+    return SYSTEM_CLOCK.time() if now is None else number("now", now, least=0, most=_LATEST)
 
 
 def _simulation(

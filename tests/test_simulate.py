@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from support.logins import Consent
 from auth0_meta import BadRequestError, InputError, MetadataWarning, StateError
 from auth0_meta.actions import Event
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.jwt import sign_hs256
 from auth0_meta.testing import asimulate, simulate
 
 USER = {"user_id": UID, "app_metadata": {"plan": "free"}, "user_metadata": {}}
@@ -132,3 +135,80 @@ def test_async_actions_are_simulated_in_a_running_loop() -> None:
         ]
 
     asyncio.run(test())
+
+
+class Signed:
+    """An action whose redirect comes back with a session token."""
+
+    def on_execute_post_login(self, event: Any, api: Any) -> None:
+        """Send the user away."""
+        api.redirect.send_user_to("https://consent.example.com/")
+
+    def on_continue_post_login(self, event: Any, api: Any) -> None:
+        """Check the token."""
+        api.redirect.validate_token(secret="x" * 32)
+
+
+def token_of(login: Any, *, at: float) -> str:
+    """Return a session token that the other site signs at a time."""
+    now = int(at)
+    claims = {
+        "sub": UID,
+        "iss": "i",
+        "iat": now,
+        "exp": now + 60,
+        "state": login.outcome.redirect.state,
+    }
+    return sign_hs256(claims, secret="x" * 32)
+
+
+def test_a_login_takes_place_at_the_time_of_the_call() -> None:
+    """A token that is signed by the machine's clock is valid, until the test lets its lifetime pass."""
+    login = simulate(Signed(), {"user": USER})
+    assert abs(login.clock.time() - time.time()) < 60
+    again = simulate(Signed(), {"user": USER})
+    token = token_of(login, at=time.time())
+    assert login.resume(body={"session_token": token}).outcome.allowed
+    token = token_of(again, at=time.time())
+    again.clock.advance(120)
+    error = again.resume(body={"session_token": token}).outcome.error
+    assert str(error) == "The session token is invalid: Token has expired."
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        86_400,
+        86_400.0,
+        datetime(1970, 1, 2, tzinfo=UTC),
+        datetime(1970, 1, 2, 2, tzinfo=timezone(timedelta(hours=2))),
+    ],
+    ids=["int", "float", "UTC", "another zone"],
+)
+def test_a_login_takes_place_when_the_test_says(now: Any) -> None:
+    """`now` is the time of the trigger and of the tenant; it stands still."""
+    login = simulate(upgrade, {"user": USER}, now=now)
+    assert login.clock.time() == 86_400
+    assert login.user["updated_at"].startswith("1970-01-02T00:00:00")
+    later = asyncio.run(asimulate(upgrade, {"user": USER}, now=now))
+    assert later.clock.time() == 86_400
+
+
+@pytest.mark.parametrize(
+    "now",
+    ["2027-01-15", True, float("nan"), float("inf"), -1, 10**15, 10**400, datetime(2027, 1, 15)],  # noqa: DTZ001
+    ids=["text", "bool", "NaN", "infinity", "negative", "milliseconds", "huge", "without a zone"],
+)
+def test_a_time_that_is_none_is_refused(now: Any) -> None:
+    """The error is the package's own and names the argument."""
+    with pytest.raises(InputError, match="now"):
+        simulate(upgrade, {"user": USER}, now=now)
+
+
+def test_a_tenant_of_your_own_has_its_own_clock() -> None:
+    """Its time is not changed by a simulation."""
+    with LocalTenant(serve=False) as tenant:
+        with pytest.raises(InputError, match=r"tenant\.clock\.freeze"):
+            simulate(upgrade, {"user": USER}, tenant=tenant, now=5)
+        tenant.clock.freeze(at=86_400)
+        assert simulate(upgrade, {"user": USER}, tenant=tenant).clock.time() == 86_400
