@@ -18,6 +18,7 @@ from auth0_meta.endpoints.users import Users
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.budget import MaxWait, check_timeout, check_wait
 from auth0_meta.http.channel import REPEATABLE, Channel
+from auth0_meta.http.headers import check_custom_domain, check_headers
 from auth0_meta.http.request import encode_query, endpoint_path
 from auth0_meta.http.sender import Parts, Sender
 from auth0_meta.http.token_endpoint import exchange
@@ -49,6 +50,8 @@ class ManagementClient:
     that returns one (a call of it can't be cut short: its time counts against `max_wait` or a login's budget
     afterwards).  White space at the ends of credentials is ignored.  `audience`: None means
     `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
+    `custom_domain`: for a tenant with several, the one that links in its emails lead to; it is sent as
+    `Auth0-Custom-Domain` with the requests for which Auth0 takes that (None: the tenant's default one).
 
     `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
     `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat);
@@ -75,6 +78,7 @@ class ManagementClient:
         key_id: str | None = None,
         algorithm: str = "RS256",
         audience: str | None = None,
+        custom_domain: str | None = None,
         max_wait: float | None = 900.0,
         failure_wait: float | None = 30.0,
         timeout: float | tuple[float, float] = (3.05, 30.0),
@@ -97,6 +101,7 @@ class ManagementClient:
             clock,
             jitter,
             advice_for(token=bool(token), private_key=bool(private_key), audience=bool(audience)),
+            check_custom_domain(custom_domain),
         )
         self._kind, tokens = token_source(
             partial(exchange, Sender(parts, TokenSource())),
@@ -129,8 +134,8 @@ class ManagementClient:
     def from_env(cls, **settings: Any) -> ManagementClient:
         """Return a client made from AUTH0_DOMAIN and AUTH0_API_TOKEN, or AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
 
-        AUTH0_AUDIENCE is read too.  `settings`: arguments of the constructor, which win over the environment.
-        Raises `ConfigError` naming what is missing.
+        AUTH0_AUDIENCE and AUTH0_CUSTOM_DOMAIN are read too.  `settings`: arguments of the constructor, which win over the
+        environment.  Raises `ConfigError` naming what is missing.
         """
         domain, settings = from_environment(settings)
         return cls(domain, **settings)
@@ -161,14 +166,17 @@ class ManagementClient:
         *,
         json: Any = None,
         params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
         max_wait: MaxWait = "client",
     ) -> Any:
         """Call any other endpoint of the Management API, with the same retries and errors.
 
         `path` is relative to `/api/v2/` ("users/auth0%7C1/roles"), already percent-encoded.  `json` is the body (None:
-        none); `params` the query, whose None values are left out.  `repeat`: whether it may be sent again after a
-        lost response or a 5xx (None: yes for GET, PUT and DELETE).  `max_wait`: "client" means the client's setting.
+        none); `params` the query, whose None values are left out.  `headers`: more headers, such as X-Correlation-ID;
+        the client's own are refused, and Auth0-Custom-Domain wins over `custom_domain=`.  `repeat`: whether it may be sent
+        again after a lost response or a 5xx (None: yes for GET, PUT and DELETE).  `max_wait`: "client" means the
+        client's setting.
         Returns the parsed response, None for an empty one.
 
         >>> tenant.client().request("GET", "users", params={"per_page": 1})
@@ -179,6 +187,7 @@ class ManagementClient:
             msg = f"method must be one of {', '.join(_METHODS)}, not {method!r} (nothing was sent)"
             raise InputError(msg)
         target = endpoint_path(path)
+        more = check_headers(headers)
         if params:
             given = {
                 k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None
@@ -186,7 +195,9 @@ class ManagementClient:
             target += ("&" if "?" in target else "?") + encode_query(given)
         # Whether the query is given or written into the path, errors are cleaned of what it asks for.
         sent = (params, dict(parse_qsl(target.partition("?")[2])))
-        return self.channel.call(verb, target, json=json, sent=sent, repeat=repeat, max_wait=max_wait)
+        return self.channel.call(
+            verb, target, json=json, sent=sent, repeat=repeat, max_wait=max_wait, headers=more
+        )
 
     # Units of work ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MARK = "auth0_tenant"
 # These would lead the code under test to a real tenant, or away from the local one.
-_OTHER_CREDENTIALS = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE")
+_OTHER_CREDENTIALS = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,7 +72,7 @@ def auth0_tenant(request: pytest.FixtureRequest) -> Iterator[LocalTenant]:
 def auth0_env(auth0_tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Point AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET at this test's tenant, and return them.
 
-    AUTH0_API_TOKEN and AUTH0_AUDIENCE are unset for the test.
+    AUTH0_API_TOKEN, AUTH0_AUDIENCE and AUTH0_CUSTOM_DOMAIN are unset for the test.
     """
     for name in _OTHER_CREDENTIALS:
         monkeypatch.delenv(name, raising=False)

@@ -143,6 +143,8 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         settings["client_id"] = settings.get("client_id") or _env("AUTH0_CLIENT_ID")
     if not settings.get("audience"):
         settings["audience"] = _environments_audience(fetched=not settings.get("token"))
+    if not settings.get("custom_domain"):
+        settings["custom_domain"] = _env("AUTH0_CUSTOM_DOMAIN")
     return domain, settings
 
 

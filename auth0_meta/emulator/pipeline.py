@@ -19,7 +19,7 @@ from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
 from auth0_meta.emulator.http.message import JSON_TYPE, Call, Reply, Request, Response, to_json
 from auth0_meta.emulator.routes import find, unserved
-from auth0_meta.emulator.rules.journal_entry import Entry
+from auth0_meta.emulator.rules.journal_entry import Entry, masked_headers
 from auth0_meta.emulator.rules.schema import read_query
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.faults import CallbackRaised, Dropped, Fault
@@ -188,6 +188,7 @@ class Pipeline:
             method=request.method,
             path=request.path,
             query=request.query_string,
+            headers=masked_headers(request.headers),
             route=call.template,
             user_id=call.user_id,
             body=self._journaled(call),

@@ -11,6 +11,7 @@ from auth0_meta.errors import MetadataError, StateError, TransportError
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
 from auth0_meta.http.expected import Expected, anything, believed, the_object
+from auth0_meta.http.headers import NO_HEADERS
 from auth0_meta.http.request import (
     API,
     Request,
@@ -110,12 +111,13 @@ class Channel(Sender):
         shown: str | None = None,
         repeat: bool | None = None,
         max_wait: MaxWait = "client",
+        headers: Mapping[str, str] = NO_HEADERS,
         expected: Expected = anything,
     ) -> Any:
         """Send one request and return its parsed response, which is believed only if it is what is `expected`.
 
         `path` is encoded and starts with "/api/v2/".  `json` is the body (None: none).  `sent`: what else the request
-        contains that must not appear in an error.  `repeat`: None decides by the method.
+        contains that must not appear in an error (`headers` don't either).  `repeat`: None decides by the method.
         """
         request = Request(
             method,
@@ -125,6 +127,7 @@ class Channel(Sender):
             sent=json if sent is None else (json, sent),
             repeat=method in REPEATABLE if repeat is None else repeat,
             alias=shown,
+            headers=headers,
         )
         response = self.send(request, self.budget(user_id, max_wait))
         return believed(response, request, expected, user_id=user_id)

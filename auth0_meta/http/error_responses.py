@@ -25,6 +25,7 @@ from auth0_meta.http.sent_values import SentValues
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-id", "cf-ray")
 # A 408, 425 or 499 comes from a gateway, which may have passed the request on before it gave up.
+_NOT_MODIFIED = 304  # the response to an If-None-Match, and not a redirect
 _FROM_A_GATEWAY = (408, 425, 499)
 
 # (status or None for any, what the message or error code contains) -> what to do next; the first that fits.  A name in
@@ -118,7 +119,7 @@ def _remedy(status: int, code: str | None, message: str, advice: Advice) -> str:
 
 def _about_redirect(status: int, headers: Mapping[str, str]) -> str:
     """Return, for a redirect, advice that names the host it leads to; the rest of the URL may be a secret."""
-    if not 300 <= status < 400:
+    if not 300 <= status < 400 or status == _NOT_MODIFIED:
         return ""
     try:
         host = urlsplit(headers.get("Location", "")).hostname or ""

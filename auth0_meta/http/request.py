@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlencode
 from auth0_meta.changes.foreign_types import not_json
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
+from auth0_meta.http.headers import NO_HEADERS
 from auth0_meta.models import User, UserId
 from auth0_meta.ratelimit.plans import route_group
 
@@ -30,7 +31,7 @@ class Request(NamedTuple):
     """One request; `path` is encoded and starts with "/".
 
     `repeat`: whether sending it twice is harmless.  `sent` is the body before encoding; error messages are cleaned of
-    the values in it.  `alias`: how messages name the path; None leaves out the query only.
+    the values in it.  `alias`: how messages name the path; None leaves out the query only.  `headers`: what a caller adds.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Request(NamedTuple):
     sent: Any = None
     content_type: str = "application/json"
     alias: str | None = None
+    headers: Mapping[str, str] = NO_HEADERS
 
     @property
     def shown(self) -> str:

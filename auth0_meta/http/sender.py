@@ -15,6 +15,7 @@ from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
 from auth0_meta.errors import ApiError, NotSentError, RateLimitError, StateError, TransportError
 from auth0_meta.http.budget import WORK, Deadline, LongWait, WaitBudget
 from auth0_meta.http.error_responses import error_from, is_import_jobs_limit, leaves_open
+from auth0_meta.http.headers import CUSTOM_DOMAIN, merged, names_a_domain
 from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response, Transport
 from auth0_meta.models import Wait
@@ -40,13 +41,15 @@ class Parts(NamedTuple):
     clock: Clock
     random: Random
     advice: Advice
+    custom_domain: str | None = None
+    """The custom domain that requests name where Auth0 takes it."""
 
 
 class Sender:
     """Send requests with a client's parts and tokens from one source."""
 
     def __init__(self, parts: Parts, tokens: TokenSource) -> None:
-        self.transport, self.throttle, self.clock, self.random, self.advice = parts
+        self.transport, self.throttle, self.clock, self.random, self.advice, self._custom_domain = parts
         self.tokens = tokens
         self._reporting: set[int] = set()  # threads that are inside `on_wait`
         self._succeeded_at = -inf
@@ -130,13 +133,22 @@ class Sender:
             return self.transport.send(
                 request.method,
                 request.path,
-                headers=_headers(request, token),
+                headers=self._headers(request, token),
                 body=request.body,
                 seconds=seconds,
             )
         finally:
             budget.took = self.clock.monotonic() - begun
             budget.spend(budget.took)
+
+    def _headers(self, request: Request, token: str) -> dict[str, str]:
+        """Return what a request carries: the client's headers, and the caller's, which win but for the token's."""
+        own = {"Accept": "application/json"}
+        if request.body is not None:
+            own["Content-Type"] = request.content_type
+        if self._custom_domain is not None and names_a_domain(request.method, request.path):
+            own[CUSTOM_DOMAIN] = self._custom_domain
+        return merged(own, request.headers, {"Authorization": f"Bearer {token}"} if token else {})
 
     def _token(self, budget: WaitBudget) -> str:
         """Return the token to send; the time that this takes counts as waiting, and may use up the budget."""
@@ -347,7 +359,7 @@ class Sender:
             response.body,
             method=request.method,
             path=request.shown,
-            sent=(request.sent, token),
+            sent=(request.sent, request.headers, token),
             user_id=budget.user_id,
             wait=wait,
             retry_at=None if wait is None else self.clock.time() + wait,
@@ -359,12 +371,3 @@ class Sender:
 def _least(left: float | None, fresh: float | None) -> float | None:
     """Return the shorter of two limits in seconds, not below 0; None is no limit."""
     return min((max(0.0, s) for s in (left, fresh) if s is not None), default=None)
-
-
-def _headers(request: Request, token: str) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    if request.body is not None:
-        headers["Content-Type"] = request.content_type
-    return headers

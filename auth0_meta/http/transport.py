@@ -215,7 +215,7 @@ class Transport:
         prepared.method = method
         prepared.url = self.base + path
         prepared.headers = CaseInsensitiveDict(headers)
-        prepared.headers["User-Agent"] = _USER_AGENT
+        prepared.headers.setdefault("User-Agent", _USER_AGENT)
         prepared.headers["Accept-Encoding"] = "gzip, deflate"
         if body is not None:
             prepared.headers["Content-Length"] = str(len(body))

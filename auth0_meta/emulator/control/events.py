@@ -24,7 +24,19 @@ _MAX_ENTRIES = 300
 
 def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
     """Return journal entries as JSON values, each with its number from 1 on; the last one is the `total`-th."""
-    names = ("time", "method", "path", "query", "route", "user_id", "body", "status", "outcome", "tokens")
+    names = (
+        "time",
+        "method",
+        "path",
+        "query",
+        "headers",
+        "route",
+        "user_id",
+        "body",
+        "status",
+        "outcome",
+        "tokens",
+    )
     return [
         {"number": number}
         | {name: getattr(entry, name) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ _SECRET = frozenset(
         *("custom_password_hash", "private_key", "encryption_key", "signing_keys"),
     )
 )
+_SECRET_HEADERS = frozenset(("authorization", "proxy-authorization", "cookie", "x-emulator-token"))
 # Metadata stays readable: tests compare it with what they sent.
 _METADATA = frozenset(("user_metadata", "app_metadata", "client_metadata", "metadata"))
 
@@ -39,11 +41,20 @@ def masked(value: Any) -> Any:
     return shown if any(shown[name] is not value[name] for name in value) else value
 
 
+def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a request's headers with every secret replaced.
+
+    >>> masked_headers({"authorization": "Bearer x", "auth0-custom-domain": "login.example.com"})
+    {'authorization': '<masked>', 'auth0-custom-domain': 'login.example.com'}
+    """
+    return {name: MASK if name in _SECRET_HEADERS else value for name, value in headers.items()}
+
+
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One request; the repr leaves out the body and the query.
+    """One request; the repr leaves out the body, the query and the headers.
 
-    `path` is as it was sent, without the query; `route` is the template that matched, "" if none did;
+    `path` is as it was sent, without the query; `headers` have names in lower case, and no token; `route` is the template that matched, "" if none did;
     `user_id` is decoded, None if the route has none; `status` is None if the connection was closed
     without a response; `outcome` is "answered", "dropped_before_commit", "dropped_after_commit", or
     "plan_raised" if a second writer or predicate raised; `fault` is the fault that struck, else None;
@@ -54,6 +65,7 @@ class Entry:
     method: str
     path: str
     query: str = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
     route: str
     user_id: str | None
     _body: bytes | dict[str, Any] | None = attrs.field(repr=False)
