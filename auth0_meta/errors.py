@@ -6,7 +6,7 @@ Auth0MetaError
 │   └── MetadataError                  Auth0 would not accept a key or a value
 │       └── PathError                  a change meets a value of the wrong type
 ├── StateError (RuntimeError)          the object can't do this in its present state
-├── StoredDataError                    no change can be computed on the metadata that is stored
+├── StoredDataError                    the metadata that is needed is not stored as an object
 ├── ConflictError                      what the transaction read has changed; nothing was written
 ├── TransportError (OSError)           there is no usable response; itself only for reads
 │   ├── NotSentError                   the request did not reach the server: it may be repeated
@@ -160,9 +160,10 @@ class StateError(Auth0MetaError, RuntimeError):
 
 
 class StoredDataError(Auth0MetaError):
-    """No change can be computed on the metadata that Auth0 stores: it is not a JSON object, or too deeply nested.
+    """The metadata that is needed is stored as something other than a JSON object, or is nested too deeply.
 
-    It is raised after the user was read; nothing was written.  The message names what is in the way.
+    It is raised when that one is read or changed; nothing was written.  The other one can be worked with.  The message
+    names what is in the way, and what repairs it.
     Attributes: `user_id`, `bag`.
     """
 

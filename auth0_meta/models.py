@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from auth0_meta import redact
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.errors import StoredDataError
+from auth0_meta.changes.profile import stored_bag
 from auth0_meta.record import Record
 
 Outcome = Literal["updated", "unchanged", "confirmed", "joined", "rolled_back", "failed", "unknown"]
@@ -87,13 +87,7 @@ class User:
         return self._bag("app_metadata")
 
     def _bag(self, bag: str) -> Mapping[str, Any]:
-        stored = self.raw.get(bag)
-        if stored is None:
-            return {}
-        if isinstance(stored, Mapping):
-            return stored
-        msg = f"{bag} of user {self.user_id!r} is {type(stored).__name__} and not an object; the user's raw has it"
-        raise StoredDataError(msg, user_id=self.user_id, bag=bag)
+        return stored_bag(self.raw, bag, so="it can't be read as one: the user's raw has it")
 
     def get(self, field: str, default: Any = None, /) -> Any:
         """Return any field of the profile by its name in JSON."""

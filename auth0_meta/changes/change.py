@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from auth0_meta.changes import operations, rules
 from auth0_meta.changes.bag_change import BagChange
 from auth0_meta.changes.jsonvalue import BAGS, Bag
-from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.profile import object_in, stored_bag
 from auth0_meta.errors import MetadataError
 
 
@@ -102,16 +102,22 @@ class Change:
         The body has the bags that change, none when there is nothing to send.  `profile`: the stored user
         as JSON; None if it is unknown, which only a change that does not need it (`needs_base`) allows, and
         then the profile afterwards has only what is staged.  Raises `PathError` if an operation meets the
-        wrong type, `StoredDataError` if a touched bag is stored as anything but an object, `StateError` if
-        the profile must be known.
+        wrong type, `StoredDataError` if a touched bag is stored as anything but an object and not cleared or
+        replaced, `StateError` if the profile must be known.
         """
         document: dict[str, dict[str, Any]] = {}
         after = dict(profile or {})
         for bag in BAGS:
-            if change := self.bag(bag):
-                part, after[bag] = change.applied_to(None if profile is None else stored_bag(profile, bag))
-                if part is not None:
-                    document[bag] = part
+            if not (change := self.bag(bag)):
+                continue
+            broken = profile is not None and object_in(profile, bag) is None
+            if broken and change.reset:
+                # It has no keys that would have to be deleted.  The PATCH is sent in any case, even if it is {}.
+                document[bag] = after[bag] = change.applied_to({})[1]
+                continue
+            part, after[bag] = change.applied_to(None if profile is None else stored_bag(profile, bag))
+            if part is not None:
+                document[bag] = part
         return Applied(document, after)
 
     def document(self, profile: Mapping[str, Any] | None, /) -> dict[str, dict[str, Any]]:

@@ -14,32 +14,51 @@ MAX_STORED_DEPTH = 200
 """How many levels a stored bag may have: twice what can be staged, and far below Python's recursion limit."""
 
 
-def stored_bag(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any]:
-    """Return a bag of a stored profile; absent and null read as {}.
+def object_in(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any] | None:
+    """Return a bag of a stored profile, None if it is anything but an object; absent and null read as {}.
 
-    Raises `StoredDataError` if it is anything but an object.
+    A SAML connection, for example, may have mapped a text to `user_metadata`.
 
-    >>> stored_bag({"user_id": "auth0|1"}, "app_metadata")
-    {}
+    >>> object_in({"user_metadata": "[object Object]"}, "user_metadata") is None
+    True
     """
     value = profile.get(bag)
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    return value if isinstance(value, Mapping) else None
+
+
+def stored_bag(
+    profile: Mapping[str, Any], bag: str, /, *, so: str = "no change can be computed; nothing was written"
+) -> Mapping[str, Any]:
+    """Return a bag of a stored profile; absent and null read as {}.
+
+    Raises `StoredDataError` if it is anything but an object, and says what that prevents (`so`), and what repairs it.
+
+    >>> stored_bag({"user_id": "auth0|1"}, "app_metadata")
+    {}
+    """
+    value = object_in(profile, bag)
+    if value is None:
         user_id = profile.get("user_id")
         raise StoredDataError(
-            f"{bag} of user {user_id!r} is stored as {type(value).__name__} and not as an object, "
-            "so no change can be computed; nothing was written",
+            f"{bag} of user {user_id!r} is stored as {type(profile[bag]).__name__} and not as an object, "
+            f"so {so}. {repair(bag)}",
             user_id=user_id,
             bag=bag,
         )
     return value
 
 
-def check_stored(profile: Mapping[str, Any], /) -> None:
-    """Raise `StoredDataError` unless both bags of a stored profile are objects that are not nested too deeply."""
+def repair(bag: str) -> str:
+    """Return the sentence that says what makes an object of a bag that is not one."""
+    return f"In a transaction, {bag}.clear() or {bag}.replace({{...}}) makes an object of it"
+
+
+def check_depth(profile: Mapping[str, Any], /) -> None:
+    """Raise `StoredDataError` if a bag of a stored profile is nested too deeply to work with."""
     for bag in BAGS:
-        if too_deep(stored_bag(profile, bag), MAX_STORED_DEPTH):
+        if too_deep(profile.get(bag), MAX_STORED_DEPTH):
             user_id = profile.get("user_id")
             raise StoredDataError(
                 f"{bag} of user {user_id!r} is nested more than {MAX_STORED_DEPTH} levels deep, "
@@ -53,7 +72,7 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
     """Return a copy of the profile that a caller passes for a user, as plain JSON.
 
     Raises `InputError` unless it is this user's profile, `MetadataError` if JSON can't represent what a bag
-    holds, `StoredDataError` if a bag is anything but an object.  Other fields that JSON can't represent, such as
+    holds.  A bag may be anything but an object, as long as nothing needs it.  Other fields that JSON can't represent, such as
     dates in a row of a database, are left out, because they don't matter here.
 
     >>> given_base({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}, "auth0|1")
@@ -72,8 +91,6 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
     if theirs != user_id:
         msg = f"base= is the profile of {theirs}, but the transaction is for {user_id} (nothing was sent)"
         raise InputError(msg)
-    for bag in BAGS:
-        stored_bag(base, bag)
     known = {name: value for name, value in base.items() if name not in BAGS and _is_json(value)}
     for bag in BAGS:
         try:

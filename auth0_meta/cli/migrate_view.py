@@ -164,6 +164,9 @@ def _show_diff(out: Console, plan: Plan, *, redact: bool) -> None:
 
     for bag, keys in plan.document.items():
         before = plan.before.get(bag, {})
+        if not isinstance(before, dict):  # it was not an object
+            print_line(out, f"  - {bag}: {shown(before)}", style="red")
+            before = {}
         for key in keys or before:
             if key in before:
                 print_line(out, f"  - {bag}.{key}: {shown(before[key])}", style="red")

@@ -43,8 +43,9 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
             print_line(out, f"  {label:8} {value}")
     for bag in BAGS:
         stored = found.get(bag)
-        out.print(f"\n[bold]{bag}[/]  {f'{size(stored)} B' if stored else 'empty'}")
-        if stored and not redact:
+        empty, kind = stored in (None, {}), "" if isinstance(stored, dict | None) else ", not an object"
+        out.print(f"\n[bold]{bag}[/]  {'empty' if empty else f'{size(stored)} B{kind}'}")
+        if not empty and not redact:
             print_code(out, dump(stored), "json")
         elif isinstance(stored, dict):
             for key, value in stored.items():
@@ -53,7 +54,7 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
 
 def _sizes(user: User) -> dict[str, Any]:
     """Describe a user for --redact: the id, and the size of each first-level key in bytes."""
-    bags = {bag: stored for bag in BAGS if (stored := user.get(bag))}
+    bags = {bag: stored for bag in BAGS if (stored := user.get(bag)) not in (None, {})}
     sizes: dict[str, Any] = {
         bag: {key: size(value) for key, value in stored.items()} if isinstance(stored, dict) else size(stored)
         for bag, stored in bags.items()

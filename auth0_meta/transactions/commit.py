@@ -8,7 +8,6 @@ from typing import Any
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Applied, Change
 from auth0_meta.changes.jsonvalue import Bag, Path, json_equal
-from auth0_meta.changes.profile import stored_bag
 from auth0_meta.errors import Auth0MetaError, ConflictError, MetadataError, OutcomeUnknown
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
@@ -160,7 +159,7 @@ class Commit:
         return tuple(
             (bag, path)
             for (bag, path), seen in self._reads.items()
-            if not json_equal(seen, rules.read(stored_bag(profile, bag), path))
+            if not json_equal(seen, rules.read({} if profile.get(bag) is None else profile[bag], path))
         )
 
     def _warn_of_numbers(self, after: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS, json_equal
-from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.profile import object_in
 from auth0_meta.errors import ApiError, OutcomeUnknown
 from auth0_meta.http.error_responses import leaves_open
 from auth0_meta.http.request import Target
@@ -48,11 +48,14 @@ class LostPatch:
         """Return whether every key is stored as it was sent.
 
         `{}` was sent to empty a bag.  It was applied if none of the keys that the bag had is left; if these are
-        unknown, only an empty bag shows that.
+        unknown, only an empty bag shows that.  A bag that was not an object had none.
         """
         for bag, keys in self._document.items():
-            stored = stored_bag(found, bag)
-            if not keys and not stored.keys().isdisjoint(stored_bag(self._base or {}, bag) or stored):
+            stored, before = object_in(found, bag), object_in(self._base or {}, bag)
+            if stored is None:
+                return False
+            had = {} if before is None else before or stored
+            if not keys and not stored.keys().isdisjoint(had):
                 return False
             for key, value in keys.items():
                 if not json_equal(stored.get(key, ABSENT), ABSENT if value is None else value):
@@ -66,7 +69,13 @@ class LostPatch:
         """
         base = self._base or {}
         for bag in BAGS:
-            change, old, new = self._change.bag(bag), stored_bag(base, bag), stored_bag(found, bag)
+            if not (change := self._change.bag(bag)):
+                continue
+            old, new = object_in(base, bag), object_in(found, bag)
+            if old is None or new is None:
+                if not json_equal(base.get(bag), found.get(bag)):
+                    return False
+                continue
             keys = {*old, *new} if change.reset else change.keys
             if not all(json_equal(old.get(key, ABSENT), new.get(key, ABSENT)) for key in keys):
                 return False
@@ -88,7 +97,10 @@ class LostPatch:
         """Describe what is stored under the keys that were sent."""
         parts = []
         for bag, keys in self._document.items():
-            stored = stored_bag(found, bag)
+            stored = object_in(found, bag)
+            if stored is None:
+                parts.append(f"{bag}(not an object)")
+                continue
             shown = ", ".join(
                 f"{k} {size(stored[k])} B" if k in stored else f"{k} absent" for k in keys or stored
             )

@@ -142,7 +142,7 @@ class Unit:
         """Stage operations on a bag; if that raises, nothing has changed."""
         staged = self.change.bag(bag).staging(operations, reset=reset)
         change = self.change.with_bag(bag, staged)
-        stored = self._known(bag)
+        stored = None if staged.reset else self._known(bag)  # an emptied bag may have been anything
         if stored is not None:
             for operation in operations:
                 staged.verify(stored, key=operation.key)
@@ -187,7 +187,7 @@ class Unit:
                 )
                 raise StateError(msg)
             self._load()
-        stored = stored_bag(self._base or {}, bag)
+        stored = stored_bag(self._base or {}, bag, so="it can't be read")
         # The first read stands: load() may exchange a base that was read with `fields=` for a later one,
         # and what the block has decided on is what it saw first.
         self.reads.setdefault((bag, path), rules.read(stored, path))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
-from auth0_meta.changes.profile import check_stored
+from auth0_meta.changes.profile import check_depth
 from auth0_meta.errors import InputError, MetadataWarning, StateError
 from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.channel import Channel
@@ -45,7 +45,7 @@ def read_stored(
 ) -> Mapping[str, Any]:
     """Read an object and check that its metadata can be worked with."""
     found = channel.read(target, budget, deadline=deadline)
-    check_stored(found)
+    check_depth(found)
     return found
 
 

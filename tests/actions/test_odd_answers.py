@@ -129,7 +129,7 @@ def profile(**fields: Any) -> Reply:
 UNUSABLE = {
     "a bag that is a list": profile(app_metadata=["n"]),
     "a bag that is a string": profile(app_metadata="n"),
-    "a bag that is false": profile(user_metadata=False),
+    "a bag that is false": profile(app_metadata=False),
     "a deep bag": Reply(
         200, raw=b'{"user_id": "auth0|1", "app_metadata": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}"
     ),

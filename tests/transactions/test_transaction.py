@@ -55,7 +55,6 @@ def test_bad_user_ids_fail_when_opened(user_id: Any) -> None:
         ({"base_check": True}, InputError),
         ({"base": [1]}, InputError),
         ({"base": {"user_id": "auth0|other"}}, InputError),
-        ({"base": {"user_metadata": "text"}}, StoredDataError),
         ({"max_wait": -1}, ConfigError),
         ({"max_wait": "1"}, ConfigError),
         ({"lock": 1}, InputError),
@@ -76,26 +75,6 @@ def test_the_class_and_the_method_open_the_same_transaction() -> None:
         tx.user_metadata["a"] = 1
     assert local.user_metadata == {"a": 1}
     assert type(local.tx()) is MetadataTransaction
-
-
-@pytest.mark.parametrize("bag", ["user_metadata", "app_metadata"])
-@pytest.mark.parametrize("stored", ["text", [1], 5, True])
-def test_a_stored_bag_must_be_an_object(bag: str, stored: Any) -> None:
-    """A bag that is stored as anything else raises a typed error with user and bag; only clear() repairs it."""
-    local = Local(**{bag: stored})
-    with pytest.raises(StoredDataError) as raised, local.tx() as tx:
-        getattr(tx, bag).set("a.b", 1)
-    assert (raised.value.user_id, raised.value.bag) == (UID, bag)
-    assert "nothing was written" in str(raised.value)
-    with local.tx() as tx:
-        with pytest.raises(StoredDataError):
-            getattr(tx, bag).get("a")
-        assert tx.state is State.ACTIVE
-        tx.rollback()
-    assert "PATCH" not in local.sent
-    with local.tx() as tx:
-        getattr(tx, bag).clear()
-    assert getattr(local, bag) == {}
 
 
 def test_a_bag_of_null_is_empty() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
+from auth0_meta.changes.profile import repair
 from auth0_meta.errors import StateError, StoredDataError
 
 
@@ -163,7 +164,7 @@ def not_an_object(user_id: str, bag: str, found: object) -> str:
     """Return the message for metadata that is anything but an object."""
     kind = "list" if isinstance(found, FrozenList) else type(found).__name__
     # The first sentence is Auth0's own, so that a search for it finds the right pages.
-    return f"Unexpected {bag} format. Must be a valid JSON object: {user_id} has {kind}. Nothing was written"
+    return f"Unexpected {bag} format. Must be a valid JSON object: {user_id} has {kind}. Nothing was written. {repair(bag)}"
 
 
 class Request(Section):

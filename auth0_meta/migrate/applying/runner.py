@@ -23,6 +23,7 @@ from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.blame import InARow
 from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone, Waiting
+from auth0_meta.migrate.ledger.compare import kept_note
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
 from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
 from auth0_meta.migrate.ledger.sqlite import damaged
@@ -313,7 +314,7 @@ class Runner:
         if result.outcome == "failed" and result.in_doubt and self._step.kind == "apply":
             return "unclear", result.note, None
         if result.outcome == "kept":
-            return "kept", "changed since and left alone: " + ", ".join(result.kept), None
+            return "kept", kept_note(result.kept), None
         plan = None if result.after is None else attrs.evolve(user.plan, after=result.after)
         return result.outcome, result.note, plan
 

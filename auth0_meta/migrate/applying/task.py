@@ -32,7 +32,7 @@ class Task:
     user_id: str
     kind: Kind
     document: Mapping[str, Mapping[str, Any]] = attrs.field(repr=False)
-    before: Mapping[str, Mapping[str, Any]] = attrs.field(repr=False)
+    before: Mapping[str, Any] = attrs.field(repr=False)
     after: Mapping[str, Mapping[str, Any]] = attrs.field(repr=False)
     in_doubt: bool = False
     tried: bool = False
@@ -53,7 +53,7 @@ class TaskResult:
 
     `in_doubt` and `tried`: as in `Task`, as they are now.  `found`: for "drifted" and "unclear", the profile as read.
     `after`: for "done", what the touched keys hold where that is not what was sent, else None.  `kept`: for "kept",
-    the keys that somebody else has changed since.  `error`: for "stopped", what ends the run; for "failed", what ends it
+    the keys that somebody else has changed since, and the bags that were not objects before.  `error`: for "stopped", what ends the run; for "failed", what ends it
     if others fail too; the JSON form keeps its class and message only.  `outage`: it was repeated for as long as an outage
     is waited out, and no request of the client succeeded.
     """

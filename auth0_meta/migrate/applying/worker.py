@@ -16,7 +16,7 @@ from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.blame import is_everybodys, is_gone, is_open
-from auth0_meta.migrate.ledger.compare import after_image, holds, image_of, undo_document
+from auth0_meta.migrate.ledger.compare import after_image, holds, holds_object, image_of, undo_document
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT
 from auth0_meta.transactions.readback import may_have_been_applied
@@ -153,7 +153,10 @@ class _Apply(_Task):
             return self._end
         if holds(stored, self._plan, after_image(self._plan)):
             return "done", {}
-        touched = {bag: keys or dict.fromkeys(self._before.get(bag, {})) for bag, keys in self._plan.items()}
+        touched = {
+            bag: keys or dict.fromkeys(self._before.get(bag, {}) if holds_object(self._before, bag) else ())
+            for bag, keys in self._plan.items()
+        }
         return "done", {"after": image_of(touched, stored)}
 
 

@@ -121,7 +121,7 @@ class Plan:
 
     ops: Mapping[str, Any]
     document: Mapping[str, Mapping[str, Any]]
-    before: Mapping[str, Mapping[str, Any]]
+    before: Mapping[str, Any]
     after: Mapping[str, Mapping[str, Any]] | None = None
     reads: Sequence[Sequence[str | None]] = ()
 

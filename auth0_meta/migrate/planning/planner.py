@@ -12,7 +12,7 @@ import attrs
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.profile import check_stored
+from auth0_meta.changes.profile import check_depth
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -229,7 +229,7 @@ class Planner:
                 name = Target.user(profile["user_id"]).id
             elif not isinstance(profile, Mapping) or profile.get("user_id") != name:
                 return Read(name, None, change, why="the source gave no profile of this user")
-            check_stored(profile)
+            check_depth(profile)
         except (ApiError, TransportError, StoredDataError, MetadataError) as error:
             if is_gone(error):
                 return Read(name, None, change, budget.requests, "the user does not exist")

@@ -10,7 +10,7 @@ from typing import Any
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import BAGS, Bag, BagDict, ObservedDict, Path, freeze, json_equal
-from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.profile import object_in
 from auth0_meta.changes.rules import read
 from auth0_meta.errors import InputError
 from auth0_meta.models import User
@@ -60,25 +60,20 @@ def is_unchanged(
 class WatchedUser(User):
     """A read-only user who notes every look at the metadata; reading any but the `fields` raises `InputError`."""
 
-    _bags: Mapping[Bag, Mapping[str, Any]]
+    _bags: Mapping[str, Mapping[str, Any]]
 
     def __init__(self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Fields = None) -> None:
-        bags = {bag: _watch(dict(stored_bag(profile, bag)), bag, (), reads.note) for bag in BAGS}
-        stored: dict[str, Any] = {
-            bag: watched for bag, watched in bags.items() if profile.get(bag) is not None
+        bags: dict[str, Mapping[str, Any]] = {
+            bag: _watch(dict(stored), bag, (), reads.note)
+            for bag in BAGS
+            if (stored := object_in(profile, bag)) is not None
         }
-        super().__init__(_KnownFields({**profile, **stored}, fields))
+        present = {bag: watched for bag, watched in bags.items() if profile.get(bag) is not None}
+        super().__init__(_KnownFields({**profile, **present}, fields))
         object.__setattr__(self, "_bags", bags)  # past the frozen class
 
-    @property
-    def user_metadata(self) -> Mapping[str, Any]:
-        """Return the metadata that the user may edit; {} if absent."""
-        return self._bags["user_metadata"]
-
-    @property
-    def app_metadata(self) -> Mapping[str, Any]:
-        """Return the metadata of the application; {} if absent."""
-        return self._bags["app_metadata"]
+    def _bag(self, bag: str) -> Mapping[str, Any]:
+        return self._bags[bag] if bag in self._bags else super()._bag(bag)
 
 
 class _KnownFields(dict[str, Any]):
