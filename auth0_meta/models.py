@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from auth0_meta import redact
-from auth0_meta.changes.jsonvalue import BAGS
+from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.profile import stored_bag
+from auth0_meta.changes.views import MetadataDict, freeze
 from auth0_meta.record import Record
 
 Outcome = Literal["updated", "unchanged", "confirmed", "joined", "rolled_back", "failed", "unknown"]
@@ -19,22 +20,27 @@ _NOTHING_SENT: Mapping[str, Any] = {}
 class User:
     """One user's profile as Auth0 sent it; absent metadata reads as {}.
 
-    `raw`: the profile as a dict, unknown fields included; treat it as read-only.  `omitted`: which of
+    `user_metadata` and `app_metadata` are read-only objects whose `get` takes a path, as in a transaction:
+    `user.app_metadata.get("billing.plan")`.  `raw`: the profile as a dict, unknown fields included; treat it as read-only.  `omitted`: which of
     `user_metadata` and `app_metadata` were not requested (a read with `fields=`), and so are unknown rather than
     empty.  Two users are equal if their profiles are.
 
     >>> user = User.from_dict({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}})
     >>> user.user_id, user.app_metadata["plan"], user.user_metadata
     ('auth0|1', 'pro', {})
+    >>> user.app_metadata.get("billing.tier", "standard")
+    'standard'
     >>> user
     <User 'auth0|1': app_metadata(plan 5 B)>
     """
 
-    __slots__ = ("_omitted", "_raw")
+    __slots__ = ("_bags", "_omitted", "_raw")
 
     def __init__(self, raw: Mapping[str, Any], omitted: frozenset[str] = frozenset()) -> None:
         self._raw = raw
         self._omitted = omitted
+        self._bags: dict[str, MetadataDict] = {}
+        """The metadata that was read, which is the same object each time."""
 
     @classmethod
     def from_dict(cls, profile: Mapping[str, Any], /) -> User:
@@ -77,24 +83,32 @@ class User:
         return self.raw.get("updated_at")
 
     @property
-    def user_metadata(self) -> Mapping[str, Any]:
+    def user_metadata(self) -> MetadataDict:
         """The metadata that the user may edit; {} if absent.  Raises `StoredDataError` if it is not an object."""
         return self._bag("user_metadata")
 
     @property
-    def app_metadata(self) -> Mapping[str, Any]:
+    def app_metadata(self) -> MetadataDict:
         """The metadata of the application; {} if absent.  Raises `StoredDataError` if it is not an object."""
         return self._bag("app_metadata")
 
-    def _bag(self, bag: str) -> Mapping[str, Any]:
-        return stored_bag(self.raw, bag, so="it can't be read as one: the user's raw has it")
+    def _bag(self, bag: Bag) -> MetadataDict:
+        if bag not in self._bags:
+            stored = stored_bag(self.raw, bag, so="it can't be read as one: the user's raw has it")
+            self._bags[bag] = freeze(dict(stored), bag=bag)
+        return self._bags[bag]
 
     def get(self, field: str, default: Any = None, /) -> Any:
         """Return any field of the profile by its name in JSON."""
-        return self.raw.get(field, default)
+        return self._shown(field, self.raw.get(field, default))
 
     def __getitem__(self, field: str) -> Any:
-        return self.raw[field]
+        return self._shown(field, self.raw[field])
+
+    def _shown(self, field: str, value: Any) -> Any:
+        """Return a field's value; a metadata object as the property of that name shows it."""
+        bag = next((bag for bag in BAGS if bag == field), None)
+        return value if bag is None or not isinstance(self.raw.get(bag), Mapping) else self._bag(bag)
 
     def __contains__(self, field: object) -> bool:
         return field in self.raw
@@ -107,9 +121,14 @@ class User:
 
     __hash__ = None  # type: ignore[assignment]  # holds a dict
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return User, (self.raw, self.omitted)
+
     def __repr__(self) -> str:
         bags = {bag: self.raw[bag] for bag in BAGS if self.raw.get(bag)}
-        return f"<User {self.user_id!r}: {redact.outline(bags) if bags else 'no metadata'}>"
+        shown = [redact.outline(bags)] if bags else []
+        shown += [f"{bag} not requested" for bag in BAGS if bag in self.omitted]
+        return f"<User {self.user_id!r}: {', '.join(shown) or 'no metadata'}>"
 
 
 UserId = str | User

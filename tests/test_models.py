@@ -64,6 +64,14 @@ def test_absent_metadata_reads_as_empty(raw: dict[str, Any]) -> None:
     assert "no metadata" in repr(user)
 
 
+def test_the_repr_says_what_was_not_requested() -> None:
+    """It is unknown, and not absent."""
+    user = User({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}, frozenset({"user_metadata"}))
+    assert repr(user) == "<User 'auth0|1': app_metadata(plan 5 B), user_metadata not requested>"
+    both = frozenset({"user_metadata", "app_metadata"})
+    assert repr(User({}, both)) == "<User '': user_metadata not requested, app_metadata not requested>"
+
+
 def test_users_are_equal_by_profile() -> None:
     """Two users with equal profiles are equal; since they hold dicts, they can't be hashed."""
     assert User(PROFILE) == User(dict(PROFILE)) != User({})

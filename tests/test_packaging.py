@@ -164,7 +164,7 @@ def test_the_package_alone_loads_almost_nothing() -> None:
 LOADED = """
     _version arguments client clock errors forks models record redact warn
     auth auth.advice auth.credentials auth.tokens
-    changes changes.bag_change changes.change changes.foreign_types changes.jsonvalue changes.operations changes.profile changes.rules
+    changes changes.bag_change changes.change changes.foreign_types changes.jsonvalue changes.operations changes.profile changes.rules changes.views
     endpoints endpoints.jobs endpoints.users
     http http.budget http.channel http.connections http.error_responses http.expected http.headers http.json_reader http.request
     http.sender http.sent_values http.token_endpoint http.transport http.wire_log

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, frozen_json
+from auth0_meta.actions.event.read_only import FrozenMetadata, frozen_json
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.redirect import RedirectApi
 from auth0_meta.actions.staging import Staging, require_text
@@ -63,12 +63,12 @@ class UserApi(_Namespace):
         return self._api
 
     @property
-    def app_metadata(self) -> Frozen:
+    def app_metadata(self) -> FrozenMetadata:
         """Return a read-only copy of `app_metadata` as it will be stored, with what this action has staged."""
         return self._staging.in_effect("app_metadata")
 
     @property
-    def user_metadata(self) -> Frozen:
+    def user_metadata(self) -> FrozenMetadata:
         """Return a read-only copy of `user_metadata` as it will be stored, with what this action has staged."""
         return self._staging.in_effect("user_metadata")
 

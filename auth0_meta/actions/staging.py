@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.actions.event.event import Event
-from auth0_meta.actions.event.read_only import Frozen, frozen_json
+from auth0_meta.actions.event.read_only import FrozenMetadata, frozen_json
 from auth0_meta.actions.event.sections import not_an_object
 from auth0_meta.changes import rules
 from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
@@ -77,7 +77,7 @@ class Staging:
         self.stored(bag)
         name = rules.check_segment(key, bag=bag)
         rules.check_name(name, bag=bag)
-        copy = frozen_json(rules.checked(value, bag=bag, path=(name,)), path=name)
+        copy = frozen_json(rules.checked(value, bag=bag, path=(name,)), path=name, bag=bag)
         after = {**self.earlier[bag], **self.staged[bag], name: copy}
         size = sum(json_size(k) + json_size(v) + 2 for k, v in after.items()) + 1
         if size > MAX_STAGED_BYTES:
@@ -96,10 +96,10 @@ class Staging:
         user_id = self.event.user.user_id
         raise StoredDataError(not_an_object(user_id, bag, found), user_id=user_id, bag=bag)
 
-    def in_effect(self, bag: Bag) -> Frozen:
+    def in_effect(self, bag: Bag) -> FrozenMetadata:
         """Return the metadata as it would be stored if the login ended now."""
         before = dict(dict.items(self.stored(bag)))
-        shown: Frozen = frozen_json(overlay(before, self.staged[bag]), path=bag)
+        shown: FrozenMetadata = frozen_json(overlay(before, self.staged[bag]), path=bag, bag=bag)
         return shown
 
 

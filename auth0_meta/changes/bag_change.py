@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from auth0_meta.changes import operations, rules
-from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Bag, Path, json_equal, json_size
-from auth0_meta.changes.operations import Append, Clash, Delete, Increment, KeyPath, Merge, Operation, Set
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Bag, KeyPath, Path, json_equal, json_size
+from auth0_meta.changes.operations import Append, Clash, Delete, Increment, Merge, Operation, Set
 from auth0_meta.errors import PathError, StateError
 
 

@@ -10,15 +10,12 @@ declares its name and fields in JSON, whether it is safe to repeat, and what it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.foreign_types import type_name
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, json_equal, json_size
-
-KeyPath = str | Sequence[str]
-"""A path as callers give it: "billing.plan", or a tuple of keys."""
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_equal, json_size
 
 
 class Clash(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from auth0_meta.changes.foreign_types import not_json, type_name
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, json_size
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_size
 from auth0_meta.errors import MetadataError
 
 MAX_REQUEST = 1_048_576
@@ -58,16 +58,17 @@ def check_name(key: str, *, bag: Bag) -> None:
         refuse("Auth0 reserves this name; choose another", bag=bag, path=(key,))
 
 
-def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = ()) -> str:
+def check_segment(key: object, *, bag: Bag, path: tuple[str, ...] = (), stored: bool = False) -> str:
     """Return one key of a path as a plain string; `path` leads to it.
 
-    Raises `MetadataError` unless it is a non-empty string without `.`, `$` and lone surrogates.
+    Raises `MetadataError` unless it is a non-empty string without `.`, `$` and lone surrogates.  One that may be
+    `stored` already, and is only read, may have these: Auth0 has not always refused them.
 
     >>> check_segment("plan", bag="app_metadata")
     'plan'
     """
     try:
-        return _plain_key(key)
+        return _some_key(key) if stored else _plain_key(key)
     except _Refused as refused:
         return refuse(refused.problem, bag=bag, path=path)
 
@@ -142,13 +143,18 @@ def _copy_item(name: str | int, item: object, levels: int) -> Any:
         raise
 
 
-def _plain_key(key: object) -> str:
+def _some_key(key: object) -> str:
     if not isinstance(key, str):
         raise _Refused(f"a key must be a string, not {type_name(key)}: convert it with str(...)")
     if not key:
         raise _Refused("a key must not be empty")
+    return str.__str__(key)
+
+
+def _plain_key(key: object) -> str:
+    key = _some_key(key)
     if "." in key or "$" in key:
-        raise _Refused(f"the key {str.__str__(key)!r} contains '.' or '$', which Auth0 refuses in names")
+        raise _Refused(f"the key {key!r} contains '.' or '$', which Auth0 refuses in names")
     return _plain_text(key)
 
 
@@ -168,10 +174,11 @@ def _number(number: float) -> float:
     return number
 
 
-def parse_path(path: str | Sequence[str], /, *, bag: Bag) -> Path:
+def parse_path(path: KeyPath, /, *, bag: Bag, stored: bool = False) -> Path:
     """Return a path as a tuple of keys, from a dotted string or a tuple or list of keys.
 
-    Keys contain no dot, so dots are unambiguous.  Raises `MetadataError` on an empty path or key, a
+    Keys contain no dot, so dots are unambiguous; what is only read may be `stored` under other keys, see
+    `check_segment`.  Raises `MetadataError` on an empty path or key, a
     key that is not a string, `.` (in a tuple) or `$` in a key.  Nothing was sent.
 
     >>> parse_path("billing.plan", bag="app_metadata"), parse_path(["billing"], bag="app_metadata")
@@ -189,38 +196,43 @@ def parse_path(path: str | Sequence[str], /, *, bag: Bag) -> Path:
         refuse(f"the path has {len(keys)} keys; at most {MAX_DEPTH} levels are supported", bag=bag)
     parsed: Path = ()
     for key in keys:
-        parsed = (*parsed, check_segment(key, bag=bag, path=parsed))
+        parsed = (*parsed, check_segment(key, bag=bag, path=parsed, stored=stored))
     return parsed
 
 
 def first_level(key: object, /, *, bag: Bag) -> tuple[Any]:
-    """Return the path that a key given to `[]` or `del` means; `parse_path` checks the key itself.
+    """Return the path that a key given to `[]`, `in` or `del` means; `parse_path` checks the key itself.
 
-    Raises `MetadataError` on a path, which those two don't take.  Nothing was sent.
+    Raises `MetadataError` on a path, which these don't take.  Nothing was sent.
 
     >>> first_level("a.b", bag="user_metadata")
     Traceback (most recent call last):
         ...
-    auth0_meta.errors.MetadataError: user_metadata: [] and del take one first-level key; \
-for a path use .set("a.b", ...), .get("a.b") or .delete("a.b")
+    auth0_meta.errors.MetadataError: user_metadata: [], in and del take one key; \
+for a path use .get("a.b"), in a transaction also .set("a.b", ...) and .delete("a.b")
     """
     if isinstance(key, tuple) or (isinstance(key, str) and "." in key):
-        calls = '.set("a.b", ...), .get("a.b") or .delete("a.b")'
-        refuse(f"[] and del take one first-level key; for a path use {calls}", bag=bag)
+        calls = '.get("a.b"), in a transaction also .set("a.b", ...) and .delete("a.b")'
+        refuse(f"[], in and del take one key; for a path use {calls}", bag=bag)
     return (key,)
 
 
 def read(value: Any, path: Path, /) -> Any:
     """Return what is at `path` in a JSON value, or ABSENT if a key is missing or an object on the way is.
 
-    >>> read({"a": {"b": 1}}, ("a", "b")), read({"a": 1}, ("a", "b"))
-    (1, ABSENT)
+    Where a path leads nowhere, a key is found that is stored with its dots, as Auth0 once accepted.
+
+    >>> read({"a": {"b": 1}}, ("a", "b")), read({"a": 1}, ("a", "b")), read({"a.b": 1}, ("a", "b"))
+    (1, ABSENT, 1)
     """
-    for key in path:
-        if not isinstance(value, dict) or key not in value:
-            return ABSENT
-        value = value[key]
-    return value
+    if not path:
+        return value
+    if isinstance(value, dict):
+        for n in range(1, len(path) + 1):
+            inner = dict.get(value, ".".join(path[:n]), ABSENT)  # no look for an observed object to report
+            if inner is not ABSENT and (found := read(inner, path[n:])) is not ABSENT:
+                return found
+    return ABSENT
 
 
 def profile_size(profile: Mapping[str, Any], /) -> int:

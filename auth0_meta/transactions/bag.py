@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from typing import Any
 
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, Path, freeze, json_equal, thaw
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_equal, thaw
 from auth0_meta.changes.operations import (
     Append,
     Delete,
     Increment,
-    KeyPath,
     Merge,
     Operation,
     Set,
     replacement,
 )
 from auth0_meta.changes.rules import first_level, parse_path
+from auth0_meta.changes.views import freeze
 from auth0_meta.errors import InputError, MetadataError, StateError
 from auth0_meta.models import CommitResult
 from auth0_meta.redact import discreet
@@ -30,7 +30,7 @@ class MetadataBag(MutableMapping[str, Any]):
 
     Nothing is sent by staging.  The first read that staging can't answer costs one `GET`.
     A path is dotted ("billing.plan") or a tuple of keys; `[]`, `del` and `in` take first-level
-    keys.  None deletes, except inside a value that is stored whole, where it is JSON null.
+    keys.  `get` and `to_dict` also find a key that is stored with its dots, as Auth0 once accepted.  None deletes, except inside a value that is stored whole, where it is JSON null.
     Iteration, `in`, `len` and `==` read the whole bag.  What is read is a read-only copy.  Bad keys
     and values raise `MetadataError` at once; a change that meets the wrong type raises `PathError`,
     at once if the base is known.
@@ -115,7 +115,7 @@ class MetadataBag(MutableMapping[str, Any]):
 
     def get(self, path: KeyPath, default: Any = None, /) -> Any:
         """Return the value at `path` as a read-only copy, or `default` if it is absent."""
-        keys = parse_path(path, bag=self._name)
+        keys = parse_path(path, bag=self._name, stored=True)
         found = self._holder._read(self._name, keys)
         return default if found is ABSENT else freeze(found, bag=self._name, path=keys)
 
@@ -126,8 +126,7 @@ class MetadataBag(MutableMapping[str, Any]):
         return found
 
     def __contains__(self, key: object) -> bool:
-        if isinstance(key, str):  # no key contains a dot, so a path before `in` is a mistake
-            parse_path(first_level(key, bag=self._name), bag=self._name)
+        first_level(key, bag=self._name)  # no key contains a dot, so a path before `in` is a mistake
         return key in self._everything()
 
     def __iter__(self) -> Iterator[str]:

@@ -197,7 +197,8 @@ class Unit:
             top = staged.apply_key(path[0], stored.get(path[0], ABSENT))
         except PathError as error:
             raise error.of(self.user_id) from None
-        return rules.read({} if top is ABSENT else {path[0]: top}, path)
+        others = {key: value for key, value in stored.items() if key != path[0]}
+        return rules.read(others if top is ABSENT else {**others, path[0]: top}, path)
 
     def load(self) -> None:
         """Read the user now, unless all of it is known; a failure leaves everything as it was."""

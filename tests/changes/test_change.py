@@ -29,9 +29,10 @@ from support.json_strategies import (
 from auth0_meta.changes import rules
 from auth0_meta.changes.bag_change import BagChange
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, freeze, json_equal
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, json_equal
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.changes.rules import first_level, parse_path, read
+from auth0_meta.changes.views import freeze
 from auth0_meta.errors import MetadataError, PathError, StateError, StoredDataError
 
 CANARY = "canary-value"

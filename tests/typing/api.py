@@ -56,6 +56,10 @@ def the_transaction(client: ManagementClient) -> None:
     some = User.from_dict({"user_id": "auth0|1"})
     assert_type(client.transaction(some, base=some), MetadataTransaction)
     assert_type(client.users.get(some), User)
+    assert_type(some.app_metadata.get("billing.plan", "free"), Any)
+    assert_type(some.app_metadata.get(("billing", "plan")), Any)
+    plain: dict[str, Any] = some.app_metadata
+    assert plain == {}
     assert_type(client.run_transaction("auth0|1", lambda tx: 5), int)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
 from auth0_meta.changes.foreign_types import not_json, type_name
-from auth0_meta.changes.jsonvalue import Bag, ObservedDict, ReadOnlyDict, ReadOnlyList
+from auth0_meta.changes.jsonvalue import Bag, Path
+from auth0_meta.changes.views import MetadataDict, ObservedDict, ReadOnlyDict, ReadOnlyList
 from auth0_meta.errors import InputError
 from auth0_meta.warn import notice
 
@@ -47,30 +48,40 @@ class FrozenList(ReadOnlyList):
         return f"<FrozenList of {len(self)}>"
 
 
-class SnapshotBag(ObservedDict, Frozen):
+class FrozenMetadata(MetadataDict, Frozen):
+    """An object of the user's metadata in an event: `get` takes a path, `event.user.app_metadata.get("billing.plan")`."""
+
+    __slots__ = ("_bag",)
+
+    def __init__(self, value: Mapping[str, Any], bag: Bag) -> None:
+        super().__init__(value)
+        self._bag = bag
+
+
+class SnapshotBag(ObservedDict, FrozenMetadata):
     """The metadata in `event.user`; reading a key that the same action has staged issues a `MetadataWarning`.
 
     The value is the one from before the action, as in Auth0: setters leave `event` alone, and only later
     actions see what was staged.  `staged` holds the keys that the action stages, and grows while it runs.
     """
 
-    __slots__ = ("_name", "_staged")
+    __slots__ = ("_staged",)
 
-    def __init__(self, bag: Mapping[str, Any], staged: Collection[str], name: Bag) -> None:
-        super().__init__(bag)
+    def __init__(self, value: Mapping[str, Any], staged: Collection[str], bag: Bag) -> None:
+        super().__init__(value, bag)
         self._staged = staged
-        self._name = name
 
-    def _looked_at(self, key: object) -> None:
+    def _looked_at(self, keys: Path) -> None:
+        key, bag = keys[0], self._bag
         if key in self._staged:
             notice(
-                f"{self._name}[{key!r}] was staged by this action, and event.user still has the previous value: "
-                f"read api.user.{self._name} for what will be stored"
+                f"{bag}[{key!r}] was staged by this action, and event.user still has the previous value: "
+                f"read api.user.{bag} for what will be stored"
             )
 
     def _looked_at_all(self) -> None:
         if self._staged:
-            self._looked_at(next(iter(self._staged)))
+            self._looked_at((next(iter(self._staged)),))
 
     # These don't warn, because they return no value that could be mistaken for the staged one.
     __len__ = Frozen.__len__
@@ -80,10 +91,13 @@ class SnapshotBag(ObservedDict, Frozen):
     __repr__ = Frozen.__repr__
 
 
-def frozen_json(value: Any, /, *, path: str, section: type[Section] | None = None) -> Any:
+def frozen_json(
+    value: Any, /, *, path: str, section: type[Section] | None = None, bag: Bag | None = None
+) -> Any:
     """Return a read-only copy of a JSON value; tuples become lists.
 
-    `section`: what an object becomes, and each object in a list; its own fields follow its annotations.
+    `section`: what an object becomes, and each object in a list; its own fields follow its annotations.  `bag`: it
+    is the user's metadata, or a part of it.
     Raises `InputError` for a value that JSON can't represent, and names its path, which begins with `path`.
 
     >>> tags = frozen_json({"tags": ("a", "b")}, path="event.request.query")["tags"]
@@ -99,17 +113,22 @@ such as api.user.set_app_metadata(key, value)
         raise InputError(f"{path} is {value}, which JSON can't represent: leave it out or send a string")
     if value is None or isinstance(value, str | int | float):
         return value
-    if section is None and type(value) in (Frozen, FrozenList):
+    if section is None and bag is None and type(value) in (Frozen, FrozenList):
         return value
     if isinstance(value, Mapping):
         inner = {} if section is None else _inner_sections(section)
+        bags = {} if section is None else section._bags
         frozen = {
-            _name(key, path): frozen_json(item, path=f"{path}.{key}", section=inner.get(key))
+            _name(key, path): frozen_json(
+                item, path=f"{path}.{key}", section=inner.get(key), bag=bags.get(key, bag)
+            )
             for key, item in value.items()
         }
-        return (section or Frozen)(frozen)
+        return (section or Frozen)(frozen) if bag is None else FrozenMetadata(frozen, bag)
     if isinstance(value, list | tuple):
-        items = (frozen_json(item, path=f"{path}[{i}]", section=section) for i, item in enumerate(value))
+        items = (
+            frozen_json(item, path=f"{path}[{i}]", section=section, bag=bag) for i, item in enumerate(value)
+        )
         return FrozenList(items)
     raise InputError(f"{path}: {not_json(value)}")
 
@@ -131,6 +150,8 @@ class Section(Frozen):
     """
 
     _auth0_names: ClassVar[dict[str, str]] = {}
+    _bags: ClassVar[dict[str, Bag]] = {}
+    """The fields that are the user's metadata."""
 
     def __init_subclass__(cls) -> None:
         cls._auth0_names = cls._auth0_names | {name: _camel(name) for name in inspect.get_annotations(cls)}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from auth0_meta.actions.event.read_only import Frozen, FrozenList, Section
+from auth0_meta.actions.event.read_only import Frozen, FrozenList, FrozenMetadata, Section
+from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.changes.profile import repair
 from auth0_meta.errors import StateError, StoredDataError
 
@@ -118,6 +119,8 @@ class EventUser(Section):
     and the user has not been read yet, and `StoredDataError` if it is anything but an object.
     """
 
+    _bags = {bag: bag for bag in BAGS}  # noqa: RUF012  # never changed
+
     user_id: str
     created_at: str | None
     updated_at: str | None
@@ -137,16 +140,16 @@ class EventUser(Section):
     identities: Annotated[FrozenList | None, Identity]
 
     @property
-    def app_metadata(self) -> Frozen:
+    def app_metadata(self) -> FrozenMetadata:
         """Return `app_metadata` as it was before this action."""
         return self._bag("app_metadata")
 
     @property
-    def user_metadata(self) -> Frozen:
+    def user_metadata(self) -> FrozenMetadata:
         """Return `user_metadata`, which users may edit, as it was before this action."""
         return self._bag("user_metadata")
 
-    def _bag(self, bag: str) -> Frozen:
+    def _bag(self, bag: str) -> FrozenMetadata:
         if bag not in self:
             # Not {}: an ID token, for example, has no metadata, and an action would mistake the user for a
             # new one.
@@ -155,7 +158,7 @@ class EventUser(Section):
                 "use PostLoginTrigger or post_login, which read the user before the first action"
             )
         found = dict.__getitem__(self, bag)
-        if isinstance(found, Frozen):
+        if isinstance(found, FrozenMetadata):
             return found
         raise StoredDataError(not_an_object(self["user_id"], bag, found), user_id=self["user_id"], bag=bag)
 

@@ -92,7 +92,8 @@ def _means_the_same(change: Change, plan: Plan, profile: Mapping[str, Any]) -> b
             continue
         if staged.reset:
             return False
-        known, stored = dict(plan.before.get(bag, {})), dict(stored_bag(profile, bag))
+        known, now = dict(plan.before.get(bag, {})), stored_bag(profile, bag)
+        stored = {key: now[key] for key in staged.keys if key in now}
         for path in (path for ops in staged.keys.values() for op in ops for path in _absolute_paths(op)):
             if not json_equal(read(known, path), read(stored, path)):
                 return False

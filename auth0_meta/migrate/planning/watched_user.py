@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import BAGS, Bag, BagDict, ObservedDict, Path, freeze, json_equal
+from auth0_meta.changes.jsonvalue import BAGS, Bag, Path, json_equal
 from auth0_meta.changes.profile import object_in
 from auth0_meta.changes.rules import read
+from auth0_meta.changes.views import BagDict, MetadataDict, ObservedDict, freeze
 from auth0_meta.errors import InputError
 from auth0_meta.models import User
 
@@ -60,20 +61,15 @@ def is_unchanged(
 class WatchedUser(User):
     """A read-only user who notes every look at the metadata; reading any but the `fields` raises `InputError`."""
 
-    _bags: Mapping[str, Mapping[str, Any]]
-
     def __init__(self, profile: Mapping[str, Any], reads: Reads, /, *, fields: Fields = None) -> None:
-        bags: dict[str, Mapping[str, Any]] = {
+        bags: dict[str, MetadataDict] = {
             bag: _watch(dict(stored), bag, (), reads.note)
             for bag in BAGS
             if (stored := object_in(profile, bag)) is not None
         }
         present = {bag: watched for bag, watched in bags.items() if profile.get(bag) is not None}
         super().__init__(_KnownFields({**profile, **present}, fields))
-        object.__setattr__(self, "_bags", bags)  # past the frozen class
-
-    def _bag(self, bag: str) -> Mapping[str, Any]:
-        return self._bags[bag] if bag in self._bags else super()._bag(bag)
+        self._bags.update(bags)
 
 
 class _KnownFields(dict[str, Any]):
@@ -121,10 +117,9 @@ class _WatchedDict(ObservedDict, BagDict):
         super().__init__(value, bag, path)
         self._note = note
 
-    def _looked_at(self, key: object) -> None:
-        if isinstance(key, str):
-            is_object = isinstance(dict.get(self, key), dict)
-            self._note((self._bag, *self._path, key, *((None,) if is_object else ())))
+    def _looked_at(self, keys: Path) -> None:
+        is_object = isinstance(read(self, keys), dict)
+        self._note((self._bag, *self._path, *keys, *((None,) if is_object else ())))
 
     def _looked_at_all(self) -> None:
         self._note((self._bag, *self._path))
