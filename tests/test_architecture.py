@@ -77,7 +77,9 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
     "pytest": {"pytest_plugin": "top"},
     "flask": {"actions.web.flask": "top"},
     "django": {"actions.web.django": "top"},
+    "asgiref": {"actions.web.django": "top"},  # Django's own
     "starlette": {"actions.web.fastapi": "top"},
+    "fastapi": {"actions.web.fastapi": "lazy"},
     "click": {"cli.*": "top"},
     "rich": {"cli.*": "top"},
 }

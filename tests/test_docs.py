@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click import Command, Group
+from support import web_adapters  # it configures Django, as the page's snippet expects of a project
 
 import auth0_meta
 from auth0_meta import errors
@@ -14,6 +15,7 @@ from auth0_meta.cli.app import root
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.emulator import LocalTenant
 
+assert web_adapters.settings.configured
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 USER = {

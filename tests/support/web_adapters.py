@@ -26,7 +26,13 @@ from auth0_meta.actions.web import flask as web_flask
 from support.logins import Login as LocalLogin
 
 if not settings.configured:
-    settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="a secret of these tests", MIDDLEWARE=[], USE_TZ=True)
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        SECRET_KEY="a secret of these tests",
+        MIDDLEWARE=[],
+        USE_TZ=True,
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+    )
     django.setup()
 
 

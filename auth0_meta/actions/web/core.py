@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -13,18 +15,16 @@ import attrs
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.failure import report
 from auth0_meta.actions.outcome import LoginOutcome
-from auth0_meta.actions.suspended_logins import digest
+from auth0_meta.actions.suspended_logins import digest, refusal
 from auth0_meta.actions.trigger import PostLoginTrigger
+from auth0_meta.actions.web.browser import BrowserRedirect, BrowserRequest, Callback, Cookie
+from auth0_meta.actions.web.views import DecoratedView, decorated_view, mark_decorated
 from auth0_meta.errors import ConfigError, InputError, RedirectError
 
-COOKIE_NAME = {True: "__Host-auth0_meta_login", False: "auth0_meta_login"}
-"""The name of the cookie: whether the request is secure -> name."""
-_BROWSER_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_CALLBACK = "auth0_meta:callback"
 _Claims = TypeVar("_Claims")
 _Sections = TypeVar("_Sections")
-_View = TypeVar("_View")
-# Whoever has these can redeem or forge this login, and no action needs them.
-_ONE_TIME_PARAMETERS = ("code", "state")
+_Value = TypeVar("_Value")
 
 
 @attrs.frozen(kw_only=True)
@@ -39,35 +39,22 @@ class Login:
     claims: Mapping[str, Any] = attrs.field(repr=False)
 
 
-@attrs.frozen(kw_only=True)
-class BrowserRequest:
-    """What a framework knows about a request; `cookie` is the value of our cookie."""
+@attrs.define(eq=False)
+class Return:
+    """A browser that has come back to /continue, and what was stored for it."""
 
-    method: str
-    host: str
-    secure: bool
-    ip: str | None
-    query: Mapping[str, str] = attrs.field(repr=False)
-    body: Mapping[str, str] = attrs.field(repr=False, factory=dict)
-    cookie: str | None = attrs.field(repr=False, default=None)
-    user_agent: str | None = None
-    language: str | None = None
-
-    def section(self) -> dict[str, Any]:
-        """Return this as `event.request`, without query and body."""
-        optional = {"ip": self.ip, "user_agent": self.user_agent, "language": self.language}
-        known = {name: value for name, value in optional.items() if value is not None}
-        return {"method": self.method, "hostname": _without_port(self.host), **known}
+    flow: LoginFlow
+    request: BrowserRequest
+    state: str = attrs.field(repr=False)
+    browser: str = attrs.field(repr=False)
+    claims: Mapping[str, Any] | None = attrs.field(repr=False, default=None)
+    callback: Callback | None = None
+    error: Exception | None = None
+    used: bool = False
+    let_in: bool = False
 
 
-@attrs.frozen
-class BrowserRedirect:
-    """Where to send the browser, and the cookie to set."""
-
-    url: str = attrs.field(repr=False)
-    cookie_name: str
-    cookie: str = attrs.field(repr=False)
-    cookie_flags: Mapping[str, Any]
+_RETURN: ContextVar[Return | None] = ContextVar("auth0_meta_return", default=None)
 
 
 class LoginFlow:
@@ -76,7 +63,8 @@ class LoginFlow:
     The cookie is 256 random bits and binds a suspended login to its browser.  It is always HttpOnly.  On
     https its name begins with `__Host-`, so that no other subdomain can set it, and it is Secure and
     SameSite=None, because the form of another site has to be able to post to /continue.  On http, which is
-    for loopback, browsers refuse SameSite=None without Secure, so it is Lax.
+    for loopback, browsers refuse SameSite=None without Secure, so it is Lax.  When a login has continued, it is
+    renewed; the bits before stand behind the new ones until then, for a login in a second tab.
     """
 
     def __init__(self, trigger: PostLoginTrigger, continue_path: str) -> None:
@@ -90,25 +78,111 @@ class LoginFlow:
         """The name of the route of /continue, which depends on its path."""
 
     def login(
-        self, request: BrowserRequest, claims: Mapping[str, Any], sections: Mapping[str, Any]
+        self,
+        request: BrowserRequest,
+        claims: Mapping[str, Any],
+        sections: Mapping[str, Any],
+        callback: Callback | None = None,
     ) -> BrowserRedirect | Login:
-        """Run the actions at the callback, and return what follows them."""
-        event, browser = self.event(request, claims, sections), self.browser_id(request)
-        return self.after_actions(request, self.trigger.run(event, browser=browser), claims, browser)
+        """Run the actions at the callback, and return what follows them.
 
-    def resume(self, request: BrowserRequest) -> BrowserRedirect | Login:
+        `callback`: how to call the view again after a redirect; None if it takes the login only.
+        """
+        event, browser = self.event(request, claims, sections), self.browser_id(request)
+        outcome = self.trigger.run(event, browser=browser)
+        return self.after_actions(request, outcome, claims, browser, callback)
+
+    async def alogin(
+        self,
+        request: BrowserRequest,
+        claims: Mapping[str, Any],
+        sections: Mapping[str, Any],
+        callback: Callback | None = None,
+    ) -> BrowserRedirect | Login:
+        """Do what `login` does without blocking the event loop."""
+        event, browser = self.event(request, claims, sections), self.browser_id(request)
+        outcome = await self.trigger.arun(event, browser=browser)
+        return await _in_thread(self.after_actions, request, outcome, claims, browser, callback)
+
+    def take(self, request: BrowserRequest) -> Return:
+        """Return what was stored for a browser that comes to /continue; it can be taken once."""
+        state = request.query.get("state") or request.body.get("state", "")
+        options = self.trigger.settings
+        # Without a cookie "none", which matches no login.  Not "": that is the key of logins that a trigger suspends
+        # without `browser=`.
+        browsers = (request.cookie or "none").split(".", 1)
+        back = Return(self, request, state, browsers[0])
+        try:
+            for browser in browsers:
+                key = digest(f"claims {state}", browser)
+                stored = options.states.take(key, now=options.client.channel.clock.time())
+                if stored is not None:
+                    back.browser = browser
+                    back.claims, back.callback = _stored(stored)
+                    break
+        except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
+            report(error, user_id=None, action=None)
+            back.error = error
+        return back
+
+    @staticmethod
+    def refuse(back: Return) -> str:
+        """Log that nothing says with which arguments the view was to be called, and return what to tell the browser."""
+        if back.error is None:
+            detail = ": the state of /continue is unknown, used, expired or from another browser"
+            report(refusal("invalid_request", detail), user_id=None, action=None)
+        return "This login can't continue. Please log in again."
+
+    @contextmanager
+    def returning(self, back: Return) -> Iterator[None]:
+        """Make the next call of the callback, in this context, the end of /continue."""
+        token = _RETURN.set(back)
+        try:
+            yield
+        finally:
+            _RETURN.reset(token)
+
+    def returned(self) -> Return | None:
+        """Return the browser that has come back to /continue, once; None if this is a call of the callback itself."""
+        back = _RETURN.get()
+        if back is None or back.flow is not self or back.used:
+            return None
+        back.used = True
+        return back
+
+    def resume(self, back: Return) -> BrowserRedirect | Login:
         """Run the actions at /continue, and return what follows them."""
-        state, arguments = self.resume_arguments(request)
-        return self.after_continue(request, self.trigger.resume(state, **arguments), state)
+        if back.error is not None:
+            return self._not_resumed(back.error)
+        return self.after_continue(back, self.trigger.resume(back.state, **_resume_arguments(back)))
+
+    async def aresume(self, back: Return) -> BrowserRedirect | Login:
+        """Do what `resume` does without blocking the event loop."""
+        if back.error is not None:
+            return self._not_resumed(back.error)
+        outcome = await self.trigger.aresume(back.state, **_resume_arguments(back))
+        return await _in_thread(self.after_continue, back, outcome)
+
+    @staticmethod
+    def _not_resumed(error: Exception) -> Login:
+        return Login(outcome=LoginOutcome(user_id=None, error=error), claims={})
+
+    def renewed_cookie(self, back: Return) -> Cookie | None:
+        """Return the cookie that replaces the browser's once a login has continued and let it in; None otherwise.
+
+        None too if the login began before the last renewal: others may have begun with the bits before as well.
+        """
+        if not back.let_in or back.browser != self.browser_id(back.request):
+            return None
+        return back.request.cookie_with(f"{secrets.token_urlsafe(32)}.{back.browser}")
 
     def event(self, request: BrowserRequest, claims: Mapping[str, Any], sections: Mapping[str, Any]) -> Event:
         """Return the event of a login at the callback; `sections` override what the request says, field by field."""
         if not isinstance(sections, Mapping):
             msg = f"sections= must return a dict of the event's sections, not {type(sections).__name__}"
             raise InputError(msg)
-        query = {name: value for name, value in request.query.items() if name not in _ONE_TIME_PARAMETERS}
         known = {
-            "request": {**request.section(), "query": query},
+            "request": {**request.section(), "query": request.event_query()},
             "transaction": {"protocol": "oidc-basic-profile"},
         }
         return Event.from_claims(claims, **_merged(known, sections))
@@ -116,22 +190,16 @@ class LoginFlow:
     @staticmethod
     def browser_id(request: BrowserRequest) -> str:
         """Return what identifies the browser: its cookie, or a new value for one."""
-        cookie = request.cookie or ""
         # A browser keeps its cookie, so that a login in a second tab does not break the one in the first.
-        return cookie if _BROWSER_ID.fullmatch(cookie) else secrets.token_urlsafe(32)
-
-    def resume_arguments(self, request: BrowserRequest) -> tuple[str, dict[str, Any]]:
-        """Return the arguments of `trigger.resume` for a request to /continue: the state, and the others by name."""
-        state = request.query.get("state") or request.body.get("state", "")
-        return state, {
-            "query": request.query,
-            "body": request.body,
-            "request": request.section(),
-            "browser": _stored_for(request),
-        }
+        return request.our_cookie().partition(".")[0] or secrets.token_urlsafe(32)
 
     def after_actions(
-        self, request: BrowserRequest, outcome: LoginOutcome, claims: Mapping[str, Any], browser: str
+        self,
+        request: BrowserRequest,
+        outcome: LoginOutcome,
+        claims: Mapping[str, Any],
+        browser: str,
+        callback: Callback | None = None,
     ) -> BrowserRedirect | Login:
         """Return what follows the actions; during a redirect the claims are stored on the server."""
         if outcome.error is not None or outcome.redirect is None:
@@ -139,36 +207,35 @@ class LoginFlow:
         options = self.trigger.settings
         now = options.client.channel.clock.time()
         key = digest(f"claims {outcome.redirect.state}", browser)
+        stored = dict(claims) if callback is None else {**claims, _CALLBACK: attrs.astuple(callback)}
         try:
-            options.states.put(key, json.dumps(dict(claims)), expires_at=now + options.suspend_for, now=now)
+            options.states.put(key, json.dumps(stored), expires_at=now + options.suspend_for, now=now)
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
             report(error, user_id=outcome.user_id, action=None)
             return Login(outcome=outcome.failed(error), claims=claims)
-        samesite = "None" if request.secure else "Lax"
-        flags = {"path": "/", "httponly": True, "secure": request.secure, "samesite": samesite}
-        return BrowserRedirect(outcome.redirect.url, COOKIE_NAME[request.secure], browser, flags)
+        return BrowserRedirect(outcome.redirect.url, request.cookie_with(request.our_cookie() or browser))
 
-    def after_continue(
-        self, request: BrowserRequest, outcome: LoginOutcome, state: str
-    ) -> BrowserRedirect | Login:
+    def after_continue(self, back: Return, outcome: LoginOutcome) -> BrowserRedirect | Login:
         """Return what follows the actions that ran at /continue."""
         if outcome.user_id is None:
             return Login(outcome=outcome, claims={})
-        options, browser = self.trigger.settings, _stored_for(request)
-        key, now = digest(f"claims {state}", browser), options.client.channel.clock.time()
-        claims = {"sub": outcome.user_id}
-        try:
-            stored = options.states.take(key, now=now)
-            if stored is not None:
-                claims = _stored_claims(stored, outcome.user_id)
-        except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
+        claims = {"sub": outcome.user_id} if back.claims is None else back.claims
+        if claims.get("sub") != outcome.user_id:
+            error = _damaged(outcome.user_id)
             report(error, user_id=outcome.user_id, action=None)
-            return Login(outcome=outcome.failed(outcome.error or error), claims=claims)
-        return self.after_actions(request, outcome, claims, browser)
+            return Login(outcome=outcome.failed(outcome.error or error), claims={"sub": outcome.user_id})
+        result = self.after_actions(back.request, outcome, claims, back.browser, back.callback)
+        back.let_in = isinstance(result, Login) and result.outcome.allowed
+        return result
 
 
-class Adapter(Generic[_Claims, _Sections, _View]):
+class Adapter(Generic[_Claims, _Sections]):
     """The base of each framework's `PostLogin`: its functions, and the view that it decorates."""
+
+    _position: int
+    """The place of the login among a view's parameters that have neither names nor types to go by."""
+    _example: str
+    """How to write a view, for messages."""
 
     def __init__(
         self,
@@ -180,46 +247,81 @@ class Adapter(Generic[_Claims, _Sections, _View]):
         continue_path: str = "/continue",
     ) -> None:
         self._flow = LoginFlow(trigger, continue_path)
+        for function in (claims, sections):
+            if callable(function):
+                self._check(function)
         self._claims = claims
         self._sections = sections
-        self._decorated: _View | None = None
+        self._decorated: DecoratedView | None = None
+        self._callback: Callable[..., Any] | None = None
 
-    def _decorate(self, view: _View) -> None:
+    def _check(self, function: Callable[..., Any]) -> None:
+        """Refuse a function that the framework can't call."""
+
+    def _analyzed(self, view: Any) -> DecoratedView:
+        decorated = decorated_view(view, login_type=Login, position=self._position, example=self._example)
+        self._check(decorated.function)
+        return decorated
+
+    def _decorate(self, view: Any) -> DecoratedView:
+        decorated = self._analyzed(view)
         if self._decorated is not None:
             raise ConfigError(
                 "this PostLogin already decorates a view, in which /continue ends: "
                 "make a second PostLogin for a second view, with a continue_path of its own"
             )
-        self._decorated = view
+        self._decorated = decorated
+        return decorated
 
-    @property
-    def _view(self) -> _View:
-        if self._decorated is None:
+    def _remember(self, callback: Callable[..., Any]) -> None:
+        mark_decorated(callback)
+        self._callback = callback
+
+    def _required(self) -> tuple[DecoratedView, Callable[..., Any]]:
+        """Return the view and what decorating it has made; raise `ConfigError` if no view has been decorated."""
+        if self._decorated is None or self._callback is None:
             raise ConfigError(
                 "this PostLogin decorates no view, so /continue has nowhere to end: "
                 "decorate the view of the callback"
             )
-        return self._decorated
+        return self._decorated, self._callback
+
+    def _end_of_continue(self, *args: Any, **kwargs: Any) -> Callable[[], Any] | None:
+        """Return the call of the decorated view with these arguments for /continue; None if it needs others."""
+        view, callback = self._required()
+        return partial(callback, *args, **kwargs) if view.fits(*args, **kwargs) else None
 
 
-def _stored_for(request: BrowserRequest) -> str:
-    """Return the browser for which a login may be stored; without a cookie it is "none", which matches no login.
+async def _in_thread(function: Callable[..., _Value], *arguments: Any) -> _Value:
+    import asyncio  # noqa: PLC0415  # slow to import, and a plain application does without it
 
-    Not "": that is the key of logins that a trigger suspends without `browser=`.
-    """
-    return request.cookie or "none"
+    return await asyncio.to_thread(function, *arguments)
 
 
-def _stored_claims(stored: str, user_id: str) -> dict[str, Any]:
-    """Return the claims that were stored for a user; raise `RedirectError` if they are damaged."""
+def _resume_arguments(back: Return) -> dict[str, Any]:
+    request = back.request
+    return {
+        "query": request.query,
+        "body": request.body,
+        "request": request.section(),
+        "browser": back.browser,
+    }
+
+
+def _stored(stored: str) -> tuple[dict[str, Any], Callback | None]:
+    """Return the claims that were stored, and how to call the view; raise `RedirectError` if they are damaged."""
     try:
         claims = json.loads(stored)
-    except (ValueError, TypeError, RecursionError):
-        claims = None
-    if isinstance(claims, dict) and claims.get("sub") == user_id:
-        return claims
-    raise RedirectError(
-        f"the stored claims of {user_id} are damaged: start the login again", reason="invalid_request"
+        parts = claims.pop(_CALLBACK, None)
+        callback = None if parts is None else Callback(*parts)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise _damaged("a login") from None
+    return claims, callback
+
+
+def _damaged(whose: str) -> RedirectError:
+    return RedirectError(
+        f"the stored claims of {whose} are damaged: start the login again", reason="invalid_request"
     )
 
 
@@ -230,8 +332,3 @@ def _merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, A
         both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
         merged[name] = _merged(merged[name], value) if both else value
     return merged
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host

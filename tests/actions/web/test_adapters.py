@@ -105,6 +105,38 @@ def test_a_browser_keeps_its_cookie_across_logins(kind: Any) -> None:
     assert app.get("/callback", "auth0_meta_login=short").cookie != "auth0_meta_login=short"
 
 
+class EachLoginRedirects(RepeatedRedirect):
+    """An action that redirects once in each login."""
+
+    def on_continue_post_login(self, event: Any, api: Any) -> None:
+        """Come back."""
+
+
+def test_a_cookie_is_renewed_when_its_login_has_continued(kind: Any) -> None:
+    """Logins in other tabs, which have begun with the bits before, still continue, until the next renewal."""
+    app = Driver(kind, LocalLogin(), EachLoginRedirects())
+
+    def allowed(tab: Any, cookie: str) -> Any:
+        end = app.get(f"/continue?state={tab.state}", cookie)
+        return json.loads(end.body)["allowed"], end.cookies and end.cookie
+
+    first = app.get("/callback")
+    tabs = [app.get("/callback", first.cookie) for _ in range(3)]
+    (let_in, renewed) = allowed(first, first.cookie)
+    bits = [cookie.partition("=")[2] for cookie in (first.cookie, renewed)]
+    assert let_in
+    assert bits[1].partition(".")[2] == bits[0]
+    assert bits[1].partition(".")[0] not in ("", bits[0])
+    for tab in tabs[:2]:
+        assert allowed(tab, renewed) == (True, [])
+    new = app.get("/callback", renewed)
+    assert new.cookie == renewed
+    (let_in, again) = allowed(new, renewed)
+    assert let_in
+    assert bits[0] not in again
+    assert allowed(tabs[2], again) == (False, [])
+
+
 def test_on_https_the_cookie_is_bound_to_the_host(kind: Any) -> None:
     """It has the prefix `__Host-`, is Secure, and is sent with a form from another site."""
     app = Driver(kind, LocalLogin(), RepeatedRedirect())
@@ -202,7 +234,7 @@ def test_one_adapter_decorates_one_view(adapter: Any) -> None:
     trigger = LocalLogin().trigger()
     post_login = adapter.PostLogin(trigger, claims=dict)
 
-    def view(*_: Any) -> Any:
+    def view(request: Any, login: Any = None) -> Any:
         """Do nothing."""
 
     post_login(view)

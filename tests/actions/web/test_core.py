@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -16,7 +17,8 @@ from support.web_adapters import (
 
 from auth0_meta.actions import LoginOutcome, MemoryStates, Redirect
 from auth0_meta.actions.web import Login
-from auth0_meta.actions.web.core import BrowserRedirect, BrowserRequest, LoginFlow
+from auth0_meta.actions.web.browser import BrowserRedirect, BrowserRequest, Callback
+from auth0_meta.actions.web.core import LoginFlow, Return
 from auth0_meta.errors import InputError, RedirectError
 
 
@@ -31,9 +33,13 @@ def test_reprs_show_nothing_of_a_login() -> None:
         body={"b": "SECRET"},
         cookie="SECRET",
     )
-    redirect = BrowserRedirect("https://x/?state=SECRET", "name", "SECRET", {})
+    redirect = BrowserRedirect("https://x/?state=SECRET", request.cookie_with("SECRET"))
+    flow = LoginFlow(LocalLogin().trigger(), "/continue")
+    back = Return(
+        flow, request, "SECRET", "SECRET", {"email": "SECRET"}, Callback("GET", "/SECRET", "a=SECRET")
+    )
     login = Login(outcome=LoginOutcome(user_id=UID), claims={"email": "SECRET"})
-    assert "SECRET" not in repr((request, redirect, login))
+    assert "SECRET" not in repr((request, redirect, login, back))
 
 
 def test_if_the_claims_are_lost_the_user_id_is_still_known() -> None:
@@ -92,9 +98,12 @@ def test_a_login_that_failed_is_not_redirected() -> None:
         assert not result.outcome.allowed
 
 
-@pytest.mark.parametrize("stored", ["gone", "{", "[]", "null", '{"sub": "auth0|other"}', "{}"])
+@pytest.mark.parametrize(
+    "stored",
+    ["gone", "{", "[]", "null", "7", '{"auth0_meta:callback": 7}', '{"auth0_meta:callback": ["GET"]}'],
+)
 def test_claims_that_cannot_be_had_back_fail_the_login(stored: str) -> None:
-    """A store that fails, and claims that are damaged, are the login's error; nothing is raised, nobody is let in."""
+    """A store that fails, and claims that are damaged, are the login's error: nothing is raised or written."""
 
     class Damaged(MemoryStates):
         def take(self, key: str, **times: float) -> str | None:
@@ -103,19 +112,63 @@ def test_claims_that_cannot_be_had_back_fail_the_login(stored: str) -> None:
                 raise OSError("disk gone")
             return stored
 
+    local = LocalLogin()
+    request = BrowserRequest(
+        method="GET", host="h", secure=True, ip=None, query={"state": "x"}, cookie="b" * 43
+    )
+    flow = LoginFlow(local.trigger(RepeatedRedirect(), states=Damaged()), "/continue")
+    for result in (flow.resume(flow.take(request)), asyncio.run(flow.aresume(flow.take(request)))):
+        assert isinstance(result, Login)
+        assert isinstance(result.outcome.error, OSError if stored == "gone" else RedirectError)
+        assert (result.outcome.allowed, result.claims) == (False, {})
+    assert local.bodies == []
+
+
+def test_claims_of_another_user_fail_the_login() -> None:
+    """What the actions wrote is in the outcome, and what only an allowed login gets is not."""
     request = BrowserRequest(method="GET", host="h", secure=True, ip=None, query={}, cookie="b" * 43)
-    flow = LoginFlow(LocalLogin().trigger(states=Damaged()), "/continue")
+    flow = LoginFlow(LocalLogin().trigger(), "/continue")
     ended = LoginOutcome(user_id=UID, id_token_claims={"a": 1}, staged={"app_metadata": {"b": 1}})
-    result = flow.after_continue(request, ended, "state")
+    back = Return(flow, request, "state", "b" * 43, {"sub": "auth0|other"})
+    result = flow.after_continue(back, ended)
     assert isinstance(result, Login)
-    assert isinstance(result.outcome.error, OSError if stored == "gone" else RedirectError)
+    assert isinstance(result.outcome.error, RedirectError)
     assert (result.outcome.allowed, result.outcome.id_token_claims, result.claims) == (
         False,
         {},
         {"sub": UID},
     )
     assert result.outcome.staged == ended.staged
-    failed = LoginOutcome(user_id=UID, error=LookupError())
-    result = flow.after_continue(request, failed, "state")
+    result = flow.after_continue(back, LoginOutcome(user_id=UID, error=LookupError()))
     assert isinstance(result, Login)
     assert isinstance(result.outcome.error, LookupError)
+    assert flow.renewed_cookie(back) is None
+
+
+BITS = ["a" * 43, "b" * 43]
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [None, "", "x", f"{BITS[0]}.", f"{BITS[0]}.b", "a.b.c", f"{BITS[0]}.{BITS[1]}.c", "é" * 43],
+    ids=["none", "empty", "short", "half", "short second", "short parts", "three parts", "not ASCII"],
+)
+def test_a_cookie_that_cannot_be_ours_is_replaced(cookie: str | None) -> None:
+    """The browser gets 256 new random bits."""
+    request = BrowserRequest(method="GET", host="h", secure=True, ip=None, query={}, cookie=cookie)
+    browser = LoginFlow.browser_id(request)
+    assert len(browser) == 43
+    assert browser not in (cookie or "")
+
+
+def test_a_return_is_used_by_one_call_of_its_own_callback() -> None:
+    """Another PostLogin's callback, or a second call from inside the view, is a login of its own."""
+    trigger = LocalLogin().trigger()
+    flows = [LoginFlow(trigger, "/continue"), LoginFlow(trigger, "/other")]
+    back = flows[0].take(BrowserRequest(method="GET", host="h", secure=True, ip=None, query={}))
+    with flows[0].returning(back):
+        assert flows[1].returned() is None
+        assert flows[0].returned() is back
+        assert flows[0].returned() is None
+    back.used = False
+    assert flows[0].returned() is None
