@@ -15,7 +15,7 @@ from auth0_meta.http.request import API, Request, encode_body
 from auth0_meta.http.transport import Transport, base_url, encode_form
 from auth0_meta.models import Job
 from auth0_meta.ratelimit.plans import route_group
-from auth0_meta.redact import discreet
+from auth0_meta.redact import discreet, printable
 
 _IMPORTS = "jobs/users-imports"
 _MAX_IMPORT = 500_000
@@ -145,13 +145,13 @@ class Jobs:
             if on_progress is not None:
                 on_progress(found)
             if found.status == "failed":
-                raise JobError(_failure(found), job_id=job_id, job=found)
+                raise _job_error(_failure(found), job_id=job_id, job=found)
             if found.status in _ENDED:
                 return found
             spent = clock.monotonic() - started
             if timeout is not None and spent + pause > timeout:
                 msg = f"job {job_id} is {found.status} after {spent:.0f} s: the job continues, so call wait again"
-                raise JobError(msg, job_id=job_id, job=found)
+                raise _job_error(msg, job_id=job_id, job=found)
             clock.sleep(pause)
             pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
 
@@ -181,17 +181,17 @@ class Jobs:
         link = found.raw.get("location")
         if not isinstance(link, str) or not link:
             msg = f"job {job_id} is {found.status} and has no file: wait for it first"
-            raise JobError(msg, job_id=job_id, job=found)
+            raise _job_error(msg, job_id=job_id, job=found)
         return link if "://" in link else f"https://{link}"  # the link in Auth0's own sample has no scheme
 
     def _fetch(self, link: str, to: IO[bytes], most: int, job_id: str) -> int:
         try:
             parts = urlsplit(link)
         except ValueError:  # a broken IPv6 address
-            raise JobError(f"job {job_id} has a link that is not a URL", job_id=job_id) from None
+            raise _job_error(f"job {job_id} has a link that is not a URL", job_id=job_id) from None
         if parts.scheme != "https" and self._channel.transport.base.startswith("https"):
             what = f"job {job_id} has a link without https, which only a local tenant's may have: it is not followed"
-            raise JobError(what, job_id=job_id)
+            raise _job_error(what, job_id=job_id)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         transport = Transport(
             base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._channel.transport.timeout
@@ -201,7 +201,9 @@ class Jobs:
             for block in transport.stream(target):
                 size += len(block)
                 if size > most:
-                    raise JobError(f"the file of job {job_id} is larger than max_bytes={most}", job_id=job_id)
+                    raise _job_error(
+                        f"the file of job {job_id} is larger than max_bytes={most}", job_id=job_id
+                    )
                 to.write(block)
         return size
 
@@ -214,6 +216,11 @@ def _id(job_id: object) -> str:
 
 def _job(raw: Mapping[str, Any]) -> Job:
     return Job(id=raw["id"], type=raw.get("type", ""), status=raw["status"], raw=raw)
+
+
+def _job_error(message: str, **facts: Any) -> JobError:
+    """Return an error about a job; its id, status and details are what the server has sent."""
+    return JobError(printable(message), **facts)
 
 
 def _failure(job: Job) -> str:

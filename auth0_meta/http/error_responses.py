@@ -21,6 +21,7 @@ from auth0_meta.errors import (
 )
 from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.http.sent_values import SentValues
+from auth0_meta.redact import printable
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-id", "cf-ray")
@@ -72,7 +73,7 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the id that Auth0's support asks for, None if no header has one."""
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    return next((printable(headers[name]) for name in _REQUEST_IDS if headers.get(name)), None)
 
 
 def leaves_open(status: int) -> bool:
@@ -162,7 +163,7 @@ def error_from(
             remedy = f". The rate limit asks to wait {wait:.1f} s, past max_wait: try again at retry_at, or allow a longer max_wait"
     if issubclass(kind, ScopeError):
         named = message.partition("expected any of:")[2].split(",")
-        facts = {"expected": tuple(scope.strip() for scope in named if scope.strip())}
+        facts = {"expected": tuple(printable(scope.strip()) for scope in named if scope.strip())}
     values = SentValues(sent)
     message, title, code = values.cut(message), values.cut(title), values.cut_from_code(code) or None
     if kind is ResourceConflictError and not remedy:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from auth0_meta.redact import printable
+
 CUT = "***"
 _SHORTEST = 3
 # A value of this length does not occur in a text by chance, whatever stands around it.
@@ -73,11 +75,11 @@ class SentValues:
         self._values = sorted({v for v in _values(sent) if len(v) >= _SHORTEST}, key=len, reverse=True)
 
     def cut(self, text: str | None) -> str:
-        """Return a sentence without them."""
+        """Return a sentence without them, and without what a terminal or a log would obey."""
         text = text or ""
         for value in self._values:
             text = _without(text, value, around=_AROUND, ordinary=_is_ordinary(value))
-        return text
+        return printable(text)
 
     def cut_from_code(self, code: str | None) -> str:
         """Return an error code without them; a code is made of words, which may be values by chance."""
@@ -85,7 +87,7 @@ class SentValues:
         for value in self._values:
             if not _is_plain(value):
                 code = _without(code, value, around="[^\\W_]", ordinary=False)
-        return code
+        return printable(code)
 
 
 def _values(sent: Any) -> Iterator[str]:

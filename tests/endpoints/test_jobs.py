@@ -137,6 +137,22 @@ def test_a_job_that_fails_or_takes_too_long_is_an_error() -> None:
         assert 3 < len(server.seen) < 12
 
 
+def test_what_a_job_says_of_itself_is_printable() -> None:
+    """Its id, status and details come from the server, and an error with them goes to terminals and logs."""
+    for job in (
+        JOB | {"status": "failed", "status_details": "bad\x1b[31m\n\u202efile"},
+        JOB | {"status": "odd\x1b[31m\n\u202e"},
+    ):
+        with ScriptedServer(Reply(200, job)) as server, connect(server, clock=FakeClock()) as client:
+            for call in (
+                lambda: client.jobs.wait("job_1", timeout=1),
+                lambda: client.jobs.download("job_1", io.BytesIO()),
+            ):
+                with pytest.raises(JobError) as caught:
+                    call()
+                assert str(caught.value).isprintable()
+
+
 def test_the_errors_of_an_import_are_read() -> None:
     """204 means no errors; rows are returned unchanged; the failure of a whole job is one object."""
     rows = [{"user": {"email": "a"}, "errors": [{"code": "DUPLICATED_USER", "message": "m"}]}]

@@ -223,6 +223,34 @@ def test_every_known_body_becomes_its_typed_error(
 
 
 @pytest.mark.parametrize(
+    "obeyed", ["\x1b[31m", "\nERROR forged", "\r", "\x9b31m", "\u202e", "\u2028", "\x00", "\ud800"], ids=ascii
+)
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 429, 500])
+def test_what_a_server_says_can_be_printed_and_logged(status: int, obeyed: str) -> None:
+    """Nothing in the error, its attributes or its hint moves the cursor, begins a line or turns the text around."""
+    body = {
+        **{"statusCode": status, "error": f"a{obeyed}b", "errorCode": f"c{obeyed}d"},
+        "message": f"Insufficient scope{obeyed}, expected any of: read:users{obeyed}x",
+    }
+    for data in (body, {"error": f"a{obeyed}b", "error_description": f"c{obeyed}d"}):
+        error = error_from(
+            status,
+            {"x-request-id": f"r{obeyed}s", "Location": f"https://h{obeyed}.example/"},
+            json.dumps(data).encode(),
+            method="GET",
+            path="users",
+        )
+        texts = [
+            str(error),
+            error.api_message,
+            error.error_code,
+            error.request_id,
+            *getattr(error, "expected", ()),
+        ]
+        assert all(text.isprintable() for text in texts if text is not None)
+
+
+@pytest.mark.parametrize(
     ("body", "expected"),
     [
         (f"Insufficient scope, expected any of: {_SCOPES}", tuple(_SCOPES.split(","))),

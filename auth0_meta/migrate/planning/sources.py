@@ -20,6 +20,7 @@ from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.files import BadLine, Head, Lines
 from auth0_meta.migrate.planning.text_file import GZIP, numbered
 from auth0_meta.models import Job
+from auth0_meta.redact import printable
 
 Connect = Callable[[], ManagementClient]
 ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")
@@ -151,7 +152,7 @@ class ExportSource:
             packed = start == GZIP
             if not packed and start[:1] != b"{":  # even an export of nobody is a gzip file
                 what = f"the file of export {job.id} is not an export; a proxy may have answered instead: plan again"
-                raise JobError(what, job_id=job.id, job=job)
+                raise JobError(printable(what), job_id=job.id, job=job)
             file.seek(0)
             plain = cast("BinaryIO", gzip.GzipFile(fileobj=file) if packed else file)
             lines = numbered(plain, f"the file of export {job.id}")
@@ -163,7 +164,7 @@ class ExportSource:
                 raise JobError(f"{error}", job_id=job.id, job=job) from None
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 what = f"the file of export {job.id} is cut short: plan again"
-                raise JobError(what, job_id=job.id, job=job) from error
+                raise JobError(printable(what), job_id=job.id, job=job) from error
 
 
 def _exported(line: bytes, n: int) -> Found | BadLine:
