@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
+from auth0_meta.emulator.api.imports import IMPORT_LIMIT
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
@@ -27,8 +28,19 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import require
 
 _log = logging.getLogger("auth0_meta.emulator")
+_MOST_SNAPSHOT = 256 * 1024 * 1024
 CONTROL_ROOT = "/_emulator/"
 """Paths below it, and `/`, belong to `control`: they have no bucket, no faults, and no entries in the journal."""
+
+
+class ControlLike(Protocol):
+    """What handles the page and the control routes."""
+
+    def __call__(self, request: Request) -> Response:
+        """Return the response to one request."""
+
+    def has_token(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers carries the token of this run."""
 
 
 class Pipeline:
@@ -42,8 +54,14 @@ class Pipeline:
         self, state: TenantState, *, owner: Any, latency: float | str | None, retry_after: bool
     ) -> None:
         self.state = state
-        self.control: Callable[[Request], Response] | None = None
+        self.control: ControlLike | None = None
         self._owner, self._latency, self._retry_after = owner, latency, retry_after
+
+    def most_body(self, target: str, headers: Mapping[str, str]) -> int:
+        """Return how many bytes of a body a server has to keep; a longer one is refused whatever it says."""
+        if target.startswith(CONTROL_ROOT) and self.control is not None and self.control.has_token(headers):
+            return _MOST_SNAPSHOT
+        return max(self.state.switches.body_limit, IMPORT_LIMIT)
 
     def handle(self, request: Request) -> Response:
         """Return the response to a request; raises `Dropped` if the connection must be closed instead."""
@@ -84,6 +102,8 @@ class Pipeline:
             if route.names_user:
                 call.user_id = call.params["id"]
             state.jobs.settle()
+            if route.blind:
+                check_origin(request, state.access.url)
         fault = state.faults.strike(request, route.template, call.user_id, exact_path=found is None)
         if fault is None:
             return _refuse(state, call) if found is None else self._serve(call, route)
@@ -225,6 +245,24 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
     name, _, port = host.rpartition(":")
     if not (port.isdigit() and name in hosts):
         raise refused(421, "The local tenant does not serve this Host.")
+
+
+def check_origin(request: Request, url: str) -> None:
+    """Refuse what a page of another site may have sent: without asking, a browser sends forms and text anywhere.
+
+    Programs send neither header.  The tenant's own pages have its scheme, name and port.
+    """
+    origin, own = (
+        request.headers.get("origin"),
+        f"{url.partition(':')[0]}://{request.headers.get('host', '')}",
+    )
+    kind = request.headers.get("content-type", "").strip().lower()
+    if (
+        request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+        or (origin is not None and origin.lower() != own.lower())
+        or kind.startswith("text/plain")  # older browsers name no origin, and no SDK sends this type
+    ):
+        raise refused(403, "The local tenant accepts this from its own pages and from programs only.")
 
 
 @lru_cache(maxsize=1)

@@ -46,7 +46,7 @@ class LocalTenant(InProcessTenant):
     "enterprise-dev"), "SIZE@PER_SECOND", or an object with `burst` and `per_second`.  With `window` buckets
     refill all at once; with `retry_after` a 429 carries Retry-After.
 
-    Address: `port` 0 picks a free port; `host` is loopback by default; `hosts` are further names that
+    Address: `port` 0 picks a free port; `host` is loopback by default, and any other needs `strict`; `hosts` are further names that
     requests may use.  `tls` serves https with a certificate made for this run, see `ca_file`.
     `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.
 
@@ -106,6 +106,12 @@ class LocalTenant(InProcessTenant):
             raise ConfigError("tls=True needs a socket: leave out serve=False")
         if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
             raise ConfigError("latency must be a number of seconds, 'realistic' or None")
+        if serve and not strict and not is_loopback(host):
+            msg = (
+                f"on {host} other machines could read and write every user with any token: add strict=True "
+                "(--strict), so that only tokens issued here are accepted, or serve on 127.0.0.1"
+            )
+            raise ConfigError(msg)
         if isinstance(users, (str, os.PathLike)):
             roster = read_users(users)
         else:

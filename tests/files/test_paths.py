@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import socket
 import sqlite3
 import stat
@@ -23,12 +22,15 @@ from auth0_meta.errors import Auth0MetaError, ConfigError, InputError
 from auth0_meta.files.databases import own_database
 from auth0_meta.files.paths import read_file, replacing
 
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="devices, owners and modes are POSIX")
 KINDS = ("directory", "pipe", "device", "socket")
 
 
 @pytest.fixture(params=[*KINDS, *(f"link to a {kind}" for kind in KINDS)])
 def odd(request: pytest.FixtureRequest) -> Iterator[Path]:
     """Return a path that leads to something other than a regular file; the device is a terminal of this test's own."""
+    import pty  # not on Windows
+
     kind = request.param.rpartition(" ")[2]
     with tempfile.TemporaryDirectory() as folder:  # its path is short enough for a socket
         path = Path(folder, "odd")

@@ -14,7 +14,7 @@ from werkzeug.http import parse_options_header
 
 from auth0_meta.emulator.api.lookup import is_in
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error
-from auth0_meta.emulator.http.message import Request, to_json
+from auth0_meta.emulator.http.message import Request, is_deep, to_json
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
@@ -28,6 +28,7 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 IMPORT_LIMIT = 512_000
 """How many bytes an import request may have (documented: 500 KB)."""
 CONNECTION_ID = Field(pattern=r"con_[A-Za-z0-9]{16}", echoed=True)
+_MOST_PARTS = 100
 _FLAGS = ("upsert", "send_completion_email")
 _FORM = Field(
     type="object",
@@ -71,7 +72,9 @@ def _parts(request: Request) -> dict[str, Any]:
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise bad_request("Expected a multipart/form-data body")
     # The request is limited in size and already in memory, so its parts need no file on disk.
-    parser = FormDataParser(stream_factory=_in_memory, silent=False, max_form_memory_size=None)
+    parser = FormDataParser(
+        stream_factory=_in_memory, silent=False, max_form_memory_size=None, max_form_parts=_MOST_PARTS
+    )
     try:
         _, form, files = parser.parse(BytesIO(request.body), kind, len(request.body), options)
     except (ValueError, HTTPException):
@@ -106,6 +109,8 @@ class Import:
         try:
             rows = json.loads(self.data)
             to_json(rows)  # Python accepts NaN and 1e999, which no response can represent
+            if is_deep(rows):
+                raise RecursionError
         except (ValueError, RecursionError):
             rows = None
         if not isinstance(rows, list):

@@ -55,6 +55,14 @@ class Route:
         return self.template.startswith(MANAGEMENT_ROOT)
 
     @property
+    def blind(self) -> bool:
+        """Return whether it writes for callers who know no secret, so that any web page could use it.
+
+        /continue takes the `state` of one login, and applications send their own form there.
+        """
+        return not self.management and self.body is not None and self.template != "/continue"
+
+    @property
     def names_user(self) -> bool:
         """Return whether the `{id}` in its path is a user's."""
         return self.template.startswith(("/api/v2/users/{id}", "/api/v2/user-blocks/{id}"))

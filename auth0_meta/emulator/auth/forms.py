@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,8 +9,8 @@ from urllib.parse import parse_qsl
 import attrs
 
 from auth0_meta.emulator.http.errors import Refusal
-from auth0_meta.emulator.http.message import Request
-from auth0_meta.emulator.rules.schema import TEXT, Body, Field
+from auth0_meta.emulator.http.message import Request, from_json
+from auth0_meta.emulator.rules.schema import TEXT, Body, Field, check_length
 from auth0_meta.emulator.rules.switches import Switches
 
 
@@ -32,10 +31,11 @@ class FormBody(Body):
 
     def read(self, request: Request, switches: Switches) -> dict[str, Any]:
         """Return the fields of the form or of the JSON object."""
+        check_length(request.body, switches.body_limit, switches.oversize_body_status)
         if "json" not in request.headers.get("content-type", self.assume).lower():
             return _form(request)
         try:
-            value = json.loads(request.body.decode("utf-8", "replace"))
+            value = from_json(request.body)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
@@ -43,6 +43,7 @@ class FormBody(Body):
         return value
 
 
+_MOST_FIELDS = 1000
 _PAGE = open_record("state", state=TEXT)
 
 
@@ -56,8 +57,13 @@ class PageForm(Body):
 
     def read(self, request: Request, switches: Switches) -> dict[str, str]:
         """Return the form's fields."""
+        check_length(request.body, switches.body_limit, switches.oversize_body_status)
         return _form(request)
 
 
 def _form(request: Request) -> dict[str, str]:
-    return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+    text = request.body.decode("utf-8", "replace")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return {}  # refused, as nothing that is required is there

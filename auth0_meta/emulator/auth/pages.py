@@ -69,7 +69,7 @@ def _page(status: int, title: str, content: str) -> Reply:
     text, policy = _style()
     headers = (
         ("Content-Security-Policy", policy),
-        ("Referrer-Policy", "no-referrer"),
+        ("Referrer-Policy", "same-origin"),  # with no-referrer a browser names no origin for the form either
         ("X-Content-Type-Options", "nosniff"),
     )
     body = _SHELL.format(title=escape(title), style=text, content=content)

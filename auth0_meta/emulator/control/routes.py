@@ -10,12 +10,11 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -23,7 +22,7 @@ from auth0_meta.emulator.control.events import EventStreams, entries_json, fault
 from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Request, Response, to_json
-from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host
+from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host, check_origin
 from auth0_meta.emulator.rules.differences import ABSENT
 from auth0_meta.emulator.state.faults import Fault
 from auth0_meta.emulator.state.history import Change
@@ -55,6 +54,7 @@ _FILES = {
     f"{CONTROL_ROOT}icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _MAX_USERS = 200
+_MAX_FAULTS = 1000  # every request looks at all of them
 # The arguments of `fail`, except the predicate, which is code, and what is sent as it is.
 _FAULT_ARGUMENTS = {field.name for field in attrs.fields(Fault) if field.init} - {"when", "body", "headers"}
 
@@ -128,16 +128,15 @@ class Control:
 
     def _check(self, request: Request) -> None:
         """Refuse a request that another page may have sent, or that lacks the token."""
-        origin, host = request.headers.get("origin"), request.headers.get("host", "")
-        site = request.headers.get("sec-fetch-site", "none")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
-        if foreign or site not in ("same-origin", "none"):
-            message = "The control routes accept requests from this tenant's own page and from programs only."
-            raise _refused(403, message)
-        token = request.headers.get(TOKEN_HEADER, "")
-        if not hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode()):
+        check_origin(request, self._state.access.url)
+        if not self.has_token(request.headers):
             message = "The control routes need the token of this run in the header X-Emulator-Token."
             raise _refused(403, message)
+
+    def has_token(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers carries the token of this run."""
+        token = headers.get(TOKEN_HEADER, "")
+        return hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
 
     def _find(self, request: Request) -> Callable[[Request], Any]:
         name = request.path.removeprefix(CONTROL_ROOT)
@@ -198,6 +197,8 @@ class Control:
             fault = Fault(**arguments)
         except (TypeError, AttributeError):
             raise _refused(400, "An argument of this fault has the wrong type.") from None
+        if len(self._state.faults.all()) >= _MAX_FAULTS:
+            raise _refused(400, f"There are {_MAX_FAULTS} faults already: clear them first.")
         self._state.faults.add(fault)
         return fault_json(fault)
 
@@ -227,6 +228,8 @@ def _parsed(request: Request) -> Any:
     # Another page can send this type only after a preflight, which is refused; other types need none.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise _refused(415, "The body must be application/json.")
+    if not request.body.strip():
+        raise _refused(400, "The body is empty or too long.")
     try:
         return json.loads(request.body)
     except (ValueError, RecursionError):

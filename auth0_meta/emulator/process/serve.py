@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import export_lines
 from auth0_meta.emulator.process.announced import announced
+from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.tenant import LocalTenant
 
 JOURNAL_LIMIT = 10_000
@@ -54,7 +55,7 @@ def serve(
     with signals_handled(lambda *_: done.set(), "SIGINT", "SIGTERM"), tenant:
         facts = facts_of(tenant, strict=settings.get("strict", False))
         with announced(tenant.port, facts):
-            messages.write(_greeting(tenant, facts))
+            messages.write(_greeting(tenant, facts, host))
             messages.flush()
             if on_ready is not None:
                 on_ready(tenant)
@@ -76,7 +77,7 @@ def signals_handled(handler: Callable[[int, Any], object], *names: str) -> Itera
             signal.signal(number, earlier)
 
 
-def _greeting(tenant: LocalTenant, facts: dict[str, Any]) -> str:
+def _greeting(tenant: LocalTenant, facts: dict[str, Any], host: str) -> str:
     """Return the text that says where the tenant is and what to export."""
     lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, useless elsewhere). Export:", ""]
     lines += [f"  {line}" for line in export_lines("python", facts)]
@@ -84,4 +85,10 @@ def _greeting(tenant: LocalTenant, facts: dict[str, Any]) -> str:
     others = "auth0-python|node|curl"
     lines += ["", f"Other tools: auth0-meta emulator env{port} --for {others}"]
     lines += [f"Its page:    {tenant.page_url}", "", "Ctrl-C stops it."]
+    if not is_loopback(host):
+        lines[:0] = [
+            f"WARNING: other machines can reach this tenant on {host}. They need its secret to call the APIs, but",
+            "anyone can sign up, and sign in on its login page, which shows the first users and asks for no password.",
+            "",
+        ]
     return "\n".join(lines) + "\n"

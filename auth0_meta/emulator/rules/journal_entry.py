@@ -77,6 +77,12 @@ class Entry:
     time: float
 
     @property
+    def size(self) -> int:
+        """How many bytes of text the entry holds, about."""
+        body = self._body
+        return len(self.path) + len(self.query) + (len(body) if isinstance(body, bytes) else len(str(body)))
+
+    @property
     def body(self) -> Any:
         """The parsed JSON as it was sent, even if the request was refused, with secrets such as passwords masked.
 

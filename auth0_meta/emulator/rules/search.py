@@ -19,7 +19,8 @@ _CASELESS = frozenset(("email", "name", "given_name", "family_name", "nickname")
 _SHORTEST_SUFFIX = 3
 # One character of a term: a wildcard, or a letter, which may be escaped.
 _CHARACTER = re.compile(r"([*?])|\\?(.)", re.DOTALL)
-_WILD = {"*": ".*", "?": "."}
+# Longer ones are refused, so that no query takes long; open: what Auth0's limits are.
+_LONGEST_QUERY, _LONGEST_WILDCARD, _MOST_LEVELS = 10_000, 256, 100
 _SIGNED = ("Plus", "Prohibit", "Not")
 
 
@@ -40,6 +41,8 @@ def matcher(q: str, *, switches: Switches) -> Test:
     """
     if not q.strip():
         return _anything
+    if len(q) > _LONGEST_QUERY:
+        raise _refused(f"the query has more than {_LONGEST_QUERY} characters")
     # luqum loads on use, because building its grammar takes a while.
     from luqum.exceptions import ParseError  # noqa: PLC0415
     from luqum.thread import parse  # noqa: PLC0415  # a lexer for each thread; luqum.parser shares one
@@ -50,7 +53,7 @@ def matcher(q: str, *, switches: Switches) -> Test:
         raise _refused("the query can't be parsed") from None
     try:
         return _Compiler(switches).test(tree, None)
-    except RecursionError:
+    except RecursionError:  # of luqum, which writes out what a field contains
         raise _refused("the query is nested too deeply") from None
 
 
@@ -64,8 +67,18 @@ class _Compiler:
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
+        self._level = 0
 
     def test(self, node: Any, field: str | None) -> Test:
+        """Return the predicate that a node stands for; what can be compiled can be evaluated too."""
+        self._level += 1
+        if self._level > _MOST_LEVELS:
+            raise _refused("the query is nested too deeply")
+        test = self._compiled(node, field)
+        self._level -= 1
+        return test
+
+    def _compiled(self, node: Any, field: str | None) -> Test:
         match type(node).__name__:
             case "Group" | "FieldGroup":
                 return self.test(node.expr, field)
@@ -190,9 +203,34 @@ def _wildcard(raw: str, field: str | None) -> Test:
     characters = _CHARACTER.findall(raw)
     if characters[0][0] and sum(not wild for wild, _ in characters) < _SHORTEST_SUFFIX:
         raise _refused(f"a leading wildcard needs at least {_SHORTEST_SUFFIX} letters")
-    flags = re.DOTALL | (re.IGNORECASE if _fold(field) is str.casefold else 0)
-    pattern = re.compile("".join(_WILD.get(wild) or re.escape(letter) for wild, letter in characters), flags)
-    return _on(field, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
+    if len(characters) > _LONGEST_WILDCARD:
+        raise _refused(f"a term with wildcards has more than {_LONGEST_WILDCARD} characters")
+    fold = _fold(field)
+    # Between the stars every piece has a fixed length.  The first place where it fits is as good as any later one, so
+    # nothing is tried twice; one expression with `.*` would try every combination.
+    pieces: list[list[str]] = [[]]
+    for wild, letter in characters:
+        if wild == "*":
+            pieces.append([])
+        else:
+            pieces[-1].append("." if wild else re.escape(fold(letter)))
+    compiled = [re.compile("".join(piece), re.DOTALL) for piece in pieces]
+    return _on(field, lambda value: isinstance(value, str) and _fits(fold(value), compiled, len(pieces[-1])))
+
+
+def _fits(text: str, pieces: list[re.Pattern[str]], size_of_last: int) -> bool:
+    """Return whether a text begins with the first piece, ends with the last, and has the others between them in order."""
+    first, *middle = pieces
+    if not middle:
+        return first.fullmatch(text) is not None
+    *middle, last = middle
+    found = first.match(text)
+    for piece in middle:
+        if found is None:
+            return False
+        found = piece.search(text, found.end())
+    end = len(text) - size_of_last
+    return found is not None and found.end() <= end and last.match(text, end) is not None
 
 
 def _between(field: str | None, low: Any, high: Any, *, low_in: bool = False, high_in: bool = False) -> Test:

@@ -11,15 +11,17 @@ import ssl
 import struct
 import threading
 from concurrent.futures import Future
+from functools import lru_cache
 from http.client import responses
 from itertools import chain
 from typing import Any
 
-from cheroot.server import Gateway, HTTPConnection, HTTPServer
+from cheroot.server import Gateway, HTTPConnection, HTTPRequest, HTTPServer
 
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.pipeline import Pipeline
-from auth0_meta.emulator.serving.stream import stream
+from auth0_meta.emulator.serving.reading import MOST_HEADERS, Headers, Malformed, read_body
+from auth0_meta.emulator.serving.stream import Reader, stream
 from auth0_meta.emulator.serving.tls import LateHandshake
 from auth0_meta.emulator.serving.wsgi import sent_headers
 from auth0_meta.emulator.state.faults import Dropped
@@ -29,25 +31,32 @@ _THREADS = 16
 # If all of them wait for the rest of a request, or in a fault's delay, more are started, up to this many.
 _MAX_THREADS = 256
 _STUCK_AFTER = 0.1
-# Bodies up to this size are read even if they are refused, so that the client can read why.
-_DRAIN = 64 * 1024 * 1024
 # How long a worker keeps an idle connection before it returns it to the selector.
 _LINGER_MS = 20
+
+
+class _Request(HTTPRequest):
+    header_reader: Any = Headers()
 
 
 class _Connection(HTTPConnection):
     """A connection that stays with its worker while others are free: handing it over costs more than a response."""
 
-    def __init__(self, server: HTTPServer, sock: Any, makefile: Any = stream) -> None:
+    RequestHandlerClass = _Request
+
+    def __init__(self, server: _Server, sock: Any, makefile: Any = stream) -> None:
         super().__init__(server, sock, stream)
+        self.rfile.waiting = server.waiting
 
     def communicate(self) -> bool:
+        self.rfile.next_request()
         while super().communicate():  # type: ignore[no-untyped-call]
             pool = self.server.requests
             if pool.qsize or not pool.idle:
                 return True
             if not self.rfile.has_data() and not _readable(self.socket):
                 return True
+            self.rfile.next_request()
         return False
 
 
@@ -61,6 +70,12 @@ def _readable(sock: Any) -> bool:
     )  # pragma: no cover  # Windows has no poll
 
 
+@lru_cache(maxsize=1)
+def _too_long(most: int) -> bytes:
+    """Return what stands for every body that is too long to be kept: a little longer than what is refused."""
+    return b" " * (most + 1)
+
+
 class _Gateway(Gateway):
     """Turn cheroot's request into a `Request`, and write the response with one call."""
 
@@ -69,14 +84,22 @@ class _Gateway(Gateway):
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in req.inheaders.items()
         }
-        length = int(headers.get("content-length", 0))
-        if length > _DRAIN:
+        target, reader = req.uri.decode("latin-1"), req.conn.rfile
+        most = req.server.pipeline.most_body(target, headers)
+        length = None if req.chunked_read else int(headers.get("content-length", 0))
+        try:
+            body, at_end = read_body(reader, length, most)
+        except Malformed as error:
             req.close_connection = True
-            body = b" " * (_DRAIN + 1)
-        else:
-            body = req.rfile.read()
+            req.simple_response("400 Bad Request", str(error))
+            return
+        reader.next_request()
+        if not at_end:
+            req.close_connection = True
+        if body is None:
+            body = _too_long(most)
         req.server.handled += 1  # without a lock: it matters only whether it changes
-        request = Request(req.method.decode("latin-1"), req.uri.decode("latin-1"), headers, body)
+        request = Request(req.method.decode("latin-1"), target, headers, body)
         try:
             response = req.server.pipeline.handle(request)
         except Dropped as dropped:
@@ -110,6 +133,7 @@ class _Server(HTTPServer):
     ConnectionClass = _Connection
     keep_alive_conn_limit = 10_000
     timeout = 120
+    max_request_header_size = MOST_HEADERS
     expiration_interval = 0.05
     request_queue_size = 128
     shutdown_timeout = 2
@@ -119,7 +143,9 @@ class _Server(HTTPServer):
             address, _Gateway, minthreads=_THREADS, maxthreads=_MAX_THREADS, server_name="auth0-meta-local"
         )
         self.pipeline = pipeline
-        self.handled = 0
+        self.handled, self.workers = 0, _THREADS
+        self.waiting: dict[Reader, None] = {}
+        """The connections that wait for the rest of a request, the longest first."""
         self.timer: threading.Timer | None = None
         if tls is not None:
             self.ssl_adapter = LateHandshake(tls, stream)
@@ -138,13 +164,21 @@ class _Server(HTTPServer):
         timer.start()
 
     def _relieve(self, handled: int) -> None:
-        """Start more workers if connections wait and no request was handled: an unfinished one must not block the others."""
+        """Start more workers if connections wait and no request was handled: an unfinished one must not block the others.
+
+        If there can't be more, the connections that have waited longest for the rest of a request make room.
+        """
         pool = self.requests
         # From here on a new connection starts its own timer.
         self.timer = None
         if self.ready and pool.qsize:
             if self.handled == handled:
-                pool.grow(pool.qsize)
+                missing = pool.qsize
+                more = min(missing, _MAX_THREADS - self.workers)
+                self.workers += more
+                pool.grow(more)
+                for reader in list(self.waiting)[: missing - more]:
+                    reader.cut_off()
             self._watch()
 
     def stop(self) -> None:

@@ -16,6 +16,8 @@ from auth0_meta.emulator.pipeline import Pipeline
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_CHUNK = 65_536
+
 
 def sent_headers(response: Response) -> list[tuple[str, str]]:
     """Return the headers of a response with its Content-Length, if it has one."""
@@ -29,8 +31,15 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
-        body = get_input_stream(environ).read()
-        response = pipeline.handle(Request(environ["REQUEST_METHOD"], _target(environ), headers, body))
+        target = _target(environ)
+        # One byte more than is kept: then it is refused as too long.
+        stream, left = get_input_stream(environ), pipeline.most_body(target, headers) + 1
+        parts = []
+        while left > 0 and (part := stream.read(min(left, _CHUNK))):
+            parts.append(part)
+            left -= len(part)
+        request = Request(environ["REQUEST_METHOD"], target, headers, b"".join(parts))
+        response = pipeline.handle(request)
         start_response(
             f"{response.status} {responses.get(response.status, 'Unknown')}", sent_headers(response)
         )

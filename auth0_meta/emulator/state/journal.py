@@ -12,18 +12,19 @@ from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.near_misses import describe_near_misses, mismatches
 
 _ANY = object()
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 class Journal:
     """The entries, in the order in which the requests finished; thread-safe.
 
-    `limit` bounds how many are kept (the newest); None keeps all.
+    `limit` bounds how many are kept (the newest), and then their bodies may have 64 MB together; None keeps all.
     """
 
     def __init__(self, *, limit: int | None = None) -> None:
         self._lock = threading.Lock()
-        self._entries: deque[Entry] = deque(maxlen=limit)
-        self._total = 0
+        self._entries: deque[Entry] = deque()
+        self._limit, self._total, self._size = limit, 0, 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -100,11 +101,16 @@ class Journal:
         with self._lock:
             self._entries.append(entry)
             self._total += 1
+            if self._limit is not None:
+                self._size += entry.size
+                while len(self._entries) > self._limit or self._size > _MOST_BYTES:
+                    self._size -= self._entries.popleft().size
 
     def clear(self) -> None:
         """Delete every entry."""
         with self._lock:
             self._entries.clear()
+            self._size = 0
 
     def _snapshot(self) -> list[Entry]:
         with self._lock:

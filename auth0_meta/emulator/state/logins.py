@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -15,6 +17,7 @@ PAGE_LIFETIME = 1800
 SUSPENDED_LIFETIME = 900
 SESSION_LIFETIME = 259_200
 REFRESH_LIFETIME = 2_592_000
+_MOST_PAGES = 10_000
 BY_LOGIN = "a login"
 BLOCKED = ("unauthorized", "user is blocked")
 """The error and its description for a login of a blocked user."""
@@ -67,14 +70,17 @@ class Granted:
 class ExpiringStore(Generic[_T]):
     """Values stored under random 256-bit keys until they expire: codes, sessions, logins in progress; thread-safe.
 
+    With `most` the oldest give way to new ones.
+
     >>> codes = ExpiringStore[str]()
     >>> code = codes.put("ada", until=10.0, now=0.0)
     >>> codes.get(code, now=1.0), codes.take(code, now=1.0), codes.take(code, now=1.0)
     ('ada', 'ada', None)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: float = math.inf) -> None:
         self._lock = threading.Lock()
+        self._most = most
         self._values: dict[str, tuple[_T, float]] = {}
 
     def put(self, value: _T, *, until: float, now: float, key: str | None = None) -> str:
@@ -83,6 +89,8 @@ class ExpiringStore(Generic[_T]):
         with self._lock:
             for old in [k for k, (_, end) in self._values.items() if end <= now]:
                 del self._values[old]
+            while len(self._values) >= self._most:
+                del self._values[next(iter(self._values))]
             self._values[key] = value, until
         return key
 
@@ -108,8 +116,10 @@ class Logins:
     """The state of one tenant's logins; `hook` is the trigger that they run, see `LocalTenant.post_login`."""
 
     hook: Callable[..., Any] | None = None
-    pages: ExpiringStore[tuple[AuthorizationRequest, str]] = attrs.field(factory=ExpiringStore)
-    """The pages on which no user has been picked yet: the request, and the browser."""
+    pages: ExpiringStore[tuple[AuthorizationRequest, str]] = attrs.field(
+        factory=partial(ExpiringStore, most=_MOST_PAGES)
+    )
+    """The pages on which no user has been picked yet: the request, and the browser.  Any page can begin a login."""
     suspended: ExpiringStore[Login] = attrs.field(factory=ExpiringStore)
     sessions: ExpiringStore[Session] = attrs.field(factory=ExpiringStore)
     codes: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)

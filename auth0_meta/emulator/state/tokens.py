@@ -20,6 +20,7 @@ from auth0_meta.emulator.http.message import Grant
 from auth0_meta.emulator.state.keys import KeyRing
 
 LIFETIME = 86_400
+_MOST_SEEN = 10_000
 
 
 @attrs.frozen
@@ -52,6 +53,8 @@ class Access:
         self.applications: dict[str, Application] = {}
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
+        self._seen: dict[str, Grant] = {}
+        """What tokens from elsewhere allow; the latest of them, as there may be any number."""
         self._revoked: dict[str, Callable[[], Refusal]] = {}
         self._used: set[tuple[str, str]] = set()
 
@@ -113,7 +116,7 @@ class Access:
     def expire(self) -> None:
         """Refuse every token that was issued or seen so far as expired."""
         with self._lock:
-            self._revoked = dict.fromkeys(self._grants, expired_token) | self._revoked
+            self._revoked = dict.fromkeys((*self._grants, *self._seen), expired_token) | self._revoked
 
     def expire_one(self, header: str | None) -> None:
         """Refuse the token in an Authorization header as expired from now on."""
@@ -124,7 +127,7 @@ class Access:
     def forget(self) -> None:
         """Forget every token, so that strict checks verify signatures again."""
         with self._lock:
-            self._grants = {}
+            self._grants, self._seen = {}, {}
 
     def reset(self) -> None:
         """Forget which tokens were revoked or made to expire; they are valid again until they expire by themselves."""
@@ -137,7 +140,7 @@ class Access:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token or " " in token:
             raise bad_header()
-        grant = self._grants.get(token) or self._unseen(token)
+        grant = self._grants.get(token) or self._seen.get(token) or self._unseen(token)
         if token in self._revoked:
             raise self._revoked[token]()
         if grant.expires_at is not None and now >= grant.expires_at:
@@ -158,7 +161,9 @@ class Access:
         else:
             grant = Grant("unknown", None, None)
         with self._lock:
-            return self._grants.setdefault(token, grant)
+            while len(self._seen) >= _MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
+            return self._seen.setdefault(token, grant)
 
 
 def _grant(claims: dict[str, Any]) -> Grant:
