@@ -76,8 +76,9 @@ class MetadataWarning(UserWarning):
 
     It is issued for a profile of more than 10 KB, for a value in `user_metadata` that looks like a secret or a card
     number, for a generator that is closed inside a transaction which other blocks had joined, for a lock that fails when
-    it is released, and for changes that were staged and neither committed nor dropped.  The message names the bag and
-    the path, never the value.
+    it is released, for changes that were staged and neither committed nor dropped, and in actions for a claim that Auth0
+    leaves out of its tokens and a secret of session tokens that is too short.  The message names the bag and the path or
+    the claim, never the value.
     """
 
 

@@ -37,7 +37,7 @@ errors clock forks redact record _version
 SUBLAYERS = {
     "migrate": "__init__ > html_report > api > applying > planning > ledger > blame events",
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
-    " > suspended_logins > staging cache unsupported outcome registry failure > event",
+    " > suspended_logins > staging cache unsupported outcome registry failure claims > event",
     "emulator": "process > __init__ > tenant > in_process decorator > control > tenant_users > serving > pipeline > fault_response"
     " > openapi > routes > auth > api > state > rules > http",
 }

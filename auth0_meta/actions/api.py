@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from auth0_meta.actions.cache import Cache
+from auth0_meta.actions.claims import CALLED, Kind, left_out
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import FrozenMetadata, frozen_json
 from auth0_meta.actions.outcome import LoginOutcome
@@ -16,6 +17,7 @@ from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
 from auth0_meta.redact import outline
+from auth0_meta.warn import notice
 
 # Source: Auth0's limits of Actions and the validators of its SDK.
 _MAX_SCOPES = 1000
@@ -112,15 +114,33 @@ class _Claims(_Namespace):
     """Request claims for one of the tokens."""
 
     __slots__ = ()
-    _target: ClassVar[Literal["id_token", "access_token"]]
+    _target: ClassVar[Kind]
 
     def set_custom_claim(self, name: str, value: Any, /) -> Api:
-        """Request a claim; `scope` is reserved.  A later call for the same name wins."""
-        self._staging.require_open()
+        """Request a claim; a later call for the same name wins.
+
+        What Auth0 leaves out of its tokens is left out here too, with a `MetadataWarning`: names that Auth0 keeps for
+        itself, such as `roles` and `permissions`; names with a namespace of Auth0 (auth0.com, webtask.io, webtask.run,
+        `urn:auth0`); names that don't begin with a URL, in an access token for an API of Auth0; and the claims of
+        the user's profile, such as `email`, if the event says that the login did not request their scope.  Use a URL of
+        your own: `https://example.com/roles`.  If the claims of one token exceed 100 KB, the login fails.  `scope`, and
+        what JSON can't represent, raises `InputError`.
+        """
+        staging = self._staging
+        staging.require_open()
         if require_text(name, "a claim's name") == "scope":
             raise InputError("the claim 'scope' is reserved: use api.access_token.add_scope and remove_scope")
-        claims = getattr(self._staging.token_changes, self._target)
-        claims[name] = frozen_json(value, path=f"the claim {name}")
+        copy = frozen_json(value, path=f"the claim {name}")
+        api, scopes = staging.event.resource_server, staging.event.transaction.requested_scopes
+        audience = None if api is None else api.identifier
+        why = left_out(name, self._target, audience=audience, scopes=scopes)
+        if why is None:
+            getattr(staging.token_changes, self._target)[name] = copy
+        else:
+            notice(
+                f"Auth0 would leave the claim {name[:80]!r} out of the {CALLED[self._target]}, so it was left out: {why}. "
+                "Use a name that begins with a URL of your own, such as https://example.com/roles"
+            )
         return self._api
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
+from auth0_meta.actions import claims
 from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
@@ -282,6 +283,21 @@ class Execution:
         return write_earlier
 
     # After the actions ------------------------------------------------------------------------------
+
+    def check_claims(self) -> None:
+        """Raise `InputError` if the claims of a token are larger than Auth0 accepts; it fails such a login.
+
+        It looks at them at the end, since a later action may set a smaller value.  Whether it has written the metadata by
+        then is not known; here it is not written.
+        """
+        for kind, called in claims.CALLED.items():
+            requested: dict[str, Any] = getattr(self._token_changes, kind)
+            if (size := claims.size(requested)) > claims.MAX_BYTES:
+                largest = max(requested, key=lambda name: claims.size({name: requested[name]}))
+                raise InputError(
+                    f"the custom claims of the {called} have {size} B, and Auth0 accepts at most {claims.MAX_BYTES} B; the "
+                    f"largest is {largest[:80]!r}. The login failed: keep large data elsewhere, and its id in the claim"
+                )
 
     @property
     def must_commit(self) -> bool:

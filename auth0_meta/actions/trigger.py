@@ -293,6 +293,8 @@ def _until_written(
             execution.close(staging)
             if staging.stops:
                 break
+        if staging is None or not staging.stops:
+            execution.check_claims()
         if execution.must_commit:
             yield execution.commit
         if staging is not None and staging.redirect_url is not None:

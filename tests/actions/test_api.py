@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.logins import Login
+from support.logins import Consent, Login, state_of
 
-from auth0_meta import InputError
+from auth0_meta import InputError, MetadataWarning
 from auth0_meta.actions import Api
 from auth0_meta.actions.unsupported import UNSUPPORTED
 
@@ -183,3 +183,103 @@ def test_the_management_api_call_to_use_instead_is_named(call: Any, why: str) ->
     """The reason is specific to the method."""
     with pytest.raises(NotImplementedError, match=why):
         api_of(Login(), call)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("roles", "keeps this name"),
+        ("permissions", "keeps this name"),
+        ("sub", "keeps this name"),
+        ("https://tenant.auth0.com/roles", "belongs to Auth0"),
+        ("urn:auth0:roles", "belongs to Auth0"),
+        ("email", "the scope email"),
+    ],
+)
+@pytest.mark.parametrize("token", ["id_token", "access_token"])
+def test_a_claim_that_auth0_leaves_out_is_left_out_with_a_warning(name: str, why: str, token: str) -> None:
+    """The warning names the claim and the reason, not the value, and points at the action; the login goes on."""
+    login = Login()
+
+    def action(event: Any, api: Any) -> None:
+        claims = getattr(api, token)
+        assert claims.set_custom_claim(name, "canary") is api
+        claims.set_custom_claim("https://example.com/a", 1)
+
+    event = login.event(transaction={"requested_scopes": ["openid", "profile"]})
+    with pytest.warns(MetadataWarning) as caught:
+        outcome = login.trigger(action).run(event)
+    assert outcome.allowed
+    assert getattr(outcome, f"{token}_claims") == {"https://example.com/a": 1}
+    (warning,) = caught
+    assert name in str(warning.message)
+    assert why in str(warning.message)
+    assert "canary" not in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_an_access_token_for_an_api_of_auth0_takes_only_names_that_begin_with_a_url() -> None:
+    """The event says for which API it is; an ID token takes the name, and so does a token for any other API."""
+
+    def action(event: Any, api: Any) -> None:
+        api.access_token.set_custom_claim("n", 1).id_token.set_custom_claim("n", 1)
+        api.access_token.set_custom_claim("https://example.com/n", 1)
+
+    login = Login()
+    event = login.event(resource_server={"identifier": "https://tenant.auth0.com/api/v2/"})
+    with pytest.warns(MetadataWarning, match="an API of Auth0"):
+        outcome = login.trigger(action).run(event)
+    assert outcome.id_token_claims == {"n": 1}
+    assert outcome.access_token_claims == {"https://example.com/n": 1}
+    other = login.event(resource_server={"identifier": "https://api.example.com/"})
+    assert len(login.trigger(action).run(other).access_token_claims) == 2
+
+
+def large(size: int, name: str = "https://example.com/large") -> Any:
+    """Return an action that sets a claim of so many bytes, its name included, in each token."""
+
+    def action(event: Any, api: Any) -> None:
+        text = "x" * (size - len(name) - 4)
+        api.user.set_app_metadata("a", 1)
+        api.id_token.set_custom_claim(name, text).access_token.set_custom_claim(name, text)
+
+    return action
+
+
+def test_claims_of_more_than_100_kb_fail_the_login() -> None:
+    """Each token has its own 100 KB, names included; one byte more is too much, and nothing is written."""
+    login = Login()
+    assert login.run(large(102_400)).allowed
+    login = Login()
+    outcome = login.run(large(102_401))
+    assert isinstance(outcome.error, InputError)
+    assert "ID token have 102401 B" in str(outcome.error)
+    assert "'https://example.com/large'" in str(outcome.error)
+    assert "xxx" not in str(outcome.error)
+    assert outcome.failed_in is None
+    assert login.app_metadata == {}
+    assert login.sent == []
+    two = Login().run(large(60_000), large(60_000, name="https://example.com/more"))
+    assert isinstance(two.error, InputError)
+
+
+def test_only_the_claims_that_a_token_gets_are_measured() -> None:
+    """A smaller value wins over a larger one; a denied login gets no token, and one that redirects none yet."""
+    assert Login().run(large(200_000), large(2_000)).allowed
+
+    def denied(event: Any, api: Any) -> None:
+        large(200_000)(event, api)
+        api.access.deny("no")
+
+    assert Login().run(denied).denied == "no"
+
+    class Away(Consent):
+        def on_execute_post_login(self, event: Any, api: Any) -> None:
+            large(200_000)(event, api)
+            super().on_execute_post_login(event, api)
+
+    login = Login()
+    trigger = login.trigger(Away())
+    away = trigger.run(login.event())
+    assert away.error is None
+    assert isinstance(trigger.resume(state_of(away)).error, InputError)

@@ -30,8 +30,6 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 
 ID_LIFETIME = 36_000
-# Claims of the protocol, which an action can't set.
-_RESERVED = ("iss", "sub", "aud", "iat", "exp", "nonce", "sid", "azp", "scope", "jti")
 _CLAIMS = {
     "profile": ("name", "given_name", "family_name", "nickname", "picture", "updated_at"),
     "email": ("email", "email_verified"),
@@ -230,7 +228,7 @@ def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
         audience = [authorization.audience, own]
     expires = int(call.now) + LIFETIME
     claims = {
-        **_custom(granted.access_claims),
+        **granted.access_claims,
         "iss": f"{base_url(state, call.request)}/",
         "sub": user_id,
         "aud": audience,
@@ -242,14 +240,15 @@ def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
     known = Grant(user_id, frozenset(granted.scopes), float(expires), authorization.audience or own)
     token = state.access.issue_claims(claims, known)
     if "openid" in granted.scopes:
-        state.logins.access_tokens.put((user_id, granted.scopes), until=expires, now=call.now, key=token)
+        shown = (user_id, granted.scopes, granted.id_claims)
+        state.logins.access_tokens.put(shown, until=expires, now=call.now, key=token)
     return token
 
 
 def _id_token(state: TenantState, call: Call, granted: Granted, profile: Profile, nonce: str | None) -> str:
     claims = {
         **_claims(profile, granted.scopes),
-        **_custom(granted.id_claims),
+        **granted.id_claims,
         "iss": f"{base_url(state, call.request)}/",
         "sub": profile.user_id,
         "aud": granted.login.authorization.client_id,
@@ -260,19 +259,13 @@ def _id_token(state: TenantState, call: Call, granted: Granted, profile: Profile
     return state.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
 
 
-def _custom(claims: Any) -> dict[str, Any]:
-    return {
-        name: value for name, value in dict(claims).items() if name not in _RESERVED and value is not None
-    }
-
-
 def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:
     names = [name for scope in scopes for name in _CLAIMS.get(scope, ())]
     return {name: profile.root[name] for name in names if name in profile.root}
 
 
 def user_info(state: TenantState, call: Call) -> Reply:
-    """Return the claims that the token's scopes allow."""
+    """Return the claims that the token's scopes allow, and the custom claims of the ID token (documented)."""
     token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
     found = state.logins.access_tokens.get(token, now=call.now)
     profile = None if found is None or state.access.is_revoked(token) else state.users.get(found[0])
@@ -280,7 +273,8 @@ def user_info(state: TenantState, call: Call) -> Reply:
         description = "The access token is unknown, revoked or expired."
         body = {"error": "invalid_token", "error_description": description}
         raise Refusal(401, body, (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
-    return Reply(200, to_json({"sub": profile.user_id, **_claims(profile, found[1])}))
+    _, scopes, custom = found
+    return Reply(200, to_json({**_claims(profile, scopes), **custom, "sub": profile.user_id}))
 
 
 _BY_STANDARD = "open: follows the standard (OpenID Connect)"

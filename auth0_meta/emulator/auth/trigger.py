@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -14,9 +16,11 @@ from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
+from auth0_meta.emulator.rules.claims import claims_size, custom_claims, is_auth0_api
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login
 from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.errors import InputError, MetadataWarning
 
 CLIENT_ADDRESS = "127.0.0.1"
 """The address of every client that logs in: the tenant serves only this machine."""
@@ -112,13 +116,38 @@ def _outcome(state: TenantState, login: Login, call: Callable[[Any], Any]) -> Lo
         if login.authorization.prompt == "none":
             return LoginOutcome(error=_INTERACTION, reason=_NEEDS_PAGE)
         return LoginOutcome(url=redirect.url, state=redirect.state)
+    try:
+        id_claims = _custom_claims(state, login, "ID", getattr(outcome, "id_token_claims", {}))
+        access_claims = _custom_claims(state, login, "access", getattr(outcome, "access_token_claims", {}))
+    except Exception as unusable:  # noqa: BLE001  # they are too large, or whatever a callable has put there
+        return _failed(state, login, unusable)
     _add_log(state, "s", login)
     return LoginOutcome(
-        id_claims=getattr(outcome, "id_token_claims", {}),
-        access_claims=getattr(outcome, "access_token_claims", {}),
+        id_claims=id_claims,
+        access_claims=access_claims,
         added=tuple(getattr(outcome, "added_scopes", ())),
         removed=tuple(getattr(outcome, "removed_scopes", ())),
     )
+
+
+def _custom_claims(
+    state: TenantState, login: Login, kind: str, requested: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return the custom claims of one token, and warn of those that Auth0 ignores; raise `InputError` if they are too large."""
+    audience = login.authorization.audience or ""
+    for_auth0 = state.access.is_management(audience) or is_auth0_api(audience, own_url=state.access.url)
+    added, ignored = custom_claims(
+        requested, scopes=login.authorization.scopes, only_namespaced=kind == "access" and for_auth0
+    )
+    for name, why in ignored.items():
+        # A filter may turn the warning into an error, which must not fail the login.
+        with suppress(MetadataWarning):
+            text = f"Auth0 would leave the claim {name[:80]!r} out of the {kind} token, so the local tenant does: {why}"
+            warnings.warn(text, MetadataWarning, stacklevel=2)
+    size, limit = claims_size(added), state.switches.claims_limit
+    if size > limit:
+        raise InputError(f"the custom claims of the {kind} token have {size} B, and {limit} B are allowed")
+    return added
 
 
 def _failed(state: TenantState, login: Login, error: Exception) -> LoginOutcome:
@@ -154,7 +183,9 @@ def _event(
     identity, authorization = first_identity(profile), login.authorization
     connection = identity.get("connection", "")
     roles = ROLES.find_all(state, state.resources.links.of("user_roles", profile.user_id))
+    api = {"resource_server": {"identifier": authorization.audience}} if authorization.audience else {}
     return {
+        **api,
         "user": user,
         "authentication": {"methods": [{"name": "pwd", "timestamp": iso(int(login.session.since * 1000))}]},
         "authorization": {"roles": [role["name"] for role in roles]},

@@ -84,5 +84,7 @@ class Switches:
     """Open: the status of /oauth/token over its limit.  500 is reported, with the error `access_denied`."""
     login_failure_description: str = "The login could not be completed."
     """Open: what an application is told if the post-login trigger fails; the real reason may contain secrets."""
+    claims_limit: int = 102_400
+    """Documented: a login fails if the custom claims of one token exceed 100 KB.  Open: how many bytes that is."""
     code_lifetime: float = 600.0
     """Open: how many seconds an authorization code is valid."""

@@ -124,5 +124,7 @@ class Logins:
     sessions: ExpiringStore[Session] = attrs.field(factory=ExpiringStore)
     codes: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)
     refresh_tokens: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)
-    access_tokens: ExpiringStore[tuple[str, tuple[str, ...]]] = attrs.field(factory=ExpiringStore)
-    """For /userinfo: the user and the scopes of each token."""
+    access_tokens: ExpiringStore[tuple[str, tuple[str, ...], Mapping[str, Any]]] = attrs.field(
+        factory=ExpiringStore
+    )
+    """For /userinfo: the user, the scopes and the custom claims of each token."""

@@ -12,8 +12,8 @@ import requests
 from support.page_visitor import Visitor
 
 from auth0_meta.auth import jwt
-from auth0_meta.emulator import LocalTenant
-from auth0_meta.errors import AuthError
+from auth0_meta.emulator import LocalTenant, Switches
+from auth0_meta.errors import AuthError, MetadataWarning
 
 APP = "http://127.0.0.1:9/callback"
 VERIFIER = "a-verifier-of-this-test-that-is-long-enough-for-pkce"
@@ -646,3 +646,95 @@ def test_a_trigger_that_changes_its_event_changes_no_user(tenant: LocalTenant, v
     tenant.post_login = lambda event: event["user"]["app_metadata"].update(plan="pro")
     ask(visitor, tenant).press("auth0|1")
     assert tenant.users["auth0|1"].app_metadata == {"plan": "free"}
+
+
+# Custom claims: any callable may be the trigger, so the tenant has rules of its own
+
+
+def test_claims_that_auth0_ignores_are_in_no_token(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Restricted names, Auth0's namespaces and claims without their scope are left out with a warning that says why."""
+    claims = {
+        "roles": 1,
+        "https://x.auth0.com/a": 1,
+        "email": "eve@example.com",
+        "mine": 2,
+        "https://x/plan": "pro",
+    }
+    tenant.post_login = lambda event: Outcome(id_token_claims=claims, access_token_claims=claims)
+    with pytest.warns(MetadataWarning) as caught:
+        code = ask(visitor, tenant, scope="openid").press("auth0|1").params["code"]
+    told = sorted(str(warning.message) for warning in caught)
+    assert len(told) == 6
+    assert "'email' out of the ID token" in told[0] + told[1]
+    assert not any("eve@example.com" in text for text in told)
+    tokens = redeem(tenant, code).json()
+    for token, audience in ((tokens["id_token"], "app"), (tokens["access_token"], f"{tenant.url}/userinfo")):
+        found = claims_of(tenant, token, audience)
+        assert (found["mine"], found["https://x/plan"]) == (2, "pro")
+        assert found.keys().isdisjoint({"roles", "https://x.auth0.com/a", "email"})
+
+
+def test_userinfo_has_the_custom_claims_of_the_id_token(tenant: LocalTenant, visitor: Visitor) -> None:
+    """They are those of this login; a claim of the profile replaces the stored one, `sub` stays the user's id."""
+    tenant.post_login = lambda event: Outcome(
+        id_token_claims={"https://x/plan": "pro", "mine": 1, "name": "Countess"},
+        access_token_claims={"https://x/secret": 1},
+    )
+    code = ask(visitor, tenant, scope="openid profile").press("auth0|1").params["code"]
+    header = {"Authorization": f"Bearer {redeem(tenant, code).json()['access_token']}"}
+    found = requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).json()
+    assert (found["sub"], found["https://x/plan"], found["mine"], found["name"]) == (
+        "auth0|1",
+        "pro",
+        1,
+        "Countess",
+    )
+    assert "https://x/secret" not in found
+
+
+@pytest.mark.parametrize("audience", ["/api/v2/", "/mfa"])
+def test_an_access_token_for_auth0s_own_api_has_only_namespaced_claims(
+    audience: str, tenant: LocalTenant, visitor: Visitor
+) -> None:
+    """The event names the API; the ID token is not concerned."""
+    seen: list[Any] = []
+
+    def trigger(event: dict[str, Any]) -> Outcome:
+        seen.append(event["resource_server"])
+        claims = {"mine": 1, "https://x/plan": 1}
+        return Outcome(id_token_claims=claims, access_token_claims=claims)
+
+    tenant.post_login = trigger
+    with pytest.warns(MetadataWarning, match="'mine' out of the access token"):
+        code = ask(visitor, tenant, audience=tenant.url + audience).press("auth0|1").params["code"]
+    tokens = redeem(tenant, code).json()
+    assert seen == [{"identifier": tenant.url + audience}]
+    assert claims_of(tenant, tokens["id_token"])["mine"] == 1
+    found = claims_of(tenant, tokens["access_token"], tenant.url + audience)
+    assert "mine" not in found
+    assert found["https://x/plan"] == 1
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"https://x/a": "x" * 102_400}, {"https://x/a": {1}}, {1: 1}, [1]],
+    ids=["large", "set", "key", "list"],
+)
+@pytest.mark.parametrize("kind", ["id_token_claims", "access_token_claims"])
+def test_claims_that_no_token_can_have_fail_the_login(
+    kind: str, claims: Any, tenant: LocalTenant, visitor: Visitor
+) -> None:
+    """More than 100 KB, and what is not JSON; the application is told what it is told of any failure."""
+    tenant.post_login = lambda event: Outcome(**{kind: claims})
+    ask(visitor, tenant).press("auth0|1")
+    assert visitor.params["error"] == "access_denied"
+    assert visitor.params["error_description"] == "The login could not be completed."
+
+
+def test_the_limit_of_claims_is_a_switch(visitor: Visitor) -> None:
+    """It counts names too."""
+    with LocalTenant(users=USERS, switches=Switches(claims_limit=20)) as tenant:
+        tenant.post_login = lambda event: Outcome(id_token_claims={"https://x/a": "x" * 5})
+        assert "code" in ask(visitor, tenant).press("auth0|1").params
+        tenant.post_login = lambda event: Outcome(id_token_claims={"https://x/a": "x" * 6})
+        assert ask(visitor, tenant).params["error"] == "access_denied"
