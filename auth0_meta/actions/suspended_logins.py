@@ -16,8 +16,10 @@ import attrs
 from auth0_meta._version import __version__
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.staging import TokenChanges
-from auth0_meta.arguments import number
+from auth0_meta.arguments import number, whole
 from auth0_meta.errors import ConfigError, RedirectError
+from auth0_meta.files.paths import check_owner, check_regular, status_of
+from auth0_meta.files.paths import refusal as refused_path
 
 if TYPE_CHECKING:
     import sqlite3
@@ -129,6 +131,10 @@ class States(Protocol):
 class MemoryStates:
     """Suspended logins in the memory of this process: for a single worker, and lost when it restarts.
 
+    `most`: how many it keeps, 10,000 by default; a web application stores two for each login.  Beyond that the oldest
+    one is dropped, whose user has to log in again: with that many, it is the likeliest not to be continued.  Raises
+    `ConfigError` if it is not a whole number of at least 1.
+
     It needs no lock, which a fork, a signal handler or a finalizer could find taken: each step is one operation of a
     dict.
 
@@ -138,7 +144,8 @@ class MemoryStates:
     ('{}', None)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = 10_000) -> None:
+        self._most = whole("most", most, least=1, error=ConfigError)
         self._stored: dict[str, tuple[str, float]] = {}
 
     def put(self, key: str, data: str, *, expires_at: float, now: float) -> None:
@@ -147,6 +154,8 @@ class MemoryStates:
             if end <= now:
                 self._stored.pop(old, None)
         self._stored[key] = data, expires_at
+        for oldest in list(self._stored)[: -self._most]:
+            self._stored.pop(oldest, None)
 
     def take(self, key: str, *, now: float) -> str | None:
         """Remove and return what is stored under `key`."""
@@ -154,38 +163,26 @@ class MemoryStates:
         return data if expires_at > now else None
 
 
-_TABLE = "CREATE TABLE IF NOT EXISTS suspended (key TEXT PRIMARY KEY, data TEXT NOT NULL, expires_at REAL NOT NULL)"
-_FORMAT = 0
-"""What `PRAGMA user_version` says; raise it if an earlier version would misread the file (0.1.0 does not look)."""
+_TABLE = "CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT NOT NULL, expires_at REAL NOT NULL)"
+_OBJECTS = [(b"sqlite_autoindex_suspended_1", None), (b"suspended", _TABLE.encode())]
+"""What `sqlite_master` has: any other table, view or trigger could change what we store or find."""
+_APPLICATION, _FORMAT = 0, 0
+"""What `PRAGMA application_id` and `user_version` say; raise the second if an earlier version would misread the file (0.1.0
+does not look)."""
 _PUT = "INSERT OR REPLACE INTO suspended VALUES (?, ?, ?)"
 _TRIAL = digest("trial", None)
 _LONGEST = 86_400.0
 _FIND = "SELECT data, expires_at FROM suspended WHERE key = ?"
 
 
-def _check_format(path: Path, db: sqlite3.Connection) -> None:
-    """Raise `ConfigError` for a file of another program, and for one of a later version."""
-    application, version = (
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
-    if application:  # such as a job file, to which a table would be added
-        raise ConfigError(
-            f"{path} holds something other than suspended logins: use a file that holds nothing else"
-        )
-    if version != _FORMAT:
-        what = f"has format {version}, and auth0-meta {__version__} reads format {_FORMAT}"
-        whose = "it belongs to another version or another program"
-        raise ConfigError(f"{path} {what}: {whose}, so use a file that holds nothing else")
-
-
 class SqliteStates:
     """Suspended logins in an SQLite file that all workers of one machine share.
 
-    The file is created with mode 0600.  Each call opens it anew, so it is safe with threads and forks.
+    The file is created with mode 0600.  Each call opens and checks it anew, so it is safe with threads and forks.
     `busy_timeout`: seconds to wait for another worker, at most a day.
 
-    Raises `ConfigError` for a file that others may read or write, a file that is not an SQLite database, and
-    a path where no file can be created.
+    Raises `ConfigError` for a file of another user or that others may read or write, one with several names (a symbolic
+    or hard link), one that is not an SQLite database or holds anything else, and a path where no file can be created.
 
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -199,23 +196,11 @@ class SqliteStates:
     def __init__(self, path: str | os.PathLike[str], /, *, busy_timeout: float = 5.0) -> None:
         self._path = Path(path)
         self._busy_timeout = number("busy_timeout", busy_timeout, least=0, most=_LONGEST, error=ConfigError)
-        try:
-            with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)) as file:
-                mode = os.fstat(file.fileno()).st_mode & 0o777
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            msg = f"{self._path} can't be opened ({why}): name a file in a folder that exists and is writable"
-            raise ConfigError(msg) from None
-        if os.name == "posix" and mode & 0o077:
-            raise ConfigError(
-                f"{self._path} has mode {mode:o}, so others can read or write suspended logins: chmod 600 it"
-            )
         import sqlite3  # noqa: PLC0415  # loaded on use
 
         try:
+            self._check_file(first=True)
             with self._open() as db:
-                _check_format(self._path, db)
-                db.execute(_TABLE)
                 self._try_out(db)
         except ConfigError:  # it is a ValueError
             raise
@@ -224,8 +209,54 @@ class SqliteStates:
             msg = f"{self._path} can't store suspended logins ({why}): use a file that holds nothing else"
             raise ConfigError(msg) from None
 
+    def _check_file(self, *, first: bool = False) -> None:
+        """Raise `ConfigError` unless the file is this user's alone; create it if there is none.
+
+        The `first` time SQLite looks at what is in it and beside it, before it may change any of that.
+        """
+        from auth0_meta.files.databases import own_database  # noqa: PLC0415  # loads sqlite3
+
+        try:
+            found = status_of(self._path, follow=False)
+            if found is not None:
+                check_regular(found)
+                check_owner(found)
+                if found.st_nlink != 1:
+                    raise refused_path("it has several names (hard links)")
+                if os.name == "posix" and found.st_mode & 0o077:
+                    mode = f"{self._path} has mode {found.st_mode & 0o777:o}"
+                    raise ConfigError(f"{mode}, so others can read or write suspended logins: chmod 600 it")
+            if first or found is None:
+                own_database(self._path, _APPLICATION)
+        except FileExistsError:
+            raise self._foreign() from None
+        except OSError as error:
+            msg = f"{self._path} can't be used ({error.strerror}): name a file of your own in a folder that is writable"
+            raise ConfigError(msg) from None
+
+    def _foreign(self) -> ConfigError:
+        return ConfigError(
+            f"{self._path} holds something other than suspended logins: use a file that holds nothing else"
+        )
+
+    def _check_content(self, db: sqlite3.Connection) -> None:
+        """Raise `ConfigError` for a file of another program or of a later version; create the table in an empty one."""
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if application != _APPLICATION:  # such as a job file, to which a table would be added
+            raise self._foreign()
+        if version != _FORMAT:
+            what = f"has format {version}, and auth0-meta {__version__} reads format {_FORMAT}"
+            whose = "it belongs to another version or another program"
+            raise ConfigError(f"{self._path} {what}: {whose}, so use a file that holds nothing else")
+        objects = db.execute("SELECT name, sql FROM sqlite_master ORDER BY name LIMIT 3").fetchall()
+        if not objects:
+            db.execute(_TABLE)
+        elif objects != _OBJECTS:
+            raise self._foreign()
+
     def _try_out(self, db: sqlite3.Connection) -> None:
-        """Raise unless a login can be stored and found: the file may be damaged, or have another table of that name."""
+        """Raise unless a login can be stored and found: the file may be damaged."""
         import sqlite3  # noqa: PLC0415  # loaded on use
 
         (problem,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -234,7 +265,7 @@ class SqliteStates:
         found = db.execute(_FIND, (_TRIAL,)).fetchone()
         db.execute("ROLLBACK TO trial")
         if problem != b"ok" or found != (b"{}", 1.5):
-            raise sqlite3.DatabaseError("it is damaged, or another program's")
+            raise sqlite3.DatabaseError("it is damaged")
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -245,12 +276,15 @@ class SqliteStates:
         """
         import sqlite3  # noqa: PLC0415  # loaded on use
 
+        self._check_file()
         with contextlib.closing(
             sqlite3.connect(self._path, timeout=self._busy_timeout, isolation_level=None)
         ) as db:
             db.text_factory = bytes  # else an error would quote whatever is not UTF-8
+            db.execute("PRAGMA trusted_schema = OFF")
             db.execute("PRAGMA secure_delete = ON")
             db.execute("BEGIN IMMEDIATE")
+            self._check_content(db)
             yield db
             db.execute("COMMIT")
 

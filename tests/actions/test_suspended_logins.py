@@ -279,3 +279,166 @@ def test_a_login_that_the_first_versions_stored_continues() -> None:
     stored = {name: value for name, value in LOGIN_STORED.items() if name != "sha256"}
     del stored["carried"]["saml"]
     assert resumed_from(json.dumps(stored)).allowed
+
+
+# Whose file it is, and what is in it
+
+
+def made(path: Path) -> Path:
+    """Make a store in which a login waits."""
+    SqliteStates(path).put("a", "1", expires_at=10.0, now=0.0)
+    return path
+
+
+def symbolic_link(path: Path) -> None:
+    """Put a link to a store in its place."""
+    path.symlink_to(made(path.with_name("other.db")))
+
+
+def hard_link(path: Path) -> None:
+    """Give a store a second name."""
+    os.link(made(path.with_name("other.db")), path)
+
+
+def pipe(path: Path) -> None:
+    """Put a pipe in its place, which would block."""
+    os.mkfifo(path, 0o600)
+
+
+def foreign_journal(path: Path) -> None:
+    """Put a file that SQLite would play back or delete beside it."""
+    made(path)
+    path.with_name("states.db-journal").write_bytes(b"somebody's file")
+
+
+def with_object(sql: str) -> Any:
+    """Return a function that adds something to a store."""
+
+    def add(path: Path) -> None:
+        made(path)
+        with sqlite3.connect(path) as db:
+            db.executescript(sql)
+        db.close()
+
+    return add
+
+
+STRANGE: dict[str, Any] = {
+    "a symbolic link": symbolic_link,
+    "a hard link": hard_link,
+    "a pipe": pipe,
+    "a journal of somebody": foreign_journal,
+    "another table": with_object("CREATE TABLE other (a)"),
+    "a view": with_object("CREATE VIEW other AS SELECT * FROM suspended"),
+    "an index": with_object("CREATE INDEX other ON suspended (expires_at)"),
+    "a trigger that keeps logins": with_object(
+        "CREATE TRIGGER other BEFORE DELETE ON suspended BEGIN SELECT RAISE(IGNORE); END"
+    ),
+    "a trigger that copies logins": with_object(
+        "CREATE TABLE copies (data); CREATE TRIGGER other AFTER INSERT ON suspended "
+        "BEGIN INSERT INTO copies VALUES (new.data); END"
+    ),
+    "another column": with_object("ALTER TABLE suspended ADD COLUMN b"),
+    "another spelling": with_object(
+        "DROP TABLE suspended; CREATE TABLE suspended (key TEXT PRIMARY KEY, data TEXT, expires_at REAL)"
+    ),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes are POSIX's")
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_a_file_that_is_not_ours_alone_is_refused_and_not_changed(strange: Any, tmp_path: Path) -> None:
+    """It is noticed when the store is made, before anything is written."""
+    path = tmp_path / "states.db"
+    strange(path)
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir() if one.is_file()}
+    with pytest.raises(ConfigError, match=r"states\.db"):
+        SqliteStates(path)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir() if one.is_file()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes are POSIX's")
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_what_becomes_of_the_file_later_is_noticed_too(strange: Any, tmp_path: Path) -> None:
+    """Each use looks at it again; the login fails with the package's own error, or as if the store had lost it."""
+    path = tmp_path / "states.db"
+    states = SqliteStates(path)
+    login = Login()
+    state = state_of(login.trigger(Consent(), states=states).run(login.event()))
+    if strange in (symbolic_link, hard_link, pipe):
+        path.unlink()
+    strange(path)
+    outcome = login.trigger(Consent(), states=states).resume(state, query={"answer": "yes"})
+    if strange is not foreign_journal:  # which SQLite has deleted
+        assert isinstance(outcome.error, ConfigError)
+        with pytest.raises(ConfigError):
+            states.put("k", "1", expires_at=10.0, now=0.0)
+
+
+def test_a_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns it could read and change the logins in it."""
+    path = made(tmp_path / "states.db")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345, raising=False)
+    with pytest.raises(ConfigError, match="another user"):
+        SqliteStates(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_file_that_is_deleted_is_made_again_for_its_owner_only(tmp_path: Path) -> None:
+    """The logins are gone; the next one is stored with the right mode, whatever the umask."""
+    path = tmp_path / "states.db"
+    states = SqliteStates(path)
+    path.unlink()
+    before = os.umask(0)
+    try:
+        states.put("a", "1", expires_at=10.0, now=0.0)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert states.take("a", now=1.0) == "1"
+
+
+ODD_ROWS: dict[str, tuple[Any, Any]] = {
+    "no data": (b"", 1e12),
+    "a number": (5, 1e12),
+    "not UTF-8": (b"\xff\xfe", 1e12),
+    "a number as text": ("5", 1e12),
+    "a list": ("[1, 2]", 1e12),
+    "null": ("null", 1e12),
+    "deep": ("[" * 100_000, 1e12),
+    "expires at a text": ("{}", "later"),
+    "expires at bytes": ("{}", b"later"),
+    "never expires": ("{}", float("inf")),
+    "unknown names": ('{"user_id": "auth0|1", "position": [0, "Consent"], "carried": {"x": 1}}', 1e12),
+}
+
+
+@pytest.mark.parametrize("row", ODD_ROWS.values(), ids=ODD_ROWS)
+def test_a_malformed_row_is_refused_as_any_invalid_state(row: tuple[Any, Any], tmp_path: Path) -> None:
+    """`resume` has the package's own error, and the row is used up."""
+    path = tmp_path / "states.db"
+    states, login = SqliteStates(path), Login()
+    trigger = login.trigger(Consent(), states=states)
+    state = state_of(trigger.run(login.event()))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE suspended SET data = ?, expires_at = ?", row)
+    db.close()
+    for _ in range(2):
+        outcome = trigger.resume(state, query={"answer": "yes"})
+        assert isinstance(outcome.error, RedirectError)
+        assert outcome.user_id is None
+
+
+def test_memory_keeps_a_bounded_number_of_logins() -> None:
+    """The oldest one is dropped for the newest; its user has to log in again."""
+    states = MemoryStates(most=3)
+    for number in range(5):
+        states.put(str(number), "x", expires_at=10.0, now=0.0)
+    assert [states.take(str(number), now=1.0) for number in range(5)] == [None, None, "x", "x", "x"]
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5, "5", None, True], ids=str)
+def test_a_bound_that_cannot_work_is_refused(most: Any) -> None:
+    """The error is the package's own and names the argument."""
+    with pytest.raises(ConfigError, match="most"):
+        MemoryStates(most=most)
