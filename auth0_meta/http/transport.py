@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
@@ -295,8 +295,8 @@ class Transport:
         unsent = next((c for c in causes if _before_sending(c)), None)
         if unsent is not None:
             msg = (
-                f"{what} was not sent: {self.base} could not be reached ({type(unsent).__name__}{_reason(causes)}). "
-                "Check the domain and the network"
+                f"{what} was not sent: {self.base} could not be reached{_way(self.base, self._proxies)} "
+                f"({type(unsent).__name__}{_reason(causes)}). Check the domain and the network"
             )
             return NotSentError(msg)
         read = self.timeout[1]
@@ -349,6 +349,21 @@ def _reason(causes: Sequence[BaseException]) -> str:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return f": {cause.strerror}"
     return f": {type(causes[-1]).__name__}" if len(causes) > 1 else ""
+
+
+def _way(base: str, proxies: dict[str, str]) -> str:
+    """Return what may be decisive about the way to a host that can't be reached: a proxy, or the host's own name."""
+    proxy = select_proxy(base, proxies)
+    if proxy:
+        try:
+            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+            return f" through the proxy {parts.hostname or '?'}:{parts.port or '?'}"  # and not its password
+        except ValueError:
+            return " through a proxy, whose URL is not one"
+    host = urlsplit(base).hostname or ""
+    if is_loopback(host):
+        return ", where auth0-meta emulator serve would serve a local tenant"
+    return "" if "." in host or ":" in host else ", whose name has no dot, unlike tenant.eu.auth0.com"
 
 
 def _before_sending(error: BaseException) -> bool:
