@@ -20,6 +20,7 @@ from auth0_meta.actions import PostLoginTrigger, SqliteStates
 from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.errors import ConfigError, InputError, LedgerError
+from auth0_meta.migrate.ledger.format import SCHEMA
 from auth0_meta.testing import FakeClock
 
 ARCHIVE = Path(__file__).parent / "data" / "0.1.0.tar.xz"
@@ -63,13 +64,16 @@ def stored(folder: Path) -> dict[str, Any]:
 def test_a_job_file_of_0_1_0_is_shown(
     files: Path, name: str, counts: dict[str, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status and report read it, whatever stage it is in, and name the version that planned it."""
+    """Status, report and show read it, whatever stage it is in, name the version that planned it, and change nothing."""
     job = files / name / "job.db"
     found = migrate.status(job)
     assert (found.counts, found.version) == (counts, "0.1.0")
     assert migrate.report(job)["version"] == "0.1.0"
-    assert main(["migrate", "status", str(job)]) == 0
-    assert "by auth0-meta 0.1.0" in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in job.parent.glob("job.db*") if path.suffix != ".db-shm"}
+    for words in (["status"], ["show"], ["show", "--all", "--show-values"]):
+        assert main(["migrate", *words, str(job)]) == (name == "purged" and words[0] == "show")
+        assert "by auth0-meta 0.1.0" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.parametrize("name", ["planned", "killed_apply", "finished"])
@@ -83,6 +87,21 @@ def test_a_job_of_0_1_0_is_finished_and_undone(files: Path, name: str) -> None:
     with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
         assert migrate.undo(folder / "job.db", client).counts == {"undone": 10}
     assert stored(folder) == stored(files / "planned")
+
+
+def test_a_job_file_that_was_written_here_has_the_format_of_this_version(files: Path) -> None:
+    """0.1.0 reads format 1 only, and would misread what this version may write; looking at a file changes nothing."""
+    job = files / "finished" / "job.db"
+    migrate.status(job)
+    assert format_of(job) == 1
+    migrate.purge(job)
+    assert format_of(job) == SCHEMA == 2
+
+
+def format_of(path: Path) -> int:
+    """Return the format that a database says it has."""
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def test_an_undo_of_0_1_0_is_finished(files: Path) -> None:
@@ -182,16 +201,15 @@ def test_what_a_tenant_of_0_1_0_announces_is_understood(
 
 
 def later(path: Path) -> None:
-    """Make a file say that its format is one later."""
+    """Make a file say that it has a format which nobody knows."""
     if path.suffix == ".json":
         text = path.read_text(encoding="utf-8")
         path.write_text(
-            text.replace('"auth0_meta_snapshot": 1', '"auth0_meta_snapshot": 2'), encoding="utf-8"
+            text.replace('"auth0_meta_snapshot": 1', '"auth0_meta_snapshot": 9'), encoding="utf-8"
         )
         return
     with closing(sqlite3.connect(path)) as db:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        db.execute(f"PRAGMA user_version = {version + 1}")
+        db.execute("PRAGMA user_version = 9")
 
 
 def plan_again(job: Path) -> None:
@@ -208,13 +226,13 @@ def start(**settings: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "read", "words"),
     [
-        ("finished/job.db", migrate.status, "was written by auth0-meta 0.1.0 in format 2"),
+        ("finished/job.db", migrate.status, "was written by auth0-meta 0.1.0 in format 9"),
         ("finished/job.db", migrate.purge, "finish or undo it with that version"),
         ("finished/job.db", plan_again, "exists"),
         ("unfinished/job.db", plan_again, "exists"),
-        ("finished/users.db", lambda path: start(db=path), "in format 2, and this is auth0-meta"),
-        ("logins/logins.db", SqliteStates, "has format 1, and auth0-meta"),
-        ("served/snapshot.json", lambda path: start(users=path), "in format 2, and this is auth0-meta"),
+        ("finished/users.db", lambda path: start(db=path), "in format 9, and this is auth0-meta"),
+        ("logins/logins.db", SqliteStates, "has format 9, and auth0-meta"),
+        ("served/snapshot.json", lambda path: start(users=path), "in format 9, and this is auth0-meta"),
         ("finished/job.db", lambda path: start(db=path), "something other"),
         ("finished/job.db", SqliteStates, "something other"),
     ],
@@ -260,6 +278,6 @@ def test_the_version_of_an_unknown_format_is_not_believed(files: Path, version: 
         else:
             db.execute("UPDATE facts SET value = ? WHERE name = 'version'", (version,))
     with pytest.raises(
-        LedgerError, match=r"was written by another version of auth0-meta in format 2, .* wrote it$"
+        LedgerError, match=r"was written by another version of auth0-meta in format 9, .* wrote it$"
     ):
         migrate.status(path)

@@ -6,6 +6,6 @@ COMMANDS = {
     "demo": "Show how the package works, on a local tenant: no account, no network.",
     "doctor": "Check token, scopes, audience, clock and rate limit, and say how to fix them.",
     "emulator": "Run a local Auth0 tenant.",
-    "migrate": "Change many users: plan, apply at the tenant's pace, resume, undo.",
+    "migrate": "Change many users: plan, review, apply at the tenant's pace, resume, undo.",
     "user": "Show or change one user's metadata.",
 }

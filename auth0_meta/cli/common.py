@@ -49,7 +49,10 @@ def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> No
 
 def print_line(out: Console, text: str, *, style: str | None = None) -> None:
     """Print one unwrapped line, because programs read it; escape characters that a terminal would obey."""
-    out.print(printable(text), style=style, markup=False, soft_wrap=True)
+    if out.is_terminal:
+        out.print(printable(text), style=style, markup=False, soft_wrap=True)
+    else:  # the same text, in a tenth of the time
+        click.echo(printable(text), file=out.file)
 
 
 def group(name: str, text: str, **settings: Any) -> click.Group:

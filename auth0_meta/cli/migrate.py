@@ -1,4 +1,4 @@
-"""Plan, apply, watch, undo and purge migrations from the shell."""
+"""Plan, review, apply, watch, undo and purge migrations from the shell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from auth0_meta import ManagementClient
 from auth0_meta import migrate as steps
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import domain_option, dump, flag, group, options, token_option
-from auth0_meta.cli.migrate_view import Bar, in_words, show_result, show_samples, show_status, show_summary
+from auth0_meta.cli.migrate_show import Form, show_job
+from auth0_meta.cli.migrate_view import (
+    Bar,
+    hides_values,
+    in_words,
+    show_result,
+    show_samples,
+    show_status,
+    show_summary,
+)
 from auth0_meta.errors import ConfigError
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.html_report import render
@@ -30,6 +39,12 @@ _PENDING = 3
 _job = click.argument("job", metavar="JOB.db", type=click.Path(dir_okay=False))
 _json = flag("--json", "Print the outcome as JSON, which contains no metadata values.", "as_json")
 _yes = flag("--yes", "Don't ask.")
+_values = click.option(
+    "--show-values/--redact",
+    "values",
+    default=None,
+    help="Show values in the diff, or only names and sizes. Without either, values are shown on a terminal only.",
+)
 
 
 _tenant = options(
@@ -84,12 +99,7 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
 )
 @flag("--whole-rows", "Rows of a source file are whole profiles: metadata that is absent there is empty.")
 @click.option("--samples", type=click.IntRange(0), default=3, help="How many users to show a diff for.")
-@click.option(
-    "--show-values/--redact",
-    "values",
-    default=None,
-    help="Show values in the diff, or only names and sizes. Without either, values are shown on a terminal only.",
-)
+@_values
 @flag(
     "--exit-code",
     "Exit with 3 if something would change, but still with 1 if some users can't be planned.",
@@ -134,7 +144,7 @@ def plan(
         click.echo(dump({"job": job, **summary.to_json()}))
     else:
         show_summary(job, summary)
-        show_samples(job, samples, redact=not (sys.stdout.isatty() if values is None else values))
+        show_samples(job, samples, redact=hides_values(values=values))
     return 1 if summary.invalid else _PENDING if summary.changing and exit_code else 0
 
 
@@ -202,6 +212,38 @@ def status(*, job: str, as_json: bool) -> None:
         click.echo(dump(found.to_json()))
     else:
         show_status(job, found)
+
+
+@migrate.command(
+    epilog="""\b
+auth0-meta migrate show job.db
+auth0-meta migrate show job.db --user 'auth0|123'
+auth0-meta migrate show job.db --csv --show-values > plan.csv"""
+)
+@_job
+@click.option(
+    "--user",
+    "user_id",
+    metavar="ID",
+    help="Show this user only; exit with 1 if the job has nothing about it.",
+)
+@flag("--all", "Show every user, not the first 20 only.", "everyone")
+@flag("--csv", "Write a row for each path of every user: user_id, state, path, before, after.", "as_csv")
+@_values
+@flag("--json", "Print the first 20 users, or one, as JSON, which contains no metadata values.", "as_json")
+def show(
+    *, job: str, user_id: str | None, everyone: bool, as_csv: bool, values: bool | None, as_json: bool
+) -> int:
+    """Show whom a job changes, and how: the plan, and what became of it.
+
+    It needs the job file only, and no tenant. Nothing is written, and a run may be under way.
+    """
+    if as_json and (everyone or as_csv):
+        raise click.UsageError("--json shows the first users or one; for everyone, use --csv")
+    if user_id is not None and everyone:
+        raise click.UsageError("--user and --all exclude each other")
+    form: Form = "csv" if as_csv else "json" if as_json else "text"
+    return show_job(job, user_id=user_id, everyone=everyone, form=form, redact=hides_values(values=values))
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate report job.db -o report.html")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import attrs
@@ -12,12 +13,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from auth0_meta.changes.jsonvalue import ABSENT
 from auth0_meta.cli.common import console, dump, print_line
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.migrate import RunResult, Status, events
 from auth0_meta.migrate.html_report import when
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, Plan, Record
+from auth0_meta.migrate.ledger.path_diff import PathChange, path_changes
+from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, Record
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
 from auth0_meta.models import Job
 from auth0_meta.redact import count, printable, size
@@ -25,6 +28,7 @@ from auth0_meta.redact import count, printable, size
 _QUIET_EVERY = 30.0
 _WIDTH = 24
 _MAX_NAMED = 10
+_SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "deleted": ("-", "red")}
 
 
 def duration(seconds: float) -> str:
@@ -107,6 +111,17 @@ def in_words(counts: Mapping[str, int], nothing: str) -> str:
 
 def show_summary(job: str, summary: PlanSummary) -> None:
     """Print the summary of a plan."""
+    line = partial(print_line, console())
+    with Ledger.open(job) as ledger:
+        show_contents(summary, ledger.problems(_MAX_NAMED))
+    if summary.changing:
+        for name, cost in summary.costs().items():
+            line(f"{name.replace('_', ' ')}: {_cost(cost)}")
+    line(f"wrote {job}; nothing in the tenant was changed")
+
+
+def show_contents(summary: PlanSummary, problems: Iterable[tuple[str, str, str]]) -> None:
+    """Print how many users a plan changes, which keys, what is odd, and what could not be planned."""
     line, unsteady = partial(print_line, console()), summary.unsteady
     found = f"{summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid"
     line(f"{count(summary.read, 'user')} read: {found}", style="bold")
@@ -123,14 +138,8 @@ def show_summary(job: str, summary: PlanSummary) -> None:
                 line(f"  {one}")
     if summary.repeated:
         line(f"{count(summary.repeated, 'row')} for users who already had one")
-    if summary.invalid:
-        with Ledger.open(job) as ledger:
-            for user_id, kind, note in ledger.problems(_MAX_NAMED):
-                line(f"  {user_id}: {kind}: {note}", style="red")
-    if summary.changing:
-        for name, cost in summary.costs().items():
-            line(f"{name.replace('_', ' ')}: {_cost(cost)}")
-    line(f"wrote {job}; nothing in the tenant was changed")
+    for user_id, kind, note in problems:
+        line(f"  {user_id}: {kind}: {note}", style="red")
 
 
 def _cost(cost: Cost) -> str:
@@ -153,25 +162,26 @@ def show_samples(job: str, number: int, *, redact: bool) -> None:
     for user in chosen:
         out.print()
         print_line(out, user.user_id, style="bold")
-        _show_diff(out, user.plan, redact=redact)
+        print_changes(out, path_changes(user.plan), redact=redact)
 
 
-def _show_diff(out: Console, plan: Plan, *, redact: bool) -> None:
-    """Print what the touched keys hold before and after."""
+def hides_values(*, values: bool | None) -> bool:
+    """Return whether a diff shows names and sizes only: by default, unless it is printed on a terminal."""
+    return not (sys.stdout.isatty() if values is None else values)
 
-    def shown(value: object) -> str:
-        return f"{size(value)} B" if redact else json.dumps(value, ensure_ascii=False)
 
-    for bag, keys in plan.document.items():
-        before = plan.before.get(bag, {})
-        if not isinstance(before, dict):  # it was not an object
-            print_line(out, f"  - {bag}: {shown(before)}", style="red")
-            before = {}
-        for key in keys or before:
-            if key in before:
-                print_line(out, f"  - {bag}.{key}: {shown(before[key])}", style="red")
-            if keys.get(key) is not None:
-                print_line(out, f"  + {bag}.{key}: {shown(keys[key])}", style="green")
+def shown(value: object, *, redact: bool) -> str:
+    """Return a value as JSON, or its size."""
+    return f"{size(value)} B" if redact else json.dumps(value, ensure_ascii=False)
+
+
+def print_changes(out: Console, changes: Iterable[PathChange], *, redact: bool) -> None:
+    """Print a line for each path that differs."""
+    for change in changes:
+        sign, style = _SIGNS[change.kind]
+        both = (value for value in (change.before, change.after) if value is not ABSENT)
+        values = " -> ".join(shown(value, redact=redact) for value in both)
+        print_line(out, f"  {sign} {change.path}: {values}", style=style)
 
 
 def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
@@ -208,7 +218,7 @@ def show_status(job: str, status: Status) -> None:
         line(
             f"  run {run['run']}: {run['kind']} {run['ended']}, {in_words(run['counts'], 'no users')}, {cost}"
         )
-    if status.stage not in ("undone", "purged"):
+    if status.runs and status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
             for user_id, state, note in ledger.to_look_at(_MAX_NAMED):
                 line(f"  {user_id} {state}: {note}", style="red")

@@ -1,6 +1,7 @@
 """The format of a job file: its tables, its number, and what to do with a file of another format.
 
-Format 1 is that of 0.1.0 and 0.2.0, which finish and undo each other's jobs.
+Format 1 is that of 0.1.0.  In format 2 (0.2.0) a before-image may hold a bag that was not an object, and the rest is the
+same, so a file of format 1 is read as it is, and has format 2 once it is opened to be written.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from auth0_meta.migrate.ledger.records import State
 from auth0_meta.migrate.ledger.sqlite import connect, refusal
 
 _APPLICATION = 0x41304D4C  # "A0ML"
-SCHEMA = 1
+SCHEMA = 2
 """Raise it if an earlier version would misread the file: every version refuses the formats that it doesn't know."""
+_KNOWN = (1, SCHEMA)
 _VERSION_NUMBER = re.compile(r"\d[\w.+-]{0,30}", re.ASCII)
 
 TABLES = (
@@ -48,12 +50,18 @@ def check_format(path: Path, db: sqlite3.Connection) -> None:
         raise refusal(path, what)
     if application != _APPLICATION:
         raise refusal(path, "is not a job file of auth0-meta migrate")
-    if schema != SCHEMA:
+    if schema not in _KNOWN:
         writer = _writer(db)
         cure = "finish or undo it with that version" if writer else "use the version that wrote it"
         by = f"auth0-meta {writer}" if writer else "another version of auth0-meta"
-        ours = f"this is auth0-meta {__version__}, which reads format {SCHEMA}"
+        ours = f"this is auth0-meta {__version__}, which reads formats up to {SCHEMA}"
         raise refusal(path, f"was written by {by} in format {schema}, and {ours}: {cure}")
+
+
+def upgrade(db: sqlite3.Connection) -> None:
+    """Give a file of an earlier format, which is about to be written, that of this version."""
+    if _header(db)[1] != SCHEMA:
+        db.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 def _writer(db: sqlite3.Connection) -> str | None:
@@ -78,9 +86,10 @@ def check_unfinished(path: Path) -> None:
     """Refuse to replace anything but a plan that was never finished, or an empty database."""
     try:
         with contextlib.closing(connect(path, write=False)) as db:
-            if _header(db) == (_APPLICATION, SCHEMA):
+            application, schema = _header(db)
+            if application == _APPLICATION:
                 row = db.execute("SELECT value FROM facts WHERE name = 'complete'").fetchone()
-                unfinished = row is None or row[0] == "false"
+                unfinished = schema in _KNOWN and (row is None or row[0] == "false")
             else:
                 unfinished = _is_empty(db)
     except sqlite3.Error:

@@ -21,7 +21,7 @@ import attrs
 from auth0_meta._version import __version__
 from auth0_meta.errors import LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
-from auth0_meta.migrate.ledger.format import TABLES, check_format, check_unfinished
+from auth0_meta.migrate.ledger.format import TABLES, check_format, check_unfinished, upgrade
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
 from auth0_meta.migrate.ledger.records import TO_LOOK_AT, Plan, Record, State, check_run, pack, unpack
 from auth0_meta.migrate.ledger.sqlite import (
@@ -31,6 +31,7 @@ from auth0_meta.migrate.ledger.sqlite import (
     explain_damage,
     explain_errors,
     files,
+    may_write,
     refusal,
 )
 
@@ -60,6 +61,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         self._db = db
         self._lock = lock
         self._unfinished = False
+        self._tidies = False
         self._checked: set[int] = set()
         self.facts: dict[str, Any] = {}
 
@@ -93,10 +95,12 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         return ledger
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], /, *, write: bool = False) -> Ledger:
+    def open(
+        cls, path: str | os.PathLike[str], /, *, write: bool = False, unfinished: bool = False
+    ) -> Ledger:
         """Open a job file; `write` makes this process its one writer.
 
-        Raises `LedgerError` for any other file, an unfinished plan, and a second writer.
+        Raises `LedgerError` for any other file, a second writer and, except if `unfinished`, an unfinished plan.
         """
         path = Path(path)
         if not path.exists():
@@ -106,8 +110,11 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             if lock is not None:
                 cleanup.callback(lock.close)
                 lock.take()
+            # What a killed run has left beside it stays until somebody writes.
+            tidies = may_write(path) and (not any(name.exists() for name in files(path)[1:]) or is_held(path))
             with explain_damage(path):
                 ledger = cls(path, connect(path, write=write), lock)
+                ledger._tidies = tidies and not write
                 cleanup.callback(ledger._db.close)
                 check_format(path, ledger._db)
                 found = ledger._db.execute("SELECT name, value FROM facts")
@@ -115,8 +122,9 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
                 if write:  # a disk that can't be written is found out here, before anything is sent
                     with ledger.group():
                         ledger._db.execute("UPDATE facts SET value = value WHERE name = 'version'")
-            if not ledger.facts.get("complete"):
-                raise refusal(path, "is a plan that was never finished: plan again")
+                        upgrade(ledger._db)
+            if not unfinished:
+                ledger.require_finished()
             cleanup.pop_all()
         return ledger
 
@@ -124,7 +132,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         """Close the file and release its lock; the last one to close removes SQLite's companion files."""
         try:
             self._db.close()
-            if self._lock is None:  # a read-only connection can't remove them
+            if self._tidies:  # a read-only connection can't remove what it made
                 with contextlib.suppress(sqlite3.Error):
                     connect(self.path, write=True).close()
         finally:
@@ -136,6 +144,22 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             self._db.close()
             _remove(files(self.path))
         self.close()
+
+    def require_finished(self) -> None:
+        """Raise `LedgerError` for a plan that is not finished."""
+        if not self.facts.get("complete"):
+            if self._lock is None and is_held(self.path):
+                raise refusal(self.path, "is still being planned by another process: wait for it")
+            raise refusal(self.path, "is a plan that was never finished: plan again")
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Show what is read in the block as it is at one instant, whatever another process writes meanwhile."""
+        self._rows("BEGIN")
+        try:
+            yield
+        finally:
+            self._roll_back()
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with explain_damage(self.path):
@@ -303,6 +327,22 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         """Return the first users, in order."""
         return self._records("ORDER BY n LIMIT ?", limit)
 
+    def checked_records(self, after: int, limit: int) -> list[Record]:
+        """Return the next users, in order; raise `LedgerError` unless they are as planned."""
+        users = self._records("WHERE n > ? ORDER BY n LIMIT ?", after, limit)
+        if self.facts.get("complete"):
+            self._check_blocks(user.n for user in users)
+        return users
+
+    def number_of(self, user_id: str) -> int | None:
+        """Return a user's number, None if the plan has no such user."""
+        found = self._rows("SELECT n FROM users WHERE user_id = ?", user_id)
+        return found[0][0] if found else None
+
+    def size(self) -> int:
+        """Return how many users have been planned so far."""
+        return int(self._rows("SELECT COUNT(*) FROM users")[0][0])
+
     def to_look_at(self, limit: int) -> list[tuple[str, str, str]]:
         """Return (user id, state, note) for users whom a person should look at."""
         query = f"SELECT user_id, state, COALESCE(note, '') FROM users {_in(TO_LOOK_AT)} ORDER BY n LIMIT ?"  # noqa: S608  # whole numbers of ours
@@ -310,13 +350,13 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             return [(user_id, State(state).word, note) for user_id, state, note in self._rows(query, limit)]
 
     def _records(self, which: str, *values: int) -> list[Record]:
-        query = f"SELECT n, user_id, state, plan, again, seal, tried FROM users {which}"  # noqa: S608  # literals of ours
+        query = f"SELECT n, user_id, state, plan, again, seal, tried, note FROM users {which}"  # noqa: S608  # literals of ours
         users = []
-        for n, user_id, state, plan, again, sealed, tried in self._rows(query, *values):
+        for n, user_id, state, plan, again, sealed, tried, note in self._rows(query, *values):
             try:
                 intact = again is None or sealed == seal(user_id, again)
                 current = unpack(plan if again is None else again)
-                user = Record(n, user_id, State(state), current, tried=bool(tried))
+                user = Record(n, user_id, State(state), current, tried=bool(tried), note=note)
             except (ValueError, TypeError, AttributeError, RecursionError, zlib.error):
                 intact = False
             if not intact:

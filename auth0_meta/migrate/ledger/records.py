@@ -142,7 +142,7 @@ class Plan:
 
 @attrs.frozen
 class Record:
-    """One user of the ledger; `state` is the one before the user was claimed.
+    """One user of the ledger; `state` is the one before the user was claimed, `note` what the last run says of it.
 
     `tried`: an earlier PATCH was refused, and nobody has looked since whether it was applied all the same.
     """
@@ -152,6 +152,7 @@ class Record:
     state: State
     plan: Plan
     tried: bool = False
+    note: str | None = None
 
 
 def check_run(run: Mapping[str, Any]) -> None:

@@ -76,6 +76,9 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """Open an existing file; a writer's commits are durable when they return."""
     if write:
         return _open(path, "mode=rw", write=True)
+    if not any(name.exists() for name in files(path)[1:]) and not may_write(path):
+        # Reading a file in WAL mode makes files beside it, which could not be removed and would be in its owner's way.
+        return _open(path, "mode=ro&immutable=1")
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
@@ -87,6 +90,11 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         if any(name.exists() for name in files(path)[1:]):
             raise
         return _open(path, "mode=ro&immutable=1")
+
+
+def may_write(path: Path) -> bool:
+    """Return whether this user may write to a file; opening it to find out could drop SQLite's locks on it."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _open(path: Path, how: str, *, write: bool = False) -> sqlite3.Connection:

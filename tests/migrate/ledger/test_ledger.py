@@ -402,8 +402,9 @@ def test_a_run_without_a_process_was_killed(job: Path) -> None:
     assert not lock.is_held(job)
 
 
-def test_a_job_file_can_be_read_in_a_read_only_directory(job: Path) -> None:
-    """Status and report work with a closed job file in a directory that belongs to somebody else."""
+@pytest.mark.parametrize("directory", [0o555, 0o777], ids=["read-only", "shared"])
+def test_a_job_file_of_somebody_else_can_be_read(job: Path, directory: int) -> None:
+    """Status and report work with a closed job file that can only be read, and leave nothing beside it."""
     made(job)
     begun(job)
     code = (
@@ -413,8 +414,8 @@ def test_a_job_file_can_be_read_in_a_read_only_directory(job: Path) -> None:
         "print(status(sys.argv[1]).counts, len(report(sys.argv[1])['runs']))\n"
     )
     job.chmod(0o444)
-    job.parent.chmod(0o555)
     let_others_in(job)
+    job.parent.chmod(directory)
     try:
         done = subprocess.run(
             [sys.executable, "-c", code, str(job)], capture_output=True, text=True, timeout=60, check=False
@@ -422,6 +423,7 @@ def test_a_job_file_can_be_read_in_a_read_only_directory(job: Path) -> None:
     finally:
         job.parent.chmod(0o755)
     assert done.stdout == "{'planned': 3} 2\n", done.stderr
+    assert [path.name for path in job.parent.iterdir()] == [job.name]
 
 
 @pytest.mark.parametrize(
