@@ -180,8 +180,9 @@ def _inner_sections(section: type[Section]) -> Mapping[str, type[Section]]:
     """Return the fields that are sections, or lists of sections, under either spelling of their names."""
     return {
         spelling: part
-        for name, hint in get_type_hints(section, include_extras=True).items()
-        for part in (hint, *get_args(hint))
+        for name, hint in get_type_hints(section).items()
+        for choice in (hint, *get_args(hint))
+        for part in (choice, *get_args(choice))
         if isinstance(part, type) and issubclass(part, Section)
         for spelling in (name, _camel(name))
     }

@@ -1,11 +1,11 @@
 """The sections of the event and their documented fields; PURE.  Source: Auth0 docs, "Post-login triggers: event object".
 
-An annotation says what a field is built as: `Annotated` names the sections in a list.
+An annotation says what a field is built as: a section, or a list of sections, which is a `Sequence` for type checkers.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
 
 from auth0_meta.actions.event.read_only import Frozen, FrozenList, FrozenMetadata, Section
 from auth0_meta.changes.jsonvalue import BAGS
@@ -70,7 +70,7 @@ class RefreshPolicy(Section):
 class RefreshTokenSettings(Section):
     """The refresh token settings of an application: `event.client.refresh_token`."""
 
-    policies: Annotated[FrozenList | None, RefreshPolicy]
+    policies: Sequence[RefreshPolicy] | None
 
 
 class Cookie(Section):
@@ -136,8 +136,8 @@ class EventUser(Section):
     phone_verified: bool | None
     last_password_reset: str | None
     multifactor: FrozenList | None
-    enrolled_factors: Annotated[FrozenList | None, EnrolledFactor]
-    identities: Annotated[FrozenList | None, Identity]
+    enrolled_factors: Sequence[EnrolledFactor] | None
+    identities: Sequence[Identity] | None
 
     @property
     def app_metadata(self) -> FrozenMetadata:
@@ -242,7 +242,7 @@ class RiskAssessment(Section):
 class Authentication(Section):
     """How the user proved who they are: `event.authentication`."""
 
-    methods: Annotated[FrozenList | None, Method]
+    methods: Sequence[Method] | None
     risk_assessment: RiskAssessment | None
 
 
@@ -272,7 +272,7 @@ class Session(Section):
     last_interacted_at: str | None
     expires_at: str | None
     idle_expires_at: str | None
-    clients: Annotated[FrozenList | None, SessionClient]
+    clients: Sequence[SessionClient] | None
     cookie: Cookie | None
     device: Device | None
     metadata: Frozen | None
@@ -292,7 +292,7 @@ class RefreshToken(Section):
     rotating: bool | None
     session_id: str | None
     user_id: str | None
-    resource_servers: Annotated[FrozenList | None, ResourceGrant]
+    resource_servers: Sequence[ResourceGrant] | None
     device: Device | None
     metadata: Frozen | None
     session_transfer: Frozen | None
