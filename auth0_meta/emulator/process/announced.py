@@ -17,6 +17,7 @@ from auth0_meta.emulator.control.seed_files import read_users, write_users
 from auth0_meta.emulator.pipeline import CONTROL_ROOT
 from auth0_meta.errors import InputError
 from auth0_meta.files.paths import read_file, status_of
+from auth0_meta.redact import printable
 
 _VARIABLE = "AUTH0_META_EMULATOR_DIR"
 _MOST = 65_536
@@ -101,7 +102,7 @@ def _is_announcement(facts: Any) -> bool:
     )
 
 
-def call(port: int, method: str, name: str, body: Any = None) -> Any:
+def call(port: int, method: str, name: str, body: Any = None) -> dict[str, Any]:
     """Send a control request to the tenant on `port` and return its parsed response.
 
     Raises `InputError` if no tenant responds there or if it refuses.
@@ -119,9 +120,16 @@ def call(port: int, method: str, name: str, body: Any = None) -> Any:
             )
         except OSError as error:
             raise _not_responding(port) from error
-        if not response.ok:
-            raise InputError(f"the tenant on port {port} refused: {response.json().get('message')}")
-        return response.json()
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if response.ok and isinstance(answer, dict):
+            return answer
+        message = answer.get("message") if isinstance(answer, dict) else None
+        if not isinstance(message, str):
+            raise InputError(f"what responds on port {port} is not the tenant that was announced")
+        raise InputError(f"the tenant on port {port} refused: {printable(message)}")
 
 
 def find_serving(port: int) -> dict[str, Any]:

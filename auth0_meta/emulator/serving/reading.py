@@ -42,7 +42,8 @@ class Headers:
                     raise ValueError("A header was sent twice that may be sent only once.")
                 value = (b"; " if name == b"Cookie" else b", ").join((hdict[name], value))
             hdict[name] = value
-        if not hdict.get(b"Content-Length", b"0").isdigit():
+        length = hdict.get(b"Content-Length", b"0")
+        if not length.isdigit() or (b"Transfer-Encoding" in hdict and b"Content-Length" in hdict):
             raise ValueError("Malformed Content-Length header.")
         return hdict
 

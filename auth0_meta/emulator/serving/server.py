@@ -21,7 +21,7 @@ from cheroot.server import Gateway, HTTPConnection, HTTPRequest, HTTPServer
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.serving.reading import MOST_HEADERS, Headers, Malformed, read_body
-from auth0_meta.emulator.serving.stream import Reader, stream
+from auth0_meta.emulator.serving.stream import End, stream
 from auth0_meta.emulator.serving.tls import LateHandshake
 from auth0_meta.emulator.serving.wsgi import sent_headers
 from auth0_meta.emulator.state.faults import Dropped
@@ -46,7 +46,7 @@ class _Connection(HTTPConnection):
 
     def __init__(self, server: _Server, sock: Any, makefile: Any = stream) -> None:
         super().__init__(server, sock, stream)
-        self.rfile.waiting = server.waiting
+        self.rfile.waiting = self.wfile.waiting = server.waiting
 
     def communicate(self) -> bool:
         self.rfile.next_request()
@@ -144,8 +144,8 @@ class _Server(HTTPServer):
         )
         self.pipeline = pipeline
         self.handled, self.workers = 0, _THREADS
-        self.waiting: dict[Reader, None] = {}
-        """The connections that wait for the rest of a request, the longest first."""
+        self.waiting: dict[End, None] = {}
+        """The connections whose clients are waited for, to send a request or to take a response, the longest first."""
         self.timer: threading.Timer | None = None
         if tls is not None:
             self.ssl_adapter = LateHandshake(tls, stream)
@@ -166,7 +166,7 @@ class _Server(HTTPServer):
     def _relieve(self, handled: int) -> None:
         """Start more workers if connections wait and no request was handled: an unfinished one must not block the others.
 
-        If there can't be more, the connections that have waited longest for the rest of a request make room.
+        If there can't be more, the connections whose clients have been waited for longest make room.
         """
         pool = self.requests
         # From here on a new connection starts its own timer.
@@ -177,8 +177,8 @@ class _Server(HTTPServer):
                 more = min(missing, _MAX_THREADS - self.workers)
                 self.workers += more
                 pool.grow(more)
-                for reader in list(self.waiting)[: missing - more]:
-                    reader.cut_off()
+                for end in list(self.waiting)[: missing - more]:
+                    end.cut_off()
             self._watch()
 
     def stop(self) -> None:

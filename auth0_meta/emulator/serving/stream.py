@@ -12,20 +12,32 @@ LONGEST_REQUEST = 30.0
 """Seconds that a request may take to arrive; its first bytes may take as long as the server's timeout allows."""
 
 
-class Reader:
-    """Read lines and bytes from a socket through one buffer: the part of a file that cheroot uses.
-
-    A request that arrives too slowly raises TimeoutError.  While the reader waits it is in `waiting`, so that it can be
-    cut off if somebody else needs its thread.
-    """
+class End:
+    """One direction of a connection; while it waits it is in `waiting`, so that it can be cut off from another thread."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self.waiting: dict[End, None] = {}
+
+    def cut_off(self) -> None:
+        """End a wait in another thread, as if the client had closed the connection."""
+        with contextlib.suppress(OSError):
+            # Not the method of a TLS socket, which would say goodbye first.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class Reader(End):
+    """Read lines and bytes from a socket through one buffer: the part of a file that cheroot uses.
+
+    A request that arrives too slowly raises TimeoutError.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
         self._buffer = b""
         self._since: float | None = None
         self._limited = False
         self._timeout = sock.gettimeout()
-        self.waiting: dict[Reader, None] = {}
         self.bytes_read = 0
         self.closed = False
 
@@ -39,12 +51,6 @@ class Reader:
         if self._limited:
             self._limited = False
             self._socket.settimeout(self._timeout)
-
-    def cut_off(self) -> None:
-        """End a wait in another thread, as if the client had closed the connection."""
-        with contextlib.suppress(OSError):
-            # Not the method of a TLS socket, which would say goodbye first.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _more(self) -> bool:
         if self._since is not None:
@@ -91,16 +97,20 @@ class Reader:
         self.closed = True
 
 
-class Writer:
+class Writer(End):
     """Write to a socket: the part of a file that cheroot uses."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+        super().__init__(sock)
         self.bytes_written = 0
 
     def write(self, data: bytes) -> int:
         """Send all of `data`."""
-        self._socket.sendall(data)
+        self.waiting[self] = None
+        try:
+            self._socket.sendall(data)
+        finally:
+            del self.waiting[self]
         self.bytes_written += len(data)
         return len(data)
 

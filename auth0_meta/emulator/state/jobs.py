@@ -16,6 +16,7 @@ ACTIVE_IMPORTS = 2
 """How many import jobs may be active at once (documented)."""
 # Documented: a job that takes more than two hours fails, and a job is deleted after a day.
 _TIMEOUT = 2 * 3600
+_MOST, _MOST_BYTES = 1000, 256 * 1024 * 1024
 _LIFETIME = 24 * 3600
 
 
@@ -129,7 +130,18 @@ class Jobs:
             self._jobs[job.id], job.pace = job, self._pace
             if job.pace.kind == "immediate":
                 self._run(job, self._now())
+            self._make_room()
         return True
+
+    def _make_room(self) -> None:
+        """Delete the oldest jobs that have ended if there are too many, or their files are too large together."""
+        ended = [job for job in self._jobs.values() if job.status != "pending"]
+        size = sum(len(job.file or b"") for job in ended)
+        for job in ended[:-1]:  # the newest can still be asked for
+            if len(self._jobs) <= _MOST and size <= _MOST_BYTES:
+                break
+            del self._jobs[job.id]
+            size -= len(job.file or b"")
 
     def finish(self, job_id: str | None = None) -> None:
         """Carry out a pending job now (None: all of them); raises `InputError` for one that isn't pending.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.scripted_server import Reply, ScriptedServer
 
 from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
@@ -307,6 +308,17 @@ def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str
             main(["emulator", "snapshot", "save", str(tmp_path / "x.json"), "--port", str(tenant.port)]) == 2
         )
     assert "refused: The control routes need" in capsys.readouterr().err
+
+
+def test_another_server_on_the_port_is_not_the_tenant(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tenant was killed, and something else has taken its port."""
+    replies = (Reply(200, raw=b"<html>"), Reply(200, []), Reply(500, ["x"]), Reply(403, {"message": 1}))
+    with ScriptedServer(*replies) as other:
+        port = int(other.url.rpartition(":")[2])
+        for _ in replies:
+            with announced(port, facts_at(other.url)):
+                assert main(["emulator", "snapshot", "save", "x.json", "--port", str(port)]) == 2
+            assert "is not the tenant" in capsys.readouterr().err
 
 
 @posix

@@ -21,6 +21,7 @@ from auth0_meta.emulator.rules.search import matcher
 from auth0_meta.emulator.serving import server, stream
 from auth0_meta.emulator.serving.reading import MOST_HEADERS, Headers, read_body
 from auth0_meta.emulator.serving.stream import Reader
+from auth0_meta.emulator.state import jobs
 from auth0_meta.emulator.state.journal import Journal
 from auth0_meta.emulator.state.logins import ExpiringStore
 from auth0_meta.testing import FakeClock
@@ -239,8 +240,9 @@ def test_headers_that_programs_read_differently_are_refused(lines: bytes) -> Non
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: " + b"x" * 200_000, 400),
         (b"GET /" + b"x" * 200_000, 414),
+        (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ],
-    ids=["two hosts", "two other hosts", "length", "long header", "long line"],
+    ids=["two hosts", "two other hosts", "length", "long header", "long line", "two lengths"],
 )
 def test_a_request_with_such_headers_is_a_400(served: LocalTenant, sent: bytes, status: int) -> None:
     """And the connection ends."""
@@ -289,6 +291,18 @@ def test_unfinished_requests_give_way_if_there_are_no_more_threads(
             halves.enter_context(connect(tenant)).sendall(PARTS[part])
         with tenant.client(token="x") as client:
             assert client.request("GET", "users") == []
+
+
+def test_responses_that_nobody_takes_give_way_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client may ask for much and read nothing."""
+    monkeypatch.setattr(server, "_MAX_THREADS", 20)
+    with LocalTenant() as tenant, ExitStack() as greedy:
+        tenant.users.add(app_metadata={"k": "x" * 8 * MB})
+        for _ in range(40):
+            sock = greedy.enter_context(connect(tenant))
+            sock.sendall(head(tenant, line="GET /api/v2/users HTTP/1.1"))
+        with tenant.client(token="x") as client:
+            assert client.request("GET", "roles") == []
 
 
 # Nesting ----------------------------------------------------------------------------------------------
@@ -435,6 +449,29 @@ def test_a_snapshot_may_be_longer_than_other_bodies() -> None:
     assert most("/api/v2/users", {}) == most("/_emulator/snapshot", {}) == 2_000_000
     assert most("/_emulator/snapshot", {"x-emulator-token": tenant.control_token}) == 256 * 1024 * 1024
     assert most("/_emulator/snapshot", {"x-emulator-token": "x"}) == 2_000_000
+
+
+def test_jobs_that_have_ended_are_kept_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in the bytes of their files; pending ones and the newest stay."""
+    monkeypatch.setattr(jobs, "_MOST", 5)
+    monkeypatch.setattr(jobs, "_MOST_BYTES", 100)
+    kept = jobs.Jobs(lambda: 0.0, "manual")
+    size = 0
+
+    def work(job: jobs.Job, now: float) -> None:
+        job.file = b"x" * size
+
+    for number in range(12):
+        kept.pace = "manual" if number < 2 else "immediate"
+        kept.add(jobs.Job(str(number), "users_export", 0.0, work))
+    assert [job.id for job in kept] == ["0", "1", "9", "10", "11"]
+    size = 60
+    for number in (12, 13):
+        kept.add(jobs.Job(str(number), "users_export", 0.0, work))
+    assert [job.id for job in kept] == ["0", "1", "13"]
+    size = 200
+    kept.add(jobs.Job("14", "users_export", 0.0, work))
+    assert [job.id for job in kept] == ["0", "1", "14"]
 
 
 # Searches ---------------------------------------------------------------------------------------------
