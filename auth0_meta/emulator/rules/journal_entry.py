@@ -79,8 +79,8 @@ class Entry:
     @property
     def size(self) -> int:
         """How many bytes of text the entry holds, about."""
-        body = self._body
-        return len(self.path) + len(self.query) + (len(body) if isinstance(body, bytes) else len(str(body)))
+        body = self._body if isinstance(self._body, bytes) else str(self._body)
+        return len(self.path) + len(self.query) + len(body) + sum(map(len, self.headers.values()))
 
     @property
     def body(self) -> Any:

@@ -84,10 +84,13 @@ class _Gateway(Gateway):
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in req.inheaders.items()
         }
-        target, reader = req.uri.decode("latin-1"), req.conn.rfile
+        method, target, reader = req.method.decode("latin-1"), req.uri.decode("latin-1"), req.conn.rfile
         most = req.server.pipeline.most_body(target, headers)
         length = None if req.chunked_read else int(headers.get("content-length", 0))
         try:
+            if not (method + target).isprintable():
+                # They get into logs and onto terminals.
+                raise Malformed("Malformed request line.")
             body, at_end = read_body(reader, length, most)
         except Malformed as error:
             req.close_connection = True
@@ -99,7 +102,7 @@ class _Gateway(Gateway):
         if body is None:
             body = _too_long(most)
         req.server.handled += 1  # without a lock: it matters only whether it changes
-        request = Request(req.method.decode("latin-1"), target, headers, body)
+        request = Request(method, target, headers, body)
         try:
             response = req.server.pipeline.handle(request)
         except Dropped as dropped:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import product
 from typing import Any
 
+import attrs
 import pytest
 
 from auth0_meta.emulator import LocalTenant, Switches
@@ -251,6 +252,20 @@ def test_a_request_with_such_headers_is_a_400(served: LocalTenant, sent: bytes, 
         assert answer(sock).status == status
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"GET /\x1b[31m", b"GET /a\x00b", b"GET /a?\x07", b"G\x1bT /", b"GET /\x85", b"GET /\tb"],
+    ids=range(6),
+)
+def test_a_request_line_has_no_control_characters(served: LocalTenant, line: bytes) -> None:
+    """It would get into logs and onto the terminal of whoever reads them."""
+    before = len(served.journal)
+    with connect(served) as sock:
+        sock.sendall(line + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert answer(sock).status == 400
+    assert len(served.journal) == before
+
+
 # Time and threads -------------------------------------------------------------------------------------
 
 
@@ -387,12 +402,9 @@ def test_an_import_has_few_parts_and_levels(talk: Any) -> None:
 
 
 def entry(body: bytes) -> Entry:
-    """Return an entry of the journal."""
-    return Entry(
-        **dict.fromkeys(("user_id", "fault", "tokens")),
-        **{"method": "PATCH", "path": "/", "query": "", "route": "/", "body": body},
-        **{"status": 200, "outcome": "answered", "committed": True, "time": 0.0},
-    )
+    """Return an entry of the journal, whatever else an entry has."""
+    texts = {"path": "/", "query": "", "body": body, "headers": {"x-more": "x"}}
+    return Entry(**{field.alias or field.name: None for field in attrs.fields(Entry)} | texts)
 
 
 def test_a_limited_journal_is_limited_in_bytes_too() -> None:
