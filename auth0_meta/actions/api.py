@@ -16,7 +16,7 @@ from auth0_meta.actions.unsupported import UNSUPPORTED, Unsupported, unknown_nam
 from auth0_meta.changes.jsonvalue import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
-from auth0_meta.redact import outline
+from auth0_meta.redact import discreet, outline
 from auth0_meta.warn import notice
 
 # Source: Auth0's limits of Actions and the validators of its SDK.
@@ -43,6 +43,7 @@ class _Namespace:
         self._staging = api._staging
 
 
+@discreet
 class UserApi(_Namespace):
     """Stage metadata: `api.user`."""
 
@@ -110,6 +111,7 @@ class ValidationApi(_Namespace):
         return self._api
 
 
+@discreet
 class _Claims(_Namespace):
     """Request claims for one of the tokens."""
 
@@ -151,6 +153,7 @@ class IdTokenApi(_Claims):
     _target = "id_token"
 
 
+@discreet
 class AccessTokenApi(_Claims):
     """Request claims and scopes for the access token: `api.access_token`."""
 
@@ -182,6 +185,7 @@ class AccessTokenApi(_Claims):
         return self._api
 
 
+@discreet
 class SamlApi(_Namespace):
     """Request attributes of the outgoing SAML assertion: `api.saml_response`."""
 
@@ -214,6 +218,7 @@ class SamlApi(_Namespace):
             return getattr(Unsupported("saml_response"), name)
 
 
+@discreet
 class TransactionApi(_Namespace):
     """Keep values for the rest of this login: `api.transaction`."""
 

@@ -14,6 +14,7 @@ from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
 from auth0_meta.http.transport import is_loopback
+from auth0_meta.redact import discreet
 from auth0_meta.warn import notice
 
 # Source: `canRedirect` of Auth0's SDK.
@@ -66,6 +67,7 @@ def _checked_url(url: str) -> str:
     return url
 
 
+@discreet
 class RedirectApi:
     """Interrupt a login for a page of your own: consent, a second factor, a form."""
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -328,3 +329,32 @@ def test_an_outcome_that_fails_afterwards_says_only_what_failed_it() -> None:
     assert outcome.error is not None
     assert outcome.failed(outcome.error).failed_in == outcome.failed_in
     assert outcome.failed(Auth0MetaError("x")).failed_in is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api, secret: api.redirect.encode_token(secret=secret, payload={"a": b"x"}),
+        lambda api, secret: api.redirect.encode_token(secret=f"-----BEGIN {secret}"),
+        lambda api, secret: api.redirect.validate_token(secret=secret),
+        lambda api, secret: api.redirect.send_user_to(
+            "https://x.example/", query={"session_token": secret, "": ""}
+        ),
+        lambda api, secret: api.user.set_app_metadata("a", {"b": secret, "c": b"x"}),
+        lambda api, secret: api.user.set_user_metadata("a.b", secret),
+        lambda api, secret: api.id_token.set_custom_claim("a", [secret, b"x"]),
+        lambda api, secret: api.saml_response.set_attribute("a", secret * 1000),
+        lambda api, secret: api.transaction.set_metadata("a", secret * 1000),
+    ],
+    ids=["payload", "key", "token", "query", "app", "user", "claim", "saml", "transaction"],
+)
+def test_no_frame_of_the_package_holds_a_secret_or_a_value(
+    call: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Error trackers record the local variables of each frame of a logged traceback."""
+    outcome = Login().run(lambda event, api: call(api, SECRET))
+    assert outcome.error is not None
+    frames = [*walk_tb(outcome.error.__traceback__)]
+    assert len(frames) > 3
+    ours = [frame for frame, _ in frames if frame.f_globals["__name__"].startswith("auth0_meta")]
+    assert [frame.f_code.co_name for frame in ours if SECRET in repr(frame.f_locals)] == []
