@@ -237,6 +237,16 @@ def test_what_is_not_a_host_name_is_refused(given: Any, monkeypatch: pytest.Monk
             assert server.seen == []
 
 
+def test_a_custom_domain_that_is_passed_wins_over_the_environments(
+    tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every argument of `from_env` does."""
+    monkeypatch.setenv("AUTH0_CUSTOM_DOMAIN", "other.example.com")
+    with ManagementClient.from_env(domain=tenant.url, token="a.b.c", custom_domain=DOMAIN) as client:
+        client.users.update(UID, {"name": "A"})
+    assert tenant.journal[-1].headers[HEADER] == DOMAIN
+
+
 @pytest.mark.parametrize("blank", [None, "", " \n"], ids=ascii)
 def test_a_blank_custom_domain_is_none(blank: str | None, tenant: LocalTenant) -> None:
     """Nothing is sent then."""
