@@ -88,15 +88,22 @@ class Threads(Executor):
                 join(thread)
 
     def in_order(
-        self, call: Callable[[_T], _R], items: Iterable[_T], *, at_once: Callable[[_T], bool]
+        self,
+        call: Callable[[_T], _R],
+        items: Iterable[_T],
+        *,
+        at_once: Callable[[_T], bool],
+        ahead: int,
+        idle: Callable[[], object],
     ) -> Iterator[_R]:
-        """Yield `call(item)` for each item in order, with as many calls running ahead as there may be threads.
+        """Yield `call(item)` for each item in order, with at most `ahead` calls begun or finished ahead of that.
 
         An item for which `at_once` is true costs no wait: it is called here unless others are under way before it.
+        `idle` is called every second while the next result is not there.
         """
         under_way: deque[Future[_R]] = deque()
         try:
-            yield from self._in_order(call, items, at_once, under_way)
+            yield from self._in_order(call, items, at_once, ahead, idle, under_way)
         finally:
             for future in under_way:
                 future.cancel()
@@ -106,6 +113,8 @@ class Threads(Executor):
         call: Callable[[_T], _R],
         items: Iterable[_T],
         at_once: Callable[[_T], bool],
+        ahead: int,
+        idle: Callable[[], object],
         under_way: deque[Future[_R]],
     ) -> Iterator[_R]:
         for item in items:
@@ -113,10 +122,10 @@ class Threads(Executor):
                 yield call(item)
                 continue
             under_way.append(self.submit(call, item))
-            if len(under_way) >= self._most:
-                yield _result(under_way.popleft())
+            if len(under_way) >= ahead:
+                yield _result(under_way.popleft(), idle)
         while under_way:
-            yield _result(under_way.popleft())
+            yield _result(under_way.popleft(), idle)
 
 
 def join(thread: threading.Thread) -> None:
@@ -125,10 +134,10 @@ def join(thread: threading.Thread) -> None:
         thread.join(LOOK_AGAIN)
 
 
-def _result(future: Future[_R]) -> _R:
+def _result(future: Future[_R], idle: Callable[[], object]) -> _R:
     """Wait for a future, and return or raise its result."""
-    while not future.done():
-        futures.wait((future,), LOOK_AGAIN)
+    while not futures.wait((future,), LOOK_AGAIN).done:
+        idle()
     return future.result()
 
 

@@ -26,6 +26,8 @@ from auth0_meta.models import Job
 from auth0_meta.redact import count, printable, size
 
 _QUIET_EVERY = 30.0
+_QUIET_FIRST = 2.0
+"""Seconds after which there is a first line where lines don't change; a wait that long is announced there."""
 _WIDTH = 24
 _MAX_NAMED = 10
 _SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "deleted": ("-", "red")}
@@ -46,7 +48,7 @@ def duration(seconds: float) -> str:
 
 
 class Bar:
-    """Progress on stderr: one line that changes on a terminal, a new line every 30 s elsewhere."""
+    """Progress on stderr: one line that changes on a terminal; elsewhere a line after 2 s, then every 30 s, and for waits."""
 
     def __init__(self, word: str) -> None:
         self._word = word
@@ -54,7 +56,8 @@ class Bar:
         self._live = self._out.is_terminal
         self._line = ""
         self._picture = Live(get_renderable=self._render, console=self._out, refresh_per_second=5)
-        self._last_line = SYSTEM_CLOCK.monotonic()
+        self._next_line = SYSTEM_CLOCK.monotonic() + _QUIET_FIRST
+        self._said = ""
 
     def __enter__(self) -> Bar:
         if self._live:
@@ -74,18 +77,21 @@ class Bar:
                 print_line(self._out, f"{event.user_id} {event.outcome}: {event.note}")
             return
         if isinstance(event, events.Waiting):
-            self._line = f"{self._word}: waiting {event.seconds:.0f} s ({event.reason})"
+            self._line = f"{self._word}: waiting ({event.reason}, {event.seconds:.0f} s)"
+            if event.seconds >= _QUIET_FIRST and event.reason != self._said:
+                self._said, self._next_line = event.reason, 0.0
         elif isinstance(event, events.ExportProgress):
             percent = "" if event.percent is None else f", {event.percent:.0f} %"
             self._line = f"export {event.status}{percent}"
         elif isinstance(event, events.PlanProgress):
             read = count(event.read, "user")
-            self._line = f"{read} read, {event.changing} to change, {event.invalid} invalid"
+            waits = f", waiting ({event.waiting})" if event.waiting else ""
+            self._line = f"{read} read, {event.changing} to change, {event.invalid} invalid{waits}"
         else:
             self._line = self._progress(event)
         now = SYSTEM_CLOCK.monotonic()
-        if not self._live and now - self._last_line >= _QUIET_EVERY:
-            self._last_line = now
+        if not self._live and now >= self._next_line:
+            self._next_line = now + _QUIET_EVERY
             print_line(self._out, self._line)
 
     def show_export(self, job: Job) -> None:

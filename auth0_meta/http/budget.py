@@ -17,6 +17,7 @@ MaxWait = float | Literal["client"] | None
 _AFTER_A_STOP = 30.0
 WORK = 1.0
 """Seconds that a request or a token may always take: less would cut off a healthy tenant.  Anything longer is a wait."""
+_BULK_REPEAT = 10.0
 # Waits that another read brings back: it takes a token from the bucket, and may need a new access token.
 _RECURRING = ("pacing", "token")
 
@@ -61,6 +62,8 @@ class WaitBudget:
         """The seconds that went into failures after the first one."""
         self.failing_since = 0.0
         """When its first request failed, if one has."""
+        self.outlasts = False
+        """Whether it has gone on for longer than `failure_wait` because of an outage."""
         self.outage = False
         """Whether it gave up while no request of the client succeeded, so that others would fail too."""
         self.in_flight = False
@@ -94,8 +97,11 @@ class WaitBudget:
         seconds = connect + 2 * read
         if self.max_wait:
             seconds = min(seconds, max(WORK, self.max_wait - self.waited - self._spent))
-        if self.failures and self.failure_wait is not None and self.share is None:
-            seconds = min(seconds, max(WORK, self.failure_wait - self.failed))
+        if self.failures and self.failure_wait is not None:
+            least = (
+                WORK if self.share is None else _BULK_REPEAT
+            )  # of bulk work after an outage, which is slow at first
+            seconds = min(seconds, max(least, self.failure_wait - self.failed))
         if self.ends is not None:
             seconds = min(seconds, self.ends - self._clock.monotonic())
         return seconds

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
@@ -61,6 +62,7 @@ class Channel(Sender):
         self._max_wait = max_wait
         self._failure_wait = failure_wait
         self._on_wait = on_wait
+        self._listeners: list[Callable[[Wait], object]] = []
         self._pool_size = pool_size
         self._reseed = reseed
         self._threads: ThreadPoolExecutor | None = None
@@ -90,13 +92,28 @@ class Channel(Sender):
             max_wait=seconds,
             failure_wait=self._failure_wait,
             ends=ends,
-            on_wait=self._on_wait,
+            on_wait=self._tell if self._listeners else self._on_wait,
             user_id=user_id,
             share=share,
             cancelled=cancelled,
             alone=self.throttle.interrupted(),
             clock=self.clock,
         )
+
+    @contextlib.contextmanager
+    def listening(self, listener: Callable[[Wait], object]) -> Iterator[None]:
+        """Call `listener` too before each wait of the operations that begin in this block, on any thread."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def _tell(self, wait: Wait) -> None:
+        """Call everybody who listens."""
+        for listen in (*self._listeners, self._on_wait):
+            if listen is not None:
+                listen(wait)
 
     # Requests -----------------------------------------------------------------------------------------
 
@@ -141,6 +158,7 @@ class Channel(Sender):
             error.user_id = budget.user_id
             raise
         found: dict[str, Any] = believed(response, request, the_object(target), user_id=budget.user_id)
+        self.outages.note_readable(target)
         return found
 
     def patch(

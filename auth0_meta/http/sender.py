@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from functools import partial
-from math import inf
 from random import Random
 from typing import NamedTuple
 
 from auth0_meta.auth.advice import Advice
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import CANCEL_POLL, Cancelled, Clock
-from auth0_meta.errors import ApiError, NotSentError, RateLimitError, StateError, TransportError
+from auth0_meta.errors import (
+    ApiError,
+    Auth0MetaError,
+    NotSentError,
+    RateLimitError,
+    StateError,
+    TransportError,
+)
 from auth0_meta.http.budget import WORK, Deadline, LongWait, WaitBudget
 from auth0_meta.http.error_responses import error_from, is_import_jobs_limit, leaves_open
 from auth0_meta.http.headers import CUSTOM_DOMAIN, merged, names_a_domain
+from auth0_meta.http.outages import Outages
 from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response, Transport
 from auth0_meta.models import Wait
@@ -29,8 +37,6 @@ _FIRST_CONTACT_TRIES = 3
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501
-# Seconds for which bulk work waits out an outage.  A user fails before that only if others succeed meanwhile.
-_OUTAGE = 900.0
 
 
 class Parts(NamedTuple):
@@ -52,8 +58,7 @@ class Sender:
         self.transport, self.throttle, self.clock, self.random, self.advice, self._custom_domain = parts
         self.tokens = tokens
         self._reporting: set[int] = set()  # threads that are inside `on_wait`
-        self._succeeded_at = -inf
-        self._outage_since = inf
+        self.outages = Outages()
 
     def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
         """Return the 2xx response to `request`, or raise.
@@ -105,7 +110,7 @@ class Sender:
             else:
                 delay = self.throttle.answer(ticket, status=status, headers=response.headers)
             if status < 300:
-                self._succeeded_at = self.clock.monotonic()
+                self.outages.succeeded(request.method, self.clock.monotonic())
                 return response
             if delay is not None:
                 budget.refusals += 1
@@ -280,13 +285,14 @@ class Sender:
         group: str,
         method: str,
         deadline: Deadline | None = None,
+        *,
+        writing: bool = False,
     ) -> None:
-        """Sleep before a repeat.
+        """Sleep before a repeat; `writing`: it is a write that failed.
 
         Raises `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
 
-        Bulk work outlasts an outage: its budget for failures is longer while no request of this client succeeds, but
-        one outage is waited out once, and not anew by each user.
+        Bulk work outlasts an outage: its budget for failures is longer while others fail too (`Outages`).
         """
         try:
             if budget.failures:
@@ -297,11 +303,12 @@ class Sender:
             seconds = backoff(budget.failures, jitter=self.random.random())
             reason = "server error" if isinstance(failure, ApiError) else "connection"
             left, most = budget.left(), budget.failure_wait
-            outage = self._succeeded_at <= budget.failing_since
-            if most is not None and outage and budget.share is not None:
-                most = max(most, _OUTAGE - self._outage_before(budget))
+            if most is not None and budget.share is not None:
+                if writing:
+                    self.outages.note_write(budget.user_id)
+                most = self._bulk_patience(budget, seconds, most)
             if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
-                budget.outage = outage
+                budget.outage = self.outages.is_outage(budget)
                 raise failure
             if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
                 raise LongWait(reason, seconds) from failure
@@ -311,16 +318,37 @@ class Sender:
         finally:
             del failure
 
-    def start_bulk(self) -> None:
-        """Let bulk work that begins now wait an outage out, whatever earlier work has waited."""
-        self._outage_since = inf
+    def _bulk_patience(self, budget: WaitBudget, seconds: float, most: float) -> float:
+        """Return how long bulk work may repeat a request before a wait of `seconds`: `most`, or more in an outage."""
+        if budget.failed + seconds <= most:
+            return most
+        if self.outages.is_outage(budget):
+            self._try_somebody_else(budget)
+        longer = self.outages.patience(budget)
+        if longer > most:
+            budget.outlasts = True
+            return longer
+        if budget.outlasts and not self.outages.is_outage(budget):
+            # The outage is over, or nearly so: only what fails from here on is this user's own.
+            budget.outlasts, budget.failed = False, 0.0
+            budget.failing_since = self.clock.monotonic()
+        return most
 
-    def _outage_before(self, budget: WaitBudget) -> float:
-        """Return for how many seconds the outage had lasted when this operation met it."""
-        if self._succeeded_at > self._outage_since:
-            self._outage_since = inf
-        self._outage_since = min(self._outage_since, budget.failing_since)
-        return budget.failing_since - self._outage_since
+    def _try_somebody_else(self, budget: WaitBudget) -> None:
+        """Read a user whose read should succeed, once: whether it does is noted like any response."""
+        target = self.outages.whom_to_try(budget, self.clock.monotonic())
+        if target is None:
+            return
+        request = Request("GET", target.path, group=target.kind.reads, repeat=True, alias=target.shown)
+        once = WaitBudget(
+            max_wait=budget.failure_wait,
+            failure_wait=0.0,
+            cancelled=budget.cancelled,
+            alone=budget.alone,
+            clock=self.clock,
+        )
+        with contextlib.suppress(Auth0MetaError):
+            self.send(request, once)
 
     def _report(self, budget: WaitBudget, group: str, method: str, reason: str, seconds: float) -> None:
         """Log a wait once and hand it to `on_wait`.

@@ -59,7 +59,7 @@ def plan(
     in a row without a `user_id`, looked up by `email`.
     `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.  `share`:
     see `apply`.  `client` may be None if no user has to be read from the tenant.  `on_event` is called with a
-    `PlanProgress` a few times a second, and at the end.
+    `PlanProgress` a few times a second, and at the end, and with `Waiting` for waits.
 
     Endpoints: `POST /jobs/users-exports` and `GET /jobs/{id}`, `GET /users`, `GET /users/{id}` or
     `GET /users-by-email`, by source; scope `read:users`.
@@ -123,7 +123,8 @@ def plan(
             on_event=on_event,
             now=clock.monotonic,
         )
-        summary = planner.run()
+        with nullcontext() if client is None else client.channel.listening(planner.waits.note):
+            summary = planner.run()
         if client is not None:
             summary.rates = rates_of(client)
         ledger.complete(summary=summary.to_json())

@@ -74,6 +74,17 @@ class InARow(Generic[_T]):
         self._outages += outage
         return self._outages >= _MOST_OUTAGES or len(self._failed) >= _MOST_IN_A_ROW
 
+    @property
+    def last(self) -> _T:
+        """Return the latest failure."""
+        return self._failed[-1]
+
+    def explain(self, error: errors.Auth0MetaError, what_next: str) -> errors.Auth0MetaError:
+        """Return the error that ends the run, with the reason why it does and what to do."""
+        who = "nobody got through" if self._outages else f"{len(self._failed)} users in a row failed"
+        error.args = (f"{who}, so this does not concern one user alone: {error}. {what_next}",)
+        return error
+
     def take(self) -> list[_T]:
         """Return the failures, and forget them."""
         failed, self._failed, self._outages = self._failed, [], 0

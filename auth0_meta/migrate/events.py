@@ -9,12 +9,16 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class PlanProgress:
-    """How far a plan is; sent a few times a second, and at the end."""
+    """How far a plan is; sent a few times a second, and at the end.
+
+    `read`: users who have been read, planned for or not yet.  `waiting`: what the plan is waiting for, "" if nothing.
+    """
 
     read: int
     changing: int
     invalid: int
     seconds: float
+    waiting: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -128,7 +128,7 @@ class MetadataBatch:
             raise StateError("this batch was entered before: open a new one")
         self._entered = True
         self._pid = os.getpid()
-        self._channel.start_bulk()
+        self._channel.outages.start()
         self._started = self._reported = self._channel.clock.monotonic()
         return self
 

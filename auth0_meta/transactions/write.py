@@ -295,7 +295,7 @@ class Write:
         assert cause is not None  # noqa: S101  # for the type checker
         self.doing = f"reading the {self._target.kind.noun} back"
         try:
-            self._channel.back_off(cause, self._budget, self._target.kind.reads, "GET")
+            self._channel.back_off(cause, self._budget, self._target.kind.reads, "GET", writing=True)
         except BaseException as error:
             if error is cause:
                 return False

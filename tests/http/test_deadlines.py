@@ -299,14 +299,18 @@ def test_a_write_may_wait_for_the_tokens_that_its_read_used_up() -> None:
 
 
 def test_after_a_failure_requests_are_cut_to_what_failures_may_take() -> None:
-    """Bulk work is not: an outage is waited out for longer."""
+    """Those of bulk work get ten seconds at least: an outage is waited out for longer, and its end may be slow."""
     one = budget(FakeClock(), failure_wait=30)
     one.failed = 20.0
     assert one.request_time(3, 30) == 63
     one.failures = 1
     assert one.request_time(3, 30) == 10
+    one.failed = 29.0
+    assert one.request_time(3, 30) == 1
     one.share = 0.5
-    assert one.request_time(3, 30) == 63
+    assert one.request_time(3, 30) == 10
+    one.failed = 0.0
+    assert one.request_time(3, 30) == 30
 
 
 def test_an_operation_that_must_be_over_sends_nothing() -> None:
@@ -385,7 +389,7 @@ def test_bulk_work_outlasts_an_outage(others: bool) -> None:
 
             def meanwhile(seconds: float) -> None:
                 sleep(seconds)
-                client.channel._succeeded_at = clock.monotonic()
+                client.channel.outages.succeeded("GET", clock.monotonic())
 
             clock.sleep = meanwhile  # type: ignore[method-assign]
         with pytest.raises(ServerError):
@@ -418,7 +422,7 @@ def test_one_outage_is_waited_out_once() -> None:
         down = True
         assert 800 < attempt() <= 901
         assert attempt() < 31
-        client.channel.start_bulk()
+        client.channel.outages.start()
         assert 800 < attempt() <= 901
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
@@ -14,7 +13,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.request import USER
+from auth0_meta.http.request import USER, Target
 from auth0_meta.migrate.applying.interrupts import interrupts
 from auth0_meta.migrate.applying.metrics import Metrics
 from auth0_meta.migrate.applying.run_result import RunResult
@@ -22,15 +21,16 @@ from auth0_meta.migrate.applying.settings import Settings
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.applying.worker import work
 from auth0_meta.migrate.blame import InARow
-from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone, Waiting
+from auth0_meta.migrate.events import ApplyProgress, MigrationEvent, UserDone
 from auth0_meta.migrate.ledger.compare import kept_note
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
 from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
 from auth0_meta.migrate.ledger.sqlite import damaged
 from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
+from auth0_meta.migrate.waits import Waits
 from auth0_meta.models import Wait
-from auth0_meta.ratelimit.concurrency import MOST_WORKERS, PACED, Concurrency
+from auth0_meta.ratelimit.concurrency import MOST_WORKERS, Concurrency
 from auth0_meta.threads import StopFlag, Threads
 
 _FIRST_WORKERS = 4
@@ -43,9 +43,13 @@ _OVERHEAD = 0.04
 _TURN = 0.5
 """Seconds after which a turn is made, and progress reported, even if no result has come."""
 _PROGRESS_EVERY = 0.2
+_OTHERS = 50
+"""Users of the job who are tried if the first ones fail: is the tenant down?"""
 _DRAIN = 40.0
 """Seconds to wait for a worker after the run has failed: more than one request can take."""
 _MOST_REPLANS = 3
+_STALLS, _STALLED, _MOST_STALLED = ("server error", "connection"), 3, 16
+"""A user stalls from the third wait for one of these reasons; beyond so many stalled ones there may be an outage."""
 Conclusion = tuple[Outcome | None, str, Plan | None]
 """Outcome, note, and the new plan, if one was made; without an outcome the user is tried again with that plan."""
 _TYPICAL = ("done", "undone")
@@ -90,9 +94,11 @@ class Runner:
         self._cursor, self._exhausted = 0, False
         self._error: BaseException | None = None
         self._last_progress = 0.0
-        self._wait: tuple[float, str] = (0.0, "")
-        self._announced: tuple[float, str] = (0.0, "")
-        self._waits = threading.Lock()
+        self._waits = Waits(
+            self._now, settings.on_event
+        )  # no method of this object: a cycle would keep the lock
+        self._stalled: set[str] = set()
+        """Users whose requests keep failing: they take up no room."""
 
     # The loop -----------------------------------------------------------------------------------------
 
@@ -147,7 +153,8 @@ class Runner:
 
     def _begin(self) -> None:
         ledger, step = self._ledger, self._step
-        self._channel.start_bulk()
+        some = ledger.records(limit=_OTHERS)
+        self._channel.outages.start(Target.user(user.user_id) for user in some)
         now = self._began = self._now()
         with ledger.group():
             ledger.move(step.retried, step.start)
@@ -174,7 +181,7 @@ class Runner:
             ledger.settle(settled)
             if not self._stopping:
                 # A quarter more than are worked on, so that no worker waits for the next commit.
-                limit = self._concurrency.limit
+                limit = self._concurrency.limit + self._room_for_stalled
                 claimed = self._claim(max(0, limit + limit // 4 - len(self._flying) - len(replanned)))
             if claimed and step.kind == "undo" and not ledger.facts.get("undo"):
                 ledger.store_facts(undo=True)
@@ -188,6 +195,11 @@ class Runner:
             self._emit(self._finished.popleft())
         if now - self._last_progress >= _PROGRESS_EVERY:
             self._emit_progress(now)
+
+    @property
+    def _room_for_stalled(self) -> int:
+        """Return how many users more to have under way because others do nothing but wait for their next try."""
+        return 0 if self._settings.concurrency else min(len(self._stalled), _MOST_STALLED)
 
     def _claim(self, free: int) -> list[Record]:
         """Claim the next users: first those in doubt, then the others in the plan's order."""
@@ -248,10 +260,12 @@ class Runner:
                 continue
             result = future.result()
             self._settle(user, result)
+            stalled = user.user_id in self._stalled
+            self._stalled.discard(user.user_id)
             self._concurrency.answered(
                 result.seconds - result.waited,
                 requests=result.requests,
-                waited=result.waited,
+                waited=0.0 if stalled else result.waited,
                 per_second=self._channel.bucket(USER.writes).per_second,
                 typical=result.outcome in _TYPICAL,
             )
@@ -278,6 +292,11 @@ class Runner:
             self._finish(*failed)
 
     def _put_back_failures(self) -> None:
+        error = self._failures.last[1].error if self._failures else None
+        if error is not None and not self._stopping:
+            self._error = self._failures.explain(
+                error, "No user was marked as failed because of it: run the same command again to resume"
+            )
         for failed in self._failures.take():
             self._put_back(*failed)
 
@@ -378,23 +397,14 @@ class Runner:
     # Events -------------------------------------------------------------------------------------------
 
     def _note_wait(self, wait: Wait) -> None:
-        """Remember what a worker waits for, and announce it once however many wait; called on their threads."""
-        until = self._now() + wait.seconds
-        self._wait = (until, wait.reason)
-        if wait.reason == "pacing":
-            return
-        with self._waits:
-            known, reason = self._announced
-            new = wait.reason != reason or until > known + PACED
-            if new:
-                self._announced = (until, wait.reason)
-        if new:
-            self._emit(Waiting(reason=wait.reason, seconds=wait.seconds, user_id=wait.user_id))
+        """Note what a worker waits for; called on its thread."""
+        if wait.reason in _STALLS and wait.attempt >= _STALLED and wait.user_id is not None:
+            self._stalled.add(wait.user_id)
+        self._waits.note(wait)
 
     def _emit_progress(self, now: float) -> None:
         self._last_progress = now
         metrics = self._metrics
-        until, reason = self._wait
         metrics.note_limit(self._channel.bucket(USER.writes), now)
         progress = ApplyProgress(
             total=metrics.total,
@@ -405,7 +415,7 @@ class Runner:
             per_second=metrics.per_second(now),
             seconds=now - self._began,
             eta=metrics.eta(now),
-            waiting=f"{reason}, {until - now:.0f} s" if until - now > PACED else "",
+            waiting=self._waits.in_words(),
         )
         self._emit(progress)
 

@@ -88,8 +88,9 @@ def _failure(error: errors.Auth0MetaError, intent: _Task, *, outage: bool) -> tu
     if is_gone(error):
         return "gone", {"note": "the user does not exist any more"}
     note = str(error)
-    if intent.in_doubt and error is intent.cause and isinstance(error, errors.ApiError):
-        note = f"its PATCH got a {error.status} again and again, and may have been applied: look at this user"
+    if intent.in_doubt and error is intent.cause:
+        got = f"a {error.status}" if isinstance(error, errors.ApiError) else "no usable response"
+        note = f"its PATCH got {got} again and again, and may have been applied: look at this user"
     elif intent.in_doubt:
         # The error is about the last request, and an earlier one is in doubt.
         note = note.replace(_NOT_WRITTEN, "an earlier PATCH may have been applied")

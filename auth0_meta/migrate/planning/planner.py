@@ -38,11 +38,14 @@ from auth0_meta.migrate.planning.sandbox import Evaluator, Sandbox
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.planning.watched_user import Fields
+from auth0_meta.migrate.waits import Waits
 from auth0_meta.redact import printable
 from auth0_meta.threads import Threads
 
 _BATCH = 256
 _READERS = 16
+_AHEAD = 512
+"""Users who may be read ahead of one whose read takes long: at 16 a second, half a minute's."""
 _STEADY_SAMPLE = 32
 """Users whose change is computed twice, to find out whether the function is deterministic."""
 _PROGRESS_EVERY = 0.2
@@ -97,7 +100,10 @@ class Planner:
         self._problems: list[tuple[str, str, str]] = []
         self._failures: InARow[Read] = InARow()
         self._last_progress = 0.0
+        self._collected = 0
+        """Users of the batch that is being read."""
         self._reads = False
+        self.waits = Waits(now, on_event)
         self.summary = PlanSummary()
 
     def run(self) -> PlanSummary:
@@ -152,7 +158,7 @@ class Planner:
         reads = self._in_order(
             self._read, wanted, at_once=lambda one: isinstance(one[0], Found) and one[0].profile is not None
         )
-        while batch := list(itertools.islice(reads, _BATCH)):
+        while batch := self._collect(reads):
             self._plan_batch(batch)
             yield
 
@@ -170,7 +176,9 @@ class Planner:
         self, call: Callable[[Wanted], Read], wanted: Iterable[Wanted], *, at_once: Callable[[Wanted], bool]
     ) -> Iterator[Read]:
         """Yield what `call` returns for each user, in order, and note whoever can't be read."""
-        for read in self._readers.in_order(call, wanted, at_once=at_once):
+        for read in self._readers.in_order(
+            call, wanted, at_once=at_once, ahead=_AHEAD, idle=self._emit_progress
+        ):
             self._judge(read)
             self.summary.requests += read.requests
             if read.why:
@@ -179,6 +187,16 @@ class Planner:
                 yield read
         if self._failures.is_outage:
             raise self._last_failure()
+
+    def _collect(self, reads: Iterator[Read]) -> list[Read]:
+        """Return the next users who have been read; that may take minutes."""
+        batch: list[Read] = []
+        for read in itertools.islice(reads, _BATCH):
+            batch.append(read)
+            self._collected += 1
+            self._emit_progress(every=_PROGRESS_EVERY)
+        self._collected = 0
+        return batch
 
     def _plan_batch(self, batch: Sequence[Read]) -> None:
         """Plan for users who have been read, in one commit."""
@@ -202,9 +220,9 @@ class Planner:
             self._failures.note_success()
 
     def _last_failure(self) -> Auth0MetaError:
-        error = self._failures.take()[-1].error
+        error = self._failures.last.error
         assert error is not None  # noqa: S101  # for the type checker
-        return error
+        return self._failures.explain(error, "No job file was left: run the same command again")
 
     def _read(self, wanted: Wanted) -> Read:
         whom, change = wanted
@@ -215,7 +233,7 @@ class Planner:
                 channel = self._connect().channel
                 if not self._reads:
                     self._reads = True
-                    channel.start_bulk()
+                    channel.outages.start()
                 if isinstance(whom, Found):
                     budget = channel.budget(name, None, share=self._share, cancelled=self._cancelled)
                     users = [channel.read(Target.user(name), budget)]
@@ -337,12 +355,17 @@ class Planner:
         if now - self._last_progress < every:
             return
         self._last_progress = now
-        if self._on_event is not None:
-            seen, seconds = self.summary, self._last_progress - self._began
-            progress = PlanProgress(
-                read=seen.read, changing=seen.changing, invalid=seen.invalid, seconds=seconds
-            )
-            self._on_event(progress)
+        if self._on_event is None:
+            return
+        seen, seconds = self.summary, self._last_progress - self._began
+        progress = PlanProgress(
+            read=seen.read + self._collected,
+            changing=seen.changing,
+            invalid=seen.invalid,
+            seconds=seconds,
+            waiting=self.waits.in_words(),
+        )
+        self._on_event(progress)
 
 
 def rates_of(client: HasChannel) -> Rates | None:

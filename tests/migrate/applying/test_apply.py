@@ -300,7 +300,7 @@ def test_a_wait_is_reported_once_however_many_workers_wait(job: Path, ndjson: Ro
 
 
 def test_a_server_that_keeps_failing_does_not_make_a_run_endless(job: Path, ndjson: Rows) -> None:
-    """A user whose every read gets a 500 fails after a quarter of an hour, or after 30 s while others succeed."""
+    """A user whose every read gets a 500 fails after 30 s if others succeed, also one after the other."""
     from auth0_meta.testing import FakeClock
 
     clock = FakeClock()
@@ -309,7 +309,7 @@ def test_a_server_that_keeps_failing_does_not_make_a_run_endless(job: Path, ndjs
         fault = tenant.fail(method="GET", user_id=ids[0], status=500, times=None)
         result = apply(job, client, concurrency=1)
         assert dict(result.counts) == {"failed": 1, "done": 2}
-        assert 100 < sum(clock.slept) < 1000
+        assert 10 < sum(clock.slept) < 40
         assert fault.fired < 50
 
 
