@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from auth0_meta.emulator import LocalTenant
 
 PORT = 3000
+NO_STORE = {"Cache-Control": "no-store"}
+"""For pages that show a profile or a token: neither browser nor proxy keeps them."""
 USERS: list[dict[str, Any]] = [
     {"user_id": "auth0|ada", "email": "ada@example.com", "name": "Ada Lovelace"},
     {"user_id": "auth0|byron", "email": "byron@example.com", "name": "Annabella Byron"},
@@ -151,11 +153,24 @@ class Site:
         return f"<h2>Requests to the tenant</h2><ol>{lines}</ol>"
 
 
-def refused_page(reason: str) -> str:
-    """Return the page for a user who is not let in."""
+def request_line(line: str) -> str:
+    """Return a line of the request log without the query, which has a code, a state or a token.
+
+    >>> request_line("GET /callback?code=secret HTTP/1.1")
+    'GET /callback HTTP/1.1'
+    """
+    target, _, version = line.partition("?")
+    return f"{target} {version.rpartition(' ')[2]}" if version else line
+
+
+def refused_page(reason: str | None = None) -> str:
+    """Return the page for a user who is not let in: the reason of an action, or nothing that says more than this.
+
+    What failed is for the log.  An error of the tenant, too: anybody can write its text into a link to the callback.
+    """
     return page(
         "Login refused",
-        f'<p role="alert">{escape(reason)}</p><p><a href="/logout">Log out and try again as another user</a></p>',
+        f'<p role="alert">{escape(reason or "The login failed. Please try again.")}</p><p><a href="/logout">Log out and try again as another user</a></p>',
     )
 
 
@@ -167,7 +182,7 @@ def page(title: str, content: str) -> str:
         "button,.go{font:inherit;background:#4f46e5;color:#fff;border:0;border-radius:10px;padding:.5rem 1rem;"
         "text-decoration:none;cursor:pointer}h2{font-size:1.05rem}"
     )
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{style}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{escape(title)}</h1>{content}</body></html>'
 
 

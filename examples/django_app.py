@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import django
-from _site import Site, refused_page, site
+from _site import NO_STORE, Site, refused_page, request_line, site
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.django_client import OAuth
 from django.conf import settings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 urlpatterns: list[Any] = []
+log = logging.getLogger("example")
 
 
 def create_app(site: Site) -> WSGIApplication:
@@ -38,7 +39,7 @@ def create_app(site: Site) -> WSGIApplication:
         ALLOWED_HOSTS=["127.0.0.1", "localhost"],
         ROOT_URLCONF=__name__,
         MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
-        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+        SESSION_ENGINE="django.contrib.sessions.backends.cache",
     )
     django.setup()
     urlpatterns.extend(patterns(site))
@@ -63,7 +64,7 @@ def patterns(site: Site) -> list[Any]:
     post_login = PostLogin(site.trigger, claims=claims)
 
     def home(request: HttpRequest) -> HttpResponse:
-        return HttpResponse(site.home_page(request.session.get("user")))
+        return HttpResponse(site.home_page(request.session.get("user")), headers=NO_STORE)
 
     def login(request: HttpRequest) -> HttpResponseBase:
         moved = site.moved_url(request.build_absolute_uri())
@@ -79,8 +80,8 @@ def patterns(site: Site) -> list[Any]:
     def finish(request: HttpRequest, login: Login) -> HttpResponseBase:
         outcome = login.outcome
         if not outcome.allowed:
-            logging.getLogger("example").warning("refused: %s", outcome)
-            return HttpResponse(refused_page(outcome.denied or "The login failed."), status=403)
+            log.warning("refused: %s", outcome)
+            return HttpResponse(refused_page(outcome.denied), status=403)
         request.session["user"] = {name: login.claims.get(name) for name in ("sub", "name", "email")}
         return HttpResponseRedirect(request.session.pop("next", site.returns.home))
 
@@ -88,14 +89,15 @@ def patterns(site: Site) -> list[Any]:
         try:
             return finish(request)
         except OAuthError as error:
-            return HttpResponse(refused_page(error.description or "The login failed."), status=403)
+            log.warning("refused by the tenant or Authlib: %r", error.error)
+            return HttpResponse(refused_page(), status=403)
 
     def logout(request: HttpRequest) -> HttpResponseBase:
         request.session.flush()
         return HttpResponseRedirect(site.logout_url())
 
     def consent(request: HttpRequest) -> HttpResponse:
-        return HttpResponse(site.consent_page(request.GET.dict()))
+        return HttpResponse(site.consent_page(request.GET.dict()), headers=NO_STORE)
 
     return [
         path("", home),
@@ -107,6 +109,14 @@ def patterns(site: Site) -> list[Any]:
     ]
 
 
+class RequestHandler(WSGIRequestHandler):
+    """The handler of the standard library, which logs each request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log a request without its query."""
+        self.log_message('"%s" %s %s', request_line(self.requestline), str(code), str(size))
+
+
 class Server(ThreadingMixIn, WSGIServer):
     """Serve each request in a thread, because browsers open connections that they don't use yet."""
 
@@ -114,5 +124,8 @@ class Server(ThreadingMixIn, WSGIServer):
 
 
 if __name__ == "__main__":
-    with site() as (running, port), make_server("127.0.0.1", port, create_app(running), Server) as server:
+    with (
+        site() as (running, port),
+        make_server("127.0.0.1", port, create_app(running), Server, RequestHandler) as server,
+    ):
         server.serve_forever()

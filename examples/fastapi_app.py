@@ -12,16 +12,17 @@ import logging
 from typing import Any
 
 import uvicorn
-from _site import Site, refused_page, site
+from _site import NO_STORE, Site, refused_page, site
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.middleware.sessions import SessionMiddleware
 
 from auth0_meta.actions.web import Login
 from auth0_meta.actions.web.fastapi import PostLogin
+
+log = logging.getLogger("uvicorn")
 
 
 def create_app(site: Site) -> FastAPI:
@@ -41,11 +42,11 @@ def create_app(site: Site) -> FastAPI:
         return dict((await auth0.authorize_access_token(request))["userinfo"])
 
     post_login = PostLogin(site.trigger, claims=claims)
-    app.router.routes.append(post_login.route())
+    post_login.init_app(app)
 
-    @app.get("/", response_class=HTMLResponse)
-    async def home(request: Request) -> str:
-        return await run_in_threadpool(site.home_page, request.session.get("user"))
+    @app.get("/")
+    def home(request: Request) -> Response:
+        return HTMLResponse(site.home_page(request.session.get("user")), headers=NO_STORE)
 
     @app.get("/login")
     async def login(request: Request) -> Response:
@@ -61,23 +62,26 @@ def create_app(site: Site) -> FastAPI:
     async def callback(request: Request, login: Login) -> Response:
         outcome = login.outcome
         if not outcome.allowed:
-            logging.getLogger("uvicorn").warning("refused: %s", outcome)
-            return HTMLResponse(refused_page(outcome.denied or "The login failed."), 403)
+            log.warning("refused: %s", outcome)
+            return HTMLResponse(refused_page(outcome.denied), 403)
+        next_url = request.session.get("next", site.returns.home)
+        request.session.clear()  # nothing of whoever used this browser before
         request.session["user"] = {name: login.claims.get(name) for name in ("sub", "name", "email")}
-        return RedirectResponse(request.session.pop("next", site.returns.home), 303)
+        return RedirectResponse(next_url, 303)
 
     @app.exception_handler(OAuthError)
     async def refused(_: Request, error: OAuthError) -> Response:
-        return HTMLResponse(refused_page(error.description or "The login failed."), 403)
+        log.warning("refused by the tenant or Authlib: %r", error.error)
+        return HTMLResponse(refused_page(), 403)
 
     @app.get("/logout")
     async def logout(request: Request) -> Response:
         request.session.clear()
         return RedirectResponse(site.logout_url())
 
-    @app.get("/consent", response_class=HTMLResponse)
-    async def consent(request: Request) -> str:
-        return site.consent_page(request.query_params)
+    @app.get("/consent")
+    def consent(request: Request) -> Response:
+        return HTMLResponse(site.consent_page(request.query_params), headers=NO_STORE)
 
     return app
 

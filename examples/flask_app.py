@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from _site import Site, refused_page, site
+from _site import NO_STORE, Site, refused_page, request_line, site
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.flask_client import OAuth
 from flask import Flask, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.serving import WSGIRequestHandler
 
 from auth0_meta.actions.web import Login
 from auth0_meta.actions.web.flask import PostLogin
@@ -41,8 +42,8 @@ def create_app(site: Site) -> Flask:
     post_login.init_app(app)
 
     @app.get("/")
-    def home() -> str:
-        return site.home_page(session.get("user"))
+    def home() -> ResponseReturnValue:
+        return site.home_page(session.get("user")), NO_STORE
 
     @app.get("/login")
     def login() -> ResponseReturnValue:
@@ -59,13 +60,16 @@ def create_app(site: Site) -> Flask:
         outcome = login.outcome
         if not outcome.allowed:
             app.logger.warning("refused: %s", outcome)
-            return refused_page(outcome.denied or "The login failed."), 403
+            return refused_page(outcome.denied), 403
+        next_url = session.get("next", site.returns.home)
+        session.clear()  # nothing of whoever used this browser before
         session["user"] = {name: login.claims.get(name) for name in ("sub", "name", "email")}
-        return redirect(session.pop("next", site.returns.home), 303)
+        return redirect(next_url, 303)
 
     @app.errorhandler(OAuthError)
     def refused(error: OAuthError) -> ResponseReturnValue:
-        return refused_page(error.description or "The login failed."), 403
+        app.logger.warning("refused by the tenant or Authlib: %r", error.error)
+        return refused_page(), 403
 
     @app.get("/logout")
     def logout() -> ResponseReturnValue:
@@ -73,12 +77,20 @@ def create_app(site: Site) -> Flask:
         return redirect(site.logout_url())
 
     @app.get("/consent")
-    def consent() -> str:
-        return site.consent_page(request.args)
+    def consent() -> ResponseReturnValue:
+        return site.consent_page(request.args), NO_STORE
 
     return app
 
 
+class RequestHandler(WSGIRequestHandler):
+    """Werkzeug's handler, which logs each request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log a request without its query."""
+        self.log("info", '"%s" %s %s', request_line(self.requestline), code, size)
+
+
 if __name__ == "__main__":
     with site() as (running, port):
-        create_app(running).run("127.0.0.1", port)
+        create_app(running).run("127.0.0.1", port, request_handler=RequestHandler)

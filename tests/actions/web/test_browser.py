@@ -31,10 +31,10 @@ def window() -> Iterator[BrowserWindow]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def app(window: BrowserWindow) -> Iterator[str]:
-    """Start the Flask example once."""
-    with running("flask_app.py") as url:
+@pytest.fixture(scope="module", params=["flask_app.py", "django_app.py", "fastapi_app.py"])
+def app(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Start each example once."""
+    with running(request.param) as url:
         yield url
 
 

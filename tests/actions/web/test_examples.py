@@ -113,13 +113,44 @@ def test_a_foreign_return_url_is_not_followed(app: str, visitor: Visitor) -> Non
         assert "Welcome" in visitor.page.text
 
 
-def test_a_refusal_of_the_tenant_is_shown(app: str, visitor: Visitor) -> None:
-    """An error, or a state of another browser, lets nobody in."""
-    visitor.get(f"{app}/callback", error="access_denied", error_description="<b>no")
-    assert visitor.page.status_code == 403
-    assert "&lt;b&gt;no" in visitor.page.text
-    assert visitor.get(f"{app}/callback", code="x", state="y").page.status_code == 403
+def test_a_refusal_of_the_tenant_or_of_authlib_says_nothing_more(app: str, visitor: Visitor) -> None:
+    """Anybody can write an error into a link, and nobody knows what a state is: the page is general, and lets nobody in."""
+    for query in (
+        {"error": "access_denied", "error_description": "<b>no"},
+        {"error": "server_error"},
+        {"code": "x", "state": "y"},
+        {},
+    ):
+        visitor.get(f"{app}/callback", **query)
+        assert visitor.page.status_code == 403
+        assert "The login failed. Please try again." in visitor.page.text
+        for word in ("no<", "CSRF", "State", "state", "server_error"):
+            assert word not in visitor.page.text.partition("<body>")[2]
     assert "not valid" in visitor.get(f"{app}/consent", session_token="x").page.text
+
+
+def test_pages_with_a_profile_or_a_token_are_not_stored(app: str, visitor: Visitor) -> None:
+    """Neither by the browser, whose Back button would show them, nor by a proxy."""
+    visitor.get(f"{app}/login").fill(email="eve@example.com")
+    assert "May we write to you?" in visitor.page.text
+    assert visitor.page.headers["Cache-Control"] == "no-store"
+    visitor.press_nth(0)
+    assert "Welcome" in visitor.page.text
+    assert visitor.page.headers["Cache-Control"] == "no-store"
+
+
+def test_the_session_cookie_changes_at_the_login(app: str, visitor: Visitor) -> None:
+    """Whoever has planted the one before, and still has it, is not logged in by it."""
+    visitor.get(f"{app}/login").fill(email="fay@example.com")
+    names = {"session", "sessionid"} & set(visitor.session.cookies.keys())
+    (name,) = names
+    before = visitor.session.cookies[name]
+    visitor.press_nth(0)
+    assert "Welcome" in visitor.page.text
+    assert visitor.session.cookies[name] != before
+    with Visitor() as attacker:
+        attacker.session.cookies.set(name, before)
+        assert "You are not logged in" in attacker.get(app).page.text
 
 
 def test_localhost_is_the_same_site(app: str, visitor: Visitor) -> None:
@@ -169,6 +200,25 @@ def test_ctrl_c_ends_an_example_quietly(script: str) -> None:
         _, error = process.communicate(timeout=60)
     assert "Traceback" not in error
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_log_of_an_example_has_no_code_state_or_token(script: str, visitor: Visitor) -> None:
+    """The servers log requests, without the query of any."""
+    port = free_port()
+    with started(script, str(port), stderr=subprocess.PIPE) as process:
+        wait_for(port)
+        app = f"http://127.0.0.1:{port}"
+        visitor.get(f"{app}/login").press("auth0|ada").press_nth(0)
+        assert "Welcome" in visitor.page.text
+        visitor.get(f"{app}/continue", state="SECRET", session_token="SECRET")
+        visitor.get(f"{app}/callback", code="SECRET", state="SECRET", error="SECRET_ERROR")
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=60)
+    assert "refused" in log
+    assert script == "fastapi_app.py" or "GET /callback HTTP/1.1" in log
+    for word in ("code=", "state=", "session_token=", "SECRET "):
+        assert word not in log
 
 
 def test_the_consent_page_refuses_an_old_link() -> None:
