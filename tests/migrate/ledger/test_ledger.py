@@ -402,8 +402,12 @@ def test_a_run_without_a_process_was_killed(job: Path) -> None:
     assert not lock.is_held(job)
 
 
-@pytest.mark.parametrize("directory", [0o555, 0o777], ids=["read-only", "shared"])
-def test_a_job_file_of_somebody_else_can_be_read(job: Path, directory: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "directory"),
+    [(0o444, 0o555), (0o666, 0o555), (0o444, 0o777)],
+    ids=["read-only", "fixed", "shared"],
+)
+def test_a_job_file_of_somebody_else_can_be_read(job: Path, mode: int, directory: int) -> None:
     """Status and report work with a closed job file that can only be read, and leave nothing beside it."""
     made(job)
     begun(job)
@@ -413,17 +417,26 @@ def test_a_job_file_of_somebody_else_can_be_read(job: Path, directory: int) -> N
         "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
         "print(status(sys.argv[1]).counts, len(report(sys.argv[1])['runs']))\n"
     )
-    job.chmod(0o444)
+    job.chmod(mode)
     let_others_in(job)
     job.parent.chmod(directory)
+
+    def read() -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", code, str(job)]
+        return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(job)], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = read()
+        assert done.stdout == "{'planned': 3} 2\n", done.stderr
+        assert [path.name for path in job.parent.iterdir()] == [job.name]
+        job.parent.chmod(0o755)
+        job.with_name("job.db-wal").write_bytes(
+            b"x"
+        )  # it may hold more than the file, and can't be read here
+        job.parent.chmod(0o555)
+        assert "LedgerError" in read().stderr
     finally:
         job.parent.chmod(0o755)
-    assert done.stdout == "{'planned': 3} 2\n", done.stderr
-    assert [path.name for path in job.parent.iterdir()] == [job.name]
 
 
 @pytest.mark.parametrize(
