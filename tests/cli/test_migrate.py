@@ -238,7 +238,7 @@ def test_lines_are_not_broken_in_a_pipe(
     lines = capsys.readouterr().out.splitlines()
     assert f"  app_metadata.{'k' * 100}  1" in lines
     assert any(
-        line.startswith("  c.ndjson line 2: row: ") and line.endswith("(nothing was sent)") for line in lines
+        line.startswith("  c.ndjson line 2: row: ") and line.endswith("can't be seen") for line in lines
     )
     main(["migrate", "status", str(job)])
     assert f"{job}: planned" in capsys.readouterr().out.splitlines()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import BAGS, Bag
-from auth0_meta.changes.rules import inexact, parse_path
+from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
+from auth0_meta.changes.rules import check_size, inexact, parse_path
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.migrate.planning.addresses import ByEmail
@@ -155,11 +156,11 @@ def _from_csv(line: Line, columns: Mapping[str, Column]) -> Change:
             except NotReadable as error:
                 what = "text in JSON has double quotes; true, false and null are in lower case"
                 raise InputError(f"the cell under {shown(column)} is {error}; {what}") from None
+            _check_size(value, bag)
         elif is_spoiled(cell):
-            what = (
-                f"the cell under {shown(column)} is a formula or an error of a spreadsheet: write the value"
-            )
-            raise InputError(f"{what}, or, if it is one, JSON text under {shown(column + _JSON_MARK)}")
+            what = f"the cell under {shown(column)} has a spreadsheet's error or formula in place of a value"
+            as_json = f"this text as JSON under {shown(column + _JSON_MARK)}"
+            raise InputError(f"{what}: write the value, or {as_json}")
         change = change.with_bag(bag, change.bag(bag).set(path, value))
     return change
 
@@ -174,5 +175,14 @@ def _from_json(row: Mapping[str, Any]) -> Change:
         if bag in row:
             if not isinstance(row[bag], dict):
                 raise MetadataError(f"{bag} must be an object; it is merged into what is stored", bag=bag)
+            _check_size(row[bag], bag)
             change = change.with_bag(bag, change.bag(bag).merge(row[bag]))
     return change
+
+
+def _check_size(value: object, bag: Bag) -> None:
+    """Refuse what is larger than a request at once: to stage millions of values takes a minute."""
+    size = 0
+    with contextlib.suppress(RecursionError):  # staging says what is wrong with it
+        size = json_size(value)
+    check_size(size, bag=bag)

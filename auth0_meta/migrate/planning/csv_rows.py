@@ -10,6 +10,7 @@ from itertools import chain
 
 from auth0_meta.errors import InputError
 from auth0_meta.migrate.planning import text_file
+from auth0_meta.redact import count
 from auth0_meta.warn import notice
 
 USER_COLUMNS = ("user_id", "email")
@@ -95,10 +96,12 @@ class CsvRows:
 
     def _problem(self, cells: list[str]) -> str | None:
         """Return what is wrong with a row; cells that are empty need no name."""
-        names = self._names
-        if len(cells) < len(names) or any(map(str.strip, cells[len(names) :])):
-            what = f"{len(cells)} cells under {len(names)} names"
-            return f"{what}: a cell that contains {_SEPARATORS[self._separator]} must be in double quotes"
+        names, separators = self._names, _SEPARATORS[self._separator]
+        what = f"{count(len(cells), 'cell')} under {count(len(names), 'name')}"
+        if len(cells) < len(names):
+            return f"{what}: {separators} must separate empty cells too"
+        if any(map(str.strip, cells[len(names) :])):
+            return f"{what}: a cell that contains {separators} must be in double quotes"
         unnamed = (n for n, name in enumerate(names[1:], 1) if not name and cells[n].strip())
         return next((f"column {n + 1} has text and no name in the first line" for n in unnamed), None)
 

@@ -90,7 +90,8 @@ class Lines:
             yield Head("list")
             for n, line in lines:
                 if text := line.strip().strip('"'):
-                    yield self._line(n, {"email" if is_address(text) else "user_id": text}, "list")
+                    field = "email" if "@" in text and "|" not in text else "user_id"
+                    yield self._line(n, {field: text}, "list")
 
     def _ndjson(self, lines: Iterator[tuple[int, str]]) -> Iterator[Line | BadLine]:
         for n, line in lines:
@@ -132,16 +133,29 @@ class Lines:
         try:
             if user_id is None and email is not None:
                 return Line(where, _by_email(where, email), values, kind, quoted)
-            if user_id is None:
-                raise InputError("the row names no user: it needs a user_id or an email")
-            if len(str(user_id)) > _LONGEST_ID:
-                raise InputError(f"the user_id has {len(str(user_id))} characters, so it is not an id")
-            user_path(user_id)
-            if is_spoiled(user_id):
-                raise InputError("the user_id is a formula or an error of a spreadsheet")
+            return Line(where, _by_id(user_id), values, kind, quoted)
         except InputError as error:
             return BadLine(where, str(error))
-        return Line(where, str(user_id), values, kind, quoted)
+
+
+def _by_id(user_id: object) -> str:
+    """Return a user id; refuse what can't be one, without showing it: it may be from another column."""
+    if user_id is None:
+        raise InputError("the row names no user: it needs a user_id or an email")
+    if not isinstance(user_id, str):
+        raise InputError(f"the user_id must be a string, not {type(user_id).__name__}")
+    if is_spoiled(user_id):
+        raise InputError("the user_id is a formula or an error of a spreadsheet")
+    if is_address(user_id):
+        raise InputError("the user_id is an e-mail address: put it under email")
+    if len(user_id) > _LONGEST_ID:
+        raise InputError(f"the user_id has {len(user_id)} characters, so it is not an id")
+    try:
+        user_path(user_id)
+    except InputError:
+        what = "the user_id is empty, or contains white space or characters that can't be seen"
+        raise InputError(what) from None
+    return user_id
 
 
 def _by_email(where: str, email: object) -> ByEmail:

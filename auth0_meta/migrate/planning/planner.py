@@ -204,8 +204,7 @@ class Planner:
         answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
         with self._group():
             for read in batch:
-                if read.profile is None:
-                    continue
+                assert read.profile is not None  # noqa: S101  # for the type checker
                 if read.change is None:
                     self._plan_answer(read.user_id, read.profile, next(answers))
                 else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import itertools
 import os
 import sys
 import zlib
@@ -59,10 +58,9 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 
 def numbered(file: IO[AnyStr], name: str) -> Iterator[tuple[int, AnyStr]]:
     """Yield (line number, line); raise `InputError` before a line takes more memory than `MOST_LINE` allows."""
-    for n in itertools.count(1):
-        line = file.readline(MOST_LINE + 1)
-        if not line:
-            return
+    n = 0
+    while line := file.readline(MOST_LINE + 1):
+        n += 1
         if len(line) > MOST_LINE:
             what = f"{name} line {n} is longer than {MOST_LINE} characters: is there one object, row or id per line?"
             raise InputError(what)

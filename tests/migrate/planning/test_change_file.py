@@ -162,7 +162,7 @@ def test_what_a_spreadsheet_leaves_in_place_of_a_value_is_refused(table: Table, 
     """An error or a formula fails its row; it can be written as JSON text."""
     bad, good = table("user_id,user_metadata.a", f"auth0|1,{cell}", "auth0|2,x")
     assert isinstance(bad, BadLine)
-    assert "'user_metadata.a' is a formula or an error of a spreadsheet" in bad.problem
+    assert "'user_metadata.a' has a spreadsheet's error or formula in place of a value" in bad.problem
     assert good[0] == "auth0|2"
     (bad,) = table("user_id,user_metadata.a", f"{cell},x")
     assert "the user_id is a formula" in bad.problem
@@ -286,6 +286,23 @@ def test_a_header_without_rows_is_a_table_of_nobody(tmp_path: Path) -> None:
             assert changes(path) == []
 
 
+def test_more_than_a_request_may_have_fails_its_row_at_once(tmp_path: Path) -> None:
+    """It isn't staged first: that would take a minute for millions of small values."""
+    many = "[" + "[]," * 400_000 + "[]]"
+    (tmp_path / "c.csv").write_text(f'user_id,app_metadata.a:=\nauth0|1,"{many}"\nauth0|2,1\n')
+    (tmp_path / "c.ndjson").write_text(f'{{"user_id": "auth0|1", "app_metadata": {{"a": {many}}}}}\n')
+    bad, good = changes(tmp_path / "c.csv")
+    assert good[0] == "auth0|2"
+    for one in (bad, *changes(tmp_path / "c.ndjson")):
+        assert "a request may have at most 1048576" in one.problem
+
+
+def test_what_is_nested_too_deeply_fails_its_row(table: Table) -> None:
+    """The message is the one that any other way of staging it has."""
+    bad, _ = table("user_id,app_metadata.a:=", f"auth0|1,{'[' * 500}{']' * 500}", "auth0|2,1")
+    assert "nested more than" in bad.problem
+
+
 def test_long_cells_are_read(tmp_path: Path) -> None:
     """A cell may be as long as a row, and what nests too deeply is text in an export."""
     long = "x" * 200_000
@@ -299,12 +316,15 @@ def test_no_message_shows_a_cell(table: Table) -> None:
     """A row that can't be read is named by its line."""
     rows = [
         'auth0|1,canary1,"{canary2}"',
-        "canary 3,canary4,1",
+        "canary3 x,canary4,1",
+        "canary3@x,canary4,1",
+        "canary3\u200b,canary4,1",
+        f"{'canary3' * 200},canary4,1",
         ",canary5,1",
         "auth0|2,canary6",
         "auth0|3,canary7,1,canary8",
     ]
     found = table("user_id,app_metadata.a,app_metadata.b:=", *rows)
-    assert [bad.where for bad in found] == [f"c.csv line {n}" for n in range(2, 7)]
+    assert [bad.where for bad in found] == [f"c.csv line {n}" for n in range(2, 10)]
     shown = json.dumps([bad.problem for bad in found])
     assert [n for n in range(1, 9) if f"canary{n}" in shown] == []

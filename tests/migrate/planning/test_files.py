@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from auth0_meta import InputError, MetadataWarning
 from auth0_meta.migrate.planning import text_file
+from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.files import BadLine, Head, Line, Lines
 
 HEADER = ["user_id", "app_metadata.plan", "user_metadata.name"]
@@ -139,31 +140,32 @@ def test_the_index_that_pandas_writes_is_ignored(records: Records) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "problem"),
+    ("columns", "row", "problem"),
     [
-        ("auth0|1;pro;;x", "column 4 has text and no name"),
-        ("auth0|1;pro", "2 cells under 3 names: a cell that contains semicolons must be in double quotes"),
-        ("auth0|1;pro;x;y;z", "5 cells under 4 names"),
-        (";pro;x;", "names no user"),
-        ("auth0|1 2;pro;x;", "white space"),
-        (f"auth0|{'1' * 2000};pro;x;", "2006 characters, so it is not an id"),
-        ("auth0|1\u200b;pro;x;", "white space"),
+        ("a;b;;c", "auth0|1;1;2;3;4", "column 4 has text and no name"),
+        ("a;b", "auth0|1;1", "2 cells under 3 names: semicolons must separate empty cells too"),
+        ("a", "auth0|1", "1 cell under 2 names"),
+        ("a;b;;", "auth0|1;1", "2 cells under 3 names"),
+        (
+            "a",
+            "auth0|1;1;2",
+            "3 cells under 2 names: a cell that contains semicolons must be in double quotes",
+        ),
+        ("a;", "auth0|1;1;2", "3 cells under 2 names"),
+        ("a", ";1", "names no user"),
+        ("a", "auth0|1 2;1", "white space"),
+        ("a", "auth0|1\u200b;1", "white space or characters that can't be seen"),
+        ("a", "ada@example.com;1", "is an e-mail address: put it under email"),
+        ("a", f"auth0|{'1' * 2000};1", "2006 characters, so it is not an id"),
     ],
+    ids=range(11),
 )
-def test_a_row_that_does_not_fit_its_header_is_named(records: Records, row: str, problem: str) -> None:
+def test_a_row_that_does_not_fit_its_header_is_named(
+    records: Records, columns: str, row: str, problem: str
+) -> None:
     """It is never shifted into other columns, and the rows after it are read."""
-    header = "user_id;app_metadata.a;app_metadata.b" + (
-        ";;app_metadata.c" if "x" in row and ";;x" in row else ""
-    )
-    if ";;x" in row:
-        header = "user_id;app_metadata.a;app_metadata.b;;app_metadata.c"
-        row = "auth0|1;pro;b;x;c"
-    elif "y;z" in row:
-        header = "user_id;app_metadata.a;app_metadata.b;app_metadata.c"
-    elif row.endswith(";"):
-        row = row.removesuffix(";")
-    good = ";".join("auth0|9" if n == 0 else "" for n in range(header.count(";") + 1))
-    bad, last = records(f"{header}\n{row}\n{good}\n".encode())
+    good = "auth0|9" + ";" * (columns.count(";") + 1)
+    bad, last = records(f"user_id;{columns}\n{row}\n{good}\n".encode())
     assert isinstance(bad, BadLine)
     assert bad.where == "changes.csv line 2"
     assert problem in bad.problem
@@ -220,6 +222,34 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_cause_and_the_remedy(
 def test_ids_are_not_taken_for_a_header(records: Records, text: str) -> None:
     """Passwordless users have ids that begin with `email|`."""
     assert [line.whom for line in records(text.encode(), "ids.txt")] == text.split()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "auth0|1\r\na@x\r\n",
+        '"auth0|1"\n"a@x"\n',
+        '{"user_id":"auth0|1"}\r\n{"user_id":null,"email":"a@x"}\r\n',
+    ],
+)
+def test_lists_and_ndjson_may_be_utf_16_too(records: Records, text: str, encoding: str) -> None:
+    """PowerShell writes them so."""
+    found = records(text.encode(encoding), "users")
+    assert [line.whom for line in found] == ["auth0|1", ByEmail("users line 2", "a@x")]
+
+
+@pytest.mark.parametrize("text", ["Ada <ada@x>", "ada@", "@x", "ada@x,bob@x ada@x"])
+def test_a_bad_address_in_a_list_is_not_shown(records: Records, text: str) -> None:
+    """It is personal data, and the line tells where it is."""
+    (bad,) = records(text.encode(), "users")
+    assert bad == BadLine("users line 1", "the email is not an e-mail address")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    """As any path that can't be read."""
+    with pytest.raises(InputError, match="can't be read: Is a directory"):
+        list(Lines(tmp_path))
 
 
 @pytest.mark.parametrize("head", ["", "sep=;\n"])
