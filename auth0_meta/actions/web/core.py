@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -18,7 +18,7 @@ from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.suspended_logins import digest, refusal
 from auth0_meta.actions.trigger import PostLoginTrigger
 from auth0_meta.actions.web.browser import BrowserRedirect, BrowserRequest, Callback, Cookie
-from auth0_meta.actions.web.views import DecoratedView, decorated_view, mark_decorated
+from auth0_meta.actions.web.views import DecoratedView, check_function, decorated_view, mark_decorated
 from auth0_meta.errors import ConfigError, InputError, RedirectError
 
 _CALLBACK = "auth0_meta:callback"
@@ -247,15 +247,21 @@ class Adapter(Generic[_Claims, _Sections]):
         continue_path: str = "/continue",
     ) -> None:
         self._flow = LoginFlow(trigger, continue_path)
-        for function in (claims, sections):
-            if callable(function):
+        request = ["request"] * self._position
+        for name, function, arguments in (
+            ("claims", claims, request),
+            ("sections", sections, [*request, "claims"]),
+        ):
+            if name == "claims" or function is not None:
+                check_function(function, name, arguments)
                 self._check(function)
         self._claims = claims
         self._sections = sections
         self._decorated: DecoratedView | None = None
         self._callback: Callable[..., Any] | None = None
+        self._applications: tuple[Any, ...] = ()
 
-    def _check(self, function: Callable[..., Any]) -> None:
+    def _check(self, function: Any) -> None:
         """Refuse a function that the framework can't call."""
 
     def _analyzed(self, view: Any) -> DecoratedView:
@@ -271,11 +277,30 @@ class Adapter(Generic[_Claims, _Sections]):
                 "make a second PostLogin for a second view, with a continue_path of its own"
             )
         self._decorated = decorated
+        self._check_order()
         return decorated
 
     def _remember(self, callback: Callable[..., Any]) -> None:
         mark_decorated(callback)
         self._callback = callback
+
+    def _add_application(self, app: Any) -> None:
+        self._applications += (app,)
+        self._check_order()
+
+    def _routed(self, app: Any) -> Iterable[object]:
+        """Return the functions that an application has routes for."""
+        return ()
+
+    def _check_order(self) -> None:
+        """Refuse a view that has a route of its own: its decorators are in the wrong order."""
+        view = self._decorated
+        routed = (function for app in self._applications for function in self._routed(app))
+        if view is not None and any(function is view.function for function in routed):
+            raise ConfigError(
+                f"the route of {view.name} has the view and not the login: put @post_login below the route. "
+                f"Write {self._example}"
+            )
 
     def _required(self) -> tuple[DecoratedView, Callable[..., Any]]:
         """Return the view and what decorating it has made; raise `ConfigError` if no view has been decorated."""

@@ -18,6 +18,7 @@ try:
     from django.core.exceptions import PermissionDenied
     from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
     from django.urls import URLPattern, path, resolve
+    from django.utils.translation import activate, get_language_from_path
 except ModuleNotFoundError as error:
     raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[django]"') from error
 
@@ -180,6 +181,9 @@ class PostLogin(Adapter[Claims, Sections]):
             if end is None:
                 raise PermissionDenied(self._flow.refuse(back))
             return end
+        language = get_language_from_path(back.callback.path)
+        if language is not None:
+            activate(language)  # i18n_patterns match the prefix of the active language only
         match = resolve(back.callback.path, getattr(request, "urlconf", None))
         # From here on the request is the callback's to Django: a class-based view chooses its method by this.
         request.method, request.resolver_match = back.callback.method, match

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from inspect import Parameter, Signature, isawaitable, isclass
 from typing import Any
@@ -125,8 +125,15 @@ class PostLogin(Adapter[Claims, Sections]):
         return callback
 
     def init_app(self, app: Any) -> None:
-        """Add the route of /continue to an application or a router: the one that has the callback."""
+        """Add the route of /continue to an application or a router: the one that has the callback.
+
+        Raises `ConfigError` if the callback's route is below @post_login and so has the view without the login.
+        """
+        self._add_application(app)
         app.routes.append(self.route())
+
+    def _routed(self, app: Any) -> Iterable[object]:
+        return (getattr(route, "endpoint", None) for route in app.routes)
 
     def route(self) -> Route:
         """Return the route of /continue, for a list of routes."""

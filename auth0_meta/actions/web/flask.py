@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from importlib.util import find_spec
 from inspect import isawaitable
@@ -48,13 +48,9 @@ class PostLogin(Adapter[Claims, Sections]):
     _position = 0
     _example = '`@app.get("/callback")`, below it `@post_login`, below it `def callback(login):`'
 
-    _applications: tuple[Scaffold, ...] = ()
-
     def __call__(self, view: Callable[..., Any]) -> Callable[..., Any]:
         """Make `view`, a function of a `Login`, the view of the callback and the end of /continue."""
         decorated, flow = self._decorate(view), self._flow
-        for app in self._applications:
-            self._check_order(app)
 
         @wraps(view)
         def callback(*args: Any, **kwargs: Any) -> Any:
@@ -84,20 +80,14 @@ class PostLogin(Adapter[Claims, Sections]):
 
         Raises `ConfigError` if the callback's route is below @post_login and so has the view without the login.
         """
-        self._applications += (app,)
-        self._check_order(app)
+        self._add_application(app)
         flow = self._flow
         app.add_url_rule(flow.continue_path, flow.endpoint, self._continue, methods=LOGIN_METHODS)
 
-    def _check_order(self, app: Scaffold) -> None:
-        view = self._decorated
-        if view is not None and view.function in app.view_functions.values():
-            raise ConfigError(
-                f"the route of {view.name} has the view and not the login: put @post_login below the route. "
-                f"Write {self._example}"
-            )
+    def _routed(self, app: Scaffold) -> Iterable[object]:
+        return app.view_functions.values()
 
-    def _check(self, function: Callable[..., Any]) -> None:
+    def _check(self, function: Any) -> None:
         if is_async(function) and find_spec("asgiref") is None:
             name = getattr(function, "__qualname__", type(function).__name__)
             raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import BoundArguments, Parameter, Signature
 from typing import Any, get_type_hints
@@ -41,7 +41,14 @@ class DecoratedView:
 
     def bind(self, *args: Any, **kwargs: Any) -> BoundArguments:
         """Return the arguments of the framework for everything but the login; raise `ConfigError` if they don't fit."""
-        rest = [parameter for name, parameter in self.own.parameters.items() if name != self.login]
+        # FastAPI passes everything by name.
+        rest = [
+            parameter.replace(kind=Parameter.POSITIONAL_OR_KEYWORD)
+            if parameter.kind is Parameter.POSITIONAL_ONLY
+            else parameter
+            for name, parameter in self.own.parameters.items()
+            if name != self.login
+        ]
         try:
             return Signature(rest).bind(*args, **kwargs)
         except TypeError as error:
@@ -101,6 +108,20 @@ def decorated_view(view: Any, *, login_type: type, position: int, example: str) 
     return DecoratedView(view, name, own, seen, login)
 
 
+def check_function(function: object, called: str, arguments: Sequence[str]) -> None:
+    """Raise `ConfigError` unless `function` can be called with these arguments; `called` is its name for messages."""
+    if not callable(function):
+        raise ConfigError(f"{called}= must be a function, not {type(function).__name__}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise ConfigError(f"{called}= is called as {called}({', '.join(arguments)}): {error}") from None
+
+
 def mark_decorated(wrapper: Callable[..., Any]) -> None:
     """Remember that this is the result of decorating a view."""
     setattr(wrapper, _MARK, True)
@@ -108,7 +129,7 @@ def mark_decorated(wrapper: Callable[..., Any]) -> None:
 
 def is_decorated(view: object) -> bool:
     """Return whether `view` is the result of decorating a view."""
-    return hasattr(view, _MARK)
+    return getattr(view, _MARK, None) is True  # a Mock has every attribute
 
 
 def is_async(function: Callable[..., Any]) -> bool:

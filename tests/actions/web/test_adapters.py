@@ -173,6 +173,29 @@ def test_arguments_that_cannot_work_are_refused(adapter: Any) -> None:
         adapter.PostLogin(LocalLogin().trigger(), claims=dict, continue_path="continue")
 
 
+@pytest.mark.parametrize("name", ["claims", "sections"])
+@pytest.mark.parametrize(
+    "function",
+    [{"sub": "auth0|1"}, "claims", lambda *, other: {}, lambda a, b, c: {}],
+    ids=["dict", "text", "named", "three"],
+)
+@pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
+def test_functions_that_cannot_be_called_are_refused_when_given(
+    adapter: Any, function: Any, name: str
+) -> None:
+    """And not by the first login."""
+    functions: dict[str, Any] = {"claims": dict, name: function}
+    with pytest.raises(ConfigError, match=f"^{name}="):
+        adapter.PostLogin(LocalLogin().trigger(), **functions)
+
+
+@pytest.mark.parametrize("adapter", [web_flask, web_django, web_fastapi])
+def test_claims_are_required(adapter: Any) -> None:
+    """None is not a function."""
+    with pytest.raises(ConfigError, match="claims= must be a function"):
+        adapter.PostLogin(LocalLogin().trigger(), claims=None)
+
+
 @pytest.mark.parametrize(
     ("adapter", "needs"), [(web_flask, "flask"), (web_django, "django"), (web_fastapi, "starlette")]
 )

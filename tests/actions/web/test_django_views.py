@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from asgiref.sync import markcoroutinefunction
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.http import HttpRequest, JsonResponse
@@ -20,6 +21,7 @@ from django.test import AsyncClient, Client
 from django.test.utils import override_settings
 from django.urls import include, path, re_path
 from django.utils.decorators import method_decorator
+from django.utils.translation import get_language
 from django.views import View
 from support.logins import Login as LocalLogin
 from support.view_forms import USER, Redirects, check_written_once, passing, seen, state_in
@@ -318,6 +320,23 @@ def test_an_included_login_has_its_own_continue(prefix: str, continue_path: str)
     kwargs = {"realm": "acme"} if "<" in prefix else {}
     view = "login:callback" if kwargs else f"login:auth0_meta_continue{'_' * continue_path.endswith('/')}"
     assert json.loads(reply.content)["arguments"] == {"kwargs": kwargs, "view": view}
+    check_written_once(local, 1)
+
+
+@pytest.mark.parametrize("asgi", [False, True], ids=["WSGI", "ASGI"])
+def test_a_callback_under_a_language_continues_in_that_language(asgi: bool) -> None:
+    """i18n_patterns match the active language only, and /continue has none in its path."""
+    local, browser = LocalLogin(), Browser(asgi=asgi)
+    post_login = PostLogin(local.trigger(Redirects(1)), claims=lambda request: USER)
+    callback = post_login(
+        lambda request, login, tenant: JsonResponse(seen(login, tenant=tenant, language=get_language()))
+    )
+    patterns = [*i18n_patterns(path("callback/<tenant>", callback)), post_login.path()]
+    middleware = [*MIDDLEWARE[:2], "django.middleware.locale.LocaleMiddleware", *MIDDLEWARE[2:]]
+    with override_settings(ROOT_URLCONF=urls(patterns), MIDDLEWARE=middleware):
+        away = browser.send("get", "/fi/callback/acme")
+        reply = browser.send("post", "/continue", {"state": state_in(away["Location"]), "answer": "yes"})
+    assert json.loads(reply.content)["arguments"] == {"tenant": "acme", "language": "fi"}
     check_written_once(local, 1)
 
 

@@ -225,6 +225,15 @@ def _decorated_bound_method(post_login: PostLogin) -> Made:
     return _api(post_login, post_login(Pages().callback)), "/callback", "/continue", made
 
 
+def _positional_only(post_login: PostLogin) -> Made:
+    @post_login
+    async def callback(request: Request, login: Login, item: int, /, *, db: Database) -> Any:
+        return seen(login, item=item, db=db, method=request.method)
+
+    made = {"item": 7, "db": "connected", "method": "GET"}
+    return _api(post_login, callback, "/callback/{item}"), "/callback/7", "/continue", made
+
+
 def _static_method(post_login: PostLogin) -> Made:
     class Pages:
         @post_login
@@ -304,7 +313,7 @@ def _router_alone(post_login: PostLogin) -> Made:
 CASES: list[Case] = [
     _plain, _asynchronous, _untyped, _without_a_request, _request_under_another_name, _everything, _response_model,
     _on_an_included_router, _in_a_mounted_application, _continued_outside_of_the_mount, _under_a_root_path, _bound_method,
-    _decorated_bound_method, _static_method, _partial, _called_object, _between_decorators, _starlette,
+    _decorated_bound_method, _static_method, _positional_only, _partial, _called_object, _between_decorators, _starlette,
     _starlette_without_a_request, _starlette_class, _router_alone,
 ]  # fmt: skip
 
@@ -500,6 +509,26 @@ def test_what_cannot_be_the_view_of_a_login_is_refused_when_decorated(view: Any,
     """The error says why, and what to write instead."""
     with pytest.raises(ConfigError, match=why):
         PostLogin(LocalLogin().trigger(), claims=_claims)(view)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["init_app before", "init_app after"])
+@pytest.mark.parametrize("make", [FastAPI, APIRouter])
+def test_a_route_below_the_decorator_is_refused(make: Any, early: bool) -> None:
+    """That route would have the view without the login."""
+    app, post_login = make(), PostLogin(LocalLogin().trigger(), claims=_claims)
+    if early:
+        post_login.init_app(app)
+
+    def decorate() -> None:
+        @post_login
+        @app.get("/callback")
+        def callback(request: Request, login: str) -> Any:
+            return JSONResponse({})
+
+        post_login.init_app(app)
+
+    with pytest.raises(ConfigError, match="put @post_login below the route"):
+        decorate()
 
 
 def test_a_view_is_decorated_once() -> None:
