@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import BoundArguments, Parameter, Signature
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import attrs
 
@@ -151,10 +151,10 @@ def _login_parameter(signature: Signature, login_type: type, position: int) -> s
         parameter.name
         for parameter in signature.parameters.values()
         if parameter.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-        and (parameter.annotation is login_type or parameter.name == _LOGIN)
+        and (_is_typed(parameter, login_type) or parameter.name == _LOGIN)
     ]
     if named:
-        return min(named, key=lambda name: signature.parameters[name].annotation is not login_type)
+        return min(named, key=lambda name: not _is_typed(signature.parameters[name], login_type))
     untyped = [parameter for parameter in without_self(signature) if parameter.kind in _POSITIONAL]
     candidate = untyped[position] if position < len(untyped) else None
     if (
@@ -164,6 +164,11 @@ def _login_parameter(signature: Signature, login_type: type, position: int) -> s
     ):
         return None
     return candidate.name
+
+
+def _is_typed(parameter: Parameter, login_type: type) -> bool:
+    """Return whether a parameter is annotated as the login, or as `Login | None` or `Annotated[Login, ...]`."""
+    return parameter.annotation is login_type or login_type in get_args(parameter.annotation)
 
 
 def _resolved(view: Callable[..., Any], *, follow: bool) -> Signature:

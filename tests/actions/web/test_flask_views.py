@@ -48,6 +48,16 @@ def _under_another_name(app: Any, post_login: PostLogin) -> tuple[str, dict[str,
     return "/callback/acme", {"tenant": "acme"}
 
 
+def _perhaps_none(app: Any, post_login: PostLogin) -> tuple[str, dict[str, Any]]:
+    @app.get("/callback/<tenant>")
+    @post_login
+    def callback(tenant: str, done: Login | None = None) -> Any:
+        assert done is not None
+        return seen(done, tenant=tenant)
+
+    return "/callback/acme", {"tenant": "acme"}
+
+
 def _by_position(app: Any, post_login: PostLogin) -> tuple[str, dict[str, Any]]:
     @app.get("/callback/<int:number>")
     @post_login
@@ -183,7 +193,7 @@ def _response_object(app: Any, post_login: PostLogin) -> tuple[str, dict[str, An
 
 
 FORMS: list[Form] = [
-    _plain, _asynchronous, _under_another_name, _by_position, _positional_only, _keyword_only, _any_arguments, _positions_only, _with_a_default, _method, _method_without_arguments, _whole_class, _partial, _called_object, _between_decorators, _in_a_blueprint, _response_object,
+    _plain, _asynchronous, _under_another_name, _perhaps_none, _by_position, _positional_only, _keyword_only, _any_arguments, _positions_only, _with_a_default, _method, _method_without_arguments, _whole_class, _partial, _called_object, _between_decorators, _in_a_blueprint, _response_object,
 ]  # fmt: skip
 
 
@@ -360,8 +370,10 @@ def test_continue_has_the_arguments_of_its_blueprint() -> None:
 
 
 @pytest.mark.parametrize("path", ["/callback/<tenant>", "/callback"])
-def test_a_state_that_is_not_known_calls_a_view_only_with_all_its_arguments(path: str) -> None:
-    """Nothing says what its URL was, so the browser gets a 403; a view of the login alone decides itself."""
+def test_a_state_that_is_not_known_calls_a_view_only_with_all_its_arguments(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing says what its URL was, so the browser gets a 403; a view of the login alone decides itself.  Both are logged."""
     local, app = LocalLogin(), flask.Flask("test")
     post_login = PostLogin(local.trigger(Redirects(1)), claims=lambda: USER)
     form = _in_a_blueprint if "<" in path else _plain
@@ -373,6 +385,8 @@ def test_a_state_that_is_not_known_calls_a_view_only_with_all_its_arguments(path
     else:
         assert reply.get_json() == {"allowed": False, "sub": None, "arguments": {}}
     assert local.bodies == []
+    (record,) = [record for record in caplog.records if record.name == "auth0_meta.actions"]
+    assert "unknown, used, expired or from another browser" in record.getMessage()
 
 
 def test_a_callback_that_is_gone_after_a_deployment_writes_nothing() -> None:
