@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
 import signal
 import sys
@@ -31,6 +32,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no interval tim
 
 class SoftTimeLimit(Exception):
     """What a task queue raises in the main thread, at any instant."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Don't log: pytest would keep the interrupts, and the sockets in their frames, past the test that expects them."""
+    monkeypatch.setattr(logging.getLogger("auth0_meta.actions"), "disabled", True)
 
 
 @contextmanager
