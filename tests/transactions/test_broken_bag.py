@@ -196,6 +196,21 @@ def test_somebody_who_repairs_it_meanwhile_is_not_overwritten_unseen() -> None:
     assert local.user_metadata == {"theirs": 1}
 
 
+@broken
+@each_bag
+def test_an_increment_beside_a_repair_is_sent_again_if_all_is_as_it_was(
+    bag: str, other: str, stored: Any
+) -> None:
+    """A PATCH that was not applied: the broken bag is still the same, and so is what is counted."""
+    local = local_with(bag, stored, other)
+    local.tenant.fail(method="PATCH", user_id=UID, status=503)
+    with local.tx() as tx:
+        getattr(tx, bag).replace({"lang": "fi"})
+        getattr(tx, other).increment("billing.seats")
+    assert tx.result.outcome == "updated"
+    assert (getattr(local, bag), getattr(local, other)["billing"]["seats"]) == ({"lang": "fi"}, 4)
+
+
 def test_a_bag_that_breaks_after_it_was_read_is_a_conflict() -> None:
     """What was read is not there any more; without a read, the change can't be computed."""
     whole = {"user_id": UID, "app_metadata": {"n": 1}}

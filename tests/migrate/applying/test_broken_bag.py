@@ -136,6 +136,19 @@ def test_an_undo_before_the_repair_was_applied_has_nothing_to_say(
     assert user.app_metadata == STARTED
 
 
+def test_what_a_response_shows_beside_what_was_sent_is_noted(
+    add: Any, client: ManagementClient, tenant: LocalTenant, job: Path
+) -> None:
+    """Somebody else's key, in a bag that was emptied and had not been an object."""
+    user = add("text")
+    make(empty, job, client)
+    body = {**dict(user), "user_metadata": {"theirs": 1}}
+    tenant.fail(method="PATCH", user_id=UID, status=200, body=body, commit=True)
+    assert dict(apply(job, client).counts) == {"done": 1}
+    with Ledger.open(str(job)) as ledger:
+        assert ledger.records(limit=1)[0].plan.after == {"user_metadata": {"theirs": 1}}
+
+
 @broken
 @pytest.mark.parametrize("function", [read_it, change_it])
 def test_a_function_that_needs_it_fails_for_this_user_alone(
