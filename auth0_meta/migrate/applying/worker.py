@@ -10,13 +10,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from auth0_meta import errors
+from auth0_meta.changes.profile import repair, stored_bag
 from auth0_meta.clock import Cancelled
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.request import Target
 from auth0_meta.migrate.applying.task import Outcome, Task, TaskResult
 from auth0_meta.migrate.blame import is_everybodys, is_gone, is_open
-from auth0_meta.migrate.ledger.compare import after_image, holds, holds_object, image_of, undo_document
+from auth0_meta.migrate.ledger.compare import (
+    after_image,
+    broken_since,
+    holds,
+    holds_object,
+    image_of,
+    undo_document,
+)
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT
 from auth0_meta.transactions.readback import may_have_been_applied
@@ -137,6 +145,8 @@ class _Apply(_Task):
         """Return the planned document if the user is as before, {} if there is nothing to send."""
         if found is None:
             return self._plan
+        for bag in broken_since(found, self._plan, self._before):
+            stored_bag(found, bag)  # raises
         if holds(found, self._plan, self._after):
             self._end = ("done" if self.in_doubt or self.tried else "same"), {}
             return {}
@@ -169,6 +179,12 @@ class _Undo(_Task):
         assert found is not None  # noqa: S101  # an undo always reads
         body, kept = undo_document(found, self._plan, self._before, self._after)
         self._end = ("kept", {"kept": kept}) if kept else ("undone", {})
+        for bag in broken_since(found, self._plan, self._before):
+            if not body:
+                stored_bag(found, bag)  # raises
+            # The other bag is restored; the next undo tries again.
+            note = f"{bag} is not stored as an object now, so nothing in it was restored. {repair(bag)}"
+            self._end = "failed", {"note": note}
         if body:
             self._require_time(time_left=time_left)
             self.in_doubt = False  # as it was written: what had left was not applied

@@ -23,6 +23,15 @@ def holds_object(image: Image, bag: str) -> bool:
     return isinstance(image.get(bag, {}), Mapping)
 
 
+def broken_since(profile: Mapping[str, Any], document: Document, before: Image) -> list[str]:
+    """Return the bags that `document` touches that are not objects now, and were in `before`.
+
+    >>> broken_since({"app_metadata": "text"}, {"app_metadata": {"a": 1}}, {})
+    ['app_metadata']
+    """
+    return [bag for bag in document if object_in(profile, bag) is None and holds_object(before, bag)]
+
+
 def image_of(document: Document, profile: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `profile` holds under the keys that `document` touches.
 
@@ -109,8 +118,7 @@ def undo_document(
                 kept.append(bag)
             continue
         if stored is None:
-            kept += [printable(f"{bag}.{key}") for key in keys or before.get(bag, {})]
-            continue
+            continue  # see `broken_since`
         for key in keys or before.get(bag, {}):
             now, was = stored.get(key, ABSENT), before.get(bag, {}).get(key, ABSENT)
             if json_equal(now, was):

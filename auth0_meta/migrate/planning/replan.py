@@ -11,7 +11,7 @@ from auth0_meta.changes.operations import Append, Increment, Merge, Operation
 from auth0_meta.changes.profile import stored_bag
 from auth0_meta.changes.rules import read
 from auth0_meta.errors import Auth0MetaError
-from auth0_meta.migrate.ledger.compare import differences, holds_object, image_of
+from auth0_meta.migrate.ledger.compare import differences, image_of
 from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.planning.watched_user import is_unchanged
@@ -53,15 +53,11 @@ def replan(
     everything they set and everything the function looked at is unchanged.
     """
     drifted = "changed since the plan: " + ", ".join(differences(found, plan.document, plan.before))
+    if policy == "overwrite":
+        return Plan(plan.ops, plan.document, image_of(plan.document, found))
     if policy == "skip":
         return drifted
     try:
-        if policy == "overwrite":
-            for bag in (
-                bag for bag, keys in plan.document.items() if keys and holds_object(plan.before, bag)
-            ):
-                stored_bag(found, bag)  # or raise: what Auth0 makes of keys for anything else is not known
-            return Plan(plan.ops, plan.document, image_of(plan.document, found))
         if evaluator is not None:
             answer = next(evaluator.run([found]))
             if "error" in answer:

@@ -12,7 +12,7 @@ import pytest
 from auth0_meta import ManagementClient
 from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import apply, plan, status, undo
+from auth0_meta.migrate import UserDone, apply, plan, status, undo
 from auth0_meta.migrate.ledger.ledger import Ledger
 
 UID = "samlp|corp|ada"
@@ -186,26 +186,26 @@ def test_a_change_file_needs_only_the_bags_that_it_names(
 
 @pytest.mark.parametrize("policy", ["replan", "skip", "overwrite"])
 @pytest.mark.parametrize("function", [change_it, repair])
-def test_a_bag_that_breaks_after_the_plan_is_drift(
+def test_a_bag_that_breaks_after_the_plan_fails_the_user(
     add: Any, client: ManagementClient, tenant: LocalTenant, job: Path, function: Any, policy: Any
 ) -> None:
-    """No keys are sent for what is not an object; a function that replaces it is planned again."""
+    """No keys are sent for what is not an object; the note says what repairs it, and the next run tries again."""
     user = add({"prefs": {"tz": "UTC"}})
     make(function, job, client)
     _break(tenant, user)
-    counts = dict(apply(job, client, drift=policy).counts)
-    if function is repair and policy == "overwrite":
-        assert counts == {"drifted": 1}  # its plan deletes keys of the object that was there
-    assert "done" not in counts
+    assert dict(apply(job, client, drift=policy).counts) == {"failed": 1}
     assert tenant.users[UID].user_metadata == "text"
     (note,) = notes(job)
-    assert "changed since the plan: user_metadata" in note
+    assert "user_metadata.clear()" in note
+    tenant.users[UID].patch(user_metadata={})
+    tenant.users[UID].patch(user_metadata={"prefs": {"tz": "UTC"}})
+    assert dict(apply(job, client).counts) == {"done": 1}
 
 
-def test_a_bag_that_breaks_after_the_run_is_left_alone_by_an_undo(
+def test_a_bag_that_breaks_after_the_run_is_named_by_an_undo(
     add: Any, client: ManagementClient, tenant: LocalTenant, job: Path
 ) -> None:
-    """The keys that were written are not there any more; the other bag is restored."""
+    """The other bag is restored, and the next undo tries again."""
     user = add({"prefs": {"tz": "UTC"}})
 
     def both(user: Any, tx: Any) -> None:
@@ -214,23 +214,30 @@ def test_a_bag_that_breaks_after_the_run_is_left_alone_by_an_undo(
 
     make(both, job, client)
     apply(job, client)
+    written = user.user_metadata
     _break(tenant, user)
-    assert dict(undo(job, client).counts) == {"kept": 1}
-    assert (tenant.users[UID].user_metadata, tenant.users[UID].app_metadata) == ("text", STARTED)
-    assert notes(job) == ["changed since and left alone: user_metadata.prefs"]
+    for _ in range(2):
+        events: list[Any] = []
+        assert dict(undo(job, client, on_event=events.append).counts) == {"failed": 1}
+        assert (tenant.users[UID].user_metadata, tenant.users[UID].app_metadata) == ("text", STARTED)
+        (note,) = (event.note for event in events if isinstance(event, UserDone))
+        assert "user_metadata.clear()" in note
+    tenant.users[UID].patch(user_metadata=written)
+    assert dict(undo(job, client).counts) == {"undone": 1}
+    assert tenant.users[UID].user_metadata == {"prefs": {"tz": "UTC"}}
 
 
 def test_the_command_line_shows_what_it_was(
     add: Any, client: ManagementClient, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The diff has one line for the bag as it was."""
+    """The diff has one line for the whole bag."""
     from auth0_meta.cli.migrate_view import show_samples
 
     add("text canary")
     make(repair, job, client)
     show_samples(str(job), 1, redact=False)
-    assert '- user_metadata: "text canary"' in capsys.readouterr().out
+    assert 'user_metadata: "text canary" -> {"lang": "fi"}' in capsys.readouterr().out
     show_samples(str(job), 1, redact=True)
-    assert "- user_metadata: 13 B" in capsys.readouterr().out
+    assert "user_metadata: 13 B -> 13 B" in capsys.readouterr().out
     assert status(job).stage == "planned"
     assert main(["migrate", "status", str(job)]) == 0
