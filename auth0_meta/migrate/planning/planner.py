@@ -243,7 +243,9 @@ class Planner:
                     why = not_one(user["user_id"] for user in users)
                     return Read(name, None, change, budget.requests, why, kind="row")
                 (profile,) = users
-                name = Target.user(profile["user_id"]).id
+                target = Target.user(profile["user_id"])
+                channel.outages.note_readable(target)
+                name = target.id
             elif not isinstance(profile, Mapping) or profile.get("user_id") != name:
                 return Read(name, None, change, why="the source gave no profile of this user")
             check_depth(profile)

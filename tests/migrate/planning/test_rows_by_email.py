@@ -16,6 +16,7 @@ from auth0_meta.migrate import ChangeFile, ExportSource, FileSource, Found, appl
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.planning.addresses import ByEmail, is_address
 from auth0_meta.migrate.planning.change_index import ChangeIndex
+from auth0_meta.testing import FakeClock
 
 Rows = Callable[..., Path]
 CSV = "email,app_metadata.plan\nada@example.com,pro\n"
@@ -283,6 +284,29 @@ def test_a_lookup_that_fails_costs_only_its_row(job: Path, changes: Callable[[st
     said = problems(job)
     assert set(said) == {*(f"changes.csv line {n}" for n in (2, 3, 5)), "auth0|5"}
     assert "@x" not in str(said)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["among others", "last"])
+def test_a_lookup_that_fails_for_good_is_not_waited_for_like_an_outage(
+    job: Path, changes: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, last: bool
+) -> None:
+    """Somebody who was found before is read instead; that succeeds, so the failure is that row's own."""
+    monkeypatch.setattr(
+        "auth0_meta.migrate.planning.planner._READERS", 1
+    )  # this clock adds up what threads wait
+    bad, clock = "u5" if last else "u2", FakeClock()
+
+    def respond(seen: Seen) -> Reply:
+        name = seen.path.partition("?email=")[2].partition("%40")[0] or seen.path[-2:]
+        user = {"user_id": f"auth0|{name}", "email": f"{name}@x.example"}
+        return Reply(503) if name == bad else Reply(200, [user] if "?" in seen.path else user)
+
+    path = changes("email,app_metadata.x\n" + "".join(f"u{n}@x.example,1\n" for n in range(6)))
+    with ScriptedServer(respond) as server, connect(server, clock=clock) as client:
+        began = clock.monotonic()
+        summary = plan(path, to=job, client=client, share=1.0)
+    assert (summary.changing, summary.invalid) == (5, 1)
+    assert clock.monotonic() - began < 120
 
 
 def test_what_everybody_gets_ends_the_plan(job: Path, changes: Callable[[str], Path]) -> None:
