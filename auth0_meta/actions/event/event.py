@@ -70,7 +70,7 @@ class Event(EventSections):
 
         >>> event = Event.from_profile({"user_id": "auth0|1"}, request={"ip": "192.0.2.1"})
         >>> event.user.app_metadata, event.request.ip
-        (<Frozen: empty>, '192.0.2.1')
+        (<FrozenMetadata: empty>, '192.0.2.1')
         """
         raw, omitted = (profile.raw, profile.omitted) if isinstance(profile, User) else (profile, frozenset())
         _object(raw, "the profile")

@@ -54,7 +54,7 @@ class Return:
     let_in: bool = False
 
 
-_RETURN: ContextVar[Return | None] = ContextVar("auth0_meta_return", default=None)
+_RETURN: ContextVar[Return | None] = ContextVar("auth0_meta_return")
 
 
 class LoginFlow:
@@ -144,7 +144,7 @@ class LoginFlow:
 
     def returned(self) -> Return | None:
         """Return the browser that has come back to /continue, once; None if this is a call of the callback itself."""
-        back = _RETURN.get()
+        back = _RETURN.get(None)
         if back is None or back.flow is not self or back.used:
             return None
         back.used = True
