@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from auth0_meta.changes import operations, rules
 from auth0_meta.changes.bag_change import BagChange
-from auth0_meta.changes.jsonvalue import BAGS, Bag
+from auth0_meta.changes.jsonvalue import BAGS, Bag, json_equal
 from auth0_meta.changes.profile import object_in, stored_bag
 from auth0_meta.errors import MetadataError
 
@@ -191,3 +191,21 @@ class Change:
 
 
 _UNTOUCHED: dict[Bag, BagChange] = {bag: BagChange(bag) for bag in BAGS}
+
+
+def differing_paths(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the paths at which two changes, as JSON, do different things.
+
+    >>> differing_paths({"app_metadata": {"reset": False, "ops": [["set", ["a", "b"], 1]]}}, {})
+    ['app_metadata.a.b']
+    """
+    found: dict[str, None] = {}
+    for bag in BAGS:
+        ours, theirs = (change.get(bag, {"reset": False, "ops": []}) for change in (one, other))
+        if ours["reset"] != theirs["reset"]:
+            found[bag] = None
+        for op in [*ours["ops"], *theirs["ops"]]:
+            known = [sum(json_equal(op, each) for each in ops) for ops in (ours["ops"], theirs["ops"])]
+            if known[0] != known[1]:
+                found[".".join((bag, *op[1]))] = None
+    return list(found)

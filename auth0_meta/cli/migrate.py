@@ -91,6 +91,10 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     default=10.0,
     help="Seconds that migrate() may take for one user.",
 )
+@flag(
+    "--allow-unstable",
+    "Let the job be applied although migrate() stages something else when it is called again.",
+)
 @click.option("--connection", metavar="con_...", help="Export only the users of this connection.")
 @click.option(
     "--fields",
@@ -145,7 +149,13 @@ def plan(
     else:
         show_summary(job, summary)
         show_samples(job, samples, redact=hides_values(values=values))
-    return 1 if summary.invalid else _PENDING if summary.changing and exit_code else 0
+    unstable = bool(summary.unsteady) and not settings["allow_unstable"]
+    if unstable:
+        how = "let migrate() depend on the user alone, or plan with --allow-unstable"
+        click.echo(
+            f"apply will refuse this job, because migrate() stages something else each time: {how}", err=True
+        )
+    return 1 if summary.invalid or unstable else _PENDING if summary.changing and exit_code else 0
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate apply job.db")

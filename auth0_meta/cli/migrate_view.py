@@ -142,6 +142,8 @@ def show_contents(summary: PlanSummary, problems: Iterable[tuple[str, str, str]]
             line(f"{users} {text}", style="yellow")
             for one in named[:_MAX_NAMED]:
                 line(f"  {one}")
+    if unsteady:
+        line(f"  the two differ at {', '.join(summary.unsteady_paths)}")
     if summary.repeated:
         line(f"{count(summary.repeated, 'row')} for users who already had one")
     for user_id, kind, note in problems:

@@ -46,6 +46,7 @@ def plan(
     users: Source | str | None = None,
     limit: int | None = None,
     timeout: float = 10.0,
+    allow_unstable: bool = False,
     share: float = 0.5,
     on_event: Listener | None = None,
     clock: Clock = SYSTEM_CLOCK,
@@ -57,7 +58,9 @@ def plan(
     `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the
     export if the migration is a function; for a change file it stands for the users named there, each read by id or,
     in a row without a `user_id`, looked up by `email`.
-    `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.  `share`:
+    `limit`: plan for that many users only.  `timeout`: seconds that the function may take for one user.
+    `allow_unstable`: let `apply` use the job although the function, called again for up to 32 users, staged something
+    else (a time, a random number); otherwise it refuses such a job, which is there to be looked at.  `share`:
     see `apply`.  `client` may be None if no user has to be read from the tenant.  `on_event` is called with a
     `PlanProgress` a few times a second, and at the end, and with `Waiting` for waits.
 
@@ -127,7 +130,7 @@ def plan(
             summary = planner.run()
         if client is not None:
             summary.rates = rates_of(client)
-        ledger.complete(summary=summary.to_json())
+        ledger.complete(summary=summary.to_json(), allow_unstable=allow_unstable)
     return summary
 
 
@@ -180,6 +183,7 @@ def apply(
         _check_usable(ledger, client)
         if ledger.facts.get("undo"):
             raise refusal(ledger.path, "has been undone, at least in part: make a new plan")
+        _check_steady(ledger)
         evaluator = _evaluator_again(ledger, migration)
         with _closing(evaluator):
             runner = Runner(
@@ -316,6 +320,20 @@ def _check_usable(ledger: Ledger, client: HasChannel) -> None:
     elif planned != ours:
         what = f"was planned for {planned}, and this is {ours}. Nothing was sent: check AUTH0_DOMAIN"
         raise refusal(ledger.path, what)
+
+
+def _check_steady(ledger: Ledger) -> None:
+    """Refuse a job whose function computes something else each time, unless its plan allowed that."""
+    summary = PlanSummary.from_json(ledger.facts["summary"])
+    if not summary.unsteady or ledger.facts.get("allow_unstable", True):  # earlier versions did not ask
+        return
+    some = ", ".join(summary.unsteady_paths)
+    what = f"was planned with a function that stages something else each time ({some}), so what was reviewed means little"
+    raise refusal(
+        ledger.path,
+        f"{what}. Nothing was sent: let it depend on the user alone and plan again, or plan with --allow-unstable "
+        "(allow_unstable=True)",
+    )
 
 
 def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator | None:

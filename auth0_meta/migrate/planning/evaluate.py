@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import traceback
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self, cast
@@ -16,6 +15,7 @@ from typing import Any, Self, cast
 from auth0_meta.errors import Auth0MetaError, InputError, StateError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
+from auth0_meta.migrate.planning.failure_text import describe, where
 from auth0_meta.migrate.planning.watched_user import Fields, Reads, WatchedUser
 from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -54,6 +54,16 @@ class _StagingTransaction(MetadataTransaction):
         raise StateError(_ONLY_STAGES)
 
 
+def _about_returned(value: object) -> str:
+    """Return the error for a function that returned something, and close what would complain that nobody awaited it."""
+    if isinstance(value, Coroutine | Generator):
+        value.close()
+    return (
+        f"migrate() must return None, and it returned {type(value).__name__}: only what it stages on tx is planned, "
+        "such as tx.app_metadata.set(...)"
+    )
+
+
 def load(path: str | os.PathLike[str]) -> tuple[Function, str]:
     """Run a migration file and return its `migrate`, and the SHA-256 of the bytes that ran.
 
@@ -74,7 +84,8 @@ def check(function: object, where: str) -> Function:
     """Return the function if it can be called as `migrate(user, tx)`, else raise `InputError`."""
     if not callable(function):
         raise InputError(f"{where} has no function migrate(user, tx)")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(kind(function) for kind in kinds):
         what = "migrate(user, tx) must be a plain function, neither async nor a generator"
         raise InputError(f"{where}: {what}")
     try:
@@ -90,8 +101,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
 
-    Errors hold no value: of an exception that is not this package's, only its class and line are named, because its
-    message may quote metadata.
+    Errors hold no value: of an exception that is not this package's, `describe` says only what can't be one.
     """
     reads = Reads()
     try:
@@ -104,24 +114,19 @@ def evaluate(
     with warnings.catch_warnings(record=True) as advice:
         warnings.simplefilter("always")
         try:
-            function(user, tx)
+            returned = function(user, tx)
+            if returned is not None:
+                return {"error": _about_returned(returned)}
             if tx.state is not State.ACTIVE:
                 return {"error": "migrate() ended its transaction: leave out commit() and rollback()"}
             change = tx.pending
         except Auth0MetaError as error:
-            return {"error": f"{error} ({_where(error, file)})"}
+            return {"error": f"{error} ({where(error, file)})"}
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # SystemExit too: that user failed, the others go on
-            return {"error": f"{type(error).__name__} ({_where(error, file)})"}
+            return {"error": describe(error, file)}
     for bag, path in tx._unit.reads:
         reads.note((bag, *path))
     warned = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
     return {"ops": change.to_json(), "reads": reads.behind(change), **({"advice": warned} if warned else {})}
-
-
-def _where(error: BaseException, file: str) -> str:
-    """Return the file and line of the migration that an error came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    frame = ([frame for frame in frames if frame.filename == file] or frames)[-1]
-    return f"{Path(frame.filename).name} line {frame.lineno}"

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import attrs
 
 from auth0_meta.changes import rules
-from auth0_meta.changes.change import Change
+from auth0_meta.changes.change import Change, differing_paths
+from auth0_meta.changes.jsonvalue import json_equal
 from auth0_meta.changes.profile import check_depth
 from auth0_meta.errors import (
     ApiError,
@@ -339,16 +340,17 @@ class Planner:
         self._problems.clear()
 
     def _check_steadiness(self) -> None:
-        """Compute a sample again in another process and in another order, and compare."""
-        if not isinstance(self._evaluator, Sandbox) or not self._sample:
+        """Compute a sample again, in another order and if possible in another process, and compare."""
+        if self._evaluator is None or not self._sample:
             return
-        sample = self._sample[::-1]
-        with contextlib.closing(self._evaluator.another()) as other:
+        sample, other = self._sample[::-1], self._evaluator.another()
+        with contextlib.closing(other) if isinstance(other, Sandbox) else contextlib.nullcontext():
             answers = list(other.run([profile for profile, _ in sample], fields=self._fields))
         for (profile, ops), answer in zip(sample, answers, strict=True):
             self.summary.steady_checked += 1
-            if answer.get("ops") != ops:
-                self.summary.unsteady.append(str(profile["user_id"]))
+            again = answer.get("ops", {})
+            if not json_equal(again, ops):
+                self.summary.note_unsteady(str(profile["user_id"]), differing_paths(ops, again))
 
     def _emit_progress(self, *, every: float = 0.0) -> None:
         """Announce where the plan stands, unless the last time was less than `every` seconds ago."""

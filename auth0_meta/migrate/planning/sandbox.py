@@ -43,6 +43,10 @@ class InProcess:
         self._function: Function = check(function, "the migration")
         self._file = getattr(getattr(function, "__code__", None), "co_filename", "")
 
+    def another(self) -> InProcess:
+        """Return itself: the function has only this process."""
+        return self
+
     def run(self, profiles: Sequence[Profile], *, fields: Fields = None) -> Iterator[dict[str, Any]]:
         """Yield what `evaluate` returns for each profile, in order."""
         for profile in profiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -51,7 +51,7 @@ class PlanSummary:
 
     `keys`: users by touched first-level key.  `oversize`: users whose profile would be larger than 10 KB.
     `advised`: users who get a value that does not belong in metadata.  `steady_checked`: users whose change was
-    computed twice; `unsteady`: those of them for whom the function returned two different changes.  `repeated`:
+    computed twice; `unsteady`: those of them for whom that gave two different changes, which differ at `unsteady_paths`.  `repeated`:
     rows for a user who had come up before.  `missing`: users of a change file whom the source does not have;
     `invalid` includes them. `requests`: reads of single users; those of a search or an export are not included.
     """
@@ -68,6 +68,7 @@ class PlanSummary:
     keys: dict[str, int] = attrs.field(factory=dict)
     oversize_users: list[str] = attrs.field(factory=list)
     unsteady: list[str] = attrs.field(factory=list)
+    unsteady_paths: list[str] = attrs.field(factory=list)
     advice: list[str] = attrs.field(factory=list)
     rates: Rates | None = None
     requests: int = 0
@@ -86,6 +87,12 @@ class PlanSummary:
         self.oversize += 1
         if len(self.oversize_users) < _MOST_NAMED:
             self.oversize_users.append(user_id)
+
+    def note_unsteady(self, user_id: str, paths: Iterable[str]) -> None:
+        """Note a user for whom the function staged two different changes, and where they differ."""
+        self.unsteady.append(user_id)
+        new = [path for path in paths if path not in self.unsteady_paths]
+        self.unsteady_paths.extend(new[: _MOST_NAMED - len(self.unsteady_paths)])
 
     def note_advice(self, user_id: str, advice: list[str]) -> None:
         """Count a user with a warning, and keep the first ones; a warning holds no value."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +152,113 @@ def test_a_function_that_is_not_deterministic_is_reported(
     summary = plan(script(tmp_path, text), to=job, users=str(ndjson(rows)))
     assert summary.steady_checked == 4
     assert len(summary.unsteady) >= 2
+    assert summary.unsteady_paths == ["app_metadata.x"]
+    assert status(job).stage == "planned"
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        for row in rows:
+            tenant.users.add(**row)
+        with pytest.raises(LedgerError, match=r"each time \(app_metadata.x\).*--allow-unstable"):
+            apply(job, client)
+        assert tenant.journal.count("PATCH") == 0
+        again = job.with_name("again.db")
+        plan(script(tmp_path, text), to=again, users=str(ndjson(rows)), allow_unstable=True)
+        assert dict(apply(again, client).counts) == {"done": 4}
+
+
+def test_a_function_of_this_process_is_called_twice_as_well(job: Path, ndjson: Rows) -> None:
+    """What it stages must not depend on anything but the user."""
+    count = itertools.count()
+
+    def migrate(user: User, tx: MetadataTransaction) -> None:
+        tx.app_metadata.set("log.n", next(count))
+
+    summary = plan(migrate, to=job, users=str(ndjson([{"user_id": "auth0|1", "app_metadata": {}}])))
+    assert (summary.unsteady, summary.unsteady_paths) == (["auth0|1"], ["app_metadata.log.n"])
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("tx", "_StagingTransaction"),
+        ("True", "bool"),
+        ("{'plan': 'canary'}", "dict"),
+        ("(lambda: (yield))()", "generator"),
+        ("later()", "coroutine"),
+        ("0", "int"),
+        ("''", "str"),
+    ],
+)
+def test_a_function_that_returns_something_is_an_error(
+    tmp_path: Path, job: Path, ndjson: Rows, value: str, name: str
+) -> None:
+    """Only what is staged counts, and a return value would be lost without a word."""
+    text = (
+        f"async def later(): pass\ndef migrate(user, tx):\n    tx.app_metadata['a'] = 1\n    return {value}\n"
+    )
+    summary = plan(
+        script(tmp_path, text), to=job, users=str(ndjson([{"user_id": "auth0|1", "app_metadata": {}}]))
+    )
+    assert (summary.changing, summary.invalid) == (0, 1)
+    why = problems(job)["auth0|1"]
+    assert f"must return None, and it returned {name}" in why
+    assert "stages on tx" in why
+    assert "canary" not in why
+
+
+def test_a_function_of_one_expression_returns_none(job: Path, ndjson: Rows) -> None:
+    """So a lambda that stages is fine."""
+    rows = str(ndjson([{"user_id": "auth0|1", "app_metadata": {}}]))
+    for n, stage in enumerate(
+        (
+            lambda user, tx: tx.app_metadata.set("a.b", 1),
+            lambda user, tx: tx.app_metadata.append("a", 1),
+            lambda user, tx: tx.app_metadata.increment("a"),
+            lambda user, tx: tx.user_metadata.merge({"a": 1}),
+            lambda user, tx: tx.user_metadata.replace({"a": 1}),
+        )
+    ):
+        assert plan(stage, to=job.with_name(f"{n}.db"), users=rows).changing == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("user.app_metadata['absent']", "KeyError: 'absent' (migration.py line 2)"),
+        ("dict(user.app_metadata).pop('absent')", "KeyError: 'absent' (migration.py line 2)"),
+        ("{}['absent']", "KeyError: 'absent' (migration.py line 2)"),
+        ("{}[user.app_metadata['secret']]", "KeyError: a key that is not written there"),
+        (
+            "{'canary-x': 1}[user.app_metadata['secret']] if 'canary-7f3a' else 0",
+            "KeyError: a key that is not",
+        ),
+        ("raise KeyError(user.app_metadata['secret'])", "KeyError: a key that is not"),
+        ("raise KeyError", "KeyError: a key that is not"),
+        ("[][3]", "IndexError: list index out of range"),
+        ("raise IndexError(user.app_metadata['secret'])", "IndexError (migration.py line 2)"),
+        ("user.app_metadata.plan", "has no attribute 'plan'"),
+        ("getattr(user, user.app_metadata['secret'])", "AttributeError (migration.py line 2)"),
+        ("undefined", "NameError: 'undefined' is not defined"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("None + 1", "TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'"),
+        ("None['a']", "TypeError: 'NoneType' object is not subscriptable"),
+        ("int(user.app_metadata['secret'])", "ValueError (migration.py line 2)"),
+        ("raise TypeError(user.app_metadata['secret'])", "TypeError (migration.py line 2)"),
+        (
+            "class Mine(Exception): pass\n    raise Mine(user.app_metadata['secret'])",
+            "Mine (migration.py line 3)",
+        ),
+    ],
+)
+def test_an_exception_is_described_without_a_value(
+    tmp_path: Path, job: Path, ndjson: Rows, body: str, said: str
+) -> None:
+    """A missing key is named only if the failing expression has it as a literal; any other message may quote metadata."""
+    rows = [{"user_id": "auth0|1", "app_metadata": {"secret": "canary-7f3a"}}]
+    summary = plan(script(tmp_path, f"def migrate(user, tx):\n    {body}\n"), to=job, users=str(ndjson(rows)))
+    assert summary.invalid == 1
+    why = problems(job)["auth0|1"]
+    assert said in why
+    assert "canary" not in why + str(summary.to_json())
 
 
 @pytest.mark.parametrize(
