@@ -61,6 +61,7 @@ OF_OTHERS = (
         "https://auth0.community/a",
         "https://example.com/?https://auth0.com/",
         "https://auth0.com@example.com",
+        "https://[auth0.com/a",
     ),
     *(
         "urn:auth0x:a",
