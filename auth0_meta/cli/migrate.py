@@ -6,7 +6,6 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -26,6 +25,7 @@ from auth0_meta.cli.migrate_view import (
     show_summary,
 )
 from auth0_meta.errors import ConfigError
+from auth0_meta.files.paths import replacing
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.planning.replan import POLICIES
@@ -269,7 +269,8 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
         click.echo(printable(page, lines=True), nl=False)
         return
     try:
-        Path(output).write_text(page, encoding="utf-8")
+        with replacing(output) as file:
+            file.write(page)
     except OSError as error:
         raise click.ClickException(f"{output} can't be written: {error.strerror}") from error
     click.echo(f"wrote {output}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -347,16 +348,15 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
         return InProcess(migration)
     _path("migration", migration)
     try:
-        owner = Path(migration).stat().st_uid
+        found = Path(migration).stat()
     except OSError as error:
         raise InputError(f"{migration} can't be read: {error.strerror} (nothing was sent)") from error
     # A shared directory may hold a trap.  Windows has no user ids.
-    if hasattr(os, "geteuid") and owner not in (os.geteuid(), 0):
-        what = f"{migration} belongs to somebody else, and its code would be run"
+    if hasattr(os, "geteuid") and (found.st_uid not in (os.geteuid(), 0) or found.st_mode & stat.S_IWOTH):
+        whose = "belongs to somebody else" if found.st_uid != os.geteuid() else "can be changed by everybody"
+        what = f"{migration} {whose}, and its code would be run"
         raise InputError(f"{what}: make a copy of your own first (nothing was sent)")
-    sandbox = Sandbox(migration)
-    if sandbox.digest != ledger.facts.get("migration_digest"):
-        sandbox.close()
-        what = f"{migration} is not the file that {path} was planned with"
-        raise InputError(f"{what}. Nothing was sent: plan again, or leave it out")
-    return sandbox
+    digest = ledger.facts.get("migration_digest")
+    if not isinstance(digest, str) or not digest:
+        raise InputError(f"{path} was planned with a function of a program: pass that (nothing was sent)")
+    return Sandbox(migration, digest=digest)

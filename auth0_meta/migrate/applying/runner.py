@@ -166,6 +166,7 @@ class Runner:
                 "share": self._settings.share,
                 "trust_plan": self._trust,
                 "drift": self._drift,
+                "migration": self._evaluator is not None,
                 "ended": "running",
             }
             self._run = ledger.begin_run(step.kind, self._facts | self._metrics.facts(now))

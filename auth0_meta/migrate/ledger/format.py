@@ -7,14 +7,19 @@ same, so a file of format 1 is read as it is, and has format 2 once it is opened
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from auth0_meta._version import __version__
+from auth0_meta.files.databases import own_database
 from auth0_meta.migrate.ledger.records import State
-from auth0_meta.migrate.ledger.sqlite import connect, refusal
+from auth0_meta.migrate.ledger.sqlite import DAMAGED, connect, files, refusal
+from auth0_meta.redact import printable
 
 _APPLICATION = 0x41304D4C  # "A0ML"
 SCHEMA = 2
@@ -42,6 +47,38 @@ TABLES = (
 )
 
 
+INDEX = "CREATE INDEX by_state ON users (state)"
+"""The last thing that a plan writes before its digests."""
+
+
+@functools.cache
+def _objects() -> frozenset[tuple[str, str, str | None]]:
+    """Return (kind, name, statement) of everything that a job file has, as SQLite keeps it."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        for statement in (*TABLES, INDEX):
+            db.execute(statement)
+        return frozenset(_found(db))
+
+
+def _found(db: sqlite3.Connection) -> Iterator[tuple[str, str, str | None]]:
+    yield from db.execute("SELECT type, name, sql FROM sqlite_master")
+
+
+def _check_objects(path: Path, db: sqlite3.Connection) -> None:
+    """Refuse a file with anything else in it, or with another definition of what it should have.
+
+    The digests are over what the tables hold.  With a view in place of a table, or a trigger, a run could read or write
+    something else than what was checked.
+    """
+    found = frozenset(itertools.islice(_found(db), len(_objects()) + 1))
+    if added := found - _objects():
+        kind, name, _ = min(added, key=str)
+        what = f"holds the {kind} {printable(str(name))[:60]!r}, which auth0-meta did not make"
+        raise refusal(path, f"{what}: it may have been tampered with. Restore a copy, or plan again")
+    if missing := _objects() - found - {("index", "by_state", INDEX)}:
+        raise refusal(path, f"can't be used, it has no {min(missing)[1]}: {DAMAGED}")
+
+
 def check_format(path: Path, db: sqlite3.Connection) -> None:
     """Raise `LedgerError` unless this is a job file of a format that this version knows."""
     application, schema = _header(db)
@@ -56,6 +93,7 @@ def check_format(path: Path, db: sqlite3.Connection) -> None:
         by = f"auth0-meta {writer}" if writer else "another version of auth0-meta"
         ours = f"this is auth0-meta {__version__}, which reads formats up to {SCHEMA}"
         raise refusal(path, f"was written by {by} in format {schema}, and {ours}: {cure}")
+    _check_objects(path, db)
 
 
 def upgrade(db: sqlite3.Connection) -> None:
@@ -82,8 +120,17 @@ def _is_empty(db: sqlite3.Connection) -> bool:
     return not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
 
 
-def check_unfinished(path: Path) -> None:
-    """Refuse to replace anything but a plan that was never finished, or an empty database."""
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace anything but a plan that was never finished, or an empty database of this user's."""
+    exists = refusal(path, "exists: choose another name, or delete it if you are done with it")
+    try:
+        own_database(path, _APPLICATION)
+    except FileExistsError:
+        if not files(path)[-1].exists():
+            raise exists from None
+        # It may be a plan that was killed while it made its tables, which can be read only after this journal.
+    except OSError as error:
+        raise refusal(path, f"can't be replaced: {error.strerror}") from error
     try:
         with contextlib.closing(connect(path, write=False)) as db:
             application, schema = _header(db)
@@ -95,4 +142,4 @@ def check_unfinished(path: Path) -> None:
     except sqlite3.Error:
         unfinished = False
     if not unfinished:
-        raise refusal(path, "exists: choose another name, or delete it if you are done with it")
+        raise exists

@@ -19,11 +19,20 @@ from typing import Any
 import attrs
 
 from auth0_meta._version import __version__
-from auth0_meta.errors import LedgerError
+from auth0_meta.errors import Auth0MetaError, LedgerError
 from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
-from auth0_meta.migrate.ledger.format import TABLES, check_format, check_unfinished, upgrade
+from auth0_meta.migrate.ledger.format import INDEX, TABLES, check_format, check_replaceable, upgrade
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
-from auth0_meta.migrate.ledger.records import TO_LOOK_AT, Plan, Record, State, check_run, pack, unpack
+from auth0_meta.migrate.ledger.records import (
+    TO_LOOK_AT,
+    Plan,
+    Record,
+    State,
+    check_run,
+    follows,
+    pack,
+    unpack,
+)
 from auth0_meta.migrate.ledger.sqlite import (
     DAMAGED,
     connect,
@@ -63,6 +72,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         self._unfinished = False
         self._tidies = False
         self._checked: set[int] = set()
+        self._data_version: list[Any] = []
         self.facts: dict[str, Any] = {}
 
     # Opening and closing ------------------------------------------------------------------------------
@@ -79,7 +89,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             cleanup.callback(lock.close)  # first: whatever interrupts what follows, the lock is free again
             lock.take()
             if path.exists():
-                check_unfinished(path)
+                check_replaceable(path)
                 _remove(files(path))
             with explain_errors(path):
                 os.close(os.open(files(path)[0], os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -105,6 +115,8 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         path = Path(path)
         if not path.exists():
             raise refusal(path, f"does not exist: create it with auth0-meta migrate plan ... -o {path}")
+        if not path.is_file():
+            raise refusal(path, "is not a regular file, and so not a job file")
         with contextlib.ExitStack() as cleanup:
             lock = FileLock(path) if write else None
             if lock is not None:
@@ -224,7 +236,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
                 users = list(members)
                 blocks.append((block, len(users), digest(users)))
             self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?)", blocks)
-            self._db.execute("CREATE INDEX by_state ON users (state)")
+            self._db.execute(INDEX)
             recount = "UPDATE counts SET n = (SELECT COUNT(*) FROM users WHERE users.state = counts.state)"
             self._db.execute(recount)
             self.store_facts(**facts, digest=digest_of_all(blocks), complete=True)
@@ -256,7 +268,11 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         return sum(found.values())
 
     def _check_blocks(self, numbers: Iterable[int]) -> None:
-        """Check the blocks of these users against their digests, each block once while the file is open."""
+        """Check the blocks of these users against their digests, each once unless somebody else writes to the file."""
+        version = self._rows("PRAGMA data_version")
+        if version != self._data_version:
+            self._data_version = version
+            self._checked.clear()
         for block in sorted({block_of(n) for n in numbers} - self._checked):
             known = self._rows("SELECT digest FROM blocks WHERE block = ?", block)
             query = "SELECT n, user_id, plan FROM users WHERE n > ? AND n <= ? ORDER BY n"
@@ -354,10 +370,21 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         users = []
         for n, user_id, state, plan, again, sealed, tried, note in self._rows(query, *values):
             try:
+                current = planned = unpack(plan)
                 intact = again is None or sealed == seal(user_id, again)
-                current = unpack(plan if again is None else again)
+                if again is not None and intact:
+                    current = unpack(again)
+                    intact = follows(current, planned) or self._may_differ()
                 user = Record(n, user_id, State(state), current, tried=bool(tried), note=note)
-            except (ValueError, TypeError, AttributeError, RecursionError, zlib.error):
+            except (
+                ValueError,
+                TypeError,
+                AttributeError,
+                LookupError,
+                RecursionError,
+                zlib.error,
+                Auth0MetaError,
+            ):
                 intact = False
             if not intact:
                 what = "its values were purged" if plan is None else DAMAGED
@@ -365,6 +392,11 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
                 raise LedgerError(msg, path=str(self.path))
             users.append(user)
         return users
+
+    def _may_differ(self) -> bool:
+        """Return whether a run of this file was allowed to do something else than was planned."""
+        runs = [run for run in self.runs() if run["kind"] == "apply"]
+        return any(run.get("migration", True) or run.get("drift") == "overwrite" for run in runs)
 
     # Runs ---------------------------------------------------------------------------------------------
 
@@ -398,11 +430,17 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
     def purge(self) -> None:
         """Delete every value: operations, documents, images; counts, notes and runs stay."""
         with self.group():
-            self._db.execute("UPDATE users SET plan = NULL, again = NULL")
-            self.store_facts(purged=True)
+            # From a digest a short value could be guessed, and a note may quote one.
+            self._db.execute("UPDATE users SET plan = NULL, again = NULL, seal = NULL, note = NULL")
+            self._db.execute("UPDATE blocks SET digest = ''")
+            self._db.execute("UPDATE problems SET note = ''")
+            self.store_facts(purged=True, digest="")
         with explain_errors(self.path):  # what SQLite has only marked as free would still be on disk
             self._db.execute("VACUUM")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            what = "is being read by another process, and the values are on the disk until that ends: purge it again then"
+            raise refusal(self.path, what)
 
 
 def _in(states: Iterable[State]) -> str:

@@ -6,35 +6,47 @@ import contextlib
 import errno
 import io
 import os
+import stat
 import sys
 from pathlib import Path
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import LedgerError
+from auth0_meta.files.paths import check_owner, check_regular, own_file
 from auth0_meta.migrate.ledger.sqlite import refusal
 
 _TRIES = 5
 _PAUSE = 0.02
 # What the system says if somebody else has the lock; the last two are those of Windows.
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+# Whatever has been planted under the lock's name is neither followed nor waited for.
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_MOST_SIZE = 32
+"""A lock file holds a process number and a line break."""
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class FileLock:
     """Lock `PATH-lock`, beside the file that PATH leads to, from `take` until `close`, which removes it.
 
-    Raises `LedgerError` if another process (or another ledger of this one) holds it, if it can't be made, and
-    if the job file has a second name (a hard link), under which others would find another lock.
+    Raises `LedgerError` if another process (or another ledger of this one) holds it, if it can't be made, and if the
+    job file is not a regular file of this user's, can be changed by others, or has a second name (a hard link), under which
+    others would find another lock.
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_dir():
-            raise refusal(path, "is a directory: name a file")
-        names = 1
-        with contextlib.suppress(OSError):  # it is not there yet, or opening it will explain what is wrong
-            names = path.stat().st_nlink
-        if names > 1:  # SQLite's companion files and this lock are found by name
-            what = f"has {names} names (hard links), and another process could be working with it under a different one"
+        try:
+            status = own_file(path)[1]
+        except OSError as error:
+            raise refusal(path, f"can't be used: {error.strerror}. Nothing was sent") from error
+        if (
+            status is not None and status.st_nlink > 1
+        ):  # SQLite's companion files and this lock are found by name
+            what = f"has {status.st_nlink} names (hard links), and another process could be working with it under a different one"
             raise refusal(path, f"{what}: remove the others, or use a copy. Nothing was sent")
+        if status is not None and os.name == "posix" and status.st_mode & _OTHERS_WRITE:
+            what = "can be changed by other users, and may not hold what was planned: restore a copy, or make sure and chmod 600 it"
+            raise refusal(path, f"{what}. Nothing was sent")
         self._path, self._name = path, _name(path)
         self._file: io.FileIO | None = None
         self._mine = False
@@ -91,7 +103,7 @@ class FileLock:
 def is_held(path: Path) -> bool:
     """Return whether a process holds the lock of a job file now."""
     try:
-        file = os.open(_name(path), os.O_RDONLY)
+        file = os.open(_name(path), os.O_RDONLY | _CAREFUL)
     except OSError:
         return False
     try:
@@ -108,7 +120,22 @@ def _name(path: Path) -> Path:
 
 
 def _open(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CREAT, 0o600)
+    """Open the lock file, or make it; refuse whatever else has its name."""
+    file = os.open(name, flags | os.O_CREAT | _CAREFUL, 0o600)
+    try:
+        _check(os.fstat(file))
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _check(status: os.stat_result) -> None:
+    # Its content will be replaced, so it must not be another file under a planted name.
+    check_regular(status)
+    check_owner(status)
+    if status.st_nlink > 1 or status.st_size > _MOST_SIZE:
+        raise OSError(errno.EEXIST, "another file has this name")
 
 
 def _lock_soon(file: int) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 
 import attrs
 
+from auth0_meta.changes.change import Change
+from auth0_meta.changes.jsonvalue import json_equal
 from auth0_meta.migrate.ledger.compare import after_image
 
 Kind = Literal["apply", "undo"]
@@ -22,6 +24,8 @@ anything is sent.  "retry": puts them back to "start" when it begins.
 """
 _RUN_NUMBERS = ("started", "seconds", "requests", "patches", "refusals", "waited", "share")
 _WORTH_PACKING = 200
+# Unpacked.  A profile is read up to 200 MB, but Auth0 itself stores far less.
+_MOST_PLAN = 64 << 20
 
 
 class State(enum.IntEnum):
@@ -140,6 +144,18 @@ class Plan:
         return f"<Plan {', '.join(self.keys)}>"
 
 
+def follows(again: Plan, planned: Plan) -> bool:
+    """Return whether a plan that was made again has the planned operations, and what they come to on its own before-image.
+
+    Such a plan does nothing that the digest of the plan does not cover.
+    """
+    if not json_equal(again.ops, planned.ops):
+        return False
+    if json_equal(again.document, planned.document):
+        return True
+    return json_equal(Change.from_json(again.ops).document(again.before), again.document)
+
+
 @attrs.frozen
 class Record:
     """One user of the ledger; `state` is the one before the user was claimed, `note` what the last run says of it.
@@ -188,6 +204,11 @@ def pack(plan: Plan) -> str | bytes:
 
 def unpack(stored: str | bytes) -> Plan:
     """Return the plan that `pack` stored; raise ValueError or zlib.error if it is not one."""
-    text = stored if isinstance(stored, str) else zlib.decompress(stored).decode()
-    ops, document, before, *more = json.loads(text)
+    if isinstance(stored, bytes):
+        unpacking = zlib.decompressobj()
+        plain = unpacking.decompress(stored, _MOST_PLAN)
+        if not unpacking.eof:
+            raise ValueError("a plan is cut short, or larger than one can be")
+        stored = plain.decode()
+    ops, document, before, *more = json.loads(stored)
     return Plan(ops, document, before, *more)

@@ -101,6 +101,7 @@ def _open(path: Path, how: str, *, write: bool = False) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
     try:
         db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        db.execute("PRAGMA trusted_schema = OFF")  # what somebody has put into the file calls no functions
         if write:
             db.execute("PRAGMA journal_mode = WAL")
             # Not NORMAL: in WAL mode that may lose the last commits to a power cut, and with them the intent of

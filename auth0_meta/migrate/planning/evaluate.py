@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self, cast
 
-from auth0_meta.errors import Auth0MetaError, InputError, StateError
+from auth0_meta.errors import Auth0MetaError, InputError, MetadataWarning, StateError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.migrate.planning.failure_text import describe, where
@@ -64,20 +64,24 @@ def _about_returned(value: object) -> str:
     )
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Function, str]:
+def load(path: str | os.PathLike[str], digest: str | None = None) -> tuple[Function, str]:
     """Run a migration file and return its `migrate`, and the SHA-256 of the bytes that ran.
 
     The file can import the modules beside it, as under `python FILE`.  Raises `InputError` if it has
-    no plain function of two arguments; what the file itself raises passes through.
+    no plain function of two arguments, and before it is run if its SHA-256 is not `digest`; what the file itself raises
+    passes through.
     """
     file = Path(path).resolve()
     source = file.read_bytes()
+    found = sha256(source).hexdigest()
+    if digest not in (None, found):
+        raise InputError("it is not the file that was planned with: plan again, or leave it out")
     module = types.ModuleType(_MODULE)
     module.__file__ = str(file)
     sys.modules[_MODULE] = module  # dataclasses look their module up here
     sys.path.insert(0, str(file.parent))
     exec(compile(source, str(file), "exec"), module.__dict__)  # noqa: S102  # the file that the caller named
-    return check(getattr(module, "migrate", None), str(path)), sha256(source).hexdigest()
+    return check(getattr(module, "migrate", None), str(path)), found
 
 
 def check(function: object, where: str) -> Function:
@@ -128,5 +132,12 @@ def evaluate(
             return {"error": describe(error, file)}
     for bag, path in tx._unit.reads:
         reads.note((bag, *path))
-    warned = [str(item.message) for item in advice if issubclass(item.category, UserWarning)]
+    warned = [_advice(item) for item in advice if issubclass(item.category, UserWarning)]
     return {"ops": change.to_json(), "reads": reads.behind(change), **({"advice": warned} if warned else {})}
+
+
+def _advice(warning: warnings.WarningMessage) -> str:
+    """Return what a warning says if it is one of this package's; any other may quote metadata."""
+    if issubclass(warning.category, MetadataWarning):
+        return str(warning.message)
+    return f"{warning.category.__name__} ({Path(warning.filename).name} line {warning.lineno})"

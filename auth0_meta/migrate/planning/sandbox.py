@@ -30,8 +30,10 @@ _GRACE = 1.0
 # A terminal sends Ctrl-C to both processes; the parent handles it.
 _CHILD = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    "import sys; from auth0_meta.migrate.planning.sandbox import serve; serve(sys.argv[1])"
+    "import sys; from auth0_meta.migrate.planning.sandbox import serve; serve(*sys.argv[1:])"
 )
+# What the child may know of the tenant: it writes to none, so it gets no credentials.
+_OURS, _HARMLESS = "AUTH0_", frozenset({"AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN", "AUTH0_DOMAIN"})
 
 
 class InProcess:
@@ -70,21 +72,30 @@ class Sandbox:
     """Run the function of a migration file in a process of its own.
 
     `timeout`: seconds that one user may take; after that the process is killed, that user is an error, and the
-    others continue in a new one.  `hash_seed` decides the order of sets in it.  Raises `InputError`
-    if the file can't be used.
+    others continue in a new one.  `hash_seed` decides the order of sets in it.  `digest`: the SHA-256 that the file
+    must have, None for any.  Raises `InputError` if the file can't be used; of a file with another digest nothing is run.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, timeout: float = 10.0, hash_seed: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float = 10.0,
+        hash_seed: int = 0,
+        digest: str | None = None,
+    ) -> None:
         self._timeout = number("timeout", timeout, above=0)
         self._path = Path(path)
         if not self._path.is_file():
             raise InputError(f"{path} does not exist")
-        self._env = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONIOENCODING": "utf-8"}
-        self.digest: str | None = None
+        known = {name: value for name, value in os.environ.items() if name in _HARMLESS or name[:6] != _OURS}
+        self._env = {**known, "PYTHONHASHSEED": str(hash_seed), "PYTHONIOENCODING": "utf-8"}
+        self.digest = digest
         self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-c", _CHILD, str(self._path)]
+        # -P: or Python would look for every module in the current directory first, whoever has put it there.
+        command = [sys.executable, "-P", "-c", _CHILD, str(self._path), self.digest or ""]
         self._process = _Process(
             command,
             stdin=subprocess.PIPE,
@@ -106,14 +117,11 @@ class Sandbox:
             self.close()
             why = first.get("failed") or first["error"].replace("migrate()", "loading it")
             raise InputError(f"{self._path} can't be used as a migration: {why}")
-        if self.digest not in (None, first["digest"]):
-            self.close()
-            raise InputError(f"{self._path} was changed while it was in use: plan again")
         self.digest = first["digest"]
 
     def another(self) -> Sandbox:
         """Return a second process for the same function, in which sets have a different order."""
-        return Sandbox(self._path, timeout=self._timeout, hash_seed=1)
+        return Sandbox(self._path, timeout=self._timeout, hash_seed=1, digest=self.digest)
 
     def run(self, profiles: Sequence[Profile], *, fields: Fields = None) -> Iterator[dict[str, Any]]:
         """Yield what `evaluate` returns for each profile, in order."""
@@ -191,7 +199,7 @@ def _receive(lines: IO[str], arrived: queue.SimpleQueue[str | None]) -> None:
     os._exit(0)  # pragma: no cover  # only if the function hangs: coverage can't be written then
 
 
-def serve(path: str) -> None:
+def serve(path: str, digest: str = "") -> None:
     """Answer each line, {"fields", "profile"}, with one line; this runs in the child."""
     lines = os.fdopen(os.dup(0), "r", encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
@@ -199,13 +207,13 @@ def serve(path: str) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what the function prints must not get between the answers
     try:
-        _answer_all(path, lines, answers)
+        _answer_all(path, digest, lines, answers)
     except BrokenPipeError:  # the parent was killed, and this must not leave a traceback on its terminal
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), answers.fileno())
 
 
-def _answer_all(path: str, lines: IO[str], answers: IO[str]) -> None:
+def _answer_all(path: str, digest: str, lines: IO[str], answers: IO[str]) -> None:
     def answer(value: object) -> None:
         answers.write(json.dumps(value) + "\n")
         answers.flush()
@@ -213,7 +221,7 @@ def _answer_all(path: str, lines: IO[str], answers: IO[str]) -> None:
     arrived: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(lines, arrived), daemon=True).start()
     try:
-        function, digest = load(path)
+        function, digest = load(path, digest or None)
     except BaseException as error:  # noqa: BLE001  # whatever it is, the parent reports it
         answer({"failed": _why(error)})
         return
