@@ -20,8 +20,9 @@ import attrs
 
 from auth0_meta._version import __version__
 from auth0_meta.errors import Auth0MetaError, LedgerError
-from auth0_meta.migrate.ledger.digest import BLOCK, block_of, digest, digest_of_all, seal
+from auth0_meta.migrate.ledger.digest import block_of, digest, digest_of_all, seal
 from auth0_meta.migrate.ledger.format import INDEX, TABLES, check_format, check_replaceable, upgrade
+from auth0_meta.migrate.ledger.integrity import Integrity
 from auth0_meta.migrate.ledger.lock import FileLock, is_held
 from auth0_meta.migrate.ledger.records import (
     TO_LOOK_AT,
@@ -42,6 +43,7 @@ from auth0_meta.migrate.ledger.sqlite import (
     files,
     may_write,
     refusal,
+    rows_of,
 )
 
 _MOST_NOTE = 500
@@ -71,8 +73,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         self._lock = lock
         self._unfinished = False
         self._tidies = False
-        self._checked: set[int] = set()
-        self._data_version: list[Any] = []
+        self._integrity = Integrity(path, db)
         self.facts: dict[str, Any] = {}
 
     # Opening and closing ------------------------------------------------------------------------------
@@ -174,8 +175,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             self._roll_back()
 
     def _rows(self, query: str, *values: object) -> list[Any]:
-        with explain_damage(self.path):
-            return self._db.execute(query, values).fetchall()
+        return rows_of(self.path, self._db, query, *values)
 
     # One commit ---------------------------------------------------------------------------------------
 
@@ -248,44 +248,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         The users themselves are checked against the digests when they are claimed: reading them all takes minutes
         in a large job.
         """
-        blocks = self._rows("SELECT block, users, digest FROM blocks ORDER BY block")
-        users = self._check_states()
-        with explain_damage(self.path):
-            as_planned = digest_of_all(blocks) == self.facts["digest"] and users == sum(b[1] for b in blocks)
-        self._require(as_planned=as_planned)
-
-    def _check_states(self) -> int:
-        """Return the number of users; raise `LedgerError` unless rows, index and counts agree on who is in which state.
-
-        SQLite fills a last page that was cut with zeros, and then the index, which is written last, names nobody: a
-        run would find nothing to do.
-        """
-        query = "SELECT state, COUNT(*), SUM(n) FROM users {} GROUP BY state"
-        rows, index = (set(self._rows(query.format(how))) for how in ("NOT INDEXED", "INDEXED BY by_state"))
-        found = {state: n for state, n, _ in rows}
-        if rows != index or found != {int(state): n for state, n in self.counts().items() if n}:
-            raise damaged(self.path)
-        return sum(found.values())
-
-    def _check_blocks(self, numbers: Iterable[int]) -> None:
-        """Check the blocks of these users against their digests, each once unless somebody else writes to the file."""
-        version = self._rows("PRAGMA data_version")
-        if version != self._data_version:
-            self._data_version = version
-            self._checked.clear()
-        for block in sorted({block_of(n) for n in numbers} - self._checked):
-            known = self._rows("SELECT digest FROM blocks WHERE block = ?", block)
-            query = "SELECT n, user_id, plan FROM users WHERE n > ? AND n <= ? ORDER BY n"
-            found = self._rows(query, block * BLOCK, (block + 1) * BLOCK)
-            with explain_damage(self.path):
-                as_planned = known == [(digest(found),)]
-            self._require(as_planned=as_planned)
-            self._checked.add(block)
-
-    def _require(self, *, as_planned: bool) -> None:
-        if not as_planned:
-            what = "is not as it was planned: its digest differs. Restore a copy, or plan again"
-            raise refusal(self.path, f"{what}. Nothing was sent for the users whose plans have changed")
+        self._integrity.check_plan(self.facts, self.counts())
 
     def problems(self, limit: int = -1) -> list[tuple[str, str, str]]:
         """Return (user id, kind, note) for each user who could not be planned, or the first `limit` of them."""
@@ -324,7 +287,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         users = [user for n in numbers for user in self._records("WHERE n = ?", n)]
         if len(users) != len(numbers):
             raise damaged(self.path)
-        self._check_blocks(numbers)
+        self._integrity.check_blocks(numbers)
         moves = [(int(into), user.n) for user in users]
         self._db.executemany("UPDATE users SET state = ? WHERE n = ?", moves)
         return users
@@ -347,7 +310,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         """Return the next users, in order; raise `LedgerError` unless they are as planned."""
         users = self._records("WHERE n > ? ORDER BY n LIMIT ?", after, limit)
         if self.facts.get("complete"):
-            self._check_blocks(user.n for user in users)
+            self._integrity.check_blocks(user.n for user in users)
         return users
 
     def number_of(self, user_id: str) -> int | None:

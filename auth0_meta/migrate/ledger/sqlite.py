@@ -9,6 +9,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from auth0_meta.errors import Auth0MetaError, LedgerError
 
@@ -70,6 +71,12 @@ def explain_damage(path: Path) -> Iterator[None]:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, zlib.error):
         raise damaged(path) from None
+
+
+def rows_of(path: Path, db: sqlite3.Connection, query: str, *values: object) -> list[Any]:
+    """Return all rows of a query."""
+    with explain_damage(path):
+        return db.execute(query, values).fetchall()
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
