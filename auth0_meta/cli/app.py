@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -65,7 +66,9 @@ def run(words: Sequence[str]) -> int:
             )
             unnamed = f"{what}: {why}. Requests that were sent before this are not undone"
             with contextlib.suppress(OSError):
-                _print_line("error", f"{error.filename}: {why}" if error.filename else unnamed)
+                # Which file the last descriptor was missing for says nothing.
+                named = error.filename and error.errno not in (errno.EMFILE, errno.ENFILE)
+                _print_line("error", f"{error.filename}: {why}" if named else unnamed)
         _drop_output()
         return 1
 
