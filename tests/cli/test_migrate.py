@@ -425,3 +425,26 @@ def wait_a_moment() -> None:
     import time
 
     time.sleep(0.02)
+
+
+def test_an_unstable_function_is_exit_1_unless_it_is_allowed(
+    tenant: LocalTenant, rows: Path, tmp_path: Path, job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The users and the path are named; the job can be looked at, and apply refuses it."""
+    path = tmp_path / "unstable.py"
+    path.write_text(
+        "import random\ndef migrate(user, tx):\n    tx.app_metadata.set('a.b', random.random())\n",
+        encoding="utf-8",
+    )
+    words = ["migrate", "plan", str(path), "--source", str(rows)]
+    assert main([*words, "-o", str(job), "--redact"]) == 1
+    said = capsys.readouterr()
+    assert "the two differ at app_metadata.a.b" in said.out
+    assert "apply will refuse this job" in said.err
+    assert main(["migrate", "status", str(job)]) == 0
+    assert main(["migrate", "apply", str(job), "--yes"]) == 1
+    assert "--allow-unstable" in capsys.readouterr().err
+    allowed = job.with_name("allowed.db")
+    assert main([*words, "-o", str(allowed), "--allow-unstable"]) == 0
+    assert "apply will refuse" not in capsys.readouterr().err
+    assert main(["migrate", "apply", str(allowed), "--yes"]) == 0
