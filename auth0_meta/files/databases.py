@@ -9,6 +9,7 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 from auth0_meta.files.paths import check_owner, check_regular, own_file, refusal, status_of
 
@@ -83,12 +84,16 @@ def _application_in_log(target: Path) -> int | None:
 
     A young database may have nearly everything there after its process was killed.
     """
-    found = None
     with contextlib.suppress(FileNotFoundError), open(f"{target}-wal", "rb") as file:
-        header = file.read(_WAL_HEADER)
-        page_size, salts = int.from_bytes(header[8:12]), header[16:24]
-        while len(frame := file.read(_FRAME_HEADER)) == _FRAME_HEADER:
-            page = file.read(page_size)
-            if int.from_bytes(frame[:4]) == 1 and frame[8:16] == salts:
-                found = int.from_bytes(page[_APPLICATION_AT : _APPLICATION_AT + 4])
+        return _last_application(file)
+    return None
+
+
+def _last_application(log: IO[bytes]) -> int | None:
+    header, found = log.read(_WAL_HEADER), None
+    page_size, salts = int.from_bytes(header[8:12]), header[16:24]
+    while len(frame := log.read(_FRAME_HEADER)) == _FRAME_HEADER:
+        page = log.read(page_size)
+        if int.from_bytes(frame[:4]) == 1 and frame[8:16] == salts:
+            found = int.from_bytes(page[_APPLICATION_AT : _APPLICATION_AT + 4])
     return found
