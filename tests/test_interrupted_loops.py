@@ -27,6 +27,7 @@ NOT_CHECKED = ("emulator", "cli")
 ONLY_ERRORS = {
     "_await_action",
     "_until_written",
+    "LoginFlow.take",
     "SigningKeys._fetch",
     "Runner._gather",
     "Runner._drain",
