@@ -214,7 +214,7 @@ class SqliteStates:
 
         The `first` time SQLite looks at what is in it and beside it, before it may change any of that.
         """
-        from auth0_meta.files.databases import own_database  # noqa: PLC0415  # loads sqlite3
+        from auth0_meta.files.databases import check_neighbours, own_database  # noqa: PLC0415  # loads sqlite3
 
         try:
             found = status_of(self._path, follow=False)
@@ -228,6 +228,8 @@ class SqliteStates:
                     raise ConfigError(f"{mode}, so others can read or write suspended logins: chmod 600 it")
             if first or found is None:
                 own_database(self._path, _APPLICATION)
+            else:
+                check_neighbours(self._path)
         except FileExistsError:
             raise self._foreign() from None
         except OSError as error:

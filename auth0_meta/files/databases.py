@@ -26,8 +26,7 @@ def own_database(path: str | os.PathLike[str], application: int) -> Path:
     that is known.  A file with several names (hard links) is refused: SQLite finds what belongs to it by its name.
     """
     target, status = own_file(path)
-    for end, start in _NEIGHBOURS.items():
-        _check_neighbour(Path(f"{target}{end}"), start)
+    check_neighbours(target)
     if status is None:
         with contextlib.suppress(
             FileExistsError
@@ -43,14 +42,27 @@ def own_database(path: str | os.PathLike[str], application: int) -> Path:
     return target
 
 
-def _check_neighbour(path: Path, start: bytes) -> None:
+def check_neighbours(target: Path) -> None:
+    """Refuse a database beside which something else has the name of a file of SQLite's, which would write to it or delete it.
+
+    SQLite's files belong to this user, or to the owner of the database.
+    """
+    status = status_of(target)
+    owners = () if status is None else (status.st_uid,)
+    for end, start in _NEIGHBOURS.items():
+        # Another process that works with the database may delete its files at any time.
+        with contextlib.suppress(FileNotFoundError):
+            _check_neighbour(Path(f"{target}{end}"), start, owners)
+
+
+def _check_neighbour(path: Path, start: bytes, owners: tuple[int, ...]) -> None:
     status = status_of(path, follow=False)
     if status is None:
         return
     try:
         check_regular(status)
-        check_owner(status)
-        if status.st_nlink != 1:
+        check_owner(status, *owners)
+        if status.st_nlink > 1:  # 0: it was deleted just now
             raise refusal("it has several names")
     except OSError as error:
         raise refusal(f"{path.name} is in the way: {error.strerror}") from None

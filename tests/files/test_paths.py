@@ -19,7 +19,8 @@ from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.emulator.process.announced import announced, find_run
 from auth0_meta.errors import Auth0MetaError, ConfigError, InputError
-from auth0_meta.files.databases import own_database
+from auth0_meta.files import databases
+from auth0_meta.files.databases import check_neighbours, own_database
 from auth0_meta.files.paths import read_file, replacing
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="devices, owners and modes are POSIX")
@@ -250,6 +251,26 @@ def test_nothing_is_changed_before_a_database_is_known_to_be_ours(
     with pytest.raises(ConfigError, match=r"users\.db"):
         LocalTenant(serve=False, db=path)
     assert beside(path) == before
+
+
+def test_a_file_of_sqlites_that_has_just_been_deleted_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that ends its transaction deletes the journal at any moment."""
+    path = tmp_path / "users.db"
+    journal = tmp_path / "users.db-journal"
+    journal.write_bytes(b"")
+    look = databases.status_of
+
+    def deleted(name: Path, **how: bool) -> os.stat_result | None:
+        found = look(name, **how)
+        if name == journal:
+            journal.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(databases, "status_of", deleted)
+    check_neighbours(path)
+    assert not journal.exists()
 
 
 @pytest.mark.parametrize("log", [False, True], ids=["closed", "killed"])

@@ -36,6 +36,7 @@ from auth0_meta.migrate.ledger.records import (
 )
 from auth0_meta.migrate.ledger.sqlite import (
     DAMAGED,
+    check_companions,
     connect,
     damaged,
     explain_damage,
@@ -89,6 +90,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             lock = FileLock(path)
             cleanup.callback(lock.close)  # first: whatever interrupts what follows, the lock is free again
             lock.take()
+            check_companions(path)
             if path.exists():
                 check_replaceable(path)
                 _remove(files(path))
@@ -123,6 +125,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             if lock is not None:
                 cleanup.callback(lock.close)
                 lock.take()
+            check_companions(path)
             # What a killed run has left beside it stays until somebody writes.
             tidies = may_write(path) and (not any(name.exists() for name in files(path)[1:]) or is_held(path))
             with explain_damage(path):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auth0_meta.errors import Auth0MetaError, LedgerError
+from auth0_meta.files.databases import check_neighbours
 
 _BUSY_MS = 5000
 DAMAGED = "it is damaged or cut short: restore a copy, or plan again"
@@ -120,6 +121,15 @@ def _open(path: Path, how: str, *, write: bool = False) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def check_companions(path: Path) -> None:
+    """Refuse a job file beside which something else has the name of one of SQLite's companion files."""
+    target = files(path)[0]
+    try:
+        check_neighbours(target)
+    except OSError as error:
+        raise refusal(path, f"can't be used: {error.strerror}. Nothing was sent") from error
 
 
 def files(path: Path) -> list[Path]:

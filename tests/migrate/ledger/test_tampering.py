@@ -217,6 +217,61 @@ def test_a_lock_is_taken_on_nothing_but_a_lock_file(
     assert name.exists()
 
 
+def _plant_pipe(name: Path, victim: Path) -> None:
+    os.mkfifo(name)
+
+
+PLANTED: dict[str, Callable[[Path, Path], object]] = {
+    "pipe": _plant_pipe,
+    "directory": lambda name, victim: name.mkdir(),
+    "symbolic link": lambda name, victim: name.symlink_to(victim),
+    "hard link": lambda name, victim: name.hardlink_to(victim),
+}
+
+
+@posix
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_nothing_is_opened_beside_a_job_file_but_files_of_its_own(
+    plant: Callable[[Path, Path], object], end: str, file: Path, client: ManagementClient, job: Path
+) -> None:
+    """SQLite would write to what has been planted there, delete it or wait for it, whichever command opens the job."""
+    victim, new = job.with_name("victim"), job.with_name("new.db")
+    victim.write_bytes(b"")
+    beside = [job.with_name(f"{one.name}{end}") for one in (job, new)]
+    for name in beside:
+        plant(name, victim)
+    before = [(one.lstat().st_mode, one.lstat().st_nlink) for one in (*beside, victim)]
+    calls: list[Callable[[], object]] = [
+        lambda: status(job),
+        lambda: report(job),
+        lambda: apply(job, client),
+        lambda: undo(job, client),
+        lambda: purge(job),
+        lambda: plan(file, to=new, client=client, users="search:user_id:*"),
+    ]
+    for call in calls:
+        with pytest.raises(LedgerError, match="in the way"):
+            call()
+    assert [(one.lstat().st_mode, one.lstat().st_nlink) for one in (*beside, victim)] == before
+    assert victim.read_bytes() == b""
+    assert not new.exists()
+
+
+@posix
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_a_text_beside_a_job_file_is_not_deleted(
+    end: str, file: Path, client: ManagementClient, job: Path
+) -> None:
+    """It has the name of a file of SQLite's and is none, so it's somebody's notes."""
+    notes = job.with_name(f"{job.name}{end}")
+    notes.write_text("notes of mine")
+    for call in (lambda: status(job), lambda: apply(job, client), lambda: purge(job)):
+        with pytest.raises(LedgerError, match="in the way"):
+            call()
+    assert notes.read_text() == "notes of mine"
+
+
 @posix
 @pytest.mark.parametrize(
     ("mode", "refused"), [(0o620, True), (0o602, True), (0o666, True), (0o644, False), (0o600, False)]
