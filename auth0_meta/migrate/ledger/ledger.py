@@ -20,6 +20,7 @@ import attrs
 
 from auth0_meta._version import __version__
 from auth0_meta.errors import Auth0MetaError, LedgerError
+from auth0_meta.files.paths import check_regular, status_of
 from auth0_meta.migrate.ledger.digest import block_of, digest, digest_of_all, seal
 from auth0_meta.migrate.ledger.format import INDEX, TABLES, check_format, check_replaceable, upgrade
 from auth0_meta.migrate.ledger.integrity import Integrity
@@ -116,10 +117,13 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         Raises `LedgerError` for any other file, a second writer and, except if `unfinished`, an unfinished plan.
         """
         path = Path(path)
-        if not path.exists():
+        try:
+            if (status := status_of(path)) is not None:
+                check_regular(status)
+        except OSError as error:
+            raise refusal(path, f"can't be used: {error.strerror}") from error
+        if status is None:
             raise refusal(path, f"does not exist: create it with auth0-meta migrate plan ... -o {path}")
-        if not path.is_file():
-            raise refusal(path, "is not a regular file, and so not a job file")
         with contextlib.ExitStack() as cleanup:
             lock = FileLock(path) if write else None
             if lock is not None:

@@ -10,9 +10,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,12 @@ def made(job: Path, users: int = 3) -> None:
     ledger.close()
 
 
-def let_others_in(job: Path) -> None:
-    """Let other users enter the directories above the job file, because pytest makes its own private."""
-    for parent in list(job.parents)[: 4 if "popen" in str(job) else 3]:  # xdist adds a directory
-        parent.chmod(parent.stat().st_mode | 0o555)
+@pytest.fixture
+def shared_job() -> Iterator[Path]:
+    """Return the path of a job file that other users can reach: pytest makes its own directories private."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "job.db"
 
 
 def test_the_file_and_its_companions_are_private(job: Path) -> None:
@@ -200,13 +203,13 @@ def test_a_full_disk_is_reported_and_does_no_damage(job: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are of POSIX")
-def test_a_read_only_job_file_is_refused_before_anything_is_sent(job: Path) -> None:
+def test_a_read_only_job_file_is_refused_before_anything_is_sent(shared_job: Path) -> None:
     """Opening it for writing fails."""
-    made(job)
-    job.chmod(0o444)
-    job.parent.chmod(0o555)
+    made(shared_job)
+    shared_job.chmod(0o444)
+    shared_job.parent.chmod(0o555)
     if os.geteuid() == 0:
-        os.chown(job, 65534, -1)
+        os.chown(shared_job, 65534, -1)
     code = (
         "import os, sys\n"
         "from auth0_meta import LedgerError\n"
@@ -215,13 +218,16 @@ def test_a_read_only_job_file_is_refused_before_anything_is_sent(job: Path) -> N
         "try: Ledger.open(sys.argv[1], write=True)\n"
         "except LedgerError as error: print(error)\n"
     )
-    let_others_in(job)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, str(job)], capture_output=True, text=True, timeout=60, check=True
+            [sys.executable, "-c", code, str(shared_job)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
     finally:
-        job.parent.chmod(0o755)
+        shared_job.parent.chmod(0o755)
     assert "must be writable" in done.stdout or "can't be written" in done.stdout
 
 
@@ -409,36 +415,34 @@ def test_a_run_without_a_process_was_killed(job: Path) -> None:
     [(0o444, 0o555), (0o666, 0o555), (0o444, 0o777)],
     ids=["read-only", "fixed", "shared"],
 )
-def test_a_job_file_of_somebody_else_can_be_read(job: Path, mode: int, directory: int) -> None:
+def test_a_job_file_of_somebody_else_can_be_read(shared_job: Path, mode: int, directory: int) -> None:
     """Status and report work with a closed job file that can only be read, and leave nothing beside it."""
-    made(job)
-    begun(job)
+    made(shared_job)
+    begun(shared_job)
     code = (
         "import os, sys\n"
         "from auth0_meta.migrate import report, status\n"
         "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
         "print(status(sys.argv[1]).counts, len(report(sys.argv[1])['runs']))\n"
     )
-    job.chmod(mode)
-    let_others_in(job)
-    job.parent.chmod(directory)
+    shared_job.chmod(mode)
+    shared_job.parent.chmod(directory)
 
     def read() -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-c", code, str(job)]
+        line = [sys.executable, "-c", code, str(shared_job)]
         return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
     try:
         done = read()
         assert done.stdout == "{'planned': 3} 2\n", done.stderr
-        assert [path.name for path in job.parent.iterdir()] == [job.name]
-        job.parent.chmod(0o755)
-        job.with_name("job.db-wal").write_bytes(
-            b"x"
-        )  # it may hold more than the file, and can't be read here
-        job.parent.chmod(0o555)
+        assert [path.name for path in shared_job.parent.iterdir()] == [shared_job.name]
+        shared_job.parent.chmod(0o755)
+        # It may hold more than the file, and can't be read here.
+        shared_job.with_name("job.db-wal").write_bytes(b"x")
+        shared_job.parent.chmod(0o555)
         assert "LedgerError" in read().stderr
     finally:
-        job.parent.chmod(0o755)
+        shared_job.parent.chmod(0o755)
 
 
 @pytest.mark.parametrize(
