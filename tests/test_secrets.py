@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import pickle
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,10 +21,12 @@ from support.scripted_server import Reply, ScriptedServer, Seen, boom, connect, 
 
 from auth0_meta import ManagementClient, MetadataBatch, User
 from auth0_meta.actions import Event, PostLoginTrigger
+from auth0_meta.actions.web import SigningKeys, verify_id_token
 from auth0_meta.errors import Auth0MetaError, NotSentError
 from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response
 from auth0_meta.jwt import sign_hs256
+from auth0_meta.migrate import plan
 from auth0_meta.testing import FakeClock
 from auth0_meta.transactions.options import TransactionOptions
 
@@ -230,6 +233,17 @@ def _login(client: ManagementClient) -> None:
     raise error
 
 
+def _plan(client: ManagementClient) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        plan(lambda user, tx: None, to=f"{folder}/job.db", client=client, users=f"search:plan:{WRITTEN}")
+
+
+def _verify(client: ManagementClient) -> None:
+    verify_id_token(
+        sign_hs256({"a": 1}, secret=SECRET) + TOKEN, keys=SigningKeys(client), audience="app", nonce=WRITTEN
+    )
+
+
 BODY = {"app_metadata": {"plan": WRITTEN}}
 CALLS: dict[str, Callable[[ManagementClient], object]] = {
     "update": lambda client: client.users.update("auth0|1", BODY),
@@ -251,6 +265,8 @@ CALLS: dict[str, Callable[[ManagementClient], object]] = {
     "constructor": lambda _: ManagementClient("not a host", client_id="c", client_secret=SECRET),
     "private key": lambda _: ManagementClient("tenant.invalid", client_id="c", private_key=SECRET),
     "signature": lambda _: sign_hs256({"a": b""}, secret=SECRET),
+    "plan": _plan,
+    "id token": _verify,
 }
 
 

@@ -16,6 +16,8 @@ from urllib.parse import quote, quote_plus
 from auth0_meta.redact import printable
 
 CUT = "***"
+# Auth0's messages have a few hundred characters; the time for cutting grows with the square of the length.
+_MOST_TEXT = 10_000
 _SHORTEST = 3
 # A value of this length does not occur in a text by chance, whatever stands around it.
 _UNMISTAKABLE = 20
@@ -76,18 +78,23 @@ class SentValues:
 
     def cut(self, text: str | None) -> str:
         """Return a sentence without them, and without what a terminal or a log would obey."""
-        text = text or ""
+        text = _bounded(text or "")
         for value in self._values:
             text = _without(text, value, around=_AROUND, ordinary=_is_ordinary(value))
         return printable(text)
 
     def cut_from_code(self, code: str | None) -> str:
         """Return an error code without them; a code is made of words, which may be values by chance."""
-        code = code or ""
+        code = _bounded(code or "")
         for value in self._values:
             if not _is_plain(value):
                 code = _without(code, value, around="[^\\W_]", ordinary=False)
         return printable(code)
+
+
+def _bounded(text: str) -> str:
+    """Return the beginning of a text that is too long; beside the dots a value that was cut through is cut out."""
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}..."
 
 
 def _values(sent: Any) -> Iterator[str]:

@@ -32,12 +32,14 @@ from auth0_meta.migrate.planning.replan import POLICIES, DriftPolicy
 from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox
 from auth0_meta.migrate.planning.sources import Source, source
 from auth0_meta.migrate.planning.summary import PlanSummary
+from auth0_meta.redact import discreet
 
 JobFile = str | os.PathLike[str]
 Migration = str | os.PathLike[str] | Function
 Listener = Callable[[MigrationEvent], object]
 
 
+@discreet
 def plan(
     migration: Migration,
     /,
@@ -135,6 +137,7 @@ def plan(
     return summary
 
 
+@discreet
 def apply(
     job: JobFile,
     client: HasChannel,
@@ -193,6 +196,7 @@ def apply(
             return runner.run()
 
 
+@discreet
 def undo(
     job: JobFile,
     client: HasChannel,

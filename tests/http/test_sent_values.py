@@ -228,3 +228,28 @@ def test_many_values_take_no_long_time() -> None:
     )
     assert "99999" not in text
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["canary-4 ", "can... ", "...4711 ", "canary-4711x", 'a\\"b '],
+    ids=["begun", "head", "tail", "glued", "escaped"],
+)
+def test_a_long_message_takes_no_long_time(unit: str) -> None:
+    """A megabyte of anything costs no more than its beginning, at whose end no part of a value is left."""
+    began = time.process_time()
+    for before in range(30):
+        text = SentValues({"x": "canary-4711", "y": 'a"b c'}).cut(
+            "x" * before + " " + unit * (1_000_000 // len(unit))
+        )
+        assert len(text) < 20_000
+        assert text.endswith(("...", "***"))
+    assert time.process_time() - began < 20
+
+
+def test_no_value_is_left_where_a_long_message_ends() -> None:
+    """Wherever its end cuts through a value, and in a code too."""
+    for length in range(9_980, 10_001):
+        message = "-" * length + " canary-4711" + " and more" * 100
+        assert "can" not in SentValues({"x": "canary-4711"}).cut(message)
+    assert len(SentValues({"x": "canary-4711"}).cut_from_code("a" * 100_000)) < 20_000

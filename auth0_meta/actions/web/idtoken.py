@@ -14,6 +14,7 @@ from auth0_meta.auth import jwt
 from auth0_meta.errors import AuthError, ConfigError, TransportError
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.channel import HasChannel
+from auth0_meta.redact import discreet
 
 _PATH = "/.well-known/jwks.json"
 _OK = 200
@@ -106,6 +107,7 @@ class SigningKeys:
             raise TransportError(msg) from None
 
 
+@discreet
 def verify_id_token(
     token: str,
     /,
