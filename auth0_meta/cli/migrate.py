@@ -266,7 +266,7 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
     """Write a page about a job: rate over time, refusals, outcomes, slowest users; it contains no metadata values."""
     page = render(job, as_json=as_json)
     if output is None:
-        click.echo(printable(page, lines=True), nl=False)
+        click.echo(page, nl=False)
         return
     try:
         with replacing(output) as file:

@@ -12,6 +12,7 @@ from auth0_meta.migrate.api import JobFile, Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.migrate.ledger.sqlite import explain_damage
+from auth0_meta.redact import printable
 
 _BINS = 240
 _MOST_NAMED = 200
@@ -48,9 +49,12 @@ def report(job: JobFile, /) -> dict[str, Any]:
 
 
 def render(job: JobFile, /, *, as_json: bool = False) -> str:
-    """Return the report as one self-contained HTML page, or as JSON.  Raises `LedgerError` as `report` does."""
+    """Return the report as one self-contained HTML page, or as JSON, with what a terminal would obey escaped.
+
+    Raises `LedgerError` as `report` does.
+    """
     if as_json:
-        return json.dumps(report(job), indent=2, ensure_ascii=False) + "\n"
+        return printable(json.dumps(report(job), indent=2, ensure_ascii=False), lines=True) + "\n"
     with Ledger.open(job) as ledger, explain_damage(ledger.path):
         status = status_of(ledger)
         keys = sorted(status.summary.keys.items(), key=lambda item: -item[1])
@@ -61,13 +65,14 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
             _table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)),
             _table("Keys touched", ("key", "users"), keys),
         ]
-    return (
+    page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<title>{escape(str(job))}</title><style>{_STYLE}</style></head><body>\n"
         + "\n".join(body)
         + "\n</body></html>\n"
     )
+    return printable(page, lines=True)
 
 
 def _head(job: str, status: Status) -> str:

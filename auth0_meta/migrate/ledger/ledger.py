@@ -259,7 +259,8 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
 
     def problems(self, limit: int = -1) -> list[tuple[str, str, str]]:
         """Return (user id, kind, note) for each user who could not be planned, or the first `limit` of them."""
-        return self._rows("SELECT user_id, kind, note FROM problems ORDER BY n LIMIT ?", limit)
+        query = f"SELECT {_as_text('user_id', 'kind', 'note')} FROM problems ORDER BY n LIMIT ?"  # noqa: S608  # literals of ours
+        return self._rows(query, limit)
 
     # Running ------------------------------------------------------------------------------------------
 
@@ -331,9 +332,9 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
 
     def to_look_at(self, limit: int) -> list[tuple[str, str, str]]:
         """Return (user id, state, note) for users whom a person should look at."""
-        query = f"SELECT user_id, state, COALESCE(note, '') FROM users {_in(TO_LOOK_AT)} ORDER BY n LIMIT ?"  # noqa: S608  # whole numbers of ours
+        query = f"SELECT {_as_text('user_id', 'note')}, state FROM users {_in(TO_LOOK_AT)} ORDER BY n LIMIT ?"  # noqa: S608  # literals of ours
         with explain_damage(self.path):
-            return [(user_id, State(state).word, note) for user_id, state, note in self._rows(query, limit)]
+            return [(user_id, State(state).word, note) for user_id, note, state in self._rows(query, limit)]
 
     def _records(self, which: str, *values: int) -> list[Record]:
         query = f"SELECT n, user_id, state, plan, again, seal, tried, note FROM users {which}"  # noqa: S608  # literals of ours
@@ -411,6 +412,11 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         if busy:
             what = "is being read by another process, and the values are on the disk until that ends: purge it again then"
             raise refusal(self.path, what)
+
+
+def _as_text(*names: str) -> str:
+    """Return columns as text whatever somebody has put there: SQLite keeps a value of any type in them."""
+    return ", ".join(f"COALESCE(CAST({name} AS TEXT), '')" for name in names)
 
 
 def _in(states: Iterable[State]) -> str:

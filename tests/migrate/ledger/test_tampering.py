@@ -10,7 +10,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from auth0_meta import InputError, LedgerError, ManagementClient, MetadataTransaction, User
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import apply, plan, purge, report, status, undo
+from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.ledger import records, sqlite
 from auth0_meta.migrate.ledger.digest import seal
 from auth0_meta.migrate.ledger.ledger import Ledger
@@ -139,6 +140,37 @@ def test_a_plan_is_unpacked_up_to_a_limit(
         apply(job, client)
     fits = zlib.compress(json.dumps([{}, {}, {"app_metadata": {"x": "x" * 9_000}}]).encode())
     assert records.unpack(fits).before["app_metadata"]["x"] == "x" * 9_000
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE facts SET value = '\"\\ud800\\u001b[31m\"' WHERE name IN ('migration', 'digest', 'version')",
+        "UPDATE users SET state = 4, note = x'41', user_id = CAST(user_id AS BLOB)",
+        "INSERT INTO problems (user_id, kind, note) VALUES (x'41', x'41', x'41')",
+    ],
+    ids=["text that can't be written", "bytes for a note", "bytes for a problem"],
+)
+@pytest.mark.usefixtures("planned")
+def test_a_report_can_be_written_whatever_a_job_file_says(statement: str, job: Path) -> None:
+    """It is text without what a terminal obeys, as a page and as JSON, or `LedgerError` is raised."""
+    _tamper(job, statement)
+    with suppress(LedgerError):
+        for as_json in (False, True):
+            page = render(job, as_json=as_json)
+            page.encode()
+            assert "\x1b" not in page
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"], ids=["too long", "null character"])
+def test_a_name_that_no_file_can_have_is_a_ledger_error(
+    name: str, client: ManagementClient, job: Path
+) -> None:
+    """Every command says so, and none raises what the system raised."""
+    path = job.with_name(name)
+    for call in (lambda: status(path), lambda: apply(path, client), lambda: purge(path)):
+        with pytest.raises(LedgerError, match="can't be used"):
+            call()
 
 
 # The files around it ----------------------------------------------------------------------------------
