@@ -94,12 +94,12 @@ class Threads(Executor):
         *,
         at_once: Callable[[_T], bool],
         ahead: int,
-        idle: Callable[[], object],
+        idle: Callable[[float], object],
     ) -> Iterator[_R]:
         """Yield `call(item)` for each item in order, with at most `ahead` calls begun or finished ahead of that.
 
         An item for which `at_once` is true costs no wait: it is called here unless others are under way before it.
-        `idle` is called every second while the next result is not there.
+        `idle` is called every second while the next result is not there, with the seconds so far.
         """
         under_way: deque[Future[_R]] = deque()
         try:
@@ -114,7 +114,7 @@ class Threads(Executor):
         items: Iterable[_T],
         at_once: Callable[[_T], bool],
         ahead: int,
-        idle: Callable[[], object],
+        idle: Callable[[float], object],
         under_way: deque[Future[_R]],
     ) -> Iterator[_R]:
         for item in items:
@@ -134,10 +134,12 @@ def join(thread: threading.Thread) -> None:
         thread.join(LOOK_AGAIN)
 
 
-def _result(future: Future[_R], idle: Callable[[], object]) -> _R:
+def _result(future: Future[_R], idle: Callable[[float], object]) -> _R:
     """Wait for a future, and return or raise its result."""
+    seconds = 0.0
     while not futures.wait((future,), LOOK_AGAIN).done:
-        idle()
+        seconds += LOOK_AGAIN
+        idle(seconds)
     return future.result()
 
 

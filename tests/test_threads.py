@@ -40,7 +40,7 @@ def test_calls_run_ahead_of_one_that_takes_long() -> None:
         done.append(n)
         return n
 
-    def idle() -> None:
+    def idle(_: float) -> None:
         idled.append(sorted(done))
         gate.set()
 

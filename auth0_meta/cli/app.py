@@ -52,6 +52,10 @@ for _command in (demo, doctor, emulator, migrate, user):
 def run(words: Sequence[str]) -> int:
     """Run the command that `words` name and return its exit code; errors go to stderr."""
     codecs.register_error(_ESCAPED, _escaped)
+    for name in ("stdout", "stderr"):
+        # The shell has closed it, and the next file that is opened must not take its place.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPED)
@@ -112,8 +116,7 @@ def _drop_output() -> None:
     """Discard what is left of an output that can't be written, or Python would complain about it again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:  # None if the shell closed it
-                stream.flush()
+            stream.flush()
         except OSError:
             with open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())

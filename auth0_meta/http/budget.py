@@ -66,6 +66,8 @@ class WaitBudget:
         """Whether it has gone on for longer than `failure_wait` because of an outage."""
         self.outage = False
         """Whether it gave up while no request of the client succeeded, so that others would fail too."""
+        self.excused = False
+        """Whether its last failure says nothing about its user: there was no token, or an outage swallowed the request."""
         self.in_flight = False
         self.alone = alone
         self._spent = 0.0

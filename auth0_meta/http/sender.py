@@ -34,6 +34,10 @@ from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, WouldWai
 _log = logging.getLogger("auth0_meta")
 # A host that has never answered is more likely misspelled than down: 15 minutes of backoff would hide that.
 _FIRST_CONTACT_TRIES = 3
+_LONG = 5.0
+"""Seconds that a request takes which an outage may have swallowed."""
+_AFTER_AN_OUTAGE = 1.0
+"""Seconds before the try that shows whether a user fails after an outage, too."""
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _NOT_IMPLEMENTED = 501
@@ -71,12 +75,13 @@ class Sender:
         """
         tokens, replaced = self.tokens, False
         while True:
-            token = self._token(budget)
+            token = self._token(request, budget, deadline)
             self._check_time(deadline)
             ticket = self._admit(request, budget, deadline)
             try:
                 if ticket.waited:
-                    token = self._token(budget)  # the one from before the wait may have expired
+                    # The one from before the wait may have expired.
+                    token = self._token(request, budget, deadline)
                     self._check_time(deadline)
                 if budget.cancelled is not None and budget.cancelled.is_set():
                     raise Cancelled
@@ -134,6 +139,7 @@ class Sender:
     def _transmit(self, request: Request, token: str, budget: WaitBudget, seconds: float) -> Response:
         """Send it once, and count the time that it takes."""
         begun = self.clock.monotonic()
+        in_outage = budget.share is not None and budget.failures > 0 and self.outages.is_outage(budget)
         try:
             return self.transport.send(
                 request.method,
@@ -145,6 +151,7 @@ class Sender:
         finally:
             budget.took = self.clock.monotonic() - begun
             budget.spend(budget.took)
+            budget.excused = in_outage and budget.took >= _LONG
 
     def _headers(self, request: Request, token: str) -> dict[str, str]:
         """Return what a request carries: the client's headers, and the caller's, which win but for the token's."""
@@ -155,7 +162,19 @@ class Sender:
             own[CUSTOM_DOMAIN] = self._custom_domain
         return merged(own, request.headers, {"Authorization": f"Bearer {token}"} if token else {})
 
-    def _token(self, budget: WaitBudget) -> str:
+    def _token(self, request: Request, budget: WaitBudget, deadline: Deadline | None) -> str:
+        """Return the token to send; bulk work tries again for one as it does for a response, in an outage too."""
+        while True:
+            try:
+                return self._token_in_time(budget)
+            except NotSentError as error:
+                if budget.share is None:
+                    raise
+                error.user_id = budget.user_id
+                budget.excused = True
+                self._after_loss(error, request, budget, deadline)
+
+    def _token_in_time(self, budget: WaitBudget) -> str:
         """Return the token to send; the time that this takes counts as waiting, and may use up the budget."""
         begun, waited, left = self.clock.monotonic(), budget.waited, budget.left()
         token = self.tokens.get(budget)
@@ -268,7 +287,8 @@ class Sender:
         """Back off after a lost connection, or raise what may not be repeated."""
         try:
             if isinstance(error, NotSentError):
-                first_contact = not self.transport.reached and budget.failures + 1 >= _FIRST_CONTACT_TRIES
+                nobody_there = not self.transport.reached and not isinstance(error.__cause__, Auth0MetaError)
+                first_contact = nobody_there and budget.failures + 1 >= _FIRST_CONTACT_TRIES
                 if error.permanent or first_contact:
                     budget.outage = first_contact
                     raise error
@@ -301,13 +321,18 @@ class Sender:
                 budget.failing_since = self.clock.monotonic()
             budget.failures += 1
             seconds = backoff(budget.failures, jitter=self.random.random())
-            reason = "server error" if isinstance(failure, ApiError) else "connection"
+            answered = isinstance(failure, ApiError) or isinstance(failure.__cause__, ApiError)
+            reason = "server error" if answered else "connection"
             left, most = budget.left(), budget.failure_wait
             if most is not None and budget.share is not None:
                 if writing:
                     self.outages.note_write(budget.user_id)
                 most = self._bulk_patience(budget, seconds, most)
-            if (left is not None and seconds > left) or (most is not None and budget.failed + seconds > most):
+            spent = most is not None and budget.failed + seconds > most
+            if spent and budget.excused and not self.outages.is_outage(budget):
+                # Others get through by now, and whether this user does is open.
+                spent, seconds = False, _AFTER_AN_OUTAGE
+            if spent or (left is not None and seconds > left):
                 budget.outage = self.outages.is_outage(budget)
                 raise failure
             if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:

@@ -35,7 +35,8 @@ def exchange(
     )
     own = WaitBudget(
         max_wait=budget.left(),
-        failure_wait=budget.failure_wait,
+        # For bulk work each try is one of the request's own: it knows whether there is an outage.
+        failure_wait=budget.failure_wait if budget.share is None else 0.0,
         ends=budget.ends,
         on_wait=budget.on_wait,
         cancelled=budget.cancelled,
@@ -45,7 +46,8 @@ def exchange(
         found: Mapping[str, Any] = believed(sender.send(request, own), request, an_object)
     except (OutcomeUnknown, ServerError) as error:
         msg = f"there is no token, so nothing was sent: {error}"
-        raise NotSentError(msg, user_id=budget.user_id) from error
+        raise NotSentError(msg, user_id=budget.user_id, permanent=not own.failures) from error
     finally:
         budget.waited += own.waited
+        budget.took = own.took
     return found

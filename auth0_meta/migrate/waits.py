@@ -10,6 +10,9 @@ from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import PACED
 from auth0_meta.ratelimit.throttle import PACING
 
+_SILENT = 5.0
+"""Seconds after which requests without a response are named."""
+
 
 class Waits:
     """Note the waits of many threads; `on_event` is called once however many wait for the same thing."""
@@ -34,8 +37,13 @@ class Waits:
         if new and self._on_event is not None:
             self._on_event(Waiting(reason=wait.reason, seconds=wait.seconds, user_id=wait.user_id))
 
-    def in_words(self) -> str:
-        """Return what is waited for and for how long, "" if that is not worth a word."""
+    def in_words(self, silent: float = 0.0) -> str:
+        """Return what is waited for and for how long, "" if that is not worth a word.
+
+        `silent`: for how many seconds there has been no result, without any of these waits perhaps.
+        """
         until, reason = self._latest
         left = until - self._now()
-        return f"{reason}, {left:.0f} s" if left > PACED else ""
+        if left > PACED:
+            return f"{reason}, {left:.0f} s"
+        return f"requests under way, {silent:.0f} s so far" if silent >= _SILENT else ""

@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no BEGIN line": (base64.b64encode(DER).decode(), "BEGIN and END"),
     "no END line": (PLAIN[:800], "END line"),
     "cut inside": (PLAIN[:800] + "\n-----END PRIVATE KEY-----\n", "damaged"),
-    "letter lost": (PLAIN.replace(PLAIN[400], "", 1), "damaged"),
+    "letter lost": (PLAIN[:400] + PLAIN[401:], "damaged"),
     "two keys": (PLAIN + pem(KEY, TRADITIONAL), "more than one"),
     "a secret": ("canary", "PEM"),
     "number": (5, "int"),

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -231,6 +232,24 @@ def test_without_any_output_there_is_no_traceback(tenant: LocalTenant) -> None:
     with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "wb") as full:
         done = subprocess.run(line, stdout=full, stderr=full, timeout=60, check=False)
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("--version",), ("user", "show", USER), ("migrate", "show", "JOB", "--csv")]
+)
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_like_none(
+    words: tuple[str, ...], closed: str, tenant: LocalTenant, tmp_path: Path
+) -> None:
+    """A command does its work, and its exit code is the same."""
+    (tmp_path / "a.csv").write_text(f"user_id,app_metadata.a\n{USER},x\n", encoding="utf-8")
+    job = tmp_path / "job.db"
+    assert command("migrate", "plan", str(tmp_path / "a.csv"), "-o", str(job)).returncode == 0
+    line = shlex.join(
+        [sys.executable, "-m", "auth0_meta", *(str(job) if word == "JOB" else word for word in words)]
+    )
+    done = subprocess.run(["sh", "-c", f"{line} {closed}"], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_an_output_without_unicode_gets_escapes(tenant: LocalTenant) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
+from auth0_meta import ServerError, TransportError
+from auth0_meta.emulator import LocalTenant
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.outages import Outages
 from auth0_meta.http.request import Target
+from auth0_meta.testing import FakeClock
 
 
 def failing(user_id: str, since: float) -> WaitBudget:
@@ -54,6 +59,32 @@ def test_many_users_whose_writes_fail_are_an_outage_although_reads_succeed(users
     outages.succeeded("PATCH", 21.0)
     outages.note_write("user 0")
     assert not outages.is_outage(writer)
+
+
+@pytest.mark.parametrize(("failures", "got"), [(2, "the user"), (3, "an error")])
+def test_a_request_that_an_outage_has_hit_says_nothing_about_its_user(failures: int, got: str) -> None:
+    """If others get through only after it was sent, one more is sent, and that one counts."""
+    clock = FakeClock()
+    with LocalTenant(serve=False, clock=clock) as tenant, tenant.client() as client:
+        tenant.users.add(user_id="auth0|1")
+        client.check()
+
+        def hang(*_: object) -> bool:
+            if fault.fired == failures:
+                return False
+            clock.advance(31)
+            if fault.fired:
+                client.channel.outages.succeeded("GET", clock.monotonic())
+            return True
+
+        fault = tenant.fail(method="GET", user_id="auth0|1", times=failures, status=503, when=hang)
+        budget = client.channel.budget("auth0|1", None, share=1.0)
+        with contextlib.suppress(ServerError, TransportError):
+            client.channel.read(Target.user("auth0|1"), budget)
+            assert got == "the user"
+        assert fault.fired == failures
+        assert budget.requests == failures + (got == "the user")
+        assert budget.outage is False
 
 
 def test_somebody_else_is_tried_at_most_every_five_seconds() -> None:

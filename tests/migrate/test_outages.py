@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from support.migrations import move_plan, patches_by_user, populate, rows_of
 
-from auth0_meta import Auth0MetaError, ManagementClient
+from auth0_meta import Auth0MetaError, ManagementClient, NotSentError
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.migrate import PlanProgress, apply, plan, status, undo
+from auth0_meta.migrate import ApplyProgress, PlanProgress, apply, plan, status, undo
 from auth0_meta.migrate.events import Waiting
 from auth0_meta.testing import FakeClock
 
@@ -143,3 +143,80 @@ def test_an_outage_that_does_not_end_leaves_everybody_to_the_next_run(
         assert step(job, client).failed == 0
         assert status(job).counts == {good: USERS}
         assert patches_by_user(tenant) == dict.fromkeys(ids, 1)
+
+
+TOKENLESS: dict[str, dict[str, Any]] = {
+    "503": {"status": 503},
+    "refused": {"drop": "before_commit"},
+    "cut short": {"truncate": 5},
+}
+
+
+@pytest.mark.parametrize("step", [plan, apply, undo])
+@pytest.mark.parametrize("fault", TOKENLESS)
+def test_an_outage_of_the_token_endpoint_is_nobodys_fault(
+    tenant: LocalTenant,
+    job: Path,
+    ndjson: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    step: Callable[..., Any],
+    fault: str,
+) -> None:
+    """It is waited out like any other, although no user's request can be sent meanwhile."""
+    monkeypatch.setattr("auth0_meta.migrate.planning.planner._READERS", 1)
+    populate(tenant, USERS)
+    rows = ndjson([{"user_id": user.user_id, "app_metadata": {"tier": 1}} for user in tenant.users])
+    with tenant.client() as client:
+        if step is not plan:
+            plan(str(rows), to=job, client=client)
+        if step is undo:
+            apply(job, client)
+    began = tenant.clock.monotonic()
+    tenant.fail(
+        path="/oauth/token",
+        times=None,
+        when=lambda *_: tenant.clock.monotonic() - began < 120,
+        **TOKENLESS[fault],
+    )
+    with tenant.client() as client:
+        if step is plan:
+            summary = plan(str(rows), to=job, client=client)
+            assert (summary.changing, summary.invalid) == (USERS, 0)
+        else:
+            good = "done" if step is apply else "undone"
+            assert dict(step(job, client, concurrency=1).counts) == {good: USERS}
+
+
+@pytest.mark.parametrize("fault", [{"status": 200, "html": True}, {"status": 501}], ids=["page", "501"])
+def test_a_token_endpoint_that_is_not_one_ends_a_plan(
+    tenant: LocalTenant, client: ManagementClient, job: Path, tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    """What is not repeated for one request is not repeated for the next user either."""
+    source = tmp_path / "ids.txt"
+    source.write_text("\n".join(populate(tenant, USERS)), encoding="utf-8")
+    tenant.fail(path="/oauth/token", times=None, **fault)
+    with pytest.raises(NotSentError, match=r"^there is no token, so nothing was sent"):
+        plan(move_plan, to=job, client=client, users=str(source), clock=client.channel.clock)
+    assert tenant.clock.monotonic() < 1
+    assert not job.exists()
+
+
+def test_a_request_without_a_response_is_named_while_it_is_under_way(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan and a run that have no result for some seconds say so."""
+    monkeypatch.setattr("auth0_meta.migrate.waits._SILENT", 0.5)
+    source = tmp_path / "changes.csv"
+    source.write_text("user_id,app_metadata.a\nauth0|1,x\n", encoding="utf-8")
+    events: list[Any] = []
+    with LocalTenant(users=[{"user_id": "auth0|1"}]) as tenant, tenant.client() as client:
+        for step in (plan, apply):
+            tenant.fail(method="GET", user_id="auth0|1", delay=1.5)
+            if step is plan:
+                plan(str(source), to=job, client=client, on_event=events.append)
+            else:
+                apply(job, client, on_event=events.append)
+            said = [event.waiting for event in events if isinstance(event, PlanProgress | ApplyProgress)]
+            assert any(text.startswith("requests under way, 1 s") for text in said)
+            assert said[-1] == ""
+            events.clear()

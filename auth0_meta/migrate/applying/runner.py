@@ -155,7 +155,7 @@ class Runner:
         ledger, step = self._ledger, self._step
         some = ledger.records(limit=_OTHERS)
         self._channel.outages.start(Target.user(user.user_id) for user in some)
-        now = self._began = self._now()
+        now = self._began = self._last_result = self._now()
         with ledger.group():
             ledger.move(step.retried, step.start)
             self._doubts.extend(ledger.numbers(step.doubts))
@@ -251,6 +251,8 @@ class Runner:
             while len(self._landed) < _GROUP:
                 more = len(self._flying) > len(self._landed)
                 self._wake.get(timeout=_LINGER if more else 0)
+        if self._landed:
+            self._last_result = self._now()
         for n in list(self._landed):
             future, user = self._landed.pop(n), self._flying.pop(n, None)
             if user is None:  # an interrupt hit `_submit`: the ledger has the user as in doubt
@@ -416,7 +418,7 @@ class Runner:
             per_second=metrics.per_second(now),
             seconds=now - self._began,
             eta=metrics.eta(now),
-            waiting=self._waits.in_words(),
+            waiting=self._waits.in_words(now - self._last_result),
         )
         self._emit(progress)
 

@@ -131,13 +131,16 @@ def _column(name: str, file: str) -> Column:
     which, _, keys = path.partition(".")
     bag = next((bag for bag in BAGS if bag == which), None)
     if "[" in path or "]" in path:
-        whole = path.partition("[")[0].partition("]")[0] + _JSON_MARK
+        whole = path.partition("[")[0].partition("]")[0].rstrip(". ") + _JSON_MARK
         what = f"the column {shown(name)} is one item of a list, and a list is only set as a whole"
         raise InputError(f"{file}: {what}: write it as JSON under {shown(whole)}, or leave the column out")
     if bag is None or not keys:
         what = f"the column {shown(name)} is neither user_id, email, nor a path such as app_metadata.plan"
         raise InputError(f"{file}: {what}")
-    parsed = parse_path(keys, bag=bag)
+    try:
+        parsed = parse_path(keys, bag=bag)
+    except InputError as error:
+        raise InputError(f"{file}: the column {shown(name)} can't be used: {error}") from None
     if any(key != key.strip() for key in parsed):
         raise InputError(f"{file}: the column {shown(name)} has white space beside a dot")
     return bag, parsed, name.endswith(_JSON_MARK)

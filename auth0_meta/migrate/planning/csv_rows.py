@@ -15,10 +15,17 @@ from auth0_meta.warn import notice
 
 USER_COLUMNS = ("user_id", "email")
 """The columns that say whom a row is about."""
+_MEANT = dict.fromkeys(("userid", "id", "uid", "sub"), "user_id") | dict.fromkeys(
+    ("email", "mail", "emailaddress"), "email"
+)
+"""What spreadsheets call these columns, as letters alone -> what to write."""
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEP_LINE = re.compile(r'"?sep=(.?)"?', re.IGNORECASE)
-# What a lookup that fails leaves in a cell, and how some tools keep the zeros at the start of a number.
-_SPOILED = re.compile(r'#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)|=".*"', re.DOTALL)
+# What a lookup that fails leaves in a cell, in any language (#N/A, #SPILL!, #WERT!, #NV), or a column that is too narrow
+# (####), and how some tools keep the zeros at the start of a number.
+_SPOILED = re.compile(
+    r'#(N/[AD]|NV|[¡¿]?[^\W\d_a-z][^\sa-z]*[!?]|GETTING_DATA|##+)|Err:\d{3}|=".*"', re.DOTALL
+)
 _SHOWN = 60
 _MOST_COLUMNS = 1000
 
@@ -41,8 +48,8 @@ def separator_of(line: str) -> str | None:
 def is_spoiled(cell: str) -> bool:
     """Return whether a spreadsheet has left an error or a formula in place of a value.
 
-    >>> is_spoiled("#N/A"), is_spoiled('="00501"'), is_spoiled("00501")
-    (True, True, False)
+    >>> is_spoiled("#N/A"), is_spoiled("#SPILL!"), is_spoiled('="00501"'), is_spoiled("00501")
+    (True, True, True, False)
     """
     return _SPOILED.fullmatch(cell) is not None
 
@@ -78,8 +85,7 @@ class CsvRows:
         if repeated:
             raise InputError(f"{name} has the column {shown(repeated[0])} twice in its first line")
         if set(USER_COLUMNS).isdisjoint(names):
-            hint = "" if len(names) > 1 else "; separate its cells with commas, semicolons or tabs"
-            raise InputError(f"{name} has no column user_id or email in its first line{hint}")
+            raise InputError(f"{name} has no column user_id or email in its first line{_hint(names)}")
         if not names[0]:
             notice(f"{name}: the first column has no name and is ignored; pandas writes its index there")
         self._names = names
@@ -136,6 +142,14 @@ class _Rows:
                 what = f"is longer than {text_file.MOST_LINE} characters: is a quotation mark never closed?"
                 raise InputError(f"{row} {what}")
             yield line
+
+
+def _hint(names: list[str]) -> str:
+    """Return what may be meant by a header that names no user."""
+    for name in names:
+        if (meant := _MEANT.get(re.sub(r"[\W_]", "", name).lower())) is not None:
+            return f": is {shown(name)} meant? Write {meant}"
+    return "" if len(names) > 1 else "; separate its cells with commas, semicolons or tabs"
 
 
 def _names(line: str, separator: str) -> list[str]:

@@ -178,7 +178,11 @@ class Planner:
     ) -> Iterator[Read]:
         """Yield what `call` returns for each user, in order, and note whoever can't be read."""
         for read in self._readers.in_order(
-            call, wanted, at_once=at_once, ahead=_AHEAD, idle=self._emit_progress
+            call,
+            wanted,
+            at_once=at_once,
+            ahead=_AHEAD,
+            idle=lambda seconds: self._emit_progress(silent=seconds),
         ):
             self._judge(read)
             self.summary.requests += read.requests
@@ -352,8 +356,8 @@ class Planner:
             if not json_equal(again, ops):
                 self.summary.note_unsteady(str(profile["user_id"]), differing_paths(ops, again))
 
-    def _emit_progress(self, *, every: float = 0.0) -> None:
-        """Announce where the plan stands, unless the last time was less than `every` seconds ago."""
+    def _emit_progress(self, *, every: float = 0.0, silent: float = 0.0) -> None:
+        """Announce where the plan stands, unless the last time was less than `every` seconds ago; see `Waits`."""
         now = self._now()
         if now - self._last_progress < every:
             return
@@ -366,7 +370,7 @@ class Planner:
             changing=seen.changing,
             invalid=seen.invalid,
             seconds=seconds,
-            waiting=self.waits.in_words(),
+            waiting=self.waits.in_words(silent),
         )
         self._on_event(progress)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -63,10 +64,10 @@ def test_a_csv_change_file(table: Table) -> None:
         ("user_metadata.roles[]", "user_metadata.roles:="),
         ("app_metadata.roles[x]", "app_metadata.roles:="),
         ("app_metadata.roles[0]:=", "app_metadata.roles:="),
-        ("app_metadata.roles [0]", "app_metadata.roles :="),
+        ("app_metadata.roles [0]", "app_metadata.roles:="),
         ("app_metadata.roles[0][1]", "app_metadata.roles:="),
         ("app_metadata.roles[-1]", "app_metadata.roles:="),
-        ("app_metadata.roles.[0]", "app_metadata.roles.:="),
+        ("app_metadata.roles.[0]", "app_metadata.roles:="),
         ("app_metadata.roles]", "app_metadata.roles:="),
         ("app_metadata.roles[0", "app_metadata.roles:="),
         ('"app_metadata[""roles""]"', "app_metadata:="),
@@ -156,7 +157,22 @@ def test_a_cell_is_text_as_it_is_written(table: Table, cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", '="00501"', '"=""00501"""']
+    "cell",
+    [
+        *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"),
+        *(
+            "#GETTING_DATA",
+            "#NV",
+            "#WERT!",
+            "#BEZUG!",
+            "#ÜBERLAUF!",
+            "#N/D",
+            "#¿NOMBRE?",
+            "########",
+            "Err:502",
+        ),
+        *('="00501"', '"=""00501"""'),
+    ],
 )
 def test_what_a_spreadsheet_leaves_in_place_of_a_value_is_refused(table: Table, cell: str) -> None:
     """An error or a formula fails its row; it can be written as JSON text."""
@@ -167,6 +183,34 @@ def test_what_a_spreadsheet_leaves_in_place_of_a_value_is_refused(table: Table, 
     (bad,) = table("user_id,user_metadata.a", f"{cell},x")
     assert "the user_id is a formula" in bad.problem
     assert table("user_id,user_metadata.a:=", 'auth0|1,"""#N/A"""')[0][1] == {"user_metadata": {"a": "#N/A"}}
+
+
+@pytest.mark.parametrize("cell", ["#1", "# N/A", "#welcome!", "##", "N/A", "#AB!c", "Err: 502"])
+def test_a_text_that_begins_with_a_hash_is_text(table: Table, cell: str) -> None:
+    """Only what spreadsheets write in place of a value is refused."""
+    assert table("user_id,user_metadata.a", f"auth0|1,{cell}")[0][1] == {"user_metadata": {"a": cell}}
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [
+        *(("Email", "email"), ("E-Mail", "email"), ("email_address", "email")),
+        *(("User_ID", "user_id"), ("User ID", "user_id"), ("Id", "user_id"), ("sub", "user_id")),
+    ],
+)
+def test_a_header_with_another_name_for_the_user_says_which_to_write(
+    table: Table, column: str, meant: str
+) -> None:
+    """It names the column that is there, and the name that is expected."""
+    with pytest.raises(InputError, match=f"no column user_id or email.*'{column}' meant.* Write {meant}$"):
+        table(f"{column},app_metadata.plan", "auth0|1,pro")
+
+
+@pytest.mark.parametrize("path", ["app_metadata..plan", "app_metadata.plan.", "app_metadata.$set"])
+def test_a_column_whose_path_cannot_be_used_is_named(table: Table, path: str) -> None:
+    """So is its file."""
+    with pytest.raises(InputError, match=re.escape(f"the column '{path}' can't be used: app_metadata")):
+        table(f"user_id,{path}", "auth0|1,pro")
 
 
 @pytest.mark.parametrize(

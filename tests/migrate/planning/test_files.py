@@ -198,7 +198,7 @@ def test_an_empty_file_is_an_error(records: Records, name: str, data: bytes) -> 
         (b"PK\x03\x04\x14\x00\x06\x00", "is a workbook or a zip archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a workbook"),
         (b"Id;Plan\nauth0|1;pro\n", "no column user_id or email in its first line; separate"),
-        (b"Id,Plan\nauth0|1,pro\n", "no column user_id or email in its first line$"),
+        (b"Id,Plan\nauth0|1,pro\n", "no column user_id or email in its first line: is 'Id' meant"),
         (b"sep=;\n", "no column user_id or email"),
         (b"sep=\nuser_id,app_metadata.a\n", "write sep=, or sep=;"),
         (b"sep=:\nuser_id:app_metadata.a\n", "write sep=, or sep=;"),
