@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,15 +20,6 @@ from auth0_meta.emulator import LocalTenant
 
 Rows = Callable[..., Path]
 CANARY = "canary-7f3a"
-
-
-@pytest.fixture
-def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
-    """Serve a tenant, and point the AUTH0_* variables to it."""
-    with LocalTenant() as local:
-        for name, value in local.env.items():
-            monkeypatch.setenv(name, value)
-        yield local
 
 
 @pytest.fixture

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
 
 UID = "samlp|corp|ada"
-
-
-@pytest.fixture
-def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTenant]:
-    """Serve a tenant; AUTH0_* point at it."""
-    with LocalTenant() as local:
-        for name, value in local.env.items():
-            monkeypatch.setenv(name, value)
-        yield local
 
 
 @pytest.fixture

@@ -56,6 +56,17 @@ def _tamper(job: Path, *statements: str) -> None:
             db.execute(statement)
 
 
+def _commands(job: Path, client: ManagementClient) -> list[Callable[[], object]]:
+    """Return a call for each command that works with a job file."""
+    return [
+        lambda: status(job),
+        lambda: report(job),
+        lambda: apply(job, client),
+        lambda: undo(job, client),
+        lambda: purge(job),
+    ]
+
+
 EVIL_TEXT = pack(EVIL)
 assert isinstance(EVIL_TEXT, str)
 ADDED = {
@@ -85,14 +96,7 @@ def test_a_job_file_holds_what_a_plan_makes_and_nothing_else(
 ) -> None:
     """Every command refuses it, and nothing was sent."""
     _tamper(job, *statements)
-    calls: list[Callable[[], object]] = [
-        lambda: status(job),
-        lambda: report(job),
-        lambda: apply(job, client),
-        lambda: undo(job, client),
-        lambda: purge(job),
-    ]
-    for call in calls:
+    for call in _commands(job, client):
         with pytest.raises(LedgerError, match=r"did not make|damaged"):
             call()
     assert [user.app_metadata for user in tenant.users] == [{"plan": "free"}] * 3
@@ -274,14 +278,8 @@ def test_nothing_is_opened_beside_a_job_file_but_files_of_its_own(
     for name in beside:
         plant(name, victim)
     before = [(one.lstat().st_mode, one.lstat().st_nlink) for one in (*beside, victim)]
-    calls: list[Callable[[], object]] = [
-        lambda: status(job),
-        lambda: report(job),
-        lambda: apply(job, client),
-        lambda: undo(job, client),
-        lambda: purge(job),
-        lambda: plan(file, to=new, client=client, users="search:user_id:*"),
-    ]
+    calls = _commands(job, client)
+    calls.append(lambda: plan(file, to=new, client=client, users="search:user_id:*"))
     for call in calls:
         with pytest.raises(LedgerError, match="in the way"):
             call()
