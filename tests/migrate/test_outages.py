@@ -118,7 +118,7 @@ def test_an_outage_that_does_not_end_leaves_everybody_to_the_next_run(
     method: str | None,
     fault: str,
 ) -> None:
-    """The error says that it concerns nobody alone and what to do; no user is marked as failed."""
+    """The error says that it concerns nobody alone and what to do; the next run finishes everybody."""
     ids = populate(tenant, USERS)
     if method != "PATCH":
         source = tmp_path / "ids.txt"
@@ -138,7 +138,10 @@ def test_an_outage_that_does_not_end_leaves_everybody_to_the_next_run(
             Auth0MetaError, match=r"does not concern one user alone.*same command again to resume"
         ):
             step(job, client)
-        assert not {"failed", "unclear", "drifted", "kept"} & set(status(job).counts)
+        counts = status(job).counts
+        blamed = sum(counts.get(word, 0) for word in ("failed", "unclear", "drifted", "kept"))
+        # Until twelve users have failed to write, each may have a reason of its own; they are tried again, too.
+        assert blamed < (12 if method == "PATCH" else 1)
         outage.over = True
         assert step(job, client).failed == 0
         assert status(job).counts == {good: USERS}

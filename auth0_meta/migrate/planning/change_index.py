@@ -44,6 +44,13 @@ class ChangeIndex:
 
     def __init__(self, changes: Iterable[tuple[Found | ByEmail, Change]]) -> None:
         self._db = sqlite3.connect("", isolation_level=None)  # SQLite keeps it in a temporary file
+        try:
+            self._fill(changes)
+        except BaseException:
+            self.close()
+            raise
+
+    def _fill(self, changes: Iterable[tuple[Found | ByEmail, Change]]) -> None:
         self._db.executescript(_TABLES)
         for whom, change in changes:
             row: dict[str, str | None] = dict.fromkeys(("user_id", "place", "email", "lower"))
