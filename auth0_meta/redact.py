@@ -11,8 +11,9 @@ import functools
 import json
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType, TracebackType
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
@@ -161,7 +162,7 @@ def _discreet(function: Callable[..., Any]) -> Callable[..., Any]:
 def forget_locals(error: BaseException, /) -> None:
     """Empty the frames of this package and of the libraries below it that an error, or one in its chain, has passed."""
     for n, one in enumerate(_chain(error)):
-        for frame in _frames(one.__traceback__):
+        for frame, _ in traceback.walk_tb(one.__traceback__):
             if frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS:
                 continue
             # The error itself has ended each frame that it has passed.  One that was handled may belong to a generator
@@ -169,12 +170,6 @@ def forget_locals(error: BaseException, /) -> None:
             if n == 0 or not frame.f_code.co_flags & _MAY_BE_SUSPENDED:
                 with contextlib.suppress(RuntimeError):  # the frame still runs
                     frame.clear()
-
-
-def _frames(trace: TracebackType | None) -> Iterator[Any]:
-    while trace is not None:
-        yield trace.tb_frame
-        trace = trace.tb_next
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -244,7 +244,7 @@ auth0-meta migrate show job.db --csv --show-values > plan.csv"""
 def show(
     *, job: str, user_id: str | None, everyone: bool, as_csv: bool, values: bool | None, as_json: bool
 ) -> int:
-    """Show whom a job changes, and how: the plan, and what became of it.
+    """Show which users a job changes, the changes planned for each, and what became of them.
 
     It needs the job file only, and no tenant. Nothing is written, and a run may be under way.
     """

@@ -57,7 +57,7 @@ def check_owner(status: os.stat_result, *others: int, what: str = "it") -> None:
 
 
 def own_file(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
-    """Return where a path leads and the user's own regular file there, None if there is no file yet.
+    """Resolve a path; return it with the status of the regular file there, or with None if the file doesn't exist yet.
 
     A symbolic link is followed if this user or root has made it: in a directory for everybody, somebody else may have
     planted it.

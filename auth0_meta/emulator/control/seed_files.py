@@ -153,7 +153,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         why = error.strerror
     else:
         if not folder.is_dir():
-            why = f"there is no directory {folder}"
+            why = f"the directory {folder} doesn't exist"
         elif not os.access(folder, os.W_OK | os.X_OK):
             why = f"you may not write to the directory {folder}"
         else:

@@ -174,7 +174,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Show what is read in the block as it is at one instant, whatever another process writes meanwhile."""
+        """Let all reads in the block see one snapshot, even if another process writes to the file meanwhile."""
         self._rows("BEGIN")
         try:
             yield

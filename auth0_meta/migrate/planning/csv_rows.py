@@ -41,7 +41,7 @@ def separator_of(line: str) -> str | None:
     if declared := _SEP_LINE.fullmatch(line.rstrip("\r\n")):
         return declared[1]
     found = (char for char in _SEPARATORS if not set(USER_COLUMNS).isdisjoint(_names(line, char)))
-    # Passwordless users have ids such as email|5f7c8ec7c33c6c004bbafe82, which is no header of a list.
+    # In a list of ids, email|5f7c8ec7c33c6c004bbafe82 is a passwordless user, and not a header with two columns.
     return next((char for char in found if char != "|" or "user_id" in _names(line, char)), None)
 
 

@@ -1,4 +1,4 @@
-"""Say what a migration's function raised, without a metadata value; PURE.
+"""Describe the exception that a migration's function raised without showing a metadata value; PURE.
 
 The message of an exception often quotes what was being worked on.  So nothing is shown but what stands in the
 migration's own code, and messages of Python's own that have room for the names of types alone.
