@@ -6,11 +6,12 @@ doctests of the package as well.
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -82,6 +83,18 @@ def _only_loopback() -> Iterator[None]:
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Collect what an interrupted test has left, coroutines that never began for one, while its filters still apply.
+
+    Otherwise a later test collects them, and fails for them.
+    """
+    result = yield
+    if any("Unraisable" in word for mark in item.iter_markers("filterwarnings") for word in mark.args):
+        gc.collect()
+    return result
 
 
 @pytest.fixture(autouse=True)
