@@ -45,7 +45,7 @@ class ManagementClient:
     """The client of one tenant; thread-safe, usable after a fork, a context manager.
 
     `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local tenant (plain http
-    is for loopback only).  Credentials, exactly one of: `client_id` with `client_secret`; `client_id` with
+    is for loopback and the names in AUTH0_META_ALLOW_HTTP only).  Credentials, exactly one of: `client_id` with `client_secret`; `client_id` with
     `private_key` (RSA of 2048 to 4096 bits, PEM; `key_id`, `algorithm` RS256 or RS384); `token`, a string or a function
     that returns one (a call of it can't be cut short: its time counts against `max_wait` or a login's budget
     afterwards).  White space at the ends of credentials is ignored.  `audience`: None means

@@ -13,7 +13,7 @@ from auth0_meta.arguments import number
 from auth0_meta.auth import jwt
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
-from auth0_meta.http.transport import is_loopback
+from auth0_meta.http.plain_http import ALLOW_HTTP, may_be_plain
 from auth0_meta.redact import discreet
 from auth0_meta.warn import notice
 
@@ -52,18 +52,19 @@ def is_clean(url: object) -> bool:
 
 
 def _checked_url(url: str) -> str:
-    """Return `url` if it is an absolute https URL, or an http one on loopback; otherwise raise `InputError`."""
+    """Return `url` if it is absolute, and https or http where that is allowed; otherwise raise `InputError`."""
     try:
         # In a URL that is not clean, what a browser skips might be followed by another host.
         parts = urlsplit(url if is_clean(url) else "")
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        host = ""
+        host, port = "", None
     if not host or "@" in parts.netloc or parts.scheme not in ("http", "https"):
         msg = "a redirect needs an absolute URL, such as https://host/path, without credentials. Nothing was written"
         raise InputError(msg)
-    if parts.scheme == "http" and not is_loopback(host):
-        raise InputError(f"a redirect to {host} needs https: http is for loopback only. Nothing was written")
+    if parts.scheme == "http" and not may_be_plain(host, port):
+        msg = f"a redirect to {host} needs https: http is for loopback and the names in {ALLOW_HTTP}. Nothing was written"
+        raise InputError(msg)
     return url
 
 
@@ -84,7 +85,7 @@ class RedirectApi:
     def send_user_to(self, url: str, /, *, query: Mapping[str, str] | None = None) -> None:
         """Suspend the login after this action and send the browser to `url`; what is staged is written first.
 
-        `url`: absolute, https, or http on loopback.  `query`: parameters to set, such as `session_token`;
+        `url`: absolute, https, or http on loopback (and for the names in AUTH0_META_ALLOW_HTTP).  `query`: parameters to set, such as `session_token`;
         `state` is added.  The action still runs to its end, and its `on_continue_post_login` runs when the
         browser comes back.  A later call wins over an earlier one, `api.access.deny` over both.
 

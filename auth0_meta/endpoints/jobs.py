@@ -159,7 +159,7 @@ class Jobs:
         """Write a finished export's file to `to`, gzipped as Auth0 made it, and return the number of bytes.
 
         `to` must be seekable.  The link is read from the job, because each is valid for only 60 s; an interrupted
-        download starts again at the original position of `to`.  No token is sent; https only (http on loopback).
+        download starts again at the original position of `to`.  No token is sent; https only (http where the client takes it).
         Raises `JobError` for more than `max_bytes`, and if the job has no file.
         """
         job_id = job if isinstance(job, str) else job.id

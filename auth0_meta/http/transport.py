@@ -7,7 +7,6 @@ every response, whatever its status, a `Response`.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import traceback
@@ -35,6 +34,7 @@ from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateEr
 from auth0_meta.http import wire_log
 from auth0_meta.http.connections import BoundedAdapter, deadline, finish
 from auth0_meta.http.json_reader import read_json
+from auth0_meta.http.plain_http import ALLOW_HTTP, is_loopback, may_be_plain
 
 _USER_AGENT = f"auth0-meta/{__version__}"
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -71,28 +71,14 @@ def encode_form(fields: Mapping[str, Any]) -> tuple[bytes, str]:
     return encode_multipart_formdata(fields)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether `host` names this machine and nothing else.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost.example.com")
-    (True, True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def base_url(domain: str, /) -> str:
-    """Turn a tenant's domain into its base URL, https unless it is http on loopback.
+    """Turn a tenant's domain into its base URL, https unless it is http where that is allowed.
 
     >>> base_url("tenant.eu.auth0.com"), base_url("http://127.0.0.1:8810/")
     ('https://tenant.eu.auth0.com', 'http://127.0.0.1:8810')
 
     Raises `ConfigError` for an empty name, a path, a query, credentials in the URL, a scheme
-    other than http and https, and http for anything but loopback.
+    other than http and https, and http for anything but loopback and the names in AUTH0_META_ALLOW_HTTP.
     """
     if not isinstance(domain, str) or not (text := trimmed(domain)):
         msg = "the domain is empty: pass your tenant's, such as tenant.eu.auth0.com (AUTH0_DOMAIN)"
@@ -119,8 +105,12 @@ def base_url(domain: str, /) -> str:
         raise ConfigError(msg)
     if parts.scheme not in ("http", "https"):
         raise ConfigError(f"the domain {domain!r} has an unknown scheme: use https")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigError(f"plain http is for loopback only (the local tenant): use https for {host}")
+    if parts.scheme == "http" and not may_be_plain(host, port):
+        msg = (
+            f"plain http is for loopback only (the local tenant): use https for {host}; "
+            f"if {host} is a local tenant in a container, list it in {ALLOW_HTTP}"
+        )
+        raise ConfigError(msg)
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
 
@@ -153,8 +143,8 @@ class Transport:
 
     `timeout` is (connect, read) in seconds and is set on every request.  Proxies and the CA
     bundle are read from the environment once, here; a `.netrc` is never read; redirects are
-    never followed.  Loopback goes past any proxy.  `adapter` replaces the network (the local
-    tenant in process).
+    never followed.  Local tenants (loopback, plain http) are reached past any proxy.  `adapter` replaces
+    the network (the local tenant in process).
     """
 
     def __init__(
@@ -171,8 +161,8 @@ class Transport:
         """Whether this host has ever answered; until then failures to connect are retried only briefly."""
         self._pool_size = pool_size
         self._given = adapter
-        loopback = is_loopback(urlsplit(base).hostname or "")
-        self._proxies: dict[str, str] = {} if loopback else dict(get_environ_proxies(base))
+        local = base.startswith("http:") or is_loopback(urlsplit(base).hostname or "")
+        self._proxies: dict[str, str] = {} if local else dict(get_environ_proxies(base))
         self._verify = _ca_bundle() if base.startswith("https") else True
         self._closed = False
         self._start()

@@ -27,7 +27,8 @@ from support.scripted_server import Reply, ScriptedServer, Seen, connect, free_p
 from auth0_meta import ApiError, ManagementClient
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
 from auth0_meta.http import transport
-from auth0_meta.http.transport import Response, Transport, base_url, is_loopback
+from auth0_meta.http.plain_http import is_loopback
+from auth0_meta.http.transport import Response, Transport, base_url
 
 
 @pytest.fixture
