@@ -14,13 +14,15 @@ from typing import Any, Protocol
 
 import attrs
 
+from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator.api.imports import IMPORT_LIMIT
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
+from auth0_meta.emulator.http.masking import masked_headers, masked_oauth
 from auth0_meta.emulator.http.message import JSON_TYPE, Call, Reply, Request, Response, to_json
 from auth0_meta.emulator.routes import find, unserved
-from auth0_meta.emulator.rules.journal_entry import Entry, masked_headers
+from auth0_meta.emulator.rules.journal_entry import Entry, RecordedResponse, parsed
 from auth0_meta.emulator.rules.schema import read_query
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.faults import CallbackRaised, Dropped, Fault
@@ -67,13 +69,13 @@ class Pipeline:
         """Return the response to a request; raises `Dropped` if the connection must be closed instead."""
         if self.control is not None and (request.path == "/" or request.path.startswith(CONTROL_ROOT)):
             return self.control(request)
-        call = Call(request, self.state.now())
+        call, begun = Call(request, self.state.now()), SYSTEM_CLOCK.monotonic()
         try:
             reply = self._reply(call)
         except Refusal as refusal:
             reply = _as_reply(refusal)
         except Dropped:
-            self._record(call, None)
+            self._record(call, None, begun)
             raise
         except CallbackRaised as raised:
             # The client may retry and succeed; then only this list still shows the error.
@@ -86,8 +88,9 @@ class Pipeline:
         except Exception:  # noqa: BLE001  # a bug here must be a response, or the client would wait in vain
             _log.exception("the local tenant failed on %s %s", request.method, call.template or request.path)
             reply = _as_reply(refused(500, "The local tenant failed: see its log."))
-        self._record(call, reply.status)
-        return self._response(call, reply)
+        response = self._response(call, reply)
+        self._record(call, response, begun)
+        return response
 
     def _reply(self, call: Call) -> Reply:
         request, state = call.request, self.state
@@ -202,39 +205,43 @@ class Pipeline:
         body = b"" if reply.status == 204 else reply.body
         return Response(reply.status, headers, body, reply.cut, reply.slow, self.state.pause)
 
-    def _record(self, call: Call, status: int | None) -> None:
+    def _record(self, call: Call, response: Response | None, begun: float) -> None:
         request = call.request
         entry = Entry(
             method=request.method,
             path=request.path,
             query=request.query_string,
-            headers=masked_headers(request.headers),
+            headers=masked_headers(request.headers.items()),
             route=call.template,
             user_id=call.user_id,
             body=self._journaled(call),
-            status=status,
+            status=None if response is None else response.status,
             outcome=call.outcome,
             fault=call.fault,
             committed=call.committed,
             tokens=None if call.reading is None else call.reading.remaining,
             time=call.now,
+            duration=SYSTEM_CLOCK.monotonic() - begun,
+            response=None
+            if response is None
+            else RecordedResponse.of(response.status, response.headers, response.body),
         )
         self.state.journal.add(entry)
 
     def _journaled(self, call: Call) -> bytes | dict[str, Any] | None:
-        """Return the body for the journal: JSON as it was sent, so that an entry shares no values with stored users."""
+        """Return the body for the journal: as it was sent, so that an entry shares no values with stored users."""
         request = call.request
-        # Bodies sent to /oauth/ hold nothing but credentials, which don't belong in a journal.
-        if not request.body or request.path.startswith("/oauth/"):
+        if not request.body or len(request.body) > self.state.switches.body_limit:
             return None
-        if request.path.startswith("/dbconnections/") and call.body is not None:
-            return dict(call.body)  # it may have been sent as a form
         kind = request.headers.get("content-type", JSON_TYPE).lower()
-        # Handlers accept JSON with other content types too: curl -d labels everything a form.
-        is_json = "json" in kind or (
-            call.grant is not None and call.body is not None and "multipart" not in kind
-        )
-        return request.body if is_json and len(request.body) <= self.state.switches.body_limit else None
+        if request.path.startswith("/oauth/"):
+            # Nearly all of it are credentials, which are not kept at all.
+            form = parsed(request.body, is_form="form-urlencoded" in kind)
+            return masked_oauth(form) if isinstance(form, dict) else None
+        is_text = "json" in kind or "form-urlencoded" in kind
+        # Handlers accept JSON with other content types too.
+        is_read = call.grant is not None and call.body is not None and "multipart" not in kind
+        return request.body if is_text or is_read else None
 
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:

@@ -59,15 +59,15 @@ def test_a_body_that_is_not_json_or_too_large_is_none(api: Any, data: bytes, kin
 
 
 def test_the_journal_has_no_credentials(api: Any) -> None:
-    """A refused /oauth/token has no body; elsewhere secrets are masked at any depth, and metadata is not."""
+    """Secrets are masked at any depth, and metadata is not; of a request for a token nothing is kept that may be one."""
     api.tenant.fail(path="/oauth/token", status=429)
-    api("POST", "/oauth/token", json={"client_id": "a", "client_secret": "s3cret", "grant_type": "x"})
+    api("POST", "/oauth/token", json={"client_id": "a", "client_secret": "s3cret", "odd": "s3cret"})
     client = {"name": "app", "client_secret": "s3cret", "client_metadata": {"password": "theirs"}}
     assert api("POST", "/api/v2/clients", json=client).status_code in (201, 400)
     api("PATCH", "/api/v2/connections/con_1", json={"options": {"client_secret": "s3cret", "scope": ["a"]}})
     bodies = [entry.body for entry in api.tenant.journal]
     assert bodies == [
-        None,
+        {"client_id": "a", "client_secret": "<masked>", "odd": "<masked>"},
         {**client, "client_secret": "<masked>"},
         {"options": {"client_secret": "<masked>", "scope": ["a"]}},
     ]
@@ -98,3 +98,87 @@ def test_editing_the_journal_changes_no_user(api: Any) -> None:
     api.patch("auth0|1", {"user_metadata": {"prefs": {"lang": "fi"}}})
     api.tenant.journal[0].body["user_metadata"]["prefs"]["lang"] = "sv"
     assert user.user_metadata == {"prefs": {"lang": "fi"}}
+
+
+# Responses --------------------------------------------------------------------------------------------
+
+
+def test_an_entry_has_its_response(api: Any) -> None:
+    """Why a request was refused is in the journal, and how long it took."""
+    api.tenant.users.add(user_id="auth0|1")
+    answer = api.patch("auth0|1", {"user_metadata": 5})
+    (entry,) = api.tenant.journal
+    assert entry.response.status == entry.status == 400
+    assert entry.response.body == answer.json()
+    assert entry.response.headers["content-type"] == answer.headers["Content-Type"]
+    assert entry.response.length == len(answer.content)
+    assert 0 <= entry.duration < 60
+
+
+def test_a_dropped_request_has_no_response(api: Any) -> None:
+    """The connection was closed instead."""
+    api.tenant.fail(drop="after_commit")
+    with pytest.raises(requests.ConnectionError):
+        api.list()
+    assert (api.tenant.journal[0].status, api.tenant.journal[0].response) == (None, None)
+
+
+def test_a_response_that_is_not_json_or_too_long_has_no_body(api: Any) -> None:
+    """Its length is known all the same."""
+    api.tenant.fail(status=502, html=True)
+    api.list()
+    api.tenant.fail(status=500, body={"long": "x" * 2_000_000})
+    api.list()
+    assert [entry.response.body for entry in api.tenant.journal] == [None, None]
+    assert api.tenant.journal[1].response.length > 2_000_000
+    assert api.tenant.journal[1].size < 10_000
+
+
+SECRET = "s3cret"
+
+
+def test_secrets_are_masked_wherever_they_stand(api: Any) -> None:
+    """In queries, forms, JSON, responses, cookies and addresses; the journal's own texts have none."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    api("GET", f"/userinfo?access_token={SECRET}&x=1")
+    api("POST", "/login", data={"username": "ada", "password": SECRET, "state": "x"})
+    api(
+        "POST",
+        "/oauth/token",
+        data=f"grant_type=authorization_code&code={SECRET}&code_verifier={SECRET}",
+        headers=form,
+    )
+    api("POST", "/dbconnections/signup", json={"email": "a@b.c", "password": SECRET, "connection": "x"})
+    api("GET", "/api/v2/users", headers={"Referer": f"http://x/#id_token={SECRET}", "Cookie": f"a={SECRET}"})
+    headers = {"Set-Cookie": f"auth0={SECRET}; Path=/", "Location": f"/callback?code={SECRET}&state=1"}
+    api.tenant.fail(
+        status=401,
+        headers=headers,
+        body={"access_token": SECRET, "identities": [{"access_token_secret": SECRET}]},
+    )
+    api("GET", "/api/v2/users")
+    for entry in api.tenant.journal:
+        shown = [entry.query, dict(entry.headers), entry.body, entry.response.headers, entry.response.body]
+        assert SECRET not in repr(shown), entry.path
+        assert SECRET not in repr(entry)
+    asked, page, code, *_, last = api.tenant.journal
+    assert asked.query == "access_token=<masked>&x=1"
+    assert page.body == {"username": "ada", "password": "<masked>", "state": "x"}
+    assert code.body == {"grant_type": "authorization_code", "code": "<masked>", "code_verifier": "<masked>"}
+    assert last.response.headers["set-cookie"] == "auth0=<masked>; Path=/"
+    assert last.response.headers["location"] == "/callback?code=<masked>&state=1"
+    assert last.response.body == {
+        "access_token": "<masked>",
+        "identities": [{"access_token_secret": "<masked>"}],
+    }
+
+
+def test_the_settings_of_refresh_tokens_are_readable(api: Any) -> None:
+    """A client has an object of that name; as text it is a token."""
+    settings = {"refresh_token": {"rotation_type": "rotating"}, "is_first_party": True}
+    api("POST", "/api/v2/nowhere", json={**settings, "password": None, "client": {"refresh_token": "x"}})
+    assert api.tenant.journal[0].body == {
+        **settings,
+        "password": None,
+        "client": {"refresh_token": "<masked>"},
+    }

@@ -1,53 +1,50 @@
-"""An entry of the journal: one request, with secrets masked by name at any depth, except inside metadata."""
+"""An entry of the journal: one request and its response, with secrets masked by name, except inside metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 import attrs
 
+from auth0_meta.emulator.http.masking import masked, masked_headers, masked_url
 from auth0_meta.emulator.http.message import from_json
 
-MASK = "<masked>"
-# Names of secrets in clients, connections, users and grants.
-_SECRET = frozenset(
-    (
-        *("password", "client_secret", "client_assertion", "access_token", "refresh_token", "id_token"),
-        *("new_password", "old_password", "totp_secret", "link_with", "password_hash", "api_key"),
-        *("custom_password_hash", "private_key", "encryption_key", "signing_keys"),
-    )
-)
-_SECRET_HEADERS = frozenset(("authorization", "proxy-authorization", "cookie", "x-emulator-token"))
-# Metadata stays readable: tests compare it with what they sent.
-_METADATA = frozenset(("user_metadata", "app_metadata", "client_metadata", "metadata"))
+_MOST_FIELDS = 1000
+_MOST_KEPT = 1024 * 1024
+"""How many bytes of a response's body are kept; of a longer one none are."""
 
 
-def masked(value: Any) -> Any:
-    """Return a parsed body with every secret replaced; a body without secrets is returned unchanged, not copied.
+@attrs.frozen
+class RecordedResponse:
+    """A response as it was sent, or would have been if a fault had not cut it; the repr has the status only."""
 
-    >>> masked({"name": "app", "client_secret": "x", "client_metadata": {"password": "y"}})
-    {'name': 'app', 'client_secret': '<masked>', 'client_metadata': {'password': 'y'}}
-    """
-    if isinstance(value, list):
-        items = [masked(item) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    if not isinstance(value, dict):
-        return value
-    shown = {
-        name: MASK if name in _SECRET else inner if name in _METADATA else masked(inner)
-        for name, inner in value.items()
-    }
-    return shown if any(shown[name] is not value[name] for name in value) else value
+    status: int
+    _headers: Sequence[tuple[str, str]] = attrs.field(repr=False)
+    _body: bytes = attrs.field(repr=False)
+    length: int = attrs.field(repr=False)
+    """How many bytes the body had."""
 
+    @classmethod
+    def of(cls, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> RecordedResponse:
+        """Return what is kept of a response."""
+        return cls(status, headers, body if len(body) <= _MOST_KEPT else b"", len(body))
 
-def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return a request's headers with every secret replaced.
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, with names in lower case; tokens in them, and values of cookies, are masked."""
+        return masked_headers(self._headers)
 
-    >>> masked_headers({"authorization": "Bearer x", "auth0-custom-domain": "login.example.com"})
-    {'authorization': '<masked>', 'auth0-custom-domain': 'login.example.com'}
-    """
-    return {name: MASK if name in _SECRET_HEADERS else value for name, value in headers.items()}
+    @property
+    def body(self) -> Any:
+        """The parsed JSON, with tokens and other secrets masked; None for any other body, and if it was too long to keep."""
+        return masked(parsed(self._body))
+
+    @property
+    def size(self) -> int:
+        """How many bytes of text it holds, about."""
+        return len(self._body) + sum(len(value) for _, value in self._headers)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,12 +56,13 @@ class Entry:
     without a response; `outcome` is "answered", "dropped_before_commit", "dropped_after_commit", or
     "plan_raised" if a second writer or predicate raised; `fault` is the fault that struck, else None;
     `committed` says whether the request wrote anything; `tokens` is how many were left in its bucket,
-    None without a limit; `time` is when it arrived, by the tenant's clock.
+    None without a limit; `time` is when it arrived, by the tenant's clock; `duration` is how many real seconds
+    passed until the response was ready; `response` has `status`, `headers` and `body`, and is None if the connection was closed instead.
     """
 
     method: str
     path: str
-    query: str = attrs.field(repr=False)
+    _query: str = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
     route: str
     user_id: str | None
@@ -75,24 +73,47 @@ class Entry:
     committed: bool
     tokens: int | None
     time: float
+    duration: float
+    response: RecordedResponse | None
+
+    @property
+    def query(self) -> str:
+        """The query as it was sent, with tokens and other secrets masked."""
+        return masked_url(self._query)
 
     @property
     def size(self) -> int:
         """How many bytes of text the entry holds, about."""
         body = self._body if isinstance(self._body, bytes) else str(self._body)
-        return len(self.path) + len(self.query) + len(body) + sum(map(len, self.headers.values()))
+        sent = len(self.path) + len(self._query) + len(body) + sum(map(len, self.headers.values()))
+        return sent if self.response is None else sent + self.response.size
 
     @property
     def body(self) -> Any:
-        """The parsed JSON as it was sent, even if the request was refused, with secrets such as passwords masked.
+        """The parsed JSON or form as it was sent, even if the request was refused, with secrets such as passwords masked.
 
-        None if there is no JSON body, if it exceeds the size limit, and for requests to /oauth/token.
+        None if there is no such body, or if it exceeds the size limit.  Of a request to /oauth/ only what is known to
+        be no credential can be read.
         """
         body = self._body
         if isinstance(body, bytes):
             # Read on demand: most entries are never looked at.
-            try:
-                body = from_json(body)
-            except (ValueError, RecursionError):
-                return None
+            is_form = "form-urlencoded" in self.headers.get("content-type", "").lower()
+            body = parsed(body, is_form=is_form)
         return masked(body)
+
+
+def parsed(body: bytes, *, is_form: bool = False) -> Any:
+    """Return parsed JSON, else the fields of a form, else None; `curl -d` labels JSON a form too."""
+    try:
+        return from_json(body)
+    except (ValueError, RecursionError):
+        pass
+    if not is_form:
+        return None
+    try:
+        return dict(
+            parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        )
+    except ValueError:
+        return None
