@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from auth0_meta.emulator.api.clients import client_document
 from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
 from auth0_meta.emulator.openapi import describe
@@ -15,7 +16,7 @@ from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.serving.wsgi import wsgi_app
 from auth0_meta.emulator.state.faults import CallbackRaised, Drop, Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import LIFETIME, Application
+from auth0_meta.emulator.state.tokens import LIFETIME
 from auth0_meta.emulator.tenant_users import Users
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class InProcessTenant:
         """The jobs and their pace."""
         self.wsgi: WSGIApplication = wsgi_app(self._pipeline)
         """The tenant as a WSGI application."""
-        if state.access.strict:
-            self.add_client(self.client_id, client_secret=self.client_secret)
+        self._own_clients: dict[str, dict[str, Any]] = {}
+        self._register(self.client_id, client_secret=self.client_secret, lenient=True)
         if not len(self.users):
             self._restore_users()
 
@@ -54,6 +55,7 @@ class InProcessTenant:
         """Restore the initial users, empty the journal, fill the buckets, delete faults, reset the clock; tokens stay valid."""
         self.clock.reset()
         self._state.reset()
+        self._state.resources.of("clients").update(self._own_clients)
         self._restore_users()
 
     def _restore_users(self) -> None:
@@ -151,14 +153,20 @@ class InProcessTenant:
         logout may lead to, None for any on loopback.  Clients that are not registered get a token for
         anything, unless the tenant is strict.
         """
-        self._state.access.applications[client_id] = Application(
+        self._register(
             client_id,
-            client_secret,
-            public_key,
-            None if scopes is None else tuple(scopes),
-            callbacks=None if callbacks is None else tuple(callbacks),
-            logout_urls=None if logout_urls is None else tuple(logout_urls),
+            client_secret=client_secret,
+            public_key=public_key,
+            scopes=scopes,
+            callbacks=callbacks,
+            logout_urls=logout_urls,
         )
+
+    def _register(self, client_id: str, **settings: Any) -> None:
+        """Store a client's document, now and after each reset."""
+        document = client_document(client_id, **settings)
+        self._own_clients[client_id] = document
+        self._state.resources.of("clients")[client_id] = document
 
     @property
     def post_login(self) -> Callable[..., Any] | None:

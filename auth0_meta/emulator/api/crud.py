@@ -80,10 +80,10 @@ class Resource:
 
     `name` is used in paths, `called` in sentences; `new_id` makes an id, stored under `id_name`.  `required`
     attributes must be present on creation, and `fields` are others that are checked; unless `closed`, further ones
-    are stored unchecked.  A PATCH must not contain `fixed` ones.  No two documents may agree in all `unique` ones:
+    are stored unchecked.  No body may contain `forbidden` ones, and a PATCH no `fixed` ones.  No two documents may agree in all `unique` ones:
     the refusal is `conflict`.  `bag` is the attribute that holds metadata, with at most `most` keys, written by
     `rule`.  `filters` maps query parameters to attributes.  `alias` is an attribute that the path may contain instead
-    of the id.  `defaults` are shown unless the body sets them.  With `null_removes`, null removes an attribute.
+    of the id.  `view` returns what a response shows of a document.  `defaults` are shown unless the body sets them.  With `null_removes`, null removes an attribute.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Resource:
     fields: dict[str, Field] = attrs.field(factory=dict)
     closed: bool = False
     fixed: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
     error_code: str | None = None
     unique: tuple[str, ...] = ()
     conflict: tuple[str, str | None] = ("", None)
@@ -102,6 +103,7 @@ class Resource:
     rule: Callable[[Switches], BagRule] = lambda switches: replaced
     filters: dict[str, str] = attrs.field(factory=dict)
     alias: str | None = None
+    view: Callable[[Call, Document], Document] = lambda call, document: document
     defaults: dict[str, Any] = attrs.field(factory=dict)
     null_removes: bool = False
     created: int = 201
@@ -152,7 +154,7 @@ class Resource:
             properties={name: rule for name, rule in properties.items() if name not in fixed},
             required=() if patch else self.required,
             closed=self.closed,
-            forbidden=(self.id_name, *fixed),
+            forbidden=(self.id_name, *self.forbidden, *fixed),
         )
         return _ResourceBody(field, bag=self.bag, most=self.most)
 
@@ -163,12 +165,12 @@ class Resource:
             key = self.new_id(state)
             document = self._written(state, {self.id_name: key}, call.body)
             state.resources.of(self.name)[key] = document
-        return Reply(self.created, to_json(document), committed=True)
+        return Reply(self.created, to_json(self.view(call, document)), committed=True)
 
     def get(self, state: TenantState, call: Call) -> Reply:
         """Get a document, or only its `fields`."""
         document = self.get_or_404(state, call.params["id"])
-        return Reply(200, to_json(shown(call, [document])[0]))
+        return Reply(200, to_json(shown(call, [self.view(call, document)])[0]))
 
     def update(self, state: TenantState, call: Call) -> Reply:
         """Update a document, and return all of it."""
@@ -177,7 +179,7 @@ class Resource:
             self._check_unique(state, {**before, **call.body}, before)
             document = self._written(state, before, call.body)
             state.resources.of(self.name)[document[self.id_name]] = document
-        return Reply(200, to_json(document), committed=True)
+        return Reply(200, to_json(self.view(call, document)), committed=True)
 
     def delete(self, state: TenantState, call: Call) -> Reply:
         """Delete a document; one that does not exist gets the same status (open for connections: 204)."""
@@ -200,7 +202,7 @@ class Resource:
             if parameter in call.query:
                 wanted = call.query[parameter]
                 every = [one for one in every if _matches(one.get(attribute), wanted, parameter)]
-        return listed(state, call, self.scope, every)
+        return listed(state, call, self.scope, [self.view(call, one) for one in every])
 
     def get_or_404(self, state: TenantState, key: str) -> Document:
         """Return the document with this id or alias, or refuse with 404."""

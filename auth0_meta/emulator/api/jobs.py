@@ -95,7 +95,7 @@ def check_mail(state: TenantState, call: Call) -> None:
     client_id = call.body.get("client_id")
     if (
         client_id is not None
-        and client_id not in state.access.applications
+        and client_id not in state.resources.of("clients")
         and not re.fullmatch(state.switches.client_id_format, client_id)
     ):
         rule = f"Object didn't pass validation for format client-id: {client_id}"

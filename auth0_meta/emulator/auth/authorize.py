@@ -16,7 +16,7 @@ from auth0_meta.emulator.auth.pages import error_page, login_page
 from auth0_meta.emulator.auth.trigger import LoginOutcome
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules import profile as profiles
-from auth0_meta.emulator.rules.loopback import is_loopback
+from auth0_meta.emulator.rules.application import logout_allowed
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import (
     BLOCKED,
@@ -29,7 +29,6 @@ from auth0_meta.emulator.state.logins import (
     Session,
 )
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import Access
 
 _USERS_SHOWN = 20
 _TEXT = "text/plain; charset=utf-8"
@@ -82,9 +81,10 @@ def authorize(state: TenantState, call: Call) -> Reply:
     """Begin a login: check the request, then redirect to the login page, or straight on if a user is signed in."""
     query = call.request.query
     client_id, target = query.get("client_id", ""), query.get("redirect_uri", "")
-    if not client_id or (state.access.strict and client_id not in state.access.applications):
+    application = state.application(client_id)
+    if application is None:
         return error_page(400, "invalid_request", f"The application {client_id!r} does not exist.")
-    if not target or not may_return(state.access, client_id, target):
+    if not target or not application.may_return_to(target):
         shown = f"The application does not allow callbacks to {target!r}."
         return error_page(403, "unauthorized_client", shown)
     authorization = AuthorizationRequest(
@@ -140,23 +140,6 @@ def _unsupported(authorization: AuthorizationRequest) -> tuple[str, str] | None:
     if authorization.prompt not in _PROMPTS:
         return "invalid_request", "prompt must be none, login, consent or select_account."
     return None
-
-
-def may_return(access: Access, client_id: str | None, url: str, *, logout: bool = False) -> bool:
-    """Return whether a browser may be sent to `url`: listed for the client or, without a list, on loopback."""
-    application = access.applications.get(client_id or "")
-    listed = None if application is None else application.logout_urls if logout else application.callbacks
-    if listed is not None:
-        return url in listed
-    if any(c.isspace() or not c.isprintable() or c == "\\" for c in url):
-        return False
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    plain = parts.scheme in ("http", "https") and "@" not in parts.netloc and not parts.fragment
-    return plain and is_loopback(host)
 
 
 # The page --------------------------------------------------------------------------------------------
@@ -280,12 +263,22 @@ def log_out(state: TenantState, call: Call) -> Reply:
     target = query.get("returnTo")
     reply = Reply(200, b"OK", content_type=_TEXT)
     if target is not None:
-        if not may_return(state.access, query.get("client_id"), target, logout=True):
+        if not _may_log_out_to(state, query.get("client_id"), target):
             shown = f"The application does not allow a logout to redirect to {target!r}."
             return error_page(400, "invalid_request", shown)
         reply = _redirect(target)
     state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
     return _set_cookie(state, reply, "session", "")
+
+
+def _may_log_out_to(state: TenantState, client_id: str | None, target: str) -> bool:
+    """Return whether a logout may redirect to `target`: the client's list decides, without a client the tenant's."""
+    if not client_id:
+        return logout_allowed(
+            state.resources.of("tenants").get("settings", {}).get("allowed_logout_urls"), target
+        )
+    application = state.application(client_id)
+    return application is not None and application.may_log_out_to(target)
 
 
 _OPEN = "open: follows the standards (OpenID Connect, RFC 7636)"

@@ -69,7 +69,7 @@ def change_password(state: TenantState, call: Call) -> Reply:
 
 def _connection(state: TenantState, body: dict[str, Any]) -> Connection:
     """Return the database that the body names; a strict tenant also requires a registered client."""
-    if state.access.strict and body.get("client_id") not in state.access.applications:
+    if state.access.strict and state.application(str(body.get("client_id"))) is None:
         raise _refused("invalid_request", "Unknown client: the client_id is not registered.")
     name = body.get("connection")
     if not isinstance(name, str) or not name:

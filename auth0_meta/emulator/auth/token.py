@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 from urllib.parse import unquote_plus
 
+from auth0_meta.emulator.api.client_grants import granted_scopes
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.auth.grants import GRANTS, base_url, token_reply
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.application import Application
 from auth0_meta.emulator.rules.schema import TEXT
 from auth0_meta.emulator.state.keys import parse_unverified, signed
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import Application
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ("RS256", "RS384", "PS256")
@@ -33,24 +34,24 @@ def token(state: TenantState, call: Call) -> Reply:
     if not kind:
         raise oauth_error(400, "invalid_request", "Missing required parameter: grant_type")
     if kind in GRANTS:
-        client_id, authenticated = _caller(state, call, form)
-        return GRANTS[kind](state, call, form, client_id, authenticated=authenticated)
+        application, authenticated = _caller(state, call, form)
+        _check_grant(application, kind)
+        return GRANTS[kind](state, call, form, application.client_id, authenticated=authenticated)
     if kind != "client_credentials":
-        description = f"Grant type '{kind}' not allowed for the client."
-        uri = "https://auth0.com/docs/clients/client-grant-types"
-        raise oauth_error(403, "unauthorized_client", description, error_uri=uri)
+        raise _not_allowed(kind)
     application = _application(state, call, form)
+    _check_grant(application, kind)
     audience = form.get("audience", "")
     management = state.access.is_management(audience)
-    if not audience or (state.access.strict and not management):
+    granted = granted_scopes(state, application, audience)
+    if not audience or (state.access.strict and not management) or (management and granted is None):
         description = (
             f'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to '
             "this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
         )
         raise oauth_error(403, "access_denied", description)
     requested = form.get("scope", "").split()
-    granted = state.access.all_scopes if application.scopes is None else application.scopes
-    scopes = tuple(scope for scope in granted if scope in requested) if requested else granted
+    scopes = tuple(scope for scope in granted or () if scope in requested) if requested else granted or ()
     if not management:
         scopes = ()  # another API's token: its scopes are not known here, and the Management API refuses it
     # The token has the requested audience; a tenant that is not strict accepts any.
@@ -76,15 +77,25 @@ def _basic(call: Call) -> dict[str, str]:
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)} if colon else {}
 
 
-def _caller(state: TenantState, call: Call, form: dict[str, str]) -> tuple[str, bool]:
-    """Return the id of the client that redeems a login, and whether it authenticated; public clients rely on PKCE."""
-    if "client_assertion" in form or form.get("client_secret"):
-        return _application(state, call, form).client_id, True
-    client_id = form.get("client_id", "")
-    registered = state.access.applications.get(client_id) or _unregistered(state, client_id)
-    if not client_id or registered.secret or registered.public_key:
-        raise _denied()
-    return client_id, False
+def _check_grant(application: Application, kind: str) -> None:
+    """Refuse a grant that the client's `grant_types` do not list."""
+    if not application.grants(kind):
+        raise _not_allowed(kind)
+
+
+def _not_allowed(kind: str) -> Refusal:
+    description = f"Grant type '{kind}' not allowed for the client."
+    uri = "https://auth0.com/docs/clients/client-grant-types"
+    return oauth_error(403, "unauthorized_client", description, error_uri=uri)
+
+
+def _caller(state: TenantState, call: Call, form: dict[str, str]) -> tuple[Application, bool]:
+    """Return the client that redeems a login, and whether it authenticated; public clients rely on PKCE."""
+    application = state.application(form.get("client_id", ""))
+    proves = "client_assertion" in form or bool(form.get("client_secret"))
+    if application is not None and application.public and not (proves and application.auth_method != "none"):
+        return application, False
+    return _application(state, call, form), True
 
 
 def _denied() -> Refusal:
@@ -95,17 +106,11 @@ def _application(state: TenantState, call: Call, form: dict[str, str]) -> Applic
     """Return the client that authenticates by secret or assertion, or refuse."""
     if "client_assertion" in form:
         return _by_assertion(state, call, form)
-    client_id, secret = form.get("client_id", ""), form.get("client_secret")
-    registered = state.access.applications.get(client_id)
-    if not client_id or not secret or (registered is not None and registered.secret != secret):
+    application = state.application(form.get("client_id", ""))
+    secret = form.get("client_secret", "")
+    if application is None or not application.accepts(secret):
         raise _denied()
-    return registered or _unregistered(state, client_id)
-
-
-def _unregistered(state: TenantState, client_id: str) -> Application:
-    if state.access.strict:
-        raise _denied()
-    return Application(client_id)
+    return application
 
 
 def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Application:
@@ -129,12 +134,17 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
         or not (audience in ours if state.access.strict else isinstance(audience, str))
     ):
         raise _denied()
-    registered = state.access.applications.get(client_id)
-    if registered is not None and not signed(assertion, registered.public_key or "", algorithms=_ALGORITHMS):
+    application = state.application(client_id)
+    if application is None or not _verified(application, assertion):
         raise _denied()
     if not state.access.first_use(client_id, claims.get("jti")):
         raise _denied()
-    return registered or _unregistered(state, client_id)
+    return application
+
+
+def _verified(application: Application, assertion: str) -> bool:
+    keys = application.public_keys
+    return application.lenient or any(signed(assertion, key, algorithms=_ALGORITHMS) for key in keys)
 
 
 _FORM = open_record(

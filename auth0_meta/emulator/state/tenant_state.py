@@ -14,6 +14,7 @@ from typing import Any
 from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
 from auth0_meta.emulator.http.message import to_json
 from auth0_meta.emulator.http.timestamps import iso
+from auth0_meta.emulator.rules.application import Application, unregistered
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.clock import TenantClock
@@ -98,6 +99,13 @@ class TenantState:
         self.users.replace_all(profiles)
         self.history = History(self.history.lag)
         self.resources.forget_users()
+
+    def application(self, client_id: str) -> Application | None:
+        """Return the client with this id; one that is not registered may do anything, unless the tenant is strict."""
+        document = self.resources.of("clients").get(client_id)
+        if document is not None:
+            return Application.of(document, strict=self.access.strict)
+        return None if self.access.strict or not client_id else unregistered(client_id)
 
     def now(self) -> float:
         """Return the tenant's time, epoch seconds."""

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import attrs
-
 from auth0_meta.emulator.http.errors import (
     MISSING_AUTHENTICATION,
     Refusal,
@@ -23,21 +21,6 @@ LIFETIME = 86_400
 _MOST_SEEN = 10_000
 
 
-@attrs.frozen
-class Application:
-    """A registered client; if `secret` or `public_key` is None, it can't authenticate that way."""
-
-    client_id: str
-    secret: str | None = attrs.field(default=None, repr=False)
-    public_key: str | None = None
-    scopes: tuple[str, ...] | None = None
-    """The scopes that it may request, None for all."""
-    callbacks: tuple[str, ...] | None = None
-    """The URLs to which a login may send the browser, None for any on loopback."""
-    logout_urls: tuple[str, ...] | None = None
-    """The URLs to which a logout may send it, None for any on loopback."""
-
-
 class Access:
     """Issue and check tokens for one tenant.
 
@@ -50,7 +33,6 @@ class Access:
         self.all_scopes = all_scopes
         self.strict = strict
         self.url = ""
-        self.applications: dict[str, Application] = {}
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
         self._seen: dict[str, Grant] = {}

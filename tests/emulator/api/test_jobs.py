@@ -47,7 +47,7 @@ def test_an_email_to_a_user_without_an_address_fails(api: Any) -> None:
         ({"user_id": "nobody"}, 400),
         ({"user_id": "auth0|1", "verify": True}, 400),
         ({"user_id": "auth0|2"}, 404),
-        ({"user_id": "auth0|1", "client_id": "local-client"}, 400),
+        ({"user_id": "auth0|1", "client_id": "other-client"}, 400),
         ({"user_id": "auth0|1", "client_id": "a" * 32}, 201),
         ({"user_id": "auth0|1", "client_id": "mine", "identity": {"user_id": "1", "provider": "auth0"}}, 201),
     ],
@@ -60,7 +60,7 @@ def test_the_body_of_an_email_job_is_checked(api: Any, body: dict[str, Any], cod
     assert response.status_code == code
     if "client_id" in body and code == 400:
         assert response.json()["message"] == (
-            "Payload validation error: 'Object didn't pass validation for format client-id: local-client' on "
+            "Payload validation error: 'Object didn't pass validation for format client-id: other-client' on "
             "property client_id (client_id of the client (application). If no value provided, the global "
             "Client ID will be used.)."
         )

@@ -75,7 +75,9 @@ def test_a_switch_decides_how_connection_metadata_is_written(talk: Any, rule: An
 def test_resources_are_listed_changed_and_deleted(api: Any, kind: str) -> None:
     """They may be deleted twice; other attributes are kept as sent."""
     paths = [made(api, kind, display_name="one", description="d") for _ in range(3)]
-    born = [DEFAULT] if kind == "connections" else []
+    born = {"connections": [DEFAULT], "clients": [api("GET", "/api/v2/clients/local-client").json()]}.get(
+        kind, []
+    )
     assert len(api("GET", f"/api/v2/{kind}").json()) == 3 + len(born)
     envelope = api("GET", f"/api/v2/{kind}?include_totals=true&per_page=2&page=1").json()
     total = 3 + len(born)
