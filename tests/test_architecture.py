@@ -38,7 +38,7 @@ SUBLAYERS = {
     "migrate": "__init__ > html_report review > api > applying > planning > ledger > waits > blame events",
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
     " > suspended_logins > staging cache unsupported outcome registry failure claims > event",
-    "emulator": "process > __init__ > tenant > in_process decorator > control > tenant_users > serving > pipeline > fault_response"
+    "emulator": "process > __init__ > tenant > in_process decorator > control > tenant_users > serving > pipeline > fault_response unserved"
     " > openapi > routes > auth > api > state > rules > http",
 }
 

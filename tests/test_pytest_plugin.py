@@ -111,11 +111,11 @@ FAULTS = """
         auth0_tenant.before("PATCH", "auth0|1", print)
 
     def test_not_served(auth0_tenant):
-        assert call(auth0_tenant, "GET", "/api/v2/guardian/factors").status_code == 501
+        assert call(auth0_tenant, "GET", "/api/v2/guardian/factors").status_code == 404
 
     def test_planned(auth0_tenant):
-        auth0_tenant.fail(method="GET", status=501)
-        assert call(auth0_tenant).status_code == 501
+        auth0_tenant.fail(path="/api/v2/guardian/factors", status=404)
+        assert call(auth0_tenant, "GET", "/api/v2/guardian/factors").status_code == 404
 
     def test_failing(auth0_tenant):
         auth0_tenant.fail(method="PATCH", status=503)

@@ -64,13 +64,13 @@ class InProcessTenant:
     def verify(self) -> None:
         """Raise AssertionError if something went wrong unnoticed, naming each case.
 
-        These are faults and second writers that never fired, requests for routes that are not served (501),
+        These are faults and second writers that never fired, requests for routes, and whatever else in a request, that are not served,
         and whatever a second writer or predicate raised; the first such error is the cause.  The end of a
         `with` block raises for the last kind by itself, because the client may have retried and succeeded.
         """
         raised = self._state.raised
         self._reported = [*raised]
-        lines = findings(self.faults_unfired(), self.journal, raised)
+        lines = findings(self.faults_unfired(), self.journal.not_served, raised)
         if lines:
             raise AssertionError("\n".join(lines)) from (raised[0].error if raised else None)
 
@@ -83,7 +83,7 @@ class InProcessTenant:
             # Without this, the error that ended the block would vanish from the traceback.
             if error is not None and first.__context__ is None and first is not error:
                 first.__context__ = error
-            raise AssertionError("\n".join(findings((), (), new))) from first
+            raise AssertionError("\n".join(findings(raised=new))) from first
 
     def openapi(self) -> dict[str, Any]:
         """Return an OpenAPI 3.1 document of the routes that are served.

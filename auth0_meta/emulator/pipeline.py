@@ -18,16 +18,17 @@ from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator.api.imports import IMPORT_LIMIT
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
-from auth0_meta.emulator.http.errors import Refusal, oauth_error, refused
+from auth0_meta.emulator.http.errors import NotServed, Refusal, oauth_error, refused
 from auth0_meta.emulator.http.masking import masked_headers, masked_oauth
 from auth0_meta.emulator.http.message import JSON_TYPE, Call, Reply, Request, Response, to_json
-from auth0_meta.emulator.routes import find, unserved
+from auth0_meta.emulator.routes import find
 from auth0_meta.emulator.rules.journal_entry import Entry, RecordedResponse, parsed
 from auth0_meta.emulator.rules.schema import read_query
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.faults import CallbackRaised, Dropped, Fault
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import require
+from auth0_meta.emulator.unserved import not_served_reply, unserved
 
 _log = logging.getLogger("auth0_meta.emulator")
 _MOST_SNAPSHOT = 256 * 1024 * 1024
@@ -73,7 +74,7 @@ class Pipeline:
         try:
             reply = self._reply(call)
         except Refusal as refusal:
-            reply = _as_reply(refusal)
+            reply = _as_reply(call, refusal)
         except Dropped:
             self._record(call, None, begun)
             raise
@@ -82,12 +83,11 @@ class Pipeline:
             self.state.raised.append(raised)
             call.outcome = "plan_raised"
             _log.error("a second writer or predicate of the test raised %s: verify() reports it", raised)
-            reply = _as_reply(
-                refused(500, "A second writer or predicate of the test raised: verify() reports it.")
-            )
+            error = refused(500, "A second writer or predicate of the test raised: verify() reports it.")
+            reply = _as_reply(call, error)
         except Exception:  # noqa: BLE001  # a bug here must be a response, or the client would wait in vain
             _log.exception("the local tenant failed on %s %s", request.method, call.template or request.path)
-            reply = _as_reply(refused(500, "The local tenant failed: see its log."))
+            reply = _as_reply(call, refused(500, "The local tenant failed: see its log."))
         response = self._response(call, reply)
         self._record(call, response, begun)
         return response
@@ -129,13 +129,16 @@ class Pipeline:
         try:
             reply = self._serve(call, route)
         except Refusal as refusal:
-            reply = _as_reply(refusal)
+            reply = _as_reply(call, refusal)
         if fault.late and fault.delay is not None:
             self.state.pause(fault.delay)
         if fault.drop == "after_commit":
             call.outcome = "dropped_after_commit"
             raise Dropped
-        return reply if fault.status is None else self._fault_reply(call, route, fault)
+        if fault.status is None:
+            return reply
+        call.not_served = ""  # the fault serves it
+        return self._fault_reply(call, route, fault)
 
     def _serve(self, call: Call, route: Route) -> Reply:
         """Take the request through token, bucket and scope to its handler."""
@@ -217,6 +220,7 @@ class Pipeline:
             body=self._journaled(call),
             status=None if response is None else response.status,
             outcome=call.outcome,
+            not_served=call.not_served,
             fault=call.fault,
             committed=call.committed,
             tokens=None if call.reading is None else call.reading.remaining,
@@ -281,5 +285,8 @@ def _refuse(state: TenantState, call: Call) -> Reply:
     raise unserved(call.request.method, call.request.path)
 
 
-def _as_reply(refusal: Refusal) -> Reply:
+def _as_reply(call: Call, refusal: Refusal) -> Reply:
+    if isinstance(refusal, NotServed):
+        call.not_served = refusal.what
+        return not_served_reply(call.request, refusal)
     return Reply(refusal.status, to_json(refusal.body), headers=refusal.headers)

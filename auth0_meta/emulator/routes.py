@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from urllib.parse import unquote
 from auth0_meta.emulator import api
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import authorize, dbconnections, grants, token
-from auth0_meta.emulator.http.errors import Refusal, not_served
 
 
 def _management_routes() -> Iterator[Route]:
@@ -53,11 +51,3 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         if match := pattern.fullmatch(path):
             return route, {name: unquote(value) for name, value in match.groupdict().items()}
     return None
-
-
-def unserved(method: str, path: str) -> Refusal:
-    """Return the refusal of a request that no route serves; it names the nearest route."""
-    near = difflib.get_close_matches(path, [route.template for route in TABLE], n=1)
-    methods = [route.method for route in TABLE if near and route.template == near[0]]
-    nearest = f"{method if method in methods else ', '.join(methods)} {near[0]}" if near else ""
-    return not_served(f"{method} {path}", nearest)

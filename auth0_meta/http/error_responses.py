@@ -62,6 +62,11 @@ _REMEDIES: tuple[tuple[int | None, str, str], ...] = (
     (403, "insufficient_scope", "Grant the scope that this endpoint needs to the application"),
     (404, "inexistent_user", "Check the user id"),
     (
+        404,
+        "not_served_by_local_tenant",
+        "Auth0 may serve it: give the local tenant a response of its own, tenant.fail(path=...)",
+    ),
+    (
         409,
         "custom_domain_conflict",
         "Pass custom_domain= (AUTH0_CUSTOM_DOMAIN) to the client, which sends it as Auth0-Custom-Domain where Auth0 takes it, "

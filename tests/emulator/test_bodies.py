@@ -32,7 +32,7 @@ def test_a_request_that_a_fault_struck_has_its_body(api: Any, fault: dict[str, A
 
 
 def test_a_refused_request_has_its_body(api: Any) -> None:
-    """A 401 and a 501 come before any handler."""
+    """A 401 and the refusal of what is not served come before any handler."""
     api.patch("auth0|1", BODY, headers={})
     api.token = None
     api.patch("auth0|1", BODY)

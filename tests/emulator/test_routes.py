@@ -60,14 +60,88 @@ def test_a_literal_segment_wins_but_hides_no_other_route() -> None:
         ("GET", "/api/v2/user", "GET /api/v2/users"),
         ("POST", "/api/v2/users/auth0%7C1/role", "POST /api/v2/users/{id}/roles"),
         ("PUT", "/api/v2/client-grants", "POST, GET /api/v2/client-grants"),
+        ("PUT", "/api/v2/users/auth0%7C" + "1" * 99, "GET, PATCH, DELETE /api/v2/users/{id}"),
     ],
 )
 def test_the_nearest_route_is_named(api: Any, method: str, path: str, nearest: str) -> None:
-    """A 501 says which route may have been meant."""
+    """The response says which route may have been meant."""
     response = api(method, path)
-    assert response.status_code == 501
+    assert response.status_code == 404
     assert response.json()["message"].startswith(f"The local tenant does not serve {method} {path}.")
     assert response.json()["message"].endswith(f"The nearest route that it serves is {nearest}.")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("sockets", [True, False])
+def test_every_method_gets_the_same_refusal(talk: Callable[..., Any], method: str, sockets: bool) -> None:
+    """SDKs send a request again after a 501, but not after a 404."""
+    with LocalTenant(serve=sockets) as tenant:
+        response = talk(tenant, sockets=sockets)(method, "/api/v2/guardian/factors")
+        assert response.status_code == 404
+        if method != "HEAD":
+            assert response.json() == {
+                "statusCode": 404,
+                "error": "Not Found",
+                "message": f"The local tenant does not serve {method} /api/v2/guardian/factors.",
+                "errorCode": "not_served_by_local_tenant",
+            }
+        assert tenant.journal[-1].not_served == f"{method} /api/v2/guardian/factors"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "form"),
+    [
+        ("/oauth/par", "*/*", "oauth"),
+        ("/oauth/par", "text/html", "oauth"),
+        ("/userinfos", "application/json", "oauth"),
+        ("/nowhere", "text/html,*/*", "page"),
+        ("/u/mfa-otp-challenge", "*/*", "page"),
+        ("/api/v2/xyz", "text/html", "management"),
+    ],
+)
+def test_the_refusal_has_the_form_that_its_caller_reads(api: Any, path: str, accept: str, form: str) -> None:
+    """OAuth libraries read `error` and `error_description`, browsers show a page."""
+    response = api("GET", path, headers={"Accept": accept})
+    said = f"The local tenant does not serve GET {path}."
+    assert response.status_code == 404
+    if form == "page":
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert said in response.text
+        return
+    body = response.json()
+    assert body["errorCode"] == "not_served_by_local_tenant"
+    assert body["error"] == ("not_served_by_local_tenant" if form == "oauth" else "Not Found")
+    assert body["error_description" if form == "oauth" else "message"].startswith(said)
+
+
+def test_what_is_not_served_is_gathered(api: Any) -> None:
+    """`verify` names each once, whatever the ids in it, and the journal counts them; a reset forgets them."""
+    told: list[str] = []
+    api.tenant.journal.on_not_served = told.append
+    for number in range(3):
+        api("GET", f"/api/v2/users/auth0%7C{number}/xyz")
+    api(
+        "POST",
+        "/api/v2/users",
+        data="blocked=true",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    api("GET", "/api/v2/stubbed" + "x" * 1000)
+    found = api.tenant.journal.not_served
+    first, form, long = found
+    assert told == [first, form, long]
+    assert (first, form) == ("GET /api/v2/users/auth0%7C0/xyz", "form bodies on the users endpoints")
+    assert (found[first], found[form], len(long)) == (3, 1, 300)
+    with pytest.raises(
+        AssertionError, match=r"^not served: GET /api/v2/users/auth0%7C0/xyz\nnot served: form"
+    ):
+        api.tenant.verify()
+    for number in range(600):
+        api("GET", "/api/v2/" + "ab"[number % 2] * (number // 2 + 1))
+    assert len(api.tenant.journal.not_served) == 500
+    api.tenant.reset()
+    assert api.tenant.journal.not_served == {}
+    api.tenant.verify()
 
 
 def test_second_writers_run_after_the_body_is_checked(tenant: LocalTenant, talk: Callable[..., Any]) -> None:

@@ -227,7 +227,7 @@ def test_the_adapter_sends_whatever_requests_can_send(tenant: LocalTenant) -> No
             assert session.patch(url, data=data, headers=headers).status_code == 200
         response = session.get(url, headers=headers, stream=True)
         assert json.loads(b"".join(response.iter_content(10))) == dict(user)
-        assert session.get(f"{tenant.url}/nowhere", headers=headers).status_code == 501
+        assert session.get(f"{tenant.url}/nowhere", headers=headers).status_code == 404
     assert user.app_metadata == {"n": 1}
 
 

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
+from auth0_meta.emulator.http.errors import NOT_SERVED
 from auth0_meta.emulator.http.message import Reply
 from auth0_meta.emulator.state.logins import AuthorizationRequest
 
@@ -51,6 +52,9 @@ _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="
 <span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
 _ERROR = """<p class="error" role="alert">{message}</p>
 <p class="note"><code>{code}</code>: go back to the application and log in again.</p>"""
+
+_NOT_SERVED = """<p class="error" role="alert">{message}</p>
+<p class="note"><code>{code}</code>: Auth0 may well have this page.</p>"""
 
 
 @cache
@@ -106,6 +110,11 @@ def _item(user: Mapping[str, Any]) -> str:
         name=escape(name),
         detail=escape(detail if detail != name else user_id),
     )
+
+
+def not_served_page(message: str) -> Reply:
+    """Return the page that says what the local tenant does not serve."""
+    return _page(404, "Not served", _NOT_SERVED.format(message=escape(message), code=NOT_SERVED))
 
 
 def error_page(status: int, code: str, message: str) -> Reply:

@@ -35,6 +35,7 @@ def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
         "body",
         "status",
         "outcome",
+        "not_served",
         "tokens",
     )
     return [
@@ -69,6 +70,7 @@ class EventStreams:
             "strict": state.access.strict,
             "users": len(state.users),
             "requests": len(state.journal),
+            "not_served": state.journal.not_served,
             "buckets": [
                 {"groups": groups, "burst": limit.burst, "per_second": limit.per_second, "tokens": tokens}
                 for groups, limit, tokens in state.limiter.levels(now)

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.state.faults import CallbackRaised, Fault, Hook
-
-_NOT_SERVED = 501
 
 
 def findings(
-    unfired: Iterable[Fault | Hook], entries: Iterable[Entry], raised: Iterable[CallbackRaised] = ()
+    unfired: Iterable[Fault | Hook] = (),
+    not_served: Iterable[str] = (),
+    raised: Iterable[CallbackRaised] = (),
 ) -> list[str]:
-    """Return a line for each fault or second writer that raised or never fired, and for each route that is not served."""
+    """Return a line for each fault or second writer that raised or never fired, and for whatever is not served."""
     lines = [f"raised {one}: {call_of(one.owner)}" for one in raised]
     lines += [
         f"never fired: {call_of(fault)} ({fault.seen} request{'s' * (fault.seen != 1)} matched)"
         for fault in unfired
     ]
-    missing = {
-        f"not served: {entry.method} {entry.route or entry.path}": None
-        for entry in entries
-        if entry.status == _NOT_SERVED and entry.fault is None
-    }
-    return lines + list(missing)
+    return lines + [f"not served: {name}" for name in not_served]
 
 
 def call_of(fault: Fault | Hook) -> str:

@@ -6,6 +6,11 @@ from typing import Any
 
 from werkzeug.http import HTTP_STATUS_CODES
 
+from auth0_meta.redact import printable
+
+NOT_SERVED = "not_served_by_local_tenant"
+"""The errorCode, or OAuth's error, of whatever the emulator does not model.  Auth0 itself never sends it."""
+_LONGEST_NAME = 300  # of what is not served: part of it may be a path or a value that the client made up
 # Auth0 and werkzeug word 414 differently.
 _REASONS = {**HTTP_STATUS_CODES, 414: "Request-URI Too Long"}
 
@@ -18,6 +23,14 @@ class Refusal(Exception):
         self.status = status
         self.body = body
         self.headers = headers
+
+
+class NotServed(Refusal):
+    """The refusal of what the emulator does not model; `what` names it, and `message` says so."""
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(404, problem(404, message, NOT_SERVED))
+        self.what, self.message = what, message
 
 
 def reason_of(status: int) -> str:
@@ -92,10 +105,14 @@ def no_such_user() -> Refusal:
     return refused(404, "The user does not exist.", "inexistent_user")
 
 
-def not_served(what: str, nearest: str = "") -> Refusal:
-    """Return the refusal of what the emulator does not model: a 501 that names it, never a silent 200."""
+def not_served(what: str, nearest: str = "") -> NotServed:
+    """Return the refusal of what the emulator does not model: it names it, and is never a silent 200.
+
+    It is a 404, because SDKs send a request again that got a 501: for three seconds each, or for minutes.
+    """
+    what = printable(what[:_LONGEST_NAME])
     hint = f" The nearest route that it serves is {nearest}." if nearest else ""
-    return refused(501, f"The local tenant does not serve {what}.{hint}")
+    return NotServed(what, f"The local tenant does not serve {what}.{hint}")
 
 
 def oauth_error(status: int, error: str, description: str, **more: Any) -> Refusal:

@@ -112,7 +112,7 @@ class Call:
 
     `template` is the template of its route, and `params` are the decoded parameters in the path; `user_id` is set
     if the path names a user.  `query` and `body` are parsed as the route describes them.  `reading` is what the
-    request's rate-limit bucket reported.
+    request's rate-limit bucket reported.  `not_served` names what the emulator does not model.
     """
 
     request: Request
@@ -126,6 +126,7 @@ class Call:
     body: Any = None
     fault: Any = None
     outcome: str = "answered"
+    not_served: str = ""
     committed: bool = False
 
     @property

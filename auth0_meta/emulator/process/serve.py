@@ -6,10 +6,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import export_lines
+from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.tenant import LocalTenant
@@ -44,7 +45,7 @@ def serve(
 ) -> int:
     """Serve until Ctrl-C or SIGTERM, then stop cleanly; returns the exit code 0.
 
-    Writes what to export to `out` (None: stderr), and announces the tenant to `auth0-meta emulator env` and
+    Writes what to export to `out` (None: stderr), later whatever is requested and not served, and announces the tenant to `auth0-meta emulator env` and
     `snapshot`.  `on_ready` is called once the tenant responds; `settings` are those of `LocalTenant`.
     Call it from the main thread, which gets the signals.  Raises OSError if the port is taken.
     """
@@ -54,7 +55,7 @@ def serve(
     tenant = LocalTenant(host=host, port=port, rate_limit=rate_limit, **settings)
     with signals_handled(lambda *_: done.set(), "SIGINT", "SIGTERM"), tenant:
         facts = facts_of(tenant, strict=settings.get("strict", False))
-        with announced(tenant.port, facts):
+        with announced(tenant.port, facts), not_served_told(tenant, messages):
             messages.write(_greeting(tenant, facts, host))
             messages.flush()
             if on_ready is not None:
@@ -63,6 +64,21 @@ def serve(
             while not done.wait(0.5):
                 pass
     return 0
+
+
+@contextmanager
+def not_served_told(tenant: LocalTenant, out: TextIO) -> Iterator[None]:
+    """Tell of each thing that is not served when it is first requested, and of all of them at the end."""
+
+    def tell(name: str) -> None:
+        with suppress(OSError, ValueError):  # a closed terminal must not fail the request
+            out.write(f"not served (404): {name}\n")
+            out.flush()
+
+    tenant.journal.on_not_served = tell
+    yield
+    for line in findings(not_served=tenant.journal.not_served):
+        out.write(f"warning: {line} by the local tenant\n")
 
 
 @contextmanager

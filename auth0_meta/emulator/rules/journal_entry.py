@@ -55,6 +55,7 @@ class Entry:
     `user_id` is decoded, None if the route has none; `status` is None if the connection was closed
     without a response; `outcome` is "answered", "dropped_before_commit", "dropped_after_commit", or
     "plan_raised" if a second writer or predicate raised; `fault` is the fault that struck, else None;
+    `not_served` names what the tenant does not serve if it answered so, else "";
     `committed` says whether the request wrote anything; `tokens` is how many were left in its bucket,
     None without a limit; `time` is when it arrived, by the tenant's clock; `duration` is how many real seconds
     passed until the response was ready; `response` has `status`, `headers` and `body`, and is None if the connection was closed instead.
@@ -69,6 +70,7 @@ class Entry:
     _body: bytes | dict[str, Any] | None = attrs.field(repr=False)
     status: int | None
     outcome: str
+    not_served: str = ""
     fault: Any = attrs.field(repr=False)
     committed: bool
     tokens: int | None

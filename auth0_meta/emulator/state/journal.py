@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, overload
 
@@ -13,6 +14,9 @@ from auth0_meta.emulator.rules.near_misses import describe_near_misses, mismatch
 
 _ANY = object()
 _MOST_BYTES = 64 * 1024 * 1024
+_MOST_NOT_SERVED = 500  # different names
+_ID = re.compile(r"(?<=/)(?!v\d/)[^/]*[\d%][^/]*")
+"""A part of a path that looks like an id."""
 
 
 class Journal:
@@ -25,6 +29,9 @@ class Journal:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque()
         self._limit, self._total, self._size = limit, 0, 0
+        self._not_served: dict[str, tuple[str, int]] = {}
+        self.on_not_served: Callable[[str], object] | None = None
+        """Called with the name of what is not served, when it is requested for the first time."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -70,6 +77,18 @@ class Journal:
             new = max(0, self._total - number)
             return self._total, list(islice(self._entries, max(0, len(self._entries) - new), None))
 
+    @property
+    def not_served(self) -> dict[str, int]:
+        """Return what was requested and is not served, in the order of the first requests, and how often.
+
+        Paths that differ only in an id count as one, under the first of them.
+
+        >>> Journal().not_served
+        {}
+        """
+        with self._lock:
+            return dict(self._not_served.values())
+
     def assert_called(
         self,
         method: str | None = None,
@@ -101,15 +120,28 @@ class Journal:
         with self._lock:
             self._entries.append(entry)
             self._total += 1
+            new = entry.not_served and self._note(entry.not_served)
             if self._limit is not None:
                 self._size += entry.size
                 while len(self._entries) > self._limit or self._size > _MOST_BYTES:
                     self._size -= self._entries.popleft().size
+        if new and self.on_not_served is not None:
+            self.on_not_served(entry.not_served)
+
+    def _note(self, name: str) -> bool:
+        """Count what was not served; return whether nothing like it was requested before."""
+        like = _ID.sub("{id}", name)
+        first, count = self._not_served.get(like, (name, 0))
+        if not count and len(self._not_served) >= _MOST_NOT_SERVED:
+            return False
+        self._not_served[like] = (first, count + 1)
+        return not count
 
     def clear(self) -> None:
         """Delete every entry."""
         with self._lock:
             self._entries.clear()
+            self._not_served.clear()
             self._size = 0
 
     def _snapshot(self) -> list[Entry]:

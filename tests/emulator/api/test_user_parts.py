@@ -44,7 +44,7 @@ def ann(api: Any) -> Any:
 def test_empty_sub_resources_have_their_recorded_form(
     api: Any, method: str, path: str, status: int, body: Any
 ) -> None:
-    """Sub-resources that the tenant does not fill get a response as if there were none, and not a 501."""
+    """Sub-resources that the tenant does not fill get a response as if there were none, and not the refusal of what is not served."""
     response = api(method, path)
     assert (response.status_code, response.json() if response.content else None) == (status, body)
 

@@ -308,24 +308,25 @@ def test_users_by_email_needs_an_email(api: Any) -> None:
         ("GET", "/api/v2/users/auth0%7C1/connected-accounts"),
     ],
 )
-def test_the_501_names_a_route_that_is_not_served(api: Any, method: str, path: str) -> None:
-    """It is never an invented success."""
+def test_a_route_that_is_not_served_is_named(api: Any, method: str, path: str) -> None:
+    """It is never an invented success, nor a status that SDKs take for an outage."""
     response = api(method, path)
-    assert response.status_code == 501
+    assert response.status_code == 404
+    assert response.json()["errorCode"] == "not_served_by_local_tenant"
     assert f"{method} {path}" in response.json()["message"]
 
 
 def test_a_fault_can_stand_in_for_a_route_that_is_not_served(api: Any) -> None:
-    """Its path must be exact, not a prefix; afterwards the response is a 501 again."""
+    """Its path must be exact, not a prefix; afterwards the route is not served again."""
     everything = api.tenant.fail(path="/api/v2/", status=500, times=None)
     stub = api.tenant.fail(method="GET", path="/api/v2/xyz", status=200, body=[])
     response = api("GET", "/api/v2/xyz")
     assert (response.status_code, response.json(), stub.fired) == (200, [], 1)
     assert api.tenant.journal[0].route == "/api/v2/xyz"
-    assert api("GET", "/api/v2/xyz").status_code == 501
-    assert api("POST", "/api/v2/xyz").status_code == 501
+    assert api("GET", "/api/v2/xyz").status_code == 404
+    assert api("POST", "/api/v2/xyz").status_code == 404
     late = api.tenant.fail(path="/api/v2/abc", delay=0.001)
-    assert (api("GET", "/api/v2/abc").status_code, late.fired, everything.fired) == (501, 1, 0)
+    assert (api("GET", "/api/v2/abc").status_code, late.fired, everything.fired) == (404, 1, 0)
     api.tenant.fail(path="/api/v2/cut", status=200, body={"a": "b" * 99}, truncate=5)
     with pytest.raises(requests.RequestException):
         api("GET", "/api/v2/cut")

@@ -148,9 +148,9 @@ def test_a_lone_surrogate_is_returned_as_it_was_sent(api: Any) -> None:
 
 
 def test_a_form_body_is_not_served(api: Any) -> None:
-    """A form body on the users endpoints gets a 501."""
+    """A form body on the users endpoints is refused as not served."""
     assert (
-        _raw(api, b"blocked=true", **{"Content-Type": "application/x-www-form-urlencoded"}).status_code == 501
+        _raw(api, b"blocked=true", **{"Content-Type": "application/x-www-form-urlencoded"}).status_code == 404
     )
 
 
