@@ -46,7 +46,7 @@ def test_backend_script_sends_one_patch() -> None:
     """Nested changes to both metadata objects are one GET and one PATCH."""
     done = run("backend_script.py")
     assert done.returncode == 0, done.stderr
-    assert "runs on a local tenant, http://127.0.0.1:" in done.stderr
+    assert "runs on a local tenant, http://localhost:" in done.stderr
     assert "the tenant received 1 x GET 200, 1 x PATCH 200" in done.stderr
     assert "updated: 2 requests, 1 attempt" in done.stdout
 

@@ -72,7 +72,7 @@ emulator.add_command(snapshot)
 
 
 @emulator.command()
-@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option("--host", default="localhost", help="The address to listen on.")
 @_port(_ANY_PORT)
 @_settings
 @_listening
@@ -96,7 +96,7 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
     """
     from auth0_meta.emulator.process.exec import execute as run  # noqa: PLC0415  # its extra may be missing
 
-    return _listening(run)(command, host="127.0.0.1", port=port, **_given(settings))
+    return _listening(run)(command, host="localhost", port=port, **_given(settings))
 
 
 @emulator.command()

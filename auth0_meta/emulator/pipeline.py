@@ -23,6 +23,7 @@ from auth0_meta.emulator.http.masking import masked_headers, masked_oauth
 from auth0_meta.emulator.http.message import JSON_TYPE, Call, Reply, Request, Response, to_json
 from auth0_meta.emulator.routes import find
 from auth0_meta.emulator.rules.journal_entry import Entry, RecordedResponse, parsed
+from auth0_meta.emulator.rules.loopback import is_served
 from auth0_meta.emulator.rules.schema import read_query
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.faults import CallbackRaised, Dropped, Fault
@@ -250,11 +251,7 @@ class Pipeline:
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:
     """Refuse a Host header that is not the tenant's: any web page can make its own name resolve to loopback."""
-    host = request.headers.get("host", "").lower()
-    if host in hosts:
-        return
-    name, _, port = host.rpartition(":")
-    if not (port.isdigit() and name in hosts):
+    if not is_served(request.headers.get("host", ""), hosts):
         raise refused(421, "The local tenant does not serve this Host.")
 
 

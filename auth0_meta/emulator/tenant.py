@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 # The port in the URL of a tenant without a socket; nothing listens there.
 _UNUSED_PORT = 1
+_PUBLIC_URL = re.compile(r"(https?)://((?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?)/?", re.IGNORECASE)
 
 
 class LocalTenant(InProcessTenant):
@@ -47,7 +48,8 @@ class LocalTenant(InProcessTenant):
     refill all at once; with `retry_after` a 429 carries Retry-After.
 
     Address: `port` 0 picks a free port; `host` is loopback by default, and any other needs `strict`; `hosts` are further names that
-    requests may use.  `tls` serves https with a certificate made for this run, see `ca_file`.
+    requests may use.  Tokens name as their issuer the name that a request used.  `public_url` is the one address in `url`, issuer and
+    audience instead, if clients reach the tenant through a mapped port or a proxy.  `tls` serves https with a certificate made for this run, see `ca_file`.
     `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.
 
     Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON or YAML
@@ -81,8 +83,9 @@ class LocalTenant(InProcessTenant):
         rate_limit: Any = "off",
         seed: int = 0,
         port: int = 0,
-        host: str = "127.0.0.1",
+        host: str = "localhost",
         hosts: Iterable[str] = (),
+        public_url: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
         clock_offset: float = 0.0,
         jobs: str = "immediate",
@@ -109,7 +112,7 @@ class LocalTenant(InProcessTenant):
         if serve and not strict and not is_loopback(host):
             msg = (
                 f"on {host} other machines could read and write every user with any token: add strict=True "
-                "(--strict), so that only tokens issued here are accepted, or serve on 127.0.0.1"
+                "(--strict), so that only tokens issued here are accepted, or serve on localhost"
             )
             raise ConfigError(msg)
         if isinstance(users, (str, os.PathLike)):
@@ -119,6 +122,9 @@ class LocalTenant(InProcessTenant):
         self._serve, self._host, self._port = serve, host, port
         self._tls = Authority((host, *hosts)) if tls else None
         host_in_url = f"[{host}]" if ":" in host else host
+        self._public_url = None if public_url is None else _base_url(public_url)
+        if self._public_url is not None:
+            hosts = (*hosts, re.sub(r"^https?://|:[0-9]+$", "", self._public_url))
         state = TenantState(
             users=_store(db),
             clock=TenantClock(clock),
@@ -137,7 +143,7 @@ class LocalTenant(InProcessTenant):
         )
         super().__init__(state, roster, latency=latency, retry_after=retry_after)
         if host in ("0.0.0.0", "::"):  # noqa: S104  # where it listens; a client connects to loopback
-            host_in_url = "127.0.0.1"
+            host_in_url = "localhost"
         if tls and host_in_url == "127.0.0.1":
             host_in_url = "localhost"  # some clients accept only names in a certificate, not addresses
         self._host_in_url = host_in_url
@@ -147,7 +153,7 @@ class LocalTenant(InProcessTenant):
         self._depth, self._keep_serving = 0, False
         self._control = Control(self._state, users=self.users, reset=self.reset, show_token=is_loopback(host))
         self._pipeline.control = self._control
-        if port or not serve:
+        if port or not serve or self._public_url:
             self._set_url(port or _UNUSED_PORT)
 
     def __repr__(self) -> str:
@@ -241,14 +247,16 @@ class LocalTenant(InProcessTenant):
 
     @property
     def url(self) -> str:
-        """The base URL, such as `http://127.0.0.1:8810`; raises `StateError` before the first start."""
+        """The base URL, such as `http://localhost:8810`; raises `StateError` before the first start."""
         if not self._state.access.url:
             msg = "the tenant has no URL before its first start: enter the with block, or call start()"
             raise StateError(msg)
         return self._state.access.url
 
     def _set_url(self, port: int) -> None:
-        self._state.access.url = f"{'https' if self._tls else 'http'}://{self._host_in_url}:{port}"
+        own = f"{'https' if self._tls else 'http'}://{self._host_in_url}:{port}"
+        self._state.access.url = self._public_url or own
+        self._state.access.public = self._public_url is not None
 
     @property
     def port(self) -> int:
@@ -304,7 +312,7 @@ class LocalTenant(InProcessTenant):
         """Return a `ManagementClient` for this tenant; `settings` are that class's and take precedence.
 
         It has the tenant's credentials and clock (without the offset), and uses no socket if the tenant
-        has `serve=False`.
+        has `serve=False` or a `public_url`, which may lead here from elsewhere only.
         """
         # The only place where the emulator imports the client: if they shared code, no test would reveal a mistake in it.
         from auth0_meta.client import ManagementClient  # noqa: PLC0415
@@ -313,7 +321,7 @@ class LocalTenant(InProcessTenant):
         if not settings.keys() & {"token", "private_key", "client_secret"}:
             settings = {"client_id": self.client_id, "client_secret": self.client_secret} | settings
         settings.setdefault("clock", self.clock)
-        if not self._serve:
+        if not self._serve or self._public_url is not None:
             settings.setdefault("adapter", self.adapter())
         if self._tls is not None:
             settings.setdefault("adapter", TrustingAdapter(self._tls.ca_file, pool_maxsize=64))
@@ -324,6 +332,15 @@ def _refuse_auth0_name(name: str) -> None:
     """Raise `ConfigError` for a name under auth0.com, with or without a port."""
     if re.sub(r":\d*$", "", name.strip().lower()).rstrip(".").endswith("auth0.com"):
         raise ConfigError(f"a local tenant can't serve {name}: use a name outside auth0.com")
+
+
+def _base_url(url: str) -> str:
+    """Return `url` without a slash at its end; raises `ConfigError` unless it is a scheme, a name and maybe a port."""
+    found = _PUBLIC_URL.fullmatch(url)
+    if found is None:
+        raise ConfigError("public_url must be http or https, a name and maybe a port: http://localhost:9000")
+    _refuse_auth0_name(found[2])
+    return f"{found[1]}://{found[2]}".lower()
 
 
 def _store(db: str | os.PathLike[str] | None) -> Store:

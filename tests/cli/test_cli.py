@@ -611,7 +611,7 @@ def test_emulator_serve_reports_a_port_in_use(tenant: LocalTenant) -> None:
     """The error is one line that asks for another port, and the exit code is 1."""
     done = command("emulator", "serve", "--port", tenant.url.rpartition(":")[2])
     assert done.returncode == 1
-    assert done.stderr.startswith("error: can't listen on 127.0.0.1:")
+    assert done.stderr.startswith("error: can't listen on localhost:")
     assert done.stderr.endswith("Choose another --port\n")
 
 

@@ -24,7 +24,8 @@ class Api:
         self.session = requests.Session()
         self.session.trust_env = False
         if not sockets:
-            self.session.mount("http://", tenant.adapter())
+            for scheme in ("http://", "https://"):
+                self.session.mount(scheme, tenant.adapter())
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}

@@ -114,7 +114,11 @@ def get(state: TenantState, call: Call) -> Reply:
     document = job.document()
     if job.file is not None:
         end = {name: document.pop(name) for name in ("created_at", "id")}
-        document |= {"location": _link(state, job), "percentage_done": 100, "time_left_seconds": 0} | end
+        document |= {
+            "location": _link(state, call, job),
+            "percentage_done": 100,
+            "time_left_seconds": 0,
+        } | end
     return Reply(200, to_json(document))
 
 
@@ -143,11 +147,12 @@ def download(state: TenantState, call: Call) -> Reply:
     return Reply(200, job.file, content_type="application/gzip")
 
 
-def _link(state: TenantState, job: Job) -> str:
+def _link(state: TenantState, call: Call, job: Job) -> str:
     # Whole seconds, so that the link is never valid for longer than promised.
     expires = str(int(state.now()) + _LINK_SECONDS)
     query = urlencode({"Expires": expires, "Signature": _sign(state, job, expires).decode()})
-    url = f"{state.access.url}/exports/{job.id}/{job.file_name}?{query}"
+    base = state.access.url_for(call.request)
+    url = f"{base}/exports/{job.id}/{job.file_name}?{query}"
     return url if state.switches.export_link_scheme else url.partition("://")[2]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from auth0_meta.emulator.api.connections import connection_with_id
 from auth0_meta.emulator.api.lookup import get_user_or_404, is_in
 from auth0_meta.emulator.api.route import recorded
@@ -31,15 +29,16 @@ def check_user(state: TenantState, call: Call) -> None:
 
 def verify_email(state: TenantState, call: Call) -> Reply:
     """Create a link with which a user verifies an email address."""
-    return _ticket(state, call.body, "email-verification")
+    return _ticket(state, call, "email-verification")
 
 
 def change_password(state: TenantState, call: Call) -> Reply:
     """Create a link with which a user chooses a new password."""
-    return _ticket(state, call.body, "reset-password")
+    return _ticket(state, call, "reset-password")
 
 
-def _ticket(state: TenantState, body: dict[str, Any], page: str) -> Reply:
+def _ticket(state: TenantState, call: Call, page: str) -> Reply:
+    body = call.body
     if "user_id" in body:
         get_user_or_404(state, body["user_id"])
     else:
@@ -47,7 +46,8 @@ def _ticket(state: TenantState, body: dict[str, Any], page: str) -> Reply:
         if not any(is_in(user, name) for user in state.users.with_email(body["email"].lower())):
             raise no_such_user()
     secret = state.new_id("") + state.new_id("")
-    return Reply(201, to_json({"ticket": f"{state.access.url}/u/{page}?ticket={secret}#"}), committed=True)
+    base = state.access.url_for(call.request)
+    return Reply(201, to_json({"ticket": f"{base}/u/{page}?ticket={secret}#"}), committed=True)
 
 
 ROUTES = (

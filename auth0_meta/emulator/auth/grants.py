@@ -16,7 +16,6 @@ from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Grant, Reply, Request, to_json
-from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import (
     BLOCKED,
@@ -41,16 +40,8 @@ _DEFAULT = ("openid", "profile", "email", "address", "phone")
 
 
 def base_url(state: TenantState, request: Request) -> str:
-    """Return the URL that a token's `iss` begins with; it depends on the host, as with custom domains (documented).
-
-    Loopback has many names; all of them yield the tenant's own URL.
-    """
-    scheme, _, own = state.access.url.partition("://")
-    host = request.headers.get("host", "").lower()
-    name = host if host in state.hosts else host.rpartition(":")[0]
-    if not name or host == own or is_loopback(name.strip("[]")):
-        return state.access.url
-    return f"{scheme}://{host}"
+    """Return the URL that a token's `iss` begins with; it depends on the host, as with custom domains (documented)."""
+    return state.access.url_for(request)
 
 
 def discovery(state: TenantState, call: Call) -> Reply:
@@ -222,14 +213,15 @@ def _allowed(granted: Granted) -> tuple[str, ...]:
 def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
     """Return a signed access token for the requested audience, by default /userinfo."""
     authorization, user_id = granted.login.authorization, granted.login.session.user_id
-    own = f"{state.access.url}/userinfo"
+    url = base_url(state, call.request)
+    own = f"{url}/userinfo"
     audience: str | list[str] = authorization.audience or own
     if authorization.audience is not None and "openid" in granted.scopes:
         audience = [authorization.audience, own]
     expires = int(call.now) + LIFETIME
     claims = {
         **granted.access_claims,
-        "iss": f"{base_url(state, call.request)}/",
+        "iss": f"{url}/",
         "sub": user_id,
         "aud": audience,
         "iat": int(call.now),

@@ -123,7 +123,6 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
         raise _denied()
     header, claims = parse_unverified(assertion)
     client_id, expires, audience = claims.get("sub"), claims.get("exp"), claims.get("aud")
-    ours = (f"{state.access.url}/", f"https://{state.access.url.partition('://')[2]}/")
     if (
         header.get("alg") not in _ALGORITHMS
         or not isinstance(client_id, str)
@@ -131,7 +130,8 @@ def _by_assertion(state: TenantState, call: Call, form: dict[str, str]) -> Appli
         or form.get("client_id", client_id) != client_id
         or not isinstance(expires, (int, float))
         or not call.now - _SKEW < expires <= call.now + 300 + _SKEW
-        or not (audience in ours if state.access.strict else isinstance(audience, str))
+        or not isinstance(audience, str)
+        or (state.access.strict and not (audience.endswith("/") and state.access.is_own(audience[:-1])))
     ):
         raise _denied()
     application = state.application(client_id)

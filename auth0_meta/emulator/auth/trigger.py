@@ -135,7 +135,7 @@ def _custom_claims(
 ) -> Mapping[str, Any]:
     """Return the custom claims of one token, and warn of those that Auth0 ignores; raise `InputError` if they are too large."""
     audience = login.authorization.audience or ""
-    for_auth0 = state.access.is_management(audience) or is_auth0_api(audience, own_url=state.access.url)
+    for_auth0 = state.access.is_management(audience) or is_auth0_api(audience, hosts=state.hosts)
     added, ignored = custom_claims(
         requested, scopes=login.authorization.scopes, only_namespaced=kind == "access" and for_auth0
     )

@@ -71,7 +71,7 @@ def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
         variables["AUTH0_URL"] = url
     if tool in ("auth0-python", "curl"):
         variables["AUTH0_API_TOKEN"] = facts["token"]
-    if secure:
+    if "ca_file" in facts:
         names = ("NODE_EXTRA_CA_CERTS",) if tool == "node" else _BUNDLE
         variables |= dict.fromkeys(names, facts["ca_file" if tool == "node" else "bundle_file"])
     return variables

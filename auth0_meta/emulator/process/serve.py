@@ -35,7 +35,7 @@ def facts_of(tenant: LocalTenant, *, strict: bool = False) -> dict[str, Any]:
 
 
 def serve(
-    host: str = "127.0.0.1",
+    host: str = "localhost",
     port: int = 8810,
     rate_limit: Any = "off",
     *,

@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 
-from auth0_meta.emulator.rules.loopback import is_loopback
+from auth0_meta.emulator.rules.loopback import is_loopback_url
 
 Document = Mapping[str, Any]
 LOCAL = "local_tenant"
@@ -120,7 +119,7 @@ class Application:
     def may_return_to(self, url: str, organization: str | None = None) -> bool:
         """Return whether a login may send the browser to `url`; an `organization`'s name fills its placeholder."""
         if self.callbacks is None:
-            return on_loopback(url)
+            return is_loopback_url(url)
         name = organization if self.organization_usage != "deny" else None
         return any(matches(listed, url, name) for listed in self.callbacks)
 
@@ -135,7 +134,7 @@ class Application:
 
     def allows_message_to(self, origin: str) -> bool:
         """Return whether a login may send its response to a page of this origin as a message."""
-        if self.callbacks is None and on_loopback(origin):
+        if self.callbacks is None and is_loopback_url(origin):
             return True
         return any(matches(each, origin) for each in self.web_origins)
 
@@ -148,7 +147,7 @@ def unregistered(client_id: str) -> Application:
 def logout_allowed(listed: Sequence[str] | None, url: str) -> bool:
     """Return whether a list of logout addresses has `url`, whatever its query and fragment (documented)."""
     if listed is None:
-        return on_loopback(url)
+        return is_loopback_url(url)
     wanted = _without_query(url)
     return any(matches(_without_query(each), wanted) for each in listed)
 
@@ -185,22 +184,6 @@ def origin_of(url: str) -> str:
     """
     scheme, separator, rest = url.partition("://")
     return scheme + separator + re.split("[/?#]", rest, maxsplit=1)[0]
-
-
-def on_loopback(url: str) -> bool:
-    """Return whether only this machine can reach a web address, however a browser reads it."""
-    if any(c.isspace() or not c.isprintable() or c == "\\" for c in url):
-        return False
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    if parts.scheme not in ("http", "https") or parts.fragment or not is_loopback(host):
-        return False
-    # Python 3.11 reads the host of `[::1]evil.test` as `::1`.
-    alone = re.escape(f"[{host}]" if ":" in host else host)
-    return re.fullmatch(f"{alone}(:[0-9]*)?", parts.netloc.lower()) is not None
 
 
 def _folded(url: str) -> str:

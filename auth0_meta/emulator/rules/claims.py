@@ -7,9 +7,11 @@ were the same, no test would ever reveal a mistake in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from auth0_meta.emulator.rules.loopback import is_served
 
 _PROTOCOL = (
     # OpenID Connect, OAuth 2 and JSON Web Tokens
@@ -72,16 +74,15 @@ def _is_auth0s(name: str, *, namespaced: bool) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in _DOMAINS)
 
 
-def is_auth0_api(audience: str, *, own_url: str) -> bool:
-    """Return whether an access token is for an API of Auth0 other than /userinfo: this tenant's or another one's.
+def is_auth0_api(audience: str, *, hosts: Collection[str]) -> bool:
+    """Return whether an access token is for an API of Auth0 other than /userinfo: this tenant's, which has these hosts, or another one's.
 
-    >>> is_auth0_api("https://tenant.eu.auth0.com/mfa/", own_url="http://127.0.0.1:8810")
+    >>> is_auth0_api("https://tenant.eu.auth0.com/mfa/", hosts={"localhost"})
     True
     """
     base, _, _ = audience.removesuffix("/").partition("://")
-    own = own_url.partition("://")[2]
     host, _, path = audience.removesuffix("/").removeprefix(f"{base}://").partition("/")
-    of_auth0 = host.lower() == own or host.lower().endswith((".auth0.com", ".auth0app.com"))
+    of_auth0 = is_served(host, hosts) or host.lower().endswith((".auth0.com", ".auth0app.com"))
     return of_auth0 and base in ("http", "https") and path in ("api", "api/v2", "mfa")
 
 

@@ -66,13 +66,13 @@ class TenantState:
         self.jobs = Jobs(self.now, jobs)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
         self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
-        self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes)
+        self.hosts = _LOOPBACK | hosts
+        self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes, hosts=self.hosts)
         self.logins = Logins(post_login)
         self.faults = FaultBook(seed)
         self.raised: list[CallbackRaised] = []
         """What the test's own second writers and predicates raised, for `verify` to report."""
         self.journal = journal
-        self.hosts = _LOOPBACK | hosts
         self._seed = seed
         self._random_lock = threading.Lock()
         self._stopping = threading.Condition()

@@ -14,7 +14,8 @@ from auth0_meta.emulator.http.errors import (
     insufficient_scope,
     unauthorized,
 )
-from auth0_meta.emulator.http.message import Grant
+from auth0_meta.emulator.http.message import Grant, Request
+from auth0_meta.emulator.rules.loopback import is_served
 from auth0_meta.emulator.state.keys import KeyRing
 
 LIFETIME = 86_400
@@ -28,11 +29,16 @@ class Access:
     any bearer token is accepted, unless it was revoked, or was issued here and has expired or is for another API.
     """
 
-    def __init__(self, keys: KeyRing, *, strict: bool, all_scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, keys: KeyRing, *, strict: bool, all_scopes: tuple[str, ...], hosts: frozenset[str]
+    ) -> None:
         self.keys = keys
+        self.hosts = hosts
         self.all_scopes = all_scopes
         self.strict = strict
         self.url = ""
+        self.public = False
+        """Whether `url` is the only one, whatever name a caller used."""
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
         self._seen: dict[str, Grant] = {}
@@ -40,10 +46,18 @@ class Access:
         self._revoked: dict[str, Callable[[], Refusal]] = {}
         self._used: set[tuple[str, str]] = set()
 
-    @property
-    def audiences(self) -> tuple[str, str]:
-        """Return the audiences that mean this tenant's Management API, by its URL and by https."""
-        return f"{self.url}/api/v2/", f"https://{self.url.partition('://')[2]}/api/v2/"
+    def url_for(self, request: Request) -> str:
+        """Return the tenant's URL with the name that a request used.
+
+        It depends on the name, as with Auth0's custom domains, so that each name has an issuer of its own.
+        """
+        host = request.headers.get("host", "").lower()
+        return self.url if self.public or not host else f"{self.url.partition('://')[0]}://{host}"
+
+    def is_own(self, url: str) -> bool:
+        """Return whether `url` is the tenant's own, by any of its names, and by http or https."""
+        scheme, _, netloc = url.partition("://")
+        return scheme in ("http", "https") and is_served(netloc, self.hosts)
 
     def issue(
         self,
@@ -61,7 +75,7 @@ class Access:
         claims = {
             "iss": f"{issuer or self.url}/",
             "sub": subject or f"{client_id}@clients",
-            "aud": audience or self.audiences[0],
+            "aud": audience or f"{self.url}/api/v2/",
             "iat": int(now),
             "exp": int(now + expires_in),
             "azp": client_id,
@@ -133,7 +147,8 @@ class Access:
 
     def is_management(self, audience: str) -> bool:
         """Return whether this audience means the Management API: this tenant's or, unless strict, any tenant's."""
-        return audience in self.audiences or (not self.strict and audience.endswith("/api/v2/"))
+        base = audience.removesuffix("/api/v2/")
+        return base != audience and (not self.strict or self.is_own(base))
 
     def _unseen(self, token: str) -> Grant:
         if self.strict:

@@ -129,7 +129,7 @@ def tenant_and_login(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
-    site = f"http://127.0.0.1:{server.bind_addr[1]}"
+    site = f"http://localhost:{server.bind_addr[1]}"  # the same site as the tenant, so that its cookies come along
     try:
         with LocalTenant(users=[{"user_id": "auth0|1", "name": "Ada"}]) as tenant, tenant.client() as client:
             tenant.post_login = PostLoginTrigger(client, [Consent(f"{site}/consent")])

@@ -157,7 +157,7 @@ def test_a_switch_leaves_the_scheme_out_of_links(talk: Any) -> None:
     """The documented sample has none."""
     api = talk(LocalTenant(serve=False, switches=Switches(export_link_scheme=False)))
     job = send(api).json()["id"]
-    assert api("GET", f"/api/v2/jobs/{job}").json()["location"].startswith("127.0.0.1")
+    assert api("GET", f"/api/v2/jobs/{job}").json()["location"].startswith("localhost")
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,16 @@ def test_a_page_works_once_and_in_one_browser(tenant: LocalTenant, visitor: Visi
         "http://127.0.0.1/#fragment",
         "http://127.0.0.1\\@evil.example/",
         "http://127.0.0.1/a b",
+        "http://[::1]evil.example/",
+        "http://[::1%25x]/",
+        "http://[::1].evil.example/",
+        "http://127.0.0.1.nip.io/",
+        "http://localhost.evil.example/",
+        "http://evil.example/.localhost",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://127.0.0.1:99999/",
+        "http://localhost?@evil.example/#x",
         "javascript:alert(1)",
         "//evil.example",
         "/callback",
@@ -494,7 +504,7 @@ def test_a_trigger_redirects_and_continues(tenant: LocalTenant, visitor: Visitor
     event = detour.event
     assert event["transaction"]["requested_scopes"] == ["openid", "profile", "email"]
     assert event["request"]["query"]["client_id"] == "app"
-    assert event["request"]["hostname"] == "127.0.0.1"
+    assert event["request"]["hostname"] == "localhost"
     assert event["connection"]["name"] == "Username-Password-Authentication"
     assert event["user"]["user_metadata"] == {}
     with Visitor(stop=APP) as other:

@@ -154,4 +154,4 @@ def test_the_command_line_says_so(
     # As if the address were another one: tests stay on loopback.
     monkeypatch.setattr("auth0_meta.emulator.process.serve.is_loopback", lambda _: False)
     assert serve(out=out, port=0, on_ready=lambda _: signal.raise_signal(signal.SIGTERM), strict=True) == 0
-    assert "WARNING: other machines can reach this tenant on 127.0.0.1" in out.getvalue()
+    assert "WARNING: other machines can reach this tenant on localhost" in out.getvalue()

@@ -59,7 +59,7 @@ def control(tenant: LocalTenant) -> ControlApi:
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Sec-Fetch-Site": "same-origin"}, 200),
         ({"Sec-Fetch-Site": "none"}, 200),
-        ({"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://localhost:1", "Sec-Fetch-Site": "same-origin"}, 200),
         ({}, 200),
     ],
 )

@@ -72,7 +72,7 @@ def test_exec_points_a_command_at_the_tenant(
     users.write_text("- {user_id: auth0|1}\n")
     done = emulator("exec", *options, "--users", str(users), "--save", str(saved), "--", *python(WORK))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("localhost:" if "--tls" in options else "http://127.0.0.1:")
+    assert done.stdout.startswith("localhost:" if "--tls" in options else "http://localhost:")
     assert json.loads(saved.read_text())["users"][0]["app_metadata"] == {"done": True}
 
 

@@ -9,9 +9,9 @@ from auth0_meta.emulator.rules.application import (
     Application,
     logout_allowed,
     matches,
-    on_loopback,
     unregistered,
 )
+from auth0_meta.emulator.rules.loopback import is_loopback_url
 
 PEM = "-----BEGIN PUBLIC KEY-----"
 
@@ -87,6 +87,10 @@ def test_an_organization_fills_its_placeholder(listed: str, allowed: bool) -> No
         ("https://localhost", True),
         ("http://[::1]:80/", True),
         ("http://LOCALHOST/", True),
+        ("http://app.localhost:3000/cb", True),
+        ("http://localhost:99999/", False),
+        ("http://2130706433/", False),
+        ("http://127.0.0.1.nip.io/", False),
         ("http://[::1]evil.test/", False),
         ("http://localhost.evil.test/", False),
         ("http://localhost@evil.test/", False),
@@ -99,7 +103,7 @@ def test_an_organization_fills_its_placeholder(listed: str, allowed: bool) -> No
 )
 def test_loopback_is_recognized(url: str, on: bool) -> None:
     """A client without a list may use addresses on this machine, and nothing that only looks like one."""
-    assert on_loopback(url) is on
+    assert is_loopback_url(url) is on
     assert Application.of({"client_id": "a"}).may_return_to(url) is on
     assert logout_allowed(None, url) is on
     assert not Application.of({"client_id": "a", "callbacks": []}).may_return_to(url)

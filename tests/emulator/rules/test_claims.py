@@ -103,6 +103,7 @@ def test_a_claim_of_the_profile_needs_its_scope(name: str) -> None:
 
 API = "https://tenant.eu.auth0.com/api/v2/"
 OWN = "http://127.0.0.1:8810"
+HOSTS = ("127.0.0.1",)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ OWN = "http://127.0.0.1:8810"
 )
 def test_an_access_token_for_an_api_of_auth0_takes_namespaces_only(audience: str) -> None:
     """A private name is ignored there; an ID token has no such rule, and /userinfo is not among those APIs."""
-    assert is_auth0_api(audience.replace("HTTPS", "https"), own_url=OWN)
+    assert is_auth0_api(audience.replace("HTTPS", "https"), hosts=HOSTS)
     assert not is_added("employee_id", only_namespaced=True)
     assert not is_added("urn:example:a", only_namespaced=True)
     assert is_added("https://example.com/a", only_namespaced=True)
@@ -147,15 +148,15 @@ def test_an_access_token_for_an_api_of_auth0_takes_namespaces_only(audience: str
 )
 def test_another_api_takes_any_name(audience: str) -> None:
     """Such as your own, with a path that looks like Auth0's."""
-    assert not is_auth0_api(audience, own_url=OWN)
+    assert not is_auth0_api(audience, hosts=HOSTS)
     assert client.left_out("employee_id", "access_token", audience=audience) is None
 
 
 def test_the_apis_of_this_tenant_are_auth0s() -> None:
     """They have its own URL."""
-    assert is_auth0_api(f"{OWN}/api/v2/", own_url=OWN)
-    assert is_auth0_api(f"{OWN}/mfa", own_url=OWN)
-    assert not is_auth0_api(f"{OWN}/userinfo", own_url=OWN)
+    assert is_auth0_api(f"{OWN}/api/v2/", hosts=HOSTS)
+    assert is_auth0_api(f"{OWN}/mfa", hosts=HOSTS)
+    assert not is_auth0_api(f"{OWN}/userinfo", hosts=HOSTS)
 
 
 NAMES = st.one_of(

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jose import jwt
 
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import ConfigError
 from auth0_meta.testing import FakeClock
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -106,19 +107,83 @@ def test_the_management_api_refuses_a_token_for_another_api(api: Any) -> None:
 
 
 def test_the_issuer_follows_the_host(talk: Any) -> None:
-    """As with custom domains, `iss` is the host name of the request; for loopback it is the tenant's own URL."""
+    """As with custom domains, `iss` is the host name of the request, port included."""
     tenant = LocalTenant(serve=False, hosts=["login.example.test"])
     api = talk(tenant)
     for host, issuer in (
         ("login.example.test", "http://login.example.test/"),
         ("login.example.test:99", "http://login.example.test:99/"),
-        ("localhost:99", f"{tenant.url}/"),
+        ("localhost:99", "http://localhost:99/"),
+        ("LOCALHOST:99", "http://localhost:99/"),
+        ("127.0.0.1:1", "http://127.0.0.1:1/"),
+        ("[::1]:1", "http://[::1]:1/"),
     ):
         response = api("POST", "/oauth/token", data=credentials(tenant), headers={"Host": host})
         claims = jwt.get_unverified_claims(response.json()["access_token"])
         assert (claims["iss"], claims["aud"]) == (issuer, f"{tenant.url}/api/v2/")
         found = api("GET", "/.well-known/openid-configuration", headers={"Host": host}).json()
         assert found["issuer"] == issuer
+
+
+def test_a_public_url_is_the_only_one(talk: Any) -> None:
+    """URL, issuer, audience and links agree, whatever name a request used; its name is served too."""
+    tenant = LocalTenant(
+        serve=False, strict=True, hosts=["auth0"], public_url="https://Login.example.test:9000/"
+    )
+    assert (tenant.url, tenant.domain) == ("https://login.example.test:9000", "login.example.test:9000")
+    assert tenant.env["AUTH0_DOMAIN"] == tenant.domain
+    api = talk(tenant, token=tenant.token())
+    user = tenant.users.add(email="ada@example.com")
+    for host in ("auth0:8810", "localhost:8810", "login.example.test:9000", "login.example.test"):
+        headers = {"Host": host}
+        found = api("GET", "/.well-known/openid-configuration", headers=headers).json()
+        assert found["issuer"] == f"{tenant.url}/"
+        assert found["token_endpoint"] == f"{tenant.url}/oauth/token"
+        response = api("POST", "/oauth/token", data=credentials(tenant), headers=headers)
+        claims = jwt.get_unverified_claims(response.json()["access_token"])
+        assert (claims["iss"], claims["aud"]) == (f"{tenant.url}/", f"{tenant.url}/api/v2/")
+        link = api("POST", "/api/v2/tickets/password-change", json={"user_id": user.user_id}, headers=headers)
+        assert link.json()["ticket"].startswith(f"{tenant.url}/u/")
+    with tenant.client() as client:
+        assert client.users.get(user.user_id).email == "ada@example.com"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:9000",
+        "ftp://a",
+        "http://a/b",
+        "http://u@a",
+        "http://a?b",
+        "http://a#b",
+        "http://a:x",
+        "http://a b",
+    ],
+)
+def test_a_public_url_has_a_scheme_a_name_and_maybe_a_port(url: str) -> None:
+    """Anything else is refused, and so is a name of Auth0's."""
+    with pytest.raises(ConfigError, match="public_url"):
+        LocalTenant(serve=False, public_url=url)
+    with pytest.raises(ConfigError, match=r"auth0\.com"):
+        LocalTenant(serve=False, public_url="https://tenant.eu.auth0.com")
+
+
+@pytest.mark.parametrize(
+    "audience", ["http://127.0.0.1:7", "https://localhost", "http://auth0:8810", "http://[::1]:7"]
+)
+def test_a_strict_tenant_has_an_audience_for_each_of_its_names(talk: Any, audience: str) -> None:
+    """By https and by http; another host's is refused."""
+    tenant = LocalTenant(serve=False, strict=True, hosts=["auth0"])
+    api = talk(tenant)
+    for base, status in (
+        (audience, 200),
+        ("http://127.0.0.1.example.com", 403),
+        ("http://auth0.example", 403),
+    ):
+        form = credentials(tenant, audience=f"{base}/api/v2/")
+        assert api("POST", "/oauth/token", data=form).status_code == status
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "[" * 100_000])
