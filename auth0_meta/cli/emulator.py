@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -14,7 +15,12 @@ from auth0_meta.redact import count
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PORT = 8810
 _ANY_PORT = "The port to listen on; 0 picks a free one."
-_TOOLS = ("python", "auth0-python", "node", "curl")
+_TOOLS = ("python", "auth0-python", "node", "express", "nextjs", "curl")
+# What leads a program to a tenant.  It is unset if there is none, or the program would call an earlier or a real one.
+_FAILED = (
+    "unset AUTH0_DOMAIN AUTH0_CLIENT_ID AUTH0_CLIENT_SECRET AUTH0_URL AUTH0_API_TOKEN "
+    "AUTH0_ISSUER_BASE_URL ISSUER_BASE_URL\nfalse"
+)
 _FILE = click.Path(dir_okay=False)
 
 
@@ -36,6 +42,12 @@ _settings = options(
     flag("--sample", "Start with three sample users; one is auth0|123."),
     click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
     flag("--tls", "Serve https, with a certificate authority made for this run."),
+    click.option(
+        "--ca",
+        type=click.Path(file_okay=False),
+        metavar="DIR",
+        help="Serve https, with a certificate authority that is kept in DIR for later runs.",
+    ),
     flag("--strict", "Accept only applications, tokens and connections that you have created."),
 )
 
@@ -99,20 +111,54 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
     return _listening(run)(command, host="localhost", port=port, **_given(settings))
 
 
-@emulator.command()
+class _ForEval(click.Command):
+    """A command whose output a shell evaluates: if it fails, the output makes the shell fail too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with self._failing(as_json="--json" in args):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with self._failing(as_json=ctx.params["as_json"]):
+            return super().invoke(ctx)
+
+    @contextmanager
+    def _failing(self, *, as_json: bool) -> Iterator[None]:
+        try:
+            yield
+        except click.exceptions.Exit:  # --help
+            raise
+        except BaseException:
+            if not as_json:
+                click.echo(_FAILED)
+            raise
+
+
+@emulator.command(cls=_ForEval)
 @click.option("--for", "tool", type=click.Choice(_TOOLS), default="python", help="The tool to set up.")
 @_serving_port
+@click.option(
+    "--wait",
+    default=0.0,
+    type=click.FloatRange(0, 86_400),
+    metavar="SECONDS",
+    help="How long to wait for the tenant, if it is still starting.",
+)
 @flag("--json", "Print the variables as JSON.", "as_json")
-def env(*, tool: str, port: int, as_json: bool) -> None:
+def env(*, tool: str, port: int, wait: float, as_json: bool) -> None:
     """Print the settings that point a tool at the running tenant.
 
     These are the environment variables, and example code for the tool. Use it as
-    eval "$(auth0-meta emulator env)".
+    eval "$(auth0-meta emulator env)". If no tenant responds, that command fails, and no AUTH0_DOMAIN of
+    an earlier tenant is left.
     """
     from auth0_meta.emulator.control import recipes  # noqa: PLC0415  # its extra may be missing
     from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
 
-    facts = announced.find_serving(port)
+    def on_wait(seconds: float) -> None:
+        click.echo(f"waiting for the local tenant on port {port} ({seconds:.0f} s so far)", err=True)
+
+    facts = announced.find_serving(port, wait=wait, on_wait=on_wait)
     click.echo(dump(recipes.exports(tool, facts)) if as_json else recipes.script(tool, facts), nl=as_json)
 
 

@@ -49,7 +49,8 @@ class LocalTenant(InProcessTenant):
 
     Address: `port` 0 picks a free port; `host` is loopback by default, and any other needs `strict`; `hosts` are further names that
     requests may use.  Tokens name as their issuer the name that a request used.  `public_url` is the one address in `url`, issuer and
-    audience instead, if clients reach the tenant through a mapped port or a proxy.  `tls` serves https with a certificate made for this run, see `ca_file`.
+    audience instead, if clients reach the tenant through a mapped port or a proxy.  `tls` serves https with a certificate authority
+    made for this run, see `ca_file`; `ca` is a directory that keeps the authority for later runs.
     `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.
 
     Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON or YAML
@@ -98,6 +99,7 @@ class LocalTenant(InProcessTenant):
         users: Iterable[Mapping[str, Any]] | str | os.PathLike[str] = (),
         db: str | os.PathLike[str] | None = None,
         tls: bool = False,
+        ca: str | os.PathLike[str] | None = None,
         switches: Switches | None = None,
         journal_limit: int | None = None,
         post_login: Callable[..., Any] | None = None,
@@ -105,6 +107,7 @@ class LocalTenant(InProcessTenant):
         hosts = tuple(hosts)
         for name in (host, *hosts):
             _refuse_auth0_name(name)
+        tls = tls or ca is not None
         if tls and not serve:
             raise ConfigError("tls=True needs a socket: leave out serve=False")
         if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
@@ -120,7 +123,7 @@ class LocalTenant(InProcessTenant):
         else:
             roster = Roster([dict(user) for user in users])
         self._serve, self._host, self._port = serve, host, port
-        self._tls = Authority((host, *hosts)) if tls else None
+        self._tls = Authority((host, *hosts), directory=ca) if tls else None
         host_in_url = f"[{host}]" if ":" in host else host
         self._public_url = None if public_url is None else _base_url(public_url)
         if self._public_url is not None:
@@ -275,9 +278,7 @@ class LocalTenant(InProcessTenant):
         With `tls` it names the files that make a program trust the certificate, as `emulator exec` does.
         """
         facts = {"url": self.url, "client_id": self.client_id, "client_secret": self.client_secret}
-        if self._tls is not None:
-            facts |= {"ca_file": str(self._tls.ca_file), "bundle_file": str(self._tls.bundle_file)}
-        return all_exports(facts)
+        return all_exports(facts | self.certificate_files)
 
     @property
     def control_token(self) -> str:
@@ -291,16 +292,24 @@ class LocalTenant(InProcessTenant):
 
     @property
     def ca_file(self) -> Path | None:
-        """A PEM file with the certificate authority of this run, None without `tls`.
+        """A PEM file with the tenant's certificate authority, None without `tls`.
 
-        It is deleted with the tenant; the authority's key never leaves this process.
+        Without `ca` it is deleted with the tenant, and the authority's key never leaves this process.
         """
         return self._tls.ca_file if self._tls else None
 
     @property
     def bundle_file(self) -> Path | None:
-        """A PEM file with that authority and the public ones, None without `tls`."""
+        """A PEM file with that authority and those that SSL_CERT_FILE names, else the public ones, None without `tls`."""
         return self._tls.bundle_file if self._tls else None
+
+    @property
+    def certificate_files(self) -> dict[str, str]:
+        """The `ca_file`, and the file for each variable that makes a program trust it, such as SSL_CERT_FILE; empty without `tls`.
+
+        Each file also has the authorities that the environment of this process names for that variable.
+        """
+        return {"ca_file": str(self._tls.ca_file), **self._tls.files()} if self._tls else {}
 
     def adapter(self) -> TenantAdapter:
         """Return an adapter for `requests.Session.mount` that reaches the tenant without a socket."""

@@ -5,15 +5,21 @@ Every recipe was tested with its tool: this package, curl, auth0-python 4.13 and
 
 from __future__ import annotations
 
+import os
+import secrets
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from auth0_meta.redact import printable
 
-TOOLS = ("python", "auth0-python", "node", "curl")
-# Tools based on Python or OpenSSL trust only the authorities in this file, so it contains the public ones too.
-_BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+TOOLS = ("python", "auth0-python", "node", "express", "nextjs", "curl")
+# Which tools read which of these variables; their files contain what the tools have trusted so far, too.
+_FOR_PYTHON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_FOR_NODE = ("NODE_EXTRA_CA_CERTS",)
+_NODE_TOOLS = ("node", "express", "nextjs")
+# Where the frameworks' own examples have the application; what the environment says already is kept.
+_APPLICATION_URL = "http://localhost:3000"
 # The code that goes with the variables, by tool and whether the tenant has TLS; the entry without TLS is the default.
 _HINTS = {
     ("python", False): """\
@@ -44,6 +50,14 @@ const { ManagementClient } = require("auth0");  // 4 or newer; node reads NODE_E
 const management = new ManagementClient({ domain: process.env.AUTH0_DOMAIN,
   clientId: process.env.AUTH0_CLIENT_ID, clientSecret: process.env.AUTH0_CLIENT_SECRET });
 """,
+    ("express", False): """\
+const { auth } = require("express-openid-connect");  // reads these variables, and so does express-oauth2-jwt-bearer
+app.use(auth({ authRequired: false, auth0Logout: true }));
+""",
+    ("nextjs", False): """\
+@auth0/nextjs-auth0 3 reads AUTH0_ISSUER_BASE_URL and AUTH0_BASE_URL; 4 reads AUTH0_DOMAIN and APP_BASE_URL.
+4 accepts neither a port nor localhost: --port 443 --tls --hosts tenant.test, and a line in /etc/hosts.
+""",
     ("curl", False): """\
 curl -H "Authorization: Bearer $AUTH0_API_TOKEN" "$AUTH0_URL/api/v2/users"
 curl "$AUTH0_URL/oauth/token" -d grant_type=client_credentials -d "client_id=$AUTH0_CLIENT_ID" \\
@@ -52,8 +66,12 @@ curl "$AUTH0_URL/oauth/token" -d grant_type=client_credentials -d "client_id=$AU
 }
 
 
-def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
+def exports(
+    tool: str, facts: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
     """Return the environment that points `tool` at a tenant; `facts` are those of `process.serve.facts_of`.
+
+    The application's own address and secret are those in `environment`, if it has them.
 
     >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b", "token": "t"}
     >>> exports("python", facts)
@@ -71,9 +89,19 @@ def exports(tool: str, facts: Mapping[str, Any]) -> dict[str, str]:
         variables["AUTH0_URL"] = url
     if tool in ("auth0-python", "curl"):
         variables["AUTH0_API_TOKEN"] = facts["token"]
+    own: dict[str, str] = {}
+    if tool == "express":  # its names have no prefix
+        variables = {"CLIENT_ID": facts["client_id"], "CLIENT_SECRET": facts["client_secret"]}
+        variables["ISSUER_BASE_URL"] = url
+        own = {"BASE_URL": _APPLICATION_URL, "SECRET": secrets.token_hex(32)}
+    elif tool == "nextjs":
+        variables["AUTH0_ISSUER_BASE_URL"] = url
+        own = dict.fromkeys(("APP_BASE_URL", "AUTH0_BASE_URL"), _APPLICATION_URL)
+        own["AUTH0_SECRET"] = secrets.token_hex(32)
+    variables |= {name: environment.get(name) or value for name, value in own.items()}
     if "ca_file" in facts:
-        names = ("NODE_EXTRA_CA_CERTS",) if tool == "node" else _BUNDLE
-        variables |= dict.fromkeys(names, facts["ca_file" if tool == "node" else "bundle_file"])
+        names = _FOR_NODE if tool in _NODE_TOOLS else _FOR_PYTHON
+        variables |= {name: facts[name] for name in names}
     return variables
 
 
@@ -97,7 +125,7 @@ def script(tool: str, facts: Mapping[str, Any]) -> str:
     lines = export_lines(tool, facts)
     if "ca_file" in facts:
         # A line break would end the comment, and the shell would run what follows.
-        lines += ["", f"# The certificate authority of this run: {printable(facts['ca_file'])}"]
+        lines += ["", f"# The certificate authority: {printable(facts['ca_file'])}"]
     hint = _HINTS.get((tool, facts["url"].startswith("https:"))) or _HINTS[tool, False]
     lines += ["", *(f"# {line}".rstrip() for line in hint.splitlines())]
     return "\n".join(lines) + "\n"

@@ -31,6 +31,9 @@ from auth0_meta.emulator.tenant_users import Users
 from auth0_meta.errors import InputError
 
 TOKEN_HEADER = "x-emulator-token"  # noqa: S105  # the header's name
+HEALTHY = {"status": "up"}
+"""What `GET /_emulator/health` returns, to anybody: it is for programs that wait for a tenant, such as Docker's HEALTHCHECK."""
+_HEALTH = f"{CONTROL_ROOT}health"
 _log = logging.getLogger("auth0_meta.emulator")
 _COMMON_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -106,6 +109,8 @@ class Control:
                 token = self.token if self._show_token else ""
                 body = _read(name).replace(b"{{token}}", token.encode())
                 return self._response(200, body, kind, _PAGE_HEADERS)
+            if request.path == _HEALTH and request.method in ("GET", "HEAD"):
+                return self._response(200, to_json(HEALTHY))
             self._check(request)
             result = self._find(request)(request)
             if isinstance(result, Response):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from auth0_meta.emulator.control.routes import TOKEN_HEADER
+from auth0_meta.clock import SYSTEM_CLOCK, Clock
+from auth0_meta.emulator.control.routes import HEALTHY, TOKEN_HEADER
 from auth0_meta.emulator.control.seed_files import read_users, write_users
 from auth0_meta.emulator.pipeline import CONTROL_ROOT
+from auth0_meta.emulator.serving.ca_bundle import VARIABLES, certificate_files
 from auth0_meta.errors import InputError
 from auth0_meta.files.paths import read_file, status_of
 from auth0_meta.redact import printable
@@ -22,9 +22,10 @@ from auth0_meta.redact import printable
 _VARIABLE = "AUTH0_META_EMULATOR_DIR"
 _MOST = 65_536
 _NEEDED = {"url", "client_id", "client_secret", "token", "control_token"}
-_NEEDED_FOR_TLS = {"ca_file", "bundle_file"}
+_NEEDED_FOR_TLS = {"ca_file", *VARIABLES}
 _TIMEOUT = 120
-_TIMEOUT_CONNECT = 5
+_TIMEOUT_HEALTH = 5
+_POLL, _TOLD_EVERY = 0.1, 2.0
 
 
 def run_directory() -> Path:
@@ -102,7 +103,7 @@ def _is_announcement(facts: Any) -> bool:
     )
 
 
-def call(port: int, method: str, name: str, body: Any = None) -> dict[str, Any]:
+def call(port: int, method: str, name: str, body: Any = None, *, timeout: float = _TIMEOUT) -> dict[str, Any]:
     """Send a control request to the tenant on `port` and return its parsed response.
 
     Raises `InputError` if no tenant responds there or if it refuses.
@@ -115,9 +116,7 @@ def call(port: int, method: str, name: str, body: Any = None) -> dict[str, Any]:
         session.verify = facts.get("ca_file", True)
         session.headers[TOKEN_HEADER] = facts["control_token"]
         try:
-            response = session.request(
-                method, facts["url"] + CONTROL_ROOT + name, json=body, timeout=_TIMEOUT
-            )
+            response = session.request(method, facts["url"] + CONTROL_ROOT + name, json=body, timeout=timeout)
         except OSError as error:
             raise _not_responding(port) from error
         try:
@@ -128,24 +127,53 @@ def call(port: int, method: str, name: str, body: Any = None) -> dict[str, Any]:
             return answer
         message = answer.get("message") if isinstance(answer, dict) else None
         if not isinstance(message, str):
-            raise InputError(f"what responds on port {port} is not the tenant that was announced")
+            raise _not_the_tenant(port)
         raise InputError(f"the tenant on port {port} refused: {printable(message)}")
 
 
-def find_serving(port: int) -> dict[str, Any]:
-    """Return what was announced for `port`; raises `InputError` if nothing listens there now."""
+def find_serving(
+    port: int,
+    *,
+    wait: float = 0.0,
+    clock: Clock = SYSTEM_CLOCK,
+    on_wait: Callable[[float], object] | None = None,
+) -> dict[str, Any]:
+    """Return what was announced for `port`, with certificate files for the environment of this process.
+
+    Raises `InputError` if no tenant responds there now or, with `wait`, within so many seconds.  While it waits,
+    `on_wait` is called every other second with the seconds so far.
+    """
+    started, told = clock.monotonic(), _TOLD_EVERY
+    while True:
+        try:
+            if call(port, "GET", "health", timeout=_TIMEOUT_HEALTH) == HEALTHY:
+                break
+            raise _not_the_tenant(port)
+        except InputError:
+            spent = clock.monotonic() - started
+            if spent >= wait:
+                raise
+        if spent >= told and on_wait is not None:
+            on_wait(spent)
+            told += _TOLD_EVERY
+        clock.sleep(min(_POLL, wait - spent))
     facts = find_run(port)
-    parts = urlsplit(facts["url"])
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_TIMEOUT_CONNECT).close()
-    except OSError as error:
-        raise _not_responding(port) from error
+    if "ca_file" in facts:
+        ca_file, directory = Path(facts["ca_file"]), Path(facts["SSL_CERT_FILE"]).parent
+        try:
+            facts |= certificate_files(ca_file, directory)
+        except OSError as error:
+            raise _not_responding(port) from error
     return facts
 
 
 def _not_responding(port: int) -> InputError:
     msg = f"the tenant announced for port {port} does not respond: it may have been killed, so start it again"
     return InputError(msg)
+
+
+def _not_the_tenant(port: int) -> InputError:
+    return InputError(f"what responds on port {port} is not the tenant that was announced")
 
 
 def save(path: str | os.PathLike[str], port: int) -> int:

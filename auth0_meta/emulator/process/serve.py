@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from auth0_meta.emulator.control.recipes import export_lines
+from auth0_meta.emulator.control.recipes import TOOLS, export_lines
 from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.process.announced import announced
 from auth0_meta.emulator.rules.loopback import is_loopback
@@ -29,9 +29,7 @@ def facts_of(tenant: LocalTenant, *, strict: bool = False) -> dict[str, Any]:
         "token": tenant.token() if strict else _ANY_TOKEN,
         "control_token": tenant.control_token,
     }
-    if tenant.ca_file is not None:
-        facts |= {"ca_file": str(tenant.ca_file), "bundle_file": str(tenant.bundle_file)}
-    return facts
+    return facts | tenant.certificate_files
 
 
 def serve(
@@ -98,7 +96,7 @@ def _greeting(tenant: LocalTenant, facts: dict[str, Any], host: str) -> str:
     lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, useless elsewhere). Export:", ""]
     lines += [f"  {line}" for line in export_lines("python", facts)]
     port = "" if tenant.port == 8810 else f" --port {tenant.port}"  # the default of both commands
-    others = "auth0-python|node|curl"
+    others = "|".join(TOOLS[1:])
     lines += ["", f"Other tools: auth0-meta emulator env{port} --for {others}"]
     lines += [f"Its page:    {tenant.page_url}", "", "Ctrl-C stops it."]
     if not is_loopback(host):

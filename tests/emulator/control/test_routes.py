@@ -75,6 +75,17 @@ def test_only_the_tenants_own_page_and_programs_have_access(
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+def test_health_needs_no_token(control: ControlApi) -> None:
+    """It tells that the tenant is up and nothing else; a foreign host is refused as everywhere."""
+    url = f"{control.tenant.url}{ROOT}health"
+    response = control.session.get(url)
+    assert (response.status_code, response.json()) == (200, {"status": "up"})
+    assert control.session.head(url).status_code == 200
+    assert control.session.post(url).status_code == 403
+    assert control.session.get(url, headers={"Host": "evil.example:80"}).status_code == 421
+    assert control("POST", "health").status_code == 404
+
+
 def test_each_run_has_its_own_token() -> None:
     """Two tenants have different tokens, too long to guess."""
     tokens = {LocalTenant(serve=False).control_token for _ in range(2)}

@@ -11,19 +11,23 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from support.scripted_server import Reply, ScriptedServer
 
 from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.emulator.control.recipes import TOOLS, exports, script
-from auth0_meta.emulator.process.announced import announced, find_run, run_directory
+from auth0_meta.emulator.process.announced import announced, find_run, find_serving, run_directory
 from auth0_meta.emulator.process.exec import execute
 from auth0_meta.emulator.process.serve import facts_of
+from auth0_meta.emulator.serving.ca_bundle import VARIABLES
 from auth0_meta.errors import InputError
+from auth0_meta.testing import FakeClock
 
 NODE_MODULES = os.environ.get("AUTH0_META_LIVE_NODE_MODULES", "nowhere")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are POSIX")
@@ -266,8 +270,12 @@ def test_env_and_snapshot_reach_the_served_tenant(served: int, tmp_path: Path) -
 @pytest.mark.skipif(shutil.which("sh") is None, reason="there is no sh")
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("secure", [False, True])
-def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool, runs: Path) -> None:
+def test_env_is_a_script_that_a_shell_runs(
+    tool: str, secure: bool, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`eval "$(auth0-meta emulator env ...)"` sets exactly the documented variables and prints nothing."""
+    for name in ("SECRET", "AUTH0_SECRET"):  # otherwise random
+        monkeypatch.setenv(name, "of the application")
     with LocalTenant(tls=secure) as tenant:
         facts = facts_of(tenant)
         text = script(tool, {**facts, "client_secret": "it's $HOME `x`"})
@@ -278,12 +286,14 @@ def test_env_is_a_script_that_a_shell_runs(tool: str, secure: bool, runs: Path) 
     assert done.stderr == ""
     assert wanted.items() <= json.loads(done.stdout).items()
     for secret in ("x\ntouch PWNED", "x\n$(touch PWNED)"):  # in a value, and in the comment
-        planted = script(tool, {**facts, "client_secret": secret, "ca_file": secret, "bundle_file": secret})
+        planted = script(
+            tool, {**facts, "client_secret": secret, "ca_file": secret, **dict.fromkeys(VARIABLES, secret)}
+        )
         line = ["sh", "-euc", 'eval "$0"; echo /PWNED* PWNED*', planted]
         done = subprocess.run(line, capture_output=True, text=True, timeout=30, cwd=runs.parent)
         assert (done.stdout, done.stderr) == ("/PWNED* PWNED*\n", "")
     if secure:
-        assert f"# The certificate authority of this run: {tenant.ca_file}" in text
+        assert f"# The certificate authority: {tenant.ca_file}" in text
 
 
 def facts_at(url: str) -> dict[str, str]:
@@ -302,6 +312,99 @@ def test_env_and_snapshot_fail_if_nothing_is_served(runs: Path, capsys: pytest.C
     with announced(4, facts_at("http://127.0.0.1:4")):
         assert main(["emulator", "snapshot", "save", "x.json", "--port", "4"]) == 2
         assert "does not respond" in capsys.readouterr().err
+
+
+SHELLS = [shell for shell in ("sh", "bash", "zsh", "dash") if shutil.which(shell)]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("words", ["--port 4", "--port 4 --wait 0.1", "--port x", "--no-such-option"])
+def test_a_shell_that_evaluates_a_failed_env_fails_too(shell: str, words: str) -> None:
+    """No variable of an earlier tenant is left; with `set -e` the shell ends."""
+    variables = ("AUTH0_DOMAIN", "AUTH0_API_TOKEN", "AUTH0_CLIENT_SECRET", "ISSUER_BASE_URL")
+    old = {**os.environ, **dict.fromkeys(variables, "canary")}
+    evaluate = f'eval "$({sys.executable} -m auth0_meta emulator env {words})"'
+    text = f"{evaluate}; echo $?; env\nset -eu; {evaluate}; echo canary"
+    done = subprocess.run([shell, "-c", text], env=old, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (1, "1")
+    assert "canary" not in done.stdout
+    assert done.stderr.count("error: ") == 2
+
+
+def test_a_failed_env_unsets_whatever_a_recipe_sets() -> None:
+    """Except for the names without a prefix, which lead nowhere without an issuer, and what is the application's."""
+    facts = facts_at("http://127.0.0.1:4")
+    names = {name for tool in TOOLS for name in exports(tool, facts)}
+    own = {
+        "APP_BASE_URL",
+        "AUTH0_BASE_URL",
+        "AUTH0_SECRET",
+        "BASE_URL",
+        "SECRET",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+    }
+    unset = emulator("env", "--port", "4").stdout
+    assert set(unset.split()) - {"unset", "false"} == names - own
+    assert emulator("env", "--port", "4", "--json").stdout == ""
+    assert emulator("env", "--port", "x", "--json").stdout == ""
+    assert "false" not in emulator("env", "--help").stdout.split()
+
+
+def test_env_waits_for_a_tenant_that_is_still_starting() -> None:
+    """It polls until the tenant responds, and says every other second that it still waits."""
+    told: list[float] = []
+    with LocalTenant() as tenant, ExitStack() as block:
+        facts = facts_of(tenant)
+
+        def on_wait(seconds: float) -> None:
+            told.append(seconds)
+            if len(told) == 2:
+                block.enter_context(announced(tenant.port, facts))
+
+        found = find_serving(tenant.port, wait=60, clock=FakeClock(), on_wait=on_wait)
+        assert found["url"] == tenant.url
+        assert [int(seconds) for seconds in told] == [2, 4]
+    with announced(tenant.port, facts), pytest.raises(InputError, match="does not respond"):
+        find_serving(tenant.port, wait=3, clock=FakeClock(), on_wait=told.append)
+    assert [int(seconds) for seconds in told] == [2, 4, 2]
+
+
+def test_env_keeps_the_authorities_of_its_own_environment(tmp_path: Path) -> None:
+    """The shell that evaluates the output may trust others than the process that serves."""
+    company = trustme.CA().cert_pem.bytes().decode()
+    (tmp_path / "company.pem").write_text(company)
+    with LocalTenant(tls=True) as tenant, announced(tenant.port, facts_of(tenant)):
+        here = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "company.pem")}
+        done = emulator("env", "--json", "--port", str(tenant.port), env=here)
+        bundle = Path(json.loads(done.stdout)["SSL_CERT_FILE"]).read_text()
+        assert tenant.ca_file is not None
+        assert bundle.split() == (company + tenant.ca_file.read_text()).split()
+
+
+def test_the_recipes_of_frameworks_keep_what_is_the_applications(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have the names that express-openid-connect and nextjs-auth0 read."""
+    facts = facts_at("http://localhost:4")
+    for name in ("APP_BASE_URL", "AUTH0_BASE_URL", "BASE_URL", "SECRET", "AUTH0_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    express, nextjs = exports("express", facts), exports("nextjs", facts)
+    assert len(express.pop("SECRET")) == len(nextjs.pop("AUTH0_SECRET")) == 64
+    assert express == {
+        "CLIENT_ID": "old",
+        "CLIENT_SECRET": "old",
+        "ISSUER_BASE_URL": "http://localhost:4",
+        "BASE_URL": "http://localhost:3000",
+    }
+    assert nextjs == {
+        "AUTH0_DOMAIN": "http://localhost:4",
+        "AUTH0_CLIENT_ID": "old",
+        "AUTH0_CLIENT_SECRET": "old",
+        "AUTH0_URL": "http://localhost:4",
+        "AUTH0_ISSUER_BASE_URL": "http://localhost:4",
+        "APP_BASE_URL": "http://localhost:3000",
+        "AUTH0_BASE_URL": "http://localhost:3000",
+    }
+    assert exports("express", facts, {"BASE_URL": "https://app.test", "SECRET": "mine"})["SECRET"] == "mine"
 
 
 def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -454,5 +557,5 @@ def test_env_does_not_export_a_tenant_that_was_killed(capsys: pytest.CaptureFixt
     with announced(port, facts):
         assert main(["emulator", "env", "--port", str(port)]) == 2
     told = capsys.readouterr()
-    assert told.out == ""
+    assert "export" not in told.out
     assert "may have been killed" in told.err
