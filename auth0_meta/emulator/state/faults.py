@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import attrs
 
 from auth0_meta.emulator.http.message import Request, to_json
-from auth0_meta.emulator.rules.path_matching import path_matches
+from auth0_meta.emulator.rules.matching.path_matching import path_matches
 from auth0_meta.errors import InputError
 
 # The longest delay, in seconds: a longer one could move a frozen clock out of the range of datetime.

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, overload
 
 from auth0_meta.emulator.rules.journal_entry import Entry
-from auth0_meta.emulator.rules.near_misses import describe_near_misses, mismatches
+from auth0_meta.emulator.rules.matching.near_misses import describe_near_misses, mismatches
 
 _ANY = object()
 _MOST_BYTES = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.rules.journal_entry import Entry
-from auth0_meta.emulator.rules.path_matching import path_matches
+from auth0_meta.emulator.rules.matching.path_matching import path_matches
 
 _SHOWN = 3
 # Another path or method is a different request; any other difference makes it a near miss.

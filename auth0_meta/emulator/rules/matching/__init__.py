@@ -1,0 +1,1 @@
+"""Which requests a test or a fault means, and which came closest."""
