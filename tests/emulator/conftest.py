@@ -13,6 +13,7 @@ from auth0_meta.emulator import LocalTenant
 from auth0_meta.testing import FakeClock
 
 DATABASE = "Username-Password-Authentication"
+PASSWORD = "Analytical-1842"
 
 
 class Api:
@@ -42,7 +43,7 @@ class Api:
         return self("DELETE", f"/api/v2/users/{quote(user_id, safe='')}")
 
     def create(self, **body: Any) -> requests.Response:
-        return self("POST", "/api/v2/users", json={"connection": DATABASE, **body})
+        return self("POST", "/api/v2/users", json={"connection": DATABASE, "password": PASSWORD, **body})
 
     def list(self, **params: Any) -> requests.Response:
         return self("GET", "/api/v2/users", params=params)

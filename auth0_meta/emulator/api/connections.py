@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -41,11 +42,12 @@ CONNECTIONS = Resource(
 
 @attrs.frozen
 class Connection:
-    """The parts of a connection that matter here: id, name, and strategy, which is the provider of its users."""
+    """The parts of a connection that matter here: id, name, options, and strategy, which is the provider of its users."""
 
     id: str
     name: str
     strategy: str
+    options: Mapping[str, Any]
 
     @property
     def is_database(self) -> bool:
@@ -85,7 +87,9 @@ def _unknown() -> Refusal:
 
 
 def _as_connection(document: dict[str, Any]) -> Connection:
-    return Connection(document["id"], document["name"], document["strategy"])
+    options = document.get("options")
+    known = options if isinstance(options, dict) else {}
+    return Connection(document["id"], document["name"], document["strategy"], known)
 
 
 def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, Any]) -> None:

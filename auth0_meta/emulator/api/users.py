@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from auth0_meta.emulator.api.connections import check_root_attributes, connection_named
+from auth0_meta.emulator.api.connections import Connection, check_root_attributes, connection_named
 from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
 from auth0_meta.emulator.api.route import Route, recorded
-from auth0_meta.emulator.http.errors import Refusal, bad_request, query_error, refused
+from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error, query_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
+from auth0_meta.emulator.rules.passwords import weakness
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import FIELDS, PAGES, TEXT, Field, required_parameter
 from auth0_meta.emulator.rules.search import matcher
@@ -63,14 +64,35 @@ def _not_own() -> Refusal:
 # One user ------------------------------------------------------------------------------------------------
 
 
-def check_connection(state: TenantState, call: Call) -> None:
-    """Refuse a connection in which the API can't create users; the text is documented, the errorCode a guess."""
-    if not connection_named(state, call.body["connection"]).takes_users:
+def check_new(state: TenantState, call: Call) -> None:
+    """Refuse a connection in which the API can't create users, and a user who lacks what the connection requires.
+
+    The text for the connection is documented, its errorCode a guess.
+    """
+    body, connection = call.body, connection_named(state, call.body["connection"])
+    if not connection.takes_users:
         message = (
             "Connection does not support user creation through the API. It must either be a database or "
             "passwordless connection."
         )
         raise bad_request(message, "operation_not_supported")
+    if not connection.is_database:
+        return
+    # With flexible identifiers (`attributes`) a connection says itself what it requires.
+    if state.switches.new_user_credentials == "require" and "attributes" not in connection.options:
+        username = ("username",) if connection.options.get("requires_username") is True else ()
+        for name in ("email", *username, "password"):
+            if name not in body:
+                raise payload_error(f"Missing required property: {name}")
+    if "password" in body:
+        _check_password(state, connection, body["password"])
+
+
+def _check_password(state: TenantState, connection: Connection, password: str) -> None:
+    """Refuse a password that is too weak for its connection (the message is reported)."""
+    if weakness(password, connection.options) is not None:
+        message = "PasswordStrengthError: Password is too weak"
+        raise bad_request(message, state.switches.weak_password_error)
 
 
 def create(state: TenantState, call: Call) -> Reply:
@@ -98,6 +120,13 @@ def update(state: TenantState, call: Call) -> Reply:
     with state.users.lock:
         before = user_in_path(state, call)
         check_root_attributes(state, before, body)
+        if isinstance(body.get("password"), str):
+            databases = (
+                one["connection"] for one in before.root["identities"] if one.get("provider") == "auth0"
+            )
+            name = body.get("connection") or next(databases, None)
+            if name is not None:
+                _check_password(state, connection_named(state, name), body["password"])
         after = profiles.patched(before, body, now_ms=state.milliseconds(), switches=state.switches)
         if ("email" in body or "username" in body) and is_taken(state, after):
             # Documented: this endpoint has no 409.  The wording is a guess.
@@ -220,7 +249,7 @@ ROUTES = (
         group="write_users",
         scopes="create:users",
         body=CREATE,
-        check=check_connection,
+        check=check_new,
         latency=(0.334, 0.600),
     ),
     Route(

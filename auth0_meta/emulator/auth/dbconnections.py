@@ -13,6 +13,7 @@ from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
+from auth0_meta.emulator.rules.passwords import weakness
 from auth0_meta.emulator.rules.schema import OBJECT, TEXT, Field, is_email, type_name
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -23,12 +24,19 @@ _MAX_KEYS, _MAX_VALUE, _MAX_NAME = 10, 500, 100
 
 def check_sign_up(state: TenantState, call: Call) -> None:
     """Refuse a sign-up without a database, an email or a password, or with metadata over its limits."""
-    body = call.body
-    _connection(state, body)
+    body, connection = call.body, _connection(state, call.body)
     if not isinstance(body.get("email"), str) or not is_email(body["email"]):
         raise _refused("invalid_signup", "Invalid sign up")
     if not isinstance(body.get("password"), str) or not body["password"]:
         raise _refused("invalid_password", "Password is required")
+    weak = weakness(body["password"], connection.options)
+    if weak is not None:
+        about = {
+            "name": "PasswordStrengthError",
+            "message": "Password is too weak",
+            "code": "invalid_password",
+        }
+        raise Refusal(400, {**about, **weak, "statusCode": 400})
     _metadata(body.get("user_metadata"))
 
 

@@ -52,6 +52,11 @@ class Switches:
     profile_warning: int | None = 10_240
     """Documented: a write of more than 10 KB succeeds and adds a log event.  Open: the exact number of bytes.
     None for no event."""
+    new_user_credentials: Literal["require", "accept"] = "require"
+    """Documented: a user who is created in a database needs an email and a password, and a username where the connection
+    requires one.  Open: the wording of the 400.  "accept" creates users without them."""
+    weak_password_error: str | None = "auth0_idp_error"  # noqa: S105  # an errorCode
+    """Open: the errorCode of the 400 for a weak password in POST and PATCH of users; the message is reported."""
     import_absent_bag: Literal["keep", "clear"] = "keep"
     """Open: an upserted row without user_metadata or app_metadata.  Documented: if the row has it, it replaces the stored one."""
     import_unknown_property_code: str = "OBJECT_ADDITIONAL_PROPERTIES"

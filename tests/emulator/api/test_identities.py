@@ -64,8 +64,8 @@ def test_users_are_linked_and_unlinked_as_recorded(api: Any, bare: bool) -> None
 
 def test_users_can_be_linked_by_an_id_token(api: Any) -> None:
     """`link_with` names the second user with a token of this tenant, and is not in the journal."""
-    api.create(email="b@example.com", password="a secret")
-    form = {"grant_type": "password", "username": "b@example.com", "password": "a secret", "client_id": "x"}
+    api.create(email="b@example.com", password="A secret 1")
+    form = {"grant_type": "password", "username": "b@example.com", "password": "A secret 1", "client_id": "x"}
     token = api("POST", "/oauth/token", data=form).json()["id_token"]
     first = user(api, "a@example.com")
     assert api("POST", path_of(first), json={"link_with": token}).status_code == 201
@@ -103,7 +103,7 @@ def test_profile_data_has_no_defaults(api: Any, imported: bool) -> None:
     """As recorded by ruby-auth0: a user created with name, email and password shows these and whether the email is verified."""
     ids = []
     for name in ("one", "two"):
-        response = api.create(email=f"{name}@example.com", name=f"the {name}", password="a secret")
+        response = api.create(email=f"{name}@example.com", name=f"the {name}", password="A secret 1")
         ids.append(response.json()["user_id"])
         if imported:
             picture = response.json()["picture"].replace("//s.", "//secure.")

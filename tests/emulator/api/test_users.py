@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from auth0_meta.emulator import LocalTenant
+from auth0_meta.emulator import LocalTenant, Switches
 from auth0_meta.testing import FakeClock
 
 NOT_FOUND = {
@@ -65,8 +65,9 @@ def test_a_given_id_gets_the_providers_prefix(api: Any, connection: str, given: 
     assert document["identities"][0]["connection"] == connection
 
 
-def test_a_user_without_an_email_gets_a_name(api: Any) -> None:
+def test_a_user_without_an_email_gets_a_name(talk: Any) -> None:
     """A phone number or a username becomes the name; no picture is made up."""
+    api = talk(LocalTenant(serve=False, switches=Switches(new_user_credentials="accept")))
     phone = api.create(connection="sms", phone_number="+358401234567").json()
     assert (phone["name"], "picture" in phone, "email_verified" in phone) == ("+358401234567", False, False)
     assert api.create(username="ann").json()["nickname"] == "ann"

@@ -18,7 +18,11 @@ from auth0_meta.errors import ConfigError
 BLIND = [f"{route.method} {route.template}" for route in TABLE if route.blind]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 BODY = {
-    **{"connection": "Username-Password-Authentication", "email": "eve@example.com", "password": "x"},
+    **{
+        "connection": "Username-Password-Authentication",
+        "email": "eve@example.com",
+        "password": "Any-Password-1",
+    },
     **{"grant_type": "client_credentials", "client_id": "x", "client_secret": "x", "audience": "x/api/v2/"},
 }
 

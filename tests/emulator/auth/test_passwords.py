@@ -10,7 +10,7 @@ from jose import jwt
 from auth0_meta.emulator import LocalTenant
 from tests.emulator.conftest import DATABASE
 
-SECRET = "correct-horse-battery"
+SECRET = "Correct-Horse-Battery"
 REALM = "http://auth0.com/oauth/grant-type/password-realm"
 
 

@@ -19,6 +19,7 @@ if not hasattr(sdk, "AsyncAuth0"):
 core = pytest.importorskip("auth0.management.core.api_error", reason="auth0-python is not installed")
 
 DATABASE = "Username-Password-Authentication"
+PASSWORD = "Analytical-1842"
 
 
 @pytest.fixture(params=["over sockets", "in process"])
@@ -38,7 +39,7 @@ def test_the_sdk_creates_gets_updates_lists_finds_and_deletes(auth0: tuple[Local
     made = users.create(
         connection=DATABASE,
         email="ann@example.com",
-        password="Analytical-1842",
+        password=PASSWORD,
         app_metadata={"plan": "free", "old": 1},
     )
     stored = tenant.users[made.user_id]
@@ -101,7 +102,12 @@ def test_the_sdk_reads_a_409_and_a_429(auth0: tuple[LocalTenant, Any]) -> None:
     tenant, client = auth0
     tenant.users.add(email="ann@example.com")
     with pytest.raises(core.ApiError) as caught:
-        client.users.create(connection=DATABASE, email="ann@example.com", request_options={"max_retries": 0})
+        client.users.create(
+            connection=DATABASE,
+            email="ann@example.com",
+            password=PASSWORD,
+            request_options={"max_retries": 0},
+        )
     assert caught.value.status_code == 409
     fault = tenant.fail(method="GET", status=429)
     with pytest.raises(core.ApiError) as caught:
@@ -140,7 +146,7 @@ def test_the_async_sdk_does_the_same() -> None:
     async def run(tenant: LocalTenant) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
             client = sdk.AsyncAuth0(base_url=f"{tenant.url}/api/v2", token=tenant.token(), httpx_client=http)
-            made = await client.users.create(connection=DATABASE, email="ann@example.com")
+            made = await client.users.create(connection=DATABASE, email="ann@example.com", password=PASSWORD)
             updated = await client.users.update(made.user_id, app_metadata={"plan": "pro"}, user_metadata={})
             assert (updated.app_metadata, updated.user_metadata) == ({"plan": "pro"}, {})
             listed = await client.users.list(q='app_metadata.plan:"pro"')
