@@ -17,6 +17,7 @@ import attrs
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator.api.imports import IMPORT_LIMIT
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
+from auth0_meta.emulator.auth.cors import cors_headers, preflight, trusted_origin
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import NotServed, Refusal, oauth_error, refused
 from auth0_meta.emulator.http.masking import masked_headers, masked_oauth
@@ -96,6 +97,8 @@ class Pipeline:
     def _reply(self, call: Call) -> Reply:
         request, state = call.request, self.state
         check_host(request, state.hosts)
+        if request.method == "OPTIONS" and "origin" in request.headers:
+            return preflight(state, request)
         found = find(request.method, request.path)
         if found is None:
             # A fault with exactly this path can still strike.
@@ -107,7 +110,8 @@ class Pipeline:
                 call.user_id = call.params["id"]
             state.jobs.settle()
             if route.blind:
-                check_origin(request, state.access.url)
+                trusted = trusted_origin(state, request) is not None
+                check_origin(request, state.access.url, trusted=trusted)
         fault = state.faults.strike(request, route.template, call.user_id, exact_path=found is None)
         if fault is None:
             return _refuse(state, call) if found is None else self._serve(call, route)
@@ -206,6 +210,7 @@ class Pipeline:
             if reply.status == 429 and self._retry_after:
                 headers.append(("retry-after", str(max(1, reading.reset - int(self.state.now())))))
         headers += reply.headers
+        headers += cors_headers(self.state, call.request)
         body = b"" if reply.status == 204 else reply.body
         return Response(reply.status, headers, body, reply.cut, reply.slow, self.state.pause)
 
@@ -255,21 +260,20 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
         raise refused(421, "The local tenant does not serve this Host.")
 
 
-def check_origin(request: Request, url: str) -> None:
+def check_origin(request: Request, url: str, *, trusted: bool = False) -> None:
     """Refuse what a page of another site may have sent: without asking, a browser sends forms and text anywhere.
 
-    Programs send neither header.  The tenant's own pages have its scheme, name and port.
+    Programs send neither header.  The tenant's own pages have its scheme, name and port; `trusted` says that the
+    request names an origin whose scripts may send it.
     """
-    origin, own = (
-        request.headers.get("origin"),
-        f"{url.partition(':')[0]}://{request.headers.get('host', '')}",
-    )
+    own = {url.lower(), f"{url.partition(':')[0]}://{request.headers.get('host', '')}".lower()}
     kind = request.headers.get("content-type", "").strip().lower()
-    if (
+    foreign = (
         request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
-        or (origin is not None and origin.lower() != own.lower())
-        or kind.startswith("text/plain")  # older browsers name no origin, and no SDK sends this type
-    ):
+        or request.headers.get("origin", url).lower() not in own
+    )
+    # Older browsers name no origin, and no SDK sends text.
+    if (foreign and not trusted) or kind.startswith("text/plain"):
         raise refused(403, "The local tenant accepts this from its own pages and from programs only.")
 
 

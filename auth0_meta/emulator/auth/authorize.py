@@ -259,7 +259,10 @@ def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
 
 def log_out(state: TenantState, call: Call) -> Reply:
     """End the session and redirect to `returnTo`, which must be listed or on loopback."""
-    query = call.request.query
+    query, headers = call.request.query, call.request.headers
+    if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-dest") != "document":
+        # An image or a frame of any page could end the session; applications send the whole window here.
+        return error_page(403, "access_denied", "A page of another site can't log a user out unseen.")
     target = query.get("returnTo")
     reply = Reply(200, b"OK", content_type=_TEXT)
     if target is not None:

@@ -14,8 +14,10 @@ from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.resource_servers import APIS
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
+from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.http.message import Call, Grant, Reply, Request, to_json
+from auth0_meta.emulator.rules.application import without_query
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.state.logins import (
     BLOCKED,
@@ -79,7 +81,7 @@ def exchange(
     granted = state.logins.codes.take(form.get("code", ""), now=call.now)
     if granted is None or granted.login.authorization.client_id != client_id:
         raise _invalid("Invalid authorization code")
-    if form.get("redirect_uri") != granted.login.authorization.redirect_uri:
+    if without_query(form.get("redirect_uri", "")) != without_query(granted.login.authorization.redirect_uri):
         raise _invalid("The redirect URI is not the one sent to /authorize.")
     verifier, challenge = form.get("code_verifier"), granted.login.authorization.challenge
     if challenge is None and not authenticated:
@@ -258,7 +260,7 @@ def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:
 
 def user_info(state: TenantState, call: Call) -> Reply:
     """Return the claims that the token's scopes allow, and the custom claims of the ID token (documented)."""
-    token = call.request.headers.get("authorization", "").removeprefix("Bearer ")
+    token = _token_sent(state, call)
     found = state.logins.access_tokens.get(token, now=call.now)
     profile = None if found is None or state.access.is_revoked(token) else state.users.get(found[0])
     if found is None or profile is None:
@@ -267,6 +269,15 @@ def user_info(state: TenantState, call: Call) -> Reply:
         raise Refusal(401, body, (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
     _, scopes, custom = found
     return Reply(200, to_json({**_claims(profile, scopes), **custom, "sub": profile.user_id}))
+
+
+def _token_sent(state: TenantState, call: Call) -> str:
+    """Return the access token in the header, the form or the query, the three places of RFC 6750."""
+    scheme, _, token = call.request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    form = PageForm().read(call.request, state.switches)
+    return form.get("access_token") or call.request.query.get("access_token", "")
 
 
 _BY_STANDARD = "open: follows the standard (OpenID Connect)"

@@ -148,8 +148,8 @@ def logout_allowed(listed: Sequence[str] | None, url: str) -> bool:
     """Return whether a list of logout addresses has `url`, whatever its query and fragment (documented)."""
     if listed is None:
         return is_loopback_url(url)
-    wanted = _without_query(url)
-    return any(matches(_without_query(each), wanted) for each in listed)
+    wanted = without_query(url)
+    return any(matches(without_query(each), wanted) for each in listed)
 
 
 def matches(listed: str, url: str, organization: str | None = None) -> bool:
@@ -192,7 +192,8 @@ def _folded(url: str) -> str:
     return origin.lower() + url[len(origin) :]
 
 
-def _without_query(url: str) -> str:
+def without_query(url: str) -> str:
+    """Return an address without its query and fragment."""
     return re.split("[?#]", url, maxsplit=1)[0]
 
 

@@ -122,6 +122,29 @@ def test_userinfo_returns_the_claims_of_the_scopes(tenant: LocalTenant, visitor:
     assert (nobody.status_code, nobody.json()["error"]) == (401, "invalid_token")
 
 
+def test_userinfo_reads_the_token_from_three_places(tenant: LocalTenant, visitor: Visitor) -> None:
+    """The header with its scheme in any case, a form and the query; the journal shows none of them."""
+    ask(visitor, tenant, scope="openid email").press("auth0|1")
+    token = redeem(tenant, visitor.params["code"]).json()["access_token"]
+    url = f"{tenant.url}/userinfo"
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        header = {"Authorization": f"{scheme} {token}"}
+        assert requests.get(url, headers=header, timeout=10).json()["sub"] == "auth0|1"
+    assert requests.get(url, params={"access_token": token}, timeout=10).json()["sub"] == "auth0|1"
+    assert requests.post(url, data={"access_token": token}, timeout=10).json()["sub"] == "auth0|1"
+    assert requests.post(url, data={"access_token": "x"}, timeout=10).status_code == 401
+    assert token not in repr([[entry.query, entry.headers, entry.body] for entry in tenant.journal])
+
+
+@pytest.mark.parametrize("more", ["?code=x&state=y", "?", ""])
+def test_the_query_of_a_redirect_uri_is_not_compared(
+    tenant: LocalTenant, visitor: Visitor, more: str
+) -> None:
+    """Some libraries send the address at which the code arrived."""
+    ask(visitor, tenant, redirect_uri=f"{APP}?from=here").press("auth0|1")
+    assert redeem(tenant, visitor.params["code"], redirect_uri=APP + more).status_code == 200
+
+
 def test_a_login_updates_the_profile_before_the_trigger_runs(tenant: LocalTenant, visitor: Visitor) -> None:
     """last_login, last_ip, logins_count and updated_at change even if the trigger refuses; a login with a session changes none."""
     before = dict(tenant.users["auth0|1"])

@@ -47,20 +47,23 @@ def test_the_routes_that_write_without_a_token_are_known() -> None:
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
-        {"Origin": "http://127.0.0.1:2"},
-        {"Origin": "http://127.0.0.1"},
-        {"Origin": "https://{host}"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://127.0.0.1.nip.io"},
+        {"Origin": "http://[::1]evil.example"},
         {"Origin": "http://{host}.evil.example"},
         {"Origin": "http://evil.example@{host}"},
+        {"Origin": "http://{host}@evil.example"},
+        {"Origin": "http://localhost:3000", "Content-Type": "text/plain"},
+        {"Origin": "http://localhost:3000/path"},
+        {"Origin": "file://localhost"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "anything"},
-        {"Origin": "http://{host}", "Sec-Fetch-Site": "cross-site"},
         {"Content-Type": "text/plain"},
         {"Content-Type": "Text/Plain;charset=UTF-8"},
         {"Content-Type": "text/plain; application/json"},
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_another_site_is_refused(talk: Any, route: str, sockets: bool, headers: dict[str, str]) -> None:
     """Nobody is signed up, signed in or asked for a password, and no token is issued."""
@@ -71,6 +74,31 @@ def test_another_site_is_refused(talk: Any, route: str, sockets: bool, headers: 
         assert response.status_code == 403
         assert "its own pages" in response.text
         assert len(tenant.users) == 0
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3000", "http://127.0.0.1", "https://{host}", "http://{host}"]
+)
+def test_the_login_page_trusts_no_other_port(talk: Any, origin: str) -> None:
+    """Scripts on loopback may call the Authentication API, but only the tenant's own page signs a user in."""
+    tenant = LocalTenant(serve=False)
+    headers = FORM | {"Origin": origin.format(host=tenant.domain), "Sec-Fetch-Site": "same-site"}
+    assert talk(tenant)("POST", "/u/login", data=BODY, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("dest", ["image", "iframe", "empty", "script", None])
+def test_another_site_logs_nobody_out_unseen(talk: Any, dest: str | None) -> None:
+    """An application sends the whole window to the logout; an image, a frame or a script of any page is refused."""
+    tenant = LocalTenant(serve=False)
+    headers = {"Sec-Fetch-Site": "cross-site"} | ({"Sec-Fetch-Dest": dest} if dest else {})
+    response = talk(tenant)("GET", "/v2/logout", headers=headers)
+    assert (response.status_code, "Set-Cookie" in response.headers) == (403, False)
+    for visible in (
+        {**headers, "Sec-Fetch-Dest": "document"},
+        {**headers, "Sec-Fetch-Site": "same-site"},
+        {},
+    ):
+        assert talk(tenant)("GET", "/v2/logout", headers=visible).status_code == 200
 
 
 @pytest.mark.parametrize("body", ["json", "data"])
