@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from auth0_meta.emulator.api.clients import client_document
+from auth0_meta.emulator.auth.access import api_for
 from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
 from auth0_meta.emulator.openapi import describe
@@ -18,6 +19,7 @@ from auth0_meta.emulator.state.faults import CallbackRaised, Drop, Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 from auth0_meta.emulator.tenant_users import Users
+from auth0_meta.errors import InputError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -98,26 +100,49 @@ class InProcessTenant:
 
     def token(
         self,
+        subject: str | None = None,
         *,
+        audience: str | None = None,
+        scope: str | None = None,
+        permissions: Iterable[str] | None = None,
+        claims: Mapping[str, Any] | None = None,
         scopes: Iterable[str] | None = None,
         expires_in: float = LIFETIME,
-        audience: str | None = None,
         client_id: str | None = None,
-        subject: str | None = None,
     ) -> str:
         """Return a signed token that expires after `expires_in` seconds by the tenant's clock.
 
-        `scopes` None grants all scopes.  `subject` None is `{client_id}@clients`; a user id makes it that
-        user's own token.
+        `subject` None is `{client_id}@clients`, a machine; a user id makes it that user's own token.  `audience` None is
+        the Management API.  `scope`, separated by spaces, or `scopes` are granted whatever an API defines; without
+        either it is all that the API defines.  `permissions` and `claims` are added to the token's claims.  With `openid`, a user's token is for /userinfo too.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> token = LocalTenant(serve=False).token("auth0|1", audience="https://api.example.com", scope="read:x")
+        >>> token.count(".")
+        2
         """
-        return self._state.access.issue(
-            self._state.now(),
+        if scope is not None and scopes is not None:
+            raise InputError("token() takes scope=, a text, or scopes=, an iterable of texts, not both")
+        if scope is not None:
+            scopes = scope.split()
+        elif scopes is None and audience is not None:
+            api = api_for(self._state, audience)
+            scopes = () if api is None else api.scopes
+        listed = {} if permissions is None else {"permissions": list(permissions)}
+        granted, now = None if scopes is None else tuple(scopes), self._state.now()
+        token = self._state.access.issue(
+            now,
             client_id=client_id or self.client_id,
-            scopes=scopes,
+            scopes=granted,
             expires_in=expires_in,
             audience=audience,
             subject=subject,
+            more={**listed, **(claims or {})},
         )
+        if subject is not None and "openid" in (granted or ()):
+            shown: tuple[str, tuple[str, ...], Mapping[str, Any]] = (subject, granted or (), {})
+            self._state.logins.access_tokens.put(shown, until=now + expires_in, now=now, key=token)
+        return token
 
     def revoke(self, token: str) -> None:
         """Refuse `token` with 401 from now on."""

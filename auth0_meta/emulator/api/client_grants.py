@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from auth0_meta.emulator.api.crud import Resource, prefixed
-from auth0_meta.emulator.rules.application import Application
 from auth0_meta.emulator.rules.schema import TEXT, Field, array
-from auth0_meta.emulator.state.tenant_state import TenantState
 
 _FLAG = Field(type="boolean", nullable=True)
 CLIENT_GRANTS = Resource(
@@ -30,20 +28,5 @@ CLIENT_GRANTS = Resource(
     null_removes=True,
     filters={"client_id": "client_id", "audience": "audience"},
 )
-
-
-def granted_scopes(state: TenantState, application: Application, audience: str) -> tuple[str, ...] | None:
-    """Return the scopes of an API that a client is granted, None if it has no grant for that API."""
-    if application.scopes is None:
-        return state.access.all_scopes
-    if application.scopes:
-        return application.scopes
-    management = state.access.is_management(audience)
-    for grant in [*state.resources.of(CLIENT_GRANTS.name).values()]:
-        same = grant["audience"] == audience or (management and state.access.is_management(grant["audience"]))
-        if same and grant["client_id"] == application.client_id:
-            return tuple(grant.get("scope") or ())
-    return None
-
 
 ROUTES = CLIENT_GRANTS.routes(evidence="documented; texts open")

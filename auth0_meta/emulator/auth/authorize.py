@@ -11,6 +11,7 @@ from werkzeug.http import parse_cookie
 
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.auth import trigger
+from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_request, session_suffices
 from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.pages import error_page, login_page
 from auth0_meta.emulator.auth.trigger import LoginOutcome
@@ -99,11 +100,12 @@ def authorize(state: TenantState, call: Call) -> Reply:
         hint=query.get("login_hint", ""),
         query=query,
     )
-    unsupported = _unsupported(authorization)
+    authorization = completed(state, authorization)
+    unsupported = _unsupported(authorization) or refused_request(state, application, authorization)
     if unsupported is not None:
         return _refuse(authorization, *unsupported)
     now = call.now
-    session = _session(state, call)
+    session = _session(state, call, authorization)
     browser = _cookie(state, call, "browser") or secrets.token_urlsafe(32)
     if session is not None and authorization.prompt not in _PAGE_PROMPTS:
         reply = _run(state, call, Login(authorization, session, browser))
@@ -116,14 +118,15 @@ def authorize(state: TenantState, call: Call) -> Reply:
     return _set_cookie(state, reply, "browser", browser)
 
 
-def _session(state: TenantState, call: Call) -> Session | None:
-    """Return this browser's session; the session of a deleted user has ended."""
+def _session(state: TenantState, call: Call, authorization: AuthorizationRequest) -> Session | None:
+    """Return this browser's session, if it suffices for the request; the session of a deleted user has ended."""
     key = _cookie(state, call, "session")
     session = state.logins.sessions.get(key, now=call.now)
-    if session is not None and state.users.get(session.user_id) is None:
+    profile = None if session is None else state.users.get(session.user_id)
+    if session is None or profile is None:
         state.logins.sessions.take(key, now=call.now)
         return None
-    return session
+    return session if session_suffices(authorization, session, profile, now=call.now) else None
 
 
 def _unsupported(authorization: AuthorizationRequest) -> tuple[str, str] | None:
@@ -186,6 +189,8 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     profile = state.users.get(user_id)
     if profile is None:
         return _page(state, login_state, authorization, "This user no longer exists.")
+    if not fits_connection(authorization, profile):
+        return _page(state, login_state, authorization, "This user is not in the connection of this login.")
     if state.logins.pages.take(login_state, now=call.now) is None:
         return _stale()  # pragma: no cover  # a race: the form was submitted twice
     if profile.root.get("blocked") is True:
@@ -249,7 +254,7 @@ def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
         return _redirect(outcome.url)
     if outcome.error is not None:
         return _refuse(authorization, outcome.error, outcome.reason)
-    granted = outcome.granted(login, authorization.scopes)
+    granted = outcome.granted(state, login, authorization.scopes)
     code = state.logins.codes.put(granted, until=now + state.switches.code_lifetime, now=now)
     return _redirect(_with_query(authorization.redirect_uri, code=code, state=authorization.state))
 

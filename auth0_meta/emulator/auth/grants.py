@@ -11,26 +11,32 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.lookup import first_identity
-from auth0_meta.emulator.api.resource_servers import APIS
 from auth0_meta.emulator.api.route import Route
 from auth0_meta.emulator.auth import trigger
-from auth0_meta.emulator.auth.forms import PageForm
-from auth0_meta.emulator.http.errors import Refusal, oauth_error
-from auth0_meta.emulator.http.message import Call, Grant, Reply, Request, to_json
-from auth0_meta.emulator.rules.application import without_query
-from auth0_meta.emulator.rules.profile import Profile
-from auth0_meta.emulator.state.logins import (
-    BLOCKED,
-    REFRESH_LIFETIME,
-    AuthorizationRequest,
-    Granted,
-    Login,
-    Session,
+from auth0_meta.emulator.auth.access import (
+    about_oneself,
+    api_for,
+    application_of,
+    is_for_auth0,
+    permissions_of,
+    refused_audience,
+    settings,
 )
+from auth0_meta.emulator.auth.forms import PageForm
+from auth0_meta.emulator.auth.organizations import (
+    organization_claims,
+    organization_named,
+    refused_organization,
+)
+from auth0_meta.emulator.auth.refresh import exchanged, known_token, new_refresh_token, unknown_token
+from auth0_meta.emulator.http.errors import Refusal, not_served, oauth_error
+from auth0_meta.emulator.http.message import Call, Grant, Reply, Request, to_json
+from auth0_meta.emulator.rules.api_access import LIFETIME
+from auth0_meta.emulator.rules.application import Application, without_query
+from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.state.logins import BLOCKED, AuthorizationRequest, Granted, Login, Session
 from auth0_meta.emulator.state.tenant_state import TenantState
-from auth0_meta.emulator.state.tokens import LIFETIME
 
-ID_LIFETIME = 36_000
 _CLAIMS = {
     "profile": ("name", "given_name", "family_name", "nickname", "picture", "updated_at"),
     "email": ("email", "email_verified"),
@@ -55,6 +61,7 @@ def discovery(state: TenantState, call: Call) -> Reply:
         "token_endpoint": f"{url}/oauth/token",
         "userinfo_endpoint": f"{url}/userinfo",
         "jwks_uri": f"{url}/.well-known/jwks.json",
+        "revocation_endpoint": f"{url}/oauth/revoke",
         "scopes_supported": ["openid", "offline_access", *_CLAIMS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -65,7 +72,10 @@ def discovery(state: TenantState, call: Call) -> Reply:
             *("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
         ],
         "code_challenge_methods_supported": ["S256"],
-        "claims_supported": ["iss", "sub", "aud", "iat", "exp", "sid", "nonce", *sum(_CLAIMS.values(), ())],
+        "claims_supported": [
+            *("iss", "sub", "aud", "iat", "exp", "sid", "nonce", "auth_time", "org_id", "org_name"),
+            *sum(_CLAIMS.values(), ()),
+        ],
     }
     return Reply(200, to_json(body))
 
@@ -75,11 +85,11 @@ def _invalid(description: str) -> Refusal:
 
 
 def exchange(
-    state: TenantState, call: Call, form: dict[str, str], client_id: str, *, authenticated: bool
+    state: TenantState, call: Call, form: dict[str, str], application: Application, *, authenticated: bool
 ) -> Reply:
     """Exchange a code; it is used up even if the exchange fails."""
     granted = state.logins.codes.take(form.get("code", ""), now=call.now)
-    if granted is None or granted.login.authorization.client_id != client_id:
+    if granted is None or granted.login.authorization.client_id != application.client_id:
         raise _invalid("Invalid authorization code")
     if without_query(form.get("redirect_uri", "")) != without_query(granted.login.authorization.redirect_uri):
         raise _invalid("The redirect URI is not the one sent to /authorize.")
@@ -88,7 +98,7 @@ def exchange(
         raise oauth_error(401, "access_denied", "Unauthorized")
     if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
         raise _invalid("Failed to verify code verifier")
-    return _tokens(state, call, granted, first=True)
+    return _tokens(state, call, application, granted, first=True)
 
 
 def _verifies(verifier: str, challenge: str | None) -> bool:
@@ -98,48 +108,60 @@ def _verifies(verifier: str, challenge: str | None) -> bool:
 
 
 def refresh(
-    state: TenantState, call: Call, form: dict[str, str], client_id: str, *, authenticated: bool
+    state: TenantState, call: Call, form: dict[str, str], application: Application, *, authenticated: bool
 ) -> Reply:
     """Issue new tokens for a refresh token; the trigger runs again, as it does in Auth0."""
-    granted = state.logins.refresh_tokens.get(form.get("refresh_token", ""), now=call.now)
-    profile = None if granted is None else state.users.get(granted.login.session.user_id)
-    if granted is None or profile is None or granted.login.authorization.client_id != client_id:
-        raise _invalid("Unknown or invalid refresh token.")
+    key = form.get("refresh_token", "")
+    granted = known_token(state, application, key, now=call.now).granted
+    profile = state.users.get(granted.login.session.user_id)
+    if profile is None:
+        raise unknown_token()
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
+    scopes = granted.scopes
+    if "scope" in form:
+        # Documented: a reduced set.  Open: what a scope that was not granted does; here it is ignored.
+        scopes = tuple(scope for scope in scopes if scope in form["scope"].split())
     # There is no browser that could show a page or be redirected.
-    silent = attrs.evolve(granted.login.authorization, prompt="none")
+    silent = attrs.evolve(granted.login.authorization, prompt="none", scopes=scopes)
     login = attrs.evolve(granted.login, authorization=silent)
     outcome = _run(state, call, login, profile, protocol="oauth2-refresh-token")
-    return _tokens(state, call, outcome.granted(granted.login, granted.scopes), first=False)
+    successor = exchanged(state, application, key, now=call.now)
+    granted = outcome.granted(state, granted.login, scopes)
+    return _tokens(state, call, application, granted, kind="refresh_token", refresh_token=successor)
 
 
 def password(
-    state: TenantState, call: Call, form: dict[str, str], client_id: str, *, authenticated: bool
+    state: TenantState, call: Call, form: dict[str, str], application: Application, *, authenticated: bool
 ) -> Reply:
     """Sign in with an email or username and a password; the trigger runs as at any login.
 
     The bucket, and the refusals of a wrong audience and a wrong password, were recorded.
     """
+    if form.get("organization"):
+        raise not_served("the parameter organization of a password grant")
     reading = state.limiter.take("password", call.now)
     if reading is not None:
         call.reading = reading
         if not reading.allowed:
             raise oauth_error(429, "too_many_requests", reading.message)
-    audience = form.get("audience") or None
-    if audience is not None and not (
-        state.access.is_management(audience) or APIS.find_by(state, "identifier", audience)
-    ):
+    audience = form.get("audience") or settings(state).get("default_audience") or None
+    api = api_for(state, audience) if audience is not None else None
+    if audience is not None and api is None and not is_for_auth0(state, audience):
         raise oauth_error(400, "invalid_request", "invalid audience specified for password grant exchange")
+    refused = refused_audience(state, application, audience) or refused_organization(state, application, None)
+    if refused is not None:
+        raise oauth_error(403 if refused[0] == "access_denied" else 400, *refused)
     profile = _user_with_password(state, form)
     if profile is None:
         raise oauth_error(403, "invalid_grant", "Wrong email or password.")
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
     requested = form.get("scope", "").split()
-    scopes = [*requested, *_DEFAULT] if "openid" in requested else requested or _DEFAULT
+    every = (*_DEFAULT, *(api.scopes if api is not None else ()))  # documented: all that the API defines
+    scopes = [*requested, *_DEFAULT] if "openid" in requested else requested or every
     authorization = AuthorizationRequest(
-        client_id=client_id,
+        client_id=application.client_id,
         redirect_uri="",
         scopes=tuple(dict.fromkeys(scopes)),
         audience=audience,
@@ -149,7 +171,8 @@ def password(
     login = Login(authorization, Session(profile.user_id, secrets.token_urlsafe(24), call.now))
     outcome = _run(state, call, login, counted, protocol="oauth2-password")
     call.committed = True
-    return _tokens(state, call, outcome.granted(login, authorization.scopes), first=True)
+    granted = outcome.granted(state, login, authorization.scopes)
+    return _tokens(state, call, application, granted, kind="password", first=True)
 
 
 def _user_with_password(state: TenantState, form: dict[str, str]) -> Profile | None:
@@ -177,79 +200,111 @@ def _run(
     return outcome
 
 
-def token_reply(access_token: str, scopes: tuple[str, ...], more: dict[str, str]) -> Reply:
+def token_reply(access_token: AccessToken, more: dict[str, str]) -> Reply:
     """Return the reply of the token endpoint, without `scope` if there are no scopes."""
-    scope = {"scope": " ".join(scopes)} if scopes else {}
-    body = {"access_token": access_token, **scope, "expires_in": LIFETIME, "token_type": "Bearer", **more}
-    return Reply(200, to_json(body))
+    scope = {"scope": " ".join(access_token.scopes)} if access_token.scopes else {}
+    body = {
+        "access_token": access_token.text,
+        **scope,
+        "expires_in": access_token.lifetime,
+        "token_type": "Bearer",
+    }
+    return Reply(200, to_json({**body, **more}))
 
 
-def _tokens(state: TenantState, call: Call, granted: Granted, *, first: bool) -> Reply:
-    """Issue the tokens of a login; the `first` time with the nonce, and with a refresh token if one was requested."""
+def _tokens(
+    state: TenantState,
+    call: Call,
+    application: Application,
+    granted: Granted,
+    *,
+    kind: str = "",
+    first: bool = False,
+    refresh_token: str | None = None,
+) -> Reply:
+    """Issue the tokens of a login; the `first` time with the nonce, and with a refresh token if one was requested.
+
+    `kind` is the claim `gty`, which a token has unless it is for a code; `refresh_token` is what replaces one.
+    """
     profile = state.users.get(granted.login.session.user_id)
     if profile is None:
         raise _invalid("The user does not exist.")
-    granted = attrs.evolve(granted, scopes=_allowed(granted))
-    access_token = _access_token(state, call, granted)
+    access_token = issue_access_token(state, call, granted, kind=kind)
     more = {}
-    if "openid" in granted.scopes:
+    if "openid" in access_token.scopes:
         nonce = granted.login.authorization.nonce if first else None
-        more["id_token"] = _id_token(state, call, granted, profile, nonce)
-    if first and "offline_access" in granted.scopes:
-        until = call.now + REFRESH_LIFETIME
-        more["refresh_token"] = state.logins.refresh_tokens.put(granted, until=until, now=call.now)
-    return token_reply(access_token, granted.scopes, more)
+        more["id_token"] = issue_id_token(state, call, granted, profile, nonce)
+    if first and "offline_access" in access_token.scopes:
+        refresh_token = new_refresh_token(state, application, granted, now=call.now)
+    if refresh_token is not None:
+        more["refresh_token"] = refresh_token
+    return token_reply(access_token, more)
 
 
-def _allowed(granted: Granted) -> tuple[str, ...]:
-    """Return the scopes that a user's token may have; for the Management API, only those about that user.
+@attrs.frozen
+class AccessToken:
+    """An access token as the token endpoint shows it."""
 
-    Source: Auth0 docs, "Get Management API Access Tokens for Single-Page Applications".
-    """
-    if not (granted.login.authorization.audience or "").endswith("/api/v2/"):
-        return granted.scopes
-    kept = ("openid", "offline_access", *_CLAIMS)
-    return tuple(scope for scope in granted.scopes if scope in kept or ":current_user" in scope)
+    text: str
+    scopes: tuple[str, ...]
+    lifetime: int
 
 
-def _access_token(state: TenantState, call: Call, granted: Granted) -> str:
-    """Return a signed access token for the requested audience, by default /userinfo."""
+def issue_access_token(
+    state: TenantState, call: Call, granted: Granted, *, kind: str = "", in_browser: bool = False
+) -> AccessToken:
+    """Return a user's signed access token for the requested audience, by default /userinfo."""
     authorization, user_id = granted.login.authorization, granted.login.session.user_id
-    url = base_url(state, call.request)
+    url, audience, scopes = base_url(state, call.request), authorization.audience, granted.scopes
+    api = api_for(state, audience) if audience is not None else None
+    if audience is not None and is_for_auth0(state, audience):
+        scopes = tuple(scope for scope in scopes if about_oneself(scope))
+    lifetime = LIFETIME if api is None else api.browser_lifetime if in_browser else api.lifetime
+    organization = organization_named(state, authorization.organization)
     own = f"{url}/userinfo"
-    audience: str | list[str] = authorization.audience or own
-    if authorization.audience is not None and "openid" in granted.scopes:
-        audience = [authorization.audience, own]
-    expires = int(call.now) + LIFETIME
+    both = audience not in (None, own) and "openid" in scopes
     claims = {
         **granted.access_claims,
         "iss": f"{url}/",
         "sub": user_id,
-        "aud": audience,
+        "aud": [audience, own] if both else audience or own,
         "iat": int(call.now),
-        "exp": expires,
+        "exp": int(call.now) + lifetime,
         "azp": authorization.client_id,
-        "scope": " ".join(granted.scopes),
+        **({"scope": " ".join(scopes)} if scopes else {}),
+        **organization_claims(state, organization),
+        **({"gty": kind} if kind else {}),
     }
-    known = Grant(user_id, frozenset(granted.scopes), float(expires), authorization.audience or own)
-    token = state.access.issue_claims(claims, known)
-    if "openid" in granted.scopes:
-        shown = (user_id, granted.scopes, granted.id_claims)
-        state.logins.access_tokens.put(shown, until=expires, now=call.now, key=token)
-    return token
+    if api is not None and api.shows_permissions:
+        claims["permissions"] = list(
+            permissions_of(state, api, user_id, organization["id"] if organization else None)
+        )
+    known = Grant(user_id, frozenset(scopes), float(claims["exp"]), audience or own)
+    token = state.access.issue_claims(claims, known, rfc9068=api is not None and api.follows_rfc9068)
+    if "openid" in scopes:
+        shown = (user_id, scopes, granted.id_claims)
+        state.logins.access_tokens.put(shown, until=claims["exp"], now=call.now, key=token)
+    return AccessToken(token, scopes, lifetime)
 
 
-def _id_token(state: TenantState, call: Call, granted: Granted, profile: Profile, nonce: str | None) -> str:
+def issue_id_token(
+    state: TenantState, call: Call, granted: Granted, profile: Profile, nonce: str | None
+) -> str:
+    """Return the signed ID token of a login."""
+    authorization, session = granted.login.authorization, granted.login.session
     claims = {
         **_claims(profile, granted.scopes),
         **granted.id_claims,
         "iss": f"{base_url(state, call.request)}/",
         "sub": profile.user_id,
-        "aud": granted.login.authorization.client_id,
+        "aud": authorization.client_id,
         "iat": int(call.now),
-        "exp": int(call.now) + ID_LIFETIME,
-        "sid": granted.login.session.sid,
+        "exp": int(call.now) + application_of(state, authorization).id_token_lifetime,
+        "sid": session.sid,
+        **organization_claims(state, organization_named(state, authorization.organization)),
     }
+    if authorization.max_age is not None or authorization.prompt == "login":
+        claims["auth_time"] = int(session.since)
     return state.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
 
 

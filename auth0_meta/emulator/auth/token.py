@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
+from typing import Any
 from urllib.parse import unquote_plus
 
-from auth0_meta.emulator.api.client_grants import granted_scopes
 from auth0_meta.emulator.api.route import documented, recorded
+from auth0_meta.emulator.auth import refresh
+from auth0_meta.emulator.auth.access import api_for, machine_grant, not_authorized, settings
 from auth0_meta.emulator.auth.forms import FormBody, open_record
-from auth0_meta.emulator.auth.grants import GRANTS, base_url, token_reply
-from auth0_meta.emulator.http.errors import Refusal, oauth_error
+from auth0_meta.emulator.auth.grants import GRANTS, AccessToken, base_url, token_reply
+from auth0_meta.emulator.auth.organizations import machine_organization, organization_claims
+from auth0_meta.emulator.http.errors import Refusal, not_served, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.api_access import LIFETIME
 from auth0_meta.emulator.rules.application import Application
 from auth0_meta.emulator.rules.schema import TEXT
 from auth0_meta.emulator.state.keys import parse_unverified, signed
@@ -33,36 +38,55 @@ def token(state: TenantState, call: Call) -> Reply:
     kind = form.get("grant_type")
     if not kind:
         raise oauth_error(400, "invalid_request", "Missing required parameter: grant_type")
-    if kind in GRANTS:
-        application, authenticated = _caller(state, call, form)
+    if "dpop" in call.request.headers:
+        raise not_served("the header DPoP of /oauth/token")
+    if kind == "client_credentials":
+        application = _application(state, call, form)
         _check_grant(application, kind)
-        return GRANTS[kind](state, call, form, application.client_id, authenticated=authenticated)
-    if kind != "client_credentials":
-        raise _not_allowed(kind)
-    application = _application(state, call, form)
+        return _machine_token(state, call, application, form)
+    if kind not in GRANTS:
+        raise not_served(f"the grant {kind}")
+    application, authenticated = _caller(state, call, form)
     _check_grant(application, kind)
+    return GRANTS[kind](state, call, form, application, authenticated=authenticated)
+
+
+def _machine_token(state: TenantState, call: Call, application: Application, form: dict[str, str]) -> Reply:
+    """Issue a token for client credentials, with the requested audience and what the client is granted."""
     audience = form.get("audience", "")
-    management = state.access.is_management(audience)
-    granted = granted_scopes(state, application, audience)
-    if not audience or (state.access.strict and not management) or (management and granted is None):
-        description = (
-            f'Client is not authorized to access "{audience}". You need to create a "client-grant" associated to '
-            "this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"
-        )
-        raise oauth_error(403, "access_denied", description)
-    requested = form.get("scope", "").split()
-    scopes = tuple(scope for scope in granted or () if scope in requested) if requested else granted or ()
-    if not management:
-        scopes = ()  # another API's token: its scopes are not known here, and the Management API refuses it
-    # The token has the requested audience; a tenant that is not strict accepts any.
-    access_token = state.access.issue(
+    if not audience:
+        raise not_authorized(audience)
+    scopes, grant = machine_grant(state, application, audience)
+    organization = machine_organization(state, application, grant, form.get("organization"))
+    if form.get("scope") and state.switches.machine_scopes == "requested":
+        scopes = tuple(scope for scope in scopes if scope in form["scope"].split())
+    api = api_for(state, audience)
+    more: dict[str, Any] = organization_claims(state, organization)
+    if api is not None and api.shows_permissions:
+        more["permissions"] = sorted(scopes)
+    lifetime = LIFETIME if api is None else api.lifetime
+    token = state.access.issue(
         call.now,
         client_id=application.client_id,
         scopes=scopes,
         audience=audience,
+        expires_in=lifetime,
         issuer=base_url(state, call.request),
+        more=more,
+        rfc9068=api is not None and api.follows_rfc9068,
     )
-    return token_reply(access_token, scopes, {})
+    return token_reply(AccessToken(token, scopes, lifetime), {})
+
+
+def revoke(state: TenantState, call: Call) -> Reply:
+    """Revoke a refresh token; one that is unknown or invalid already is no error."""
+    form = {name: item for name, item in call.body.items() if isinstance(item, str)} | _basic(call)
+    application, _ = _caller(state, call, form)
+    if not form.get("token"):
+        raise oauth_error(400, "invalid_request", "Missing required parameter: token")
+    whole = settings(state).get("flags", {}).get("revoke_refresh_token_grant") is True
+    refresh.revoke(state, application, form["token"], whole_grant=whole, now=call.now)
+    return Reply(200, committed=True)
 
 
 def _basic(call: Call) -> dict[str, str]:
@@ -147,20 +171,21 @@ def _verified(application: Application, assertion: str) -> bool:
     return application.lenient or any(signed(assertion, key, algorithms=_ALGORITHMS) for key in keys)
 
 
-_FORM = open_record(
-    "grant_type",
-    **dict.fromkeys(("grant_type", "client_id", "client_secret", "audience", "scope"), TEXT),
-)
+def _body(required: str, *optional: str) -> FormBody:
+    texts = dict.fromkeys((required, "client_id", "client_secret", *optional), TEXT)
+    refuse = partial(oauth_error, 400, "invalid_request", "The body is not a JSON object.")
+    return FormBody(open_record(required, **texts), "", refuse)
+
+
 ROUTES = (
     recorded(
         "POST",
         "/oauth/token",
         token,
         group="token",
-        body=FormBody(
-            _FORM, "", lambda: oauth_error(400, "invalid_request", "The body is not a JSON object.")
-        ),
+        body=_body("grant_type", "audience", "scope"),
         latency=(0.328, 0.430),
     ),
+    documented("POST", "/oauth/revoke", revoke, group=None, body=_body("token")),
     documented("GET", "/.well-known/jwks.json", jwks, group=None),
 )

@@ -11,8 +11,11 @@ from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.api.connections import CONNECTIONS
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.roles import ROLES
+from auth0_meta.emulator.auth.access import allowed_scopes, application_of
+from auth0_meta.emulator.auth.organizations import organization_id, organization_named, refused_member
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
@@ -42,9 +45,21 @@ class LoginOutcome:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
-    def granted(self, login: Login, requested: tuple[str, ...]) -> Granted:
-        """Return what the login may fetch: the requested scopes as the trigger changed them, and its claims."""
-        every = dict.fromkeys((*requested, *self.added))
+    def granted(self, state: TenantState, login: Login, requested: tuple[str, ...]) -> Granted:
+        """Return what the login may fetch: the scopes that it may have as the trigger changed them, and its claims.
+
+        The trigger has the last word, over the permissions of the user too (documented).
+        """
+        authorization = login.authorization
+        allowed = allowed_scopes(
+            state,
+            application_of(state, authorization),
+            authorization.audience,
+            requested,
+            user_id=login.session.user_id,
+            organization=organization_id(state, authorization),
+        )
+        every = dict.fromkeys((*allowed, *self.added))
         return Granted(
             login=login,
             scopes=tuple(scope for scope in every if scope not in self.removed),
@@ -79,7 +94,11 @@ def count_login(state: TenantState, user_id: str) -> Profile | None:
 def run(
     state: TenantState, request: Request, login: Login, profile: Profile, *, protocol: str
 ) -> LoginOutcome:
-    """Run the trigger for one login."""
+    """Run the trigger for one login, unless its user is not a member of the organization; that is checked first."""
+    refused = refused_member(state, login.authorization.organization, profile)
+    if refused:
+        _add_log(state, "f", login, refused)
+        return LoginOutcome(error="access_denied", reason=refused)
     event = _event(state, request, login, profile, protocol)
     return _outcome(state, login, lambda hook: hook(event))
 
@@ -181,22 +200,29 @@ def _event(
     # A trigger may change its event; the stored profile must not change with it.
     user = {"user_metadata": {}, "app_metadata": {}} | copy.deepcopy(profile.document())
     identity, authorization = first_identity(profile), login.authorization
-    connection = identity.get("connection", "")
-    roles = ROLES.find_all(state, state.resources.links.of("user_roles", profile.user_id))
-    api = {"resource_server": {"identifier": authorization.audience}} if authorization.audience else {}
+    application = application_of(state, authorization)
+    organization = organization_named(state, authorization.organization)
+    links = state.resources.links
+    role_ids = links.of("user_roles", profile.user_id)
+    about: dict[str, Any] = {}
+    if authorization.audience:
+        about["resource_server"] = {"identifier": authorization.audience}
+    if organization is not None:
+        role_ids += links.of("member_roles", (organization["id"], profile.user_id))
+        about["organization"] = _organization(organization)
+    roles = ROLES.find_all(state, dict.fromkeys(role_ids))
     return {
-        **api,
+        **about,
         "user": user,
         "authentication": {"methods": [{"name": "pwd", "timestamp": iso(int(login.session.since * 1000))}]},
         "authorization": {"roles": [role["name"] for role in roles]},
-        "client": {"client_id": authorization.client_id, "name": authorization.client_id, "metadata": {}},
-        "configuration": {},
-        "connection": {
-            "id": f"con_{connection}",
-            "name": connection,
-            "strategy": identity.get("provider", ""),
-            "metadata": {},
+        "client": {
+            "client_id": authorization.client_id,
+            "name": application.name or authorization.client_id,
+            "metadata": dict(application.metadata),
         },
+        "configuration": {},
+        "connection": _connection(state, identity),
         "request": {
             **_request(request),
             "method": "GET",
@@ -219,3 +245,18 @@ def _event(
             "metadata": {},
         },
     }
+
+
+def _organization(document: dict[str, Any]) -> dict[str, Any]:
+    name = document.get("name", "")
+    shown = {"id": document["id"], "name": name, "display_name": document.get("display_name") or name}
+    return {**shown, "metadata": dict(document.get("metadata") or {})}
+
+
+def _connection(state: TenantState, identity: dict[str, Any]) -> dict[str, Any]:
+    """Return the connection of an identity as events show it; one that nobody has created has a made-up id."""
+    name, strategy = identity.get("connection", ""), identity.get("provider", "")
+    made_up = {"id": f"con_{name}", "strategy": strategy}
+    document = CONNECTIONS.find_by(state, "name", name) or made_up
+    metadata = dict(document.get("metadata") or {})
+    return {"id": document["id"], "name": name, "strategy": document["strategy"], "metadata": metadata}

@@ -53,6 +53,8 @@ class Application:
     """The origins whose scripts may call the Authentication API (CORS), besides those of its callbacks."""
     organization_usage: str = "deny"
     organization_require_behavior: str = "no_prompt"
+    default_organization: str | None = None
+    """The organization of its tokens as a machine, where an API requires one and none is named."""
     refresh_token: Mapping[str, Any] = attrs.field(factory=dict)
     """Rotation and lifetimes of its refresh tokens, in the words of the Management API."""
     id_token_lifetime: int = 36_000
@@ -89,8 +91,9 @@ class Application:
             grant_types=None if grants is None else frozenset(_texts(grants)),
             web_origins=_texts(document.get("web_origins")),
             allowed_origins=_texts(document.get("allowed_origins")),
-            organization_usage=document.get("organization_usage") or "deny",
+            organization_usage=document.get("organization_usage") or ("allow" if local else "deny"),
             organization_require_behavior=document.get("organization_require_behavior") or "no_prompt",
+            default_organization=_object(document, "default_organization").get("organization_id"),
             refresh_token=_object(document, "refresh_token"),
             id_token_lifetime=_object(document, "jwt_configuration").get("lifetime_in_seconds") or 36_000,
             first_party=document.get("is_first_party", True),
@@ -141,7 +144,7 @@ class Application:
 
 def unregistered(client_id: str) -> Application:
     """Return what a tenant that is not strict takes an unknown client for: one that may do anything."""
-    return Application(client_id=client_id, name=client_id, lenient=True)
+    return Application(client_id=client_id, name=client_id, organization_usage="allow", lenient=True)
 
 
 def logout_allowed(listed: Sequence[str] | None, url: str) -> bool:

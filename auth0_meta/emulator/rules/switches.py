@@ -87,6 +87,9 @@ class Switches:
     """Open: whether a request that fails authentication takes a token from the bucket."""
     token_limit_status: Literal[429, 500] = 429
     """Open: the status of /oauth/token over its limit.  500 is reported, with the error `access_denied`."""
+    machine_scopes: Literal["granted", "requested"] = "granted"
+    """Open: whether client credentials with `scope` limit the token to it.  Auth0's support says that a token always
+    has all granted scopes; one page of its documentation reads as if "requested" were true."""
     login_failure_description: str = "The login could not be completed."
     """Open: what an application is told if the post-login trigger fails; the real reason may contain secrets."""
     claims_limit: int = 102_400

@@ -97,12 +97,12 @@ class KeyRing:
         if revoke:
             self._oldest = self._current
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        """Return a JWT, RS256, signed by the current key."""
+    def sign(self, claims: dict[str, Any], *, kind: str = "JWT") -> str:
+        """Return a JWT, RS256, signed by the current key; `kind` is what its header says that it is."""
         from jose import jwt  # noqa: PLC0415
 
         key, kid = _key(self._current).private, self._kid(self._current)
-        return str(jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid}))
+        return str(jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid, "typ": kind}))
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys as /.well-known/jwks.json shows them: current, next, previous."""

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Hashable, Iterable
 from typing import Literal
 
-Kind = Literal["user_roles", "user_permissions", "role_permissions", "members", "member_roles"]
+Kind = Literal[
+    "user_roles", "user_permissions", "role_permissions", "members", "member_roles", "organization_grants"
+]
 
 
 class Links:

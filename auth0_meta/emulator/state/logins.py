@@ -18,6 +18,7 @@ SUSPENDED_LIFETIME = 900
 SESSION_LIFETIME = 259_200
 REFRESH_LIFETIME = 2_592_000
 _MOST_PAGES = 10_000
+_SWEEP_FROM = 64
 BY_LOGIN = "a login"
 BLOCKED = ("unauthorized", "user is blocked")
 """The error and its description for a login of a blocked user."""
@@ -36,6 +37,9 @@ class AuthorizationRequest:
     audience: str | None = None
     prompt: str | None = None
     hint: str = ""
+    organization: str | None = None
+    connection: str | None = None
+    max_age: str | None = None
     query: Mapping[str, str] = attrs.field(factory=dict)
 
 
@@ -67,6 +71,32 @@ class Granted:
     access_claims: Mapping[str, Any] = attrs.field(factory=dict)
 
 
+@attrs.define(eq=False)
+class Family:
+    """The refresh tokens that descend from one login: how many exchanges the latest is away from it, and whether all are revoked."""
+
+    latest: int = 0
+    revoked: bool = False
+
+
+@attrs.define(eq=False)
+class RefreshToken:
+    """A refresh token; `generation` counts the exchanges since the login, `ends` is when the family ends."""
+
+    granted: Granted
+    family: Family
+    rotating: bool
+    ends: float
+    generation: int = 0
+    used_at: float | None = None
+
+    def is_reused(self, now: float, leeway: float) -> bool:
+        """Return whether using this token is a breach: it was exchanged before, and is not the previous one within `leeway` seconds."""
+        if self.used_at is None:
+            return False
+        return now >= self.used_at + leeway or self.generation < self.family.latest - 1
+
+
 class ExpiringStore(Generic[_T]):
     """Values stored under random 256-bit keys until they expire: codes, sessions, logins in progress; thread-safe.
 
@@ -82,13 +112,16 @@ class ExpiringStore(Generic[_T]):
         self._lock = threading.Lock()
         self._most = most
         self._values: dict[str, tuple[_T, float]] = {}
+        self._sweep_at = _SWEEP_FROM
 
     def put(self, value: _T, *, until: float, now: float, key: str | None = None) -> str:
         """Store a value until an epoch second and return its key, a new one unless `key` is given."""
         key = key or secrets.token_urlsafe(32)
         with self._lock:
-            for old in [k for k, (_, end) in self._values.items() if end <= now]:
-                del self._values[old]
+            if len(self._values) >= self._sweep_at:
+                # Only each time that the number has doubled: going through all at each call took 0.8 ms with 25,000.
+                self._values = {k: kept for k, kept in self._values.items() if kept[1] > now}
+                self._sweep_at = max(_SWEEP_FROM, 2 * len(self._values))
             while len(self._values) >= self._most:
                 del self._values[next(iter(self._values))]
             self._values[key] = value, until
@@ -123,7 +156,9 @@ class Logins:
     suspended: ExpiringStore[Login] = attrs.field(factory=ExpiringStore)
     sessions: ExpiringStore[Session] = attrs.field(factory=ExpiringStore)
     codes: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)
-    refresh_tokens: ExpiringStore[Granted] = attrs.field(factory=ExpiringStore)
+    refresh_tokens: ExpiringStore[RefreshToken] = attrs.field(factory=ExpiringStore)
+    rotation: threading.Lock = attrs.field(factory=threading.Lock)
+    """Held while a refresh token is exchanged, as each may be exchanged once."""
     access_tokens: ExpiringStore[tuple[str, tuple[str, ...], Mapping[str, Any]]] = attrs.field(
         factory=ExpiringStore
     )

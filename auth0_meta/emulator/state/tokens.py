@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from auth0_meta.emulator.http.errors import (
@@ -40,6 +40,7 @@ class Access:
         self.public = False
         """Whether `url` is the only one, whatever name a caller used."""
         self._lock = threading.Lock()
+        self._issued = 0
         self._grants: dict[str, Grant] = {}
         self._seen: dict[str, Grant] = {}
         """What tokens from elsewhere allow; the latest of them, as there may be any number."""
@@ -69,8 +70,10 @@ class Access:
         audience: str | None = None,
         subject: str | None = None,
         issuer: str | None = None,
+        more: Mapping[str, Any] | None = None,
+        rfc9068: bool = False,
     ) -> str:
-        """Return a signed token with the claims of Auth0's machine-to-machine tokens."""
+        """Return a signed token with Auth0's claims and `more` of them, by default those of a machine's token."""
         granted = self.all_scopes if scopes is None else tuple(scopes)
         claims = {
             "iss": f"{issuer or self.url}/",
@@ -79,16 +82,24 @@ class Access:
             "iat": int(now),
             "exp": int(now + expires_in),
             "azp": client_id,
-            "scope": " ".join(granted),
-            "gty": "client-credentials",
+            **({"scope": " ".join(granted)} if granted else {}),
+            **({"gty": "client-credentials"} if subject is None else {}),
+            **(more or {}),
         }
-        return self.issue_claims(claims, _grant(claims))
+        return self.issue_claims(claims, _grant(claims), rfc9068=rfc9068)
 
-    def issue_claims(self, claims: dict[str, Any], grant: Grant) -> str:
-        """Sign a token with these claims, and remember what it allows."""
+    def issue_claims(self, claims: dict[str, Any], grant: Grant, *, rfc9068: bool = False) -> str:
+        """Sign a token with these claims, of Auth0's profile or of RFC 9068's, and remember what it allows."""
         with self._lock:
+            self._issued += 1
             # Without a `jti`, two tokens of the same second would be the same string, and be revoked together.
-            token = self.keys.sign({**claims, "jti": f"local-{len(self._grants) + 1}"})
+            claims = {**claims, "jti": f"local-{self._issued}"}
+        if rfc9068:
+            claims["client_id"] = claims.pop("azp")
+            claims.pop("gty", None)
+        # Outside of the lock: signing takes more than half a millisecond, and several threads can do it at once.
+        token = self.keys.sign(claims, kind="at+jwt" if rfc9068 else "JWT")
+        with self._lock:
             self._grants[token] = grant
         return token
 
@@ -164,7 +175,9 @@ class Access:
 
 
 def _grant(claims: dict[str, Any]) -> Grant:
-    return Grant(claims["sub"], frozenset(claims["scope"].split()), claims["exp"], claims["aud"])
+    audience = claims["aud"]
+    audience = audience[0] if isinstance(audience, list) else audience
+    return Grant(claims["sub"], frozenset(claims.get("scope", "").split()), claims["exp"], audience)
 
 
 def require(grant: Grant, expected: tuple[str, ...]) -> None:

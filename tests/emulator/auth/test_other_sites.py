@@ -33,6 +33,7 @@ def test_the_routes_that_write_without_a_token_are_known() -> None:
     assert [f"{route.method} {route.template}" for route in rest] == ["POST /continue", "POST /userinfo"]
     assert BLIND == [
         "POST /oauth/token",
+        "POST /oauth/revoke",
         "POST /dbconnections/signup",
         "POST /dbconnections/change_password",
         "POST /u/login",

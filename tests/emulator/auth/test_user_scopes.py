@@ -1,0 +1,225 @@
+"""The tokens of users: what an API defines, the permissions of the user, and the application's grant decide their scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from support.app import App
+
+from auth0_meta.emulator import LocalTenant
+
+AUDIENCE = "https://api.example.com"
+API = {"identifier": AUDIENCE, "name": "API", "scopes": [{"value": "read:x"}, {"value": "write:x"}]}
+USER = "auth0|1"
+Manage = Callable[..., Any]
+
+
+@pytest.fixture
+def tenant() -> Iterator[LocalTenant]:
+    """Serve a tenant with one user."""
+    with LocalTenant(
+        users=[{"user_id": USER, "email": "ada@example.com", "password": "Correct-horse1"}]
+    ) as served:
+        yield served
+
+
+@pytest.fixture
+def manage(tenant: LocalTenant) -> Manage:
+    """Return a function that calls the tenant's Management API."""
+    header = {"Authorization": f"Bearer {tenant.token()}"}
+
+    def call(method: str, path: str, **body: Any) -> Any:
+        response = requests.request(
+            method, f"{tenant.url}/api/v2/{path}", json=body, headers=header, timeout=10
+        )
+        assert response.status_code < 300, response.text
+        return response.json() if response.content else None
+
+    return call
+
+
+@pytest.fixture
+def app(tenant: LocalTenant, manage: Manage) -> Iterator[App]:
+    """Yield an application that is registered."""
+    manage("POST", "resource-servers", **API)
+    tenant.add_client("app")
+    with App(tenant) as one:
+        yield one
+
+
+def set_api(manage: Manage, **changed: Any) -> None:
+    """Change the API."""
+    manage("PATCH", "resource-servers/https%3A%2F%2Fapi.example.com", **changed)
+
+
+def allow(manage: Manage, *names: str, holder: str = "users/auth0%7C1") -> None:
+    """Give a user or a role permissions on the API."""
+    permissions = [{"resource_server_identifier": AUDIENCE, "permission_name": name} for name in names]
+    manage("POST", f"{holder}/permissions", permissions=permissions)
+
+
+def test_a_user_may_have_any_scope_that_the_api_defines(app: App) -> None:
+    """Others are left out; so are all but the standard ones without an API."""
+    tokens = app.log_in(USER, audience=AUDIENCE, scope="openid email read:x other")
+    assert tokens["scope"] == "openid email read:x"
+    claims = app.claims(tokens["access_token"], AUDIENCE)
+    assert claims["scope"] == "openid email read:x"
+    assert "permissions" not in claims
+    assert app.log_in(None, scope="openid read:x")["scope"] == "openid"
+
+
+def test_policies_leave_the_users_permissions(app: App, manage: Manage) -> None:
+    """Direct ones and those of roles; the token shows all of them, requested or not, if its dialect says so."""
+    set_api(manage, enforce_policies=True)
+    requested = {"audience": AUDIENCE, "scope": "openid read:x write:x"}
+    assert app.log_in(USER, **requested)["scope"] == "openid"
+    allow(manage, "read:x")
+    assert app.log_in(None, **requested)["scope"] == "openid read:x"
+    role = manage("POST", "roles", name="writer")["id"]
+    allow(manage, "write:x", holder=f"roles/{role}")
+    manage("POST", "users/auth0%7C1/roles", roles=[role])
+    assert app.log_in(None, **requested)["scope"] == "openid read:x write:x"
+    set_api(manage, token_dialect="access_token_authz")
+    tokens = app.log_in(None, audience=AUDIENCE, scope="openid read:x")
+    assert tokens["scope"] == "openid read:x"
+    assert app.claims(tokens["access_token"], AUDIENCE)["permissions"] == ["read:x", "write:x"]
+
+
+def test_a_trigger_has_the_last_word_on_scopes(app: App, manage: Manage, tenant: LocalTenant) -> None:
+    """What it adds is there without the permission (documented)."""
+
+    class Adding:
+        added_scopes = ("write:x",)
+
+    set_api(manage, enforce_policies=True)
+    tenant.post_login = lambda event: Adding()
+    assert app.log_in(USER, audience=AUDIENCE, scope="openid read:x write:x")["scope"] == "openid write:x"
+
+
+def test_a_refresh_looks_at_permissions_again(app: App, manage: Manage) -> None:
+    """Whoever loses a permission loses the scope at the next refresh."""
+    set_api(manage, enforce_policies=True, allow_offline_access=True)
+    allow(manage, "read:x", "write:x")
+    scope = "openid offline_access read:x write:x"
+    tokens = app.log_in(USER, audience=AUDIENCE, scope=scope)
+    gone = [{"resource_server_identifier": AUDIENCE, "permission_name": "write:x"}]
+    manage("DELETE", "users/auth0%7C1/permissions", permissions=gone)
+    assert app.refresh(tokens["refresh_token"]).json()["scope"] == "openid offline_access read:x"
+
+
+def test_an_api_may_allow_no_refresh_tokens(app: App, manage: Manage) -> None:
+    """By default it does not (documented); without an API there is one."""
+    scope = "openid offline_access"
+    tokens = app.log_in(USER, audience=AUDIENCE, scope=scope)
+    assert "refresh_token" not in tokens
+    assert tokens["scope"] == "openid"
+    assert "refresh_token" in app.log_in(None, scope=scope)
+    set_api(manage, allow_offline_access=True)
+    assert "refresh_token" in app.log_in(None, audience=AUDIENCE, scope=scope)
+
+
+def test_an_api_sets_the_lifetime_of_its_tokens(app: App, manage: Manage) -> None:
+    """In the claims and in the response; the ID token has the client's."""
+    set_api(manage, token_lifetime=600)
+    tokens = app.log_in(USER, audience=AUDIENCE, scope="openid")
+    claims = app.claims(tokens["access_token"], AUDIENCE)
+    assert (tokens["expires_in"], claims["exp"] - claims["iat"]) == (600, 600)
+    assert app.log_in(None)["expires_in"] == 86_400
+
+
+def test_a_registered_client_can_ask_for_apis_that_exist(app: App, tenant: LocalTenant) -> None:
+    """Otherwise the callback gets Auth0's error; a client that is not registered may ask for any."""
+    refused = ("access_denied", "Service not found: https://nobody.example.com")
+    assert app.refused(audience="https://nobody.example.com") == refused
+    with App(tenant, "nobody") as other:
+        tokens = other.log_in(USER, audience="https://nobody.example.com", scope="openid any:x")
+        assert tokens["scope"] == "openid any:x"
+    with LocalTenant(strict=True) as strict, App(strict, strict.client_id) as own:
+        assert own.refused(audience="https://nobody.example.com") == refused
+
+
+def test_userinfo_is_an_audience(app: App, tenant: LocalTenant) -> None:
+    """Naming it is the same as naming none."""
+    own = f"{tenant.url}/userinfo"
+    tokens = app.log_in(USER, audience=own, scope="openid email read:x")
+    assert tokens["scope"] == "openid email"
+    assert app.claims(tokens["access_token"], own)["aud"] == own
+
+
+def test_an_api_may_ask_for_a_grant_for_users(app: App, manage: Manage) -> None:
+    """Then the grant limits the scopes, and without one there is no token; or the API lets nobody in."""
+    set_api(manage, subject_type_authorization={"user": {"policy": "require_client_grant"}})
+    assert app.refused(audience=AUDIENCE)[0] == "access_denied"
+    grant = {"client_id": "app", "audience": AUDIENCE, "scope": ["read:x"], "subject_type": "user"}
+    manage("POST", "client-grants", **grant)
+    requested = {"audience": AUDIENCE, "scope": "openid read:x write:x"}
+    assert app.log_in(USER, **requested)["scope"] == "openid read:x"
+    set_api(manage, subject_type_authorization={"user": {"policy": "deny_all"}})
+    assert app.refused(audience=AUDIENCE)[0] == "access_denied"
+
+
+def test_a_password_grant_follows_the_same_rules(app: App, manage: Manage) -> None:
+    """Without `scope` it gets all that the API defines (documented), limited by permissions; the claims say the grant."""
+    form = {"grant_type": "password", "username": "ada@example.com", "password": "Correct-horse1"}
+    tokens = app.tokens(**form, audience=AUDIENCE).json()
+    assert tokens["scope"] == "openid profile email address phone read:x write:x"
+    assert app.claims(tokens["access_token"], AUDIENCE)["gty"] == "password"
+    assert "scope" not in app.tokens(**form, scope="extra-scope").json()
+    set_api(manage, enforce_policies=True, token_dialect="access_token_authz")
+    allow(manage, "write:x")
+    tokens = app.tokens(**form, audience=AUDIENCE, scope="read:x write:x").json()
+    assert tokens["scope"] == "write:x"
+    assert app.claims(tokens["access_token"], AUDIENCE)["permissions"] == ["write:x"]
+
+
+# When somebody logged in -----------------------------------------------------------------------------------
+
+
+def test_a_session_may_be_too_old(app: App, tenant: LocalTenant) -> None:
+    """With max_age the user logs in again, and the ID token says when; without a page it is login_required."""
+    assert "auth_time" not in app.claims(app.log_in(USER)["id_token"], "app")
+    began = tenant.now()
+    tenant.clock.freeze()
+    tenant.clock.advance(100)
+    young = app.claims(app.log_in(None, max_age="200")["id_token"], "app")
+    assert young["auth_time"] <= began
+    assert app.refused(max_age="50", prompt="none")[0] == "login_required"
+    again = app.claims(app.log_in(USER, max_age="50")["id_token"], "app")
+    assert again["auth_time"] == int(tenant.now())
+    assert "Log in" in app.ask(max_age="0").page.text
+    assert app.refused(max_age="soon")[0] == "invalid_request"
+
+
+def test_prompt_login_has_auth_time_too(app: App, tenant: LocalTenant) -> None:
+    """So that an application can see that the user really logged in (documented)."""
+    tenant.clock.freeze()
+    claims = app.claims(app.log_in(USER, prompt="login")["id_token"], "app")
+    assert claims["auth_time"] == int(tenant.now())
+
+
+# Which connection --------------------------------------------------------------------------------------------
+
+
+def test_a_connection_limits_who_may_log_in(app: App, tenant: LocalTenant, manage: Manage) -> None:
+    """One that does not exist is an error; a user or a session of another one does not do."""
+    assert app.refused(connection="nowhere") == ("invalid_request", "the connection was not found")
+    manage("POST", "connections", name="other-db", strategy="auth0")
+    tenant.users.add(user_id="auth0|2", email="bob@example.com", connection="other-db")
+    app.log_in(USER, connection="Username-Password-Authentication")
+    app.ask(connection="other-db")
+    app.visitor.press(USER)
+    assert "not in the connection" in app.visitor.page.text
+    app.visitor.press("auth0|2")
+    assert "code" in app.visitor.params
+
+
+@pytest.mark.parametrize("name", ["request", "request_uri", "invitation", "authorization_details"])
+def test_parameters_of_authorize_that_are_not_served_say_so(name: str, app: App, tenant: LocalTenant) -> None:
+    """On a page that names them, and verify() does too."""
+    assert app.ask(**{name: "x"}).page.status_code == 404
+    assert f"the parameter {name} of /authorize" in app.visitor.page.text
+    with pytest.raises(AssertionError, match=name):
+        tenant.verify()
