@@ -174,18 +174,18 @@ def _page(
 
 
 def sign_in(state: TenantState, call: Call) -> Reply:
-    """Sign in the user that was picked, or a new user for a new email, and run the trigger."""
+    """Sign in the user that was picked or has this name and password, or a new one, and run the trigger."""
     form = call.body
     login_state, user_id = form.get("state", ""), form.get("user", "")
     authorization = _waiting(state, call, login_state)
     if authorization is None:
         return _stale()
     if not user_id:
-        signed_up = sign_up(state, form.get("email", ""))
-        if signed_up is None:
-            authorization = attrs.evolve(authorization, hint=form.get("email", ""))
-            return _page(state, login_state, authorization, "That is not an email address.")
-        user_id = signed_up.user_id
+        named = _named(state, form.get("username", "").strip(), form.get("password", ""))
+        if isinstance(named, str):
+            authorization = attrs.evolve(authorization, hint=form.get("username", ""))
+            return _page(state, login_state, authorization, named)
+        user_id = named.user_id
     profile = state.users.get(user_id)
     if profile is None:
         return _page(state, login_state, authorization, "This user no longer exists.")
@@ -203,14 +203,24 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     return attrs.evolve(_set_cookie(state, reply, "session", cookie), committed=True)
 
 
-def sign_up(state: TenantState, email: str) -> Profile | None:
-    """Return the user of this email, a new one in the default database if needed; None if it is not an email."""
-    email = email.strip().lower()
-    if not _EMAIL.fullmatch(email):
-        return None
+def _named(state: TenantState, name: str, password: str) -> Profile | str:
+    """Return the user with this email or username, or what is wrong; a password counts if one of these users has one.
+
+    A new email without a password becomes a user of the default database.
+    """
+    resources, email = state.resources, name.lower()
     with state.users.lock:
-        for known in state.users.with_email(email):
-            return known
+        known = [*state.users.with_email(email), *state.users.with_username(name)]
+        without = [user for user in known if not resources.has_password(user.user_id)]
+        for user in known:
+            if resources.password_matches(user.user_id, password):
+                return user
+        if without and not (password and len(without) < len(known)):
+            return without[0]
+        if known or password:
+            return "Wrong email or password."
+        if not _EMAIL.fullmatch(email):
+            return "That is not an email address."
         body = {"email": email, "connection": profiles.DEFAULT_CONNECTION}
         new, now_ms = f"auth0|{state.new_object_id()}", state.milliseconds()
         made = profiles.created(body, user_id=new, now_ms=now_ms, switches=state.switches)

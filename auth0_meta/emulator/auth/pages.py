@@ -43,11 +43,14 @@ _PICK = """<p class="to">to <strong>{client}</strong>, which is at <code>{where}
 {more}
 <form method="post" action="/u/login" class="other">
 <input type="hidden" name="state" value="{state}">
-<label for="email">{label}</label>
-<div><input id="email" name="email" type="email" value="{hint}" placeholder="ada@example.com" autocomplete="off" required>
-<button>Continue</button></div>
+{heading}
+<label for="username">Email address</label>
+<input id="username" name="username" value="{hint}" placeholder="ada@example.com" autocomplete="username" autocapitalize="none" spellcheck="false" inputmode="email" required>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password">
+<button type="submit" name="action" value="default">Continue</button>
 </form>
-<p class="note">No password is needed. A new email creates a new user.</p>"""
+<p class="note">{note} A user without a password needs none. A new email address without a password creates a new user.</p>"""
 _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="true">{face}</span>
 <span class="who"><span>{name}</span><small>{detail}</small></span></button></li>"""
 _ERROR = """<p class="error" role="alert">{message}</p>
@@ -92,8 +95,11 @@ def login_page(
         where=escape(urlsplit(authorization.redirect_uri).netloc),
         state=escape(login_state),
         users="\n".join(items),
-        more=f'<p class="note">and {more} more: enter an email to pick one of them.</p>' if more else "",
-        label="Somebody else" if items else "Your email",
+        more=f'<p class="note">and {more} more: enter an email address to pick one of them.</p>'
+        if more
+        else "",
+        heading='<p class="or">or</p>' if items else "",
+        note="Anyone in the list logs in with a click." if items else "",
         hint=escape(authorization.hint),
         notice=f'<p class="error" role="alert">{escape(notice)}</p>' if notice else "",
     )

@@ -51,6 +51,10 @@ class Resources:
         known = self._passwords.get(user_id)
         return known is not None and check_password_hash(known, _encodable(password))
 
+    def has_password(self, user_id: str) -> bool:
+        """Return whether a password is set for this user."""
+        return user_id in self._passwords
+
     def forget(self, gone: str) -> None:
         """Delete everything that belongs to a user, role, organization or connection that was deleted."""
         self.links.forget(gone)

@@ -79,7 +79,7 @@ def test_an_account_on_hold_is_refused(app: str, visitor: Visitor) -> None:
 
 def test_continue_works_once_and_in_one_browser(app: str, visitor: Visitor) -> None:
     """/continue lets nobody in from another browser, a second time, with a forged state, or without one."""
-    visitor.get(f"{app}/login").fill(email="cleo@example.com")
+    visitor.get(f"{app}/login").fill(username="cleo@example.com")
     (form,) = visitor.forms
     state, token = form["fields"]["state"], form["buttons"][0][1]
     with Visitor() as victim:
@@ -95,7 +95,7 @@ def test_continue_works_once_and_in_one_browser(app: str, visitor: Visitor) -> N
 
 def test_a_foreign_token_is_refused(app: str, visitor: Visitor) -> None:
     """The token that was sent out is not a valid answer, and using it ends the login."""
-    visitor.get(f"{app}/login").fill(email="dora@example.com")
+    visitor.get(f"{app}/login").fill(username="dora@example.com")
     (form,) = visitor.forms
     sent = visitor.params["session_token"]
     visitor.post(f"{app}/continue", state=form["fields"]["state"], session_token=sent)
@@ -131,7 +131,7 @@ def test_a_refusal_of_the_tenant_or_of_authlib_says_nothing_more(app: str, visit
 
 def test_pages_with_a_profile_or_a_token_are_not_stored(app: str, visitor: Visitor) -> None:
     """Neither by the browser, whose Back button would show them, nor by a proxy."""
-    visitor.get(f"{app}/login").fill(email="eve@example.com")
+    visitor.get(f"{app}/login").fill(username="eve@example.com")
     assert "May we write to you?" in visitor.page.text
     assert visitor.page.headers["Cache-Control"] == "no-store"
     visitor.press_nth(0)
@@ -141,7 +141,7 @@ def test_pages_with_a_profile_or_a_token_are_not_stored(app: str, visitor: Visit
 
 def test_the_session_cookie_changes_at_the_login(app: str, visitor: Visitor) -> None:
     """Whoever has planted the one before, and still has it, is not logged in by it."""
-    visitor.get(f"{app}/login").fill(email="fay@example.com")
+    visitor.get(f"{app}/login").fill(username="fay@example.com")
     names = {"session", "sessionid"} & set(visitor.session.cookies.keys())
     (name,) = names
     before = visitor.session.cookies[name]

@@ -189,19 +189,70 @@ def test_a_new_email_becomes_a_user(tenant: LocalTenant, visitor: Visitor) -> No
     """The email belongs to an existing user, creates a new one, or is refused."""
     ask(visitor, tenant, login_hint="cleo@example.com")
     assert 'value="cleo@example.com"' in visitor.page.text
-    visitor.fill(email="<script>@example.com")
+    visitor.fill(username="<script>@example.com")
     assert visitor.page.status_code == 400
     assert "That is not an email address." in visitor.page.text
     assert "<script>" not in visitor.page.text
-    visitor.fill(email="Cleo@example.com")
+    visitor.fill(username="Cleo@example.com")
     assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] not in (
         "auth0|1",
         "auth0|2",
     )
     assert [user["email"] for user in tenant.users][2:] == ["cleo@example.com"]
-    ask(visitor, tenant, prompt="select_account").fill(email="ada@example.com")
+    ask(visitor, tenant, prompt="select_account").fill(username="ada@example.com")
     assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] == "auth0|1"
     assert len(tenant.users) == 3
+
+
+def test_the_form_checks_a_password_where_one_is_set(tenant: LocalTenant, visitor: Visitor) -> None:
+    """Its fields have the names that browser tests of Auth0's page use; a wrong password is shown, and nobody is signed in."""
+    tenant.users.add(user_id="auth0|3", email="Eve@example.com", username="eve", password="correct horse")
+    ask(visitor, tenant)
+    page = visitor.page.text
+    for field in (
+        '<input id="username" name="username"',
+        '<input id="password" name="password" type="password"',
+    ):
+        assert field in page
+    assert '<button type="submit" name="action" value="default">Continue</button>' in page
+    for wrong in ("wrong", "", "correct horse "):
+        visitor.fill(username="eve@example.com", password=wrong)
+        assert visitor.page.status_code == 400
+        assert "Wrong email or password." in visitor.page.text
+        assert 'value="eve@example.com"' in visitor.page.text
+        assert "logins_count" not in tenant.users["auth0|3"]
+    visitor.fill(username="eve", password="correct horse")
+    assert claims_of(tenant, redeem(tenant, visitor.params["code"]).json()["id_token"])["sub"] == "auth0|3"
+    assert "correct horse" not in repr([entry.body for entry in tenant.journal])
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "result"),
+    [
+        ("ada@example.com", "", "auth0|1"),
+        ("ada@example.com", "whatever", "auth0|1"),
+        (" ADA@example.com ", "", "auth0|1"),
+        ("nobody@example.com", "x", "Wrong email or password."),
+        ("two@example.com", "right one", "auth0|4"),
+        ("two@example.com", "wrong", "Wrong email or password."),
+        ("two@example.com", "", "google-oauth2|5"),
+        ("auth0|1", "", "That is not an email address."),
+        ("", "", "That is not an email address."),
+    ],
+)
+def test_a_user_without_a_password_needs_none(
+    tenant: LocalTenant, visitor: Visitor, name: str, password: str, result: str
+) -> None:
+    """Any is right then, unless another user with this email has one; an unknown email with a password is refused."""
+    tenant.users.add(user_id="auth0|4", email="two@example.com", password="right one")
+    tenant.users.add(user_id="google-oauth2|5", email="two@example.com")
+    ask(visitor, tenant).fill(username=name, password=password)
+    if "|" in result and result != name:
+        found = redeem(tenant, visitor.params["code"]).json()["id_token"]
+        assert claims_of(tenant, found)["sub"] == result
+    else:
+        assert (visitor.page.status_code, result in visitor.page.text) == (400, True)
+    assert len(tenant.users) == 4
 
 
 def test_with_many_users_the_page_asks_for_an_email(visitor: Visitor) -> None:
@@ -212,7 +263,7 @@ def test_with_many_users_the_page_asks_for_an_email(visitor: Visitor) -> None:
         assert len(visitor.forms[0]["buttons"]) == 20
         crowded.users.clear()
         ask(visitor, crowded)
-        assert "Your email" in visitor.page.text
+        assert "in the list" not in visitor.page.text
 
 
 def test_a_blocked_or_deleted_user_is_refused(tenant: LocalTenant, visitor: Visitor) -> None:
