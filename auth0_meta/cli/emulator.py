@@ -30,7 +30,39 @@ def _port(text: str, *, default: int = _PORT, least: int = 0) -> Callable[[_F], 
 
 
 _serving_port = _port("The port of the running tenant.", least=1)
+
+
+def _client(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[tuple[str, str | None]]:
+    """Split ID:SECRET; the error doesn't repeat it."""
+    clients = []
+    for text in texts:
+        client_id, colon, secret = text.partition(":")
+        if not client_id or (colon and not secret) or not text.isprintable() or " " in text:
+            raise click.BadParameter("it must be ID:SECRET, or ID alone for a public client, without spaces")
+        clients.append((client_id, secret or None))
+    return clients
+
+
+def _callback(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Split ID=URL."""
+    callbacks = [(client_id, url) for client_id, _, url in (text.partition("=") for text in texts)]
+    if not all(client_id and url for client_id, url in callbacks):
+        raise click.BadParameter("it must be ID=URL, such as my-app=https://app.test/callback")
+    return callbacks
+
+
 _settings = options(
+    click.option(
+        "--hosts",
+        multiple=True,
+        metavar="NAME",
+        help="A further name by which requests may call the tenant, such as auth0 or tenant.test. Repeatable.",
+    ),
+    click.option(
+        "--public-url",
+        metavar="URL",
+        help="The address that clients use, if it is another one: of a mapped port or a proxy.",
+    ),
     click.option(
         "--rate-limit",
         default="off",
@@ -48,7 +80,41 @@ _settings = options(
         metavar="DIR",
         help="Serve https, with a certificate authority that is kept in DIR for later runs.",
     ),
-    flag("--strict", "Accept only applications, tokens and connections that you have created."),
+    click.option(
+        "--client",
+        "clients",
+        multiple=True,
+        callback=_client,
+        metavar="ID:SECRET",
+        help="Register a client; ID alone is a public one, such as a single-page or mobile app. Repeatable. "
+        "Other users of this machine can see it on the command line.",
+    ),
+    click.option(
+        "--callback",
+        "callbacks",
+        multiple=True,
+        callback=_callback,
+        metavar="ID=URL",
+        help="Let logins of client ID return to URL, which may have a scheme of its own. Repeatable.",
+    ),
+    flag("--strict", "Accept only clients, tokens and connections that you have created."),
+    click.option(
+        "--token",
+        metavar="TOKEN",
+        envvar="AUTH0_META_EMULATOR_TOKEN",
+        help="Accept this token for the Management API, and no others but those issued to registered clients. "
+        "By default AUTH0_META_EMULATOR_TOKEN, which others can't see on the command line.",
+    ),
+    flag("--log-requests", "Print a line on stderr for each request: method, path, status, milliseconds."),
+    click.option(
+        "--no-page",
+        "page",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        show_default=False,
+        help="Serve no page at /, in which every user of this machine finds the control token.",
+    ),
 )
 
 
@@ -84,7 +150,11 @@ emulator.add_command(snapshot)
 
 
 @emulator.command()
-@click.option("--host", default="localhost", help="The address to listen on.")
+@click.option(
+    "--host",
+    default="localhost",
+    help="The address to listen on. One that other machines can reach needs --strict or --token.",
+)
 @_port(_ANY_PORT)
 @_settings
 @_listening

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -19,10 +20,13 @@ from auth0_meta.emulator.state.faults import CallbackRaised, Drop, Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 from auth0_meta.emulator.tenant_users import Users
-from auth0_meta.errors import InputError
+from auth0_meta.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+_CALLBACK = re.compile(r"[a-z][a-z0-9+.-]*://[!-\"$-~]+", re.IGNORECASE)
 
 
 class InProcessTenant:
@@ -186,6 +190,24 @@ class InProcessTenant:
             callbacks=callbacks,
             logout_urls=logout_urls,
         )
+
+    def add_callback(self, client_id: str, url: str) -> None:
+        """Let the logins of a client return to `url` too; it may have a scheme of its own, such as `com.example.app://cb`.
+
+        The client is then held to the callbacks that it lists.  One that accepts any secret keeps those on loopback;
+        so does an id that is not registered, which a strict tenant refuses with `ConfigError`, as an unusable URL is.
+        """
+        if _CALLBACK.fullmatch(url) is None:
+            raise ConfigError(
+                "a callback must be a URL with a scheme, such as https://app.test/cb, and no fragment"
+            )
+        clients = self._state.resources.of("clients")
+        if client_id not in clients:
+            if self._state.access.checks_clients:
+                raise ConfigError("a callback names a client that does not exist: add the client first")
+            self._register(client_id, lenient=True)
+        document = clients[client_id]
+        document["callbacks"] = [*document.get("callbacks", ()), url]
 
     def _register(self, client_id: str, **settings: Any) -> None:
         """Store a client's document, now and after each reset."""

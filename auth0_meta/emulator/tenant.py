@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.emulator.control.recipes import all_exports
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+ANYTHING_GOES = (
+    "it accepts any token and any client secret, so it does not test credentials; strict=True (--strict) does"
+)
+"""What to know about a tenant that is neither strict nor has a token of its own."""
+_NAME = re.compile(r"([a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+_TOKEN = re.compile(r"[!-~]{16,1000}")
 # The port in the URL of a tenant without a socket; nothing listens there.
 _UNUSED_PORT = 1
 _PUBLIC_URL = re.compile(r"(https?)://((?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?)/?", re.IGNORECASE)
@@ -47,11 +54,12 @@ class LocalTenant(InProcessTenant):
     "enterprise-dev"), "SIZE@PER_SECOND", or an object with `burst` and `per_second`.  With `window` buckets
     refill all at once; with `retry_after` a 429 carries Retry-After.
 
-    Address: `port` 0 picks a free port; `host` is loopback by default, and any other needs `strict`; `hosts` are further names that
+    Address: `port` 0 picks a free port; `host` is loopback by default, and any other needs `strict` or `token`; `hosts` are further names that
     requests may use.  Tokens name as their issuer the name that a request used.  `public_url` is the one address in `url`, issuer and
     audience instead, if clients reach the tenant through a mapped port or a proxy.  `tls` serves https with a certificate authority
     made for this run, see `ca_file`; `ca` is a directory that keeps the authority for later runs.
-    `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.
+    `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.  `page=False` serves no page at `/`: on loopback it holds
+    the control token, so every user of this machine can read it.
 
     Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON or YAML
     file that holds them.  `db` is a SQLite file that keeps the users (None: memory); if it holds users
@@ -62,7 +70,8 @@ class LocalTenant(InProcessTenant):
     "immediate", "3 polls", "1.5 seconds" or "manual".  `index_lag` is how many seconds a
     search takes to see a write.
 
-    Rules: `strict` accepts only tokens issued here, registered clients and existing connections.
+    Rules: `strict` accepts only tokens issued here, registered clients and existing connections.  `token` is a token of your own for
+    the Management API; with it no other is accepted but those issued here, to registered clients.
     `switches` settle what is not known about Auth0.  `seed` determines ids and random latencies.
     `journal_limit` bounds the journal (None: keep everything).  `post_login` runs at the end of each login;
     see the attribute.
@@ -92,6 +101,8 @@ class LocalTenant(InProcessTenant):
         jobs: str = "immediate",
         index_lag: float = 0.0,
         strict: bool = False,
+        token: str | None = None,
+        page: bool = True,
         window: bool = False,
         retry_after: bool = False,
         latency: float | str | None = None,
@@ -107,27 +118,37 @@ class LocalTenant(InProcessTenant):
         hosts = tuple(hosts)
         for name in (host, *hosts):
             _refuse_auth0_name(name)
+        if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in hosts):
+            raise ConfigError(
+                "each of hosts must be a host name such as auth0 or tenant.test, without scheme and path"
+            )
         tls = tls or ca is not None
         if tls and not serve:
             raise ConfigError("tls=True needs a socket: leave out serve=False")
         if not (latency is None or latency == "realistic" or (not isinstance(latency, str) and latency >= 0)):
             raise ConfigError("latency must be a number of seconds, 'realistic' or None")
-        if serve and not strict and not is_loopback(host):
+        if token is not None and _TOKEN.fullmatch(token) is None:
+            raise ConfigError(
+                "token must have 16 to 1000 characters, as in an Authorization header, without spaces"
+            )
+        if serve and not strict and token is None and not is_loopback(host):
             msg = (
-                f"on {host} other machines could read and write every user with any token: add strict=True "
-                "(--strict), so that only tokens issued here are accepted, or serve on localhost"
+                f"on {host} other machines could read and write every user with any token: add strict=True (--strict), "
+                "so that only tokens issued here are accepted, or token=... (--token) with one of your own, or "
+                "serve on localhost"
             )
             raise ConfigError(msg)
         if isinstance(users, (str, os.PathLike)):
             roster = read_users(users)
         else:
             roster = Roster([dict(user) for user in users])
-        self._serve, self._host, self._port = serve, host, port
-        self._tls = Authority((host, *hosts), directory=ca) if tls else None
+        self._serve, self._host, self._port, self._page = serve, host, port, page
         host_in_url = f"[{host}]" if ":" in host else host
         self._public_url = None if public_url is None else _base_url(public_url)
         if self._public_url is not None:
             hosts = (*hosts, re.sub(r"^https?://|:[0-9]+$", "", self._public_url))
+        covered = (host, *(urlsplit(f"//{name}").hostname or "" for name in hosts))
+        self._tls = Authority(covered, directory=ca) if tls else None
         state = TenantState(
             users=_store(db),
             clock=TenantClock(clock),
@@ -137,6 +158,7 @@ class LocalTenant(InProcessTenant):
             seed=seed,
             name=uuid.uuid4().hex[:12],
             strict=strict,
+            token=token,
             all_scopes=ALL_SCOPES,
             hosts=frozenset(name.lower() for name in (host_in_url, *hosts)),
             journal=Journal(limit=journal_limit),
@@ -154,10 +176,12 @@ class LocalTenant(InProcessTenant):
         # The first is held while the server starts or stops, the second while blocks are counted.
         self._lock, self._entering = threading.Lock(), threading.Lock()
         self._depth, self._keep_serving = 0, False
-        self._control = Control(self._state, users=self.users, reset=self.reset, show_token=is_loopback(host))
+        self._control = Control(
+            self._state, users=self.users, reset=self.reset, page=page, show_token=is_loopback(host)
+        )
         self._pipeline.control = self._control
         if port or not serve or self._public_url:
-            self._set_url(port or _UNUSED_PORT)
+            self._set_url()
 
     def __repr__(self) -> str:
         return f"<LocalTenant {self._state.access.url or 'not started'}, {len(self.users)} users>"
@@ -231,7 +255,7 @@ class LocalTenant(InProcessTenant):
                 server = TenantServer(self._host, self._port, self._pipeline, tls=context)
                 self._port = server.start()
                 self._server = server
-                self._set_url(self._port)
+                self._set_url()
         return self
 
     def stop(self) -> None:
@@ -256,9 +280,18 @@ class LocalTenant(InProcessTenant):
             raise StateError(msg)
         return self._state.access.url
 
-    def _set_url(self, port: int) -> None:
-        own = f"{'https' if self._tls else 'http'}://{self._host_in_url}:{port}"
-        self._state.access.url = self._public_url or own
+    @property
+    def local_url(self) -> str:
+        """The URL at which programs on this machine reach it, whatever `public_url` is."""
+        return f"{'https' if self._tls else 'http'}://{self._host_in_url}:{self._port or _UNUSED_PORT}"
+
+    @property
+    def accepts_any_token(self) -> bool:
+        """Whether any Bearer token will do for the Management API, and any secret for a token: neither `strict` nor `token`."""
+        return not self._state.access.checks_clients
+
+    def _set_url(self) -> None:
+        self._state.access.url = self._public_url or self.local_url
         self._state.access.public = self._public_url is not None
 
     @property
@@ -287,7 +320,9 @@ class LocalTenant(InProcessTenant):
 
     @property
     def page_url(self) -> str:
-        """The address of its page; with the control token if other machines can reach the tenant."""
+        """The address of its page, "" without one; with the control token if other machines can reach the tenant."""
+        if not self._page:
+            return ""
         return f"{self.url}/" if is_loopback(self._host) else f"{self.url}/#{self.control_token}"
 
     @property

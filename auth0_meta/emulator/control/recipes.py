@@ -69,7 +69,7 @@ curl "$AUTH0_URL/oauth/token" -d grant_type=client_credentials -d "client_id=$AU
 def exports(
     tool: str, facts: Mapping[str, Any], environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return the environment that points `tool` at a tenant; `facts` are those of `process.serve.facts_of`.
+    """Return the environment that points `tool` at a tenant; `facts` are those of `process.running.facts_of`.
 
     The application's own address and secret are those in `environment`, if it has them.
 

@@ -75,14 +75,16 @@ class Control:
     """Serve the page at `/` and the routes below `/_emulator/`; call it with a request.
 
     Every control request must carry `token` in the header `X-Emulator-Token`.  With `show_token` the page
-    contains it, which is safe only if no other machine can fetch the page.  `reset` resets the tenant.
+    contains it, which is safe only if no other machine can fetch the page; without `page` there is none.
+    `reset` resets the tenant.
     """
 
     def __init__(
-        self, state: TenantState, *, users: Users, reset: Callable[[], None], show_token: bool
+        self, state: TenantState, *, users: Users, reset: Callable[[], None], page: bool, show_token: bool
     ) -> None:
         self.token = secrets.token_urlsafe(32)
-        self._state, self._users, self._show_token = state, users, show_token
+        self._state, self._users = state, users
+        self._page, self._show_token = page, show_token
         self._streams = EventStreams(state)
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "state"): lambda _: self._streams.state(),
@@ -105,6 +107,8 @@ class Control:
         try:
             check_host(request, self._state.hosts)
             if request.path in _FILES and request.method in ("GET", "HEAD"):
+                if not self._page:
+                    raise _refused(404, "This tenant was started without its page.")
                 name, kind = _FILES[request.path]
                 token = self.token if self._show_token else ""
                 body = _read(name).replace(b"{{token}}", token.encode())

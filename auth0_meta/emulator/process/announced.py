@@ -21,7 +21,7 @@ from auth0_meta.redact import printable
 
 _VARIABLE = "AUTH0_META_EMULATOR_DIR"
 _MOST = 65_536
-_NEEDED = {"url", "client_id", "client_secret", "token", "control_token"}
+_NEEDED = {"url", "local_url", "client_id", "client_secret", "token", "control_token"}
 _NEEDED_FOR_TLS = {"ca_file", *VARIABLES}
 _TIMEOUT = 120
 _TIMEOUT_HEALTH = 5
@@ -97,8 +97,8 @@ def _is_announcement(facts: Any) -> bool:
     texts = [value for name, value in facts.items() if name != "pid"]
     if not all(isinstance(text, str) and text.isprintable() for text in texts):
         return False
-    secure = facts["url"].startswith("https://")
-    return bool(re.fullmatch(r"https?://[^\s/@]+", facts["url"])) and (
+    secure = facts["local_url"].startswith("https://")
+    return all(re.fullmatch(r"https?://[^\s/@]+", facts[name]) for name in ("url", "local_url")) and (
         not secure or facts.keys() >= _NEEDED_FOR_TLS
     )
 
@@ -116,7 +116,9 @@ def call(port: int, method: str, name: str, body: Any = None, *, timeout: float 
         session.verify = facts.get("ca_file", True)
         session.headers[TOKEN_HEADER] = facts["control_token"]
         try:
-            response = session.request(method, facts["url"] + CONTROL_ROOT + name, json=body, timeout=timeout)
+            response = session.request(
+                method, facts["local_url"] + CONTROL_ROOT + name, json=body, timeout=timeout
+            )
         except OSError as error:
             raise _not_responding(port) from error
         try:

@@ -12,9 +12,8 @@ from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import all_exports
 from auth0_meta.emulator.control.seed_files import check_writable
-from auth0_meta.emulator.process.announced import announced
-from auth0_meta.emulator.process.serve import JOURNAL_LIMIT, facts_of, not_served_told, signals_handled
-from auth0_meta.emulator.tenant import LocalTenant
+from auth0_meta.emulator.process.running import running
+from auth0_meta.emulator.process.serve import signals_handled
 from auth0_meta.errors import InputError
 
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
@@ -30,24 +29,21 @@ def execute(
     Signals are passed on.  As in a shell, the code is 128 plus the number of the signal that ended the command,
     and 126 or 127 if it can't be started.  `save` names a file for a snapshot at the end; raises
     `InputError` before anything is started if it can't be written.  `out` (None: stderr) gets a line for
-    whatever is requested and not served, at once and again at the end.  `settings` are those of `LocalTenant`.  Call it from the main thread.
+    whatever is requested and not served, at once and again at the end.  `settings` are those of `running`.  Call it from the main thread.
     """
     messages = out or sys.stderr
     if save is not None:
         check_writable(save)
-    settings.setdefault("journal_limit", JOURNAL_LIMIT)
-    with LocalTenant(**settings) as tenant:
-        facts = facts_of(tenant, strict=settings.get("strict", False))
+    with running(messages, **settings) as (tenant, facts):
         environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
-        with announced(tenant.port, facts), not_served_told(tenant, messages):
-            try:
-                code = _run(command, environment | all_exports(facts))
-            except FileNotFoundError:
-                messages.write(f"error: {command[0]}: no such command\n")
-                return _NOT_FOUND
-            except OSError as error:
-                messages.write(f"error: {command[0]}: {error.strerror}\n")
-                return _NOT_EXECUTABLE
+        try:
+            code = _run(command, environment | all_exports(facts))
+        except FileNotFoundError:
+            messages.write(f"error: {command[0]}: no such command\n")
+            return _NOT_FOUND
+        except OSError as error:
+            messages.write(f"error: {command[0]}: {error.strerror}\n")
+            return _NOT_EXECUTABLE
         if save is not None:
             try:
                 tenant.save(save)

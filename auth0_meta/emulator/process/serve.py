@@ -6,30 +6,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import TOOLS, export_lines
-from auth0_meta.emulator.control.report import findings
-from auth0_meta.emulator.process.announced import announced
+from auth0_meta.emulator.process.running import running
 from auth0_meta.emulator.rules.loopback import is_loopback
-from auth0_meta.emulator.tenant import LocalTenant
-
-JOURNAL_LIMIT = 10_000
-"""How many requests the journal of a tenant keeps if the tenant may run for days."""
-_ANY_TOKEN = "local-token-good-here-only"  # noqa: S105  # a tenant that is not strict accepts any token
-
-
-def facts_of(tenant: LocalTenant, *, strict: bool = False) -> dict[str, Any]:
-    """Return what other programs need to know about a started tenant; its secrets are useless elsewhere."""
-    facts = {
-        "url": tenant.url,
-        "client_id": tenant.client_id,
-        "client_secret": tenant.client_secret,
-        "token": tenant.token() if strict else _ANY_TOKEN,
-        "control_token": tenant.control_token,
-    }
-    return facts | tenant.certificate_files
+from auth0_meta.emulator.tenant import ANYTHING_GOES, LocalTenant
 
 
 def serve(
@@ -44,39 +27,23 @@ def serve(
     """Serve until Ctrl-C or SIGTERM, then stop cleanly; returns the exit code 0.
 
     Writes what to export to `out` (None: stderr), later whatever is requested and not served, and announces the tenant to `auth0-meta emulator env` and
-    `snapshot`.  `on_ready` is called once the tenant responds; `settings` are those of `LocalTenant`.
+    `snapshot`.  `on_ready` is called once the tenant responds; `settings` are those of `running`.
     Call it from the main thread, which gets the signals.  Raises OSError if the port is taken.
     """
     messages = out or sys.stderr
     done = threading.Event()
-    settings.setdefault("journal_limit", JOURNAL_LIMIT)
-    tenant = LocalTenant(host=host, port=port, rate_limit=rate_limit, **settings)
-    with signals_handled(lambda *_: done.set(), "SIGINT", "SIGTERM"), tenant:
-        facts = facts_of(tenant, strict=settings.get("strict", False))
-        with announced(tenant.port, facts), not_served_told(tenant, messages):
-            messages.write(_greeting(tenant, facts, host))
-            messages.flush()
-            if on_ready is not None:
-                on_ready(tenant)
-            # Short waits, because Windows delivers Ctrl-C only between them.
-            while not done.wait(0.5):
-                pass
+    with (
+        signals_handled(lambda *_: done.set(), "SIGINT", "SIGTERM"),
+        running(messages, host=host, port=port, rate_limit=rate_limit, **settings) as (tenant, facts),
+    ):
+        messages.write(_greeting(tenant, facts, host))
+        messages.flush()
+        if on_ready is not None:
+            on_ready(tenant)
+        # Short waits, because Windows delivers Ctrl-C only between them.
+        while not done.wait(0.5):
+            pass
     return 0
-
-
-@contextmanager
-def not_served_told(tenant: LocalTenant, out: TextIO) -> Iterator[None]:
-    """Tell of each thing that is not served when it is first requested, and of all of them at the end."""
-
-    def tell(name: str) -> None:
-        with suppress(OSError, ValueError):  # a closed terminal must not fail the request
-            out.write(f"not served (404): {name}\n")
-            out.flush()
-
-    tenant.journal.on_not_served = tell
-    yield
-    for line in findings(not_served=tenant.journal.not_served):
-        out.write(f"warning: {line} by the local tenant\n")
 
 
 @contextmanager
@@ -92,16 +59,19 @@ def signals_handled(handler: Callable[[int, Any], object], *names: str) -> Itera
 
 
 def _greeting(tenant: LocalTenant, facts: dict[str, Any], host: str) -> str:
-    """Return the text that says where the tenant is and what to export."""
+    """Return the text that says where the tenant is, what to export, and what it does not check."""
     lines = [f"Local Auth0 tenant on {tenant.url} (made-up credentials, useless elsewhere). Export:", ""]
     lines += [f"  {line}" for line in export_lines("python", facts)]
     port = "" if tenant.port == 8810 else f" --port {tenant.port}"  # the default of both commands
-    others = "|".join(TOOLS[1:])
-    lines += ["", f"Other tools: auth0-meta emulator env{port} --for {others}"]
-    lines += [f"Its page:    {tenant.page_url}", "", "Ctrl-C stops it."]
+    lines += ["", f"Other tools: auth0-meta emulator env{port} --for {'|'.join(TOOLS[1:])}"]
+    if tenant.page_url:
+        lines += [f"Its page:    {tenant.page_url}"]
+    if tenant.accepts_any_token:
+        lines += [f"Trust:       {ANYTHING_GOES}"]
+    lines += ["", "Ctrl-C stops it."]
     if not is_loopback(host):
         lines[:0] = [
-            f"WARNING: other machines can reach this tenant on {host}. They need its secret to call the APIs, but",
+            f"WARNING: other machines can reach this tenant on {host}. They need its token or secret to call the APIs, but",
             "anyone can sign up, and sign in on its login page, which shows the first users and asks for no password.",
             "",
         ]

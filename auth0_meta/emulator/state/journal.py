@@ -32,6 +32,8 @@ class Journal:
         self._not_served: dict[str, tuple[str, int]] = {}
         self.on_not_served: Callable[[str], object] | None = None
         """Called with the name of what is not served, when it is requested for the first time."""
+        self.on_entry: Callable[[Entry], object] | None = None
+        """Called with each entry, once it is in the journal."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -125,6 +127,8 @@ class Journal:
                 self._size += entry.size
                 while len(self._entries) > self._limit or self._size > _MOST_BYTES:
                     self._size -= self._entries.popleft().size
+        if self.on_entry is not None:
+            self.on_entry(entry)
         if new and self.on_not_served is not None:
             self.on_not_served(entry.not_served)
 

@@ -50,6 +50,7 @@ class TenantState:
         seed: int,
         name: str,
         strict: bool,
+        token: str | None,
         all_scopes: tuple[str, ...],
         hosts: frozenset[str],
         journal: Journal,
@@ -67,7 +68,9 @@ class TenantState:
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
         self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
         self.hosts = _LOOPBACK | hosts
-        self.access = Access(KeyRing(name), strict=strict, all_scopes=all_scopes, hosts=self.hosts)
+        self.access = Access(
+            KeyRing(name), strict=strict, token=token, all_scopes=all_scopes, hosts=self.hosts
+        )
         self.logins = Logins(post_login)
         self.faults = FaultBook(seed)
         self.raised: list[CallbackRaised] = []
@@ -101,11 +104,11 @@ class TenantState:
         self.resources.forget_users()
 
     def application(self, client_id: str) -> Application | None:
-        """Return the client with this id; one that is not registered may do anything, unless the tenant is strict."""
+        """Return the client with this id; one that is not registered may do anything, unless the tenant checks them."""
         document = self.resources.of("clients").get(client_id)
         if document is not None:
-            return Application.of(document, strict=self.access.strict)
-        return None if self.access.strict or not client_id else unregistered(client_id)
+            return Application.of(document, strict=self.access.checks_clients)
+        return None if self.access.checks_clients or not client_id else unregistered(client_id)
 
     def now(self) -> float:
         """Return the tenant's time, epoch seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -27,15 +28,22 @@ class Access:
 
     If `strict`, only tokens issued here are accepted, with signature, audience and expiry checked.  Otherwise
     any bearer token is accepted, unless it was revoked, or was issued here and has expired or is for another API.
+    `token` is accepted in any case; with it, others are checked as if `strict`.
     """
 
     def __init__(
-        self, keys: KeyRing, *, strict: bool, all_scopes: tuple[str, ...], hosts: frozenset[str]
+        self,
+        keys: KeyRing,
+        *,
+        strict: bool,
+        token: str | None,
+        all_scopes: tuple[str, ...],
+        hosts: frozenset[str],
     ) -> None:
         self.keys = keys
         self.hosts = hosts
         self.all_scopes = all_scopes
-        self.strict = strict
+        self.strict, self.token = strict, token
         self.url = ""
         self.public = False
         """Whether `url` is the only one, whatever name a caller used."""
@@ -161,8 +169,14 @@ class Access:
         base = audience.removesuffix("/api/v2/")
         return base != audience and (not self.strict or self.is_own(base))
 
+    @property
+    def checks_clients(self) -> bool:
+        """Return whether a caller needs a token of this tenant, and so a client that is registered."""
+        return self.strict or self.token is not None
+
     def _unseen(self, token: str) -> Grant:
-        if self.strict:
+        own = self.token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+        if self.checks_clients and not own:
             if token.count(".") != 2:
                 raise bad_header()
             grant = _grant(self.keys.verify(token))

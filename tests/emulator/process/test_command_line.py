@@ -24,7 +24,7 @@ from auth0_meta.emulator import LocalTenant
 from auth0_meta.emulator.control.recipes import TOOLS, exports, script
 from auth0_meta.emulator.process.announced import announced, find_run, find_serving, run_directory
 from auth0_meta.emulator.process.exec import execute
-from auth0_meta.emulator.process.serve import facts_of
+from auth0_meta.emulator.process.running import facts_of
 from auth0_meta.emulator.serving.ca_bundle import VARIABLES
 from auth0_meta.errors import InputError
 from auth0_meta.testing import FakeClock
@@ -298,7 +298,11 @@ def test_env_is_a_script_that_a_shell_runs(
 
 def facts_at(url: str) -> dict[str, str]:
     """Return what a tenant of another run would have announced."""
-    return {"url": url, **dict.fromkeys(("client_id", "client_secret", "token", "control_token"), "old")}
+    return {
+        "url": url,
+        "local_url": url,
+        **dict.fromkeys(("client_id", "client_secret", "token", "control_token"), "old"),
+    }
 
 
 def test_env_and_snapshot_fail_if_nothing_is_served(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -503,7 +507,7 @@ def test_the_auth0_python_recipe_works(secure: bool) -> None:
 def test_the_node_recipe_works(secure: bool, tmp_path: Path) -> None:
     """npm's `auth0` reads and writes with the printed code, and requests its own token."""
     with LocalTenant(tls=secure, strict=True, users=[{"user_id": "auth0|1"}]) as tenant:
-        code = comments(script("node", facts_of(tenant, strict=True)))
+        code = comments(script("node", facts_of(tenant)))
         code += 'management.users.update("auth0|1", { app_metadata: { plan: "pro" } }).catch((e) => { throw e; });\n'
         (tmp_path / "recipe.js").write_text(code)
         env = {**environment("node", tenant), "NODE_PATH": NODE_MODULES}
