@@ -14,6 +14,7 @@ from auth0_meta.emulator.rules.schema import Body, Query
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 MANAGEMENT_ROOT = "/api/v2/"
+_FOR_APPLICATIONS = ("/continue", "/oidc/logout")
 Handler = Callable[[TenantState, Call], Reply]
 
 
@@ -58,9 +59,9 @@ class Route:
     def blind(self) -> bool:
         """Return whether it writes for callers who know no secret, so that any web page could use it.
 
-        /continue takes the `state` of one login, and applications send their own form there.
+        /continue takes the `state` of one login, and applications send their own form there; so they do to log out.
         """
-        return not self.management and self.body is not None and self.template != "/continue"
+        return not self.management and self.body is not None and self.template not in _FOR_APPLICATIONS
 
     @property
     def names_user(self) -> bool:

@@ -12,9 +12,11 @@ from werkzeug.http import parse_cookie
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_request, session_suffices
-from auth0_meta.emulator.auth.forms import PageForm
+from auth0_meta.emulator.auth.forms import PageForm, open_record
+from auth0_meta.emulator.auth.logout import logout_target
 from auth0_meta.emulator.auth.pages import error_page, login_page
 from auth0_meta.emulator.auth.trigger import LoginOutcome
+from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.application import logout_allowed
@@ -274,17 +276,36 @@ def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
 
 def log_out(state: TenantState, call: Call) -> Reply:
     """End the session and redirect to `returnTo`, which must be listed or on loopback."""
-    query, headers = call.request.query, call.request.headers
+    query = call.request.query
+    target = query.get("returnTo")
+    if target is not None and not _may_log_out_to(state, query.get("client_id"), target):
+        shown = f"The application does not allow a logout to redirect to {target!r}."
+        return error_page(400, "invalid_request", shown)
+    return _logged_out(state, call, target)
+
+
+def end_session(state: TenantState, call: Call) -> Reply:
+    """End the session and redirect to `post_logout_redirect_uri`, which the client or the tenant must list.
+
+    Auth0 asks whether to log out if neither hint belongs to the session; no such page is served.
+    """
+    sent = call.request.query if call.body is None else call.body
+    try:
+        target = logout_target(state, sent)
+    except Refusal as refusal:
+        return error_page(refusal.status, refusal.body["error"], refusal.body["error_description"])
+    if target is not None and "state" in sent:
+        target = _with_query(target, state=sent["state"])
+    return _logged_out(state, call, target)
+
+
+def _logged_out(state: TenantState, call: Call, target: str | None) -> Reply:
+    """End the browser's session, and redirect if there is a target."""
+    headers = call.request.headers
     if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-dest") != "document":
         # An image or a frame of any page could end the session; applications send the whole window here.
         return error_page(403, "access_denied", "A page of another site can't log a user out unseen.")
-    target = query.get("returnTo")
-    reply = Reply(200, b"OK", content_type=_TEXT)
-    if target is not None:
-        if not _may_log_out_to(state, query.get("client_id"), target):
-            shown = f"The application does not allow a logout to redirect to {target!r}."
-            return error_page(400, "invalid_request", shown)
-        reply = _redirect(target)
+    reply = Reply(200, b"OK", content_type=_TEXT) if target is None else _redirect(target)
     state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
     return _set_cookie(state, reply, "session", "")
 
@@ -307,4 +328,6 @@ ROUTES = (
     documented("GET", "/continue", resume, group=None),
     documented("POST", "/continue", resume, group=None, body=PageForm()),
     documented("GET", "/v2/logout", log_out, group=None),
+    documented("GET", "/oidc/logout", end_session, group=None),
+    documented("POST", "/oidc/logout", end_session, group=None, body=PageForm(open_record())),
 )

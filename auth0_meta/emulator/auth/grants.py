@@ -55,6 +55,8 @@ def base_url(state: TenantState, request: Request) -> str:
 def discovery(state: TenantState, call: Call) -> Reply:
     """Return the discovery document: the provider's URLs and what it supports."""
     url = base_url(state, call.request)
+    logout = settings(state).get("oidc_logout")
+    ends = not isinstance(logout, dict) or logout.get("rp_logout_end_session_endpoint_discovery") is not False
     body = {
         "issuer": f"{url}/",
         "authorization_endpoint": f"{url}/authorize",
@@ -62,6 +64,7 @@ def discovery(state: TenantState, call: Call) -> Reply:
         "userinfo_endpoint": f"{url}/userinfo",
         "jwks_uri": f"{url}/.well-known/jwks.json",
         "revocation_endpoint": f"{url}/oauth/revoke",
+        **({"end_session_endpoint": f"{url}/oidc/logout"} if ends else {}),
         "scopes_supported": ["openid", "offline_access", *_CLAIMS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -30,7 +30,11 @@ BODY = {
 def test_the_routes_that_write_without_a_token_are_known() -> None:
     """Whoever adds one finds it here; the others that are no GET need a token, or the `state` of one login."""
     rest = [r for r in TABLE if r.method != "GET" and not r.management and not r.blind]
-    assert [f"{route.method} {route.template}" for route in rest] == ["POST /continue", "POST /userinfo"]
+    assert [f"{route.method} {route.template}" for route in rest] == [
+        "POST /continue",
+        "POST /oidc/logout",
+        "POST /userinfo",
+    ]
     assert BLIND == [
         "POST /oauth/token",
         "POST /oauth/revoke",
