@@ -341,7 +341,11 @@ class InProcessTenant:
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """The latest thousand log events: `s` is a login, `f` a failed one, `depnote` a profile over 10 KB."""
+        """The latest thousand log events, but those of API writes (`sapi`), which only /api/v2/logs has.
+
+        Their types are Auth0's: `s` is a login, `f`, `fp` and `fu` a failed one, `ss` a sign-up, `seacft` the exchange of a code,
+        `depnote` a profile over 10 KB.
+        """
         return list(self._state.logs)
 
     def mark(self) -> None:

@@ -34,6 +34,7 @@ from auth0_meta.emulator.unserved import not_served_reply, unserved
 
 _log = logging.getLogger("auth0_meta.emulator")
 _MOST_SNAPSHOT = 256 * 1024 * 1024
+_WRITES = ("PATCH", "POST", "PUT", "DELETE")
 CONTROL_ROOT = "/_emulator/"
 """Paths below it, and `/`, belong to `control`: they have no bucket, no faults, and no entries in the journal."""
 
@@ -159,6 +160,21 @@ class Pipeline:
         if self._latency is not None:
             realistic = self._latency == "realistic"
             state.pause(state.draw_latency(*route.latency) if realistic else float(self._latency))
+        try:
+            reply = self._handled(call, route)
+        except Refusal as refusal:
+            if route.log is not None:
+                route.log(state, call, refusal)
+            raise
+        if route.log is not None:
+            route.log(state, call, reply)
+        elif call.grant is not None and call.request.method in _WRITES and reply.status < 300:
+            state.note_api_write(call, route.title)
+        return reply
+
+    def _handled(self, call: Call, route: Route) -> Reply:
+        """Check the rest of the request, run second writers and the handler."""
+        state = self.state
         if route.names_user:
             check_user_id(call.params["id"])
         if route.query:

@@ -1,8 +1,7 @@
-"""The tenant's logs, newest first: only the few kinds that the emulator writes."""
+"""The tenant's logs, newest first: logins, sign-ups, token requests and writes."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from auth0_meta.emulator.api.lookup import user_id_in_path
@@ -10,9 +9,10 @@ from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.route import Route, documented, recorded
 from auth0_meta.emulator.http.errors import refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.schema import PAGES, TEXT, Field
 from auth0_meta.emulator.rules.search import matcher
-from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.emulator.state.tenant_state import ApiWrite, TenantState
 
 _TAKE = Field(type="integer", minimum=0, maximum=100, about="The number of entries to retrieve")
 
@@ -46,12 +46,31 @@ def of_user(state: TenantState, call: Call) -> Reply:
 
 
 def _all(state: TenantState) -> list[dict[str, Any]]:
-    """Return every log event, newest first, with an opaque id that stays the same."""
-    entries = []
-    for entry in list(state.logs):
-        log_id = hashlib.sha256(to_json(entry)).hexdigest()[:32]
-        entries.append({**entry, "log_id": log_id, "_id": log_id})
-    return entries[::-1]
+    """Return every log event, newest first."""
+    entries = [
+        *list(state.logs),
+        *(_api_write(state, write) for write in list(state.api_writes)),
+    ]
+    entries.sort(key=lambda entry: int(entry["log_id"][-20:]), reverse=True)
+    return [{**entry, "_id": entry["log_id"], "isMobile": False} for entry in entries]
+
+
+def _api_write(state: TenantState, write: ApiWrite) -> dict[str, Any]:
+    """Return the event of a write through the Management API; Auth0's has the bodies too, which may hold secrets."""
+    client_id, by_client = write.subject.removesuffix("@clients"), write.subject.endswith("@clients")
+    application = state.application(client_id) if by_client else None
+    return {
+        "date": iso(int(write.time * 1000)),
+        "type": "sapi",
+        "description": write.title,
+        "client_id": client_id if by_client else "",
+        "client_name": "" if application is None else application.name,
+        "ip": "127.0.0.1",
+        "user_agent": write.user_agent,
+        "user_id": "" if by_client else write.subject,
+        "details": {"request": {"method": write.method.lower(), "path": write.path, "channel": "api"}},
+        "log_id": state.log_id(write.time, write.number),
+    }
 
 
 _SCOPES = "read:logs read:logs_users"

@@ -8,6 +8,7 @@ from functools import partial
 
 import attrs
 
+from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules.limiter import Group
 from auth0_meta.emulator.rules.schema import Body, Query
@@ -28,7 +29,7 @@ class Route:
 
     `handler` is called last, with `call.body` and `call.query` as `body` and `query` describe them.  `check` runs
     just before the second writers, and refuses what a token may not do to this user or with this body.  `group`
-    names the bucket.  A token needs any one of `scopes`, which are separated by spaces.  `latency` is (median,
+    names the bucket.  `log` notes in the tenant's log what became of a request.  A token needs any one of `scopes`, which are separated by spaces.  `latency` is (median,
     90th percentile) in seconds, as recorded.  `evidence` says what the response is based on, in the words of
     docs/emulator-fidelity.md.  `summary` is the first line of the handler's docstring unless given.
     """
@@ -41,6 +42,7 @@ class Route:
     body: Body | None = attrs.field(default=None, kw_only=True)
     query: Query = attrs.field(factory=dict, kw_only=True)
     check: Callable[[TenantState, Call], object] | None = attrs.field(default=None, kw_only=True)
+    log: Callable[[TenantState, Call, Reply | Refusal], None] | None = attrs.field(default=None, kw_only=True)
     latency: tuple[float, float] = attrs.field(default=(0.1, 0.3), kw_only=True)
     evidence: str = attrs.field(kw_only=True)
     summary: str = attrs.field(default="", kw_only=True)
@@ -54,6 +56,12 @@ class Route:
     def management(self) -> bool:
         """Return whether it belongs to the Management API, which requires a token."""
         return self.template.startswith(MANAGEMENT_ROOT)
+
+    @property
+    def title(self) -> str:
+        """Return what it does in a few words, such as "Update a user"."""
+        about = self.summary or (self.handler.__doc__ or "").partition("\n")[0]
+        return about.partition(";")[0].strip(" .")
 
     @property
     def blind(self) -> bool:

@@ -10,7 +10,7 @@ import attrs
 from werkzeug.http import parse_cookie
 
 from auth0_meta.emulator.api.route import Route, documented
-from auth0_meta.emulator.auth import trigger
+from auth0_meta.emulator.auth import log_events, trigger
 from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_request, session_suffices
 from auth0_meta.emulator.auth.forms import PageForm, open_record
 from auth0_meta.emulator.auth.logout import logout_target
@@ -33,6 +33,7 @@ from auth0_meta.emulator.state.logins import (
 )
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+_WRONG = "Wrong email or password."
 _USERS_SHOWN = 20
 _TEXT = "text/plain; charset=utf-8"
 _PROMPTS = (None, "none", "login", "consent", "select_account")
@@ -113,6 +114,7 @@ def authorize(state: TenantState, call: Call) -> Reply:
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
         why = "No user is signed in, and prompt=none forbids showing a page."
+        log_events.note(state, call.request, "fsa", client_id=client_id, description="Login required")
         return _refuse(authorization, "login_required", why)
     else:
         login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_LIFETIME, now=now)
@@ -185,6 +187,10 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     if not user_id:
         named = _named(state, form.get("username", "").strip(), form.get("password", ""))
         if isinstance(named, str):
+            if named == _WRONG:
+                log_events.wrong_password(
+                    state, call.request, form.get("username", ""), client_id=authorization.client_id
+                )
             authorization = attrs.evolve(authorization, hint=form.get("username", ""))
             return _page(state, login_state, authorization, named)
         user_id = named.user_id
@@ -196,6 +202,8 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     if state.logins.pages.take(login_state, now=call.now) is None:
         return _stale()  # pragma: no cover  # a race: the form was submitted twice
     if profile.root.get("blocked") is True:
+        about = {"client_id": authorization.client_id, "description": BLOCKED[1]}
+        log_events.note(state, call.request, "f", user=profile, **about)
         return _refuse(authorization, *BLOCKED)
     trigger.count_login(state, user_id)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
@@ -220,7 +228,7 @@ def _named(state: TenantState, name: str, password: str) -> Profile | str:
         if without and not (password and len(without) < len(known)):
             return without[0]
         if known or password:
-            return "Wrong email or password."
+            return _WRONG
         if not _EMAIL.fullmatch(email):
             return "That is not an email address."
         body = {"email": email, "connection": profiles.DEFAULT_CONNECTION}
@@ -306,7 +314,10 @@ def _logged_out(state: TenantState, call: Call, target: str | None) -> Reply:
         # An image or a frame of any page could end the session; applications send the whole window here.
         return error_page(403, "access_denied", "A page of another site can't log a user out unseen.")
     reply = Reply(200, b"OK", content_type=_TEXT) if target is None else _redirect(target)
-    state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
+    session = state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
+    if session is not None:
+        client_id = call.request.query.get("client_id")
+        log_events.logged_out(state, call.request, session.user_id, client_id=client_id)
     return _set_cookie(state, reply, "session", "")
 
 

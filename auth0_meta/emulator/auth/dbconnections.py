@@ -10,6 +10,7 @@ from auth0_meta.emulator.api.connections import Connection, connection_named
 from auth0_meta.emulator.api.lookup import is_in
 from auth0_meta.emulator.api.route import Route, recorded
 from auth0_meta.emulator.auth.forms import FormBody, open_record
+from auth0_meta.emulator.auth.log_events import asked_for_password, signed_up
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
@@ -125,6 +126,7 @@ ROUTES = (
         "/dbconnections/signup",
         sign_up,
         group="signup",
+        log=signed_up,
         body=_form("email", "password", "connection", user_metadata=OBJECT, **dict.fromkeys(_NAMES, TEXT)),
         check=check_sign_up,
         evidence="recorded; refusals documented",
@@ -134,6 +136,7 @@ ROUTES = (
         "/dbconnections/change_password",
         change_password,
         group="change_password",
+        log=asked_for_password,
         body=_form("email", "connection"),
         check=check_change,
     ),

@@ -38,7 +38,9 @@ def known_token(state: TenantState, application: Application, key: str, *, now: 
         state.add_log(
             "ferrt", token.granted.login.session.user_id, description="Reused rotating refresh token."
         )
-        raise unknown_token()
+        reused = unknown_token()
+        reused.logged = True
+        raise reused
     return token
 
 

@@ -12,6 +12,7 @@ from auth0_meta.emulator.auth import refresh
 from auth0_meta.emulator.auth.access import api_for, machine_grant, not_authorized, settings
 from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.auth.grants import GRANTS, AccessToken, base_url, token_reply
+from auth0_meta.emulator.auth.log_events import token_requested
 from auth0_meta.emulator.auth.organizations import machine_organization, organization_claims
 from auth0_meta.emulator.http.errors import Refusal, not_served, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
@@ -184,6 +185,7 @@ ROUTES = (
         "/oauth/token",
         token,
         group="token",
+        log=token_requested,
         body=_body("grant_type", "audience", "scope"),
         latency=(0.328, 0.430),
     ),

@@ -15,6 +15,7 @@ from auth0_meta.emulator.api.connections import CONNECTIONS
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.auth.access import allowed_scopes, application_of
+from auth0_meta.emulator.auth.log_events import CLIENT_ADDRESS, note
 from auth0_meta.emulator.auth.organizations import organization_id, organization_named, refused_member
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.http.timestamps import iso
@@ -25,10 +26,10 @@ from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import InputError, MetadataWarning
 
-CLIENT_ADDRESS = "127.0.0.1"
-"""The address of every client that logs in: the tenant serves only this machine."""
 _log = logging.getLogger("auth0_meta.emulator")
 _INTERACTION = "interaction_required"
+# What a login leaves in the log, where it does not depend on its prompt.
+_KINDS = {"oauth2-refresh-token": "", "oauth2-password": "s"}
 _NEEDS_PAGE = "The login needs to show a page, and prompt=none forbids it."
 
 
@@ -97,10 +98,11 @@ def run(
     """Run the trigger for one login, unless its user is not a member of the organization; that is checked first."""
     refused = refused_member(state, login.authorization.organization, profile)
     if refused:
-        _add_log(state, "f", login, refused)
+        _note(state, request, "f", login, refused)
         return LoginOutcome(error="access_denied", reason=refused)
     event = _event(state, request, login, profile, protocol)
-    return _outcome(state, login, lambda hook: hook(event))
+    kind = "ssa" if login.authorization.prompt == "none" else "s"
+    return _outcome(state, request, login, lambda hook: hook(event), kind=_KINDS.get(protocol, kind))
 
 
 def resume(
@@ -109,26 +111,29 @@ def resume(
     """Resume the trigger after its redirect."""
     sent: dict[str, Any] = {"query": request.query, "body": dict(body)}
     sent["request"] = {**_request(request), "method": request.method}
-    return _outcome(state, login, lambda hook: hook.resume(login_state, **sent))
+    return _outcome(state, request, login, lambda hook: hook.resume(login_state, **sent))
 
 
-def _outcome(state: TenantState, login: Login, call: Callable[[Any], Any]) -> LoginOutcome:
+def _outcome(
+    state: TenantState, request: Request, login: Login, call: Callable[[Any], Any], *, kind: str = "s"
+) -> LoginOutcome:
     """Call the trigger, if there is one, and return its outcome as Auth0 reports it: every refusal is `access_denied`."""
     if state.logins.hook is None:
+        _note(state, request, kind, login)
         return LoginOutcome()
     try:
         outcome = call(state.logins.hook)
     except Exception as raised:  # noqa: BLE001  # the login fails, but the tenant keeps running
         _log.exception("the post-login trigger of the local tenant raised")
-        return _failed(state, login, raised)
+        return _failed(state, request, login, raised)
     error = getattr(outcome, "error", None)
     if error is not None:
-        return _failed(state, login, error)
+        return _failed(state, request, login, error)
     denied = getattr(outcome, "denied", None)
     invalid = [message for _, message in getattr(outcome, "validation_errors", ())]
     if denied is not None or invalid:
         reason = denied if denied is not None else invalid[0]
-        _add_log(state, "f", login, reason)
+        _note(state, request, "f", login, reason)
         return LoginOutcome(error="access_denied", reason=reason)
     redirect = getattr(outcome, "redirect", None)
     if redirect is not None:
@@ -139,8 +144,8 @@ def _outcome(state: TenantState, login: Login, call: Callable[[Any], Any]) -> Lo
         id_claims = _custom_claims(state, login, "ID", getattr(outcome, "id_token_claims", {}))
         access_claims = _custom_claims(state, login, "access", getattr(outcome, "access_token_claims", {}))
     except Exception as unusable:  # noqa: BLE001  # they are too large, or whatever a callable has put there
-        return _failed(state, login, unusable)
-    _add_log(state, "s", login)
+        return _failed(state, request, login, unusable)
+    _note(state, request, kind, login)
     return LoginOutcome(
         id_claims=id_claims,
         access_claims=access_claims,
@@ -169,17 +174,21 @@ def _custom_claims(
     return added
 
 
-def _failed(state: TenantState, login: Login, error: Exception) -> LoginOutcome:
+def _failed(state: TenantState, request: Request, login: Login, error: Exception) -> LoginOutcome:
     """Refuse a login whose trigger failed; the reason goes to the tenant's log, not to the application."""
-    _add_log(state, "f", login, f"{type(error).__name__}: {error}")
+    _note(state, request, "f", login, f"{type(error).__name__}: {error}")
     if login.authorization.prompt == "none" and str(error).startswith(_INTERACTION):
         return LoginOutcome(error=_INTERACTION, reason=_NEEDS_PAGE)
     return LoginOutcome(error="access_denied", reason=state.switches.login_failure_description)
 
 
-def _add_log(state: TenantState, kind: str, login: Login, description: str = "") -> None:
-    """Add a log event: `s` for a login, `f` for a failed one."""
-    state.add_log(kind, login.session.user_id, **({"description": description} if description else {}))
+def _note(state: TenantState, request: Request, kind: str, login: Login, description: str = "") -> None:
+    """Add a log event of this kind: `s` is a login, `ssa` one without a page, `f` a failed one, "" none."""
+    if not kind:
+        return
+    user, authorization = state.users.get(login.session.user_id), login.authorization
+    about = {"audience": authorization.audience, "scope": " ".join(authorization.scopes)}
+    note(state, request, kind, client_id=authorization.client_id, user=user, description=description, **about)
 
 
 def _request(request: Request) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Refusal(Exception):
         self.status = status
         self.body = body
         self.headers = headers
+        self.logged = False
+        """Whether the tenant's log says already what happened."""
 
 
 class NotServed(Refusal):

@@ -9,10 +9,11 @@ import string
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
-from auth0_meta.emulator.http.message import to_json
+from auth0_meta.emulator.http.message import Call, to_json
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.application import Application, unregistered
 from auth0_meta.emulator.rules.profile import Profile
@@ -32,8 +33,21 @@ from auth0_meta.emulator.state.users import Store
 _LOOPBACK = frozenset(("127.0.0.1", "localhost", "[::1]"))
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _MAX_LOGS = 1000
+_LONGEST = 512  # of a text that the client made up
 # 90 % of a normal distribution lies below this many standard deviations.
 _P90 = 1.2816
+
+
+class ApiWrite(NamedTuple):
+    """A write through the Management API, without its body, which may hold secrets and metadata."""
+
+    number: int
+    time: float
+    subject: str
+    method: str
+    path: str
+    title: str
+    user_agent: str
 
 
 class TenantState:
@@ -66,6 +80,9 @@ class TenantState:
         self.resources = Resources()
         self.jobs = Jobs(self.now, jobs)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
+        self.api_writes: deque[ApiWrite] = deque(maxlen=_MAX_LOGS)
+        """The latest writes through the Management API."""
+        self._log_numbers = count(1)
         self.tenant_name, self.name, self.secret = "local", name, secrets.token_bytes(32)
         self.hosts = _LOOPBACK | hosts
         self.access = Access(
@@ -90,6 +107,7 @@ class TenantState:
         self.resources = Resources()
         self.logins = Logins(self.logins.hook)
         self.logs.clear()
+        self.api_writes.clear()
         self.raised = []
         self.faults.clear()
         self.journal.clear()
@@ -159,7 +177,25 @@ class TenantState:
 
     def add_log(self, kind: str, user_id: str, **more: Any) -> None:
         """Add an event to the tenant's log."""
-        self.logs.append({"date": iso(self.milliseconds()), "type": kind, "user_id": user_id, **more})
+        now = self.now()
+        log_id = self.log_id(now, next(self._log_numbers))
+        self.logs.append(
+            {"date": iso(int(now * 1000)), "type": kind, "user_id": user_id, **more, "log_id": log_id}
+        )
+
+    def note_api_write(self, call: Call, title: str) -> None:
+        """Keep what a log event about a write needs; the event is made when somebody reads it, as few do."""
+        request, number = call.request, next(self._log_numbers)
+        subject = "" if call.grant is None else call.grant.subject
+        agent = request.headers.get("user-agent", "")[:_LONGEST]
+        self.api_writes.append(
+            ApiWrite(number, call.now, subject, request.method, request.path[:_LONGEST], title, agent)
+        )
+
+    @staticmethod
+    def log_id(now: float, number: int) -> str:
+        """Return the id of a log event, which is Auth0's in form: the time, and a number that no other has."""
+        return f"900{int(now * 1000):017d}{number:020d}"
 
     def remove_user(self, profile: Profile, *, by: str) -> None:
         """Delete a user and everything that belongs to the user; the caller holds `users.lock`."""
