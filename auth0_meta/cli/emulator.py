@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -72,7 +73,7 @@ _settings = options(
     click.option("--seed", default=0, help="The same seed gives the same random choices."),
     click.option("--users", type=_FILE, metavar="FILE", help="Start with the users in a JSON or YAML file."),
     flag("--sample", "Start with three sample users; one is auth0|123."),
-    click.option("--db", type=_FILE, metavar="FILE", help="Keep the users in a SQLite file."),
+    click.option("--db", type=_FILE, metavar="FILE", help="Keep the tenant in a SQLite file."),
     flag("--tls", "Serve https, with a certificate authority made for this run."),
     click.option(
         "--ca",
@@ -145,7 +146,7 @@ def _listening(command: _F) -> _F:
 
 
 emulator = group("emulator", "Run a local Auth0 tenant: no account, no network.")
-snapshot = group("snapshot", "Save the users of the running tenant, or load them.")
+snapshot = group("snapshot", "Save what the running tenant keeps, or load it.")
 emulator.add_command(snapshot)
 
 
@@ -168,7 +169,7 @@ def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
 @emulator.command(name="exec", context_settings={"allow_interspersed_args": False})
 @_port(_ANY_PORT, default=0)
 @_settings
-@click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot of the users at the end.")
+@click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
     """Run COMMAND alongside a local tenant; exit with its exit code.
@@ -236,23 +237,33 @@ def env(*, tool: str, port: int, wait: float, as_json: bool) -> None:
 @click.argument("file", type=_FILE)
 @_serving_port
 def save(*, file: str, port: int) -> None:
-    """Write every user to FILE as JSON; - is the standard output.
+    """Write all that the tenant keeps to FILE as JSON; - is the standard output.
 
-    Only you can read the file, and it is written completely or not at all.
+    These are the users, the hashes of their passwords, clients with their secrets, roles, organizations and so on. Only
+    you can read the file, and it is written completely or not at all.
     """
-    from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process import transfer  # noqa: PLC0415  # its extra may be missing
 
     if file == "-":
-        click.echo(dump(announced.call(port, "GET", "snapshot")))
+        with transfer.snapshot(port) as lines:
+            for line in lines:
+                click.echo(line, nl=False)
         return
-    click.echo(f"{count(announced.save(file, port), 'user')} saved to {file}", err=True)
+    click.echo(f"{count(transfer.save(file, port), 'user')} saved to {file}", err=True)
 
 
 @snapshot.command()
 @click.argument("file", type=_FILE)
 @_serving_port
 def load(*, file: str, port: int) -> None:
-    """Replace all users with those in FILE (JSON or YAML)."""
-    from auth0_meta.emulator.process import announced  # noqa: PLC0415  # its extra may be missing
+    """Replace what the tenant keeps with the snapshot in FILE.
 
-    click.echo(f"{count(announced.load(file, port), 'user')} loaded from {file}", err=True)
+    With a file of users only (JSON or YAML), all users are replaced and everything else stays.
+    """
+    from auth0_meta.emulator.process import transfer  # noqa: PLC0415  # its extra may be missing
+
+    def show(users: int) -> None:
+        if users and sys.stderr.isatty():
+            click.echo(f"{count(users, 'user')} read\r", nl=False, err=True)
+
+    click.echo(f"{count(transfer.load(file, port, on_progress=show), 'user')} loaded from {file}", err=True)

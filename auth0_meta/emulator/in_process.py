@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 from auth0_meta.emulator.api.clients import client_document
 from auth0_meta.emulator.auth.access import api_for
 from auth0_meta.emulator.control.report import findings
-from auth0_meta.emulator.control.seed_files import Roster, read_users, to_snapshot, write_users
+from auth0_meta.emulator.control.seed_files import Roster, open_users
+from auth0_meta.emulator.control.snapshots import snapshot_lines, write_snapshot
 from auth0_meta.emulator.openapi import describe
 from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.rules.differences import differences
 from auth0_meta.emulator.serving.wsgi import wsgi_app
 from auth0_meta.emulator.state.faults import CallbackRaised, Drop, Fault, Hook
+from auth0_meta.emulator.state.resources import NEW_TENANT
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 from auth0_meta.emulator.tenant_users import Users
@@ -52,20 +54,31 @@ class InProcessTenant:
         """The jobs and their pace."""
         self.wsgi: WSGIApplication = wsgi_app(self._pipeline)
         """The tenant as a WSGI application."""
-        self._own_clients: dict[str, dict[str, Any]] = {}
         self._register(self.client_id, client_secret=self.client_secret, lenient=True)
         if not len(self.users):
-            self._restore_users()
+            initial = self._initial_users
+            rows = initial.rows if state.users.is_new else None
+            self.users.replace(initial.users, verbatim=initial.verbatim, rows=rows)
 
-    def reset(self) -> None:
-        """Restore the initial users, empty the journal, fill the buckets, delete faults, reset the clock; tokens stay valid."""
+    def reset(self, *, wipe: bool = False) -> None:
+        """Restore the initial state, empty the journal, fill the buckets, delete faults, reset the clock; tokens stay valid.
+
+        What a file keeps (`db`) stays as it is, users included, unless `wipe`: then the file too is as it was at the start.
+
+        >>> from auth0_meta.emulator import LocalTenant
+        >>> tenant = LocalTenant(serve=False, users=[{"user_id": "auth0|1"}])
+        >>> _ = tenant.users.add()
+        >>> tenant.reset()
+        >>> [user.user_id for user in tenant.users]
+        ['auth0|1']
+        """
+        keep = self._state.users.is_kept and not wipe
         self.clock.reset()
-        self._state.reset()
-        self._state.resources.of("clients").update(self._own_clients)
-        self._restore_users()
-
-    def _restore_users(self) -> None:
-        self.users.replace(self._initial_users.users, verbatim=self._initial_users.verbatim)
+        self._state.reset(keep=keep)
+        if not keep:
+            initial = self._initial_users
+            rows = NEW_TENANT if initial.rows is None else initial.rows
+            self.users.replace(initial.users, verbatim=initial.verbatim, rows=rows)
 
     def verify(self) -> None:
         """Raise AssertionError if something went wrong unnoticed, naming each case.
@@ -211,9 +224,7 @@ class InProcessTenant:
 
     def _register(self, client_id: str, **settings: Any) -> None:
         """Store a client's document, now and after each reset."""
-        document = client_document(client_id, **settings)
-        self._own_clients[client_id] = document
-        self._state.resources.of("clients")[client_id] = document
+        self._state.resources.register("clients", client_id, client_document(client_id, **settings))
 
     @property
     def post_login(self) -> Callable[..., Any] | None:
@@ -372,21 +383,22 @@ class InProcessTenant:
         return {user_id: paths for user_id, paths in changed.items() if paths}
 
     def save(self, path: str | os.PathLike[str]) -> int:
-        """Write all users to a JSON file, mode 0600, or leave the file as it was; returns how many.
+        """Write a snapshot to a file, mode 0600, or leave the file as it was; returns how many users it has.
 
-        `users=` and `load` take the file.  Raises `InputError` if it can't be written.
+        It is JSON with the users, the hashes of their passwords, and everything else that requests can make: clients
+        with their secrets, roles, organizations, connections, APIs, grants, and what links them.  `users=` and `load`
+        take the file.  Raises `InputError` if it can't be written.
         """
-        snapshot = to_snapshot(self.users.documents())
-        write_users(path, snapshot)
-        return len(snapshot["users"])
+        return write_snapshot(path, snapshot_lines(self._state))
 
     def load(self, path: str | os.PathLike[str]) -> int:
-        """Replace all users with those in a JSON or YAML file, or none; returns how many.
+        """Replace all users with those in a JSON or YAML file, or nothing; returns how many.
 
-        The users of a snapshot are as they were when it was saved; users in a file that was written by hand
-        get defaults.  History and `diff` start over.  Raises `InputError` for an invalid file, and then changes
-        nothing.
+        A snapshot replaces everything else too, and all is as it was when it was saved.  With a file that holds users
+        only, as people write them and 0.1.0 did, everything else stays, and so do the passwords, roles and memberships
+        of users who are in the file; unless it is a snapshot, its users get defaults.  History and `diff`
+        start over.  Raises `InputError` for an invalid file, and then changes nothing.
         """
-        roster = read_users(path)
-        self.users.replace(roster.users, verbatim=roster.verbatim)
-        return len(roster.users)
+        with open_users(path) as roster:
+            self.users.replace(roster.users, verbatim=roster.verbatim, rows=roster.rows)
+        return len(self.users)

@@ -62,8 +62,8 @@ class LocalTenant(InProcessTenant):
     the control token, so every user of this machine can read it.
 
     Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON or YAML
-    file that holds them.  `db` is a SQLite file that keeps the users (None: memory); if it holds users
-    already, `users` is ignored.
+    file that holds them.  `db` is a SQLite file that keeps the users and everything else
+    that requests can make (None: memory); if it holds users already, `users` is ignored.
 
     Time: `clock` drives everything, with `clock_offset` seconds added.  `latency` is how many seconds each
     request takes, "realistic" (recorded medians and tails) or None.  `jobs` says when a job runs:

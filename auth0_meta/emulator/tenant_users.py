@@ -170,27 +170,37 @@ class Users:
         with self._state.users.lock:
             return [profile.document() for profile in self._state.users.all()]
 
-    def replace(self, users: Iterable[Mapping[str, Any]], *, verbatim: bool = False) -> None:
+    def replace(
+        self,
+        users: Iterable[Mapping[str, Any]],
+        *,
+        verbatim: bool = False,
+        rows: Iterable[tuple[str, Any, Any]] | None = None,
+    ) -> None:
         """Replace all users, or none; history and `diff` start over.
 
-        Each mapping is what `add` takes, or with `verbatim` a whole profile, stored as it is.  Raises
-        `InputError` if two have the same id, and then changes nothing.
+        Each mapping is what `add` takes, or with `verbatim` a whole profile, stored as it is.  `rows`, as a snapshot
+        has them, replace everything else; if it is None, everything else stays, and users who are among these
+        keep their passwords, roles and memberships.  Raises `InputError` if two have the same id, and then changes
+        nothing.
         """
-        state = self._state
-        with state.users.lock:
-            mappings = list(users)
-            made = [(_restored if verbatim else _built)(state, user) for user in mappings]
-            if len({profile.user_id for profile in made}) < len(made):
-                raise InputError("two users have the same user_id: no user was changed")
-            state.replace_users(made)
-            for profile, user in zip(made, mappings, strict=True):
+        state, passwords = self._state, dict[str, Any]()
+
+        def made() -> Iterator[profiles.Profile]:
+            for user in users:
+                profile = (_restored if verbatim else _built)(state, user)
                 if not verbatim:
-                    state.resources.set_password(profile.user_id, user.get("password"))
+                    passwords[profile.user_id] = user.get("password")
+                yield profile
+
+        with state.users.transaction():
+            state.replace(made(), rows)
+            for user_id, password in passwords.items():
+                state.resources.set_password(user_id, password)
 
     def clear(self) -> None:
-        """Delete every user."""
-        self._state.users.replace_all(())
-        self._state.resources.forget_users()
+        """Delete every user, and what belongs to users; history and `diff` start over."""
+        self._state.replace((), None)
 
 
 def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:

@@ -80,8 +80,9 @@ def own_file(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]
     return target, found
 
 
-def read_file(path: str | os.PathLike[str], *, most: int, private: bool = False) -> bytes:
-    """Return the content of a regular file of at most `most` bytes.
+@contextlib.contextmanager
+def opening(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[IO[bytes]]:
+    """Open a regular file to read it.
 
     With `private` it must also be the user's own, under this one name, and writable for nobody else.
     """
@@ -95,9 +96,16 @@ def read_file(path: str | os.PathLike[str], *, most: int, private: bool = False)
             check_owner(status)
             if status.st_nlink != 1 or (os.name == "posix" and status.st_mode & 0o022):
                 raise refusal("others may write to it", errno.EPERM)
+        yield file
+
+
+def read_file(path: str | os.PathLike[str], *, most: int, private: bool = False) -> bytes:
+    """Return the content of a regular file of at most `most` bytes, opened as `opening` does."""
+    with opening(path, private=private) as file:
+        size = os.fstat(file.fileno()).st_size
         # One more byte shows whether the file has grown; some of the kernel's files have no size.
-        data = file.read(max(status.st_size, 65_536) + 1) if status.st_size <= most else b""
-    if max(status.st_size, len(data)) > most:
+        data = file.read(max(size, 65_536) + 1) if size <= most else b""
+    if max(size, len(data)) > most:
         raise refusal(f"it has more than {most:,} bytes", errno.EFBIG)
     return data
 

@@ -45,7 +45,8 @@ def add(state: TenantState, call: Call) -> Reply:
     with state.resources.lock:
         user_id = user_id_in_path(state, call)
         method = _new_method(state, call, call.body)
-        state.resources.methods.setdefault(user_id, {})[method["id"]] = method
+        known = state.resources.methods.get(user_id, {})
+        state.resources.methods[user_id] = {**known, method["id"]: method}
     return Reply(201, to_json(_masked(method)), committed=True)
 
 
@@ -60,7 +61,8 @@ def replace(state: TenantState, call: Call) -> Reply:
 
 def remove_all(state: TenantState, call: Call) -> Reply:
     """Delete all authentication methods of a user."""
-    gone = state.resources.methods.pop(user_id_in_path(state, call), None)
+    with state.resources.lock:
+        gone = state.resources.methods.pop(user_id_in_path(state, call), None)
     return Reply(204, committed=bool(gone))
 
 
@@ -74,7 +76,8 @@ def update(state: TenantState, call: Call) -> Reply:
     with state.resources.lock:
         before = _get_or_404(state, call)
         method = {**before, **_stored(before["id"], before["type"], call.body)}
-        state.resources.methods[call.params["id"]][before["id"]] = method
+        known = state.resources.methods[call.params["id"]]
+        state.resources.methods[call.params["id"]] = {**known, before["id"]: method}
     return Reply(200, to_json(_masked(method)), committed=True)
 
 
@@ -82,14 +85,16 @@ def remove(state: TenantState, call: Call) -> Reply:
     """Delete an authentication method; 404 if it does not exist, as for GET (open)."""
     with state.resources.lock:
         gone = _get_or_404(state, call)
-        del state.resources.methods[call.params["id"]][gone["id"]]
+        known = state.resources.methods[call.params["id"]]
+        rest = {key: method for key, method in known.items() if key != gone["id"]}
+        state.resources.methods[call.params["id"]] = rest
     return Reply(204, committed=True)
 
 
 def _get_or_404(state: TenantState, call: Call) -> Method:
     """Return the method that the path names, or refuse with 404; the wording is a guess."""
     methods = state.resources.methods.get(user_id_in_path(state, call), {})
-    method = methods.get(call.params["method_id"])
+    method: Method | None = methods.get(call.params["method_id"])
     if method is None:
         raise refused(404, "The authentication method does not exist.")
     return method

@@ -116,7 +116,8 @@ def add_connection(state: TenantState, call: Call) -> Reply:
         key = CONNECTIONS.get_or_404(state, call.body["connection_id"])["id"]
         settings = {name: call.body[name] for name in _SETTINGS if name in call.body}
         settings.setdefault("assign_membership_on_login", False)
-        state.resources.organization_connections.setdefault(organization, {})[key] = settings
+        enabled = state.resources.organization_connections.get(organization, {})
+        state.resources.organization_connections[organization] = {**enabled, key: settings}
     return Reply(201, to_json(_shown(state, key, settings)), committed=True)
 
 
@@ -131,7 +132,8 @@ def update_connection(state: TenantState, call: Call) -> Reply:
     with state.resources.lock:
         key, before = _get_connection_or_404(state, call)
         after = {**before, **call.body}
-        state.resources.organization_connections[call.params["id"]][key] = after
+        enabled = state.resources.organization_connections[call.params["id"]]
+        state.resources.organization_connections[call.params["id"]] = {**enabled, key: after}
     return Reply(200, to_json(_shown(state, key, after)), committed=True)
 
 
@@ -139,8 +141,9 @@ def remove_connection(state: TenantState, call: Call) -> Reply:
     """Disable a connection for an organization."""
     with state.resources.lock:
         organization = ORGANIZATIONS.id_in_path(state, call)
-        enabled = state.resources.organization_connections.get(organization, {})
+        enabled = dict(state.resources.organization_connections.get(organization, {}))
         gone = enabled.pop(call.params["connection_id"], None)
+        state.resources.organization_connections[organization] = enabled
     return Reply(204, committed=gone is not None)
 
 

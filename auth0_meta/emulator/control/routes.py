@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -19,7 +19,9 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.control.events import EventStreams, entries_json, fault_json
-from auth0_meta.emulator.control.seed_files import as_roster, to_snapshot
+from auth0_meta.emulator.control.restoring import Restoring
+from auth0_meta.emulator.control.seed_files import as_roster
+from auth0_meta.emulator.control.snapshots import blocks, snapshot_lines
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Request, Response, to_json
 from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host, check_origin
@@ -80,16 +82,16 @@ class Control:
     """
 
     def __init__(
-        self, state: TenantState, *, users: Users, reset: Callable[[], None], page: bool, show_token: bool
+        self, state: TenantState, *, users: Users, reset: Callable[..., None], page: bool, show_token: bool
     ) -> None:
         self.token = secrets.token_urlsafe(32)
         self._state, self._users = state, users
         self._page, self._show_token = page, show_token
-        self._streams = EventStreams(state)
+        self._reset, self._streams, self._restoring = reset, EventStreams(state), Restoring(users)
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "state"): lambda _: self._streams.state(),
             ("GET", "events"): self._events,
-            ("POST", "reset"): lambda _: reset(),
+            ("POST", "reset"): self._start_over,
             ("GET", "users"): self._list_users,
             ("POST", "users"): self._add_user,
             ("GET", "user"): self._user,
@@ -98,7 +100,8 @@ class Control:
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): lambda _: state.faults.clear(),
             ("POST", "clock"): self._clock,
-            ("GET", "snapshot"): lambda _: to_snapshot(users.documents()),
+            ("GET", "snapshot"): lambda _: self._stream(lambda: blocks(snapshot_lines(state)), JSON_TYPE),
+            ("POST", "snapshot"): self._upload,
             ("PUT", "snapshot"): self._restore,
         }
 
@@ -163,8 +166,7 @@ class Control:
         stream = self._streams.open(_number(request.query, "since", 0))
         if stream is None:
             raise _refused(503, "Too many pages are open for this tenant: close one.")
-        headers = [("Content-Type", "text/event-stream; charset=utf-8"), *_COMMON_HEADERS]
-        return Response(200, headers, b"", None, None, self._state.pause, feed=lambda: stream)
+        return self._stream(lambda: stream, "text/event-stream; charset=utf-8")
 
     def _list_users(self, request: Request) -> dict[str, Any]:
         query = request.query
@@ -227,10 +229,24 @@ class Control:
                 raise _refused(400, "do must be freeze, resume or advance.")
         return {"now": self._state.now(), "frozen": clock.frozen}
 
-    def _restore(self, request: Request) -> dict[str, Any]:
+    def _start_over(self, request: Request) -> None:
+        self._reset(wipe=bool(request.body) and _object(request).get("wipe") is True)
+
+    def _upload(self, request: Request) -> dict[str, Any]:
+        return {"bytes": self._restoring.add(request.body, at=_number(request.query, "at", 0))}
+
+    def _restore(self, request: Request) -> Any:
+        if "uploaded" in request.query:
+            size = _number(request.query, "uploaded", 0)
+            return self._stream(self._restoring.begin(size), "application/x-ndjson")
         roster = as_roster(_parsed(request))
-        self._users.replace(roster.users, verbatim=roster.verbatim)
-        return {"users": len(roster.users)}
+        self._users.replace(roster.users, verbatim=roster.verbatim, rows=roster.rows)
+        return {"users": len(self._users)}
+
+    def _stream(self, feed: Callable[[], Iterator[bytes]], kind: str) -> Response:
+        return Response(
+            200, [("Content-Type", kind), *_COMMON_HEADERS], b"", None, None, self._state.pause, feed=feed
+        )
 
 
 def _parsed(request: Request) -> Any:

@@ -1,20 +1,23 @@
-"""Read the users that a tenant starts with from JSON or YAML, and write snapshots of its users."""
+"""Read the users that a tenant starts with, or a whole snapshot, from JSON or YAML."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
 
 from auth0_meta._version import __version__
+from auth0_meta.emulator.control.snapshots import FORMAT, HEAD, VERSION, checked_rows, row_lines, user_lines
 from auth0_meta.emulator.http.message import is_deep
+from auth0_meta.emulator.state.tables import Row
 from auth0_meta.errors import InputError
-from auth0_meta.files.paths import own_file, read_file, replacing
+from auth0_meta.files.paths import opening, read_file
 
 SAMPLE: tuple[dict[str, Any], ...] = (
     {
@@ -44,10 +47,8 @@ SAMPLE: tuple[dict[str, Any], ...] = (
 )
 """A few users to experiment with; the examples in the documentation change auth0|123."""
 
-_FORMAT = "auth0_meta_snapshot"
-_VERSION = 1
-"""Raise it if an earlier version would misread the file; format 1 is that of 0.1.0 and 0.2.0."""
-_MOST = 256 * 1024 * 1024
+MOST = 256 * 1024 * 1024
+"""How many bytes a file may have that is not read line by line."""
 # YAML is parsed slowly, and its aliases can stand for any number of copies.
 _MOST_YAML = 64 * 1024 * 1024
 _STRINGS = ("user_id", "email", "name", "username", "phone_number", "picture", "connection")
@@ -55,27 +56,48 @@ _STRINGS = ("user_id", "email", "name", "username", "phone_number", "picture", "
 
 @attrs.frozen
 class Roster:
-    """The users in a file; `verbatim` if they are whole profiles from a snapshot, not written by hand."""
+    """The users in a file; `verbatim` if they are whole profiles from a snapshot, not written by hand.
 
-    users: list[dict[str, Any]] = attrs.field(repr=False)
+    `rows` is everything else that a snapshot holds, None for a file of users alone.
+    """
+
+    users: Iterable[dict[str, Any]] = attrs.field(repr=False)
     verbatim: bool = False
+    rows: Iterable[Row] | None = attrs.field(default=None, repr=False)
 
     def document(self) -> dict[str, Any]:
         """Return the document from which `as_roster` makes this roster."""
-        return to_snapshot(self.users) if self.verbatim else {"users": self.users}
+        document: dict[str, Any] = {"users": list(self.users)}
+        if self.rows is not None:
+            document["rows"] = list(self.rows)
+        return document | ({FORMAT: 1 if self.rows is None else VERSION} if self.verbatim else {})
 
 
 def read_users(path: str | os.PathLike[str]) -> Roster:
-    """Return the users in a file: a list of profiles, or an object with such a list under `users`.
+    """Return what `open_users` yields, all of it in memory."""
+    with open_users(path) as roster:
+        return attrs.evolve(
+            roster, users=list(roster.users), rows=None if roster.rows is None else list(roster.rows)
+        )
 
-    `.yaml` and `.yml` files are YAML, all others JSON; a snapshot is such a file.  Raises
-    `InputError`, which names the line or the user that is wrong, but never a value.
+
+@contextmanager
+def open_users(path: str | os.PathLike[str]) -> Iterator[Roster]:
+    """Open a file of users: a list of profiles, an object with such a list under `users`, or a snapshot.
+
+    `.yaml` and `.yml` files are YAML, all others JSON.  The users of a snapshot, and then its rows, are read as they
+    are asked for, once and in this order.  Raises `InputError`, which names the line or the user that is
+    wrong, but never a value.
     """
     shown = Path(path)
     is_yaml = shown.suffix.lower() in (".yaml", ".yml")
     try:
-        text = read_file(shown, most=_MOST_YAML if is_yaml else _MOST).decode("utf-8-sig")
-        return as_roster(_yaml(text) if is_yaml else json.loads(text))
+        with opening(shown) as file:
+            if not is_yaml and (roster := streamed(file)) is not None:
+                yield roster
+                return
+        text = read_file(shown, most=_MOST_YAML if is_yaml else MOST).decode("utf-8-sig")
+        yield as_roster(_yaml(text) if is_yaml else json.loads(text))
     except OSError as error:
         raise InputError(f"can't read the users in {shown}: {error.strerror}") from error
     except json.JSONDecodeError as error:
@@ -90,28 +112,39 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
         raise InputError(f"{shown} has a number with too many digits") from None
 
 
+def streamed(file: IO[bytes]) -> Roster | None:
+    """Return a roster that reads a snapshot as it was written, line by line; None for anything else."""
+    if file.readline(len(HEAD)) != HEAD.encode():
+        return None
+    users = (_checked(user, number, verbatim=True) for number, user in enumerate(user_lines(file), 1))
+    return Roster(users, True, row_lines(file))
+
+
 def as_roster(value: Any) -> Roster:
     """Check a parsed file and return its users as plain JSON values.
 
     >>> as_roster({"users": [{"email": "ann@example.com", "app_metadata": {"plan": "free"}}]}).users
     [{'email': 'ann@example.com', 'app_metadata': {'plan': 'free'}}]
     """
-    verbatim = False
+    verbatim, rows = False, None
     if isinstance(value, dict):
-        verbatim = _FORMAT in value
-        if (found := value.get(_FORMAT, _VERSION)) != _VERSION:
-            ours = f"this is auth0-meta {__version__}, which reads format {_VERSION}"
-            msg = f"this snapshot was written by a newer version, in format {found!r:.20}, and {ours}: update auth0-meta"
+        version = value.get(FORMAT, 0)
+        verbatim = FORMAT in value
+        if type(version) is not int or not 0 <= version <= VERSION:
+            ours = f"this is auth0-meta {__version__}, which reads format {VERSION}"
+            msg = f"this snapshot was written by a newer version, in format {version!r:.20}, and {ours}: update auth0-meta"
             raise InputError(msg)
+        if version == VERSION:
+            if not isinstance(value.get("rows"), list):
+                raise InputError("this snapshot has no list of rows")
+            rows = list(checked_rows(value["rows"]))
         value = value.get("users")
     if not isinstance(value, list):
         raise InputError("expected a list of users, or an object with such a list under 'users'")
     users, ids = [], set()
     for number, user in enumerate(value, 1):
-        if not isinstance(user, dict):
-            raise InputError(f"user {number} is not an object")
         try:
-            plain: dict[str, Any] = json.loads(json.dumps(user, allow_nan=False))
+            plain: Any = json.loads(json.dumps(user, allow_nan=False))
             if is_deep(plain):
                 raise RecursionError
         except (TypeError, ValueError):
@@ -119,59 +152,33 @@ def as_roster(value: Any) -> Roster:
             raise InputError(msg) from None
         except RecursionError:
             raise InputError(f"user {number} is nested too deeply") from None
-        for name in _STRINGS:
-            if not isinstance(plain.get(name), (str, type(None))):
-                raise InputError(f"user {number}: {name} is not a string")
-        identities = plain.get("identities", [{}])
-        if not (isinstance(identities, list) and all(isinstance(one, dict) for one in identities)):
-            raise InputError(f"user {number}: identities is not a list of objects")
-        if verbatim and not (plain.get("user_id") and "identities" in plain):
-            msg = (
-                f"user {number} is not a whole profile of a snapshot: add user_id and identities, "
-                f"or remove {_FORMAT} from the file, so that defaults are filled in"
-            )
-            raise InputError(msg)
-        user_id = plain.get("user_id")
+        checked = _checked(plain, number, verbatim=verbatim)
+        user_id = checked.get("user_id")
         known = user_id if not user_id or "|" in user_id else f"auth0|{user_id}"
         if known and known in ids:
             raise InputError(f"user {number} has the same user_id as an earlier one")
         ids.add(known)
-        users.append(plain)
-    return Roster(users, verbatim)
+        users.append(checked)
+    return Roster(users, verbatim, rows)
 
 
-def to_snapshot(users: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a snapshot of users, ready for JSON."""
-    return {_FORMAT: _VERSION, "users": [dict(user) for user in users]}
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise `InputError` if `write_users` could not write there, as far as can be known beforehand."""
-    try:
-        folder = own_file(path)[0].parent
-    except OSError as error:
-        why = error.strerror
-    else:
-        if not folder.is_dir():
-            why = f"the directory {folder} doesn't exist"
-        elif not os.access(folder, os.W_OK | os.X_OK):
-            why = f"you may not write to the directory {folder}"
-        else:
-            return
-    raise InputError(f"can't write {path}: {why} (nothing was started)")
-
-
-def write_users(path: str | os.PathLike[str], snapshot: Mapping[str, Any]) -> None:
-    """Write a snapshot, mode 0600, or leave the file as it was; raises `InputError` if it can't be written.
-
-    Only a regular file of this user is replaced.
-    """
-    try:
-        with replacing(path) as file:
-            json.dump(snapshot, file, indent=1)
-            file.write("\n")
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
+def _checked(user: Any, number: int, *, verbatim: bool) -> dict[str, Any]:
+    """Return a user, or raise `InputError` if it is not one."""
+    if not isinstance(user, dict):
+        raise InputError(f"user {number} is not an object")
+    for name in _STRINGS:
+        if not isinstance(user.get(name), (str, type(None))):
+            raise InputError(f"user {number}: {name} is not a string")
+    identities = user.get("identities", [{}])
+    if not (isinstance(identities, list) and all(isinstance(one, dict) for one in identities)):
+        raise InputError(f"user {number}: identities is not a list of objects")
+    if verbatim and not (user.get("user_id") and "identities" in user):
+        msg = (
+            f"user {number} is not a whole profile of a snapshot: add user_id and identities, "
+            f"or remove {FORMAT} from the file, so that defaults are filled in"
+        )
+        raise InputError(msg)
+    return user
 
 
 def _yaml(text: str) -> Any:

@@ -14,7 +14,8 @@ import attrs
 _PIECES = 10
 JSON_TYPE = "application/json; charset=utf-8"
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+to_ascii_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""Serialize compactly in ASCII, which can hold any text; raises ValueError as `to_json` does."""
 
 
 def to_json(value: Any) -> bytes:
@@ -23,7 +24,7 @@ def to_json(value: Any) -> bytes:
         return _encode(value).encode()
     except UnicodeEncodeError:
         # A lone surrogate can't be encoded as UTF-8; write it as the escape that it came as.
-        return _encode_ascii(value).encode()
+        return to_ascii_json(value).encode()
 
 
 def _finite(text: str) -> float:

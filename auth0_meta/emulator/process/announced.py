@@ -12,7 +12,6 @@ from typing import Any
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.emulator.control.routes import HEALTHY, TOKEN_HEADER
-from auth0_meta.emulator.control.seed_files import read_users, write_users
 from auth0_meta.emulator.pipeline import CONTROL_ROOT
 from auth0_meta.emulator.serving.ca_bundle import VARIABLES, certificate_files
 from auth0_meta.errors import InputError
@@ -103,34 +102,40 @@ def _is_announcement(facts: Any) -> bool:
     )
 
 
-def call(port: int, method: str, name: str, body: Any = None, *, timeout: float = _TIMEOUT) -> dict[str, Any]:
-    """Send a control request to the tenant on `port` and return its parsed response.
+class Foreign(Exception):
+    """A response that no tenant sends."""
 
-    Raises `InputError` if no tenant responds there or if it refuses.
+
+@contextmanager
+def session(port: int, *, timeout: float = _TIMEOUT) -> Iterator[Callable[..., Any]]:
+    """Yield a function that sends a control request to the tenant on `port` and returns its response, if that is a success.
+
+    Raises `InputError` if no tenant responds there, if it refuses, or if the block raises `Foreign`.
     """
     import requests  # noqa: PLC0415  # loads on use
 
     facts = find_run(port)
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy: the tenant is on this machine
-        session.verify = facts.get("ca_file", True)
-        session.headers[TOKEN_HEADER] = facts["control_token"]
+    with requests.Session() as connection:
+        connection.trust_env = False  # no proxy: the tenant is on this machine
+        connection.verify = facts.get("ca_file", True)
+        connection.headers[TOKEN_HEADER] = facts["control_token"]
+
+        def send(method: str, name: str, **options: Any) -> requests.Response:
+            url = facts["local_url"] + CONTROL_ROOT + name
+            response = connection.request(method, url, timeout=timeout, stream=True, **options)
+            if response.ok:
+                return response
+            why = response.json()
+            if not isinstance(why, dict) or not isinstance(why.get("message"), str):
+                raise Foreign
+            raise InputError(f"the tenant on port {port} refused: {printable(why['message'])}")
+
         try:
-            response = session.request(
-                method, facts["local_url"] + CONTROL_ROOT + name, json=body, timeout=timeout
-            )
+            yield send
+        except (json.JSONDecodeError, Foreign):
+            raise InputError(f"what responds on port {port} is not the tenant that was announced") from None
         except OSError as error:
-            raise _not_responding(port) from error
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if response.ok and isinstance(answer, dict):
-            return answer
-        message = answer.get("message") if isinstance(answer, dict) else None
-        if not isinstance(message, str):
-            raise _not_the_tenant(port)
-        raise InputError(f"the tenant on port {port} refused: {printable(message)}")
+            raise not_responding(port) from error
 
 
 def find_serving(
@@ -148,9 +153,10 @@ def find_serving(
     started, told = clock.monotonic(), _TOLD_EVERY
     while True:
         try:
-            if call(port, "GET", "health", timeout=_TIMEOUT_HEALTH) == HEALTHY:
-                break
-            raise _not_the_tenant(port)
+            with session(port, timeout=_TIMEOUT_HEALTH) as send:
+                if send("GET", "health").json() == HEALTHY:
+                    break
+                raise Foreign
         except InputError:
             spent = clock.monotonic() - started
             if spent >= wait:
@@ -165,26 +171,11 @@ def find_serving(
         try:
             facts |= certificate_files(ca_file, directory)
         except OSError as error:
-            raise _not_responding(port) from error
+            raise not_responding(port) from error
     return facts
 
 
-def _not_responding(port: int) -> InputError:
+def not_responding(port: int) -> InputError:
+    """Return the error for a tenant that was announced and does not respond."""
     msg = f"the tenant announced for port {port} does not respond: it may have been killed, so start it again"
     return InputError(msg)
-
-
-def _not_the_tenant(port: int) -> InputError:
-    return InputError(f"what responds on port {port} is not the tenant that was announced")
-
-
-def save(path: str | os.PathLike[str], port: int) -> int:
-    """Write the users of the tenant on `port` to a file; returns how many."""
-    snapshot = call(port, "GET", "snapshot")
-    write_users(path, snapshot)
-    return len(snapshot["users"])
-
-
-def load(path: str | os.PathLike[str], port: int) -> int:
-    """Replace the users of the tenant on `port` with those in a file; returns how many."""
-    return int(call(port, "PUT", "snapshot", read_users(path).document())["users"])

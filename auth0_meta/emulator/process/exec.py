@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import all_exports
-from auth0_meta.emulator.control.seed_files import check_writable
+from auth0_meta.emulator.control.snapshots import check_writable
 from auth0_meta.emulator.process.running import running
 from auth0_meta.emulator.process.serve import signals_handled
 from auth0_meta.errors import InputError

@@ -27,6 +27,7 @@ from auth0_meta.emulator.state.keys import KeyRing
 from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.emulator.state.logins import Logins
 from auth0_meta.emulator.state.resources import Resources
+from auth0_meta.emulator.state.tables import Row
 from auth0_meta.emulator.state.tokens import Access
 from auth0_meta.emulator.state.users import Store
 
@@ -77,7 +78,7 @@ class TenantState:
         self.switches = switches
         self.users = users
         self.history = History(index_lag)
-        self.resources = Resources()
+        self.resources = Resources(users)
         self.jobs = Jobs(self.now, jobs)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
         self.api_writes: deque[ApiWrite] = deque(maxlen=_MAX_LOGS)
@@ -100,11 +101,14 @@ class TenantState:
         # If an earlier process filled the store, the same ids must not be drawn again.
         self._random = random.Random(f"{seed}/{users.openings}" if users.openings else seed)
 
-    def reset(self) -> None:
-        """Clear requests, faults and revocations, fill the buckets and restart the ids; the users stay."""
-        self._random = random.Random(self._seed)  # ids and latencies, repeatable on purpose
+    def reset(self, *, keep: bool) -> None:
+        """Clear requests, faults and revocations, and fill the buckets; unless `keep`, restart the ids.
+
+        Users and resources stay: see `replace`.
+        """
+        if not keep:  # else ids would be drawn that somebody has
+            self._random = random.Random(self._seed)
         self.history = History(self.history.lag)
-        self.resources = Resources()
         self.logins = Logins(self.logins.hook)
         self.logs.clear()
         self.api_writes.clear()
@@ -115,11 +119,19 @@ class TenantState:
         self.access.reset()
         self.limiter.reset()
 
-    def replace_users(self, profiles: Iterable[Profile]) -> None:
-        """Replace all users with these, and clear their history; the caller holds `users.lock`."""
-        self.users.replace_all(profiles)
+    def replace(self, profiles: Iterable[Profile], rows: Iterable[Row] | None) -> None:
+        """Replace all users, or nothing if that fails; clears their history.
+
+        `rows` replace everything else.  If it is None, everything else stays, except what belonged to users who don't
+        exist any more.  Raises `InputError` if two users have the same id.
+        """
+        with self.users.transaction():
+            self.users.replace_all(profiles, keep_passwords=rows is None)
+            if rows is None:
+                self.resources.forget_missing_users()
+            else:
+                self.resources.restore(rows)
         self.history = History(self.history.lag)
-        self.resources.forget_users()
 
     def application(self, client_id: str) -> Application | None:
         """Return the client with this id; one that is not registered may do anything, unless the tenant checks them."""

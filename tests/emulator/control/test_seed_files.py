@@ -89,7 +89,7 @@ SECRET = "s3cret-value"
         ("u.json", '[{"identities": [1]}]', "user 1: identities"),
         ("u.json", '[{"n": NaN}]', "user 1 has a value that JSON can't represent"),
         ("u.json", '[{"user_id": "1"}, {"user_id": "auth0|1"}]', "user 2 has the same user_id"),
-        ("u.json", '{"auth0_meta_snapshot": 2, "users": []}', "newer version"),
+        ("u.json", '{"auth0_meta_snapshot": 3, "users": []}', "newer version"),
         ("u.json", "[" * 100_000, "nested too deeply"),
         ("u.yaml", f"- a: {SECRET}\n  b: [", "not valid YAML"),
         ("u.yaml", "- a: \x01", "not valid YAML"),
@@ -296,7 +296,7 @@ def stop(number):
         os._exit(9)
     return number
 tenant._state.users._db.create_function("stop", 1, stop)
-sqlite_store._ADD = sqlite_store._ADD.replace("(?, ?, ?, ?, ?, ?)", "(?, ?, ?, ?, stop(?), ?)")
+sqlite_store._ADD = sqlite_store._ADD.replace("(?, ?, ?, ?, ?, ?, ?)", "(?, ?, ?, ?, ?, stop(?), ?)")
 tenant.load(sys.argv[2])
 """
 

@@ -205,7 +205,7 @@ def test_a_port_in_use_is_an_error_of_one_line() -> None:
     ("words", "told"),
     [
         (("--users", "none.json"), "No such file"),
-        (("--db", "nowhere/x.db"), "can't keep the users"),
+        (("--db", "nowhere/x.db"), "can't keep the tenant"),
         (("--rate-limit", "much"), "unknown"),
     ],
 )

@@ -74,9 +74,40 @@ def test_users_outlive_the_tenant(db: Path) -> None:
             assert [dict(user) for user in tenant.users][:4] == stored
             made.append(tenant.users.add().user_id)
     assert len(set(made)) == 5
-    with LocalTenant(serve=False, db=db, users=given) as tenant:
+
+
+def test_a_reset_keeps_a_file_unless_it_is_told_to_wipe_it(db: Path) -> None:
+    """Journal and faults go, users and roles stay, ids are not drawn twice; `wipe=True` restores the start."""
+    with LocalTenant(serve=False, db=db, seed=1, users=[{"user_id": "auth0|given"}]) as tenant:
+        made = tenant.users.add(password="Correct horse 1").user_id
+        tenant._state.resources.of("roles")["rol_1"] = {"id": "rol_1", "name": "admin"}
+        tenant.fail(status=500)
         tenant.reset()
+        assert [user.user_id for user in tenant.users] == ["auth0|given", made]
+        assert tenant._state.resources.password_matches(made, "Correct horse 1")
+        assert (list(tenant._state.resources.of("roles")), tenant.faults_unfired()) == (["rol_1"], [])
+        assert tenant.users.add().user_id != made
+
+        @tenant
+        def inside() -> int:
+            return len(tenant.users)
+
+        assert inside() == 3
+        tenant.reset(wipe=True)
         assert [user.user_id for user in tenant.users] == ["auth0|given"]
+        assert list(tenant._state.resources.of("roles")) == []
+
+
+def test_showing_a_stopped_tenant_leaves_its_file_alone(db: Path) -> None:
+    """Its repr and the number of its users are known without the file, which the next tenant has."""
+    first = LocalTenant(serve=False, db=db, users=[{"user_id": "auth0|1"}])
+    first.stop()
+    with LocalTenant(serve=False, db=db):
+        assert (len(first.users), repr(first), repr(first.users)) == (
+            1,
+            f"<LocalTenant {first.url}, 1 users>",
+            "<Users: 1>",
+        )
 
 
 def test_iteration_yields_every_user_once(db: Path) -> None:
