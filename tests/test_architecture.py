@@ -74,7 +74,6 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
     },
     "luqum": {"emulator.rules.search": "lazy"},
     "werkzeug": {"emulator.*": "top"},
-    "cheroot": {"emulator.*": "top"},
     "trustme": {"emulator.serving.tls": "lazy", "emulator.serving.ca_directory": "lazy"},
     "certifi": {"emulator.serving.ca_bundle": "lazy"},
     "yaml": {"emulator.control.seed_files": "lazy"},

@@ -15,7 +15,7 @@ try:
     from auth0_meta.emulator.tenant import LocalTenant
     from auth0_meta.emulator.tenant_users import LiveUser, Users
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("cheroot", "luqum", "werkzeug"):
+    if (error.name or "").partition(".")[0] not in ("luqum", "werkzeug"):
         raise
     msg = f'the emulator needs {error.name}: pip install "auth0-meta[emulator]"'
     raise MissingExtraError(msg) from error

@@ -252,7 +252,9 @@ class LocalTenant(InProcessTenant):
             self._state.wake(stopped=False)
             if self._serve and self._server is None:
                 context = self._tls.context if self._tls else None
-                server = TenantServer(self._host, self._port, self._pipeline, tls=context)
+                # Programs differ in which of the two they try first.
+                hosts = ("127.0.0.1", "::1") if self._host == "localhost" else (self._host,)
+                server = TenantServer(hosts, self._port, self._pipeline, tls=context)
                 self._port = server.start()
                 self._server = server
                 self._set_url()

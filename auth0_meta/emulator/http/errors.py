@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
-
-from werkzeug.http import HTTP_STATUS_CODES
 
 from auth0_meta.redact import printable
 
 NOT_SERVED = "not_served_by_local_tenant"
 """The errorCode, or OAuth's error, of whatever the emulator does not model.  Auth0 itself never sends it."""
 _LONGEST_NAME = 300  # of what is not served: part of it may be a path or a value that the client made up
-# Auth0 and werkzeug word 414 differently.
-_REASONS = {**HTTP_STATUS_CODES, 414: "Request-URI Too Long"}
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {
+    # Later versions of Python have other words for these.
+    **{413: "Request Entity Too Large", 414: "Request-URI Too Long", 416: "Requested Range Not Satisfiable"},
+    422: "Unprocessable Entity",
+}
 
 
 class Refusal(Exception):

@@ -155,7 +155,7 @@ class Reply:
 
 @attrs.frozen
 class Response:
-    """The complete response, except for Content-Length, which the server adds.
+    """The complete response; `sent_headers` are `headers` and Content-Length.
 
     `cut` and `slow` are as in `Reply`; `pause` waits by the tenant's clock.  `feed` yields a body of unknown length
     instead of `body`: no Content-Length is sent, and the connection is closed at its end.
@@ -168,6 +168,13 @@ class Response:
     slow: float | None
     pause: Callable[[float], None]
     feed: Callable[[], Iterator[bytes]] | None = None
+
+    @property
+    def sent_headers(self) -> list[tuple[str, str]]:
+        """Return the headers with Content-Length, if the response has one."""
+        if self.status == 204 or self.feed is not None:
+            return self.headers
+        return [*self.headers, ("Content-Length", str(len(self.body)))]
 
     @property
     def in_pieces(self) -> bool:

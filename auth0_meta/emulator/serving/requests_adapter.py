@@ -17,7 +17,6 @@ from requests.utils import get_encoding_from_headers
 from auth0_meta.clock import Clock
 from auth0_meta.emulator.http.message import CutShort, Request
 from auth0_meta.emulator.pipeline import Pipeline
-from auth0_meta.emulator.serving.wsgi import sent_headers
 
 
 class TenantAdapter(BaseAdapter):
@@ -62,7 +61,7 @@ class TenantAdapter(BaseAdapter):
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
         response.status_code, response.reason = served.status, responses.get(served.status, "Unknown")
-        response.headers = CaseInsensitiveDict(sent_headers(served))
+        response.headers = CaseInsensitiveDict(served.sent_headers)
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw = BytesIO(b"".join(pieces))
         response.url, response.request = request.url or "", request

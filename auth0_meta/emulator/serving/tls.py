@@ -10,7 +10,6 @@ import weakref
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from auth0_meta.emulator.serving.ca_bundle import certificate_files
 from auth0_meta.emulator.serving.ca_directory import kept_authority
@@ -72,19 +71,3 @@ class Authority:
     def files(self) -> dict[str, str]:
         """Return the file for each variable that names certificate authorities."""
         return certificate_files(self.ca_file, self.directory)
-
-
-class LateHandshake:
-    """TLS for cheroot with the handshake in the worker: a slow client must not block the thread that accepts."""
-
-    def __init__(self, context: ssl.SSLContext, makefile: Any) -> None:
-        self._context = context
-        self.makefile = makefile
-
-    def bind(self, sock: Any) -> Any:
-        """Return the listening socket without TLS."""
-        return sock
-
-    def wrap(self, sock: Any) -> tuple[Any, dict[str, str]]:
-        """Wrap an accepted socket; the first read does the handshake."""
-        return self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), {}

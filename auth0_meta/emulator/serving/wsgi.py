@@ -10,20 +10,13 @@ from urllib.parse import quote, urlsplit
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_input_stream
 
-from auth0_meta.emulator.http.message import Request, Response
+from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _CHUNK = 65_536
-
-
-def sent_headers(response: Response) -> list[tuple[str, str]]:
-    """Return the headers of a response with its Content-Length, if it has one."""
-    if response.status == 204 or response.feed is not None:
-        return response.headers
-    return [*response.headers, ("Content-Length", str(len(response.body)))]
 
 
 def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
@@ -41,7 +34,7 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
         request = Request(environ["REQUEST_METHOD"], target, headers, b"".join(parts))
         response = pipeline.handle(request)
         start_response(
-            f"{response.status} {responses.get(response.status, 'Unknown')}", sent_headers(response)
+            f"{response.status} {responses.get(response.status, 'Unknown')}", response.sent_headers
         )
         return response.pieces() if response.in_pieces else [response.body]
 

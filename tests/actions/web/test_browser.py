@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from cheroot.wsgi import Server
 from support.browser import BrowserWindow, chromium
 from support.web_applications import EXAMPLES, running
+from werkzeug.serving import make_server
 
 from auth0_meta.actions import PostLoginTrigger
 from auth0_meta.auth.jwt import sign_hs256
@@ -124,11 +124,10 @@ class Pages:
 def tenant_and_login(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]:
     """Serve a tenant that runs the trigger, and the pages around it; return the tenant and the URL of a login."""
     pages = Pages()
-    server = Server(("127.0.0.1", 0), pages)
-    server.prepare()
-    thread = threading.Thread(target=server.serve, daemon=True)
+    server = make_server("127.0.0.1", 0, pages, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    site = f"http://localhost:{server.bind_addr[1]}"  # the same site as the tenant, so that its cookies come along
+    site = f"http://localhost:{server.server_port}"  # the same site as the tenant, so that its cookies come along
     try:
         with LocalTenant(users=[{"user_id": "auth0|1", "name": "Ada"}]) as tenant, tenant.client() as client:
             tenant.post_login = PostLoginTrigger(client, [Consent(f"{site}/consent")])
@@ -142,8 +141,9 @@ def tenant_and_login(window: BrowserWindow) -> Iterator[tuple[LocalTenant, str]]
             window.without_cookies()
             yield tenant, f"{tenant.url}/authorize?{urlencode(parameters)}"
     finally:
-        server.stop()
+        server.shutdown()
         thread.join()
+        server.server_close()
 
 
 def test_the_tenant_suspends_and_continues_a_login(

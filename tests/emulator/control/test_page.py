@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from cheroot.wsgi import Server as WSGIServer
 from support.browser import BrowserWindow, chromium, wait_for
+from werkzeug.serving import make_server
 
 from auth0_meta.emulator import LocalTenant
 
@@ -240,12 +240,11 @@ def test_another_page_cannot_reach_the_tenant(window: BrowserWindow) -> None:
 def test_without_a_token_it_says_what_is_missing(window: BrowserWindow) -> None:
     """If the page has no token, it asks for the address that was printed, which works."""
     tenant = LocalTenant(host="0.0.0.0", serve=False, users=USERS)  # noqa: S104  # never bound
-    server = WSGIServer(("127.0.0.1", 0), tenant.wsgi)
-    server.prepare()
-    thread = threading.Thread(target=server.serve)
+    server = make_server("127.0.0.1", 0, tenant.wsgi, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        url = f"http://127.0.0.1:{server.bind_addr[1]}/"
+        url = f"http://127.0.0.1:{server.server_port}/"
         window.go(url)
         window.shows("needs the token", "#notice")
         window.go("about:blank")
@@ -254,5 +253,6 @@ def test_without_a_token_it_says_what_is_missing(window: BrowserWindow) -> None:
     finally:
         window.go("about:blank")
         tenant.stop()
-        server.stop()
+        server.shutdown()
         thread.join()
+        server.server_close()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ import requests
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.emulator.serving import server
 from auth0_meta.errors import ConfigError, StateError
 from auth0_meta.testing import FakeClock
 
@@ -161,11 +165,12 @@ def test_only_names_of_this_machine_are_served(
     assert response.status_code == status
 
 
-def test_a_request_without_a_host_is_refused(served: LocalTenant) -> None:
-    """HTTP/1.0 without Host gets a 421."""
+@pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 400)])
+def test_only_http_1_0_may_leave_out_the_host(served: LocalTenant, version: str, status: int) -> None:
+    """Health checks of load balancers do; a browser never does, so no web page can."""
     with connect(served) as sock:
-        sock.sendall(b"GET /api/v2/users HTTP/1.0\r\nAuthorization: Bearer x\r\n\r\n")
-        assert receive(sock)[0] == 421
+        sock.sendall(f"GET /api/v2/users HTTP/{version}\r\nAuthorization: Bearer x\r\n\r\n".encode())
+        assert receive(sock)[0] == status
 
 
 def test_other_names_must_be_listed(talk: Any) -> None:
@@ -229,7 +234,7 @@ def test_start_and_stop_may_be_called_twice(talk: Any) -> None:
 
 def test_a_taken_port_is_an_os_error(served: LocalTenant) -> None:
     """Two tenants can't listen on one port."""
-    with pytest.raises(OSError, match="No socket could be created"):
+    with pytest.raises(OSError, match=r"Address already in use: '127\.0\.0\.1:"):
         LocalTenant(port=int(served.domain.rpartition(":")[2])).start()
 
 
@@ -359,3 +364,193 @@ def test_a_name_of_auth0_is_refused_with_a_port_too(name: str) -> None:
     """A local tenant can't pass for a real one."""
     with pytest.raises(ConfigError, match="can't serve"):
         LocalTenant(serve=False, hosts=[name])
+
+
+# Threads and sockets ----------------------------------------------------------------------------------
+
+
+def threads() -> int:
+    """Return how many threads of tenants there are."""
+    return sum(thread.name == server._NAME for thread in threading.enumerate())
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Wait for a condition, for a while."""
+    end = SYSTEM_CLOCK.monotonic() + 20
+    while not condition() and SYSTEM_CLOCK.monotonic() < end:
+        SYSTEM_CLOCK.sleep(0.01)
+    return condition()
+
+
+def test_threads_come_and_go_with_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a burst of half requests only the one that watches is left, and the next request is served."""
+    monkeypatch.setattr(server, "_IDLE_THREAD", 0.05)
+    before = threads()
+    with LocalTenant() as tenant:
+        with ExitStack() as halves:
+            for _ in range(60):
+                halves.enter_context(connect(tenant)).sendall(b"PATCH /api/v2/us")
+            assert until(lambda: threads() - before == 61)
+        assert until(lambda: threads() - before == 1)
+        with connect(tenant) as sock:
+            sock.sendall(head(tenant, "GET /api/v2/users HTTP/1.1"))
+            assert receive(sock)[0] == 200
+    assert threads() == before
+
+
+def test_an_idle_connection_takes_no_thread_and_ends_some_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do connections on which nothing has ever come; the longest idle ones end first."""
+    monkeypatch.setattr(server, "_IDLE_THREAD", 0.02)
+    monkeypatch.setattr(server, "_MAX_IDLE", 30)
+    before = threads()
+    with LocalTenant() as tenant, ExitStack() as stack:
+        socks = [stack.enter_context(connect(tenant)) for _ in range(40)]
+        assert {sock.recv(1) for sock in socks[:10]} == {b""}
+        socks[39].sendall(head(tenant, "GET /api/v2/users HTTP/1.1"))
+        assert receive(socks[39])[0] == 200
+        assert until(lambda: threads() - before == 1)
+        monkeypatch.setattr(server, "_IDLE_CONNECTION", 0.01)
+        stack.enter_context(connect(tenant))  # wakes the thread that watches
+        assert {sock.recv(1) for sock in socks} == {b""}
+
+
+def in_their_states(tenant: LocalTenant) -> bool:
+    """Return whether two connections are idle, and one is waited for."""
+    running: Any = tenant._server
+    return (len(running._idle), len(running.waiting)) == (2, 1)
+
+
+def test_stopping_ends_everything_and_takes_no_time() -> None:
+    """Connections in every state are closed, and no thread or file is left."""
+    before, tenant = threads(), LocalTenant()
+    folder = Path("/proc/self/fd")
+    files = len(list(folder.iterdir())) if folder.exists() else 0
+    for round_ in range(3):
+        with ExitStack() as stack:
+            with tenant:
+                idle, half, silent = (stack.enter_context(connect(tenant)) for _ in range(3))
+                half.sendall(b"PATCH /api/v2/us")
+                idle.sendall(head(tenant, "GET /api/v2/users HTTP/1.1"))
+                assert receive(idle)[0] == 200
+                if round_:
+                    assert until(partial(in_their_states, tenant))
+            assert threads() == before
+            if round_:
+                assert [sock.recv(1) for sock in (idle, half, silent)] == [b""] * 3
+    assert not files or len(list(folder.iterdir())) == files
+
+
+def test_a_response_that_is_being_made_is_still_sent(talk: Any) -> None:
+    """Stopping waits for it."""
+    tenant = LocalTenant().start()
+    user = tenant.users.add()
+    with ThreadPoolExecutor(1) as pool, connect(tenant) as sock:
+        stopped: list[Any] = []
+
+        def stop(_: Any) -> None:
+            stopped.append(pool.submit(tenant.stop))
+            assert until(lambda: tenant._server is None)
+
+        tenant.before("PATCH", None, stop)
+        path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
+        body = b'{"user_metadata":{}}'
+        sock.sendall(head(tenant, f"PATCH {path} HTTP/1.1", f"Content-Length: {len(body)}") + body)
+        assert receive(sock)[0] == 200
+        stopped[0].result()
+
+
+def test_it_may_be_stopped_from_within_a_request(talk: Any) -> None:
+    """A second writer may stop the tenant: nothing waits for itself."""
+    tenant = LocalTenant().start()
+    user = tenant.users.add()
+    tenant.before("PATCH", None, lambda tenant: tenant.stop())
+    api = talk(tenant, sockets=True)
+    assert api.patch(user.user_id, {"app_metadata": {"a": 1}}).status_code == 200
+
+
+def test_it_listens_on_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one port; an address that this machine does not have is left out."""
+    reason = errno.EADDRNOTAVAIL
+
+    def listen(host: str, port: int) -> socket.socket:
+        if host == "::":
+            raise OSError(reason, "not here")
+        return listen_really(host, port)
+
+    listen_really = server._listen
+    monkeypatch.setattr(server, "_listen", listen)
+    pipeline = LocalTenant(serve=False)._pipeline
+    several = server.TenantServer(("127.0.0.1", "127.0.0.2", "::"), 0, pipeline)
+    port = several.start()
+    try:
+        for address in ("127.0.0.1", "127.0.0.2"):
+            assert requests.get(f"http://{address}:{port}/no", timeout=5).status_code in (404, 421, 501)
+    finally:
+        several.stop()
+    with pytest.raises(OSError, match="not here: '::"):
+        server.TenantServer(("::",), 0, pipeline).start()
+    reason = errno.EADDRINUSE
+    with pytest.raises(OSError, match="not here: '::"):
+        server.TenantServer(("127.0.0.1", "::"), 0, pipeline).start()
+
+
+def test_localhost_is_both_of_its_addresses(served: LocalTenant) -> None:
+    """Programs differ in which of the two they try first."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6 loopback")
+    for address in ("127.0.0.1", "::1"):
+        with socket.create_connection((address, served.port), timeout=5) as sock:
+            sock.sendall(head(served, "GET /api/v2/users HTTP/1.1"))
+            assert receive(sock)[0] == 200
+
+
+# Requests as clients send them ------------------------------------------------------------------------
+
+
+def test_a_path_with_two_slashes_is_not_served(served: LocalTenant) -> None:
+    """An AUTH0_DOMAIN that ends in a slash makes such paths; Auth0 responds with 404 (reported)."""
+    before = len(served.journal)
+    with connect(served) as sock:
+        sock.sendall(head(served, "GET //api/v2/users HTTP/1.1"))
+        status, _, body = receive(sock)
+    assert (status, b"/api/v2/users" in body, len(served.journal)) in (
+        (404, True, before + 1),
+        (501, True, before + 1),
+    )
+
+
+@pytest.mark.parametrize(("host", "status"), [("{}", 200), ("example.com", 421)])
+def test_a_target_may_be_a_whole_url(served: LocalTenant, host: str, status: int) -> None:
+    """Its host is checked, not the one in the header."""
+    with connect(served) as sock:
+        url = f"http://{host.format(served.domain)}/api/v2/users?per_page=1"
+        sock.sendall(head(served, f"GET {url} HTTP/1.1"))
+        assert receive(sock)[0] == status
+
+
+def test_a_path_may_be_raw_utf_8(served: LocalTenant) -> None:
+    """Clients that don't encode it are understood."""
+    served.users.add(user_id="auth0|\xe4\u20ac")
+    with connect(served) as sock:
+        sock.sendall(head(served, "GET /api/v2/users/auth0|\xe4\u20ac HTTP/1.1"))
+        assert receive(sock)[0] == 200
+
+
+def test_a_client_may_wait_for_a_100(served: LocalTenant) -> None:
+    """As curl does with long bodies; a client that would send too much is told so before it sends."""
+    user = served.users.add()
+    path = f"/api/v2/users/{user.user_id.replace('|', '%7C')}"
+    with connect(served) as sock:
+        body = b'{"app_metadata":{"a":1}}'
+        extra = ("Expect: 100-continue", "Content-Type: application/json")
+        sock.sendall(head(served, f"PATCH {path} HTTP/1.1", *extra, f"Content-Length: {len(body)}"))
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(body)
+        assert receive(sock)[0] == 200
+        sock.sendall(head(served, f"PATCH {path} HTTP/1.1", *extra, "Content-Length: 9000000"))
+        status, headers, _ = receive(sock)
+        assert (status, headers["connection"]) == (413, "close")
+    assert user.app_metadata == {"a": 1}
