@@ -20,6 +20,9 @@ _NEEDED = ("read:users", "update:users")
 _APP_ONLY = "update:users_app_metadata"
 _BUDGET = 30.0
 _CLOCK_MARGIN = 2.0
+# What a local tenant adds to its responses if it tests no credentials.
+_LOCAL, _ANY_TOKEN = "X-Local-Tenant", "accepts any token"
+_STRICT = "It tests no credentials: serve it with --strict (strict=True) to test yours"
 _REACH = "Check AUTH0_DOMAIN and the network"
 # What to do when users can't be read; of the kinds that an error has, the first.
 _REMEDIES = {
@@ -74,6 +77,8 @@ def _checks(channel: Channel, audience: str) -> Iterator[Check]:
         believed(response, request, users_page(0, 1))
         headers = parse_headers(response.headers)
         yield Check("read users", True, "GET /users succeeded")
+        if response.headers.get(_LOCAL) == _ANY_TOKEN:
+            yield Check("trust", None, "a local tenant that accepts any token", _STRICT)
     except NotSentError as error:
         yield _unreached(error)
     except Auth0MetaError as error:

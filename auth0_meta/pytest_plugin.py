@@ -35,9 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="fail a test if one of its faults never fired, or if it requested what the local tenant does not serve",
     )
+    group.addoption(
+        "--auth0-strict",
+        action="store_true",
+        default=None,
+        help="the auth0_tenant fixture accepts only registered clients and tokens that it issued",
+    )
     parser.addini("auth0_rate_limit", "rate limit of the auth0_tenant fixture", default="off")
     parser.addini("auth0_seed", "seed of the auth0_tenant fixture", default="0")
     parser.addini("auth0_check", "as --auth0-check", type="bool", default=False)
+    parser.addini("auth0_strict", "as --auth0-strict", type="bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,12 +56,20 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say whether the tenants of this run test credentials, unless a mark says otherwise."""
+    if config.getoption("auth0_strict") or config.getini("auth0_strict"):
+        return "auth0_tenant: strict"
+    return "auth0_tenant: accepts any token and client secret (--auth0-strict, or strict=True in the mark, tests them)"
+
+
 @pytest.fixture
 def auth0_tenant(request: pytest.FixtureRequest) -> Iterator[LocalTenant]:
     """Serve a local tenant for this test alone, on loopback and a free port.
 
     `@pytest.mark.auth0_tenant(rate_limit="free", users=[...], check=True)` on the test, its class or its module
-    changes the settings; the nearest mark wins.
+    changes the settings; the nearest mark wins.  With `strict=True` only registered clients and tokens that it issued
+    are accepted; `auth0_env` and `auth0_tenant.client()` have such credentials.
     """
     from auth0_meta.emulator import LocalTenant  # noqa: PLC0415  # its extra may be missing
 
@@ -88,6 +103,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
         "rate_limit": config.getini("auth0_rate_limit"),
         "seed": int(config.getini("auth0_seed")),
         "check": config.getini("auth0_check"),
+        "strict": config.getini("auth0_strict"),
     }
     options = {name: config.getoption(f"auth0_{name}") for name in settings}
     settings.update((name, value) for name, value in options.items() if value is not None)

@@ -41,6 +41,19 @@ def test_good_settings_pass_every_check() -> None:
     assert "essentials" not in found["rate limit"].detail
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_tenant_that_accepts_any_token_is_named(strict: bool) -> None:
+    """There the other checks say nothing about credentials."""
+    local = pytest.importorskip("auth0_meta.emulator").LocalTenant(strict=strict)
+    with local as tenant, tenant.client() as client:
+        found = _checked(client)
+    assert ("trust" in found) is not strict
+    if not strict:
+        assert found["trust"].ok is None
+        assert "accepts any token" in found["trust"].detail
+        assert "--strict" in found["trust"].remedy
+
+
 def test_bad_credentials_end_the_checks() -> None:
     """The only result is the refused token request, with its remedy and without a credential."""
     refused = Reply(401, {"error": "access_denied", "error_description": "Unauthorized"})

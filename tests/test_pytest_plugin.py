@@ -89,6 +89,54 @@ def test_the_nearest_setting_wins(suite: pytest.Pytester) -> None:
     assert seeds[1] == seeds[2]
 
 
+STRICT = """
+    import os
+    from auth0_meta import ManagementClient
+    from auth0_meta.errors import AuthError
+
+    {mark}
+    def test_credentials(auth0_tenant, auth0_env):
+        assert call(auth0_tenant).status_code == {status}
+        with ManagementClient.from_env() as client:
+            auth0_tenant.users.add(email="ann@example.com")
+            assert len(list(client.users.search(q="*"))) == 1
+        with ManagementClient(auth0_tenant.url, client_id="made-up", client_secret="x") as client:
+            try:
+                list(client.users.search(q="*"))
+            except AuthError:
+                assert {status} == 400
+            else:
+                assert {status} == 200
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "options", "status"),
+    [
+        ("", (), 200),
+        ("@pytest.mark.auth0_tenant(strict=True)", (), 400),
+        ("", ("--auth0-strict",), 400),
+        ("@pytest.mark.auth0_tenant(strict=False)", ("--auth0-strict",), 200),
+    ],
+)
+def test_a_strict_tenant_tests_credentials(
+    suite: pytest.Pytester, mark: str, options: tuple[str, ...], status: int
+) -> None:
+    """By the mark or for the whole run; the header says what holds without a mark."""
+    result = run(suite, STRICT.format(mark=mark, status=status), *options)
+    result.assert_outcomes(passed=1)
+    lenient = "auth0_tenant: accepts any token and client secret*"
+    result.stdout.fnmatch_lines(["auth0_tenant: strict" if options else lenient])
+
+
+def test_the_ini_file_can_make_every_tenant_strict(suite: pytest.Pytester) -> None:
+    """As the option."""
+    suite.makeini("[pytest]\nauth0_strict = true\n")
+    result = run(suite, STRICT.format(mark="", status=400))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["auth0_tenant: strict"])
+
+
 def test_the_mark_takes_keyword_arguments_only(suite: pytest.Pytester) -> None:
     """A positional argument and an unknown setting are errors."""
     result = run(
