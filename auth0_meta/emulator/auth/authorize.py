@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 import attrs
 from werkzeug.http import parse_cookie
@@ -15,6 +15,16 @@ from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_
 from auth0_meta.emulator.auth.forms import PageForm, open_record
 from auth0_meta.emulator.auth.logout import logout_target
 from auth0_meta.emulator.auth.pages import error_page, login_page
+from auth0_meta.emulator.auth.responses import (
+    grant,
+    may_receive,
+    protocol_of,
+    redirect,
+    refuse,
+    refused_response,
+    response_asked,
+    with_query,
+)
 from auth0_meta.emulator.auth.trigger import LoginOutcome
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply
@@ -40,6 +50,7 @@ _PROMPTS = (None, "none", "login", "consent", "select_account")
 _PAGE_PROMPTS = ("login", "select_account")
 _EMAIL = re.compile(r"[^\s@<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,185}[A-Za-z0-9])?")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+_CHALLENGES = {"S256": _KEY, "plain": re.compile(r"[A-Za-z0-9._~-]{43,128}")}
 
 
 # Cookies --------------------------------------------------------------------------------------------
@@ -52,30 +63,16 @@ def _cookie(state: TenantState, call: Call, name: str) -> str:
 
 
 def _set_cookie(state: TenantState, reply: Reply, name: str, value: str) -> Reply:
-    """Set a cookie that no script can read; "" deletes it."""
-    words = [f"local_{name}_{state.name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
-    if state.access.url.startswith("https"):
-        words.append("Secure")
+    """Set a cookie that no script can read; "" deletes it.
+
+    As Auth0's it comes along in a frame of any site, for logins without a page; over http browsers allow that only to
+    pages of the same site, which all ports of `localhost` are.
+    """
+    words = [f"local_{name}_{state.name}={value}", "Path=/", "HttpOnly"]
+    words += ["SameSite=None", "Secure"] if state.access.url.startswith("https") else ["SameSite=Lax"]
     if not value:
         words.append("Max-Age=0")
     return attrs.evolve(reply, headers=(*reply.headers, ("Set-Cookie", "; ".join(words))))
-
-
-def _redirect(url: str) -> Reply:
-    return Reply(302, content_type=_TEXT, headers=(("Location", url),))
-
-
-def _with_query(url: str, **params: str | None) -> str:
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    query += [(name, value) for name, value in params.items() if value is not None]
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _refuse(authorization: AuthorizationRequest, error: str, description: str) -> Reply:
-    """Send the browser back to the application with an error."""
-    words = {"error": error, "error_description": description, "state": authorization.state}
-    return _redirect(_with_query(authorization.redirect_uri, **words))
 
 
 # /authorize ------------------------------------------------------------------------------------------
@@ -98,27 +95,35 @@ def authorize(state: TenantState, call: Call) -> Reply:
         state=query.get("state"),
         nonce=query.get("nonce"),
         challenge=query.get("code_challenge"),
+        challenge_method=query.get("code_challenge_method", "plain"),
         audience=query.get("audience") or None,
         prompt=query.get("prompt") or None,
         hint=query.get("login_hint", ""),
         query=query,
+        **response_asked(query),
     )
+    if not may_receive(application, authorization):
+        shown = f"The application's web_origins don't list the origin of {target!r}, so it gets no message."
+        return error_page(403, "unauthorized_client", shown)
     authorization = completed(state, authorization)
-    unsupported = _unsupported(authorization) or refused_request(state, application, authorization)
+    unsupported = (
+        refused_response(application, authorization)
+        or _unsupported(authorization)
+        or refused_request(state, application, authorization)
+    )
     if unsupported is not None:
-        return _refuse(authorization, *unsupported)
+        return refuse(authorization, *unsupported)
     now = call.now
     session = _session(state, call, authorization)
     browser = _cookie(state, call, "browser") or secrets.token_urlsafe(32)
     if session is not None and authorization.prompt not in _PAGE_PROMPTS:
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
-        why = "No user is signed in, and prompt=none forbids showing a page."
         log_events.note(state, call.request, "fsa", client_id=client_id, description="Login required")
-        return _refuse(authorization, "login_required", why)
+        return refuse(authorization, "login_required", "Login required")
     else:
         login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_LIFETIME, now=now)
-        reply = _redirect(f"/u/login?{urlencode({'state': login_state})}")
+        reply = redirect(f"/u/login?{urlencode({'state': login_state})}")
     return _set_cookie(state, reply, "browser", browser)
 
 
@@ -135,15 +140,14 @@ def _session(state: TenantState, call: Call, authorization: AuthorizationRequest
 
 def _unsupported(authorization: AuthorizationRequest) -> tuple[str, str] | None:
     """Return an error and its description if the application requests something unsupported, else None."""
-    query, challenge = authorization.query, authorization.challenge
-    if query.get("response_type") != "code":
-        return "unsupported_response_type", "The local tenant supports only response_type=code."
-    if query.get("response_mode", "query") != "query":
-        return "invalid_request", "The local tenant supports only response_mode=query."
-    if query.get("code_challenge_method", "S256" if challenge is None else "plain") != "S256":
-        return "invalid_request", "code_challenge_method must be S256."
-    if challenge is not None and not _KEY.fullmatch(challenge):
-        return "invalid_request", "code_challenge must be a SHA-256 in base64url."
+    challenge, method = authorization.challenge, authorization.challenge_method
+    if method not in _CHALLENGES:
+        return "invalid_request", "code_challenge_method must be S256 or plain."
+    if challenge is not None and not _CHALLENGES[method].fullmatch(challenge):
+        return (
+            "invalid_request",
+            "code_challenge must be a SHA-256 in base64url, or 43 to 128 characters if plain.",
+        )
     if authorization.prompt not in _PROMPTS:
         return "invalid_request", "prompt must be none, login, consent or select_account."
     return None
@@ -204,7 +208,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     if profile.root.get("blocked") is True:
         about = {"client_id": authorization.client_id, "description": BLOCKED[1]}
         log_events.note(state, call.request, "f", user=profile, **about)
-        return _refuse(authorization, *BLOCKED)
+        return refuse(authorization, *BLOCKED)
     trigger.count_login(state, user_id)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
     # The session begins before the trigger runs, so a refused login leaves a session too.
@@ -244,12 +248,12 @@ def _named(state: TenantState, name: str, password: str) -> Profile | str:
 def _run(state: TenantState, call: Call, login: Login) -> Reply:
     profile = state.users.get(login.session.user_id)
     if profile is None:
-        return _refuse(login.authorization, "access_denied", "The user does not exist.")
+        return refuse(login.authorization, "access_denied", "The user does not exist.")
     if profile.root.get("blocked") is True:
         state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
-        return _refuse(login.authorization, *BLOCKED)
-    outcome = trigger.run(state, call.request, login, profile, protocol="oidc-basic-profile")
-    return _end(state, login, outcome)
+        return refuse(login.authorization, *BLOCKED)
+    outcome = trigger.run(state, call.request, login, profile, protocol=protocol_of(login.authorization))
+    return _end(state, call, login, outcome)
 
 
 def resume(state: TenantState, call: Call) -> Reply:
@@ -263,20 +267,18 @@ def resume(state: TenantState, call: Call) -> Reply:
     if login is None:
         return _stale()  # pragma: no cover  # a race: the link was followed twice
     outcome = trigger.resume(state, call.request, login, login_state, form)
-    return _end(state, login, outcome)
+    return _end(state, call, login, outcome)
 
 
-def _end(state: TenantState, login: Login, outcome: LoginOutcome) -> Reply:
-    """Redirect to where the trigger sends the browser, or back to the application with a code or an error."""
+def _end(state: TenantState, call: Call, login: Login, outcome: LoginOutcome) -> Reply:
+    """Redirect to where the trigger sends the browser, or answer the application."""
     authorization, now = login.authorization, state.now()
     if outcome.url is not None:
         state.logins.suspended.put(login, until=now + SUSPENDED_LIFETIME, now=now, key=outcome.state)
-        return _redirect(outcome.url)
+        return redirect(outcome.url)
     if outcome.error is not None:
-        return _refuse(authorization, outcome.error, outcome.reason)
-    granted = outcome.granted(state, login, authorization.scopes)
-    code = state.logins.codes.put(granted, until=now + state.switches.code_lifetime, now=now)
-    return _redirect(_with_query(authorization.redirect_uri, code=code, state=authorization.state))
+        return refuse(authorization, outcome.error, outcome.reason)
+    return grant(state, call, outcome.granted(state, login, authorization.scopes))
 
 
 # Logging out -------------------------------------------------------------------------------------------------
@@ -303,7 +305,7 @@ def end_session(state: TenantState, call: Call) -> Reply:
     except Refusal as refusal:
         return error_page(refusal.status, refusal.body["error"], refusal.body["error_description"])
     if target is not None and "state" in sent:
-        target = _with_query(target, state=sent["state"])
+        target = with_query(target, {"state": sent["state"]})
     return _logged_out(state, call, target)
 
 
@@ -313,7 +315,7 @@ def _logged_out(state: TenantState, call: Call, target: str | None) -> Reply:
     if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-dest") != "document":
         # An image or a frame of any page could end the session; applications send the whole window here.
         return error_page(403, "access_denied", "A page of another site can't log a user out unseen.")
-    reply = Reply(200, b"OK", content_type=_TEXT) if target is None else _redirect(target)
+    reply = Reply(200, b"OK", content_type=_TEXT) if target is None else redirect(target)
     session = state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
     if session is not None:
         client_id = call.request.query.get("client_id")

@@ -66,15 +66,25 @@ def discovery(state: TenantState, call: Call) -> Reply:
         "revocation_endpoint": f"{url}/oauth/revoke",
         **({"end_session_endpoint": f"{url}/oidc/logout"} if ends else {}),
         "scopes_supported": ["openid", "offline_access", *_CLAIMS],
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_types_supported": [
+            *(
+                "code",
+                "token",
+                "id_token",
+                "code token",
+                "code id_token",
+                "token id_token",
+                "code token id_token",
+            )
+        ],
+        "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": ["client_credentials", "password", "authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": [
             *("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
         ],
-        "code_challenge_methods_supported": ["S256"],
+        "code_challenge_methods_supported": ["S256", "plain"],
         "claims_supported": [
             *("iss", "sub", "aud", "iat", "exp", "sid", "nonce", "auth_time", "org_id", "org_name"),
             *sum(_CLAIMS.values(), ()),
@@ -96,18 +106,21 @@ def exchange(
         raise _invalid("Invalid authorization code")
     if without_query(form.get("redirect_uri", "")) != without_query(granted.login.authorization.redirect_uri):
         raise _invalid("The redirect URI is not the one sent to /authorize.")
-    verifier, challenge = form.get("code_verifier"), granted.login.authorization.challenge
+    authorization, verifier = granted.login.authorization, form.get("code_verifier")
+    challenge = authorization.challenge
     if challenge is None and not authenticated:
         raise oauth_error(401, "access_denied", "Unauthorized")
-    if (verifier is None) != (challenge is None) or not _verifies(verifier or "", challenge):
+    if (verifier is None) != (challenge is None) or not _verifies(verifier or "", authorization):
         raise _invalid("Failed to verify code verifier")
     return _tokens(state, call, application, granted, first=True)
 
 
-def _verifies(verifier: str, challenge: str | None) -> bool:
-    """Return whether the verifier's SHA-256 is the challenge sent to /authorize; True without a challenge."""
-    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("utf-8", "replace")).digest())
-    return challenge is None or hmac.compare_digest(made.rstrip(b"="), challenge.encode())
+def _verifies(verifier: str, authorization: AuthorizationRequest) -> bool:
+    """Return whether the verifier, or its SHA-256, is the challenge sent to /authorize; True without a challenge."""
+    made = verifier.encode("utf-8", "replace")
+    if authorization.challenge_method == "S256":
+        made = base64.urlsafe_b64encode(hashlib.sha256(made).digest()).rstrip(b"=")
+    return authorization.challenge is None or hmac.compare_digest(made, authorization.challenge.encode())
 
 
 def refresh(
@@ -297,9 +310,9 @@ def issue_access_token(
 
 
 def issue_id_token(
-    state: TenantState, call: Call, granted: Granted, profile: Profile, nonce: str | None
+    state: TenantState, call: Call, granted: Granted, profile: Profile, nonce: str | None, **hashes: str
 ) -> str:
-    """Return the signed ID token of a login."""
+    """Return the signed ID token of a login; `hashes` bind it to a code and an access token that come with it."""
     authorization, session = granted.login.authorization, granted.login.session
     claims = {
         **_claims(profile, granted.scopes),
@@ -310,6 +323,7 @@ def issue_id_token(
         "iat": int(call.now),
         "exp": int(call.now) + application_of(state, authorization).id_token_lifetime,
         "sid": session.sid,
+        **hashes,
         **organization_claims(state, organization_named(state, authorization.organization)),
     }
     if authorization.max_age is not None or authorization.prompt == "login":

@@ -1,9 +1,13 @@
-"""The pages of a login: pick a user, or read why the login can't continue.  Every value is escaped; no script runs."""
+"""The pages of a login: pick a user, or read why the login can't continue.  Every value is escaped.
+
+Two pages run a script, which is always the same; it reads what it sends from the page.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 from html import escape
@@ -59,27 +63,54 @@ _ERROR = """<p class="error" role="alert">{message}</p>
 _NOT_SERVED = """<p class="error" role="alert">{message}</p>
 <p class="note"><code>{code}</code>: Auth0 may well have this page.</p>"""
 
+_BACK = "Back to the application"
+_FIELD = '<input type="hidden" name="{name}" value="{value}">'
+_FORM_POST = """<form method="post" action="{target}" class="other">
+{fields}
+<button>Continue</button>
+</form>"""
+_SUBMIT = "document.forms[0].submit()"
+_WEB_MESSAGE = """<p id="message" class="note" data-target="{target}" data-message="{message}">This window can be closed.</p>"""
+_SEND = """const { target, message } = document.getElementById("message").dataset;
+(window.opener || window.parent).postMessage(JSON.parse(message), target);"""
+
 
 @cache
-def _style() -> tuple[str, str]:
-    """Return the style sheet and the policy that allows nothing else.
+def _style() -> str:
+    return (files("auth0_meta.emulator.control") / "static" / "login.css").read_text(encoding="utf-8")
+
+
+@cache
+def _policy(script: str, framed_by: str) -> str:
+    """Return the policy that allows the style sheet, this script, and frames in pages of this origin only.
 
     There is no `form-action`: browsers apply it to the redirects that follow a form too, and those lead to the
     application, or wherever its trigger sends users.
     """
-    text = (files("auth0_meta.emulator.control") / "static" / "login.css").read_text(encoding="utf-8")
-    known = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return text, f"default-src 'none'; style-src 'sha256-{known}'; base-uri 'none'; frame-ancestors 'none'"
+    style, run = (
+        base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (_style(), script)
+    )
+    allowed = f"script-src 'sha256-{run}'; " if script else ""
+    return f"default-src 'none'; style-src 'sha256-{style}'; {allowed}base-uri 'none'; frame-ancestors {framed_by}"
 
 
-def _page(status: int, title: str, content: str) -> Reply:
-    text, policy = _style()
+def _page(
+    status: int,
+    title: str,
+    content: str,
+    *,
+    script: str = "",
+    framed_by: str = "'none'",
+    referrer: str = "same-origin",  # with no-referrer a browser names no origin for the form either
+) -> Reply:
     headers = (
-        ("Content-Security-Policy", policy),
-        ("Referrer-Policy", "same-origin"),  # with no-referrer a browser names no origin for the form either
+        ("Content-Security-Policy", _policy(script, framed_by)),
+        ("Referrer-Policy", referrer),
         ("X-Content-Type-Options", "nosniff"),
     )
-    body = _SHELL.format(title=escape(title), style=text, content=content)
+    if script:
+        content = f"{content}\n<script>{script}</script>"
+    body = _SHELL.format(title=escape(title), style=_style(), content=content)
     return Reply(
         status, body.encode("utf-8", "replace"), content_type="text/html; charset=utf-8", headers=headers
     )
@@ -116,6 +147,24 @@ def _item(user: Mapping[str, Any]) -> str:
         name=escape(name),
         detail=escape(detail if detail != name else user_id),
     )
+
+
+def form_post_page(target: str, params: Mapping[str, str]) -> Reply:
+    """Return the page that posts the response of a login to the application's callback."""
+    fields = "\n".join(_FIELD.format(name=escape(name), value=escape(params[name])) for name in params)
+    content = _FORM_POST.format(target=escape(target), fields=fields)
+    # The application is another site, and may want to know where the form came from.
+    return _page(200, _BACK, content, script=_SUBMIT, referrer="origin")
+
+
+def web_message_page(origin: str, params: Mapping[str, str]) -> Reply:
+    """Return the page that hands the response of a login to the page around it, or to the one that opened it.
+
+    The browser delivers the message, and shows the page in a frame, only if that page is of this origin.
+    """
+    message = json.dumps({"type": "authorization_response", "response": dict(params)})
+    content = _WEB_MESSAGE.format(target=escape(origin), message=escape(message))
+    return _page(200, _BACK, content, script=_SEND, framed_by=origin)
 
 
 def not_served_page(message: str) -> Reply:

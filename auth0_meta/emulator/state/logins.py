@@ -34,12 +34,15 @@ class AuthorizationRequest:
     state: str | None = None
     nonce: str | None = None
     challenge: str | None = None
+    challenge_method: str = "S256"
     audience: str | None = None
     prompt: str | None = None
     hint: str = ""
     organization: str | None = None
     connection: str | None = None
     max_age: str | None = None
+    response_types: tuple[str, ...] = ("code",)
+    response_mode: str = "query"
     query: Mapping[str, str] = attrs.field(factory=dict)
 
 

@@ -345,11 +345,11 @@ def test_a_registered_application_has_a_list_of_callbacks(tenant: LocalTenant, v
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
-        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": "token device"}, "unsupported_response_type"),
         ({"response_type": None}, "unsupported_response_type"),
-        ({"response_mode": "fragment"}, "invalid_request"),
-        ({"code_challenge_method": "plain"}, "invalid_request"),
-        ({"code_challenge_method": None}, "invalid_request"),
+        ({"response_mode": "jwt"}, "invalid_request"),
+        ({"code_challenge_method": "S512"}, "invalid_request"),
+        ({"code_challenge_method": "plain", "code_challenge": "x" * 129}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
         ({"prompt": "whatever"}, "invalid_request"),
     ],
@@ -391,6 +391,16 @@ def test_only_the_application_that_requested_a_code_can_redeem_it(
     assert (refused.status_code, refused.json()["error"]) == (status, error)
     if status == 403:
         assert redeem(tenant, visitor.params["code"]).status_code == 403, "a failed exchange uses the code up"
+
+
+@pytest.mark.parametrize("method", ["plain", None])
+def test_a_plain_challenge_is_the_verifier(tenant: LocalTenant, visitor: Visitor, method: str | None) -> None:
+    """As in RFC 7636, it is plain if no method is named; its SHA-256 is no verifier."""
+    for verifier, status in ((VERIFIER, 200), (CHALLENGE, 403)):
+        ask(visitor, tenant, code_challenge=VERIFIER, code_challenge_method=method, prompt="login").press(
+            "auth0|1"
+        )
+        assert redeem(tenant, visitor.params["code"], code_verifier=verifier).status_code == status
 
 
 def test_without_pkce_a_client_needs_its_secret(tenant: LocalTenant, visitor: Visitor) -> None:
@@ -489,7 +499,7 @@ def test_discovery_names_the_endpoints(tenant: LocalTenant) -> None:
     """Each of them responds, and the issuer is the one in tokens."""
     found = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
     assert found["issuer"] == f"{tenant.url}/"
-    assert found["code_challenge_methods_supported"] == ["S256"]
+    assert found["code_challenge_methods_supported"] == ["S256", "plain"]
     for name, url in found.items():
         if name.endswith(("_endpoint", "_uri")):
             page = requests.get(url, timeout=10, allow_redirects=False)
