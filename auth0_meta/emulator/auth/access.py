@@ -18,12 +18,17 @@ _GRANTS_HELP = "https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants
 
 def api_for(state: TenantState, audience: str) -> Api | None:
     """Return the API with this identifier, None if nobody has created it."""
-    document = APIS.find_by(state, "identifier", audience)
-    if document is not None:
-        return Api.of(document)
-    if state.access.is_management(audience):
+    if is_management(state, audience):
         return Api(identifier=audience, scopes=state.access.all_scopes)
-    return None
+    document = APIS.find_by(state, "identifier", audience)
+    return None if document is None else Api.of(document)
+
+
+def is_management(state: TenantState, audience: str) -> bool:
+    """Return whether this audience is the Management API, rather than somebody's own API whose identifier ends like it."""
+    if state.access.is_own(audience.removesuffix("/api/v2/")):
+        return state.access.is_management(audience)
+    return state.access.is_management(audience) and APIS.find_by(state, "identifier", audience) is None
 
 
 def is_for_auth0(state: TenantState, audience: str) -> bool:
@@ -31,7 +36,7 @@ def is_for_auth0(state: TenantState, audience: str) -> bool:
     scheme, _, rest = audience.partition("://")
     host, _, path = rest.partition("/")
     own = state.access.is_own(f"{scheme}://{host}") and path.rstrip("/") in ("userinfo", "mfa")
-    return own or state.access.is_management(audience)
+    return own or is_management(state, audience)
 
 
 def settings(state: TenantState) -> Document:
@@ -65,7 +70,7 @@ def machine_grant(
         return api.granted(grant), grant
     if application.scopes is None and api.client_policy != DENY:
         return api.scopes, {}
-    if application.scopes and state.access.is_management(audience):
+    if application.scopes and is_management(state, audience):
         return application.scopes, {}
     raise not_authorized(audience)
 
@@ -83,7 +88,7 @@ def client_grant(
     state: TenantState, application: Application, audience: str, subject: str
 ) -> Document | None:
     """Return the client's grant for an API, as a machine (`subject` "client") or for a user ("user")."""
-    management = state.access.is_management(audience)
+    management = is_management(state, audience)
     for grant in [*state.resources.of(CLIENT_GRANTS.name).values()]:
         same = grant["audience"] == audience or (management and state.access.is_management(grant["audience"]))
         mine = grant.get("client_id") == application.client_id

@@ -199,7 +199,7 @@ def password(
 
 def _user_with_password(state: TenantState, form: dict[str, str]) -> Profile | None:
     """Return the user with this name and password, in the realm's connection if the form names one."""
-    name, realm = form.get("username", ""), form.get("realm")
+    name, realm = form.get("username", ""), form.get("realm") or settings(state).get("default_directory")
     for profile in (*state.users.with_email(name.lower()), *state.users.with_username(name)):
         first = first_identity(profile)
         here = first.get("connection") == realm if realm else first.get("provider") == "auth0"

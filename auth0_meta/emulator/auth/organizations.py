@@ -67,7 +67,8 @@ def refused_member(state: TenantState, name: str | None, profile: Profile) -> st
     key, links = organization["id"], state.resources.links
     connection = first_identity(profile).get("connection")
     with state.resources.lock:
-        enabled = dict(state.resources.organization_connections.get(key, {}))
+        known = state.resources.organization_connections.get(key, {})
+        enabled = {one: about for one, about in known.items() if about.get("is_enabled") is not False}
     documents = state.resources.of("connections")
     here = next(
         (about for one, about in enabled.items() if documents.get(one, {}).get("name") == connection), None

@@ -223,3 +223,13 @@ def test_parameters_of_authorize_that_are_not_served_say_so(name: str, app: App,
     assert f"the parameter {name} of /authorize" in app.visitor.page.text
     with pytest.raises(AssertionError, match=name):
         tenant.verify()
+
+
+def test_an_api_of_ones_own_may_look_like_auth0s(app: App, manage: Manage) -> None:
+    """Whatever its identifier ends in, its scopes are its own; only the tenant's own Management API is Auth0's."""
+    shop = "https://shop.example.com/api/v2/"
+    manage("POST", "resource-servers", identifier=shop, scopes=[{"value": "read:x"}])
+    assert app.log_in(USER, audience=shop, scope="openid read:x update:users")["scope"] == "openid read:x"
+    own = f"{app.tenant.url}/api/v2/"
+    tokens = app.log_in(None, audience=own, scope="openid read:current_user update:users")
+    assert tokens["scope"] == "openid read:current_user"
