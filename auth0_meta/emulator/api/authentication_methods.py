@@ -1,4 +1,4 @@
-"""Authentication methods, factors and sessions of users; logins ask for neither methods nor factors."""
+"""Authentication methods and factors of users; logins ask for neither methods nor factors."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from auth0_meta.emulator.api.lookup import user_id_in_path
-from auth0_meta.emulator.api.paging import array_or_envelope, checkpoint, page_of, shown
-from auth0_meta.emulator.api.route import documented, recorded
+from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
+from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import bad_request, refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.timestamps import iso
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, Body, Field, array, record
+from auth0_meta.emulator.rules.schema import FLAG, PAGES, TEXT, Body, Field, array, record
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 Method = dict[str, Any]
@@ -136,7 +136,7 @@ def _starred(text: str) -> str:
     return text[:_UNMASKED] + "*" * len(text[_UNMASKED:]) if len(text) > _UNMASKED else "*" * _UNMASKED
 
 
-# Factors and sessions -------------------------------------------------------------------------------------
+# Factors -------------------------------------------------------------------------------------
 
 
 def enrollments(state: TenantState, call: Call) -> Reply:
@@ -161,18 +161,6 @@ def forget_browsers(state: TenantState, call: Call) -> Reply:
     return Reply(204)
 
 
-def sessions(state: TenantState, call: Call) -> Reply:
-    """List the sessions that a user began at this tenant's login page."""
-    user_id = user_id_in_path(state, call)
-    found = []
-    for session, until in state.logins.sessions.all(now=call.now):
-        if session.user_id == user_id:
-            since, end = iso(int(session.since * 1000)), iso(int(until * 1000))
-            times = {"created_at": since, "authenticated_at": since, "expires_at": end}
-            found.append({"id": session.sid, "user_id": user_id, **times})
-    return Reply(200, to_json(checkpoint(call, "sessions", found)))
-
-
 _USER = "/api/v2/users/{id}"
 _ALL = f"{_USER}/authentication-methods"
 _ONE = f"{_ALL}/{{method_id}}"
@@ -193,7 +181,6 @@ ROUTES = (
     recorded("PATCH", _ONE, update, scopes=_UPDATE, body=Body(record(**_NAMED))),
     recorded("DELETE", _ONE, remove, scopes=_DELETE),
     recorded("GET", f"{_USER}/enrollments", enrollments, scopes="read:users"),
-    documented("GET", f"{_USER}/sessions", sessions, scopes="read:sessions", query=CHECKPOINTS),
     recorded("DELETE", f"{_USER}/multifactor/{{provider}}", remove_provider, scopes="update:users"),
     recorded(
         "POST",

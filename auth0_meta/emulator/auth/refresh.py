@@ -24,7 +24,7 @@ def unknown_token() -> Refusal:
 def new_refresh_token(state: TenantState, application: Application, granted: Granted, *, now: float) -> str:
     """Return the first refresh token of a login."""
     ends = now + _lifetime(application, "token_lifetime", _MAXIMUM)
-    token = RefreshToken(granted, Family(), rotating=_rotates(application), ends=ends)
+    token = RefreshToken(granted, Family(), rotating=_rotates(application), created_at=now, ends=ends)
     return _put(state, application, token, now=now)
 
 
@@ -66,13 +66,18 @@ def exchanged(state: TenantState, application: Application, key: str, *, now: fl
         token.used_at = token.used_at if token.used_at is not None else now
         if token.rotating == rotates:
             successor = RefreshToken(
-                token.granted, token.family, rotating=True, ends=ends, generation=token.generation + 1
+                token.granted,
+                token.family,
+                rotating=True,
+                created_at=now,
+                ends=ends,
+                generation=token.generation + 1,
             )
             token.family.latest = max(token.family.latest, successor.generation)
         else:
             # The client's setting was changed: what it had before ends.
             _revoke_grant(state, token, now=now)
-            successor = RefreshToken(token.granted, Family(), rotating=rotates, ends=ends)
+            successor = RefreshToken(token.granted, Family(), rotating=rotates, created_at=now, ends=ends)
         return _put(state, application, successor, now=now)
 
 

@@ -89,9 +89,11 @@ class RefreshToken:
     granted: Granted
     family: Family
     rotating: bool
+    created_at: float
     ends: float
     generation: int = 0
     used_at: float | None = None
+    id: str = attrs.field(factory=partial(secrets.token_urlsafe, 16))
 
     def is_reused(self, now: float, leeway: float) -> bool:
         """Return whether using this token is a breach: it was exchanged before, and is not the previous one within `leeway` seconds."""
@@ -139,6 +141,14 @@ class ExpiringStore(Generic[_T]):
         """Return each value with the time at which it expires, oldest first."""
         with self._lock:
             return [(value, until) for value, until in self._values.values() if until > now]
+
+    def drop(self, wanted: Callable[[_T], bool]) -> bool:
+        """Delete the values that are wanted for that; returns whether there were any."""
+        with self._lock:
+            kept = {key: each for key, each in self._values.items() if not wanted(each[0])}
+            dropped = len(kept) < len(self._values)
+            self._values = kept
+        return dropped
 
     def take(self, key: str, *, now: float) -> _T | None:
         """Return what `get` does, and delete it: only one of several callers gets it."""
