@@ -129,6 +129,12 @@ def refresh(
     """Issue new tokens for a refresh token; the trigger runs again, as it does in Auth0."""
     key = form.get("refresh_token", "")
     granted = known_token(state, application, key, now=call.now).granted
+    audience = granted.login.authorization.audience
+    if application.refresh_token.get("policies") or form.get("audience", audience or "") not in (
+        "",
+        audience,
+    ):
+        raise not_served("a refresh token for several APIs (refresh_token.policies)")
     profile = state.users.get(granted.login.session.user_id)
     if profile is None:
         raise unknown_token()

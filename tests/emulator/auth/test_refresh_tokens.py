@@ -170,6 +170,19 @@ def test_scopes_can_be_narrowed(app: App) -> None:
     assert app.refresh(token).json()["scope"] == SCOPE
 
 
+def test_a_refresh_for_another_api_is_not_served(app: App) -> None:
+    """Nor are policies of the client for that; naming the same API, or none, changes nothing."""
+    manage(
+        app.tenant, "POST", "resource-servers", {"identifier": "https://a.test", "allow_offline_access": True}
+    )
+    token = app.log_in(USER, scope=SCOPE, audience="https://a.test")["refresh_token"]
+    assert app.refresh(token, audience="https://b.test").json()["error"] == "not_served_by_local_tenant"
+    for audience in ("https://a.test", ""):
+        assert app.refresh(token, audience=audience).status_code == 200
+    configure(app, policies=[{"audience": "https://b.test", "scope": ["read:x"]}])
+    assert app.refresh(token).json()["error"] == "not_served_by_local_tenant"
+
+
 def test_a_token_can_be_revoked(app: App) -> None:
     """The response is empty, for an unknown token too; other tokens stay."""
     token, other = first(app), first(app)
