@@ -177,7 +177,13 @@ class LocalTenant(InProcessTenant):
         self._lock, self._entering = threading.Lock(), threading.Lock()
         self._depth, self._keep_serving = 0, False
         self._control = Control(
-            self._state, users=self.users, reset=self.reset, page=page, show_token=is_loopback(host)
+            self._state,
+            users=self.users,
+            reset=self.reset,
+            issue=self.token,
+            facts=lambda: {**self._facts(), "token": self.token()},
+            page=page,
+            show_token=is_loopback(host),
         )
         self._pipeline.control = self._control
         if port or not serve or self._public_url:
@@ -312,8 +318,11 @@ class LocalTenant(InProcessTenant):
 
         With `tls` it names the files that make a program trust the certificate, as `emulator exec` does.
         """
+        return all_exports(self._facts())
+
+    def _facts(self) -> dict[str, str]:
         facts = {"url": self.url, "client_id": self.client_id, "client_secret": self.client_secret}
-        return all_exports(facts | self.certificate_files)
+        return facts | self.certificate_files
 
     @property
     def control_token(self) -> str:

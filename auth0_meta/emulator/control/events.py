@@ -7,10 +7,9 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from auth0_meta.emulator.control.report import call_of
+from auth0_meta.emulator.control.entries import row, rows
+from auth0_meta.emulator.control.fault_words import fault_json
 from auth0_meta.emulator.http.message import to_json
-from auth0_meta.emulator.rules.journal_entry import Entry
-from auth0_meta.emulator.state.faults import Fault, Hook
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 # Each open stream occupies one of the server's threads.
@@ -19,37 +18,7 @@ _INTERVAL = 0.2
 # After this many intervals without news a comment is sent: only a failed write shows that a page was closed.
 _MAX_QUIET_INTERVALS = 10
 # One event has at most this many entries: a page that is opened late need not get the whole journal.
-_MAX_ENTRIES = 300
-
-
-def entries_json(total: int, entries: list[Entry]) -> list[dict[str, Any]]:
-    """Return journal entries as JSON values, each with its number from 1 on; the last one is the `total`-th."""
-    names = (
-        "time",
-        "method",
-        "path",
-        "query",
-        "headers",
-        "route",
-        "user_id",
-        "body",
-        "status",
-        "outcome",
-        "not_served",
-        "tokens",
-    )
-    return [
-        {"number": number}
-        | {name: getattr(entry, name) for name in names}
-        | {"committed": entry.committed, "planned": entry.fault is not None}
-        for number, entry in enumerate(entries, total - len(entries) + 1)
-    ]
-
-
-def fault_json(fault: Fault | Hook) -> dict[str, Any]:
-    """Return a fault or second writer as a JSON value: the call that made it, and how often it fired."""
-    # "plan" keeps its name, because other programs read it from the control routes.
-    return {"plan": call_of(fault), "fired": fault.fired, "times": fault.times}
+_MAX_ENTRIES = 1000
 
 
 class EventStreams:
@@ -71,9 +40,16 @@ class EventStreams:
             "users": len(state.users),
             "requests": len(state.journal),
             "not_served": state.journal.not_served,
+            "total": state.journal.total,
             "buckets": [
-                {"groups": groups, "burst": limit.burst, "per_second": limit.per_second, "tokens": tokens}
-                for groups, limit, tokens in state.limiter.levels(now)
+                {
+                    "groups": groups,
+                    "burst": limit.burst,
+                    "per_second": limit.per_second,
+                    "tokens": tokens,
+                    "used": used,
+                }
+                for groups, limit, tokens, used in state.limiter.levels(now)
             ],
             "faults": [fault_json(fault) for fault in state.faults.all()],
         }
@@ -98,7 +74,8 @@ class EventStreams:
                 last, quiet = state, 0
             since, entries = self._state.journal.since(since)
             if entries:
-                yield _event("requests", entries_json(since, entries[-_MAX_ENTRIES:]))
+                new = rows(since, entries[-_MAX_ENTRIES:])
+                yield _event("requests", [row(*numbered) for numbered in new])
                 quiet = 0
             quiet += 1
             if quiet > _MAX_QUIET_INTERVALS:

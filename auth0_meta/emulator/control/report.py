@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import attrs
+
 from auth0_meta.emulator.state.faults import CallbackRaised, Fault, Hook
 
 
@@ -22,10 +24,15 @@ def findings(
 
 
 def call_of(fault: Fault | Hook) -> str:
-    """Return the call that made a fault or second writer, with its main arguments."""
-    name = "before" if isinstance(fault, Hook) else "fail"
-    arguments = ("method", "path", "user_id", "status", "drop", "delay")
-    shown = [f"{key}={value!r}" for key in arguments if (value := getattr(fault, key, None)) is not None]
-    if fault.nth != 1:
-        shown.append(f"nth={fault.nth}")
-    return f"{name}({', '.join(shown)})"
+    """Return the call that made a fault or second writer; of what may hold a value, only the name.
+
+    >>> call_of(Fault(method="PATCH", status=429, reset=3, times=2, headers={"Retry-After": "3"}))
+    "fail(method='PATCH', times=2, status=429, headers=..., reset=3)"
+    """
+    shown = []
+    for field in attrs.fields(type(fault)):
+        value = getattr(fault, field.name)
+        default = {} if field.name == "headers" else field.default
+        if field.init and field.name != "run" and value != default:
+            shown.append(f"{field.name}={value!r}" if field.repr else f"{field.name}=...")
+    return f"{'before' if isinstance(fault, Hook) else 'fail'}({', '.join(shown)})"

@@ -18,16 +18,18 @@ from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.control.events import EventStreams, entries_json, fault_json
+from auth0_meta.emulator.control.entries import in_full, rows, with_request
+from auth0_meta.emulator.control.events import EventStreams
+from auth0_meta.emulator.control.fault_words import fault_json
+from auth0_meta.emulator.control.recipes import TOOLS, script
 from auth0_meta.emulator.control.restoring import Restoring
 from auth0_meta.emulator.control.seed_files import as_roster
 from auth0_meta.emulator.control.snapshots import blocks, snapshot_lines
+from auth0_meta.emulator.control.tenant_json import registered, user_in_full, user_row
 from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.message import JSON_TYPE, Request, Response, to_json
 from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host, check_origin
-from auth0_meta.emulator.rules.differences import ABSENT
 from auth0_meta.emulator.state.faults import Fault
-from auth0_meta.emulator.state.history import Change
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.tenant_users import Users
 from auth0_meta.errors import InputError
@@ -52,16 +54,21 @@ _PAGE_HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
 )
+_SCRIPTS = (
+    *("page", "dom", "api", "stream", "clock", "buckets", "journal", "entry", "users", "user", "faults"),
+    *("registered", "connect"),
+)
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
-    f"{CONTROL_ROOT}page.js": ("page.js", "text/javascript; charset=utf-8"),
     f"{CONTROL_ROOT}page.css": ("page.css", "text/css; charset=utf-8"),
     f"{CONTROL_ROOT}icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"{CONTROL_ROOT}{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in _SCRIPTS},
 }
 _MAX_USERS = 200
 _MAX_FAULTS = 1000  # every request looks at all of them
-# The arguments of `fail`, except the predicate, which is code, and what is sent as it is.
-_FAULT_ARGUMENTS = {field.name for field in attrs.fields(Fault) if field.init} - {"when", "body", "headers"}
+# The arguments of `fail`, except the predicate, which is code.
+_FAULT_ARGUMENTS = {field.name for field in attrs.fields(Fault) if field.init} - {"when"}
+_TOKEN_ARGUMENTS = ("subject", "audience", "scope")
 
 
 def _refused(status: int, message: str) -> Refusal:
@@ -78,15 +85,24 @@ class Control:
 
     Every control request must carry `token` in the header `X-Emulator-Token`.  With `show_token` the page
     contains it, which is safe only if no other machine can fetch the page; without `page` there is none.
-    `reset` resets the tenant.
+    `reset` resets the tenant, `issue` is `LocalTenant.token`, and `facts` returns what `recipes.script` needs to know.
     """
 
     def __init__(
-        self, state: TenantState, *, users: Users, reset: Callable[..., None], page: bool, show_token: bool
+        self,
+        state: TenantState,
+        *,
+        users: Users,
+        reset: Callable[..., None],
+        issue: Callable[..., str],
+        facts: Callable[[], Mapping[str, Any]],
+        page: bool,
+        show_token: bool,
     ) -> None:
         self.token = secrets.token_urlsafe(32)
         self._state, self._users = state, users
         self._page, self._show_token = page, show_token
+        self._issue, self._facts = issue, facts
         self._reset, self._streams, self._restoring = reset, EventStreams(state), Restoring(users)
         self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "state"): lambda _: self._streams.state(),
@@ -95,10 +111,15 @@ class Control:
             ("GET", "users"): self._list_users,
             ("POST", "users"): self._add_user,
             ("GET", "user"): self._user,
+            ("POST", "token"): self._token,
             ("GET", "journal"): self._journal,
+            ("DELETE", "journal"): lambda _: state.journal.clear(),
+            ("GET", "request"): self._request,
             ("GET", "faults"): lambda _: [fault_json(fault) for fault in state.faults.all()],
             ("POST", "faults"): self._add_fault,
-            ("DELETE", "faults"): lambda _: state.faults.clear(),
+            ("DELETE", "faults"): self._remove_faults,
+            ("GET", "registered"): lambda _: registered(state),
+            ("GET", "connect"): lambda _: self._connect(),
             ("POST", "clock"): self._clock,
             ("GET", "snapshot"): lambda _: self._stream(lambda: blocks(snapshot_lines(state)), JSON_TYPE),
             ("POST", "snapshot"): self._upload,
@@ -179,8 +200,7 @@ class Control:
             found = list(islice(matches, start, start + count + 1))
         else:
             found = users.slice(start, count + 1)
-        names = ("user_id", "email", "name", "updated_at")
-        shown = [{name: profile.root.get(name) for name in names} for profile in found[:count]]
+        shown = [user_row(profile) for profile in found[:count]]
         return {"total": len(users), "more": len(found) > count, "users": shown}
 
     def _add_user(self, request: Request) -> dict[str, Any]:
@@ -188,16 +208,32 @@ class Control:
         return {"user_id": self._users.add(**user).user_id}
 
     def _user(self, request: Request) -> dict[str, Any]:
-        user_id = request.query.get("id", "")
-        profile = self._state.users.get(user_id)
+        profile = self._state.users.get(request.query.get("id", ""))
         if profile is None:
             raise _refused(404, "The user does not exist.")
-        history = [_change_json(change) for change in reversed(self._state.history.of(user_id))]
-        return {"profile": profile.document(), "history": history}
+        return user_in_full(self._state, profile)
+
+    def _token(self, request: Request) -> dict[str, Any]:
+        wanted = _object(request)
+        if any(name not in _TOKEN_ARGUMENTS or not isinstance(text, str) for name, text in wanted.items()):
+            raise _refused(400, f"A token takes {', '.join(_TOKEN_ARGUMENTS)}, each of them a string.")
+        return {"token": self._issue(**wanted)}
+
+    def _connect(self) -> dict[str, str]:
+        facts = self._facts()
+        return {tool: script(tool, facts) for tool in TOOLS}
 
     def _journal(self, request: Request) -> dict[str, Any]:
         total, entries = self._state.journal.since(_number(request.query, "since", 0))
-        return {"total": total, "entries": entries_json(total, entries)}
+        return {"total": total, "entries": [with_request(*one) for one in rows(total, entries)]}
+
+    def _request(self, request: Request) -> dict[str, Any]:
+        number = _number(request.query, "number", 0)
+        total, entries = self._state.journal.since(max(0, number - 1))
+        first, entry = rows(total, entries)[0] if entries else (0, None)
+        if entry is None or first != number:
+            raise _refused(404, "The journal does not have this request, or no longer.")
+        return in_full(number, entry, self._state.access.url)
 
     def _add_fault(self, request: Request) -> dict[str, Any]:
         arguments = _object(request)
@@ -212,6 +248,12 @@ class Control:
             raise _refused(400, f"There are {_MAX_FAULTS} faults already: clear them first.")
         self._state.faults.add(fault)
         return fault_json(fault)
+
+    def _remove_faults(self, request: Request) -> None:
+        if "number" not in request.query:
+            self._state.faults.clear()
+        elif not self._state.faults.remove(_number(request.query, "number", 0)):
+            raise _refused(404, "There is no fault with this number.")
 
     def _clock(self, request: Request) -> dict[str, Any]:
         command, clock = _object(request), self._state.clock
@@ -277,12 +319,3 @@ def _number(query: dict[str, str], name: str, default: int) -> int:
 
 def _searchable_text(root: dict[str, Any]) -> str:
     return "\n".join(str(root.get(name, "")) for name in ("user_id", "email", "name", "username")).lower()
-
-
-def _change_json(change: Change) -> dict[str, Any]:
-    """Return a write as a JSON value; an absent side is left out."""
-    changed = []
-    for path, (before, after) in change.changed.items():
-        sides = {"before": before, "after": after}
-        changed.append({"path": path} | {side: value for side, value in sides.items() if value is not ABSENT})
-    return {"time": change.time, "by": change.by, "changed": changed}

@@ -105,6 +105,8 @@ class _Matcher:
     times: int | None = 1
     seen: int = attrs.field(default=0, init=False)
     fired: int = attrs.field(default=0, init=False)
+    number: int = attrs.field(default=0, init=False, repr=False)
+    """Its number among the faults and second writers of its tenant, from 1 on."""
 
     def __attrs_post_init__(self) -> None:
         for name, (fits, what) in _RULES.items():
@@ -167,7 +169,7 @@ class Fault(_Matcher):
         ):
             raise InputError("commit, body, html, headers and reset work only with a status: add one")
         for name, header in self.headers.items():
-            if not _is_line(name) or not _is_line(str(header or "")):
+            if not _is_line(name) or not _is_line("" if header is None else header):
                 raise InputError(f"the header {name!r} and its value must be one line of text each")
         if not isinstance(self.body, (str, bytes)):
             try:
@@ -200,12 +202,15 @@ class FaultBook:
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()
         self._seed, self._random = seed, random.Random(seed)
+        self._added = 0
         self._faults: list[Fault] = []
         self._hooks: list[Hook] = []
 
     def add(self, item: Fault | Hook) -> None:
         """Add a fault or second writer."""
         with self._lock:
+            self._added += 1
+            item.number = self._added
             if isinstance(item, Fault):
                 self._faults.append(item)
             else:
@@ -242,6 +247,14 @@ class FaultBook:
         """Return every fault and second writer, fired or not."""
         with self._lock:
             return [*self._faults, *self._hooks]
+
+    def remove(self, number: int) -> bool:
+        """Delete the fault or second writer with this number; return False if there is none."""
+        with self._lock:
+            before = len(self._faults) + len(self._hooks)
+            self._faults = [fault for fault in self._faults if fault.number != number]
+            self._hooks = [hook for hook in self._hooks if hook.number != number]
+            return len(self._faults) + len(self._hooks) < before
 
     def clear(self) -> None:
         """Delete every fault and second writer."""

@@ -51,6 +51,11 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal of {len(self)} requests>"
 
+    @property
+    def total(self) -> int:
+        """How many requests there were, with those that are no longer kept."""
+        return self._total
+
     def requests(
         self,
         method: str | None = None,

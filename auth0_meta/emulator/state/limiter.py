@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -51,8 +52,11 @@ class Limiter:
         """Return what the bucket's headers would say, taking nothing; None if the group has no limit."""
         return self.take(group, now, count=0)
 
-    def levels(self, now: float) -> list[tuple[tuple[str, ...], Limit, float]]:
-        """Return each bucket as the groups that share it, its limit and its tokens, fractions included."""
+    def levels(self, now: float) -> list[tuple[tuple[str, ...], Limit, float, bool]]:
+        """Return each bucket: the groups that share it, its limit, its tokens with fractions, and whether it was ever used."""
         with self._lock:
             buckets = dict(self._buckets)
-        return [(groups_of(name), bucket.limit, bucket.level(now)) for name, bucket in buckets.items()]
+        return [
+            (groups_of(name), bucket.limit, bucket.level(now), bucket.at > -math.inf)
+            for name, bucket in buckets.items()
+        ]

@@ -6,12 +6,14 @@ import gc
 import json
 import logging
 import re
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
+from jose import jwt
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator import LocalTenant
@@ -122,19 +124,22 @@ def test_the_page_has_no_script_or_style_of_its_own(control: ControlApi) -> None
     assert "<style" not in page
     assert "style=" not in page
     assert re.search(r"\son\w+=", page) is None
-    assert page.count("<script") == page.count('<script src="/_emulator/page.js"')
-    for name, kind in (
-        ("page.js", "text/javascript"),
-        ("page.css", "text/css"),
-        ("icon.svg", "image/svg+xml"),
-    ):
+    assert page.count("<script") == page.count('<script type="module" src="/_emulator/page.js"')
+    for name, kind in (("page.css", "text/css"), ("icon.svg", "image/svg+xml")):
         response = control.session.get(control.tenant.url + ROOT + name)
         assert response.status_code == 200
         assert response.headers["Content-Type"].startswith(kind)
-    script = control.session.get(control.tenant.url + ROOT + "page.js").text
-    assert "innerHTML" not in script
-    assert "insertAdjacentHTML" not in script
-    assert "eval(" not in script
+    scripts, seen = ["page"], set()
+    while scripts:
+        name = scripts.pop()
+        response = control.session.get(f"{control.tenant.url}{ROOT}{name}.js")
+        assert (response.status_code, name) == (200, name)
+        assert response.headers["Content-Type"].startswith("text/javascript")
+        for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "document.write", ".style."):
+            assert word not in response.text
+        seen.add(name)
+        scripts += {*re.findall(r'from "\./(\w+)\.js"', response.text)} - seen
+    assert len(seen) > 5
 
 
 def test_only_a_page_for_this_machine_holds_the_token(control: ControlApi) -> None:
@@ -187,6 +192,15 @@ def test_the_page_is_only_read(control: ControlApi) -> None:
         ("GET", "users?count=201", {}, 400),
         ("GET", "users?start=-1", {}, 400),
         ("GET", "journal?since=x", {}, 400),
+        ("GET", "request", {}, 404),
+        ("GET", "request?number=1", {}, 404),
+        ("DELETE", "faults?number=1", {}, 404),
+        ("DELETE", "faults?number=x", {}, 400),
+        ("POST", "token", {"json": {"subject": 5}}, 400),
+        ("POST", "token", {"json": {"claims": "x"}}, 400),
+        ("POST", "faults", {"json": {"status": 500, "headers": {"X-A": 5}}}, 400),
+        ("POST", "faults", {"json": {"status": 500, "headers": ["X-A"]}}, 400),
+        ("POST", "faults", {"json": {"status": 500, "number": 5}}, 400),
     ],
 )
 def test_bad_requests_are_refused(
@@ -234,7 +248,15 @@ def test_state_shows_users_requests_buckets_faults_and_time() -> None:
         ["change_password"],
     ]
     assert (state["buckets"][0]["burst"], state["buckets"][0]["tokens"]) == (40, 39.0)
-    assert state["faults"] == [{"plan": "fail(method='PATCH', status=429)", "fired": 0, "times": 1}]
+    (fault,) = state["faults"]
+    assert fault == {
+        "number": 1,
+        "plan": "fail(method='PATCH', status=429, reset=3)",
+        "words": "The next PATCH request gets a 429 Too Many Requests that resets in 3 s",
+        "fired": 0,
+        "seen": 0,
+        "times": 1,
+    }
     clock.advance(0.06)
     assert control("GET", "state").json()["buckets"][0]["tokens"] == pytest.approx(39.5)
     shared = ControlApi(LocalTenant(serve=False, rate_limit="free"))("GET", "state").json()["buckets"]
@@ -308,16 +330,17 @@ def test_the_journal_can_be_read_from_any_number(control: ControlApi) -> None:
 def test_faults_are_added_listed_and_cleared(control: ControlApi) -> None:
     """A fault added through the route strikes like one added in code; DELETE clears all."""
     plan = {"method": "GET", "status": 503, "times": 2}
-    assert control("POST", "faults", json=plan).json() == {
-        "plan": "fail(method='GET', status=503)",
-        "fired": 0,
-        "times": 2,
-    }
+    added = control("POST", "faults", json=plan).json()
+    assert (added["plan"], added["fired"]) == ("fail(method='GET', times=2, status=503)", 0)
     response = control.session.get(
         f"{control.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"}
     )
     assert response.status_code == 503
     assert [fault["fired"] for fault in control("GET", "faults").json()] == [1]
+    assert control("GET", "request?number=1").json()["fault"] == added["number"]
+    other = control("POST", "faults", json={"status": 500, "body": [1], "headers": {"X-A": "1"}}).json()
+    assert control("DELETE", f"faults?number={added['number']}").json() == {}
+    assert [fault["number"] for fault in control("GET", "faults").json()] == [other["number"]]
     assert control("DELETE", "faults").json() == {}
     assert control("GET", "faults").json() == []
 
@@ -344,6 +367,129 @@ def test_a_snapshot_and_a_reset_restore_users() -> None:
     tenant.users.clear()
     assert control("POST", "reset").json() == {}
     assert [user.user_id for user in tenant.users] == ["auth0|1"]
+
+
+def test_one_request_is_shown_in_full(control: ControlApi) -> None:
+    """With what it sent, what it got, and how to repeat and to assert it; secrets are masked."""
+    control.tenant.users.add(user_id="auth0|1")
+    token = control.tenant.token()
+    url = f"{control.tenant.url}/api/v2/users/auth0%7C1?include_totals=false"
+    body = {"user_metadata": {"it's": "x"}, "password": "S3cret-Horse"}
+    control.session.patch(url, json=body, headers={"Authorization": f"Bearer {token}"})
+    shown = control("GET", "request", params={"number": 1})
+    assert token not in shown.text
+    assert "S3cret-Horse" not in shown.text
+    entry = shown.json()
+    assert (entry["number"], entry["headers"]["authorization"]) == (1, "<masked>")
+    assert entry["response"]["status"] == entry["status"]
+    assert entry["response"]["headers"]["content-type"] == "application/json; charset=utf-8"
+    assert (entry["response"]["body"]["user_id"], entry["reason"]) == ("auth0|1", "")
+    words = shlex.split(entry["curl"].replace("\\\n", ""))
+    assert words[:4] == ["curl", "-X", "PATCH", url]
+    assert "Authorization: Bearer $TOKEN" in words
+    assert json.loads(words[words.index("-d") + 1]) == {**body, "password": "<masked>"}
+    eval(entry["assert_called"], {"tenant": control.tenant})  # noqa: S307  # our own text
+
+
+def test_a_form_is_repeated_as_a_form(control: ControlApi) -> None:
+    """Each field is quoted for the shell."""
+    control.session.post(f"{control.tenant.url}/oauth/token", data={"client_id": "a b", "client_secret": "x"})
+    curl = control("GET", "request?number=1").json()["curl"]
+    words = shlex.split(curl.replace("\\\n", ""))
+    assert words[-4:] == ["--data-urlencode", "client_id=a b", "--data-urlencode", "client_secret=<masked>"]
+
+
+def test_the_rule_that_struck_is_named(control: ControlApi) -> None:
+    """A missing scope, the rate limit, a fault and any other refusal have their own words."""
+    tenant = LocalTenant(serve=False, rate_limit="5@1", clock=FakeClock())
+    control = ControlApi(tenant)
+
+    def reason(method: str, path: str, **options: Any) -> str:
+        options["headers"] = {"Authorization": f"Bearer {options.pop('token', 'x')}"}
+        control.session.request(method, f"{tenant.url}/api/v2/{path}", **options)
+        return str(control("GET", "journal").json()["entries"][-1]["reason"])
+
+    assert reason("GET", "users") == ""
+    assert reason("POST", "roles", json={"name": "r"}, token=tenant.token(scopes=["read:users"])) == (
+        "scope missing: create:roles"
+    )
+    assert reason("POST", "roles", json={}).startswith(
+        "Payload validation error: 'Missing required property: name'"
+    )
+    tenant.fail(status=500)
+    assert reason("GET", "users") == "fault 1"
+    for _ in range(5):
+        last = reason("GET", "users")
+    assert last == "rate limit"
+    tenant.fail(when=lambda *_: 1 / 0, status=500)
+    assert reason("GET", "users") == "a second writer or predicate raised"
+    tenant._state.raised.clear()
+
+
+def test_the_journal_is_cleared_and_numbers_go_on(control: ControlApi) -> None:
+    """A page that has seen ten requests is told of the eleventh."""
+    for _ in range(2):
+        control.session.get(f"{control.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert control("DELETE", "journal").json() == {}
+    state = control("GET", "state").json()
+    assert (len(control.tenant.journal), state["requests"], state["total"]) == (0, 0, 2)
+    control.session.get(f"{control.tenant.url}/api/v2/users", headers={"Authorization": "Bearer x"})
+    assert [entry["number"] for entry in control("GET", "journal?since=2").json()["entries"]] == [3]
+
+
+def test_a_token_can_be_had_for_anybody(control: ControlApi) -> None:
+    """Without arguments for the Management API with all scopes; else for the subject, audience and scope given."""
+    control.tenant.users.add(user_id="auth0|1")
+    token = control("POST", "token", json={}).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert control.session.get(f"{control.tenant.url}/api/v2/users", headers=headers).status_code == 200
+    wanted = {"subject": "auth0|1", "audience": "https://api.example.com", "scope": "read:x write:x"}
+    claims = jwt.get_unverified_claims(control("POST", "token", json=wanted).json()["token"])
+    assert (claims["sub"], claims["scope"]) == ("auth0|1", "read:x write:x")
+    assert "https://api.example.com" in claims["aud"]
+
+
+def test_a_user_is_shown_with_roles_organizations_and_logs(control: ControlApi) -> None:
+    """By name, and the log events newest first."""
+    tenant = control.tenant
+    tenant.users.add(user_id="auth0|1")
+    headers = {"Authorization": "Bearer x"}
+
+    def made(path: str, body: Any) -> Any:
+        return control.session.post(f"{tenant.url}/api/v2/{path}", json=body, headers=headers)
+
+    role = made("roles", {"name": "editor"}).json()
+    organization = made("organizations", {"name": "acme"}).json()
+    made("users/auth0%7C1/roles", {"roles": [role["id"]]})
+    made(f"organizations/{organization['id']}/members", {"members": ["auth0|1"]})
+    tenant._state.add_log("s", "auth0|1")
+    shown = control("GET", "user", params={"id": "auth0|1"}).json()
+    assert (shown["roles"], shown["organizations"]) == (["editor"], ["acme"])
+    assert "s" in [entry["type"] for entry in shown["logs"]]
+
+
+def test_what_is_registered_is_listed_without_secrets(control: ControlApi) -> None:
+    """Clients, connections, APIs, grants, roles and organizations, in the form that the API gives them."""
+    headers = {"Authorization": "Bearer x"}
+    client = {"name": "My app", "client_secret": "s3cret" * 8}
+    url = f"{control.tenant.url}/api/v2/clients"
+    assert control.session.post(url, json=client, headers=headers).status_code == 201
+    shown = control("GET", "registered")
+    assert "s3crets3cret" not in shown.text
+    assert {"clients", "connections", "resource-servers", "client-grants", "roles", "organizations"} == {
+        *shown.json()
+    }
+    assert "My app" in [one.get("name") for one in shown.json()["clients"]["documents"]]
+    assert "Username-Password-Authentication" in [
+        one["name"] for one in shown.json()["connections"]["documents"]
+    ]
+
+
+def test_it_says_how_each_tool_connects(control: ControlApi) -> None:
+    """The scripts are those of `auth0-meta emulator env`."""
+    shown = control("GET", "connect").json()
+    assert {"python", "node", "curl"} <= {*shown}
+    assert f"export AUTH0_CLIENT_ID={control.tenant.client_id}" in shown["python"].splitlines()
 
 
 # The stream ------------------------------------------------------------------------------------------
@@ -385,8 +531,10 @@ def test_events_report_state_and_requests() -> None:
                 ((name, value),) = events(lines, 1)
                 seen += value if name == "requests" else []
             entry = seen[-1]
-            assert entry["body"] == {"user_metadata": {"a": "line\nbreak\n\ndata: x"}}
+            assert not entry.keys() & {"headers", "body", "response"}
             assert (entry["status"], entry["committed"], entry["tokens"]) == (200, True, 9)
+            assert entry["user_id"] == "auth0|1"
+            assert entry["duration"] >= 0
         with open_stream(tenant, since=len(tenant.journal)) as stream:
             assert [name for name, _ in events(stream.iter_lines(chunk_size=1), 1)] == ["state"]
 
