@@ -175,7 +175,8 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
     """Run COMMAND alongside a local tenant; exit with its exit code.
 
     The environment points COMMAND at the tenant: AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
-    AUTH0_URL, and with --tls the certificate files. Signals are passed on to it.
+    AUTH0_URL, ISSUER_BASE_URL, AUTH0_ISSUER_BASE_URL, and with --tls the certificate files. Signals
+    are passed on to it.
     """
     from auth0_meta.emulator.process.exec import execute as run  # noqa: PLC0415  # its extra may be missing
 

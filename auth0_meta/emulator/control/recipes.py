@@ -107,7 +107,9 @@ def exports(
 
 def all_exports(facts: Mapping[str, Any]) -> dict[str, str]:
     """Return an environment that works for this package and every other tool, for a program that may use any."""
-    return exports("node", facts) | exports("python", facts)
+    # Names of frameworks only where they can mean nothing else: CLIENT_ID or SECRET may be anybody's.
+    issuer = dict.fromkeys(("AUTH0_ISSUER_BASE_URL", "ISSUER_BASE_URL"), facts["url"])
+    return exports("node", facts) | exports("python", facts) | issuer
 
 
 def export_lines(tool: str, facts: Mapping[str, Any]) -> list[str]:

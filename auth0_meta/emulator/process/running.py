@@ -79,6 +79,6 @@ def facts_of(tenant: LocalTenant) -> dict[str, Any]:
 def _line(entry: Entry) -> str:
     """Return a line about a request: no query, and no path that may hold a secret, as a download's does."""
     known = entry.route and not entry.route.startswith(MANAGEMENT_ROOT)
-    path = entry.route if known else _LONG.sub("<long>", entry.path)
+    path = _LONG.sub("<long>", entry.route if known else entry.path)
     status = "closed" if entry.status is None else entry.status
     return f"{entry.method} {printable(path)} {status} {entry.duration * 1000:.0f} ms"

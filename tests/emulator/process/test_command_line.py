@@ -61,6 +61,9 @@ with ManagementClient.from_env() as client, client.transaction("auth0|1") as tx:
     assert "AUTH0_API_TOKEN" not in os.environ
 print(os.environ["AUTH0_DOMAIN"])
 """
+ISSUER = """
+assert os.environ["AUTH0_ISSUER_BASE_URL"] == os.environ["ISSUER_BASE_URL"] == os.environ["AUTH0_URL"]
+"""
 
 
 @pytest.mark.parametrize(
@@ -72,9 +75,12 @@ def test_exec_points_a_command_at_the_tenant(
     """The environment alone leads the command to the tenant, also over https; real credentials are hidden."""
     monkeypatch.setenv("AUTH0_API_TOKEN", "a real one")
     monkeypatch.setenv("AUTH0_DOMAIN", "production.example.com")
+    monkeypatch.setenv("AUTH0_ISSUER_BASE_URL", "https://production.example.com")
     users, saved = tmp_path / "users.yaml", tmp_path / "saved.json"
     users.write_text("- {user_id: auth0|1}\n")
-    done = emulator("exec", *options, "--users", str(users), "--save", str(saved), "--", *python(WORK))
+    done = emulator(
+        "exec", *options, "--users", str(users), "--save", str(saved), "--", *python(WORK + ISSUER)
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("localhost:" if "--tls" in options else "http://localhost:")
     assert json.loads(saved.read_text())["users"][0]["app_metadata"] == {"done": True}
