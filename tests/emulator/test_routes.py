@@ -76,16 +76,16 @@ def test_the_nearest_route_is_named(api: Any, method: str, path: str, nearest: s
 def test_every_method_gets_the_same_refusal(talk: Callable[..., Any], method: str, sockets: bool) -> None:
     """SDKs send a request again after a 501, but not after a 404."""
     with LocalTenant(serve=sockets) as tenant:
-        response = talk(tenant, sockets=sockets)(method, "/api/v2/guardian/factors")
+        response = talk(tenant, sockets=sockets)(method, "/api/v2/stats/daily")
         assert response.status_code == 404
         if method != "HEAD":
             assert response.json() == {
                 "statusCode": 404,
                 "error": "Not Found",
-                "message": f"The local tenant does not serve {method} /api/v2/guardian/factors.",
+                "message": f"The local tenant does not serve {method} /api/v2/stats/daily.",
                 "errorCode": "not_served_by_local_tenant",
             }
-        assert tenant.journal[-1].not_served == f"{method} /api/v2/guardian/factors"
+        assert tenant.journal[-1].not_served == f"{method} /api/v2/stats/daily"
 
 
 @pytest.mark.parametrize(

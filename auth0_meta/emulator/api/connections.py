@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api.crud import Resource, merged, prefixed, replaced
-from auth0_meta.emulator.api.lookup import first_identity, is_in
+from auth0_meta.emulator.api.crud import Document, Resource, merged, prefixed, replaced
+from auth0_meta.emulator.api.lookup import first_identity
+from auth0_meta.emulator.api.paging import checkpoint
 from auth0_meta.emulator.api.route import recorded
 from auth0_meta.emulator.http.errors import Refusal, bad_request
-from auth0_meta.emulator.http.message import Call, Reply
-from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID, Profile
-from auth0_meta.emulator.rules.schema import required_parameter
+from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.profile import (
+    DATABASE_OPTIONS,
+    DEFAULT_CONNECTION,
+    DEFAULT_CONNECTION_ID,
+    Profile,
+)
+from auth0_meta.emulator.rules.schema import (
+    CHECKPOINTS,
+    FLAG,
+    NAME,
+    OBJECT,
+    TEXT,
+    Body,
+    array,
+    record,
+    required_parameter,
+)
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 _DATABASE = "auth0"
@@ -21,6 +37,22 @@ _PASSWORDLESS = ("email", "sms")
 _SYNCED = ("name", "nickname", "given_name", "family_name", "picture")
 _SYNC_OFF = ("on_first_login", "never_on_login")
 _HELP = "https://auth0.com/docs/dashboard/guides/connections/configure-connection-sync"
+
+_ENABLED_CLIENTS = array(NAME)
+
+
+def _prepared(state: TenantState, before: Document | None, body: Document) -> Document:
+    """Return a body with what Auth0 adds to a new connection (recorded)."""
+    if before is not None:
+        return body
+    options = DATABASE_OPTIONS if body["strategy"] == _DATABASE else {}
+    own = {"is_domain_connection": False, "enabled_clients": [], "realms": [body["name"]]}
+    return own | body | {"options": options | (body.get("options") or {})}
+
+
+def _delete_all_users(state: TenantState, call: Call, gone: Document) -> None:
+    _remove(state, call, state.users.all(), gone["name"])
+
 
 CONNECTIONS = Resource(
     name="connections",
@@ -34,6 +66,9 @@ CONNECTIONS = Resource(
     bag="metadata",
     most=10,
     rule=lambda switches: merged if switches.connection_metadata == "merge" else replaced,
+    fields={"options": OBJECT, "enabled_clients": _ENABLED_CLIENTS, "realms": array(TEXT)},
+    prepare=_prepared,
+    after_delete=_delete_all_users,
     filters={"name": "name", "strategy": "strategy"},
     # Auth0 takes a while to delete a connection, so it responds with 202 and `deleted_at` (recorded).
     deleted=202,
@@ -114,16 +149,59 @@ def check_root_attributes(state: TenantState, profile: Profile, body: dict[str, 
 def delete_users(state: TenantState, call: Call) -> Reply:
     """Delete the users of a connection who have this email, if any."""
     connection = CONNECTIONS.get_or_404(state, call.params["id"])["name"]
-    with state.users.lock:
-        found = state.users.with_email(call.query["email"].lower())
-        users = [user for user in found if is_in(user, connection)]
-        for user in users:
-            state.remove_user(user, by=call.name)
-    return Reply(204, committed=bool(users))
+    removed = _remove(state, call, state.users.with_email(call.query["email"].lower()), connection)
+    return Reply(204, committed=removed > 0)
 
 
+def _remove(state: TenantState, call: Call, users: Iterable[Profile], connection: str) -> int:
+    """Delete those of the users whose first identity belongs to a connection, and return how many."""
+    removed = 0
+    for user in users:
+        with state.users.lock:
+            now = state.users.get(user.user_id)
+            if now is not None and first_identity(now).get("connection") == connection:
+                state.remove_user(now, by=call.name)
+                removed += 1
+    return removed
+
+
+# Clients ------------------------------------------------------------------------------------------------------
+
+
+def enable(state: TenantState, connection: Document, statuses: dict[str, bool]) -> None:
+    """Enable a connection for some clients and disable it for others; the caller holds `resources.lock`."""
+    before = [each for each in connection.get("enabled_clients", ()) if statuses.get(each, True)]
+    added = [client_id for client_id, enabled in statuses.items() if enabled and client_id not in before]
+    after = {**connection, "enabled_clients": [*before, *added]}
+    state.resources.of(CONNECTIONS.name)[connection["id"]] = after
+
+
+def list_clients(state: TenantState, call: Call) -> Reply:
+    """List the clients for which a connection is enabled, by checkpoints."""
+    enabled = CONNECTIONS.get_or_404(state, call.params["id"]).get("enabled_clients", ())
+    return Reply(200, to_json(checkpoint(call, "clients", [{"client_id": each} for each in enabled])))
+
+
+def update_clients(state: TenantState, call: Call) -> Reply:
+    """Enable a connection for clients, or disable it."""
+    with state.resources.lock:
+        connection = CONNECTIONS.get_or_404(state, call.params["id"])
+        enable(state, connection, {each["client_id"]: each["status"] for each in call.body})
+    return Reply(204, committed=True)
+
+
+_CLIENTS = "/api/v2/connections/{id}/clients"
+_STATUS = record("client_id", "status", client_id=NAME, status=FLAG)
 ROUTES = (
     *CONNECTIONS.routes(evidence="recorded"),
+    recorded("GET", _CLIENTS, list_clients, scopes="read:connections", query=CHECKPOINTS),
+    recorded(
+        "PATCH",
+        _CLIENTS,
+        update_clients,
+        scopes="update:connections",
+        body=Body(array(_STATUS, shortest=1, longest=50)),
+    ),
     recorded(
         "DELETE",
         "/api/v2/connections/{id}/users",

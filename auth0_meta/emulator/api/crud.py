@@ -47,13 +47,14 @@ def replaced(before: Bag | None, change: Bag | None) -> Bag | None:
 
 
 @attrs.frozen
-class _ResourceBody(Body):
-    """The body of POST or PATCH: its schema, the limits on metadata, and a depth that fits into a list."""
+class DocumentBody(Body):
+    """The body of a document: its schema, the limits on metadata, and a depth that fits into a list."""
 
     bag: str | None = None
     most: int = 0
 
     def read(self, request: Request, switches: Switches) -> Document:
+        """Return the body, or refuse it."""
         body: Document = Body.read(self, request, switches)
         bag = body.get(self.bag) if self.bag else None
         if bag is not None:
@@ -80,10 +81,13 @@ class Resource:
 
     `name` is used in paths, `called` in sentences; `new_id` makes an id, stored under `id_name`.  `required`
     attributes must be present on creation, and `fields` are others that are checked; unless `closed`, further ones
-    are stored unchecked.  No body may contain `forbidden` ones, and a PATCH no `fixed` ones.  No two documents may agree in all `unique` ones:
-    the refusal is `conflict`.  `bag` is the attribute that holds metadata, with at most `most` keys, written by
+    are stored unchecked.  No body may contain `forbidden` ones, and a PATCH no `fixed` ones.  No two documents may
+    agree in all `unique` ones: the refusal is `conflict`.  `bag` is the attribute that holds metadata, with at most `most` keys, written by
     `rule`.  `filters` maps query parameters to attributes.  `alias` is an attribute that the path may contain instead
-    of the id.  `view` returns what a response shows of a document.  `defaults` are shown unless the body sets them.  With `null_removes`, null removes an attribute.
+    of the id.  `prepare` returns a body with what Auth0 adds to it, given the document before (None for a new one);
+    `view` returns what a response shows of a document; `after_delete` deletes what belonged to it.  `read_scopes` are
+    those for reading, if there are several.  `defaults` are shown unless the body sets them.  With `null_removes`,
+    null removes an attribute.
     """
 
     name: str
@@ -103,7 +107,10 @@ class Resource:
     rule: Callable[[Switches], BagRule] = lambda switches: replaced
     filters: dict[str, str] = attrs.field(factory=dict)
     alias: str | None = None
+    prepare: Callable[[TenantState, Document | None, Document], Document] = lambda state, before, body: body
     view: Callable[[Call, Document], Document] = lambda call, document: document
+    after_delete: Callable[[TenantState, Call, Document], object] = lambda state, call, gone: None
+    read_scopes: str = ""
     defaults: dict[str, Any] = attrs.field(factory=dict)
     null_removes: bool = False
     created: int = 201
@@ -124,7 +131,7 @@ class Resource:
         missing = "204" if self.deleted == 202 else f"{self.deleted} even"
 
         def route(method: str, path: str, handler: Handler, verb: str, summary: str, **more: Any) -> Route:
-            scopes = f"{verb}:{scope}"
+            scopes = (verb == "read" and self.read_scopes) or f"{verb}:{scope}"
             return Route(method, path, handler, scopes=scopes, evidence=evidence, summary=summary, **more)
 
         return (
@@ -144,7 +151,7 @@ class Resource:
             ),
         )
 
-    def _body(self, *, patch: bool) -> _ResourceBody:
+    def _body(self, *, patch: bool) -> DocumentBody:
         properties = {**dict.fromkeys(self.required, NAME), **self.fields}
         if self.bag is not None:
             properties[self.bag] = Field(type="object", nullable=True)
@@ -156,14 +163,14 @@ class Resource:
             closed=self.closed,
             forbidden=(self.id_name, *self.forbidden, *fixed),
         )
-        return _ResourceBody(field, bag=self.bag, most=self.most)
+        return DocumentBody(field, bag=self.bag, most=self.most)
 
     def create(self, state: TenantState, call: Call) -> Reply:
         """Create a document; metadata and attributes are stored as sent."""
         with state.resources.lock:
             self._check_unique(state, call.body, None)
             key = self.new_id(state)
-            document = self._written(state, {self.id_name: key}, call.body)
+            document = self._written(state, {self.id_name: key}, self.prepare(state, None, call.body))
             state.resources.of(self.name)[key] = document
         return Reply(self.created, to_json(self.view(call, document)), committed=True)
 
@@ -177,7 +184,7 @@ class Resource:
         with state.resources.lock:
             before = self.get_or_404(state, call.params["id"])
             self._check_unique(state, {**before, **call.body}, before)
-            document = self._written(state, before, call.body)
+            document = self._written(state, before, self.prepare(state, before, call.body))
             state.resources.of(self.name)[document[self.id_name]] = document
         return Reply(200, to_json(self.view(call, document)), committed=True)
 
@@ -188,6 +195,8 @@ class Resource:
             if gone is not None:
                 del state.resources.of(self.name)[gone[self.id_name]]
                 state.resources.forget(gone[self.id_name])
+        if gone is not None:
+            self.after_delete(state, call, gone)
         if self.deleted != 202:
             return Reply(self.deleted, b"{}", committed=gone is not None)
         if gone is None:
@@ -266,4 +275,6 @@ def _matches(value: Any, wanted: str, parameter: str) -> bool:
     """Return whether an attribute matches a filter; `name_filter` matches a part of it (documented)."""
     if parameter == "name_filter":
         return isinstance(value, str) and wanted.casefold() in value.casefold()
+    if wanted in ("true", "false") and not isinstance(value, str):
+        return bool(value) is (wanted == "true")
     return bool(value == wanted)

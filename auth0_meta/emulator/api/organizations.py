@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
+from auth0_meta.emulator.api.client_grants import CLIENT_GRANTS
 from auth0_meta.emulator.api.connections import CONNECTIONS
 from auth0_meta.emulator.api.crud import Resource, prefixed
 from auth0_meta.emulator.api.links import LinkTable, Things
 from auth0_meta.emulator.api.lookup import brief, get_user_or_404, user_id_in_path
 from auth0_meta.emulator.api.paging import listed
 from auth0_meta.emulator.api.roles import ROLES
-from auth0_meta.emulator.api.route import documented, recorded
+from auth0_meta.emulator.api.route import Route, documented, recorded
 from auth0_meta.emulator.http.errors import refused
 from auth0_meta.emulator.http.message import Call, Reply, to_json
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, Body, record
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, PAGES, TEXT, Body, Field, record
 from auth0_meta.emulator.rules.user_schema import check_user_id
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -32,6 +33,13 @@ ORGANIZATIONS = Resource(
     most=25,
 )
 _SETTINGS = dict.fromkeys(("assign_membership_on_login", "show_as_button", "is_signup_enabled"), FLAG)
+# Newer clients use `/connections`, which has more settings and lists what is not enabled too.
+_ALL_SETTINGS = {
+    **_SETTINGS,
+    "is_enabled": FLAG,
+    "organization_connection_name": Field(nullable=True),
+    "organization_access_level": TEXT,
+}
 
 
 def by_name(state: TenantState, call: Call) -> Reply:
@@ -101,8 +109,11 @@ def list_connections(state: TenantState, call: Call) -> Reply:
     """
     organization = ORGANIZATIONS.id_in_path(state, call)
     with state.resources.lock:
-        enabled = state.resources.organization_connections.get(organization, {})
-        every = [_shown(state, key, settings) for key, settings in enabled.items()]
+        known = state.resources.organization_connections.get(organization, {})
+        shown = [_shown(state, call, key, settings) for key, settings in known.items()]
+    if _all(call):
+        return listed(state, call, "connections", shown)
+    every = [one for one in shown if known[one["connection_id"]].get("is_enabled", True)]
     if call.query.get("include_totals") and "page" not in call.query:
         count = len(every)
         return Reply(200, to_json({"enabled_connections": every, "start": 0, "limit": count, "total": count}))
@@ -114,17 +125,17 @@ def add_connection(state: TenantState, call: Call) -> Reply:
     with state.resources.lock:
         organization = ORGANIZATIONS.id_in_path(state, call)
         key = CONNECTIONS.get_or_404(state, call.body["connection_id"])["id"]
-        settings = {name: call.body[name] for name in _SETTINGS if name in call.body}
+        settings = {name: call.body[name] for name in _ALL_SETTINGS if name in call.body}
         settings.setdefault("assign_membership_on_login", False)
         enabled = state.resources.organization_connections.get(organization, {})
         state.resources.organization_connections[organization] = {**enabled, key: settings}
-    return Reply(201, to_json(_shown(state, key, settings)), committed=True)
+    return Reply(201, to_json(_shown(state, call, key, settings)), committed=True)
 
 
 def get_connection(state: TenantState, call: Call) -> Reply:
     """Get a connection of an organization."""
     key, settings = _get_connection_or_404(state, call)
-    return Reply(200, to_json(_shown(state, key, settings)))
+    return Reply(200, to_json(_shown(state, call, key, settings)))
 
 
 def update_connection(state: TenantState, call: Call) -> Reply:
@@ -134,7 +145,7 @@ def update_connection(state: TenantState, call: Call) -> Reply:
         after = {**before, **call.body}
         enabled = state.resources.organization_connections[call.params["id"]]
         state.resources.organization_connections[call.params["id"]] = {**enabled, key: after}
-    return Reply(200, to_json(_shown(state, key, after)), committed=True)
+    return Reply(200, to_json(_shown(state, call, key, after)), committed=True)
 
 
 def remove_connection(state: TenantState, call: Call) -> Reply:
@@ -156,16 +167,69 @@ def _get_connection_or_404(state: TenantState, call: Call) -> tuple[str, Setting
     return key, settings
 
 
-def _shown(state: TenantState, key: str, settings: Settings) -> Settings:
-    """Return the settings of an enabled connection with its name and strategy (recorded)."""
+def _all(call: Call) -> bool:
+    """Return whether the path is that of all connections, rather than of the enabled ones."""
+    return "/enabled_connections" not in call.template
+
+
+def _shown(state: TenantState, call: Call, key: str, settings: Settings) -> Settings:
+    """Return the settings of a connection with its name and strategy (recorded for enabled connections)."""
+    if _all(call):
+        settings = {"is_enabled": True, **settings}
+    else:
+        settings = {name: value for name, value in settings.items() if name in _SETTINGS}
     connection = CONNECTIONS.find(state, key) or {}
     about = {name: connection[name] for name in ("name", "strategy") if name in connection}
     return {"connection_id": key, **settings, "connection": about}
 
 
-_ENABLED = "/api/v2/organizations/{id}/enabled_connections"
-_ONE = f"{_ENABLED}/{{connection_id}}"
+# Client grants ------------------------------------------------------------------------------------------------
+
+
+def list_grants(state: TenantState, call: Call) -> Reply:
+    """List the client grants that an organization may use."""
+    ids = state.resources.links.of("organization_grants", ORGANIZATIONS.id_in_path(state, call))
+    return listed(state, call, "client_grants", CLIENT_GRANTS.find_all(state, ids))
+
+
+def add_grant(state: TenantState, call: Call) -> Reply:
+    """Let an organization use a client grant."""
+    organization = ORGANIZATIONS.id_in_path(state, call)
+    grant = CLIENT_GRANTS.get_or_404(state, call.body["grant_id"])
+    state.resources.links.add("organization_grants", organization, [grant["id"]])
+    shown = {name: value for name, value in grant.items() if name != "id"}
+    return Reply(201, to_json({"grant_id": grant["id"], **shown}), committed=True)
+
+
+def remove_grant(state: TenantState, call: Call) -> Reply:
+    """Take a client grant from an organization; 204 even if it had none."""
+    organization = ORGANIZATIONS.id_in_path(state, call)
+    state.resources.links.remove("organization_grants", organization, [call.params["grant_id"]])
+    return Reply(204, committed=True)
+
+
 _CONNECTIONS = "organization_connections"
+_GRANTS = "/api/v2/organizations/{id}/client-grants"
+
+
+def _connection_routes(
+    path: str, settings: dict[str, Field], declare: Callable[..., Route]
+) -> tuple[Route, ...]:
+    """Return the endpoints of an organization's connections, which have two paths."""
+    every, one = (
+        f"/api/v2/organizations/{{id}}/{path}",
+        f"/api/v2/organizations/{{id}}/{path}/{{connection_id}}",
+    )
+    added, changed = Body(record("connection_id", connection_id=TEXT, **settings)), Body(record(**settings))
+    return (
+        declare("GET", every, list_connections, scopes=f"read:{_CONNECTIONS}", query=PAGES),
+        declare("POST", every, add_connection, scopes=f"create:{_CONNECTIONS}", body=added),
+        declare("GET", one, get_connection, scopes=f"read:{_CONNECTIONS}"),
+        declare("PATCH", one, update_connection, scopes=f"update:{_CONNECTIONS}", body=changed),
+        declare("DELETE", one, remove_connection, scopes=f"delete:{_CONNECTIONS}"),
+    )
+
+
 ROUTES = (
     *ORGANIZATIONS.routes(evidence="recorded"),
     documented("GET", "/api/v2/organizations/name/{name}", by_name, scopes="read:organizations"),
@@ -178,17 +242,15 @@ ROUTES = (
     ),
     *MEMBERS.routes,
     *MEMBER_ROLES.routes,
-    recorded("GET", _ENABLED, list_connections, scopes=f"read:{_CONNECTIONS}", query=PAGES),
+    *_connection_routes("enabled_connections", _SETTINGS, recorded),
+    *_connection_routes("connections", _ALL_SETTINGS, documented),
+    recorded("GET", _GRANTS, list_grants, scopes="read:organization_client_grants", query=PAGES),
     recorded(
         "POST",
-        _ENABLED,
-        add_connection,
-        scopes=f"create:{_CONNECTIONS}",
-        body=Body(record("connection_id", connection_id=TEXT, **_SETTINGS)),
+        _GRANTS,
+        add_grant,
+        scopes="create:organization_client_grants",
+        body=Body(record("grant_id", grant_id=TEXT)),
     ),
-    recorded("GET", _ONE, get_connection, scopes=f"read:{_CONNECTIONS}"),
-    recorded(
-        "PATCH", _ONE, update_connection, scopes=f"update:{_CONNECTIONS}", body=Body(record(**_SETTINGS))
-    ),
-    recorded("DELETE", _ONE, remove_connection, scopes=f"delete:{_CONNECTIONS}"),
+    recorded("DELETE", f"{_GRANTS}/{{grant_id}}", remove_grant, scopes="delete:organization_client_grants"),
 )

@@ -39,11 +39,6 @@ def is_for_auth0(state: TenantState, audience: str) -> bool:
     return own or is_management(state, audience)
 
 
-def settings(state: TenantState) -> Document:
-    """Return the tenant's settings."""
-    return state.resources.of("tenants").get("settings", {})
-
-
 def application_of(state: TenantState, authorization: AuthorizationRequest) -> Application:
     """Return the client that began a login; one that was deleted since then counts as not registered."""
     client_id = authorization.client_id

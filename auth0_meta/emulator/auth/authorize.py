@@ -10,6 +10,7 @@ import attrs
 from werkzeug.http import parse_cookie
 
 from auth0_meta.emulator.api.route import Route, documented
+from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.auth import log_events, trigger
 from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_request, session_suffices
 from auth0_meta.emulator.auth.forms import PageForm, open_record
@@ -326,9 +327,7 @@ def _logged_out(state: TenantState, call: Call, target: str | None) -> Reply:
 def _may_log_out_to(state: TenantState, client_id: str | None, target: str) -> bool:
     """Return whether a logout may redirect to `target`: the client's list decides, without a client the tenant's."""
     if not client_id:
-        return logout_allowed(
-            state.resources.of("tenants").get("settings", {}).get("allowed_logout_urls"), target
-        )
+        return logout_allowed(settings(state).get("allowed_logout_urls"), target)
     application = state.application(client_id)
     return application is not None and application.may_log_out_to(target)
 

@@ -6,7 +6,8 @@ import attrs
 
 from auth0_meta.emulator.api.connections import CONNECTIONS
 from auth0_meta.emulator.api.lookup import is_in
-from auth0_meta.emulator.auth.access import refused_audience, settings
+from auth0_meta.emulator.api.tenants import settings
+from auth0_meta.emulator.auth.access import refused_audience
 from auth0_meta.emulator.auth.organizations import refused_organization
 from auth0_meta.emulator.http.errors import not_served
 from auth0_meta.emulator.rules.application import Application

@@ -12,6 +12,7 @@ import attrs
 
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.auth import log_events, trigger
 from auth0_meta.emulator.auth.access import (
     about_oneself,
@@ -20,7 +21,6 @@ from auth0_meta.emulator.auth.access import (
     is_for_auth0,
     permissions_of,
     refused_audience,
-    settings,
 )
 from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.organizations import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auth0_meta.emulator.auth.access import settings
+from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.http.errors import Refusal, oauth_error
 from auth0_meta.emulator.rules.application import logout_allowed
 from auth0_meta.emulator.state.tenant_state import TenantState

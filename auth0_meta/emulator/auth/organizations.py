@@ -10,7 +10,7 @@ from typing import Any
 
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.organizations import ORGANIZATIONS
-from auth0_meta.emulator.auth.access import settings
+from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.http.errors import not_served, oauth_error
 from auth0_meta.emulator.rules.application import Application
 from auth0_meta.emulator.rules.profile import Profile

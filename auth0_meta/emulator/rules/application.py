@@ -1,9 +1,9 @@
 """An application as a login sees it: a read-only view of a client's document, and which addresses it may use.
 
-The documents of the Management API are the only registry of clients; `Application.of` reads one.  An attribute that a
-document does not have allows everything that is safe on one machine: no `callbacks` means any address on loopback, no
-`grant_types` every grant, no `token_endpoint_auth_method` every way to authenticate.  Clients that the API made have
-them all, so they are held to what they list, as in Auth0.
+The documents of the Management API are the only registry of clients; `Application.of` reads one.  A client that the API
+made is held to what it lists, as in Auth0.  One that Python code registered has `LOCAL` in its document: what it does
+not list is open as far as it is safe on one machine, so no `callbacks` means any address on loopback, no `grant_types`
+every grant, and no `token_endpoint_auth_method` every way to authenticate.
 """
 
 from __future__ import annotations
@@ -73,11 +73,12 @@ class Application:
         """
         local = _object(document, LOCAL)
         keys = _object(_object(document, "client_authentication_methods"), "private_key_jwt")
-        listed = {
-            field: _texts(document[name]) if name in document else None
-            for field, name in (("callbacks", "callbacks"), ("logout_urls", "allowed_logout_urls"))
-        }
-        grants = document.get("grant_types")
+        any_of = None if local else ()
+
+        def listed(name: str) -> tuple[str, ...] | None:
+            return _texts(document[name]) if name in document else any_of
+
+        grants = listed("grant_types")
         scopes = local.get("scopes") if local else ()
         return cls(
             client_id=document["client_id"],
@@ -88,7 +89,9 @@ class Application:
                 key["pem"] for key in keys.get("credentials", ()) if isinstance(key, dict) and "pem" in key
             ),
             auth_method="private_key_jwt" if keys else document.get("token_endpoint_auth_method"),
-            grant_types=None if grants is None else frozenset(_texts(grants)),
+            grant_types=None if grants is None else frozenset(grants),
+            callbacks=listed("callbacks"),
+            logout_urls=listed("allowed_logout_urls"),
             web_origins=_texts(document.get("web_origins")),
             allowed_origins=_texts(document.get("allowed_origins")),
             organization_usage=document.get("organization_usage") or ("allow" if local else "deny"),
@@ -99,7 +102,6 @@ class Application:
             first_party=document.get("is_first_party", True),
             scopes=None if scopes is None else tuple(scopes),
             lenient=not strict and local.get("lenient", False),
-            **listed,
         )
 
     @property

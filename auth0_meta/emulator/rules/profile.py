@@ -16,6 +16,19 @@ from auth0_meta.emulator.rules.switches import Switches
 
 DEFAULT_CONNECTION = "Username-Password-Authentication"
 DEFAULT_CONNECTION_ID = "con_localDatabase001"
+# What a database gets in a recorded response besides what the body said; other strategies get nothing.
+DATABASE_OPTIONS: dict[str, Any] = {
+    "mfa": {"active": True, "return_enroll_settings": True},
+    "passwordPolicy": "good",
+    "strategy_version": 2,
+    "authentication_methods": {"password": {"enabled": True}, "passkey": {"enabled": False}},
+    "passkey_options": {
+        "challenge_ui": "both",
+        "progressive_enrollment_enabled": True,
+        "local_enrollment_enabled": True,
+    },
+    "brute_force_protection": True,
+}
 # Fields of a body that a profile does not have: they control the write, are secret, or are merged.
 _NOT_STORED = frozenset(("connection", "password", "verify_email", "verify_phone_number", "client_id", *BAGS))
 # The URL may come from an earlier email or name, so only its form shows whether it is the default.

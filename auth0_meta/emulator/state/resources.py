@@ -7,15 +7,35 @@ from typing import Any
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
+from auth0_meta.emulator.rules.profile import DATABASE_OPTIONS, DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
 from auth0_meta.emulator.state.links import KINDS, Links
 from auth0_meta.emulator.state.tables import Row, Table
 from auth0_meta.emulator.state.users import Store
 
 Document = dict[str, Any]
-_CONNECTION = {"id": DEFAULT_CONNECTION_ID, "strategy": "auth0", "name": DEFAULT_CONNECTION}
-NEW_TENANT: tuple[Row, ...] = (("connections", DEFAULT_CONNECTION_ID, _CONNECTION),)
-"""What a new tenant has: its default connection."""
+_CONNECTION = {
+    "id": DEFAULT_CONNECTION_ID,
+    "strategy": "auth0",
+    "name": DEFAULT_CONNECTION,
+    "is_domain_connection": False,
+    "enabled_clients": [],
+    "realms": [DEFAULT_CONNECTION],
+    "options": DATABASE_OPTIONS,
+}
+# It holds the settings of all applications, and tools that copy a tenant look for it; nobody can log in with it.
+_GLOBAL_CLIENT = {
+    "client_id": "localGlobalClient000000000000000",
+    "name": "All Applications",
+    "global": True,
+    "is_first_party": True,
+    "callbacks": [],
+    "grant_types": [],
+}
+NEW_TENANT: tuple[Row, ...] = (
+    ("connections", DEFAULT_CONNECTION_ID, _CONNECTION),
+    ("clients", str(_GLOBAL_CLIENT["client_id"]), _GLOBAL_CLIENT),
+)
+"""What a new tenant has: its default connection and the global client."""
 PASSWORDS = "passwords"  # the name of a table
 _METHODS, _ORGANIZATION_CONNECTIONS = "authentication_methods", "organization_connections"
 # These are passwords of tests: a few rounds are fast, and still no password is stored as typed.

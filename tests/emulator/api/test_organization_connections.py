@@ -89,3 +89,51 @@ def test_bad_requests_are_refused(api: Any, acme: str, body: dict[str, Any], sta
     nowhere = "/api/v2/organizations/org_x/enabled_connections"
     for verb, path in (("GET", nowhere), ("GET", f"{nowhere}/con_x"), ("DELETE", f"{nowhere}/con_x")):
         assert api(verb, path).status_code == 404
+
+
+def test_the_newer_path_has_more_settings(api: Any) -> None:
+    """It lists what is not enabled too, which the older one leaves out, and says what is."""
+    organization = api("POST", "/api/v2/organizations", json={"name": "acme"}).json()["id"]
+    every, enabled = (
+        f"/api/v2/organizations/{organization}/{name}" for name in ("connections", "enabled_connections")
+    )
+    body = {"connection_id": "con_localDatabase001", "show_as_button": True}
+    shown = {
+        "connection_id": "con_localDatabase001",
+        "is_enabled": True,
+        "show_as_button": True,
+        "assign_membership_on_login": False,
+        "connection": {"name": "Username-Password-Authentication", "strategy": "auth0"},
+    }
+    assert api("POST", every, json=body).json() == shown
+    assert api("GET", f"{every}?include_totals=true").json()["connections"] == [shown]
+    older = {name: value for name, value in shown.items() if name != "is_enabled"}
+    assert api("GET", enabled).json() == [older]
+    one = f"{every}/con_localDatabase001"
+    assert api("PATCH", one, json={"is_enabled": False}).json() == {**shown, "is_enabled": False}
+    assert (api("GET", enabled).json(), api("GET", one).json()["is_enabled"]) == ([], False)
+    assert api("PATCH", f"{enabled}/con_localDatabase001", json={"is_enabled": True}).status_code == 400
+    assert api("DELETE", one).status_code == 204
+    assert api("GET", every).json() == []
+
+
+def test_an_organization_uses_client_grants(api: Any) -> None:
+    """It is given them one by one; a grant that is deleted is gone here too."""
+    organization = api("POST", "/api/v2/organizations", json={"name": "acme"}).json()["id"]
+    path = f"/api/v2/organizations/{organization}/client-grants"
+    grants = [
+        api("POST", "/api/v2/client-grants", json={"client_id": "a", "audience": f"https://{n}.test"}).json()
+        for n in range(2)
+    ]
+    for grant in grants:
+        added = api("POST", path, json={"grant_id": grant["id"]})
+        shown = {name: value for name, value in grant.items() if name != "id"}
+        assert (added.status_code, added.json()) == (201, {"grant_id": grant["id"], **shown})
+    assert api("GET", path).json() == grants
+    assert api("DELETE", f"{path}/{grants[0]['id']}").status_code == 204
+    assert api("GET", f"{path}?include_totals=true").json()["client_grants"] == grants[1:]
+    api.tenant.users.clear()
+    assert api("GET", path).json() == grants[1:]
+    api("DELETE", f"/api/v2/client-grants/{grants[1]['id']}")
+    assert api("GET", path).json() == []
+    assert api("POST", path, json={"grant_id": "cgr_x"}).status_code == 404

@@ -8,12 +8,17 @@ from urllib.parse import quote
 import pytest
 
 from auth0_meta.emulator import LocalTenant, Switches
+from auth0_meta.emulator.rules.profile import DATABASE_OPTIONS
 
 COUNT = iter(range(10_000))
 DEFAULT = {
     "id": "con_localDatabase001",
     "strategy": "auth0",
     "name": "Username-Password-Authentication",
+    "is_domain_connection": False,
+    "enabled_clients": [],
+    "realms": ["Username-Password-Authentication"],
+    "options": DATABASE_OPTIONS,
 }
 
 
@@ -74,14 +79,15 @@ def test_a_switch_decides_how_connection_metadata_is_written(talk: Any, rule: An
 @pytest.mark.parametrize("kind", ["clients", "organizations", "connections"])
 def test_resources_are_listed_changed_and_deleted(api: Any, kind: str) -> None:
     """They may be deleted twice; other attributes are kept as sent."""
+    born = api("GET", f"/api/v2/{kind}").json()
     paths = [made(api, kind, display_name="one", description="d") for _ in range(3)]
-    born = {"connections": [DEFAULT], "clients": [api("GET", "/api/v2/clients/local-client").json()]}.get(
-        kind, []
-    )
     assert len(api("GET", f"/api/v2/{kind}").json()) == 3 + len(born)
     envelope = api("GET", f"/api/v2/{kind}?include_totals=true&per_page=2&page=1").json()
     total = 3 + len(born)
-    assert (len(envelope.pop(kind)), envelope) == (total - 2, {"start": 2, "limit": 2, "total": total})
+    assert (len(envelope.pop(kind)), envelope) == (
+        min(2, total - 2),
+        {"start": 2, "limit": 2, "total": total},
+    )
     assert api("PATCH", paths[0], json={"display_name": "two"}).json()["display_name"] == "two"
     first = 202 if kind == "connections" else 204
     assert [api("DELETE", paths[0]).status_code for _ in range(2)] == [first, 204]
@@ -250,7 +256,7 @@ def test_each_kind_has_its_own_scopes(talk: Any) -> None:
     tenant = LocalTenant(serve=False)
     api = talk(tenant, token=tenant.token(scopes=["read:users"]))
     for kind in ("clients", "organizations", "connections"):
-        assert api("GET", f"/api/v2/{kind}").json()["message"].endswith(f"any of: read:{kind}")
+        assert f"any of: read:{kind}" in api("GET", f"/api/v2/{kind}").json()["message"]
 
 
 def test_a_path_may_name_an_api_by_its_identifier(talk: Any) -> None:

@@ -302,7 +302,7 @@ def test_users_by_email_needs_an_email(api: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/api/v2/rules"),
+        ("GET", "/api/v2/hooks"),
         ("PUT", "/api/v2/users/auth0%7C1"),
         ("GET", "/nowhere"),
         ("DELETE", "/api/v2/users/"),

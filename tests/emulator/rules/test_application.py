@@ -104,9 +104,12 @@ def test_an_organization_fills_its_placeholder(listed: str, allowed: bool) -> No
 def test_loopback_is_recognized(url: str, on: bool) -> None:
     """A client without a list may use addresses on this machine, and nothing that only looks like one."""
     assert is_loopback_url(url) is on
-    assert Application.of({"client_id": "a"}).may_return_to(url) is on
+    assert Application.of({"client_id": "a", LOCAL: {"lenient": False}}).may_return_to(url) is on
     assert logout_allowed(None, url) is on
-    assert not Application.of({"client_id": "a", "callbacks": []}).may_return_to(url)
+    assert not Application.of({"client_id": "a"}).may_return_to(url)
+    assert not Application.of({"client_id": "a", LOCAL: {"lenient": False}, "callbacks": []}).may_return_to(
+        url
+    )
 
 
 def test_a_logout_ignores_query_and_fragment() -> None:
@@ -129,8 +132,11 @@ def test_origins_are_those_listed_and_those_of_callbacks() -> None:
     origins = ("https://app.test", "https://x.cors.test", "https://web.test", "https://other.test", "null")
     assert [application.allows_origin(each) for each in origins] == [True, True, True, False, False]
     assert [application.allows_message_to(each) for each in origins] == [False, False, True, False, False]
-    assert Application.of({"client_id": "a"}).allows_message_to("http://localhost:3000")
-    assert not Application.of({"client_id": "a"}).allows_message_to("https://app.test")
+    local = Application.of({"client_id": "a", LOCAL: {"lenient": False}})
+    assert [local.allows_message_to(each) for each in ("http://localhost:3000", "https://app.test")] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +178,7 @@ def test_a_view_survives_whatever_a_document_holds() -> None:
 
 
 def test_grants_are_limited_to_those_listed() -> None:
-    """No list allows all; a client that is not registered may do anything."""
+    """A client that is not registered may do anything."""
     listed = Application.of({"client_id": "a", "grant_types": ["refresh_token"]})
     assert [listed.grants(kind) for kind in ("refresh_token", "password")] == [True, False]
     assert unregistered("b").grants("password")

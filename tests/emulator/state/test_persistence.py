@@ -32,15 +32,15 @@ def fill(api: Any) -> dict[str, str]:
         assert response.status_code < 300, response.text
         return response.json() if response.content else None
 
-    user = api.create(email="ann@example.com", password=PASSWORD, app_metadata={"plan": "pro"}).json()[
-        "user_id"
-    ]
-    other = api.create(email="bob@example.com").json()["user_id"]
-    ids = {"user": user, "other": other}
+    connection = post("/connections", name="other-db", strategy="auth0")
+    user = api.create(
+        connection="other-db", email="ann@example.com", password=PASSWORD, app_metadata={"plan": "pro"}
+    ).json()["user_id"]
+    other = api.create(connection="other-db", email="bob@example.com").json()["user_id"]
+    ids = {"user": user, "other": other, "connection": connection["id"]}
     post("/resource-servers", identifier="https://api", name="API", scopes=[{"value": "read:x"}])
     for kind in ("roles", "organizations", "clients"):
         ids[kind] = (made := post(f"/{kind}", name=f"one-{kind}")).get("id") or made["client_id"]
-    ids["connection"] = post("/connections", name="other-db", strategy="auth0")["id"]
     post("/client-grants", client_id=ids["clients"], audience="https://api", scope=["read:x"])
     permissions = [{"resource_server_identifier": "https://api", "permission_name": "read:x"}]
     post(f"/roles/{ids['roles']}/permissions", permissions=permissions)

@@ -1,0 +1,77 @@
+"""What tools that copy a whole tenant ask for and can't go on without: answered as a tenant does that has none of it.
+
+auth0-deploy-cli takes a 404 for most of what is not served here.  Where it gives up instead, this table has a row.
+A write to any of these is not served.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from auth0_meta.emulator.api.paging import listed
+from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
+from auth0_meta.emulator.http.message import Call, Reply, to_json
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, PAGES
+from auth0_meta.emulator.state.tenant_state import TenantState
+
+_LISTS = (
+    ("actions/actions", "actions", "read:actions"),
+    ("custom-domains", "custom_domains", "read:custom_domains"),
+    ("event-streams", "eventStreams", "read:event_streams"),
+    ("flows", "flows", "read:flows"),
+    ("flows/vault/connections", "connections", "read:flows_vault_connections"),
+    ("forms", "forms", "read:forms"),
+    ("guardian/policies", "policies", "read:mfa_policies"),
+    ("log-streams", "log_streams", "read:log_streams"),
+    ("prompts/rendering", "configs", "read:prompts"),
+    ("rules", "rules", "read:rules"),
+    ("rules-configs", "rules_configs", "read:rules_configs"),
+    ("self-service-profiles", "self_service_profiles", "read:self_service_profiles"),
+    ("token-exchange-profiles", "token_exchange_profiles", "read:token_exchange_profiles"),
+)
+_DOCUMENTS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("actions/triggers", {"triggers": []}, "read:actions"),
+    ("attack-protection/bot-detection", {}, "read:attack_protection"),
+    ("attack-protection/breached-password-detection", {}, "read:attack_protection"),
+    ("attack-protection/brute-force-protection", {}, "read:attack_protection"),
+    ("attack-protection/captcha", {}, "read:attack_protection"),
+    ("attack-protection/suspicious-ip-throttling", {}, "read:attack_protection"),
+    ("branding/phone/providers", {"providers": []}, "read:phone_providers"),
+    ("branding/phone/templates", {"templates": []}, "read:phone_templates"),
+    ("organizations/{id}/clients", {"clients": []}, "read:organization_clients"),
+    ("organizations/{id}/discovery-domains", {"domains": []}, "read:organization_discovery_domains"),
+    ("prompts", {}, "read:prompts"),
+    ("prompts/{prompt}/custom-text/{language}", {}, "read:prompts"),
+    ("prompts/{prompt}/partials", {}, "read:prompts"),
+    ("supplemental-signals", {}, "read:attack_protection"),
+)
+
+
+def _no_items(state: TenantState, call: Call, *, name: str) -> Reply:
+    return listed(state, call, name, [])
+
+
+def _empty(state: TenantState, call: Call, *, body: dict[str, Any]) -> Reply:
+    return Reply(200, to_json(body))
+
+
+_route = partial(
+    Route, evidence="open: as a tenant that has none", summary="Answer as a tenant that has none of it."
+)
+ROUTES = (
+    *(
+        _route(
+            "GET",
+            MANAGEMENT_ROOT + path,
+            partial(_no_items, name=name),
+            scopes=scope,
+            query={**PAGES, **CHECKPOINTS},
+        )
+        for path, name, scope in _LISTS
+    ),
+    *(
+        _route("GET", MANAGEMENT_ROOT + path, partial(_empty, body=body), scopes=scope)
+        for path, body, scope in _DOCUMENTS
+    ),
+)
