@@ -34,20 +34,21 @@ def rate_headers(limit: int, remaining: int, reset: object) -> dict[str, str]:
 def fault_response(fault: Fault, *, management: bool, reading: BucketReading | None, now: float) -> Reply:
     """Return the response of a fault that has a status; `reading` is what its bucket reports, None without a limit."""
     status = fault.status or 500
-    headers: dict[str, str | None] = {}
+    headers: dict[str, str] = {}
     if status == 429:
         seen = reading or BucketReading(False, 10, 0, int(now) + 1, "")
         reset = seen.reset if fault.reset is None else fault.reset
         if isinstance(fault.reset, (int, float)):
             reset = math.floor(now) + math.floor(fault.reset)
         headers.update(rate_headers(seen.limit, 0, reset))
-    headers.update(fault.headers)
-    sent = tuple((name, value) for name, value in headers.items() if value is not None)
+    sent = tuple(headers.items())
     body = _body(fault, status, management=management)
     if isinstance(body, (str, bytes)):
         raw = body if isinstance(body, bytes) else body.encode()
-        return Reply(status, raw, content_type="text/html; charset=utf-8", headers=sent)
-    return Reply(status, to_json(body), headers=sent)
+        return Reply(
+            status, raw, content_type="text/html; charset=utf-8", headers=sent, replaced=fault.headers
+        )
+    return Reply(status, to_json(body), headers=sent, replaced=fault.headers)
 
 
 def _body(fault: Fault, status: int, *, management: bool) -> Any:

@@ -22,7 +22,7 @@ from auth0_meta.emulator.state.resources import NEW_TENANT
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 from auth0_meta.emulator.tenant_users import Users
-from auth0_meta.errors import ConfigError, InputError
+from auth0_meta.errors import ConfigError, InputError, StateError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -279,7 +279,7 @@ class InProcessTenant:
 
         What happens: `status` is the response, instead of the real one or, with `commit`, after the request
         took effect.  `body` is sent as JSON if it is a dict or list, else as it is; None is Auth0's own
-        body, or with `html` the page of a proxy.  `headers` are added; None removes one.  A 429 carries the
+        body, or with `html` the page of a proxy.  `headers` replace those of the same name, in any case; None removes one.  A 429 carries the
         rate-limit headers: `reset` is a number of seconds after the response's Date, or text to send as it
         is.  `drop` closes the connection without a response, "before_commit" or "after_commit", or resets it
         before ("reset").  `delay` waits this many seconds before the request takes effect, or after it if the
@@ -367,7 +367,8 @@ class InProcessTenant:
         """Return what requests and second writers changed since the start or `mark`, by user and path.
 
         Each value is (before, after).  A user who was created or deleted has the path "".
-        `updated_at` is left out, and so is a user in whom nothing else differs.
+        `updated_at` is left out, and so is a user in whom nothing else differs.  Raises `StateError` if more than
+        100,000 users were written (2,000 with `db`), or 256 MB of profiles (16 MB).
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> tenant = LocalTenant(serve=False)
@@ -376,8 +377,12 @@ class InProcessTenant:
         >>> tenant.diff()
         {'auth0|1': {'app_metadata.plan': ('free', 'pro')}}
         """
-        changed = {}
-        for user_id, before in self._state.history.at_mark().items():
+        changed, marked = {}, self._state.history.at_mark()
+        if marked is None:
+            most = self._state.history.most
+            msg = f"diff() compares at most {most:,} users, within bounds in bytes: call mark() before fewer of them are written"
+            raise StateError(msg)
+        for user_id, before in marked.items():
             now = self._state.users.get(user_id)
             changed[user_id] = differences(before and before.document(), now and now.document())
         return {user_id: paths for user_id, paths in changed.items() if paths}

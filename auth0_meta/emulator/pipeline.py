@@ -229,6 +229,9 @@ class Pipeline:
             headers.append(("X-Local-Tenant", "accepts any token"))  # `auth0-meta doctor` tells it
         headers += reply.headers
         headers += cors_headers(self.state, call.request)
+        if reply.replaced:
+            headers = [(name, value) for name, value in headers if name.lower() not in reply.replaced]
+            headers += [(name, value) for name, value in reply.replaced.items() if value is not None]
         body = b"" if reply.status == 204 else reply.body
         return Response(reply.status, headers, body, reply.cut, reply.slow, self.state.pause)
 

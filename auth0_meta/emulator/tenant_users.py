@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.http.message import MOST_LEVELS, is_deep, to_json
 from auth0_meta.emulator.http.timestamps import milliseconds_of
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.metadata import BAGS
@@ -71,7 +72,7 @@ class LiveUser(Mapping[str, Any]):
             before = state.users.get(self.user_id)
             if before is None:
                 raise KeyError(self.user_id)
-            change = copy.deepcopy(body)
+            change = _checked(body)
             after = profiles.patched(before, change, now_ms=state.milliseconds(), switches=state.switches)
             state.users.put(after)
             state.history.note(state.now(), self.user_id, before=before, after=after, by=_BY)
@@ -135,7 +136,8 @@ class Users:
 
         If `email` is None, a user of a database or of the provider `email` gets a made-up one.  If `user_id` is
         None, one is made from the seed; one without "|" gets the prefix `auth0|`.  Metadata that is None is left
-        out.  A `password` works for password grants and is never returned.  Raises `InputError` if the id is taken.
+        out.  A `password` works for password grants and is never returned.  Raises `InputError` if the id is taken, or
+        if a value can't be written as JSON.
 
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).users.add(user_id="1", app_metadata={"plan": "pro"}).app_metadata
@@ -203,11 +205,24 @@ class Users:
         self._state.replace((), None)
 
 
+def _checked(user: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of what a test stores; raises `InputError` for what no response could show."""
+    fields = dict(user)
+    try:
+        to_json(fields)
+        if is_deep(fields):
+            raise RecursionError
+    except (TypeError, ValueError, RecursionError):
+        msg = f"a user has a value that JSON can't represent, or more than {MOST_LEVELS} levels: no user was changed"
+        raise InputError(msg) from None
+    return copy.deepcopy(fields)
+
+
 def _built(state: TenantState, user: Mapping[str, Any]) -> profiles.Profile:
     """Return a profile with defaults for every field that is left out."""
     known = user.get("user_id") or state.new_object_id()
     known = known if "|" in known else f"auth0|{known}"
-    fields: dict[str, Any] = copy.deepcopy(dict(user))
+    fields = _checked(user)
     provider, _, local = known.partition("|")
     if not fields.get("email") and provider in _WITH_EMAIL:
         fields["email"] = f"{local.rpartition('|')[2]}@example.com"

@@ -179,6 +179,17 @@ def test_env_points_a_client_at_the_tenant(monkeypatch: pytest.MonkeyPatch) -> N
         assert repr(tenant) == f"<LocalTenant {tenant.url}, 1 users>"
 
 
+def test_a_head_request_has_no_body_in_wsgi(tenant: LocalTenant) -> None:
+    """Its headers are those of a GET, Content-Length included."""
+    environ = {"PATH_INFO": "/.well-known/jwks.json", "HTTP_HOST": tenant.domain, "wsgi.input": io.BytesIO()}
+    sent: dict[str, Any] = {}
+    for method in ("GET", "HEAD"):
+        made = tenant.wsgi({**environ, "REQUEST_METHOD": method}, lambda *about: sent.update(head=about))  # type: ignore[arg-type,func-returns-value]
+        sent[method] = dict(sent["head"][1])["Content-Length"], b"".join(made)
+    assert sent["HEAD"] == (sent["GET"][0], b"")
+    assert sent["GET"][1]
+
+
 def test_any_wsgi_client_can_use_it(tenant: LocalTenant) -> None:
     """tenant.wsgi works with another library's WSGI transport, without REQUEST_URI, and raises an error for drops."""
     httpx = pytest.importorskip("httpx", reason="httpx is not installed")

@@ -6,11 +6,12 @@ A response contains the id and what was written; only that of a resource server 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import attrs
 
-from auth0_meta.emulator.api.paging import listed, shown
+from auth0_meta.emulator.api.paging import Later, listed, shown
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Handler, Route
 from auth0_meta.emulator.http.errors import bad_request, payload_error, refused
 from auth0_meta.emulator.http.message import Call, Reply, Request, to_json
@@ -211,7 +212,7 @@ class Resource:
             if parameter in call.query:
                 wanted = call.query[parameter]
                 every = [one for one in every if _matches(one.get(attribute), wanted, parameter)]
-        return listed(state, call, self.scope, [self.view(call, one) for one in every])
+        return listed(state, call, self.scope, Later(every, partial(self.view, call)))
 
     def get_or_404(self, state: TenantState, key: str) -> Document:
         """Return the document with this id or alias, or refuse with 404."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
+from itertools import islice
 from typing import Any
 
 from auth0_meta.emulator.api.lookup import is_in
@@ -40,22 +42,31 @@ def at_path(document: Any, path: str) -> Any:
 def write_export(state: TenantState, connection: str | None, job: Job, now: float) -> None:
     """Write the job's file, with the users of one connection (None: all users); each GET of the job makes a new link to it."""
     kind, fields = job.shown["format"], job.shown.get("fields")
-    users = [user for user in state.users.all() if connection is None or is_in(user, connection)]
-    documents = [user.document() for user in users[: job.shown.get("limit")]]
+    users = (user for user in state.users.all() if connection is None or is_in(user, connection))
+    documents = (user.document() for user in islice(users, job.shown.get("limit")))
     named = fields or [{"name": name} for name in _PREDEFINED]
     columns = [(field["name"], field.get("export_as") or field["name"]) for field in named]
     if kind == "csv":
-        lines = [",".join(shown for _, shown in columns)]
-        lines += [",".join(_cell(at_path(document, path)) for path, _ in columns) for document in documents]
-        text = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
-    else:
+        lines = _csv(documents, columns)
+    elif not fields:
         # Open: what is written without `fields`; here the whole profile.
-        if fields:
-            rows = ({shown: at_path(document, path) for path, shown in columns} for document in documents)
-            documents = [{shown: value for shown, value in row.items() if value is not None} for row in rows]
-        text = b"".join(to_json(document) + b"\n" for document in documents)
-    job.file = gzip.compress(text, compresslevel=6, mtime=0)
+        lines = (to_json(document) + b"\n" for document in documents)
+    else:
+        rows = ({shown: at_path(document, path) for path, shown in columns} for document in documents)
+        shown = ({name: value for name, value in row.items() if value is not None} for row in rows)
+        lines = (to_json(document) + b"\n" for document in shown)
+    packed = BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0) as file:
+        file.writelines(lines)
+    job.file = packed.getvalue()
     job.file_name = f"{state.tenant_name}.{kind}.gz"
+
+
+def _csv(documents: Iterable[Any], columns: list[tuple[str, str]]) -> Iterator[bytes]:
+    yield (",".join(shown for _, shown in columns) + "\n").encode("utf-8", "backslashreplace")
+    for document in documents:
+        line = ",".join(_cell(at_path(document, path)) for path, _ in columns)
+        yield f"{line}\n".encode("utf-8", "backslashreplace")
 
 
 def _cell(value: Any) -> str:

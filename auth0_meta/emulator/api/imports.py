@@ -148,9 +148,7 @@ class Import:
         named = self._in_connection(store.with_username(row["username"])) if row.get("username") else None
         if not self.upsert:
             phone = row.get("phone_number")
-            with_phone = phone and self._in_connection(
-                one for one in store.all() if one.root.get("phone_number") == phone
-            )
+            with_phone = phone and self._in_connection(store.with_phone_number(phone))
             if matched or known or named or with_phone:
                 return "", [_DUPLICATED]
         elif matched is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ class LinkTable:
     evidence: str = "recorded"
     query: Query = PAGES
     find: Callable[[TenantState, Call], Hashable]
-    show: Callable[[TenantState, Hashable], Sequence[dict[str, Any]]]
+    show: Callable[[TenantState, Hashable], Sequence[Mapping[str, Any]]]
     check_added: Callable[[TenantState, Any], object]
     inverted: bool = False
     body: Body | None = None

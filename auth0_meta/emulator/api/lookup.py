@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auth0_meta.emulator.api.paging import Later
 from auth0_meta.emulator.http.errors import no_such_user
 from auth0_meta.emulator.http.message import Call
 from auth0_meta.emulator.rules.profile import Profile
@@ -42,7 +43,11 @@ def is_in(profile: Profile, connection: str) -> bool:
     return any(identity.get("connection") == connection for identity in profile.root["identities"])
 
 
-def brief(state: TenantState, user_ids: Iterable[Any]) -> list[dict[str, Any]]:
+def brief(state: TenantState, user_ids: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
     """Return users as lists of members show them: four attributes in this order (recorded)."""
-    users = [state.users.get(user_id) for user_id in user_ids]
-    return [{name: user.root[name] for name in _BRIEF if name in user.root} for user in users if user]
+
+    def show(user_id: str) -> dict[str, Any] | None:
+        user = state.users.get(user_id)
+        return None if user is None else {name: user.root[name] for name in _BRIEF if name in user.root}
+
+    return Later(user_ids, show)

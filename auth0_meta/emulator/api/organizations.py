@@ -70,7 +70,7 @@ def _member_in_path(state: TenantState, call: Call) -> tuple[str, str]:
     check_user_id(user_id)
     organization = ORGANIZATIONS.id_in_path(state, call)
     get_user_or_404(state, user_id)
-    if user_id not in state.resources.links.of("members", organization):
+    if not state.resources.links.has("members", organization, user_id):
         raise refused(404, "The user is not a member of the organization.")
     return organization, user_id
 

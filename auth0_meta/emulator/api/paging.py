@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, overload
 
 from auth0_meta.emulator.http.errors import bad_request
 from auth0_meta.emulator.http.message import Call, Reply, to_json
@@ -41,6 +41,29 @@ def shown(call: Call, documents: Iterable[Document]) -> list[Document]:
 def array_or_envelope(call: Call, part: list[Document], envelope: Mapping[str, Any]) -> Reply:
     """Return a reply with an array or, if `include_totals` asks for it, with the envelope (recorded)."""
     return Reply(200, to_json(envelope if call.query.get("include_totals") else part))
+
+
+class Later(Sequence[Document]):
+    """Documents that are made of other things only when a page of them is asked for; None leaves one out.
+
+    >>> Later(range(1000), lambda number: {"n": number} if number % 2 else None)[10:13]
+    [{'n': 11}]
+    """
+
+    def __init__(self, things: Sequence[Any], show: Callable[[Any], Document | None]) -> None:
+        self._things, self._show = things, show
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Document]: ...
+    def __getitem__(self, index: int | slice) -> Document | list[Document]:
+        part = self._things[index] if isinstance(index, slice) else [self._things[index]]
+        made = [document for thing in part if (document := self._show(thing)) is not None]
+        return made if isinstance(index, slice) else made[0]
 
 
 def listed(state: TenantState, call: Call, name: str, items: Sequence[Document]) -> Reply:

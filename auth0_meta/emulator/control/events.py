@@ -9,7 +9,7 @@ from typing import Any
 
 from auth0_meta.emulator.control.entries import row, rows
 from auth0_meta.emulator.control.fault_words import fault_json
-from auth0_meta.emulator.http.message import to_json
+from auth0_meta.emulator.http.message import to_any_json
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 # Each open stream occupies one of the server's threads.
@@ -86,4 +86,4 @@ class EventStreams:
 
 
 def _event(name: str, value: Any) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + to_json(value) + b"\n\n"
+    return b"event: " + name.encode() + b"\ndata: " + to_any_json(value) + b"\n\n"

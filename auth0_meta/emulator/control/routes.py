@@ -27,7 +27,7 @@ from auth0_meta.emulator.control.seed_files import as_roster
 from auth0_meta.emulator.control.snapshots import blocks, snapshot_lines
 from auth0_meta.emulator.control.tenant_json import registered, user_in_full, user_row
 from auth0_meta.emulator.http.errors import Refusal, problem
-from auth0_meta.emulator.http.message import JSON_TYPE, Request, Response, to_json
+from auth0_meta.emulator.http.message import JSON_TYPE, Request, Response, to_any_json, to_json
 from auth0_meta.emulator.pipeline import CONTROL_ROOT, check_host, check_origin
 from auth0_meta.emulator.state.faults import Fault
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -143,7 +143,7 @@ class Control:
             result = self._find(request)(request)
             if isinstance(result, Response):
                 return result
-            return self._response(200, to_json({} if result is None else result))
+            return self._response(200, to_any_json({} if result is None else result))
         except Refusal as refusal:
             return self._response(refusal.status, to_json(refusal.body))
         except InputError as error:

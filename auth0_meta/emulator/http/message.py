@@ -27,6 +27,14 @@ def to_json(value: Any) -> bytes:
         return to_ascii_json(value).encode()
 
 
+def to_any_json(value: Any) -> bytes:
+    """Serialize as `to_json` does, with a text in place of a number that JSON can't represent: one must not hide all else."""
+    try:
+        return to_json(value)
+    except ValueError:
+        return to_json(json.loads(json.dumps(value), parse_constant=str))
+
+
 def _finite(text: str) -> float:
     # Python accepts NaN and Infinity, and reads 1e999 as infinity; no response could represent them.
     number = float(text)
@@ -141,7 +149,8 @@ class Reply:
     """What a handler returns; `committed` says whether something was written.
 
     For faults, `cut` is how many bytes of the body are sent before the connection is closed (None: all), and
-    `slow` how many seconds sending the body takes (None: no delay).
+    `slow` how many seconds sending the body takes (None: no delay); `replaced` are headers, by their names in lower
+    case, that take the place of any others of that name, or remove them (None).
     """
 
     status: int
@@ -151,6 +160,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     cut: int | None = None
     slow: float | None = None
+    replaced: Mapping[str, str | None] = attrs.field(factory=dict)
 
 
 @attrs.frozen

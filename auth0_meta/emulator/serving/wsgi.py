@@ -36,6 +36,8 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
         start_response(
             f"{response.status} {responses.get(response.status, 'Unknown')}", response.sent_headers
         )
+        if request.method == "HEAD":
+            return []
         return response.pieces() if response.in_pieces else [response.body]
 
     return respond

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
@@ -16,6 +18,11 @@ from auth0_meta.errors import InputError
 
 # The longest delay, in seconds: a longer one could move a frozen clock out of the range of datetime.
 _LONGEST = 31_536_000
+# RFC 9110; and the headers that say where a message ends.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FRAMING = frozenset(
+    ("content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer")
+)
 Drop = Literal["before_commit", "after_commit", "reset"]
 
 
@@ -168,15 +175,33 @@ class Fault(_Matcher):
             self.commit or self.body is not None or self.html or self.headers or self.reset is not None
         ):
             raise InputError("commit, body, html, headers and reset work only with a status: add one")
-        for name, header in self.headers.items():
-            if not _is_line(name) or not _is_line("" if header is None else header):
-                raise InputError(f"the header {name!r} and its value must be one line of text each")
+        self.headers = _checked_headers(self.headers)
         if not isinstance(self.body, (str, bytes)):
             try:
                 to_json(self.body)
+                self.body = copy.deepcopy(self.body)  # whoever made it may change it later
             except (TypeError, ValueError, RecursionError):
                 msg = f"body must be a string, bytes, or a value that JSON can represent; this {type(self.body).__name__} is not"
                 raise InputError(msg) from None
+
+
+def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return headers by their names in lower case; raises `InputError` for what no server could send."""
+    checked: dict[str, str | None] = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise InputError(f"{name!r} can't be the name of a header: use letters, digits and hyphens")
+        lower = name.lower()
+        if lower in _FRAMING:
+            raise InputError(f"the header {name} belongs to the server: use truncate, slow or drop")
+        if lower in checked:
+            raise InputError(f"the header {name} is there twice: names are the same in upper and lower case")
+        if not (value is None or _is_line(value)):
+            raise InputError(f"the header {name} must be one line of text, or None to remove it")
+        if value is not None and not value.isascii():
+            raise InputError(f"the header {name} must be ASCII")
+        checked[lower] = value
+    return checked
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -71,6 +71,8 @@ class Job:
     errors: list[dict[str, Any]] = attrs.field(factory=list, repr=False)
     file: bytes | None = attrs.field(default=None, repr=False)
     file_name: str = ""
+    running: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
+    """Held while it is carried out, which may take long: nothing else waits for that."""
 
     def document(self) -> dict[str, Any]:
         """Return the job as the API shows it."""
@@ -128,8 +130,9 @@ class Jobs:
             if job.type == "users_import" and active >= ACTIVE_IMPORTS:
                 return False
             self._jobs[job.id], job.pace = job, self._pace
-            if job.pace.kind == "immediate":
-                self._run(job, self._now())
+        if job.pace.kind == "immediate":
+            self._run(job, self._now())
+        with self._lock:
             self._make_room()
         return True
 
@@ -149,42 +152,45 @@ class Jobs:
         >>> from auth0_meta.emulator import LocalTenant
         >>> LocalTenant(serve=False).jobs.finish()
         """
-        with self._lock:
-            for job in self._pending(job_id):
-                self._run(job, self._now())
+        for job in self._pending(job_id):
+            self._run(job, self._now(), wait=True)
 
     def fail(self, job_id: str | None = None, **shown: Any) -> None:
         """Fail a pending job as a whole (None: all of them); `shown` are further fields of the job."""
-        with self._lock:
-            for job in self._pending(job_id):
-                job.status = "failed"
-                job.shown.update(shown)
+        for job in self._pending(job_id):
+            with job.running:
+                if job.status == "pending":
+                    job.status = "failed"
+                    job.shown.update(shown)
 
     def poll(self, job_id: str) -> Job | None:
         """Count one poll of a job and return the job, None if it does not exist."""
         with self._lock:
             job = self._jobs.get(job_id)
-            if job is not None and job.status == "pending":
-                if job.pace.kind == "polls" and job.polls >= job.pace.number:
-                    self._run(job, self._now())
-                job.polls += 1
-            return job
+            if job is None or job.status != "pending":
+                return job
+            due = job.pace.kind == "polls" and job.polls >= job.pace.number
+            job.polls += 1
+        if due:
+            self._run(job, self._now())
+        return job
 
     def settle(self) -> None:
         """Carry out jobs that are due by the clock, fail those that take too long, and delete old ones."""
         if not self._jobs:
             return
         now = self._now()
-        with self._lock:
-            for job in list(self._jobs.values()):
-                wait = job.pace.number if job.pace.kind == "seconds" else _TIMEOUT
-                if job.status == "pending" and now >= job.created + min(wait, _TIMEOUT):
-                    if wait < _TIMEOUT:
-                        self._run(job, job.created + wait)
-                    else:
-                        job.status = "failed"
-                if now >= job.created + _LIFETIME:
-                    del self._jobs[job.id]
+        for job in self:
+            wait = job.pace.number if job.pace.kind == "seconds" else _TIMEOUT
+            if job.status == "pending" and now >= job.created + min(wait, _TIMEOUT):
+                if wait < _TIMEOUT:
+                    self._run(job, job.created + wait)
+                elif job.running.acquire(blocking=False):
+                    job.status = "failed"
+                    job.running.release()
+            if now >= job.created + _LIFETIME:
+                with self._lock:
+                    self._jobs.pop(job.id, None)
 
     def reset(self) -> None:
         """Delete every job, and restore the initial pace."""
@@ -192,14 +198,20 @@ class Jobs:
             self._jobs.clear()
             self.pace = self._first
 
-    def _run(self, job: Job, at: float) -> None:
+    def _run(self, job: Job, at: float, *, wait: bool = False) -> None:
+        """Carry out a job that is pending still; if another thread does so just now, leave it to that one, or `wait` for it."""
+        if not job.running.acquire(blocking=wait):
+            return
         try:
-            job.work(job, at)
+            if job.status == "pending":
+                job.work(job, at)
+                job.status = "completed"
         except JobFailed as failure:
-            job.status = "failed"
+            # First what it shows: whoever sees the status sees all of it.
             job.shown.update(failure.shown)
-        else:
-            job.status = "completed"
+            job.status = "failed"
+        finally:
+            job.running.release()
 
     def _pending(self, job_id: str | None) -> list[Job]:
         pending = [job for job in self if job.status == "pending" and job_id in (None, job.id)]

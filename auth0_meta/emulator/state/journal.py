@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections import deque
@@ -13,7 +14,7 @@ from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.matching.near_misses import describe_near_misses, mismatches
 
 _ANY = object()
-_MOST_BYTES = 64 * 1024 * 1024
+_MOST_BYTES, _MOST_BYTES_UNLIMITED = 64 * 1024**2, 512 * 1024**2
 _MOST_NOT_SERVED = 500  # different names
 _ID = re.compile(r"(?<=/)(?!v\d/)[^/]*[\d%][^/]*")
 """A part of a path that looks like an id."""
@@ -22,13 +23,15 @@ _ID = re.compile(r"(?<=/)(?!v\d/)[^/]*[\d%][^/]*")
 class Journal:
     """The entries, in the order in which the requests finished; thread-safe.
 
-    `limit` bounds how many are kept (the newest), and then their bodies may have 64 MB together; None keeps all.
+    `limit` bounds how many are kept (the newest), and then they may have 64 MB of text together.  None keeps all that
+    fit in 512 MB: no test fills that, but a program that was forgotten does not fill the machine.
     """
 
     def __init__(self, *, limit: int | None = None) -> None:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque()
-        self._limit, self._total, self._size = limit, 0, 0
+        self._limit, self._total, self._size = math.inf if limit is None else limit, 0, 0
+        self._most_bytes = _MOST_BYTES_UNLIMITED if limit is None else _MOST_BYTES
         self._not_served: dict[str, tuple[str, int]] = {}
         self.on_not_served: Callable[[str], object] | None = None
         """Called with the name of what is not served, when it is requested for the first time."""
@@ -43,7 +46,10 @@ class Journal:
     @overload
     def __getitem__(self, index: slice) -> list[Entry]: ...
     def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
-        return self._snapshot()[index]
+        if isinstance(index, slice):
+            return self._snapshot()[index]
+        with self._lock:
+            return self._entries[index]
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._snapshot())
@@ -81,8 +87,8 @@ class Journal:
     def since(self, number: int) -> tuple[int, list[Entry]]:
         """Return the number of requests so far, and those after the `number`-th that are still kept."""
         with self._lock:
-            new = max(0, self._total - number)
-            return self._total, list(islice(self._entries, max(0, len(self._entries) - new), None))
+            new = list(islice(reversed(self._entries), max(0, self._total - number)))
+            return self._total, new[::-1]
 
     @property
     def not_served(self) -> dict[str, int]:
@@ -128,10 +134,11 @@ class Journal:
             self._entries.append(entry)
             self._total += 1
             new = entry.not_served and self._note(entry.not_served)
-            if self._limit is not None:
-                self._size += entry.size
-                while len(self._entries) > self._limit or self._size > _MOST_BYTES:
-                    self._size -= self._entries.popleft().size
+            self._size += entry.size
+            while len(self._entries) > self._limit or (
+                self._size > self._most_bytes and len(self._entries) > 1
+            ):
+                self._size -= self._entries.popleft().size
         if self.on_entry is not None:
             self.on_entry(entry)
         if new and self.on_not_served is not None:

@@ -113,6 +113,10 @@ class KeyRing:
             ]
         }
 
+    def has_signed(self, token: str) -> bool:
+        """Return whether a token names a key of this tenant that is trusted."""
+        return token.count(".") == 2 and str(parse_unverified(token)[0].get("kid")) in self._published
+
     def verify(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that this tenant signed, expired or not; refuse others with 401."""
         header, claims = parse_unverified(token)

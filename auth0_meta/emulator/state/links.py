@@ -40,7 +40,7 @@ class Links:
         """Link things to a holder; existing links keep their place in the order."""
         with self._keeper.lock:
             for thing in things:
-                if thing not in self._things[kind].get(holder, ()):
+                if not self.has(kind, holder, thing):
                     self._keeper.put_row(kind, (holder, thing), None)
                     self.take_up(kind, holder, thing)
 
@@ -55,10 +55,14 @@ class Links:
         """Unlink things; missing ones are ignored."""
         with self._keeper.lock:
             for thing in things:
-                if thing in self._things[kind].get(holder, ()):
+                if self.has(kind, holder, thing):
                     self._keeper.remove_row(kind, (holder, thing))
                     _drop(self._things[kind], holder, thing)
                     _drop(self._holders[kind], thing, holder)
+
+    def has(self, kind: Kind, holder: Hashable, thing: Hashable) -> bool:
+        """Return whether a thing is linked to a holder."""
+        return thing in self._things[kind].get(holder, ())
 
     def of(self, kind: Kind, holder: Hashable) -> list[Hashable]:
         """Return the things that a holder has."""

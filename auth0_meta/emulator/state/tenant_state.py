@@ -77,7 +77,7 @@ class TenantState:
         self.limiter = limiter
         self.switches = switches
         self.users = users
-        self.history = History(index_lag)
+        self.history = History(index_lag, users.history_bounds)
         self.resources = Resources(users)
         self.jobs = Jobs(self.now, jobs)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
@@ -108,7 +108,7 @@ class TenantState:
         """
         if not keep:  # else ids would be drawn that somebody has
             self._random = random.Random(self._seed)
-        self.history = History(self.history.lag)
+        self.history = History(self.history.lag, self.users.history_bounds)
         self.logins = Logins(self.logins.hook)
         self.logs.clear()
         self.api_writes.clear()
@@ -131,7 +131,7 @@ class TenantState:
                 self.resources.forget_missing_users()
             else:
                 self.resources.restore(rows)
-        self.history = History(self.history.lag)
+        self.history = History(self.history.lag, self.users.history_bounds)
 
     def application(self, client_id: str) -> Application | None:
         """Return the client with this id; one that is not registered may do anything, unless the tenant checks them."""
@@ -179,7 +179,7 @@ class TenantState:
                 status, problem(status, f"The user profile exceeds the allowed size of {limit} bytes")
             )
         self.users.put(profile)
-        self.history.note(self.now(), profile.user_id, before=before, after=profile, by=by)
+        self.history.note(self.now(), profile.user_id, before=before, after=profile, by=by, size=size)
         warning = self.switches.profile_warning
         if warning is not None and size > warning:
             feature = {"id": "allow_oversize_profile", "operation": "users.save"}

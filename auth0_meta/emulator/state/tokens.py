@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from auth0_meta.emulator.http.errors import (
     MISSING_AUTHENTICATION,
@@ -19,8 +19,13 @@ from auth0_meta.emulator.http.message import Grant, Request
 from auth0_meta.emulator.rules.loopback import is_served
 from auth0_meta.emulator.state.keys import KeyRing
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 LIFETIME = 86_400
-_MOST_SEEN = 10_000
+_MOST = 10_000
+"""How many tokens are remembered of each kind; those issued here are recognized by their signatures after that."""
+_MOST_USED = 100_000
+_JTI = "local-"
 
 
 class Access:
@@ -53,7 +58,9 @@ class Access:
         self._seen: dict[str, Grant] = {}
         """What tokens from elsewhere allow; the latest of them, as there may be any number."""
         self._revoked: dict[str, Callable[[], Refusal]] = {}
-        self._used: set[tuple[str, str]] = set()
+        self._used: dict[tuple[str, str], None] = {}
+        self._expired = 0
+        """How many of the tokens that were issued first `expire` has made to expire."""
 
     def url_for(self, request: Request) -> str:
         """Return the tenant's URL with the name that a request used.
@@ -101,14 +108,14 @@ class Access:
         with self._lock:
             self._issued += 1
             # Without a `jti`, two tokens of the same second would be the same string, and be revoked together.
-            claims = {**claims, "jti": f"local-{self._issued}"}
+            claims = {**claims, "jti": f"{_JTI}{self._issued}"}
         if rfc9068:
             claims["client_id"] = claims.pop("azp")
             claims.pop("gty", None)
         # Outside of the lock: signing takes more than half a millisecond, and several threads can do it at once.
         token = self.keys.sign(claims, kind="at+jwt" if rfc9068 else "JWT")
         with self._lock:
-            self._grants[token] = grant
+            _remember(self._grants, token, grant, _MOST)
         return token
 
     def is_revoked(self, token: str) -> bool:
@@ -121,23 +128,26 @@ class Access:
             return False
         with self._lock:
             known = (client_id, jti) in self._used
-            self._used.add((client_id, jti))
+            _remember(self._used, (client_id, jti), None, _MOST_USED)
         return not known
 
     def revoke(self, token: str) -> None:
         """Refuse `token` with 401 from now on."""
-        self._revoked[token] = lambda: unauthorized("Invalid token")
+        with self._lock:
+            self._revoked[token] = lambda: unauthorized("Invalid token")
 
     def expire(self) -> None:
         """Refuse every token that was issued or seen so far as expired."""
         with self._lock:
             self._revoked = dict.fromkeys((*self._grants, *self._seen), expired_token) | self._revoked
+            self._expired = self._issued
 
     def expire_one(self, header: str | None) -> None:
         """Refuse the token in an Authorization header as expired from now on."""
         token = (header or "").partition(" ")[2]
         if token:
-            self._revoked[token] = expired_token
+            with self._lock:
+                self._revoked[token] = expired_token
 
     def forget(self) -> None:
         """Forget every token, so that strict checks verify signatures again."""
@@ -146,7 +156,8 @@ class Access:
 
     def reset(self) -> None:
         """Forget which tokens were revoked or made to expire; they are valid again until they expire by themselves."""
-        self._revoked = {}
+        with self._lock:
+            self._revoked, self._expired = {}, 0
 
     def authenticate(self, header: str | None, now: float) -> Grant:
         """Return what the Authorization header allows, or refuse as recorded: with 401, or with 400 if it is malformed."""
@@ -179,13 +190,27 @@ class Access:
         if self.checks_clients and not own:
             if token.count(".") != 2:
                 raise bad_header()
-            grant = _grant(self.keys.verify(token))
+            grant = self._verified(token)
+        elif not own and self.keys.has_signed(token):
+            grant = self._verified(token)  # issued here, but so long ago that it is no longer remembered
         else:
             grant = Grant("unknown", None, None)
         with self._lock:
-            while len(self._seen) >= _MOST_SEEN:
-                del self._seen[next(iter(self._seen))]
-            return self._seen.setdefault(token, grant)
+            return _remember(self._seen, token, grant, _MOST)
+
+    def _verified(self, token: str) -> Grant:
+        claims = self.keys.verify(token)
+        number = str(claims.get("jti", "")).removeprefix(_JTI)
+        if number.isdigit() and int(number[:18]) <= self._expired:
+            raise expired_token()
+        return _grant(claims)
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V, most: int) -> _V:
+    """Add a value, unless there is one, in place of the oldest if there are too many; the caller holds the lock."""
+    while len(known) >= most:
+        del known[next(iter(known))]
+    return known.setdefault(key, value)
 
 
 def _grant(claims: dict[str, Any]) -> Grant:

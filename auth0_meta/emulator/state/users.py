@@ -25,6 +25,8 @@ class UserStore:
     """How often the store was opened before: never, because it is in memory."""
     is_new, is_kept = True, False
     """Whether nothing is in it yet, and whether it outlives the process."""
+    history_bounds = (100_000, 256 * 1024**2)
+    """How many writes are remembered, and how many bytes of JSON: here the profiles are in memory anyway."""
 
     def __init__(self, profiles: Iterable[Profile] = ()) -> None:
         self.lock = threading.RLock()

@@ -68,6 +68,7 @@ class SqliteStore:
     """
 
     is_kept = True
+    history_bounds = (2_000, 16 * 1024**2)
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)

@@ -149,6 +149,36 @@ def test_headers_of_a_429_can_be_removed_or_added(both: Any) -> None:
     assert (response.headers["Retry-After"], response.headers["x-ratelimit-limit"]) == ("3", "50")
 
 
+def test_a_header_of_a_fault_replaces_the_one_of_that_name(both: Any) -> None:
+    """In whatever case it is written: nothing is sent twice, and None removes it, even one that every response has."""
+    sent = {"X-RateLimit-Reset": "5", "CONTENT-TYPE": "text/x", "Date": None, "X-RateLimit-Limit": None}
+    both.tenant.fail(status=429, headers=sent)
+    headers = both.list().headers
+    assert (headers["x-ratelimit-reset"], headers["content-type"]) == ("5", "text/x")
+    assert not {"date", "x-ratelimit-limit"} & {name.lower() for name in headers}
+    assert "x-ratelimit-remaining" in headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *(
+            {name: "x"}
+            for name in ("Na:me", "", "a b", "na\nme", "n\xe4me", "Content-Length", "transfer-encoding")
+        ),
+        {"A": "x", "a": "y"},
+        *({"X-A": value} for value in ("a\r\nb", "\xe4", 5, b"x")),
+    ],
+    ids=str,
+)
+def test_a_header_that_no_server_can_send_is_refused(headers: Any) -> None:
+    """Its name, its value, or that it says where the message ends; and no fault is added."""
+    tenant = LocalTenant(serve=False)
+    with pytest.raises(InputError, match="header"):
+        tenant.fail(status=500, headers=headers)
+    assert tenant.faults_unfired() == []
+
+
 def test_nth_and_times_choose_among_matching_requests(api: Any) -> None:
     """The fault first strikes the nth matching request, and strikes `times` in all; other requests are not counted."""
     user = api.tenant.users.add()
