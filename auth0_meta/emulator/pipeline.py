@@ -278,7 +278,7 @@ class Pipeline:
 def check_host(request: Request, hosts: frozenset[str]) -> None:
     """Refuse a Host header that is not the tenant's: any web page can make its own name resolve to loopback."""
     if not is_served(request.headers.get("host", ""), hosts):
-        raise refused(421, "The local tenant does not serve this Host.")
+        raise refused(421, "The local tenant does not serve this Host: hosts=[...] (--hosts) adds names.")
 
 
 def check_origin(request: Request, url: str, *, trusted: bool = False) -> None:

@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-ANYTHING_GOES = (
-    "it accepts any token and any client secret, so it does not test credentials; strict=True (--strict) does"
-)
-"""What to know about a tenant that is neither strict nor has a token of its own."""
 _NAME = re.compile(r"([a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 _TOKEN = re.compile(r"[!-~]{16,1000}")
 # The port in the URL of a tenant without a socket; nothing listens there.
@@ -183,7 +179,7 @@ class LocalTenant(InProcessTenant):
             issue=self.token,
             facts=lambda: {**self._facts(), "token": self.token()},
             page=page,
-            show_token=is_loopback(host),
+            show_token=self._is_private,
         )
         self._pipeline.control = self._control
         if port or not serve or self._public_url:
@@ -334,7 +330,13 @@ class LocalTenant(InProcessTenant):
         """The address of its page, "" without one; with the control token if other machines can reach the tenant."""
         if not self._page:
             return ""
-        return f"{self.url}/" if is_loopback(self._host) else f"{self.url}/#{self.control_token}"
+        return f"{self.url}/" if self._is_private else f"{self.url}/#{self.control_token}"
+
+    @property
+    def _is_private(self) -> bool:
+        """Whether only this machine can reach it; a public URL may be that of a proxy."""
+        public = urlsplit(self._public_url or "").hostname
+        return is_loopback(self._host) and (public is None or is_loopback(public))
 
     @property
     def ca_file(self) -> Path | None:

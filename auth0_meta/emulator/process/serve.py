@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from auth0_meta.emulator.control.recipes import TOOLS, export_lines
 from auth0_meta.emulator.process.running import running
 from auth0_meta.emulator.rules.loopback import is_loopback
-from auth0_meta.emulator.tenant import ANYTHING_GOES, LocalTenant
+from auth0_meta.emulator.tenant import LocalTenant
 
 
 def serve(
@@ -67,12 +68,15 @@ def _greeting(tenant: LocalTenant, facts: dict[str, Any], host: str) -> str:
     if tenant.page_url:
         lines += [f"Its page:    {tenant.page_url}"]
     if tenant.accepts_any_token:
-        lines += [f"Trust:       {ANYTHING_GOES}"]
+        lines += ["Trust:       it accepts any token and any client secret; --strict tests them"]
     lines += ["", "Ctrl-C stops it."]
-    if not is_loopback(host):
+    beyond = [name for name in (host, urlsplit(tenant.url).hostname or "") if not is_loopback(name)]
+    if beyond:
+        needed = "no secret" if tenant.accepts_any_token else "its token or secret"
         lines[:0] = [
-            f"WARNING: other machines can reach this tenant on {host}. They need its token or secret to call the APIs, but",
-            "anyone can sign up, and sign in on its login page, which shows the first users and asks for no password.",
+            f"WARNING: other machines can reach this tenant on {beyond[0]}. They need {needed} to call the APIs, and",
+            "anyone can sign up, and sign in on its login page, which shows the first users and asks for a password only",
+            "where one is set. It answers to loopback names and to those of --hosts.",
             "",
         ]
     return "\n".join(lines) + "\n"

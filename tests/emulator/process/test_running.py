@@ -93,8 +93,14 @@ def test_a_public_url_needs_not_lead_to_this_machine(monkeypatch: pytest.MonkeyP
 
     def visit(tenant: LocalTenant) -> None:
         assert find_serving(tenant.port)["url"] == "https://auth0.example:9000"
+        assert tenant.page_url == f"https://auth0.example:9000/#{tenant.control_token}"
+        page = requests.get(f"{tenant.local_url}/", timeout=5)
+        assert (page.status_code, tenant.control_token in page.text) == (200, False)
 
-    served(monkeypatch, visit, "--public-url", "https://auth0.example:9000")
+    told = served(monkeypatch, visit, "--public-url", "https://auth0.example:9000")
+    assert "other machines can reach this tenant on auth0.example. They need no secret" in told
+    told = served(monkeypatch, lambda _: None, "--public-url", "http://localhost:9000")
+    assert "WARNING" not in told
 
 
 @pytest.mark.parametrize(
