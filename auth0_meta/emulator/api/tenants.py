@@ -14,7 +14,15 @@ _DEFAULTS: Document = {
     "session_lifetime": 168,
     "idle_session_lifetime": 72,
 }
-_FIELDS = {"allowed_logout_urls": array(TEXT), "enabled_locales": array(TEXT), "flags": OBJECT}
+_FIELDS = {
+    "allow_organization_name_in_authentication_api": Field(type="boolean", nullable=True),
+    "allowed_logout_urls": array(TEXT),
+    "default_audience": Field(nullable=True),
+    "default_directory": Field(nullable=True),
+    "enabled_locales": array(TEXT),
+    "flags": OBJECT,
+    "oidc_logout": Field(type="object", nullable=True),
+}
 
 
 def settings(state: TenantState) -> Document:

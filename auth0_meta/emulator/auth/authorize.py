@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import attrs
 from werkzeug.http import parse_cookie
 
+from auth0_meta.emulator.api.connections import connection_named
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.auth import log_events, trigger
@@ -136,7 +137,7 @@ def _session(state: TenantState, call: Call, authorization: AuthorizationRequest
     if session is None or profile is None:
         state.logins.sessions.take(key, now=call.now)
         return None
-    return session if session_suffices(authorization, session, profile, now=call.now) else None
+    return session if session_suffices(state, authorization, session, profile, now=call.now) else None
 
 
 def _unsupported(authorization: AuthorizationRequest) -> tuple[str, str] | None:
@@ -190,7 +191,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     if authorization is None:
         return _stale()
     if not user_id:
-        named = _named(state, form.get("username", "").strip(), form.get("password", ""))
+        named = _named(state, authorization, form.get("username", "").strip(), form.get("password", ""))
         if isinstance(named, str):
             if named == _WRONG:
                 log_events.wrong_password(
@@ -202,7 +203,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     profile = state.users.get(user_id)
     if profile is None:
         return _page(state, login_state, authorization, "This user no longer exists.")
-    if not fits_connection(authorization, profile):
+    if not fits_connection(state, authorization, profile):
         return _page(state, login_state, authorization, "This user is not in the connection of this login.")
     if state.logins.pages.take(login_state, now=call.now) is None:
         return _stale()  # pragma: no cover  # a race: the form was submitted twice
@@ -218,14 +219,17 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     return attrs.evolve(_set_cookie(state, reply, "session", cookie), committed=True)
 
 
-def _named(state: TenantState, name: str, password: str) -> Profile | str:
+def _named(
+    state: TenantState, authorization: AuthorizationRequest, name: str, password: str
+) -> Profile | str:
     """Return the user with this email or username, or what is wrong; a password counts if one of these users has one.
 
-    A new email without a password becomes a user of the default database.
+    A new email without a password becomes a user of the connection that was asked for, by default the database.
     """
     resources, email = state.resources, name.lower()
     with state.users.lock:
-        known = [*state.users.with_email(email), *state.users.with_username(name)]
+        both = (*state.users.with_email(email), *state.users.with_username(name))
+        known = [user for user in both if fits_connection(state, authorization, user)]
         without = [user for user in known if not resources.has_password(user.user_id)]
         for user in known:
             if resources.password_matches(user.user_id, password):
@@ -236,8 +240,9 @@ def _named(state: TenantState, name: str, password: str) -> Profile | str:
             return _WRONG
         if not _EMAIL.fullmatch(email):
             return "That is not an email address."
-        body = {"email": email, "connection": profiles.DEFAULT_CONNECTION}
-        new, now_ms = f"auth0|{state.new_object_id()}", state.milliseconds()
+        connection = connection_named(state, authorization.connection or profiles.DEFAULT_CONNECTION)
+        body = {"email": email, "connection": connection.name}
+        new, now_ms = f"{connection.strategy}|{state.new_object_id()}", state.milliseconds()
         made = profiles.created(body, user_id=new, now_ms=now_ms, switches=state.switches)
         state.save(made, before=None, by=BY_LOGIN, limited=False)
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from auth0_meta.emulator.api.connections import CONNECTIONS
@@ -15,6 +17,7 @@ from auth0_meta.emulator.rules.profile import DEFAULT_CONNECTION, Profile
 from auth0_meta.emulator.state.logins import AuthorizationRequest, Session
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+_SECONDS = re.compile("[0-9]{1,9}")
 # Each would change the login: ignoring them would be a wrong answer.
 _UNSERVED = (
     *(
@@ -47,13 +50,9 @@ def refused_request(
     for name in _UNSERVED:
         if authorization.query.get(name):
             raise not_served(f"the parameter {name} of /authorize")
-    if authorization.max_age is not None and not authorization.max_age.isdecimal():
+    if authorization.max_age is not None and not _SECONDS.fullmatch(authorization.max_age):
         return "invalid_request", "max_age must be a number of seconds."
-    connection = authorization.connection
-    if (
-        connection not in (None, DEFAULT_CONNECTION)
-        and CONNECTIONS.find_by(state, "name", connection) is None
-    ):
+    if not application.lenient and not _is_known(state, authorization.connection):
         return "invalid_request", "the connection was not found"
     return refused_audience(state, application, authorization.audience) or refused_organization(
         state, application, authorization.organization
@@ -61,15 +60,23 @@ def refused_request(
 
 
 def session_suffices(
-    authorization: AuthorizationRequest, session: Session, profile: Profile, *, now: float
+    state: TenantState, authorization: AuthorizationRequest, session: Session, profile: Profile, *, now: float
 ) -> bool:
     """Return whether a session makes another login unnecessary: it is young enough, and of the right connection."""
     max_age = authorization.max_age
     if max_age is not None and (int(max_age) == 0 or now - session.since > int(max_age)):
         return False
-    return fits_connection(authorization, profile)
+    return fits_connection(state, authorization, profile)
 
 
-def fits_connection(authorization: AuthorizationRequest, profile: Profile) -> bool:
-    """Return whether a user may log in with the connection that the application asked for, if it asked for one."""
-    return authorization.connection is None or is_in(profile, authorization.connection)
+def fits_connection(state: TenantState, authorization: AuthorizationRequest, profile: Profile) -> bool:
+    """Return whether a user may log in with the connection that the application asked for, if it asked for one.
+
+    One that nobody has created is for everybody; only clients that are not registered may ask for it.
+    """
+    name = authorization.connection
+    return name is None or not _is_known(state, name) or is_in(profile, name)
+
+
+def _is_known(state: TenantState, name: str | None) -> bool:
+    return name in (None, DEFAULT_CONNECTION) or CONNECTIONS.find_by(state, "name", str(name)) is not None

@@ -55,8 +55,8 @@ def base_url(state: TenantState, request: Request) -> str:
 def discovery(state: TenantState, call: Call) -> Reply:
     """Return the discovery document: the provider's URLs and what it supports."""
     url = base_url(state, call.request)
-    logout = settings(state).get("oidc_logout")
-    ends = not isinstance(logout, dict) or logout.get("rp_logout_end_session_endpoint_discovery") is not False
+    logout = settings(state).get("oidc_logout") or {}
+    ends = logout.get("rp_logout_end_session_endpoint_discovery") is not False
     body = {
         "issuer": f"{url}/",
         "authorization_endpoint": f"{url}/authorize",

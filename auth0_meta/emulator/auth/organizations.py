@@ -25,9 +25,13 @@ def organization_named(state: TenantState, name: str | None) -> Document | None:
     if not name:
         return None
     found = ORGANIZATIONS.find(state, name)
-    if found is None and settings(state).get("allow_organization_name_in_authentication_api") is True:
+    if found is None and _names_allowed(state):
         found = ORGANIZATIONS.find_by(state, "name", name.lower())
     return found
+
+
+def _names_allowed(state: TenantState) -> bool:
+    return settings(state).get("allow_organization_name_in_authentication_api") is True
 
 
 def organization_id(state: TenantState, authorization: AuthorizationRequest) -> str | None:
@@ -86,9 +90,8 @@ def organization_claims(state: TenantState, organization: Document | None) -> di
     """Return the claims about an organization: its id, and its name if the tenant's settings allow names."""
     if organization is None:
         return {}
-    named = settings(state).get("allow_organization_name_in_authentication_api") is True
-    name = organization.get("name")
-    return {"org_id": organization["id"], **({"org_name": name} if named and name else {})}
+    name = organization.get("name") if _names_allowed(state) else None
+    return {"org_id": organization["id"], **({"org_name": name} if name else {})}
 
 
 def machine_organization(

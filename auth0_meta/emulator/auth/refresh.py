@@ -35,12 +35,12 @@ def known_token(state: TenantState, application: Application, key: str, *, now: 
         raise unknown_token()
     if token.is_reused(now, _leeway(application)):
         token.family.revoked = True
-        state.add_log(
-            "ferrt", token.granted.login.session.user_id, description="Reused rotating refresh token."
-        )
-        reused = unknown_token()
-        reused.logged = True
-        raise reused
+        about = {"client_id": application.client_id, "client_name": application.name}
+        user_id = token.granted.login.session.user_id
+        state.add_log("ferrt", user_id, **about, description="A refresh token was used again.")
+        refusal = unknown_token()
+        refusal.logged = True
+        raise refusal
     return token
 
 

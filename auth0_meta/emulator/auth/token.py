@@ -86,8 +86,7 @@ def revoke(state: TenantState, call: Call) -> Reply:
     application, _ = _caller(state, call, form)
     if not form.get("token"):
         raise oauth_error(400, "invalid_request", "Missing required parameter: token")
-    flags = settings(state).get("flags")
-    whole = isinstance(flags, dict) and flags.get("revoke_refresh_token_grant") is True
+    whole = settings(state)["flags"].get("revoke_refresh_token_grant") is True
     refresh.revoke(state, application, form["token"], whole_grant=whole, now=call.now)
     return Reply(200, committed=True)
 

@@ -21,7 +21,7 @@ API = {
 def client(api: Any) -> dict[str, Any]:
     """Create an API and a client that has no grant yet."""
     assert api("POST", "/api/v2/resource-servers", json=API).status_code == 201
-    made = api("POST", "/api/v2/clients", json={"name": "M2M", "client_secret": "the-secret"})
+    made = api("POST", "/api/v2/clients", json={"name": "M2M", "app_type": "non_interactive"})
     assert made.status_code == 201
     document: dict[str, Any] = made.json()
     return document
@@ -197,6 +197,17 @@ def test_a_grant_says_whether_an_organization_is_needed(api: Any, client: dict[s
     assert "org_name" not in claims
     api("PATCH", path, json={"organization_usage": "allow"})
     assert "org_id" not in claims_of(api, request(api, client))
+
+
+def test_a_grant_may_be_for_some_organizations(api: Any, client: dict[str, Any]) -> None:
+    """Without `allow_any_organization` each of them has to be given the grant."""
+    acme, other = organization(api), organization(api, "other")
+    grant = allow(api, client, organization_usage="require")
+    body = {"grant_id": grant["id"]}
+    assert api("POST", f"/api/v2/organizations/{acme}/client-grants", json=body).status_code == 201
+    assert claims_of(api, request(api, client, organization=acme))["org_id"] == acme
+    refused = request(api, client, organization=other)
+    assert (refused.status_code, refused.json()["error"]) == (403, "access_denied")
 
 
 def test_a_default_organization_stands_in_where_one_is_required(api: Any, client: dict[str, Any]) -> None:

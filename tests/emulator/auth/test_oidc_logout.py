@@ -83,6 +83,20 @@ def test_an_address_must_be_listed(app: App) -> None:
     assert signed_in(app)
 
 
+def test_the_tenants_own_addresses_count_too(app: App, tenant: LocalTenant) -> None:
+    """For any client; and the endpoint can be left out of discovery."""
+    listed = {"allowed_logout_urls": ["https://tenant.example.com/bye"]}
+    url, header = f"{tenant.url}/api/v2/tenants/settings", {"Authorization": f"Bearer {tenant.token()}"}
+    assert requests.patch(url, json=listed, headers=header, timeout=10).status_code == 200
+    for params in ({}, {"client_id": "app"}):
+        response = log_out(app, post_logout_redirect_uri=listed["allowed_logout_urls"][0], **params)
+        assert response.status_code == 302
+    hidden = {"oidc_logout": {"rp_logout_end_session_endpoint_discovery": False}}
+    assert requests.patch(url, json=hidden, headers=header, timeout=10).status_code == 200
+    found = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
+    assert "end_session_endpoint" not in found
+
+
 def test_hints_must_agree(app: App, tenant: LocalTenant) -> None:
     """The token must be this tenant's, and client and session must be those of the token."""
     tokens = app.log_in(USER)

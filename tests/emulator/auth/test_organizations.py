@@ -95,6 +95,14 @@ def test_an_organization_must_exist(app: App, acme: str) -> None:
         )
 
 
+def test_names_are_a_setting_of_the_tenant(app: App, manage: Manage, acme: str) -> None:
+    """Then both tokens have the name, however the organization was named in the request."""
+    manage("PATCH", "tenants/settings", allow_organization_name_in_authentication_api=True)
+    for name in ("acme", "ACME", acme):
+        claims = app.claims(app.log_in(USER, organization=name, prompt="login")["id_token"], "app")
+        assert (claims["org_id"], claims["org_name"]) == (acme, "acme")
+
+
 def test_a_client_says_whether_it_uses_organizations(tenant: LocalTenant, manage: Manage, acme: str) -> None:
     """By default it does not; it may also require one."""
     callbacks = ["http://127.0.0.1:9/callback"]

@@ -193,6 +193,15 @@ def test_a_token_can_be_revoked(app: App) -> None:
     assert app.refresh(other).status_code == 200
 
 
+def test_revoking_may_end_the_whole_grant(app: App) -> None:
+    """With a setting of the tenant: every token of the same user, client and API; tokens of others stay."""
+    token, other, of_bob = first(app), first(app), first(app, "auth0|2")
+    manage(app.tenant, "PATCH", "tenants/settings", {"flags": {"revoke_refresh_token_grant": True}})
+    app.post("/oauth/revoke", client_id=app.client_id, token=token)
+    assert app.refresh(other).json() == UNKNOWN
+    assert app.refresh(of_bob).status_code == 200
+
+
 def test_revoking_a_rotated_token_revokes_its_successors(app: App) -> None:
     """They belong to the same login."""
     configure(app, **ROTATING)

@@ -175,6 +175,18 @@ def test_a_password_grant_follows_the_same_rules(app: App, manage: Manage) -> No
     assert app.claims(tokens["access_token"], AUDIENCE)["permissions"] == ["write:x"]
 
 
+def test_a_tenant_may_have_a_default_audience(app: App, manage: Manage) -> None:
+    """It stands in for a missing one, in logins and in password grants."""
+    manage("PATCH", "tenants/settings", default_audience=AUDIENCE, default_directory="nowhere")
+    assert app.log_in(USER, scope="openid read:x")["scope"] == "openid read:x"
+    form = {"grant_type": "password", "username": "ada@example.com", "password": "Correct-horse1"}
+    assert app.tokens(**form).status_code == 403, "the default directory is another connection"
+    manage("PATCH", "tenants/settings", default_directory="Username-Password-Authentication")
+    assert app.tokens(**form, scope="read:x").json()["scope"] == "read:x"
+    manage("PATCH", "tenants/settings", default_audience=None)
+    assert app.log_in(None, scope="openid read:x")["scope"] == "openid"
+
+
 # When somebody logged in -----------------------------------------------------------------------------------
 
 
@@ -190,7 +202,8 @@ def test_a_session_may_be_too_old(app: App, tenant: LocalTenant) -> None:
     again = app.claims(app.log_in(USER, max_age="50")["id_token"], "app")
     assert again["auth_time"] == int(tenant.now())
     assert "Log in" in app.ask(max_age="0").page.text
-    assert app.refused(max_age="soon")[0] == "invalid_request"
+    for odd in ("soon", "-1", "9" * 5000, "\uff11"):
+        assert app.refused(max_age=odd)[0] == "invalid_request"
 
 
 def test_prompt_login_has_auth_time_too(app: App, tenant: LocalTenant) -> None:
@@ -214,6 +227,13 @@ def test_a_connection_limits_who_may_log_in(app: App, tenant: LocalTenant, manag
     assert "not in the connection" in app.visitor.page.text
     app.visitor.press("auth0|2")
     assert "code" in app.visitor.params
+    manage("POST", "connections", name="google-oauth2", strategy="google-oauth2")
+    app.ask(connection="google-oauth2").fill(username="ada@example.com")
+    assert "code" in app.visitor.params
+    (social,) = [user for user in tenant.users if user.user_id.startswith("google-oauth2|")]
+    assert (social["email"], social["identities"][0]["connection"]) == ("ada@example.com", "google-oauth2")
+    with App(tenant, "nobody") as other:
+        assert other.log_in(USER, connection="not-created")
 
 
 @pytest.mark.parametrize("name", ["request", "request_uri", "invitation", "authorization_details"])
