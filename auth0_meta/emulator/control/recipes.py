@@ -1,6 +1,7 @@
 """The environment variables and the code with which each SDK calls a local tenant.
 
-Every recipe was tested with its tool: this package, curl, auth0-python 4.13 and 6.8, npm auth0 4.37 and 7.1.
+Every recipe was tested with its tool: this package, curl, auth0-python 4.13 and 6.8, npm auth0 4.37 and 7.1,
+express-openid-connect 3.4.
 """
 
 from __future__ import annotations
@@ -51,8 +52,11 @@ const management = new ManagementClient({ domain: process.env.AUTH0_DOMAIN,
   clientId: process.env.AUTH0_CLIENT_ID, clientSecret: process.env.AUTH0_CLIENT_SECRET });
 """,
     ("express", False): """\
-const { auth } = require("express-openid-connect");  // reads these variables, and so does express-oauth2-jwt-bearer
+const { auth } = require("express-openid-connect");  // also needs SECRET, which is your application's own
 app.use(auth({ authRequired: false, auth0Logout: true }));
+
+const { auth } = require("express-oauth2-jwt-bearer");  // must have no SECRET
+app.use(auth({ audience: "https://api.example.com" }));
 """,
     ("nextjs", False): """\
 @auth0/nextjs-auth0 3 reads AUTH0_ISSUER_BASE_URL and AUTH0_BASE_URL; 4 reads AUTH0_DOMAIN and APP_BASE_URL.
@@ -71,7 +75,7 @@ def exports(
 ) -> dict[str, str]:
     """Return the environment that points `tool` at a tenant; `facts` are those of `process.running.facts_of`.
 
-    The application's own address and secret are those in `environment`, if it has them.
+    The application's own address and secret are left out if `environment` has them.
 
     >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b", "token": "t"}
     >>> exports("python", facts)
@@ -93,12 +97,12 @@ def exports(
     if tool == "express":  # its names have no prefix
         variables = {"CLIENT_ID": facts["client_id"], "CLIENT_SECRET": facts["client_secret"]}
         variables["ISSUER_BASE_URL"] = url
-        own = {"BASE_URL": _APPLICATION_URL, "SECRET": secrets.token_hex(32)}
+        own = {"BASE_URL": _APPLICATION_URL}
     elif tool == "nextjs":
         variables["AUTH0_ISSUER_BASE_URL"] = url
         own = dict.fromkeys(("APP_BASE_URL", "AUTH0_BASE_URL"), _APPLICATION_URL)
         own["AUTH0_SECRET"] = secrets.token_hex(32)
-    variables |= {name: environment.get(name) or value for name, value in own.items()}
+    variables |= {name: value for name, value in own.items() if not environment.get(name)}
     if "ca_file" in facts:
         names = _FOR_NODE if tool in _NODE_TOOLS else _FOR_PYTHON
         variables |= {name: facts[name] for name in names}

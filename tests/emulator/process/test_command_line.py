@@ -280,8 +280,7 @@ def test_env_is_a_script_that_a_shell_runs(
     tool: str, secure: bool, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`eval "$(auth0-meta emulator env ...)"` sets exactly the documented variables and prints nothing."""
-    for name in ("SECRET", "AUTH0_SECRET"):  # otherwise random
-        monkeypatch.setenv(name, "of the application")
+    monkeypatch.setenv("AUTH0_SECRET", "of the application")  # otherwise random
     with LocalTenant(tls=secure) as tenant:
         facts = facts_of(tenant)
         text = script(tool, {**facts, "client_secret": "it's $HOME `x`"})
@@ -395,10 +394,10 @@ def test_env_keeps_the_authorities_of_its_own_environment(tmp_path: Path) -> Non
 def test_the_recipes_of_frameworks_keep_what_is_the_applications(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have the names that express-openid-connect and nextjs-auth0 read."""
     facts = facts_at("http://localhost:4")
-    for name in ("APP_BASE_URL", "AUTH0_BASE_URL", "BASE_URL", "SECRET", "AUTH0_SECRET"):
+    for name in ("APP_BASE_URL", "AUTH0_BASE_URL", "BASE_URL", "AUTH0_SECRET"):
         monkeypatch.delenv(name, raising=False)
     express, nextjs = exports("express", facts), exports("nextjs", facts)
-    assert len(express.pop("SECRET")) == len(nextjs.pop("AUTH0_SECRET")) == 64
+    assert len(nextjs.pop("AUTH0_SECRET")) == 64
     assert express == {
         "CLIENT_ID": "old",
         "CLIENT_SECRET": "old",
@@ -414,7 +413,8 @@ def test_the_recipes_of_frameworks_keep_what_is_the_applications(monkeypatch: py
         "APP_BASE_URL": "http://localhost:3000",
         "AUTH0_BASE_URL": "http://localhost:3000",
     }
-    assert exports("express", facts, {"BASE_URL": "https://app.test", "SECRET": "mine"})["SECRET"] == "mine"
+    theirs = {"APP_BASE_URL": "https://app.test", "AUTH0_SECRET": "canary"}
+    assert exports("nextjs", facts, theirs).keys() & theirs.keys() == set()
 
 
 def test_a_refusal_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
