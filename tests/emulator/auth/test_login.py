@@ -469,7 +469,7 @@ def test_a_refresh_token_runs_the_trigger_again(tenant: LocalTenant, visitor: Vi
     assert (claims["sub"], claims["https://x/plan"]) == ("auth0|1", "pro")
     assert "nonce" not in claims
     assert "https://x/none" not in claims
-    assert "refresh_token" not in again
+    assert again["refresh_token"] == tokens["refresh_token"]
     assert again["access_token"] != tokens["access_token"]
     refused = refresh()
     assert (refused.status_code, refused.json()["error_description"]) == (403, "no more")
