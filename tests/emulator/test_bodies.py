@@ -173,6 +173,26 @@ def test_secrets_are_masked_wherever_they_stand(api: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("path", ["/login", "/oauth/token", "/dbconnections/signup"])
+def test_broken_json_that_is_labelled_a_form_is_not_shown(api: Any, path: str) -> None:
+    """`curl -d` labels everything a form; as one, the whole text would be a field's name."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    api("POST", path, data='{"password": "s3cret",}', headers=form)
+    assert api.tenant.journal[0].body is None
+
+
+@pytest.mark.parametrize(
+    "name", ["user[password]", "clientSecret", "X-API-Key", "otp", "DB_PASSWORD", "session_token"]
+)
+def test_names_of_secrets_are_known_in_any_spelling(api: Any, name: str) -> None:
+    """In forms, JSON and queries."""
+    api("POST", "/login", data={name: "s3cret", "x": "1"})
+    api("POST", "/api/v2/nowhere", params={name: "s3cret"}, json={"options": [{name: ["s3cret"]}]})
+    form, body = api.tenant.journal
+    assert (form.body, body.body) == ({name: "<masked>", "x": "1"}, {"options": [{name: "<masked>"}]})
+    assert "s3cret" not in body.query
+
+
 def test_the_settings_of_refresh_tokens_are_readable(api: Any) -> None:
     """A client has an object of that name; as text it is a token."""
     settings = {"refresh_token": {"rotation_type": "rotating"}, "is_first_party": True}

@@ -9,6 +9,8 @@ from typing import Any
 from auth0_meta.emulator.rules.journal_entry import Entry
 
 _LONGEST_REASON = 200
+LONGEST_TEXT = 2000
+"""How much of a path or an id a row shows: it may have 64 KB, and a page gets a thousand rows at once."""
 _ROW = (
     *("time", "duration", "method", "path", "query", "route", "user_id", "status", "outcome", "not_served"),
     *("tokens", "committed"),
@@ -29,9 +31,10 @@ def rows(total: int, entries: list[Entry]) -> list[tuple[int, Entry]]:
 
 def row(number: int, entry: Entry) -> dict[str, Any]:
     """Return an entry as a JSON value without headers and bodies."""
+    values = ((name, getattr(entry, name)) for name in _ROW)
     return (
         {"number": number}
-        | {name: getattr(entry, name) for name in _ROW}
+        | {name: value[:LONGEST_TEXT] if isinstance(value, str) else value for name, value in values}
         # "planned" keeps its name, because other programs read it from the control routes.
         | {"planned": entry.fault is not None, "fault": entry.fault and entry.fault.number}
         | {"reason": reason(entry)}

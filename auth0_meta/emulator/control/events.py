@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from auth0_meta.emulator.control.entries import row, rows
+from auth0_meta.emulator.control.entries import LONGEST_TEXT, row, rows
 from auth0_meta.emulator.control.fault_words import fault_json
 from auth0_meta.emulator.http.message import to_any_json
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -39,7 +39,7 @@ class EventStreams:
             "strict": state.access.strict,
             "users": len(state.users),
             "requests": len(state.journal),
-            "not_served": state.journal.not_served,
+            "not_served": {name[:LONGEST_TEXT]: count for name, count in state.journal.not_served.items()},
             "total": state.journal.total,
             "buckets": [
                 {

@@ -39,7 +39,7 @@ def in_words(fault: Fault | Hook) -> str:
     if fault.times == 1:
         which = f"The {'next' if fault.nth == 1 else ordinal} {name}"
     else:
-        count = "Every" if fault.times is None else f"{fault.times} times: each"
+        count = "Every" if fault.times is None else f"{fault.times} times: a"
         which = f"{count} {name}" + (f" from the {ordinal} on" if fault.nth > 1 else "")
     if fault.path:
         which += f" to {fault.path}"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
 MASK = "<masked>"
-# How the names of secrets end, in lower case, without "-" and "_": client_secret, newPassword, X-Emulator-Token.
-_ENDS = ("secret", "password", "passwd", "token", "assertion", "privatekey", "apikey", "passwordhash")
+# How the names of secrets end, as lower-case letters and digits only: client_secret, newPassword, X-Emulator-Token.
+_ENDS = (
+    *("secret", "password", "passwd", "passwordhash", "token", "assertion"),
+    *("privatekey", "apikey", "accesskey"),
+)
 _SECRETS = frozenset(
     (
         *("authorization", "proxyauthorization", "cookie", "linkwith", "encryptionkey", "signingkeys"),
         *("codeverifier", "idtokenhint", "ticket", "otp", "oobcode", "bindingcode", "recoverycode"),
-        *("barcodeuri", "verificationcode"),
+        *("recoverycodes", "barcodeuri", "verificationcode", "smtppass", "dpop"),
     )
 )
 # Metadata stays readable: tests compare it with what they sent.
@@ -31,7 +34,7 @@ _OAUTH_PLAIN = frozenset(
 
 @lru_cache(maxsize=1024)
 def _is_secret(name: str) -> bool:
-    plain = name.lower().replace("_", "").replace("-", "")
+    plain = "".join(filter(str.isalnum, name.lower()))
     return plain in _SECRETS or plain.endswith(_ENDS)
 
 
@@ -91,15 +94,22 @@ def masked_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """
     shown: dict[str, str] = {}
     for original, value in headers:
-        name = original.lower()
-        plain = _masked_header(name, value)
+        name, mask = _header(original)
+        plain = value if mask is None else mask(value)
         shown[name] = f"{shown[name]}, {plain}" if name in shown else plain
     return shown
 
 
-def _masked_header(name: str, value: str) -> str:
+@lru_cache(maxsize=1024)
+def _header(name: str) -> tuple[str, Callable[[str], str] | None]:
+    """Return a header's name in lower case, and what masks its value; every request asks for several of them."""
+    name = name.lower()
     if name == "set-cookie":
-        return re.sub("=[^;]*", f"={MASK}", value, count=1)
+        return name, _masked_cookie
     if name in ("location", "referer"):
-        return masked_url(value)
-    return MASK if _is_secret(name) else value
+        return name, masked_url
+    return name, (lambda _: MASK) if _is_secret(name) else None
+
+
+def _masked_cookie(value: str) -> str:
+    return re.sub("=[^;]*", f"={MASK}", value, count=1)

@@ -111,7 +111,8 @@ def parsed(body: bytes, *, is_form: bool = False) -> Any:
         return from_json(body)
     except (ValueError, RecursionError):
         pass
-    if not is_form:
+    # Broken JSON that is labelled as a form would become the name of a field, with whatever secret it has.
+    if not is_form or body.lstrip()[:1] in (b"{", b"["):
         return None
     try:
         return dict(

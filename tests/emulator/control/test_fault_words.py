@@ -19,7 +19,7 @@ from auth0_meta.emulator.state.faults import Fault
         ({"status": 503}, "The next request gets a 503 Service Unavailable"),
         (
             {"status": 429, "times": 2, "method": "GET"},
-            "2 times: each GET request gets a 429 Too Many Requests",
+            "2 times: a GET request gets a 429 Too Many Requests",
         ),
         ({"delay": 3, "times": None, "nth": 3}, "Every request from the 3rd on waits 3 s"),
         (
@@ -37,7 +37,7 @@ from auth0_meta.emulator.state.faults import Fault
                 "probability": 0.25,
             },
             "The next request, with a chance of 0.25, waits 1 s after it took effect; gets a 500 Internal Server Error "
-            "with a body of its own with the headers X-A although it took effect",
+            "with a body of its own with the headers x-a although it took effect",
         ),
         (
             {"status": 429, "reset": "soon"},

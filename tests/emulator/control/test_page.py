@@ -213,12 +213,16 @@ def test_a_fault_may_have_every_setting(page: Page) -> None:
     for name, text in settings.items():
         page.fill(f"#fault [name={name}]", text)
     page.window.find("#fault [name=times]").clear()
+    page.fill("#fault [data-also] [name=delay]", "0.5")
+    page.fill("#fault [data-also] [name=truncate]", "5")
     page.window.click("#fault [name=commit]")
+    page.window.click("#fault [name=expire_token]")
     page.window.click("#fault button.go")
     page.window.shows("Every PATCH request from the 2nd on to /api/v2/users/{id} for auth0|1", "#faults")
     (fault,) = page.tenant.faults_unfired()
-    assert (fault.status, fault.body, fault.headers) == (503, {"a": 1}, {"Retry-After": "3", "Date": None})
+    assert (fault.status, fault.body, fault.headers) == (503, {"a": 1}, {"retry-after": "3", "date": None})
     assert (fault.nth, fault.times, fault.commit, fault.probability) == (2, None, True, 1)
+    assert (fault.delay, fault.truncate, fault.expire_token, fault.slow) == (0.5, 5, True, None)
     page.fill("#fault [name=path]", "users")
     page.window.click("#fault button.go")
     page.window.shows("path must be", "#notice")
@@ -539,8 +543,8 @@ def test_it_is_legible_in_both_color_schemes_and_on_a_phone(page: Page, scheme: 
     page.window.shows("404", "#entries")
     page.window.click(".entry summary")
     page.window.shows("Response", ".full")
-    page.tenant.fail(status=500, path="/api/v2/users/{id}", nth=30, headers={"X-Long": "x" * 90})
-    page.window.shows("X-Long", "#faults")
+    page.tenant.fail(status=500, path="/api/v2/users/{id}", nth=30, headers={"x-long": "x" * 90})
+    page.window.shows("x-long", "#faults")
     for fold in page.window.all("details:not([open]) > summary"):
         if fold.is_displayed():
             driver.execute_script("arguments[0].click()", fold)

@@ -391,6 +391,16 @@ def test_one_request_is_shown_in_full(control: ControlApi) -> None:
     eval(entry["assert_called"], {"tenant": control.tenant})  # noqa: S307  # our own text
 
 
+def test_rows_are_bounded(control: ControlApi) -> None:
+    """A path and a query of 60 KB are cut in a row, where there may be a thousand, and are whole in full."""
+    path = "/api/v2/nowhere/" + "x" * 30_000
+    control.session.get(f"{control.tenant.url}{path}?q={path}", headers={"Authorization": "Bearer x"})
+    (row,) = control("GET", "journal").json()["entries"]
+    assert (len(row["path"]), len(row["query"])) == (2000, 2000)
+    assert len(control("GET", "state").text) < 10_000
+    assert path in control("GET", "request?number=1").json()["curl"]
+
+
 def test_a_form_is_repeated_as_a_form(control: ControlApi) -> None:
     """Each field is quoted for the shell."""
     control.session.post(f"{control.tenant.url}/oauth/token", data={"client_id": "a b", "client_secret": "x"})

@@ -55,7 +55,9 @@ function responseView(entry) {
 }
 
 function fullView(entry) {
-  const facts = [`No. ${entry.number}`, entry.route || "no such route", entry.committed ? "wrote something" : "wrote nothing"];
+  const facts = [`No. ${entry.number}`, entry.route || "no such route"];
+  if (entry.committed) facts.push("wrote something");
+  else if (entry.method !== "GET" && entry.path.startsWith("/api/v2/")) facts.push("wrote nothing");
   if (entry.tokens !== null) facts.push(`${counted(entry.tokens, "token")} left in its bucket`);
   if (OUTCOMES[entry.outcome]) facts.push(OUTCOMES[entry.outcome]);
   const actions = make("p", "actions", null,

@@ -9,12 +9,17 @@ const KINDS = {
   delay: [{}, ["delay"]], slow: [{}, ["slow"]], cut: [{}, ["truncate"]], token: [{ expire_token: true }, []], rows: [{}, ["rows"]],
 };
 const NUMBERS = ["reset", "status", "delay", "slow", "truncate", "rows", "nth", "times", "probability"];
+const FLAGS = ["commit", "html", "expire_token"];
 const form = $("fault");
 
 function arrange() {
   const [fixed, asked] = KINDS[form.elements.what.value];
   for (const field of form.querySelectorAll("[data-for]")) {
     field.hidden = !asked.includes(field.dataset.for);
+    field.querySelector("input").disabled = field.hidden;
+  }
+  for (const field of form.querySelectorAll("[data-also]")) {
+    field.hidden = asked.includes(field.dataset.also);
     field.querySelector("input").disabled = field.hidden;
   }
   const hasStatus = "status" in fixed || asked.includes("status");
@@ -41,7 +46,7 @@ function wanted() {
     if (NUMBERS.includes(name)) fault[name] = Number(value);
     else if (name === "headers") fault.headers = parsedHeaders(value);
     else if (name === "body") fault.body = parsedBody(value);
-    else if (name === "commit") fault.commit = true;
+    else if (FLAGS.includes(name)) fault[name] = true;
     else fault[name] = value;
   }
   if (fault.probability !== undefined) fault.probability /= 100;

@@ -17,6 +17,7 @@ function documentView(one) {
 
 async function load() {
   const found = await control("GET", "registered");
+  $("audiences").replaceChildren(...found["resource-servers"].documents.map((api) => make("option", "", api.identifier)));
   const opened = new Set([...$("kinds").children].filter((node) => node.open).map((node) => node.dataset.kind));
   $("kinds").replaceChildren(...Object.entries(found).map(([kind, { total, documents }]) => {
     const list = make("ul", "", null, ...documents.map(documentView));

@@ -68,6 +68,7 @@ function metadataView(name, profile) {
 function field(label, name, value, hint) {
   const input = make("input");
   Object.assign(input, { name, value, placeholder: hint, autocomplete: "off" });
+  if (name === "audience") input.setAttribute("list", "audiences");
   return make("label", "", label, input);
 }
 function tokenView(id) {

@@ -58,6 +58,7 @@ when("show-user", (id) => {
   mark();
 });
 when("user-saved", refresh);
+when("reset", () => { fresh.clear(); current = null; refresh(); });
 $("find").addEventListener("input", refresh);
 $("more").addEventListener("click", () => shown(load(true)));
 
@@ -80,7 +81,8 @@ async function open() {
     option.dataset.strategy = connection.strategy;
     return option;
   }));
-  form.elements.password.value = `Local-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+  // Strong enough for every policy of Auth0's, which also forbid three equal characters in a row.
+  form.elements.password.value = `Local-${[...crypto.getRandomValues(new Uint8Array(7))].map((byte) => `${"abcdefghjk"[byte % 10]}${byte >> 5}`).join("")}`;
   $("add-user-error").textContent = "";
   arrange();
   dialog.showModal();
