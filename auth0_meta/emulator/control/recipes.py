@@ -60,7 +60,8 @@ app.use(auth({ audience: "https://api.example.com" }));
 """,
     ("nextjs", False): """\
 @auth0/nextjs-auth0 3 reads AUTH0_ISSUER_BASE_URL and AUTH0_BASE_URL; 4 reads AUTH0_DOMAIN and APP_BASE_URL.
-4 accepts neither a port nor localhost: --port 443 --tls --hosts tenant.test, and a line in /etc/hosts.
+4 accepts neither a port nor localhost: serve --port 443 --tls --public-url https://tenant.test, and have the line
+127.0.0.1 tenant.test in /etc/hosts.
 """,
     ("curl", False): """\
 curl -H "Authorization: Bearer $AUTH0_API_TOKEN" "$AUTH0_URL/api/v2/users"

@@ -72,9 +72,10 @@ def _greeting(tenant: LocalTenant, facts: dict[str, Any], host: str) -> str:
     lines += ["", "Ctrl-C stops it."]
     beyond = [name for name in (host, urlsplit(tenant.url).hostname or "") if not is_loopback(name)]
     if beyond:
+        can = "may" if is_loopback(host) else "can"  # a public URL may lead here from this machine only
         needed = "no secret" if tenant.accepts_any_token else "its token or secret"
         lines[:0] = [
-            f"WARNING: other machines can reach this tenant on {beyond[0]}. They need {needed} to call the APIs, and",
+            f"WARNING: other machines {can} reach this tenant on {beyond[0]}. They need {needed} to call the APIs, and",
             "anyone can sign up, and sign in on its login page, which shows the first users and asks for a password only",
             "where one is set. It answers to loopback names and to those of --hosts.",
             "",

@@ -98,7 +98,7 @@ def test_a_public_url_needs_not_lead_to_this_machine(monkeypatch: pytest.MonkeyP
         assert (page.status_code, tenant.control_token in page.text) == (200, False)
 
     told = served(monkeypatch, visit, "--public-url", "https://auth0.example:9000")
-    assert "other machines can reach this tenant on auth0.example. They need no secret" in told
+    assert "other machines may reach this tenant on auth0.example. They need no secret" in told
     told = served(monkeypatch, lambda _: None, "--public-url", "http://localhost:9000")
     assert "WARNING" not in told
 
