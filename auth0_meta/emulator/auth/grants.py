@@ -78,6 +78,8 @@ def discovery(state: TenantState, call: Call) -> Reply:
             )
         ],
         "response_modes_supported": ["query", "fragment", "form_post"],
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,  # the standard's default is true
         "grant_types_supported": ["client_credentials", "password", "authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
@@ -129,11 +131,8 @@ def refresh(
     """Issue new tokens for a refresh token; the trigger runs again, as it does in Auth0."""
     key = form.get("refresh_token", "")
     granted = known_token(state, application, key, now=call.now).granted
-    audience = granted.login.authorization.audience
-    if application.refresh_token.get("policies") or form.get("audience", audience or "") not in (
-        "",
-        audience,
-    ):
+    asked = form.get("audience") or granted.login.authorization.audience
+    if application.refresh_token.get("policies") or asked != granted.login.authorization.audience:
         raise not_served("a refresh token for several APIs (refresh_token.policies)")
     profile = state.users.get(granted.login.session.user_id)
     if profile is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ PAGE_LIFETIME = 1800
 SUSPENDED_LIFETIME = 900
 SESSION_LIFETIME = 259_200
 REFRESH_LIFETIME = 2_592_000
-_MOST_PAGES = 10_000
+_MOST, _MOST_PAGES = 100_000, 10_000
 _SWEEP_FROM = 64
 BY_LOGIN = "a login"
 BLOCKED = ("unauthorized", "user is blocked")
@@ -105,7 +104,7 @@ class RefreshToken:
 class ExpiringStore(Generic[_T]):
     """Values stored under random 256-bit keys until they expire: codes, sessions, logins in progress; thread-safe.
 
-    With `most` the oldest give way to new ones.
+    If there are more than `most`, the oldest give way to new ones.
 
     >>> codes = ExpiringStore[str]()
     >>> code = codes.put("ada", until=10.0, now=0.0)
@@ -113,7 +112,7 @@ class ExpiringStore(Generic[_T]):
     ('ada', 'ada', None)
     """
 
-    def __init__(self, *, most: float = math.inf) -> None:
+    def __init__(self, *, most: int = _MOST) -> None:
         self._lock = threading.Lock()
         self._most = most
         self._values: dict[str, tuple[_T, float]] = {}

@@ -243,6 +243,8 @@ def test_parameters_of_authorize_that_are_not_served_say_so(name: str, app: App,
     assert f"the parameter {name} of /authorize" in app.visitor.page.text
     with pytest.raises(AssertionError, match=name):
         tenant.verify()
+    found = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
+    assert found["request_parameter_supported"] is found["request_uri_parameter_supported"] is False
 
 
 def test_an_api_of_ones_own_may_look_like_auth0s(app: App, manage: Manage) -> None:
