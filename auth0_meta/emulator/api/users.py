@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from auth0_meta.emulator.api.connections import Connection, check_root_attributes, connection_named
@@ -183,12 +183,15 @@ def search(state: TenantState, call: Call) -> Reply:
     start, count = page_of(state, call)
     test, order = _matcher(state, call), _sort_key(call)
     if test is not None or order is not None or state.history.stale(call.now):
-        found = [profile.document() for profile in state.history.seen(state.users.all(), call.now)]
-        if test is not None:
-            found = list(filter(test, found))
+        seen = (profile.document() for profile in state.history.seen(state.users.all(), call.now))
+        found: Iterable[Document] = seen if test is None else filter(test, seen)
         if order is not None:
-            found.sort(key=order[0], reverse=order[1])
-        total, part = len(found), found[start : start + count]
+            found = sorted(found, key=order[0], reverse=order[1])
+        # Only the page is kept of what is found, for the same reason as below.
+        total, part = 0, []
+        for total, document in enumerate(found, 1):
+            if start < total <= start + count:
+                part.append(document)
     else:
         # Without a query, only the page is read: a store may hold a million users.
         total = len(state.users)

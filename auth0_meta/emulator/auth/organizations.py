@@ -81,7 +81,7 @@ def refused_member(state: TenantState, name: str | None, profile: Profile) -> st
         return f"the connection {connection} is not enabled for the {key} organization"
     if here is not None and here.get("assign_membership_on_login") is True:
         links.add("members", key, [profile.user_id])
-    if profile.user_id not in links.of("members", key):
+    if not links.has("members", key, profile.user_id):
         return f"user {profile.user_id} is not part of the {key} organization"
     return ""
 
@@ -115,7 +115,7 @@ def machine_organization(
         raise _refused("parameter organization is not allowed for this client")
     if found is None:
         raise _refused(f"parameter organization is invalid: {name}")
-    associated = grant.get("id") in state.resources.links.of("organization_grants", found["id"])
+    associated = state.resources.links.has("organization_grants", found["id"], grant.get("id"))
     if grant and grant.get("allow_any_organization") is not True and not associated:
         raise _refused(f"Client is not authorized for the organization {name}.", "access_denied", 403)
     return found

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -27,24 +28,22 @@ class Restoring:
         self._users = users
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
+        self._close = weakref.finalize(self, lambda: None)
+        """Closes the file, at the latest with the tenant."""
 
     def add(self, piece: bytes, *, at: int) -> int:
         """Add a piece at this position, and return how many bytes there are now; raises `InputError` if one is missing."""
         with self._lock:
             if at == 0:
-                self._drop()
-                self._file = tempfile.TemporaryFile()  # nobody else can open it  # noqa: SIM115
+                self._close()
+                file = self._file = tempfile.TemporaryFile()  # nobody else can open it  # noqa: SIM115
+                self._close = weakref.finalize(self, file.close)
             if self._file is None or self._file.tell() != at:
                 raise InputError(_AGAIN)
             if at + len(piece) > _MOST:
                 raise InputError(f"a snapshot may have {_MOST:,} bytes")
             self._file.write(piece)
             return self._file.tell()
-
-    def _drop(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def begin(self, size: int) -> Callable[[], Iterator[bytes]]:
         """Return a feed that restores the `size` bytes that were uploaded, and yields lines of JSON about it.
@@ -54,8 +53,10 @@ class Restoring:
         """
         with self._lock:
             file, self._file = self._file, None
-        if file is None or file.tell() != size:
-            raise InputError(_AGAIN)
+            if file is None or file.tell() != size:
+                self._close()
+                raise InputError(_AGAIN)
+            self._close.detach()
         return lambda: self._feed(file)
 
     def _feed(self, file: IO[bytes]) -> Iterator[bytes]:

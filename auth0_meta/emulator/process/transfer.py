@@ -61,7 +61,8 @@ def load(
             size = _object(response.content).get("bytes")
         for line in send("PUT", f"snapshot?uploaded={size}").iter_lines():
             told = _object(line)
-            on_progress(told.get("read", 0))
+            if "read" in told:
+                on_progress(told["read"])
         if isinstance(told.get("users"), int):
             return int(told["users"])
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -112,14 +112,15 @@ class History:
                 seen.setdefault(user_id, before)
             return seen
 
-    def seen(self, profiles: Iterable[Profile], now: float) -> list[Profile]:
-        """Return the users as a search sees them."""
+    def seen(self, profiles: Iterable[Profile], now: float) -> Iterator[Profile]:
+        """Yield the users as a search sees them."""
         stale = self.stale(now)
-        if not stale:
-            return list(profiles)
-        shown = [stale.pop(profile.user_id, profile) for profile in profiles]
+        for profile in profiles:
+            shown = stale.pop(profile.user_id, profile)
+            if shown is not None:
+                yield shown
         # The users that are left were deleted only a moment ago.
-        return [profile for profile in (*shown, *stale.values()) if profile is not None]
+        yield from (profile for profile in stale.values() if profile is not None)
 
     def mark(self) -> None:
         """Make `diff` compare with the users as they are now."""

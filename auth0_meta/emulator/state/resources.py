@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -67,8 +68,16 @@ class Resources:
 
     def register(self, kind: str, key: str, document: Document) -> None:
         """Store a document that belongs to this run, such as a client of the test: it is put back whenever all is replaced."""
-        self._registered[kind, key] = document
-        self.of(kind)[key] = document
+        with self.lock:
+            self._registered[kind, key] = document
+            self.of(kind)[key] = copy.deepcopy(document)
+
+    def change(self, kind: str, key: str, document: Document) -> None:
+        """Store a changed document; if it belongs to this run, the change does too."""
+        with self.lock:
+            if (kind, key) in self._registered:
+                self._registered[kind, key] = document
+            self.of(kind)[key] = copy.deepcopy(document)
 
     @property
     def methods(self) -> Table[Document]:
@@ -134,7 +143,7 @@ class Resources:
         self._users.clear_rows()
         self._hold(rows, kept=False)
         for (kind, key), document in self._registered.items():
-            self.of(kind)[key] = document
+            self.of(kind)[key] = copy.deepcopy(document)
 
     def _hold(self, rows: Iterable[Row], *, kept: bool) -> None:
         """Hold these rows and no others; `kept` says whether the store has them already."""
@@ -145,12 +154,14 @@ class Resources:
             if kind == PASSWORDS:
                 self._users.set_password(key, value)
                 continue
+            # The rows may be those of every new tenant, or be restored once more.
+            held = value if kept else copy.deepcopy(value)
             if not kept:
-                self._users.put_row(kind, key, value)
+                self._users.put_row(kind, key, held)
             if kind in kinds:
                 links.take_up(kinds[kind], *key)
             else:
-                tables.setdefault(kind, Table(kind, self._users)).take_up(key, value)
+                tables.setdefault(kind, Table(kind, self._users)).take_up(key, held)
         self._tables, self.links = tables, links
 
 

@@ -42,6 +42,11 @@ def fill(api: Any) -> dict[str, str]:
     for kind in ("roles", "organizations", "clients"):
         ids[kind] = (made := post(f"/{kind}", name=f"one-{kind}")).get("id") or made["client_id"]
     post("/client-grants", client_id=ids["clients"], audience="https://api", scope=["read:x"])
+    secret = post(f"/clients/{ids['clients']}/rotate-secret")["client_secret"]
+    assert api("GET", f"{API}/clients/{ids['clients']}").json()["client_secret"] == secret
+    assert api("PATCH", f"{API}/tenants/settings", json={"friendly_name": "Acme"}).status_code == 200
+    enabled = [{"client_id": ids["clients"], "status": True}]
+    assert api("PATCH", f"{API}/connections/{ids['connection']}/clients", json=enabled).status_code == 204
     permissions = [{"resource_server_identifier": "https://api", "permission_name": "read:x"}]
     post(f"/roles/{ids['roles']}/permissions", permissions=permissions)
     post(f"/users/{user}/permissions", permissions=permissions)
@@ -60,7 +65,16 @@ def seen(api: Any, ids: dict[str, str]) -> dict[str, Any]:
     paths = (
         *("/users", f"/users/{user}/roles", f"/users/{user}/permissions", f"/users/{user}/organizations"),
         *(f"/users/{user}/authentication-methods", f"/roles/{role}/permissions", f"/roles/{role}/users"),
-        *("/clients", "/connections", "/roles", "/organizations", "/resource-servers", "/client-grants"),
+        *(
+            "/tenants/settings",
+            f"/connections/{ids['connection']}/clients",
+            "/clients",
+            "/connections",
+            "/roles",
+            "/organizations",
+            "/resource-servers",
+            "/client-grants",
+        ),
         f"/organizations/{organization}/members",
         f"/organizations/{organization}/members/{user}/roles",
         f"/organizations/{organization}/enabled_connections",
@@ -344,3 +358,44 @@ def test_a_snapshot_of_format_1_is_loaded(tmp_path: Path) -> None:
     tenant.load(tmp_path / "s.json")
     assert dict(tenant.users["auth0|1"]) == user
     assert tenant._state.resources.password_matches("auth0|1", PASSWORD)
+
+
+def test_tenants_and_restored_snapshots_share_no_document(tmp_path: Path) -> None:
+    """A change in one tenant, even inside a stored document, shows in no other, nor after a reset."""
+    first, second = LocalTenant(serve=False), LocalTenant(serve=False)
+    for tenant in (first, second, first):
+        (connection,) = tenant._state.resources.of("connections").values()
+        assert "changed" not in connection
+        connection["changed"] = True
+        tenant.reset()
+    first.save(tmp_path / "s.json")
+    tenant = LocalTenant(serve=False, users=tmp_path / "s.json")
+    for _ in range(2):
+        (connection,) = tenant._state.resources.of("connections").values()
+        assert "changed" not in connection
+        connection["changed"] = True
+        tenant.reset()
+
+
+def test_what_python_code_registers_belongs_to_the_run(tmp_path: Path) -> None:
+    """Its clients and callbacks stay whatever is reset or loaded, and are in the file."""
+    with LocalTenant(serve=False, db=tmp_path / "x.db") as tenant:
+        tenant.save(tmp_path / "s.json")
+        tenant.add_client("app", client_secret="secret", callbacks=["https://a.test/cb"])
+        tenant.add_callback("app", "https://b.test/cb")
+        clients = tenant._state.resources.of("clients")
+        document = dict(clients["app"])
+        assert document["callbacks"] == ["https://a.test/cb", "https://b.test/cb"]
+        for restore in (
+            tenant.reset,
+            lambda: tenant.reset(wipe=True),
+            lambda: tenant.load(tmp_path / "s.json"),
+        ):
+            restore()
+            assert tenant._state.resources.of("clients")["app"] == document
+            assert (
+                tenant._state.resources.of("clients")["local-client"]["client_secret"] == tenant.client_secret
+            )
+    with LocalTenant(serve=False, db=tmp_path / "x.db") as tenant:
+        assert tenant._state.resources.of("clients")["app"] == document
+        assert tenant._state.resources.of("clients")["local-client"]["client_secret"] == tenant.client_secret
