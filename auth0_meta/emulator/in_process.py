@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from auth0_meta.emulator.api.clients import client_document
 from auth0_meta.emulator.auth.access import api_for
+from auth0_meta.emulator.control.config import Config, apply_config
 from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.control.seed_files import Roster, open_users
 from auth0_meta.emulator.control.snapshots import snapshot_lines, write_snapshot
@@ -35,9 +36,15 @@ class InProcessTenant:
     """A tenant that is used in this process only; `LocalTenant` adds an address to it."""
 
     def __init__(
-        self, state: TenantState, users: Roster, *, latency: float | str | None, retry_after: bool
+        self,
+        state: TenantState,
+        users: Roster,
+        config: Config | None,
+        *,
+        latency: float | str | None,
+        retry_after: bool,
     ) -> None:
-        self._state, self._initial_users = state, users
+        self._state, self._initial_users, self._config = state, users, config
         self.clock = state.clock
         """Its clock, with `freeze`, `advance` and `resume`."""
         self._pipeline = Pipeline(state, owner=self, latency=latency, retry_after=retry_after)
@@ -59,6 +66,8 @@ class InProcessTenant:
             initial = self._initial_users
             rows = initial.rows if state.users.is_new else None
             self.users.replace(initial.users, verbatim=initial.verbatim, rows=rows)
+        if config is not None:
+            apply_config(state, config)
 
     def reset(self, *, wipe: bool = False) -> None:
         """Restore the initial state, empty the journal, fill the buckets, delete faults, reset the clock; tokens stay valid.
@@ -79,6 +88,8 @@ class InProcessTenant:
             initial = self._initial_users
             rows = NEW_TENANT if initial.rows is None else initial.rows
             self.users.replace(initial.users, verbatim=initial.verbatim, rows=rows)
+            if self._config is not None:
+                apply_config(self._state, self._config)
 
     def verify(self) -> None:
         """Raise AssertionError if something went wrong unnoticed, naming each case.

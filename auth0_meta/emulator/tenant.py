@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
+from auth0_meta.emulator.control.config import read_config
 from auth0_meta.emulator.control.recipes import all_exports
 from auth0_meta.emulator.control.routes import Control
 from auth0_meta.emulator.control.seed_files import Roster, read_users
@@ -61,6 +62,10 @@ class LocalTenant(InProcessTenant):
     file that holds them.  `db` is a SQLite file that keeps the users and everything else
     that requests can make (None: memory); if it holds users already, `users` is ignored.
 
+    Everything else: `config` is a file in the form of auth0-deploy-cli's tenant.yaml, or a mapping like it: clients,
+    databases, connections, resourceServers, clientGrants, roles, organizations and tenant.  What exists already under
+    the same name is changed.  `##NAME##` and `@@NAME@@` in the file stand for variables of the environment.
+
     Time: `clock` drives everything, with `clock_offset` seconds added.  `latency` is how many seconds each
     request takes, "realistic" (recorded medians and tails) or None.  `jobs` says when a job runs:
     "immediate", "3 polls", "1.5 seconds" or "manual".  `index_lag` is how many seconds a
@@ -104,6 +109,7 @@ class LocalTenant(InProcessTenant):
         latency: float | str | None = None,
         serve: bool = True,
         users: Iterable[Mapping[str, Any]] | str | os.PathLike[str] = (),
+        config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         db: str | os.PathLike[str] | None = None,
         tls: bool = False,
         ca: str | os.PathLike[str] | None = None,
@@ -138,6 +144,7 @@ class LocalTenant(InProcessTenant):
             roster = read_users(users)
         else:
             roster = Roster([dict(user) for user in users])
+        made = None if config is None else read_config(config)
         self._serve, self._host, self._port, self._page = serve, host, port, page
         host_in_url = f"[{host}]" if ":" in host else host
         self._public_url = None if public_url is None else _base_url(public_url)
@@ -162,7 +169,7 @@ class LocalTenant(InProcessTenant):
             index_lag=index_lag,
             post_login=post_login,
         )
-        super().__init__(state, roster, latency=latency, retry_after=retry_after)
+        super().__init__(state, roster, made, latency=latency, retry_after=retry_after)
         if host in ("0.0.0.0", "::"):  # noqa: S104  # where it listens; a client connects to loopback
             host_in_url = "localhost"
         if tls and host_in_url == "127.0.0.1":

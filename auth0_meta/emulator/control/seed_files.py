@@ -97,7 +97,7 @@ def open_users(path: str | os.PathLike[str]) -> Iterator[Roster]:
                 yield roster
                 return
         text = read_file(shown, most=_MOST_YAML if is_yaml else MOST).decode("utf-8-sig")
-        yield as_roster(_yaml(text) if is_yaml else json.loads(text))
+        yield as_roster(parse_yaml(text) if is_yaml else json.loads(text))
     except OSError as error:
         raise InputError(f"can't read the users in {shown}: {error.strerror}") from error
     except json.JSONDecodeError as error:
@@ -181,7 +181,7 @@ def _checked(user: Any, number: int, *, verbatim: bool) -> dict[str, Any]:
     return user
 
 
-def _yaml(text: str) -> Any:
+def parse_yaml(text: str) -> Any:
     """Parse YAML with a safe loader (the one in C if available) that returns dates as strings, as in JSON."""
     import yaml  # noqa: PLC0415  # loads on use
 
