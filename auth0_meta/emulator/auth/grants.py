@@ -140,7 +140,7 @@ def refresh(
     if profile.root.get("blocked") is True:
         raise oauth_error(403, *BLOCKED)
     scopes = granted.scopes
-    if "scope" in form:
+    if form.get("scope"):  # auth0-python always sends one, empty by default
         # Documented: a reduced set.  Open: what a scope that was not granted does; here it is ignored.
         scopes = tuple(scope for scope in scopes if scope in form["scope"].split())
     # There is no browser that could show a page or be redirected.

@@ -6,14 +6,16 @@ const [url, clientId, clientSecret] = process.argv.slice(2);
 const DATABASE = "Username-Password-Authentication";
 const CONNECTION = "con_localDatabase001";
 
-// The SDK speaks https only; its fetch is ours to point elsewhere.
-const local = (target, options) => fetch(String(target).replace(/^https:\/\/[^/]+/, url), options);
+// The SDK speaks https only; over http its fetch is ours to point elsewhere.
+const local = (target, options) => fetch(String(target).replace(/^https:/, "http:"), options);
+const settings = url.startsWith("http:") ? { fetch: local } : {};
 
 async function main() {
-  const client = new ManagementClient({ domain: new URL(url).host, clientId, clientSecret, fetch: local });
+  const client = new ManagementClient({ domain: new URL(url).host, clientId, clientSecret, ...settings });
   const made = await client.users.create({
     connection: DATABASE,
     email: "ann@example.com",
+    password: "Analytical-1842",
     app_metadata: { plan: "free", old: 1 },
   });
   const updated = await client.users.update(made.user_id, {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator
@@ -41,7 +42,12 @@ def test_version_4_writes_users_and_metadata(tenant: LocalTenant, token: str) ->
     """It creates, reads, updates with nulls and `{}`, lists, finds and deletes; its errors have our code."""
     users = management.Users(tenant.domain, token, protocol="http")
     made = users.create(
-        {"connection": DATABASE, "email": "ann@example.com", "app_metadata": {"a": 1, "b": 1}}
+        {
+            "connection": DATABASE,
+            "email": "ann@example.com",
+            "password": "Analytical-1842",
+            "app_metadata": {"a": 1, "b": 1},
+        }
     )
     user_id = made["user_id"]
     assert users.update(user_id, {"app_metadata": {"a": None}})["app_metadata"] == {"b": 1}
@@ -67,3 +73,25 @@ def test_version_4_runs_jobs(tenant: LocalTenant, token: str) -> None:
     export = jobs.export_users({"connection_id": "con_localDatabase001", "format": "csv"})
     assert jobs.get(export["id"])["location"].startswith(tenant.url)
     assert jobs.send_verification_email({"user_id": user.user_id})["status"] == "pending"
+
+
+def test_the_async_classes_log_in(tenant: LocalTenant) -> None:
+    """`asyncify`: a login with a password, /userinfo, and users of the Management API."""
+    asyncify = pytest.importorskip("auth0.asyncify").asyncify
+    client = (tenant.domain, tenant.client_id, tenant.client_secret)
+
+    async def run() -> None:
+        async with asyncify(authentication.GetToken)(*client, protocol="http") as get_token:
+            tokens = await get_token.login_async(
+                username="ann@example.com", password="Analytical-1842", realm=DATABASE, scope="openid"
+            )
+            machine = await get_token.client_credentials_async(f"https://{tenant.domain}/api/v2/")
+        async with asyncify(authentication.Users)(tenant.domain, protocol="http") as users:
+            assert (await users.userinfo_async(tokens["access_token"]))["email"] == "ann@example.com"
+        async with asyncify(management.Users)(
+            tenant.domain, machine["access_token"], protocol="http"
+        ) as users:
+            assert (await users.list_async())["total"] == 1
+
+    tenant.users.add(email="ann@example.com", password="Analytical-1842")
+    asyncio.run(run())
