@@ -16,6 +16,7 @@ from auth0_meta.emulator.auth import log_events, trigger
 from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_request, session_suffices
 from auth0_meta.emulator.auth.forms import PageForm, open_record
 from auth0_meta.emulator.auth.logout import logout_target
+from auth0_meta.emulator.auth.organizations import organization_named
 from auth0_meta.emulator.auth.pages import error_page, login_page
 from auth0_meta.emulator.auth.responses import (
     grant,
@@ -87,7 +88,8 @@ def authorize(state: TenantState, call: Call) -> Reply:
     application = state.application(client_id)
     if application is None:
         return error_page(400, "invalid_request", f"The application {client_id!r} does not exist.")
-    if not target or not application.may_return_to(target):
+    organization = organization_named(state, query.get("organization"))
+    if not target or not application.may_return_to(target, (organization or {}).get("name")):
         shown = f"The application does not allow callbacks to {target!r}."
         return error_page(403, "unauthorized_client", shown)
     authorization = AuthorizationRequest(

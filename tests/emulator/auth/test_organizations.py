@@ -121,6 +121,19 @@ def test_a_client_says_whether_it_uses_organizations(tenant: LocalTenant, manage
         assert "org_id" not in app.claims(app.log_in(None)["id_token"], key)
 
 
+def test_a_callback_may_contain_the_organizations_name(
+    tenant: LocalTenant, manage: Manage, acme: str
+) -> None:
+    """That of the login's organization and no other."""
+    callbacks = ["https://{organization_name}.app.test/cb"]
+    client = manage("POST", "clients", name="B2B", callbacks=callbacks, organization_usage="allow")
+    asked = {"client_id": client["client_id"], "response_type": "code", "scope": "openid"}
+    for name, organization, status in (("acme", acme, 302), ("other", acme, 403), ("acme", None, 403)):
+        params = {**asked, "redirect_uri": f"https://{name}.app.test/cb", "organization": organization}
+        url = f"{tenant.url}/authorize"
+        assert requests.get(url, params=params, allow_redirects=False, timeout=10).status_code == status
+
+
 def test_a_connection_may_make_members(app: App, tenant: LocalTenant, manage: Manage, acme: str) -> None:
     """An organization with connections lets in their users only; with auto-membership they become members."""
     tenant.users.add(user_id="auth0|2", email="bob@example.com")
