@@ -130,8 +130,8 @@ def wait_for(probe: Callable[[], T], message: Callable[[], str] = lambda: "it ne
 
 
 @contextmanager
-def chromium() -> Iterator[BrowserWindow]:
-    """Start a browser and yield its window; skip the test if selenium or Chromium is missing."""
+def chromium(*more: str) -> Iterator[BrowserWindow]:
+    """Start a browser, with `more` on its command line, and yield its window; skip the test if selenium or Chromium is missing."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("chromium and chromedriver are not installed")
@@ -139,7 +139,7 @@ def chromium() -> Iterator[BrowserWindow]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *more):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from email.message import Message
 from http.client import IncompleteRead, RemoteDisconnected, responses
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
+from urllib3 import HTTPHeaderDict
 
 from auth0_meta.clock import Clock
 from auth0_meta.emulator.http.message import CutShort, Request
@@ -61,14 +64,25 @@ class TenantAdapter(BaseAdapter):
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
         response.status_code, response.reason = served.status, responses.get(served.status, "Unknown")
-        response.headers = CaseInsensitiveDict(served.sent_headers)
+        response.headers = CaseInsensitiveDict(HTTPHeaderDict(served.sent_headers))
         response.encoding = get_encoding_from_headers(response.headers)
-        response.raw = BytesIO(b"".join(pieces))
+        response.raw = _Body(b"".join(pieces), served.sent_headers)
         response.url, response.request = request.url or "", request
         return response
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
+
+
+class _Body(BytesIO):
+    """A body with the headers where `requests` looks for cookies, so that logins work as over a socket."""
+
+    def __init__(self, body: bytes, headers: Iterable[tuple[str, str]]) -> None:
+        super().__init__(body)
+        message = Message()
+        for name, value in headers:
+            message.add_header(name, value)
+        self._original_response = SimpleNamespace(msg=message)
 
 
 class TrustingAdapter(HTTPAdapter):

@@ -833,3 +833,13 @@ def test_the_limit_of_claims_is_a_switch(visitor: Visitor) -> None:
         assert "code" in ask(visitor, tenant).press("auth0|1").params
         tenant.post_login = lambda event: Outcome(id_token_claims={"https://x/a": "x" * 6})
         assert ask(visitor, tenant).params["error"] == "access_denied"
+
+
+def test_a_login_works_in_process(visitor: Visitor) -> None:
+    """Without a socket the session keeps the cookies, so that the browser's login and the next one go on."""
+    inside = LocalTenant(serve=False, users=USERS)
+    visitor.session.mount("http://", inside.adapter())
+    assert "code" in ask(visitor, inside).press("auth0|1").params
+    assert "code" in ask(visitor, inside, prompt="none").params
+    visitor.get(f"{inside.url}/v2/logout")
+    assert ask(visitor, inside, prompt="none").params["error"] == "login_required"

@@ -321,6 +321,27 @@ def test_a_forgotten_stop_neither_prints_nor_hangs() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def has_ipv6() -> bool:
+    """Return whether this machine can listen on ::1."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
+def test_by_default_every_name_of_loopback_reaches_the_tenant(name: str) -> None:
+    """On one port; the issuer has the name that was used, and the tenant's own URL says localhost."""
+    with LocalTenant() as tenant:
+        assert tenant.url == f"http://localhost:{tenant.port}"
+        if name == "[::1]" and not has_ipv6():
+            pytest.skip("this machine has no IPv6 loopback")
+        url = f"http://{name}:{tenant.port}"
+        found = requests.get(f"{url}/.well-known/openid-configuration", timeout=10).json()
+        assert (found["issuer"], found["token_endpoint"]) == (f"{url}/", f"{url}/oauth/token")
+
+
 def test_a_tenant_may_listen_on_ipv6(talk: Any) -> None:
     """A tenant can listen on ::1; its URL has brackets."""
     try:
