@@ -441,7 +441,7 @@ def test_what_is_registered_is_listed_and_clients_are_added(page: Page) -> None:
     page.fill("#add-client [name=name]", "My app")
     page.fill("#add-client [name=callbacks]", "http://localhost:3000/callback")
     page.window.click("#add-client .go")
-    page.window.shows("AUTH0_CLIENT_ID=", "#new-client")
+    page.window.shows("AUTH0_CLIENT_ID=", "#new-client").shows("AUTH0_CLIENT_SECRET=", "#new-client")
     page.window.shows("Clients (2)", "#kinds").click("#kinds summary").shows("My app", "#kinds")
     sent = page.tenant.journal.requests("POST", "/api/v2/clients")[-1].body
     assert sent == {"name": "My app", "callbacks": ["http://localhost:3000/callback"]}
@@ -493,6 +493,20 @@ def test_a_reset_asks_first(page: Page) -> None:
     page.window.answer_dialog(accept=True)
     wait_for(lambda: len(page.tenant.users) == 3)
     page.lists_users(3)
+
+
+def test_after_a_reset_the_page_shows_the_tenant_as_it_is(page: Page) -> None:
+    """Rows, faults and changed users are gone, even if there are as many users as before."""
+    page.tenant.fail(status=500, method="DELETE")
+    page.send("PATCH", "users/auth0%7C1", json={"name": "Somebody"})
+    page.open_user("auth0|1")
+    page.window.shows("Somebody", "#user").shows("DELETE request", "#faults")
+    page.window.click("#reset")
+    page.window.answer_dialog(accept=True)
+    page.window.shows("No requests yet", "#journal").shows("None.", "#trouble").shows(
+        "Choose a user", "#user"
+    )
+    page.window.shows("Ada", "#users")
 
 
 def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:

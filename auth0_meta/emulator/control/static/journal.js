@@ -9,6 +9,7 @@ let entries = [];   // oldest first, shown or not
 let room = STEP;    // how many rows there may be
 let held = 0;       // how many arrived while the list stood still
 let fault = null;   // only rows that this fault struck
+let kept = 0;       // how many the tenant's journal has: a page that is opened late gets the latest thousand
 
 const STATUSES = {
   ok: (status) => status !== null && status < 400, refused: (status) => status >= 400 && status < 500,
@@ -42,6 +43,7 @@ function drawEnd(found) {
   const parts = [];
   if (filtered) parts.push(`${counted(found, "request")} of ${entries.length.toLocaleString()}`);
   if (fault !== null) parts.push(`struck by fault ${fault}`);
+  if (kept > entries.length && entries.length) parts.push(`this page has the latest ${entries.length.toLocaleString()}`);
   if (held) parts.push(`${held.toLocaleString()} new: tick “live” to see them`);
   $("showing").textContent = parts.join(" · ");
 }
@@ -78,7 +80,8 @@ function filter(wanted) {
 
 when("requests", add);
 when("state", (state) => {
-  $("requests").textContent = state.requests.toLocaleString();
+  kept = state.requests;
+  $("requests").textContent = kept.toLocaleString();
   const oldest = state.total - state.requests;
   if (entries.length && entries[0].number <= oldest) { // cleared, or a limited journal has dropped them
     entries = entries.filter((entry) => entry.number > oldest);
