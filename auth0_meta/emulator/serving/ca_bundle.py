@@ -64,7 +64,7 @@ def _certificates(path: str | None) -> list[bytes]:
 
 def _files(path: str) -> Iterable[str]:
     # SSL_CERT_DIR may be several directories, and REQUESTS_CA_BUNDLE may be one.
-    for part in path.split(os.pathsep):
+    for part in [path] if os.path.exists(path) else path.split(os.pathsep):
         try:
             with os.scandir(part) as entries:
                 yield from sorted(entry.path for entry, _ in zip(entries, range(_MOST_FILES), strict=False))
