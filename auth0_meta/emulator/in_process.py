@@ -231,7 +231,9 @@ class InProcessTenant:
                 raise ConfigError("a callback names a client that does not exist: add the client first")
             self._register(client_id, lenient=True)
         document = clients[client_id]
-        callbacks = [*(document.get("callbacks") or ()), url]
+        callbacks = list(
+            dict.fromkeys([*(document.get("callbacks") or ()), url])
+        )  # it may be in the `db` already
         self._state.resources.change("clients", client_id, {**document, "callbacks": callbacks})
 
     def _register(self, client_id: str, **settings: Any) -> None:

@@ -166,6 +166,21 @@ def test_callbacks_are_added(monkeypatch: pytest.MonkeyPatch, strict: bool) -> N
     served(monkeypatch, visit, "--client", "app:secret", *words)
 
 
+def test_callbacks_that_a_file_keeps_are_not_added_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same command may be run again on the same `--db`."""
+
+    def visit(tenant: LocalTenant) -> None:
+        found = requests.get(
+            f"{tenant.url}/api/v2/clients/unknown", headers={"Authorization": "Bearer x"}, timeout=5
+        )
+        assert found.json()["callbacks"] == [CALLBACK]
+
+    for _ in range(2):
+        served(monkeypatch, visit, "--db", str(tmp_path / "x.db"), f"--callback=unknown={CALLBACK}")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
