@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.lookup import first_identity
-from auth0_meta.emulator.api.route import Route
+from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.auth import log_events, trigger
 from auth0_meta.emulator.auth.access import (
@@ -372,4 +372,5 @@ ROUTES = (
     Route("GET", "/userinfo", user_info, group=None, evidence=_BY_STANDARD),
     Route("POST", "/userinfo", user_info, group=None, evidence=_BY_STANDARD),
     Route("GET", "/.well-known/openid-configuration", discovery, group=None, evidence=_BY_STANDARD),
+    documented("GET", "/.well-known/oauth-authorization-server", discovery, group=None),
 )

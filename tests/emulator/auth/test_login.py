@@ -496,8 +496,9 @@ def test_an_audience_and_scopes_go_into_the_access_token(tenant: LocalTenant, vi
 
 
 def test_discovery_names_the_endpoints(tenant: LocalTenant) -> None:
-    """Each of them responds, and the issuer is the one in tokens."""
+    """Each of them responds, and the issuer is the one in tokens; OAuth's own name for the document has it too."""
     found = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
+    assert requests.get(f"{tenant.url}/.well-known/oauth-authorization-server", timeout=10).json() == found
     assert found["issuer"] == f"{tenant.url}/"
     assert found["code_challenge_methods_supported"] == ["S256", "plain"]
     for name, url in found.items():
