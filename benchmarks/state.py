@@ -2,8 +2,8 @@
 
 Run: python benchmarks/state.py [--patches 1000000] [--users 300000] [--only patches,snapshot]
 
-Each part runs in a process of its own, on a `db` in a temporary directory.  `patches` sends a PATCH to one user after
-another through the pipeline, without sockets.  `snapshot` saves and restores the users of a tenant that another process serves,
+Each part runs in a process of its own, on a `db` in a temporary directory.  `patches` sends PATCHes to the users in turn
+through the pipeline, without sockets.  `snapshot` saves and restores the users of a tenant that another process serves,
 as `auth0-meta emulator snapshot` does.
 """
 
@@ -51,15 +51,15 @@ def filled(db: Path, users: int) -> LocalTenant:
     return tenant
 
 
-def patches(folder: Path, count: int) -> None:
-    """PATCH as many different users."""
-    tenant = filled(folder / "users.db", count)
+def patches(folder: Path, count: int, users: int) -> None:
+    """PATCH the users one after another, and again, so many times."""
+    tenant = filled(folder / "users.db", users)
     handle, host = tenant._pipeline.handle, tenant.domain
     headers = {"host": host, "authorization": "Bearer x", "content-type": "application/json"}
-    print(f"{count:,} users: {peak():.0f} MB", flush=True)
+    print(f"{users:,} users: {peak():.0f} MB", flush=True)
     begun = time.perf_counter()
     for number in range(count):
-        path = f"/api/v2/users/auth0%7C{number}"
+        path = f"/api/v2/users/auth0%7C{number % users}"
         response = handle(Request("PATCH", path, headers, BODY % number))
         assert response.status == 200, response.body
         if (number + 1) % (count // 5) == 0:
@@ -113,11 +113,12 @@ def main() -> None:
     parser.add_argument("--only", default="patches,snapshot")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    parts = {"patches": (patches, given.patches), "snapshot": (snapshot, given.users)}
     if given.part:
-        run, count = parts[given.part]
         with tempfile.TemporaryDirectory() as folder:
-            run(Path(folder), count)
+            if given.part == "patches":
+                patches(Path(folder), given.patches, given.users)
+            else:
+                snapshot(Path(folder), given.users)
         return
     for part in given.only.split(","):
         line = [sys.executable, __file__, *sys.argv[1:], "--part", part]

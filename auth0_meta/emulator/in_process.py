@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import secrets
@@ -371,7 +372,7 @@ class InProcessTenant:
         Their types are Auth0's: `s` is a login, `f`, `fp` and `fu` a failed one, `ss` a sign-up, `seacft` the exchange of a code,
         `depnote` a profile over 10 KB.
         """
-        return list(self._state.logs)
+        return copy.deepcopy(list(self._state.logs))
 
     def mark(self) -> None:
         """Make `diff` compare with the users as they are now."""

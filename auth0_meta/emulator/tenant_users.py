@@ -191,8 +191,8 @@ class Users:
         def made() -> Iterator[profiles.Profile]:
             for user in users:
                 profile = (_restored if verbatim else _built)(state, user)
-                if not verbatim:
-                    passwords[profile.user_id] = user.get("password")
+                if not verbatim and user.get("password") is not None:
+                    passwords[profile.user_id] = user["password"]
                 yield profile
 
         with state.users.transaction():

@@ -244,12 +244,12 @@ class Resource:
 
     def find_by(self, state: TenantState, attribute: str, value: str) -> Document | None:
         """Return the first document whose attribute has this value, or None."""
-        every = list(state.resources.of(self.name).values())
-        return next((one for one in every if one.get(attribute) == value), None)
+        return next(iter(state.resources.of(self.name).find(attribute, value)), None)
 
     def _check_unique(self, state: TenantState, after: Document, before: Document | None) -> None:
         key = [after.get(name) for name in self.unique]
-        for other in state.resources.of(self.name).values() if key else ():
+        # The first of them is required, and a text.
+        for other in state.resources.of(self.name).find(self.unique[0], str(key[0])) if key else ():
             if other is not before and [other.get(name) for name in self.unique] == key:
                 raise refused(409, *self.conflict)
 

@@ -20,6 +20,7 @@ from auth0_meta.emulator.state import journal as journals
 from auth0_meta.emulator.state import tokens
 from auth0_meta.emulator.state.history import History
 from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.state.tables import Table
 from auth0_meta.errors import InputError, StateError
 
 # Memory -----------------------------------------------------------------------------------------------------
@@ -59,6 +60,16 @@ def test_a_diff_of_too_many_users_is_an_error_until_the_next_mark(tmp_path: Path
         assert tenant.diff() == {"auth0|0": {"user_metadata.a": (1, 2)}}
         assert len(users[1].history) == 0
         assert len(users[2000].history) == 1
+
+
+def test_clearing_the_users_clears_what_is_remembered_of_them() -> None:
+    """History and diff start over, as with `replace`."""
+    tenant = LocalTenant(serve=False)
+    user = tenant.users.add(user_id="auth0|1", password="Correct horse 1").patch(user_metadata={"a": 1})
+    tenant.users.clear()
+    assert (len(tenant.users), user.history, tenant.diff()) == (0, [], {})
+    tenant.users.add(user_id="auth0|1")
+    assert not tenant._state.resources.password_matches("auth0|1", "Correct horse 1")
 
 
 def entry(number: int, body: bytes = b"") -> Entry:
@@ -142,6 +153,9 @@ def test_nothing_that_is_handed_out_changes_the_tenant(api: Any) -> None:
     assert api("POST", "/dbconnections/signup", json=sign_up).status_code == 200
     tenant.journal[-1].body["user_metadata"]["a"] = "2"
     assert [one.user_metadata for one in tenant.users] == [{"a": {"b": 1}}, {"a": "1"}]
+    tenant._state.add_log("depnote", "auth0|1", details={"a": 1})
+    tenant.logs[-1]["details"]["a"] = 2
+    assert tenant.logs[-1]["details"] == {"a": 1}
     body = {"error": ["first"]}
     tenant.fail(status=500, body=body)
     body["error"].append("second")
@@ -253,6 +267,25 @@ def test_a_page_of_members_reads_the_users_of_that_page(api: Any, monkeypatch: p
     assert page.json()["total"] == 300
     assert [user["user_id"] for user in page.json()["users"]] == ids[20:30] == read
     assert len(brief(api.tenant._state, ids)) == 300
+
+
+def test_a_name_is_found_without_looking_at_every_document(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Creating thousands of roles or connections takes no longer for each of them; renaming and deleting frees a name."""
+
+    def post(**body: Any) -> Any:
+        return api("POST", "/api/v2/roles", json=body)
+
+    first, second = (post(name=name).json()["id"] for name in ("first", "second"))
+    monkeypatch.setattr(Table, "values", lambda self: pytest.fail("it looked at every document"))
+    monkeypatch.setattr(Table, "__iter__", lambda self: pytest.fail("it looked at every document"))
+    assert [post(name=name).status_code for name in ("first", "third")] == [409, 200]
+    one = f"/api/v2/roles/{first}"
+    assert api("PATCH", one, json={"name": "second"}).status_code == 409
+    assert api("PATCH", one, json={"name": "other", "description": "x"}).status_code == 200
+    assert post(name="first").status_code == 200
+    assert api("DELETE", f"/api/v2/roles/{second}").status_code == 200
+    assert api("PATCH", one, json={"name": "second"}).status_code == 200
+    assert api.create(email="ann@example.com", password="Correct horse 1").status_code == 201
 
 
 # Threads ---------------------------------------------------------------------------------------------------------
