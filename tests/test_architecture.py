@@ -73,7 +73,7 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
         "emulator.serving.ca_directory": "lazy",
     },
     "luqum": {"emulator.rules.search": "lazy"},
-    "werkzeug": {"emulator.*": "top"},
+    "werkzeug": {"emulator.*": "lazy"},
     "trustme": {"emulator.serving.tls": "lazy", "emulator.serving.ca_directory": "lazy"},
     "certifi": {"emulator.serving.ca_bundle": "lazy"},
     "yaml": {"emulator.control.seed_files": "lazy"},

@@ -5,19 +5,19 @@ Start with `LocalTenant`; `Switches` settle what is not known about Auth0.  Need
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from auth0_meta.emulator.rules.journal_entry import Entry
+from auth0_meta.emulator.rules.switches import Switches
+from auth0_meta.emulator.state.faults import Fault, Hook
+from auth0_meta.emulator.state.journal import Journal
+from auth0_meta.emulator.tenant import LocalTenant
+from auth0_meta.emulator.tenant_users import LiveUser, Users
 from auth0_meta.errors import MissingExtraError
 
-try:
-    from auth0_meta.emulator.rules.journal_entry import Entry
-    from auth0_meta.emulator.rules.switches import Switches
-    from auth0_meta.emulator.state.faults import Fault, Hook
-    from auth0_meta.emulator.state.journal import Journal
-    from auth0_meta.emulator.tenant import LocalTenant
-    from auth0_meta.emulator.tenant_users import LiveUser, Users
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("luqum", "werkzeug"):
-        raise
-    msg = f'the emulator needs {error.name}: pip install "auth0-meta[emulator]"'
-    raise MissingExtraError(msg) from error
+for _name in ("luqum", "werkzeug"):
+    # They load on use, which is too late for saying that they are missing.
+    if find_spec(_name) is None:
+        raise MissingExtraError(f'the emulator needs {_name}: pip install "auth0-meta[emulator]"')
 
 __all__ = ["Entry", "Fault", "Hook", "Journal", "LiveUser", "LocalTenant", "Switches", "Users"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from email.utils import formatdate
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from auth0_meta.emulator.api.route import MANAGEMENT_ROOT, Route
 from auth0_meta.emulator.auth.cors import cors_headers, preflight, trusted_origin
 from auth0_meta.emulator.fault_response import fault_response, rate_headers
 from auth0_meta.emulator.http.errors import NotServed, Refusal, oauth_error, refused
-from auth0_meta.emulator.http.masking import masked_headers, masked_oauth
+from auth0_meta.emulator.http.masking import masked_oauth
 from auth0_meta.emulator.http.message import JSON_TYPE, Call, Reply, Request, Response, to_json
 from auth0_meta.emulator.routes import find
 from auth0_meta.emulator.rules.journal_entry import Entry, RecordedResponse, parsed
@@ -35,6 +35,8 @@ from auth0_meta.emulator.unserved import not_served_reply, unserved
 _log = logging.getLogger("auth0_meta.emulator")
 _MOST_SNAPSHOT = 256 * 1024 * 1024
 _WRITES = ("PATCH", "POST", "PUT", "DELETE")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 CONTROL_ROOT = "/_emulator/"
 """Paths below it, and `/`, belong to `control`: they have no bucket, no faults, and no entries in the journal."""
 
@@ -241,7 +243,7 @@ class Pipeline:
             method=request.method,
             path=request.path,
             query=request.query_string,
-            headers=masked_headers(request.headers.items()),
+            headers=request.headers,
             route=call.template,
             user_id=call.user_id,
             body=self._journaled(call),
@@ -300,7 +302,8 @@ def check_origin(request: Request, url: str, *, trusted: bool = False) -> None:
 
 @lru_cache(maxsize=1)
 def _http_date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+    day = datetime.fromtimestamp(second, UTC)
+    return f"{_DAYS[day.weekday()]}, {day:%d} {_MONTHS[day.month - 1]} {day:%Y %H:%M:%S} GMT"
 
 
 def _refuse(state: TenantState, call: Call) -> Reply:

@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from auth0_meta.emulator import api
 from auth0_meta.emulator.api.route import Route
@@ -52,18 +52,15 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     {'id': 'auth0|1'}
     """
     segments = path.removesuffix("/").split("/")[1:]
-    found = _walk(_TREE.get("GET" if method == "HEAD" else method, {}), segments, 0)
-    if found is None:
+    node = _TREE.get("GET" if method == "HEAD" else method, {})
+    for segment in segments:
+        # A literal segment comes before a parameter.
+        node = node.get(segment) or node.get("{}") if segment else None
+        if node is None:
+            return None
+    if "" not in node:
         return None
-    route, places = found
-    return route, {name: unquote(segments[place]) for name, place in places.items()}
-
-
-def _walk(node: _Tree, segments: list[str], at: int) -> tuple[Route, dict[str, int]] | None:
-    if at == len(segments):
-        return node.get("")
-    # A literal segment comes before a parameter.
-    for key in (segments[at], "{}") if segments[at] else ():
-        if key in node and (found := _walk(node[key], segments, at + 1)):
-            return found
-    return None
+    route, places = node[""]
+    return route, {
+        name: unquote_to_bytes(segments[place]).decode("utf-8", "replace") for name, place in places.items()
+    }

@@ -24,7 +24,6 @@ from auth0_meta.emulator.routes import ALL_SCOPES
 from auth0_meta.emulator.rules.loopback import is_loopback
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.serving.server import TenantServer
-from auth0_meta.emulator.serving.tls import Authority
 from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.emulator.state.journal import Journal
 from auth0_meta.emulator.state.limiter import Limiter
@@ -35,6 +34,7 @@ from auth0_meta.errors import ConfigError, StateError
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
     from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
+    from auth0_meta.emulator.serving.tls import Authority
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAME = re.compile(r"([a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
@@ -151,7 +151,11 @@ class LocalTenant(InProcessTenant):
         if self._public_url is not None:
             hosts = (*hosts, re.sub(r"^https?://|:[0-9]+$", "", self._public_url))
         covered = (host, *(urlsplit(f"//{name}").hostname or "" for name in hosts))
-        self._tls = Authority(covered, directory=ca) if tls else None
+        self._tls: Authority | None = None
+        if tls:
+            from auth0_meta.emulator.serving.tls import Authority  # noqa: PLC0415  # most tenants don't need it
+
+            self._tls = Authority(covered, directory=ca)
         state = TenantState(
             users=_store(db),
             clock=TenantClock(clock),

@@ -8,9 +8,6 @@ from io import BytesIO
 from typing import Any
 
 import attrs
-from werkzeug.exceptions import HTTPException
-from werkzeug.formparser import FormDataParser
-from werkzeug.http import parse_options_header
 
 from auth0_meta.emulator.api.lookup import is_in
 from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error
@@ -68,6 +65,10 @@ class ImportForm(Body):
 
 def _parts(request: Request) -> dict[str, Any]:
     """Return the parts of the form that are not empty, and `users` as bytes if it is there."""
+    from werkzeug.exceptions import HTTPException  # noqa: PLC0415  # werkzeug loads on use
+    from werkzeug.formparser import FormDataParser  # noqa: PLC0415
+    from werkzeug.http import parse_options_header  # noqa: PLC0415
+
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise bad_request("Expected a multipart/form-data body")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 
 import attrs
 
@@ -23,7 +23,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)  # without slots, for cached properties: each request asks for them
 class Route:
     """One endpoint; scopes, OpenAPI, the page of routes, the validation of bodies and second writers derive from it.
 
@@ -47,23 +47,23 @@ class Route:
     evidence: str = attrs.field(kw_only=True)
     summary: str = attrs.field(default="", kw_only=True)
 
-    @property
+    @cached_property
     def parameters(self) -> list[str]:
         """Return the names of the parameters in its path."""
         return re.findall(r"\{(\w+)\}", self.template)
 
-    @property
+    @cached_property
     def management(self) -> bool:
         """Return whether it belongs to the Management API, which requires a token."""
         return self.template.startswith(MANAGEMENT_ROOT)
 
-    @property
+    @cached_property
     def title(self) -> str:
         """Return what it does in a few words, such as "Update a user"."""
         about = self.summary or (self.handler.__doc__ or "").partition("\n")[0]
         return about.partition(";")[0].strip(" .")
 
-    @property
+    @cached_property
     def blind(self) -> bool:
         """Return whether it writes for callers who know no secret, so that any web page could use it.
 
@@ -71,12 +71,12 @@ class Route:
         """
         return not self.management and self.body is not None and self.template not in _FOR_APPLICATIONS
 
-    @property
+    @cached_property
     def names_user(self) -> bool:
         """Return whether the `{id}` in its path is a user's."""
         return self.template.startswith(("/api/v2/users/{id}", "/api/v2/user-blocks/{id}"))
 
-    @property
+    @cached_property
     def second_writers(self) -> bool:
         """Return whether `before` can add a second writer for it; it can't for logins and tokens."""
         return self.template.startswith((MANAGEMENT_ROOT, "/dbconnections/"))

@@ -7,7 +7,6 @@ import secrets
 from urllib.parse import urlencode
 
 import attrs
-from werkzeug.http import parse_cookie
 
 from auth0_meta.emulator.api.connections import connection_named
 from auth0_meta.emulator.api.route import Route, documented
@@ -61,6 +60,8 @@ _CHALLENGES = {"S256": _KEY, "plain": re.compile(r"[A-Za-z0-9._~-]{43,128}")}
 
 def _cookie(state: TenantState, call: Call, name: str) -> str:
     """Return a cookie, "" if absent; its name contains the tenant's, because browsers send cookies to every port."""
+    from werkzeug.http import parse_cookie  # noqa: PLC0415  # werkzeug loads on use
+
     found = parse_cookie(call.request.headers.get("cookie", "")).get(f"local_{name}_{state.name}", "")
     return found if _KEY.fullmatch(found) else ""
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from html import escape
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,6 +76,8 @@ _SEND = """const { target, message } = document.getElementById("message").datase
 
 @cache
 def _style() -> str:
+    from importlib.resources import files  # noqa: PLC0415  # loads on use
+
     return (files("auth0_meta.emulator.control") / "static" / "login.css").read_text(encoding="utf-8")
 
 

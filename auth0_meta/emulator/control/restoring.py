@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -35,6 +34,8 @@ class Restoring:
         """Add a piece at this position, and return how many bytes there are now; raises `InputError` if one is missing."""
         with self._lock:
             if at == 0:
+                import tempfile  # noqa: PLC0415  # loads on use
+
                 self._close()
                 file = self._file = tempfile.TemporaryFile()  # nobody else can open it  # noqa: SIM115
                 self._close = weakref.finalize(self, file.close)

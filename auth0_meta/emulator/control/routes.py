@@ -12,7 +12,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib.resources import files
 from itertools import islice
 from typing import Any
 
@@ -77,6 +76,8 @@ def _refused(status: int, message: str) -> Refusal:
 
 @cache
 def _read(name: str) -> bytes:
+    from importlib.resources import files  # noqa: PLC0415  # loads on use
+
     return (files("auth0_meta.emulator.control") / "static" / name).read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import MAXYEAR, UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -13,8 +14,12 @@ def iso(milliseconds: int) -> str:
     >>> iso(1_674_668_427_084)
     '2023-01-25T17:40:27.084Z'
     """
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def milliseconds_of(moment: object) -> int | None:

@@ -44,7 +44,7 @@ class RecordedResponse:
     @property
     def size(self) -> int:
         """How many bytes of text it holds, about."""
-        return len(self._body) + sum(len(value) for _, value in self._headers)
+        return len(self._body) + sum([len(value) for _, value in self._headers])
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +64,7 @@ class Entry:
     method: str
     path: str
     _query: str = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    _headers: Mapping[str, str] = attrs.field(repr=False)
     route: str
     user_id: str | None
     _body: bytes | dict[str, Any] | None = attrs.field(repr=False)
@@ -79,6 +79,11 @@ class Entry:
     response: RecordedResponse | None
 
     @property
+    def headers(self) -> dict[str, str]:
+        """The headers, with names in lower case; tokens in them are masked."""
+        return masked_headers(self._headers.items())
+
+    @property
     def query(self) -> str:
         """The query as it was sent, with tokens and other secrets masked."""
         return masked_url(self._query)
@@ -87,7 +92,7 @@ class Entry:
     def size(self) -> int:
         """How many bytes of text the entry holds, about."""
         body = self._body if isinstance(self._body, bytes) else str(self._body)
-        sent = len(self.path) + len(self._query) + len(body) + sum(map(len, self.headers.values()))
+        sent = len(self.path) + len(self._query) + len(body) + sum(map(len, self._headers.values()))
         return sent if self.response is None else sent + self.response.size
 
     @property
@@ -100,7 +105,7 @@ class Entry:
         body = self._body
         if isinstance(body, bytes):
             # Read on demand: most entries are never looked at.
-            is_form = "form-urlencoded" in self.headers.get("content-type", "").lower()
+            is_form = "form-urlencoded" in self._headers.get("content-type", "").lower()
             body = parsed(body, is_form=is_form)
         return masked(body)
 

@@ -80,7 +80,10 @@ def parse_head(raw: bytes, own_host: str) -> Head:
         raise Malformed("A head must not have control characters.")  # they get into logs and onto terminals
     headers: dict[str, str] = {}
     for one in lines:
-        name, value = _field(one)
+        name, colon, value = one.partition(":")
+        if not colon:
+            raise Malformed("Malformed header line.")
+        name, value = _token(name), value.strip(" \t")
         if name in headers:
             if name in _ONCE:
                 raise Malformed("A header was sent twice that may be sent only once.")
@@ -93,7 +96,9 @@ def parse_head(raw: bytes, own_host: str) -> Head:
         headers["host"] = own_host
     if target[0] != "/":
         target = _path(method, target, headers)
-    length = _length(headers, version)
+    length: int | None = 0
+    if "content-length" in headers or "transfer-encoding" in headers:
+        length = _length(headers, version)
     keeps = version != "HTTP/1.0"
     if "connection" in headers:
         options = {option.strip() for option in headers["connection"].lower().split(",")}
@@ -104,28 +109,22 @@ def parse_head(raw: bytes, own_host: str) -> Head:
     return Head(method, target, headers, length, expects, keeps, version)
 
 
-def _field(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon:
-        raise Malformed("Malformed header line.")
-    return _name(name), value.strip(" \t")
-
-
 @lru_cache(maxsize=1024)
-def _name(raw: str) -> str:
+def _token(raw: str) -> str:
     # A space before the colon, or a line that continues another, is read differently by different programs.
     if not _TOKEN.fullmatch(raw):
-        raise Malformed("Malformed header line.")
+        raise Malformed("Malformed method or header name.")
     return raw.lower()
 
 
 def _request_line(line: str) -> tuple[str, str, str]:
-    parts = line.split(" ")
-    if len(parts) != 3 or not all(parts) or "\t" in line or not _TOKEN.fullmatch(parts[0]):
+    method, _, rest = line.partition(" ")
+    target, _, version = rest.partition(" ")
+    _token(method)
+    if not target or "\t" in target:
         raise Malformed("Malformed request line.")
-    method, target, version = parts
     if version not in ("HTTP/1.1", "HTTP/1.0"):
-        if not re.fullmatch(r"HTTP/\d\.\d", version):
+        if not re.fullmatch(r"HTTP/[0-9]\.[0-9]", version):
             raise Malformed("Malformed request line.")
         if version[5] != "1":
             raise Malformed("Only HTTP/1.1 and HTTP/1.0 are spoken here.", 505)
@@ -206,5 +205,6 @@ def _chunks(source: Source) -> Iterator[bytes]:
             raise Malformed("A chunk is longer than it says.")
     left = MOST_HEAD
     while trailer := source.line(left):  # they mean nothing here
-        _field(trailer.decode("latin-1"))
+        name, colon, _ = trailer.decode("latin-1").partition(":")
+        _token(name if colon else "")
         left -= len(trailer) + 2

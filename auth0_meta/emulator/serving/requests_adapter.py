@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from email.message import Message
-from http.client import IncompleteRead, RemoteDisconnected, responses
+from http.client import IncompleteRead, RemoteDisconnected
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict
 
 from auth0_meta.clock import Clock
+from auth0_meta.emulator.http.errors import reason_of
 from auth0_meta.emulator.http.message import CutShort, Request
 from auth0_meta.emulator.pipeline import Pipeline
 
@@ -63,7 +64,7 @@ class TenantAdapter(BaseAdapter):
             msg = f"the local tenant took more than {allowed} s to respond"
             raise requests.ReadTimeout(msg, request=request)
         response = requests.Response()
-        response.status_code, response.reason = served.status, responses.get(served.status, "Unknown")
+        response.status_code, response.reason = served.status, reason_of(served.status)
         response.headers = CaseInsensitiveDict(HTTPHeaderDict(served.sent_headers))
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw = _Body(b"".join(pieces), served.sent_headers)

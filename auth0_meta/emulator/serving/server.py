@@ -12,16 +12,19 @@ import logging
 import os
 import selectors
 import socket
-import ssl
 import threading
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.serving.connection import Connection
+
+if TYPE_CHECKING:
+    import ssl
 
 _log = logging.getLogger("auth0_meta.emulator")
 _MAX_THREADS = 256

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from http.client import responses
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from werkzeug.datastructures import EnvironHeaders
-from werkzeug.wsgi import get_input_stream
-
+from auth0_meta.emulator.http.errors import reason_of
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.pipeline import Pipeline
 
@@ -23,6 +20,9 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
     """Return a WSGI application; if a fault drops or truncates a response, it raises `ConnectionResetError`."""
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        from werkzeug.datastructures import EnvironHeaders  # noqa: PLC0415  # werkzeug loads on use
+        from werkzeug.wsgi import get_input_stream  # noqa: PLC0415
+
         headers = {name.lower(): value for name, value in EnvironHeaders(environ)}
         target = _target(environ)
         # One byte more than is kept: then it is refused as too long.
@@ -33,9 +33,7 @@ def wsgi_app(pipeline: Pipeline) -> WSGIApplication:
             left -= len(part)
         request = Request(environ["REQUEST_METHOD"], target, headers, b"".join(parts))
         response = pipeline.handle(request)
-        start_response(
-            f"{response.status} {responses.get(response.status, 'Unknown')}", response.sent_headers
-        )
+        start_response(f"{response.status} {reason_of(response.status)}", response.sent_headers)
         if request.method == "HEAD":
             return []
         return response.pieces() if response.in_pieces else [response.body]

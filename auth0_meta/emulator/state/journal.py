@@ -30,6 +30,7 @@ class Journal:
     def __init__(self, *, limit: int | None = None) -> None:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque()
+        self._sizes: deque[int] = deque()
         self._limit, self._total, self._size = math.inf if limit is None else limit, 0, 0
         self._most_bytes = _MOST_BYTES_UNLIMITED if limit is None else _MOST_BYTES
         self._not_served: dict[str, tuple[str, int]] = {}
@@ -134,11 +135,13 @@ class Journal:
             self._entries.append(entry)
             self._total += 1
             new = entry.not_served and self._note(entry.not_served)
-            self._size += entry.size
+            self._sizes.append(entry.size)
+            self._size += self._sizes[-1]
             while len(self._entries) > self._limit or (
                 self._size > self._most_bytes and len(self._entries) > 1
             ):
-                self._size -= self._entries.popleft().size
+                self._entries.popleft()
+                self._size -= self._sizes.popleft()
         if self.on_entry is not None:
             self.on_entry(entry)
         if new and self.on_not_served is not None:
@@ -158,6 +161,7 @@ class Journal:
         with self._lock:
             self._entries.clear()
             self._not_served.clear()
+            self._sizes.clear()
             self._size = 0
 
     def _snapshot(self) -> list[Entry]:

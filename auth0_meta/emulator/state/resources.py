@@ -6,8 +6,6 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from werkzeug.security import check_password_hash, generate_password_hash
-
 from auth0_meta.emulator.rules.profile import DATABASE_OPTIONS, DEFAULT_CONNECTION, DEFAULT_CONNECTION_ID
 from auth0_meta.emulator.state.links import KINDS, Links
 from auth0_meta.emulator.state.tables import Row, Table
@@ -92,12 +90,18 @@ class Resources:
     def set_password(self, user_id: str, password: Any) -> None:
         """Store the hash of a user's password; anything but a string is ignored."""
         if isinstance(password, str):
+            from werkzeug.security import generate_password_hash  # noqa: PLC0415  # werkzeug loads on use
+
             self._users.set_password(user_id, generate_password_hash(_encodable(password), _HASH))
 
     def password_matches(self, user_id: str, password: str) -> bool:
         """Return whether this is the user's password; no password matches for a user who has none."""
         known = self._users.password(user_id)
-        return known is not None and check_password_hash(known, _encodable(password))
+        if known is None:
+            return False
+        from werkzeug.security import check_password_hash  # noqa: PLC0415  # werkzeug loads on use
+
+        return check_password_hash(known, _encodable(password))
 
     def has_password(self, user_id: str) -> bool:
         """Return whether a password is set for this user."""

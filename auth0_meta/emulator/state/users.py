@@ -70,7 +70,8 @@ class UserStore:
         with self.lock:
             before = self._users.get(profile.user_id)
             self._users[profile.user_id] = profile
-            self._reindex(profile.user_id, _keys(before), _keys(profile))
+            if before is None or _found_by(before) != _found_by(profile):
+                self._reindex(profile.user_id, _keys(before), _keys(profile))
 
     def remove(self, user_id: str) -> None:
         """Delete the user with this id, if there is one, and the user's password."""
@@ -152,6 +153,10 @@ class UserStore:
 
 Store: TypeAlias = "UserStore | SqliteStore"
 """Where a tenant keeps its users."""
+
+
+def _found_by(profile: Profile) -> list[Any]:
+    return list(map(profile.root.get, FOUND_BY))
 
 
 def _keys(profile: Profile | None) -> set[tuple[str, str]]:
