@@ -141,6 +141,8 @@ def chromium(*more: str) -> Iterator[BrowserWindow]:
     options.binary_location = CHROMIUM
     for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *more):
         options.add_argument(word)
+    # As browsers come: Debian's Chromium blocks cookies in frames of other sites.
+    options.add_experimental_option("prefs", {"profile.cookie_controls_mode": 0})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     driver.set_window_size(1300, 950)

@@ -83,18 +83,21 @@ class Page:
 
 @pytest.fixture(scope="module")
 def window() -> Iterator[BrowserWindow]:
-    """Start one browser for all tests of this file."""
+    """Start one browser for all tests of this file, which accepts the certificate of a tenant."""
     with chromium() as started:
+        started.driver.execute_cdp_cmd("Security.setIgnoreCertificateErrors", {"ignore": True})
         started.driver.set_script_timeout(60)
         yield started
 
 
 @contextmanager
-def opened(window: BrowserWindow, name: str, *, strict: bool = True, **settings: Any) -> Iterator[Page]:
+def opened(
+    window: BrowserWindow, name: str, *, strict: bool = True, tls: bool = False, **settings: Any
+) -> Iterator[Page]:
     """Open the page of an SDK; a strict tenant knows an application that lists what Auth0 requires."""
     site = Site(name)
     try:
-        with LocalTenant(strict=strict, rate_limit="enterprise") as tenant:
+        with LocalTenant(strict=strict, tls=tls, rate_limit="enterprise") as tenant:
             tenant.users.add(user_id="auth0|ada", email="ada@example.com", password="Correct-horse-7")
             site.settings = {"domain": tenant.url, "clientId": "spa", **settings}
             if strict:
@@ -163,6 +166,14 @@ def test_an_application_logs_in_stays_and_logs_out(
         page.window.driver.execute_script("app.logout()")
         page.window.shows("nobody is logged in")
         assert page.call("app.token()").startswith("error")
+
+
+def test_the_session_reaches_a_frame_of_another_site_with_tls(window: BrowserWindow) -> None:
+    """To a browser an application over http is another site than a tenant over https, even on one host."""
+    with opened(window, "spa", tls=True, refresh=False) as page:
+        page.log_in()
+        page.window.go(page.site.url).shows("Hello ada@example.com")
+        assert page.call("app.token()").count(".") == 2
 
 
 def test_spa_js_logs_in_in_a_popup(window: BrowserWindow) -> None:
