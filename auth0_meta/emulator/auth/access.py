@@ -111,7 +111,11 @@ def refused_audience(
         (api.user_policy == GRANT or not application.first_party)
         and client_grant(state, application, audience, "user") is None
     ):
-        return "access_denied", f'Client is not authorized to access "{audience}".'
+        client = application.client_id
+        return (
+            "invalid_request",
+            f'Client "{client}" is not authorized to access resource server "{audience}".',
+        )
     return None
 
 

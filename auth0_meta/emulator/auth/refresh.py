@@ -52,16 +52,13 @@ def exchanged(state: TenantState, application: Application, key: str, *, now: fl
     with state.logins.rotation:
         token = known_token(state, application, key, now=now)
         rotates = _rotates(application)
-        ends = (
-            token.ends
-            if math.isfinite(token.ends)
-            else now + _lifetime(application, "token_lifetime", _MAXIMUM)
-        )
+        ends = token.ends
+        if not math.isfinite(ends):
+            ends = now + _lifetime(application, "token_lifetime", _MAXIMUM)
         if not token.rotating and not rotates:
             token.ends = ends
-            _put(
-                state, application, token, now=now, key=key
-            )  # it was used, so its idle lifetime begins again
+            # It was used, so its idle lifetime begins again.
+            _put(state, application, token, now=now, key=key)
             return None
         token.used_at = token.used_at if token.used_at is not None else now
         if token.rotating == rotates:

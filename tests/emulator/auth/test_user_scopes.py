@@ -152,13 +152,14 @@ def test_userinfo_is_an_audience(app: App, tenant: LocalTenant) -> None:
 def test_an_api_may_ask_for_a_grant_for_users(app: App, manage: Manage) -> None:
     """Then the grant limits the scopes, and without one there is no token; or the API lets nobody in."""
     set_api(manage, subject_type_authorization={"user": {"policy": "require_client_grant"}})
-    assert app.refused(audience=AUDIENCE)[0] == "access_denied"
+    refused = ("invalid_request", f'Client "app" is not authorized to access resource server "{AUDIENCE}".')
+    assert app.refused(audience=AUDIENCE) == refused
     grant = {"client_id": "app", "audience": AUDIENCE, "scope": ["read:x"], "subject_type": "user"}
     manage("POST", "client-grants", **grant)
     requested = {"audience": AUDIENCE, "scope": "openid read:x write:x"}
     assert app.log_in(USER, **requested)["scope"] == "openid read:x"
     set_api(manage, subject_type_authorization={"user": {"policy": "deny_all"}})
-    assert app.refused(audience=AUDIENCE)[0] == "access_denied"
+    assert app.refused(audience=AUDIENCE) == refused
 
 
 def test_a_password_grant_follows_the_same_rules(app: App, manage: Manage) -> None:
