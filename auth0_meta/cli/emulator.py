@@ -72,6 +72,12 @@ _settings = options(
     ),
     click.option("--seed", default=0, help="The same seed gives the same random choices."),
     click.option("--users", type=_FILE, metavar="FILE", help="Start with the users in a JSON or YAML file."),
+    click.option(
+        "--config",
+        type=_FILE,
+        metavar="FILE",
+        help="Make the clients, APIs, roles, organizations and grants of a YAML file in auth0-deploy-cli's form.",
+    ),
     flag("--sample", "Start with three sample users; one is auth0|123."),
     click.option("--db", type=_FILE, metavar="FILE", help="Keep the tenant in a SQLite file."),
     flag("--tls", "Serve https, with a certificate authority made for this run."),

@@ -46,6 +46,7 @@ class InProcessTenant:
         retry_after: bool,
     ) -> None:
         self._state, self._initial_users, self._config = state, users, config
+        self._callbacks: list[tuple[str, str]] = []
         self.clock = state.clock
         """Its clock, with `freeze`, `advance` and `resume`."""
         self._pipeline = Pipeline(state, owner=self, latency=latency, retry_after=retry_after)
@@ -91,6 +92,9 @@ class InProcessTenant:
             self.users.replace(initial.users, verbatim=initial.verbatim, rows=rows)
             if self._config is not None:
                 apply_config(self._state, self._config)
+        for client_id, url in self._callbacks:
+            if client_id in self._state.resources.of("clients"):  # or it was made by a request
+                self._allow(client_id, url)
 
     def verify(self) -> None:
         """Raise AssertionError if something went wrong unnoticed, naming each case.
@@ -231,10 +235,13 @@ class InProcessTenant:
             if self._state.access.checks_clients:
                 raise ConfigError("a callback names a client that does not exist: add the client first")
             self._register(client_id, lenient=True)
-        document = clients[client_id]
-        callbacks = list(
-            dict.fromkeys([*(document.get("callbacks") or ()), url])
-        )  # it may be in the `db` already
+        self._callbacks.append((client_id, url))
+        self._allow(client_id, url)
+
+    def _allow(self, client_id: str, url: str) -> None:
+        """Add a callback to a client's document, unless it is there, as in a file that was kept."""
+        document = self._state.resources.of("clients")[client_id]
+        callbacks = list(dict.fromkeys([*(document.get("callbacks") or ()), url]))
         self._state.resources.change("clients", client_id, {**document, "callbacks": callbacks})
 
     def _register(self, client_id: str, **settings: Any) -> None:

@@ -166,6 +166,36 @@ def test_callbacks_are_added(monkeypatch: pytest.MonkeyPatch, strict: bool) -> N
     served(monkeypatch, visit, "--client", "app:secret", *words)
 
 
+def test_a_file_configures_the_tenant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`--config` makes clients; `--callback` adds to what the file lists, after a reset too."""
+    (tmp_path / "tenant.yaml").write_text(
+        "clients: [{name: Web, client_id: web, callbacks: ['https://app.test/cb']}]"
+    )
+
+    def visit(tenant: LocalTenant) -> None:
+        for _ in range(2):
+            for url, status in (
+                ("https://app.test/cb", 302),
+                (CALLBACK, 302),
+                ("http://localhost:3000/", 403),
+            ):
+                assert authorize(tenant, "web", url) == status
+            tenant.reset()
+
+    words = ("--config", str(tmp_path / "tenant.yaml"), "--strict", f"--callback=web={CALLBACK}")
+    served(monkeypatch, visit, *words)
+
+
+def test_a_reset_forgets_the_callbacks_of_a_client_that_it_deletes() -> None:
+    """The client was made by a request."""
+    with LocalTenant(serve=False) as tenant, tenant.client() as client:
+        made = client.request("POST", "clients", json={"name": "Web"})
+        tenant.add_callback(made["client_id"], CALLBACK)
+        assert client.request("GET", f"clients/{made['client_id']}")["callbacks"] == [CALLBACK]
+        tenant.reset()
+        assert made["client_id"] not in [one["client_id"] for one in client.request("GET", "clients")]
+
+
 def test_callbacks_that_a_file_keeps_are_not_added_twice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
