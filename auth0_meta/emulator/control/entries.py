@@ -80,7 +80,8 @@ def as_curl(entry: Entry, url: str) -> str:
 
     What was masked is a placeholder, and a body that the journal does not have is left out.
     """
-    method = [] if entry.method == "GET" else ["-X", shlex.quote(entry.method)]
+    body = entry.body
+    method = [] if entry.method == "GET" and body is None else ["-X", shlex.quote(entry.method)]
     address = f"{url}{entry.path}" + (f"?{entry.query}" if entry.query else "")
     lines = [" ".join(["curl", *method, shlex.quote(address)])]
     if "authorization" in entry.headers:
@@ -88,7 +89,6 @@ def as_curl(entry: Entry, url: str) -> str:
     for name, value in entry.headers.items():
         if name not in _OWN_HEADERS and not name.startswith("sec-"):
             lines.append("-H " + shlex.quote(f"{name}: {value}"))
-    body = entry.body
     if isinstance(body, dict) and "form-urlencoded" in entry.headers.get("content-type", ""):
         lines += ["--data-urlencode " + shlex.quote(f"{name}={value}") for name, value in body.items()]
     elif body is not None:

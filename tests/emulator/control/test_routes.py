@@ -406,6 +406,7 @@ def test_a_form_is_repeated_as_a_form(control: ControlApi) -> None:
     control.session.post(f"{control.tenant.url}/oauth/token", data={"client_id": "a b", "client_secret": "x"})
     curl = control("GET", "request?number=1").json()["curl"]
     words = shlex.split(curl.replace("\\\n", ""))
+    assert words[:3] == ["curl", "-X", "POST"]
     assert words[-4:] == ["--data-urlencode", "client_id=a b", "--data-urlencode", "client_secret=<masked>"]
 
 
