@@ -44,6 +44,7 @@ COUNTS = (
     {"same": 1, "drifted": 1, "gone": 1, "failed": 1, "undone": 4, "kept": 2},
     {"done": 10},
 )
+PLANNED_FOR = "http://127.0.0.1:1"  # the URL of a local tenant of 0.1.0, to which its jobs are bound
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def files(tmp_path: Path) -> Path:
 
 def stored(folder: Path) -> dict[str, Any]:
     """Return every user of a tenant's file."""
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant:
+    with LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant:
         return {user.user_id: (user.app_metadata, user.user_metadata) for user in tenant.users}
 
 
@@ -80,11 +81,17 @@ def test_a_job_file_of_0_1_0_is_shown(
 def test_a_job_of_0_1_0_is_finished_and_undone(files: Path, name: str) -> None:
     """Wherever it stands, every user ends as 0.1.0 would have left them, none is written twice, and undo restores all."""
     folder, migration = files / name, files / name / "move.py"
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
+    with (
+        LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant,
+        tenant.client() as client,
+    ):
         assert migrate.apply(folder / "job.db", client, migration=migration).failed == 0
         assert all(n == 1 for n in patches_by_user(tenant).values())
     assert stored(folder) == stored(files / "finished")
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
+    with (
+        LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant,
+        tenant.client() as client,
+    ):
         assert migrate.undo(folder / "job.db", client).counts == {"undone": 10}
     assert stored(folder) == stored(files / "planned")
 
@@ -107,7 +114,10 @@ def format_of(path: Path) -> int:
 def test_an_undo_of_0_1_0_is_finished(files: Path) -> None:
     """It was killed with users in doubt; every user ends as before the migration."""
     folder = files / "killed_undo"
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
+    with (
+        LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant,
+        tenant.client() as client,
+    ):
         assert migrate.undo(folder / "job.db", client).counts == {"undone": 7}
     assert stored(folder) == stored(files / "planned")
 
@@ -115,7 +125,10 @@ def test_an_undo_of_0_1_0_is_finished(files: Path) -> None:
 def test_a_change_file_planned_by_0_1_0_is_applied_to_users_who_have_changed(files: Path) -> None:
     """Its operations are applied to what is stored now."""
     folder = files / "planned_changes"
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
+    with (
+        LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant,
+        tenant.client() as client,
+    ):
         client.users.update("auth0|01", {"app_metadata": {"billing": {"vat": 24, "new": 1}}})
         assert migrate.apply(folder / "job.db", client).counts == {"done": 3}
         assert tenant.users["auth0|01"].app_metadata["billing"] == {"country": "FI", "new": 1}
@@ -124,7 +137,10 @@ def test_a_change_file_planned_by_0_1_0_is_applied_to_users_who_have_changed(fil
 def test_each_outcome_of_0_1_0_is_tried_again_as_its_own(files: Path) -> None:
     """A failed user is written, an unclear one is left alone, and one who had drifted needs the migration's file."""
     folder = files / "outcomes"
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
+    with (
+        LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant,
+        tenant.client() as client,
+    ):
         assert migrate.apply(folder / "job.db", client).counts == {"done": 1, "drifted": 1, "unclear": 1}
         again = migrate.apply(folder / "job.db", client, migration=folder / "move.py")
         assert again.counts == {"done": 1, "unclear": 1}
@@ -138,7 +154,7 @@ def test_each_outcome_of_0_1_0_is_tried_again_as_its_own(files: Path) -> None:
 def test_a_job_of_0_1_0_that_is_over_is_refused(files: Path, name: str, why: str) -> None:
     """The message says why, as for a job of this version."""
     with (
-        LocalTenant(serve=False, db=files / name / "users.db") as tenant,
+        LocalTenant(serve=False, db=files / name / "users.db", public_url=PLANNED_FOR) as tenant,
         tenant.client() as client,
         pytest.raises(LedgerError, match=why),
     ):
@@ -148,7 +164,10 @@ def test_a_job_of_0_1_0_that_is_over_is_refused(files: Path, name: str, why: str
 def test_an_unfinished_plan_of_0_1_0_is_planned_again(files: Path) -> None:
     """It is replaced, as 0.1.0 would have done."""
     folder = files / "unfinished"
-    with LocalTenant(serve=False, db=folder / "users.db") as tenant, tenant.client() as client:
+    with (
+        LocalTenant(serve=False, db=folder / "users.db", public_url=PLANNED_FOR) as tenant,
+        tenant.client() as client,
+    ):
         summary = migrate.plan(
             lambda _, tx: tx.app_metadata.set("n", 0),
             to=folder / "job.db",

@@ -80,6 +80,8 @@ def find_run(port: int) -> dict[str, Any]:
         raise InputError(f"{path} can't be trusted to announce a local tenant: {error.strerror}") from error
     except (ValueError, RecursionError):
         facts = None
+    if isinstance(facts, dict) and "url" in facts:
+        facts.setdefault("local_url", facts["url"])  # 0.1.0 had one URL only
     if not _is_announcement(facts):
         msg = (
             f"no local tenant was announced for port {port}: start one with "
