@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from auth0_meta.emulator import api
 from auth0_meta.emulator.api.route import Route
-from auth0_meta.emulator.auth import authorize, dbconnections, grants, token
+from auth0_meta.emulator.auth import authorize, dbconnections, grants, ticket_pages, token
 
 
 def _management_routes() -> Iterator[Route]:
@@ -21,7 +21,7 @@ def _management_routes() -> Iterator[Route]:
 
 ROUTES: tuple[Route, ...] = (*_management_routes(), *token.ROUTES, *dbconnections.ROUTES)
 """The routes of the APIs, which OpenAPI describes."""
-LOGIN_ROUTES: tuple[Route, ...] = (*authorize.ROUTES, *grants.ROUTES)
+LOGIN_ROUTES: tuple[Route, ...] = (*authorize.ROUTES, *grants.ROUTES, *ticket_pages.ROUTES)
 """What a browser or an OpenID Connect library requests during a login; not part of the APIs."""
 TABLE = ROUTES + LOGIN_ROUTES
 ALL_SCOPES = tuple(

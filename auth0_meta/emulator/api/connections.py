@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -105,6 +106,15 @@ def connection_named(state: TenantState, name: str) -> Connection:
     if document is None and strategy == _DATABASE and state.access.strict:
         raise _unknown()
     return _as_connection(document or {"id": "", "name": name, "strategy": strategy})
+
+
+def database_of(state: TenantState, profile: Profile) -> Connection | None:
+    """Return the database that has a user's password, None if there is none."""
+    for identity in profile.root.get("identities") or ():
+        if identity.get("provider") == _DATABASE and identity.get("connection"):
+            with suppress(Refusal):
+                return connection_named(state, identity["connection"])
+    return None
 
 
 def connection_with_id(state: TenantState, connection_id: str) -> Connection:

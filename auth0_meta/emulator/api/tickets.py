@@ -1,4 +1,4 @@
-"""Tickets: links to pages that the emulator does not have."""
+"""Tickets: links with which a user verifies an email address or chooses a new password."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from auth0_meta.emulator.http.errors import no_such_user, payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules.schema import FLAG, OBJECT, TEXT, WHOLE, Body, Field, record
 from auth0_meta.emulator.rules.user_schema import check_user_id
+from auth0_meta.emulator.state.logins import Ticket
 from auth0_meta.emulator.state.tenant_state import TenantState
 
+_LIFETIME = 432_000  # documented: five days, for 0 too
 _SHARED: dict[str, Field] = {
     **dict.fromkeys(("result_url", "user_id", "client_id", "organization_id"), TEXT),
     "ttl_sec": WHOLE,
@@ -40,14 +42,26 @@ def change_password(state: TenantState, call: Call) -> Reply:
 def _ticket(state: TenantState, call: Call, page: str) -> Reply:
     body = call.body
     if "user_id" in body:
-        get_user_or_404(state, body["user_id"])
+        user = get_user_or_404(state, body["user_id"])
     else:
         name = connection_with_id(state, body["connection_id"]).name
-        if not any(is_in(user, name) for user in state.users.with_email(body["email"].lower())):
+        users = [user for user in state.users.with_email(body["email"].lower()) if is_in(user, name)]
+        if not users:
             raise no_such_user()
-    secret = state.new_id("") + state.new_id("")
+        user = users[0]
+    ticket = Ticket(
+        kind=page,
+        user_id=user.user_id,
+        result_url=body.get("result_url", ""),
+        includes_email=body.get("includeEmailInRedirect") is True,
+        verifies_email=body.get("mark_email_as_verified") is True,
+    )
+    key = state.new_id("") + state.new_id("")
+    state.logins.tickets.put(
+        ticket, until=call.now + (body.get("ttl_sec") or _LIFETIME), now=call.now, key=key
+    )
     base = state.access.url_for(call.request)
-    return Reply(201, to_json({"ticket": f"{base}/u/{page}?ticket={secret}#"}), committed=True)
+    return Reply(201, to_json({"ticket": f"{base}/u/{page}?ticket={key}#"}), committed=True)
 
 
 ROUTES = (

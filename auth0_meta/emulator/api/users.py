@@ -6,7 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from auth0_meta.emulator.api.connections import Connection, check_root_attributes, connection_named
+from auth0_meta.emulator.api.connections import (
+    Connection,
+    check_root_attributes,
+    connection_named,
+    database_of,
+)
 from auth0_meta.emulator.api.lookup import user_in_path
 from auth0_meta.emulator.api.paging import array_or_envelope, page_of, shown
 from auth0_meta.emulator.api.route import Route, recorded
@@ -121,12 +126,9 @@ def update(state: TenantState, call: Call) -> Reply:
         before = user_in_path(state, call)
         check_root_attributes(state, before, body)
         if isinstance(body.get("password"), str):
-            databases = (
-                one["connection"] for one in before.root["identities"] if one.get("provider") == "auth0"
-            )
-            name = body.get("connection") or next(databases, None)
-            if name is not None:
-                _check_password(state, connection_named(state, name), body["password"])
+            named = connection_named(state, body["connection"]) if "connection" in body else None
+            if (database := named or database_of(state, before)) is not None:
+                _check_password(state, database, body["password"])
         after = profiles.patched(before, body, now_ms=state.milliseconds(), switches=state.switches)
         if ("email" in body or "username" in body) and is_taken(state, after):
             # Documented: this endpoint has no 409.  The wording is a guess.

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 import attrs
 
+from auth0_meta.emulator.api import logs
 from auth0_meta.emulator.api.connections import connection_named
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.api.tenants import settings
-from auth0_meta.emulator.auth import log_events, trigger
+from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.checks import completed, fits_connection, refused_request, session_suffices
 from auth0_meta.emulator.auth.forms import PageForm, open_record
 from auth0_meta.emulator.auth.logout import logout_target
@@ -124,7 +125,7 @@ def authorize(state: TenantState, call: Call) -> Reply:
     if session is not None and authorization.prompt not in _PAGE_PROMPTS:
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
-        log_events.note(state, call.request, "fsa", client_id=client_id, description="Login required")
+        logs.note(state, call.request, "fsa", client_id=client_id, description="Login required")
         return refuse(authorization, "login_required", "Login required")
     else:
         login_state = state.logins.pages.put((authorization, browser), until=now + PAGE_LIFETIME, now=now)
@@ -197,7 +198,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
         named = _named(state, authorization, form.get("username", "").strip(), form.get("password", ""))
         if isinstance(named, str):
             if named == _WRONG:
-                log_events.wrong_password(
+                logs.wrong_password(
                     state, call.request, form.get("username", ""), client_id=authorization.client_id
                 )
             authorization = attrs.evolve(authorization, hint=form.get("username", ""))
@@ -212,7 +213,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
         return _stale()  # pragma: no cover  # a race: the form was submitted twice
     if profile.root.get("blocked") is True:
         about = {"client_id": authorization.client_id, "description": BLOCKED[1]}
-        log_events.note(state, call.request, "f", user=profile, **about)
+        logs.note(state, call.request, "f", user=profile, **about)
         return refuse(authorization, *BLOCKED)
     trigger.count_login(state, user_id)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
@@ -328,7 +329,7 @@ def _logged_out(state: TenantState, call: Call, target: str | None) -> Reply:
     session = state.logins.sessions.take(_cookie(state, call, "session"), now=call.now)
     if session is not None:
         client_id = call.request.query.get("client_id")
-        log_events.logged_out(state, call.request, session.user_id, client_id=client_id)
+        logs.logged_out(state, call.request, session.user_id, client_id=client_id)
     return _set_cookie(state, reply, "session", "")
 
 

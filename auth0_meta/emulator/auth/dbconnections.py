@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from auth0_meta.emulator.api.connections import Connection, connection_named
+from auth0_meta.emulator.api.logs import asked_for_password, signed_up
 from auth0_meta.emulator.api.lookup import is_in
 from auth0_meta.emulator.api.route import Route, recorded
 from auth0_meta.emulator.auth.forms import FormBody, open_record
-from auth0_meta.emulator.auth.log_events import asked_for_password, signed_up
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles

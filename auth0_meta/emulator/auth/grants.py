@@ -10,10 +10,11 @@ from typing import Any
 
 import attrs
 
+from auth0_meta.emulator.api import logs
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.api.tenants import settings
-from auth0_meta.emulator.auth import log_events, trigger
+from auth0_meta.emulator.auth import trigger
 from auth0_meta.emulator.auth.access import (
     about_oneself,
     api_for,
@@ -179,12 +180,10 @@ def password(
         raise oauth_error(403 if refused[0] == "access_denied" else 400, *refused)
     profile = _user_with_password(state, form)
     if profile is None:
-        log_events.wrong_password(
-            state, call.request, form.get("username", ""), client_id=application.client_id
-        )
+        logs.wrong_password(state, call.request, form.get("username", ""), client_id=application.client_id)
         raise oauth_error(403, "invalid_grant", "Wrong email or password.")
     if profile.root.get("blocked") is True:
-        log_events.note(
+        logs.note(
             state, call.request, "f", client_id=application.client_id, user=profile, description=BLOCKED[1]
         )
         raise oauth_error(403, *BLOCKED)

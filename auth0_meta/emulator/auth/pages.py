@@ -59,6 +59,13 @@ _USER = """<li><button name="user" value="{id}"><span class="face" aria-hidden="
 _ERROR = """<p class="error" role="alert">{message}</p>
 <p class="note"><code>{code}</code>: go back to the application and log in again.</p>"""
 
+_NEW_PASSWORD = """{notice}
+<form method="post" action="/u/reset-password" class="other">
+<input type="hidden" name="ticket" value="{ticket}">
+<label for="password">New password</label>
+<input id="password" name="password" type="password" autocomplete="new-password" required>
+<button type="submit" name="action" value="default">Change password</button>
+</form>"""  # noqa: S105  # a form
 _NOT_SERVED = """<p class="error" role="alert">{message}</p>
 <p class="note"><code>{code}</code>: Auth0 may well have this page.</p>"""
 
@@ -166,6 +173,18 @@ def web_message_page(origin: str, params: Mapping[str, str]) -> Reply:
     message = json.dumps({"type": "authorization_response", "response": dict(params)})
     content = _WEB_MESSAGE.format(target=escape(origin), message=escape(message))
     return _page(200, _BACK, content, script=_SEND, framed_by=origin)
+
+
+def message_page(status: int, title: str, message: str) -> Reply:
+    """Return a page that says what happened."""
+    return _page(status, title, f'<p role="status">{escape(message)}</p>')
+
+
+def password_page(ticket: str, notice: str = "") -> Reply:
+    """Return the form for a new password."""
+    shown = f'<p class="error" role="alert">{escape(notice)}</p>' if notice else ""
+    content = _NEW_PASSWORD.format(notice=shown, ticket=escape(ticket))
+    return _page(400 if notice else 200, "Change your password", content)
 
 
 def not_served_page(message: str) -> Reply:

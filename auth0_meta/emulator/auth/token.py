@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
+from auth0_meta.emulator.api.logs import token_requested
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.auth import refresh
 from auth0_meta.emulator.auth.access import api_for, machine_grant, not_authorized
 from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.auth.grants import GRANTS, AccessToken, base_url, token_reply
-from auth0_meta.emulator.auth.log_events import token_requested
 from auth0_meta.emulator.auth.organizations import machine_organization, organization_claims
 from auth0_meta.emulator.http.errors import Refusal, not_served, oauth_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json

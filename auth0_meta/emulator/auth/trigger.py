@@ -12,10 +12,10 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.connections import CONNECTIONS
+from auth0_meta.emulator.api.logs import CLIENT_ADDRESS, note
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.auth.access import allowed_scopes, application_of
-from auth0_meta.emulator.auth.log_events import CLIENT_ADDRESS, note
 from auth0_meta.emulator.auth.organizations import organization_id, organization_named, refused_member
 from auth0_meta.emulator.http.message import Request
 from auth0_meta.emulator.http.timestamps import iso

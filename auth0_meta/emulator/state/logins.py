@@ -101,6 +101,18 @@ class RefreshToken:
         return now >= self.used_at + leeway or self.generation < self.family.latest - 1
 
 
+@attrs.define(eq=False, kw_only=True)
+class Ticket:
+    """A link that verifies a user's email address or takes a new password, once."""
+
+    kind: str
+    user_id: str
+    result_url: str = ""
+    includes_email: bool = False
+    verifies_email: bool = False
+    used: bool = False
+
+
 class ExpiringStore(Generic[_T]):
     """Values stored under random 256-bit keys until they expire: codes, sessions, logins in progress; thread-safe.
 
@@ -161,6 +173,7 @@ class Logins:
     """The state of one tenant's logins; `hook` is the trigger that they run, see `LocalTenant.post_login`."""
 
     hook: Callable[..., Any] | None = None
+    tickets: ExpiringStore[Ticket] = attrs.field(factory=ExpiringStore)
     pages: ExpiringStore[tuple[AuthorizationRequest, str]] = attrs.field(
         factory=partial(ExpiringStore, most=_MOST_PAGES)
     )
