@@ -392,6 +392,10 @@ def test_a_user_can_be_blocked_and_deleted(page: Page) -> None:
     page.window.answer_dialog(accept=True)
     page.lists_users(2)
     page.tenant.journal.assert_called("DELETE", "/api/v2/users/{id}", user_id="auth0|2", times=1)
+    page.open_user("auth0|1")
+    page.window.shows("Ada", "#user")
+    page.send("DELETE", "users/auth0%7C1")
+    page.window.shows("The user does not exist.", "#user")
 
 
 def test_a_token_for_a_user_can_be_copied(page: Page) -> None:

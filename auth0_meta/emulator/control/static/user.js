@@ -147,8 +147,8 @@ async function show(id, anew = false) {
   let value;
   try {
     value = await control("GET", `user?${new URLSearchParams({ id })}`);
-  } catch {
-    if (current === id) article.replaceChildren(make("p", "empty", "This user no longer exists."));
+  } catch (error) {
+    if (current === id) article.replaceChildren(make("p", "empty", error.message));
     return;
   }
   if (current !== id) return;
