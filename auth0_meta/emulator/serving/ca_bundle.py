@@ -40,10 +40,11 @@ def certificate_files(
     files = {}
     for variable, names in _LOOKED_UP.items():
         trusted = next((found for name in names if (found := _certificates(environment.get(name)))), None)
+        node = variable == "NODE_EXTRA_CA_CERTS"
         if trusted is None:
-            trusted = [] if variable == "NODE_EXTRA_CA_CERTS" else _public()
+            trusted = [] if node else _public()
         certificates = list(dict.fromkeys(trusted + own))
-        files[variable] = str(ca_file if certificates == own else _written(certificates, directory))
+        files[variable] = str(ca_file if node and certificates == own else _written(certificates, directory))
     return files
 
 

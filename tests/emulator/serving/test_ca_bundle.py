@@ -96,6 +96,15 @@ def test_a_file_that_has_the_authority_already_stays_the_same(ca_file: Path) -> 
     assert all(oct(os.stat(path).st_mode)[-3:] == "600" for path in set(files.values()) - {str(ca_file)})
 
 
+def test_other_files_are_never_next_to_a_kept_authority(ca_file: Path, tmp_path: Path) -> None:
+    """Even if the environment names exactly that one already."""
+    (tmp_path / "private").mkdir()
+    environment = dict.fromkeys(VARIABLES, str(ca_file))
+    files = certificate_files(ca_file, tmp_path / "private", environment)
+    assert {Path(path).parent for path in [files[name] for name in VARIABLES[:3]]} == {tmp_path / "private"}
+    assert files["NODE_EXTRA_CA_CERTS"] == str(ca_file)
+
+
 def test_exec_within_exec_reaches_both_tenants() -> None:
     """The inner command trusts the outer tenant too."""
     ask = "import os, requests; [requests.get(os.environ[n]+'/_emulator/health').raise_for_status() for n in ('OUTER', 'AUTH0_URL')]"
