@@ -5,6 +5,8 @@ Types and their meaning: Auth0 docs, "Log Event Type Codes".  No event holds a s
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode
 from typing import Any
 
 from auth0_meta.emulator.api.lookup import first_identity, user_id_in_path
@@ -16,7 +18,6 @@ from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import PAGES, TEXT, Field
 from auth0_meta.emulator.rules.search import matcher
-from auth0_meta.emulator.state.keys import parse_unverified
 from auth0_meta.emulator.state.tenant_state import ApiWrite, TenantState
 
 CLIENT_ADDRESS = "127.0.0.1"
@@ -148,7 +149,7 @@ def token_requested(state: TenantState, call: Call, outcome: Reply | Refusal) ->
     if grant in _EXCHANGES:
         kind, _, description = _EXCHANGES[grant]
         tokens = from_json(outcome.body)
-        claims = parse_unverified(tokens["access_token"])[1]
+        claims = _claims(tokens["access_token"])
         audience = claims.get("aud")
         note(
             state,
@@ -200,6 +201,13 @@ def logged_out(state: TenantState, request: Request, user_id: str, *, client_id:
     """Note that a session has ended."""
     about: dict[str, Any] = {"client_id": client_id, "description": "User successfully logged out"}
     note(state, request, "slo", **about, user=state.users.get(user_id))
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Return the claims of a token that this tenant has just signed; `jose` takes ten times as long."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 def _text(value: Any) -> str:
