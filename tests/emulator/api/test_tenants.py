@@ -29,12 +29,28 @@ def test_settings_are_stored_and_flags_merged(api: Any) -> None:
     assert api("GET", path).json()["allowed_logout_urls"] == ["https://app.test/bye"]
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.template)
+READ = [route for route in ROUTES if route.method == "GET"]
+WRITTEN = [route for route in ROUTES if route.method != "GET"]
+
+
+@pytest.mark.parametrize("route", READ, ids=lambda route: route.template)
 def test_what_a_copy_of_a_tenant_asks_for_is_empty(api: Any, route: Any) -> None:
-    """Lists have no items, in each form of a list; writing to them is not served."""
+    """Lists have no items, in each form of a list, and objects nothing that is on."""
     path = route.template.format(id="org_1", prompt="login", language="en")
     plain = api("GET", path).json()
     assert plain == [] or not any(plain.values())
-    if plain == []:
+    if "include_totals" in route.query:
         assert api("GET", f"{path}?include_totals=true").json()["total"] == 0
     assert api("POST", path, json={}).json()["errorCode"] == "not_served_by_local_tenant"
+
+
+@pytest.mark.parametrize("route", WRITTEN, ids=lambda route: route.template)
+def test_settings_take_a_write_that_changes_nothing(api: Any, route: Any) -> None:
+    """Any other is not served, and is gathered like all that is not."""
+    known = api("GET", route.template).json()
+    assert api(route.method, route.template, json=known).json() == known
+    assert not api.tenant.journal.not_served
+    changed = ["x"] if known == [] else {**known, "enabled": True}
+    refused = api(route.method, route.template, json=changed)
+    assert (refused.status_code, refused.json()["errorCode"]) == (404, "not_served_by_local_tenant")
+    assert len(api.tenant.journal.not_served) == 1

@@ -214,6 +214,7 @@ def test_callbacks_that_a_file_keeps_are_not_added_twice(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (("--config", "missing.yaml"), "can't read the configuration in missing.yaml"),
         (("--client", ":canary"), "ID:SECRET"),
         (("--client", "app:"), "ID:SECRET"),
         (("--client", "a p:canary"), "ID:SECRET"),
