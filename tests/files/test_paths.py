@@ -280,10 +280,10 @@ def test_a_file_of_an_earlier_version_is_ours_even_if_its_process_was_killed(
     """Version 0.1.0 marked the file in the log, which may not have been written back."""
     code = (
         "import os, sqlite3, sys\n"
-        "from auth0_meta.emulator.state.users_sqlite import _SCHEMA\n"
+        "from auth0_meta.emulator.state.users_sqlite import _USERS\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "c.executescript('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;')\n"
-        "c.executescript(_SCHEMA)\n"
+        "c.executescript(f'BEGIN; {_USERS} PRAGMA application_id = 1630563685; PRAGMA user_version = 1; COMMIT;')\n"
         "c.close() if sys.argv[2] == 'False' else os._exit(0)\n"
     )
     path = tmp_path / "users.db"
@@ -334,7 +334,7 @@ def test_two_processes_may_create_the_same_database(tmp_path: Path, monkeypatch:
 # Announcements ---------------------------------------------------------------------------------------
 
 FACTS = {
-    "url": "http://127.0.0.1:4",
+    **dict.fromkeys(("url", "local_url"), "http://127.0.0.1:4"),
     **dict.fromkeys(("client_id", "client_secret", "token", "control_token"), "x"),
 }
 
@@ -386,7 +386,8 @@ def test_an_announcement_that_somebody_else_may_have_written_is_not_believed(
         {"token": "x\ny"},
         {"ca_file": "/x\ntouch PWNED"},
         {"ca_file": "/x\x1b[31m"},
-        {"url": "https://127.0.0.1:4"},
+        {"local_url": "https://127.0.0.1:4"},
+        {"local_url": "file:///etc/passwd"},
         {"pid": "9" * 70_000},
     ],
     ids=lambda change: f"{next(iter(change))}-{str(next(iter(change.values())))[:12]!a}",
