@@ -41,6 +41,7 @@ def test_the_routes_that_write_without_a_token_are_known() -> None:
         "POST /dbconnections/signup",
         "POST /dbconnections/change_password",
         "POST /u/login",
+        "POST /u/reset-password",
     ]
 
 
