@@ -13,7 +13,7 @@ from auth0_meta.emulator.http.errors import payload_error
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.application import LOCAL
-from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, NAME, OBJECT, PAGES, TEXT, Field, array
+from auth0_meta.emulator.rules.schema import CHECKPOINTS, FLAG, NAME, PAGES, TEXT, Field, array
 from auth0_meta.emulator.state.tenant_state import TenantState
 
 # In recorded responses to a body of `name` alone; `callbacks` is in exports of auth0-deploy-cli.
@@ -120,8 +120,10 @@ def _forget(state: TenantState, call: Call, gone: Document) -> None:
             enable(state, connection, {client_id: False})
 
 
+_SECONDS = Field(type="integer", minimum=0)
+_KEY = Field(type="object", properties=dict.fromkeys(("id", "pem", "name"), TEXT), closed=False)
 _CREDENTIALS = Field(
-    type="object", properties={"credentials": array(OBJECT)}, required=("credentials",), closed=False
+    type="object", properties={"credentials": array(_KEY)}, required=("credentials",), closed=False
 )
 CLIENTS = Resource(
     name="clients",
@@ -139,8 +141,18 @@ CLIENTS = Resource(
         "app_type": TEXT,
         "is_first_party": FLAG,
         "oidc_conformant": FLAG,
-        "jwt_configuration": OBJECT,
-        "refresh_token": Field(type="object", nullable=True),
+        "jwt_configuration": Field(type="object", properties={"lifetime_in_seconds": _SECONDS}, closed=False),
+        "refresh_token": Field(
+            type="object",
+            properties={
+                "rotation_type": Field(one_of=("rotating", "non-rotating")),
+                "expiration_type": Field(one_of=("expiring", "non-expiring")),
+                **dict.fromkeys(("leeway", "token_lifetime", "idle_token_lifetime"), _SECONDS),
+                **dict.fromkeys(("infinite_token_lifetime", "infinite_idle_token_lifetime"), FLAG),
+            },
+            closed=False,
+            nullable=True,
+        ),
         "token_endpoint_auth_method": Field(
             one_of=("none", "client_secret_post", "client_secret_basic"), nullable=True
         ),
