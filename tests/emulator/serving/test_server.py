@@ -390,9 +390,10 @@ def test_a_name_of_auth0_is_refused_with_a_port_too(name: str) -> None:
 # Threads and sockets ----------------------------------------------------------------------------------
 
 
-def threads() -> int:
-    """Return how many threads of tenants there are."""
-    return sum(thread.name == server._NAME for thread in threading.enumerate())
+def threads(tenant: LocalTenant) -> int:
+    """Return how many threads serve a tenant, besides the one that watches."""
+    running: Any = tenant._server
+    return len(running._threads)
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -406,30 +407,27 @@ def until(condition: Callable[[], bool]) -> bool:
 def test_threads_come_and_go_with_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a burst of half requests only the one that watches is left, and the next request is served."""
     monkeypatch.setattr(server, "_IDLE_THREAD", 0.05)
-    before = threads()
     with LocalTenant() as tenant:
         with ExitStack() as halves:
             for _ in range(60):
                 halves.enter_context(connect(tenant)).sendall(b"PATCH /api/v2/us")
-            assert until(lambda: threads() - before == 61)
-        assert until(lambda: threads() - before == 1)
+            assert until(lambda: threads(tenant) == 60)
+        assert until(lambda: threads(tenant) == 0)
         with connect(tenant) as sock:
             sock.sendall(head(tenant, "GET /api/v2/users HTTP/1.1"))
             assert receive(sock)[0] == 200
-    assert threads() == before
 
 
 def test_an_idle_connection_takes_no_thread_and_ends_some_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do connections on which nothing has ever come; the longest idle ones end first."""
     monkeypatch.setattr(server, "_IDLE_THREAD", 0.02)
     monkeypatch.setattr(server, "_MAX_IDLE", 30)
-    before = threads()
     with LocalTenant() as tenant, ExitStack() as stack:
         socks = [stack.enter_context(connect(tenant)) for _ in range(40)]
         assert {sock.recv(1) for sock in socks[:10]} == {b""}
         socks[39].sendall(head(tenant, "GET /api/v2/users HTTP/1.1"))
         assert receive(socks[39])[0] == 200
-        assert until(lambda: threads() - before == 1)
+        assert until(lambda: threads(tenant) == 0)
         monkeypatch.setattr(server, "_IDLE_CONNECTION", 0.01)
         stack.enter_context(connect(tenant))  # wakes the thread that watches
         assert {sock.recv(1) for sock in socks} == {b""}
@@ -443,19 +441,20 @@ def in_their_states(tenant: LocalTenant) -> bool:
 
 def test_stopping_ends_everything_and_takes_no_time() -> None:
     """Connections in every state are closed, and no thread or file is left."""
-    before, tenant = threads(), LocalTenant()
+    tenant = LocalTenant()
     folder = Path("/proc/self/fd")
     files = len(list(folder.iterdir())) if folder.exists() else 0
     for round_ in range(3):
         with ExitStack() as stack:
             with tenant:
+                running: Any = tenant._server
                 idle, half, silent = (stack.enter_context(connect(tenant)) for _ in range(3))
                 half.sendall(b"PATCH /api/v2/us")
                 idle.sendall(head(tenant, "GET /api/v2/users HTTP/1.1"))
                 assert receive(idle)[0] == 200
                 if round_:
                     assert until(partial(in_their_states, tenant))
-            assert threads() == before
+            assert not any(thread.is_alive() for thread in (running._watcher, *running._threads))
             if round_:
                 assert [sock.recv(1) for sock in (idle, half, silent)] == [b""] * 3
     assert not files or len(list(folder.iterdir())) == files
