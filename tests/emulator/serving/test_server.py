@@ -457,7 +457,7 @@ def test_stopping_ends_everything_and_takes_no_time() -> None:
             assert not any(thread.is_alive() for thread in (running._watcher, *running._threads))
             if round_:
                 assert [sock.recv(1) for sock in (idle, half, silent)] == [b""] * 3
-    assert not files or len(list(folder.iterdir())) == files
+    assert not files or len(list(folder.iterdir())) <= files  # others may close theirs meanwhile
 
 
 def test_a_response_that_is_being_made_is_still_sent(talk: Any) -> None:
