@@ -189,7 +189,7 @@ def test_the_check_fails_a_test_at_its_end(suite: pytest.Pytester, way: str) -> 
     result.assert_outcomes(passed=4, failed=1, errors=2)
     result.stdout.fnmatch_lines(
         [
-            "*never fired: fail(method='PATCH', status=503, nth=2) (0 requests matched)",
+            "*never fired: fail(method='PATCH', nth=2, status=503) (0 requests matched)",
             "*never fired: before(method='PATCH', user_id='auth0|1') (0 requests matched)",
             "*not served: GET /api/v2/guardian/factors",
         ]
