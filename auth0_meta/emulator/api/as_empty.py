@@ -38,7 +38,6 @@ _SETTINGS: tuple[tuple[str, dict[str, Any] | list[Any], str], ...] = (
     ("attack-protection/suspicious-ip-throttling", {}, "attack_protection"),
     ("guardian/policies", [], "mfa_policies"),
     ("prompts", {}, "prompts"),
-    ("risk-assessments/settings", {"enabled": False}, "attack_protection"),
     ("supplemental-signals", {}, "attack_protection"),
 )
 _DOCUMENTS: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -88,6 +87,8 @@ def _settings(path: str, body: dict[str, Any] | list[Any], scope: str) -> tuple[
 
 ROUTES = (
     *(route for row in _SETTINGS for route in _settings(*row)),
+    # These are written without having been read: a 404 for reading them says that they are off.
+    _settings("risk-assessments/settings", {"enabled": False}, "attack_protection")[1],
     *(
         _route(
             "GET",
