@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from functools import cache
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from auth0_meta.emulator.http.errors import NOT_SERVED
 from auth0_meta.emulator.http.message import Reply
+from auth0_meta.emulator.rules.application import origin_of
 from auth0_meta.emulator.state.logins import AuthorizationRequest
 
 _SHELL = """<!doctype html>
@@ -131,7 +132,7 @@ def login_page(
     items = [_item(user) for user in users]
     content = _PICK.format(
         client=escape(authorization.client_id),
-        where=escape(urlsplit(authorization.redirect_uri).netloc),
+        where=escape(origin_of(authorization.redirect_uri).partition("://")[2]),
         state=escape(login_state),
         users="\n".join(items),
         more=f'<p class="note">and {more} more: enter an email address to pick one of them.</p>'
@@ -172,7 +173,7 @@ def web_message_page(origin: str, params: Mapping[str, str]) -> Reply:
     """
     message = json.dumps({"type": "authorization_response", "response": dict(params)})
     content = _WEB_MESSAGE.format(target=escape(origin), message=escape(message))
-    return _page(200, _BACK, content, script=_SEND, framed_by=origin)
+    return _page(200, _BACK, content, script=_SEND, framed_by=quote(origin, ":/[]", errors="replace"))
 
 
 def message_page(status: int, title: str, message: str) -> Reply:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 from auth0_meta.emulator.auth.grants import issue_access_token, issue_id_token
 from auth0_meta.emulator.auth.pages import form_post_page, web_message_page
@@ -22,6 +22,7 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 _TYPES = frozenset(("code", "id_token", "token"))
 _MODES = ("query", "fragment", "form_post", "web_message")
 _TEXT = "text/plain; charset=utf-8"
+_PRINTABLE = bytes(range(0x21, 0x7F))
 # A token needs the grant `implicit`, alone and beside a code (documented).
 _GRANTS = {"code": "authorization_code", "token": "implicit", "id_token": "implicit"}
 _PROTOCOLS = {(True, False): "oidc-basic-profile", (False, True): "oidc-implicit-profile"}
@@ -118,12 +119,14 @@ def _respond(authorization: AuthorizationRequest, **params: str) -> Reply:
 
 
 def with_query(url: str, params: Mapping[str, str]) -> str:
-    """Return an address with more parameters in its query."""
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *params.items()]
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    """Return an address, whatever it is, with more parameters in its query."""
+    rest, mark, fragment = url.partition("#")
+    path, _, query = rest.partition("?")
+    return f"{path}?{'&'.join(filter(None, (query, urlencode(params))))}{mark}{fragment}"
 
 
 def redirect(url: str) -> Reply:
-    """Send the browser to an address."""
-    return Reply(302, content_type=_TEXT, headers=(("Location", url),))
+    """Send the browser to an address; what no header may contain, a line break say, is sent percent-encoded."""
+    return Reply(
+        302, content_type=_TEXT, headers=(("Location", quote(url.encode("utf-8", "replace"), _PRINTABLE)),)
+    )

@@ -7,13 +7,15 @@ texts of the redirect to `result_url` are reported.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlencode
+
+import attrs
 
 from auth0_meta.emulator.api.connections import database_of
 from auth0_meta.emulator.api.logs import note
 from auth0_meta.emulator.api.route import Route, documented
 from auth0_meta.emulator.auth.forms import PageForm, open_record
 from auth0_meta.emulator.auth.pages import message_page, password_page
+from auth0_meta.emulator.auth.responses import redirect, with_query
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.passwords import weakness
@@ -89,10 +91,7 @@ def _end(ticket: Ticket | None, *, success: bool, message: str = "", email: Any 
         )
     found = {"email": email} if ticket.includes_email and email else {}
     found |= {"success": str(success).lower(), "message": message} | ({"code": "success"} if success else {})
-    # Whoever made the ticket chose this address: nothing in it may end the header.
-    target = quote(ticket.result_url, safe=":/?#[]@!$&'()*+,;=%")
-    headers = (("Location", f"{target}{'&' if '?' in target else '?'}{urlencode(found)}"),)
-    return Reply(302, headers=headers, committed=success)
+    return attrs.evolve(redirect(with_query(ticket.result_url, found)), committed=success)
 
 
 ROUTES: tuple[Route, ...] = (

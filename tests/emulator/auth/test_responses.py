@@ -254,3 +254,42 @@ def test_the_cookies_come_along_in_a_frame(visitor: Visitor) -> None:
             cookies = [value for value in visitor.page.headers["Set-Cookie"].split(", ") if "local_" in value]
             assert cookies
             assert all(words in cookie and "HttpOnly" in cookie for cookie in cookies)
+
+
+@pytest.mark.parametrize("response_type", ["code", "token"])
+@pytest.mark.parametrize(
+    ("callback", "sent"),
+    [
+        ("https://app.test/cb\r\nX-Made-Up: 1", "https://app.test/cb%0D%0AX-Made-Up:%201"),
+        ("https://müller.test/ü", "https://m%C3%BCller.test/%C3%BC"),
+        ("https://app.test\u2100/cb", "https://app.test%E2%84%80/cb"),
+        ("https://app.test/cb?a&b=%20#c", "https://app.test/cb?a&b=%20"),
+        ("com.example.app://cb", "com.example.app://cb"),
+    ],
+    ids=["line break", "letters", "symbol", "query", "of an app"],
+)
+def test_any_callback_that_is_listed_makes_one_header(
+    tenant: LocalTenant, callback: str, sent: str, response_type: str
+) -> None:
+    """What a header can't contain is percent-encoded; the query stays as it was."""
+    tenant.add_client("listing", callbacks=[callback])
+    asked = {"client_id": "listing", "redirect_uri": callback, "response_type": response_type}
+    asked |= {"prompt": "none", "scope": "email"}
+    response = requests.get(f"{tenant.url}/authorize", params=asked, allow_redirects=False, timeout=10)
+    mark = "#" if response_type == "token" else "&" if "?" in sent else "?"
+    assert response.headers["Location"].startswith(f"{sent}{mark}error=login_required")
+    assert "X-Made-Up" not in response.headers
+    assert (
+        requests.get(f"{tenant.url}/authorize", params=asked | {"prompt": ""}, timeout=10).status_code == 200
+    )
+
+
+@pytest.mark.parametrize("path", ["/v2/logout?returnTo=", "/oidc/logout?post_logout_redirect_uri="])
+def test_a_logout_address_makes_one_header(tenant: LocalTenant, path: str) -> None:
+    """Its query may be anything, whatever the client lists."""
+    tenant.add_client("leaving", logout_urls=["https://app.test/bye"])
+    address = "https%3A%2F%2Fapp.test%2Fbye%3Fa%0D%0ASet-Cookie:%20made-up=1"
+    url = f"{tenant.url}{path}{address}&client_id=leaving"
+    response = requests.get(url, allow_redirects=False, timeout=10)
+    assert response.headers["Location"] == "https://app.test/bye?a%0D%0ASet-Cookie:%20made-up=1"
+    assert "made-up" not in response.cookies
