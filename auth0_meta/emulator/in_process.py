@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from auth0_meta.emulator.api.clients import client_document
-from auth0_meta.emulator.auth.access import api_for
+from auth0_meta.emulator.auth.access import api_for, secret_of
 from auth0_meta.emulator.control.config import Config, apply_config
 from auth0_meta.emulator.control.report import findings
 from auth0_meta.emulator.control.seed_files import Roster, open_users
 from auth0_meta.emulator.control.snapshots import snapshot_lines, write_snapshot
+from auth0_meta.emulator.http.errors import NotServed
 from auth0_meta.emulator.openapi import describe
 from auth0_meta.emulator.pipeline import Pipeline
 from auth0_meta.emulator.rules.differences import differences
@@ -158,9 +159,13 @@ class InProcessTenant:
             raise InputError("token() takes scope=, a text, or scopes=, an iterable of texts, not both")
         if scope is not None:
             scopes = scope.split()
-        elif scopes is None and audience is not None:
-            api = api_for(self._state, audience)
+        api = None if audience is None else api_for(self._state, audience)
+        if scopes is None and audience is not None:
             scopes = () if api is None else api.scopes
+        try:
+            secret = secret_of(api)
+        except NotServed as error:
+            raise InputError(error.message) from None
         listed = {} if permissions is None else {"permissions": list(permissions)}
         granted, now = None if scopes is None else tuple(scopes), self._state.now()
         token = self._state.access.issue(
@@ -171,8 +176,9 @@ class InProcessTenant:
             audience=audience,
             subject=subject,
             more={**listed, **(claims or {})},
+            secret=secret,
         )
-        if subject is not None and "openid" in (granted or ()):
+        if subject is not None and secret is None and "openid" in (granted or ()):
             shown: tuple[str, tuple[str, ...], Mapping[str, Any]] = (subject, granted or (), {})
             self._state.logins.access_tokens.put(shown, until=now + expires_in, now=now, key=token)
         return token

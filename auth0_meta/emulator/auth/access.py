@@ -6,7 +6,7 @@ from typing import Any
 
 from auth0_meta.emulator.api.client_grants import CLIENT_GRANTS
 from auth0_meta.emulator.api.resource_servers import APIS
-from auth0_meta.emulator.http.errors import Refusal, oauth_error
+from auth0_meta.emulator.http.errors import Refusal, not_served, oauth_error
 from auth0_meta.emulator.rules.api_access import ALL, DENY, GRANT, OIDC_SCOPES, Api, user_scopes
 from auth0_meta.emulator.rules.application import Application, unregistered
 from auth0_meta.emulator.state.logins import AuthorizationRequest
@@ -22,6 +22,15 @@ def api_for(state: TenantState, audience: str) -> Api | None:
         return Api(identifier=audience, scopes=state.access.all_scopes)
     document = APIS.find_by(state, "identifier", audience)
     return None if document is None else Api.of(document)
+
+
+def secret_of(api: Api | None) -> str | None:
+    """Return the secret that signs an API's tokens, None for the tenant's key; refuse what signs them otherwise."""
+    if api is None or api.algorithm == "RS256":
+        return None
+    if api.algorithm != "HS256":
+        raise not_served(f"tokens signed with {api.algorithm}")
+    return api.secret
 
 
 def is_management(state: TenantState, audience: str) -> bool:

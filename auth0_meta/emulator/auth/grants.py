@@ -22,6 +22,7 @@ from auth0_meta.emulator.auth.access import (
     is_for_auth0,
     permissions_of,
     refused_audience,
+    secret_of,
 )
 from auth0_meta.emulator.auth.forms import PageForm
 from auth0_meta.emulator.auth.organizations import (
@@ -43,6 +44,7 @@ _CLAIMS = {
     "email": ("email", "email_verified"),
     "phone": ("phone_number", "phone_verified"),
 }
+_ALGORITHMS = ("HS256", "RS256")
 _REALM = "http://auth0.com/oauth/grant-type/password-realm"
 # The scopes that Auth0 granted for a password if the request asked for `openid`, or for none (recorded).
 _DEFAULT = ("openid", "profile", "email", "address", "phone")
@@ -83,7 +85,7 @@ def discovery(state: TenantState, call: Call) -> Reply:
         "request_uri_parameter_supported": False,  # the standard's default is true
         "grant_types_supported": ["client_credentials", "password", "authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": [*_ALGORITHMS],
         "token_endpoint_auth_methods_supported": [
             *("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
         ],
@@ -264,7 +266,7 @@ def _tokens(
     if "openid" in access_token.scopes:
         nonce = granted.login.authorization.nonce if first else None
         more["id_token"] = issue_id_token(state, call, granted, profile, nonce)
-    if first and "offline_access" in access_token.scopes:
+    if first and "offline_access" in access_token.scopes and application.grants("refresh_token"):
         refresh_token = new_refresh_token(state, application, granted, now=call.now)
     if refresh_token is not None:
         more["refresh_token"] = refresh_token
@@ -292,7 +294,11 @@ def issue_access_token(
     lifetime = LIFETIME if api is None else api.browser_lifetime if in_browser else api.lifetime
     organization = organization_named(state, authorization.organization)
     own = f"{url}/userinfo"
-    both = audience not in (None, own) and "openid" in scopes
+    secret = secret_of(api)
+    about_user = (
+        "openid" in scopes and secret is None
+    )  # documented: only tokens signed with RS256 have two audiences
+    both = audience not in (None, own) and about_user
     claims = {
         **granted.access_claims,
         "iss": f"{url}/",
@@ -310,8 +316,9 @@ def issue_access_token(
             permissions_of(state, api, user_id, organization["id"] if organization else None)
         )
     known = Grant(user_id, frozenset(scopes), float(claims["exp"]), audience or own)
-    token = state.access.issue_claims(claims, known, rfc9068=api is not None and api.follows_rfc9068)
-    if "openid" in scopes:
+    rfc9068 = api is not None and api.follows_rfc9068
+    token = state.access.issue_claims(claims, known, rfc9068=rfc9068, secret=secret)
+    if about_user:
         shown = (user_id, scopes, granted.id_claims)
         state.logins.access_tokens.put(shown, until=claims["exp"], now=call.now, key=token)
     return AccessToken(token, scopes, lifetime)
@@ -322,6 +329,9 @@ def issue_id_token(
 ) -> str:
     """Return the signed ID token of a login; `hashes` bind it to a code and an access token that come with it."""
     authorization, session = granted.login.authorization, granted.login.session
+    application = application_of(state, authorization)
+    if application.signing_algorithm not in _ALGORITHMS:
+        raise not_served(f"ID tokens signed with {application.signing_algorithm}")
     claims = {
         **_claims(profile, granted.scopes),
         **granted.id_claims,
@@ -329,14 +339,15 @@ def issue_id_token(
         "sub": profile.user_id,
         "aud": authorization.client_id,
         "iat": int(call.now),
-        "exp": int(call.now) + application_of(state, authorization).id_token_lifetime,
+        "exp": int(call.now) + application.id_token_lifetime,
         "sid": session.sid,
         **hashes,
         **organization_claims(state, organization_named(state, authorization.organization)),
     }
     if authorization.max_age is not None or authorization.prompt == "login":
         claims["auth_time"] = int(session.since)
-    return state.access.keys.sign(claims | ({"nonce": nonce} if nonce is not None else {}))
+    signed = claims | ({"nonce": nonce} if nonce is not None else {})
+    return state.access.keys.sign(signed, secret=application.id_token_secret)
 
 
 def _claims(profile: Profile, scopes: tuple[str, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from auth0_meta.emulator.api.logs import token_requested
 from auth0_meta.emulator.api.route import documented, recorded
 from auth0_meta.emulator.api.tenants import settings
 from auth0_meta.emulator.auth import refresh
-from auth0_meta.emulator.auth.access import api_for, machine_grant, not_authorized
+from auth0_meta.emulator.auth.access import api_for, machine_grant, not_authorized, secret_of
 from auth0_meta.emulator.auth.forms import FormBody, open_record
 from auth0_meta.emulator.auth.grants import GRANTS, AccessToken, base_url, token_reply
 from auth0_meta.emulator.auth.organizations import machine_organization, organization_claims
@@ -76,6 +76,7 @@ def _machine_token(state: TenantState, call: Call, application: Application, for
         issuer=base_url(state, call.request),
         more=more,
         rfc9068=api is not None and api.follows_rfc9068,
+        secret=secret_of(api),
     )
     return token_reply(AccessToken(token, scopes, lifetime), {})
 

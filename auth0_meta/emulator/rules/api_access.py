@@ -33,6 +33,9 @@ class Api:
     dialect: str = "access_token"
     user_policy: str = ALL
     client_policy: str = GRANT
+    algorithm: str = "RS256"
+    """How its tokens are signed: RS256 by the tenant, HS256 with its own secret."""
+    secret: str = attrs.field(default="", repr=False)
 
     @classmethod
     def of(cls, document: Document) -> Api:
@@ -58,6 +61,8 @@ class Api:
             dialect=str(document.get("token_dialect") or "access_token"),
             user_policy=_policy(policies, "user", ALL),
             client_policy=_policy(policies, "client", GRANT),
+            algorithm=str(document.get("signing_alg") or "RS256"),
+            secret=str(document.get("signing_secret") or ""),
         )
 
     @property

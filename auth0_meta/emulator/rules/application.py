@@ -58,6 +58,7 @@ class Application:
     refresh_token: Mapping[str, Any] = attrs.field(factory=dict)
     """Rotation and lifetimes of its refresh tokens, in the words of the Management API."""
     id_token_lifetime: int = 36_000
+    signing_algorithm: str = "RS256"
     first_party: bool = True
     scopes: tuple[str, ...] | None = None
     """The scopes of the Management API that it has without a client grant, None for all; Auth0 has no such clients."""
@@ -99,6 +100,7 @@ class Application:
             default_organization=_object(document, "default_organization").get("organization_id"),
             refresh_token=_object(document, "refresh_token"),
             id_token_lifetime=_object(document, "jwt_configuration").get("lifetime_in_seconds") or 36_000,
+            signing_algorithm=_object(document, "jwt_configuration").get("alg") or "RS256",
             first_party=document.get("is_first_party", True),
             scopes=None if scopes is None else tuple(scopes),
             lenient=not strict and local.get("lenient", False),
@@ -110,6 +112,11 @@ class Application:
         if self.auth_method is None:
             return self.lenient or not (self.secret or self.public_keys)
         return self.auth_method == "none"
+
+    @property
+    def id_token_secret(self) -> str | None:
+        """Return the secret that signs its ID tokens, None for the tenant's key, as always for a public client."""
+        return self.secret if self.signing_algorithm == "HS256" and not self.public else None
 
     def accepts(self, secret: str) -> bool:
         """Return whether this is its secret; one without a secret can't authenticate with any."""

@@ -97,10 +97,12 @@ class KeyRing:
         if revoke:
             self._oldest = self._current
 
-    def sign(self, claims: dict[str, Any], *, kind: str = "JWT") -> str:
-        """Return a JWT, RS256, signed by the current key; `kind` is what its header says that it is."""
+    def sign(self, claims: dict[str, Any], *, kind: str = "JWT", secret: str | None = None) -> str:
+        """Return a JWT, RS256 by the current key or HS256 with a `secret`; `kind` is what its header says that it is."""
         from jose import jwt  # noqa: PLC0415
 
+        if secret is not None:
+            return str(jwt.encode(claims, secret_key(secret), algorithm="HS256", headers={"typ": kind}))
         key, kid = _key(self._current).private, self._kid(self._current)
         return str(jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid, "typ": kind}))
 
@@ -126,6 +128,12 @@ class KeyRing:
         if not signed(token, _key(index).public, algorithms=("RS256",)):
             raise unauthorized("Invalid signature received for JSON Web Token validation")
         return claims
+
+
+def secret_key(secret: str) -> dict[str, str]:
+    """Return a secret as `jose` expects it; any text is one."""
+    text = base64.urlsafe_b64encode(secret.encode("utf-8", "replace")).rstrip(b"=").decode()
+    return {"kty": "oct", "k": text}
 
 
 def parse_unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

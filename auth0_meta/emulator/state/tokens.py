@@ -87,6 +87,7 @@ class Access:
         issuer: str | None = None,
         more: Mapping[str, Any] | None = None,
         rfc9068: bool = False,
+        secret: str | None = None,
     ) -> str:
         """Return a signed token with Auth0's claims and `more` of them, by default those of a machine's token."""
         granted = self.all_scopes if scopes is None else tuple(scopes)
@@ -101,10 +102,15 @@ class Access:
             **({"gty": "client-credentials"} if subject is None else {}),
             **(more or {}),
         }
-        return self.issue_claims(claims, _grant(claims), rfc9068=rfc9068)
+        return self.issue_claims(claims, _grant(claims), rfc9068=rfc9068, secret=secret)
 
-    def issue_claims(self, claims: dict[str, Any], grant: Grant, *, rfc9068: bool = False) -> str:
-        """Sign a token with these claims, of Auth0's profile or of RFC 9068's, and remember what it allows."""
+    def issue_claims(
+        self, claims: dict[str, Any], grant: Grant, *, rfc9068: bool = False, secret: str | None = None
+    ) -> str:
+        """Sign a token with these claims, of Auth0's profile or of RFC 9068's, and remember what it allows.
+
+        An API with a `secret` of its own verifies its tokens with that.
+        """
         with self._lock:
             self._issued += 1
             # Without a `jti`, two tokens of the same second would be the same string, and be revoked together.
@@ -113,7 +119,7 @@ class Access:
             claims["client_id"] = claims.pop("azp")
             claims.pop("gty", None)
         # Outside of the lock: signing takes more than half a millisecond, and several threads can do it at once.
-        token = self.keys.sign(claims, kind="at+jwt" if rfc9068 else "JWT")
+        token = self.keys.sign(claims, kind="at+jwt" if rfc9068 else "JWT", secret=secret)
         with self._lock:
             _remember(self._grants, token, grant, _MOST)
         return token

@@ -223,3 +223,9 @@ def test_only_its_client_can_revoke_a_token(app: App, tenant: LocalTenant) -> No
         assert response.status_code == status
     listed = requests.get(f"{tenant.url}/.well-known/openid-configuration", timeout=10).json()
     assert listed["revocation_endpoint"] == f"{tenant.url}/oauth/revoke"
+
+
+def test_a_client_without_the_grant_gets_none(app: App) -> None:
+    """Reported: it is the same as without `offline_access`."""
+    manage(app.tenant, "PATCH", f"clients/{app.client_id}", {"grant_types": ["authorization_code"]})
+    assert "refresh_token" not in app.log_in(USER, scope=SCOPE)

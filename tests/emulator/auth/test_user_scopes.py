@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
+from jose import jwt
 from support.app import App
 
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.errors import InputError
 
 AUDIENCE = "https://api.example.com"
 API = {"identifier": AUDIENCE, "name": "API", "scopes": [{"value": "read:x"}, {"value": "write:x"}]}
@@ -256,3 +259,76 @@ def test_an_api_of_ones_own_may_look_like_auth0s(app: App, manage: Manage) -> No
     own = f"{app.tenant.url}/api/v2/"
     tokens = app.log_in(None, audience=own, scope="openid read:current_user update:users")
     assert tokens["scope"] == "openid read:current_user"
+
+
+def test_an_api_may_have_a_secret_that_signs_its_tokens(
+    app: App, manage: Manage, tenant: LocalTenant
+) -> None:
+    """It gets one if it names none; such tokens are not for /userinfo, and the ID token is signed as ever."""
+    manage("PATCH", "resource-servers/https%3A%2F%2Fapi.example.com", signing_alg="HS256")
+    made = manage("GET", "resource-servers/https%3A%2F%2Fapi.example.com")["signing_secret"]
+    for secret in (made, "a secret of my own, with ü", "-----BEGIN PUBLIC KEY-----"):
+        set_api(manage, signing_secret=secret)
+        tokens = app.log_in(USER, audience=AUDIENCE, scope="openid read:x", prompt="login")
+        token = tokens["access_token"]
+        assert jwt.decode(token, oct_key(secret), algorithms=["HS256"], audience=AUDIENCE)["aud"] == AUDIENCE
+        assert jwt.get_unverified_header(tokens["id_token"])["alg"] == "RS256"
+        header = {"Authorization": f"Bearer {token}"}
+        assert requests.get(f"{tenant.url}/userinfo", headers=header, timeout=10).status_code == 401
+        machine = tenant.token(audience=AUDIENCE)
+        assert jwt.decode(machine, oct_key(secret), algorithms=["HS256"], audience=AUDIENCE)["scope"]
+        form = {"grant_type": "client_credentials", "client_id": tenant.client_id}
+        form["client_secret"] = tenant.client_secret
+        granted = requests.post(f"{tenant.url}/oauth/token", data={**form, "audience": AUDIENCE}, timeout=10)
+        assert jwt.get_unverified_header(granted.json()["access_token"])["alg"] == "HS256"
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "RS512"])
+def test_other_algorithms_are_not_served(
+    app: App, manage: Manage, tenant: LocalTenant, algorithm: str
+) -> None:
+    """They are named, and no token is signed otherwise."""
+    set_api(manage, signing_alg=algorithm)
+    answer = app.log_in(USER, audience=AUDIENCE, scope="openid")
+    assert answer["error"] == "not_served_by_local_tenant"
+    assert algorithm in answer["error_description"]
+    with pytest.raises(InputError, match=algorithm):
+        tenant.token(USER, audience=AUDIENCE)
+
+
+@pytest.mark.parametrize("method", ["client_secret_post", "none"])
+def test_a_client_may_have_id_tokens_signed_with_its_secret(
+    manage: Manage, tenant: LocalTenant, method: str
+) -> None:
+    """A public client has no secret to verify them; both can be hints at the logout."""
+    body = {
+        "name": "app",
+        "callbacks": ["http://127.0.0.1:9/callback"],
+        "allowed_logout_urls": ["https://app.test/bye"],
+        "token_endpoint_auth_method": method,
+        "jwt_configuration": {"alg": "HS256"},
+    }
+    made = manage("POST", "clients", **body)
+    secret = made["client_secret"] if method != "none" else None
+    with App(tenant, made["client_id"], secret) as app:
+        token = app.log_in(USER)["id_token"]
+        assert jwt.get_unverified_header(token)["alg"] == ("HS256" if secret else "RS256")
+        if secret:
+            jwt.decode(token, oct_key(secret), algorithms=["HS256"], audience=made["client_id"])
+        logout = {"id_token_hint": token, "post_logout_redirect_uri": "https://app.test/bye"}
+        forged = jwt.encode(jwt.get_unverified_claims(token), "another", algorithm="HS256")
+        for hint, status in ((forged, 400), (token, 302)):
+            response = requests.get(
+                f"{tenant.url}/oidc/logout",
+                params={**logout, "id_token_hint": hint},
+                allow_redirects=False,
+                timeout=10,
+            )
+            assert response.status_code == status
+        manage("PATCH", f"clients/{made['client_id']}", jwt_configuration={"alg": "PS256"})
+        assert app.log_in(None)["error"] == "not_served_by_local_tenant"
+
+
+def oct_key(secret: str) -> dict[str, str]:
+    """Return a secret as a key, so that no text is taken for anything else."""
+    return {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode()}
