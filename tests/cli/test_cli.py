@@ -513,13 +513,13 @@ def test_merge_refuses_bytes_that_are_not_text(
 def test_doctor_passes_good_settings(
     tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every check is ok and nothing is written; a tenant without a rate limit leaves one check open."""
+    """Every check is ok and nothing is written; no rate limit leaves a check open, and so does any token that is accepted."""
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.endswith("\n5 passed, 1 inconclusive.\n")
-    with LocalTenant(rate_limit="enterprise") as limited:
-        monkeypatch.setenv("AUTH0_DOMAIN", limited.env["AUTH0_DOMAIN"])
+    assert capsys.readouterr().out.endswith("\n5 passed, 2 inconclusive.\n")
+    with LocalTenant(rate_limit="enterprise", strict=True) as limited, monkeypatch.context() as patch:
+        for name, value in limited.env.items():
+            patch.setenv(name, value)
         assert main(["doctor"]) == 0
-        monkeypatch.setenv("AUTH0_DOMAIN", tenant.env["AUTH0_DOMAIN"])
     out = capsys.readouterr().out
     assert "FAIL" not in out
     assert out.endswith("All checks passed.\n")
@@ -546,7 +546,7 @@ def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.Captur
     assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
     out = capsys.readouterr().out
     assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
-    assert re.search(r"1 of \d checks failed, 1 inconclusive\.\n$", out)
+    assert re.search(r"1 of \d checks failed, 2 inconclusive\.\n$", out)
 
 
 def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
