@@ -28,9 +28,9 @@ from auth0_meta.emulator.api.organizations import ORGANIZATIONS
 from auth0_meta.emulator.api.resource_servers import APIS
 from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT
-from auth0_meta.emulator.control.seed_files import parse_yaml
+from auth0_meta.emulator.control.seed_files import as_plain, parse_yaml
 from auth0_meta.emulator.http.errors import Refusal
-from auth0_meta.emulator.http.message import Call, Request, is_deep, to_json
+from auth0_meta.emulator.http.message import Call, Request, to_json
 from auth0_meta.emulator.routes import find
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import ConfigError, InputError, MetadataWarning
@@ -158,14 +158,9 @@ def _checked(name: str, value: Any) -> Config:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{name}: expected sections such as clients and roles")
     try:
-        plain = json.loads(json.dumps(dict(value), allow_nan=False))
-        if is_deep(plain):
-            raise RecursionError
-    except (TypeError, ValueError):
-        msg = f"{name} has a value that JSON can't represent: quote dates, and leave out NaN"
-        raise ConfigError(msg) from None
-    except RecursionError:
-        raise ConfigError(f"{name} is nested too deeply") from None
+        plain = as_plain(dict(value), name)
+    except InputError as error:
+        raise ConfigError(str(error)) from None
     unknown = [section for section in plain if section not in (*_MAKERS, "tenant", *_NOT_SERVED)]
     for section in unknown:
         near = difflib.get_close_matches(section, [*_MAKERS, "tenant"], n=1)

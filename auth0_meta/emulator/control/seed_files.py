@@ -143,16 +143,7 @@ def as_roster(value: Any) -> Roster:
         raise InputError("expected a list of users, or an object with such a list under 'users'")
     users, ids = [], set()
     for number, user in enumerate(value, 1):
-        try:
-            plain: Any = json.loads(json.dumps(user, allow_nan=False))
-            if is_deep(plain):
-                raise RecursionError
-        except (TypeError, ValueError):
-            msg = f"user {number} has a value that JSON can't represent: quote dates, and leave out NaN and binary data"
-            raise InputError(msg) from None
-        except RecursionError:
-            raise InputError(f"user {number} is nested too deeply") from None
-        checked = _checked(plain, number, verbatim=verbatim)
+        checked = _checked(as_plain(user, f"user {number}"), number, verbatim=verbatim)
         user_id = checked.get("user_id")
         known = user_id if not user_id or "|" in user_id else f"auth0|{user_id}"
         if known and known in ids:
@@ -160,6 +151,20 @@ def as_roster(value: Any) -> Roster:
         ids.add(known)
         users.append(checked)
     return Roster(users, verbatim, rows)
+
+
+def as_plain(value: Any, name: str) -> Any:
+    """Return a copy of what YAML or Python code holds, as JSON reads it back; raises `InputError` about `name` if it can't."""
+    try:
+        plain = json.loads(json.dumps(value, allow_nan=False))
+        if is_deep(plain):
+            raise RecursionError
+    except (TypeError, ValueError):
+        msg = f"{name} has a value that JSON can't represent: quote dates, and leave out NaN and binary data"
+        raise InputError(msg) from None
+    except RecursionError:
+        raise InputError(f"{name} is nested too deeply") from None
+    return plain
 
 
 def _checked(user: Any, number: int, *, verbatim: bool) -> dict[str, Any]:

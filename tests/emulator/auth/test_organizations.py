@@ -24,21 +24,6 @@ def tenant() -> Iterator[LocalTenant]:
 
 
 @pytest.fixture
-def manage(tenant: LocalTenant) -> Manage:
-    """Return a function that calls the tenant's Management API."""
-    header = {"Authorization": f"Bearer {tenant.token()}"}
-
-    def call(method: str, path: str, **body: Any) -> Any:
-        response = requests.request(
-            method, f"{tenant.url}/api/v2/{path}", json=body, headers=header, timeout=10
-        )
-        assert response.status_code < 300, response.text
-        return response.json() if response.content else None
-
-    return call
-
-
-@pytest.fixture
 def app(tenant: LocalTenant) -> Iterator[App]:
     """Yield an application that is not registered, and so may use organizations."""
     with App(tenant) as one:
