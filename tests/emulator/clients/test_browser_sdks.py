@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +25,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.own_environment("weblogins")]
 MODULES = Path(os.environ.get("AUTH0_META_LIVE_NODE_MODULES", ""))
 PAGES = Path(__file__).with_name("pages")
 API = "https://api.example.com"
+
+
+@cache
+def bundle(page: str) -> bytes:
+    """Return the script of a page together with all that it imports."""
+    command = [MODULES / ".bin" / "esbuild", PAGES / f"{page}.mjs", "--bundle", "--log-level=warning"]
+    made = subprocess.run(
+        command,
+        env={**os.environ, "NODE_PATH": str(MODULES)},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    return made.stdout
 
 
 class Site:
@@ -45,6 +61,8 @@ class Site:
         path, kind, body = environ["PATH_INFO"], "text/html; charset=utf-8", b""
         if path.startswith("/modules/"):
             body, kind = (MODULES / path.removeprefix("/modules/")).read_bytes(), "text/javascript"
+        elif path == "/bundle.js":
+            body, kind = bundle(self.page), "text/javascript"
         elif path == "/":
             text = (PAGES / f"{self.page}.html").read_text(encoding="utf-8")
             body = text.replace("SETTINGS", quote(json.dumps(self.settings))).encode()
@@ -146,7 +164,7 @@ def test_spa_js_logs_in_as_it_comes(window: BrowserWindow) -> None:
 
 @pytest.mark.parametrize("refresh", [False, True], ids=["frame", "refresh tokens"])
 @pytest.mark.parametrize("audience", [None, API], ids=["userinfo", "api"])
-@pytest.mark.parametrize("name", ["spa", "react", "oidc"])
+@pytest.mark.parametrize("name", ["spa", "react", "vue", "angular", "oidc"])
 def test_an_application_logs_in_stays_and_logs_out(
     window: BrowserWindow, name: str, audience: str | None, refresh: bool
 ) -> None:
