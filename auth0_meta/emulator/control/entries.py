@@ -8,7 +8,7 @@ from typing import Any
 
 from auth0_meta.emulator.rules.journal_entry import Entry
 
-_LONGEST_REASON = 200
+_LONGEST_REASON = 300
 LONGEST_TEXT = 2000
 """How much of a path or an id a row shows: it may have 64 KB, and a page gets a thousand rows at once."""
 _ROW = (
@@ -72,7 +72,8 @@ def reason(entry: Entry) -> str:
         return "rate limit"
     if texts.get("errorCode") == "insufficient_scope":
         return "scope missing: " + str(message).rpartition("expected any of: ")[2].replace(",", ", ")
-    return str(message or texts.get("description") or texts.get("error") or "")[:_LONGEST_REASON]
+    text = str(message or texts.get("description") or texts.get("error") or "")
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def as_curl(entry: Entry, url: str) -> str:

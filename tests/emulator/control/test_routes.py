@@ -637,3 +637,13 @@ def test_streams_that_open_at_once_are_counted(control: ControlApi) -> None:
     gc.collect()
     again = [feed.open(0) for _ in range(4)]
     assert None not in again
+
+
+def test_a_long_reason_says_that_it_goes_on(control: ControlApi) -> None:
+    """A row has room for a few sentences; the whole message is in the response of the entry."""
+    user = control.tenant.users.add()
+    url = f"{control.tenant.url}/api/v2/users/{user.user_id.replace('|', '%7C')}"
+    control.session.patch(url, json={"x" * 400: 1}, headers={"Authorization": "Bearer any"})
+    entry = control("GET", "journal").json()["entries"][-1]
+    assert (entry["status"], len(entry["reason"])) == (400, 300)
+    assert entry["reason"].endswith("\N{HORIZONTAL ELLIPSIS}")
