@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,16 +107,20 @@ def read_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> Config:
     try:
         text = read_file(path, most=_MOST).decode("utf-8-sig")
         replaced = _with_keywords(text, _keywords())
-        return _checked(str(path), json.loads(replaced) if path.suffix == ".json" else parse_yaml(replaced))
+        parsed = json.loads(replaced) if path.suffix == ".json" else parse_yaml(replaced)
     except OSError as error:
         raise ConfigError(f"can't read the configuration in {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path} is not valid JSON: {error.msg} on line {error.lineno}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
-    except (RecursionError, ValueError) as error:
-        why = str(error) if isinstance(error, (ConfigError, InputError)) else "it is nested too deeply"
-        raise ConfigError(f"{path}: {why}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+    except (ConfigError, InputError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except ValueError:
+        raise ConfigError(f"{path} has a number with too many digits") from None
+    return _checked(str(path), parsed)
 
 
 def _keywords() -> dict[str, Any]:
@@ -174,6 +178,7 @@ def _checked(name: str, value: Any) -> Config:
     for section, items in sections.items():
         if not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
             raise ConfigError(f"{name}: {section} is not a list of objects")
+        _refuse_repeated(name, section, items)
     tenant = plain.get("tenant") or {}
     if not isinstance(tenant, dict):
         raise ConfigError(f"{name}: tenant is not an object")
@@ -181,6 +186,19 @@ def _checked(name: str, value: Any) -> Config:
         # Here, so that a new client has the same secret after each reset.
         client[_IF_NEW] = secrets.token_urlsafe(48)
     return Config(name, sections, tenant)
+
+
+def _refuse_repeated(name: str, section: str, items: list[Document]) -> None:
+    """Refuse two items with one name or id, as auth0-deploy-cli does: the second would replace the first."""
+    for attribute in () if section == "clientGrants" else ("name", "identifier", "client_id", "id"):
+        known = set()
+        for number, item in enumerate(items, 1):
+            value = item.get(attribute)
+            if isinstance(value, str) and value in known:
+                raise ConfigError(
+                    f"{name}: {section}, item {number}: an earlier one has the same {attribute}"
+                )
+            known.add(str(value))
 
 
 def _has_content(value: Any) -> bool:
@@ -248,15 +266,16 @@ def _put(state: TenantState, resource: Resource, item: Document, *known_by: str)
 
 
 def _known(
-    state: TenantState, resource: Resource, item: Document, known_by: Iterable[str]
+    state: TenantState, resource: Resource, item: Document, known_by: Sequence[str]
 ) -> Document | None:
     """Return the document that an item is about, by its id or else by its name, None if there is none."""
     documents, key = state.resources.of(resource.name), item.get(resource.id_name)
     if key in documents:
         return documents[str(key)]
     same = {name: item.get(name) for name in known_by}
-    every = documents.values() if key is None else ()
-    return next((one for one in every if {name: one.get(name) for name in same} == same), None)
+    # The first of them is a text, or the item will be refused.
+    found = documents.find(known_by[0], str(same[known_by[0]])) if key is None else []
+    return next((one for one in found if {name: one.get(name) for name in same} == same), None)
 
 
 def _client_id(state: TenantState, name: Any) -> Any:

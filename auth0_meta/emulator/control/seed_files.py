@@ -201,6 +201,8 @@ def parse_yaml(text: str) -> Any:
         # Before anything is made of the nodes: merged keys are copied even while objects are made.
         fits = node is None or _expanded(node, {}) <= _MOST_YAML
         value = loader.construct_document(node) if fits and node is not None else None
+    except InputError:
+        raise
     except yaml.MarkedYAMLError as error:
         line = f" on line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"not valid YAML: {error.problem}{line}") from None
@@ -223,7 +225,18 @@ def _expanded(node: Any, sizes: dict[int, float]) -> float:
         if isinstance(node.value, str):
             size: float = len(node.value)
         else:
-            parts = (part for item in node.value for part in (item if isinstance(item, tuple) else (item,)))
+            parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+            if node.id == "mapping":
+                _refuse_repeated_keys(parts[::2])
             size = sum(_expanded(part, sizes) for part in parts)
         known = sizes[id(node)] = 1.0 + size
     return known
+
+
+def _refuse_repeated_keys(keys: list[Any]) -> None:
+    """Refuse two equal keys of a mapping, as YAML demands: the first value would be lost."""
+    known = set()
+    for key in keys:
+        if isinstance(key.value, str) and key.value != "<<" and (key.tag, key.value) in known:
+            raise InputError(f"not valid YAML: a key is there twice on line {key.start_mark.line + 1}")
+        known.add((key.tag, str(key.value)))

@@ -100,6 +100,7 @@ SECRET = "s3cret-value"
         ("u.yaml", "- n: 0b" + "1" * 20_000, "user 1 has a value that JSON can't represent"),
         ("u.yaml", "- n: !!timestamp 2026-99-99", "unusable value"),
         ("u.yaml", "- &a [*a]", "aliases stand for too much"),
+        ("u.yaml", f"- a: 1\n  a: {SECRET}", "a key is there twice on line 2"),
         ("u.json", '[{"a": ' + "[" * 300 + "]" * 300 + "}]", "user 1 is nested too deeply"),
         ("u.yaml", "- a: " + "[" * 300 + "]" * 300, "user 1 is nested too deeply"),
         ("u.yaml", "- a: " + "[" * 100_000, "nested too deeply|not valid YAML"),
