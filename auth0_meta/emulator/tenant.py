@@ -41,7 +41,7 @@ _NAME = re.compile(r"([a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]+\])(:
 _TOKEN = re.compile(r"[!-~]{16,1000}")
 # The port in the URL of a tenant without a socket; nothing listens there.
 _UNUSED_PORT = 1
-_PUBLIC_URL = re.compile(r"(https?)://((?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?)/?", re.IGNORECASE)
+_PUBLIC_URL = re.compile(r"(https?)://((?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?)/?", re.IGNORECASE)
 
 
 class LocalTenant(InProcessTenant):
@@ -405,7 +405,7 @@ def _refuse_auth0_name(name: str) -> None:
 def _base_url(url: str) -> str:
     """Return `url` without a slash at its end; raises `ConfigError` unless it is a scheme, a name and maybe a port."""
     found = _PUBLIC_URL.fullmatch(url)
-    if found is None:
+    if found is None or not 0 < int(found[3] or 1) < 65536:
         raise ConfigError("public_url must be http or https, a name and maybe a port: http://localhost:9000")
     _refuse_auth0_name(found[2])
     return f"{found[1]}://{found[2]}".lower()

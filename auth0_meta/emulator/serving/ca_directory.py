@@ -26,6 +26,10 @@ def kept_authority(directory: str | os.PathLike[str]) -> tuple[trustme.CA, Path]
 
     Raises `ConfigError` if the directory or the key in it could be somebody else's, or if the authority can't be used.
     """
+    if not os.fspath(
+        directory
+    ):  # as of a variable that isn't set; the key would be written to the working directory
+        raise ConfigError("the directory for the certificate authority has no name")
     folder = Path(directory)
     try:
         _check_directory(folder)

@@ -20,6 +20,8 @@ LONGEST_REQUEST = 30.0
 _LONGEST_RESPONSE = 120.0
 # How long a thread waits for another request: handing the connection over costs more than a response.
 _LINGER = 0.02
+# The first byte of a client that speaks TLS; no request begins with it.
+_TLS_HANDSHAKE = 0x16
 # How long the rest of a refused request is still read, in seconds and pieces: closing before it has come could make
 # the network lose the response.
 _FAREWELL, _MOST_PIECES = 0.5, 64
@@ -126,6 +128,8 @@ class Connection:
             begun = self._buffer[self._at :]
             if len(begun) > MOST_HEAD:
                 break
+            if begun[0] == _TLS_HANDSHAKE:
+                raise Malformed("This is http, not https.")  # or a client would wait until it gives up
             if begun.count(b"\n") != begun.count(b"\r\n"):
                 raise Malformed("A line must end with CR LF.")  # or its end would be waited for in vain
             self._more()

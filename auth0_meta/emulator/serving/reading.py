@@ -195,8 +195,9 @@ def _exactly(source: Source, size: int) -> Iterator[bytes]:
 
 def _chunks(source: Source) -> Iterator[bytes]:
     while True:
-        size = source.line(CHUNK).partition(b";")[0].rstrip(b" \t")
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,16}", size):
+        line = source.line(CHUNK)
+        size = line.partition(b";")[0].rstrip(b" \t")
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,16}", size) or line != line.translate(None, _CONTROLS + b"\r"):
             raise Malformed("Malformed chunk size.")
         if not int(size, 16):
             break

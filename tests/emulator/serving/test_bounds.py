@@ -128,8 +128,9 @@ def test_a_body_up_to_the_limit_is_read_whole(size: int, chunked: bool) -> None:
         *(b"x\r\n", b"\r\n", b"-5\r\n", b"+5\r\nabcde\r\n0\r\n\r\n", b"0x1\r\na\r\n0\r\n\r\n"),
         *(b"1_0\r\n", b"5 5\r\n", b"1" * 17 + b"\r\n", b"1\na\r\n0\r\n\r\n", b"1\r\nabc\r\n0\r\n\r\n"),
         *(b"0\r\nT: " + b"x" * 70_000, b"1" * 70_000, b"0\r\nT: 1\n\r\n"),
+        *(b"1;a\rb\r\na\r\n0\r\n\r\n", b"1;\0\r\na\r\n0\r\n\r\n"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_a_malformed_chunk_is_a_400(served: LocalTenant, body: bytes) -> None:
     """And the end of the connection, as nobody knows what follows."""

@@ -148,6 +148,14 @@ def test_what_is_not_a_directory_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "text"
 
 
+def test_an_empty_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes of a variable that isn't set; no key is written to the working directory."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="has no name"):
+        LocalTenant(ca="")
+    assert not list(tmp_path.iterdir())
+
+
 def rewrite(kept: Path, data: bytes) -> None:
     """Replace the content of the authority's file."""
     (kept / "authority.pem").write_bytes(data)

@@ -144,6 +144,7 @@ def test_a_client_that_expects_it_gets_a_100(clock: FakeClock) -> None:
         (PUT + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"T: x\r\n" * 20_000, 400),
         (PUT + b"Transfer-Encoding: chunked\r\n\r\n1\r\nabc", 400),
         (PUT + b"Transfer-Encoding: chunked\r\n\r\n0\r\nT x\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     ],
     ids=[
         "line feeds",
@@ -154,6 +155,7 @@ def test_a_client_that_expects_it_gets_a_100(clock: FakeClock) -> None:
         "trailers",
         "chunk",
         "trailer",
+        "tls",
     ],
 )
 def test_what_is_no_request_is_refused_at_once(raw: bytes, status: int, clock: FakeClock) -> None:

@@ -159,6 +159,8 @@ def test_a_public_url_is_the_only_one(talk: Any) -> None:
         "http://a?b",
         "http://a#b",
         "http://a:x",
+        "http://a:65536",
+        "http://a:0",
         "http://a b",
     ],
 )
