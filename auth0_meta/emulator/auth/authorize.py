@@ -49,8 +49,8 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 _WRONG = "Wrong email or password."
 _USERS_SHOWN = 20
 _TEXT = "text/plain; charset=utf-8"
-_PROMPTS = (None, "none", "login", "consent", "select_account")
-_PAGE_PROMPTS = ("login", "select_account")
+_PROMPTS = {"none", "login", "consent", "select_account"}
+_PAGE_PROMPTS = {"login", "select_account"}
 _EMAIL = re.compile(r"[^\s@<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,185}[A-Za-z0-9])?")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 _CHALLENGES = {"S256": _KEY, "plain": re.compile(r"[A-Za-z0-9._~-]{43,128}")}
@@ -122,7 +122,7 @@ def authorize(state: TenantState, call: Call) -> Reply:
     now = call.now
     session = _session(state, call, authorization)
     browser = _cookie(state, call, "browser") or secrets.token_urlsafe(32)
-    if session is not None and authorization.prompt not in _PAGE_PROMPTS:
+    if session is not None and _PAGE_PROMPTS.isdisjoint(authorization.prompts):
         reply = _run(state, call, Login(authorization, session, browser))
     elif authorization.prompt == "none":
         logs.note(state, call.request, "fsa", client_id=client_id, description="Login required")
@@ -154,8 +154,9 @@ def _unsupported(authorization: AuthorizationRequest) -> tuple[str, str] | None:
             "invalid_request",
             "code_challenge must be a SHA-256 in base64url, or 43 to 128 characters if plain.",
         )
-    if authorization.prompt not in _PROMPTS:
-        return "invalid_request", "prompt must be none, login, consent or select_account."
+    prompts = authorization.prompts
+    if not _PROMPTS.issuperset(prompts) or ("none" in prompts and authorization.prompt != "none"):
+        return "invalid_request", "prompt must be none, or be made of login, consent and select_account."
     return None
 
 

@@ -344,7 +344,7 @@ def issue_id_token(
         **hashes,
         **organization_claims(state, organization_named(state, authorization.organization)),
     }
-    if authorization.max_age is not None or authorization.prompt == "login":
+    if authorization.max_age is not None or "login" in authorization.prompts:
         claims["auth_time"] = int(session.since)
     signed = claims | ({"nonce": nonce} if nonce is not None else {})
     return state.access.keys.sign(signed, secret=application.id_token_secret)

@@ -249,7 +249,7 @@ def _event(
             "requested_scopes": list(authorization.scopes),
             "response_type": list(authorization.response_types),
             "response_mode": authorization.response_mode,
-            "prompt": [authorization.prompt] if authorization.prompt else [],
+            "prompt": [*authorization.prompts],
             "state": authorization.state,
             "metadata": {},
         },

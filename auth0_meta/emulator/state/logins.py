@@ -44,6 +44,11 @@ class AuthorizationRequest:
     response_mode: str = "query"
     query: Mapping[str, str] = attrs.field(factory=dict)
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Return the values of `prompt`, of which there may be several (OpenID Connect)."""
+        return tuple((self.prompt or "").split())
+
 
 @attrs.frozen
 class Session:

@@ -352,6 +352,7 @@ def test_a_registered_application_has_a_list_of_callbacks(tenant: LocalTenant, v
         ({"code_challenge_method": "plain", "code_challenge": "x" * 129}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
         ({"prompt": "whatever"}, "invalid_request"),
+        ({"prompt": "none login"}, "invalid_request"),
     ],
 )
 def test_the_application_gets_the_error_of_a_bad_request(

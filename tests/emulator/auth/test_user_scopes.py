@@ -195,11 +195,14 @@ def test_a_session_may_be_too_old(app: App, tenant: LocalTenant) -> None:
         assert app.refused(max_age=odd)[0] == "invalid_request"
 
 
-def test_prompt_login_has_auth_time_too(app: App, tenant: LocalTenant) -> None:
-    """So that an application can see that the user really logged in (documented)."""
+@pytest.mark.parametrize("prompt", ["login", "consent login"])
+def test_prompt_login_has_auth_time_too(app: App, tenant: LocalTenant, prompt: str) -> None:
+    """So that an application can see that the user really logged in (documented), whoever is signed in."""
     tenant.clock.freeze()
-    claims = app.claims(app.log_in(USER, prompt="login")["id_token"], "app")
-    assert claims["auth_time"] == int(tenant.now())
+    for _ in range(2):
+        claims = app.claims(app.log_in(USER, prompt=prompt)["id_token"], "app")
+        assert claims["auth_time"] == int(tenant.now())
+        tenant.clock.advance(60)
 
 
 # Which connection --------------------------------------------------------------------------------------------
