@@ -131,7 +131,7 @@ def note(
 def token_requested(state: TenantState, call: Call, outcome: Reply | Refusal) -> None:
     """Note what became of a token request, unless the emulator does not model it."""
     form: dict[str, Any] = call.body if isinstance(call.body, dict) else {}
-    grant, client_id = form.get("grant_type"), form.get("client_id")
+    grant, client_id = _text(form.get("grant_type")), form.get("client_id")
     if isinstance(outcome, Refusal):
         if isinstance(outcome, NotServed) or outcome.logged:
             return

@@ -97,6 +97,15 @@ def test_failed_token_requests_are_logged(api: Any) -> None:
         assert secret not in repr(tenant.logs)
 
 
+@pytest.mark.parametrize("value", [["x"], {"a": 1}, 5, True, None], ids=repr)
+@pytest.mark.parametrize("name", ["grant_type", "client_id", "client_secret", "audience", "scope", "code"])
+def test_a_token_request_may_hold_anything(api: Any, name: str, value: Any) -> None:
+    """What is no text counts as absent; the refusal is the emulator's own rule."""
+    for kind in ("client_credentials", "authorization_code"):
+        body = {"grant_type": kind, "client_id": "app", "client_secret": "x", "audience": "a", "code": "b"}
+        assert api("POST", "/oauth/token", json={**body, name: value}).status_code in (200, 400, 401, 403)
+
+
 def test_sign_ups_are_logged(api: Any) -> None:
     """A sign-up, a refused one, a weak password, and requests for a new password."""
     body = {"client_id": "app", "email": "ann@example.com", "connection": DATABASE}
