@@ -20,7 +20,7 @@ _SHORTEST_SUFFIX = 3
 # One character of a term: a wildcard, or a letter, which may be escaped.
 _CHARACTER = re.compile(r"([*?])|\\?(.)", re.DOTALL)
 # Longer ones are refused, so that no query takes long; open: what Auth0's limits are.
-_LONGEST_QUERY, _LONGEST_WILDCARD, _MOST_LEVELS = 10_000, 256, 100
+_LONGEST_QUERY, _LONGEST_WILDCARD, _MOST_LEVELS, _MOST_NODES = 10_000, 256, 100, 2000
 _SIGNED = ("Plus", "Prohibit", "Not")
 
 
@@ -67,13 +67,16 @@ class _Compiler:
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
-        self._level = 0
+        self._level = self._nodes = 0
 
     def test(self, node: Any, field: str | None) -> Test:
         """Return the predicate that a node stands for; what can be compiled can be evaluated too."""
         self._level += 1
+        self._nodes += 1
         if self._level > _MOST_LEVELS:
             raise _refused("the query is nested too deeply")
+        if self._nodes > _MOST_NODES:
+            raise _refused("the query has too many terms")
         test = self._compiled(node, field)
         self._level -= 1
         return test

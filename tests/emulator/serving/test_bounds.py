@@ -461,8 +461,9 @@ def test_wildcards_mean_what_they_did() -> None:
         "NOT (" * 400 + "name:x" + ")" * 400,
         "(" * 9000,
         "a:" * 2000 + "b",
+        "a " * 3000,
     ],
-    ids=["long", "long wildcard", "groups", "nots", "many groups", "both", "open groups", "fields"],
+    ids=["long", "long wildcard", "groups", "nots", "many groups", "both", "open groups", "fields", "terms"],
 )
 def test_long_and_deep_queries_are_refused(talk: Any, q: str) -> None:
     """Before any user is looked at."""
