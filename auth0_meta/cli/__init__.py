@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 
 from auth0_meta._version import __version__
 from auth0_meta.cli.commands import COMMANDS
@@ -36,9 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def load() -> None:
-    """Load what every command needs; `main` says what is missing."""
-    with suppress(ModuleNotFoundError):
-        import auth0_meta.cli.app  # noqa: F401, PLC0415  # click and rich may be missing
+    """Load what the command that `sys.argv` names needs; `main` says what is missing."""
+    with suppress(ModuleNotFoundError):  # click and rich may be missing
+        for name in ("app", *(word for word in sys.argv[1:2] if word in COMMANDS)):
+            import_module(f"auth0_meta.cli.{name}")
 
 
 def _bare(words: Sequence[str]) -> int:

@@ -11,17 +11,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from auth0_meta._version import __version__
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import group
-from auth0_meta.cli.demo import demo
-from auth0_meta.cli.doctor import doctor
-from auth0_meta.cli.emulator import emulator
-from auth0_meta.cli.migrate import migrate
-from auth0_meta.cli.user import user
 from auth0_meta.errors import Auth0MetaError, AuthError, ForbiddenError, InputError, MissingExtraError
 from auth0_meta.redact import printable
 
@@ -36,17 +32,29 @@ _PRINTERS = ("click", "rich")
 _ESCAPED = "auth0_meta_escaped"
 
 
+class _Root(click.Group):
+    """Load a command when it is used: each family needs another part of the package, and none needs all."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"auth0_meta.cli.{cmd_name}"), cmd_name)
+        command.short_help = COMMANDS[cmd_name]
+        return command
+
+
 root = group(
     "auth0-meta",
     "Write Auth0 user metadata: one PATCH for each unit of work, at the pace of the rate limit.",
+    kind=_Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="The commands talk to the tenant that AUTH0_DOMAIN names, with AUTH0_API_TOKEN or with AUTH0_CLIENT_ID and "
     "AUTH0_CLIENT_SECRET. Exit codes: 0 done, 1 failed, 2 wrong usage, 4 credentials refused, 130 interrupted.",
 )
 click.version_option(__version__, message="auth0-meta %(version)s")(root)
-for _command in (demo, doctor, emulator, migrate, user):
-    _command.short_help = COMMANDS[str(_command.name)]
-    root.add_command(_command)
 
 
 def run(words: Sequence[str]) -> int:

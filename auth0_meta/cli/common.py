@@ -6,16 +6,16 @@ import functools
 import json
 import textwrap
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.padding import Padding
-from rich.syntax import Syntax
 
-from auth0_meta import ManagementClient, Wait
 from auth0_meta.errors import StoredDataError
 from auth0_meta.redact import printable
+
+if TYPE_CHECKING:
+    from auth0_meta import Wait
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -41,6 +41,9 @@ def dump(value: object) -> str:
 def print_code(out: Console, code: str, language: str, *, indent: int = 2) -> None:
     """Print code or JSON, in color on a terminal and unchanged elsewhere."""
     if out.is_terminal:
+        from rich.padding import Padding  # noqa: PLC0415  # these two load on use
+        from rich.syntax import Syntax  # noqa: PLC0415
+
         syntax = Syntax(code, language, theme="ansi_dark", background_color="default", word_wrap=True)
         out.print(Padding(syntax, (0, 0, 0, indent)))
     else:
@@ -55,7 +58,7 @@ def print_line(out: Console, text: str, *, style: str | None = None) -> None:
         click.echo(printable(text), file=out.file)
 
 
-def group(name: str, text: str, **settings: Any) -> click.Group:
+def group(name: str, text: str, *, kind: type[click.Group] = click.Group, **settings: Any) -> click.Group:
     """Return a group of commands; called without a command it shows its help, which is not an error."""
 
     def show_help() -> None:
@@ -63,7 +66,7 @@ def group(name: str, text: str, **settings: Any) -> click.Group:
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 
-    return click.Group(name, callback=show_help, invoke_without_command=True, help=text, **settings)
+    return kind(name, callback=show_help, invoke_without_command=True, help=text, **settings)
 
 
 def flag(name: str, text: str, *parameter: str) -> Callable[[_F], _F]:
@@ -92,6 +95,8 @@ def with_client(command: _F) -> _F:
     @token_option
     @functools.wraps(command)
     def connected(*args: Any, domain: str | None, token: str | None, **kwargs: Any) -> Any:
+        from auth0_meta import ManagementClient  # noqa: PLC0415  # loads on use: some commands need no client
+
         def print_wait(wait: Wait) -> None:
             click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
 
