@@ -25,7 +25,7 @@ def api_for(state: TenantState, audience: str) -> Api | None:
 
 
 def secret_of(api: Api | None) -> str | None:
-    """Return the secret that signs an API's tokens, None for the tenant's key; refuse what signs them otherwise."""
+    """Return the secret that signs an API's tokens, None for the tenant's key; refuse an API with any other algorithm."""
     if api is None or api.algorithm == "RS256":
         return None
     if api.algorithm != "HS256":
@@ -34,7 +34,7 @@ def secret_of(api: Api | None) -> str | None:
 
 
 def is_management(state: TenantState, audience: str) -> bool:
-    """Return whether this audience is the Management API, rather than somebody's own API whose identifier ends like it."""
+    """Return whether this audience is the Management API, rather than a user's own API whose identifier has the same ending."""
     if state.access.is_own(audience.removesuffix("/api/v2/")):
         return state.access.is_management(audience)
     return state.access.is_management(audience) and APIS.find_by(state, "identifier", audience) is None

@@ -1,4 +1,4 @@
-"""What /authorize asks before and after somebody is known: the API, the organization, the connection, the age of a session."""
+"""Check what a login asks for: the API, the organization, the connection, and how old a session may be."""
 
 from __future__ import annotations
 

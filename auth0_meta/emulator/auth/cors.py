@@ -34,7 +34,7 @@ def trusted_origin(state: TenantState, request: Request) -> str | None:
 
 
 def preflight(state: TenantState, request: Request) -> Reply:
-    """Answer what a browser asks before a script's request; whether a route serves it, the request itself says."""
+    """Respond to a browser's preflight request; the request that follows shows whether a route serves it."""
     if trusted_origin(state, request) is None:
         message = "Scripts of this origin may not call this: list it in `allowed_origins` of a client"
         strict = " of a strict tenant" if request.path.startswith(MANAGEMENT_ROOT) else ""

@@ -1,4 +1,4 @@
-"""How /authorize answers an application: with what (`response_type`), and in which way (`response_mode`).
+"""What /authorize sends to an application (`response_type`), and how it is sent (`response_mode`).
 
 Source: Auth0 docs, "OAuth 2.0 Authorization Framework", "Configure Silent Authentication" and "Call Your API Using the
 Hybrid Flow"; for what they leave open, OAuth 2.0 Multiple Response Type Encoding Practices and OpenID Connect Core.

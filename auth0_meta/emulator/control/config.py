@@ -1,4 +1,4 @@
-"""A tenant's configuration in the form of auth0-deploy-cli (`tenant.yaml`): read it, and make what it says.
+"""A tenant's configuration in the form of auth0-deploy-cli (`tenant.yaml`): read it and apply it.
 
 Each item becomes the requests that auth0-deploy-cli would send, without going through the pipeline, so it is checked by the
 same rules and stored in the same way as what the Management API makes.
@@ -208,11 +208,11 @@ def _has_content(value: Any) -> bool:
     return any(map(_has_content, value)) if isinstance(value, list) else bool(value)
 
 
-# Making what it says ------------------------------------------------------------------------------------------
+# Applying it --------------------------------------------------------------------------------------------------
 
 
 def apply_config(state: TenantState, config: Config) -> None:
-    """Make what a configuration says, or change what exists already under the same name; or make nothing of it.
+    """Create each item of a configuration, or update the one with the same name: all of them or none.
 
     Raises `ConfigError` for what the Management API would refuse, with its reason.
     """

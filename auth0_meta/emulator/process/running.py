@@ -1,4 +1,4 @@
-"""What `serve` and `exec` share: a tenant that other programs can find, and what it tells on the console."""
+"""What `serve` and `exec` share: a tenant that other programs can find, and what it writes to the console."""
 
 from __future__ import annotations
 

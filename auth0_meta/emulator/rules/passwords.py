@@ -24,7 +24,7 @@ _REDACTED = re.compile(r"<[a-z]+>|\[REDACTED\]")
 
 @attrs.frozen
 class _Policy:
-    """How long a password is at least, how many of which types of characters it has, and whether one may repeat."""
+    """The least length of a password, the types of characters that it needs, and whether one may be repeated."""
 
     length: int
     of: int = 0

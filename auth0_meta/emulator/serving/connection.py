@@ -221,7 +221,7 @@ class Connection:
             del self._server.waiting[self]
 
     def _refuse(self, status: int, message: str) -> bool:
-        """Respond to what is no request, and end the connection: nobody knows where the next one would begin."""
+        """Respond to something that is not a valid request, and close the connection: where the next one begins is unknown."""
         first = f"HTTP/1.1 {status} {reason_of(status)}\r\nContent-Type: text/plain\r\nContent-Length: {len(message)}"
         self._send(f"{first}\r\nConnection: close\r\n\r\n{message}".encode())
         return self._farewell()
