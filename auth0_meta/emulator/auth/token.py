@@ -82,7 +82,7 @@ def _machine_token(state: TenantState, call: Call, application: Application, for
 
 
 def revoke(state: TenantState, call: Call) -> Reply:
-    """Revoke a refresh token; one that is unknown or invalid already is no error."""
+    """Revoke a refresh token; an unknown or already invalid one is not an error."""
     form = {name: item for name, item in call.body.items() if isinstance(item, str)} | _basic(call)
     application, _ = _caller(state, call, form)
     if not form.get("token"):

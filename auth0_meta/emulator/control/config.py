@@ -28,7 +28,7 @@ from auth0_meta.emulator.api.organizations import ORGANIZATIONS
 from auth0_meta.emulator.api.resource_servers import APIS
 from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.api.route import MANAGEMENT_ROOT
-from auth0_meta.emulator.control.seed_files import as_plain, parse_yaml
+from auth0_meta.emulator.control.seed_files import as_plain, explained, parse_yaml
 from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Request, to_json
 from auth0_meta.emulator.routes import find
@@ -105,21 +105,11 @@ def read_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> Config:
         return _checked("config", source)
     path = Path(source)
     try:
-        text = read_file(path, most=_MOST).decode("utf-8-sig")
-        replaced = _with_keywords(text, _keywords())
-        parsed = json.loads(replaced) if path.suffix == ".json" else parse_yaml(replaced)
-    except OSError as error:
-        raise ConfigError(f"can't read the configuration in {path}: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path} is not valid JSON: {error.msg} on line {error.lineno}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
-    except RecursionError:
-        raise ConfigError(f"{path} is nested too deeply") from None
-    except (ConfigError, InputError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    except ValueError:
-        raise ConfigError(f"{path} has a number with too many digits") from None
+        with explained(path, "the configuration"):
+            text = _with_keywords(read_file(path, most=_MOST).decode("utf-8-sig"), _keywords())
+            parsed = json.loads(text) if path.suffix == ".json" else parse_yaml(text)
+    except InputError as error:
+        raise ConfigError(str(error)) from error.__cause__
     return _checked(str(path), parsed)
 
 

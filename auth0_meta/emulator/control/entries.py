@@ -1,4 +1,4 @@
-"""Show journal entries to the page and to programs: as rows, in full, as a curl command, and as an assertion."""
+"""Present journal entries to the page and to programs: as rows, in full, as curl commands, and as assertions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say in plain words which requests a fault strikes and what happens to them."""
+"""Describe in plain words which requests a fault affects, and how."""
 
 from __future__ import annotations
 

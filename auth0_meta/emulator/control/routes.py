@@ -254,7 +254,7 @@ class Control:
         if "number" not in request.query:
             self._state.faults.clear()
         elif not self._state.faults.remove(_number(request.query, "number", 0)):
-            raise _refused(404, "There is no fault with this number.")
+            raise _refused(404, "No fault has this number.")
 
     def _clock(self, request: Request) -> dict[str, Any]:
         command, clock = _object(request), self._state.clock

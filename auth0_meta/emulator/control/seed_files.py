@@ -91,25 +91,32 @@ def open_users(path: str | os.PathLike[str]) -> Iterator[Roster]:
     """
     shown = Path(path)
     is_yaml = shown.suffix.lower() in (".yaml", ".yml")
-    try:
+    with explained(shown, "the users"):
         with opening(shown) as file:
             if not is_yaml and (roster := streamed(file)) is not None:
                 yield roster
                 return
         text = read_file(shown, most=_MOST_YAML if is_yaml else MOST).decode("utf-8-sig")
         yield as_roster(parse_yaml(text) if is_yaml else json.loads(text))
+
+
+@contextmanager
+def explained(path: Path, what: str) -> Iterator[None]:
+    """Raise `InputError` about `path` if the block can't read or parse `what` it holds; it names the line, but no value."""
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"can't read the users in {shown}: {error.strerror}") from error
+        raise InputError(f"can't read {what} in {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:
-        raise InputError(f"{shown} is not valid JSON: {error.msg} on line {error.lineno}") from None
+        raise InputError(f"{path} is not valid JSON: {error.msg} on line {error.lineno}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{shown} is not UTF-8 text") from None
+        raise InputError(f"{path} is not UTF-8 text") from None
     except RecursionError:
-        raise InputError(f"{shown} is nested too deeply") from None
+        raise InputError(f"{path} is nested too deeply") from None
     except InputError as error:
-        raise InputError(f"{shown}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     except ValueError:
-        raise InputError(f"{shown} has a number with too many digits") from None
+        raise InputError(f"{path} has a number with too many digits") from None
 
 
 def streamed(file: IO[bytes]) -> Roster | None:

@@ -1,4 +1,4 @@
-"""Show users, and what else is registered with a tenant, to the page and to programs."""
+"""Present a tenant's users, clients, APIs and other objects as JSON, for the page and for programs."""
 
 from __future__ import annotations
 

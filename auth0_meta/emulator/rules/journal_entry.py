@@ -99,8 +99,8 @@ class Entry:
     def body(self) -> Any:
         """The parsed JSON or form as it was sent, even if the request was refused, with secrets such as passwords masked.
 
-        None if there is no such body, or if it exceeds the size limit.  Of a request to /oauth/ only what is known to
-        be no credential can be read.
+        None if there is no such body, or if it exceeds the size limit.  For a request to /oauth/, only fields that are
+        known not to be credentials can be read.
         """
         body = self._body
         if isinstance(body, bytes):
