@@ -13,6 +13,7 @@ from auth0_meta._version import __version__
 
 if TYPE_CHECKING:
     from auth0_meta.changes.change import Change
+    from auth0_meta.changes.jsonvalue import JSONObject, JSONValue
     from auth0_meta.client import ManagementClient
     from auth0_meta.clock import Clock
     from auth0_meta.doctor import Check
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "changes.change": ("Change",),
+    "changes.jsonvalue": ("JSONObject", "JSONValue"),
     "client": ("ManagementClient",),
     "clock": ("Clock",),
     "doctor": ("Check",),
@@ -95,6 +97,8 @@ __all__ = [
     "ConflictError",
     "ForbiddenError",
     "InputError",
+    "JSONObject",
+    "JSONValue",
     "Job",
     "JobError",
     "Jobs",

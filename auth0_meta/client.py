@@ -12,6 +12,7 @@ from auth0_meta.arguments import whole
 from auth0_meta.auth.advice import advice_for
 from auth0_meta.auth.credentials import audience_of, from_environment, token_source
 from auth0_meta.auth.tokens import TokenSource
+from auth0_meta.changes.jsonvalue import JSONValue
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.endpoints.jobs import Jobs
 from auth0_meta.endpoints.users import Users
@@ -164,7 +165,7 @@ class ManagementClient:
         path: str,
         /,
         *,
-        json: Any = None,
+        json: JSONValue = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,

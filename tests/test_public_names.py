@@ -11,7 +11,7 @@ from auth0_meta import errors
 
 EXPORTED = {
     "auth0_meta": """
-        AsyncMetadataTransaction BatchResult BatchResults Change Check Clock CommitResult Job Jobs ManagementClient
+        AsyncMetadataTransaction BatchResult BatchResults Change Check Clock CommitResult JSONObject JSONValue Job Jobs ManagementClient
         MetadataBag MetadataBatch MetadataTransaction Page Progress RateLimit Savepoint State User Users Wait
         __version__""",
     "auth0_meta.actions": """

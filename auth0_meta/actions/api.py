@@ -13,7 +13,7 @@ from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.redirect import RedirectApi
 from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.actions.unsupported import UNSUPPORTED, Unsupported, unknown_name
-from auth0_meta.changes.jsonvalue import json_size
+from auth0_meta.changes.jsonvalue import JSONValue, ListOrTuple, json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
 from auth0_meta.redact import discreet, outline
@@ -49,7 +49,7 @@ class UserApi(_Namespace):
 
     __slots__ = ()
 
-    def set_app_metadata(self, key: str, value: Any, /) -> Api:
+    def set_app_metadata(self, key: str, value: JSONValue, /) -> Api:
         """Stage the whole value of a first-level key of `app_metadata`; None deletes the key.
 
         Nothing is sent before the login ends, and a value that equals the stored one is not sent at all.
@@ -60,7 +60,7 @@ class UserApi(_Namespace):
         self._staging.stage("app_metadata", key, value)
         return self._api
 
-    def set_user_metadata(self, key: str, value: Any, /) -> Api:
+    def set_user_metadata(self, key: str, value: JSONValue, /) -> Api:
         """Stage the whole value of a first-level key of `user_metadata`, as `set_app_metadata` does."""
         self._staging.stage("user_metadata", key, value)
         return self._api
@@ -118,7 +118,7 @@ class _Claims(_Namespace):
     __slots__ = ()
     _target: ClassVar[Kind]
 
-    def set_custom_claim(self, name: str, value: Any, /) -> Api:
+    def set_custom_claim(self, name: str, value: JSONValue, /) -> Api:
         """Request a claim; a later call for the same name wins.
 
         What Auth0 leaves out of its tokens is left out here too, with a `MetadataWarning`: names that Auth0 keeps for
@@ -191,7 +191,7 @@ class SamlApi(_Namespace):
 
     __slots__ = ()
 
-    def set_attribute(self, name: str, value: Any, /) -> Api:
+    def set_attribute(self, name: str, value: str | float | ListOrTuple[str | float] | None, /) -> Api:
         """Request an attribute: a string, number, boolean or a list of them; None removes it.
 
         At most 100 attributes, names of 1 kB, values of 2 kB, 10 kB in all.

@@ -11,6 +11,7 @@ from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.arguments import number
 from auth0_meta.auth import jwt
+from auth0_meta.changes.jsonvalue import JSONObject
 from auth0_meta.clock import Clock
 from auth0_meta.errors import AuthError, InputError, RedirectError, StateError
 from auth0_meta.http.plain_http import ALLOW_HTTP, may_be_plain
@@ -109,7 +110,7 @@ class RedirectApi:
         staging.redirect_url = with_query(_checked_url(url), parameters)
 
     def encode_token(
-        self, *, secret: str, payload: Mapping[str, Any] | None = None, expires_in_seconds: float = 900
+        self, *, secret: str, payload: JSONObject | None = None, expires_in_seconds: float = 900
     ) -> str:
         """Return a JWT, signed with HS256 and `secret`, that identifies the user to the other site.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar
 
 Bag = Literal["user_metadata", "app_metadata"]
 BAGS: tuple[Bag, Bag] = ("user_metadata", "app_metadata")
@@ -16,6 +16,34 @@ Path = tuple[str, ...]
 
 KeyPath = str | Sequence[str]
 """A path as callers give it: "billing.plan", or a tuple of keys."""
+
+_Item = TypeVar("_Item", covariant=True)
+
+
+class ListOrTuple(Protocol[_Item]):
+    """What lists and tuples have in common, for type checkers.
+
+    `Sequence` would accept bytes, ranges and deques too.  bytes lacks a `__contains__` for any object, ranges and memory
+    views can't be multiplied, deques only by an int.
+    """
+
+    def __iter__(self) -> Iterator[_Item]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, item: object, /) -> bool: ...
+    def __mul__(self, times: SupportsIndex, /) -> ListOrTuple[_Item]: ...
+
+
+class AnyTypedDict(Protocol):
+    """What only a TypedDict has, for type checkers; for them it is no `Mapping[str, JSONValue]`, whatever its fields are."""
+
+    __required_keys__: ClassVar[frozenset[str]]
+
+
+JSONObject: TypeAlias = Mapping[str, "JSONValue"] | AnyTypedDict
+"""A JSON object as callers give it: a dict with string keys, or a TypedDict."""
+
+JSONValue: TypeAlias = str | int | float | bool | ListOrTuple["JSONValue"] | JSONObject | None
+"""A value that JSON can represent, as callers give it: an object, a list or tuple, a string, number, boolean or None."""
 
 
 class Mark(enum.Enum):

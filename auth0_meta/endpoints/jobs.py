@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import quote, urlsplit
 
+from auth0_meta.changes.jsonvalue import JSONObject
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.expected import believed, job_errors, new_job, the_job
@@ -64,7 +65,7 @@ class Jobs:
 
     def import_users(
         self,
-        users: Iterable[Mapping[str, Any]],
+        users: Iterable[JSONObject],
         *,
         connection_id: str,
         upsert: bool = False,
@@ -83,7 +84,7 @@ class Jobs:
         if external_id is not None and not (isinstance(external_id, str) and external_id.isprintable()):
             raise InputError("external_id must be a string on one line (nothing was sent)")
         try:
-            rows = [dict(user) for user in users]
+            rows = [dict(cast("Mapping[str, Any]", user)) for user in users]
         except (TypeError, ValueError) as error:
             msg = f"users must be profiles as dicts: {type(error).__name__} (nothing was sent)"
             raise InputError(msg) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from auth0_meta.arguments import whole
-from auth0_meta.changes.jsonvalue import BAGS
+from auth0_meta.changes.jsonvalue import BAGS, JSONObject
 from auth0_meta.errors import InputError, PagingError, TransportError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel, HasChannel
@@ -56,7 +56,7 @@ class Users:
         query = "?" + encode_query(limit) if limit else ""
         return User(self._one("GET", target, query, expected=the_object(target)), omitted)
 
-    def create(self, profile: Mapping[str, Any], /) -> User:
+    def create(self, profile: JSONObject, /) -> User:
         """Create a user: `POST /users`, scope `create:users`.
 
         `profile` is the request body (`connection` is required; metadata may be included).  Sent once:
@@ -66,7 +66,7 @@ class Users:
         body = _body(profile)
         return User(self._channel.call("POST", _USERS, json=body, shown="users", expected=new_user(body)))
 
-    def update(self, user: UserId, body: Mapping[str, Any], /) -> User:
+    def update(self, user: UserId, body: JSONObject, /) -> User:
         """Send a PATCH with this body: `PATCH /users/{id}`, scope `update:users`.
 
         Auth0 merges the first level of `user_metadata` and `app_metadata`, replaces what is below, deletes a key set
@@ -222,7 +222,7 @@ def _limited(fields: Iterable[str] | None) -> tuple[dict[str, str], frozenset[st
     return {"fields": ",".join(asked), "include_fields": "true"}, frozenset(BAGS).difference(names)
 
 
-def _body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _body(body: JSONObject) -> Mapping[str, Any]:
     """Return a request body; refuse an empty one, which is a mistake and would only get a 400."""
     if not isinstance(body, Mapping) or not body:
         raise InputError("the request body must be an object with at least one field (nothing was sent)")

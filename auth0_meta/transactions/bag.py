@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from auth0_meta.changes.change import Change
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_equal, thaw
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, JSONObject, JSONValue, KeyPath, Path, json_equal, thaw
 from auth0_meta.changes.operations import (
     Append,
     Delete,
@@ -22,6 +22,9 @@ from auth0_meta.errors import InputError, MetadataError, StateError
 from auth0_meta.models import CommitResult
 from auth0_meta.redact import discreet
 from auth0_meta.transactions.unit import State, Unit
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsKeysAndGetItem
 
 
 @discreet
@@ -52,18 +55,28 @@ class MetadataBag(MutableMapping[str, Any]):
 
     # Staging ----------------------------------------------------------------------------------------
 
-    # What it inherits has the values in its own frames.
-    update = discreet(MutableMapping.update)
-    setdefault = discreet(MutableMapping.setdefault)
-    pop = discreet(MutableMapping.pop)
+    def update(
+        self,
+        other: SupportsKeysAndGetItem[str, JSONValue] | Iterable[tuple[str, JSONValue]] = (),
+        /,
+        **values: JSONValue,
+    ) -> None:
+        """Stage each first-level key of a mapping or of pairs as `bag[key] = value` does, then those in `values`."""
+        super().update(other, **values)
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def setdefault(self, key: str, default: JSONValue = None, /) -> Any:
+        """Return the value of a first-level key; if it is absent, stage `default` and return that."""
+        return super().setdefault(key, default)
+
+    pop = discreet(MutableMapping.pop)  # what it inherits has the values in its own frames
+
+    def __setitem__(self, key: str, value: JSONValue) -> None:
         self._stage(Set.of, first_level(key, bag=self._name), value)
 
     def __delitem__(self, key: str) -> None:
         self._stage(Delete.of, first_level(key, bag=self._name))
 
-    def set(self, path: KeyPath, value: Any, /) -> None:
+    def set(self, path: KeyPath, value: JSONValue, /) -> None:
         """Stage the whole value at `path`; None deletes it; absent parents are created.
 
         Raises `PathError` when a parent is not an object.
@@ -74,11 +87,11 @@ class MetadataBag(MutableMapping[str, Any]):
         """Stage the deletion of `path`; deleting what is absent is not an error."""
         self._stage(Delete.of, path)
 
-    def merge(self, patch: Mapping[str, Any], /) -> None:
+    def merge(self, patch: JSONObject, /) -> None:
         """Stage a deep merge by the rules of RFC 7396: None deletes at any depth, arrays are replaced."""
         self._stage(Merge.of, dict(patch) if isinstance(patch, Mapping) else patch)
 
-    def append(self, path: KeyPath, value: Any, /, *, keep: int | None = None) -> None:
+    def append(self, path: KeyPath, value: JSONValue, /, *, keep: int | None = None) -> None:
         """Stage one more item for the list at `path`, which is created if absent.
 
         Only the last `keep` items stay (None: all of them).  Raises `PathError` when something other
@@ -93,7 +106,7 @@ class MetadataBag(MutableMapping[str, Any]):
         """
         self._stage(Increment.of, path, by)
 
-    def replace(self, document: Mapping[str, Any], /) -> None:
+    def replace(self, document: JSONObject, /) -> None:
         """Stage `document` as the whole bag: every stored key that it lacks is deleted."""
         plain = dict(document) if isinstance(document, Mapping) else document
         self._stage(replacement, plain, reset=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from auth0_meta import JSONValue
 from auth0_meta.actions import Api, Event
 
 
@@ -41,7 +42,7 @@ class OperationLog:
             "ip": event.request.ip,
             "app": event.client.client_id,
         }
-        before: list[object] = event.user.app_metadata.get("logins") or []
+        before: list[JSONValue] = event.user.app_metadata.get("logins") or []
         api.user.set_app_metadata("logins", [*before, entry][-self.keep :])
 
 

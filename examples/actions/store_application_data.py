@@ -10,9 +10,10 @@ Data that decides access belongs in `app_metadata`, which users can't edit; pref
 
 from __future__ import annotations
 
+from auth0_meta import JSONValue
 from auth0_meta.actions import Api, Event
 
-DEFAULT_PLAN = {"name": "free", "seats": 1}
+DEFAULT_PLAN: dict[str, JSONValue] = {"name": "free", "seats": 1}
 
 
 def store_application_data(event: Event, api: Api) -> None:
