@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from auth0_meta.errors import (
         ActionTimeout,
         AlreadyExistsError,
+        AmbiguousUserError,
         ApiError,
         Auth0MetaError,
         AuthError,
@@ -81,6 +82,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "ActionTimeout",
     "AlreadyExistsError",
+    "AmbiguousUserError",
     "ApiError",
     "AsyncMetadataTransaction",
     "Auth0MetaError",

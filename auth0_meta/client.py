@@ -20,7 +20,7 @@ from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.budget import MaxWait, check_timeout, check_wait
 from auth0_meta.http.channel import REPEATABLE, Channel
 from auth0_meta.http.headers import check_custom_domain, check_headers
-from auth0_meta.http.request import encode_query, endpoint_path
+from auth0_meta.http.request import Endpoint, encode_query
 from auth0_meta.http.sender import Parts, Sender
 from auth0_meta.http.token_endpoint import exchange
 from auth0_meta.http.transport import Transport, base_url
@@ -164,7 +164,7 @@ class ManagementClient:
         method: str,
         path: str,
         /,
-        *,
+        *values: UserId | int,
         json: JSONValue = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -173,21 +173,28 @@ class ManagementClient:
     ) -> Any:
         """Call any other endpoint of the Management API, with the same retries and errors.
 
-        `path` is relative to `/api/v2/` ("users/auth0%7C1/roles"), already percent-encoded.  `json` is the body (None:
-        none); `params` the query, whose None values are left out.  `headers`: more headers, such as X-Correlation-ID;
+        `path` is relative to `/api/v2/`.  Each `{}` in it is replaced by the next of `values`, percent-encoded: an id or
+        name as a string, an int, or a `User`.  The rest of the path is sent as it is, so it is encoded already:
+        "users/auth0%7C1/roles".  `json` is the body (None: none); `params` the query, whose None values are left out.  `headers`: more headers, such as X-Correlation-ID;
         the client's own are refused, and Auth0-Custom-Domain wins over `custom_domain=`.  `repeat`: whether it may be sent
         again after a lost response or a 5xx (None: yes for GET, PUT and DELETE).  `max_wait`: "client" means the
         client's setting.
-        Returns the parsed response, None for an empty one.
+        Returns the parsed response, None for an empty one.  Raises `InputError`, before anything is sent, unless there is
+        a usable value for each `{}`, and the typed errors of `auth0_meta.errors`; for a path below `users/` they have the
+        `user_id`.
 
-        >>> tenant.client().request("GET", "users", params={"per_page": 1})
+        >>> client = tenant.client()
+        >>> client.request("GET", "users", params={"per_page": 5, "fields": "user_id"}) == [{"user_id": user.user_id}]
+        True
+        >>> client.request("GET", "users/{}/roles", user)
         []
         """
         verb = method.upper() if isinstance(method, str) else ""
         if verb not in _METHODS:
             msg = f"method must be one of {', '.join(_METHODS)}, not {method!r} (nothing was sent)"
             raise InputError(msg)
-        target = endpoint_path(path)
+        endpoint = Endpoint.of(path, values)
+        target = endpoint.path
         more = check_headers(headers)
         if params:
             given = {
@@ -197,7 +204,15 @@ class ManagementClient:
         # Whether the query is given or written into the path, errors are cleaned of what it asks for.
         sent = (params, dict(parse_qsl(target.partition("?")[2])))
         return self.channel.call(
-            verb, target, json=json, sent=sent, repeat=repeat, max_wait=max_wait, headers=more
+            verb,
+            target,
+            json=json,
+            sent=sent,
+            user_id=endpoint.user_id,
+            shown=endpoint.shown,
+            repeat=repeat,
+            max_wait=max_wait,
+            headers=more,
         )
 
     # Units of work ----------------------------------------------------------------------------------

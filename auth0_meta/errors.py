@@ -8,6 +8,7 @@ Auth0MetaError
 ├── StateError (RuntimeError)          the object can't do this in its present state
 ├── StoredDataError                    the metadata that is needed is not stored as an object
 ├── ConflictError                      what the transaction read has changed; nothing was written
+├── AmbiguousUserError (LookupError)   several users have the email address
 ├── TransportError (OSError)           there is no usable response; itself only for reads
 │   ├── NotSentError                   the request did not reach the server: it may be repeated
 │   └── OutcomeUnknown                 a write may or may not have been applied
@@ -40,6 +41,7 @@ from typing import Any
 __all__ = [
     "ActionTimeout",
     "AlreadyExistsError",
+    "AmbiguousUserError",
     "ApiError",
     "Auth0MetaError",
     "AuthError",
@@ -181,6 +183,17 @@ class ConflictError(Auth0MetaError):
 
     user_id: str | None = None
     paths: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+class AmbiguousUserError(Auth0MetaError, LookupError):
+    """Several users have the email address that names one.
+
+    Each connection has users of its own, so one address may belong to several.  Nothing was written.  Choose one by its
+    id, or by `connection=`.
+    Attribute `user_ids`: tuple of all their ids.
+    """
+
+    user_ids: tuple[str, ...] = ()
 
 
 class TransportError(Auth0MetaError, OSError):

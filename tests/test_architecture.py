@@ -23,8 +23,8 @@ testing pytest_plugin
 __init__ users jobs bag jwt
 actions migrate emulator
 client
-transactions doctor
 endpoints
+transactions doctor
 http
 models
 changes ratelimit auth

@@ -8,10 +8,10 @@ from typing import NoReturn
 
 _MFA = "Auth0 itself asks for factors, before the application sees the user; send the user to a page of your own instead"
 _TOKENS = "the session and its refresh tokens belong to Auth0; an application changes them through the Management API"
-_ROLES = "call the Management API instead: client.request('GET', 'users/{id}/roles')"
-_GROUPS = "call the Management API instead: client.request('GET', 'users/{id}/groups')"
+_ROLES = "call the Management API instead: client.request('GET', 'users/{}/roles', user_id)"
+_GROUPS = "call the Management API instead: client.request('GET', 'users/{}/groups', user_id)"
 _LINKING = (
-    "an application links accounts through the Management API: client.request('POST', 'users/{id}/identities', ...), "
+    "an application links accounts through the Management API: client.request('POST', 'users/{}/identities', user_id, ...), "
     "and logs in the primary user from then on"
 )
 _SAML = "Auth0 builds and signs the assertion; only its attributes can be given to an application"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from auth0_meta.arguments import whole
-from auth0_meta.changes.jsonvalue import BAGS, JSONObject
-from auth0_meta.errors import InputError, PagingError, TransportError
+from auth0_meta.changes.jsonvalue import BAGS, Bag, JSONObject
+from auth0_meta.errors import AmbiguousUserError, InputError, NotFoundError, PagingError, TransportError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel, HasChannel
 from auth0_meta.http.expected import (
@@ -20,12 +20,18 @@ from auth0_meta.http.expected import (
     users_page,
 )
 from auth0_meta.http.request import USER, Request, Target, encode_query
-from auth0_meta.models import Page, User, UserId
-from auth0_meta.redact import discreet
+from auth0_meta.models import CommitResult, Page, User, UserId
+from auth0_meta.redact import count, discreet, printable
+from auth0_meta.transactions.options import PathValues, TransactionOptions, TransactionSettings
+from auth0_meta.transactions.transaction import MetadataTransaction
+from auth0_meta.transactions.unit import Unit
 
 _USERS = "/api/v2/users"
 _MAX_PER_PAGE = 100
+_NOT_FOUND = 404
 _MAX_RESULTS = 1000
+_MOST_NAMED = 5
+"""How many users a message names."""
 
 
 @discreet
@@ -87,15 +93,89 @@ class Users:
         path = target.path + query
         return self._channel.call(method, path, user_id=target.id, shown=target.shown, **settings)
 
+    def set_metadata(
+        self,
+        whom: UserId,
+        /,
+        *,
+        user: PathValues | None = None,
+        app: PathValues | None = None,
+        **settings: Unpack[TransactionSettings],
+    ) -> CommitResult:
+        """Set values at paths of both metadata objects, in one PATCH: a `MetadataTransaction` in one line.
+
+        `user` and `app`: what to set in `user_metadata` and `app_metadata`, by path, dotted or a tuple of keys.  A value
+        replaces what its path holds, and None deletes it; siblings stay.  They are staged in the order given, as by
+        `set` on a transaction's `user_metadata` and `app_metadata`.  Empty ones send nothing (outcome "unchanged"); without
+        either the call raises `InputError`.  The other arguments are those of `MetadataTransaction`, and so are the
+        endpoints, the scopes, the requests that it costs and the errors; inside an open transaction for the same user
+        it becomes a part of that one (outcome "joined").  Values that can't be stored raise `MetadataError`, and then
+        nothing of this call is written.
+
+        >>> client = tenant.client()
+        >>> client.users.set_metadata(user.user_id, user={"prefs.lang": "fi"}, app={"plan": "pro"})
+        <CommitResult updated: 2 requests, 1 attempt, 0.00 s waited, document user_metadata(prefs 13 B), app_metadata(plan 5 B)>
+        """
+        tx = MetadataTransaction._of(Unit(self._channel, whom, TransactionOptions(**settings)))
+        given: tuple[tuple[Bag, str, PathValues | None], ...] = (
+            ("user_metadata", "user", user),
+            ("app_metadata", "app", app),
+        )
+        if user is None and app is None:
+            msg = (
+                f"set_metadata for {tx.user_id} needs user= or app=, values by their paths (nothing was sent)"
+            )
+            raise InputError(msg)
+        with tx:
+            for bag, name, values in given:
+                if not isinstance(values, Mapping | None):
+                    msg = (
+                        f"{name}= for {tx.user_id} takes values by their paths, such as {{'billing.plan': 'pro'}}, "
+                        f"not {type(values).__name__} (nothing was sent)"
+                    )
+                    raise InputError(msg)
+                for path, value in (values or {}).items():
+                    getattr(tx, bag).set(path, value)
+        return tx.result
+
     def by_email(self, email: str, /) -> tuple[User, ...]:
         """Return the users with exactly this email address: `GET /users-by-email`, scope `read:users`.
 
-        Case matters, and Auth0 stores the addresses of its own connections in lower case.  Sees every finished write.
+        Case matters, and Auth0 stores the addresses of its own connections in lower case; `find` tries that too.  Sees
+        every finished write.
         """
-        if not isinstance(email, str) or not email.strip():
-            raise InputError("the email address must be a non-empty string (nothing was sent)")
-        found = users_with_email(self._channel, email, self._channel.budget())
+        found = users_with_email(self._channel, _address(email), self._channel.budget())
         return tuple(User(raw) for raw in found)
+
+    def find(self, email: str, /, *, connection: str | None = None) -> User:
+        """Return the one user with this email address: `GET /users-by-email`, scope `read:users`.
+
+        The address is looked up as it is written and, if that differs, in lower case too (two requests): Auth0 compares
+        it exactly, keeps the addresses of its own connections in lower case and the others as they came.  White space
+        around it is ignored.  `connection` names the connection in which the user must have an identity (None: any).
+        Sees every finished write.  Raises `NotFoundError` if nobody has the address, and `AmbiguousUserError`, whose
+        `user_ids` are to choose from, if several users do, as with one user for each connection.
+
+        >>> client = tenant.client()
+        >>> client.users.find("Byron@Example.com").user_id == user.user_id
+        True
+        """
+        if connection is not None and (not isinstance(connection, str) or not connection):
+            raise InputError("connection must be the name of a connection, or None (nothing was sent)")
+        budget = self._channel.budget()
+        profiles = users_with_spellings(self._channel, _address(email).strip(), budget)
+        if connection is not None:
+            profiles = [one for one in profiles if connection in _connections(one)]
+        if len(profiles) == 1:
+            return User(profiles[0])
+        if profiles:
+            raise _ambiguous(profiles)
+        within = f" in the connection {printable(connection)}" if connection else ""
+        msg = (
+            f"GET users-by-email found nobody{within} who has this address, as written or in lower case. "
+            "Check the address, and that this is the right tenant"
+        )
+        raise NotFoundError(msg, status=_NOT_FOUND)
 
     def page(
         self,
@@ -198,6 +278,48 @@ def users_with_email(channel: Channel, email: str, budget: WaitBudget) -> list[d
     response = channel.send(request, budget)
     found: list[dict[str, Any]] = believed(response, request, users_by_email(email))
     return found
+
+
+def spellings(email: str) -> tuple[str, ...]:
+    """Return how an address may be stored: as it is written, or in lower case.
+
+    Auth0 keeps the addresses of its own connections in lower case, those of other connections as they come, and its
+    lookup is exact.  Sources: users-by-email in the Management API; Auth0 support (community 124757).
+
+    >>> spellings("Ada@Example.com")
+    ('Ada@Example.com', 'ada@example.com')
+    """
+    return tuple(dict.fromkeys((email, email.lower())))
+
+
+def users_with_spellings(channel: Channel, email: str, budget: WaitBudget) -> list[dict[str, Any]]:
+    """Return the profiles of all users who have this address: `GET /users-by-email`, once for each spelling."""
+    found = (user for text in spellings(email) for user in users_with_email(channel, text, budget))
+    return list({user["user_id"]: user for user in found}.values())
+
+
+def _address(email: str) -> str:
+    if not isinstance(email, str) or not email.strip():
+        raise InputError("the email address must be a non-empty string (nothing was sent)")
+    return email
+
+
+def _connections(profile: Mapping[str, Any]) -> list[str]:
+    """Return the names of the connections in which a user has an identity."""
+    identities = profile.get("identities")
+    named = (one.get("connection") for one in identities or () if isinstance(one, dict))
+    return [name for name in named if isinstance(name, str)]
+
+
+def _ambiguous(profiles: list[dict[str, Any]]) -> AmbiguousUserError:
+    """Return the error that names the users to choose from, each with its connections."""
+    named = [f"{one['user_id']} ({', '.join(_connections(one)) or 'no connection'})" for one in profiles]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    msg = (
+        f"GET users-by-email found {count(len(named), 'user')} with this address: "
+        f"{printable(', '.join(named[:_MOST_NAMED]))}{more}. Name one by user id, or pass connection="
+    )
+    return AmbiguousUserError(msg, user_ids=tuple(one["user_id"] for one in profiles))
 
 
 def _too_many() -> PagingError:

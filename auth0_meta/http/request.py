@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, unquote, urlencode
 
+from auth0_meta.arguments import whole
 from auth0_meta.changes.foreign_types import not_json
 from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 from auth0_meta.http.headers import NO_HEADERS
 from auth0_meta.models import User, UserId
 from auth0_meta.ratelimit.plans import route_group
+from auth0_meta.redact import count
 
 API = "/api/v2/"
+_LARGEST_NUMBER = 2**63 - 1
+"""The largest int that can be an id of anything."""
 
 
 def _refuse_type(value: object) -> None:
@@ -99,7 +103,7 @@ def id_of(user: UserId, /) -> str:
     >>> id_of(User.from_dict({"user_id": "auth0|1"})), id_of("auth0|1")
     ('auth0|1', 'auth0|1')
     """
-    if not isinstance(user, User):
+    if isinstance(user, str) or not isinstance(user, User):
         return user
     if not user.user_id:
         msg = "this User has no user_id, since the profile that it was made from lacks it (nothing was sent)"
@@ -126,17 +130,102 @@ def user_path(user_id: str, /) -> str:
     return f"{API}users/{quote(user_id, safe='')}"
 
 
-def endpoint_path(path: str, /) -> str:
-    """Return an endpoint's path with `/api/v2/` before it, refusing one that would leave the API."""
+class Endpoint(NamedTuple):
+    """Any endpoint with its values filled in: the encoded `path`, how messages show it (None: as the path is), whose it is.
+
+    `user_id` is None unless the endpoint is one user's.
+    """
+
+    path: str
+    shown: str | None
+    user_id: str | None
+
+    @classmethod
+    def of(cls, template: str, values: Sequence[object], /) -> Self:
+        """Fill each `{}` of a template with a value, percent-encoded whole; without any it is an encoded path already.
+
+        Raises `InputError` for anything but one value for each `{}`, braces with something in them, a value that
+        can't be a part of a path, and a path that would leave the API.
+
+        >>> Endpoint.of("users/{}/roles", ["auth0|1"])
+        Endpoint(path='/api/v2/users/auth0%7C1/roles', shown='users/auth0|1/roles', user_id='auth0|1')
+        """
+        _check_text(template)
+        path, mark, query = template.partition("?")
+        pieces = path.split("{}")
+        if any("{" in piece or "}" in piece for piece in pieces) or "{}" in query:
+            msg = (
+                f"{path!r} has a brace that is not a placeholder (nothing was sent): write {{}} for each value, in order, "
+                "before the query, which params= takes; a brace itself is %7B or %7D"
+            )
+            raise InputError(msg)
+        places = len(pieces) - 1
+        if len(values) != places:
+            msg = (
+                f"{path!r} has {count(places, 'placeholder')}, and {count(len(values), 'value')} came with it "
+                "(nothing was sent): pass one for each {}"
+            )
+            raise InputError(msg)
+        texts = [_part(number, value) for number, value in enumerate(values, 1)]
+        encoded = endpoint_path(_joined(pieces, [quote(text, safe="") for text in texts]) + mark + query)
+        user_id = _user_of(encoded)
+        if values and user_id is not None:
+            user_path(user_id)  # what can't be a user id
+        return cls(encoded, _short(_joined(pieces, texts)) if values else None, user_id)
+
+
+def _check_text(path: object) -> None:
+    """Raise `InputError` unless a path is one line of text without a host."""
     if not isinstance(path, str) or "://" in path or any(c.isspace() or not c.isprintable() for c in path):
-        msg = "path must be an endpoint below /api/v2/, such as users/auth0%7C1/roles (nothing was sent)"
+        msg = "path must be an endpoint below /api/v2/, such as users/{}/roles (nothing was sent)"
         raise InputError(msg)
-    short = path.lstrip("/").removeprefix(API[1:])
+
+
+def _part(number: int, value: object) -> str:
+    """Return a value as the part of a path that it becomes."""
+    name = f"value {number} for the path"
+    if isinstance(value, User):
+        return id_of(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(whole(name, value, least=0, most=_LARGEST_NUMBER))
+    if not isinstance(value, str):
+        msg = f"{name} must be a string, an int or a User, not {type(value).__name__} (nothing was sent)"
+        raise InputError(msg)
+    text = str.__str__(value)  # and not what an enumeration's member prints
+    if not text.strip() or text in (".", "..") or not text.isprintable():
+        got = repr(text) if text.strip() else "empty"
+        raise InputError(f"{name} must be an id or a name, and it is {got} (nothing was sent)")
+    return text
+
+
+def _joined(pieces: Sequence[str], texts: Sequence[str]) -> str:
+    """Put the texts between the pieces."""
+    return "".join(one for pair in zip(pieces, (*texts, ""), strict=True) for one in pair)
+
+
+def _short(path: str) -> str:
+    """Return a path relative to the API."""
+    return path.lstrip("/").removeprefix(API[1:])
+
+
+def _user_of(path: str) -> str | None:
+    """Return the id of the user whom an encoded path is about, None if there is none."""
+    parts = path.partition("?")[0].removeprefix(API).split("/")
+    user_id = unquote(parts[1]) if parts[0] == "users" and len(parts) > 1 else ""
+    return user_id if user_id and user_id.isprintable() else None
+
+
+def endpoint_path(path: str, /) -> str:
+    """Return an encoded path with `/api/v2/` before it, refusing one that would leave the API."""
+    short = _short(path)
     parts = short.partition("?")[0].split("/")
     # One stray % makes servers take the valid escapes literally too.
     broken = re.search("%(?![0-9A-Fa-f]{2})", short)
     if not parts[0] or any(unquote(part) in (".", "..") for part in parts) or "#" in short or broken:
-        raise InputError(f"{path!r} is not an endpoint below /api/v2/ (nothing was sent): percent-encode ids")
+        shown = path.partition("?")[0]
+        raise InputError(
+            f"{shown!r} is not an endpoint below /api/v2/ (nothing was sent): percent-encode ids, or fill them in with {{}}"
+        )
     return API + short
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args
 
+from auth0_meta.changes.jsonvalue import JSONValue, Path
 from auth0_meta.errors import InputError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.models import User
@@ -15,6 +16,9 @@ Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
 
 Oversize = Literal["warn", "error", "off"]
 """What to do about a known profile past 10 KB."""
+
+PathValues = Mapping[str, JSONValue] | Mapping[Path, JSONValue] | Mapping[str | Path, JSONValue]
+"""Values by the paths where they go, dotted or tuples of keys: {"billing.plan": "pro"}."""
 
 _OVERSIZE = get_args(Oversize)
 

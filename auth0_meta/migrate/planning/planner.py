@@ -14,6 +14,7 @@ from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, differing_paths
 from auth0_meta.changes.jsonvalue import json_equal
 from auth0_meta.changes.profile import check_depth
+from auth0_meta.endpoints.users import users_with_spellings
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
@@ -29,7 +30,7 @@ from auth0_meta.migrate.blame import InARow, is_everybodys, is_gone, is_open
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan
-from auth0_meta.migrate.planning.addresses import ByEmail, not_one, users_with
+from auth0_meta.migrate.planning.addresses import ByEmail, not_one
 from auth0_meta.migrate.planning.change_file import ChangeFile
 from auth0_meta.migrate.planning.change_index import ChangeIndex
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP
@@ -243,7 +244,7 @@ class Planner:
                     users = [channel.read(Target.user(name), budget)]
                 else:
                     budget = channel.budget(None, None, share=self._share, cancelled=self._cancelled)
-                    users = users_with(channel, whom, budget)
+                    users = users_with_spellings(channel, whom.email, budget)
                 if len(users) != 1:
                     why = not_one(user["user_id"] for user in users)
                     return Read(name, None, change, budget.requests, why, kind="row")
