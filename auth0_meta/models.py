@@ -17,19 +17,22 @@ _NOTHING_SENT: Mapping[str, Any] = {}
 
 
 @redact.discreet
-class User:
-    """One user's profile as Auth0 sent it; absent metadata reads as {}.
+class User(Mapping[str, Any]):
+    """One user's profile as Auth0 sent it: a read-only mapping of its fields, the usual ones typed as properties.
 
+    Absent metadata reads as {}.
     `user_metadata` and `app_metadata` are read-only objects whose `get` takes a path, as in a transaction:
     `user.app_metadata.get("billing.plan")`.  `raw`: the profile as a dict, unknown fields included; treat it as read-only.  `omitted`: which of
     `user_metadata` and `app_metadata` were not requested (a read with `fields=`), and so are unknown rather than
-    empty.  Two users are equal if their profiles are.
+    empty.  Two users are equal if their profiles are; a user never equals a dict, so compare `dict(user)`.
 
     >>> user = User.from_dict({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}})
     >>> user.user_id, user.app_metadata["plan"], user.user_metadata
     ('auth0|1', 'pro', {})
     >>> user.app_metadata.get("billing.tier", "standard")
     'standard'
+    >>> list(user), {**user} == dict(user) == user.raw
+    (['user_id', 'app_metadata'], True)
     >>> user
     <User 'auth0|1': app_metadata(plan 5 B)>
     """
@@ -98,8 +101,8 @@ class User:
             self._bags[bag] = freeze(dict(stored), bag=bag)
         return self._bags[bag]
 
-    def get(self, field: str, default: Any = None, /) -> Any:
-        """Return any field of the profile by its name in JSON."""
+    def get(self, field: str, /, default: Any = None) -> Any:
+        """Return any field of the profile by its name in JSON, `default` if it is absent."""
         return self._shown(field, self.raw.get(field, default))
 
     def __getitem__(self, field: str) -> Any:
@@ -115,6 +118,9 @@ class User:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, User) and self.raw == other.raw

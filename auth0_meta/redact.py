@@ -87,7 +87,7 @@ _OURS = frozenset({"auth0_meta", "cryptography", "jose", "requests", "urllib3", 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _MAY_BE_SUSPENDED = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
 _SPECIAL = frozenset({
-    "__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__iter__", "__len__",
+    "__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__ior__", "__iter__", "__len__",
 })  # fmt: skip
 """The special methods that handle values; the rest have names of their own."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -78,6 +80,47 @@ def test_users_are_equal_by_profile() -> None:
     assert User(PROFILE) != PROFILE
     with pytest.raises(TypeError):
         hash(User(PROFILE))
+
+
+def test_a_user_is_a_mapping() -> None:
+    """Whatever takes a mapping takes a user, and `dict` makes one of plain JSON."""
+    user = User.from_dict(PROFILE)
+    assert isinstance(user, Mapping)
+    assert len(user) == len(PROFILE)
+    assert dict(user) == {**user} == PROFILE
+    assert list(user.items()) == list(PROFILE.items())
+    assert list(user.keys()) == list(PROFILE)
+    assert list(user.values()) == list(PROFILE.values())
+    assert json.loads(json.dumps(dict(user))) == PROFILE
+    assert json.loads(json.dumps(user.app_metadata)) == dict(user.app_metadata) == PROFILE["app_metadata"]
+    assert user.get("gone") is None
+    assert user.get("gone", default=5) == 5
+    assert not User({})
+    for view in (user.keys(), user.values(), user.items()):
+        assert "canary" not in repr(view)
+
+
+def test_a_user_matches_a_pattern() -> None:
+    """By fields, and by the attributes of the class."""
+    match User.from_dict(PROFILE):
+        case {"email": str(email), "app_metadata": {"plan": plan}, **rest}:
+            assert (email, plan) == ("ada@example.com", "canary")
+            assert rest.keys() == PROFILE.keys() - {"email", "app_metadata"}
+        case _:
+            raise AssertionError
+    match User.from_dict(PROFILE):
+        case User(name="Ada", email=None | "ada@example.com"):
+            pass
+        case _:
+            raise AssertionError
+
+
+@pytest.mark.parametrize("stored", [None, [], "canary", 0])
+def test_odd_metadata_does_not_keep_a_user_from_being_a_mapping(stored: Any) -> None:
+    """It is shown as it is stored; only the property says that it is not an object."""
+    profile = {"user_id": "auth0|1", "app_metadata": stored}
+    assert dict(User(profile)) == profile
+    assert json.loads(json.dumps(dict(User(profile)))) == profile
 
 
 def test_no_repr_shows_a_value() -> None:

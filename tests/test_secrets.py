@@ -250,6 +250,9 @@ CALLS: dict[str, Callable[[ManagementClient], object]] = {
     "create": lambda client: client.users.create(BODY),
     "request": lambda client: client.request("POST", "x", json=BODY),
     "search": lambda client: list(client.users.search(q=WRITTEN)),
+    "find": lambda client: client.users.find(f"{WRITTEN}@example.com"),
+    "set_metadata": lambda client: client.users.set_metadata("auth0|1", app={"deep.plan": WRITTEN}),
+    "request of a path": lambda client: client.request("PATCH", "users/{}", "auth0|1", json=BODY),
     "by_email": lambda client: client.users.by_email(f"{WRITTEN}@example.com"),
     "import": lambda client: client.jobs.import_users([BODY], connection_id="con_0000000000000001"),
     "run_transaction": lambda client: client.run_transaction(

@@ -128,7 +128,7 @@ class Users:
             raise InputError(msg)
         with tx:
             for bag, name, values in given:
-                if not isinstance(values, Mapping | None):
+                if not isinstance(values, Mapping | None) or isinstance(values, User):
                     msg = (
                         f"{name}= for {tx.user_id} takes values by their paths, such as {{'billing.plan': 'pro'}}, "
                         f"not {type(values).__name__} (nothing was sent)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.jsonvalue import ABSENT, Bag, JSONObject, JSONValue, KeyPath, Path, json_equal, thaw
@@ -19,7 +19,7 @@ from auth0_meta.changes.operations import (
 from auth0_meta.changes.rules import first_level, parse_path
 from auth0_meta.changes.views import freeze
 from auth0_meta.errors import InputError, MetadataError, StateError
-from auth0_meta.models import CommitResult
+from auth0_meta.models import CommitResult, User
 from auth0_meta.redact import discreet
 from auth0_meta.transactions.unit import State, Unit
 
@@ -34,7 +34,7 @@ class MetadataBag(MutableMapping[str, Any]):
     Nothing is sent by staging.  The first read that staging can't answer costs one `GET`.
     A path is dotted ("billing.plan") or a tuple of keys; `[]`, `del` and `in` take first-level
     keys.  `get` and `to_dict` also find a key that is stored with its dots, as Auth0 once accepted.  None deletes, except inside a value that is stored whole, where it is JSON null.
-    Iteration, `in`, `len` and `==` read the whole bag.  What is read is a read-only copy.  Bad keys
+    Iteration, `in`, `len`, `==` and a condition (`if tx.app_metadata:`) read the whole bag.  What is read is a read-only copy.  Bad keys
     and values raise `MetadataError` at once; a change that meets the wrong type raises `PathError`,
     at once if the base is known.
 
@@ -64,6 +64,11 @@ class MetadataBag(MutableMapping[str, Any]):
         """Stage each first-level key of a mapping or of pairs as `bag[key] = value` does, then those in `values`."""
         super().update(other, **values)
 
+    def __ior__(self, other: SupportsKeysAndGetItem[str, JSONValue]) -> Self:
+        """Stage as `update` does: `tx.app_metadata |= {"plan": "pro"}`."""
+        self.update(other)
+        return self
+
     def setdefault(self, key: str, default: JSONValue = None, /) -> Any:
         """Return the value of a first-level key; if it is absent, stage `default` and return that."""
         return super().setdefault(key, default)
@@ -89,7 +94,7 @@ class MetadataBag(MutableMapping[str, Any]):
 
     def merge(self, patch: JSONObject, /) -> None:
         """Stage a deep merge by the rules of RFC 7396: None deletes at any depth, arrays are replaced."""
-        self._stage(Merge.of, dict(patch) if isinstance(patch, Mapping) else patch)
+        self._stage(Merge.of, _plain(patch))
 
     def append(self, path: KeyPath, value: JSONValue, /, *, keep: int | None = None) -> None:
         """Stage one more item for the list at `path`, which is created if absent.
@@ -108,8 +113,7 @@ class MetadataBag(MutableMapping[str, Any]):
 
     def replace(self, document: JSONObject, /) -> None:
         """Stage `document` as the whole bag: every stored key that it lacks is deleted."""
-        plain = dict(document) if isinstance(document, Mapping) else document
-        self._stage(replacement, plain, reset=True)
+        self._stage(replacement, _plain(document), reset=True)
 
     def clear(self) -> None:
         """Stage an empty bag."""
@@ -159,6 +163,9 @@ class MetadataBag(MutableMapping[str, Any]):
         """Return the whole bag as a plain dict of your own."""
         plain: dict[str, Any] = thaw(self._everything())
         return plain
+
+    def _is(self, holder: Scope, name: Bag) -> bool:
+        return self._holder is holder and self._name == name
 
     def _everything(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._holder._read(self._name, ())
@@ -222,7 +229,7 @@ class Scope:
 
     @user_metadata.setter
     def user_metadata(self, value: object) -> None:
-        _refuse_assignment("user_metadata")
+        self._refuse_assignment("user_metadata", value)
 
     @property
     def app_metadata(self) -> MetadataBag:
@@ -231,7 +238,17 @@ class Scope:
 
     @app_metadata.setter
     def app_metadata(self, value: object) -> None:
-        _refuse_assignment("app_metadata")
+        self._refuse_assignment("app_metadata", value)
+
+    def _refuse_assignment(self, name: Bag, value: object) -> None:
+        """Refuse `tx.user_metadata = {...}`, which would stage nothing; `|=` assigns the bag that it has changed."""
+        if isinstance(value, MetadataBag) and value._is(self, name):
+            return
+        msg = (
+            f"tx.{name} can't be assigned to (nothing was staged): use tx.{name}.replace(...) to make it exactly this, "
+            f"or tx.{name}.merge(...) to change some of it"
+        )
+        raise InputError(msg)
 
     def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
         self._require("stage")
@@ -242,10 +259,6 @@ class Scope:
         return self._unit.read(bag, path, may_block=not self._awaited)
 
 
-def _refuse_assignment(name: Bag) -> None:
-    """Refuse `tx.user_metadata = {...}`, which would stage nothing."""
-    msg = (
-        f"tx.{name} can't be assigned to (nothing was staged): use tx.{name}.replace(...) to make it exactly this, "
-        f"or tx.{name}.merge(...) to change some of it"
-    )
-    raise InputError(msg)
+def _plain(document: JSONObject) -> object:
+    """Return any mapping as a dict.  A `User` is one too, but a whole profile is not metadata, so that is refused."""
+    return dict(document) if isinstance(document, Mapping) and not isinstance(document, User) else document

@@ -70,6 +70,7 @@ def test_nothing_to_set_sends_nothing(given_: dict[str, Any]) -> None:
         {},
         {"user": None, "app": None},
         {"user": "theme"},
+        {"user": User.from_dict(STORED)},
         {"app": [("plan", "pro")]},
         {"user": {"theme": "dark"}, "app": 5},
         {"user": {5: 1}},

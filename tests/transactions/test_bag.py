@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import traceback
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from auth0_meta import (
     MetadataError,
     MetadataWarning,
     PathError,
+    User,
 )
 from auth0_meta.changes.rules import MAX_REQUEST, RESERVED
 from auth0_meta.transactions.bag import MetadataBag
@@ -52,6 +54,7 @@ STAGED: dict[str, tuple[Stage, dict[str, Any]]] = {
     "merge overwrites a scalar": (lambda bag: bag.merge({"theme": {"a": 1}}), {"theme": {"a": 1}}),
     "a tuple is a path": (lambda bag: bag.set(("prefs", "lang"), "fi"), {"prefs": {"lang": "fi", "tz": "UTC"}}),
     "update": (lambda bag: bag.update({"theme": "dark"}, n=2), {"theme": "dark", "n": 2}),
+    "|=": (lambda bag: operator.ior(bag, {"theme": "dark", "n": 2}), {"theme": "dark", "n": 2}),
     "pop": (lambda bag: bag.pop("theme"), {"theme": None}),
     "setdefault": (lambda bag: (bag.setdefault("n", 9), bag.setdefault("m", 9)), {"m": 9}),
     "merge of any mapping": (lambda bag: bag.merge(MappingProxyType({"a": 1})), {"a": 1}),
@@ -246,6 +249,35 @@ def test_a_bag_can_not_be_assigned_to(bag: str) -> None:
     assert getattr(local, bag) == {"b": 2}
 
 
+def test_a_bag_can_be_extended_in_place() -> None:
+    """`|=` stages as `update` does, in a part too; what it assigns is the bag itself, and no other one passes."""
+    local = Local({"a": {"x": 1}})
+    with local.tx() as tx:
+        tx.user_metadata |= {"a": {"y": 2}}
+        with tx.nested() as part:
+            part.app_metadata |= {"b": 3}
+            with pytest.raises(InputError):
+                part.user_metadata = part.app_metadata
+            with pytest.raises(InputError):
+                tx.user_metadata = part.user_metadata
+        with pytest.raises(MetadataError):
+            tx.app_metadata |= {"email": 1}
+    assert (local.user_metadata, local.app_metadata) == ({"a": {"y": 2}}, {"b": 3})
+
+
+def test_a_profile_is_not_metadata() -> None:
+    """A `User` is a mapping, but merging one would store its whole profile; its metadata is taken as usual."""
+    local = Local({"a": {"x": 1}})
+    user = User.from_dict({"user_id": "auth0|2", "user_metadata": {"a": {"y": 2}}})
+    with local.tx() as tx:
+        for stage in (tx.user_metadata.merge, tx.user_metadata.replace):
+            with pytest.raises(MetadataError, match="User"):
+                stage(user)
+        assert not tx.pending
+        tx.user_metadata.merge(user.user_metadata)
+    assert local.user_metadata == {"a": {"x": 1, "y": 2}}
+
+
 # Reads.
 
 
@@ -364,6 +396,7 @@ TOLD: dict[str, Stage] = {
     "replace": lambda bag: bag.replace({"aws": SECRET}),
     "append": lambda bag: bag.append("keys", SECRET),
     "update": lambda bag: bag.update(aws=SECRET),
+    "|=": lambda bag: operator.ior(bag, {"aws": SECRET}),
     "setdefault": lambda bag: bag.setdefault("aws", SECRET),
 }
 
