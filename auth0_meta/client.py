@@ -116,7 +116,7 @@ class ManagementClient:
             key_id=key_id,
             algorithm=algorithm,
         )
-        self.channel = Channel(
+        self._channel = Channel(
             parts,
             tokens,
             max_wait=check_wait("max_wait", max_wait),
@@ -152,7 +152,7 @@ class ManagementClient:
 
     def close(self) -> None:
         """Close the pooled connections; using the client afterwards raises `StateError`."""
-        self.channel.close()
+        self._channel.close()
 
     @property
     def audience(self) -> str:
@@ -203,7 +203,7 @@ class ManagementClient:
             target += ("&" if "?" in target else "?") + encode_query(given)
         # Whether the query is given or written into the path, errors are cleaned of what it asks for.
         sent = (params, dict(parse_qsl(target.partition("?")[2])))
-        return self.channel.call(
+        return self._channel.call(
             verb,
             target,
             json=json,
@@ -254,7 +254,7 @@ class ManagementClient:
         from auth0_meta.transactions import retry  # noqa: PLC0415  # few programs call this
 
         options = TransactionOptions(**settings)
-        return retry.run(self.channel, user, fn, attempts=attempts, options=options)
+        return retry.run(self._channel, user, fn, attempts=attempts, options=options)
 
     def check(self) -> tuple[Check, ...]:
         """Check token, scopes, audience, clock and rate limit, as `auth0-meta doctor` does.
@@ -267,4 +267,4 @@ class ManagementClient:
         """
         from auth0_meta import doctor  # noqa: PLC0415  # few programs call this
 
-        return doctor.check(self.channel, audience=self._audience)
+        return doctor.check(self._channel, audience=self._audience)

@@ -10,7 +10,7 @@ from typing import Protocol
 class HasLocks(Protocol):
     """Anything whose locks a forked child must not share with its parent."""
 
-    def renew_locks(self) -> None:
+    def _renew_locks(self) -> None:
         """Start over with locks that nobody holds."""
         ...
 
@@ -19,13 +19,13 @@ _owners: weakref.WeakSet[HasLocks] = weakref.WeakSet()
 
 
 def renew_after_fork(owner: HasLocks, /) -> None:
-    """Call `owner.renew_locks()` in every child that is forked while it exists."""
+    """Call `owner._renew_locks()` in every child that is forked while it exists."""
     _owners.add(owner)
 
 
 def _renew_all() -> None:
     for owner in list(_owners):
-        owner.renew_locks()
+        owner._renew_locks()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows only

@@ -238,7 +238,7 @@ class BatchResults:
         """Return how many users are finished, failures included."""
         return sum(self.counts.values()) - self.counts["not_sent"]
 
-    def add(self, result: BatchResult) -> None:
+    def _add(self, result: BatchResult) -> None:
         """Count one user."""
         self.counts[result.outcome] += 1
         self.requests += result.requests

@@ -184,7 +184,7 @@ def test_a_client_uses_the_given_clock_and_random() -> None:
     """It waits on the clock and takes jitter from the source that it was given."""
     clock, jitter = FakeClock(), random.Random(1)
     client = ManagementClient(DOMAIN, token="t", clock=clock, random=jitter)
-    assert (client.channel.clock, client.channel.random) == (clock, jitter)
+    assert (client._channel.clock, client._channel.random) == (clock, jitter)
 
 
 # From the environment --------------------------------------------------------------------------------
@@ -570,6 +570,6 @@ def test_a_child_does_not_join_the_parents_transaction() -> None:
 def test_children_do_not_share_their_jitter() -> None:
     """Forked workers draw different jitter, unless the client was given its own source."""
     own = ManagementClient(DOMAIN, token="t")
-    assert len({in_child(lambda: str(own.channel.random.random())) for _ in range(3)}) == 3
+    assert len({in_child(lambda: str(own._channel.random.random())) for _ in range(3)}) == 3
     given_ = ManagementClient(DOMAIN, token="t", random=random.Random(7))
-    assert in_child(lambda: str(given_.channel.random.random())) == str(random.Random(7).random())
+    assert in_child(lambda: str(given_._channel.random.random())) == str(random.Random(7).random())

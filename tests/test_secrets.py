@@ -108,7 +108,7 @@ def _watching(caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
 
 def _show(watch: Watch, client: ManagementClient) -> None:
     """Show every part of a client that can be reached."""
-    channel = client.channel
+    channel = client._channel
     watch.saw(client, client.users, client.jobs, channel, channel.tokens, channel.transport)
     watch.saw(channel.bucket("other"), channel.budget(), channel.budget(user_id="auth0|1"))
 
@@ -383,7 +383,7 @@ def test_a_user_shows_no_value() -> None:
 
 def _asking(client: ManagementClient, link: dict[str, str]) -> list[Callable[[], object]]:
     """Return calls with a canary in a query or a link."""
-    link["location"] = f"{client.channel.transport.base}/x.gz?Signature={SECRET}"
+    link["location"] = f"{client._channel.transport.base}/x.gz?Signature={SECRET}"
     return [
         lambda: list(client.users.search(q=f'app_metadata.plan:"{WRITTEN}"')),
         lambda: client.users.by_email(f"{WRITTEN}@example.com"),
@@ -452,7 +452,7 @@ def test_the_error_for_an_unreachable_server_shows_no_query_or_link(caplog: pyte
                 watch.fails(call)
             with pytest.raises(NotSentError, match="NewConnectionError: Connection refused"):
                 client.users.get("auth0|1")
-            link = {"location": f"{client.channel.transport.base}/x.gz?Signature={SECRET}"}
+            link = {"location": f"{client._channel.transport.base}/x.gz?Signature={SECRET}"}
             server.replies = [Reply(200, {"id": "job_1", "type": "t", "status": "completed", **link})]
             clocked = connect(server, token=GIVEN, clock=FakeClock())
             watch.fails(lambda: clocked.jobs.download("job_1", io.BytesIO()))

@@ -57,10 +57,10 @@ class Cache:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._records: dict[str, CacheRecord] = {}
-        self.renew_locks()
+        self._renew_locks()
         renew_after_fork(self)
 
-    def renew_locks(self) -> None:
+    def _renew_locks(self) -> None:
         """Start over with a new lock."""
         # Reentrant: a signal handler or a finalizer may use the cache while this thread is inside it.
         self._lock = threading.RLock()

@@ -110,10 +110,10 @@ class Execution:
         started: float | None = None,
     ) -> None:
         self.options = options
-        self._channel = options.client.channel
+        self._channel = options.client._channel
         begun = self._channel.clock.monotonic() if started is None else started
         self._ends = begun + options.budget
-        self._event = event.for_run(options.secrets, options.configuration)
+        self._event = event._for_run(options.secrets, options.configuration)
         self._state = state
         self._token_changes = token_changes or TokenChanges()
         self._staged: Staged = {bag: {} for bag in BAGS}
@@ -201,7 +201,7 @@ class Execution:
         with self._in_time("it read the user"):
             budget = self._limited(self._channel.budget(self.user_id, self.time_left()))
             profile = read_stored(self._channel, Target.user(self.user_id), budget)
-            self._event = self._event.with_user(**self._user_from(profile))
+            self._event = self._event._with_user(**self._user_from(profile))
 
     def _user_from(self, profile: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what an event shows of a stored profile; raise `StoredDataError` if it can't be shown."""
@@ -237,7 +237,7 @@ class Execution:
             for bag in BAGS
             if isinstance(user[bag], dict)
         }
-        staging.event = self._event.with_user(**bags)
+        staging.event = self._event._with_user(**bags)
         self._current = staging
         return staging, Api(staging, self.options.cache, self._channel.clock)
 

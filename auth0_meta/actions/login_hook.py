@@ -58,7 +58,7 @@ class post_login:
             raise InputError(f"post_login takes an Event, not {kind}: make one with Event.from_dict(...)")
         self._options = PostLoginTrigger(
             client, (), budget=budget, lock=lock, oversize=oversize, cache=cache
-        ).settings
+        )._options
         self._event = event
         self._steps: Steps | None = None
 

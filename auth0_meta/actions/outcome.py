@@ -64,7 +64,7 @@ class LoginOutcome:
             and self.redirect is None
         )
 
-    def failed(self, error: Exception) -> LoginOutcome:
+    def _failed(self, error: Exception) -> LoginOutcome:
         """Return this outcome for a login that failed after its actions: it is not allowed, and requests nothing."""
         written = {"denied", "validation_errors", "commit", "lock_lost", "staged"}
         kept = {name: getattr(self, name) for name in written}

@@ -89,16 +89,11 @@ class PostLoginTrigger:
             deny_keeps=deny_keeps,
             error_discards=error_discards,
             oversize=oversize,
-            cache=Cache(client.channel.clock) if cache is None else cache,
+            cache=Cache(client._channel.clock) if cache is None else cache,
         )
 
     def __repr__(self) -> str:
         return f"<PostLoginTrigger {', '.join(action.name for action in self._actions) or 'without actions'}>"
-
-    @property
-    def settings(self) -> TriggerOptions:
-        """Return what this trigger was made with, read-only: its `client`, `states`, `suspend_for`, ..."""
-        return self._options
 
     def run(self, event: Event, /, *, browser: str | None = None) -> LoginOutcome:
         """Run the actions for a login and write what they staged.
@@ -182,7 +177,7 @@ class PostLoginTrigger:
         return login_steps(Execution(self._options, event), self._actions, browser=browser)
 
     def _now(self) -> float:
-        return self._options.client.channel.clock.monotonic()
+        return self._options.client._channel.clock.monotonic()
 
     def _resumed(
         self, started: float, state: str, query: _Json, body: _Json, request: _Json, browser: str | None
@@ -192,7 +187,7 @@ class PostLoginTrigger:
         taken: list[str | None] = []
         try:
             key = digest(state if isinstance(state, str) else "", browser)
-            yield lambda: taken.append(options.states.take(key, now=options.client.channel.clock.time()))
+            yield lambda: taken.append(options.states.take(key, now=options.client._channel.clock.time()))
             suspended, handler = self._suspended(taken[0])
             defaults = {"method": "POST" if body else "GET", "hostname": suspended.hostname}
             event = Event.from_dict(

@@ -68,7 +68,7 @@ class TokenSource:
         """Forget a token that got a 401; return whether there may be another one."""
         return False
 
-    def renew_locks(self) -> None:
+    def _renew_locks(self) -> None:
         """Start over with fresh locks after a fork."""
 
 
@@ -213,7 +213,7 @@ class FetchedToken(TokenSource):
         """The scopes that Auth0 granted with the last token, separated by spaces; None if it did not say."""
         self._line: list[weakref.ref[_Place]] = []
 
-    def renew_locks(self) -> None:
+    def _renew_locks(self) -> None:
         """Let nobody wait for a thread that a fork did not copy."""
         self._line = []
 

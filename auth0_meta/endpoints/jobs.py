@@ -34,7 +34,7 @@ class Jobs:
     """
 
     def __init__(self, client: HasChannel) -> None:
-        self._channel = client.channel
+        self._channel = client._channel
 
     def export_users(
         self,

@@ -49,7 +49,7 @@ class Users:
     """
 
     def __init__(self, client: HasChannel) -> None:
-        self._channel = client.channel
+        self._channel = client._channel
 
     def get(self, user: UserId, /, *, fields: Iterable[str] | None = None) -> User:
         """Read one user: `GET /users/{id}`, scope `read:users`.

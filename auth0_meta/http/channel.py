@@ -36,7 +36,7 @@ class HasChannel(Protocol):
     """Anything with a channel: a client, or what stands in for one."""
 
     @property
-    def channel(self) -> Channel:
+    def _channel(self) -> Channel:
         """Return the channel to send through."""
 
 
@@ -222,11 +222,11 @@ class Channel(Sender):
         if threads is not None:
             threads.shutdown(wait=False)
 
-    def renew_locks(self) -> None:
+    def _renew_locks(self) -> None:
         """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
         self.transport.renew()
         self.throttle.renew()
-        self.tokens.renew_locks()
+        self.tokens._renew_locks()
         if self._reseed:
             self.random.seed()  # or every child would wait the same jitter as its siblings
         self._threads = None

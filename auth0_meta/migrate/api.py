@@ -111,7 +111,7 @@ def plan(
 
     facts = {
         "created": round(clock.time(), 3),
-        "tenant": None if client is None else client.channel.transport.base,
+        "tenant": None if client is None else client._channel.transport.base,
         "kind": "function" if changes is None else "changes",
         "migration": getattr(migration, "__name__", None) if callable(migration) else Path(migration).name,
         "migration_digest": None if evaluator is None else evaluator.digest,
@@ -129,7 +129,7 @@ def plan(
             on_event=on_event,
             now=clock.monotonic,
         )
-        with nullcontext() if client is None else client.channel.listening(planner.waits.note):
+        with nullcontext() if client is None else client._channel.listening(planner.waits.note):
             summary = planner.run()
         if client is not None:
             summary.rates = rates_of(client)
@@ -318,7 +318,7 @@ def _check_usable(ledger: Ledger, client: HasChannel) -> None:
     if ledger.facts.get("purged"):
         raise refusal(ledger.path, "was purged: its values are gone, so it can be neither applied nor undone")
     ledger.check_plan()
-    planned, ours = ledger.facts.get("tenant"), client.channel.transport.base
+    planned, ours = ledger.facts.get("tenant"), client._channel.transport.base
     if planned is None:
         with ledger.group():
             ledger.store_facts(tenant=ours)

@@ -47,7 +47,7 @@ class AsyncMetadataTransaction(Transaction):
     _awaited = True
 
     def __init__(self, client: HasChannel, user: UserId, /, **settings: Unpack[TransactionSettings]) -> None:
-        self._open(Unit(client.channel, user, TransactionOptions(**settings)))
+        self._open(Unit(client._channel, user, TransactionOptions(**settings)))
 
     async def load(self) -> None:  # type: ignore[override]  # awaited, like all that sends
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""

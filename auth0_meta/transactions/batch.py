@@ -93,7 +93,7 @@ class MetadataBatch:
         for name, call in {"on_result": on_result, "on_progress": on_progress}.items():
             if call is not None and not callable(call):
                 raise InputError(f"{name} must be callable or None, not {type(call).__name__}")
-        self._channel = client.channel
+        self._channel = client._channel
         self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False).checked()
         self._channel.budget(max_wait=max_wait)  # refuses a wrong one here, not user by user
         self._raise = on_error == "raise"
@@ -179,7 +179,7 @@ class MetadataBatch:
         options = self._options._replace(base=base)
         unit = Unit(self._channel, user_id, options, share=self._share, cancelled=self._cancelled)
         tx = BatchTransaction._of(unit)
-        tx.broken = lambda: self._broken
+        tx._broken = lambda: self._broken
         self._open[user_id] = tx
         self._staged += 1
         if len(self._open) > self._window:
@@ -270,7 +270,7 @@ class MetadataBatch:
                 if self._on_progress is not None:
                     budget.on_wait = partial(self._note_wait, budget.on_wait)
                 with calling_from(tx._staged_at):
-                    tx.send()
+                    tx._send()
             except Cancelled:
                 pass
             except BaseException as error:  # noqa: BLE001  # it becomes this user's result, or stops the batch
@@ -296,7 +296,7 @@ class MetadataBatch:
     def _account(self, result: BatchResult) -> None:
         """Count a result and tell the callbacks."""
         with self._report_lock:
-            self.results.add(result)
+            self.results._add(result)
             self._tell(result)
 
     def _note_wait(self, on_wait: Callable[[Wait], object] | None, wait: Wait) -> None:

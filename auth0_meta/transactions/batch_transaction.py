@@ -32,7 +32,7 @@ class BatchTransaction(MetadataTransaction):
     """
 
     _ends_with_a_call = False
-    broken: Callable[[], BaseException | None] = staticmethod(lambda: None)
+    _broken: Callable[[], BaseException | None] = staticmethod(lambda: None)
     """Return the error that has broken its batch, None if none has."""
 
     def _open(self, unit: Unit) -> None:
@@ -62,7 +62,7 @@ class BatchTransaction(MetadataTransaction):
         try:
             return read()
         except Cancelled:
-            broken = self.broken()
+            broken = self._broken()
         raise broken or StateError("the batch was left while this was read: nothing more is sent")
 
     def rollback(self) -> NoReturn:
@@ -75,7 +75,8 @@ class BatchTransaction(MetadataTransaction):
 
     __enter__ = commit = rollback
 
-    def send(self) -> CommitResult:
+    @discreet
+    def _send(self) -> CommitResult:
         """Commit it; called by the batch."""
         with self._guard:
             self._taken = True

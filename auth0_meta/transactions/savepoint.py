@@ -139,7 +139,7 @@ class Savepoint(Scope):
         return around if around in (State.ROLLED_BACK, State.FAILED) else State.COMMITTED
 
     @property
-    def joined_result(self) -> CommitResult:
+    def _joined_result(self) -> CommitResult:
         """Return how a block ended that has joined another transaction.  Raises `StateError` before the end."""
         part = self._part
         if part is not None and part.state is State.COMMITTED:
@@ -177,9 +177,10 @@ class Savepoint(Scope):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.leave(error)
+        self._leave(error)
 
-    def leave(self, error: BaseException | None) -> None:
+    @discreet
+    def _leave(self, error: BaseException | None) -> None:
         """Merge this part into the one around it, or drop it after an error; do nothing if it has ended."""
         part = self._part
         if part is None or part.state is not State.ACTIVE:

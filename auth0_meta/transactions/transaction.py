@@ -86,7 +86,7 @@ class Transaction(Scope):
 
         Raises `StateError` before the end.
         """
-        return super().result if self._savepoint is None else self._savepoint.joined_result
+        return super().result if self._savepoint is None else self._savepoint._joined_result
 
     def _stage(self, bag: Bag, operations: Sequence[Operation], /, *, reset: bool = False) -> None:
         super()._stage(bag, operations, reset=reset)
@@ -147,7 +147,7 @@ class Transaction(Scope):
         """End the block, except for the commit; return whether one is due."""
         self._leave()
         if self._savepoint is not None:
-            self._savepoint.leave(error)
+            self._savepoint._leave(error)
         elif self._unit.state is State.ACTIVE:
             if error is None:
                 return True
@@ -245,7 +245,7 @@ class MetadataTransaction(Transaction):
         oversize: Oversize = "warn",
     ) -> None:
         options = TransactionOptions(base, base_check, lock, join, max_wait, oversize)
-        self._open(Unit(client.channel, user, options))
+        self._open(Unit(client._channel, user, options))
 
     def __enter__(self) -> Self:
         return self._enter()

@@ -327,8 +327,8 @@ def test_an_outcome_that_fails_afterwards_says_only_what_failed_it() -> None:
     """`failed` keeps the action of an error that it passes on, and drops it for another error."""
     outcome = Login().run(broken)
     assert outcome.error is not None
-    assert outcome.failed(outcome.error).failed_in == outcome.failed_in
-    assert outcome.failed(Auth0MetaError("x")).failed_in is None
+    assert outcome._failed(outcome.error).failed_in == outcome.failed_in
+    assert outcome._failed(Auth0MetaError("x")).failed_in is None
 
 
 @pytest.mark.parametrize(

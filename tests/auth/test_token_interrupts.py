@@ -174,7 +174,7 @@ def test_a_child_forked_by_a_thread_that_waits_gets_a_token() -> None:
 
     class Asked(threading.Event):
         def is_set(self) -> bool:
-            source.renew_locks()  # what the child of a fork begins with
+            source._renew_locks()  # what the child of a fork begins with
             forked.set()
             return False
 

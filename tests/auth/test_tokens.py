@@ -305,12 +305,12 @@ def test_fresh_locks_keep_the_token() -> None:
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(source.get, _budget())
         assert inside.wait(5)
-        source.renew_locks()
+        source._renew_locks()
         assert source.get(_budget()) == "t1"
         release.set()
         held.result(5)
     for other in (GivenToken("t"), CalledToken(lambda: "t")):
-        other.renew_locks()
+        other._renew_locks()
         assert other.get(_budget()) == "t"
 
 

@@ -53,7 +53,7 @@ every = pytest.mark.parametrize("name", CALLS)
 def client_of(status: int, body: bytes) -> ManagementClient:
     """Return a client that always gets this response."""
     client = ManagementClient("http://127.0.0.1:1", token="any.given.token", clock=FakeClock())
-    client.channel.transport.send = lambda *_, **__: Response(status, {}, body)  # type: ignore[method-assign]
+    client._channel.transport.send = lambda *_, **__: Response(status, {}, body)  # type: ignore[method-assign]
     return client
 
 

@@ -317,9 +317,9 @@ def test_an_operation_that_must_be_over_sends_nothing() -> None:
     """The request is refused before it leaves."""
     clock = FakeClock()
     with ScriptedServer() as server, ManagementClient(server.url, token="t", clock=clock) as client:
-        late = client.channel.budget("auth0|1", ends=clock.monotonic())
+        late = client._channel.budget("auth0|1", ends=clock.monotonic())
         with pytest.raises(NotSentError, match="the time for this operation is over") as caught:
-            client.channel.read(_target("auth0|1"), late)
+            client._channel.read(_target("auth0|1"), late)
         assert caught.value.user_id == "auth0|1"
         assert server.seen == []
 
@@ -383,17 +383,17 @@ def test_bulk_work_outlasts_an_outage(others: bool) -> None:
         ScriptedServer(*failing(100)) as server,
         ManagementClient(server.url, token="t", clock=clock) as client,
     ):
-        one = client.channel.budget("auth0|1", None, share=0.5)
+        one = client._channel.budget("auth0|1", None, share=0.5)
         if others:
             sleep = clock.sleep
 
             def meanwhile(seconds: float) -> None:
                 sleep(seconds)
-                client.channel.outages.succeeded("GET", clock.monotonic())
+                client._channel.outages.succeeded("GET", clock.monotonic())
 
             clock.sleep = meanwhile  # type: ignore[method-assign]
         with pytest.raises(ServerError):
-            client.channel.read(_target("auth0|1"), one)  # type: ignore[arg-type]
+            client._channel.read(_target("auth0|1"), one)  # type: ignore[arg-type]
         assert one.outage is not others
         assert clock.monotonic() < 31 if others else 800 < clock.monotonic() <= 900
 
@@ -410,7 +410,7 @@ def test_one_outage_is_waited_out_once() -> None:
         """Read in bulk; return the seconds that it took to fail."""
         begun = clock.monotonic()
         with pytest.raises(ServerError):
-            client.channel.read(_target("auth0|1"), client.channel.budget("auth0|1", None, share=0.5))  # type: ignore[arg-type]
+            client._channel.read(_target("auth0|1"), client._channel.budget("auth0|1", None, share=0.5))  # type: ignore[arg-type]
         return clock.monotonic() - begun
 
     with ScriptedServer(respond) as server, ManagementClient(server.url, token="t", clock=clock) as client:
@@ -422,7 +422,7 @@ def test_one_outage_is_waited_out_once() -> None:
         down = True
         assert 800 < attempt() <= 901
         assert attempt() < 31
-        client.channel.outages.start()
+        client._channel.outages.start()
         assert 800 < attempt() <= 901
 
 
@@ -458,10 +458,10 @@ def test_the_response_to_a_patch_is_a_whole_user(
         ManagementClient(server.url, token="t") as client,
         nullcontext() if usable else pytest.raises(OutcomeUnknown),
     ):
-        found = client.channel.patch(
+        found = client._channel.patch(
             _target("auth0|1"),  # type: ignore[arg-type]
             {"app_metadata": {"a": 1}},
-            client.channel.budget("auth0|1"),
+            client._channel.budget("auth0|1"),
         )
         assert found == body
 

@@ -34,7 +34,7 @@ def test_a_child_forked_while_the_line_is_full_has_nobody_ahead_of_it() -> None:
         for _ in range(10):
             assert waiting.acquire(timeout=10)
         assert (
-            in_child(lambda: str(client.channel.call("GET", "/api/v2/users/x", max_wait=2.0)))
+            in_child(lambda: str(client._channel.call("GET", "/api/v2/users/x", max_wait=2.0)))
             == "{'user_id': 'x'}"
         )
         assert [one.result(20).user_id for one in busy] == [f"u{n}" for n in range(12)]

@@ -74,13 +74,13 @@ def test_a_request_that_an_outage_has_hit_says_nothing_about_its_user(failures: 
                 return False
             clock.advance(31)
             if fault.fired:
-                client.channel.outages.succeeded("GET", clock.monotonic())
+                client._channel.outages.succeeded("GET", clock.monotonic())
             return True
 
         fault = tenant.fail(method="GET", user_id="auth0|1", times=failures, status=503, when=hang)
-        budget = client.channel.budget("auth0|1", None, share=1.0)
+        budget = client._channel.budget("auth0|1", None, share=1.0)
         with contextlib.suppress(ServerError, TransportError):
-            client.channel.read(Target.user("auth0|1"), budget)
+            client._channel.read(Target.user("auth0|1"), budget)
             assert got == "the user"
         assert fault.fired == failures
         assert budget.requests == failures + (got == "the user")

@@ -502,15 +502,15 @@ def test_a_wait_past_the_deadline_is_announced() -> None:
         ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), Reply(), now=clock.time) as server,
         connect(server, clock=clock, on_wait=waits.append) as client,
     ):
-        budget = client.channel.budget()
+        budget = client._channel.budget()
         with pytest.raises(LongWait) as caught:
-            client.channel.send(_request(), budget, deadline=_soon(clock))
+            client._channel.send(_request(), budget, deadline=_soon(clock))
         assert clock.slept == []
         assert (caught.value.reason, len(server.seen)) == ("rate limit", 1)
-        client.channel.wait_out(caught.value, budget, "users write")
+        client._channel.wait_out(caught.value, budget, "users write")
         assert 5 <= budget.waited <= 5.3
         assert [w.reason for w in waits] == ["rate limit"]
-        assert client.channel.send(_request(), budget, deadline=_soon(clock)).status == 200
+        assert client._channel.send(_request(), budget, deadline=_soon(clock)).status == 200
         assert (budget.requests, budget.attempts, budget.refusals) == (2, 2, 1)
     assert len(clock.slept) == 1
 
@@ -526,11 +526,11 @@ def test_a_backoff_past_the_deadline_is_announced(fault: Reply, reason: str) -> 
         ScriptedServer(fault, fault, fault, Reply()) as server,
         connect(server, clock=clock, on_wait=waits.append) as client,
     ):
-        budget = client.channel.budget()
+        budget = client._channel.budget()
         with pytest.raises(LongWait) as caught:
-            client.channel.send(_request(repeat=True), budget, deadline=_soon(clock))
+            client._channel.send(_request(repeat=True), budget, deadline=_soon(clock))
         assert (caught.value.reason, len(server.seen), len(clock.slept)) == (reason, 2, 1)
-        client.channel.wait_out(caught.value, budget, "users write")
+        client._channel.wait_out(caught.value, budget, "users write")
         assert budget.waited == pytest.approx(sum(clock.slept))
         assert [w.reason for w in waits] == [reason] * 2
 
@@ -540,7 +540,7 @@ def test_what_will_not_change_is_not_repeated(status: int, requests: int) -> Non
     """A 501 is one of these, although it is the server's error."""
     with ScriptedServer(Reply(status), Reply()) as server, connect(server, clock=FakeClock()) as client:
         with nullcontext() if requests == 2 else pytest.raises(ApiError):
-            client.channel.send(_request(repeat=True), client.channel.budget())
+            client._channel.send(_request(repeat=True), client._channel.budget())
         assert len(server.seen) == requests
 
 
@@ -550,7 +550,9 @@ def test_a_backoff_has_the_deadline_of_a_closed_gate() -> None:
     with ScriptedServer(Reply(503), Reply()) as server, connect(server, clock=clock) as client:
         soon, late = clock.monotonic() + 0.01, clock.monotonic() + 100
         with pytest.raises(LongWait, match="server error"):
-            client.channel.send(_request(repeat=True), client.channel.budget(), deadline=Deadline(soon, late))
+            client._channel.send(
+                _request(repeat=True), client._channel.budget(), deadline=Deadline(soon, late)
+            )
         assert (len(server.seen), clock.slept) == (1, [])
 
 
@@ -559,23 +561,23 @@ def test_a_write_that_rests_on_a_read_goes_first(monkeypatch: pytest.MonkeyPatch
     clock = FakeClock()
     with ScriptedServer() as server, connect(server, clock=clock) as client:
         asked: list[tuple[Any, ...]] = []
-        acquire = client.channel.throttle.acquire
+        acquire = client._channel.throttle.acquire
 
         def watched(group: str, **settings: Any) -> Any:
             asked.append((settings["urgent"], settings["most"], settings["most_closed"]))
             return acquire(group, **settings)
 
-        monkeypatch.setattr(client.channel.throttle, "acquire", watched)
+        monkeypatch.setattr(client._channel.throttle, "acquire", watched)
         deadline = Deadline(clock.monotonic() + 1, clock.monotonic() + 5)
         for until, max_wait in ((None, None), (deadline, None), (deadline, 3)):
-            client.channel.send(_request(), client.channel.budget(None, max_wait), deadline=until)
+            client._channel.send(_request(), client._channel.budget(None, max_wait), deadline=until)
     assert asked == [(False, None, None), (True, 5, 1), (True, 3, 1)]
 
 
 def _stopped(client: ManagementClient, *, sees_through: bool) -> WaitBudget:
     """Return the budget of bulk work that is stopped as soon as it waits."""
     event = threading.Event()
-    budget = client.channel.budget(None, None, share=0.5, cancelled=event)
+    budget = client._channel.budget(None, None, share=0.5, cancelled=event)
     if sees_through:
         budget.see_through()
     budget.on_wait = lambda _: event.set()
@@ -591,15 +593,15 @@ def test_what_has_left_is_followed_for_half_a_minute_after_a_stop() -> None:
     clock = FakeClock()
     replies = [_slow_down(20), Reply(), _slow_down(60), Reply()]
     with ScriptedServer(*replies) as server, connect(server, clock=clock) as client:
-        client.channel.send(_request(), _stopped(client, sees_through=True))
+        client._channel.send(_request(), _stopped(client, sees_through=True))
         assert (len(server.seen), clock.monotonic() >= 20) == (2, True)
         with pytest.raises(RateLimitError, match="the stop"):
-            client.channel.send(_request(), _stopped(client, sees_through=True))
+            client._channel.send(_request(), _stopped(client, sees_through=True))
         clock.advance(90)
-        client.channel.send(_request(), client.channel.budget())
+        client._channel.send(_request(), client._channel.budget())
     with ScriptedServer(_slow_down(20), Reply()) as server, connect(server, clock=clock) as client:
         with pytest.raises(Cancelled):
-            client.channel.send(_request(), _stopped(client, sees_through=False))
+            client._channel.send(_request(), _stopped(client, sees_through=False))
         assert len(server.seen) == 1
 
 
@@ -608,12 +610,12 @@ def test_a_wait_between_two_reads_ends_with_a_stop() -> None:
     clock = FakeClock()
     with ScriptedServer(_slow_down(20)) as server, connect(server, clock=clock) as client:
         with pytest.raises(RateLimitError):
-            client.channel.send(_request(), client.channel.budget(None, 0))
+            client._channel.send(_request(), client._channel.budget(None, 0))
         wait = LongWait("rate limit", 20.0)
-        client.channel.wait_out(wait, _stopped(client, sees_through=True), "users write")
+        client._channel.wait_out(wait, _stopped(client, sees_through=True), "users write")
         assert clock.monotonic() < 20
         with pytest.raises(Cancelled):
-            client.channel.wait_out(wait, _stopped(client, sees_through=False), "users write")
+            client._channel.wait_out(wait, _stopped(client, sees_through=False), "users write")
 
 
 def test_a_budget_shorter_than_the_wait_wins_over_the_deadline() -> None:
@@ -624,11 +626,11 @@ def test_a_budget_shorter_than_the_wait_wins_over_the_deadline() -> None:
         connect(server, clock=clock, max_wait=3) as client,
     ):
         with pytest.raises(RateLimitError):
-            client.channel.send(_request(), client.channel.budget(), deadline=_soon(clock))
+            client._channel.send(_request(), client._channel.budget(), deadline=_soon(clock))
         with pytest.raises(RateLimitError):
-            client.channel.send(_request(), client.channel.budget(), deadline=_soon(clock))
+            client._channel.send(_request(), client._channel.budget(), deadline=_soon(clock))
         with pytest.raises(RateLimitError):
-            client.channel.wait_out(LongWait("rate limit", 5.0), client.channel.budget(), "users write")
+            client._channel.wait_out(LongWait("rate limit", 5.0), client._channel.budget(), "users write")
         assert len(server.seen) == 1
     assert clock.slept == []
 
@@ -640,14 +642,14 @@ def test_a_long_wait_for_a_token_is_announced_after_it() -> None:
         ScriptedServer(Reply(429, {}, {"Retry-After": "5"}), token(), Reply()) as server,
         connect(server, client_id="c", client_secret="s", clock=clock) as client,
     ):
-        budget = client.channel.budget()
+        budget = client._channel.budget()
         with pytest.raises(LongWait) as caught:
-            client.channel.send(_request(), budget, deadline=_soon(clock))
+            client._channel.send(_request(), budget, deadline=_soon(clock))
         waited = budget.waited
-        client.channel.wait_out(caught.value, budget, "users write")
+        client._channel.wait_out(caught.value, budget, "users write")
         assert budget.waited == waited >= 5
         assert server.paths() == ["/oauth/token"] * 2
-        assert client.channel.send(_request(), budget, deadline=_soon(clock)).status == 200
+        assert client._channel.send(_request(), budget, deadline=_soon(clock)).status == 200
 
 
 def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
@@ -664,15 +666,15 @@ def test_a_token_that_is_renewed_after_a_wait_may_be_late() -> None:
         ) as server,
         connect(server, client_id="c", client_secret="s", clock=clock) as client,
     ):
-        budget = client.channel.budget()
-        client.channel.send(_request(), budget, deadline=_soon(clock))
+        budget = client._channel.budget()
+        client._channel.send(_request(), budget, deadline=_soon(clock))
         with pytest.raises(LongWait) as caught:
-            client.channel.send(
+            client._channel.send(
                 _request(), budget, deadline=Deadline(clock.monotonic() + 97, clock.monotonic() + 97)
             )
         assert caught.value.reason == "token"
         assert len(server.seen) == 4
-        assert client.channel.send(_request(), budget, deadline=_soon(clock)).status == 200
+        assert client._channel.send(_request(), budget, deadline=_soon(clock)).status == 200
 
 
 def test_an_interrupted_request_leaves_the_client_usable(monkeypatch: pytest.MonkeyPatch) -> None:

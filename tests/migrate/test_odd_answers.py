@@ -92,7 +92,7 @@ def test_one_odd_answer_costs_one_user_of_a_plan(
 ) -> None:
     """The user is invalid and named, the others are planned, and nothing is written into the wrong user."""
     tenant.fail(method="GET", user_id=ids[ODD], **ANSWERS[answer])
-    summary = plan(move_plan, to=job, client=client, users=ids_file, clock=client.channel.clock)
+    summary = plan(move_plan, to=job, client=client, users=ids_file, clock=client._channel.clock)
     assert (summary.changing, summary.invalid) == (USERS - 1, 1)
     with Ledger.open(job) as ledger:
         ((user_id, kind, note),) = ledger.problems()
@@ -184,10 +184,10 @@ def test_an_outage_ends_a_run_that_can_be_resumed(
     plan(move_plan, to=job, users=str(ndjson(rows_of(tenant))))
     client.users.get(ids[0])
     lost = Everybody(tenant, **fault)
-    begun = client.channel.clock.monotonic()
+    begun = client._channel.clock.monotonic()
     with pytest.raises((TransportError, Auth0MetaError)):
         apply(job, client, concurrency=concurrency)
-    waited = client.channel.clock.monotonic() - begun
+    waited = client._channel.clock.monotonic() - begun
     assert waited > 800
     if concurrency == 1:  # this clock adds up what threads sleep at the same time
         # A second user is tried before the run ends, for `failure_wait` seconds: the outage has been waited out.
@@ -220,10 +220,10 @@ def test_a_run_that_is_stopped_does_not_wait_an_outage_out(
 
     tenant.fail(path="/api/v2/users/{id}", when=lost, times=None, drop="after_commit")
     tenant.before("PATCH", None, lambda _: cancel.set())
-    begun = client.channel.clock.monotonic()
+    begun = client._channel.clock.monotonic()
     result = step(job, client, concurrency=1, cancel=cancel)
     assert result.interrupted
-    assert client.channel.clock.monotonic() - begun < 100
+    assert client._channel.clock.monotonic() - begun < 100
     assert sum(status(job).counts.get(word, 0) for word in ("sent", "undoing")) == 1
     again.set()
     step(job, client)
@@ -248,10 +248,10 @@ def test_an_outage_ends_a_plan(
     client.users.page()
     lost = Everybody(tenant, drop="before_commit")
     for _ in range(2):  # each plan waits for itself, whatever an earlier one has waited
-        begun = client.channel.clock.monotonic()
+        begun = client._channel.clock.monotonic()
         with pytest.raises(TransportError):
             plan(move_plan, to=job, client=client, users=ids_file)
-        assert client.channel.clock.monotonic() - begun > 800
+        assert client._channel.clock.monotonic() - begun > 800
         assert not job.exists()
     lost.remove()
     assert plan(move_plan, to=job, client=client, users=ids_file).changing == USERS

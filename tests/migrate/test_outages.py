@@ -72,7 +72,7 @@ def test_a_plan_waits_two_minutes_of_outage_out(
     source.write_text("\n".join(populate(tenant, USERS)), encoding="utf-8")
     Outage(tenant, "GET", FAULTS[fault], after=20, seconds=120)
     events: list[Any] = []
-    clock = client.channel.clock
+    clock = client._channel.clock
     summary = plan(
         move_plan, to=job, client=client, users=str(source), on_event=events.append, clock=clock, share=1.0
     )
@@ -199,7 +199,7 @@ def test_a_token_endpoint_that_is_not_one_ends_a_plan(
     source.write_text("\n".join(populate(tenant, USERS)), encoding="utf-8")
     tenant.fail(path="/oauth/token", times=None, **fault)
     with pytest.raises(NotSentError, match=r"^there is no token, so nothing was sent"):
-        plan(move_plan, to=job, client=client, users=str(source), clock=client.channel.clock)
+        plan(move_plan, to=job, client=client, users=str(source), clock=client._channel.clock)
     assert tenant.clock.monotonic() < 1
     assert not job.exists()
 

@@ -91,7 +91,7 @@ class Faults:
 
 def elapsed(client: ManagementClient) -> float:
     """Return the time of the tenant, which adds up what threads wait at the same time."""
-    return client.channel.clock.monotonic()
+    return client._channel.clock.monotonic()
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -107,7 +107,7 @@ def test_ten_users_who_cannot_be_read_cost_a_plan_those_ten(
     faults = Faults(tenant, "GET", bad, SETS[which])
     # On this clock one thread can wait for minutes before another one has its first response.
     good = next(user_id for user_id in ids if user_id not in bad)
-    client.channel.read(Target.user(good), client.channel.budget())
+    client._channel.read(Target.user(good), client._channel.budget())
     summary = plan(move_plan, to=job, client=client, users=str(source))
     assert (summary.changing, summary.invalid) == (USERS - BAD, BAD)
     with Ledger.open(job) as ledger:

@@ -17,14 +17,14 @@ UID = "auth0|507f1f77bcf86cd799439020"
 
 def open_blocks(client: ManagementClient) -> list[object]:
     """Return the units of work that others could join in this thread."""
-    units = (ref() for key, refs in OPEN.units.items() if key[0] is client.channel for ref in refs)
+    units = (ref() for key, refs in OPEN.units.items() if key[0] is client._channel for ref in refs)
     return [unit for unit in units if unit is not None]
 
 
 def bulk_transaction(local: Local, cancelled: threading.Event, **settings: Any) -> MetadataTransaction:
     """Open a transaction as a batch does: it yields to live traffic, and ends unsent once `cancelled` is set."""
     options = TransactionOptions(**settings)
-    return MetadataTransaction._of(Unit(local.client.channel, UID, options, share=0.5, cancelled=cancelled))
+    return MetadataTransaction._of(Unit(local.client._channel, UID, options, share=0.5, cancelled=cancelled))
 
 
 class Local:

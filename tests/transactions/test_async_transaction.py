@@ -698,7 +698,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
 
     async def main() -> None:
         gate = threading.Event()
-        busy = local.client.channel.threads.submit(gate.wait, 10)  # occupies the only thread
+        busy = local.client._channel.threads.submit(gate.wait, 10)  # occupies the only thread
         tx = local.client.atransaction(UID)
         with pytest.raises(RuntimeError, match="new thread"):
             async with tx:
@@ -714,7 +714,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
         result_before = tx.result
         gate.set()
         await until(busy.done)
-        await asyncio.wrap_future(local.client.channel.threads.submit(int))
+        await asyncio.wrap_future(local.client._channel.threads.submit(int))
         assert tx.state is (State.COMMITTED if again else State.ROLLED_BACK)
         assert tx.result is result_before
 
@@ -726,7 +726,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
 def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a free thread has begun the commit before `submit` raises, `commit` returns that thread's result."""
     local = Local({"n": 1})
-    real = type(local.client.channel.threads).submit
+    real = type(local.client._channel.threads).submit
 
     def submit(pool: Any, *work: Any) -> None:
         begun = real(pool, *work)
@@ -735,7 +735,7 @@ def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.Monkey
         msg = "can't start new thread"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr(type(local.client.channel.threads), "submit", submit)
+    monkeypatch.setattr(type(local.client._channel.threads), "submit", submit)
 
     async def main() -> None:
         tx = local.client.atransaction(UID)
@@ -755,7 +755,7 @@ def test_ctrl_c_before_a_thread_has_begun_sends_nothing(monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     tx = local.client.atransaction(UID)
-    monkeypatch.setattr(type(local.client.channel.threads), "submit", submit)
+    monkeypatch.setattr(type(local.client._channel.threads), "submit", submit)
 
     async def main() -> None:
         tx.user_metadata.increment("n")
@@ -801,7 +801,7 @@ def _all_threads_busy(*, max_wait: float | None) -> tuple[Local, Any, threading.
     """Return a transaction of a client whose only thread is busy, what frees the thread, and what ends then."""
     local = Local({"n": 1}, pool_size=1)
     free = threading.Event()
-    busy = local.client.channel.threads.submit(free.wait, 60)
+    busy = local.client._channel.threads.submit(free.wait, 60)
     tx = local.client.atransaction(UID, max_wait=max_wait)
     tx.user_metadata.increment("n")
     return local, tx, free, busy
@@ -896,7 +896,7 @@ def test_without_a_limit_a_thread_is_waited_for() -> None:
     async def main() -> Any:
         local = Local({"n": 1}, pool_size=1)
         free = threading.Event()
-        local.client.channel.threads.submit(free.wait, 60)
+        local.client._channel.threads.submit(free.wait, 60)
         tx = local.client.atransaction(UID, max_wait=None)
         tx.user_metadata.increment("n")
         commit = asyncio.create_task(tx.commit())
@@ -914,11 +914,11 @@ def test_a_closed_client_makes_no_threads() -> None:
     for used in (False, True):
         client = Local().client
         if used:
-            threads = client.channel.threads
-            assert client.channel.threads is threads
+            threads = client._channel.threads
+            assert client._channel.threads is threads
         client.close()
         with pytest.raises(StateError, match="closed"):
-            client.channel.threads  # noqa: B018
+            client._channel.threads  # noqa: B018
         if used:
             with pytest.raises(RuntimeError):
                 threads.submit(int)

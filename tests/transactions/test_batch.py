@@ -300,7 +300,7 @@ def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> Non
             return Response(400, {}, b'{"statusCode":400,"error":"Bad Request","message":"no"}')
         return Response(200, {}, json.dumps({"user_id": unquote(path.rpartition("/")[2])}).encode())
 
-    monkeypatch.setattr(client.channel.transport, "send", send)
+    monkeypatch.setattr(client._channel.transport, "send", send)
     users = 20_000
     tracemalloc.start()
     try:

@@ -109,7 +109,7 @@ class AsyncWork:
     def __init__(self) -> None:
         self.local = Local({"n": 1}, pool_size=1)
         self.tx = self.local.client.atransaction(UID)
-        self.pool = self.local.client.channel.threads
+        self.pool = self.local.client._channel.threads
 
     def __call__(self) -> None:
         """Do it."""

@@ -116,7 +116,7 @@ class Event(EventSections):
         """Return which of `user_metadata` and `app_metadata` the source of this event did not have."""
         return tuple(bag for bag in BAGS if bag not in self.user)
 
-    def for_run(self, secrets: Mapping[str, str], configuration: Mapping[str, Any], /) -> Event:
+    def _for_run(self, secrets: Mapping[str, str], configuration: Mapping[str, Any], /) -> Event:
         """Return this event with more secrets and configuration, and transaction metadata that the api may change."""
         transaction = Transaction(self.transaction)
         dict.__setitem__(transaction, "metadata", Frozen(self.transaction.metadata))
@@ -126,7 +126,7 @@ class Event(EventSections):
             configuration=Frozen({**self.configuration, **configuration}),
         )
 
-    def with_user(self, /, **fields: Any) -> Event:
+    def _with_user(self, /, **fields: Any) -> Event:
         """Return this event with fields of the user replaced by frozen values; the rest is shared."""
         user = EventUser(self.user)
         dict.update(user, fields)

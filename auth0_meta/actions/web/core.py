@@ -107,7 +107,7 @@ class LoginFlow:
     def take(self, request: BrowserRequest) -> Return:
         """Return what was stored for a browser that comes to /continue; it can be taken once."""
         state = request.query.get("state") or request.body.get("state", "")
-        options = self.trigger.settings
+        options = self.trigger._options
         # Without a cookie "none", which matches no login.  Not "": that is the key of logins that a trigger suspends
         # without `browser=`.
         browsers = (request.cookie or "none").split(".", 1)
@@ -115,7 +115,7 @@ class LoginFlow:
         try:
             for browser in browsers:
                 key = digest(f"claims {state}", browser)
-                stored = options.states.take(key, now=options.client.channel.clock.time())
+                stored = options.states.take(key, now=options.client._channel.clock.time())
                 if stored is not None:
                     back.browser = browser
                     back.claims, back.callback = _stored(stored)
@@ -204,15 +204,15 @@ class LoginFlow:
         """Return what follows the actions; during a redirect the claims are stored on the server."""
         if outcome.error is not None or outcome.redirect is None:
             return Login(outcome=outcome, claims=claims)
-        options = self.trigger.settings
-        now = options.client.channel.clock.time()
+        options = self.trigger._options
+        now = options.client._channel.clock.time()
         key = digest(f"claims {outcome.redirect.state}", browser)
         stored = dict(claims) if callback is None else {**claims, _CALLBACK: attrs.astuple(callback)}
         try:
             options.states.put(key, json.dumps(stored), expires_at=now + options.suspend_for, now=now)
         except Exception as error:  # noqa: BLE001  # a store that fails is the login's error, as in the trigger
             report(error, user_id=outcome.user_id, action=None)
-            return Login(outcome=outcome.failed(error), claims=claims)
+            return Login(outcome=outcome._failed(error), claims=claims)
         return BrowserRedirect(outcome.redirect.url, request.cookie_with(request.our_cookie() or browser))
 
     def after_continue(self, back: Return, outcome: LoginOutcome) -> BrowserRedirect | Login:
@@ -223,7 +223,7 @@ class LoginFlow:
         if claims.get("sub") != outcome.user_id:
             error = _damaged(outcome.user_id)
             report(error, user_id=outcome.user_id, action=None)
-            return Login(outcome=outcome.failed(outcome.error or error), claims={"sub": outcome.user_id})
+            return Login(outcome=outcome._failed(outcome.error or error), claims={"sub": outcome.user_id})
         result = self.after_actions(back.request, outcome, claims, back.browser, back.callback)
         back.let_in = isinstance(result, Login) and result.outcome.allowed
         return result

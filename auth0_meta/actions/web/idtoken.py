@@ -37,15 +37,15 @@ class SigningKeys:
     """
 
     def __init__(self, client: HasChannel, /, *, between: float = 60.0) -> None:
-        self._channel = client.channel
+        self._channel = client._channel
         self._between = number("between", between, least=0, error=ConfigError)
         self._keys: dict[str, Mapping[str, Any]] = {}
         self._next = float("-inf")
         self._failure: str | None = None
-        self.renew_locks()
+        self._renew_locks()
         renew_after_fork(self)
 
-    def renew_locks(self) -> None:
+    def _renew_locks(self) -> None:
         """Start over with a new lock."""
         # Reentrant: a signal handler or a finalizer may need a key while this thread fetches.
         self._lock = threading.RLock()

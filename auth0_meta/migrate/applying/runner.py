@@ -70,9 +70,9 @@ class Runner:
         drift: DriftPolicy = "replan",
         evaluator: Evaluator | None = None,
     ) -> None:
-        self._ledger, self._client, self._channel, self._step = ledger, client, client.channel, STEPS[kind]
+        self._ledger, self._client, self._channel, self._step = ledger, client, client._channel, STEPS[kind]
         self._settings, self._trust, self._drift, self._evaluator = settings, trust, drift, evaluator
-        self._now = client.channel.clock.monotonic
+        self._now = client._channel.clock.monotonic
         self._stop, self._interrupted = StopFlag(settings.cancel), False
         self._executor = settings.executor or Threads(
             settings.concurrency or MOST_WORKERS, name="auth0-meta-migrate"

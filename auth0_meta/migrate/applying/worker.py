@@ -49,7 +49,7 @@ def work(
     on_wait: Callable[[Wait], object] | None = None,
 ) -> TaskResult:
     """Carry out a task and return what became of it; `trust`: don't read first."""
-    channel = client.channel
+    channel = client._channel
     budget = channel.budget(task.user_id, None, share=share, cancelled=cancelled)
 
     def report(wait: Wait) -> None:

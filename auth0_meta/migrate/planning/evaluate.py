@@ -38,7 +38,7 @@ class _NoTenant(Channel):
         return WaitBudget(max_wait=0.0)
 
     @property
-    def channel(self) -> Channel:
+    def _channel(self) -> Channel:
         return self
 
 

@@ -235,7 +235,7 @@ class Planner:
         budget = WaitBudget(max_wait=None)
         try:
             if profile is None:
-                channel = self._connect().channel
+                channel = self._connect()._channel
                 if not self._reads:
                     self._reads = True
                     channel.outages.start()
@@ -378,7 +378,7 @@ class Planner:
 
 def rates_of(client: HasChannel) -> Rates | None:
     """Return the rates that a client has learned or was given, None if it knows none."""
-    reads, writes = (client.channel.bucket(group) for group in (USER.reads, USER.writes))
+    reads, writes = (client._channel.bucket(group) for group in (USER.reads, USER.writes))
     read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
     if not read or not write:
         return None

@@ -405,7 +405,7 @@ def test_what_blocks_does_so_outside_of_the_event_loop() -> None:
 
     local = LocalLogin()
     trigger = local.trigger(Redirects(1))
-    states = trigger.settings.states
+    states = trigger._options.states
     for name in ("put", "take"):
         method = getattr(states, name)
         setattr(states, name, lambda *a, name=name, method=method, **k: slow(name, method(*a, **k)))

@@ -82,7 +82,7 @@ def test_a_cancelled_run_yields_to_live_traffic_unless_there_is_an_outage(
 ) -> None:
     """Waiting for the rate limit, it remains bulk work; an outage is waited out only as long as anybody would."""
     cancelled, seen = threading.Event(), []
-    acquire = local.client.channel.throttle.acquire
+    acquire = local.client._channel.throttle.acquire
 
     def watched(group: str, **settings: Any) -> Any:
         seen.append(settings["share"])
@@ -90,7 +90,7 @@ def test_a_cancelled_run_yields_to_live_traffic_unless_there_is_an_outage(
             cancelled.set()
         return acquire(group, **settings)
 
-    monkeypatch.setattr(local.client.channel.throttle, "acquire", watched)
+    monkeypatch.setattr(local.client._channel.throttle, "acquire", watched)
     local.tenant.fail(method="PATCH", drop="after_commit")
     local.tenant.fail(method="GET", status=fault, reset=3, nth=2)
     result = work(local.client, _task(), share=0.5, cancelled=cancelled)
