@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from auth0_meta.auth.advice import Advice
+from auth0_meta.changes.json_reader import NotReadable, read_json
 from auth0_meta.errors import (
     ApiError,
     AuthError,
@@ -19,7 +20,6 @@ from auth0_meta.errors import (
     ScopeError,
     api_error,
 )
-from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.http.sent_values import SentValues
 from auth0_meta.redact import printable
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from auth0_meta.changes.json_reader import NotReadable, read_json
 from auth0_meta.changes.jsonvalue import ABSENT, BAGS
 from auth0_meta.errors import OutcomeUnknown, TransportError
 from auth0_meta.http.error_responses import TOKEN_PATH
-from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.http.request import Request, Target
 from auth0_meta.http.transport import Response
 

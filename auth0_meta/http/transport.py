@@ -29,11 +29,11 @@ from urllib3.filepost import encode_multipart_formdata
 
 from auth0_meta._version import __version__
 from auth0_meta.arguments import trimmed
+from auth0_meta.changes.json_reader import read_json
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
 from auth0_meta.http import wire_log
 from auth0_meta.http.connections import BoundedAdapter, deadline, finish
-from auth0_meta.http.json_reader import read_json
 from auth0_meta.http.plain_http import ALLOW_HTTP, is_loopback, may_be_plain
 
 _USER_AGENT = f"auth0-meta/{__version__}"

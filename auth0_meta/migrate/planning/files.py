@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import attrs
 
+from auth0_meta.changes.json_reader import NotReadable, read_json
 from auth0_meta.errors import InputError
-from auth0_meta.http.json_reader import NotReadable, read_json
 from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.addresses import ByEmail, is_address
 from auth0_meta.migrate.planning.csv_rows import USER_COLUMNS, CsvRows, is_spoiled, separator_of

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import attrs
 
+from auth0_meta.changes.json_reader import read_json
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.client import ManagementClient
 from auth0_meta.errors import InputError, JobError
-from auth0_meta.http.json_reader import read_json
 from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.files import BadLine, Head, Lines

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from support.json_strategies import json_values
 
-from auth0_meta.http.json_reader import NotReadable, read_json
+from auth0_meta.changes.json_reader import NotReadable, read_json
 
 REFUSED = {
     "NaN": b'{"a": NaN}',
