@@ -51,7 +51,17 @@ if TYPE_CHECKING:
         StoredDataError,
         TransportError,
     )
-    from auth0_meta.models import BatchResult, BatchResults, CommitResult, Job, Page, Progress, User, Wait
+    from auth0_meta.models import (
+        BatchResult,
+        BatchResults,
+        CommitResult,
+        Job,
+        Page,
+        Progress,
+        RequestInfo,
+        User,
+        Wait,
+    )
     from auth0_meta.ratelimit.plans import RateLimit
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
     from auth0_meta.transactions.bag import MetadataBag
@@ -68,7 +78,17 @@ _HOMES = {
     "doctor": ("Check",),
     "endpoints.jobs": ("Jobs",),
     "endpoints.users": ("Users",),
-    "models": ("BatchResult", "BatchResults", "CommitResult", "Job", "Page", "Progress", "User", "Wait"),
+    "models": (
+        "BatchResult",
+        "BatchResults",
+        "CommitResult",
+        "Job",
+        "Page",
+        "Progress",
+        "RequestInfo",
+        "User",
+        "Wait",
+    ),
     "ratelimit.plans": ("RateLimit",),
     "transactions.async_transaction": ("AsyncMetadataTransaction",),
     "transactions.bag": ("MetadataBag",),
@@ -122,6 +142,7 @@ __all__ = [
     "RateLimit",
     "RateLimitError",
     "RedirectError",
+    "RequestInfo",
     "ResourceConflictError",
     "Savepoint",
     "ScopeError",

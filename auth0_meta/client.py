@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from urllib.parse import parse_qsl
 
 from auth0_meta.arguments import whole
@@ -17,14 +18,15 @@ from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.endpoints.jobs import Jobs
 from auth0_meta.endpoints.users import Users
 from auth0_meta.errors import ConfigError, InputError
-from auth0_meta.http.budget import MaxWait, check_timeout, check_wait
-from auth0_meta.http.channel import REPEATABLE, Channel
+from auth0_meta.http.budget import MaxWait, OnRequest, Timeout, check_timeout, check_wait
+from auth0_meta.http.channel import REPEATABLE, Channel, check_callable
 from auth0_meta.http.headers import check_custom_domain, check_headers
+from auth0_meta.http.reports import Reports
 from auth0_meta.http.request import Endpoint, encode_query
 from auth0_meta.http.sender import Parts, Sender
 from auth0_meta.http.token_endpoint import exchange
 from auth0_meta.http.transport import Transport, base_url
-from auth0_meta.models import UserId, Wait
+from auth0_meta.models import RequestInfo, UserId, Wait
 from auth0_meta.ratelimit.plans import RateLimit
 from auth0_meta.ratelimit.throttle import Throttle
 from auth0_meta.redact import discreet
@@ -59,7 +61,7 @@ class ManagementClient:
     a batch or a migration waits for 15 minutes if nobody succeeds.  `timeout`: (connect, read) in seconds, or one number
     for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the token bucket from headers;
     a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called with a `Wait` before
-    each wait.  `pool_size`: how many connections are kept open.  `adapter` replaces the network, `clock` and `random`
+    each wait, `on_request` with a `RequestInfo` after each request.  `pool_size`: how many connections are kept open.  `adapter` replaces the network, `clock` and `random`
     time and chance, for tests.
 
     Nothing is sent before the first call.  Raises `ConfigError` for settings that can't work.
@@ -85,23 +87,24 @@ class ManagementClient:
         timeout: float | tuple[float, float] = (3.05, 30.0),
         rate_limit: RateLimit | str | None = None,
         on_wait: Callable[[Wait], object] | None = None,
+        on_request: Callable[[RequestInfo], object] | None = None,
         pool_size: int = 64,
         adapter: BaseAdapter | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Random | None = None,
     ) -> None:
-        if on_wait is not None and not callable(on_wait):
-            raise ConfigError(f"on_wait must be callable, not {type(on_wait).__name__}")
         whole("pool_size", pool_size, error=ConfigError)
+        seconds = check_timeout(timeout)
         self._base = base_url(domain)
         self._audience = audience_of(self._base, audience)
         jitter = random or Random()
         parts = Parts(
-            Transport(self._base, timeout=check_timeout(timeout), pool_size=pool_size, adapter=adapter),
+            Transport(self._base, timeout=seconds, pool_size=pool_size, adapter=adapter),
             Throttle(clock=clock, random=jitter, rate_limit=rate_limit),
             clock,
             jitter,
             advice_for(token=bool(token), private_key=bool(private_key), audience=bool(audience)),
+            Reports(clock),
             check_custom_domain(custom_domain),
         )
         self._kind, tokens = token_source(
@@ -121,11 +124,14 @@ class ManagementClient:
             tokens,
             max_wait=check_wait("max_wait", max_wait),
             failure_wait=check_wait("failure_wait", failure_wait),
-            on_wait=on_wait,
+            timeout=seconds,
+            on_wait=check_callable("on_wait", on_wait),
+            on_request=check_callable("on_request", on_request),
             pool_size=pool_size,
             reseed=random is None,
         )
         """The channel that everything is sent through, for code that builds on this package."""
+        self._is_view = False
         self.users = Users(self)
         """The users endpoints."""
         self.jobs = Jobs(self)
@@ -151,8 +157,44 @@ class ManagementClient:
         self.close()
 
     def close(self) -> None:
-        """Close the pooled connections; using the client afterwards raises `StateError`."""
-        self._channel.close()
+        """Close the pooled connections; using the client, or a view of it, afterwards raises `StateError`.
+
+        Closing a view (`with_options`) does nothing: the connections are the client's.
+        """
+        if not self._is_view:
+            self._channel.close()
+
+    def with_options(
+        self,
+        *,
+        max_wait: MaxWait = "client",
+        timeout: Timeout = "client",
+        headers: Mapping[str, str] | None = None,
+        on_request: OnRequest = "client",
+    ) -> Self:
+        """Return a view of this client: the same connections, tokens and rate limit, with some settings of its own.
+
+        What is not given, or "client", is as in this client.  `max_wait`, `timeout`, `on_request`: as in the constructor
+        (for `max_wait` None is no limit, for `on_request` no callback).  `headers`: more headers for every request
+        to the API, with those of this client; never for token requests and downloads.  Those that `request` passes win.
+        `Auth0-Custom-Domain` is sent where Auth0 takes it only, and wins over `custom_domain=`.
+
+        A view is cheap: make one for each request that your program serves, if you like.  Wherever a client is taken, a
+        view is too.  Transactions on a client and its views join.  A view ends with its client; closing it does nothing.
+        Raises `ConfigError` or `InputError` for settings that can't work.
+
+        >>> client = tenant.client()
+        >>> impatient = client.with_options(max_wait=0, headers={"X-Correlation-ID": "order-17"})
+        >>> impatient.users.get(user.user_id).user_id == user.user_id
+        True
+        """
+        view = copy.copy(self)
+        view._channel = self._channel.with_options(
+            max_wait=max_wait, timeout=timeout, headers=headers, on_request=on_request
+        )
+        view.users, view.jobs = Users(view), Jobs(view)
+        view._is_view = True
+        return view
 
     @property
     def audience(self) -> str:

@@ -159,6 +159,29 @@ class Wait(Record):
     user_id: str | None = None
 
 
+class RequestInfo(Record):
+    """One request that was sent: the argument of `on_request`.  It holds no header, no query and no body.
+
+    `method`: such as "PATCH".  `route`: the path without ids, such as "users/{id}" or "oauth/token".  `status`: None if
+    no response arrived.  `duration`: seconds from sending it to the last byte of the response.  `waited`: seconds that
+    the operation waited before it, since its last request.  `attempt`: 1, and more for each repeat of it.  `bucket`: the
+    route group, "users read", "users write", "other" or "token".  `request_id`: the id that Auth0's support asks for,
+    from the response; None if there is none.  `user_id`: the user whom the operation is about, or None.
+
+    `method`, `route`, `status` and `bucket` have few values, so they can be labels of a metric; the ids can't.
+    """
+
+    method: str
+    route: str
+    status: int | None
+    duration: float
+    waited: float = 0.0
+    attempt: int = 1
+    bucket: str = "other"
+    request_id: str | None = None
+    user_id: str | None = None
+
+
 class CommitResult(Record):
     """How a transaction ended; its repr shows names and sizes only.
 

@@ -26,6 +26,7 @@ client
 endpoints
 transactions doctor
 http
+telemetry
 models
 changes ratelimit auth
 warn arguments threads
@@ -93,6 +94,7 @@ PURE = (
     "record",
     "changes.*",
     "models",
+    "telemetry.routes",
     "redact",
     "errors",
     "actions.event.*",

@@ -12,7 +12,7 @@ from auth0_meta import errors
 EXPORTED = {
     "auth0_meta": """
         AsyncMetadataTransaction BatchResult BatchResults Change Check Clock CommitResult JSONObject JSONValue Job Jobs ManagementClient
-        MetadataBag MetadataBatch MetadataTransaction Page Progress RateLimit Savepoint State User Users Wait
+        MetadataBag MetadataBatch MetadataTransaction Page Progress RateLimit RequestInfo Savepoint State User Users Wait
         __version__""",
     "auth0_meta.actions": """
         Api Cache CacheRecord CacheResult Event LoginOutcome MemoryStates PostLoginTrigger Redirect SqliteStates

@@ -109,8 +109,11 @@ class Jobs:
             sent=(rows, external_id),
             content_type=content_type,
         )
-        response = self._channel.send(request, self._channel.budget())
-        return _job(believed(response, request, new_job("users_import", connection_id)))
+        budget = self._channel.budget()
+        response = self._channel.send(request, budget)
+        job = _job(believed(response, request, new_job("users_import", connection_id)))
+        budget.raise_objection()
+        return job
 
     def get(self, job_id: str, /) -> Job:
         """Read a job: `GET /jobs/{id}`, scope `read:users` or `create:users`, depending on its type."""
@@ -194,9 +197,7 @@ class Jobs:
             what = f"job {job_id} has a link without https, which only a local tenant's may have: it is not followed"
             raise _job_error(what, job_id=job_id)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        transport = Transport(
-            base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._channel.transport.timeout
-        )
+        transport = Transport(base_url(f"{parts.scheme}://{parts.netloc}"), timeout=self._channel.timeout)
         with contextlib.closing(transport):
             size = 0
             for block in transport.stream(target):

@@ -9,10 +9,16 @@ from typing import Literal, NamedTuple
 from auth0_meta.arguments import number
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError
-from auth0_meta.models import Wait
+from auth0_meta.models import RequestInfo, Wait
 
 MaxWait = float | Literal["client"] | None
 """Seconds that one operation may wait; "client" means the client's own setting, None no limit."""
+
+Timeout = float | tuple[float, float] | Literal["client"]
+"""Seconds to connect and to wait for bytes, or one number for both; "client" means the client's own setting."""
+
+OnRequest = Callable[[RequestInfo], object] | Literal["client"] | None
+"""What is called after each request; "client" means the client's own setting, None nothing."""
 
 _AFTER_A_STOP = 30.0
 WORK = 1.0
@@ -29,7 +35,8 @@ class WaitBudget:
     that may go into failures (5xx, lost connections), from the first one on; None is no limit of their own.  `ends`: the
     instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true from the first byte
     of a request until a response shows that it was refused.  `bound` names the limit in error messages.  `alone`: it
-    must not wait for other threads, since they may wait for its own.
+    must not wait for other threads, since they may wait for its own.  `timeout`: (connect, read) in seconds for each of
+    its requests, None for the client's.
     """
 
     def __init__(
@@ -38,7 +45,9 @@ class WaitBudget:
         max_wait: float | None,
         failure_wait: float | None = None,
         ends: float | None = None,
+        timeout: tuple[float, float] | None = None,
         on_wait: Callable[[Wait], object] | None = None,
+        on_request: Callable[[RequestInfo], object] | None = None,
         user_id: str | None = None,
         share: float | None = None,
         cancelled: threading.Event | None = None,
@@ -51,11 +60,17 @@ class WaitBudget:
         self.max_wait = max_wait
         self.failure_wait = failure_wait
         self.ends = ends
+        self.timeout = timeout
         self.on_wait = on_wait
+        self.on_request = on_request
         self.user_id = user_id
         self.share = share
         self.requests = self.attempts = self.refusals = self.failures = self.waits = 0
         self.waited = 0.0
+        self.reported = 0.0
+        """The part of `waited` that `on_request` knows of."""
+        self.objection: BaseException | None = None
+        """What `on_request` raised when a write had succeeded: it is raised once that is noted."""
         self.took = 0.0
         """The seconds of the last request."""
         self.failed = 0.0
@@ -107,6 +122,15 @@ class WaitBudget:
         if self.ends is not None:
             seconds = min(seconds, self.ends - self._clock.monotonic())
         return seconds
+
+    def raise_objection(self) -> None:
+        """Raise what `on_request` raised, if that was put off.  Whoever sends a write calls this once its result is noted."""
+        objection, self.objection = self.objection, None
+        try:
+            if objection is not None:
+                raise objection
+        finally:
+            del objection
 
     def see_through(self) -> None:
         """Stop honoring cancellation: a PATCH may have been applied, and leaving now would leave that open.

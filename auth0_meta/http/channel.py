@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
-from auth0_meta.errors import MetadataError, StateError, TransportError
+from auth0_meta.errors import ConfigError, MetadataError, StateError, TransportError
 from auth0_meta.forks import renew_after_fork
-from auth0_meta.http.budget import Deadline, MaxWait, WaitBudget, check_wait
+from auth0_meta.http.budget import (
+    Deadline,
+    MaxWait,
+    OnRequest,
+    Timeout,
+    WaitBudget,
+    check_timeout,
+    check_wait,
+)
 from auth0_meta.http.expected import Expected, anything, believed, the_object
-from auth0_meta.http.headers import NO_HEADERS
+from auth0_meta.http.headers import CUSTOM_DOMAIN, NO_HEADERS, check_headers, merged
 from auth0_meta.http.request import (
     API,
     Request,
@@ -21,9 +31,10 @@ from auth0_meta.http.request import (
     encode_document,
 )
 from auth0_meta.http.sender import Parts, Sender
-from auth0_meta.models import Wait
+from auth0_meta.http.transport import Transport
+from auth0_meta.models import RequestInfo, Wait
 from auth0_meta.ratelimit.plans import route_group
-from auth0_meta.ratelimit.throttle import Snapshot
+from auth0_meta.ratelimit.throttle import Snapshot, Throttle
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -40,11 +51,72 @@ class HasChannel(Protocol):
         """Return the channel to send through."""
 
 
+class Hub:
+    """What a channel and all its views are: the same connection, with the same worker threads, open or closed.
+
+    `pool_size` is the number of worker threads for asyncio.  `random` is seeded anew in a forked child; None leaves it
+    as it is.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        throttle: Throttle,
+        tokens: TokenSource,
+        *,
+        pool_size: int,
+        random: Random | None,
+    ) -> None:
+        self._transport = transport
+        self._throttle = throttle
+        self._tokens = tokens
+        self._pool_size = pool_size
+        self._random = random
+        self._threads: ThreadPoolExecutor | None = None
+        self._threads_lock = threading.RLock()
+        self._closed = False
+        renew_after_fork(self)
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the worker threads in which asyncio transactions send; started on first use.
+
+        Raises `StateError` once the client is closed: nobody would shut them down.
+        """
+        with self._threads_lock:
+            if self._closed:
+                raise StateError("this client is closed: make a new one (nothing was sent)")
+            if self._threads is None:
+                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # for asyncio only
+
+                self._threads = ThreadPoolExecutor(self._pool_size, thread_name_prefix="auth0-meta")
+            return self._threads
+
+    def close(self) -> None:
+        """Close the pooled connections; sending afterwards raises `StateError`."""
+        self._transport.close()
+        with self._threads_lock:
+            self._closed = True
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
+
+    def _renew_locks(self) -> None:
+        """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
+        self._transport.renew()
+        self._throttle.renew()
+        self._tokens._renew_locks()
+        if self._random is not None:
+            self._random.seed()  # or every child would wait the same jitter as its siblings
+        self._threads = None
+        self._threads_lock = threading.RLock()
+
+
 class Channel(Sender):
     """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
 
-    `max_wait`, `failure_wait` and `on_wait` apply to operations that name none.  `pool_size` is the number of worker
-    threads for asyncio.  `reseed`: whether `random` may be seeded anew in a forked child.
+    `max_wait`, `failure_wait` and `on_wait` apply to operations that name none; `timeout` is (connect, read) in seconds
+    for each request, and `on_request` is called after it.  `hub` is what this channel shares with its views.
     """
 
     def __init__(
@@ -54,21 +126,54 @@ class Channel(Sender):
         *,
         max_wait: float | None,
         failure_wait: float | None,
+        timeout: tuple[float, float],
         on_wait: Callable[[Wait], object] | None,
+        on_request: Callable[[RequestInfo], object] | None,
         pool_size: int,
         reseed: bool,
     ) -> None:
         super().__init__(parts, tokens)
+        self.hub = Hub(
+            parts.transport,
+            parts.throttle,
+            tokens,
+            pool_size=pool_size,
+            random=parts.random if reseed else None,
+        )
+        self.timeout = timeout
         self._max_wait = max_wait
         self._failure_wait = failure_wait
         self._on_wait = on_wait
+        self._on_request = on_request
         self._listeners: list[Callable[[Wait], object]] = []
-        self._pool_size = pool_size
-        self._reseed = reseed
-        self._threads: ThreadPoolExecutor | None = None
-        self._threads_lock = threading.RLock()
-        self._closed = False
-        renew_after_fork(self)
+
+    def with_options(
+        self,
+        *,
+        max_wait: MaxWait = "client",
+        timeout: Timeout = "client",
+        headers: Mapping[str, str] | None = None,
+        on_request: OnRequest = "client",
+    ) -> Channel:
+        """Return a view of this channel: it sends through the same parts, with some settings of its own."""
+        more = dict(check_headers(headers))
+        view = copy.copy(
+            self
+        )  # nothing that may be replaced later is an attribute of a channel: the hub has all of it
+        if max_wait != "client":
+            view._max_wait = check_wait("max_wait", max_wait)
+        if timeout != "client":
+            view.timeout = check_timeout(timeout)
+        if on_request != "client":
+            view._on_request = check_callable("on_request", on_request)
+        # Unlike other headers it goes only where Auth0 takes it, as custom_domain= does.
+        for name in [name for name in more if name.lower() == CUSTOM_DOMAIN.lower()]:
+            view._custom_domain = more.pop(name)
+        if more:
+            view._more_headers = check_headers(
+                merged(self._more_headers, more)
+            )  # all of them may be too large
+        return view
 
     def bucket(self, group: str) -> Snapshot:
         """Return what is known of the token bucket behind a route group."""
@@ -92,7 +197,9 @@ class Channel(Sender):
             max_wait=seconds,
             failure_wait=self._failure_wait,
             ends=ends,
+            timeout=self.timeout,
             on_wait=self._tell if self._listeners else self._on_wait,
+            on_request=self._on_request,
             user_id=user_id,
             share=share,
             cancelled=cancelled,
@@ -146,8 +253,10 @@ class Channel(Sender):
             alias=shown,
             headers=headers,
         )
-        response = self.send(request, self.budget(user_id, max_wait))
-        return believed(response, request, expected, user_id=user_id)
+        budget = self.budget(user_id, max_wait)
+        found = believed(self.send(request, budget), request, expected, user_id=user_id)
+        budget.raise_objection()
+        return found
 
     def read(self, target: Target, budget: WaitBudget, *, deadline: Deadline | None = None) -> dict[str, Any]:
         """Read an object; raise `TransportError` unless the response is that very object."""
@@ -200,34 +309,16 @@ class Channel(Sender):
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Return the worker threads in which asyncio transactions send; started on first use.
-
-        Raises `StateError` once the client is closed: nobody would shut them down.
-        """
-        with self._threads_lock:
-            if self._closed:
-                raise StateError("this client is closed: make a new one (nothing was sent)")
-            if self._threads is None:
-                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # for asyncio only
-
-                self._threads = ThreadPoolExecutor(self._pool_size, thread_name_prefix="auth0-meta")
-            return self._threads
+        """Return the worker threads of the client; see `Hub.threads`."""
+        return self.hub.threads
 
     def close(self) -> None:
-        """Close the pooled connections; sending afterwards raises `StateError`."""
-        self.transport.close()
-        with self._threads_lock:
-            self._closed = True
-            threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.shutdown(wait=False)
+        """Close the pooled connections, of all views too; sending afterwards raises `StateError`."""
+        self.hub.close()
 
-    def _renew_locks(self) -> None:
-        """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
-        self.transport.renew()
-        self.throttle.renew()
-        self.tokens._renew_locks()
-        if self._reseed:
-            self.random.seed()  # or every child would wait the same jitter as its siblings
-        self._threads = None
-        self._threads_lock = threading.RLock()
+
+def check_callable(name: str, given: object) -> Any:
+    """Return a callback, None for none; raise `ConfigError` for what can't be called."""
+    if given is not None and not callable(given):
+        raise ConfigError(f"{name} must be callable, not {type(given).__name__}")
+    return given

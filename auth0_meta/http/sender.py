@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
+from collections.abc import Mapping
 from functools import partial
 from random import Random
 from typing import NamedTuple
@@ -22,11 +22,11 @@ from auth0_meta.errors import (
 )
 from auth0_meta.http.budget import WORK, Deadline, LongWait, WaitBudget
 from auth0_meta.http.error_responses import error_from, is_import_jobs_limit, leaves_open
-from auth0_meta.http.headers import CUSTOM_DOMAIN, merged, names_a_domain
+from auth0_meta.http.headers import CUSTOM_DOMAIN, NO_HEADERS, merged, names_a_domain
 from auth0_meta.http.outages import Outages
+from auth0_meta.http.reports import Reports
 from auth0_meta.http.request import Request
 from auth0_meta.http.transport import Response, Transport
-from auth0_meta.models import Wait
 from auth0_meta.ratelimit.headers import backoff
 from auth0_meta.ratelimit.lanes import Ticket
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, WouldWait
@@ -51,6 +51,7 @@ class Parts(NamedTuple):
     clock: Clock
     random: Random
     advice: Advice
+    reports: Reports
     custom_domain: str | None = None
     """The custom domain that requests name where Auth0 takes it."""
 
@@ -59,9 +60,10 @@ class Sender:
     """Send requests with a client's parts and tokens from one source."""
 
     def __init__(self, parts: Parts, tokens: TokenSource) -> None:
-        self.transport, self.throttle, self.clock, self.random, self.advice, self._custom_domain = parts
+        self.transport, self.throttle, self.clock, self.random, self.advice = parts[:5]
+        self._reports, self._custom_domain = parts[5:]
+        self._more_headers: Mapping[str, str] = NO_HEADERS
         self.tokens = tokens
-        self._reporting: set[int] = set()  # threads that are inside `on_wait`
         self.outages = Outages()
 
     def send(self, request: Request, budget: WaitBudget, *, deadline: Deadline | None = None) -> Response:
@@ -73,7 +75,7 @@ class Sender:
         response was lost, `ServerError` after a 5xx, and `NotSentError` if it never left because there was no
         connection or no token.
         """
-        tokens, replaced = self.tokens, False
+        tokens, replaced, tries = self.tokens, False, 0
         while True:
             token = self._token(request, budget, deadline)
             self._check_time(deadline)
@@ -90,6 +92,7 @@ class Sender:
                 self.throttle.lost(ticket)
                 raise
             budget.requests += 1
+            tries += 1
             if request.method == "PATCH":
                 budget.attempts += 1
             budget.in_flight = True
@@ -99,11 +102,16 @@ class Sender:
                 budget.in_flight = not isinstance(error, NotSentError)
                 self.throttle.lost(ticket)
                 error.user_id = budget.user_id
+                if budget.in_flight:
+                    self._reports.request(request, budget, tries)
                 self._after_loss(error, request, budget, deadline)
                 continue
             except BaseException as error:
                 budget.in_flight = not isinstance(error, StateError)  # the client is closed
                 self.throttle.lost(ticket)
+                if budget.in_flight:
+                    with contextlib.suppress(Exception):  # the interrupt comes first
+                        self._reports.request(request, budget, tries)
                 raise
             status = response.status
             # After a 2xx until the caller has noted its result: an interrupt may come in between.
@@ -114,6 +122,7 @@ class Sender:
                 self.throttle.lost(ticket)
             else:
                 delay = self.throttle.answer(ticket, status=status, headers=response.headers)
+            self._reports.request(request, budget, tries, response)
             if status < 300:
                 self.outages.succeeded(request.method, self.clock.monotonic())
                 return response
@@ -147,6 +156,7 @@ class Sender:
                 headers=self._headers(request, token),
                 body=request.body,
                 seconds=seconds,
+                timeout=budget.timeout,
             )
         finally:
             budget.took = self.clock.monotonic() - begun
@@ -160,7 +170,9 @@ class Sender:
             own["Content-Type"] = request.content_type
         if self._custom_domain is not None and names_a_domain(request.method, request.path):
             own[CUSTOM_DOMAIN] = self._custom_domain
-        return merged(own, request.headers, {"Authorization": f"Bearer {token}"} if token else {})
+        return merged(
+            own, self._more_headers, request.headers, {"Authorization": f"Bearer {token}"} if token else {}
+        )
 
     def _token(self, request: Request, budget: WaitBudget, deadline: Deadline | None) -> str:
         """Return the token to send; bulk work tries again for one as it does for a response, in an outage too."""
@@ -178,6 +190,7 @@ class Sender:
         """Return the token to send; the time that this takes counts as waiting, and may use up the budget."""
         begun, waited, left = self.clock.monotonic(), budget.waited, budget.left()
         token = self.tokens.get(budget)
+        budget.raise_objection()
         took = self.clock.monotonic() - begun - (budget.waited - waited)
         budget.spend(took)
         if left is None or took <= max(left, WORK):
@@ -187,7 +200,7 @@ class Sender:
 
     def _request_time(self, request: Request, budget: WaitBudget) -> float:
         """Return how long the request may take as a whole; raise if the operation must be over by now."""
-        seconds = budget.request_time(*self.transport.timeout)
+        seconds = budget.request_time(*(budget.timeout or self.transport.timeout))
         if seconds > 0:
             return seconds
         msg = f"{request.method} {request.shown} was not sent: the time for this operation is over"
@@ -203,7 +216,7 @@ class Sender:
 
         Raises `RateLimitError` if the gate stays closed for longer than the budget allows.
         """
-        report = partial(self._report, budget, group, "PATCH")
+        report = partial(self._reports.wait, budget, group, "PATCH")
         if wait.reason in (RATE_LIMIT, PACING):
             event = budget.cancelled or budget.stopping
             begun = self.clock.monotonic()
@@ -245,7 +258,7 @@ class Sender:
                 share=budget.share,
                 cancelled=event,
                 urgent=deadline is not None,
-                on_wait=partial(self._report, budget, request.group, request.method),
+                on_wait=partial(self._reports.wait, budget, request.group, request.method),
             )
         except WouldWait as would:
             # It may have waited before it learned that there is more to wait.
@@ -338,7 +351,7 @@ class Sender:
             if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
                 raise LongWait(reason, seconds) from failure
             budget.failed += seconds
-            self._report(budget, group, method, reason, seconds)
+            self._reports.wait(budget, group, method, reason, seconds)
             self._sleep(seconds, budget)
         finally:
             del failure
@@ -368,40 +381,14 @@ class Sender:
         once = WaitBudget(
             max_wait=budget.failure_wait,
             failure_wait=0.0,
+            timeout=budget.timeout,
+            on_request=budget.on_request,
             cancelled=budget.cancelled,
             alone=budget.alone,
             clock=self.clock,
         )
         with contextlib.suppress(Auth0MetaError):
             self.send(request, once)
-
-    def _report(self, budget: WaitBudget, group: str, method: str, reason: str, seconds: float) -> None:
-        """Log a wait once and hand it to `on_wait`.
-
-        `on_wait` may send requests with the same client.  It is not called for their waits, or each of its calls
-        would lead to another one.
-        """
-        budget.waits += 1
-        if reason != PACING:
-            _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, budget.waits)
-        me = threading.get_ident()
-        if budget.on_wait is None or me in self._reporting:
-            return
-        retry_at = self.clock.time() + seconds
-        self._reporting.add(me)
-        try:
-            wait = Wait(
-                reason=reason,
-                seconds=seconds,
-                retry_at=retry_at,
-                attempt=budget.waits,
-                bucket=group,
-                method=method,
-                user_id=budget.user_id,
-            )
-            budget.on_wait(wait)
-        finally:
-            self._reporting.discard(me)
 
     def _error(
         self, response: Response, request: Request, budget: WaitBudget, token: str, wait: float | None = None
@@ -412,7 +399,7 @@ class Sender:
             response.body,
             method=request.method,
             path=request.shown,
-            sent=(request.sent, request.headers, token),
+            sent=(request.sent, self._more_headers, request.headers, token),
             user_id=budget.user_id,
             wait=wait,
             retry_at=None if wait is None else self.clock.time() + wait,

@@ -38,7 +38,10 @@ def exchange(
         # For bulk work each try is one of the request's own: it knows whether there is an outage.
         failure_wait=budget.failure_wait if budget.share is None else 0.0,
         ends=budget.ends,
+        timeout=budget.timeout,
         on_wait=budget.on_wait,
+        on_request=budget.on_request,
+        user_id=budget.user_id,
         cancelled=budget.cancelled,
         clock=sender.clock,
     )
@@ -49,5 +52,7 @@ def exchange(
         raise NotSentError(msg, user_id=budget.user_id, permanent=not own.failures) from error
     finally:
         budget.waited += own.waited
+        budget.reported += own.reported
+        budget.objection = own.objection
         budget.took = own.took
     return found

@@ -32,9 +32,9 @@ from auth0_meta.arguments import trimmed
 from auth0_meta.changes.json_reader import read_json
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
-from auth0_meta.http import wire_log
 from auth0_meta.http.connections import BoundedAdapter, deadline, finish
 from auth0_meta.http.plain_http import ALLOW_HTTP, is_loopback, may_be_plain
+from auth0_meta.telemetry import wire_log
 
 _USER_AGENT = f"auth0-meta/{__version__}"
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -192,11 +192,12 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None = None,
         seconds: float | None = None,
+        timeout: tuple[float, float] | None = None,
     ) -> Response:
         """Send one request and read its whole response.
 
         `path` starts with "/" and is already percent-encoded.  `seconds`: how long all of it may take, None for no
-        limit but `timeout`.  Raises `NotSentError` if the request did not reach the server, `OutcomeUnknown` if a write
+        limit but `timeout`, which is the transport's own if it is None.  Raises `NotSentError` if the request did not reach the server, `OutcomeUnknown` if a write
         may have, `TransportError` if a read's response was lost.
         """
         if self._closed:
@@ -213,13 +214,13 @@ class Transport:
             prepared.headers["Content-Length"] = "0"
         prepared.body = body
         try:
-            response = self._send(prepared, seconds)
+            response = self._send(prepared, seconds, timeout or self.timeout)
             if response.status_code < _OK:  # http.client takes every 1xx but 100 for the response
                 response.close()
                 raise requests.exceptions.ConnectionError("no final response")
             content = _content(response)
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
-            failure = self._failure(error, method, path, seconds)
+            failure = self._failure(error, method, path, seconds, timeout or self.timeout)
             for link in list(_chain(error)):
                 link.__traceback__ = None  # frames of urllib3 hold it, and with it the values of every caller
         else:
@@ -230,9 +231,11 @@ class Transport:
         finally:
             del failure
 
-    def _send(self, prepared: requests.PreparedRequest, seconds: float | None) -> requests.Response:
+    def _send(
+        self, prepared: requests.PreparedRequest, seconds: float | None, timeout: tuple[float, float]
+    ) -> requests.Response:
         """Hand one request to the adapter."""
-        connect, read = self.timeout
+        connect, read = timeout
         # A signal handler may send a request in the middle of another one, which gets its own values back.
         outer = getattr(deadline, "at", None), getattr(wire_log.ours, "now", False)
         deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
@@ -241,7 +244,7 @@ class Transport:
             return self._adapter.send(
                 prepared,
                 stream=True,
-                timeout=self.timeout if seconds is None else (min(connect, seconds), min(read, seconds)),
+                timeout=timeout if seconds is None else (min(connect, seconds), min(read, seconds)),
                 verify=self._verify,
                 cert=None,
                 proxies=self._proxies,
@@ -260,7 +263,7 @@ class Transport:
         prepared.url = self.base + path
         failure: TransportError | None = None
         try:
-            with self._send(prepared, None) as response:
+            with self._send(prepared, None, self.timeout) as response:
                 if response.status_code != _OK:
                     msg = f"{self.base} refused the file: {response.status_code}. Its link may have expired"
                     raise api_error(response.status_code)(msg, status=response.status_code)
@@ -268,11 +271,13 @@ class Transport:
                 if getattr(response.raw, "length_remaining", None):
                     raise requests.exceptions.ChunkedEncodingError("a part of the file is missing")
         except (OSError, HTTPError) as error:
-            failure = self._failure(error, "GET", "(a file)", None)
+            failure = self._failure(error, "GET", "(a file)", None, self.timeout)
         if failure is not None:
             raise failure  # not from the error, whose URL is a secret for as long as it lives
 
-    def _failure(self, error: Exception, method: str, path: str, seconds: float | None) -> TransportError:
+    def _failure(
+        self, error: Exception, method: str, path: str, seconds: float | None, timeout: tuple[float, float]
+    ) -> TransportError:
         """Sort a failure by what the server may have seen; it had `seconds` in all, None for no such limit."""
         causes = list(_chain(error))
         what = f"{method} {path.partition('?')[0]}"
@@ -289,7 +294,7 @@ class Transport:
                 f"({type(unsent).__name__}{_reason(causes)}). Check the domain and the network"
             )
             return NotSentError(msg)
-        read = self.timeout[1]
+        read = timeout[1]
         limit = f"read timeout {read} s" if seconds is None or seconds >= read else f"{seconds:.1f} s in all"
         lost = (
             f"{what} was sent, but its response was lost ({type(error).__name__}{_reason(causes)}, {limit})"

@@ -38,7 +38,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows on
 def open_unit(channel: Channel, user_id: str) -> Unit | None:
     """Return the unit that a transaction opened here and now would join, None if there is none.
 
-    Channel, thread, greenlet, task and user have to agree.  Context variables would not do: child tasks and
+    Channel, thread, greenlet, task and user have to agree; a channel and its views are one.  Context variables would not do: child tasks and
     `asyncio.to_thread` inherit them.
     """
     open_here = (ref() for ref in reversed(OPEN.units.get(_key(channel, user_id), ())))
@@ -46,7 +46,7 @@ def open_unit(channel: Channel, user_id: str) -> Unit | None:
 
 
 def _key(channel: Channel, user_id: str) -> _Key:
-    return channel, (_greenlet(), _asyncio_task(), _trio_task()), user_id
+    return channel.hub, (_greenlet(), _asyncio_task(), _trio_task()), user_id
 
 
 # Each of these asks a module only if the program has loaded it.  Another thread may be importing it just now and

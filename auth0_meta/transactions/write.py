@@ -287,6 +287,7 @@ class Write:
         self.answered = True
         self.patching = False
         self.found = found
+        budget.raise_objection()
         return True
 
     def _back_off(self) -> bool:

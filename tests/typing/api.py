@@ -12,6 +12,7 @@ from auth0_meta import (
     MetadataTransaction,
     Page,
     RateLimit,
+    RequestInfo,
     Savepoint,
     User,
     Wait,
@@ -67,6 +68,26 @@ def waits(wait: Wait) -> None:
     """`on_wait` takes a function of a Wait."""
     assert_type(wait.seconds, float)
     ManagementClient.from_env(on_wait=waits)
+
+
+def requests(info: RequestInfo) -> None:
+    """`on_request` takes a function of a RequestInfo."""
+    assert_type(info.method, str)
+    assert_type(info.status, int | None)
+    assert_type(info.duration, float)
+    assert_type(info.request_id, str | None)
+    ManagementClient("tenant.eu.auth0.com", token="t", on_request=requests)
+
+
+def views(client: ManagementClient) -> None:
+    """Make views, which are clients; each setting may be left out, and `None` is a value of its own."""
+    assert_type(client.with_options(), ManagementClient)
+    client.with_options(max_wait=None, timeout=(3.05, 30), headers={"X-Correlation-ID": "1"}, on_request=None)
+    client.with_options(max_wait="client", timeout=5, on_request=requests).with_options(max_wait=0)
+    client.with_options(max_wiat=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.with_options(timeout=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.with_options(headers={"X-A": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    client.with_options(on_request=lambda: None)  # type: ignore[arg-type, misc]  # pyright: ignore[reportArgumentType]
 
 
 def errors(error: auth0_meta.RateLimitError) -> None:

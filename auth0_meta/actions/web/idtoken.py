@@ -95,8 +95,11 @@ class SigningKeys:
     def _fetch(self) -> dict[str, Mapping[str, Any]]:
         transport = self._channel.transport
         # With a limit, since others wait for the lock meanwhile.
-        seconds = self._channel.budget().request_time(*transport.timeout)
-        response = transport.send("GET", _PATH, headers={"Accept": "application/json"}, seconds=seconds)
+        timeout = self._channel.timeout
+        seconds = self._channel.budget().request_time(*timeout)
+        response = transport.send(
+            "GET", _PATH, headers={"Accept": "application/json"}, seconds=seconds, timeout=timeout
+        )
         try:
             if response.status != _OK:
                 raise ValueError

@@ -15,7 +15,7 @@ import requests
 from support.scripted_server import Reply, ScriptedServer, connect
 
 from auth0_meta import ManagementClient
-from auth0_meta.http import wire_log
+from auth0_meta.telemetry import wire_log
 
 
 @contextmanager
