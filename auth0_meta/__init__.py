@@ -13,8 +13,9 @@ from auth0_meta._version import __version__
 
 if TYPE_CHECKING:
     from auth0_meta.changes.change import Change
-    from auth0_meta.changes.jsonvalue import JSONObject, JSONValue
-    from auth0_meta.client import ManagementClient
+    from auth0_meta.changes.jsonvalue import JSONObject, JSONValue, KeyPath
+    from auth0_meta.changes.views import MetadataDict
+    from auth0_meta.client import ClientSettings, ManagementClient
     from auth0_meta.clock import Clock
     from auth0_meta.doctor import Check
     from auth0_meta.endpoints.jobs import Jobs
@@ -51,48 +52,59 @@ if TYPE_CHECKING:
         StoredDataError,
         TransportError,
     )
+    from auth0_meta.http.budget import MaxWait
     from auth0_meta.models import (
+        BatchOutcome,
         BatchResult,
         BatchResults,
         CommitResult,
         Job,
+        Outcome,
         Page,
         Progress,
         RequestInfo,
         User,
+        UserId,
         Wait,
     )
     from auth0_meta.ratelimit.plans import RateLimit
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
     from auth0_meta.transactions.bag import MetadataBag
     from auth0_meta.transactions.batch import MetadataBatch
+    from auth0_meta.transactions.options import Lock, Oversize, TransactionSettings
     from auth0_meta.transactions.savepoint import Savepoint
     from auth0_meta.transactions.transaction import MetadataTransaction
     from auth0_meta.transactions.unit import State
 
 _HOMES = {
     "changes.change": ("Change",),
-    "changes.jsonvalue": ("JSONObject", "JSONValue"),
-    "client": ("ManagementClient",),
+    "changes.jsonvalue": ("JSONObject", "JSONValue", "KeyPath"),
+    "changes.views": ("MetadataDict",),
+    "client": ("ClientSettings", "ManagementClient"),
     "clock": ("Clock",),
     "doctor": ("Check",),
     "endpoints.jobs": ("Jobs",),
     "endpoints.users": ("Users",),
+    "http.budget": ("MaxWait",),
     "models": (
+        "BatchOutcome",
         "BatchResult",
         "BatchResults",
         "CommitResult",
         "Job",
+        "Outcome",
         "Page",
         "Progress",
         "RequestInfo",
         "User",
+        "UserId",
         "Wait",
     ),
     "ratelimit.plans": ("RateLimit",),
     "transactions.async_transaction": ("AsyncMetadataTransaction",),
     "transactions.bag": ("MetadataBag",),
     "transactions.batch": ("MetadataBatch",),
+    "transactions.options": ("Lock", "Oversize", "TransactionSettings"),
     "transactions.savepoint": ("Savepoint",),
     "transactions.transaction": ("MetadataTransaction",),
     "transactions.unit": ("State",),
@@ -109,10 +121,12 @@ __all__ = [
     "AuthError",
     "BadRequestError",
     "BatchError",
+    "BatchOutcome",
     "BatchResult",
     "BatchResults",
     "Change",
     "Check",
+    "ClientSettings",
     "Clock",
     "CommitResult",
     "ConfigError",
@@ -124,17 +138,23 @@ __all__ = [
     "Job",
     "JobError",
     "Jobs",
+    "KeyPath",
     "LedgerError",
+    "Lock",
     "ManagementClient",
+    "MaxWait",
     "MetadataBag",
     "MetadataBatch",
+    "MetadataDict",
     "MetadataError",
     "MetadataTransaction",
     "MetadataWarning",
     "MissingExtraError",
     "NotFoundError",
     "NotSentError",
+    "Outcome",
     "OutcomeUnknown",
+    "Oversize",
     "Page",
     "PagingError",
     "PathError",
@@ -150,8 +170,10 @@ __all__ = [
     "State",
     "StateError",
     "StoredDataError",
+    "TransactionSettings",
     "TransportError",
     "User",
+    "UserId",
     "Users",
     "Wait",
     "__version__",

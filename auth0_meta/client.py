@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import parse_qsl
 
 from auth0_meta.arguments import whole
@@ -40,6 +40,31 @@ if TYPE_CHECKING:
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
 
 _T = TypeVar("_T")
+
+
+class ClientSettings(TypedDict, total=False):
+    """The keyword arguments of `ManagementClient`, which explains each of them, for functions that pass them on."""
+
+    client_id: str | None
+    client_secret: str | None
+    token: str | Callable[[], str] | None
+    private_key: str | bytes | None
+    key_id: str | None
+    algorithm: str
+    audience: str | None
+    custom_domain: str | None
+    max_wait: float | None
+    failure_wait: float | None
+    timeout: float | tuple[float, float]
+    rate_limit: RateLimit | str | None
+    on_wait: Callable[[Wait], object] | None
+    on_request: Callable[[RequestInfo], object] | None
+    pool_size: int
+    adapter: BaseAdapter | None
+    clock: Clock
+    random: Random | None
+
+
 _METHODS = (*REPEATABLE, "POST", "PATCH")
 
 
@@ -138,19 +163,19 @@ class ManagementClient:
         """The jobs endpoints: imports and exports."""
 
     @classmethod
-    def from_env(cls, **settings: Any) -> ManagementClient:
+    def from_env(cls, *, domain: str | None = None, **settings: Unpack[ClientSettings]) -> Self:
         """Return a client made from AUTH0_DOMAIN and AUTH0_API_TOKEN, or AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
 
-        AUTH0_AUDIENCE and AUTH0_CUSTOM_DOMAIN are read too.  `settings`: arguments of the constructor, which win over the
-        environment.  Raises `ConfigError` naming what is missing.
+        AUTH0_AUDIENCE and AUTH0_CUSTOM_DOMAIN are read too.  `domain` and `settings`: arguments of the constructor, which
+        win over the environment.  Raises `ConfigError` naming what is missing.
         """
-        domain, settings = from_environment(settings)
-        return cls(domain, **settings)
+        host, found = from_environment({**settings, "domain": domain})
+        return cls(host, **found)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._base}, {self._kind}>"
 
-    def __enter__(self) -> ManagementClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -213,10 +213,11 @@ class CommitResult(Record):
 
 
 class BatchResult(Record):
-    """What became of one user of a batch; `error` is None unless `outcome` is "failed".
+    """What became of one user of a batch.
 
-    `outcome`: "updated", "confirmed" (the response was lost, reading back showed that it was applied), "unchanged",
-    "failed" or "not_sent".  `requests`: everything sent for the user.  `waited`: seconds spent waiting.
+    `user_id`: the user.  `outcome`: "updated", "confirmed" (the response was lost, reading back showed that it was applied), "unchanged",
+    "failed" or "not_sent".  `requests`: everything sent for the user.  `waited`: seconds spent waiting.  `error`: what
+    failed; None unless `outcome` is "failed".
     """
 
     user_id: str
@@ -243,7 +244,9 @@ class Progress(Record):
 class BatchResults:
     """The outcomes of a batch, counted, with its failures: at most `keep` of them, and of the users not sent.
 
-    `counts` has a number for every outcome.  The lists may be shorter; `on_result` is called for everybody.
+    `counts` has a number for every outcome, `requests` and `waited` (seconds) are sums.  `failures` has the results of
+    users who failed, `not_sent` the ids of those to whom nothing was sent; both may be shorter than `counts` says, since
+    `on_result` is called for everybody.
     """
 
     def __init__(self, *, keep: int) -> None:

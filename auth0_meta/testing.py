@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import attrs
 
@@ -15,7 +15,7 @@ from auth0_meta.errors import InputError, StateError
 from auth0_meta.redact import count
 
 if TYPE_CHECKING:
-    from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger
+    from auth0_meta.actions import Action, Event, LoginOutcome, PostLoginTrigger, TriggerSettings
     from auth0_meta.emulator import Entry, LocalTenant
     from auth0_meta.emulator.state.clock import TenantClock
 
@@ -152,13 +152,13 @@ class Simulation:
 
 
 def simulate(
-    actions: Any,
+    actions: Action | Iterable[Action],
     event: Event | Mapping[str, Any],
     /,
     *,
     tenant: LocalTenant | None = None,
     now: float | datetime | None = None,
-    **settings: Any,
+    **settings: Unpack[TriggerSettings],
 ) -> Simulation:
     """Run actions on one login, with no account and no network, on a local tenant that has the event's user.
 
@@ -185,13 +185,13 @@ def simulate(
 
 
 async def asimulate(
-    actions: Any,
+    actions: Action | Iterable[Action],
     event: Event | Mapping[str, Any],
     /,
     *,
     tenant: LocalTenant | None = None,
     now: float | datetime | None = None,
-    **settings: Any,
+    **settings: Unpack[TriggerSettings],
 ) -> Simulation:
     """Do what `simulate` does, in a running event loop: for async tests."""
     trigger, local, login = _prepare(actions, event, tenant, now, settings)
@@ -200,11 +200,11 @@ async def asimulate(
 
 
 def _prepare(
-    actions: Any,
+    actions: Action | Iterable[Action],
     event: Event | Mapping[str, Any],
     tenant: LocalTenant | None,
     now: float | datetime | None,
-    settings: Mapping[str, Any],
+    settings: TriggerSettings,
 ) -> tuple[PostLoginTrigger, LocalTenant, Event]:
     """Return the trigger, a tenant that has the user, and the event."""
     from auth0_meta.actions import Event, PostLoginTrigger  # noqa: PLC0415  # FakeClock needs neither
@@ -222,8 +222,9 @@ def _prepare(
     local = tenant or LocalTenant(serve=False, clock=FakeClock(start=_epoch(now)))
     if user_id not in local.users:
         local.users.add(**login.user.copy())
-    several = isinstance(actions, Iterable) and not callable(actions)
-    return PostLoginTrigger(local.client(), actions if several else [actions], **settings), local, login
+    several = not callable(actions) and isinstance(actions, Iterable)
+    listed = cast("Iterable[Action]", actions if several else [actions])
+    return PostLoginTrigger(local.client(), listed, **settings), local, login
 
 
 def _epoch(now: float | datetime | None) -> float:

@@ -9,7 +9,8 @@ import pytest
 from click import Command, Context, Group
 from support import web_adapters  # it configures Django, as the page's snippet expects of a project
 
-import auth0_meta
+import auth0_meta.actions
+import auth0_meta.testing
 from auth0_meta import errors
 from auth0_meta.cli.app import root
 from auth0_meta.cli.commands import COMMANDS
@@ -87,8 +88,12 @@ def test_every_error_is_documented() -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     """docs/reference.md lists what the package exports; errors have their own page."""
     page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\.\. auto\w+:: auth0_meta\.(\w+)$", page, re.MULTILINE))
+    listed = set(re.findall(r"^\.\. (?:auto\w+|py:data):: auth0_meta\.([\w.]+)", page, re.MULTILINE))
     assert listed >= set(auth0_meta.__all__) - set(errors.__all__) - {"__version__"}
+    for package in (auth0_meta.actions, auth0_meta.testing):
+        assert listed >= {
+            f"{package.__name__.removeprefix('auth0_meta.')}.{name}" for name in package.__all__
+        }
 
 
 def test_every_page_is_in_the_index() -> None:

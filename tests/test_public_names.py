@@ -11,12 +11,14 @@ from auth0_meta import errors
 
 EXPORTED = {
     "auth0_meta": """
-        AsyncMetadataTransaction BatchResult BatchResults Change Check Clock CommitResult JSONObject JSONValue Job Jobs ManagementClient
-        MetadataBag MetadataBatch MetadataTransaction Page Progress RateLimit RequestInfo Savepoint State User Users Wait
+        AsyncMetadataTransaction BatchOutcome BatchResult BatchResults Change Check ClientSettings Clock CommitResult
+        JSONObject JSONValue Job Jobs KeyPath Lock ManagementClient MaxWait MetadataBag MetadataBatch MetadataDict
+        MetadataTransaction Outcome Oversize Page Progress RateLimit RequestInfo Savepoint State TransactionSettings User UserId
+        Users Wait
         __version__""",
     "auth0_meta.actions": """
-        Api Cache CacheRecord CacheResult Event LoginOutcome MemoryStates PostLoginTrigger Redirect SqliteStates
-        States post_login""",
+        Action ActionObject Api Cache CacheRecord CacheResult Event LoginOutcome MemoryStates PostLoginTrigger Redirect
+        SqliteStates States TriggerSettings post_login""",
     "auth0_meta.actions.web": "Login ReturnUrls SigningKeys verify_id_token",
     "auth0_meta.emulator": "Entry Fault Hook Journal LiveUser LocalTenant Switches Users",
     "auth0_meta.migrate": """

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from auth0_meta.actions.api import Api
+from auth0_meta.actions.api import Action, ActionObject, Api
 from auth0_meta.actions.cache import Cache, CacheRecord, CacheResult
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.login_hook import post_login
 from auth0_meta.actions.outcome import LoginOutcome, Redirect
 from auth0_meta.actions.suspended_logins import MemoryStates, SqliteStates, States
-from auth0_meta.actions.trigger import PostLoginTrigger
+from auth0_meta.actions.trigger import PostLoginTrigger, TriggerSettings
 
 __all__ = [
+    "Action",
+    "ActionObject",
     "Api",
     "Cache",
     "CacheRecord",
@@ -22,5 +24,6 @@ __all__ = [
     "Redirect",
     "SqliteStates",
     "States",
+    "TriggerSettings",
     "post_login",
 ]

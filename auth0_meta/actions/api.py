@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.claims import CALLED, Kind, left_out
@@ -316,3 +316,14 @@ class Api:
     def __repr__(self) -> str:
         staged = {bag: keys for bag, keys in self._staging.staged.items() if keys}
         return f"<Api of {self._staging.name}: {outline(staged)} staged>"
+
+
+class ActionObject(Protocol):
+    """An action that is an object or a module; with `on_continue_post_login(event, api)` beside this it may redirect."""
+
+    def on_execute_post_login(self, event: Event, api: Api, /) -> object:
+        """Run at a login; what it returns is awaited if it is awaitable, and otherwise ignored."""
+
+
+Action: TypeAlias = Callable[[Event, Api], object] | ActionObject
+"""What a trigger takes: a function of (event, api), sync or async, or an object or module with `on_execute_post_login`."""

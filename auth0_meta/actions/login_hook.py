@@ -9,7 +9,7 @@ from auth0_meta.actions.api import Api
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.execution import Execution, LockFactory
-from auth0_meta.actions.registry import Action, Handler
+from auth0_meta.actions.registry import Handler, RegisteredAction
 from auth0_meta.actions.runner import Steps
 from auth0_meta.actions.trigger import PostLoginTrigger, login_steps
 from auth0_meta.errors import InputError, StateError
@@ -17,7 +17,7 @@ from auth0_meta.http.channel import HasChannel
 from auth0_meta.transactions.options import Oversize
 
 _NAME = "the post_login block"
-_BLOCK = Action(
+_BLOCK = RegisteredAction(
     _NAME,
     Handler(_NAME, call=lambda event, api: None, is_async=False),  # not called: the caller runs the block
     resume=None,

@@ -24,7 +24,7 @@ class Handler:
 
 
 @attrs.frozen
-class Action:
+class RegisteredAction:
     """An action: `execute` runs at a login, `resume` when a redirect comes back.
 
     `no_redirect`: why the action can't redirect; None if it can.
@@ -36,7 +36,7 @@ class Action:
     no_redirect: str | None
 
 
-def register(actions: Iterable[Any]) -> tuple[Action, ...]:
+def register(actions: Iterable[Any]) -> tuple[RegisteredAction, ...]:
     """Check every action: a function of (event, api), or an object or module with `on_execute_post_login`.
 
     Raises `ConfigError` for anything else: a login is too late to find out.
@@ -46,13 +46,13 @@ def register(actions: Iterable[Any]) -> tuple[Action, ...]:
     return tuple(_action(action) for action in actions)
 
 
-def _action(action: Any) -> Action:
+def _action(action: Any) -> RegisteredAction:
     execute, resume = getattr(action, _EXECUTE, None), getattr(action, _CONTINUE, None)
     own_name = getattr(action, "__qualname__", None) or getattr(action, "__name__", None)
     name = str(own_name or type(action).__qualname__)
     no_redirect = f"{name} has no {_CONTINUE}(event, api), so the login could not continue after a redirect"
     if execute is None and resume is None and callable(action):
-        return Action(name, _handler(action, name), None, no_redirect)
+        return RegisteredAction(name, _handler(action, name), None, no_redirect)
     if execute is None:
         raise ConfigError(
             f"the action {name} has no {_EXECUTE}(event, api): "
@@ -60,8 +60,8 @@ def _action(action: Any) -> Action:
         )
     handler = _handler(execute, f"{name}.{_EXECUTE}")
     if resume is None:
-        return Action(name, handler, None, no_redirect)
-    return Action(name, handler, _handler(resume, f"{name}.{_CONTINUE}"), None)
+        return RegisteredAction(name, handler, None, no_redirect)
+    return RegisteredAction(name, handler, _handler(resume, f"{name}.{_CONTINUE}"), None)
 
 
 def _handler(function: Any, name: str) -> Handler:

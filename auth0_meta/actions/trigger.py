@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypedDict
 
 from auth0_meta.actions import runner
+from auth0_meta.actions.api import Action
 from auth0_meta.actions.cache import Cache
 from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import frozen_json
 from auth0_meta.actions.execution import AllOrThis, Execution, LockFactory, TriggerOptions
 from auth0_meta.actions.failure import report
 from auth0_meta.actions.outcome import LoginOutcome
-from auth0_meta.actions.registry import Action, Handler, register
+from auth0_meta.actions.registry import Handler, RegisteredAction, register
 from auth0_meta.actions.runner import ActionStep, Step, Steps
 from auth0_meta.actions.staging import Staging
 from auth0_meta.actions.suspended_logins import MemoryStates, States, SuspendedLogin, digest, refusal
@@ -24,6 +25,21 @@ from auth0_meta.transactions.options import Oversize
 from auth0_meta.warn import Place, place
 
 _Json = Mapping[str, Any] | None
+
+
+class TriggerSettings(TypedDict, total=False):
+    """The keyword arguments of `PostLoginTrigger`, which explains each of them, for functions that pass them on."""
+
+    budget: float
+    lock: LockFactory | None
+    states: States | None
+    suspend_for: float
+    secrets: Mapping[str, str] | None
+    configuration: Mapping[str, Any] | None
+    deny_keeps: AllOrThis
+    error_discards: AllOrThis
+    oversize: Oversize
+    cache: Cache | None
 
 
 class PostLoginTrigger:
@@ -63,7 +79,7 @@ class PostLoginTrigger:
     def __init__(
         self,
         client: HasChannel,
-        actions: Iterable[Any],
+        actions: Iterable[Action],
         /,
         *,
         budget: float = 20.0,
@@ -221,7 +237,7 @@ class PostLoginTrigger:
 
 def login_steps(
     execution: Execution,
-    actions: Sequence[Action],
+    actions: Sequence[RegisteredAction],
     index: int = 0,
     first: Handler | None = None,
     browser: str | None = None,
@@ -270,7 +286,7 @@ def _under_lock(execution: Execution, steps: Generator[Step, None, None]) -> Gen
 
 def _until_written(
     execution: Execution,
-    actions: Sequence[Action],
+    actions: Sequence[RegisteredAction],
     index: int,
     first: Handler | None,
     browser: str | None,

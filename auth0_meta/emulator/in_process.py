@@ -255,7 +255,7 @@ class InProcessTenant:
         self._state.resources.register("clients", client_id, client_document(client_id, **settings))
 
     @property
-    def post_login(self) -> Callable[..., Any] | None:
+    def post_login(self) -> Callable[[dict[str, Any]], object] | None:
         """The post-login trigger; assign to it to change it, None for none.
 
         It is called with the login's event, Auth0's as a dict, and returns None or an outcome: an object with some of
@@ -270,7 +270,7 @@ class InProcessTenant:
         return self._state.logins.hook
 
     @post_login.setter
-    def post_login(self, trigger: Callable[..., Any] | None) -> None:
+    def post_login(self, trigger: Callable[[dict[str, Any]], object] | None) -> None:
         self._state.logins.hook = trigger
 
     # Faults and second writers --------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from urllib.parse import urlsplit
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
@@ -32,7 +32,7 @@ from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
-    from auth0_meta.client import ManagementClient
+    from auth0_meta.client import ClientSettings, ManagementClient
     from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
     from auth0_meta.emulator.serving.tls import Authority
 
@@ -115,7 +115,7 @@ class LocalTenant(InProcessTenant):
         ca: str | os.PathLike[str] | None = None,
         switches: Switches | None = None,
         journal_limit: int | None = None,
-        post_login: Callable[..., Any] | None = None,
+        post_login: Callable[[dict[str, Any]], object] | None = None,
     ) -> None:
         hosts = tuple(hosts)
         for name in (host, *hosts):
@@ -376,7 +376,7 @@ class LocalTenant(InProcessTenant):
 
         return TenantAdapter(self._pipeline, clock=self.clock)
 
-    def client(self, **settings: Any) -> ManagementClient:
+    def client(self, **settings: Unpack[ClientSettings]) -> ManagementClient:
         """Return a `ManagementClient` for this tenant; `settings` are that class's and take precedence.
 
         It has the tenant's credentials and clock (without the offset), and uses no socket if the tenant
@@ -387,7 +387,7 @@ class LocalTenant(InProcessTenant):
         from auth0_meta.emulator.serving.requests_adapter import TrustingAdapter  # noqa: PLC0415
 
         if not settings.keys() & {"token", "private_key", "client_secret"}:
-            settings = {"client_id": self.client_id, "client_secret": self.client_secret} | settings
+            settings = {"client_id": self.client_id, "client_secret": self.client_secret, **settings}
         settings.setdefault("clock", self.clock)
         if not self._serve or self._public_url is not None:
             settings.setdefault("adapter", self.adapter())

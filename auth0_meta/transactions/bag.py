@@ -228,7 +228,7 @@ class Scope:
         return MetadataBag(self, "user_metadata")
 
     @user_metadata.setter
-    def user_metadata(self, value: object) -> None:
+    def user_metadata(self, value: MetadataBag) -> None:
         self._refuse_assignment("user_metadata", value)
 
     @property
@@ -237,7 +237,7 @@ class Scope:
         return MetadataBag(self, "app_metadata")
 
     @app_metadata.setter
-    def app_metadata(self, value: object) -> None:
+    def app_metadata(self, value: MetadataBag) -> None:
         self._refuse_assignment("app_metadata", value)
 
     def _refuse_assignment(self, name: Bag, value: object) -> None:
