@@ -138,7 +138,10 @@ def from_environment(settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             needed = ("client_id", "client_secret")
             missing = [f"AUTH0_{name.upper()}" for name in needed if not settings[name]]
             if missing:
-                raise ConfigError(f"{' and '.join(missing)} not set: set what is missing, or AUTH0_API_TOKEN")
+                are, them = ("are", "both") if len(missing) > 1 else ("is", "it")
+                raise ConfigError(
+                    f"{' and '.join(missing)} {are} not set: set {them}, or AUTH0_API_TOKEN instead"
+                )
     elif not settings.get("token"):
         settings["client_id"] = settings.get("client_id") or _env("AUTH0_CLIENT_ID")
     if not settings.get("audience"):

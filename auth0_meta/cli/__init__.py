@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     `argv`: the words after the program's name; None takes them from `sys.argv`.
-    The codes are 0 done, 1 failed, 2 wrong usage, 4 credentials refused, 130 interrupted.
+    The codes are 0 done, 1 failed, 2 wrong usage, 3 changes pending, 4 credentials refused, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -46,13 +46,13 @@ def load() -> None:
 def _bare(words: Sequence[str]) -> int:
     """Handle --version and --help with the standard library alone; for anything else name the extra."""
     extra = "The command line needs the cli extra: pip install 'auth0-meta[cli]'"
-    if list(words) == ["--version"]:
+    if list(words) in (["--version"], ["-V"]):
         print(f"auth0-meta {__version__}")
         return 0
-    if not words or words[0] in ("--help", "-h"):
+    if not words or words[0] in ("--help", "-h", "help"):
         print("Usage: auth0-meta [OPTIONS] COMMAND [ARGS]...\n\nCommands:")
         for name, line in COMMANDS.items():
-            print(f"  {name:10}{line}")
+            print(f"  {name:12}{line}")
         print(f"\n{extra}")
         return 0
     print(f"error: {extra}", file=sys.stderr)

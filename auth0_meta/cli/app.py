@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
+import itertools
 import os
 import sys
-import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
 from auth0_meta._version import __version__
 from auth0_meta.cli.commands import COMMANDS
-from auth0_meta.cli.common import group
-from auth0_meta.errors import Auth0MetaError, AuthError, ForbiddenError, InputError, MissingExtraError
+from auth0_meta.cli.common import dump
+from auth0_meta.cli.failures import INTERRUPTED, Failure, failure_of
+from auth0_meta.cli.groups import JSON, Group, meaning
+from auth0_meta.errors import Auth0MetaError
 from auth0_meta.redact import printable
 
-# The first match decides.
-_EXIT_CODES: tuple[tuple[int, tuple[type[Auth0MetaError], ...]], ...] = (
-    (4, (AuthError, ForbiddenError)),
-    (2, (InputError, MissingExtraError)),
-    (1, (Auth0MetaError,)),
-)
-_INTERRUPTED = 130
-_PRINTERS = ("click", "rich")
 _ESCAPED = "auth0_meta_escaped"
+_HELP = "help"
+_MOST_MEANT = 3
 
 
-class _Root(click.Group):
+class _Root(Group):
     """Load a command when it is used: each family needs another part of the package, and none needs all."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -45,16 +41,39 @@ class _Root(click.Group):
         command.short_help = COMMANDS[cmd_name]
         return command
 
+    def lines(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+        """Yield each command's name and line, without loading the commands."""
+        yield from COMMANDS.items()
 
-root = group(
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; `help COMMAND` is another way to write `COMMAND --help`."""
+        if args[0] == _HELP:
+            args = [*args[1:], "--help"]
+            if len(args) == 1:
+                return self.name, click.Command(self.name, callback=lambda: click.echo(ctx.get_help())), []
+        return super().resolve_command(ctx, args)
+
+    def meant(self, ctx: click.Context, name: str) -> list[str]:
+        """Return the commands that a name may stand for, also those inside the groups."""
+        groups = [(word, it) for word in COMMANDS if isinstance(it := self.get_command(ctx, word), Group)]
+        inside = [f"{word} {one}" for word, it in groups for one in meaning(name) if one in it.commands]
+        return inside[:_MOST_MEANT] or super().meant(ctx, name)
+
+
+root = _Root(
     "auth0-meta",
     "Write Auth0 user metadata: one PATCH for each unit of work, at the pace of the rate limit.",
-    kind=_Root,
+    hidden=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="The commands talk to the tenant that AUTH0_DOMAIN names, with AUTH0_API_TOKEN or with AUTH0_CLIENT_ID and "
-    "AUTH0_CLIENT_SECRET. Exit codes: 0 done, 1 failed, 2 wrong usage, 4 credentials refused, 130 interrupted.",
+    "AUTH0_CLIENT_SECRET. --domain, --token, --json and -v may stand before or after a command. "
+    "auth0-meta help COMMAND is another way to write auth0-meta COMMAND --help.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 changes pending (migrate plan --exit-code), "
+    "4 credentials refused, 130 interrupted.",
 )
-click.version_option(__version__, message="auth0-meta %(version)s")(root)
+click.version_option(__version__, "-V", "--version", message="auth0-meta %(version)s")(root)
 
 
 def run(words: Sequence[str]) -> int:
@@ -67,43 +86,51 @@ def run(words: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPED)
+    said: dict[str, Any] = {}
     try:
-        return _run(words)
+        return _run(words, said)
     except OSError as error:
-        # The package's own errors are handled in _run: this is about the output, a file or the system.
         if not isinstance(error, BrokenPipeError):
-            why = error.strerror or str(error) or type(error).__name__
-            what = (
-                "the output can't be written" if _was_printing(error) else "the system refused an operation"
-            )
-            unnamed = f"{what}: {why}. Requests that were sent before this are not undone"
             with contextlib.suppress(OSError):
-                # Which file the last descriptor was missing for says nothing.
-                named = error.filename and error.errno not in (errno.EMFILE, errno.ENFILE)
-                _print_line("error", f"{error.filename}: {why}" if named else unnamed)
+                _print_failure(failure_of(error), as_json=said.get("json", False))
         _drop_output()
         return 1
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(words: Sequence[str], said: dict[str, Any]) -> int:
+    """Run the command; `said` gets what the options that may stand before a command say."""
     with warnings.catch_warnings():
         # Without the source line that Python adds.
         warnings.showwarning = lambda message, *_: _print_line("warning", str(message))
         try:
-            outcome = root.main(list(words), prog_name="auth0-meta", standalone_mode=False)
-        except click.ClickException as error:
-            if isinstance(error, click.UsageError) and error.ctx is not None:
-                usage, command = error.ctx.get_usage(), error.ctx.command_path
-                click.echo(f"{usage}\nTry '{command} --help' for help.\n", err=True)
-            _print_line("error", error.format_message())
-            return error.exit_code
-        except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted", err=True)
-            return _INTERRUPTED
-        except Auth0MetaError as error:
-            _print_line("error", str(error))
-            return next(code for code, kinds in _EXIT_CODES if isinstance(error, kinds))
+            outcome = root.main(list(words), prog_name="auth0-meta", standalone_mode=False, obj=said)
+        except (click.ClickException, click.Abort, KeyboardInterrupt, Auth0MetaError) as error:
+            failure = failure_of(error)
+            # Words that could not be understood were not kept either.
+            unread = isinstance(error, click.UsageError) and _wants_json(words)
+            _print_failure(failure, as_json=said.get("json") or unread)
+            return failure.code
     return outcome if isinstance(outcome, int) else 0
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Return whether --json is among the words; behind -- it belongs to another command."""
+    return JSON in itertools.takewhile(lambda word: word != "--", words)
+
+
+def _print_failure(failure: Failure, *, as_json: bool) -> None:
+    """Print a failure to stderr, and as JSON to stdout, where a program looks for it."""
+    if as_json:
+        try:
+            click.echo(dump(failure.to_json()))
+        except OSError:  # the line below is what is left
+            _drop_output()
+    elif failure.usage:
+        click.echo(failure.usage, err=True)
+    if failure.code == INTERRUPTED:
+        click.echo(failure.message, err=True)
+    else:
+        _print_line("error", failure.message)
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
@@ -112,12 +139,6 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
     pairs = range(0, len(units), 2)
     return "".join(f"\\u{int.from_bytes(units[n : n + 2], 'big'):04x}" for n in pairs), error.end
-
-
-def _was_printing(error: OSError) -> bool:
-    """Return whether an error was raised by click or rich, which do the printing."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__")).partition(".")[0] in _PRINTERS
 
 
 def _drop_output() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "completion": "Print the script that lets a shell complete commands and options.",
     "demo": "Show how the package works, on a local tenant: no account, no network.",
     "doctor": "Check token, scopes, audience, clock and rate limit, and say how to fix them.",
     "emulator": "Run a local Auth0 tenant.",
     "migrate": "Change many users: plan, review, apply at the tenant's pace, resume, undo.",
-    "user": "Show or change one user's metadata.",
+    "user": "Find, list and show users, and change one user's metadata.",
 }

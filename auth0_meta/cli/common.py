@@ -1,23 +1,31 @@
-"""What every command needs: a client for the tenant, and ways to print."""
+"""What every command needs: a client for the tenant, ways to print, and a word from what takes long."""
 
 from __future__ import annotations
 
 import functools
 import json
+import logging
 import textwrap
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 
+from auth0_meta.cli.groups import asked, domain_option, token_option, verbose_option
+from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import StoredDataError
 from auth0_meta.redact import printable
+from auth0_meta.threads import join
 
 if TYPE_CHECKING:
-    from auth0_meta import Wait
+    from auth0_meta import ManagementClient, Wait
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_PATIENCE = 2.0
+"""Seconds after which whoever waits should hear why."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -58,17 +66,6 @@ def print_line(out: Console, text: str, *, style: str | None = None) -> None:
         click.echo(printable(text), file=out.file)
 
 
-def group(name: str, text: str, *, kind: type[click.Group] = click.Group, **settings: Any) -> click.Group:
-    """Return a group of commands; called without a command it shows its help, which is not an error."""
-
-    def show_help() -> None:
-        context = click.get_current_context()
-        if context.invoked_subcommand is None:
-            click.echo(context.get_help())
-
-    return kind(name, callback=show_help, invoke_without_command=True, help=text, **settings)
-
-
 def flag(name: str, text: str, *parameter: str) -> Callable[[_F], _F]:
     """Return an option that takes no value; `parameter` is the name of its argument, if not the option's."""
     return click.option(name, *parameter, is_flag=True, help=text)
@@ -79,28 +76,98 @@ def options(*several: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return lambda command: functools.reduce(lambda partly, option: option(partly), reversed(several), command)
 
 
-domain_option = click.option("--domain", metavar="HOST", help="The tenant's domain; by default AUTH0_DOMAIN.")
-token_option = click.option(
-    "--token",
-    metavar="TOKEN",
-    help="A Management API token; by default AUTH0_API_TOKEN, or AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET. "
-    "Other users of this machine can see a token on the command line.",
-)
+@contextmanager
+def patience(
+    text: str, *, after: float = _PATIENCE, clock: Clock = SYSTEM_CLOCK
+) -> Iterator[Callable[[], None]]:
+    """Print `text` to stderr if the block takes longer than `after` seconds; yields what ends that earlier."""
+    over, done = threading.Condition(), threading.Event()
+
+    def speak() -> None:
+        with over:
+            if not done.is_set():
+                clock.wait(over, after)
+            if not done.is_set():
+                with suppress(OSError, ValueError):  # there is nobody to tell
+                    click.echo(text, err=True)
+
+    def end() -> None:
+        with over:
+            done.set()
+            over.notify()
+        join(thread)
+
+    thread = threading.Thread(target=speak, name="auth0-meta patience", daemon=True)
+    thread.start()
+    try:
+        yield end
+    finally:
+        end()
+
+
+@contextmanager
+def logged(verbose: int) -> Iterator[None]:
+    """Print the package's log to stderr while the block runs: commits and waits for 1, requests too for more, nothing for 0."""
+    logger, handler = logging.getLogger("auth0_meta"), _ToStderr()
+    if not verbose:
+        yield
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S"))
+    before = logger.level
+    logger.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _ToStderr(logging.Handler):
+    """Write to what stderr is at the time: a progress bar redirects it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(printable(self.format(record), lines=True), err=True)
+
+
+def tenant_options(command: _F) -> _F:
+    """Add the options that say which tenant to call, and -v."""
+    return options(domain_option(), token_option(), verbose_option())(command)
+
+
+@contextmanager
+def connected(**settings: Any) -> Iterator[ManagementClient]:
+    """Yield a client for the tenant that the options and the environment name; log to stderr as -v says."""
+    from auth0_meta import ManagementClient  # noqa: PLC0415  # loads on use: some commands need no client
+
+    said = asked(click.get_current_context())
+    domain, token = named_tenant()
+    with (
+        logged(said.get("verbose", 0)),
+        ManagementClient.from_env(domain=domain, token=token, **settings) as client,
+    ):
+        yield client
+
+
+def named_tenant() -> tuple[str | None, str | None]:
+    """Return what the options --domain and --token say, before or after the command."""
+    said = asked(click.get_current_context())
+    return said.get("domain"), said.get("token")
 
 
 def with_client(command: _F) -> _F:
-    """Add --domain and --token, and pass the command a client as its first argument."""
+    """Add the options of a tenant, and pass the command a client as its first argument."""
 
-    @domain_option
-    @token_option
+    @tenant_options
     @functools.wraps(command)
-    def connected(*args: Any, domain: str | None, token: str | None, **kwargs: Any) -> Any:
-        from auth0_meta import ManagementClient  # noqa: PLC0415  # loads on use: some commands need no client
+    def call(*args: Any, **kwargs: Any) -> Any:
+        logs = asked(click.get_current_context()).get("verbose")
 
         def print_wait(wait: Wait) -> None:
-            click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
+            if not logs or wait.reason == "pacing":  # the log has the others
+                click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
 
-        with ManagementClient.from_env(domain=domain, token=token, on_wait=print_wait) as client:
+        with connected(on_wait=print_wait) as client, patience("still waiting for the tenant ..."):
             return command(client, *args, **kwargs)
 
-    return connected  # type: ignore[return-value]  # the same command with two more options
+    return call  # type: ignore[return-value]  # the same command with more options

@@ -17,6 +17,7 @@ from rich.text import Text
 from auth0_meta import CommitResult, ManagementClient, MetadataTransaction, Wait
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.cli.common import console, print_code, print_line
+from auth0_meta.cli.groups import Command
 from auth0_meta.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _flat(tx: MetadataTransaction) -> None:
     tx.app_metadata["last_tenant"] = "acme"
 
 
-@click.command()
+@click.command(cls=Command)
 def demo() -> None:
     """Show how the package works, on a local tenant: no account, no network, about 4 seconds.
 

@@ -8,7 +8,8 @@ import attrs
 import click
 
 from auth0_meta import ManagementClient
-from auth0_meta.cli.common import console, dump, flag, print_line, with_client
+from auth0_meta.cli.common import console, dump, print_line, with_client
+from auth0_meta.cli.groups import Command, json_option
 from auth0_meta.doctor import Check
 
 _AUTH = frozenset({"token", "audience", "read users", "scopes"})
@@ -16,8 +17,8 @@ _REFUSED = 4
 _WORDS = {True: "[bold green]ok[/]  ", False: "[bold red]FAIL[/]", None: "[dim]?[/]   "}
 
 
-@click.command()
-@flag("--json", "Print the checks as JSON.", "as_json")
+@click.command(cls=Command)
+@json_option("Print the checks as JSON.")
 @with_client
 def doctor(client: ManagementClient, *, as_json: bool) -> int:
     """Check token, scopes, audience, clock and rate limit of the tenant.

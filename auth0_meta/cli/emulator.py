@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from auth0_meta.cli.common import dump, flag, group, options
+from auth0_meta.cli.common import dump, flag, options, patience
+from auth0_meta.cli.groups import Command, Group, json_option
 from auth0_meta.redact import count
+
+if TYPE_CHECKING:
+    from auth0_meta.emulator import LocalTenant
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PORT = 8810
@@ -151,8 +156,8 @@ def _listening(command: _F) -> _F:
     return run  # type: ignore[return-value]  # the same command
 
 
-emulator = group("emulator", "Run a local Auth0 tenant: no account, no network.")
-snapshot = group("snapshot", "Save what the running tenant keeps, or load it.")
+emulator = Group("emulator", "Run a local Auth0 tenant: no account, no network.")
+snapshot = Group("snapshot", "Save what the running tenant keeps, or load it.")
 emulator.add_command(snapshot)
 
 
@@ -164,12 +169,34 @@ emulator.add_command(snapshot)
 )
 @_port(_ANY_PORT)
 @_settings
+@json_option("Print one line of JSON when the tenant is up: what to export, and the tenant's url.")
 @_listening
-def serve(*, host: str, port: int, rate_limit: str, **settings: Any) -> int:
+def serve(*, host: str, port: int, rate_limit: str, as_json: bool, **settings: Any) -> int:
     """Serve a local tenant until interrupted."""
     from auth0_meta.emulator.process.serve import serve as run  # noqa: PLC0415  # its extra may be missing
 
-    return run(host, port, rate_limit, **_given(settings))
+    with patience(_starting(settings)) as started:
+
+        def ready(tenant: LocalTenant) -> None:
+            started()
+            if as_json:
+                _print_exports(tenant)
+
+        return run(host, port, rate_limit, on_ready=ready, **_given(settings))
+
+
+def _print_exports(tenant: LocalTenant) -> None:
+    """Print what a program needs to call the tenant, on one line."""
+    from auth0_meta.emulator.control.recipes import exports  # noqa: PLC0415  # its extra may be missing
+    from auth0_meta.emulator.process.running import facts_of  # noqa: PLC0415
+
+    click.echo(json.dumps(exports("python", facts_of(tenant))))
+
+
+def _starting(settings: dict[str, Any]) -> str:
+    """Return what to print about a tenant that takes long to start."""
+    files = [settings[name] for name in ("users", "config", "db") if settings[name] is not None]
+    return f"loading {' and '.join(files)} ..." if files else "the local tenant is starting ..."
 
 
 @emulator.command(name="exec", context_settings={"allow_interspersed_args": False})
@@ -186,10 +213,13 @@ def execute(*, command: tuple[str, ...], port: int, **settings: Any) -> int:
     """
     from auth0_meta.emulator.process.exec import execute as run  # noqa: PLC0415  # its extra may be missing
 
-    return _listening(run)(command, host="localhost", port=port, **_given(settings))
+    with patience(_starting(settings)) as started:
+        return _listening(run)(
+            command, host="localhost", port=port, on_ready=lambda _: started(), **_given(settings)
+        )
 
 
-class _ForEval(click.Command):
+class _ForEval(Command):
     """A command whose output a shell evaluates: if it fails, the output makes the shell fail too."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -222,7 +252,7 @@ class _ForEval(click.Command):
     metavar="SECONDS",
     help="How long to wait for the tenant, if it is still starting.",
 )
-@flag("--json", "Print the variables as JSON.", "as_json")
+@json_option("Print the variables as JSON.")
 def env(*, tool: str, port: int, wait: float, as_json: bool) -> None:
     """Print the settings that point a tool at the running tenant.
 
@@ -243,7 +273,8 @@ def env(*, tool: str, port: int, wait: float, as_json: bool) -> None:
 @snapshot.command()
 @click.argument("file", type=_FILE)
 @_serving_port
-def save(*, file: str, port: int) -> None:
+@json_option("Print as JSON how many users were saved.")
+def save(*, file: str, port: int, as_json: bool) -> None:
     """Write all that the tenant keeps to FILE as JSON; - is the standard output.
 
     These are the users, the hashes of their passwords, clients with their secrets, roles, organizations and so on. Only
@@ -252,17 +283,24 @@ def save(*, file: str, port: int) -> None:
     from auth0_meta.emulator.process import transfer  # noqa: PLC0415  # its extra may be missing
 
     if file == "-":
+        if as_json:
+            raise click.UsageError("--json would be mixed with the snapshot: name a file")
         with transfer.snapshot(port) as lines:
             for line in lines:
                 click.echo(line, nl=False)
         return
-    click.echo(f"{count(transfer.save(file, port), 'user')} saved to {file}", err=True)
+    with patience(f"saving {file} ..."):
+        users = transfer.save(file, port)
+    if as_json:
+        click.echo(dump({"file": file, "users": users}))
+    click.echo(f"{count(users, 'user')} saved to {file}", err=True)
 
 
 @snapshot.command()
 @click.argument("file", type=_FILE)
 @_serving_port
-def load(*, file: str, port: int) -> None:
+@json_option("Print as JSON how many users were loaded.")
+def load(*, file: str, port: int, as_json: bool) -> None:
     """Replace what the tenant keeps with the snapshot in FILE.
 
     With a file of users only (JSON or YAML), all users are replaced and everything else stays.
@@ -273,4 +311,8 @@ def load(*, file: str, port: int) -> None:
         if users and sys.stderr.isatty():
             click.echo(f"{count(users, 'user')} read\r", nl=False, err=True)
 
-    click.echo(f"{count(transfer.load(file, port, on_progress=show), 'user')} loaded from {file}", err=True)
+    with patience(f"loading {file} ..."):
+        loaded = transfer.load(file, port, on_progress=show)
+    if as_json:
+        click.echo(dump({"file": file, "users": loaded}))
+    click.echo(f"{count(loaded, 'user')} loaded from {file}", err=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from auth0_meta import ManagementClient
 from auth0_meta import migrate as steps
 from auth0_meta.cli.commands import COMMANDS
-from auth0_meta.cli.common import domain_option, dump, flag, group, options, token_option
+from auth0_meta.cli.common import connected, dump, flag, named_tenant, options, tenant_options
+from auth0_meta.cli.groups import Group, json_option
 from auth0_meta.cli.migrate_show import Form, show_job
 from auth0_meta.cli.migrate_view import (
     Bar,
@@ -37,7 +37,7 @@ _INTERRUPTED = 130
 _PENDING = 3
 
 _job = click.argument("job", metavar="JOB.db", type=click.Path(dir_okay=False))
-_json = flag("--json", "Print the outcome as JSON, which contains no metadata values.", "as_json")
+_json = json_option("Print the outcome as JSON, which contains no metadata values.")
 _yes = flag("--yes", "Don't ask.")
 _values = click.option(
     "--show-values/--redact",
@@ -48,8 +48,7 @@ _values = click.option(
 
 
 _tenant = options(
-    domain_option,
-    token_option,
+    tenant_options,
     click.option(
         "--rate-limit",
         metavar="PLAN",
@@ -68,7 +67,7 @@ _workers = click.option(
     help="How many users to work on at once; by default, it adapts to rate and latency.",
 )
 
-migrate = group("migrate", COMMANDS["migrate"])
+migrate = Group("migrate", COMMANDS["migrate"])
 
 
 @migrate.command(
@@ -240,10 +239,10 @@ auth0-meta migrate show job.db --csv --show-values > plan.csv"""
 @flag("--all", "Show every user, not the first 20 only.", "everyone")
 @flag("--csv", "Write a row for each path of every user: user_id, state, path, before, after.", "as_csv")
 @_values
-@flag("--json", "Print the first 20 users, or one, as JSON, which contains no metadata values.", "as_json")
+@json_option("Print the first 20 users, or one, as JSON, which contains no metadata values.")
 def show(
     *, job: str, user_id: str | None, everyone: bool, as_csv: bool, values: bool | None, as_json: bool
-) -> int:
+) -> None:
     """Show which users a job changes, the changes planned for each, and what became of them.
 
     It needs the job file only, and no tenant. Nothing is written, and a run may be under way.
@@ -253,7 +252,7 @@ def show(
     if user_id is not None and everyone:
         raise click.UsageError("--user and --all exclude each other")
     form: Form = "csv" if as_csv else "json" if as_json else "text"
-    return show_job(job, user_id=user_id, everyone=everyone, form=form, redact=hides_values(values=values))
+    show_job(job, user_id=user_id, everyone=everyone, form=form, redact=hides_values(values=values))
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate report job.db -o report.html")
@@ -279,10 +278,13 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
 @migrate.command()
 @_job
 @_yes
-def purge(*, job: str, yes: bool) -> None:
+@_json
+def purge(*, job: str, yes: bool, as_json: bool) -> None:
     """Delete all values from a job file; afterwards, it can't be applied or undone."""
     _confirm("purge", job, yes=yes)
     steps.purge(job)
+    if as_json:
+        click.echo(dump({"job": job, "stage": steps.status(job).stage}))
     click.echo(f"{job} no longer contains any values", err=True)
 
 
@@ -293,19 +295,20 @@ def _client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[Any
     If they name no tenant and the client is `optional`, it is None.  If a client turns out to be needed, the error is
     the one about the environment, because that is what to fix.
     """
-    named = {name: settings.pop(name) for name in ("domain", "token", "rate_limit")}
-    try:
-        client = ManagementClient.from_env(**named, max_wait=None)
-    except ConfigError as missing:
-        if not optional or named["domain"] is not None or named["token"] is not None:
-            raise
+    missing: ConfigError | None = None
+    with contextlib.ExitStack() as stack:
         try:
-            yield None
+            client = stack.enter_context(connected(rate_limit=settings.pop("rate_limit"), max_wait=None))
+        except ConfigError as error:
+            if not optional or any(named_tenant()):
+                raise
+            client, missing = None, error
+        try:
+            yield client
         except ConfigError:
+            if missing is None:
+                raise
             raise missing from None
-        return
-    with client:
-        yield client
 
 
 def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:

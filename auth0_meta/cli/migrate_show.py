@@ -24,13 +24,13 @@ _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 Form = Literal["text", "csv", "json"]
 
 
-def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redact: bool) -> int:
-    """Print a job's users, or one of them; return the exit code, which is 1 if the job has nothing about that one."""
+def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redact: bool) -> None:
+    """Print a job's users, or one of them; it is an error if the job has nothing about that one."""
     with reviewing(job) as review:
         if form == "text" and user_id is None:
             _print_job(job, review, everyone=everyone, redact=redact)
             review.require_values()
-            return 0
+            return
         review.require_values()
         users, problems = review.users(), review.problems()
         if user_id is not None:
@@ -39,8 +39,7 @@ def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redac
             problems = [problem for problem in problems if problem[0] == printable(user_id)]
             if user is None and not problems:
                 why = "the migration leaves it unchanged, or it was not among the users that were read"
-                click.echo(printable(f"{user_id} is not in {job}: {why}"), err=True)
-                return 1
+                raise click.ClickException(f"{user_id} is not in {job}: {why}")
         if form == "csv":
             _write_csv(review, users, redact=redact)
         elif form == "json":
@@ -53,7 +52,6 @@ def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redac
             _print_users(review, users, redact=redact)
             for name, kind, note in problems:
                 print_line(console(), f"{name} not planned: {kind}: {note}", style="red")
-    return 0
 
 
 def _print_job(job: str, review: Review, *, everyone: bool, redact: bool) -> None:

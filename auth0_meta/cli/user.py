@@ -1,39 +1,128 @@
-"""Show and change one user's metadata from the shell."""
+"""Find, list and show users from the shell."""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from auth0_meta import ManagementClient, MetadataTransaction, User
+from auth0_meta import ManagementClient, User
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.cli.commands import COMMANDS
-from auth0_meta.cli.common import console, dump, flag, group, options, print_code, print_line, with_client
+from auth0_meta.cli.common import console, dump, flag, print_code, print_line, with_client
+from auth0_meta.cli.groups import Group, json_option
+from auth0_meta.cli.user_edit import find_user, merge, set_, unset, user_argument
+from auth0_meta.errors import NotFoundError
 from auth0_meta.redact import count, outline, printable, size
 
-Stage = Callable[[MetadataTransaction], None]
-_SHORTEST_SHOWN = 0.05
-_dry_run = options(
-    flag("--dry-run", "Show the PATCH that would be sent; write nothing."),
-    flag("--redact", "With --dry-run, show names and sizes instead of values."),
-)
+_NOT_FOUND = 404
+_MOST = 1000
+"""How many users Auth0 lets a search find."""
+_LAG = "The index that is searched shows a change only some seconds later."
 
-user = group("user", COMMANDS["user"])
+user = Group("user", COMMANDS["user"])
+_redact = flag("--redact", "Show ids, names and sizes instead of values.")
 
 
-@user.command(epilog="\b\nauth0-meta user show 'auth0|507f1f77bcf86cd799439020'")
-@click.argument("user_id", metavar="ID")
-@flag("--json", "Print the whole profile as JSON.", "as_json")
-@flag("--redact", "Show names and sizes instead of values.")
+@user.command(epilog="\b\nauth0-meta user find ada@example.com")
+@click.argument("email", metavar="EMAIL")
+@json_option("Print the profiles as a JSON array.")
+@_redact
 @with_client
-def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool) -> None:
+def find(client: ManagementClient, email: str, *, as_json: bool, redact: bool) -> None:
+    """Print the users that have an e-mail address: a line with the id and the connections of each.
+
+    The address is looked up as written and in lower case, because Auth0 compares it exactly. If nobody has it, the exit
+    code is 1.
+    """
+    if "@" not in email:
+        raise click.UsageError(f"{email!r} is not an e-mail address; to search, use auth0-meta user list")
+    found: dict[str, User] = {}
+    for spelling in dict.fromkeys((email.strip(), email.strip().lower())):
+        found |= {one.user_id: one for one in client.users.by_email(spelling)}
+    if not found:
+        msg = f"nobody has the e-mail address {email}, as written or in lower case"
+        raise NotFoundError(f"{msg}. Check it, and that this is the right tenant", status=_NOT_FOUND)
+    _print_users(
+        [*found.values()],
+        lambda one: (one.user_id, ", ".join(_connections(one))),
+        as_json=as_json,
+        redact=redact,
+    )
+
+
+@user.command(
+    "list",
+    epilog="""\b
+auth0-meta user list 'app_metadata.plan:"free"'
+auth0-meta user list --limit 1000 --fields email,logins_count --sort email""",
+)
+@click.argument("query", metavar="[QUERY]", required=False)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MOST),
+    default=50,
+    help="How many users to list; a search finds 1000 at most.",
+)
+@click.option(
+    "--fields", metavar="NAME,NAME", help="Read and show only these fields of the profiles, and the id."
+)
+@click.option(
+    "--sort", metavar="NAME[:-1]", help="The field to sort by; with :-1 from the largest value down."
+)
+@json_option("Print the profiles as a JSON array.")
+@_redact
+@with_client
+def list_(
+    client: ManagementClient,
+    query: str | None,
+    *,
+    limit: int,
+    fields: str | None,
+    sort: str | None,
+    as_json: bool,
+    redact: bool,
+) -> None:
+    """List users, all or those that match a QUERY in Auth0's search syntax (Lucene).
+
+    Auth0 searches an index, which shows a change only some seconds later; find and show don't use it. A line has the id, the
+    e-mail address and the name, or the fields that you name, separated by tabs in a pipe.
+    """
+    names = None if fields is None else [name.strip() for name in fields.split(",")]
+    order = sort if sort is None or ":" in sort else f"{sort}:1"
+    # One more than is shown tells whether there are more.
+    search = client.users.search(q=query, sort=order, fields=names, limit=min(limit + 1, _MOST))
+    found = list(itertools.islice(search, limit + 1))
+    shown = ("user_id", *(name for name in names or ("email", "name") if name != "user_id"))
+    _print_users(
+        found[:limit],
+        lambda one: [_cell(one.raw.get(name)) for name in shown],
+        as_json=as_json,
+        redact=redact,
+    )
+    more = ""
+    if len(found) > limit:
+        more = f"; more match, and --limit takes up to {_MOST}"
+    elif len(found) == _MOST:
+        more = "; a search finds no more than that, an export does: migrate plan --source export"
+    click.echo(f"{count(min(len(found), limit), 'user')}{more}. {_LAG}", err=True)
+
+
+@user.command(
+    epilog="\b\nauth0-meta user show 'auth0|507f1f77bcf86cd799439020'\nauth0-meta user show ada@example.com --json"
+)
+@user_argument
+@json_option("Print the whole profile as JSON.")
+@_redact
+@with_client
+def show(client: ManagementClient, who: str, *, as_json: bool, redact: bool) -> None:
     """Show a user's profile, user_metadata and app_metadata."""
-    found = client.users.get(user_id)
+    found = find_user(client, who)
     if as_json:
-        click.echo(dump(_sizes(found) if redact else dict(found.raw)))
+        click.echo(dump(_profile(found, redact=redact)))
         return
     out = console()
     print_line(out, found.user_id, style="bold")
@@ -52,133 +141,56 @@ def show(client: ManagementClient, user_id: str, *, as_json: bool, redact: bool)
                 print_line(out, f"  {key}  {size(value)} B")
 
 
-def _sizes(user: User) -> dict[str, Any]:
-    """Describe a user for --redact: the id, and the size of each first-level key in bytes."""
-    bags = {bag: stored for bag in BAGS if (stored := user.get(bag)) not in (None, {})}
+for command in (set_, merge, unset):
+    user.add_command(command)
+
+
+def _print_users(
+    users: Sequence[User], cells: Callable[[User], Sequence[str]], *, as_json: bool, redact: bool
+) -> None:
+    """Print a line for each user: in columns on a terminal, separated by tabs elsewhere; or all as JSON."""
+    if as_json:
+        click.echo(dump([_profile(one, redact=redact) for one in users]))
+        return
+    out = console()
+    rows = [tuple(map(printable, _sizes_row(one) if redact else cells(one))) for one in users]
+    if not out.is_terminal:
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print_line(
+            out, "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _sizes_row(one: User) -> tuple[str, str]:
+    bags = {bag: stored for bag in BAGS if (stored := one.get(bag)) not in (None, {})}
+    return one.user_id, outline(bags) if bags else "no metadata"
+
+
+def _cell(value: object) -> str:
+    """Return a field's value for a line: text as it is, anything else as JSON, nothing if it is absent."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _connections(one: User) -> list[str]:
+    """Return the connections in which a user has an identity."""
+    identities = one.raw.get("identities")
+    found = identities if isinstance(identities, list) else []
+    return [str(identity.get("connection", "")) for identity in found if isinstance(identity, dict)]
+
+
+def _profile(one: User, *, redact: bool) -> dict[str, Any]:
+    """Return a profile, or for --redact the id and the size of each first-level key in bytes."""
+    if not redact:
+        return dict(one.raw)
+    bags = {bag: stored for bag in BAGS if (stored := one.get(bag)) not in (None, {})}
     sizes: dict[str, Any] = {
         bag: {key: size(value) for key, value in stored.items()} if isinstance(stored, dict) else size(stored)
         for bag, stored in bags.items()
     }
-    return {"user_id": user.user_id, **sizes}
-
-
-@user.command(
-    "set", epilog="\b\nauth0-meta user set 'auth0|1' user_metadata.theme=dark app_metadata.seats:=5"
-)
-@click.argument("user_id", metavar="ID")
-@click.argument("assignments", metavar="PATH=TEXT|PATH:=JSON ...", nargs=-1, required=True)
-@_dry_run
-@with_client
-def set_(client: ManagementClient, user_id: str, assignments: tuple[str, ...], **how: bool) -> None:
-    """Set values in user_metadata and app_metadata, in one PATCH.
-
-    After = the value is text, after := it is JSON, and null deletes. Siblings of a nested key stay.
-    """
-    changes = [parse_assignment(text) for text in assignments]
-
-    def stage(tx: MetadataTransaction) -> None:
-        for bag, path, value in changes:
-            getattr(tx, bag).set(path, value)
-
-    _change(client, user_id, stage, **how)
-
-
-@user.command(
-    epilog="""\b
-auth0-meta user merge 'auth0|1' '{"user_metadata": {"prefs": {"lang": "fi"}}}'
-auth0-meta user merge 'auth0|1' @changes.json"""
-)
-@click.argument("user_id", metavar="ID")
-@click.argument("document", metavar="JSON|@FILE|-")
-@_dry_run
-@with_client
-def merge(client: ManagementClient, user_id: str, document: str, **how: bool) -> None:
-    """Merge a JSON object into user_metadata and app_metadata, in one PATCH.
-
-    The object has the key user_metadata, app_metadata or both; null deletes at any depth.
-    """
-    bags = _bags(document)
-
-    def stage(tx: MetadataTransaction) -> None:
-        for bag, patch in bags.items():
-            getattr(tx, bag).merge(patch)
-
-    _change(client, user_id, stage, **how)
-
-
-def _change(client: ManagementClient, user_id: str, stage: Stage, *, dry_run: bool, redact: bool) -> None:
-    """Commit what `stage` stages and print what was sent; with `dry_run` only print what a commit would send."""
-    if dry_run:
-        tx = client.transaction(user_id)
-        stage(tx)
-        change = tx.pending
-        tx.rollback()
-        document = change.document(client.users.get(user_id).raw if change.needs_base else None)
-        outcome = "this PATCH would be sent; nothing was written" if document else "nothing to send"
-        click.echo(f"dry run: {outcome}", err=True)
-        if document:
-            click.echo(outline(document) if redact else dump(document))
-        return
-    with client.transaction(user_id) as tx:
-        stage(tx)
-    result = tx.result
-    if result.outcome == "unchanged":
-        click.echo(printable(f"{user_id} unchanged: nothing to send"))
-        return
-    waited = f", {result.waited:.1f} s waited" if result.waited >= _SHORTEST_SHOWN else ""
-    click.echo(f"{printable(user_id)} {result.outcome}: {outline(result.document)}")
-    click.echo(f"{count(result.requests, 'request')}, {result.attempts} PATCH{waited}", err=True)
-
-
-def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
-    """Split `BAG.PATH=TEXT` or `BAG.PATH:=JSON` into bag, path and value.
-
-    Raises `click.UsageError` for anything else.
-
-    >>> parse_assignment("user_metadata.prefs.lang=fi")
-    ('user_metadata', ('prefs', 'lang'), 'fi')
-    >>> parse_assignment("app_metadata.seats:=5")
-    ('app_metadata', ('seats',), 5)
-    """
-    target, equals, value = text.partition("=")
-    typed = target.endswith(":")
-    bag, *path = target.removesuffix(":").split(".")
-    if not equals or bag not in BAGS or not path or not all(path):
-        # Show only the target: what follows "=" may be a secret.
-        msg = f"{target!r}: write user_metadata.KEY=TEXT or app_metadata.KEY:=JSON; KEY may be a path such as a.b"
-        raise click.UsageError(msg)
-    return bag, tuple(path), _json(value, f"the value of {target.removesuffix(':')}") if typed else value
-
-
-def _json(text: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise click.UsageError(f"{what} is not valid JSON ({where}); strings need double quotes") from None
-    except RecursionError:
-        raise click.UsageError(f"{what} is nested too deeply") from None
-
-
-def _text(argument: str) -> str:
-    """Return the document that an argument names: itself, @FILE, or - for standard input."""
-    if argument != "-" and not argument.startswith("@"):
-        return argument
-    name = "standard input" if argument == "-" else argument[1:]
-    try:
-        with click.open_file(argument.removeprefix("@"), "rb") as file:
-            return str(file.read(), "utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
-
-
-def _bags(document: str) -> dict[str, dict[str, Any]]:
-    """Parse the argument of `merge`."""
-    bags = _json(_text(document), "the document")
-    if not isinstance(bags, dict) or not bags or set(bags) - set(BAGS):
-        msg = 'the document must be an object with user_metadata, app_metadata or both: {"user_metadata": {...}}'
-        raise click.UsageError(msg)
-    for bag, patch in bags.items():
-        if not isinstance(patch, dict):
-            raise click.UsageError(f"{bag} must be an object, not {type(patch).__name__}")
-    return bags
+    return {"user_id": one.user_id, **sizes}

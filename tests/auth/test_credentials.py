@@ -94,7 +94,9 @@ def test_a_blank_credential_is_a_missing_one(name: str, blank: str, monkeypatch:
     for one, value in {"DOMAIN": "tenant.invalid", "CLIENT_ID": "c", "CLIENT_SECRET": "s"}.items():
         monkeypatch.setenv(f"AUTH0_{one}", blank if one.lower() == name else value)
     if name.startswith("client"):
-        with pytest.raises(ConfigError, match=f"^AUTH0_{name.upper()} not set"):
+        with pytest.raises(
+            ConfigError, match=f"^AUTH0_{name.upper()} is not set: set it, or AUTH0_API_TOKEN"
+        ):
             ManagementClient.from_env()
     else:
         assert "client credentials" in repr(ManagementClient.from_env(**{name: blank}))

@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from auth0_meta.emulator.control.recipes import all_exports
 from auth0_meta.emulator.control.snapshots import check_writable
 from auth0_meta.emulator.process.running import running
 from auth0_meta.emulator.process.serve import signals_handled
+from auth0_meta.emulator.tenant import LocalTenant
 from auth0_meta.errors import InputError
 
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
@@ -22,19 +23,26 @@ _HIDDEN = ("AUTH0_API_TOKEN", "AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN")
 
 
 def execute(
-    command: Sequence[str], *, out: TextIO | None = None, save: str | None = None, **settings: Any
+    command: Sequence[str],
+    *,
+    out: TextIO | None = None,
+    save: str | None = None,
+    on_ready: Callable[[LocalTenant], object] | None = None,
+    **settings: Any,
 ) -> int:
     """Start a tenant, run `command` with an environment that points at it, and return its exit code.
 
     Signals are passed on.  As in a shell, the code is 128 plus the number of the signal that ended the command,
     and 126 or 127 if it can't be started.  `save` names a file for a snapshot at the end; raises
     `InputError` before anything is started if it can't be written.  `out` (None: stderr) gets a line for
-    whatever is requested and not served, at once and again at the end.  `settings` are those of `running`.  Call it from the main thread.
+    whatever is requested and not served, at once and again at the end.  `on_ready` is called once the tenant responds.  `settings` are those of `running`.  Call it from the main thread.
     """
     messages = out or sys.stderr
     if save is not None:
         check_writable(save)
     with running(messages, **settings) as (tenant, facts):
+        if on_ready is not None:
+            on_ready(tenant)
         environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
         try:
             code = _run(command, environment | all_exports(facts))
