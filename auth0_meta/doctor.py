@@ -95,8 +95,7 @@ def _unreached(error: NotSentError) -> Check:
     """Return the failed check: a tenant that could not be reached, or a token endpoint without a usable response."""
     if isinstance(error.__cause__, Auth0MetaError):
         return Check("token", False, str(error), "Try again later; if it still fails, check AUTH0_DOMAIN")
-    detail, _, advice = str(error).partition(". Check the domain")  # the remedy repeats it
-    return Check("domain", False, detail, _REACH + advice.removeprefix(" and the network"))
+    return Check("domain", False, str(error).removesuffix(f". {error.remedy}"), error.remedy or _REACH)
 
 
 def _audience(wanted: str, claims: dict[str, Any]) -> Check:

@@ -210,11 +210,13 @@ class NotSentError(TransportError):
     """The request did not reach the server.
 
     Nothing was written, and repeating it is safe.  Causes: the host name does not resolve; the connection is refused or
-    times out; TLS fails; there was no token for it.
-    Attribute `permanent`: True if trying again can't help.
+    times out; TLS fails; a proxy is in the way; there was no token for it.  The message names the proxy (host and port)
+    and, for a certificate that can't be verified, the CA bundle.
+    Attributes: `permanent`, True if trying again can't help; `remedy`, what to do, as at the end of the message.
     """
 
     permanent: bool = False
+    remedy: str = ""
 
 
 class OutcomeUnknown(TransportError):

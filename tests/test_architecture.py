@@ -57,6 +57,7 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
     "attrs": {"*": "top"},
     "requests": {
         "http.connections": "top",
+        "http.network": "top",
         "http.transport": "top",
         "client": "lazy",
         "emulator.process.announced": "lazy",
@@ -64,6 +65,7 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
     },
     "urllib3": {
         "http.connections": "top",
+        "http.network": "top",
         "http.transport": "top",
         "emulator.serving.requests_adapter": "top",
     },

@@ -1,4 +1,4 @@
-"""Decide where plain http is safe: on loopback, and for the names that the environment allows."""
+"""Decide where plain http and names without a dot are safe: on loopback, and as the environment allows."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def may_be_plain(host: str, port: int | None) -> bool:
     Raises `ConfigError` if AUTH0_META_ALLOW_HTTP has to decide and has an entry that can't be used.
     """
     return is_loopback(host) or not _allowed().isdisjoint({(host, None), (host, port or _DEFAULT_PORT)})
+
+
+def is_named_here(host: str) -> bool:
+    """Return whether a name without a dot (lower case) is known: loopback, or listed, whatever its port.
+
+    Raises `ConfigError` as `may_be_plain` does.
+    """
+    return is_loopback(host) or any(host == listed for listed, _ in _allowed())
 
 
 def _allowed() -> set[tuple[str, int | None]]:

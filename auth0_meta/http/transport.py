@@ -7,23 +7,15 @@ every response, whatever its status, a `Response`.
 
 from __future__ import annotations
 
-import os
-import ssl
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import (
-    ClosedPoolError,
-    ConnectTimeoutError,
     HTTPError,
-    MaxRetryError,
-    NewConnectionError,
 )
 from urllib3.filepost import encode_multipart_formdata
 
@@ -31,21 +23,18 @@ from auth0_meta._version import __version__
 from auth0_meta.arguments import trimmed
 from auth0_meta.changes.json_reader import read_json
 from auth0_meta.clock import SYSTEM_CLOCK
-from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
+from auth0_meta.errors import ConfigError, OutcomeUnknown, StateError, TransportError, api_error
 from auth0_meta.http.connections import BoundedAdapter, deadline, finish
-from auth0_meta.http.plain_http import ALLOW_HTTP, is_loopback, may_be_plain
+from auth0_meta.http.network import Network, chain, reason
+from auth0_meta.http.plain_http import ALLOW_HTTP, is_named_here, may_be_plain
 from auth0_meta.telemetry import wire_log
 
 _USER_AGENT = f"auth0-meta/{__version__}"
-_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LONGEST_LABEL = 63
 _OK = 200
 _BLOCK = 1 << 16
 # The largest response that is read, decoded: far more than a page of 100 users with a megabyte of metadata each.
 _MOST_RECEIVED = 200 << 20
-# urllib3 raises these before the first byte of a request leaves.
-_BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
-_CONNECTING = ("connect", "get_connection_with_tls_context")
 
 
 wire_log.watch()
@@ -78,7 +67,8 @@ def base_url(domain: str, /) -> str:
     ('https://tenant.eu.auth0.com', 'http://127.0.0.1:8810')
 
     Raises `ConfigError` for an empty name, a path, a query, credentials in the URL, a scheme
-    other than http and https, and http for anything but loopback and the names in AUTH0_META_ALLOW_HTTP.
+    other than http and https, and for anything but loopback and the names in AUTH0_META_ALLOW_HTTP http and a name
+    without a dot.
     """
     if not isinstance(domain, str) or not (text := trimmed(domain)):
         msg = "the domain is empty: pass your tenant's, such as tenant.eu.auth0.com (AUTH0_DOMAIN)"
@@ -109,6 +99,12 @@ def base_url(domain: str, /) -> str:
         msg = (
             f"plain http is for loopback only (the local tenant): use https for {host}; "
             f"if {host} is a local tenant in a container, list it in {ALLOW_HTTP}"
+        )
+        raise ConfigError(msg)
+    if parts.scheme == "https" and len(labels) == 1 and ":" not in host and not is_named_here(host):
+        msg = (
+            f"the domain {domain!r} has no dot: pass the tenant's whole host name, such as tenant.eu.auth0.com "
+            f"(AUTH0_DOMAIN); if {host} is a local tenant in a container, list it in {ALLOW_HTTP}"
         )
         raise ConfigError(msg)
     shown = f"[{host}]" if ":" in host else host
@@ -161,9 +157,7 @@ class Transport:
         """Whether this host has ever answered; until then failures to connect are retried only briefly."""
         self._pool_size = pool_size
         self._given = adapter
-        local = base.startswith("http:") or is_loopback(urlsplit(base).hostname or "")
-        self._proxies: dict[str, str] = {} if local else dict(get_environ_proxies(base))
-        self._verify = _ca_bundle() if base.startswith("https") else True
+        self._network = Network.towards(base)
         self._closed = False
         self._start()
 
@@ -221,7 +215,7 @@ class Transport:
             content = _content(response)
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
             failure = self._failure(error, method, path, seconds, timeout or self.timeout)
-            for link in list(_chain(error)):
+            for link in list(chain(error)):
                 link.__traceback__ = None  # frames of urllib3 hold it, and with it the values of every caller
         else:
             self.reached = True
@@ -245,9 +239,9 @@ class Transport:
                 prepared,
                 stream=True,
                 timeout=timeout if seconds is None else (min(connect, seconds), min(read, seconds)),
-                verify=self._verify,
+                verify=self._network.verify,
                 cert=None,
-                proxies=self._proxies,
+                proxies=self._network.proxies,
             )
         finally:
             deadline.at, wire_log.ours.now = outer
@@ -279,25 +273,16 @@ class Transport:
         self, error: Exception, method: str, path: str, seconds: float | None, timeout: tuple[float, float]
     ) -> TransportError:
         """Sort a failure by what the server may have seen; it had `seconds` in all, None for no such limit."""
-        causes = list(_chain(error))
+        causes = list(chain(error))
         what = f"{method} {path.partition('?')[0]}"
-        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-            msg = (
-                f"{what} was not sent: {self.base} has a certificate that can't be verified{_reason(causes)}. "
-                "Check the domain, or name your CA bundle in REQUESTS_CA_BUNDLE"
-            )
-            return NotSentError(msg, permanent=True)
-        unsent = next((c for c in causes if _before_sending(c)), None)
+        unsent = self._network.not_sent(causes, what)
         if unsent is not None:
-            msg = (
-                f"{what} was not sent: {self.base} could not be reached{_way(self.base, self._proxies)} "
-                f"({type(unsent).__name__}{_reason(causes)}). Check the domain and the network"
-            )
-            return NotSentError(msg)
+            return unsent
         read = timeout[1]
         limit = f"read timeout {read} s" if seconds is None or seconds >= read else f"{seconds:.1f} s in all"
         lost = (
-            f"{what} was sent, but its response was lost ({type(error).__name__}{_reason(causes)}, {limit})"
+            f"{what} was sent{self._network.through()}, but its response was lost "
+            f"({type(error).__name__}{reason(causes)}, {limit})"
         )
         if method in ("GET", "HEAD"):
             return TransportError(lost)
@@ -325,62 +310,3 @@ def _content(response: requests.Response) -> bytes:
         response.close()  # the rest of it must not be taken for the next response
         raise
     return b"".join(pieces)
-
-
-def _ca_bundle() -> bool | str:
-    """Return the CA bundle that the environment names, True for the default one."""
-    name = next((name for name in _CA_BUNDLES if os.environ.get(name)), None)
-    if name is None:
-        return True
-    if not os.path.exists(os.environ[name]):
-        msg = f"{name} names a CA bundle that does not exist (nothing was sent): correct it or unset it"
-        raise ConfigError(msg)
-    return os.environ[name]
-
-
-def _reason(causes: Sequence[BaseException]) -> str:
-    """Return what the system or TLS says of a failure (it never knows what was sent), else the innermost class."""
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
-            return f": {cause.strerror}"
-    return f": {type(causes[-1]).__name__}" if len(causes) > 1 else ""
-
-
-def _way(base: str, proxies: dict[str, str]) -> str:
-    """Return what may be decisive about the way to a host that can't be reached: a proxy, or the host's own name."""
-    proxy = select_proxy(base, proxies)
-    if proxy:
-        try:
-            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-            return f" through the proxy {parts.hostname or '?'}:{parts.port or '?'}"  # and not its password
-        except ValueError:
-            return " through a proxy, whose URL is not one"
-    host = urlsplit(base).hostname or ""
-    if is_loopback(host):
-        return ", where auth0-meta emulator serve would serve a local tenant"
-    return "" if "." in host or ":" in host else ", whose name has no dot, unlike tenant.eu.auth0.com"
-
-
-def _before_sending(error: BaseException) -> bool:
-    """Return whether an error was raised while connecting.
-
-    Failures of TLS and of a proxy's tunnel have no type of their own, so the frames they passed through decide.
-    """
-    if isinstance(error, _BEFORE_SENDING):
-        return True
-    return any(frame.f_code.co_name in _CONNECTING for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and everything it wraps, as causes, arguments and urllib3 reasons."""
-    seen: set[int] = set()
-    todo: list[Any] = [error]
-    while todo:
-        one = todo.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        todo += [one.__cause__, *one.args]  # __context__ may be an older failure that a caller handles
-        if isinstance(one, MaxRetryError):
-            todo.append(one.reason)

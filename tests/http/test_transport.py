@@ -600,50 +600,6 @@ def test_an_older_failure_does_not_excuse_a_new_one(closing: ExitStack) -> None:
             one.send("POST", "/x", headers={}, body=b"{}")
 
 
-@pytest.mark.parametrize(
-    ("base", "proxy", "said"),
-    [
-        (
-            "https://tenant.invalid",
-            "http://me:canary@127.0.0.1:{}",
-            "reached through the proxy 127.0.0.1:{} (",
-        ),
-        ("https://tenant.invalid", "127.0.0.1:{}", "reached through the proxy 127.0.0.1:{} ("),
-        (
-            "https://tenant.invalid",
-            "http://127.0.0.1:canary",
-            "reached through a proxy, whose URL is not one (",
-        ),
-        ("http://127.0.0.1:{}", "", "reached, where auth0-meta emulator serve would serve a local tenant ("),
-        ("https://tenant", "http://127.0.0.1:{}", "reached through the proxy 127.0.0.1:{} ("),
-    ],
-    ids=["proxy", "proxy without a scheme", "no proxy", "loopback", "both"],
-)
-def test_an_unreachable_host_is_explained(
-    base: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
-) -> None:
-    """The error names what decides: the proxy, without its password, or that a local tenant would be there."""
-    port = free_port()
-    monkeypatch.setenv("HTTPS_PROXY", proxy.format(port))
-    one = _transport(closing, base.format(port))
-    with pytest.raises(NotSentError) as caught:
-        _get(one)
-    assert said.format(port) in str(caught.value)
-    assert str(caught.value).endswith("Check the domain and the network")
-    assert "canary" not in str(caught.value)
-
-
-def test_a_domain_without_a_dot_is_named(monkeypatch: pytest.MonkeyPatch, closing: ExitStack) -> None:
-    """Most likely it is the tenant's name alone."""
-
-    def nowhere(*_: object, **__: object) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    with pytest.raises(NotSentError, match=r"whose name has no dot, unlike tenant\.eu\.auth0\.com \("):
-        _get(_transport(closing, "https://tenant"))
-
-
 def test_an_error_does_not_carry_the_request(closing: ExitStack) -> None:
     """A failure says what kind it was, and has no cause that would contain token, body or query."""
     one = _transport(closing, f"http://127.0.0.1:{free_port()}")
